@@ -1,0 +1,264 @@
+//! Atomic creation: a name never denotes a half-built segment.
+//!
+//! The file is built without a name (`O_TMPFILE`), and `linkat` publishes it as
+//! the last step. Where the file system has no `O_TMPFILE`, it is built under a
+//! random temporary name and renamed with `RENAME_NOREPLACE`.
+
+use std::fs::{File, Permissions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+use crate::error::CreateError;
+use crate::identity;
+use crate::layout::{
+    BODY_OFFSET, BYTE_ORDER, FORMAT_VERSION, GEOMETRY_WORDS, Header, MAGIC, SESSION_OFFSET, Session,
+};
+use crate::map::Mapping;
+use crate::mutex::RobustMutex;
+use crate::name::Name;
+use crate::namespace::{Kind, Namespace};
+use crate::segment::{Segment, WritableSegment};
+use crate::sync::Words;
+
+/// What to create.
+#[derive(Clone, Debug)]
+pub struct CreateOptions {
+    /// What the segment will hold.
+    pub kind: Kind,
+    /// Version of the kind's layout.
+    pub kind_version: u64,
+    /// The kind's immutable parameters.
+    pub geometry: [u64; GEOMETRY_WORDS],
+    /// Length of the body in bytes, a multiple of 8.
+    pub body_len: u64,
+    /// Permission bits of the file, exact whatever the umask. `0o600` unless others
+    /// are to read (`0o644`).
+    pub mode: u32,
+}
+
+/// How much is allocated at a time. `fallocate` gives up, and undoes, when a
+/// signal arrives; a piece must fit between two of them.
+const ALLOCATE_STEP: u64 = 256 * 1024;
+
+impl Namespace {
+    /// Creates a segment: allocates and initialises it, then publishes the name.
+    ///
+    /// `init` gets the body, all zeros, before anybody else can see it. A process
+    /// killed at any instruction of this call leaves either nothing or the whole.
+    ///
+    /// # Errors
+    /// [`CreateError::AlreadyExists`] when the name is taken, and nothing was
+    /// changed; [`CreateError::NoSpace`] when the file system is full;
+    /// [`CreateError::Io`] for all else.
+    pub fn create(
+        &self,
+        name: &Name,
+        options: &CreateOptions,
+        init: impl FnOnce(Words<'_>),
+    ) -> Result<WritableSegment, CreateError> {
+        let dir = self.dir();
+        let path = self.path_of(name, options.kind);
+        if options.mode & !0o666 != 0 || options.mode & 0o400 == 0 {
+            return Err(CreateError::BadMode { mode: options.mode });
+        }
+        let total_len = total_len(options.body_len)?;
+        // Cheaper than building it first; `publish` decides.
+        if path.symlink_metadata().is_ok() {
+            return Err(CreateError::AlreadyExists { path });
+        }
+        let draft = Draft::new(dir)?;
+        allocate(&draft.file, total_len).map_err(|e| no_space(e, total_len, dir))?;
+        let io = |action| move |source| io_error(action, dir, source);
+        let header = header(options, total_len).map_err(io("draw an id for a segment in"))?;
+        let meta = draft.file.metadata().map_err(io("stat a new file in"))?;
+        let session =
+            Session::current(meta.dev(), meta.ino()).map_err(io("identify the process for"))?;
+
+        let map = Mapping::new(&draft.file, total_len as usize, true)
+            .map_err(io("map a new segment in"))?;
+        init(Words::new(map.body()));
+        RobustMutex::init(&map, Segment::canary(&header), false)
+            .map_err(io("make the mutex of a new segment in"))?;
+        write_page(&draft.file, &header, &session).map_err(io("write a new segment in"))?;
+        draft
+            .file
+            .set_permissions(Permissions::from_mode(options.mode))
+            .map_err(io("set the mode of a new segment in"))?;
+        let file = draft.publish(&path)?;
+        Ok(WritableSegment::new(Segment::new(map, header, file, path)))
+    }
+}
+
+fn total_len(body_len: u64) -> Result<u64, CreateError> {
+    let bad = CreateError::BadLength { len: body_len };
+    match body_len.checked_add(BODY_OFFSET as u64) {
+        Some(len) if body_len.is_multiple_of(8) && len <= isize::MAX as u64 => Ok(len),
+        _ => Err(bad),
+    }
+}
+
+fn header(options: &CreateOptions, total_len: u64) -> io::Result<Header> {
+    let mut random_id = [0; 16];
+    random(&mut random_id)?;
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut header = Header {
+        magic: MAGIC,
+        byte_order: BYTE_ORDER,
+        format_version: FORMAT_VERSION,
+        header_len: BODY_OFFSET as u32,
+        word_bytes: 8,
+        total_len,
+        kind: options.kind.tag(),
+        kind_version: options.kind_version,
+        abi: identity::abi(),
+        created_unix_ns: u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX),
+        random_id,
+        geometry: options.geometry,
+        reserved: [0; 9],
+        checksum: 0,
+    };
+    header.checksum = header.checksum();
+    Ok(header)
+}
+
+fn write_page(file: &File, header: &Header, session: &Session) -> io::Result<()> {
+    file.write_all_at(bytemuck::bytes_of(session), SESSION_OFFSET as u64)?;
+    file.write_all_at(bytemuck::bytes_of(header), 0)
+}
+
+/// Fills `buf` with random bytes from the kernel.
+///
+/// # Errors
+/// When the kernel has none to give.
+pub fn random(buf: &mut [u8]) -> io::Result<()> {
+    let mut filled = 0;
+    while let Some(rest) = buf.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty()) {
+            Ok(n) => filled += n,
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Allocates real memory or blocks for `len` bytes. `ftruncate` alone would
+/// leave a hole, and a full tmpfs then answers a store with SIGBUS.
+fn allocate(file: &File, len: u64) -> Result<(), Errno> {
+    let mut at = 0;
+    while at < len {
+        let step = ALLOCATE_STEP.min(len - at);
+        match rustix::fs::fallocate(file, FallocateFlags::empty(), at, step) {
+            Ok(()) => at += step,
+            Err(Errno::INTR) => {}
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => return write_zeros(file, len),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+fn write_zeros(file: &File, len: u64) -> Result<(), Errno> {
+    let zeros = vec![0; ALLOCATE_STEP as usize];
+    let mut at = 0;
+    while at < len {
+        let step = ALLOCATE_STEP.min(len - at);
+        let piece = zeros.get(..step as usize).unwrap_or(&zeros);
+        file.write_all_at(piece, at)
+            .map_err(|e| Errno::from_raw_os_error(e.raw_os_error().unwrap_or(libc::EIO)))?;
+        at += step;
+    }
+    Ok(())
+}
+
+fn no_space(errno: Errno, needed: u64, dir: &Path) -> CreateError {
+    match errno {
+        Errno::NOSPC | Errno::DQUOT | Errno::FBIG => {
+            CreateError::NoSpace { needed, dir: dir.to_owned() }
+        }
+        e => io_error("allocate a segment in", dir, e.into()),
+    }
+}
+
+fn io_error(action: &'static str, path: &Path, source: io::Error) -> CreateError {
+    match source.raw_os_error() {
+        Some(libc::ENOSPC | libc::EDQUOT) => {
+            CreateError::NoSpace { needed: BODY_OFFSET as u64, dir: path.to_owned() }
+        }
+        _ => CreateError::Io { action, path: path.to_owned(), source },
+    }
+}
+
+/// A file that has no final name yet.
+struct Draft {
+    file: File,
+    /// Its temporary name, where the file system needs one. Removed on drop.
+    temporary: Option<TemporaryName>,
+}
+
+struct TemporaryName(std::path::PathBuf);
+
+impl Drop for TemporaryName {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Draft {
+    fn new(dir: &Path) -> Result<Self, CreateError> {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        let unnamed = retry(|| rustix::fs::open(dir, flags | OFlags::TMPFILE, mode));
+        match unnamed {
+            Ok(fd) => Ok(Self { file: File::from(fd), temporary: None }),
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOSYS) => {
+                let mut id = [0; 8];
+                random(&mut id).map_err(|e| io_error("draw a temporary name in", dir, e))?;
+                let path = dir.join(format!(".shmap-tmp-{:016x}", u64::from_ne_bytes(id)));
+                let exclusive = flags | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+                let fd = retry(|| rustix::fs::open(&path, exclusive, mode))
+                    .map_err(|e| io_error("create a file in", dir, e.into()))?;
+                Ok(Self { file: File::from(fd), temporary: Some(TemporaryName(path)) })
+            }
+            Err(e) => Err(io_error("create a file in", dir, e.into())),
+        }
+    }
+
+    /// Gives the file its name, in one step that fails if the name is taken.
+    fn publish(mut self, path: &Path) -> Result<File, CreateError> {
+        let outcome = match &self.temporary {
+            None => {
+                // Needs no privilege, unlike AT_EMPTY_PATH.
+                let link = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+                retry(|| rustix::fs::linkat(CWD, &link, CWD, path, AtFlags::SYMLINK_FOLLOW))
+            }
+            Some(TemporaryName(from)) => {
+                retry(|| rustix::fs::renameat_with(CWD, from, CWD, path, RenameFlags::NOREPLACE))
+            }
+        };
+        match outcome {
+            Ok(()) => {
+                // The temporary name is gone; there is nothing left to remove.
+                std::mem::forget(self.temporary.take());
+                Ok(self.file)
+            }
+            Err(Errno::EXIST) => Err(CreateError::AlreadyExists { path: path.to_owned() }),
+            Err(e) => Err(io_error("publish", path, e.into())),
+        }
+    }
+}
+
+pub(crate) fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            other => return other,
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! One error enum an operation family; each variant carries its data.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::name::InvalidName;
+
+/// Why the first page of a file is not that of a usable segment.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum HeaderError {
+    /// The file does not start with the magic bytes.
+    #[error("not a segment: the file starts with {found:02x?}")]
+    Magic {
+        /// The first eight bytes.
+        found: [u8; 8],
+    },
+    /// The segment was written by a machine of the other byte order.
+    #[error("byte order mark is {found:#010x}, expected {expected:#010x}")]
+    ByteOrder {
+        /// The mark as this machine reads it.
+        found: u32,
+        /// The mark of this machine's byte order.
+        expected: u32,
+    },
+    /// The segment has a format that this version does not know.
+    #[error("format version {found}, this library supports {supported}")]
+    Version {
+        /// Version in the header.
+        found: u32,
+        /// The one version supported.
+        supported: u32,
+    },
+    /// The immutable part was changed after creation.
+    #[error("header checksum is {found:#018x}, expected {expected:#018x}")]
+    Checksum {
+        /// Checksum in the header.
+        found: u64,
+        /// Checksum of the header's contents.
+        expected: u64,
+    },
+    /// The segment counts in words of another size.
+    #[error("word size {found} bytes, expected {expected}")]
+    WordSize {
+        /// Bytes a word, from the header.
+        found: u32,
+        /// Bytes a word here.
+        expected: u32,
+    },
+    /// The first page has another length.
+    #[error("header length {found} bytes, expected {expected}")]
+    HeaderLength {
+        /// Length in the header, in bytes.
+        found: u32,
+        /// Length of this format, in bytes.
+        expected: u32,
+    },
+    /// The file is not as long as its header says: it was truncated or extended.
+    #[error("file is {found} bytes long, its header says {expected}")]
+    Length {
+        /// Length of the file in bytes; for a file without a whole header, that.
+        found: u64,
+        /// Length by the header in bytes.
+        expected: u64,
+    },
+    /// Part of the file is not backed by memory: a hole was punched.
+    #[error("only {allocated} of {expected} bytes are allocated: the file has holes")]
+    Holes {
+        /// Bytes allocated.
+        allocated: u64,
+        /// Bytes expected.
+        expected: u64,
+    },
+    /// The segment is of another kind.
+    #[error("segment is a `{found}`, expected a `{expected}`")]
+    Kind {
+        /// Kind in the header.
+        found: String,
+        /// Kind asked for.
+        expected: String,
+    },
+    /// The kind has a layout that this version does not know.
+    #[error("layout version {found} of this kind, this library supports {supported}")]
+    KindVersion {
+        /// Version in the header.
+        found: u64,
+        /// The one version supported.
+        supported: u64,
+    },
+    /// The mutex was made by another C library, architecture or pointer width.
+    #[error("mutex ABI {found:#x}, this process has {expected:#x}: open it read-only")]
+    Abi {
+        /// ABI id in the header.
+        found: u64,
+        /// ABI id of this process.
+        expected: u64,
+    },
+    /// The writers live in another pid namespace, where thread ids mean something else.
+    #[error(
+        "writers are in pid namespace {found}, this process is in {expected}: open it read-only, or unlink it when no writer is left"
+    )]
+    PidNamespace {
+        /// Namespace id in the segment.
+        found: u64,
+        /// Namespace id of this process.
+        expected: u64,
+    },
+    /// The session record (boot, pid namespace, file identity) is damaged.
+    #[error("the session record is damaged")]
+    Session,
+    /// The lock block does not hold an initialised robust mutex.
+    #[error("the lock block is not initialised (canary {found:#018x}, expected {expected:#018x})")]
+    Lock {
+        /// Canary found.
+        found: u64,
+        /// Canary expected.
+        expected: u64,
+    },
+}
+
+/// Why a segment could not be created.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CreateError {
+    /// The name is not valid.
+    #[error(transparent)]
+    InvalidName(#[from] InvalidName),
+    /// The name is taken.
+    #[error("{path:?} exists already")]
+    AlreadyExists {
+        /// Path of the existing file.
+        path: PathBuf,
+    },
+    /// The file system, or the quota, has no room. Nothing was left behind.
+    #[error("no space for {needed} bytes in {dir:?}")]
+    NoSpace {
+        /// Bytes needed.
+        needed: u64,
+        /// The namespace.
+        dir: PathBuf,
+    },
+    /// The body's length cannot be mapped or is not a multiple of 8.
+    #[error("a body of {len} bytes is not possible")]
+    BadLength {
+        /// Bytes asked for.
+        len: u64,
+    },
+    /// The mode has bits that a segment cannot have.
+    #[error("mode {mode:#o} is not possible: only rw for user, group and others")]
+    BadMode {
+        /// Mode asked for.
+        mode: u32,
+    },
+    /// The operating system refused.
+    #[error("{action} {path:?}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+/// What was found at a name in place of a regular file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileKind {
+    /// A symbolic link (never followed).
+    Symlink,
+    /// A directory.
+    Directory,
+    /// A FIFO.
+    Fifo,
+    /// A character device.
+    CharDevice,
+    /// A block device.
+    BlockDevice,
+    /// A socket.
+    Socket,
+    /// Something else.
+    Other,
+}
+
+/// Why a segment could not be opened.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The name is not valid.
+    #[error(transparent)]
+    InvalidName(#[from] InvalidName),
+    /// There is no segment of that name.
+    #[error("{path:?} does not exist")]
+    NotFound {
+        /// Path looked at.
+        path: PathBuf,
+    },
+    /// The caller may not open it so.
+    #[error("permission denied on {path:?}")]
+    PermissionDenied {
+        /// Path looked at.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// There is something, but not a regular file.
+    #[error("{path:?} is not a regular file but a {found:?}")]
+    NotAFile {
+        /// Path looked at.
+        path: PathBuf,
+        /// What is there.
+        found: FileKind,
+    },
+    /// The file belongs to a user that is neither the caller, nor root, nor trusted.
+    #[error("{path:?} belongs to uid {found}, who is not trusted")]
+    ForeignOwner {
+        /// Path looked at.
+        path: PathBuf,
+        /// Its owner.
+        found: u32,
+    },
+    /// Users other than the owner may write to the file.
+    #[error("{path:?} has mode {mode:#o}: others than its owner may write to it")]
+    ForeignWriters {
+        /// Path looked at.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The contents are not those of a usable segment.
+    #[error("{path:?}: {source}")]
+    Header {
+        /// Path looked at.
+        path: PathBuf,
+        /// What is wrong.
+        source: HeaderError,
+    },
+    /// Another process has been taking the segment over for too long.
+    #[error("{path:?}: another process has been resetting it for {waited:?}")]
+    ResetBusy {
+        /// Path looked at.
+        path: PathBuf,
+        /// How long this call waited.
+        waited: Duration,
+    },
+    /// It did not exist, and could not be created either.
+    #[error(transparent)]
+    Create(#[from] CreateError),
+    /// The operating system refused.
+    #[error("{action} {path:?}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+/// Why the lock of a segment was not acquired, or may not be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LockError {
+    /// Another thread holds it, and the call was not to wait.
+    #[error("the lock is held by another thread")]
+    WouldBlock,
+    /// Another thread held it for all of the time given.
+    #[error("the lock was not released within {waited:?}")]
+    TimedOut {
+        /// How long this call waited.
+        waited: Duration,
+    },
+    /// This thread holds it already.
+    #[error("this thread holds the lock already")]
+    WouldDeadlock,
+    /// A foreign program released the lock of a dead owner without repairing.
+    #[error("the lock is not recoverable: unlink the segment and create it anew")]
+    NotRecoverable,
+    /// The guard was inherited by `fork`; the parent holds the lock.
+    #[error("the lock is held by the process that forked this one")]
+    ForeignProcess,
+    /// The operating system refused.
+    #[error("the mutex operation failed")]
+    Os(#[source] io::Error),
+}

@@ -1,0 +1,242 @@
+//! The first page of every segment: header, session and lock block.
+//!
+//! `docs/format.md` says the same in prose; `tests/format_doc.rs` ties the two.
+//!
+//! | offset | bytes | what | changes |
+//! |---|---|---|---|
+//! | 0 | 256 | [`Header`] | never after creation |
+//! | 256 | 64 | [`Session`] | when a segment is taken over from an earlier boot or a copy |
+//! | 320 | 192 | zero | reserved |
+//! | 512 | 64 | lock block: mutex (48), canary (8), dirty (8) | by writers |
+//! | 576 | 3520 | zero | reserved |
+//! | 4096 | … | the body, which belongs to the kind | by the kind's protocol |
+
+use std::mem::{offset_of, size_of};
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::error::HeaderError;
+use crate::identity;
+
+/// Bytes before the body.
+pub const BODY_OFFSET: usize = 4096;
+/// Format version of the first page that this crate writes and reads.
+pub const FORMAT_VERSION: u32 = 1;
+/// Number of words in which a kind records its geometry.
+pub const GEOMETRY_WORDS: usize = 12;
+
+pub(crate) const MAGIC: [u8; 8] = *b"SHMAPSEG";
+pub(crate) const BYTE_ORDER: u32 = 0x0102_0304;
+pub(crate) const SESSION_OFFSET: usize = 256;
+pub(crate) const LOCK_OFFSET: usize = 512;
+pub(crate) const CANARY_OFFSET: usize = LOCK_OFFSET + 48;
+pub(crate) const DIRTY_OFFSET: usize = LOCK_OFFSET + 56;
+
+/// The immutable part of a segment: written once before the name exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Header {
+    pub(crate) magic: [u8; 8],
+    pub(crate) byte_order: u32,
+    pub(crate) format_version: u32,
+    pub(crate) header_len: u32,
+    pub(crate) word_bytes: u32,
+    pub(crate) total_len: u64,
+    pub(crate) kind: [u8; 8],
+    pub(crate) kind_version: u64,
+    pub(crate) abi: u64,
+    pub(crate) created_unix_ns: u64,
+    pub(crate) random_id: [u8; 16],
+    pub(crate) geometry: [u64; GEOMETRY_WORDS],
+    pub(crate) reserved: [u64; 9],
+    pub(crate) checksum: u64,
+}
+
+/// Who may rely on the mutex: this boot, this pid namespace, this very file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Session {
+    pub(crate) boot_id: [u8; 16],
+    pub(crate) pid_namespace: u64,
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+    pub(crate) reserved: [u64; 2],
+    pub(crate) checksum: u64,
+}
+
+const _: () = {
+    assert!(size_of::<Header>() == 256);
+    assert!(offset_of!(Header, total_len) == 24);
+    assert!(offset_of!(Header, kind) == 32);
+    assert!(offset_of!(Header, abi) == 48);
+    assert!(offset_of!(Header, random_id) == 64);
+    assert!(offset_of!(Header, geometry) == 80);
+    assert!(offset_of!(Header, checksum) == 248);
+    assert!(size_of::<Session>() == 64);
+    assert!(offset_of!(Session, checksum) == 56);
+    assert!(SESSION_OFFSET == size_of::<Header>());
+    assert!(LOCK_OFFSET >= SESSION_OFFSET + size_of::<Session>());
+    assert!(LOCK_OFFSET.is_multiple_of(64));
+    assert!(DIRTY_OFFSET + 8 <= BODY_OFFSET);
+};
+
+/// CRC-32 (IEEE) of `bytes` in the low half, its complement in the high half,
+/// so that all zeros is never a valid checksum.
+fn checksum(bytes: &[u8]) -> u64 {
+    let crc = crc32fast::hash(bytes);
+    u64::from(crc) | (u64::from(!crc) << 32)
+}
+
+impl Header {
+    /// What the checksum of these contents is.
+    pub(crate) fn checksum(&self) -> u64 {
+        checksum(bytemuck::bytes_of(&Self { checksum: 0, ..*self }))
+    }
+
+    /// Checks a private copy against the file it was read from. Every field is
+    /// checked before the fields whose meaning depends on it.
+    pub(crate) fn validate(&self, file_len: u64) -> Result<(), HeaderError> {
+        if self.magic != MAGIC {
+            return Err(HeaderError::Magic { found: self.magic });
+        }
+        if self.byte_order != BYTE_ORDER {
+            return Err(HeaderError::ByteOrder { found: self.byte_order, expected: BYTE_ORDER });
+        }
+        if self.format_version != FORMAT_VERSION {
+            return Err(HeaderError::Version {
+                found: self.format_version,
+                supported: FORMAT_VERSION,
+            });
+        }
+        if self.checksum != self.checksum() {
+            return Err(HeaderError::Checksum { found: self.checksum, expected: self.checksum() });
+        }
+        if self.word_bytes != 8 {
+            return Err(HeaderError::WordSize { found: self.word_bytes, expected: 8 });
+        }
+        if self.header_len as usize != BODY_OFFSET {
+            return Err(HeaderError::HeaderLength {
+                found: self.header_len,
+                expected: BODY_OFFSET as u32,
+            });
+        }
+        let whole = self.total_len >= BODY_OFFSET as u64 && self.total_len.is_multiple_of(8);
+        if !whole || self.total_len != file_len {
+            return Err(HeaderError::Length { found: file_len, expected: self.total_len });
+        }
+        Ok(())
+    }
+
+    /// Checks that this process may use the mutex of the segment.
+    pub(crate) fn validate_abi(&self) -> Result<(), HeaderError> {
+        let expected = identity::abi();
+        if self.abi == expected {
+            Ok(())
+        } else {
+            Err(HeaderError::Abi { found: self.abi, expected })
+        }
+    }
+}
+
+impl Session {
+    /// The session of this process on the file with these ids.
+    pub(crate) fn current(device: u64, inode: u64) -> std::io::Result<Self> {
+        let mut session = Self {
+            boot_id: identity::boot_id()?,
+            pid_namespace: identity::pid_namespace()?,
+            device,
+            inode,
+            reserved: [0; 2],
+            checksum: 0,
+        };
+        session.checksum = session.checksum();
+        Ok(session)
+    }
+
+    fn checksum(&self) -> u64 {
+        checksum(bytemuck::bytes_of(&Self { checksum: 0, ..*self }))
+    }
+
+    pub(crate) fn is_intact(&self) -> bool {
+        self.checksum == self.checksum()
+    }
+
+    /// True when processes that use this very file may be alive.
+    pub(crate) fn same_file_and_boot(&self, other: &Self) -> bool {
+        self.boot_id == other.boot_id && self.device == other.device && self.inode == other.inode
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> Header {
+        let mut h = Header {
+            magic: MAGIC,
+            byte_order: BYTE_ORDER,
+            format_version: FORMAT_VERSION,
+            header_len: BODY_OFFSET as u32,
+            word_bytes: 8,
+            total_len: 8192,
+            kind: *b"table\0\0\0",
+            kind_version: 1,
+            abi: identity::abi(),
+            created_unix_ns: 1,
+            random_id: [7; 16],
+            geometry: [0; GEOMETRY_WORDS],
+            reserved: [0; 9],
+            checksum: 0,
+        };
+        h.checksum = h.checksum();
+        h
+    }
+
+    fn patched(patch: impl FnOnce(&mut Header)) -> Result<(), HeaderError> {
+        let mut h = header();
+        patch(&mut h);
+        h.checksum = h.checksum();
+        h.validate(8192)
+    }
+
+    #[test]
+    fn every_rejected_field_is_rejected_by_name() {
+        assert_eq!(header().validate(8192), Ok(()));
+        assert!(matches!(patched(|h| h.magic[0] = 0), Err(HeaderError::Magic { .. })));
+        assert!(matches!(
+            patched(|h| h.byte_order = BYTE_ORDER.swap_bytes()),
+            Err(HeaderError::ByteOrder { found: 0x0403_0201, .. })
+        ));
+        assert!(matches!(
+            patched(|h| h.format_version = 2),
+            Err(HeaderError::Version { found: 2, supported: 1 })
+        ));
+        assert!(matches!(
+            patched(|h| h.word_bytes = 4),
+            Err(HeaderError::WordSize { found: 4, expected: 8 })
+        ));
+        assert!(matches!(patched(|h| h.header_len = 64), Err(HeaderError::HeaderLength { .. })));
+        assert!(matches!(
+            patched(|h| h.total_len = 4096),
+            Err(HeaderError::Length { found: 8192, expected: 4096 })
+        ));
+        assert!(matches!(header().validate(4096), Err(HeaderError::Length { .. })));
+        let mut h = header();
+        h.geometry[3] ^= 1;
+        assert!(matches!(h.validate(8192), Err(HeaderError::Checksum { .. })));
+        assert!(Header::zeroed().validate(8192).is_err());
+        h.abi ^= 1;
+        assert!(matches!(h.validate_abi(), Err(HeaderError::Abi { .. })));
+    }
+
+    #[test]
+    fn a_session_knows_its_file_and_its_damage() {
+        let s = Session::current(1, 2).unwrap();
+        assert!(s.is_intact());
+        assert!(s.same_file_and_boot(&Session::current(1, 2).unwrap()));
+        assert!(!s.same_file_and_boot(&Session::current(1, 3).unwrap()));
+        assert!(!s.same_file_and_boot(&Session::current(2, 2).unwrap()));
+        assert!(!Session { pid_namespace: 0, ..s }.is_intact());
+        assert!(!Session::zeroed().is_intact());
+    }
+}

@@ -1,0 +1,72 @@
+//! Named shared-memory segments for Linux: the ground that `slotmap-shm` and
+//! `shm-facade` stand on, and of use alone.
+//!
+//! # A tour of types
+//! - [`Name`]: a checked name. [`Namespace`]: a directory of segments.
+//! - [`Namespace::create`], [`open`](Namespace::open), [`open_or_create`](Namespace::open_or_create),
+//!   [`open_read_only`](Namespace::open_read_only): a name never denotes a half-built segment,
+//!   and nothing found at a name (a FIFO, a symlink, a truncated or foreign file) is more than a typed error.
+//! - [`Segment`] (readable) and [`WritableSegment`]: a mapping and its checked header.
+//! - [`Acquired`], [`Guard`], [`Recovery`]: the robust process-shared mutex. An owner that died, at
+//!   any instruction, is noticed by the next one, who must repair before it may write.
+//! - [`ReadWords`], [`Words`]: the shared bytes, as atomic words and nothing else.
+//!
+//! # Example
+//! ```
+//! use shm_core::{Acquired, CreateOptions, Kind, LockError, Name, Namespace, Ordering, Trust};
+//!
+//! const COUNTER: Kind = Kind::new("counter");
+//! let options = CreateOptions {
+//!     kind: COUNTER, kind_version: 1, geometry: [0; 12], body_len: 8, mode: 0o600,
+//! };
+//! # let dir = std::env::temp_dir().join(format!("shm-core-doc-{}", std::process::id()));
+//! # std::fs::create_dir_all(&dir)?;
+//! let namespace = Namespace::at(&dir); // or Namespace::from_env()
+//! let name = Name::new("visits")?;
+//! let segment = namespace.open_or_create(&name, &options, &Trust::new(), |_| {})?;
+//!
+//! let guard = match segment.lock()? {
+//!     Acquired::Clean(guard) => guard,
+//!     // One word is never half-written: there is nothing to repair.
+//!     Acquired::OwnerDied(recovery) => recovery.repair(|_| Ok::<(), LockError>(()))?,
+//! };
+//! let words = guard.words()?;
+//! words.store(0, words.load(0, Ordering::Relaxed) + 1, Ordering::Release);
+//! drop(guard);
+//! assert_eq!(segment.words().load(0, Ordering::Acquire), 1);
+//! namespace.unlink(&name, COUNTER)?;
+//! # std::fs::remove_dir_all(&dir)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What it cannot do
+//! It does not protect writers from each other: whoever may write to a segment
+//! is trusted (see `SECURITY.md`). It does not survive power loss: a namespace on
+//! a disk outlives an orderly reboot, not a torn page.
+
+#![deny(unsafe_code)]
+
+mod create;
+mod error;
+mod fork;
+mod identity;
+mod layout;
+mod map;
+mod mutex;
+mod name;
+mod namespace;
+mod open;
+mod segment;
+mod sync;
+
+pub use create::{CreateOptions, random};
+pub use error::{CreateError, FileKind, HeaderError, LockError, OpenError};
+pub use layout::{BODY_OFFSET, FORMAT_VERSION, GEOMETRY_WORDS};
+pub use mutex::{Acquired, Guard, Recovery};
+pub use name::{InvalidName, Name};
+pub use namespace::{Entry, Kind, Namespace};
+pub use open::Trust;
+pub use segment::{Segment, WritableSegment};
+#[cfg(loom)]
+pub use sync::crash;
+pub use sync::{AtomicU64, Ordering, ReadWords, Words, fence};

@@ -1,0 +1,341 @@
+//! The robust process-shared mutex and the type state around a dead owner.
+//!
+//! rustix has futexes but no pthread mutex, and only the C library's mutex takes
+//! part in the kernel's robust list, so this module alone uses `libc`.
+//!
+//! A dead owner is not an error that carries a live guard: a bare `?` would then
+//! release an inconsistent mutex, which is unrecoverable for ever. It is
+//! [`Acquired::OwnerDied`], and only [`Recovery::repair`] turns it into a guard.
+
+#![allow(unsafe_code, reason = "pthread calls")]
+
+use std::io;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::Backoff;
+use libc::c_int;
+
+use crate::error::{HeaderError, LockError};
+use crate::fork::process_token;
+use crate::layout::{CANARY_OFFSET, DIRTY_OFFSET, LOCK_OFFSET};
+use crate::map::Mapping;
+use crate::sync::Words;
+
+const _: () = assert!(LOCK_OFFSET + size_of::<libc::pthread_mutex_t>() <= CANARY_OFFSET);
+
+/// How long an acquisition may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    No,
+    For(Duration),
+    Forever,
+}
+
+/// The mutex of a writable mapping.
+///
+/// # Invariants
+/// 1. The mapping is writable, and its lock block was initialised by
+///    [`RobustMutex::init`] on the same ABI (checked by the opener).
+/// 2. The mutex is never destroyed, and the mapping outlives every guard: one
+///    that was leaked keeps the mapping for ever (`held`).
+#[derive(Debug)]
+pub(crate) struct RobustMutex {
+    /// Set while a guard of this handle lives. Stored only by its holder.
+    held: AtomicBool,
+}
+
+impl RobustMutex {
+    pub(crate) fn new() -> Self {
+        Self { held: AtomicBool::new(false) }
+    }
+
+    /// True when a guard lives, or was leaked: the mapping must then stay,
+    /// because the thread's robust list points into it.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// Makes the mutex anew. `dirty` asks the first owner to repair.
+    ///
+    /// Nobody else may use the segment meanwhile: it has no name yet, or is one
+    /// of an earlier boot and the caller holds its `flock`.
+    pub(crate) fn init(map: &Mapping, canary: u64, dirty: bool) -> io::Result<()> {
+        map.header_word(CANARY_OFFSET).store(0, Ordering::SeqCst);
+        let mut attr = MaybeUninit::<libc::pthread_mutexattr_t>::uninit();
+        // SAFETY: `attr` is valid for writing an attribute object.
+        check(unsafe { libc::pthread_mutexattr_init(attr.as_mut_ptr()) })?;
+        // SAFETY: `pthread_mutexattr_init` succeeded.
+        let attr = unsafe { attr.assume_init_mut() };
+        let set = (|| {
+            // SAFETY: `attr` is an initialised attribute object.
+            check(unsafe {
+                libc::pthread_mutexattr_setpshared(attr, libc::PTHREAD_PROCESS_SHARED)
+            })?;
+            // SAFETY: as above.
+            check(unsafe { libc::pthread_mutexattr_setrobust(attr, libc::PTHREAD_MUTEX_ROBUST) })?;
+            // SAFETY: as above.
+            check(unsafe {
+                libc::pthread_mutexattr_settype(attr, libc::PTHREAD_MUTEX_ERRORCHECK)
+            })?;
+            // SAFETY: the lock block is inside the writable mapping (invariant 1),
+            // 64-aligned, large enough (const assert), and unused by others
+            // (precondition).
+            check(unsafe { libc::pthread_mutex_init(raw(map), attr) })
+        })();
+        // SAFETY: `attr` was initialised and is not used afterwards.
+        unsafe { libc::pthread_mutexattr_destroy(attr) };
+        set?;
+        map.header_word(DIRTY_OFFSET).store(u64::from(dirty), Ordering::SeqCst);
+        map.header_word(CANARY_OFFSET).store(canary, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Checks that the lock block was initialised: an all-zero mutex is a valid
+    /// one for the C library, but not a robust one.
+    pub(crate) fn validate(map: &Mapping, canary: u64) -> Result<(), HeaderError> {
+        match map.header_word(CANARY_OFFSET).load(Ordering::SeqCst) {
+            found if found == canary => Ok(()),
+            found => Err(HeaderError::Lock { found, expected: canary }),
+        }
+    }
+
+    pub(crate) fn acquire<'a>(
+        &'a self,
+        map: &'a Mapping,
+        wait: Wait,
+    ) -> Result<Acquired<'a>, LockError> {
+        let died = lock(map, wait)?;
+        self.held.store(true, Ordering::Relaxed);
+        let guard = Guard { map, mutex: self, process: process_token(), _not_send: PhantomData };
+        // The flag is stored only under the lock, hence Relaxed.
+        let dirty = map.header_word(DIRTY_OFFSET).load(Ordering::Relaxed) != 0;
+        if died || dirty {
+            Ok(Acquired::OwnerDied(Recovery { guard, inconsistent: died }))
+        } else {
+            Ok(Acquired::Clean(guard))
+        }
+    }
+}
+
+/// A lock that was acquired: either nothing happened, or its last owner died
+/// (or gave up in the middle) and the data must be repaired first.
+#[derive(Debug)]
+#[must_use]
+pub enum Acquired<'a> {
+    /// The last owner released the lock in order.
+    Clean(Guard<'a>),
+    /// The last owner did not.
+    OwnerDied(Recovery<'a>),
+}
+
+/// Proof that this thread holds the lock. Released on drop.
+#[derive(Debug)]
+#[must_use]
+pub struct Guard<'a> {
+    map: &'a Mapping,
+    mutex: &'a RobustMutex,
+    process: u64,
+    /// A pthread mutex must be released by the thread that locked it.
+    _not_send: PhantomData<*mut ()>,
+}
+
+impl<'a> Guard<'a> {
+    /// The body, for writing.
+    ///
+    /// # Errors
+    /// [`LockError::ForeignProcess`] in a forked child: the parent holds the
+    /// lock, and the child may not write.
+    #[inline]
+    pub fn words(&self) -> Result<Words<'_>, LockError> {
+        if self.process == process_token() {
+            Ok(Words::new(self.map.body()))
+        } else {
+            Err(LockError::ForeignProcess)
+        }
+    }
+
+    /// Asks the next owner to repair, as if this one had died. For a writer that
+    /// must stop in the middle.
+    pub fn mark_dirty(&self) {
+        if self.process == process_token() {
+            self.map.header_word(DIRTY_OFFSET).store(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        // A forked child inherits the guard but not the lock.
+        if self.process == process_token() {
+            if std::thread::panicking() {
+                // Whatever the panic cut short is the next owner's to repair.
+                self.mark_dirty();
+            }
+            self.mutex.held.store(false, Ordering::Relaxed);
+            // SAFETY: the mutex is initialised (invariant 1) and this thread
+            // holds it (the guard is neither Send nor Clone).
+            unsafe { libc::pthread_mutex_unlock(raw(self.map)) };
+        }
+    }
+}
+
+/// A lock whose last owner died. Dropping it unrepaired leaves the repair to the
+/// next owner.
+#[derive(Debug)]
+#[must_use]
+pub struct Recovery<'a> {
+    guard: Guard<'a>,
+    /// The mutex itself is inconsistent, not only the data.
+    inconsistent: bool,
+}
+
+impl<'a> Recovery<'a> {
+    /// Runs `repair` on the body and, if it succeeds, returns the guard.
+    ///
+    /// If it fails, panics, or the process dies in it, the next owner is asked to
+    /// repair again; so `repair` must be idempotent.
+    ///
+    /// # Errors
+    /// Whatever `repair` returns, or [`LockError::ForeignProcess`].
+    pub fn repair<E: From<LockError>>(
+        mut self,
+        repair: impl FnOnce(Words<'_>) -> Result<(), E>,
+    ) -> Result<Guard<'a>, E> {
+        let words = self.guard.words()?;
+        repair(words)?;
+        // Order: a death before `consistent` is seen as EOWNERDEAD again.
+        self.guard.map.header_word(DIRTY_OFFSET).store(0, Ordering::Relaxed);
+        if std::mem::take(&mut self.inconsistent) {
+            consistent(self.guard.map).map_err(LockError::Os)?;
+        }
+        let this = std::mem::ManuallyDrop::new(self);
+        // SAFETY: `this` is never used or dropped, so the guard is moved out once.
+        Ok(unsafe { std::ptr::read(&this.guard) })
+    }
+}
+
+impl Drop for Recovery<'_> {
+    fn drop(&mut self) {
+        // Unlocking an inconsistent mutex would make it unrecoverable; the dirty
+        // flag carries the duty on instead. The guard then unlocks.
+        self.guard.mark_dirty();
+        if self.inconsistent && self.guard.process == process_token() {
+            let _ = consistent(self.guard.map);
+        }
+    }
+}
+
+impl<'a> Deref for Recovery<'a> {
+    type Target = Guard<'a>;
+
+    fn deref(&self) -> &Guard<'a> {
+        &self.guard
+    }
+}
+
+fn raw(map: &Mapping) -> *mut libc::pthread_mutex_t {
+    // SAFETY: LOCK_OFFSET is inside the first page, which is mapped.
+    unsafe { map.base().add(LOCK_OFFSET) }.cast()
+}
+
+fn consistent(map: &Mapping) -> io::Result<()> {
+    // SAFETY: the mutex is initialised and held by this thread.
+    check(unsafe { libc::pthread_mutex_consistent(raw(map)) })
+}
+
+fn check(code: c_int) -> io::Result<()> {
+    if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
+}
+
+/// Locks; true when the last owner died.
+#[inline]
+fn lock(map: &Mapping, wait: Wait) -> Result<bool, LockError> {
+    // SAFETY: the mutex is initialised (invariant 1 of RobustMutex).
+    let first = unsafe { libc::pthread_mutex_trylock(raw(map)) };
+    if first != libc::EBUSY || wait == Wait::No {
+        return outcome(first, Duration::ZERO);
+    }
+    lock_contended(map, wait)
+}
+
+#[cold]
+fn lock_contended(map: &Mapping, wait: Wait) -> Result<bool, LockError> {
+    // A critical section is shorter than a sleep and a wake-up: spin a little.
+    let backoff = Backoff::new();
+    while !backoff.is_completed() {
+        backoff.spin();
+        // SAFETY: the mutex is initialised (invariant 1 of RobustMutex).
+        let code = unsafe { libc::pthread_mutex_trylock(raw(map)) };
+        if code != libc::EBUSY {
+            return outcome(code, Duration::ZERO);
+        }
+        backoff.snooze();
+    }
+    match wait {
+        Wait::For(limit) => {
+            let start = Instant::now();
+            let code = timed_lock(map, limit)?;
+            outcome(code, start.elapsed())
+        }
+        Wait::Forever | Wait::No => {
+            // SAFETY: the mutex is initialised (invariant 1 of RobustMutex).
+            outcome(unsafe { libc::pthread_mutex_lock(raw(map)) }, Duration::ZERO)
+        }
+    }
+}
+
+fn outcome(code: c_int, waited: Duration) -> Result<bool, LockError> {
+    match code {
+        0 => Ok(false),
+        libc::EOWNERDEAD => Ok(true),
+        libc::EBUSY => Err(LockError::WouldBlock),
+        libc::ETIMEDOUT => Err(LockError::TimedOut { waited }),
+        libc::EDEADLK => Err(LockError::WouldDeadlock),
+        libc::ENOTRECOVERABLE => Err(LockError::NotRecoverable),
+        other => Err(LockError::Os(io::Error::from_raw_os_error(other))),
+    }
+}
+
+/// `pthread_mutex_clocklock` (glibc 2.30) waits on the monotonic clock, so that a
+/// step of the wall clock neither cuts nor stretches the wait.
+#[cfg(target_env = "gnu")]
+fn timed_lock(map: &Mapping, limit: Duration) -> Result<c_int, LockError> {
+    unsafe extern "C" {
+        fn pthread_mutex_clocklock(
+            mutex: *mut libc::pthread_mutex_t,
+            clock: libc::clockid_t,
+            deadline: *const libc::timespec,
+        ) -> c_int;
+    }
+    let deadline = deadline(libc::CLOCK_MONOTONIC, limit)?;
+    // SAFETY: the mutex is initialised (invariant 1 of RobustMutex), and the
+    // deadline is a valid timespec.
+    Ok(unsafe { pthread_mutex_clocklock(raw(map), libc::CLOCK_MONOTONIC, &deadline) })
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn timed_lock(map: &Mapping, limit: Duration) -> Result<c_int, LockError> {
+    let deadline = deadline(libc::CLOCK_REALTIME, limit)?;
+    // SAFETY: as above.
+    Ok(unsafe { libc::pthread_mutex_timedlock(raw(map), &deadline) })
+}
+
+fn deadline(clock: libc::clockid_t, limit: Duration) -> Result<libc::timespec, LockError> {
+    let mut now = MaybeUninit::<libc::timespec>::uninit();
+    // SAFETY: `now` is valid for writing a timespec.
+    if unsafe { libc::clock_gettime(clock, now.as_mut_ptr()) } != 0 {
+        return Err(LockError::Os(io::Error::last_os_error()));
+    }
+    // SAFETY: `clock_gettime` succeeded.
+    let now = unsafe { now.assume_init() };
+    let nanos = now.tv_nsec as u64 + u64::from(limit.subsec_nanos());
+    let seconds = limit.as_secs().min(i64::MAX as u64 / 4) as i64 + (nanos / 1_000_000_000) as i64;
+    Ok(libc::timespec {
+        tv_sec: now.tv_sec.saturating_add(seconds as libc::time_t),
+        tv_nsec: (nanos % 1_000_000_000) as _,
+    })
+}

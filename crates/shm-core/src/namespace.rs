@@ -1,0 +1,176 @@
+//! Directories that hold segments.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::name::Name;
+
+/// What a segment holds: a short tag such as `table`. It is in the header and in
+/// the file name, so that a table and a snapshot may bear one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Kind(&'static str);
+
+impl Kind {
+    /// A kind with this tag.
+    ///
+    /// # Panics
+    /// At compile time in a `const`: when the tag is not 1 to 8 lower-case
+    /// ASCII letters.
+    #[must_use]
+    #[allow(clippy::panic, clippy::indexing_slicing, reason = "const evaluation")]
+    pub const fn new(tag: &'static str) -> Self {
+        let bytes = tag.as_bytes();
+        assert!(!bytes.is_empty() && bytes.len() <= 8);
+        let mut i = 0;
+        while i < bytes.len() {
+            assert!(bytes[i].is_ascii_lowercase());
+            i += 1;
+        }
+        Self(tag)
+    }
+
+    /// The tag.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+
+    pub(crate) fn tag(self) -> [u8; 8] {
+        let mut tag = [0; 8];
+        for (to, from) in tag.iter_mut().zip(self.0.bytes()) {
+            *to = from;
+        }
+        tag
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// A directory of segments.
+///
+/// `/dev/shm` by default: memory, gone at reboot. A directory on a disk makes the
+/// same segments outlive a reboot.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Namespace {
+    dir: PathBuf,
+}
+
+/// One segment file in a [`Namespace`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The segment's name.
+    pub name: Name,
+    /// The tag of its kind.
+    pub kind: String,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+const PREFIX: &str = "shmap.";
+
+impl Namespace {
+    /// The environment variable that [`Namespace::from_env`] looks at.
+    pub const ENV: &'static str = "SHMAP_DIR";
+
+    /// The namespace in directory `dir`, which must exist when it is used.
+    #[must_use]
+    pub fn at(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    /// The namespace in `$SHMAP_DIR`, or in `/dev/shm` where that is not set.
+    #[must_use]
+    pub fn from_env() -> Self {
+        match std::env::var_os(Self::ENV) {
+            Some(dir) if !dir.is_empty() => Self::at(dir),
+            _ => Self::at("/dev/shm"),
+        }
+    }
+
+    /// Its directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where a segment lies: `shmap.` + name + `.` + kind.
+    #[must_use]
+    pub fn path_of(&self, name: &Name, kind: Kind) -> PathBuf {
+        self.dir.join(format!("{PREFIX}{name}.{kind}"))
+    }
+
+    /// All segments, sorted by name and kind. O(files in the directory).
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn list(&self) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in std::fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            if let Some((name, kind)) = parse(&entry.file_name()) {
+                entries.push(Entry { name, kind, path: entry.path() });
+            }
+        }
+        entries.sort();
+        Ok(entries)
+    }
+
+    /// Removes a name. Processes that have the segment open keep it; it is gone
+    /// when the last of them is. False when there was no such name.
+    ///
+    /// # Errors
+    /// When the directory does not allow it.
+    pub fn unlink(&self, name: &Name, kind: Kind) -> io::Result<bool> {
+        match std::fs::remove_file(self.path_of(name, kind)) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+impl Default for Namespace {
+    fn default() -> Self {
+        Self::from_env()
+    }
+}
+
+fn parse(file_name: &OsStr) -> Option<(Name, String)> {
+    let rest = file_name.to_str()?.strip_prefix(PREFIX)?;
+    let (name, kind) = rest.rsplit_once('.')?;
+    let tag_ok = (1..=8).contains(&kind.len()) && kind.bytes().all(|b| b.is_ascii_lowercase());
+    Some((Name::new(name).ok().filter(|_| tag_ok)?, kind.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: Kind = Kind::new("table");
+
+    #[test]
+    fn paths_parse_back_into_name_and_kind() {
+        let ns = Namespace::at("/x");
+        for name in ["a", "a.b", "test:3325", "红", "a.table"] {
+            let name = Name::new(name).unwrap();
+            let path = ns.path_of(&name, TABLE);
+            assert_eq!(parse(path.file_name().unwrap()), Some((name, "table".to_owned())));
+        }
+        for other in ["sem.x", "shmap.", "shmap.x", "shmap.x.", "shmap.x.TABLE", "shmap..table"] {
+            assert_eq!(parse(OsStr::new(other)), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_longest_name_fits_a_file_name() {
+        let name = Name::new(&"x".repeat(Name::MAX_LEN)).unwrap();
+        let path = Namespace::at("/").path_of(&name, Kind::new("snapshot"));
+        assert!(path.file_name().unwrap().len() <= 255);
+    }
+}

@@ -1,0 +1,337 @@
+//! Safe opening: raw file → validated header → usable segment, each a type.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::create::{CreateOptions, retry};
+use crate::error::{CreateError, FileKind, HeaderError, OpenError};
+use crate::layout::{Header, SESSION_OFFSET, Session};
+use crate::map::Mapping;
+use crate::mutex::RobustMutex;
+use crate::name::Name;
+use crate::namespace::{Kind, Namespace};
+use crate::segment::{Segment, WritableSegment};
+use crate::sync::Words;
+
+/// Whom to trust with the contents of a segment.
+///
+/// By default: owned by the caller or by root, and writable by its owner only.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    owners: Vec<u32>,
+    shared_writers: bool,
+}
+
+impl Trust {
+    /// The default.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Also accepts segments that belong to this user.
+    #[must_use]
+    pub fn owner(mut self, uid: u32) -> Self {
+        self.owners.push(uid);
+        self
+    }
+
+    /// Also accepts segments that group or others may write to.
+    #[must_use]
+    pub fn shared_writers(mut self, accept: bool) -> Self {
+        self.shared_writers = accept;
+        self
+    }
+}
+
+/// How long an opener waits for another one that takes the segment over.
+const RESET_LIMIT: Duration = Duration::from_secs(5);
+
+impl Namespace {
+    /// Opens a segment for reading. Needs only read permission; maps `PROT_READ`.
+    ///
+    /// Works on segments whose writers have another C library or live in another
+    /// pid namespace, and on segments of an earlier boot.
+    ///
+    /// # Errors
+    /// [`OpenError`]. Never waits, whatever is found at the name.
+    pub fn open_read_only(
+        &self,
+        name: &Name,
+        kind: Kind,
+        kind_version: u64,
+        trust: &Trust,
+    ) -> Result<Segment, OpenError> {
+        RawFile::open(self.path_of(name, kind), OFlags::RDONLY, trust)?
+            .validate(kind, kind_version)?
+            .into_reader()
+    }
+
+    /// Opens a segment for reading and writing.
+    ///
+    /// A segment of an earlier boot, or a copied file, has no living user: its
+    /// mutex is made anew (under an `flock`), and the first owner repairs it.
+    ///
+    /// # Errors
+    /// [`OpenError`]; [`HeaderError::Abi`] and [`HeaderError::PidNamespace`] in
+    /// [`OpenError::Header`] when only reading is possible from here.
+    pub fn open(
+        &self,
+        name: &Name,
+        kind: Kind,
+        kind_version: u64,
+        trust: &Trust,
+    ) -> Result<WritableSegment, OpenError> {
+        RawFile::open(self.path_of(name, kind), OFlags::RDWR, trust)?
+            .validate(kind, kind_version)?
+            .into_writer()
+    }
+
+    /// Opens a segment, or creates it where the name is free. Of any number of
+    /// processes that call this at once, one creates and the others open.
+    ///
+    /// # Errors
+    /// Those of [`Namespace::open`] and [`Namespace::create`].
+    pub fn open_or_create(
+        &self,
+        name: &Name,
+        options: &CreateOptions,
+        trust: &Trust,
+        mut init: impl FnMut(Words<'_>),
+    ) -> Result<WritableSegment, OpenError> {
+        loop {
+            match self.open(name, options.kind, options.kind_version, trust) {
+                Err(OpenError::NotFound { .. }) => {}
+                other => return other,
+            }
+            match self.create(name, options, &mut init) {
+                // It appeared in between; open it. Each further round needs
+                // another process that unlinks and one that creates.
+                Err(CreateError::AlreadyExists { .. }) => {}
+                other => return other.map_err(OpenError::from),
+            }
+        }
+    }
+}
+
+/// An open regular file of a trusted owner; its contents are not looked at yet.
+struct RawFile {
+    file: File,
+    path: PathBuf,
+    len: u64,
+}
+
+/// A file whose header, a private copy, is that of a segment of the right kind.
+struct ValidatedFile {
+    raw: RawFile,
+    header: Header,
+}
+
+impl RawFile {
+    fn open(path: PathBuf, access: OFlags, trust: &Trust) -> Result<Self, OpenError> {
+        // No O_CREAT: with it, fs.protected_regular refuses even root.
+        // O_NONBLOCK: a FIFO or a device must not hang the caller.
+        let flags = access | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let fd = retry(|| rustix::fs::open(&path, flags, Mode::empty()))
+            .map_err(|e| open_error(e, &path))?;
+        let file = File::from(fd);
+        let meta = file.metadata().map_err(|e| io_error("stat", &path, e))?;
+        if !meta.is_file() {
+            return Err(OpenError::NotAFile { path, found: file_kind(meta.file_type()) });
+        }
+        let us = rustix::process::geteuid().as_raw();
+        if meta.uid() != us && meta.uid() != 0 && !trust.owners.contains(&meta.uid()) {
+            return Err(OpenError::ForeignOwner { path, found: meta.uid() });
+        }
+        if meta.mode() & 0o022 != 0 && !trust.shared_writers {
+            return Err(OpenError::ForeignWriters { path, mode: meta.mode() & 0o7777 });
+        }
+        let raw = Self { file, path, len: meta.len() };
+        let allocated = meta.blocks() * 512;
+        if allocated < raw.len && is_memory(&raw.file) {
+            return Err(raw.header_error(HeaderError::Holes { allocated, expected: raw.len }));
+        }
+        Ok(raw)
+    }
+
+    /// Reads the header once, by `pread`, into a private copy and checks it. Only
+    /// the copy is used from here on, so a peer that changes it gains nothing.
+    fn validate(self, kind: Kind, kind_version: u64) -> Result<ValidatedFile, OpenError> {
+        let header: Header = match self.read_at(0) {
+            Ok(header) => header,
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+                let expected = size_of::<Header>() as u64;
+                return Err(self.header_error(HeaderError::Length { found: self.len, expected }));
+            }
+            Err(e) => return Err(io_error("read", &self.path, e)),
+        };
+        header.validate(self.len).map_err(|e| self.header_error(e))?;
+        if header.kind != kind.tag() {
+            let found = String::from_utf8_lossy(&header.kind).trim_end_matches('\0').to_owned();
+            let expected = kind.as_str().to_owned();
+            return Err(self.header_error(HeaderError::Kind { found, expected }));
+        }
+        if header.kind_version != kind_version {
+            return Err(self.header_error(HeaderError::KindVersion {
+                found: header.kind_version,
+                supported: kind_version,
+            }));
+        }
+        Ok(ValidatedFile { raw: self, header })
+    }
+
+    fn read_at<T: bytemuck::Pod>(&self, offset: usize) -> io::Result<T> {
+        let mut value = T::zeroed();
+        self.file.read_exact_at(bytemuck::bytes_of_mut(&mut value), offset as u64)?;
+        Ok(value)
+    }
+
+    fn header_error(&self, source: HeaderError) -> OpenError {
+        OpenError::Header { path: self.path.clone(), source }
+    }
+}
+
+impl ValidatedFile {
+    fn into_reader(self) -> Result<Segment, OpenError> {
+        self.map(false)
+    }
+
+    fn into_writer(self) -> Result<WritableSegment, OpenError> {
+        let mut session = self.session()?;
+        let meta = self.raw.file.metadata().map_err(|e| io_error("stat", &self.raw.path, e))?;
+        let here = Session::current(meta.dev(), meta.ino())
+            .map_err(|e| io_error("identify the process for", &self.raw.path, e))?;
+        self.header.validate_abi().map_err(|e| self.raw.header_error(e))?;
+        if !session.is_intact() || !session.same_file_and_boot(&here) {
+            session = self.take_over(&here)?;
+        }
+        let path = self.raw.path.clone();
+        let segment = self.map(true)?;
+        segment.check_lock(&session).map_err(|source| OpenError::Header { path, source })?;
+        Ok(WritableSegment::new(segment))
+    }
+
+    /// Makes the mutex of a segment without living users anew.
+    ///
+    /// Killed in between, it leaves the old session, and the next opener does it
+    /// all again. The record is 64 bytes in one page, written by one call, which
+    /// a signal does not split.
+    fn take_over(&self, here: &Session) -> Result<Session, OpenError> {
+        let _lock = FileLock::acquire(&self.raw)?;
+        let found = self.session()?;
+        if !found.is_intact() {
+            return Err(self.raw.header_error(HeaderError::Session));
+        }
+        if found.same_file_and_boot(here) {
+            return Ok(found);
+        }
+        let io = |action| move |e| io_error(action, &self.raw.path, e);
+        let mut map = Mapping::new(&self.raw.file, self.header.total_len as usize, true)
+            .map_err(io("map"))?;
+        let made = RobustMutex::init(&map, Segment::canary(&self.header), true);
+        map.release(false);
+        made.map_err(io("make the mutex of"))?;
+        self.raw
+            .file
+            .write_all_at(bytemuck::bytes_of(here), SESSION_OFFSET as u64)
+            .map_err(io("write the session of"))?;
+        Ok(*here)
+    }
+
+    fn session(&self) -> Result<Session, OpenError> {
+        self.raw.read_at(SESSION_OFFSET).map_err(|e| io_error("read", &self.raw.path, e))
+    }
+
+    fn map(self, writable: bool) -> Result<Segment, OpenError> {
+        let RawFile { file, path, .. } = self.raw;
+        let len = usize::try_from(self.header.total_len).map_err(|_| OpenError::Header {
+            path: path.clone(),
+            source: HeaderError::Length {
+                found: self.header.total_len,
+                expected: usize::MAX as u64,
+            },
+        })?;
+        let map = Mapping::new(&file, len, writable).map_err(|e| io_error("map", &path, e))?;
+        Ok(Segment::new(map, self.header, file, path))
+    }
+}
+
+/// `flock` on the segment file, given up after [`RESET_LIMIT`].
+struct FileLock<'a>(&'a File);
+
+impl<'a> FileLock<'a> {
+    fn acquire(raw: &'a RawFile) -> Result<Self, OpenError> {
+        let start = Instant::now();
+        loop {
+            match rustix::fs::flock(&raw.file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Self(&raw.file)),
+                Err(Errno::WOULDBLOCK) if start.elapsed() < RESET_LIMIT => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Err(Errno::WOULDBLOCK) => {
+                    let waited = start.elapsed();
+                    return Err(OpenError::ResetBusy { path: raw.path.clone(), waited });
+                }
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(io_error("lock", &raw.path, e.into())),
+            }
+        }
+    }
+}
+
+impl Drop for FileLock<'_> {
+    fn drop(&mut self) {
+        let _ = rustix::fs::flock(self.0, FlockOperation::Unlock);
+    }
+}
+
+/// True on tmpfs, where the block count is exact and a hole means SIGBUS when
+/// memory runs out. Other file systems compress, or count otherwise.
+fn is_memory(file: &File) -> bool {
+    const TMPFS_MAGIC: u64 = 0x0102_1994;
+    rustix::fs::fstatfs(file).is_ok_and(|fs| fs.f_type as u64 == TMPFS_MAGIC)
+}
+
+fn file_kind(t: std::fs::FileType) -> FileKind {
+    if t.is_dir() {
+        FileKind::Directory
+    } else if t.is_fifo() {
+        FileKind::Fifo
+    } else if t.is_char_device() {
+        FileKind::CharDevice
+    } else if t.is_block_device() {
+        FileKind::BlockDevice
+    } else if t.is_socket() {
+        FileKind::Socket
+    } else if t.is_symlink() {
+        FileKind::Symlink
+    } else {
+        FileKind::Other
+    }
+}
+
+fn open_error(errno: Errno, path: &Path) -> OpenError {
+    let path = path.to_owned();
+    match errno {
+        Errno::NOENT => OpenError::NotFound { path },
+        Errno::LOOP => OpenError::NotAFile { path, found: FileKind::Symlink },
+        // A directory opened for writing; a socket, or a FIFO without a reader.
+        Errno::ISDIR => OpenError::NotAFile { path, found: FileKind::Directory },
+        Errno::NXIO => {
+            let found = std::fs::symlink_metadata(&path).map(|m| file_kind(m.file_type()));
+            OpenError::NotAFile { path, found: found.unwrap_or(FileKind::Other) }
+        }
+        Errno::ACCESS | Errno::PERM => OpenError::PermissionDenied { path, source: errno.into() },
+        e => OpenError::Io { action: "open", path, source: e.into() },
+    }
+}
+
+fn io_error(action: &'static str, path: &Path, source: io::Error) -> OpenError {
+    OpenError::Io { action, path: path.to_owned(), source }
+}

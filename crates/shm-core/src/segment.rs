@@ -1,0 +1,209 @@
+//! A usable segment: opened, validated and mapped.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::error::{HeaderError, LockError};
+use crate::layout::{GEOMETRY_WORDS, Header, Session};
+use crate::map::Mapping;
+use crate::mutex::{Acquired, RobustMutex, Wait};
+use crate::sync::ReadWords;
+
+/// A segment mapped for reading (`PROT_READ` when opened so).
+///
+/// `Send` and `Sync`: any number of threads may read through one handle.
+pub struct Segment {
+    map: Mapping,
+    mutex: RobustMutex,
+    header: Header,
+    file: File,
+    path: PathBuf,
+}
+
+/// A segment mapped for reading and writing. Dereferences to [`Segment`].
+///
+/// Its words can be stored to only under the lock: [`WritableSegment::lock`].
+#[derive(Debug)]
+pub struct WritableSegment {
+    segment: Segment,
+}
+
+impl Segment {
+    /// Joins the parts. The header is a validated private copy; `map` covers
+    /// `header.total_len` bytes of `file`.
+    pub(crate) fn new(map: Mapping, header: Header, file: File, path: PathBuf) -> Self {
+        Self { map, mutex: RobustMutex::new(), header, file, path }
+    }
+
+    /// The body: every byte after the first page, as 64-bit words.
+    #[inline(always)]
+    #[must_use]
+    pub fn words(&self) -> ReadWords<'_> {
+        ReadWords::new(self.map.body())
+    }
+
+    /// The words in which the kind recorded its geometry at creation. Immutable
+    /// and covered by the header's checksum; this is the private copy of them.
+    #[must_use]
+    pub fn geometry(&self) -> &[u64; GEOMETRY_WORDS] {
+        &self.header.geometry
+    }
+
+    /// Version of the kind's layout.
+    #[must_use]
+    pub fn kind_version(&self) -> u64 {
+        self.header.kind_version
+    }
+
+    /// An id drawn at creation: two segments of one name have different ids.
+    #[must_use]
+    pub fn id(&self) -> [u8; 16] {
+        self.header.random_id
+    }
+
+    /// When the segment was created, by the creator's wall clock.
+    #[must_use]
+    pub fn created(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_nanos(self.header.created_unix_ns)
+    }
+
+    /// Length of the file in bytes.
+    #[must_use]
+    pub fn file_len(&self) -> u64 {
+        self.header.total_len
+    }
+
+    /// The path it was opened by.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Owner (uid) and permission bits of the file, now.
+    ///
+    /// # Errors
+    /// When `fstat` fails.
+    pub fn owner_and_mode(&self) -> io::Result<(u32, u32)> {
+        let meta = self.file.metadata()?;
+        Ok((meta.uid(), meta.mode() & 0o7777))
+    }
+
+    /// True when the name no longer leads to this segment: it was unlinked, or
+    /// replaced by another one. What is written here is then seen only by
+    /// processes that opened it before. One `stat`.
+    ///
+    /// # Errors
+    /// When `stat` fails for another reason than the missing name.
+    pub fn is_orphaned(&self) -> io::Result<bool> {
+        let mine = self.file.metadata()?;
+        match std::fs::symlink_metadata(&self.path) {
+            Ok(named) => Ok(named.dev() != mine.dev() || named.ino() != mine.ino()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// True when this handle may write.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.map.is_writable()
+    }
+
+    pub(crate) fn canary(header: &Header) -> u64 {
+        u64::from(crc32fast::hash(&header.random_id)) << 32 | 0x4C4F_434B
+    }
+
+    pub(crate) fn check_lock(&self, session: &Session) -> Result<(), HeaderError> {
+        self.header.validate_abi()?;
+        let here = crate::identity::pid_namespace().map_err(|_| HeaderError::Session)?;
+        if session.pid_namespace != here {
+            return Err(HeaderError::PidNamespace { found: session.pid_namespace, expected: here });
+        }
+        RobustMutex::validate(&self.map, Self::canary(&self.header))
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        // A leaked guard stays on its thread's robust list, which points into
+        // the mapping: unmapping would make the next lock of that thread follow
+        // a dangling pointer.
+        let keep = self.mutex.is_held();
+        self.map.release(keep);
+    }
+}
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Segment")
+            .field("path", &self.path)
+            .field("len", &self.header.total_len)
+            .field("writable", &self.is_writable())
+            .finish_non_exhaustive()
+    }
+}
+
+impl WritableSegment {
+    /// Wraps a segment whose mapping is writable and whose lock was checked.
+    pub(crate) fn new(segment: Segment) -> Self {
+        debug_assert!(segment.is_writable());
+        Self { segment }
+    }
+
+    /// Locks, waiting as long as it takes.
+    ///
+    /// # Errors
+    /// [`LockError::WouldDeadlock`] when this thread holds the lock already;
+    /// [`LockError::NotRecoverable`]; never for a dead owner: that is
+    /// [`Acquired::OwnerDied`].
+    #[inline]
+    pub fn lock(&self) -> Result<Acquired<'_>, LockError> {
+        self.segment.mutex.acquire(&self.segment.map, Wait::Forever)
+    }
+
+    /// Locks, waiting at most `limit` (monotonic clock).
+    ///
+    /// # Errors
+    /// As [`WritableSegment::lock`], and [`LockError::TimedOut`].
+    #[inline]
+    pub fn lock_timeout(&self, limit: Duration) -> Result<Acquired<'_>, LockError> {
+        self.segment.mutex.acquire(&self.segment.map, Wait::For(limit))
+    }
+
+    /// Locks if the lock is free.
+    ///
+    /// # Errors
+    /// As [`WritableSegment::lock`], and [`LockError::WouldBlock`].
+    #[inline]
+    pub fn try_lock(&self) -> Result<Acquired<'_>, LockError> {
+        self.segment.mutex.acquire(&self.segment.map, Wait::No)
+    }
+
+    /// Writes the segment back to its file (`msync`). Only of use in a namespace
+    /// on a disk, and no transaction: see `SECURITY.md` on power loss.
+    ///
+    /// # Errors
+    /// When `msync` fails.
+    pub fn flush(&self) -> io::Result<()> {
+        self.segment.map.flush()
+    }
+
+    /// Address of the mutex in this process, for debuggers and crash tests.
+    #[must_use]
+    pub fn lock_address(&self) -> usize {
+        self.segment.map.base() as usize + crate::layout::LOCK_OFFSET
+    }
+}
+
+impl std::ops::Deref for WritableSegment {
+    type Target = Segment;
+
+    #[inline(always)]
+    fn deref(&self) -> &Segment {
+        &self.segment
+    }
+}

@@ -1,0 +1,159 @@
+//! Errors of the table, each with its data.
+
+use shm_core::{CreateError, LockError, OpenError};
+use thiserror::Error;
+
+use crate::key::KeyValue;
+use crate::value::Value;
+
+/// Why a geometry is not possible.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum GeometryError {
+    /// A parameter is out of range.
+    #[error("{what} is {value}, it must be {min} to {max}")]
+    OutOfRange {
+        /// The parameter.
+        what: &'static str,
+        /// Its value.
+        value: u64,
+        /// The least value allowed.
+        min: usize,
+        /// The greatest value allowed.
+        max: usize,
+    },
+    /// The table would not fit the address space.
+    #[error("{capacity} entries of {value_size} bytes are too large for the address space")]
+    TooLarge {
+        /// Entries asked for.
+        capacity: usize,
+        /// Bytes a value asked for.
+        value_size: usize,
+    },
+}
+
+/// Why a table could not be created or opened.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TableOpenError {
+    /// The geometry is not possible.
+    #[error(transparent)]
+    Geometry(#[from] GeometryError),
+    /// The segment could not be created.
+    #[error(transparent)]
+    Create(#[from] CreateError),
+    /// The segment could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The table has keys of another type.
+    #[error("table has keys of type {found}, not {expected}")]
+    KeyKind {
+        /// Key type of the table.
+        found: String,
+        /// Key type asked for.
+        expected: String,
+    },
+    /// The table exists with another geometry than the one asked for.
+    #[error("{what} of the existing table is {found}, not {expected}")]
+    GeometryMismatch {
+        /// The parameter.
+        what: &'static str,
+        /// Its value in the table.
+        found: u64,
+        /// Its value asked for.
+        expected: u64,
+    },
+    /// The body is not that of a table.
+    #[error("damaged table: {what} at {at}")]
+    Corrupt {
+        /// What is wrong.
+        what: &'static str,
+        /// Slot or word where it was found.
+        at: usize,
+    },
+}
+
+/// Why an operation on a table failed. Nothing was changed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TableError {
+    /// `add` of a key that is there.
+    #[error("key {key} exists already")]
+    DuplicateKey {
+        /// The key.
+        key: KeyValue,
+    },
+    /// `update` or `remove` of a key that is not there.
+    #[error("key {key} does not exist")]
+    NotFound {
+        /// The key.
+        key: KeyValue,
+    },
+    /// All slots are taken: `len == capacity`.
+    #[error("the table is full: all {capacity} entries are taken")]
+    Full {
+        /// The table's capacity.
+        capacity: usize,
+    },
+    /// The value does not fit a slot.
+    #[error("value is {len} bytes long, at most {max} fit")]
+    ValueTooLarge {
+        /// Length of the value in bytes.
+        len: usize,
+        /// The table's value size in bytes.
+        max: usize,
+    },
+    /// The key does not fit a slot.
+    #[error("key is {len} bytes long, at most {max} fit")]
+    KeyTooLong {
+        /// Length of the key in bytes.
+        len: usize,
+        /// The table's key size in bytes.
+        max: usize,
+    },
+    /// The caller's buffer is shorter than the value.
+    #[error("value is {needed} bytes long, the buffer only {len}")]
+    BufferTooSmall {
+        /// Length of the buffer in bytes.
+        len: usize,
+        /// Length of the value in bytes.
+        needed: usize,
+    },
+    /// `compare_exchange` found another value.
+    #[error("the value is not the expected one")]
+    Mismatch {
+        /// The value found.
+        found: Value,
+    },
+    /// `fetch_add` on a value that is not eight bytes long.
+    #[error("value is {len} bytes long, a counter is 8")]
+    NotACounter {
+        /// Length of the value in bytes.
+        len: usize,
+    },
+    /// A member of a batch is at fault; the whole batch was dropped.
+    #[error("batch member {index}: {source}")]
+    InBatch {
+        /// Position of the member in the batch, from 0.
+        index: usize,
+        /// What is wrong with it.
+        source: Box<TableError>,
+    },
+    /// Other writers completed a change under every one of this many attempts.
+    #[error("gave up after {attempts} attempts: each time another write completed meanwhile")]
+    Contended {
+        /// Number of attempts.
+        attempts: usize,
+    },
+    /// The shared memory holds what no writer of this library leaves there.
+    #[error("damaged table: {what} at {at}")]
+    Corrupt {
+        /// What is wrong.
+        what: &'static str,
+        /// Slot or word where it was found.
+        at: usize,
+    },
+    /// The lock was not acquired.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+}

@@ -1,0 +1,256 @@
+//! The index: open addressing with linear probing over atomic words. It is
+//! derived from the slots and can be rebuilt from them at any time.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | 0 | empty: a probe ends here |
+//! | 1 | tombstone: a probe goes on |
+//! | `fingerprint << 32 \| slot + 2` | an entry; the fingerprint is the high half of the key's hash |
+//!
+//! # Why readers need no lock
+//! While a key is present, no place between its home and its entry is empty: an
+//! entry is stored before its slot is committed and cleared after the removal is
+//! committed; a tombstone becomes empty only when the place after it is empty, so
+//! no entry's probe leads over it. A reader therefore finds every key that is
+//! present during the whole of its search, and a slot it is led to in error is
+//! recognised by its key. While the index is being rebuilt the epoch is odd, and
+//! readers scan the slots instead: also when the rebuilder died.
+
+use rapidhash::v3::rapidhash_v3_nano_inline;
+use shm_core::{Ordering, ReadWords, Words, fence};
+
+use crate::layout::{EPOCH, Layout, USED};
+use crate::slot::{self, SlotMut};
+
+const EMPTY: u64 = 0;
+const TOMBSTONE: u64 = 1;
+const FIRST_ENTRY: u64 = 2;
+
+/// Hash of a key's words under the table's secrets. Rapidhash v3 (nano), whose
+/// output is stable by its specification: processes built with other versions of the crate agree.
+#[inline(always)]
+pub(crate) fn hash(layout: &Layout, key: &[u64]) -> u64 {
+    rapidhash_v3_nano_inline::<true, true>(bytemuck::cast_slice(key), &layout.secrets)
+}
+
+fn entry(hash: u64, slot: usize) -> u64 {
+    (hash & !0xFFFF_FFFF) | (slot as u64 + FIRST_ENTRY)
+}
+
+/// The slot of an entry whose fingerprint is that of `hash`.
+#[inline(always)]
+fn slot_of(word: u64, hash: u64) -> Option<usize> {
+    let low = word & 0xFFFF_FFFF;
+    ((word ^ hash) >> 32 == 0 && low >= FIRST_ENTRY).then(|| (low - FIRST_ENTRY) as usize)
+}
+
+/// A reader's probe: calls `visit` with each slot that may hold the key, until it
+/// returns something. `Ok(None)` is a proof of absence; `Err` says that the
+/// index was being rebuilt and proves nothing.
+#[inline(always)]
+pub(crate) fn probe<R>(
+    words: ReadWords<'_>,
+    layout: &Layout,
+    hash: u64,
+    mut visit: impl FnMut(usize) -> Option<R>,
+) -> Result<Option<R>, Rebuilding> {
+    // Acquire: pairs with the Release store that ends a rebuild.
+    let epoch = words.load(EPOCH, Ordering::Acquire);
+    if epoch & 1 != 0 {
+        return Err(Rebuilding);
+    }
+    let index = words.slice(layout.index, layout.index_len());
+    let mut place = hash as usize & layout.index_mask;
+    for _ in 0..layout.index_len() {
+        // Relaxed: what the entry leads to is validated by the slot's version.
+        let word = index.load(place, Ordering::Relaxed);
+        if word == EMPTY {
+            break;
+        }
+        if let Some(slot) = slot_of(word, hash).filter(|&slot| slot < layout.geometry.capacity) {
+            let found = visit(slot);
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        place = (place + 1) & layout.index_mask;
+    }
+    // Acquire: pairs with the Release fence that begins a rebuild: if a load above
+    // saw a word of a rebuild, the load below sees its epoch.
+    fence(Ordering::Acquire);
+    if words.load(EPOCH, Ordering::Relaxed) == epoch { Ok(None) } else { Err(Rebuilding) }
+}
+
+/// The index is, or was, being rebuilt.
+pub(crate) struct Rebuilding;
+
+/// Where the holder of the lock found a key, or where it would go.
+pub(crate) enum Located {
+    /// In this slot, by the entry at this place.
+    Found { slot: usize, place: usize },
+    /// Nowhere; the first place that may take an entry, and whether it is empty
+    /// (or else a tombstone). No place at all only in damaged memory.
+    Absent { place: Option<usize>, empty: bool },
+}
+
+/// The writer's search. Sees what the transaction in flight has staged.
+#[inline]
+pub(crate) fn locate(words: Words<'_>, layout: &Layout, hash: u64, key: &[u64]) -> Located {
+    let index = words.slice(layout.index, layout.index_len());
+    let is_key = slot::key_is(key);
+    let mut free = None;
+    let mut place = hash as usize & layout.index_mask;
+    for _ in 0..layout.index_len() {
+        let word = index.load(place, Ordering::Relaxed);
+        if word == EMPTY {
+            let empty = free.is_none();
+            return Located::Absent { place: free.or(Some(place)), empty };
+        }
+        if word == TOMBSTONE {
+            free = free.or(Some(place));
+        } else if let Some(slot) = slot_of(word, hash).filter(|&s| s < layout.geometry.capacity) {
+            let found = SlotMut::new(words, layout, slot);
+            if found.will_be_live() && is_key(found.key()) {
+                return Located::Found { slot, place };
+            }
+        }
+        place = (place + 1) & layout.index_mask;
+    }
+    Located::Absent { place: free, empty: false }
+}
+
+/// Stores an entry at a place that [`locate`] named. Its slot is not committed
+/// yet, so readers that see the entry find nothing there.
+pub(crate) fn insert(
+    words: Words<'_>,
+    layout: &Layout,
+    hash: u64,
+    slot: usize,
+    place: usize,
+    empty: bool,
+) {
+    // Release: orders the entry after the commit of earlier removals, for readers
+    // that validate against the commit word.
+    words.store(layout.index + place, entry(hash, slot), Ordering::Release);
+    if empty {
+        let used = words.load(USED, Ordering::Relaxed);
+        words.store(USED, used.wrapping_add(1), Ordering::Relaxed);
+    }
+}
+
+/// True when an entry may still go to an empty place.
+pub(crate) fn has_room(words: Words<'_>, layout: &Layout) -> bool {
+    words.load(USED, Ordering::Relaxed) < layout.index_limit() as u64
+}
+
+/// Clears the entry of a removed key. Leaves a tombstone only where a probe may
+/// lead on, and clears the tombstones before it where it may not.
+pub(crate) fn delete(words: Words<'_>, layout: &Layout, place: usize) {
+    let index = words.slice(layout.index, layout.index_len());
+    let after = (place + 1) & layout.index_mask;
+    if index.load(after, Ordering::Relaxed) != EMPTY {
+        // Release: a reader of several keys that misses this one because of this
+        // store sees the commit that came before it.
+        index.store(place, TOMBSTONE, Ordering::Release);
+        return;
+    }
+    let mut cleared = 0;
+    let mut at = place;
+    loop {
+        index.store(at, EMPTY, Ordering::Release);
+        cleared += 1;
+        at = at.wrapping_sub(1) & layout.index_mask;
+        if index.load(at, Ordering::Relaxed) != TOMBSTONE || cleared == layout.index_len() as u64 {
+            break;
+        }
+    }
+    let used = words.load(USED, Ordering::Relaxed);
+    words.store(USED, used.wrapping_sub(cleared), Ordering::Relaxed);
+}
+
+/// Builds the index anew from the slots, those staged included. A second slot
+/// with the key of an earlier one is handed to `duplicate` and left out; returns
+/// the number of entries.
+///
+/// Readers scan the slots meanwhile, and also ever after if this is cut short, until
+/// the next owner of the lock rebuilds again.
+pub(crate) fn rebuild(
+    words: Words<'_>,
+    layout: &Layout,
+    mut duplicate: impl FnMut(SlotMut<'_>),
+) -> usize {
+    let odd = words.load(EPOCH, Ordering::Relaxed) | 1;
+    words.store(EPOCH, odd, Ordering::Relaxed);
+    // Release: pairs with the Acquire fence in `probe`.
+    fence(Ordering::Release);
+    for place in 0..layout.index_len() {
+        words.store(layout.index + place, EMPTY, Ordering::Relaxed);
+    }
+    let mut entries = 0;
+    let mut buffer = Vec::with_capacity(layout.key_words);
+    for slot in 0..layout.geometry.capacity {
+        let this = SlotMut::new(words, layout, slot);
+        if !this.will_be_live() && !slot::is_live(this.version()) {
+            continue;
+        }
+        let key = key_words(this.key(), &mut buffer);
+        let hash = hash(layout, key);
+        match locate(words, layout, hash, key) {
+            Located::Absent { place: Some(place), .. } => {
+                words.store(layout.index + place, entry(hash, slot), Ordering::Relaxed);
+                entries += 1;
+            }
+            Located::Absent { place: None, .. } | Located::Found { .. } => duplicate(this),
+        }
+    }
+    words.store(USED, entries as u64, Ordering::Relaxed);
+    // Release: pairs with the Acquire load in `probe`.
+    words.store(EPOCH, odd.wrapping_add(1), Ordering::Release);
+    entries
+}
+
+/// The words of a slot's key: one for an integer; for bytes, the length and as
+/// many words as it takes (clamped: the memory may be damaged).
+pub(crate) fn key_words<'b>(key: ReadWords<'_>, buffer: &'b mut Vec<u64>) -> &'b [u64] {
+    buffer.clear();
+    buffer.extend(key.iter().map(|w| w.load(Ordering::Relaxed)));
+    if key.len() == 1 {
+        return buffer;
+    }
+    let len = buffer.first().copied().unwrap_or(0);
+    let used = usize::try_from(len).unwrap_or(usize::MAX).div_ceil(8).saturating_add(1);
+    buffer.get(..used).unwrap_or(buffer)
+}
+
+/// Checks that the index and the slots agree: for tests and for `verify`.
+/// Only for the holder of the lock.
+pub(crate) fn check(words: Words<'_>, layout: &Layout) -> Result<usize, (&'static str, usize)> {
+    if words.load(EPOCH, Ordering::Relaxed) & 1 != 0 {
+        return Err(("epoch of an unfinished rebuild", EPOCH));
+    }
+    let mut buffer = Vec::new();
+    let mut live = 0;
+    for slot in 0..layout.geometry.capacity {
+        let this = SlotMut::new(words, layout, slot);
+        if !slot::is_live(this.version()) {
+            continue;
+        }
+        live += 1;
+        let key = key_words(this.key(), &mut buffer);
+        match locate(words, layout, hash(layout, key), key) {
+            Located::Found { slot: found, .. } if found == slot => {}
+            Located::Found { .. } => return Err(("two slots with one key", slot)),
+            Located::Absent { .. } => return Err(("slot that the index does not know", slot)),
+        }
+    }
+    let index = words.slice(layout.index, layout.index_len());
+    let in_use = index.iter().filter(|w| w.load(Ordering::Relaxed) != EMPTY).count();
+    let entries = index.iter().filter(|w| w.load(Ordering::Relaxed) > TOMBSTONE).count();
+    if entries != live {
+        return Err(("number of index entries", entries));
+    }
+    if words.load(USED, Ordering::Relaxed) != in_use as u64 {
+        return Err(("number of index words in use", in_use));
+    }
+    Ok(live)
+}

@@ -1,0 +1,256 @@
+//! What may be a key, and how it becomes words.
+
+use std::fmt;
+
+use crate::error::TableError;
+
+/// Longest byte or string key.
+pub(crate) const MAX_KEY_BYTES: usize = 256;
+/// A word for the length, then the bytes.
+const MAX_KEY_WORDS: usize = 1 + MAX_KEY_BYTES / 8;
+
+/// A type of keys: `i8` to `i64`, `u8` to `u64`, `str` and `[u8]`.
+///
+/// Sealed: the code that runs under the table's lock is the table's own.
+pub trait Key: sealed::Sealed {
+    /// What iteration gives back.
+    type Owned;
+
+    /// How the kind of key is recorded in the segment: a table of `i32` keys does
+    /// not open as one of `i64` keys.
+    const KIND: KeyKind;
+
+    /// Calls `f` with the key as words.
+    #[doc(hidden)]
+    fn with_words<R>(&self, max: usize, f: impl FnOnce(&[u64]) -> R) -> Result<R, TableError>;
+
+    /// Reads a key back; `None` when the words are not a key (damaged memory).
+    #[doc(hidden)]
+    fn from_words(words: &[u64]) -> Option<Self::Owned>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// The recorded kind of a key type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyKind {
+    class: Class,
+    /// Width of an integer in bytes; 0 for bytes.
+    width: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Signed = 1,
+    Unsigned = 2,
+    Bytes = 3,
+    Str = 4,
+}
+
+impl KeyKind {
+    /// The number in the segment header.
+    pub(crate) fn code(self) -> u64 {
+        (self.class as u64) << 8 | u64::from(self.width)
+    }
+
+    /// Words that a key takes in a slot, when byte keys have up to `max` bytes.
+    pub(crate) fn words(self, max: usize) -> usize {
+        match self.class {
+            Class::Signed | Class::Unsigned => 1,
+            Class::Bytes | Class::Str => 1 + max.div_ceil(8),
+        }
+    }
+
+    /// A printable name for a code, also for one that this version does not know.
+    pub(crate) fn describe(code: u64) -> String {
+        let bits = (code & 0xFF) * 8;
+        match code >> 8 {
+            1 => format!("i{bits}"),
+            2 => format!("u{bits}"),
+            3 => "[u8]".to_owned(),
+            4 => "str".to_owned(),
+            other => format!("unknown ({other:#x})"),
+        }
+    }
+}
+
+macro_rules! integer_keys {
+    ($($t:ty: $class:ident as $wide:ty),*) => {$(
+        impl sealed::Sealed for $t {}
+
+        impl Key for $t {
+            type Owned = $t;
+
+            const KIND: KeyKind = KeyKind { class: Class::$class, width: size_of::<$t>() as u8 };
+
+            #[inline(always)]
+            fn with_words<R>(&self, _: usize, f: impl FnOnce(&[u64]) -> R) -> Result<R, TableError> {
+                Ok(f(&[<$wide>::from(*self) as u64]))
+            }
+
+            fn from_words(words: &[u64]) -> Option<$t> {
+                <$t>::try_from(*words.first()? as $wide).ok()
+            }
+        }
+    )*};
+}
+
+integer_keys!(
+    i8: Signed as i64, i16: Signed as i64, i32: Signed as i64, i64: Signed as i64,
+    u8: Unsigned as u64, u16: Unsigned as u64, u32: Unsigned as u64, u64: Unsigned as u64
+);
+
+impl sealed::Sealed for [u8] {}
+
+impl Key for [u8] {
+    type Owned = Vec<u8>;
+
+    const KIND: KeyKind = KeyKind { class: Class::Bytes, width: 0 };
+
+    fn with_words<R>(&self, max: usize, f: impl FnOnce(&[u64]) -> R) -> Result<R, TableError> {
+        let max = max.min(MAX_KEY_BYTES);
+        let too_long = TableError::KeyTooLong { len: self.len(), max };
+        if self.len() > max {
+            return Err(too_long);
+        }
+        let mut words = [0; MAX_KEY_WORDS];
+        if let Some((len, rest)) = words.split_first_mut() {
+            *len = self.len() as u64;
+            let bytes: &mut [u8] = bytemuck::cast_slice_mut(rest);
+            if let Some(to) = bytes.get_mut(..self.len()) {
+                to.copy_from_slice(self);
+            }
+        }
+        match words.get(..1 + self.len().div_ceil(8)) {
+            Some(words) => Ok(f(words)),
+            None => Err(too_long),
+        }
+    }
+
+    fn from_words(words: &[u64]) -> Option<Vec<u8>> {
+        let (&len, rest) = words.split_first()?;
+        let bytes: &[u8] = bytemuck::cast_slice(rest);
+        Some(bytes.get(..usize::try_from(len).ok()?)?.to_vec())
+    }
+}
+
+impl sealed::Sealed for str {}
+
+impl Key for str {
+    type Owned = String;
+
+    const KIND: KeyKind = KeyKind { class: Class::Str, width: 0 };
+
+    fn with_words<R>(&self, max: usize, f: impl FnOnce(&[u64]) -> R) -> Result<R, TableError> {
+        self.as_bytes().with_words(max, f)
+    }
+
+    fn from_words(words: &[u64]) -> Option<String> {
+        String::from_utf8(<[u8]>::from_words(words)?).ok()
+    }
+}
+
+/// A key inside an error: an integer, or bytes shown escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyValue {
+    /// A signed integer key.
+    Signed(i64),
+    /// An unsigned integer key.
+    Unsigned(u64),
+    /// A `[u8]` or `str` key.
+    Bytes(Box<[u8]>),
+}
+
+impl KeyValue {
+    pub(crate) fn new<K: Key + ?Sized>(words: &[u64]) -> Self {
+        let first = words.first().copied().unwrap_or(0);
+        match K::KIND.class {
+            Class::Signed => Self::Signed(first as i64),
+            Class::Unsigned => Self::Unsigned(first),
+            Class::Bytes | Class::Str => {
+                Self::Bytes(<[u8]>::from_words(words).unwrap_or_default().into())
+            }
+        }
+    }
+}
+
+impl fmt::Display for KeyValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signed(n) => write!(f, "{n}"),
+            Self::Unsigned(n) => write!(f, "{n}"),
+            Self::Bytes(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => write!(f, "{text:?}"),
+                Err(_) => write!(f, "\"{}\"", bytes.escape_ascii()),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn words_of<K: Key + ?Sized>(key: &K) -> Vec<u64> {
+        key.with_words(MAX_KEY_BYTES, <[u64]>::to_vec).unwrap()
+    }
+
+    #[test]
+    fn kinds_are_distinct() {
+        let codes = [
+            i8::KIND.code(),
+            i16::KIND.code(),
+            i32::KIND.code(),
+            i64::KIND.code(),
+            u8::KIND.code(),
+            u16::KIND.code(),
+            u32::KIND.code(),
+            u64::KIND.code(),
+            str::KIND.code(),
+            <[u8]>::KIND.code(),
+        ];
+        let distinct: std::collections::HashSet<_> = codes.iter().collect();
+        assert_eq!(distinct.len(), codes.len());
+        assert_eq!(KeyKind::describe(i32::KIND.code()), "i32");
+        assert_eq!(KeyKind::describe(str::KIND.code()), "str");
+        assert_eq!(KeyKind::describe(99 << 8), "unknown (0x63)");
+    }
+
+    #[test]
+    fn damaged_words_are_no_key() {
+        assert_eq!(i32::from_words(&[u64::MAX >> 1]), None);
+        assert_eq!(i32::from_words(&[]), None);
+        assert_eq!(<[u8]>::from_words(&[u64::MAX, 0]), None);
+        assert_eq!(<[u8]>::from_words(&[9, 0]), None);
+        assert_eq!(str::from_words(&[1, 0xFF_FF_FF_FF_FF_FF_FF_FF]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn keys_round_trip_and_are_injective(a in any::<i64>(), b in any::<i32>(),
+                                              s in ".{0,60}", t in ".{0,60}") {
+            prop_assert_eq!(i64::from_words(&words_of(&a)), Some(a));
+            prop_assert_eq!(i32::from_words(&words_of(&b)), Some(b));
+            prop_assert_eq!(str::from_words(&words_of(s.as_str())), Some(s.clone()));
+            prop_assert_eq!(s == t, words_of(s.as_str()) == words_of(t.as_str()));
+        }
+
+        #[test]
+        fn too_long_is_said(len in 0usize..400, max in 1usize..300) {
+            let key = vec![7u8; len];
+            let limit = max.min(MAX_KEY_BYTES);
+            let got = key.as_slice().with_words(max, |w| w.len());
+            if len <= limit {
+                prop_assert_eq!(got.unwrap(), 1 + len.div_ceil(8));
+            } else {
+                let said = matches!(got, Err(TableError::KeyTooLong { len: l, max: m }) if l == len && m == limit);
+                prop_assert!(said);
+            }
+        }
+    }
+}

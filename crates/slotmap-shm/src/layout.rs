@@ -1,0 +1,248 @@
+//! Where everything lies in the body of a table segment.
+//!
+//! All offsets are in 64-bit words from the start of the body; `docs/format.md`
+//! says the same in prose.
+//!
+//! | part | at | words |
+//! |---|---|---|
+//! | epoch of the index | 0 | 1, alone in its cache line |
+//! | commit word | 8 | 1, alone in its cache line |
+//! | bookkeeping: len, used, recoveries | 16 | 3, in a cache line for writers only |
+//! | free stack | 24 | capacity, rounded up to a cache line |
+//! | index | … | at least 2 × capacity, a power of two |
+//! | slots | … | capacity × slot words |
+//!
+//! A slot is a whole number of cache lines:
+//!
+//! | word | what |
+//! |---|---|
+//! | 0 | version |
+//! | 1 | next version |
+//! | 2 | transaction that set `next` |
+//! | 3 | length of buffer 0 (low half) and of buffer 1 (high half), in bytes |
+//! | 4 | key: 1 word for an integer, 1 + ⌈max/8⌉ for bytes |
+//! | … | buffer 0, then buffer 1: ⌈value size/8⌉ words each |
+
+use rapidhash::v3::RapidSecrets;
+use shm_core::GEOMETRY_WORDS;
+
+use crate::error::GeometryError;
+use crate::key::KeyKind;
+
+/// Version of this layout, in the segment header.
+pub(crate) const LAYOUT_VERSION: u64 = 1;
+
+pub(crate) const EPOCH: usize = 0;
+pub(crate) const COMMIT: usize = 8;
+pub(crate) const LEN: usize = 16;
+pub(crate) const USED: usize = 17;
+pub(crate) const RECOVERIES: usize = 18;
+const FREE: usize = 24;
+
+pub(crate) const VERSION: usize = 0;
+pub(crate) const NEXT: usize = 1;
+pub(crate) const TRANSACTION: usize = 2;
+pub(crate) const LENGTHS: usize = 3;
+pub(crate) const KEY: usize = 4;
+
+const LINE_WORDS: usize = 8;
+
+/// How many entries a table holds, and how large they may be. Fixed at creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Number of entries that fit, exactly. 1 to [`Geometry::MAX_CAPACITY`].
+    pub capacity: usize,
+    /// Longest value in bytes. 0 to [`Geometry::MAX_VALUE_SIZE`].
+    pub value_size: usize,
+    /// Longest key in bytes, for `str` and `[u8]` keys; not used for integers.
+    /// 1 to [`Geometry::MAX_KEY_SIZE`].
+    pub key_size: usize,
+}
+
+impl Geometry {
+    /// The largest capacity.
+    pub const MAX_CAPACITY: usize = 1 << 28;
+    /// The largest value size in bytes.
+    pub const MAX_VALUE_SIZE: usize = 1 << 24;
+    /// The largest key size in bytes.
+    pub const MAX_KEY_SIZE: usize = crate::key::MAX_KEY_BYTES;
+}
+
+impl Default for Geometry {
+    /// 1024 entries of 256 bytes; keys, where they are bytes, of up to 64.
+    fn default() -> Self {
+        Self { capacity: 1024, value_size: 256, key_size: 64 }
+    }
+}
+
+/// The offsets that follow from a geometry, and the hash secrets: a private,
+/// checked copy, so that nothing in shared memory can move them.
+#[derive(Clone)]
+pub(crate) struct Layout {
+    pub(crate) geometry: Geometry,
+    pub(crate) key_words: usize,
+    pub(crate) value_words: usize,
+    pub(crate) slot_words: usize,
+    pub(crate) index_mask: usize,
+    pub(crate) index: usize,
+    pub(crate) slots: usize,
+    pub(crate) total_words: usize,
+    pub(crate) secrets: RapidSecrets,
+}
+
+impl Layout {
+    pub(crate) fn new(geometry: Geometry, kind: KeyKind, seed: u64) -> Result<Self, GeometryError> {
+        let check = |what, value, min, max| {
+            if (min..=max).contains(&value) {
+                Ok(())
+            } else {
+                Err(GeometryError::OutOfRange { what, value: value as u64, min, max })
+            }
+        };
+        let Geometry { capacity, value_size, key_size } = geometry;
+        check("capacity", capacity, 1, Geometry::MAX_CAPACITY)?;
+        check("value_size", value_size, 0, Geometry::MAX_VALUE_SIZE)?;
+        check("key_size", key_size, 1, Geometry::MAX_KEY_SIZE)?;
+
+        let key_words = kind.words(key_size);
+        let value_words = value_size.div_ceil(8);
+        let slot_words = (KEY + key_words + 2 * value_words).next_multiple_of(LINE_WORDS);
+        let index_len = (2 * capacity).next_power_of_two().max(LINE_WORDS);
+        let index = FREE + capacity.next_multiple_of(LINE_WORDS);
+        let slots = index + index_len;
+        let too_large = GeometryError::TooLarge { capacity, value_size };
+        let total_words = slot_words
+            .checked_mul(capacity)
+            .and_then(|words| words.checked_add(slots))
+            .filter(|&words| words <= isize::MAX as usize / 16)
+            .ok_or(too_large)?;
+        Ok(Self {
+            geometry,
+            key_words,
+            value_words,
+            slot_words,
+            index_mask: index_len - 1,
+            index,
+            slots,
+            total_words,
+            secrets: RapidSecrets::seed(seed),
+        })
+    }
+
+    pub(crate) fn index_len(&self) -> usize {
+        self.index_mask + 1
+    }
+
+    /// The index is rebuilt before more than this many of its words are in use
+    /// (entries and tombstones), so a probe always ends soon.
+    pub(crate) fn index_limit(&self) -> usize {
+        self.index_len() / 4 * 3
+    }
+
+    pub(crate) fn slot_at(&self, slot: usize) -> usize {
+        self.slots + slot * self.slot_words
+    }
+
+    pub(crate) fn free_at(&self, place: usize) -> usize {
+        FREE + place
+    }
+
+    /// Offset of a value buffer within its slot.
+    pub(crate) fn buffer_at(&self, buffer: usize) -> usize {
+        KEY + self.key_words + buffer * self.value_words
+    }
+}
+
+/// The geometry words of the segment header. The rest is zero, reserved for
+/// growth.
+pub(crate) fn encode(geometry: Geometry, kind: KeyKind, seed: u64) -> [u64; GEOMETRY_WORDS] {
+    let mut words = [0; GEOMETRY_WORDS];
+    let fields = [
+        geometry.capacity as u64,
+        geometry.value_size as u64,
+        kind.code(),
+        geometry.key_size as u64,
+        seed,
+    ];
+    for (word, field) in words.iter_mut().zip(fields) {
+        *word = field;
+    }
+    words
+}
+
+/// Geometry, key-kind code and seed from the header.
+pub(crate) fn decode(words: &[u64; GEOMETRY_WORDS]) -> (Geometry, u64, u64) {
+    let [capacity, value_size, kind, key_size, seed, ..] = *words;
+    let size = |word| usize::try_from(word).unwrap_or(usize::MAX);
+    let geometry = Geometry {
+        capacity: size(capacity),
+        value_size: size(value_size),
+        key_size: size(key_size),
+    };
+    (geometry, kind, seed)
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::key::Key;
+
+    #[test]
+    fn parts_follow_each_other_and_start_at_cache_lines() {
+        for capacity in [1, 2, 3, 7, 8, 9, 1000, 1024] {
+            for value_size in [0, 1, 8, 255, 256, 257] {
+                let g = Geometry { capacity, value_size, key_size: 13 };
+                for kind in [i32::KIND, str::KIND] {
+                    let l = Layout::new(g, kind, 1).unwrap();
+                    assert!(l.index_len() >= 2 * capacity && l.index_len().is_power_of_two());
+                    assert!(l.free_at(capacity - 1) < l.index);
+                    assert_eq!(l.index % LINE_WORDS, 0);
+                    assert_eq!(l.slots, l.index + l.index_len());
+                    assert_eq!(l.slots % LINE_WORDS, 0);
+                    assert_eq!(l.slot_words % LINE_WORDS, 0);
+                    assert!(l.buffer_at(1) + l.value_words <= l.slot_words);
+                    assert_eq!(l.total_words, l.slot_at(capacity));
+                    assert!(l.index_limit() > capacity, "a full table leaves room for tombstones");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_default_slot_is_nine_cache_lines() {
+        let l = Layout::new(Geometry::default(), i32::KIND, 1).unwrap();
+        assert_eq!(l.slot_words, 9 * 8);
+        assert_eq!(l.index_len(), 2048);
+    }
+
+    #[test]
+    fn impossible_geometries_say_why() {
+        let g = Geometry::default();
+        let new = |g| Layout::new(g, i32::KIND, 1).map(|_| ());
+        assert_eq!(
+            new(Geometry { capacity: 0, ..g }),
+            Err(GeometryError::OutOfRange {
+                what: "capacity",
+                value: 0,
+                min: 1,
+                max: Geometry::MAX_CAPACITY
+            })
+        );
+        assert!(new(Geometry { capacity: usize::MAX, ..g }).is_err());
+        assert!(new(Geometry { value_size: usize::MAX, ..g }).is_err());
+        assert!(new(Geometry { key_size: 0, ..g }).is_err());
+        let huge = Geometry {
+            capacity: Geometry::MAX_CAPACITY,
+            value_size: Geometry::MAX_VALUE_SIZE,
+            ..g
+        };
+        assert!(new(huge).is_ok() || matches!(new(huge), Err(GeometryError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn the_header_words_round_trip() {
+        let g = Geometry { capacity: 5, value_size: 6, key_size: 7 };
+        assert_eq!(decode(&encode(g, str::KIND, 9)), (g, str::KIND.code(), 9));
+    }
+}

@@ -1,0 +1,36 @@
+//! How a table is created and opened.
+
+use std::time::Duration;
+
+use shm_core::Trust;
+
+use crate::layout::Geometry;
+
+/// Parameters of [`Table::create`](crate::Table::create) and its relatives.
+/// `TableOptions::default()` suits most; change single fields with struct update syntax.
+#[derive(Clone, Debug)]
+pub struct TableOptions {
+    /// Size of a table that is created. An existing one must match it in
+    /// [`Table::open_or_create`](crate::Table::open_or_create), and need not in `open`.
+    pub geometry: Geometry,
+    /// Permission bits of a table that is created, exact whatever the umask.
+    /// `0o600`; `0o644` lets others read.
+    pub mode: u32,
+    /// Whose tables to open.
+    pub trust: Trust,
+    /// How long a write waits for another writer before it fails with
+    /// `LockError::TimedOut`; `None` waits for ever. Five seconds: a writer
+    /// that is stopped (SIGSTOP, a debugger) must not stop all others.
+    pub lock_timeout: Option<Duration>,
+}
+
+impl Default for TableOptions {
+    fn default() -> Self {
+        Self {
+            geometry: Geometry::default(),
+            mode: 0o600,
+            trust: Trust::new(),
+            lock_timeout: Some(Duration::from_secs(5)),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The negative controls: ways to break the protocol on purpose, so that the
+//! crash harnesses can show that they would notice.
+//!
+//! They exist only under `--cfg shm_negative_control`, which no manifest can set;
+//! everywhere else these functions are `false` at compile time.
+
+#[cfg(not(shm_negative_control))]
+mod control {
+    #[inline(always)]
+    pub(crate) const fn tears() -> bool {
+        false
+    }
+    #[inline(always)]
+    pub(crate) const fn commits_piecemeal() -> bool {
+        false
+    }
+    #[inline(always)]
+    pub(crate) const fn skips_repair() -> bool {
+        false
+    }
+}
+
+#[cfg(shm_negative_control)]
+mod control {
+    use std::sync::OnceLock;
+
+    fn chosen(what: &str) -> bool {
+        static CHOICE: OnceLock<String> = OnceLock::new();
+        CHOICE.get_or_init(|| std::env::var("SHM_SABOTAGE").unwrap_or_default()) == what
+    }
+    /// Writes into the buffer that readers use.
+    pub(crate) fn tears() -> bool {
+        chosen("tear")
+    }
+    /// Publishes each slot of a batch by itself, before the commit.
+    pub(crate) fn commits_piecemeal() -> bool {
+        chosen("piecemeal")
+    }
+    /// Declares the table repaired without repairing it.
+    pub(crate) fn skips_repair() -> bool {
+        chosen("no-repair")
+    }
+}
+
+pub(crate) use control::{commits_piecemeal, skips_repair, tears};

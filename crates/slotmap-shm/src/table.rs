@@ -1,0 +1,504 @@
+//! Writing a table.
+
+use std::borrow::Borrow;
+use std::ops::Deref;
+use std::time::Duration;
+
+use shm_core::{
+    Acquired, CreateOptions, Guard, LockError, Name, Namespace, Recovery, WritableSegment,
+};
+
+use crate::error::{TableError, TableOpenError};
+use crate::key::{Key, KeyValue};
+use crate::layout::{LAYOUT_VERSION, Layout, encode};
+use crate::options::TableOptions;
+use crate::reader::{Mapped, TableReader};
+use crate::transaction::{Mode, Room, Transaction, Upserted, room};
+use crate::value::Value;
+use crate::{KIND, recover};
+
+/// Attempts of [`Table::update_with`] before it gives up.
+const MAX_UPDATES: usize = 10_000;
+
+/// A table opened for reading and writing. Dereferences to [`TableReader`].
+///
+/// Every change is all or nothing, for every reader and whatever happens to the
+/// writer. `Send` and `Sync`; writers of all processes and threads exclude each other.
+pub struct Table<K: Key + ?Sized> {
+    reader: TableReader<K>,
+    lock_timeout: Option<Duration>,
+}
+
+impl<K: Key + ?Sized> Table<K> {
+    /// Creates a table. It appears under its name whole or not at all.
+    ///
+    /// # Errors
+    /// [`TableOpenError`]; `CreateError::AlreadyExists` when the name is taken.
+    pub fn create(
+        namespace: &Namespace,
+        name: &Name,
+        options: &TableOptions,
+    ) -> Result<Self, TableOpenError> {
+        let (create, layout) = Self::prepare(options)?;
+        let segment =
+            namespace.create(name, &create, |words| recover::initialise(words, &layout))?;
+        Self::from_segment(segment, options)
+    }
+
+    /// Opens an existing table, whatever its geometry.
+    ///
+    /// # Errors
+    /// [`TableOpenError`]; `OpenError::NotFound` when there is none.
+    pub fn open(
+        namespace: &Namespace,
+        name: &Name,
+        options: &TableOptions,
+    ) -> Result<Self, TableOpenError> {
+        let segment = namespace.open(name, KIND, LAYOUT_VERSION, &options.trust)?;
+        Self::from_segment(segment, options)
+    }
+
+    /// Opens a table, or creates it where there is none. An existing one must
+    /// have the geometry asked for.
+    ///
+    /// # Errors
+    /// [`TableOpenError`].
+    pub fn open_or_create(
+        namespace: &Namespace,
+        name: &Name,
+        options: &TableOptions,
+    ) -> Result<Self, TableOpenError> {
+        let (create, layout) = Self::prepare(options)?;
+        let init = |words: shm_core::Words<'_>| recover::initialise(words, &layout);
+        let segment = namespace.open_or_create(name, &create, &options.trust, init)?;
+        let table = Self::from_segment(segment, options)?;
+        let (found, asked) = (table.geometry(), options.geometry);
+        let mut fields = vec![
+            ("capacity", found.capacity, asked.capacity),
+            ("value_size", found.value_size, asked.value_size),
+        ];
+        if K::KIND.words(1) > 1 {
+            fields.push(("key_size", found.key_size, asked.key_size));
+        }
+        match fields.into_iter().find(|(_, found, asked)| found != asked) {
+            None => Ok(table),
+            Some((what, found, expected)) => Err(TableOpenError::GeometryMismatch {
+                what,
+                found: found as u64,
+                expected: expected as u64,
+            }),
+        }
+    }
+
+    fn prepare(options: &TableOptions) -> Result<(CreateOptions, Layout), TableOpenError> {
+        let mut seed = [0; 8];
+        shm_core::random(&mut seed).map_err(|source| shm_core::CreateError::Io {
+            action: "draw a hash seed for",
+            path: "a table".into(),
+            source,
+        })?;
+        let seed = u64::from_ne_bytes(seed);
+        let layout = Layout::new(options.geometry, K::KIND, seed)?;
+        let create = CreateOptions {
+            kind: KIND,
+            kind_version: LAYOUT_VERSION,
+            geometry: encode(options.geometry, K::KIND, seed),
+            body_len: layout.total_words as u64 * 8,
+            mode: options.mode,
+        };
+        Ok((create, layout))
+    }
+
+    fn from_segment(
+        segment: WritableSegment,
+        options: &TableOptions,
+    ) -> Result<Self, TableOpenError> {
+        let reader = TableReader::from_mapped(Mapped::Writable(segment))?;
+        Ok(Self { reader, lock_timeout: options.lock_timeout })
+    }
+
+    /// Adds an entry for a key that has none.
+    ///
+    /// # Errors
+    /// [`TableError::DuplicateKey`], [`TableError::Full`],
+    /// [`TableError::ValueTooLarge`], [`TableError::KeyTooLong`],
+    /// [`TableError::Lock`]; nothing was changed.
+    pub fn add(&self, key: &K, value: &[u8]) -> Result<(), TableError> {
+        self.put(Mode::Add, key, value).map(drop)
+    }
+
+    /// Replaces the value of a key that has one.
+    ///
+    /// # Errors
+    /// [`TableError::NotFound`] and those of [`Table::add`]; nothing was changed.
+    pub fn update(&self, key: &K, value: &[u8]) -> Result<(), TableError> {
+        self.put(Mode::Update, key, value).map(drop)
+    }
+
+    /// Sets the value of a key, whether it has one or not.
+    ///
+    /// # Errors
+    /// Those of [`Table::add`] but `DuplicateKey`; nothing was changed.
+    pub fn upsert(&self, key: &K, value: &[u8]) -> Result<Upserted, TableError> {
+        self.put(Mode::Upsert, key, value)
+    }
+
+    #[inline]
+    fn put(&self, mode: Mode, key: &K, value: &[u8]) -> Result<Upserted, TableError> {
+        self.check_value(value)?;
+        self.with_key(key, |key| {
+            self.write(Room::new(), |transaction| transaction.put::<K>(mode, key, value))
+        })
+    }
+
+    /// Removes an entry.
+    ///
+    /// # Errors
+    /// [`TableError::NotFound`] when there is none; nothing was changed.
+    pub fn remove(&self, key: &K) -> Result<(), TableError> {
+        self.with_key(key, |key| {
+            self.write(Room::new(), |transaction| {
+                if transaction.remove(key) {
+                    Ok(())
+                } else {
+                    Err(TableError::NotFound { key: KeyValue::new::<K>(key) })
+                }
+            })
+        })
+    }
+
+    /// Removes all entries, at once. O(capacity).
+    ///
+    /// # Errors
+    /// [`TableError::Lock`].
+    pub fn clear(&self) -> Result<(), TableError> {
+        let guard = self.lock()?;
+        let transaction = Transaction::begin(guard.words()?, self.layout(), Room::new());
+        transaction.clear();
+        Ok(())
+    }
+
+    /// Adds entries for keys that have none: all of them or, if one is at fault, none.
+    ///
+    /// # Errors
+    /// [`TableError::InBatch`], which names the member (a key that occurs twice
+    /// is a duplicate); [`TableError::Lock`].
+    pub fn add_many<Q: Borrow<K>, V: AsRef<[u8]>>(
+        &self,
+        entries: &[(Q, V)],
+    ) -> Result<(), TableError> {
+        self.put_many(Mode::Add, entries)
+    }
+
+    /// Replaces the values of keys that all must have one: all of them or, if one
+    /// is at fault, none. Of a key that occurs twice the last value counts.
+    ///
+    /// Readers see the whole batch at once, and so does everybody when this process is killed.
+    ///
+    /// # Errors
+    /// [`TableError::InBatch`], which names the member; [`TableError::Lock`].
+    pub fn update_many<Q: Borrow<K>, V: AsRef<[u8]>>(
+        &self,
+        entries: &[(Q, V)],
+    ) -> Result<(), TableError> {
+        self.put_many(Mode::Update, entries)
+    }
+
+    /// Sets the values of keys, whether they have one or not; as
+    /// [`Table::update_many`] in all else.
+    ///
+    /// # Errors
+    /// [`TableError::InBatch`], which names the member; [`TableError::Lock`].
+    pub fn upsert_many<Q: Borrow<K>, V: AsRef<[u8]>>(
+        &self,
+        entries: &[(Q, V)],
+    ) -> Result<(), TableError> {
+        self.put_many(Mode::Upsert, entries)
+    }
+
+    /// Removes entries: all of them or, if one is not there (or named twice), none.
+    ///
+    /// # Errors
+    /// [`TableError::InBatch`], which names the member; [`TableError::Lock`].
+    pub fn remove_many<Q: Borrow<K>>(&self, keys: &[Q]) -> Result<(), TableError> {
+        let keys: Vec<&K> = keys.iter().map(Borrow::borrow).collect();
+        self.write(room(keys.len()), |transaction| {
+            for (index, key) in keys.iter().enumerate() {
+                let removed = self.with_key(*key, |key| {
+                    if transaction.remove(key) {
+                        Ok(())
+                    } else {
+                        Err(TableError::NotFound { key: KeyValue::new::<K>(key) })
+                    }
+                });
+                removed.map_err(|e| in_batch(index, e))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn put_many<Q: Borrow<K>, V: AsRef<[u8]>>(
+        &self,
+        mode: Mode,
+        entries: &[(Q, V)],
+    ) -> Result<(), TableError> {
+        // The caller's `borrow` and `as_ref` run here, before the lock is taken.
+        let mut members: Vec<(&K, &[u8])> = Vec::with_capacity(entries.len());
+        for (index, (key, value)) in entries.iter().enumerate() {
+            let value = value.as_ref();
+            self.check_value(value).map_err(|e| in_batch(index, e))?;
+            members.push((key.borrow(), value));
+        }
+        self.write(room(members.len()), |transaction| {
+            for (index, (key, value)) in members.iter().enumerate() {
+                self.with_key(*key, |key| transaction.put::<K>(mode, key, value))
+                    .map_err(|e| in_batch(index, e))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Replaces the value of `key` by what `f` makes of it.
+    ///
+    /// `f` edits a private copy, and runs without the lock: it may take its time,
+    /// panic or fork, and hold up nobody. When another write of the key
+    /// completed meanwhile, it is called again with the new value.
+    ///
+    /// # Errors
+    /// [`TableError::NotFound`], [`TableError::ValueTooLarge`] (of the result),
+    /// [`TableError::Contended`] after 10,000 attempts, [`TableError::Lock`]; nothing was changed.
+    pub fn update_with(&self, key: &K, mut f: impl FnMut(&mut Vec<u8>)) -> Result<(), TableError> {
+        for _ in 0..MAX_UPDATES {
+            let found = self.reader.find(key, Value::copy)?;
+            let Some(found) = found else {
+                return self.with_key(key, |key| {
+                    Err(TableError::NotFound { key: KeyValue::new::<K>(key) })
+                });
+            };
+            let mut value = Vec::from(found.value);
+            f(&mut value);
+            self.check_value(&value)?;
+            // The version counter never comes back: an equal version is the
+            // same entry with the same value.
+            let stored = self.write(Room::new(), |transaction| {
+                let same = transaction.slot(found.slot).version() == found.version;
+                if same {
+                    transaction.replace(found.slot, &value);
+                }
+                Ok(same)
+            })?;
+            if stored {
+                return Ok(());
+            }
+        }
+        Err(TableError::Contended { attempts: MAX_UPDATES })
+    }
+
+    /// Replaces the value of `key` by `new` if it is `expected`.
+    ///
+    /// # Errors
+    /// [`TableError::Mismatch`] with the value found; [`TableError::NotFound`],
+    /// [`TableError::ValueTooLarge`], [`TableError::Lock`]; nothing was changed.
+    pub fn compare_exchange(&self, key: &K, expected: &[u8], new: &[u8]) -> Result<(), TableError> {
+        self.check_value(new)?;
+        self.modify(key, |found| {
+            if found.as_bytes() == expected {
+                Ok(new.to_vec())
+            } else {
+                Err(TableError::Mismatch { found: found.clone() })
+            }
+        })
+        .map(drop)
+    }
+
+    /// Adds `delta` to a counter (8 bytes, little endian, wrapping) and returns
+    /// the value before.
+    ///
+    /// # Errors
+    /// [`TableError::NotACounter`], [`TableError::NotFound`], [`TableError::Lock`];
+    /// nothing was changed.
+    pub fn fetch_add(&self, key: &K, delta: i64) -> Result<i64, TableError> {
+        let counter = |value: &Value| match <[u8; 8]>::try_from(value.as_bytes()) {
+            Ok(bytes) => Ok(i64::from_le_bytes(bytes)),
+            Err(_) => Err(TableError::NotACounter { len: value.len() }),
+        };
+        let before = self
+            .modify(key, |found| Ok(counter(found)?.wrapping_add(delta).to_le_bytes().to_vec()))?;
+        counter(&before)
+    }
+
+    /// Replaces a value under the lock; returns the one before. `f` is the
+    /// table's own code and short.
+    fn modify(
+        &self,
+        key: &K,
+        f: impl FnOnce(&Value) -> Result<Vec<u8>, TableError>,
+    ) -> Result<Value, TableError> {
+        self.with_key(key, |key| {
+            self.write(Room::new(), |transaction| {
+                let Some((slot, _)) = transaction.find(key) else {
+                    return Err(TableError::NotFound { key: KeyValue::new::<K>(key) });
+                };
+                let (words, len) = transaction.slot(slot).value();
+                let before = Value::copy(words, len);
+                let after = f(&before)?;
+                transaction.replace(slot, &after);
+                Ok(before)
+            })
+        })
+    }
+
+    /// The values of `keys`, all of one moment; as [`TableReader::get_many`], but
+    /// where writes keep completing meanwhile it takes the lock. O(keys).
+    ///
+    /// # Errors
+    /// As [`TableReader::get`], and [`TableError::Lock`].
+    pub fn get_many<Q: Borrow<K>>(&self, keys: &[Q]) -> Result<Vec<Option<Value>>, TableError> {
+        match self.reader.get_many(keys) {
+            Err(TableError::Contended { .. }) => {
+                let keys: Vec<&K> = keys.iter().map(Borrow::borrow).collect();
+                let _guard = self.lock()?;
+                keys.iter().map(|key| self.get(key)).collect()
+            }
+            other => other,
+        }
+    }
+
+    /// All entries as they were at one moment; as [`TableReader::entries`], but
+    /// where writes keep completing meanwhile it takes the lock. O(capacity).
+    ///
+    /// # Errors
+    /// As [`TableReader::get`], and [`TableError::Lock`].
+    pub fn entries(&self) -> Result<Vec<(K::Owned, Value)>, TableError> {
+        match self.reader.entries() {
+            Err(TableError::Contended { .. }) => {
+                let _guard = self.lock()?;
+                self.iter().collect()
+            }
+            other => other,
+        }
+    }
+
+    /// Checks under the lock that slots, index, free list and count agree.
+    /// O(capacity).
+    ///
+    /// # Errors
+    /// [`TableError::Corrupt`] with what is wrong, and where; the next write then repairs.
+    pub fn verify(&self) -> Result<(), TableError> {
+        let guard = self.lock()?;
+        recover::check(guard.words()?, self.layout()).map_err(|(what, at)| {
+            guard.mark_dirty();
+            TableError::Corrupt { what, at }
+        })
+    }
+
+    /// Repairs now what a dead writer left, rather than at the next write.
+    ///
+    /// # Errors
+    /// [`TableError::Lock`].
+    pub fn recover(&self) -> Result<(), TableError> {
+        self.lock().map(drop)
+    }
+
+    /// Writes the table back to its file (`msync`); of use in a namespace on a disk.
+    ///
+    /// # Errors
+    /// When `msync` fails.
+    pub fn flush(&self) -> std::io::Result<()> {
+        self.reader.writable().map_or(Ok(()), WritableSegment::flush)
+    }
+
+    /// Address of the mutex in this process, for debuggers and crash tests.
+    #[must_use]
+    pub fn lock_address(&self) -> usize {
+        self.reader.writable().map_or(0, WritableSegment::lock_address)
+    }
+
+    fn check_value(&self, value: &[u8]) -> Result<(), TableError> {
+        let max = self.layout().geometry.value_size;
+        if value.len() <= max {
+            Ok(())
+        } else {
+            Err(TableError::ValueTooLarge { len: value.len(), max })
+        }
+    }
+
+    #[inline(always)]
+    fn with_key<R>(
+        &self,
+        key: &K,
+        f: impl FnOnce(&[u64]) -> Result<R, TableError>,
+    ) -> Result<R, TableError> {
+        key.with_words(self.layout().geometry.key_size, f)?
+    }
+
+    /// Runs `f` in a transaction: commits what it staged, or drops it all.
+    #[inline]
+    fn write<R>(
+        &self,
+        room: Room,
+        f: impl FnOnce(&mut Transaction<'_>) -> Result<R, TableError>,
+    ) -> Result<R, TableError> {
+        let guard = self.lock()?;
+        let mut transaction = Transaction::begin(guard.words()?, self.layout(), room);
+        match f(&mut transaction) {
+            Ok(result) => {
+                transaction.commit();
+                Ok(result)
+            }
+            Err(e) => {
+                transaction.abort();
+                if matches!(e, TableError::Corrupt { .. }) {
+                    guard.mark_dirty();
+                }
+                Err(e)
+            }
+        }
+    }
+
+    #[inline]
+    fn lock(&self) -> Result<Guard<'_>, TableError> {
+        // A `Table` is made from a writable segment only.
+        let Some(segment) = self.reader.writable() else {
+            return Err(TableError::Lock(LockError::NotRecoverable));
+        };
+        let acquired = match self.lock_timeout {
+            Some(limit) => segment.lock_timeout(limit)?,
+            None => segment.lock()?,
+        };
+        match acquired {
+            Acquired::Clean(guard) => Ok(guard),
+            Acquired::OwnerDied(recovery) => self.repair(recovery),
+        }
+    }
+
+    #[cold]
+    fn repair<'a>(&self, recovery: Recovery<'a>) -> Result<Guard<'a>, TableError> {
+        recovery.repair(|words| {
+            recover::repair(words, self.layout());
+            Ok(())
+        })
+    }
+}
+
+impl<K: Key + ?Sized> Deref for Table<K> {
+    type Target = TableReader<K>;
+
+    #[inline(always)]
+    fn deref(&self) -> &TableReader<K> {
+        &self.reader
+    }
+}
+
+impl<K: Key + ?Sized> std::fmt::Debug for Table<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Table").field("reader", &self.reader).finish_non_exhaustive()
+    }
+}
+
+fn in_batch(index: usize, source: TableError) -> TableError {
+    match source {
+        lock @ TableError::Lock(_) => lock,
+        source => TableError::InBatch { index, source: Box::new(source) },
+    }
+}

@@ -1,0 +1,242 @@
+//! A transaction: stage any number of slots, commit them with one store, flip them.
+//! A single write is a transaction of one.
+//!
+//! | step | stores | a death right after it leaves |
+//! |---|---|---|
+//! | stage | inactive buffers, lengths, keys of dead slots, index entries, `next` | the old state |
+//! | commit | the commit word | the new state, for all readers at once |
+//! | flip | each slot's version | the same |
+//! | settle | index, free stack, len | the same, once repaired |
+
+use shm_core::{Ordering, Words};
+
+use crate::error::TableError;
+use crate::index::{self, Located};
+use crate::key::{Key, KeyValue};
+use crate::layout::{COMMIT, LEN, Layout};
+use crate::recover;
+use crate::slot::{self, SlotMut};
+
+/// What a write asks of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// The key must be absent.
+    Add,
+    /// The key must be present.
+    Update,
+    /// Either.
+    Upsert,
+}
+
+/// Whether an upsert made a new entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upserted {
+    /// The key was absent; it now has an entry.
+    Inserted,
+    /// The key was present; its value was replaced.
+    Updated,
+}
+
+/// A transaction in flight. The lock is held as long as it lives.
+pub(crate) struct Transaction<'a> {
+    words: Words<'a>,
+    layout: &'a Layout,
+    number: u64,
+    first: Option<Staged>,
+    more: Room,
+    added: usize,
+}
+
+/// A slot that the transaction changes.
+#[derive(Clone, Copy)]
+pub(crate) struct Staged {
+    slot: usize,
+    /// Of a removal: the place of its index entry.
+    entry: Option<usize>,
+}
+
+/// Private room for noting staged slots, allocated before the lock is taken.
+pub(crate) type Room = Vec<Staged>;
+
+/// Room for a transaction of `members`. The first one needs none.
+pub(crate) fn room(members: usize) -> Room {
+    Vec::with_capacity(members.saturating_sub(1))
+}
+
+impl<'a> Transaction<'a> {
+    /// Begins. The table is in order: `next == version` in every slot.
+    #[inline]
+    pub(crate) fn begin(words: Words<'a>, layout: &'a Layout, room: Room) -> Self {
+        slot::begin_writing();
+        let number = words.load(COMMIT, Ordering::Relaxed).wrapping_add(1);
+        Self { words, layout, number, first: None, more: room, added: 0 }
+    }
+
+    /// The slot and index place of a key, if it is there, as staged.
+    #[inline]
+    pub(crate) fn find(&self, key: &[u64]) -> Option<(usize, usize)> {
+        let hash = index::hash(self.layout, key);
+        match index::locate(self.words, self.layout, hash, key) {
+            Located::Found { slot, place } => Some((slot, place)),
+            Located::Absent { .. } => None,
+        }
+    }
+
+    pub(crate) fn slot(&self, slot: usize) -> SlotMut<'a> {
+        SlotMut::new(self.words, self.layout, slot)
+    }
+
+    /// Stages a write. `value` fits: the caller has checked before locking.
+    #[inline]
+    pub(crate) fn put<K: Key + ?Sized>(
+        &mut self,
+        mode: Mode,
+        key: &[u64],
+        value: &[u8],
+    ) -> Result<Upserted, TableError> {
+        let hash = index::hash(self.layout, key);
+        match index::locate(self.words, self.layout, hash, key) {
+            Located::Found { .. } if mode == Mode::Add => {
+                Err(TableError::DuplicateKey { key: KeyValue::new::<K>(key) })
+            }
+            Located::Found { slot, .. } => {
+                self.replace(slot, value);
+                Ok(Upserted::Updated)
+            }
+            Located::Absent { .. } if mode == Mode::Update => {
+                Err(TableError::NotFound { key: KeyValue::new::<K>(key) })
+            }
+            Located::Absent { place, empty } => {
+                self.insert(key, hash, value, place, empty)?;
+                Ok(Upserted::Inserted)
+            }
+        }
+    }
+
+    /// Stages a new value of a slot that [`Transaction::find`] named.
+    pub(crate) fn replace(&mut self, slot: usize, value: &[u8]) {
+        self.slot(slot).stage_value(value, self.number);
+        self.note(Staged { slot, entry: None });
+    }
+
+    fn insert(
+        &mut self,
+        key: &[u64],
+        hash: u64,
+        value: &[u8],
+        mut place: Option<usize>,
+        mut empty: bool,
+    ) -> Result<(), TableError> {
+        let slot = self.free_slot()?;
+        if place.is_none() || (empty && !index::has_room(self.words, self.layout)) {
+            index::rebuild(self.words, self.layout, |_| ());
+            (place, empty) = match index::locate(self.words, self.layout, hash, key) {
+                Located::Absent { place, empty } => (place, empty),
+                Located::Found { slot, .. } => {
+                    return Err(TableError::Corrupt { what: "key without an entry", at: slot });
+                }
+            };
+        }
+        let Some(place) = place else {
+            return Err(TableError::Corrupt { what: "index without room", at: self.layout.index });
+        };
+        let this = self.slot(slot);
+        this.put_key(key);
+        this.stage_value(value, self.number);
+        index::insert(self.words, self.layout, hash, slot, place, empty);
+        self.added += 1;
+        self.note(Staged { slot, entry: None });
+        Ok(())
+    }
+
+    /// The next slot of the free stack that this transaction has not taken yet.
+    fn free_slot(&self) -> Result<usize, TableError> {
+        let capacity = self.layout.geometry.capacity;
+        let taken = self.len() + self.added;
+        if taken >= capacity {
+            return Err(TableError::Full { capacity });
+        }
+        let at = self.layout.free_at(capacity - taken - 1);
+        let slot = self.words.load(at, Ordering::Relaxed);
+        match usize::try_from(slot) {
+            Ok(slot) if slot < capacity && !self.slot(slot).will_be_live() => Ok(slot),
+            _ => Err(TableError::Corrupt { what: "free stack", at }),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.words.load(LEN, Ordering::Relaxed) as usize
+    }
+
+    /// Stages the removal of a key; false when it is not there.
+    pub(crate) fn remove(&mut self, key: &[u64]) -> bool {
+        let Some((slot, place)) = self.find(key) else {
+            return false;
+        };
+        self.slot(slot).stage_removal(self.number);
+        self.note(Staged { slot, entry: Some(place) });
+        true
+    }
+
+    #[inline]
+    fn note(&mut self, staged: Staged) {
+        if self.first.is_none() {
+            self.first = Some(staged);
+        } else {
+            self.more.push(staged);
+        }
+    }
+
+    /// Commits all that was staged, or does nothing if nothing was.
+    #[inline]
+    pub(crate) fn commit(self) {
+        if self.first.is_none() {
+            return;
+        }
+        self.publish();
+        let staged = || self.first.iter().chain(&self.more);
+        for staged in staged() {
+            self.slot(staged.slot).flip();
+        }
+        let mut len = self.len() + self.added;
+        for (slot, place) in staged().filter_map(|s| Some((s.slot, s.entry?))) {
+            index::delete(self.words, self.layout, place);
+            // Damaged memory may count fewer entries than are removed here.
+            len = len.saturating_sub(1);
+            if let Some(free) = (self.layout.geometry.capacity - 1).checked_sub(len) {
+                self.words.store(self.layout.free_at(free), slot as u64, Ordering::Relaxed);
+            }
+        }
+        if len != self.len() {
+            self.words.store(LEN, len as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Removes all entries.
+    pub(crate) fn clear(self) {
+        let slots = || (0..self.layout.geometry.capacity).map(|slot| self.slot(slot));
+        for slot in slots().filter(|slot| slot.will_be_live()) {
+            slot.stage_removal(self.number);
+        }
+        self.publish();
+        for slot in slots().filter(|slot| slot.next() != slot.version()) {
+            slot.flip();
+        }
+        recover::derive(self.words, self.layout);
+    }
+
+    /// Drops all that was staged: as a repair would, after a death at this point.
+    pub(crate) fn abort(self) {
+        if self.first.is_some() {
+            recover::settle_slots(self.words, self.layout);
+            recover::derive(self.words, self.layout);
+        }
+    }
+
+    /// The commit: everything staged becomes effective, at once, for all readers.
+    fn publish(&self) {
+        // Release: pairs with the Acquire loads in `Slot::pending` and in the
+        // readers of several keys.
+        self.words.store(COMMIT, self.number, Ordering::Release);
+    }
+}
