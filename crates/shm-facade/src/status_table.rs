@@ -1,0 +1,329 @@
+//! The status table: the operations of the original, under Rust names.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shm_core::{Entry, Name, Namespace, Trust};
+use slotmap_shm::{Geometry, KIND, Table, TableOptions, TableReader, Upserted, Value};
+
+use crate::error::Error;
+use crate::instance;
+
+/// How a status table is created and opened.
+#[derive(Clone, Debug)]
+pub struct StatusOptions {
+    /// Where: `$SHMAP_DIR`, or `/dev/shm`.
+    pub namespace: Namespace,
+    /// Entries that fit. 1024.
+    pub capacity: usize,
+    /// Longest value in bytes. 256.
+    pub value_size: usize,
+    /// Permission bits of a table that is created. `0o600`; `0o644` lets others read.
+    pub mode: u32,
+    /// Whose tables to open: one's own and root's.
+    pub trust: Trust,
+    /// How long a write waits for another writer; `None` for ever. Five seconds.
+    pub lock_timeout: Option<Duration>,
+}
+
+impl Default for StatusOptions {
+    fn default() -> Self {
+        let TableOptions { geometry, mode, trust, lock_timeout } = TableOptions::default();
+        let Geometry { capacity, value_size, .. } = geometry;
+        Self { namespace: Namespace::from_env(), capacity, value_size, mode, trust, lock_timeout }
+    }
+}
+
+impl StatusOptions {
+    fn table_options(&self) -> TableOptions {
+        let geometry = Geometry {
+            capacity: self.capacity,
+            value_size: self.value_size,
+            ..Geometry::default()
+        };
+        TableOptions {
+            geometry,
+            mode: self.mode,
+            trust: self.trust.clone(),
+            lock_timeout: self.lock_timeout,
+        }
+    }
+}
+
+/// A status table opened for reading: no lock, no waiting, no write permission needed.
+#[derive(Debug)]
+pub struct StatusReader {
+    table: TableReader<i32>,
+}
+
+/// A status table: `i32` keys, values of any bytes. `Send` and `Sync`.
+#[derive(Debug)]
+pub struct StatusTable {
+    table: Table<i32>,
+    namespace: Namespace,
+    name: Name,
+}
+
+impl StatusReader {
+    /// Opens an existing table of the default namespace for reading only.
+    ///
+    /// # Errors
+    /// [`Error::Open`], [`Error::Name`].
+    pub fn open(name: &str) -> Result<Self, Error> {
+        Self::open_with(name, &StatusOptions::default())
+    }
+
+    /// Opens an existing table for reading only. Of `options`, `namespace` and `trust` count.
+    ///
+    /// # Errors
+    /// [`Error::Open`], [`Error::Name`].
+    pub fn open_with(name: &str, options: &StatusOptions) -> Result<Self, Error> {
+        let name = Name::new(name)?;
+        let table = TableReader::open(&options.namespace, &name, &options.table_options())?;
+        Ok(Self { table })
+    }
+
+    /// A copy of the value of `key`, or `None`. The original's `getRsc`. O(1).
+    ///
+    /// # Errors
+    /// Only on damaged memory: [`Error::Table`].
+    pub fn get(&self, key: i32) -> Result<Option<Value>, Error> {
+        Ok(self.table.get(&key)?)
+    }
+
+    /// True when `key` has a value. The original's `isContain`. O(1).
+    ///
+    /// # Errors
+    /// As [`StatusReader::get`].
+    pub fn contains(&self, key: i32) -> Result<bool, Error> {
+        Ok(self.table.contains_key(&key)?)
+    }
+
+    /// The values of `keys`, all of one moment. The original's `batchGetRsc`.
+    ///
+    /// # Errors
+    /// As [`StatusReader::get`]; `TableError::Contended` when writes kept completing meanwhile.
+    pub fn batch_get(&self, keys: &[i32]) -> Result<Vec<Option<Value>>, Error> {
+        Ok(self.table.get_many(keys)?)
+    }
+}
+
+impl Deref for StatusReader {
+    type Target = TableReader<i32>;
+
+    fn deref(&self) -> &TableReader<i32> {
+        &self.table
+    }
+}
+
+impl StatusTable {
+    /// The table of this name in this process: opened or created at the first
+    /// call, shared by all later ones as long as somebody holds it. The original's `getInstance`.
+    ///
+    /// # Errors
+    /// [`Error::Open`], [`Error::Name`].
+    pub fn instance(name: &str) -> Result<Arc<Self>, Error> {
+        Self::instance_with(name, &StatusOptions::default())
+    }
+
+    /// As [`StatusTable::instance`]; `options` count at the first call for a name.
+    ///
+    /// # Errors
+    /// [`Error::Open`], [`Error::Name`].
+    pub fn instance_with(name: &str, options: &StatusOptions) -> Result<Arc<Self>, Error> {
+        instance::instance(name, options)
+    }
+
+    /// Opens a table of the default namespace, or creates it.
+    ///
+    /// # Errors
+    /// [`Error::Open`], [`Error::Name`].
+    pub fn open_or_create(name: &str) -> Result<Self, Error> {
+        Self::open_or_create_with(name, &StatusOptions::default())
+    }
+
+    /// Opens a table, or creates it. An existing one must have the sizes asked for.
+    ///
+    /// # Errors
+    /// [`Error::Open`], [`Error::Name`].
+    pub fn open_or_create_with(name: &str, options: &StatusOptions) -> Result<Self, Error> {
+        Self::made_by(Table::open_or_create, name, options)
+    }
+
+    /// Creates a table where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Open`] with `CreateError::AlreadyExists` when there is one.
+    pub fn create_with(name: &str, options: &StatusOptions) -> Result<Self, Error> {
+        Self::made_by(Table::create, name, options)
+    }
+
+    /// Opens an existing table, whatever its sizes.
+    ///
+    /// # Errors
+    /// [`Error::Open`] with `OpenError::NotFound` when there is none.
+    pub fn open_with(name: &str, options: &StatusOptions) -> Result<Self, Error> {
+        Self::made_by(Table::open, name, options)
+    }
+
+    /// Opens an existing table of the default namespace for reading only.
+    ///
+    /// # Errors
+    /// As [`StatusReader::open`].
+    pub fn open_read_only(name: &str) -> Result<StatusReader, Error> {
+        StatusReader::open(name)
+    }
+
+    fn made_by(
+        make: fn(
+            &Namespace,
+            &Name,
+            &TableOptions,
+        ) -> Result<Table<i32>, slotmap_shm::TableOpenError>,
+        name: &str,
+        options: &StatusOptions,
+    ) -> Result<Self, Error> {
+        let name = Name::new(name)?;
+        let namespace = options.namespace.clone();
+        let table = make(&namespace, &name, &options.table_options())?;
+        Ok(Self { table, namespace, name })
+    }
+
+    /// Adds a key that is absent. The original's `addRsc`.
+    ///
+    /// # Errors
+    /// [`Error::Table`]: `DuplicateKey`, `Full`, `ValueTooLarge`, `Lock`; nothing was changed.
+    pub fn add(&self, key: i32, value: impl AsRef<[u8]>) -> Result<(), Error> {
+        Ok(self.table.add(&key, value.as_ref())?)
+    }
+
+    /// Replaces the value of a key that is present. The original's `updateRsc`.
+    ///
+    /// # Errors
+    /// [`Error::Table`]: `NotFound`, `ValueTooLarge`, `Lock`; nothing was changed.
+    pub fn update(&self, key: i32, value: impl AsRef<[u8]>) -> Result<(), Error> {
+        Ok(self.table.update(&key, value.as_ref())?)
+    }
+
+    /// Sets the value of a key. The original's `upsertRsc`.
+    ///
+    /// # Errors
+    /// [`Error::Table`]: `Full`, `ValueTooLarge`, `Lock`; nothing was changed.
+    pub fn upsert(&self, key: i32, value: impl AsRef<[u8]>) -> Result<Upserted, Error> {
+        Ok(self.table.upsert(&key, value.as_ref())?)
+    }
+
+    /// Removes a key. The original's `removeRsc`.
+    ///
+    /// # Errors
+    /// [`Error::Table`]: `NotFound`, `Lock`; nothing was changed.
+    pub fn remove(&self, key: i32) -> Result<(), Error> {
+        Ok(self.table.remove(&key)?)
+    }
+
+    /// A copy of the value of `key`, or `None`. The original's `getRsc`. O(1), no lock.
+    ///
+    /// # Errors
+    /// Only on damaged memory: [`Error::Table`].
+    pub fn get(&self, key: i32) -> Result<Option<Value>, Error> {
+        Ok(self.table.get(&key)?)
+    }
+
+    /// True when `key` has a value. The original's `isContain`. O(1), no lock.
+    ///
+    /// # Errors
+    /// As [`StatusTable::get`].
+    pub fn contains(&self, key: i32) -> Result<bool, Error> {
+        Ok(self.table.contains_key(&key)?)
+    }
+
+    /// Replaces the values of keys that must all exist: all or nothing, also under
+    /// SIGKILL. The original's `batchUpdateRsc`.
+    ///
+    /// # Errors
+    /// [`Error::Table`] with `InBatch`, which names the key at fault; nothing was changed.
+    pub fn batch_update<V: AsRef<[u8]>>(&self, entries: &[(i32, V)]) -> Result<(), Error> {
+        Ok(self.table.update_many(entries)?)
+    }
+
+    /// Sets the values of keys, whether they exist or not: all or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Table`] with `InBatch`, which names the key at fault; nothing was changed.
+    pub fn batch_upsert<V: AsRef<[u8]>>(&self, entries: &[(i32, V)]) -> Result<(), Error> {
+        Ok(self.table.upsert_many(entries)?)
+    }
+
+    /// The values of `keys`, all of one moment. The original's `batchGetRsc`.
+    ///
+    /// # Errors
+    /// As [`StatusTable::get`], and [`Error::Table`] with `Lock`.
+    pub fn batch_get(&self, keys: &[i32]) -> Result<Vec<Option<Value>>, Error> {
+        Ok(self.table.get_many(keys)?)
+    }
+
+    /// Removes all entries, at once. The original's `clearRsc`.
+    ///
+    /// # Errors
+    /// [`Error::Table`] with `Lock`.
+    pub fn clear(&self) -> Result<(), Error> {
+        Ok(self.table.clear()?)
+    }
+
+    /// Removes the table's name. Processes that have it open keep it. The original's
+    /// `cleanup`. False when the name was gone already, or leads to another table by now.
+    ///
+    /// # Errors
+    /// [`Error::Namespace`].
+    pub fn unlink(&self) -> Result<bool, Error> {
+        if self.is_orphaned()? {
+            return Ok(false);
+        }
+        Self::unlink_name(self.name.as_str(), &self.namespace)
+    }
+
+    /// Removes a name without opening the table. False when there was none.
+    ///
+    /// # Errors
+    /// [`Error::Namespace`], [`Error::Name`].
+    pub fn unlink_name(name: &str, namespace: &Namespace) -> Result<bool, Error> {
+        let name = Name::new(name)?;
+        namespace.unlink(&name, KIND).map_err(|source| namespace_error(namespace, source))
+    }
+
+    /// The tables and other segments of a namespace.
+    ///
+    /// # Errors
+    /// [`Error::Namespace`].
+    pub fn list(namespace: &Namespace) -> Result<Vec<Entry>, Error> {
+        namespace.list().map_err(|source| namespace_error(namespace, source))
+    }
+
+    /// True when the name no longer leads to this table.
+    ///
+    /// # Errors
+    /// [`Error::Namespace`].
+    pub fn is_orphaned(&self) -> Result<bool, Error> {
+        self.table.is_orphaned().map_err(|source| namespace_error(&self.namespace, source))
+    }
+
+    /// The table below, with the read-modify-write calls.
+    #[must_use]
+    pub fn table(&self) -> &Table<i32> {
+        &self.table
+    }
+}
+
+/// `len`, `capacity`, `stats`, `iter`, `entries` and the like.
+impl Deref for StatusTable {
+    type Target = TableReader<i32>;
+
+    fn deref(&self) -> &TableReader<i32> {
+        &self.table
+    }
+}
+
+fn namespace_error(namespace: &Namespace, source: std::io::Error) -> Error {
+    Error::Namespace { dir: namespace.dir().to_owned(), source }
+}
