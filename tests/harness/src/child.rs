@@ -1,0 +1,149 @@
+//! A child process with a line protocol and a watchdog.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// A child whose stdin and stdout are pipes of lines. Killed and reaped on drop.
+#[derive(Debug)]
+pub struct Child {
+    child: std::process::Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<String>,
+}
+
+/// The watchdog's verdict: the process did not answer, or did not end, in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hung;
+
+impl std::fmt::Display for Hung {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the process hung: the watchdog had to end it")
+    }
+}
+
+impl std::error::Error for Hung {}
+
+impl Child {
+    /// Starts `command`. Its stderr stays that of the caller.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(command: &mut Command) -> Result<Self> {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("start {command:?}"))?;
+        let stdin = child.stdin.take();
+        let stdout = child.stdout.take().context("stdout of the child")?;
+        let (send, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Self { child, stdin, lines })
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id() as i32)
+    }
+
+    /// Sends a line.
+    ///
+    /// # Errors
+    /// When the child reads no more.
+    pub fn send(&mut self, line: &str) -> Result<()> {
+        let stdin = self.stdin.as_mut().context("stdin is closed")?;
+        writeln!(stdin, "{line}")?;
+        stdin.flush()?;
+        Ok(())
+    }
+
+    /// Closes its stdin, which asks most roles to finish.
+    pub fn close_stdin(&mut self) {
+        self.stdin = None;
+    }
+
+    /// The next line it prints.
+    ///
+    /// # Errors
+    /// [`Hung`] when none comes within `limit`; another error when the child ended.
+    pub fn line(&self, limit: Duration) -> Result<String> {
+        match self.lines.recv_timeout(limit) {
+            Ok(line) => Ok(line),
+            Err(RecvTimeoutError::Timeout) => Err(Hung.into()),
+            Err(RecvTimeoutError::Disconnected) => bail!("the child ended without an answer"),
+        }
+    }
+
+    /// A line that is there already, if any.
+    pub fn try_line(&self) -> Option<String> {
+        self.lines.try_recv().ok()
+    }
+
+    /// Sends a line and waits for the answer.
+    ///
+    /// # Errors
+    /// As [`Child::send`] and [`Child::line`].
+    pub fn ask(&mut self, line: &str, limit: Duration) -> Result<String> {
+        self.send(line)?;
+        self.line(limit)
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// When the child is gone.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        Ok(kill(self.pid(), signal)?)
+    }
+
+    /// SIGKILL, and reaps.
+    ///
+    /// # Errors
+    /// When it cannot be reaped.
+    pub fn kill(&mut self) -> Result<ExitStatus> {
+        let _ = self.child.kill();
+        Ok(self.child.wait()?)
+    }
+
+    /// True while it runs.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// [`Hung`] when it does not end within `limit`; it is killed then.
+    pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if start.elapsed() > limit {
+                self.kill()?;
+                return Err(Hung.into());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}

@@ -1,0 +1,184 @@
+//! Single-stepping a process between two marks and killing it in between.
+//!
+//! The traced program calls `PTRACE_TRACEME`, raises SIGSTOP right before what is to
+//! be stepped through, and SIGSTOP again right after it.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use nix::sys::ptrace;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+/// A process stopped under ptrace. All calls must come from the thread that made it.
+#[derive(Debug)]
+pub struct Stepper {
+    /// Owns the pipes, if any; the process is reaped by `waitpid` here.
+    _child: Option<std::process::Child>,
+    pid: Pid,
+    gone: bool,
+}
+
+/// Where a run of steps ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// All steps were made; the process is stopped before its next instruction.
+    Stopped,
+    /// The process reached its next mark after this many steps.
+    Marked(u64),
+    /// The process ended after this many steps.
+    Ended(u64),
+}
+
+impl Stepper {
+    /// Starts `command`, which traces itself, and waits for its first mark.
+    ///
+    /// # Errors
+    /// When it cannot be started, or ends before the mark.
+    #[allow(clippy::zombie_processes, reason = "reaped by waitpid in `kill` and on drop")]
+    pub fn spawn(command: &mut Command) -> Result<Self> {
+        let child = command.spawn()?;
+        let pid = Pid::from_raw(child.id() as i32);
+        let mut stepper = Self { _child: Some(child), pid, gone: false };
+        stepper.wait_for_mark()?;
+        Ok(stepper)
+    }
+
+    /// Attaches to a running process that is about to stop itself (SIGSTOP), or
+    /// has done so, and waits until it has.
+    ///
+    /// # Errors
+    /// When it cannot be attached to.
+    pub fn seize(pid: Pid) -> Result<Self> {
+        ptrace::attach(pid)?;
+        let mut stepper = Self { _child: None, pid, gone: false };
+        stepper.wait_for_mark()?;
+        Ok(stepper)
+    }
+
+    fn wait_for_mark(&mut self) -> Result<()> {
+        match waitpid(self.pid, None)? {
+            WaitStatus::Stopped(_, Signal::SIGSTOP) => Ok(()),
+            other => {
+                self.gone = matches!(other, WaitStatus::Exited(..) | WaitStatus::Signaled(..));
+                bail!("the traced process did not reach its mark: {other:?}")
+            }
+        }
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Executes up to `count` instructions.
+    ///
+    /// # Errors
+    /// When ptrace fails.
+    pub fn step(&mut self, count: u64) -> Result<Step> {
+        let mut pass_on = None;
+        for done in 0..count {
+            ptrace::step(self.pid, pass_on.take())?;
+            match waitpid(self.pid, None)? {
+                WaitStatus::Stopped(_, Signal::SIGTRAP) => {}
+                WaitStatus::Stopped(_, Signal::SIGSTOP) => return Ok(Step::Marked(done)),
+                WaitStatus::Stopped(_, other) => pass_on = Some(other),
+                WaitStatus::Exited(..) | WaitStatus::Signaled(..) => {
+                    self.gone = true;
+                    return Ok(Step::Ended(done));
+                }
+                other => bail!("unexpected state of the traced process: {other:?}"),
+            }
+        }
+        Ok(Step::Stopped)
+    }
+
+    /// Steps until `done` holds or a mark is reached; the number of steps made.
+    ///
+    /// # Errors
+    /// When ptrace fails, or the process ended.
+    pub fn step_until(
+        &mut self,
+        mut done: impl FnMut(&Self) -> Result<bool>,
+    ) -> Result<Option<u64>> {
+        let mut steps = 0;
+        while !done(self)? {
+            match self.step(1)? {
+                Step::Stopped => steps += 1,
+                Step::Marked(_) => return Ok(None),
+                Step::Ended(_) => bail!("the traced process ended"),
+            }
+        }
+        Ok(Some(steps))
+    }
+
+    /// The word at an address of the traced process.
+    ///
+    /// # Errors
+    /// When nothing is mapped there.
+    pub fn peek(&self, address: usize) -> Result<u64> {
+        Ok(ptrace::read(self.pid, address as ptrace::AddressType)? as u64)
+    }
+
+    /// True when this process owns the robust mutex at `address`: the first word of
+    /// a glibc mutex holds the owner's thread id.
+    ///
+    /// # Errors
+    /// When nothing is mapped there.
+    pub fn owns_lock(&self, address: usize) -> Result<bool> {
+        const TID_MASK: u64 = 0x3FFF_FFFF;
+        Ok(self.peek(address)? & TID_MASK == self.pid.as_raw() as u64)
+    }
+
+    /// Lets it go on until its next mark or its end.
+    ///
+    /// # Errors
+    /// When ptrace fails.
+    pub fn run_to_mark(&mut self) -> Result<Step> {
+        let mut pass_on = None;
+        loop {
+            ptrace::cont(self.pid, pass_on.take())?;
+            match waitpid(self.pid, None)? {
+                WaitStatus::Stopped(_, Signal::SIGSTOP) => return Ok(Step::Marked(0)),
+                WaitStatus::Stopped(_, other) => pass_on = Some(other),
+                WaitStatus::Exited(..) | WaitStatus::Signaled(..) => {
+                    self.gone = true;
+                    return Ok(Step::Ended(0));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// SIGKILL where it stands, and reaps.
+    ///
+    /// # Errors
+    /// When it cannot be killed.
+    pub fn kill(mut self) -> Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.gone, true) {
+            return Ok(());
+        }
+        kill(self.pid, Signal::SIGKILL)?;
+        loop {
+            match waitpid(self.pid, None) {
+                Ok(WaitStatus::Signaled(..) | WaitStatus::Exited(..)) => return Ok(()),
+                // An attached process is reaped by its own parent in the end.
+                Err(nix::errno::Errno::ECHILD) => return Ok(()),
+                Err(e) => return Err(e.into()),
+                Ok(_) => {}
+            }
+        }
+    }
+}
+
+impl Drop for Stepper {
+    fn drop(&mut self) {
+        let _ = self.end();
+    }
+}

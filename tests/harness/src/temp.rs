@@ -1,0 +1,58 @@
+//! A namespace of one's own, gone when the test ends, also when it fails.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A fresh directory below `/dev/shm`, named after process and counter so that
+/// two runs never meet; removed with its contents on drop.
+#[derive(Debug)]
+pub struct TempNamespace {
+    dir: PathBuf,
+}
+
+impl TempNamespace {
+    /// Makes the directory in memory.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn new() -> std::io::Result<Self> {
+        Self::below(Path::new("/dev/shm"))
+    }
+
+    /// Makes the directory below `parent`.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn below(parent: &Path) -> std::io::Result<Self> {
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let dir = parent.join(format!("shmap-test-{}-{count}", std::process::id()));
+        std::fs::create_dir(&dir)?;
+        Ok(Self { dir })
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The names of the files in it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn files(&self) -> std::io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&self.dir)? {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(names)
+    }
+}
+
+impl Drop for TempNamespace {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}

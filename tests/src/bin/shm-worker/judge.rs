@@ -1,0 +1,175 @@
+//! Prepares tables for step-kill, and judges what a death left of them.
+//!
+//! Line protocol: `reset` → `ok`; `check` or `check-done` (the operation had
+//! returned) → one JSON object `{torn, lost, leaked, new}`.
+
+use std::io::{BufRead, Write};
+
+use anyhow::{Result, bail};
+use serde_json::json;
+use shm_core::Namespace;
+use shm_tests::{pattern, test_name};
+use slotmap_shm::{KIND, Table, TableOptions, TableReader};
+
+use crate::operation::{KEY, NEW, NEW_KEY, OLD, Operation, old_value};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[arg(long)]
+    pub op: Operation,
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let judge = Judge { op: arguments.op, namespace: Namespace::from_env() };
+    let mut out = std::io::stdout().lock();
+    for line in std::io::stdin().lock().lines() {
+        let answer = match line?.as_str() {
+            "reset" => judge.reset().map(|()| "ok".to_owned())?,
+            "check" => judge.check(false)?.to_string(),
+            "check-done" => judge.check(true)?.to_string(),
+            other => bail!("unknown command {other:?}"),
+        };
+        writeln!(out, "{answer}")?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+struct Judge {
+    op: Operation,
+    namespace: Namespace,
+}
+
+/// What the operation may leave, as a number per key: `None` is absent.
+type State = Vec<(i32, Option<u64>)>;
+
+#[derive(Default)]
+struct Findings {
+    torn: u32,
+    lost: u32,
+    leaked: u32,
+}
+
+impl Judge {
+    fn reset(&self) -> Result<()> {
+        self.namespace.unlink(&test_name(), KIND)?;
+        if self.op == Operation::Create {
+            return Ok(());
+        }
+        let table = Table::<i32>::create(&self.namespace, &test_name(), &self.op.table_options())?;
+        for key in 0..self.op.entries() {
+            table.add(&key, &old_value(key))?;
+        }
+        Ok(())
+    }
+
+    fn keys(&self) -> impl Iterator<Item = i32> {
+        (0..self.op.entries()).chain([NEW_KEY])
+    }
+
+    fn old(&self) -> State {
+        self.keys().map(|key| (key, (key != NEW_KEY).then_some(OLD))).collect()
+    }
+
+    fn new(&self) -> State {
+        let mut state = self.old();
+        for (key, value) in &mut state {
+            match self.op {
+                Operation::Add if *key == NEW_KEY => *value = Some(NEW),
+                Operation::Update | Operation::Upsert if *key == KEY => *value = Some(NEW),
+                Operation::Remove if *key == KEY => *value = None,
+                Operation::Clear => *value = None,
+                // Repair follows a batch that was killed on its way.
+                Operation::Batch | Operation::Repair if *key != NEW_KEY => *value = Some(NEW),
+                _ => {}
+            }
+        }
+        state
+    }
+
+    fn check(&self, done: bool) -> Result<serde_json::Value> {
+        let mut findings = Findings::default();
+        let is_new = if self.op == Operation::Create {
+            self.check_creation(done, &mut findings)?
+        } else {
+            self.check_table(done, &mut findings)
+        };
+        let Findings { torn, lost, leaked } = findings;
+        Ok(json!({ "torn": torn, "lost": lost, "leaked": leaked, "new": is_new }))
+    }
+
+    fn check_creation(&self, done: bool, findings: &mut Findings) -> Result<bool> {
+        let files: Vec<_> = std::fs::read_dir(self.namespace.dir())?.collect();
+        let entries = self.namespace.list()?;
+        if files.len() != entries.len() {
+            findings.leaked += 1;
+        }
+        if entries.is_empty() {
+            findings.lost += u32::from(done);
+            return Ok(false);
+        }
+        match Table::<i32>::open(&self.namespace, &test_name(), &TableOptions::default()) {
+            Ok(table) => self.check_usable(&table, 0, findings),
+            Err(_) => findings.torn += 1,
+        }
+        Ok(true)
+    }
+
+    fn check_table(&self, done: bool, findings: &mut Findings) -> bool {
+        // First as readers see it, before anybody repairs.
+        let options = TableOptions::default();
+        let Ok(reader) = TableReader::<i32>::open(&self.namespace, &test_name(), &options) else {
+            findings.leaked += 1;
+            return false;
+        };
+        let before = self.state(&reader, findings);
+        let is_new = before == self.new();
+        // Killed inside, a repair may be of a dropped batch: old stays old.
+        let allowed = if done && self.op != Operation::Repair {
+            is_new
+        } else {
+            is_new || before == self.old()
+        };
+        findings.lost += u32::from(!allowed);
+
+        // Then the next writer repairs; nothing that was seen may change.
+        let Ok(table) = Table::<i32>::open(&self.namespace, &test_name(), &options) else {
+            findings.leaked += 1;
+            return is_new;
+        };
+        if table.recover().is_err() {
+            findings.leaked += 1;
+            return is_new;
+        }
+        findings.lost += u32::from(self.state(&table, findings) != before);
+        let present = before.iter().filter(|(_, value)| value.is_some()).count();
+        self.check_usable(&table, present, findings);
+        is_new
+    }
+
+    fn state(&self, reader: &TableReader<i32>, findings: &mut Findings) -> State {
+        let mut read = |key| match reader.get(&key) {
+            Ok(Some(value)) => {
+                let number = pattern::sequence(key, &value);
+                findings.torn += u32::from(number.is_none());
+                number
+            }
+            Ok(None) => None,
+            Err(_) => {
+                findings.torn += 1;
+                None
+            }
+        };
+        self.keys().map(|key| (key, read(key))).collect()
+    }
+
+    /// Everything agrees, and exactly `capacity` entries fit.
+    fn check_usable(&self, table: &Table<i32>, present: usize, findings: &mut Findings) {
+        let mut usable = table.verify().is_ok() && table.len() == present;
+        for key in 1000..1000 + (self.op.capacity() - present) as i32 {
+            usable &= table.add(&key, b"filler").is_ok();
+        }
+        usable &= table.add(&999, b"one too many").is_err();
+        findings.leaked += u32::from(!usable);
+    }
+}

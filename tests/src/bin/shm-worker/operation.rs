@@ -1,0 +1,97 @@
+//! One operation between two marks (SIGSTOP), traced by its parent.
+
+use anyhow::Result;
+use clap::ValueEnum;
+use nix::sys::ptrace;
+use nix::sys::signal::{Signal, raise};
+use shm_core::Namespace;
+use shm_tests::{options, pattern, test_name};
+use slotmap_shm::{Table, TableOptions};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[arg(long)]
+    pub op: Operation,
+}
+
+/// The operations that step-kill walks through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Operation {
+    Add,
+    Update,
+    Upsert,
+    Remove,
+    Clear,
+    Batch,
+    Repair,
+    Create,
+}
+
+pub const VALUE_SIZE: usize = 40;
+pub const OLD: u64 = 1;
+pub const NEW: u64 = 2;
+/// The key that single operations change, where it is there before.
+pub const KEY: i32 = 3;
+/// The key that `add` adds.
+pub const NEW_KEY: i32 = 77;
+
+impl Operation {
+    pub const fn capacity(self) -> usize {
+        match self {
+            Self::Batch => 128,
+            _ => 16,
+        }
+    }
+
+    /// Keys 0.. that are there before, with values of sequence OLD.
+    pub const fn entries(self) -> i32 {
+        match self {
+            Self::Batch => 100,
+            Self::Create => 0,
+            _ => 10,
+        }
+    }
+
+    pub fn table_options(self) -> TableOptions {
+        options(self.capacity(), VALUE_SIZE)
+    }
+}
+
+/// The values of sequence NEW are shorter, so that a mixed-up length shows.
+pub fn new_value(key: i32) -> Vec<u8> {
+    pattern::value(key, NEW, VALUE_SIZE - 3)
+}
+
+pub fn old_value(key: i32) -> Vec<u8> {
+    pattern::value(key, OLD, VALUE_SIZE)
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let namespace = Namespace::from_env();
+    let op = arguments.op;
+    ptrace::traceme()?;
+    if op == Operation::Create {
+        let (name, options) = (test_name(), op.table_options());
+        raise(Signal::SIGSTOP)?;
+        let table = Table::<i32>::create(&namespace, &name, &options)?;
+        raise(Signal::SIGSTOP)?;
+        drop(table);
+        return Ok(());
+    }
+    let table = Table::<i32>::open(&namespace, &test_name(), &TableOptions::default())?;
+    let entries: Vec<(i32, Vec<u8>)> = (0..op.entries()).map(|k| (k, new_value(k))).collect();
+    let (new, added) = (new_value(KEY), new_value(NEW_KEY));
+    raise(Signal::SIGSTOP)?;
+    match op {
+        Operation::Add => table.add(&NEW_KEY, &added)?,
+        Operation::Update => table.update(&KEY, &new)?,
+        Operation::Upsert => drop(table.upsert(&KEY, &new)?),
+        Operation::Remove => table.remove(&KEY)?,
+        Operation::Clear => table.clear()?,
+        Operation::Batch => table.update_many(&entries)?,
+        Operation::Repair => table.recover()?,
+        Operation::Create => {}
+    }
+    raise(Signal::SIGSTOP)?;
+    Ok(())
+}

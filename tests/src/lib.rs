@@ -1,0 +1,71 @@
+//! Support of the multi-process tests: where the worker binary is, and self-describing values.
+
+#![forbid(unsafe_code)]
+
+pub mod pattern;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use shm_core::{Name, Namespace};
+pub use shm_harness::{Child, Hung, Step, Stepper, TempNamespace};
+use slotmap_shm::{Geometry, Table, TableOptions, TableReader};
+
+/// What a watchdog grants a process that has nothing to wait for. Far beyond any
+/// honest run, so that only a hang ends there.
+pub const WATCHDOG: Duration = Duration::from_secs(60);
+
+/// A command that runs the worker in a role, in a namespace.
+#[must_use]
+pub fn worker(binary: &str, role: &str, namespace: &Path) -> Command {
+    let mut command = Command::new(binary);
+    command.arg(role).env(Namespace::ENV, namespace);
+    command
+}
+
+/// The name that all tests use in their own namespaces.
+#[must_use]
+#[allow(clippy::missing_panics_doc, reason = "a constant")]
+pub fn test_name() -> Name {
+    Name::new("test").expect("a constant")
+}
+
+/// Options with this capacity and value size.
+#[must_use]
+pub fn options(capacity: usize, value_size: usize) -> TableOptions {
+    TableOptions {
+        geometry: Geometry { capacity, value_size, ..Geometry::default() },
+        ..TableOptions::default()
+    }
+}
+
+/// Creates the test table of a namespace.
+///
+/// # Panics
+/// When that fails: it is for tests.
+#[must_use]
+pub fn create(namespace: &TempNamespace, capacity: usize, value_size: usize) -> Table<i32> {
+    let ns = Namespace::at(namespace.path());
+    Table::create(&ns, &test_name(), &options(capacity, value_size)).expect("create a table")
+}
+
+/// Opens the test table of a namespace.
+///
+/// # Panics
+/// When that fails: it is for tests.
+#[must_use]
+pub fn open(namespace: &TempNamespace) -> Table<i32> {
+    let ns = Namespace::at(namespace.path());
+    Table::open(&ns, &test_name(), &TableOptions::default()).expect("open the table")
+}
+
+/// Opens the test table of a namespace for reading only.
+///
+/// # Panics
+/// When that fails: it is for tests.
+#[must_use]
+pub fn open_read_only(namespace: &TempNamespace) -> TableReader<i32> {
+    let ns = Namespace::at(namespace.path());
+    TableReader::open(&ns, &test_name(), &TableOptions::default()).expect("open the table")
+}
