@@ -1,1 +1,46 @@
-fn main() {}
+//! The project's commands. Run them as `cargo xtask COMMAND`.
+//!
+//! Imports no library crate: it spawns worker processes, so it builds, and can say
+//! what is wrong, even when a library does not build.
+
+#![forbid(unsafe_code)]
+
+mod command;
+mod report;
+mod step_kill;
+mod stress;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The commands of this project")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Kill a process after 0, 1, 2 … instructions of one operation; check what it left.
+    StepKill(step_kill::Arguments),
+    /// Writers and readers at full speed, and random SIGKILLs.
+    Stress(stress::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::StepKill(arguments) => step_kill::run(&arguments),
+        Command::Stress(arguments) => stress::run(&arguments),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

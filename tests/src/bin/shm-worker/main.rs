@@ -7,6 +7,7 @@
 
 mod judge;
 mod operation;
+mod stress;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -23,11 +24,20 @@ enum Role {
     Operation(operation::Arguments),
     /// Prepares tables for step-kill and judges what a death left of them.
     Judge(judge::Arguments),
+    /// Writes and logs until it is killed.
+    StressWriter(stress::WriterArguments),
+    /// Reads and verifies.
+    StressReader(stress::ReaderArguments),
+    /// Writes when asked, and says when that worked.
+    StressProbe,
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().role {
         Role::Operation(arguments) => operation::run(&arguments),
         Role::Judge(arguments) => judge::run(&arguments),
+        Role::StressWriter(arguments) => stress::write(&arguments),
+        Role::StressReader(arguments) => stress::read(&arguments),
+        Role::StressProbe => stress::probe(),
     }
 }

@@ -12,6 +12,9 @@ use slotmap_shm::{Table, TableOptions};
 pub struct Arguments {
     #[arg(long)]
     pub op: Operation,
+    /// Do what a repair is to follow: a batch, to be killed on its way.
+    #[arg(long)]
+    pub prelude: bool,
 }
 
 /// The operations that step-kill walks through.
@@ -33,7 +36,7 @@ pub const NEW: u64 = 2;
 /// The key that single operations change, where it is there before.
 pub const KEY: i32 = 3;
 /// The key that `add` adds.
-pub const NEW_KEY: i32 = 77;
+pub const NEW_KEY: i32 = 500;
 
 impl Operation {
     pub const fn capacity(self) -> usize {
@@ -89,6 +92,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Operation::Remove => table.remove(&KEY)?,
         Operation::Clear => table.clear()?,
         Operation::Batch => table.update_many(&entries)?,
+        Operation::Repair if arguments.prelude => table.update_many(&entries)?,
         Operation::Repair => table.recover()?,
         Operation::Create => {}
     }

@@ -1,0 +1,283 @@
+//! The three roles of the stress run: writers that are killed, readers that
+//! verify all they get, and a prober that measures when writing works again.
+//!
+//! Writer `i` owns the keys `i * 100 ..`: some it writes one by one, the others only as a
+//! batch. It keeps a log of what it is about to write and of what was acknowledged,
+//! in a segment of its own; its successor compares that with the table.
+
+use std::io::{BufRead, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use nix::time::{ClockId, clock_gettime};
+use serde_json::json;
+use shm_core::{Acquired, CreateOptions, Kind, LockError, Name, Namespace, Ordering, Trust, Words};
+use shm_tests::{options, pattern, test_name};
+use slotmap_shm::{Table, TableOptions, TableReader};
+
+const SINGLES: i32 = 24;
+const BATCH: i32 = 8;
+const VALUE_SIZE: usize = 256;
+const LOG: Kind = Kind::new("log");
+const PROBE_KEY: i32 = -1;
+
+#[derive(clap::Args)]
+pub struct WriterArguments {
+    #[arg(long)]
+    index: i32,
+}
+
+#[derive(clap::Args)]
+pub struct ReaderArguments {
+    #[arg(long)]
+    writers: i32,
+    #[arg(long)]
+    seed: u64,
+}
+
+fn single_keys(writer: i32) -> impl Iterator<Item = i32> {
+    (0..SINGLES).map(move |i| writer * 100 + i)
+}
+
+fn batch_keys(writer: i32) -> impl Iterator<Item = i32> {
+    (0..BATCH).map(move |i| writer * 100 + 50 + i)
+}
+
+fn table() -> Result<Table<i32>> {
+    let options = options(1024, VALUE_SIZE);
+    Ok(Table::open_or_create(&Namespace::from_env(), &test_name(), &options)?)
+}
+
+fn value(key: i32, sequence: u64) -> Vec<u8> {
+    pattern::value(key, sequence, pattern::length(sequence, VALUE_SIZE))
+}
+
+/// Xorshift64: which key and which operation is next.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % n
+    }
+}
+
+/// Gives up the processor now and then. The run has more processes than a small
+/// machine has cores, and is about the table, not about how long the scheduler lets a
+/// killed process wait for its turn to die.
+fn yield_at_times(random: &mut Random) {
+    if random.below(64) == 0 {
+        std::thread::yield_now();
+    }
+}
+
+/// Set when stdin is closed: the run is over.
+fn stop_flag() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        flag.store(true, Relaxed);
+    });
+    stop
+}
+
+fn say(line: &serde_json::Value) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    Ok(out.flush()?)
+}
+
+/// The state of a key as one word: sequence number and whether it is present.
+fn state(sequence: u64, present: bool) -> u64 {
+    sequence << 1 | u64::from(present)
+}
+
+/// The writer's log. Words: 0 the last sequence number; then intent and
+/// acknowledgement of each single key; at the end those of the batch.
+struct Log<'a>(Words<'a>);
+
+impl Log<'_> {
+    const WORDS: usize = 1 + 2 * (SINGLES as usize + 1);
+    const BATCH: usize = SINGLES as usize;
+
+    fn next_sequence(&self) -> u64 {
+        let next = self.0.load(0, Ordering::SeqCst) + 1;
+        self.0.store(0, next, Ordering::SeqCst);
+        next
+    }
+
+    fn intend(&self, item: usize, state: u64) {
+        self.0.store(1 + 2 * item, state, Ordering::SeqCst);
+    }
+
+    fn acknowledge(&self, item: usize) {
+        let state = self.0.load(1 + 2 * item, Ordering::SeqCst);
+        self.0.store(2 + 2 * item, state, Ordering::SeqCst);
+    }
+
+    /// Intent and acknowledgement.
+    fn of(&self, item: usize) -> [u64; 2] {
+        [self.0.load(1 + 2 * item, Ordering::SeqCst), self.0.load(2 + 2 * item, Ordering::SeqCst)]
+    }
+}
+
+pub fn write(arguments: &WriterArguments) -> Result<()> {
+    let table = table()?;
+    let name = Name::new(&format!("writer-{}", arguments.index))?;
+    let log_options = CreateOptions {
+        kind: LOG,
+        kind_version: 1,
+        geometry: [0; 12],
+        body_len: 8 * Log::WORDS as u64,
+        mode: 0o600,
+    };
+    let namespace = Namespace::from_env();
+    let segment = namespace.open_or_create(&name, &log_options, &Trust::new(), |_| {})?;
+    // The log is locked as long as the writer lives; its predecessor was killed.
+    let guard = match segment.lock()? {
+        Acquired::Clean(guard) => guard,
+        Acquired::OwnerDied(recovery) => recovery.repair(|_| Ok::<(), LockError>(()))?,
+    };
+    let log = Log(guard.words()?);
+    let (torn, lost) = inspect(&table, &log, arguments.index)?;
+    say(&json!({ "torn": torn, "lost": lost }))?;
+
+    let stop = stop_flag();
+    let mut random = Random(u64::from(std::process::id()).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let singles: Vec<i32> = single_keys(arguments.index).collect();
+    while !stop.load(Relaxed) {
+        yield_at_times(&mut random);
+        let sequence = log.next_sequence();
+        if random.below(8) == 0 {
+            let entries: Vec<(i32, Vec<u8>)> =
+                batch_keys(arguments.index).map(|key| (key, value(key, sequence))).collect();
+            log.intend(Log::BATCH, state(sequence, true));
+            table.upsert_many(&entries)?;
+            log.acknowledge(Log::BATCH);
+            continue;
+        }
+        let item = random.below(singles.len() as u64) as usize;
+        let key = singles[item];
+        if random.below(8) == 0 && table.contains_key(&key)? {
+            log.intend(item, state(sequence, false));
+            table.remove(&key)?;
+        } else {
+            let value = value(key, sequence);
+            log.intend(item, state(sequence, true));
+            table.upsert(&key, &value)?;
+        }
+        log.acknowledge(item);
+    }
+    Ok(())
+}
+
+/// Compares the table with what the predecessor intended and what it was told.
+fn inspect(table: &Table<i32>, log: &Log<'_>, writer: i32) -> Result<(u64, u64)> {
+    let (mut torn, mut lost) = (0, 0);
+    let mut actual = |key: i32| -> Result<Option<u64>> {
+        let Some(value) = table.get(&key)? else {
+            return Ok(None);
+        };
+        let sequence = pattern::sequence(key, &value);
+        torn += u64::from(sequence.is_none());
+        Ok(sequence.or(Some(0)))
+    };
+    let matches = |found: Option<u64>, said: [u64; 2]| {
+        said.iter().any(|&word| match found {
+            Some(sequence) => word == state(sequence, true),
+            None => word & 1 == 0,
+        })
+    };
+    for (item, key) in single_keys(writer).enumerate() {
+        let found = actual(key)?;
+        lost += u64::from(!matches(found, log.of(item)));
+        log.intend(item, found.map_or(0, |sequence| state(sequence, true)));
+        log.acknowledge(item);
+    }
+    let batch = batch_keys(writer).map(&mut actual).collect::<Result<Vec<_>>>()?;
+    let first = batch.first().copied().flatten();
+    let whole = batch.iter().all(|&found| found == first);
+    lost += u64::from(!whole || !matches(first, log.of(Log::BATCH)));
+    log.intend(Log::BATCH, first.map_or(0, |sequence| state(sequence, true)));
+    log.acknowledge(Log::BATCH);
+    Ok((torn, lost))
+}
+
+pub fn read(arguments: &ReaderArguments) -> Result<()> {
+    table()?;
+    let options = TableOptions::default();
+    let table = TableReader::<i32>::open(&Namespace::from_env(), &test_name(), &options)?;
+    let stop = stop_flag();
+    let mut random = Random(arguments.seed | 1);
+    let mut newest = vec![0; (arguments.writers * 100) as usize];
+    let (mut reads, mut torn, mut lost) = (0u64, 0u64, 0u64);
+    let mut report = Instant::now();
+    let mut buffer = [0; VALUE_SIZE];
+    loop {
+        for _ in 0..256 {
+            yield_at_times(&mut random);
+            let writer = random.below(arguments.writers as u64) as i32;
+            let key = writer * 100 + random.below(SINGLES as u64) as i32;
+            reads += 1;
+            if let Some(len) = table.get_into(&key, &mut buffer)? {
+                match pattern::sequence(key, &buffer[..len]) {
+                    Some(sequence) => {
+                        let newest = &mut newest[key as usize];
+                        lost += u64::from(sequence < *newest);
+                        *newest = sequence;
+                    }
+                    None => torn += 1,
+                }
+            }
+        }
+        let writer = random.below(arguments.writers as u64) as i32;
+        let keys: Vec<i32> = batch_keys(writer).collect();
+        // A read of several keys may find writes under each attempt; then it says so.
+        if let Ok(values) = table.get_many(&keys) {
+            reads += keys.len() as u64;
+            let found: Vec<_> = values
+                .iter()
+                .zip(&keys)
+                .map(|(value, &key)| value.as_ref().map(|v| pattern::sequence(key, v)))
+                .collect();
+            torn += u64::from(found.contains(&Some(None)));
+            torn += u64::from(found.iter().any(|value| *value != found[0]));
+        }
+        let over = stop.load(Relaxed);
+        if over || report.elapsed() > Duration::from_millis(100) {
+            report = Instant::now();
+            say(&json!({ "reads": reads, "torn": torn, "lost": lost }))?;
+        }
+        if over {
+            return Ok(());
+        }
+    }
+}
+
+/// For each line: writes one entry, and answers with the time when that succeeded
+/// (`CLOCK_MONOTONIC`, ns) and the table's figures. At the end, verifies the table.
+pub fn probe() -> Result<()> {
+    let table = table()?;
+    say(&json!({ "ready": true }))?;
+    for (count, line) in std::io::stdin().lock().lines().enumerate() {
+        if line.context("read a command")? == "verify" {
+            let damage = table.verify().err().map(|e| e.to_string());
+            say(&json!({ "damage": damage }))?;
+            continue;
+        }
+        table.upsert(&PROBE_KEY, &value(PROBE_KEY, count as u64 + 1))?;
+        let now = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?);
+        let stats = table.stats();
+        say(&json!({
+            "ns": now.as_nanos() as u64,
+            "recoveries": stats.recoveries,
+            "writes": stats.writes,
+        }))?;
+    }
+    Ok(())
+}

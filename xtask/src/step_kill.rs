@@ -1,0 +1,257 @@
+//! Kills a process after 0, 1, 2 … instructions of one operation, and has a judge
+//! check what it left: the old state or the new one, nothing torn, nothing lost,
+//! nothing left locked or leaked.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use shm_harness::{Child, Hung, Step, Stepper, TempNamespace};
+
+use crate::report;
+use crate::worker::{Sabotage, Worker};
+
+/// How long the judge may take before it counts as hung.
+const WATCHDOG: Duration = Duration::from_secs(30);
+/// Both cores step.
+const JOBS: u64 = 2;
+/// How many findings each of them shows in detail.
+const SHOWN: u64 = 3;
+
+#[derive(clap::Args, Clone, Debug)]
+pub struct Arguments {
+    /// The operation.
+    #[arg(long)]
+    pub op: Operation,
+    /// Kill only after every N-th instruction.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub stride: u64,
+    /// Break the protocol on purpose: the run must then fail.
+    #[arg(long)]
+    pub sabotage: Option<Sabotage>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Operation {
+    Add,
+    Update,
+    Upsert,
+    Remove,
+    Clear,
+    Batch,
+    Repair,
+    Create,
+}
+
+impl Operation {
+    pub fn name(self) -> String {
+        self.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+/// What a run found.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Findings {
+    pub op: String,
+    /// Instructions between the operation's call and its return.
+    pub instructions: u64,
+    pub kills: u64,
+    pub torn: u64,
+    pub lost: u64,
+    pub hung: u64,
+    pub leaked: u64,
+    /// How many findings were shown in detail.
+    #[serde(skip)]
+    reported: u64,
+}
+
+impl Findings {
+    pub fn is_clean(&self) -> bool {
+        self.torn + self.lost + self.hung + self.leaked == 0
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.kills += other.kills;
+        self.torn += other.torn;
+        self.lost += other.lost;
+        self.hung += other.hung;
+        self.leaked += other.leaked;
+    }
+}
+
+pub fn run(arguments: &Arguments) -> Result<bool> {
+    let findings = step_kill(arguments)?;
+    report::print(&findings, arguments.json)?;
+    Ok(findings.is_clean())
+}
+
+/// Runs the whole of it and returns what it found.
+pub fn step_kill(arguments: &Arguments) -> Result<Findings> {
+    let worker = Worker::build(arguments.sabotage)?;
+    let preludes = match arguments.op {
+        Operation::Repair => Bench::new(&worker, arguments.op)?.around_the_commit()?,
+        _ => vec![None],
+    };
+    let mut total = Findings { op: arguments.op.name(), ..Findings::default() };
+    for prelude in preludes {
+        let found = all_instructions(&worker, arguments, prelude)?;
+        total.instructions += found.instructions;
+        total.add(&found);
+    }
+    Ok(total)
+}
+
+/// Splits the instructions over the cores. Job j takes kills j, j + JOBS, …
+fn all_instructions(
+    worker: &Worker,
+    arguments: &Arguments,
+    prelude: Option<u64>,
+) -> Result<Findings> {
+    let total = Mutex::new(Findings::default());
+    std::thread::scope(|scope| {
+        let jobs: Vec<_> = (0..JOBS)
+            .map(|job| {
+                let total = &total;
+                scope.spawn(move || -> Result<()> {
+                    let mut bench = Bench::new(worker, arguments.op)?;
+                    let stride = arguments.stride;
+                    let mut found = Findings::default();
+                    for kill in (job..).step_by(JOBS as usize) {
+                        if let Some(length) = bench.kill_at(kill * stride, prelude, &mut found)? {
+                            found.instructions = length;
+                            break;
+                        }
+                    }
+                    let mut total = total.lock().map_err(|_| anyhow::anyhow!("a job panicked"))?;
+                    total.instructions = total.instructions.max(found.instructions);
+                    total.add(&found);
+                    Ok(())
+                })
+            })
+            .collect();
+        for job in jobs {
+            job.join().map_err(|_| anyhow::anyhow!("a job panicked"))??;
+        }
+        Ok::<(), anyhow::Error>(())
+    })?;
+    total.into_inner().context("a job panicked")
+}
+
+/// One namespace with its judge.
+struct Bench<'a> {
+    worker: &'a Worker,
+    op: String,
+    namespace: TempNamespace,
+    judge: Child,
+}
+
+#[derive(Deserialize)]
+struct Verdict {
+    torn: u64,
+    lost: u64,
+    leaked: u64,
+    new: bool,
+}
+
+impl<'a> Bench<'a> {
+    fn new(worker: &'a Worker, op: Operation) -> Result<Self> {
+        let namespace = TempNamespace::new()?;
+        let op = op.name();
+        let judge = Self::judge(worker, &op, &namespace)?;
+        Ok(Self { worker, op, namespace, judge })
+    }
+
+    fn judge(worker: &Worker, op: &str, namespace: &TempNamespace) -> Result<Child> {
+        Child::spawn(worker.command("judge", namespace.path()).args(["--op", op]))
+    }
+
+    /// Kills after `instructions` of the operation. Returns the operation's length
+    /// when it ended before.
+    fn kill_at(
+        &mut self,
+        instructions: u64,
+        prelude: Option<u64>,
+        found: &mut Findings,
+    ) -> Result<Option<u64>> {
+        self.reset()?;
+        if let Some(prelude) = prelude {
+            self.stepped(true, prelude)?;
+        }
+        let step = self.stepped(false, instructions)?;
+        found.kills += 1;
+        let (command, length) = match step {
+            Step::Stopped => ("check", None),
+            Step::Marked(length) => ("check-done", Some(length)),
+            Step::Ended(at) => bail!("the operation ended the process at instruction {at}"),
+        };
+        match self.judge.ask(command, WATCHDOG) {
+            Ok(line) => {
+                let verdict: Verdict = serde_json::from_str(&line)?;
+                found.torn += verdict.torn;
+                found.lost += verdict.lost;
+                found.leaked += verdict.leaked;
+                if verdict.torn + verdict.lost + verdict.leaked > 0 && found.reported < SHOWN {
+                    found.reported += 1;
+                    eprintln!("{} killed after {instructions} instructions: {line}", self.op);
+                }
+            }
+            Err(error) if error.is::<Hung>() => {
+                found.hung += 1;
+                self.judge = Self::judge(self.worker, &self.op, &self.namespace)?;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(length)
+    }
+
+    fn reset(&mut self) -> Result<()> {
+        match self.judge.ask("reset", WATCHDOG)?.as_str() {
+            "ok" => Ok(()),
+            other => bail!("the judge answered {other:?}"),
+        }
+    }
+
+    /// Lets a fresh process make that many instructions of the operation, and kills it.
+    fn stepped(&self, prelude: bool, instructions: u64) -> Result<Step> {
+        let mut command = self.worker.command("operation", self.namespace.path());
+        command.args(["--op", &self.op]);
+        if prelude {
+            command.arg("--prelude");
+        }
+        let mut stepper = Stepper::spawn(&mut command)?;
+        let step = stepper.step(instructions)?;
+        stepper.kill()?;
+        Ok(step)
+    }
+
+    /// A repair follows a death. Finds the instruction of the preceding batch that
+    /// commits it, and returns deaths shortly before it (the repair drops the
+    /// batch) and shortly after it (the repair finishes it).
+    fn around_the_commit(&mut self) -> Result<Vec<Option<u64>>> {
+        let (mut old, mut new) = (0, 1);
+        while !self.commits_within(new)? {
+            (old, new) = (new, new * 2);
+        }
+        while new - old > 1 {
+            let middle = old.midpoint(new);
+            if self.commits_within(middle)? {
+                new = middle;
+            } else {
+                old = middle;
+            }
+        }
+        Ok(vec![Some(old.saturating_sub(20)), Some(new + 20)])
+    }
+
+    fn commits_within(&mut self, instructions: u64) -> Result<bool> {
+        self.reset()?;
+        self.stepped(true, instructions)?;
+        let line = self.judge.ask("check", WATCHDOG)?;
+        Ok(serde_json::from_str::<Verdict>(&line)?.new)
+    }
+}

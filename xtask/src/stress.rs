@@ -1,0 +1,220 @@
+//! Writers and readers at full speed, and a SIGKILL at a random moment, again and again.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::Signal;
+use nix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+use shm_harness::{Child, Hung, TempNamespace};
+
+use crate::report::{self, percentile};
+use crate::worker::{Sabotage, Worker};
+
+/// How long a process may take to answer before it counts as hung.
+const WATCHDOG: Duration = Duration::from_secs(30);
+
+#[derive(clap::Args, Clone, Debug)]
+pub struct Arguments {
+    /// Writer processes.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=10))]
+    pub writers: u64,
+    /// Reader processes.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..))]
+    pub readers: u64,
+    /// How many processes to kill.
+    #[arg(long, default_value_t = 1000)]
+    pub kills: u64,
+    /// Break the protocol on purpose: the run must then fail.
+    #[arg(long)]
+    pub sabotage: Option<Sabotage>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a run found. Recovery is the time from a SIGKILL that hit the owner of
+/// the lock to the next successful write of another process.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Findings {
+    pub kills: u64,
+    /// Kills that hit the owner of the lock, so that the next one had to repair.
+    pub recoveries: u64,
+    pub writes: u64,
+    pub reads: u64,
+    pub torn: u64,
+    pub lost: u64,
+    pub hung: u64,
+    pub recovery_p50_us: u64,
+    pub recovery_p99_us: u64,
+    pub recovery_max_us: u64,
+}
+
+impl Findings {
+    pub fn is_clean(&self) -> bool {
+        self.torn + self.lost + self.hung == 0
+    }
+}
+
+pub fn run(arguments: &Arguments) -> Result<bool> {
+    let findings = stress(arguments)?;
+    report::print(&findings, arguments.json)?;
+    Ok(findings.is_clean())
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Line {
+    torn: u64,
+    lost: u64,
+    reads: u64,
+    ns: u64,
+    recoveries: u64,
+    writes: u64,
+    damage: Option<String>,
+}
+
+/// Runs the whole of it and returns what it found.
+pub fn stress(arguments: &Arguments) -> Result<Findings> {
+    let worker = Worker::build(arguments.sabotage)?;
+    let namespace = TempNamespace::new()?;
+    let mut run = Run {
+        worker: &worker,
+        namespace: &namespace,
+        found: Findings::default(),
+        random: u64::from(std::process::id()).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
+    };
+    run.all(arguments)?;
+    Ok(run.found)
+}
+
+struct Run<'a> {
+    worker: &'a Worker,
+    namespace: &'a TempNamespace,
+    found: Findings,
+    random: u64,
+}
+
+impl Run<'_> {
+    fn all(&mut self, arguments: &Arguments) -> Result<()> {
+        let mut probe =
+            Child::spawn(&mut self.worker.command("stress-probe", self.namespace.path()))?;
+        probe.line(WATCHDOG)?;
+        let mut writers = Vec::new();
+        for index in 0..arguments.writers {
+            writers.push(self.start_writer(index)?);
+        }
+        let mut readers = Vec::new();
+        for seed in 0..arguments.readers {
+            let mut command = self.worker.command("stress-reader", self.namespace.path());
+            command.arg("--writers").arg(arguments.writers.to_string());
+            command.arg("--seed").arg((seed * 977 + 13).to_string());
+            readers.push(Child::spawn(&mut command)?);
+        }
+
+        let mut recoveries = 0;
+        let mut times = Vec::new();
+        for _ in 0..arguments.kills {
+            // A random moment, from "at once" to a few thousand writes later.
+            std::thread::sleep(Duration::from_micros(self.below(1500)));
+            let index = self.below(arguments.writers);
+            let victim = &mut writers[index as usize];
+            if !victim.is_alive() {
+                self.found.lost += 1;
+                eprintln!("a writer gave up");
+            }
+            let start = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?);
+            victim.signal(Signal::SIGKILL)?;
+            self.found.kills += 1;
+            let Some(line) = self.ask(&mut probe, "write")? else {
+                probe =
+                    Child::spawn(&mut self.worker.command("stress-probe", self.namespace.path()))?;
+                probe.line(WATCHDOG)?;
+                continue;
+            };
+            if line.recoveries > recoveries {
+                recoveries = line.recoveries;
+                self.found.recoveries += 1;
+                times.push(line.ns.saturating_sub(start.as_nanos() as u64) / 1000);
+            }
+            self.found.writes = line.writes;
+            writers[index as usize].kill()?;
+            writers[index as usize] = self.start_writer(index)?;
+        }
+
+        for mut writer in writers {
+            writer.close_stdin();
+            self.finish(writer)?;
+        }
+        for mut reader in readers {
+            reader.close_stdin();
+            self.finish(reader)?;
+        }
+        if let Some(Line { damage: Some(damage), .. }) = self.ask(&mut probe, "verify")? {
+            eprintln!("at the end: {damage}");
+            self.found.lost += 1;
+        }
+        times.sort_unstable();
+        self.found.recovery_p50_us = percentile(&times, 50);
+        self.found.recovery_p99_us = percentile(&times, 99);
+        self.found.recovery_max_us = times.last().copied().unwrap_or(0);
+        Ok(())
+    }
+
+    /// Starts a writer, which first checks what its predecessor left.
+    fn start_writer(&mut self, index: u64) -> Result<Child> {
+        let mut command = self.worker.command("stress-writer", self.namespace.path());
+        command.arg("--index").arg(index.to_string());
+        let writer = Child::spawn(&mut command)?;
+        match writer.line(WATCHDOG) {
+            Ok(line) => {
+                let line: Line = serde_json::from_str(&line)?;
+                self.found.torn += line.torn;
+                self.found.lost += line.lost;
+            }
+            Err(error) if error.is::<Hung>() => self.found.hung += 1,
+            Err(error) => return Err(error.context("start a writer")),
+        }
+        Ok(writer)
+    }
+
+    /// The answer of the probe; `None` when it hung.
+    fn ask(&mut self, probe: &mut Child, question: &str) -> Result<Option<Line>> {
+        match probe.ask(question, WATCHDOG) {
+            Ok(line) => Ok(Some(serde_json::from_str(&line).context("answer of the probe")?)),
+            Err(error) if error.is::<Hung>() => {
+                self.found.hung += 1;
+                Ok(None)
+            }
+            Err(error) => bail!("the probe failed: {error:#}"),
+        }
+    }
+
+    /// Waits for a process that was asked to end; adds up what it last said.
+    fn finish(&mut self, mut child: Child) -> Result<()> {
+        match child.wait(WATCHDOG) {
+            Ok(status) if status.success() => {}
+            Ok(status) => {
+                self.found.lost += 1;
+                eprintln!("a process failed: {status}");
+            }
+            Err(error) if error.is::<Hung>() => self.found.hung += 1,
+            Err(error) => return Err(error),
+        }
+        let mut last = Line::default();
+        while let Ok(line) = child.line(Duration::from_secs(1)) {
+            last = serde_json::from_str(&line)?;
+        }
+        self.found.torn += last.torn;
+        self.found.lost += last.lost;
+        self.found.reads += last.reads;
+        Ok(())
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        (self.random >> 11) % n
+    }
+}
