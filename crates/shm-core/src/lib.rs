@@ -69,4 +69,4 @@ pub use open::Trust;
 pub use segment::{Segment, WritableSegment};
 #[cfg(loom)]
 pub use sync::crash;
-pub use sync::{AtomicU64, Ordering, ReadWords, Words, fence};
+pub use sync::{Ordering, ReadWords, Word, Words, fence};

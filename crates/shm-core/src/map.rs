@@ -9,7 +9,7 @@ use std::mem::ManuallyDrop;
 use memmap2::{MmapOptions, MmapRaw};
 
 use crate::layout::BODY_OFFSET;
-use crate::sync::AtomicU64;
+use crate::sync::Word;
 
 /// A shared mapping of a whole segment file, read-only or read-write.
 ///
@@ -20,6 +20,7 @@ use crate::sync::AtomicU64;
 #[derive(Debug)]
 pub(crate) struct Mapping {
     raw: ManuallyDrop<MmapRaw>,
+    #[cfg_attr(loom, allow(dead_code, reason = "there is no body under loom"))]
     len: usize,
     writable: bool,
 }
@@ -52,12 +53,12 @@ impl Mapping {
     /// which is why the callers wrap it in `ReadWords`.
     #[cfg(not(loom))]
     #[inline(always)]
-    pub(crate) fn body(&self) -> &[AtomicU64] {
+    pub(crate) fn body(&self) -> &[Word] {
         let len = (self.len - BODY_OFFSET) / 8;
         // SAFETY: by invariant 1 the offset is inside the mapping.
-        let first = unsafe { self.base().add(BODY_OFFSET) }.cast::<AtomicU64>();
+        let first = unsafe { self.base().add(BODY_OFFSET) }.cast::<Word>();
         // SAFETY: invariant 1: the range is inside the mapping and 8-aligned; any
-        // bytes are a valid AtomicU64; concurrent changes by other processes go
+        // bytes are a valid atomic; concurrent changes by other processes go
         // through atomics (invariant 2), and the lifetime is that of `self`,
         // which unmaps on drop at the earliest. Atomic loads of this size are
         // allowed on read-only memory (std::sync::atomic, "Atomic accesses to
@@ -67,22 +68,22 @@ impl Mapping {
 
     /// One atomic word of the first page.
     #[cfg(not(loom))]
-    pub(crate) fn header_word(&self, offset: usize) -> &AtomicU64 {
+    pub(crate) fn header_word(&self, offset: usize) -> &Word {
         assert!(offset.is_multiple_of(8) && offset + 8 <= BODY_OFFSET);
         // SAFETY: by the assertion and invariant 1 the offset is inside the mapping.
-        let word = unsafe { self.base().add(offset) }.cast::<AtomicU64>();
+        let word = unsafe { self.base().add(offset) }.cast::<Word>();
         // SAFETY: as in `body`.
         unsafe { &*word }
     }
 
     // Loom's atomics are not words of memory; models bring their own.
     #[cfg(loom)]
-    pub(crate) fn body(&self) -> &[AtomicU64] {
+    pub(crate) fn body(&self) -> &[Word] {
         &[]
     }
 
     #[cfg(loom)]
-    pub(crate) fn header_word(&self, _offset: usize) -> &AtomicU64 {
+    pub(crate) fn header_word(&self, _offset: usize) -> &Word {
         unimplemented!("segments cannot be mapped under loom")
     }
 

@@ -4,9 +4,15 @@
 //! [`Words`] are model-checked as they stand, not as a copy of them.
 
 #[cfg(loom)]
-pub use loom::sync::atomic::{AtomicU64, Ordering, fence};
+pub use self::model::{Word, crash};
+#[cfg(loom)]
+pub use loom::sync::atomic::{Ordering, fence};
 #[cfg(not(loom))]
-pub use std::sync::atomic::{AtomicU64, Ordering, fence};
+pub use std::sync::atomic::{Ordering, fence};
+
+/// One shared word.
+#[cfg(not(loom))]
+pub type Word = std::sync::atomic::AtomicU64;
 
 /// A read-only view of `len` shared 64-bit words.
 ///
@@ -14,7 +20,10 @@ pub use std::sync::atomic::{AtomicU64, Ordering, fence};
 /// at any moment, and only atomic loads make that defined behaviour.
 #[derive(Clone, Copy)]
 pub struct ReadWords<'a> {
-    words: &'a [AtomicU64],
+    words: &'a [Word],
+    /// The view of the lock's holder, see `model::Word`.
+    #[cfg(loom)]
+    holder: bool,
 }
 
 /// A view of shared words that may also be stored to.
@@ -29,8 +38,12 @@ pub struct Words<'a> {
 impl<'a> ReadWords<'a> {
     /// Wraps a slice of atomic words.
     #[must_use]
-    pub fn new(words: &'a [AtomicU64]) -> Self {
-        Self { words }
+    pub fn new(words: &'a [Word]) -> Self {
+        Self {
+            words,
+            #[cfg(loom)]
+            holder: false,
+        }
     }
 
     /// Number of words.
@@ -54,7 +67,7 @@ impl<'a> ReadWords<'a> {
     #[must_use]
     #[allow(clippy::indexing_slicing, reason = "documented panic; the bound is the safety net")]
     pub fn load(&self, at: usize, order: Ordering) -> u64 {
-        self.words[at].load(order)
+        self.load_word(&self.words[at], order)
     }
 
     /// The `len` words that start at `at`, as a view of their own.
@@ -65,21 +78,39 @@ impl<'a> ReadWords<'a> {
     #[must_use]
     #[allow(clippy::indexing_slicing, reason = "documented panic; the bound is the safety net")]
     pub fn slice(&self, at: usize, len: usize) -> ReadWords<'a> {
-        ReadWords { words: &self.words[at..][..len] }
+        ReadWords { words: &self.words[at..][..len], ..*self }
     }
 
-    /// The words themselves, for loops that LLVM can then check once.
+    /// The words, each loaded with `Relaxed` when its turn comes.
     #[inline(always)]
-    pub fn iter(&self) -> std::slice::Iter<'a, AtomicU64> {
-        self.words.iter()
+    pub fn iter_relaxed(&self) -> impl Iterator<Item = u64> + use<'a> {
+        let view = *self;
+        self.words.iter().map(move |word| view.load_word(word, Ordering::Relaxed))
+    }
+
+    #[cfg(not(loom))]
+    #[inline(always)]
+    fn load_word(&self, word: &Word, order: Ordering) -> u64 {
+        word.load(order)
+    }
+
+    #[cfg(loom)]
+    fn load_word(&self, word: &Word, order: Ordering) -> u64 {
+        if self.holder { word.load_by_holder() } else { word.load(order) }
     }
 }
 
 impl<'a> Words<'a> {
     /// Wraps a slice of atomic words.
     #[must_use]
-    pub fn new(words: &'a [AtomicU64]) -> Self {
-        Self { read: ReadWords::new(words) }
+    pub fn new(words: &'a [Word]) -> Self {
+        Self {
+            read: ReadWords {
+                words,
+                #[cfg(loom)]
+                holder: true,
+            },
+        }
     }
 
     /// The same words, read-only.
@@ -96,9 +127,7 @@ impl<'a> Words<'a> {
     #[inline(always)]
     #[allow(clippy::indexing_slicing, reason = "documented panic; the bound is the safety net")]
     pub fn store(&self, at: usize, value: u64, order: Ordering) {
-        if crash::allows_store() {
-            self.read.words[at].store(value, order);
-        }
+        self.read.words[at].store(value, order);
     }
 
     /// The `len` words that start at `at`, as a view of their own.
@@ -121,43 +150,77 @@ impl<'a> std::ops::Deref for Words<'a> {
     }
 }
 
-/// Outside of loom every store happens.
-#[cfg(not(loom))]
-mod crash {
-    #[inline(always)]
-    pub(super) const fn allows_store() -> bool {
-        true
-    }
-}
-
-/// Simulated death for model checks (`--cfg loom` only): after a budget of
-/// stores, all later stores of that thread vanish, as if it had been killed
-/// between two of them.
+/// What loom checks in place of memory.
 #[cfg(loom)]
-pub mod crash {
-    use std::cell::Cell;
+mod model {
+    use loom::sync::atomic::AtomicU64;
 
-    loom::thread_local! {
-        static BUDGET: Cell<Option<usize>> = Cell::new(None);
+    use super::Ordering;
+
+    /// A loom atomic, and beside it the value that the holder of the lock knows to be there.
+    ///
+    /// Only the holder stores, so its loads always return the latest store: taking them
+    /// from the shadow loses no behaviour. It is needed because loom 0.7 remembers only
+    /// the last access of an object: a writer that loads a word before it stores to it
+    /// hides the race with a reader's earlier load, and loom then never tries the other order.
+    #[derive(Debug)]
+    pub struct Word {
+        shared: AtomicU64,
+        shadow: std::sync::atomic::AtomicU64,
     }
 
-    /// Runs `f` with at most `stores` stores taking effect; returns how many of
-    /// them were left over.
-    pub fn after<R>(stores: usize, f: impl FnOnce() -> R) -> (R, usize) {
-        BUDGET.with(|b| b.set(Some(stores)));
-        let result = f();
-        let left = BUDGET.with(|b| b.replace(None)).unwrap_or(0);
-        (result, left)
-    }
+    impl Word {
+        /// A word with this value.
+        #[must_use]
+        pub fn new(value: u64) -> Self {
+            Self { shared: AtomicU64::new(value), shadow: value.into() }
+        }
 
-    pub(super) fn allows_store() -> bool {
-        BUDGET.with(|b| match b.get() {
-            None => true,
-            Some(0) => false,
-            Some(n) => {
-                b.set(Some(n - 1));
-                true
+        /// A reader's load.
+        pub fn load(&self, order: Ordering) -> u64 {
+            self.shared.load(order)
+        }
+
+        pub(super) fn load_by_holder(&self) -> u64 {
+            self.shadow.load(Ordering::SeqCst)
+        }
+
+        /// Stores, unless the storing thread is dead by [`crash::after`].
+        pub fn store(&self, value: u64, order: Ordering) {
+            if crash::allows_store() {
+                self.shared.store(value, order);
+                self.shadow.store(value, Ordering::SeqCst);
             }
-        })
+        }
+    }
+
+    /// Simulated death: after a budget of stores, all later stores of that thread
+    /// vanish, as if it had been killed between two of them.
+    pub mod crash {
+        use std::cell::Cell;
+
+        loom::thread_local! {
+            static BUDGET: Cell<Option<usize>> = Cell::new(None);
+        }
+
+        /// Runs `f` with at most `stores` stores taking effect; returns how many of
+        /// them were left over.
+        pub fn after<R>(stores: usize, f: impl FnOnce() -> R) -> (R, usize) {
+            BUDGET.with(|b| b.set(Some(stores)));
+            let result = f();
+            let left = BUDGET.with(|b| b.replace(None)).unwrap_or(0);
+            (result, left)
+        }
+
+        pub(super) fn allows_store() -> bool {
+            BUDGET.with(|b| match b.get() {
+                None => true,
+                Some(0) => false,
+                Some(n) => {
+                    b.set(Some(n - 1));
+                    true
+                }
+            })
+        }
     }
 }

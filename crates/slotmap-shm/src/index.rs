@@ -213,7 +213,7 @@ pub(crate) fn rebuild(
 /// many words as it takes (clamped: the memory may be damaged).
 pub(crate) fn key_words<'b>(key: ReadWords<'_>, buffer: &'b mut Vec<u64>) -> &'b [u64] {
     buffer.clear();
-    buffer.extend(key.iter().map(|w| w.load(Ordering::Relaxed)));
+    buffer.extend(key.iter_relaxed());
     if key.len() == 1 {
         return buffer;
     }
@@ -244,8 +244,8 @@ pub(crate) fn check(words: Words<'_>, layout: &Layout) -> Result<usize, (&'stati
         }
     }
     let index = words.slice(layout.index, layout.index_len());
-    let in_use = index.iter().filter(|w| w.load(Ordering::Relaxed) != EMPTY).count();
-    let entries = index.iter().filter(|w| w.load(Ordering::Relaxed) > TOMBSTONE).count();
+    let in_use = index.iter_relaxed().filter(|&word| word != EMPTY).count();
+    let entries = index.iter_relaxed().filter(|&word| word > TOMBSTONE).count();
     if entries != live {
         return Err(("number of index entries", entries));
     }

@@ -8,7 +8,7 @@
 
 use loom::sync::Arc;
 use loom::thread;
-use shm_core::{AtomicU64, Ordering, ReadWords, Words, crash};
+use shm_core::{Ordering, ReadWords, Word, Words, crash};
 
 use crate::index;
 use crate::key::Key;
@@ -22,7 +22,7 @@ const PREEMPTIONS: usize = 3;
 
 /// A table of a few slots; values are two equal words, so a torn one shows.
 struct Model {
-    words: Vec<AtomicU64>,
+    words: Vec<Word>,
     layout: Layout,
 }
 
@@ -30,7 +30,7 @@ impl Model {
     fn new(capacity: usize, entries: &[(u64, u64)]) -> Arc<Self> {
         let geometry = Geometry { capacity, value_size: 16, key_size: 8 };
         let layout = Layout::new(geometry, u64::KIND, 7).unwrap();
-        let words = (0..layout.total_words).map(|_| AtomicU64::new(0)).collect();
+        let words = (0..layout.total_words).map(|_| Word::new(0)).collect();
         let model = Self { words, layout };
         recover::initialise(model.words(), &model.layout);
         for &entry in entries {
@@ -277,6 +277,27 @@ fn death_then_next(
         let survived = writer.join().unwrap();
         model.check();
         assert_eq!(model.get(1), Some(30));
+        survived
+    });
+}
+
+#[test]
+fn a_dropped_write_is_never_seen_though_its_number_is_used_again() {
+    explore_deaths(|stores| {
+        let model = Model::new(2, &[(1, 10)]);
+        let writer = {
+            let model = model.clone();
+            thread::spawn(move || {
+                let left = crash::after(stores, || model.upsert(&[(1, 11)])).1;
+                model.repair();
+                model.upsert(&[(2, 30)]);
+                left > 0
+            })
+        };
+        let seen = model.get(1);
+        let survived = writer.join().unwrap();
+        let now = model.get(1);
+        assert!(seen == Some(10) || seen == now, "saw {seen:?}, then {now:?}");
         survived
     });
 }

@@ -313,14 +313,15 @@ impl Mapped {
 #[inline]
 fn copy_bytes(words: ReadWords<'_>, to: &mut [u8]) {
     let (whole, rest) = to.as_chunks_mut::<8>();
-    let mut words = words.iter();
+    let mut words = words.iter_relaxed();
     for (to, word) in whole.iter_mut().zip(&mut words) {
-        *to = word.load(Ordering::Relaxed).to_ne_bytes();
+        *to = word.to_ne_bytes();
     }
-    if let Some(word) = words.next().filter(|_| !rest.is_empty()) {
-        for (to, from) in rest.iter_mut().zip(word.load(Ordering::Relaxed).to_ne_bytes()) {
-            *to = from;
-        }
+    if rest.is_empty() {
+        return;
+    }
+    for (to, from) in rest.iter_mut().zip(words.next().unwrap_or(0).to_ne_bytes()) {
+        *to = from;
     }
 }
 

@@ -138,8 +138,7 @@ impl<'a> Slot<'a> {
 #[inline(always)]
 pub(crate) fn key_is(key: &[u64]) -> impl Fn(ReadWords<'_>) -> bool {
     move |words| {
-        key.len() <= words.len()
-            && words.iter().zip(key).all(|(w, &k)| w.load(Ordering::Relaxed) == k)
+        key.len() <= words.len() && words.iter_relaxed().zip(key).all(|(word, &key)| word == key)
     }
 }
 

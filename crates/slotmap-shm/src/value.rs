@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 
-use shm_core::{Ordering, ReadWords};
+use shm_core::ReadWords;
 
 const INLINE_WORDS: usize = 8;
 
@@ -29,12 +29,12 @@ impl Value {
         let used = len.div_ceil(8);
         let words = if used <= INLINE_WORDS {
             let mut inline = [0; INLINE_WORDS];
-            for (to, from) in inline.iter_mut().zip(buffer.iter()).take(used) {
-                *to = from.load(Ordering::Relaxed);
+            for (to, from) in inline.iter_mut().zip(buffer.iter_relaxed()).take(used) {
+                *to = from;
             }
             Words::Inline(inline)
         } else {
-            Words::Heap(buffer.iter().take(used).map(|w| w.load(Ordering::Relaxed)).collect())
+            Words::Heap(buffer.iter_relaxed().take(used).collect())
         };
         Self { words, len }
     }
