@@ -20,7 +20,7 @@ use crate::layout::{
     BODY_OFFSET, BYTE_ORDER, FORMAT_VERSION, GEOMETRY_WORDS, Header, MAGIC, SESSION_OFFSET, Session,
 };
 use crate::map::Mapping;
-use crate::mutex::RobustMutex;
+use crate::mutex;
 use crate::name::Name;
 use crate::namespace::{Kind, Namespace};
 use crate::segment::{Segment, WritableSegment};
@@ -83,7 +83,7 @@ impl Namespace {
         let map = Mapping::new(&draft.file, total_len as usize, true)
             .map_err(io("map a new segment in"))?;
         init(Words::new(map.body()));
-        RobustMutex::init(&map, Segment::canary(&header), false)
+        mutex::init(&map, Segment::canary(&header), false)
             .map_err(io("make the mutex of a new segment in"))?;
         write_page(&draft.file, &header, &session).map_err(io("write a new segment in"))?;
         draft

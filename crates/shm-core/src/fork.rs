@@ -12,20 +12,27 @@ use memmap2::MmapMut;
 /// It lives in a page that the kernel zeroes in the child
 /// (`MADV_WIPEONFORK`, Linux 4.14), so it is right after a raw `clone` too,
 /// where `pthread_atfork` handlers do not run. One relaxed load when warm.
+#[inline]
 pub(crate) fn process_token() -> u64 {
-    static PAGE: OnceLock<Option<&'static AtomicU64>> = OnceLock::new();
-    let pid = || u64::from(std::process::id());
-    let Some(word) = PAGE.get_or_init(wiped_page) else {
-        return pid();
-    };
-    match word.load(Ordering::Relaxed) {
-        0 => {
-            let token = pid();
-            word.store(token, Ordering::Relaxed);
-            token
-        }
-        token => token,
+    match PAGE.get() {
+        Some(Some(word)) => match word.load(Ordering::Relaxed) {
+            0 => new_token(),
+            token => token,
+        },
+        _ => new_token(),
     }
+}
+
+static PAGE: OnceLock<Option<&'static AtomicU64>> = OnceLock::new();
+
+/// The first call in a process, or any call where the kernel has no such pages.
+#[cold]
+fn new_token() -> u64 {
+    let token = u64::from(std::process::id());
+    if let Some(word) = PAGE.get_or_init(wiped_page) {
+        word.store(token, Ordering::Relaxed);
+    }
+    token
 }
 
 fn wiped_page() -> Option<&'static AtomicU64> {

@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use memmap2::{MmapOptions, MmapRaw};
 
@@ -17,12 +18,17 @@ use crate::sync::Word;
 /// 1. The mapping starts at a page boundary and is `len` bytes long, `len` a
 ///    multiple of 8 and at least [`BODY_OFFSET`].
 /// 2. No reference other than to atomics is ever made into it.
+/// 3. While a guard of its mutex lives, or when one was leaked, it is not unmapped:
+///    the thread's robust list points into it, and the next lock of that thread would
+///    follow a dangling pointer.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     raw: ManuallyDrop<MmapRaw>,
     #[cfg_attr(loom, allow(dead_code, reason = "there is no body under loom"))]
     len: usize,
     writable: bool,
+    /// Set while a guard lives. Stored only by the holder of the mutex.
+    held: AtomicBool,
 }
 
 impl Mapping {
@@ -36,7 +42,8 @@ impl Mapping {
         options.len(len);
         let raw =
             if writable { options.map_raw(file)? } else { options.map_raw_read_only(file)? };
-        Ok(Self { raw: ManuallyDrop::new(raw), len, writable })
+        let held = AtomicBool::new(false);
+        Ok(Self { raw: ManuallyDrop::new(raw), len, writable, held })
     }
 
     pub(crate) fn is_writable(&self) -> bool {
@@ -45,6 +52,7 @@ impl Mapping {
 
     /// Address of the first byte. For handing to the C library, never for
     /// plain loads or stores.
+    #[inline(always)]
     pub(crate) fn base(&self) -> *mut u8 {
         self.raw.as_mut_ptr()
     }
@@ -68,6 +76,7 @@ impl Mapping {
 
     /// One atomic word of the first page.
     #[cfg(not(loom))]
+    #[inline(always)]
     pub(crate) fn header_word(&self, offset: usize) -> &Word {
         assert!(offset.is_multiple_of(8) && offset + 8 <= BODY_OFFSET);
         // SAFETY: by the assertion and invariant 1 the offset is inside the mapping.
@@ -92,11 +101,18 @@ impl Mapping {
         self.raw.flush()
     }
 
-    /// Unmaps, unless `keep`: then the mapping stays until the process ends.
-    pub(crate) fn release(&mut self, keep: bool) {
-        if !keep {
-            // SAFETY: called once, from the owning segment's drop; `raw` is not
-            // used afterwards.
+    /// Notes whether a guard of the mutex lives (invariant 3).
+    #[inline(always)]
+    pub(crate) fn set_held(&self, held: bool) {
+        // Relaxed: `drop` has the mapping to itself.
+        self.held.store(held, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        if !*self.held.get_mut() {
+            // SAFETY: `raw` is dropped here only, and not used afterwards.
             unsafe { ManuallyDrop::drop(&mut self.raw) };
         }
     }

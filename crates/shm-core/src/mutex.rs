@@ -6,6 +6,11 @@
 //! A dead owner is not an error that carries a live guard: a bare `?` would then
 //! release an inconsistent mutex, which is unrecoverable for ever. It is
 //! [`Acquired::OwnerDied`], and only [`Recovery::repair`] turns it into a guard.
+//!
+//! # Invariants
+//! 1. The functions here are called on writable mappings whose lock block was
+//!    initialised by [`init`] on the same ABI (checked by the opener), or by `init` itself.
+//! 2. The mutex is never destroyed, and its mapping outlives every guard.
 
 #![allow(unsafe_code, reason = "pthread calls")]
 
@@ -13,7 +18,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::Backoff;
@@ -35,89 +40,76 @@ pub(crate) enum Wait {
     Forever,
 }
 
-/// The mutex of a writable mapping.
+/// Makes the mutex anew. `dirty` asks the first owner to repair.
 ///
-/// # Invariants
-/// 1. The mapping is writable, and its lock block was initialised by
-///    [`RobustMutex::init`] on the same ABI (checked by the opener).
-/// 2. The mutex is never destroyed, and the mapping outlives every guard: one
-///    that was leaked keeps the mapping for ever (`held`).
-#[derive(Debug)]
-pub(crate) struct RobustMutex {
-    /// Set while a guard of this handle lives. Stored only by its holder.
-    held: AtomicBool,
+/// Nobody else may use the segment meanwhile: it has no name yet, or is one
+/// of an earlier boot and the caller holds its `flock`.
+pub(crate) fn init(map: &Mapping, canary: u64, dirty: bool) -> io::Result<()> {
+    map.header_word(CANARY_OFFSET).store(0, Ordering::SeqCst);
+    let mut attr = MaybeUninit::<libc::pthread_mutexattr_t>::uninit();
+    // SAFETY: `attr` is valid for writing an attribute object.
+    check(unsafe { libc::pthread_mutexattr_init(attr.as_mut_ptr()) })?;
+    // SAFETY: `pthread_mutexattr_init` succeeded.
+    let attr = unsafe { attr.assume_init_mut() };
+    let set = (|| {
+        // SAFETY: `attr` is an initialised attribute object.
+        check(unsafe { libc::pthread_mutexattr_setpshared(attr, libc::PTHREAD_PROCESS_SHARED) })?;
+        // SAFETY: as above.
+        check(unsafe { libc::pthread_mutexattr_setrobust(attr, libc::PTHREAD_MUTEX_ROBUST) })?;
+        // SAFETY: as above.
+        check(unsafe { libc::pthread_mutexattr_settype(attr, libc::PTHREAD_MUTEX_ERRORCHECK) })?;
+        // SAFETY: the lock block is inside the writable mapping (invariant 1),
+        // 64-aligned, large enough (const assert), and unused by others
+        // (precondition).
+        check(unsafe { libc::pthread_mutex_init(raw(map), attr) })
+    })();
+    // SAFETY: `attr` was initialised and is not used afterwards.
+    unsafe { libc::pthread_mutexattr_destroy(attr) };
+    set?;
+    map.header_word(DIRTY_OFFSET).store(u64::from(dirty), Ordering::SeqCst);
+    map.header_word(CANARY_OFFSET).store(canary, Ordering::SeqCst);
+    Ok(())
 }
 
-impl RobustMutex {
-    pub(crate) fn new() -> Self {
-        Self { held: AtomicBool::new(false) }
+/// Checks that the lock block was initialised: an all-zero mutex is a valid
+/// one for the C library, but not a robust one.
+pub(crate) fn validate(map: &Mapping, canary: u64) -> Result<(), HeaderError> {
+    match map.header_word(CANARY_OFFSET).load(Ordering::SeqCst) {
+        found if found == canary => Ok(()),
+        found => Err(HeaderError::Lock { found, expected: canary }),
     }
+}
 
-    /// True when a guard lives, or was leaked: the mapping must then stay,
-    /// because the thread's robust list points into it.
-    pub(crate) fn is_held(&self) -> bool {
-        self.held.load(Ordering::Relaxed)
+/// Locks.
+#[inline]
+pub(crate) fn acquire(map: &Mapping, wait: Wait) -> Result<Acquired<'_>, LockError> {
+    let inconsistent = match trylock(map) {
+        libc::EBUSY if wait != Wait::No => lock_contended(map, wait)?,
+        tried => outcome(tried, Duration::ZERO)?,
+    };
+    let guard = Guard::new(map);
+    if inconsistent || is_dirty(map) {
+        Ok(Acquired::OwnerDied(Recovery { guard, inconsistent }))
+    } else {
+        Ok(Acquired::Clean(guard))
     }
+}
 
-    /// Makes the mutex anew. `dirty` asks the first owner to repair.
-    ///
-    /// Nobody else may use the segment meanwhile: it has no name yet, or is one
-    /// of an earlier boot and the caller holds its `flock`.
-    pub(crate) fn init(map: &Mapping, canary: u64, dirty: bool) -> io::Result<()> {
-        map.header_word(CANARY_OFFSET).store(0, Ordering::SeqCst);
-        let mut attr = MaybeUninit::<libc::pthread_mutexattr_t>::uninit();
-        // SAFETY: `attr` is valid for writing an attribute object.
-        check(unsafe { libc::pthread_mutexattr_init(attr.as_mut_ptr()) })?;
-        // SAFETY: `pthread_mutexattr_init` succeeded.
-        let attr = unsafe { attr.assume_init_mut() };
-        let set = (|| {
-            // SAFETY: `attr` is an initialised attribute object.
-            check(unsafe {
-                libc::pthread_mutexattr_setpshared(attr, libc::PTHREAD_PROCESS_SHARED)
-            })?;
-            // SAFETY: as above.
-            check(unsafe { libc::pthread_mutexattr_setrobust(attr, libc::PTHREAD_MUTEX_ROBUST) })?;
-            // SAFETY: as above.
-            check(unsafe {
-                libc::pthread_mutexattr_settype(attr, libc::PTHREAD_MUTEX_ERRORCHECK)
-            })?;
-            // SAFETY: the lock block is inside the writable mapping (invariant 1),
-            // 64-aligned, large enough (const assert), and unused by others
-            // (precondition).
-            check(unsafe { libc::pthread_mutex_init(raw(map), attr) })
-        })();
-        // SAFETY: `attr` was initialised and is not used afterwards.
-        unsafe { libc::pthread_mutexattr_destroy(attr) };
-        set?;
-        map.header_word(DIRTY_OFFSET).store(u64::from(dirty), Ordering::SeqCst);
-        map.header_word(CANARY_OFFSET).store(canary, Ordering::SeqCst);
-        Ok(())
-    }
-
-    /// Checks that the lock block was initialised: an all-zero mutex is a valid
-    /// one for the C library, but not a robust one.
-    pub(crate) fn validate(map: &Mapping, canary: u64) -> Result<(), HeaderError> {
-        match map.header_word(CANARY_OFFSET).load(Ordering::SeqCst) {
-            found if found == canary => Ok(()),
-            found => Err(HeaderError::Lock { found, expected: canary }),
+/// Locks if that takes no waiting and no repair.
+#[inline]
+pub(crate) fn acquire_clean(map: &Mapping) -> Option<Guard<'_>> {
+    match trylock(map) {
+        0 => {
+            let guard = Guard::new(map);
+            // Dropping the guard leaves the flag, and with it the duty to repair.
+            (!is_dirty(map)).then_some(guard)
         }
-    }
-
-    pub(crate) fn acquire<'a>(
-        &'a self,
-        map: &'a Mapping,
-        wait: Wait,
-    ) -> Result<Acquired<'a>, LockError> {
-        let died = lock(map, wait)?;
-        self.held.store(true, Ordering::Relaxed);
-        let guard = Guard { map, mutex: self, process: process_token(), _not_send: PhantomData };
-        // The flag is stored only under the lock, hence Relaxed.
-        let dirty = map.header_word(DIRTY_OFFSET).load(Ordering::Relaxed) != 0;
-        if died || dirty {
-            Ok(Acquired::OwnerDied(Recovery { guard, inconsistent: died }))
-        } else {
-            Ok(Acquired::Clean(guard))
+        libc::EOWNERDEAD => {
+            // Held now, and inconsistent: put it back as one that needs repair.
+            drop(Recovery { guard: Guard::new(map), inconsistent: true });
+            None
         }
+        _ => None,
     }
 }
 
@@ -137,13 +129,19 @@ pub enum Acquired<'a> {
 #[must_use]
 pub struct Guard<'a> {
     map: &'a Mapping,
-    mutex: &'a RobustMutex,
     process: u64,
     /// A pthread mutex must be released by the thread that locked it.
     _not_send: PhantomData<*mut ()>,
 }
 
 impl<'a> Guard<'a> {
+    /// The caller has just locked the mutex.
+    #[inline]
+    fn new(map: &'a Mapping) -> Self {
+        map.set_held(true);
+        Self { map, process: process_token(), _not_send: PhantomData }
+    }
+
     /// The body, for writing.
     ///
     /// # Errors
@@ -168,6 +166,7 @@ impl<'a> Guard<'a> {
 }
 
 impl Drop for Guard<'_> {
+    #[inline]
     fn drop(&mut self) {
         // A forked child inherits the guard but not the lock.
         if self.process == process_token() {
@@ -175,7 +174,7 @@ impl Drop for Guard<'_> {
                 // Whatever the panic cut short is the next owner's to repair.
                 self.mark_dirty();
             }
-            self.mutex.held.store(false, Ordering::Relaxed);
+            self.map.set_held(false);
             // SAFETY: the mutex is initialised (invariant 1) and this thread
             // holds it (the guard is neither Send nor Clone).
             unsafe { libc::pthread_mutex_unlock(raw(self.map)) };
@@ -237,6 +236,19 @@ impl<'a> Deref for Recovery<'a> {
     }
 }
 
+#[inline]
+fn is_dirty(map: &Mapping) -> bool {
+    // Relaxed: the flag is stored only under the lock.
+    map.header_word(DIRTY_OFFSET).load(Ordering::Relaxed) != 0
+}
+
+#[inline]
+fn trylock(map: &Mapping) -> c_int {
+    // SAFETY: the mutex is initialised (invariant 1).
+    unsafe { libc::pthread_mutex_trylock(raw(map)) }
+}
+
+#[inline]
 fn raw(map: &Mapping) -> *mut libc::pthread_mutex_t {
     // SAFETY: LOCK_OFFSET is inside the first page, which is mapped.
     unsafe { map.base().add(LOCK_OFFSET) }.cast()
@@ -251,25 +263,14 @@ fn check(code: c_int) -> io::Result<()> {
     if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
 }
 
-/// Locks; true when the last owner died.
-#[inline]
-fn lock(map: &Mapping, wait: Wait) -> Result<bool, LockError> {
-    // SAFETY: the mutex is initialised (invariant 1 of RobustMutex).
-    let first = unsafe { libc::pthread_mutex_trylock(raw(map)) };
-    if first != libc::EBUSY || wait == Wait::No {
-        return outcome(first, Duration::ZERO);
-    }
-    lock_contended(map, wait)
-}
-
+/// Waits for the lock; true when its last owner died.
 #[cold]
 fn lock_contended(map: &Mapping, wait: Wait) -> Result<bool, LockError> {
     // A critical section is shorter than a sleep and a wake-up: spin a little.
     let backoff = Backoff::new();
     while !backoff.is_completed() {
         backoff.spin();
-        // SAFETY: the mutex is initialised (invariant 1 of RobustMutex).
-        let code = unsafe { libc::pthread_mutex_trylock(raw(map)) };
+        let code = trylock(map);
         if code != libc::EBUSY {
             return outcome(code, Duration::ZERO);
         }
@@ -282,7 +283,7 @@ fn lock_contended(map: &Mapping, wait: Wait) -> Result<bool, LockError> {
             outcome(code, start.elapsed())
         }
         Wait::Forever | Wait::No => {
-            // SAFETY: the mutex is initialised (invariant 1 of RobustMutex).
+            // SAFETY: the mutex is initialised (invariant 1).
             outcome(unsafe { libc::pthread_mutex_lock(raw(map)) }, Duration::ZERO)
         }
     }
@@ -312,7 +313,7 @@ fn timed_lock(map: &Mapping, limit: Duration) -> Result<c_int, LockError> {
         ) -> c_int;
     }
     let deadline = deadline(libc::CLOCK_MONOTONIC, limit)?;
-    // SAFETY: the mutex is initialised (invariant 1 of RobustMutex), and the
+    // SAFETY: the mutex is initialised (invariant 1), and the
     // deadline is a valid timespec.
     Ok(unsafe { pthread_mutex_clocklock(raw(map), libc::CLOCK_MONOTONIC, &deadline) })
 }

@@ -13,7 +13,7 @@ use crate::create::{CreateOptions, retry};
 use crate::error::{CreateError, FileKind, HeaderError, OpenError};
 use crate::layout::{Header, SESSION_OFFSET, Session};
 use crate::map::Mapping;
-use crate::mutex::RobustMutex;
+use crate::mutex;
 use crate::name::Name;
 use crate::namespace::{Kind, Namespace};
 use crate::segment::{Segment, WritableSegment};
@@ -232,10 +232,9 @@ impl ValidatedFile {
             return Ok(found);
         }
         let io = |action| move |e| io_error(action, &self.raw.path, e);
-        let mut map = Mapping::new(&self.raw.file, self.header.total_len as usize, true)
+        let map = Mapping::new(&self.raw.file, self.header.total_len as usize, true)
             .map_err(io("map"))?;
-        let made = RobustMutex::init(&map, Segment::canary(&self.header), true);
-        map.release(false);
+        let made = mutex::init(&map, Segment::canary(&self.header), true);
         made.map_err(io("make the mutex of"))?;
         self.raw
             .file

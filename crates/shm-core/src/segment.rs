@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use crate::error::{HeaderError, LockError};
 use crate::layout::{GEOMETRY_WORDS, Header, Session};
 use crate::map::Mapping;
-use crate::mutex::{Acquired, RobustMutex, Wait};
+use crate::mutex::{self, Acquired, Guard, Wait};
 use crate::sync::ReadWords;
 
 /// A segment mapped for reading (`PROT_READ` when opened so).
@@ -18,7 +18,6 @@ use crate::sync::ReadWords;
 /// `Send` and `Sync`: any number of threads may read through one handle.
 pub struct Segment {
     map: Mapping,
-    mutex: RobustMutex,
     header: Header,
     file: File,
     path: PathBuf,
@@ -36,7 +35,7 @@ impl Segment {
     /// Joins the parts. The header is a validated private copy; `map` covers
     /// `header.total_len` bytes of `file`.
     pub(crate) fn new(map: Mapping, header: Header, file: File, path: PathBuf) -> Self {
-        Self { map, mutex: RobustMutex::new(), header, file, path }
+        Self { map, header, file, path }
     }
 
     /// The body: every byte after the first page, as 64-bit words.
@@ -123,17 +122,7 @@ impl Segment {
         if session.pid_namespace != here {
             return Err(HeaderError::PidNamespace { found: session.pid_namespace, expected: here });
         }
-        RobustMutex::validate(&self.map, Self::canary(&self.header))
-    }
-}
-
-impl Drop for Segment {
-    fn drop(&mut self) {
-        // A leaked guard stays on its thread's robust list, which points into
-        // the mapping: unmapping would make the next lock of that thread follow
-        // a dangling pointer.
-        let keep = self.mutex.is_held();
-        self.map.release(keep);
+        mutex::validate(&self.map, Self::canary(&self.header))
     }
 }
 
@@ -162,7 +151,7 @@ impl WritableSegment {
     /// [`Acquired::OwnerDied`].
     #[inline]
     pub fn lock(&self) -> Result<Acquired<'_>, LockError> {
-        self.segment.mutex.acquire(&self.segment.map, Wait::Forever)
+        mutex::acquire(&self.segment.map, Wait::Forever)
     }
 
     /// Locks, waiting at most `limit` (monotonic clock).
@@ -171,7 +160,7 @@ impl WritableSegment {
     /// As [`WritableSegment::lock`], and [`LockError::TimedOut`].
     #[inline]
     pub fn lock_timeout(&self, limit: Duration) -> Result<Acquired<'_>, LockError> {
-        self.segment.mutex.acquire(&self.segment.map, Wait::For(limit))
+        mutex::acquire(&self.segment.map, Wait::For(limit))
     }
 
     /// Locks if the lock is free.
@@ -180,7 +169,15 @@ impl WritableSegment {
     /// As [`WritableSegment::lock`], and [`LockError::WouldBlock`].
     #[inline]
     pub fn try_lock(&self) -> Result<Acquired<'_>, LockError> {
-        self.segment.mutex.acquire(&self.segment.map, Wait::No)
+        mutex::acquire(&self.segment.map, Wait::No)
+    }
+
+    /// The common case, in the fewest instructions: the lock, if it is free and
+    /// nothing needs repair. `None` says nothing about why; ask [`WritableSegment::lock`].
+    #[inline]
+    #[must_use]
+    pub fn try_lock_clean(&self) -> Option<Guard<'_>> {
+        mutex::acquire_clean(&self.segment.map)
     }
 
     /// Writes the segment back to its file (`msync`). Only of use in a namespace

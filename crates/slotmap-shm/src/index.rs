@@ -33,6 +33,7 @@ pub(crate) fn hash(layout: &Layout, key: &[u64]) -> u64 {
     rapidhash_v3_nano_inline::<true, true>(bytemuck::cast_slice(key), &layout.secrets)
 }
 
+#[inline]
 fn entry(hash: u64, slot: usize) -> u64 {
     (hash & !0xFFFF_FFFF) | (slot as u64 + FIRST_ENTRY)
 }
@@ -121,6 +122,7 @@ pub(crate) fn locate(words: Words<'_>, layout: &Layout, hash: u64, key: &[u64]) 
 
 /// Stores an entry at a place that [`locate`] named. Its slot is not committed
 /// yet, so readers that see the entry find nothing there.
+#[inline]
 pub(crate) fn insert(
     words: Words<'_>,
     layout: &Layout,
@@ -139,12 +141,14 @@ pub(crate) fn insert(
 }
 
 /// True when an entry may still go to an empty place.
+#[inline]
 pub(crate) fn has_room(words: Words<'_>, layout: &Layout) -> bool {
     words.load(USED, Ordering::Relaxed) < layout.index_limit() as u64
 }
 
 /// Clears the entry of a removed key. Leaves a tombstone only where a probe may
 /// lead on, and clears the tombstones before it where it may not.
+#[inline]
 pub(crate) fn delete(words: Words<'_>, layout: &Layout, place: usize) {
     let index = words.slice(layout.index, layout.index_len());
     let after = (place + 1) & layout.index_mask;

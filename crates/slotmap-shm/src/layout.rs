@@ -129,25 +129,30 @@ impl Layout {
         })
     }
 
+    #[inline]
     pub(crate) fn index_len(&self) -> usize {
         self.index_mask + 1
     }
 
     /// The index is rebuilt before more than this many of its words are in use
     /// (entries and tombstones), so a probe always ends soon.
+    #[inline]
     pub(crate) fn index_limit(&self) -> usize {
         self.index_len() / 4 * 3
     }
 
+    #[inline]
     pub(crate) fn slot_at(&self, slot: usize) -> usize {
         self.slots + slot * self.slot_words
     }
 
+    #[inline]
     pub(crate) fn free_at(&self, place: usize) -> usize {
         FREE + place
     }
 
     /// Offset of a value buffer within its slot.
+    #[inline]
     pub(crate) fn buffer_at(&self, buffer: usize) -> usize {
         KEY + self.key_words + buffer * self.value_words
     }

@@ -315,12 +315,12 @@ fn copy_bytes(words: ReadWords<'_>, to: &mut [u8]) {
     let (whole, rest) = to.as_chunks_mut::<8>();
     let mut words = words.iter_relaxed();
     for (to, word) in whole.iter_mut().zip(&mut words) {
-        *to = word.to_ne_bytes();
+        *to = word.to_le_bytes();
     }
     if rest.is_empty() {
         return;
     }
-    for (to, from) in rest.iter_mut().zip(words.next().unwrap_or(0).to_ne_bytes()) {
+    for (to, from) in rest.iter_mut().zip(words.next().unwrap_or(0).to_le_bytes()) {
         *to = from;
     }
 }

@@ -34,6 +34,7 @@ const COUNT: u64 = 4;
 /// version, so that zeroed memory is noticed.
 pub(crate) const INITIAL: u64 = COUNT;
 
+#[inline]
 pub(crate) fn is_live(version: u64) -> bool {
     version & LIVE != 0
 }
@@ -42,11 +43,13 @@ pub(crate) fn is_valid(version: u64) -> bool {
     version >= COUNT
 }
 
+#[inline]
 fn buffer_of(version: u64) -> usize {
     usize::from(version & BUFFER != 0)
 }
 
 /// The version after `version`: the next counter and the other buffer.
+#[inline]
 fn successor(version: u64, live: bool) -> u64 {
     let counted = (version & !(BUFFER | LIVE)).wrapping_add(COUNT);
     counted | (!version & BUFFER) | if live { LIVE } else { 0 }
@@ -143,8 +146,29 @@ pub(crate) fn key_is(key: &[u64]) -> impl Fn(ReadWords<'_>) -> bool {
 }
 
 /// Orders all flips so far before every store of the transaction that starts.
+#[inline]
 pub(crate) fn begin_writing() {
     fence(Ordering::Release);
+}
+
+/// The bytes after the last whole word, in the low end of a word, the rest zero.
+/// Loads only whole pieces: bytes stored to a buffer and loaded as a word would
+/// stall on store forwarding.
+#[inline(always)]
+fn last_word(value: &[u8]) -> u64 {
+    let len = value.len() % 8;
+    if let Some(last) = value.last_chunk::<8>() {
+        return u64::from_le_bytes(*last) >> (64 - 8 * len);
+    }
+    let byte = |at: usize| u64::from(value.get(at).copied().unwrap_or(0)) << (8 * at);
+    match (value.first_chunk::<4>(), value.last_chunk::<4>()) {
+        // They overlap, and agree where they do.
+        (Some(first), Some(last)) => {
+            let high = u64::from(u32::from_le_bytes(*last)) << (8 * (len - 4));
+            u64::from(u32::from_le_bytes(*first)) | high
+        }
+        _ => byte(0) | byte(1) | byte(2),
+    }
 }
 
 /// A slot as the holder of the lock sees it. Relaxed loads: only the holder stores.
@@ -155,14 +179,17 @@ pub(crate) struct SlotMut<'a> {
 }
 
 impl<'a> SlotMut<'a> {
+    #[inline]
     pub(crate) fn new(all: Words<'a>, layout: &'a Layout, slot: usize) -> Self {
         Self { words: all.slice(layout.slot_at(slot), layout.slot_words), layout }
     }
 
+    #[inline]
     pub(crate) fn version(&self) -> u64 {
         self.words.load(VERSION, Ordering::Relaxed)
     }
 
+    #[inline]
     pub(crate) fn next(&self) -> u64 {
         self.words.load(NEXT, Ordering::Relaxed)
     }
@@ -172,15 +199,18 @@ impl<'a> SlotMut<'a> {
     }
 
     /// The writer's view: what the slot is once its transaction commits.
+    #[inline]
     pub(crate) fn will_be_live(&self) -> bool {
         is_live(self.next())
     }
 
+    #[inline]
     pub(crate) fn key(&self) -> ReadWords<'a> {
         self.words.as_read().slice(KEY, self.layout.key_words)
     }
 
     /// The current value: its words and its length in bytes (clamped).
+    #[inline]
     pub(crate) fn value(&self) -> (ReadWords<'a>, usize) {
         let buffer = buffer_of(self.version());
         let len = (self.words.load(LENGTHS, Ordering::Relaxed) >> (32 * buffer)) as u32 as usize;
@@ -196,6 +226,7 @@ impl<'a> SlotMut<'a> {
     }
 
     /// Stores the key of a dead slot that is about to be staged.
+    #[inline]
     pub(crate) fn put_key(&self, key: &[u64]) {
         let to = self.words.slice(KEY, self.layout.key_words);
         for (at, &word) in key.iter().enumerate() {
@@ -205,21 +236,18 @@ impl<'a> SlotMut<'a> {
 
     /// Stages a value. `value.len()` has been checked. Staging again in the same
     /// transaction replaces what was staged.
+    #[inline]
     pub(crate) fn stage_value(&self, value: &[u8], transaction: u64) {
         let version = self.version();
         let next = successor(version, true);
         let buffer = if sabotage::tears() { buffer_of(version) } else { buffer_of(next) };
         let to = self.words.slice(self.layout.buffer_at(buffer), self.layout.value_words);
-        let (whole, rest) = value.as_chunks::<8>();
+        let (whole, _) = value.as_chunks::<8>();
         for (at, &chunk) in whole.iter().enumerate() {
-            to.store(at, u64::from_ne_bytes(chunk), Ordering::Relaxed);
+            to.store(at, u64::from_le_bytes(chunk), Ordering::Relaxed);
         }
-        if !rest.is_empty() {
-            let mut last = [0; 8];
-            for (to, from) in last.iter_mut().zip(rest) {
-                *to = *from;
-            }
-            to.store(whole.len(), u64::from_ne_bytes(last), Ordering::Relaxed);
+        if !value.len().is_multiple_of(8) {
+            to.store(whole.len(), last_word(value), Ordering::Relaxed);
         }
         let shift = 32 * buffer;
         let other = self.words.load(LENGTHS, Ordering::Relaxed) & !(0xFFFF_FFFF << shift);
@@ -238,10 +266,12 @@ impl<'a> SlotMut<'a> {
     }
 
     /// Stages the removal of the key.
+    #[inline]
     pub(crate) fn stage_removal(&self, transaction: u64) {
         self.stage(successor(self.version(), false), transaction);
     }
 
+    #[inline]
     fn stage(&self, next: u64, transaction: u64) {
         self.words.store(TRANSACTION, transaction, Ordering::Relaxed);
         // Release: a reader that sees `next` sees the transaction's number.
@@ -252,6 +282,7 @@ impl<'a> SlotMut<'a> {
     }
 
     /// Makes the staged version the version. The transaction is committed.
+    #[inline]
     pub(crate) fn flip(&self) {
         // Release: a reader that sees the version sees the buffer and the commit.
         self.words.store(VERSION, self.next(), Ordering::Release);
@@ -281,6 +312,17 @@ impl<'a> SlotMut<'a> {
 #[cfg(not(loom))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_word_holds_the_bytes_after_the_whole_ones() {
+        let bytes: Vec<u8> = (1..=40).collect();
+        for len in (0..40).filter(|len| len % 8 != 0) {
+            let mut expected = [0; 8];
+            let rest = &bytes[len - len % 8..len];
+            expected[..rest.len()].copy_from_slice(rest);
+            assert_eq!(last_word(&bytes[..len]), u64::from_le_bytes(expected), "{len} bytes");
+        }
+    }
 
     #[test]
     fn a_successor_counts_on_and_changes_the_buffer() {

@@ -433,7 +433,7 @@ impl<K: Key + ?Sized> Table<K> {
     }
 
     /// Runs `f` in a transaction: commits what it staged, or drops it all.
-    #[inline]
+    #[inline(always)]
     fn write<R>(
         &self,
         room: Room,
@@ -458,6 +458,14 @@ impl<K: Key + ?Sized> Table<K> {
 
     #[inline]
     fn lock(&self) -> Result<Guard<'_>, TableError> {
+        match self.reader.writable().and_then(WritableSegment::try_lock_clean) {
+            Some(guard) => Ok(guard),
+            None => self.lock_slowly(),
+        }
+    }
+
+    #[cold]
+    fn lock_slowly(&self) -> Result<Guard<'_>, TableError> {
         // A `Table` is made from a writable segment only.
         let Some(segment) = self.reader.writable() else {
             return Err(TableError::Lock(LockError::NotRecoverable));
@@ -472,7 +480,6 @@ impl<K: Key + ?Sized> Table<K> {
         }
     }
 
-    #[cold]
     fn repair<'a>(&self, recovery: Recovery<'a>) -> Result<Guard<'a>, TableError> {
         recovery.repair(|words| {
             recover::repair(words, self.layout());

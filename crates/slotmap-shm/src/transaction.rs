@@ -82,6 +82,7 @@ impl<'a> Transaction<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn slot(&self, slot: usize) -> SlotMut<'a> {
         SlotMut::new(self.words, self.layout, slot)
     }
@@ -114,6 +115,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Stages a new value of a slot that [`Transaction::find`] named.
+    #[inline]
     pub(crate) fn replace(&mut self, slot: usize, value: &[u8]) {
         self.slot(slot).stage_value(value, self.number);
         self.note(Staged { slot, entry: None });
@@ -150,6 +152,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// The next slot of the free stack that this transaction has not taken yet.
+    #[inline]
     fn free_slot(&self) -> Result<usize, TableError> {
         let capacity = self.layout.geometry.capacity;
         let taken = self.len() + self.added;
@@ -164,11 +167,13 @@ impl<'a> Transaction<'a> {
         }
     }
 
+    #[inline]
     fn len(&self) -> usize {
         self.words.load(LEN, Ordering::Relaxed) as usize
     }
 
     /// Stages the removal of a key; false when it is not there.
+    #[inline]
     pub(crate) fn remove(&mut self, key: &[u64]) -> bool {
         let Some((slot, place)) = self.find(key) else {
             return false;
@@ -189,7 +194,7 @@ impl<'a> Transaction<'a> {
 
     /// Commits all that was staged, or does nothing if nothing was.
     #[inline]
-    pub(crate) fn commit(self) {
+    pub(crate) fn commit(&self) {
         if self.first.is_none() {
             return;
         }
@@ -213,7 +218,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Removes all entries.
-    pub(crate) fn clear(self) {
+    pub(crate) fn clear(&self) {
         let slots = || (0..self.layout.geometry.capacity).map(|slot| self.slot(slot));
         for slot in slots().filter(|slot| slot.will_be_live()) {
             slot.stage_removal(self.number);
@@ -226,7 +231,8 @@ impl<'a> Transaction<'a> {
     }
 
     /// Drops all that was staged: as a repair would, after a death at this point.
-    pub(crate) fn abort(self) {
+    #[cold]
+    pub(crate) fn abort(&self) {
         if self.first.is_some() {
             recover::settle_slots(self.words, self.layout);
             recover::derive(self.words, self.layout);
@@ -234,6 +240,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// The commit: everything staged becomes effective, at once, for all readers.
+    #[inline]
     fn publish(&self) {
         // Release: pairs with the Acquire loads in `Slot::pending` and in the
         // readers of several keys.

@@ -30,11 +30,11 @@ impl Value {
         let words = if used <= INLINE_WORDS {
             let mut inline = [0; INLINE_WORDS];
             for (to, from) in inline.iter_mut().zip(buffer.iter_relaxed()).take(used) {
-                *to = from;
+                *to = from.to_le();
             }
             Words::Inline(inline)
         } else {
-            Words::Heap(buffer.iter_relaxed().take(used).collect())
+            Words::Heap(buffer.iter_relaxed().take(used).map(u64::to_le).collect())
         };
         Self { words, len }
     }
