@@ -18,10 +18,14 @@
 //! |---|---|
 //! | 0 | version |
 //! | 1 | next version |
-//! | 2 | transaction that set `next` |
-//! | 3 | length of buffer 0 (low half) and of buffer 1 (high half), in bytes |
-//! | 4 | key: 1 word for an integer, 1 + ⌈max/8⌉ for bytes |
-//! | … | buffer 0, then buffer 1: ⌈value size/8⌉ words each |
+//! | 2 | length of buffer 0 (low half) and of buffer 1 (high half), in bytes |
+//! | 3 | key: 1 word for an integer, 1 + ⌈max/8⌉ for bytes |
+//! | … | head of buffer 0, head of buffer 1: up to 2 words each |
+//! | … | transaction that set `next` |
+//! | … | tail of buffer 0, tail of buffer 1: what is left of ⌈value size/8⌉ words |
+//!
+//! With integer keys, all that a reader needs of a value of up to 16 bytes is in
+//! the first cache line.
 
 use rapidhash::v3::RapidSecrets;
 use shm_core::GEOMETRY_WORDS;
@@ -41,9 +45,11 @@ const FREE: usize = 24;
 
 pub(crate) const VERSION: usize = 0;
 pub(crate) const NEXT: usize = 1;
-pub(crate) const TRANSACTION: usize = 2;
-pub(crate) const LENGTHS: usize = 3;
-pub(crate) const KEY: usize = 4;
+pub(crate) const LENGTHS: usize = 2;
+pub(crate) const KEY: usize = 3;
+
+/// Words of each buffer that lie beside the key.
+pub(crate) const HEAD_WORDS: usize = 2;
 
 const LINE_WORDS: usize = 8;
 
@@ -81,7 +87,8 @@ impl Default for Geometry {
 pub(crate) struct Layout {
     pub(crate) geometry: Geometry,
     pub(crate) key_words: usize,
-    pub(crate) value_words: usize,
+    pub(crate) head_words: usize,
+    pub(crate) tail_words: usize,
     pub(crate) slot_words: usize,
     pub(crate) index_mask: usize,
     pub(crate) index: usize,
@@ -106,7 +113,10 @@ impl Layout {
 
         let key_words = kind.words(key_size);
         let value_words = value_size.div_ceil(8);
-        let slot_words = (KEY + key_words + 2 * value_words).next_multiple_of(LINE_WORDS);
+        let head_words = value_words.min(HEAD_WORDS);
+        let tail_words = value_words - head_words;
+        let used_words = KEY + key_words + 2 * head_words + 1 + 2 * tail_words;
+        let slot_words = used_words.next_multiple_of(LINE_WORDS);
         let index_len = (2 * capacity).next_power_of_two().max(LINE_WORDS);
         let index = FREE + capacity.next_multiple_of(LINE_WORDS);
         let slots = index + index_len;
@@ -119,7 +129,8 @@ impl Layout {
         Ok(Self {
             geometry,
             key_words,
-            value_words,
+            head_words,
+            tail_words,
             slot_words,
             index_mask: index_len - 1,
             index,
@@ -151,10 +162,22 @@ impl Layout {
         FREE + place
     }
 
-    /// Offset of a value buffer within its slot.
+    /// Offset within a slot of the first words of a buffer.
     #[inline]
-    pub(crate) fn buffer_at(&self, buffer: usize) -> usize {
-        KEY + self.key_words + buffer * self.value_words
+    pub(crate) fn head_at(&self, buffer: usize) -> usize {
+        KEY + self.key_words + buffer * self.head_words
+    }
+
+    /// Offset within a slot of the number of the transaction that set `next`.
+    #[inline]
+    pub(crate) fn transaction_at(&self) -> usize {
+        self.head_at(2)
+    }
+
+    /// Offset within a slot of the other words of a buffer.
+    #[inline]
+    pub(crate) fn tail_at(&self, buffer: usize) -> usize {
+        self.transaction_at() + 1 + buffer * self.tail_words
     }
 }
 
@@ -206,7 +229,9 @@ mod tests {
                     assert_eq!(l.slots, l.index + l.index_len());
                     assert_eq!(l.slots % LINE_WORDS, 0);
                     assert_eq!(l.slot_words % LINE_WORDS, 0);
-                    assert!(l.buffer_at(1) + l.value_words <= l.slot_words);
+                    assert!(l.tail_at(2) <= l.slot_words);
+                    assert_eq!(l.head_words + l.tail_words, value_size.div_ceil(8));
+                    assert!(l.transaction_at() >= l.head_at(1) + l.head_words);
                     assert_eq!(l.total_words, l.slot_at(capacity));
                     assert!(l.index_limit() > capacity, "a full table leaves room for tombstones");
                 }
@@ -218,6 +243,7 @@ mod tests {
     fn the_default_slot_is_nine_cache_lines() {
         let l = Layout::new(Geometry::default(), i32::KIND, 1).unwrap();
         assert_eq!(l.slot_words, 9 * 8);
+        assert_eq!(l.head_at(1) + l.head_words, LINE_WORDS, "short values need one line");
         assert_eq!(l.index_len(), 2048);
     }
 

@@ -47,6 +47,7 @@
 
 #![deny(unsafe_code)]
 
+mod buffer;
 mod error;
 mod index;
 mod key;

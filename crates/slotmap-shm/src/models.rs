@@ -10,6 +10,7 @@ use loom::sync::Arc;
 use loom::thread;
 use shm_core::{Ordering, ReadWords, Word, Words, crash};
 
+use crate::buffer::Buffer;
 use crate::index;
 use crate::key::Key;
 use crate::layout::{Geometry, LEN, Layout};
@@ -51,8 +52,8 @@ impl Model {
         let mut transaction = self.begin();
         for &(key, value) in entries {
             let mut bytes = [0; 16];
-            bytes[..8].copy_from_slice(&value.to_ne_bytes());
-            bytes[8..].copy_from_slice(&value.to_ne_bytes());
+            bytes[..8].copy_from_slice(&value.to_le_bytes());
+            bytes[8..].copy_from_slice(&value.to_le_bytes());
             let _ = transaction.put::<u64>(Mode::Upsert, &[key], &bytes);
         }
         transaction.commit();
@@ -74,15 +75,17 @@ impl Model {
 
     /// What a reader gets; panics on a torn value.
     fn get(&self, key: u64) -> Option<u64> {
-        let mut take = |words: ReadWords<'_>, len: usize| {
-            let pair = (words.load(0, Ordering::Relaxed), words.load(1, Ordering::Relaxed));
-            (pair, len)
+        let mut take = |buffer: Buffer<'_>, len: usize| {
+            let mut bytes = [0; 16];
+            buffer.copy_to(&mut bytes);
+            let (pair, _) = bytes.as_chunks::<8>();
+            (pair.to_vec(), len)
         };
         let found = self.view().find(&[key], &mut take, &|| thread::yield_now()).unwrap();
         found.map(|found| {
-            let ((first, second), len) = found.value;
-            assert_eq!((first, len), (second, 16), "torn value of key {key}");
-            first
+            let (pair, len) = found.value;
+            assert_eq!((pair[0], len), (pair[1], 16), "torn value of key {key}");
+            u64::from_le_bytes(pair[0])
         })
     }
 
@@ -366,7 +369,7 @@ fn writing_into_the_readers_buffer_is_caught() {
             thread::spawn(move || {
                 let slot = SlotMut::new(model.words(), &model.layout, 0);
                 let at =
-                    model.layout.slot_at(0) + model.layout.buffer_at((slot.version() & 1) as usize);
+                    model.layout.slot_at(0) + model.layout.head_at((slot.version() & 1) as usize);
                 model.words().store(at, 11, Ordering::Relaxed);
                 model.words().store(at + 1, 11, Ordering::Relaxed);
             })

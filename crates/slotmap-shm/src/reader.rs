@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 use crossbeam_utils::Backoff;
 use shm_core::{Name, Namespace, Ordering, ReadWords, Segment, WritableSegment};
 
+use crate::buffer::Buffer;
 use crate::error::{TableError, TableOpenError};
 use crate::index::key_words;
 use crate::key::{Key, KeyKind};
@@ -119,7 +120,7 @@ impl<K: Key + ?Sized> TableReader<K> {
     pub(crate) fn find<R>(
         &self,
         key: &K,
-        mut take: impl FnMut(ReadWords<'_>, usize) -> R,
+        mut take: impl FnMut(Buffer<'_>, usize) -> R,
     ) -> Result<Option<Found<R>>, TableError> {
         let count = || {
             self.looked_again.fetch_add(1, Ordering::Relaxed);
@@ -152,7 +153,7 @@ impl<K: Key + ?Sized> TableReader<K> {
         let room = buffer.len();
         let found = self.find(key, |words, len| {
             if let Some(to) = buffer.get_mut(..len) {
-                copy_bytes(words, to);
+                words.copy_to(to);
             }
             len
         })?;
@@ -306,22 +307,6 @@ impl Mapped {
             Self::ReadOnly(segment) => segment,
             Self::Writable(segment) => segment,
         }
-    }
-}
-
-/// Copies the first `to.len()` bytes of `words`, by relaxed loads.
-#[inline]
-fn copy_bytes(words: ReadWords<'_>, to: &mut [u8]) {
-    let (whole, rest) = to.as_chunks_mut::<8>();
-    let mut words = words.iter_relaxed();
-    for (to, word) in whole.iter_mut().zip(&mut words) {
-        *to = word.to_le_bytes();
-    }
-    if rest.is_empty() {
-        return;
-    }
-    for (to, from) in rest.iter_mut().zip(words.next().unwrap_or(0).to_le_bytes()) {
-        *to = from;
     }
 }
 

@@ -23,7 +23,8 @@
 
 use shm_core::{Ordering, ReadWords, Words, fence};
 
-use crate::layout::{COMMIT, KEY, LENGTHS, Layout, NEXT, TRANSACTION, VERSION};
+use crate::buffer::{self, Buffer};
+use crate::layout::{COMMIT, KEY, LENGTHS, Layout, NEXT, VERSION};
 use crate::sabotage;
 
 const BUFFER: u64 = 1;
@@ -93,7 +94,7 @@ impl<'a> Slot<'a> {
 
     #[cold]
     fn pending(&self, version: u64, next: u64) -> Option<u64> {
-        let transaction = self.words.load(TRANSACTION, Ordering::Relaxed);
+        let transaction = self.words.load(self.layout.transaction_at(), Ordering::Relaxed);
         // Acquire: pairs with the Release store in `commit`: the staged buffer is
         // visible, and so is a repair that dropped this `next` before the number
         // of the dropped transaction was used again.
@@ -109,7 +110,7 @@ impl<'a> Slot<'a> {
     pub(crate) fn read<R>(
         &self,
         key: impl FnOnce(ReadWords<'a>) -> bool,
-        take: impl FnOnce(ReadWords<'a>, usize) -> R,
+        take: impl FnOnce(Buffer<'a>, usize) -> R,
     ) -> Seen<R> {
         let Some(version) = self.effective() else {
             return Seen::Changed;
@@ -122,9 +123,7 @@ impl<'a> Slot<'a> {
             if len > self.layout.geometry.value_size {
                 Seen::Damaged
             } else {
-                let at = self.layout.buffer_at(buffer);
-                let words = self.words.slice(at, self.layout.value_words);
-                Seen::Match(take(words, len), version)
+                Seen::Match(take(Buffer::new(self.words, self.layout, buffer), len), version)
             }
         } else {
             Seen::Other
@@ -151,26 +150,6 @@ pub(crate) fn begin_writing() {
     fence(Ordering::Release);
 }
 
-/// The bytes after the last whole word, in the low end of a word, the rest zero.
-/// Loads only whole pieces: bytes stored to a buffer and loaded as a word would
-/// stall on store forwarding.
-#[inline(always)]
-fn last_word(value: &[u8]) -> u64 {
-    let len = value.len() % 8;
-    if let Some(last) = value.last_chunk::<8>() {
-        return u64::from_le_bytes(*last) >> (64 - 8 * len);
-    }
-    let byte = |at: usize| u64::from(value.get(at).copied().unwrap_or(0)) << (8 * at);
-    match (value.first_chunk::<4>(), value.last_chunk::<4>()) {
-        // They overlap, and agree where they do.
-        (Some(first), Some(last)) => {
-            let high = u64::from(u32::from_le_bytes(*last)) << (8 * (len - 4));
-            u64::from(u32::from_le_bytes(*first)) | high
-        }
-        _ => byte(0) | byte(1) | byte(2),
-    }
-}
-
 /// A slot as the holder of the lock sees it. Relaxed loads: only the holder stores.
 #[derive(Clone, Copy)]
 pub(crate) struct SlotMut<'a> {
@@ -195,7 +174,7 @@ impl<'a> SlotMut<'a> {
     }
 
     pub(crate) fn transaction(&self) -> u64 {
-        self.words.load(TRANSACTION, Ordering::Relaxed)
+        self.words.load(self.layout.transaction_at(), Ordering::Relaxed)
     }
 
     /// The writer's view: what the slot is once its transaction commits.
@@ -209,13 +188,12 @@ impl<'a> SlotMut<'a> {
         self.words.as_read().slice(KEY, self.layout.key_words)
     }
 
-    /// The current value: its words and its length in bytes (clamped).
+    /// The current value: its buffer and its length in bytes (clamped).
     #[inline]
-    pub(crate) fn value(&self) -> (ReadWords<'a>, usize) {
+    pub(crate) fn value(&self) -> (Buffer<'a>, usize) {
         let buffer = buffer_of(self.version());
         let len = (self.words.load(LENGTHS, Ordering::Relaxed) >> (32 * buffer)) as u32 as usize;
-        let words =
-            self.words.as_read().slice(self.layout.buffer_at(buffer), self.layout.value_words);
+        let words = Buffer::new(self.words.as_read(), self.layout, buffer);
         (words, len.min(self.layout.geometry.value_size))
     }
 
@@ -240,27 +218,16 @@ impl<'a> SlotMut<'a> {
     pub(crate) fn stage_value(&self, value: &[u8], transaction: u64) {
         let version = self.version();
         let next = successor(version, true);
-        let buffer = if sabotage::tears() { buffer_of(version) } else { buffer_of(next) };
-        let to = self.words.slice(self.layout.buffer_at(buffer), self.layout.value_words);
-        let (whole, _) = value.as_chunks::<8>();
-        for (at, &chunk) in whole.iter().enumerate() {
-            to.store(at, u64::from_le_bytes(chunk), Ordering::Relaxed);
-        }
-        if !value.len().is_multiple_of(8) {
-            to.store(whole.len(), last_word(value), Ordering::Relaxed);
-        }
+        let buffer = buffer_of(if sabotage::tears() { version } else { next });
+        buffer::store(self.words, self.layout, buffer, value);
         let shift = 32 * buffer;
         let other = self.words.load(LENGTHS, Ordering::Relaxed) & !(0xFFFF_FFFF << shift);
         self.words.store(LENGTHS, other | (value.len() as u64) << shift, Ordering::Relaxed);
         if sabotage::tears() {
-            // The flip would now lead to a stale buffer.
-            let both = value.len() as u64 | (value.len() as u64) << 32;
-            self.words.store(LENGTHS, both, Ordering::Relaxed);
-            for at in 0..value.len().div_ceil(8) {
-                let word = to.load(at, Ordering::Relaxed);
-                let twin = self.layout.buffer_at(buffer_of(next)) + at;
-                self.words.store(twin, word, Ordering::Relaxed);
-            }
+            // The flip leads to the other buffer.
+            buffer::store(self.words, self.layout, buffer_of(next), value);
+            let twice = value.len() as u64 | (value.len() as u64) << 32;
+            self.words.store(LENGTHS, twice, Ordering::Relaxed);
         }
         self.stage(next, transaction);
     }
@@ -273,7 +240,7 @@ impl<'a> SlotMut<'a> {
 
     #[inline]
     fn stage(&self, next: u64, transaction: u64) {
-        self.words.store(TRANSACTION, transaction, Ordering::Relaxed);
+        self.words.store(self.layout.transaction_at(), transaction, Ordering::Relaxed);
         // Release: a reader that sees `next` sees the transaction's number.
         self.words.store(NEXT, next, Ordering::Release);
         if sabotage::commits_piecemeal() {
@@ -312,17 +279,6 @@ impl<'a> SlotMut<'a> {
 #[cfg(not(loom))]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_last_word_holds_the_bytes_after_the_whole_ones() {
-        let bytes: Vec<u8> = (1..=40).collect();
-        for len in (0..40).filter(|len| len % 8 != 0) {
-            let mut expected = [0; 8];
-            let rest = &bytes[len - len % 8..len];
-            expected[..rest.len()].copy_from_slice(rest);
-            assert_eq!(last_word(&bytes[..len]), u64::from_le_bytes(expected), "{len} bytes");
-        }
-    }
 
     #[test]
     fn a_successor_counts_on_and_changes_the_buffer() {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 
-use shm_core::ReadWords;
+use crate::buffer::Buffer;
 
 const INLINE_WORDS: usize = 8;
 
@@ -22,24 +22,28 @@ enum Words {
 }
 
 impl Value {
-    /// Copies `len` bytes out of a buffer. Relaxed loads: the caller validates
-    /// the slot's version afterwards.
+    /// Copies `len` bytes out of a buffer. The caller validates the slot's version
+    /// afterwards.
     #[inline]
-    pub(crate) fn copy(buffer: ReadWords<'_>, len: usize) -> Self {
+    pub(crate) fn copy(buffer: Buffer<'_>, len: usize) -> Self {
         let used = len.div_ceil(8);
-        let words = if used <= INLINE_WORDS {
-            let mut inline = [0; INLINE_WORDS];
-            for (to, from) in inline.iter_mut().zip(buffer.iter_relaxed()).take(used) {
-                *to = from.to_le();
+        let mut inline = [0; INLINE_WORDS];
+        let words = match inline.get_mut(..used) {
+            Some(to) => {
+                buffer.copy_to_words(to);
+                Words::Inline(inline)
             }
-            Words::Inline(inline)
-        } else {
-            Words::Heap(buffer.iter_relaxed().take(used).map(u64::to_le).collect())
+            None => {
+                let mut heap = vec![0; used].into_boxed_slice();
+                buffer.copy_to_words(&mut heap);
+                Words::Heap(heap)
+            }
         };
         Self { words, len }
     }
 
     /// The bytes.
+    #[inline]
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         let words: &[u64] = match &self.words {

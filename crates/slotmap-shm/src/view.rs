@@ -2,6 +2,7 @@
 
 use shm_core::{Ordering, ReadWords, fence};
 
+use crate::buffer::Buffer;
 use crate::error::TableError;
 use crate::index::{self, Rebuilding};
 use crate::layout::{COMMIT, Layout};
@@ -27,13 +28,13 @@ pub(crate) struct Found<R> {
 }
 
 impl<'a> View<'a> {
-    /// Finds `key` and lets `take` copy its value (words and length in bytes).
+    /// Finds `key` and lets `take` copy its value (its buffer and length in bytes).
     /// `looked_again` is called whenever a slot changed under the reader.
     #[inline(always)]
     pub(crate) fn find<R>(
         &self,
         key: &[u64],
-        take: &mut impl FnMut(ReadWords<'a>, usize) -> R,
+        take: &mut impl FnMut(Buffer<'a>, usize) -> R,
         looked_again: &impl Fn(),
     ) -> Result<Option<Found<R>>, TableError> {
         let hash = index::hash(self.layout, key);
@@ -50,7 +51,7 @@ impl<'a> View<'a> {
     fn scan<R>(
         &self,
         key: &[u64],
-        take: &mut impl FnMut(ReadWords<'a>, usize) -> R,
+        take: &mut impl FnMut(Buffer<'a>, usize) -> R,
         looked_again: &impl Fn(),
     ) -> Result<Option<Found<R>>, TableError> {
         for slot in 0..self.layout.geometry.capacity {
@@ -67,7 +68,7 @@ impl<'a> View<'a> {
         &self,
         slot: usize,
         mut key: impl FnMut(ReadWords<'a>) -> bool,
-        take: &mut impl FnMut(ReadWords<'a>, usize) -> R,
+        take: &mut impl FnMut(Buffer<'a>, usize) -> R,
         looked_again: &impl Fn(),
     ) -> Result<Option<Found<R>>, TableError> {
         let this = Slot::new(self.words, self.layout, slot);
