@@ -1,12 +1,12 @@
 //! The two value buffers of a slot, as words that are loaded and stored one by one.
 //!
-//! The first [`HEAD_WORDS`] words of both lie in the slot's first cache line, so that
+//! The first two words of both lie in the slot's first cache line, so that
 //! finding and copying a short value touches that line only; the rest follows in one piece.
 //! Bytes are little endian within a word.
 
 use shm_core::{Ordering, ReadWords, Words};
 
-use crate::layout::{HEAD_WORDS, Layout};
+use crate::layout::{HEAD_WORDS, HEADS, LINE_WORDS, Layout};
 
 /// Bytes of a value that lie in the head.
 const HEAD_BYTES: usize = HEAD_WORDS * 8;
@@ -15,92 +15,126 @@ const HEAD_BYTES: usize = HEAD_WORDS * 8;
 /// has been checked.
 #[derive(Clone, Copy)]
 pub(crate) struct Buffer<'a> {
-    slot: ReadWords<'a>,
+    line: ReadWords<'a>,
+    all: ReadWords<'a>,
     layout: &'a Layout,
+    slot: usize,
     number: usize,
 }
 
 impl<'a> Buffer<'a> {
+    /// Buffer `number` of `slot`, whose first cache line is `line`.
     #[inline(always)]
-    pub(crate) fn new(slot: ReadWords<'a>, layout: &'a Layout, number: usize) -> Self {
-        Self { slot, layout, number }
+    pub(crate) fn new(
+        line: ReadWords<'a>,
+        all: ReadWords<'a>,
+        layout: &'a Layout,
+        slot: usize,
+        number: usize,
+    ) -> Self {
+        Self { line, all, layout, slot, number }
     }
 
     /// Copies the first `to.len()` bytes, at most the table's value size.
     #[inline(always)]
     pub(crate) fn copy_to(&self, to: &mut [u8]) {
-        let head = self.slot.slice(self.layout.head_at(self.number), self.layout.head_words);
-        match to.split_at_mut_checked(HEAD_BYTES) {
-            None => copy_words(head, to),
-            Some((first, rest)) => {
-                copy_words(head, first);
-                let at = self.layout.tail_at(self.number);
-                copy_words(self.slot.slice(at, self.layout.tail_words), rest);
+        let head = self.head();
+        if to.len() <= HEAD_BYTES {
+            head_to_bytes(head, to);
+        } else {
+            self.copy_long(head, to);
+        }
+    }
+
+    /// More than [`HEAD_BYTES`].
+    #[inline(never)]
+    fn copy_long(self, head: [u64; HEAD_WORDS], to: &mut [u8]) {
+        if let Some((first, rest)) = to.split_at_mut_checked(HEAD_BYTES) {
+            head_to_bytes(head, first);
+            let (whole, last) = rest.as_chunks_mut::<8>();
+            let mut words = self.tail().iter_relaxed();
+            for (to, word) in whole.iter_mut().zip(words.by_ref()) {
+                *to = word.to_le_bytes();
+            }
+            if let Some(word) = words.next().filter(|_| !last.is_empty()) {
+                put_last(word, last);
             }
         }
     }
 
-    /// Copies the first `to.len()` words, byte order as in memory.
+    /// Copies the first `to.len()` words, bytes in memory order.
     #[inline(always)]
     pub(crate) fn copy_to_words(&self, to: &mut [u64]) {
-        let head = self.slot.slice(self.layout.head_at(self.number), self.layout.head_words);
-        let load = |words: ReadWords<'_>, to: &mut [u64]| {
-            for (at, to) in to.iter_mut().enumerate() {
-                *to = words.load(at, Ordering::Relaxed).to_le();
+        let head = self.head();
+        for (to, word) in to.iter_mut().zip(head) {
+            *to = word.to_le();
+        }
+        if let Some(rest) = to.get_mut(HEAD_WORDS..).filter(|rest| !rest.is_empty()) {
+            for (to, word) in rest.iter_mut().zip(self.tail().iter_relaxed()) {
+                *to = word.to_le();
             }
-        };
-        match to.split_at_mut_checked(HEAD_WORDS) {
-            None => load(head, to),
-            Some((first, rest)) => {
-                load(head, first);
-                let at = self.layout.tail_at(self.number);
-                load(self.slot.slice(at, self.layout.tail_words), rest);
+        }
+    }
+
+    #[inline(always)]
+    fn head(&self) -> [u64; HEAD_WORDS] {
+        let at = HEADS + HEAD_WORDS * self.number;
+        [self.line.load(at, Ordering::Relaxed), self.line.load(at + 1, Ordering::Relaxed)]
+    }
+
+    fn tail(&self) -> ReadWords<'a> {
+        let at = self.layout.slot_at(self.slot) + self.layout.tail_at(self.number);
+        self.all.slice(at, self.layout.tail_words)
+    }
+}
+
+/// At most 16 bytes, without a loop or a call.
+#[inline(always)]
+fn head_to_bytes([first, second]: [u64; HEAD_WORDS], to: &mut [u8]) {
+    match to.split_first_chunk_mut::<8>() {
+        None => put_last(first, to),
+        Some((whole, rest)) => {
+            *whole = first.to_le_bytes();
+            match rest.split_first_chunk_mut::<8>() {
+                None => put_last(second, rest),
+                Some((whole, _)) => *whole = second.to_le_bytes(),
             }
         }
     }
 }
 
+/// Up to 7 bytes, in pieces of 4, 2 and 1.
 #[inline(always)]
-fn copy_words(words: ReadWords<'_>, to: &mut [u8]) {
-    let (whole, rest) = to.as_chunks_mut::<8>();
-    for (at, to) in whole.iter_mut().enumerate() {
-        *to = words.load(at, Ordering::Relaxed).to_le_bytes();
-    }
-    if rest.is_empty() {
-        return;
-    }
-    // In pieces of 4, 2 and 1: no call of memcpy, no loop.
-    let mut word = words.load(whole.len(), Ordering::Relaxed);
-    let (fours, rest) = rest.as_chunks_mut::<4>();
+fn put_last(mut word: u64, to: &mut [u8]) {
+    let (fours, to) = to.as_chunks_mut::<4>();
     if let [four] = fours {
         *four = (word as u32).to_le_bytes();
         word >>= 32;
     }
-    let (twos, rest) = rest.as_chunks_mut::<2>();
+    let (twos, to) = to.as_chunks_mut::<2>();
     if let [two] = twos {
         *two = (word as u16).to_le_bytes();
         word >>= 16;
     }
-    if let [one] = rest {
+    if let [one] = to {
         *one = word as u8;
     }
 }
 
 /// Stores a value of at most the table's value size. Relaxed: readers do not use
 /// this buffer before the commit, which is a Release store.
-#[inline(always)]
+#[inline]
 pub(crate) fn store(slot: Words<'_>, layout: &Layout, number: usize, value: &[u8]) {
-    let head = slot.slice(layout.head_at(number), layout.head_words);
-    match value.split_at_checked(HEAD_BYTES) {
-        None => store_words(head, value),
-        Some((first, rest)) => {
-            store_words(head, first);
-            store_words(slot.slice(layout.tail_at(number), layout.tail_words), rest);
-        }
+    let line = slot.slice(0, LINE_WORDS);
+    let head = HEADS + HEAD_WORDS * number;
+    let (first, rest) = value.split_at_checked(HEAD_BYTES).unwrap_or((value, &[]));
+    store_words(line.slice(head, HEAD_WORDS), first);
+    if !rest.is_empty() {
+        store_words(slot.slice(layout.tail_at(number), layout.tail_words), rest);
     }
 }
 
-#[inline(always)]
+#[inline]
 fn store_words(to: Words<'_>, bytes: &[u8]) {
     let (whole, rest) = bytes.as_chunks::<8>();
     for (at, &chunk) in whole.iter().enumerate() {
@@ -144,19 +178,24 @@ mod tests {
         for value_size in [0, 1, 7, 8, 9, 15, 16, 17, 24, 31, 40] {
             let geometry = Geometry { capacity: 1, value_size, key_size: 8 };
             let layout = Layout::new(geometry, i32::KIND, 1).unwrap();
-            let words: Vec<Word> = (0..layout.slot_words).map(|_| Word::new(u64::MAX)).collect();
+            let words: Vec<Word> = (0..layout.total_words).map(|_| Word::new(u64::MAX)).collect();
+            let all = Words::new(&words);
+            let slot = all.slice(layout.slot_at(0), layout.slot_words);
             let bytes: Vec<u8> = (1..=value_size as u8).collect();
             for len in 0..=value_size {
                 let other: Vec<u8> = bytes[..len].iter().map(|b| !b).collect();
-                store(Words::new(&words), &layout, 0, &bytes[..len]);
-                store(Words::new(&words), &layout, 1, &other);
-                let read = |number| {
+                store(slot, &layout, 0, &bytes[..len]);
+                store(slot, &layout, 1, &other);
+                for (number, expected) in [(0, &bytes[..len]), (1, &other)] {
+                    let line = slot.as_read().slice(0, LINE_WORDS);
+                    let buffer = Buffer::new(line, all.as_read(), &layout, 0, number);
                     let mut to = vec![0; len];
-                    Buffer::new(ReadWords::new(&words), &layout, number).copy_to(&mut to);
-                    to
-                };
-                assert_eq!(read(0), bytes[..len]);
-                assert_eq!(read(1), other);
+                    buffer.copy_to(&mut to);
+                    assert_eq!(to, expected);
+                    let mut words = vec![0; len.div_ceil(8)];
+                    buffer.copy_to_words(&mut words);
+                    assert_eq!(bytemuck::cast_slice::<u64, u8>(&words)[..len], *expected);
+                }
             }
         }
     }

@@ -26,14 +26,27 @@ const EMPTY: u64 = 0;
 const TOMBSTONE: u64 = 1;
 const FIRST_ENTRY: u64 = 2;
 
-/// Hash of a key's words under the table's secrets. Rapidhash v3 (nano), whose
-/// output is stable by its specification: processes built with other versions of the crate agree.
+/// Hash of a key's words under the table's secrets, which are drawn at creation, so
+/// that colliding keys cannot be made without reading the segment.
+///
+/// Part of the format: all processes must agree, whatever they were built with.
+///
+/// - One word (an integer): one folded multiplication, `hi ^ lo` of the 128-bit
+///   product of `key ^ secret` and another secret, as in wyhash. It takes a quarter of
+///   the instructions of the general function.
+/// - More words: rapidhash v3 (nano), whose output is stable by its specification.
 #[inline(always)]
 pub(crate) fn hash(layout: &Layout, key: &[u64]) -> u64 {
-    rapidhash_v3_nano_inline::<true, true>(bytemuck::cast_slice(key), &layout.secrets)
+    match key {
+        [only] => {
+            let [mask, factor] = layout.integer_secrets;
+            let product = u128::from(only ^ mask) * u128::from(factor);
+            (product >> 64) as u64 ^ product as u64
+        }
+        _ => rapidhash_v3_nano_inline::<true, true>(bytemuck::cast_slice(key), &layout.secrets),
+    }
 }
 
-#[inline]
 fn entry(hash: u64, slot: usize) -> u64 {
     (hash & !0xFFFF_FFFF) | (slot as u64 + FIRST_ENTRY)
 }
@@ -45,45 +58,63 @@ fn slot_of(word: u64, hash: u64) -> Option<usize> {
     ((word ^ hash) >> 32 == 0 && low >= FIRST_ENTRY).then(|| (low - FIRST_ENTRY) as usize)
 }
 
-/// A reader's probe: calls `visit` with each slot that may hold the key, until it
-/// returns something. `Ok(None)` is a proof of absence; `Err` says that the
-/// index was being rebuilt and proves nothing.
-#[inline(always)]
-pub(crate) fn probe<R>(
-    words: ReadWords<'_>,
-    layout: &Layout,
+/// A reader's probe: an iterator over the slots that may hold a key.
+pub(crate) struct Probe<'a> {
+    words: ReadWords<'a>,
+    index: ReadWords<'a>,
+    layout: &'a Layout,
     hash: u64,
-    mut visit: impl FnMut(usize) -> Option<R>,
-) -> Result<Option<R>, Rebuilding> {
-    // Acquire: pairs with the Release store that ends a rebuild.
-    let epoch = words.load(EPOCH, Ordering::Acquire);
-    if epoch & 1 != 0 {
-        return Err(Rebuilding);
-    }
-    let index = words.slice(layout.index, layout.index_len());
-    let mut place = hash as usize & layout.index_mask;
-    for _ in 0..layout.index_len() {
-        // Relaxed: what the entry leads to is validated by the slot's version.
-        let word = index.load(place, Ordering::Relaxed);
-        if word == EMPTY {
-            break;
-        }
-        if let Some(slot) = slot_of(word, hash).filter(|&slot| slot < layout.geometry.capacity) {
-            let found = visit(slot);
-            if found.is_some() {
-                return Ok(found);
-            }
-        }
-        place = (place + 1) & layout.index_mask;
-    }
-    // Acquire: pairs with the Release fence that begins a rebuild: if a load above
-    // saw a word of a rebuild, the load below sees its epoch.
-    fence(Ordering::Acquire);
-    if words.load(EPOCH, Ordering::Relaxed) == epoch { Ok(None) } else { Err(Rebuilding) }
+    epoch: u64,
+    place: usize,
+    left: usize,
 }
 
-/// The index is, or was, being rebuilt.
-pub(crate) struct Rebuilding;
+impl<'a> Probe<'a> {
+    /// Begins; `None` while the index is being rebuilt.
+    #[inline(always)]
+    pub(crate) fn new(words: ReadWords<'a>, layout: &'a Layout, hash: u64) -> Option<Self> {
+        // Acquire: pairs with the Release store that ends a rebuild.
+        let epoch = words.load(EPOCH, Ordering::Acquire);
+        if epoch & 1 != 0 {
+            return None;
+        }
+        let (place, left) = (hash as usize & layout.index_mask, layout.index_len());
+        let index = words.slice(layout.index, left);
+        Some(Self { words, index, layout, hash, epoch, place, left })
+    }
+
+    /// After the last candidate: true when the key is absent; false when the index
+    /// was rebuilt meanwhile, which proves nothing.
+    #[inline(always)]
+    pub(crate) fn proves_absence(&self) -> bool {
+        // Acquire: pairs with the Release fence that begins a rebuild: if a load of
+        // the probe saw a word of a rebuild, the load below sees its epoch.
+        fence(Ordering::Acquire);
+        self.words.load(EPOCH, Ordering::Relaxed) == self.epoch
+    }
+}
+
+impl Iterator for Probe<'_> {
+    type Item = usize;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<usize> {
+        while self.left > 0 {
+            // Relaxed: what the entry leads to is validated by the slot's version.
+            let word = self.index.load(self.place, Ordering::Relaxed);
+            if word == EMPTY {
+                return None;
+            }
+            self.left -= 1;
+            self.place = (self.place + 1) & self.layout.index_mask;
+            let slot = slot_of(word, self.hash);
+            if let Some(slot) = slot.filter(|&slot| slot < self.layout.geometry.capacity) {
+                return Some(slot);
+            }
+        }
+        None
+    }
+}
 
 /// Where the holder of the lock found a key, or where it would go.
 pub(crate) enum Located {
@@ -98,7 +129,6 @@ pub(crate) enum Located {
 #[inline]
 pub(crate) fn locate(words: Words<'_>, layout: &Layout, hash: u64, key: &[u64]) -> Located {
     let index = words.slice(layout.index, layout.index_len());
-    let is_key = slot::key_is(key);
     let mut free = None;
     let mut place = hash as usize & layout.index_mask;
     for _ in 0..layout.index_len() {
@@ -111,7 +141,7 @@ pub(crate) fn locate(words: Words<'_>, layout: &Layout, hash: u64, key: &[u64]) 
             free = free.or(Some(place));
         } else if let Some(slot) = slot_of(word, hash).filter(|&s| s < layout.geometry.capacity) {
             let found = SlotMut::new(words, layout, slot);
-            if found.will_be_live() && is_key(found.key()) {
+            if found.will_be_live() && slot::words_are(found.key(), key) {
                 return Located::Found { slot, place };
             }
         }
@@ -131,9 +161,8 @@ pub(crate) fn insert(
     place: usize,
     empty: bool,
 ) {
-    // Release: orders the entry after the commit of earlier removals, for readers
-    // that validate against the commit word.
-    words.store(layout.index + place, entry(hash, slot), Ordering::Release);
+    // Relaxed: a reader that is led to the slot synchronises with the slot's own words.
+    words.store(layout.index + place, entry(hash, slot), Ordering::Relaxed);
     if empty {
         let used = words.load(USED, Ordering::Relaxed);
         words.store(USED, used.wrapping_add(1), Ordering::Relaxed);

@@ -20,9 +20,17 @@ pub trait Key: sealed::Sealed {
     /// not open as one of `i64` keys.
     const KIND: KeyKind;
 
-    /// Calls `f` with the key as words.
+    /// Room for the key as words.
     #[doc(hidden)]
-    fn with_words<R>(&self, max: usize, f: impl FnOnce(&[u64]) -> R) -> Result<R, TableError>;
+    type Room;
+
+    /// Empty room.
+    #[doc(hidden)]
+    const ROOM: Self::Room;
+
+    /// The key as words; byte keys may have up to `max` bytes.
+    #[doc(hidden)]
+    fn to_words<'a>(&self, max: usize, room: &'a mut Self::Room) -> Result<&'a [u64], TableError>;
 
     /// Reads a key back; `None` when the words are not a key (damaged memory).
     #[doc(hidden)]
@@ -85,9 +93,13 @@ macro_rules! integer_keys {
 
             const KIND: KeyKind = KeyKind { class: Class::$class, width: size_of::<$t>() as u8 };
 
+            type Room = [u64; 1];
+            const ROOM: [u64; 1] = [0];
+
             #[inline(always)]
-            fn with_words<R>(&self, _: usize, f: impl FnOnce(&[u64]) -> R) -> Result<R, TableError> {
-                Ok(f(&[<$wide>::from(*self) as u64]))
+            fn to_words<'a>(&self, _: usize, room: &'a mut [u64; 1]) -> Result<&'a [u64], TableError> {
+                *room = [<$wide>::from(*self) as u64];
+                Ok(room)
             }
 
             fn from_words(words: &[u64]) -> Option<$t> {
@@ -109,24 +121,17 @@ impl Key for [u8] {
 
     const KIND: KeyKind = KeyKind { class: Class::Bytes, width: 0 };
 
-    fn with_words<R>(&self, max: usize, f: impl FnOnce(&[u64]) -> R) -> Result<R, TableError> {
+    type Room = [u64; MAX_KEY_WORDS];
+    const ROOM: Self::Room = [0; MAX_KEY_WORDS];
+
+    fn to_words<'a>(&self, max: usize, room: &'a mut Self::Room) -> Result<&'a [u64], TableError> {
         let max = max.min(MAX_KEY_BYTES);
-        let too_long = TableError::KeyTooLong { len: self.len(), max };
-        if self.len() > max {
-            return Err(too_long);
-        }
-        let mut words = [0; MAX_KEY_WORDS];
-        if let Some((len, rest)) = words.split_first_mut() {
-            *len = self.len() as u64;
-            let bytes: &mut [u8] = bytemuck::cast_slice_mut(rest);
-            if let Some(to) = bytes.get_mut(..self.len()) {
-                to.copy_from_slice(self);
-            }
-        }
-        match words.get(..1 + self.len().div_ceil(8)) {
-            Some(words) => Ok(f(words)),
-            None => Err(too_long),
-        }
+        let too_long = || TableError::KeyTooLong { len: self.len(), max };
+        let (len, rest) = room.split_first_mut().ok_or_else(too_long)?;
+        *len = self.len() as u64;
+        let to = bytemuck::cast_slice_mut::<u64, u8>(rest).get_mut(..self.len());
+        to.filter(|to| to.len() <= max).ok_or_else(too_long)?.copy_from_slice(self);
+        room.get(..1 + self.len().div_ceil(8)).ok_or_else(too_long)
     }
 
     fn from_words(words: &[u64]) -> Option<Vec<u8>> {
@@ -143,8 +148,11 @@ impl Key for str {
 
     const KIND: KeyKind = KeyKind { class: Class::Str, width: 0 };
 
-    fn with_words<R>(&self, max: usize, f: impl FnOnce(&[u64]) -> R) -> Result<R, TableError> {
-        self.as_bytes().with_words(max, f)
+    type Room = <[u8] as Key>::Room;
+    const ROOM: Self::Room = <[u8] as Key>::ROOM;
+
+    fn to_words<'a>(&self, max: usize, room: &'a mut Self::Room) -> Result<&'a [u64], TableError> {
+        self.as_bytes().to_words(max, room)
     }
 
     fn from_words(words: &[u64]) -> Option<String> {
@@ -197,7 +205,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn words_of<K: Key + ?Sized>(key: &K) -> Vec<u64> {
-        key.with_words(MAX_KEY_BYTES, <[u64]>::to_vec).unwrap()
+        let mut room = K::ROOM;
+        key.to_words(MAX_KEY_BYTES, &mut room).unwrap().to_vec()
     }
 
     #[test]
@@ -244,7 +253,8 @@ mod tests {
         fn too_long_is_said(len in 0usize..400, max in 1usize..300) {
             let key = vec![7u8; len];
             let limit = max.min(MAX_KEY_BYTES);
-            let got = key.as_slice().with_words(max, |w| w.len());
+            let mut room = <[u8]>::ROOM;
+            let got = key.as_slice().to_words(max, &mut room).map(<[u64]>::len);
             if len <= limit {
                 prop_assert_eq!(got.unwrap(), 1 + len.div_ceil(8));
             } else {

@@ -19,15 +19,15 @@
 //! | 0 | version |
 //! | 1 | next version |
 //! | 2 | length of buffer 0 (low half) and of buffer 1 (high half), in bytes |
-//! | 3 | key: 1 word for an integer, 1 + ⌈max/8⌉ for bytes |
-//! | … | head of buffer 0, head of buffer 1: up to 2 words each |
+//! | 3, 5 | head of buffer 0, head of buffer 1: 2 words each |
+//! | 7 | key: 1 word for an integer, 1 + ⌈max/8⌉ for bytes |
 //! | … | transaction that set `next` |
-//! | … | tail of buffer 0, tail of buffer 1: what is left of ⌈value size/8⌉ words |
+//! | … | tail of buffer 0, tail of buffer 1: the words of a value after the second |
 //!
 //! With integer keys, all that a reader needs of a value of up to 16 bytes is in
 //! the first cache line.
 
-use rapidhash::v3::RapidSecrets;
+use rapidhash::v3::{RapidSecrets, rapidhash_v3_nano_inline};
 use shm_core::GEOMETRY_WORDS;
 
 use crate::error::GeometryError;
@@ -46,12 +46,14 @@ const FREE: usize = 24;
 pub(crate) const VERSION: usize = 0;
 pub(crate) const NEXT: usize = 1;
 pub(crate) const LENGTHS: usize = 2;
-pub(crate) const KEY: usize = 3;
+pub(crate) const HEADS: usize = 3;
+pub(crate) const KEY: usize = 7;
 
-/// Words of each buffer that lie beside the key.
+/// Words of each buffer that lie in the first cache line.
 pub(crate) const HEAD_WORDS: usize = 2;
 
-const LINE_WORDS: usize = 8;
+/// Words of a cache line.
+pub(crate) const LINE_WORDS: usize = 8;
 
 /// How many entries a table holds, and how large they may be. Fixed at creation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,13 +89,14 @@ impl Default for Geometry {
 pub(crate) struct Layout {
     pub(crate) geometry: Geometry,
     pub(crate) key_words: usize,
-    pub(crate) head_words: usize,
     pub(crate) tail_words: usize,
     pub(crate) slot_words: usize,
     pub(crate) index_mask: usize,
     pub(crate) index: usize,
     pub(crate) slots: usize,
     pub(crate) total_words: usize,
+    /// For keys of one word, and for longer ones.
+    pub(crate) integer_secrets: [u64; 2],
     pub(crate) secrets: RapidSecrets,
 }
 
@@ -113,9 +116,8 @@ impl Layout {
 
         let key_words = kind.words(key_size);
         let value_words = value_size.div_ceil(8);
-        let head_words = value_words.min(HEAD_WORDS);
-        let tail_words = value_words - head_words;
-        let used_words = KEY + key_words + 2 * head_words + 1 + 2 * tail_words;
+        let tail_words = value_words.saturating_sub(HEAD_WORDS);
+        let used_words = KEY + key_words + 1 + 2 * tail_words;
         let slot_words = used_words.next_multiple_of(LINE_WORDS);
         let index_len = (2 * capacity).next_power_of_two().max(LINE_WORDS);
         let index = FREE + capacity.next_multiple_of(LINE_WORDS);
@@ -129,13 +131,13 @@ impl Layout {
         Ok(Self {
             geometry,
             key_words,
-            head_words,
             tail_words,
             slot_words,
             index_mask: index_len - 1,
             index,
             slots,
             total_words,
+            integer_secrets: integer_secrets(seed),
             secrets: RapidSecrets::seed(seed),
         })
     }
@@ -162,16 +164,10 @@ impl Layout {
         FREE + place
     }
 
-    /// Offset within a slot of the first words of a buffer.
-    #[inline]
-    pub(crate) fn head_at(&self, buffer: usize) -> usize {
-        KEY + self.key_words + buffer * self.head_words
-    }
-
     /// Offset within a slot of the number of the transaction that set `next`.
     #[inline]
     pub(crate) fn transaction_at(&self) -> usize {
-        self.head_at(2)
+        KEY + self.key_words
     }
 
     /// Offset within a slot of the other words of a buffer.
@@ -179,6 +175,12 @@ impl Layout {
     pub(crate) fn tail_at(&self, buffer: usize) -> usize {
         self.transaction_at() + 1 + buffer * self.tail_words
     }
+}
+
+/// Mask and (odd) factor for integer keys, each the rapidhash of the seed and a number.
+fn integer_secrets(seed: u64) -> [u64; 2] {
+    let secrets = RapidSecrets::seed(seed);
+    [0u64, 1].map(|n| rapidhash_v3_nano_inline::<true, true>(&n.to_le_bytes(), &secrets) | n)
 }
 
 /// The geometry words of the segment header. The rest is zero, reserved for
@@ -230,8 +232,8 @@ mod tests {
                     assert_eq!(l.slots % LINE_WORDS, 0);
                     assert_eq!(l.slot_words % LINE_WORDS, 0);
                     assert!(l.tail_at(2) <= l.slot_words);
-                    assert_eq!(l.head_words + l.tail_words, value_size.div_ceil(8));
-                    assert!(l.transaction_at() >= l.head_at(1) + l.head_words);
+                    assert!(HEAD_WORDS + l.tail_words >= value_size.div_ceil(8));
+                    assert!(l.transaction_at() < l.tail_at(0));
                     assert_eq!(l.total_words, l.slot_at(capacity));
                     assert!(l.index_limit() > capacity, "a full table leaves room for tombstones");
                 }
@@ -243,7 +245,8 @@ mod tests {
     fn the_default_slot_is_nine_cache_lines() {
         let l = Layout::new(Geometry::default(), i32::KIND, 1).unwrap();
         assert_eq!(l.slot_words, 9 * 8);
-        assert_eq!(l.head_at(1) + l.head_words, LINE_WORDS, "short values need one line");
+        assert_eq!(KEY + l.key_words, LINE_WORDS, "short values need one line");
+        assert_eq!(HEADS + 2 * HEAD_WORDS, KEY);
         assert_eq!(l.index_len(), 2048);
     }
 

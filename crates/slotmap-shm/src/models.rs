@@ -13,7 +13,7 @@ use shm_core::{Ordering, ReadWords, Word, Words, crash};
 use crate::buffer::Buffer;
 use crate::index;
 use crate::key::Key;
-use crate::layout::{Geometry, LEN, Layout};
+use crate::layout::{Geometry, HEADS, LEN, Layout};
 use crate::recover;
 use crate::slot::SlotMut;
 use crate::transaction::{Mode, Room, Transaction};
@@ -61,7 +61,7 @@ impl Model {
 
     fn remove(&self, key: u64) {
         let mut transaction = self.begin();
-        transaction.remove(&[key]);
+        let _ = transaction.remove::<u64>(&[key]);
         transaction.commit();
     }
 
@@ -75,17 +75,15 @@ impl Model {
 
     /// What a reader gets; panics on a torn value.
     fn get(&self, key: u64) -> Option<u64> {
-        let mut take = |buffer: Buffer<'_>, len: usize| {
-            let mut bytes = [0; 16];
-            buffer.copy_to(&mut bytes);
-            let (pair, _) = bytes.as_chunks::<8>();
-            (pair.to_vec(), len)
+        let (mut words, mut len) = ([0; 2], 0);
+        let mut take = |buffer: Buffer<'_>, bytes: usize| {
+            buffer.copy_to_words(&mut words);
+            len = bytes;
         };
         let found = self.view().find(&[key], &mut take, &|| thread::yield_now()).unwrap();
-        found.map(|found| {
-            let (pair, len) = found.value;
-            assert_eq!((pair[0], len), (pair[1], 16), "torn value of key {key}");
-            u64::from_le_bytes(pair[0])
+        found.map(|_| {
+            assert_eq!((words[0], len), (words[1], 16), "torn value of key {key}");
+            words[0]
         })
     }
 
@@ -194,6 +192,25 @@ fn add_and_remove_are_one_step_for_a_reader_of_several_keys() {
         }
         writer.join().unwrap();
         assert_eq!((model.get(1), model.get(2)), (None, Some(20)));
+    });
+}
+
+#[test]
+fn a_batch_of_removals_is_one_step_for_a_reader_of_several_keys() {
+    explore(|| {
+        let model = Model::new(2, &[(1, 10), (2, 10)]);
+        let writer = {
+            let model = model.clone();
+            thread::spawn(move || {
+                let mut transaction = model.begin();
+                transaction.remove::<u64>(&[1]).unwrap();
+                transaction.remove::<u64>(&[2]).unwrap();
+                transaction.commit();
+            })
+        };
+        let ((a, b), together) = model.view().at_one_moment(|| (model.get(1), model.get(2)));
+        assert!(!together || a == b, "{a:?} {b:?}");
+        writer.join().unwrap();
     });
 }
 
@@ -368,8 +385,7 @@ fn writing_into_the_readers_buffer_is_caught() {
             let model = model.clone();
             thread::spawn(move || {
                 let slot = SlotMut::new(model.words(), &model.layout, 0);
-                let at =
-                    model.layout.slot_at(0) + model.layout.head_at((slot.version() & 1) as usize);
+                let at = model.layout.slot_at(0) + HEADS + 2 * (slot.version() & 1) as usize;
                 model.words().store(at, 11, Ordering::Relaxed);
                 model.words().store(at + 1, 11, Ordering::Relaxed);
             })

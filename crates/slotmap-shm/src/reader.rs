@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::sync::atomic::AtomicU64;
 
 use crossbeam_utils::Backoff;
-use shm_core::{Name, Namespace, Ordering, ReadWords, Segment, WritableSegment};
+use shm_core::{Name, Namespace, Ordering, Segment, WritableSegment};
 
 use crate::buffer::Buffer;
 use crate::error::{TableError, TableOpenError};
@@ -14,9 +14,9 @@ use crate::index::key_words;
 use crate::key::{Key, KeyKind};
 use crate::layout::{COMMIT, LAYOUT_VERSION, LEN, Layout, RECOVERIES, USED, VERSION, decode};
 use crate::options::TableOptions;
-use crate::slot::is_valid;
+use crate::slot::{Slot, is_valid};
 use crate::value::Value;
-use crate::view::{Found, View};
+use crate::view::{Found, Look, View};
 use crate::{Geometry, KIND};
 
 /// Attempts at a consistent read of several keys before it gives up.
@@ -116,18 +116,41 @@ impl<K: Key + ?Sized> TableReader<K> {
         }
     }
 
-    #[inline(always)]
-    pub(crate) fn find<R>(
+    /// The patient search, see [`View::find`].
+    #[cold]
+    fn find(
+        &self,
+        key: &[u64],
+        take: &mut dyn FnMut(Buffer<'_>, usize),
+    ) -> Result<Option<Found>, TableError> {
+        self.view().find(key, take, &|| self.look_again())
+    }
+
+    /// Copies a value out, and says under which version of which slot.
+    pub(crate) fn get_versioned(
         &self,
         key: &K,
-        mut take: impl FnMut(Buffer<'_>, usize) -> R,
-    ) -> Result<Option<Found<R>>, TableError> {
-        let count = || {
-            self.looked_again.fetch_add(1, Ordering::Relaxed);
-        };
-        key.with_words(self.layout.geometry.key_size, |key| {
-            self.view().find(key, &mut take, &count)
-        })?
+        value: &mut Vec<u8>,
+    ) -> Result<Option<Found>, TableError> {
+        let mut room = K::ROOM;
+        self.find(self.words_of(key, &mut room)?, &mut |buffer, len| {
+            value.resize(len, 0);
+            buffer.copy_to(value);
+        })
+    }
+
+    #[inline(always)]
+    pub(crate) fn words_of<'b>(
+        &self,
+        key: &K,
+        room: &'b mut K::Room,
+    ) -> Result<&'b [u64], TableError> {
+        key.to_words(self.layout.geometry.key_size, room)
+    }
+
+    #[cold]
+    fn look_again(&self) {
+        self.looked_again.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A copy of the value of `key`; `None` when the key is absent. O(1).
@@ -139,7 +162,29 @@ impl<K: Key + ?Sized> TableReader<K> {
     /// [`TableError::Contended`] only if a writer outside of this library stores to the segment.
     #[inline]
     pub fn get(&self, key: &K) -> Result<Option<Value>, TableError> {
-        Ok(self.find(key, Value::copy)?.map(|found| found.value))
+        let mut room = K::ROOM;
+        let key = self.words_of(key, &mut room)?;
+        match self.view().look(key) {
+            Look::Absent => return Ok(None),
+            Look::Found(slot, version) => {
+                if let (buffer, Some(len)) = slot.value(version) {
+                    let value = Value::copy(buffer, len);
+                    if slot.is_unchanged(version) {
+                        return Ok(Some(value));
+                    }
+                }
+                self.look_again();
+            }
+            Look::Again => {}
+        }
+        self.get_patiently(key)
+    }
+
+    #[cold]
+    fn get_patiently(&self, key: &[u64]) -> Result<Option<Value>, TableError> {
+        let mut value = None;
+        let found = self.find(key, &mut |buffer, len| value = Some(Value::copy(buffer, len)))?;
+        Ok(value.filter(|_| found.is_some()))
     }
 
     /// Copies the value of `key` to the start of `buffer` and returns its length
@@ -150,18 +195,43 @@ impl<K: Key + ?Sized> TableReader<K> {
     /// contents are then unspecified.
     #[inline]
     pub fn get_into(&self, key: &K, buffer: &mut [u8]) -> Result<Option<usize>, TableError> {
-        let room = buffer.len();
-        let found = self.find(key, |words, len| {
+        let mut room = K::ROOM;
+        let key = self.words_of(key, &mut room)?;
+        match self.view().look(key) {
+            Look::Absent => return Ok(None),
+            Look::Found(slot, version) => {
+                if let (words, Some(len)) = slot.value(version)
+                    && let Some(to) = buffer.get_mut(..len)
+                {
+                    words.copy_to(to);
+                    if slot.is_unchanged(version) {
+                        return Ok(Some(len));
+                    }
+                    self.look_again();
+                }
+            }
+            Look::Again => {}
+        }
+        self.get_into_patiently(key, buffer)
+    }
+
+    #[cold]
+    fn get_into_patiently(
+        &self,
+        key: &[u64],
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, TableError> {
+        let (room, mut needed) = (buffer.len(), 0);
+        let found = self.find(key, &mut |words, len| {
+            needed = len;
             if let Some(to) = buffer.get_mut(..len) {
                 words.copy_to(to);
             }
-            len
         })?;
         match found {
-            Some(Found { value: needed, .. }) if needed > room => {
-                Err(TableError::BufferTooSmall { len: room, needed })
-            }
-            found => Ok(found.map(|found| found.value)),
+            None => Ok(None),
+            Some(_) if needed <= room => Ok(Some(needed)),
+            Some(_) => Err(TableError::BufferTooSmall { len: room, needed }),
         }
     }
 
@@ -171,7 +241,13 @@ impl<K: Key + ?Sized> TableReader<K> {
     /// As [`TableReader::get`].
     #[inline]
     pub fn contains_key(&self, key: &K) -> Result<bool, TableError> {
-        Ok(self.find(key, |_, _| ())?.is_some())
+        let mut room = K::ROOM;
+        let key = self.words_of(key, &mut room)?;
+        match self.view().look(key) {
+            Look::Absent => Ok(false),
+            Look::Found(slot, version) if slot.is_unchanged(version) => Ok(true),
+            Look::Found(..) | Look::Again => Ok(self.find(key, &mut |_, _| ())?.is_some()),
+        }
     }
 
     /// The values of `keys`, all of one moment: no write, and no part of a batch,
@@ -218,18 +294,18 @@ impl<K: Key + ?Sized> TableReader<K> {
         slot: usize,
         buffer: &mut Vec<u64>,
     ) -> Result<Option<(K::Owned, Value)>, TableError> {
-        let count = || {
-            self.looked_again.fetch_add(1, Ordering::Relaxed);
-        };
-        let any_key = |words: ReadWords<'_>| {
-            key_words(words, buffer);
+        let mut value = None;
+        let any_key = |slot: &Slot<'_>| {
+            key_words(slot.key(), buffer);
             true
         };
-        let Some(found) = self.view().read(slot, any_key, &mut Value::copy, &count)? else {
+        let mut take = |from: Buffer<'_>, len| value = Some(Value::copy(from, len));
+        let found = self.view().read(slot, any_key, &mut take, &|| self.look_again())?;
+        let Some(value) = value.filter(|_| found.is_some()) else {
             return Ok(None);
         };
         match K::from_words(buffer) {
-            Some(key) => Ok(Some((key, found.value))),
+            Some(key) => Ok(Some((key, value))),
             None => Err(TableError::Corrupt { what: "key", at: slot }),
         }
     }

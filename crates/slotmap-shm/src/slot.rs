@@ -24,7 +24,7 @@
 use shm_core::{Ordering, ReadWords, Words, fence};
 
 use crate::buffer::{self, Buffer};
-use crate::layout::{COMMIT, KEY, LENGTHS, Layout, NEXT, VERSION};
+use crate::layout::{COMMIT, KEY, LENGTHS, LINE_WORDS, Layout, NEXT, VERSION};
 use crate::sabotage;
 
 const BUFFER: u64 = 1;
@@ -57,29 +57,30 @@ fn successor(version: u64, live: bool) -> u64 {
 }
 
 /// What a reader found in a slot.
-pub(crate) enum Seen<R> {
-    /// The key, and what the caller made of its value; with the version read.
-    Match(R, u64),
+#[derive(Clone, Copy)]
+pub(crate) enum Seen {
+    /// The key, under this version.
+    Match(u64),
     /// Nothing, or another key.
     Other,
     /// A write of this slot completed meanwhile: look again.
     Changed,
-    /// The slot holds an impossible length.
-    Damaged,
 }
 
 /// A slot as readers see it.
 #[derive(Clone, Copy)]
 pub(crate) struct Slot<'a> {
-    words: ReadWords<'a>,
+    /// Its first cache line.
+    line: ReadWords<'a>,
     all: ReadWords<'a>,
     layout: &'a Layout,
+    number: usize,
 }
 
 impl<'a> Slot<'a> {
     #[inline(always)]
-    pub(crate) fn new(all: ReadWords<'a>, layout: &'a Layout, slot: usize) -> Self {
-        Self { words: all.slice(layout.slot_at(slot), layout.slot_words), all, layout }
+    pub(crate) fn new(all: ReadWords<'a>, layout: &'a Layout, number: usize) -> Self {
+        Self { line: all.slice(layout.slot_at(number), LINE_WORDS), all, layout, number }
     }
 
     /// The version that counts now; `None` when it changed meanwhile.
@@ -87,61 +88,77 @@ impl<'a> Slot<'a> {
     fn effective(&self) -> Option<u64> {
         // Acquire: pairs with the Release store of a flip (all of that change is
         // visible) and of `stage` (the transaction number below is at least that one).
-        let version = self.words.load(VERSION, Ordering::Acquire);
-        let next = self.words.load(NEXT, Ordering::Acquire);
+        let version = self.line.load(VERSION, Ordering::Acquire);
+        let next = self.line.load(NEXT, Ordering::Acquire);
         if next == version { Some(version) } else { self.pending(version, next) }
     }
 
     #[cold]
-    fn pending(&self, version: u64, next: u64) -> Option<u64> {
-        let transaction = self.words.load(self.layout.transaction_at(), Ordering::Relaxed);
+    #[inline(never)]
+    fn pending(self, version: u64, next: u64) -> Option<u64> {
+        let at = self.layout.slot_at(self.number) + self.layout.transaction_at();
+        let transaction = self.all.load(at, Ordering::Relaxed);
         // Acquire: pairs with the Release store in `commit`: the staged buffer is
         // visible, and so is a repair that dropped this `next` before the number
         // of the dropped transaction was used again.
         if transaction > self.all.load(COMMIT, Ordering::Acquire) {
             return Some(version);
         }
-        (self.words.load(NEXT, Ordering::Relaxed) == next).then_some(next)
+        (self.line.load(NEXT, Ordering::Relaxed) == next).then_some(next)
     }
 
-    /// Looks for `key` here; `take` copies the value. What `take` made is dropped
-    /// when the slot changed under it.
+    /// Looks for a key here. A match is to be confirmed by [`Slot::is_unchanged`] once the
+    /// value has been copied.
     #[inline(always)]
-    pub(crate) fn read<R>(
-        &self,
-        key: impl FnOnce(ReadWords<'a>) -> bool,
-        take: impl FnOnce(Buffer<'a>, usize) -> R,
-    ) -> Seen<R> {
-        let Some(version) = self.effective() else {
-            return Seen::Changed;
-        };
-        let found = is_live(version) && key(self.words.slice(KEY, self.layout.key_words));
-        let seen = if found {
-            let buffer = buffer_of(version);
-            let lengths = self.words.load(LENGTHS, Ordering::Relaxed);
-            let len = (lengths >> (32 * buffer)) as u32 as usize;
-            if len > self.layout.geometry.value_size {
-                Seen::Damaged
-            } else {
-                Seen::Match(take(Buffer::new(self.words, self.layout, buffer), len), version)
-            }
-        } else {
-            Seen::Other
-        };
-        // Acquire: pairs with the Release fence in `begin_writing`. If any load above
+    pub(crate) fn look(&self, is_key: impl FnOnce(&Self) -> bool) -> Seen {
+        match self.effective() {
+            None => Seen::Changed,
+            Some(version) if is_live(version) && is_key(self) => Seen::Match(version),
+            Some(version) if self.is_unchanged(version) => Seen::Other,
+            Some(_) => Seen::Changed,
+        }
+    }
+
+    /// The value's buffer, and its length in bytes if that is possible.
+    #[inline(always)]
+    pub(crate) fn value(&self, version: u64) -> (Buffer<'a>, Option<usize>) {
+        let number = buffer_of(version);
+        let lengths = self.line.load(LENGTHS, Ordering::Relaxed);
+        let len = (lengths >> (32 * number)) as u32 as usize;
+        let buffer = Buffer::new(self.line, self.all, self.layout, self.number, number);
+        (buffer, Some(len).filter(|&len| len <= self.layout.geometry.value_size))
+    }
+
+    /// True when no write of the slot completed since it had this version, so that what
+    /// was copied meanwhile is one whole value.
+    #[inline(always)]
+    pub(crate) fn is_unchanged(&self, version: u64) -> bool {
+        // Acquire: pairs with the Release fence in `begin_writing`. If any load before
         // saw a store of a later transaction, the load below sees the flip that
         // came before that transaction.
         fence(Ordering::Acquire);
-        if self.words.load(VERSION, Ordering::Relaxed) <= version { seen } else { Seen::Changed }
+        self.line.load(VERSION, Ordering::Relaxed) <= version
+    }
+
+    /// True when the slot's key is `key`.
+    #[inline(always)]
+    pub(crate) fn key_is(&self, key: &[u64]) -> bool {
+        match key {
+            [only] => self.line.load(KEY, Ordering::Relaxed) == *only,
+            _ => words_are(self.key(), key),
+        }
+    }
+
+    /// The words of the key.
+    pub(crate) fn key(&self) -> ReadWords<'a> {
+        self.all.slice(self.layout.slot_at(self.number) + KEY, self.layout.key_words)
     }
 }
 
-/// True when the slot's key is `key`.
+/// True when `words` begin with `key`.
 #[inline(always)]
-pub(crate) fn key_is(key: &[u64]) -> impl Fn(ReadWords<'_>) -> bool {
-    move |words| {
-        key.len() <= words.len() && words.iter_relaxed().zip(key).all(|(word, &key)| word == key)
-    }
+pub(crate) fn words_are(words: ReadWords<'_>, key: &[u64]) -> bool {
+    key.len() <= words.len() && words.iter_relaxed().zip(key).all(|(word, &key)| word == key)
 }
 
 /// Orders all flips so far before every store of the transaction that starts.
@@ -154,13 +171,16 @@ pub(crate) fn begin_writing() {
 #[derive(Clone, Copy)]
 pub(crate) struct SlotMut<'a> {
     words: Words<'a>,
+    all: Words<'a>,
     layout: &'a Layout,
+    number: usize,
 }
 
 impl<'a> SlotMut<'a> {
     #[inline]
-    pub(crate) fn new(all: Words<'a>, layout: &'a Layout, slot: usize) -> Self {
-        Self { words: all.slice(layout.slot_at(slot), layout.slot_words), layout }
+    pub(crate) fn new(all: Words<'a>, layout: &'a Layout, number: usize) -> Self {
+        let words = all.slice(layout.slot_at(number), layout.slot_words);
+        Self { words, all, layout, number }
     }
 
     #[inline]
@@ -193,7 +213,8 @@ impl<'a> SlotMut<'a> {
     pub(crate) fn value(&self) -> (Buffer<'a>, usize) {
         let buffer = buffer_of(self.version());
         let len = (self.words.load(LENGTHS, Ordering::Relaxed) >> (32 * buffer)) as u32 as usize;
-        let words = Buffer::new(self.words.as_read(), self.layout, buffer);
+        let line = self.words.as_read().slice(0, LINE_WORDS);
+        let words = Buffer::new(line, self.all.as_read(), self.layout, self.number, buffer);
         (words, len.min(self.layout.geometry.value_size))
     }
 

@@ -146,9 +146,9 @@ impl<K: Key + ?Sized> Table<K> {
     #[inline]
     fn put(&self, mode: Mode, key: &K, value: &[u8]) -> Result<Upserted, TableError> {
         self.check_value(value)?;
-        self.with_key(key, |key| {
-            self.write(Room::new(), |transaction| transaction.put::<K>(mode, key, value))
-        })
+        let mut room = K::ROOM;
+        let key = self.words_of(key, &mut room)?;
+        self.write(Room::new(), |transaction| transaction.put::<K>(mode, key, value))
     }
 
     /// Removes an entry.
@@ -156,15 +156,9 @@ impl<K: Key + ?Sized> Table<K> {
     /// # Errors
     /// [`TableError::NotFound`] when there is none; nothing was changed.
     pub fn remove(&self, key: &K) -> Result<(), TableError> {
-        self.with_key(key, |key| {
-            self.write(Room::new(), |transaction| {
-                if transaction.remove(key) {
-                    Ok(())
-                } else {
-                    Err(TableError::NotFound { key: KeyValue::new::<K>(key) })
-                }
-            })
-        })
+        let mut room = K::ROOM;
+        let key = self.words_of(key, &mut room)?;
+        self.write(Room::new(), |transaction| transaction.remove::<K>(key))
     }
 
     /// Removes all entries, at once. O(capacity).
@@ -224,14 +218,10 @@ impl<K: Key + ?Sized> Table<K> {
         let keys: Vec<&K> = keys.iter().map(Borrow::borrow).collect();
         self.write(room(keys.len()), |transaction| {
             for (index, key) in keys.iter().enumerate() {
-                let removed = self.with_key(*key, |key| {
-                    if transaction.remove(key) {
-                        Ok(())
-                    } else {
-                        Err(TableError::NotFound { key: KeyValue::new::<K>(key) })
-                    }
-                });
-                removed.map_err(|e| in_batch(index, e))?;
+                let mut room = K::ROOM;
+                self.words_of(key, &mut room)
+                    .and_then(|key| transaction.remove::<K>(key))
+                    .map_err(|e| in_batch(index, e))?;
             }
             Ok(())
         })
@@ -251,7 +241,9 @@ impl<K: Key + ?Sized> Table<K> {
         }
         self.write(room(members.len()), |transaction| {
             for (index, (key, value)) in members.iter().enumerate() {
-                self.with_key(*key, |key| transaction.put::<K>(mode, key, value))
+                let mut room = K::ROOM;
+                self.words_of(key, &mut room)
+                    .and_then(|key| transaction.put::<K>(mode, key, value))
                     .map_err(|e| in_batch(index, e))?;
             }
             Ok(())
@@ -269,13 +261,12 @@ impl<K: Key + ?Sized> Table<K> {
     /// [`TableError::Contended`] after 10,000 attempts, [`TableError::Lock`]; nothing was changed.
     pub fn update_with(&self, key: &K, mut f: impl FnMut(&mut Vec<u8>)) -> Result<(), TableError> {
         for _ in 0..MAX_UPDATES {
-            let found = self.reader.find(key, Value::copy)?;
-            let Some(found) = found else {
-                return self.with_key(key, |key| {
-                    Err(TableError::NotFound { key: KeyValue::new::<K>(key) })
-                });
+            let mut value = Vec::new();
+            let Some(found) = self.reader.get_versioned(key, &mut value)? else {
+                let mut room = K::ROOM;
+                let key = KeyValue::new::<K>(self.words_of(key, &mut room)?);
+                return Err(TableError::NotFound { key });
             };
-            let mut value = Vec::from(found.value);
             f(&mut value);
             self.check_value(&value)?;
             // The version counter never comes back: an equal version is the
@@ -334,17 +325,17 @@ impl<K: Key + ?Sized> Table<K> {
         key: &K,
         f: impl FnOnce(&Value) -> Result<Vec<u8>, TableError>,
     ) -> Result<Value, TableError> {
-        self.with_key(key, |key| {
-            self.write(Room::new(), |transaction| {
-                let Some((slot, _)) = transaction.find(key) else {
-                    return Err(TableError::NotFound { key: KeyValue::new::<K>(key) });
-                };
-                let (words, len) = transaction.slot(slot).value();
-                let before = Value::copy(words, len);
-                let after = f(&before)?;
-                transaction.replace(slot, &after);
-                Ok(before)
-            })
+        let mut room = K::ROOM;
+        let key = self.words_of(key, &mut room)?;
+        self.write(Room::new(), |transaction| {
+            let Some((slot, _)) = transaction.find(key) else {
+                return Err(TableError::NotFound { key: KeyValue::new::<K>(key) });
+            };
+            let (words, len) = transaction.slot(slot).value();
+            let before = Value::copy(words, len);
+            let after = f(&before)?;
+            transaction.replace(slot, &after);
+            Ok(before)
         })
     }
 
@@ -421,15 +412,6 @@ impl<K: Key + ?Sized> Table<K> {
         } else {
             Err(TableError::ValueTooLarge { len: value.len(), max })
         }
-    }
-
-    #[inline(always)]
-    fn with_key<R>(
-        &self,
-        key: &K,
-        f: impl FnOnce(&[u64]) -> Result<R, TableError>,
-    ) -> Result<R, TableError> {
-        key.with_words(self.layout().geometry.key_size, f)?
     }
 
     /// Runs `f` in a transaction: commits what it staged, or drops it all.

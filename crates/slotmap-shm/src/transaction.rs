@@ -172,15 +172,15 @@ impl<'a> Transaction<'a> {
         self.words.load(LEN, Ordering::Relaxed) as usize
     }
 
-    /// Stages the removal of a key; false when it is not there.
+    /// Stages the removal of a key.
     #[inline]
-    pub(crate) fn remove(&mut self, key: &[u64]) -> bool {
+    pub(crate) fn remove<K: Key + ?Sized>(&mut self, key: &[u64]) -> Result<(), TableError> {
         let Some((slot, place)) = self.find(key) else {
-            return false;
+            return Err(TableError::NotFound { key: KeyValue::new::<K>(key) });
         };
         self.slot(slot).stage_removal(self.number);
         self.note(Staged { slot, entry: Some(place) });
-        true
+        Ok(())
     }
 
     #[inline]

@@ -4,9 +4,9 @@ use shm_core::{Ordering, ReadWords, fence};
 
 use crate::buffer::Buffer;
 use crate::error::TableError;
-use crate::index::{self, Rebuilding};
+use crate::index::{self, Probe};
 use crate::layout::{COMMIT, Layout};
-use crate::slot::{Seen, Slot, key_is};
+use crate::slot::{Seen, Slot};
 
 /// How often a reader looks again at a slot that changes under it. Each time
 /// a write of that very slot completed within the read, so no honest writer
@@ -20,70 +20,96 @@ pub(crate) struct View<'a> {
     pub(crate) layout: &'a Layout,
 }
 
-/// A value found, and under which version.
-pub(crate) struct Found<R> {
-    pub(crate) value: R,
+/// What a first look found.
+pub(crate) enum Look<'a> {
+    /// The key, in this slot under this version; to be confirmed.
+    Found(Slot<'a>, u64),
+    /// The key is absent.
+    Absent,
+    /// Something rare: look [patiently](View::find).
+    Again,
+}
+
+/// Where a key was found, and under which version.
+#[derive(Clone, Copy)]
+pub(crate) struct Found {
     pub(crate) slot: usize,
     pub(crate) version: u64,
 }
 
 impl<'a> View<'a> {
-    /// Finds `key` and lets `take` copy its value (its buffer and length in bytes).
-    /// `looked_again` is called whenever a slot changed under the reader.
+    /// The common case of a search, small enough to be inlined: one probe, one look.
     #[inline(always)]
-    pub(crate) fn find<R>(
-        &self,
-        key: &[u64],
-        take: &mut impl FnMut(Buffer<'a>, usize) -> R,
-        looked_again: &impl Fn(),
-    ) -> Result<Option<Found<R>>, TableError> {
+    pub(crate) fn look(&self, key: &[u64]) -> Look<'a> {
         let hash = index::hash(self.layout, key);
-        let visit = |slot| self.read(slot, key_is(key), take, looked_again).transpose();
-        match index::probe(self.words, self.layout, hash, visit) {
-            Ok(None) => Ok(None),
-            Ok(Some(found)) => found.map(Some),
-            Err(Rebuilding) => self.scan(key, take, looked_again),
+        let Some(mut probe) = Probe::new(self.words, self.layout, hash) else {
+            return Look::Again;
+        };
+        for slot in probe.by_ref() {
+            let slot = self.slot(slot);
+            match slot.look(|slot| slot.key_is(key)) {
+                Seen::Match(version) => return Look::Found(slot, version),
+                Seen::Other => {}
+                Seen::Changed => return Look::Again,
+            }
         }
+        if probe.proves_absence() { Look::Absent } else { Look::Again }
     }
 
-    /// Finds `key` without the index. O(capacity).
+    #[inline(always)]
+    pub(crate) fn slot(&self, number: usize) -> Slot<'a> {
+        Slot::new(self.words, self.layout, number)
+    }
+
+    /// Finds `key`, whatever happens meanwhile, and lets `take` copy its value (buffer and
+    /// length in bytes), once or more often: the last time counts. `again` is called
+    /// when a slot changed under the reader.
     #[cold]
-    fn scan<R>(
+    #[inline(never)]
+    pub(crate) fn find(
         &self,
         key: &[u64],
-        take: &mut impl FnMut(Buffer<'a>, usize) -> R,
-        looked_again: &impl Fn(),
-    ) -> Result<Option<Found<R>>, TableError> {
-        for slot in 0..self.layout.geometry.capacity {
-            if let Some(found) = self.read(slot, key_is(key), take, looked_again)? {
-                return Ok(Some(found));
+        take: &mut dyn FnMut(Buffer<'a>, usize),
+        again: &dyn Fn(),
+    ) -> Result<Option<Found>, TableError> {
+        let hash = index::hash(self.layout, key);
+        let mut read = |slot| self.read(slot, |slot| slot.key_is(key), take, again).transpose();
+        if let Some(mut probe) = Probe::new(self.words, self.layout, hash) {
+            let found = probe.find_map(&mut read);
+            if found.is_some() || probe.proves_absence() {
+                return found.transpose();
             }
         }
-        Ok(None)
+        // The index is being rebuilt, or its rebuilder died.
+        (0..self.layout.geometry.capacity).find_map(read).transpose()
     }
 
-    /// Reads one slot, if its key satisfies `key`.
-    #[inline(always)]
-    pub(crate) fn read<R>(
+    /// Reads one slot, if its key satisfies `is_key`.
+    pub(crate) fn read(
         &self,
-        slot: usize,
-        mut key: impl FnMut(ReadWords<'a>) -> bool,
-        take: &mut impl FnMut(Buffer<'a>, usize) -> R,
-        looked_again: &impl Fn(),
-    ) -> Result<Option<Found<R>>, TableError> {
-        let this = Slot::new(self.words, self.layout, slot);
+        number: usize,
+        mut is_key: impl FnMut(&Slot<'a>) -> bool,
+        take: &mut dyn FnMut(Buffer<'a>, usize),
+        again: &dyn Fn(),
+    ) -> Result<Option<Found>, TableError> {
+        let slot = self.slot(number);
         for _ in 0..MAX_LOOKS {
-            match this.read(&mut key, &mut *take) {
-                Seen::Match(value, version) => return Ok(Some(Found { value, slot, version })),
+            match slot.look(&mut is_key) {
+                Seen::Match(version) => {
+                    let (buffer, len) = slot.value(version);
+                    if let Some(len) = len {
+                        take(buffer, len);
+                    }
+                    if slot.is_unchanged(version) {
+                        let damage = TableError::Corrupt { what: "length of a value", at: number };
+                        return len.map(|_| Some(Found { slot: number, version })).ok_or(damage);
+                    }
+                }
                 Seen::Other => return Ok(None),
-                Seen::Damaged => {
-                    return Err(TableError::Corrupt { what: "length of a value", at: slot });
-                }
-                Seen::Changed => {
-                    looked_again();
-                    std::hint::spin_loop();
-                }
+                Seen::Changed => {}
             }
+            again();
+            std::hint::spin_loop();
         }
         Err(TableError::Contended { attempts: MAX_LOOKS })
     }
