@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod pattern;
+pub mod status_line;
 
 use std::path::Path;
 use std::process::Command;

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod command;
+mod demo;
 mod report;
 mod step_kill;
 mod stress;
@@ -24,6 +25,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// The main job: status of the machine's processes, published, read, and a kill survived.
+    Demo(demo::Arguments),
     /// Kill a process after 0, 1, 2 … instructions of one operation; check what it left.
     StepKill(step_kill::Arguments),
     /// Writers and readers at full speed, and random SIGKILLs.
@@ -32,6 +35,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::StepKill(arguments) => step_kill::run(&arguments),
         Command::Stress(arguments) => stress::run(&arguments),
     };

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![allow(missing_docs, reason = "a binary")]
 
+mod demo;
 mod judge;
 mod operation;
 mod stress;
@@ -30,6 +31,12 @@ enum Role {
     StressReader(stress::ReaderArguments),
     /// Writes when asked, and says when that worked.
     StressProbe,
+    /// Publishes the status of processes.
+    DemoAgent(demo::AgentArguments),
+    /// Looks processes up and verifies what it gets.
+    DemoReader,
+    /// Shows the processes when asked.
+    DemoBoard,
 }
 
 fn main() -> Result<()> {
@@ -39,5 +46,8 @@ fn main() -> Result<()> {
         Role::StressWriter(arguments) => stress::write(&arguments),
         Role::StressReader(arguments) => stress::read(&arguments),
         Role::StressProbe => stress::probe(),
+        Role::DemoAgent(arguments) => demo::agent(&arguments),
+        Role::DemoReader => demo::reader(),
+        Role::DemoBoard => demo::board(),
     }
 }
