@@ -10,6 +10,7 @@ mod demo;
 mod report;
 mod step_kill;
 mod stress;
+mod test;
 mod worker;
 
 use std::process::ExitCode;
@@ -31,6 +32,8 @@ enum Command {
     StepKill(step_kill::Arguments),
     /// Writers and readers at full speed, and random SIGKILLs.
     Stress(stress::Arguments),
+    /// The whole test suite.
+    Test(test::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::StepKill(arguments) => step_kill::run(&arguments),
         Command::Stress(arguments) => stress::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -49,6 +49,16 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Every how many instructions the everyday suite kills: all of the short
+    /// operations, a sample of the long ones. Odd, to meet all kinds of instructions in loops.
+    pub fn stride(self) -> u64 {
+        match self {
+            Self::Add | Self::Update | Self::Upsert | Self::Remove | Self::Clear => 1,
+            Self::Create | Self::Repair => 13,
+            Self::Batch => 97,
+        }
+    }
+
     pub fn name(self) -> String {
         self.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default()
     }

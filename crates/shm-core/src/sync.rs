@@ -78,7 +78,11 @@ impl<'a> ReadWords<'a> {
     #[must_use]
     #[allow(clippy::indexing_slicing, reason = "documented panic; the bound is the safety net")]
     pub fn slice(&self, at: usize, len: usize) -> ReadWords<'a> {
-        ReadWords { words: &self.words[at..][..len], ..*self }
+        ReadWords {
+            words: &self.words[at..][..len],
+            #[cfg(loom)]
+            holder: self.holder,
+        }
     }
 
     /// The words, each loaded with `Relaxed` when its turn comes.

@@ -1,0 +1,130 @@
+//! What no compiler checks: the layering, the marks that unsafe code must bear,
+//! sizes of files, and words that must not stay behind.
+
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn rust_files() -> Vec<PathBuf> {
+    fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && name != "target" && !name.starts_with('.') {
+                walk(&path, found);
+            } else if name.ends_with(".rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root(), &mut found);
+    assert!(found.len() > 30, "the walk found only {} files", found.len());
+    found
+}
+
+/// The names in the `[dependencies]` sections of a manifest.
+fn dependencies(krate: &str) -> Vec<String> {
+    let manifest = read(&root().join(krate).join("Cargo.toml"));
+    let mut inside = false;
+    let mut names = Vec::new();
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            inside = line == "[dependencies]";
+        } else if let Some((name, _)) = line.split_once(['.', '=']).filter(|_| inside) {
+            names.push(name.trim().to_owned());
+        }
+    }
+    names
+}
+
+#[test]
+fn crates_import_downward_only() {
+    let local = ["shm-core", "slotmap-shm", "avl-snapshot", "shm-facade"];
+    for (krate, allowed) in [
+        ("crates/shm-core", &[][..]),
+        ("crates/avl-snapshot", &[][..]),
+        ("crates/slotmap-shm", &["shm-core"][..]),
+        ("crates/shm-facade", &["shm-core", "slotmap-shm", "avl-snapshot"][..]),
+        ("xtask", &[][..]),
+        ("tests/harness", &[][..]),
+    ] {
+        for dependency in dependencies(krate) {
+            let fine =
+                !local.contains(&dependency.as_str()) || allowed.contains(&dependency.as_str());
+            assert!(fine, "{krate} must not import {dependency}");
+        }
+    }
+}
+
+#[test]
+fn library_crates_stay_light() {
+    for krate in ["shm-core", "slotmap-shm", "avl-snapshot", "shm-facade"] {
+        for heavy in ["clap", "serde", "tokio", "anyhow", "nix"] {
+            let found = dependencies(&format!("crates/{krate}"));
+            assert!(!found.iter().any(|d| d == heavy), "{krate} must not need {heavy}");
+        }
+    }
+    // The pthread mutex is shm-core's alone, and so are files and mappings.
+    for krate in ["slotmap-shm", "avl-snapshot", "shm-facade"] {
+        for low in ["libc", "rustix", "memmap2"] {
+            let found = dependencies(&format!("crates/{krate}"));
+            assert!(!found.iter().any(|d| d == low), "{krate} must not need {low}");
+        }
+    }
+}
+
+#[test]
+fn unsafe_code_is_where_it_is_said_to_be() {
+    let allowed = ["fork.rs", "map.rs", "mutex.rs"];
+    for path in rust_files() {
+        if !path.starts_with(root().join("crates")) {
+            continue;
+        }
+        let text = read(&path);
+        let has = text.lines().any(|l| {
+            let code = l.split("//").next().unwrap_or("");
+            code.contains("unsafe {") || code.contains("unsafe fn") || code.contains("unsafe impl")
+        });
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let fine =
+            path.starts_with(root().join("crates/shm-core")) && allowed.contains(&name.as_str());
+        assert!(!has || fine, "unsafe code in {}", path.display());
+    }
+}
+
+#[test]
+fn no_file_is_too_long_and_nothing_is_left_behind() {
+    // Split, so that this file does not find itself.
+    let markers = [
+        concat!("todo", "!"),
+        concat!("unimpl", "emented!"),
+        concat!("FIX", "ME"),
+        concat!("dbg", "!("),
+    ];
+    for path in rust_files() {
+        let text = read(&path);
+        let lines = text.lines().count();
+        assert!(lines <= 700, "{} has {lines} lines: split it by idea", path.display());
+        for marker in markers {
+            assert!(!text.contains(marker), "{} contains {marker}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_protocol_cannot_be_broken_by_a_feature() {
+    for krate in ["shm-core", "slotmap-shm", "shm-facade"] {
+        let manifest = read(&root().join("crates").join(krate).join("Cargo.toml"));
+        assert!(!manifest.contains("[features]"), "{krate} has features");
+        assert!(!manifest.contains("shm_negative_control"), "{krate} names the negative control");
+    }
+    let config = read(&root().join(".cargo/config.toml"));
+    assert!(!config.contains("shm_negative_control"));
+}
