@@ -2,7 +2,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod ops;
+pub mod patch;
 pub mod pattern;
+pub mod roles;
 
 use std::path::Path;
 use std::process::Command;

@@ -2,11 +2,12 @@
 //!
 //! The namespace comes from `SHMAP_DIR`; the table's name is always `test`.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![allow(missing_docs, reason = "a binary")]
 
 mod judge;
 mod operation;
+mod scenario;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -23,11 +24,14 @@ enum Role {
     Operation(operation::Arguments),
     /// Prepares tables for step-kill and judges what a death left of them.
     Judge(judge::Arguments),
+    /// One failure scenario of the tests in `tests/tests`.
+    Scenario(scenario::Arguments),
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().role {
         Role::Operation(arguments) => operation::run(&arguments),
         Role::Judge(arguments) => judge::run(&arguments),
+        Role::Scenario(arguments) => scenario::run(&arguments),
     }
 }
