@@ -5,6 +5,7 @@
 pub mod ops;
 pub mod patch;
 pub mod pattern;
+pub mod random;
 pub mod roles;
 
 use std::path::Path;
