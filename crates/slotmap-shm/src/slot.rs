@@ -268,6 +268,9 @@ impl<'a> SlotMut<'a> {
         let dead = successor(self.version().max(INITIAL), false);
         self.words.store(NEXT, dead, Ordering::Release);
         self.words.store(VERSION, dead, Ordering::Release);
+        // Else an impossible length outlives every repair. Release: a reader that sees
+        // these lengths sees the version above, and looks again.
+        self.words.store(LENGTHS, 0, Ordering::Release);
     }
 
     /// True when both lengths are possible.
