@@ -144,7 +144,10 @@ fn with_bad<T: Clone>(good: &[T], bad: T) -> Vec<(usize, Vec<T>)> {
         .collect()
 }
 
-type Batch = fn(&Table<i32>, &[(i32, Vec<u8>)]) -> Result<(), TableError>;
+type Entry = (i32, Vec<u8>);
+type Batch = fn(&Table<i32>, &[Entry]) -> Result<(), TableError>;
+/// Name, batch, good members, a bad one, and what is wrong with it.
+type Case = (&'static str, Batch, Vec<Entry>, Entry, TableError);
 
 #[test]
 fn a_batch_with_one_bad_member_does_nothing() {
@@ -158,7 +161,7 @@ fn a_batch_with_one_bad_member_does_nothing() {
     let too_large = TableError::ValueTooLarge { len: 13, max: 12 };
     let missing = || TableError::NotFound { key: KEY_9 };
     let duplicate = TableError::DuplicateKey { key: KEY_1 };
-    let cases: Vec<(&str, Batch, Vec<(i32, Vec<u8>)>, (i32, Vec<u8>), TableError)> = vec![
+    let cases: [Case; 4] = [
         ("add", add, new(&[10]), (1, b"new".to_vec()), duplicate),
         ("update", update, new(&[0, 2]), (9, b"new".to_vec()), missing()),
         ("remove", remove, new(&[0, 2]), (9, Vec::new()), missing()),
@@ -189,7 +192,7 @@ fn a_batch_with_one_bad_member_does_nothing() {
     fails_with!(&table, |t| add(t, &new(&[10, 10])), TableError::InBatch { index: 1, .. });
     fails_with!(&table, |t| remove(t, &new(&[1, 0, 1])), TableError::InBatch { index: 2, .. });
     // The same batches without the bad member work.
-    cases.iter().for_each(|(_, batch, good, ..)| batch(&table, good).map_or((), drop));
+    cases[..3].iter().for_each(|(_, batch, good, ..)| batch(&table, good).unwrap());
     assert_eq!(contents(&table), [(1, b"old 1".to_vec()), (10, b"new".to_vec())]);
 }
 
