@@ -22,6 +22,7 @@ pub(crate) struct Mapping {
     raw: ManuallyDrop<MmapRaw>,
     len: usize,
     writable: bool,
+    keep: bool,
 }
 
 impl Mapping {
@@ -35,7 +36,7 @@ impl Mapping {
         options.len(len);
         let raw =
             if writable { options.map_raw(file)? } else { options.map_raw_read_only(file)? };
-        Ok(Self { raw: ManuallyDrop::new(raw), len, writable })
+        Ok(Self { raw: ManuallyDrop::new(raw), len, writable, keep: false })
     }
 
     pub(crate) fn is_writable(&self) -> bool {
@@ -91,11 +92,16 @@ impl Mapping {
         self.raw.flush()
     }
 
-    /// Unmaps, unless `keep`: then the mapping stays until the process ends.
-    pub(crate) fn release(&mut self, keep: bool) {
-        if !keep {
-            // SAFETY: called once, from the owning segment's drop; `raw` is not
-            // used afterwards.
+    /// Lets the mapping stay until the process ends.
+    pub(crate) fn keep(&mut self) {
+        self.keep = true;
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        if !self.keep {
+            // SAFETY: dropped once, here, and not used afterwards.
             unsafe { ManuallyDrop::drop(&mut self.raw) };
         }
     }

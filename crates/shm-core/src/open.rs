@@ -232,11 +232,10 @@ impl ValidatedFile {
             return Ok(found);
         }
         let io = |action| move |e| io_error(action, &self.raw.path, e);
-        let mut map = Mapping::new(&self.raw.file, self.header.total_len as usize, true)
+        let map = Mapping::new(&self.raw.file, self.header.total_len as usize, true)
             .map_err(io("map"))?;
-        let made = RobustMutex::init(&map, Segment::canary(&self.header), true);
-        map.release(false);
-        made.map_err(io("make the mutex of"))?;
+        RobustMutex::init(&map, Segment::canary(&self.header), true)
+            .map_err(io("make the mutex of"))?;
         self.raw
             .file
             .write_all_at(bytemuck::bytes_of(here), SESSION_OFFSET as u64)

@@ -132,8 +132,9 @@ impl Drop for Segment {
         // A leaked guard stays on its thread's robust list, which points into
         // the mapping: unmapping would make the next lock of that thread follow
         // a dangling pointer.
-        let keep = self.mutex.is_held();
-        self.map.release(keep);
+        if self.mutex.is_held() {
+            self.map.keep();
+        }
     }
 }
 
