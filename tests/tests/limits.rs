@@ -20,6 +20,11 @@ fn out_of_address_space() {
 }
 
 #[test]
+fn refused_at_the_last_step() {
+    role("no-name", &TempNamespace::new().unwrap());
+}
+
+#[test]
 fn signals_while_creating_and_opening() {
     role("signals-while-creating", &TempNamespace::new().unwrap());
 }

@@ -65,6 +65,8 @@ enum Scenario {
     NoDescriptors,
     /// The address space runs out.
     NoAddressSpace,
+    /// The new table cannot be given its name.
+    NoName,
     /// A signal each millisecond during creation and opening.
     SignalsWhileCreating,
     /// A signal each millisecond while waiting for the lock.
@@ -94,6 +96,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Scenario::ForkWithRecovery => guard::fork_with_recovery(),
         Scenario::NoDescriptors => limits::no_descriptors(),
         Scenario::NoAddressSpace => limits::no_address_space(),
+        Scenario::NoName => limits::no_name(),
         Scenario::SignalsWhileCreating => limits::signals_while_creating(),
         Scenario::SignalsWhileLocking => limits::signals_while_locking(),
     }

@@ -8,7 +8,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use anyhow::Result;
-use libc::{EMFILE, ENOMEM};
+use libc::{EMFILE, ENOMEM, EPERM};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use shm_core::{Acquired, CreateError, LockError, Name, Namespace, OpenError, WritableSegment};
@@ -95,6 +95,23 @@ pub fn no_address_space() -> Result<()> {
     let table = Table::<i32>::create(&namespace, &other, &options(1024, 256))?;
     table.add(&1, b"fits")?;
     Ok(table.verify()?)
+}
+
+/// Creation fails at its last step, with all else done.
+pub fn no_name() -> Result<()> {
+    let (namespace, name) = (Namespace::from_env(), test_name());
+    super::seccomp::apply("no-name")?;
+    let before = descriptors()?;
+    for _ in 0..10 {
+        assert!(!done_or(EPERM, Table::<i32>::create(&namespace, &name, &options(64, 64))));
+        assert!(!done_or(EPERM, Table::<i32>::open_or_create(&namespace, &name, &options(4, 8))));
+    }
+    assert_eq!((descriptors()?, files()?.len()), (before, 0));
+    let maps = std::fs::read_to_string("/proc/self/maps")?;
+    let dir = namespace.dir().display().to_string();
+    let kept: Vec<&str> = maps.lines().filter(|line| line.contains(&dir)).collect();
+    assert!(kept.is_empty(), "still mapped: {kept:#?}");
+    Ok(())
 }
 
 static SIGNALS: AtomicU64 = AtomicU64::new(0);
