@@ -1,13 +1,15 @@
 //! Row 13, the half that is reset rather than refused: a table on a disk that outlived
 //! its boot with the lock held and the data half changed, and a file that was copied.
 
+use std::fs::File;
 use std::path::PathBuf;
 
-use shm_core::{Name, Namespace};
+use nix::fcntl::{Flock, FlockArg};
+use shm_core::{Name, Namespace, OpenError};
 use shm_tests::patch::{self, BODY, Checksum, LOCK, SESSION, session};
 use shm_tests::roles::{finish, scenario};
 use shm_tests::{Child, TempNamespace, WATCHDOG, create, open, open_read_only, test_name};
-use slotmap_shm::{KIND, Table, TableError, TableOptions, TableReader};
+use slotmap_shm::{KIND, Table, TableError, TableOpenError, TableOptions, TableReader};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_shm-worker");
 const ENTRIES: i32 = 20;
@@ -99,6 +101,25 @@ fn earlier_boot_opened_by_16_processes_is_reset_once() {
         assert_eq!((table.len(), table.stats().recoveries), (ENTRIES as usize + 8, 1));
         table.verify().unwrap();
     }
+}
+
+#[test]
+fn a_reset_that_another_process_never_finishes() {
+    let (namespace, path) = on_disk();
+    leave_locked(&path);
+    other_boot(&path);
+    let session: [u8; 64] = patch::read(&path, 256).unwrap();
+    let other = Flock::lock(File::open(&path).unwrap(), FlockArg::LockExclusive).unwrap();
+    let ns = Namespace::at(namespace.path());
+    let error = Table::<i32>::open(&ns, &test_name(), &TableOptions::default()).unwrap_err();
+    assert!(matches!(error, TableOpenError::Open(OpenError::ResetBusy { .. })), "{error:?}");
+    assert_eq!(patch::read::<64>(&path, 256).unwrap(), session, "left to the other process");
+    assert_intact(&open_read_only(&namespace));
+    // Its death ends the wait.
+    drop(other);
+    let table = open(&namespace);
+    table.add(&100, b"new").unwrap();
+    assert_eq!(table.stats().recoveries, 1);
 }
 
 #[test]

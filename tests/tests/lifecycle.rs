@@ -16,14 +16,14 @@ const WORKER: &str = env!("CARGO_BIN_EXE_shm-worker");
 const PROCESSES: usize = 64;
 
 /// 64 processes wait at a gate, and make one table when it opens; what each did.
-fn at_once(how: &str) -> Vec<(String, String)> {
+fn at_once(how: &str, way: &str) -> Vec<(String, String)> {
     let (namespace, outside) = (TempNamespace::new().unwrap(), TempNamespace::new().unwrap());
     let path = outside.path().join("gate");
     let gate = Flock::lock(File::create(&path).unwrap(), FlockArg::LockExclusive).unwrap();
     let children: Vec<Child> = (0..PROCESSES)
         .map(|_| {
             let mut command = scenario(WORKER, "join", namespace.path());
-            Child::spawn(command.arg(&path).arg(how)).unwrap()
+            Child::spawn(command.arg(&path).args([how, way])).unwrap()
         })
         .collect();
     children.iter().for_each(|child| assert_eq!(child.line(WATCHDOG).unwrap(), "ready"));
@@ -44,8 +44,8 @@ fn at_once(how: &str) -> Vec<(String, String)> {
 
 #[test]
 fn processes_create_one_name_at_once() {
-    for _ in 0..3 {
-        let said = at_once("create");
+    for way in ["tmpfile", "no-tmpfile", "tmpfile", "no-tmpfile"] {
+        let said = at_once("create", way);
         let created = said.iter().filter(|(what, _)| what == "created").count();
         let attached = said.iter().filter(|(what, _)| what == "attached").count();
         assert_eq!((created, attached), (1, PROCESSES - 1));
@@ -55,8 +55,8 @@ fn processes_create_one_name_at_once() {
 
 #[test]
 fn processes_open_or_create_one_name_at_once() {
-    for _ in 0..3 {
-        let said = at_once("open-or-create");
+    for way in ["tmpfile", "no-tmpfile", "tmpfile", "no-tmpfile"] {
+        let said = at_once("open-or-create", way);
         assert_eq!(said.iter().map(|(_, id)| id).collect::<HashSet<_>>().len(), 1);
     }
 }

@@ -25,7 +25,7 @@ pub struct Arguments {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Scenario {
-    /// `<gate> <create|open-or-create>`: all at once make one table.
+    /// `<gate> <create|open-or-create> <tmpfile|no-tmpfile>`: all at once make one table.
     Join,
     /// `<umask> <mode> <tmpfile|no-tmpfile>`: creates a table under a umask.
     Umask,
@@ -76,7 +76,7 @@ enum Scenario {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let args: Vec<&str> = arguments.args.iter().map(String::as_str).collect();
     match arguments.name {
-        Scenario::Join => lifecycle::join(args[0], args[1]),
+        Scenario::Join => lifecycle::join(args[0], args[1], args[2]),
         Scenario::Umask => lifecycle::umask(args[0], args[1], args[2]),
         Scenario::Visit => lifecycle::visit(args[0].parse()?),
         Scenario::Probe => probe::probe(),

@@ -13,8 +13,10 @@ use slotmap_shm::{Table, TableOpenError, TableOptions};
 use super::{files, open_table, say, seccomp};
 
 /// Waits until the test releases its lock on the gate: all waiters go at once.
-pub fn join(gate: &str, how: &str) -> Result<()> {
-    let (namespace, name, options) = (Namespace::from_env(), test_name(), options(64, 16));
+pub fn join(gate: &str, how: &str, way: &str) -> Result<()> {
+    seccomp::apply(way)?;
+    // Large enough that one is still at it when the next begins.
+    let (namespace, name, options) = (Namespace::from_env(), test_name(), options(2048, 256));
     let gate = File::open(gate)?;
     say("ready")?;
     drop(Flock::lock(gate, FlockArg::LockShared).map_err(|(_, e)| e)?);
