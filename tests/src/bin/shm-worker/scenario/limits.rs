@@ -69,6 +69,9 @@ pub fn no_descriptors() -> Result<()> {
             }
             room += 1;
         }
+        // Nor does it leak where there is room to leak.
+        drop(call());
+        assert_eq!(descriptors()?, before, "call {at} leaks");
         if at == 0 {
             namespace.unlink(&name, KIND)?;
         }
