@@ -2,7 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod ops;
+pub mod patch;
 pub mod pattern;
+pub mod random;
+pub mod roles;
 pub mod status_line;
 
 use std::path::Path;

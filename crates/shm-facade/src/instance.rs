@@ -17,10 +17,10 @@ pub(crate) fn instance(name: &str, options: &StatusOptions) -> Result<Arc<Status
     let instances = INSTANCES.get_or_init(Mutex::default);
     // The map is whole after a panic: each entry is inserted by one call.
     let mut instances = instances.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(table) = instances.get(&key).and_then(Weak::upgrade) {
-        if !table.is_orphaned()? {
-            return Ok(table);
-        }
+    if let Some(table) = instances.get(&key).and_then(Weak::upgrade)
+        && !table.is_orphaned()?
+    {
+        return Ok(table);
     }
     instances.retain(|_, table| table.strong_count() > 0);
     let table = Arc::new(StatusTable::open_or_create_with(name, options)?);

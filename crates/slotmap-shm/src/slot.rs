@@ -40,8 +40,12 @@ pub(crate) fn is_live(version: u64) -> bool {
     version & LIVE != 0
 }
 
+/// No slot is written so often. Beyond is damage, which a few writes more would let
+/// wrap around to no version at all.
+const LIMIT: u64 = 1 << 62;
+
 pub(crate) fn is_valid(version: u64) -> bool {
-    version >= COUNT
+    (COUNT..LIMIT).contains(&version)
 }
 
 #[inline]
@@ -283,9 +287,13 @@ impl<'a> SlotMut<'a> {
 
     /// Takes a damaged slot out of use, by a version of its own.
     pub(crate) fn retire(&self) {
-        let dead = successor(self.version().max(INITIAL), false);
+        let version = self.version();
+        let dead = if is_valid(version) { successor(version, false) } else { INITIAL };
         self.words.store(NEXT, dead, Ordering::Release);
         self.words.store(VERSION, dead, Ordering::Release);
+        // Else an impossible length outlives every repair. Release: a reader that sees
+        // these lengths sees the version above, and looks again.
+        self.words.store(LENGTHS, 0, Ordering::Release);
     }
 
     /// True when both lengths are possible.
@@ -311,5 +319,6 @@ mod tests {
         assert!(dead > live && !is_live(dead));
         assert_eq!(buffer_of(dead), buffer_of(INITIAL));
         assert!(is_valid(INITIAL) && !is_valid(0));
+        assert!(is_valid(LIMIT - 1) && !is_valid(LIMIT) && !is_valid(u64::MAX));
     }
 }

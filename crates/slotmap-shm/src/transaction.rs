@@ -155,7 +155,7 @@ impl<'a> Transaction<'a> {
     #[inline]
     fn free_slot(&self) -> Result<usize, TableError> {
         let capacity = self.layout.geometry.capacity;
-        let taken = self.len() + self.added;
+        let taken = self.len().saturating_add(self.added);
         if taken >= capacity {
             return Err(TableError::Full { capacity });
         }
@@ -203,7 +203,7 @@ impl<'a> Transaction<'a> {
         for staged in staged() {
             self.slot(staged.slot).flip();
         }
-        let mut len = self.len() + self.added;
+        let mut len = self.len().saturating_add(self.added);
         for (slot, place) in staged().filter_map(|s| Some((s.slot, s.entry?))) {
             index::delete(self.words, self.layout, place);
             // Damaged memory may count fewer entries than are removed here.

@@ -2,12 +2,13 @@
 //!
 //! The namespace comes from `SHMAP_DIR`; the table's name is always `test`.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![allow(missing_docs, reason = "a binary")]
 
 mod demo;
 mod judge;
 mod operation;
+mod scenario;
 mod stress;
 
 use anyhow::Result;
@@ -37,6 +38,8 @@ enum Role {
     DemoReader,
     /// Shows the processes when asked.
     DemoBoard,
+    /// One failure scenario of the tests in `tests/tests`.
+    Scenario(scenario::Arguments),
 }
 
 fn main() -> Result<()> {
@@ -49,5 +52,6 @@ fn main() -> Result<()> {
         Role::DemoAgent(arguments) => demo::agent(&arguments),
         Role::DemoReader => demo::reader(),
         Role::DemoBoard => demo::board(),
+        Role::Scenario(arguments) => scenario::run(&arguments),
     }
 }

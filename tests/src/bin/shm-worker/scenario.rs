@@ -1,0 +1,140 @@
+//! Failure scenarios of `tests/tests`, one role each: what has to happen in a process
+//! of its own. A role that finds something wrong panics, which its test notices.
+
+mod guard;
+mod lifecycle;
+mod limits;
+mod probe;
+mod scribble;
+mod seccomp;
+mod space;
+
+use std::io::Write;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use shm_core::{Name, Namespace, Trust, WritableSegment};
+use shm_tests::test_name;
+use slotmap_shm::{KIND, Table, TableOptions};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    name: Scenario,
+    args: Vec<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Scenario {
+    /// `<gate> <create|open-or-create> <tmpfile|no-tmpfile>`: all at once make one table.
+    Join,
+    /// `<umask> <mode> <tmpfile|no-tmpfile>`: creates a table under a umask.
+    Umask,
+    /// `<key>`: opens the table, adds the key, says how many keys it sees.
+    Visit,
+    /// Opens the table in every way and says what came of it.
+    Probe,
+    /// Does `probe` in a pid namespace of its own.
+    ForeignPids,
+    /// `<tmpfile|no-tmpfile>`: a full tmpfs.
+    FullDisk,
+    /// `<tmpfile|no-tmpfile>`: a limit on file sizes.
+    FileLimit,
+    /// `<seed>`: random words into the body, until stdin closes.
+    Scribble,
+    /// As `scribble`, but holding the lock.
+    ScribbleLocked,
+    /// `<rounds>`: reads in every way, whatever it finds.
+    ReadAnything,
+    /// `<rounds>`: writes in every way, whatever it finds.
+    WriteAnything,
+    /// Holds the lock until stdin closes.
+    Hold,
+    /// Locks, and executes another program.
+    ExecHolding,
+    /// Says that it runs, and waits for the end of stdin.
+    Wait,
+    /// A thread ends with a leaked guard, which the next one repairs.
+    LeakInThread,
+    /// A guard is leaked, its segment dropped; other locks go on.
+    LeakAndDrop,
+    /// A forked child uses and drops the parent's guard.
+    ForkWithGuard,
+    /// A forked child uses and drops the parent's recovery.
+    ForkWithRecovery,
+    /// The descriptors run out, at every call.
+    NoDescriptors,
+    /// The address space runs out.
+    NoAddressSpace,
+    /// The new table cannot be given its name.
+    NoName,
+    /// A signal each millisecond during creation and opening.
+    SignalsWhileCreating,
+    /// A signal each millisecond while waiting for the lock.
+    SignalsWhileLocking,
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let args: Vec<&str> = arguments.args.iter().map(String::as_str).collect();
+    match arguments.name {
+        Scenario::Join => lifecycle::join(args[0], args[1], args[2]),
+        Scenario::Umask => lifecycle::umask(args[0], args[1], args[2]),
+        Scenario::Visit => lifecycle::visit(args[0].parse()?),
+        Scenario::Probe => probe::probe(),
+        Scenario::ForeignPids => probe::foreign_pids(),
+        Scenario::FullDisk => space::full_disk(args[0]),
+        Scenario::FileLimit => space::file_limit(args[0]),
+        Scenario::Scribble => scribble::scribble(args[0].parse()?),
+        Scenario::ScribbleLocked => scribble::scribble_locked(args[0].parse()?),
+        Scenario::ReadAnything => scribble::read(args[0].parse()?),
+        Scenario::WriteAnything => scribble::write(args[0].parse()?),
+        Scenario::Hold => guard::hold(),
+        Scenario::ExecHolding => guard::exec_holding(),
+        Scenario::Wait => wait(),
+        Scenario::LeakInThread => guard::leak_in_thread(),
+        Scenario::LeakAndDrop => guard::leak_and_drop(),
+        Scenario::ForkWithGuard => guard::fork_with_guard(),
+        Scenario::ForkWithRecovery => guard::fork_with_recovery(),
+        Scenario::NoDescriptors => limits::no_descriptors(),
+        Scenario::NoAddressSpace => limits::no_address_space(),
+        Scenario::NoName => limits::no_name(),
+        Scenario::SignalsWhileCreating => limits::signals_while_creating(),
+        Scenario::SignalsWhileLocking => limits::signals_while_locking(),
+    }
+}
+
+/// Prints a line now: stdout is a pipe.
+fn say(line: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    Ok(out.flush()?)
+}
+
+/// Reads stdin until a line comes or it is closed.
+fn wait_for_line() -> Result<()> {
+    std::io::stdin().read_line(&mut String::new())?;
+    Ok(())
+}
+
+fn wait() -> Result<()> {
+    say("waiting")?;
+    wait_for_line()
+}
+
+fn open_table() -> Result<Table<i32>> {
+    Ok(Table::open(&Namespace::from_env(), &test_name(), &TableOptions::default())?)
+}
+
+/// The segment of the test table, for its lock.
+fn open_segment(name: &Name) -> Result<WritableSegment> {
+    Ok(Namespace::from_env().open(name, KIND, 1, &Trust::new())?)
+}
+
+/// Names of the files in the namespace.
+fn files() -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(Namespace::from_env().dir())? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}

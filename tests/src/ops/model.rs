@@ -1,0 +1,346 @@
+//! A table, the private map that it must agree with, and the comparison of the two.
+
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::fmt::Debug;
+
+use shm_core::Namespace;
+use slotmap_shm::{Key, Table, TableError, TableOptions, TableReader};
+
+use super::{CAPACITY, KEYS, Op, VALUE_SIZE};
+use crate::{TempNamespace, options, test_name};
+
+/// A table and the private map that it must agree with.
+pub struct Model<K: Key<Owned = O> + ?Sized, O> {
+    namespace: TempNamespace,
+    table: Table<K>,
+    map: HashMap<u8, Vec<u8>>,
+    make_key: fn(u8) -> O,
+    /// Length of a key in bytes, for key types that can be too long.
+    key_len: fn(&K) -> usize,
+    key_size: usize,
+    writes: u64,
+}
+
+impl<K, O> Model<K, O>
+where
+    K: Key<Owned = O> + ?Sized,
+    O: Borrow<K> + Debug + Ord,
+{
+    /// An empty table with keys of up to `key_size` bytes, as `make_key` makes them.
+    ///
+    /// # Panics
+    /// When it cannot be created.
+    #[must_use]
+    pub fn new(make_key: fn(u8) -> O, key_len: fn(&K) -> usize, key_size: usize) -> Self {
+        let namespace = TempNamespace::new().expect("make a namespace");
+        let mut options = options(CAPACITY, VALUE_SIZE);
+        options.geometry.key_size = key_size;
+        let table = Table::create(&Namespace::at(namespace.path()), &test_name(), &options)
+            .expect("create a table");
+        Self { namespace, table, map: HashMap::new(), make_key, key_len, key_size, writes: 0 }
+    }
+
+    /// Applies all operations and checks after each.
+    ///
+    /// # Panics
+    /// When table and map disagree.
+    pub fn run(&mut self, ops: &[Op]) {
+        for op in ops {
+            self.apply(op);
+        }
+        self.reopen();
+        self.compare("the end");
+    }
+
+    /// Applies an operation to both, and compares results and contents.
+    ///
+    /// # Panics
+    /// When they disagree.
+    pub fn apply(&mut self, op: &Op) {
+        // Of a key, the table gets the real one and the model its number.
+        let key = self.make_key;
+        let keys = |list: &[u8]| list.iter().map(|&k| key(k)).collect::<Vec<O>>();
+        let entries = |list: &[(u8, Vec<u8>)]| {
+            list.iter().map(|(k, v)| (key(*k), v.clone())).collect::<Vec<(O, Vec<u8>)>>()
+        };
+        let before = self.map.clone();
+        let (got, expected) = match op {
+            Op::Add(k, v) => (self.table.add(key(*k).borrow(), v), self.put(Put::Add, *k, v)),
+            Op::Update(k, v) => {
+                (self.table.update(key(*k).borrow(), v), self.put(Put::Update, *k, v))
+            }
+            Op::Upsert(k, v) => {
+                (self.table.upsert(key(*k).borrow(), v).map(drop), self.put(Put::Upsert, *k, v))
+            }
+            Op::Remove(k) => (self.table.remove(key(*k).borrow()), self.remove(*k)),
+            Op::Clear => {
+                self.map.clear();
+                self.writes += 1;
+                (self.table.clear(), Ok(()))
+            }
+            Op::AddMany(list) => {
+                (self.table.add_many(&entries(list)), self.put_many(Put::Add, list))
+            }
+            Op::UpdateMany(list) => {
+                (self.table.update_many(&entries(list)), self.put_many(Put::Update, list))
+            }
+            Op::UpsertMany(list) => {
+                (self.table.upsert_many(&entries(list)), self.put_many(Put::Upsert, list))
+            }
+            Op::RemoveMany(list) => (self.table.remove_many(&keys(list)), self.remove_many(list)),
+            Op::UpdateWith(k, more) => (
+                self.table.update_with(key(*k).borrow(), |value| value.extend_from_slice(more)),
+                self.update_with(*k, more),
+            ),
+            Op::CompareExchange(k, right, new) => {
+                let present = self.map.get(k).filter(|_| *right).unwrap_or(new).clone();
+                (
+                    self.table.compare_exchange(key(*k).borrow(), &present, new),
+                    self.compare_exchange(*k, &present, new),
+                )
+            }
+            Op::FetchAdd(k, delta) => {
+                let got = self.table.fetch_add(key(*k).borrow(), *delta);
+                let (before, expected) = self.fetch_add(*k, *delta);
+                if let (Ok(got), Some(before)) = (&got, before) {
+                    assert_eq!(*got, before, "{op:?}");
+                }
+                (got.map(drop), expected)
+            }
+            Op::GetMany(list) => {
+                self.get_many(list);
+                return;
+            }
+            Op::Reopen => {
+                self.reopen();
+                (Ok(()), Ok(()))
+            }
+        };
+        assert_eq!(got.map_err(|e| format!("{e:?}")), expected, "{op:?} on {before:?}");
+        if expected.is_err() {
+            assert_eq!(self.map, before, "the model itself");
+        }
+        self.compare(&format!("{op:?} on {before:?}"));
+    }
+
+    fn reopen(&mut self) {
+        let namespace = Namespace::at(self.namespace.path());
+        self.table =
+            Table::open(&namespace, &test_name(), &TableOptions::default()).expect("open again");
+    }
+
+    fn compare(&self, after: &str) {
+        self.table.verify().unwrap_or_else(|e| panic!("{e} after {after}"));
+        let stats = self.table.stats();
+        assert_eq!(stats.writes, self.writes, "writes after {after}");
+        assert_eq!(stats.recoveries, 0, "recoveries after {after}");
+        assert_eq!((stats.len, stats.free), (self.map.len(), CAPACITY - self.map.len()), "{after}");
+        let sorted = |mut entries: Vec<(O, Vec<u8>)>| {
+            entries.sort();
+            entries
+        };
+        let model =
+            sorted(self.map.iter().map(|(&k, v)| ((self.make_key)(k), v.clone())).collect());
+        let list = self.table.entries().expect("entries");
+        assert_eq!(
+            sorted(list.into_iter().map(|(k, v)| (k, v.into())).collect()),
+            model,
+            "{after}"
+        );
+        for number in 0..KEYS {
+            let key = (self.make_key)(number);
+            let got = self.table.get(key.borrow());
+            match self.fits(number) {
+                Ok(()) => assert_eq!(
+                    got.expect("get").as_deref(),
+                    self.map.get(&number).map(Vec::as_slice),
+                    "{key:?} after {after}"
+                ),
+                Err(e) => assert_eq!(format!("{:?}", got.expect_err("a long key")), e),
+            }
+        }
+    }
+
+    fn get_many(&self, numbers: &[u8]) {
+        let keys: Vec<O> = numbers.iter().map(|&k| (self.make_key)(k)).collect();
+        let namespace = Namespace::at(self.namespace.path());
+        let reader = TableReader::<K>::open(&namespace, &test_name(), &TableOptions::default())
+            .expect("open for reading");
+        let got = reader.get_many(&keys).map_err(|e| format!("{e:?}"));
+        let expected: Result<Vec<_>, String> =
+            numbers.iter().map(|&k| self.fits(k).map(|()| self.map.get(&k).cloned())).collect();
+        let got = got.map(|list| list.into_iter().map(|v| v.map(Vec::from)).collect::<Vec<_>>());
+        assert_eq!(got, expected, "get_many {keys:?}");
+    }
+}
+
+/// What the model answers: errors by their debug text, which has all their data.
+type Answer = Result<(), String>;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Put {
+    Add,
+    Update,
+    Upsert,
+}
+
+fn text(error: TableError) -> String {
+    format!("{error:?}")
+}
+
+fn in_batch(index: usize, source: &str) -> String {
+    format!("InBatch {{ index: {index}, source: {source} }}")
+}
+
+fn value_fits(value: &[u8]) -> Answer {
+    if value.len() <= VALUE_SIZE {
+        return Ok(());
+    }
+    Err(text(TableError::ValueTooLarge { len: value.len(), max: VALUE_SIZE }))
+}
+
+impl<K, O> Model<K, O>
+where
+    K: Key<Owned = O> + ?Sized,
+    O: Borrow<K> + Debug + Ord,
+{
+    fn fits(&self, key: u8) -> Answer {
+        let len = (self.key_len)((self.make_key)(key).borrow());
+        if len <= self.key_size {
+            return Ok(());
+        }
+        Err(text(TableError::KeyTooLong { len, max: self.key_size }))
+    }
+
+    /// The key as it stands in an error.
+    fn named(&self, variant: &str, key: u8) -> String {
+        let key = (self.make_key)(key);
+        let kind = std::any::type_name::<K>();
+        let value = match kind {
+            "str" => format!("{:?}", format!("{key:?}").trim_matches('"').as_bytes()),
+            "[u8]" => format!("{key:?}"),
+            _ => return format!("{variant} {{ key: Signed({key:?}) }}"),
+        };
+        format!("{variant} {{ key: Bytes({value}) }}")
+    }
+
+    fn put(&mut self, mode: Put, key: u8, value: &[u8]) -> Answer {
+        value_fits(value)?;
+        self.put_one(mode, key, value)?;
+        self.writes += 1;
+        Ok(())
+    }
+
+    fn put_one(&mut self, mode: Put, key: u8, value: &[u8]) -> Answer {
+        self.fits(key)?;
+        match (self.map.contains_key(&key), mode) {
+            (true, Put::Add) => return Err(self.named("DuplicateKey", key)),
+            (false, Put::Update) => return Err(self.named("NotFound", key)),
+            (false, _) if self.map.len() == CAPACITY => {
+                return Err(text(TableError::Full { capacity: CAPACITY }));
+            }
+            _ => {}
+        }
+        self.map.insert(key, value.to_vec());
+        Ok(())
+    }
+
+    fn remove(&mut self, key: u8) -> Answer {
+        self.remove_one(key)?;
+        self.writes += 1;
+        Ok(())
+    }
+
+    fn remove_one(&mut self, key: u8) -> Answer {
+        self.fits(key)?;
+        self.map.remove(&key).map(drop).ok_or_else(|| self.named("NotFound", key))
+    }
+
+    /// Runs a batch: all of it, or nothing.
+    fn batch(&mut self, len: usize, mut one: impl FnMut(&mut Self, usize) -> Answer) -> Answer {
+        let before = self.map.clone();
+        for index in 0..len {
+            if let Err(e) = one(self, index) {
+                self.map = before;
+                return Err(in_batch(index, &e));
+            }
+        }
+        self.writes += u64::from(len > 0);
+        Ok(())
+    }
+
+    fn put_many(&mut self, mode: Put, entries: &[(u8, Vec<u8>)]) -> Answer {
+        // All values are measured before any key is looked at.
+        for (index, (_, value)) in entries.iter().enumerate() {
+            value_fits(value).map_err(|e| in_batch(index, &e))?;
+        }
+        self.batch(entries.len(), |this, index| {
+            let (key, value) = &entries[index];
+            this.put_one(mode, *key, value)
+        })
+    }
+
+    fn remove_many(&mut self, keys: &[u8]) -> Answer {
+        self.batch(keys.len(), |this, index| this.remove_one(keys[index]))
+    }
+
+    fn present(&self, key: u8) -> Result<Vec<u8>, String> {
+        self.fits(key)?;
+        self.map.get(&key).cloned().ok_or_else(|| self.named("NotFound", key))
+    }
+
+    fn set(&mut self, key: u8, value: Vec<u8>) {
+        self.map.insert(key, value);
+        self.writes += 1;
+    }
+
+    fn update_with(&mut self, key: u8, more: &[u8]) -> Answer {
+        let mut value = self.present(key)?;
+        value.extend_from_slice(more);
+        value_fits(&value)?;
+        self.set(key, value);
+        Ok(())
+    }
+
+    fn compare_exchange(&mut self, key: u8, expected: &[u8], new: &[u8]) -> Answer {
+        value_fits(new)?;
+        let found = self.present(key)?;
+        if found != expected {
+            return Err(format!("Mismatch {{ found: b\"{}\" }}", found.escape_ascii()));
+        }
+        self.set(key, new.to_vec());
+        Ok(())
+    }
+
+    fn fetch_add(&mut self, key: u8, delta: i64) -> (Option<i64>, Answer) {
+        let value = match self.present(key) {
+            Ok(value) => value,
+            Err(e) => return (None, Err(e)),
+        };
+        let Ok(bytes) = <[u8; 8]>::try_from(value.as_slice()) else {
+            return (None, Err(text(TableError::NotACounter { len: value.len() })));
+        };
+        let before = i64::from_le_bytes(bytes);
+        self.set(key, before.wrapping_add(delta).to_le_bytes().to_vec());
+        (Some(before), Ok(()))
+    }
+}
+
+/// A model with `i32` keys of both signs.
+#[must_use]
+pub fn integers() -> Model<i32, i32> {
+    Model::new(|k| (i32::from(k) - 4).wrapping_mul(0x2000_0001), |_| 0, 64)
+}
+
+/// A model with `str` keys of up to nine bytes, one of them empty, two too long.
+#[must_use]
+pub fn strings() -> Model<str, String> {
+    Model::new(|k| "abcdefghijkl".chars().take(k.into()).collect(), str::len, 9)
+}
+
+/// A model with `[u8]` keys full of NULs, that differ in length only.
+#[must_use]
+pub fn byte_strings() -> Model<[u8], Vec<u8>> {
+    Model::new(|k| vec![0; k.into()], <[u8]>::len, 10)
+}

@@ -1,0 +1,115 @@
+//! Changes single fields of a segment file, with or without a right checksum.
+//!
+//! The offsets are those of `docs/format.md`, on purpose not taken from the library.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// A checksummed record of the first page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    start: u64,
+    len: usize,
+}
+
+/// The immutable header.
+pub const HEADER: Record = Record { start: 0, len: 256 };
+/// The session record: boot, pid namespace, device and inode.
+pub const SESSION: Record = Record { start: 256, len: 64 };
+
+/// Offsets of the header's fields, from its start.
+pub mod header {
+    #![allow(missing_docs, reason = "named as the fields are")]
+    pub const MAGIC: usize = 0;
+    pub const BYTE_ORDER: usize = 8;
+    pub const FORMAT_VERSION: usize = 12;
+    pub const HEADER_LEN: usize = 16;
+    pub const WORD_BYTES: usize = 20;
+    pub const TOTAL_LEN: usize = 24;
+    pub const KIND: usize = 32;
+    pub const KIND_VERSION: usize = 40;
+    pub const ABI: usize = 48;
+    pub const CREATED: usize = 56;
+    pub const RANDOM_ID: usize = 64;
+    pub const GEOMETRY: usize = 80;
+    pub const RESERVED: usize = 176;
+    pub const CHECKSUM: usize = 248;
+}
+
+/// Offsets of the session's fields, from its start.
+pub mod session {
+    #![allow(missing_docs, reason = "named as the fields are")]
+    pub const BOOT_ID: usize = 0;
+    pub const PID_NAMESPACE: usize = 16;
+    pub const DEVICE: usize = 24;
+    pub const INODE: usize = 32;
+}
+
+/// Offset of the lock block in the file, and its length.
+pub const LOCK: (u64, usize) = (512, 64);
+/// Offset of the body in the file.
+pub const BODY: u64 = 4096;
+
+/// What becomes of the checksum of a record that is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checksum {
+    /// It is computed anew.
+    Right,
+    /// It stays as it was.
+    Stale,
+}
+
+/// Replaces the bytes at `at` of a record.
+///
+/// # Errors
+/// When the file cannot be read or written.
+pub fn field(
+    path: &Path,
+    record: Record,
+    at: usize,
+    bytes: &[u8],
+    checksum: Checksum,
+) -> io::Result<()> {
+    let file = writable(path)?;
+    let mut image = vec![0; record.len];
+    file.read_exact_at(&mut image, record.start)?;
+    image[at..][..bytes.len()].copy_from_slice(bytes);
+    if checksum == Checksum::Right {
+        set_checksum(&mut image);
+    }
+    file.write_all_at(&image, record.start)
+}
+
+/// Computes the checksum at the end of a record: CRC-32 of the rest with the
+/// checksum zeroed in the low half, its complement in the high half.
+pub fn set_checksum(record: &mut [u8]) {
+    let at = record.len() - 8;
+    record[at..].fill(0);
+    let crc = crc32fast::hash(record);
+    let sum = u64::from(crc) | u64::from(!crc) << 32;
+    record[at..].copy_from_slice(&sum.to_ne_bytes());
+}
+
+/// Replaces bytes anywhere in the file.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn bytes(path: &Path, at: u64, bytes: &[u8]) -> io::Result<()> {
+    writable(path)?.write_all_at(bytes, at)
+}
+
+/// Bytes of a file.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn read<const N: usize>(path: &Path, at: u64) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    File::open(path)?.read_exact_at(&mut bytes, at)?;
+    Ok(bytes)
+}
+
+fn writable(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(path)
+}

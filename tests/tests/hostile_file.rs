@@ -1,0 +1,251 @@
+//! Rows 11 and 14: a damaged file, or no file at all, at the name. A typed error for
+//! readers and writers, and never a hang: a process with a watchdog opens it.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{FallocateFlags, fallocate};
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use nix::unistd::mkfifo;
+use shm_core::Namespace;
+use shm_tests::patch::{self, BODY, LOCK};
+use shm_tests::roles::{NOBODY, is_root, run, run_as, scenario};
+use shm_tests::{TempNamespace, create, test_name};
+use slotmap_shm::KIND;
+
+const WORKER: &str = env!("CARGO_BIN_EXE_shm-worker");
+
+/// An empty namespace, and where its table would be.
+fn empty() -> (TempNamespace, PathBuf) {
+    let namespace = TempNamespace::new().unwrap();
+    std::fs::set_permissions(namespace.path(), Permissions::from_mode(0o755)).unwrap();
+    let path = Namespace::at(namespace.path()).path_of(&test_name(), KIND);
+    (namespace, path)
+}
+
+/// A namespace with a good table of default size and three entries.
+fn with_table() -> (TempNamespace, PathBuf) {
+    let (namespace, path) = empty();
+    let table = create(&namespace, 1024, 256);
+    table.add_many(&[(1, "one"), (2, "two"), (3, "three")]).unwrap();
+    (namespace, path)
+}
+
+/// What the ways of opening said: read, write, make, and the facade's codes.
+struct Said(Vec<String>);
+
+impl Said {
+    /// Asserts that each way failed with all of these words in its error.
+    fn all_fail(&self, words: &[&str], code: &str) {
+        let [read, write, make, facade @ ..] = self.0.as_slice() else { panic!("{:?}", self.0) };
+        for line in [read, write, make] {
+            assert!(words.iter().all(|word| line.contains(word)), "{words:?} in {line}");
+        }
+        for line in facade {
+            assert!(line.ends_with(code), "{code} in {line}");
+        }
+    }
+
+    /// Asserts that reading works and writing fails so.
+    fn only_readable(&self, words: &[&str], code: &str) {
+        assert_eq!(self.0[0], "read: ok: 3 entries", "{:?}", self.0);
+        for line in &self.0[1..3] {
+            assert!(words.iter().all(|word| line.contains(word)), "{words:?} in {line}");
+        }
+        assert!(self.0[3] == "facade read: ok" && self.0[4].ends_with(code), "{:?}", self.0);
+    }
+}
+
+fn probe(namespace: &TempNamespace) -> Said {
+    Said(run(scenario(WORKER, "probe", namespace.path())))
+}
+
+fn set_len(path: &Path, len: u64) {
+    OpenOptions::new().write(true).open(path).unwrap().set_len(len).unwrap();
+}
+
+fn len(path: &Path) -> u64 {
+    path.metadata().unwrap().len()
+}
+
+#[test]
+fn truncated_at_many_lengths() {
+    let (namespace, path) = with_table();
+    let whole = std::fs::read(&path).unwrap();
+    let full = whole.len() as u64;
+    let edges = [0, 1, 7, 8, 255, 256, 257, 319, 320, 512, 576, 4095, 4096, 4097, 4104, 8192];
+    let lengths = edges.into_iter().chain([full / 2, full - 4096, full - 8, full - 1]);
+    for cut in lengths {
+        set_len(&path, cut);
+        assert_eq!(len(&path), cut);
+        let said = probe(&namespace);
+        said.all_fail(&["Header", "Length", &format!("found: {cut},")], "Corrupt");
+        // Nobody put the missing bytes back, or took the file for a new one.
+        assert_eq!(len(&path), cut);
+        std::fs::write(&path, &whole).unwrap();
+    }
+    assert_eq!(probe(&namespace).0[0], "read: ok: 3 entries", "whole again");
+}
+
+#[test]
+fn extended() {
+    let (namespace, path) = with_table();
+    let whole = std::fs::read(&path).unwrap();
+    for more in [1, 8, 4096, 1 << 20] {
+        std::fs::write(&path, [&whole[..], &vec![0; more]].concat()).unwrap();
+        probe(&namespace).all_fail(&["Header", "Length"], "Corrupt");
+        std::fs::write(&path, &whole).unwrap();
+        set_len(&path, (whole.len() + more) as u64);
+        probe(&namespace).all_fail(&["Header"], "Corrupt");
+    }
+}
+
+#[test]
+fn hole_punched() {
+    let (namespace, path) = with_table();
+    let whole = std::fs::read(&path).unwrap();
+    let pages = len(&path).div_ceil(4096);
+    for page in [0, 1, 2, pages / 2, pages - 1] {
+        let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        let file = OpenOptions::new().write(true).open(&path).unwrap();
+        fallocate(&file, flags, page as i64 * 4096, 4096).unwrap();
+        probe(&namespace).all_fail(&["Header", "Holes"], "Corrupt");
+        // Truncated to nothing and extended: one hole.
+        set_len(&path, 0);
+        set_len(&path, whole.len() as u64);
+        probe(&namespace).all_fail(&["Header", "Holes { allocated: 0"], "Corrupt");
+        std::fs::write(&path, &whole).unwrap();
+    }
+}
+
+#[test]
+fn zeroed() {
+    let (namespace, path) = with_table();
+    let whole = std::fs::read(&path).unwrap();
+    let all = whole.len();
+    let slots = all - 1024 * 9 * 64;
+    let cases: [(usize, usize, &[&str]); 6] = [
+        (0, 256, &["Header", "Magic"]),
+        (0, 4096, &["Header", "Magic"]),
+        (0, all, &["Header", "Magic"]),
+        (slots, all, &["Corrupt", "version of a slot", "at: 0"]),
+        (BODY as usize, all, &["Corrupt", "version of a slot", "at: 0"]),
+        (all - 4096, all, &["Corrupt", "version of a slot"]),
+    ];
+    for (from, to, words) in cases {
+        patch::bytes(&path, from as u64, &vec![0; to - from]).unwrap();
+        probe(&namespace).all_fail(words, "Corrupt");
+        std::fs::write(&path, &whole).unwrap();
+    }
+    // Readers have no use for session and lock.
+    for (from, len, words) in [(256, 64, "Session"), (LOCK.0, LOCK.1, "Lock"), (560, 8, "Lock")] {
+        patch::bytes(&path, from, &vec![0; len]).unwrap();
+        probe(&namespace).only_readable(&["Header", words], "Corrupt");
+        std::fs::write(&path, &whole).unwrap();
+    }
+}
+
+#[test]
+fn any_other_file() {
+    let (namespace, path) = empty();
+    for contents in [&b""[..], b"SHMAPSEG", b"\x7fELF", &[0xFF; 300], &[0xA5; 10_000]] {
+        std::fs::write(&path, contents).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        probe(&namespace).all_fail(&["Header"], "Corrupt");
+        assert_eq!(std::fs::read(&path).unwrap(), contents, "left alone");
+    }
+}
+
+#[test]
+fn symlink_at_the_name() {
+    let (namespace, path) = with_table();
+    let target = namespace.path().join("target");
+    std::fs::rename(&path, &target).unwrap();
+    // Even to a good table; and to nothing, to itself, to a terminal.
+    for to in [target.as_path(), Path::new("absent"), &path, Path::new("/dev/tty")] {
+        symlink(to, &path).unwrap();
+        probe(&namespace).all_fail(&["NotAFile", "Symlink"], "Corrupt");
+        std::fs::remove_file(&path).unwrap();
+    }
+    assert!(!namespace.path().join("absent").exists(), "nothing was made through a link");
+}
+
+#[test]
+fn directory_at_the_name() {
+    let (namespace, path) = empty();
+    std::fs::create_dir(&path).unwrap();
+    probe(&namespace).all_fail(&["NotAFile", "Directory"], "Corrupt");
+}
+
+#[test]
+fn fifo_at_the_name() {
+    let (namespace, path) = empty();
+    mkfifo(&path, Mode::from_bits_truncate(0o600)).unwrap();
+    probe(&namespace).all_fail(&["NotAFile", "Fifo"], "Corrupt");
+    // With somebody at its other end, too.
+    let _other = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    probe(&namespace).all_fail(&["NotAFile", "Fifo"], "Corrupt");
+}
+
+#[test]
+fn socket_at_the_name() {
+    let (namespace, path) = empty();
+    let _listener = UnixListener::bind(&path).unwrap();
+    probe(&namespace).all_fail(&["NotAFile", "Socket"], "Corrupt");
+}
+
+#[test]
+fn device_at_the_name() {
+    if !is_root("making a device") {
+        return;
+    }
+    let (namespace, path) = empty();
+    // null, zero, full, and a number that no driver has.
+    for (major, minor) in [(1, 3), (1, 5), (1, 7), (240, 77)] {
+        let mode = Mode::from_bits_truncate(0o600);
+        mknod(&path, SFlag::S_IFCHR, mode, makedev(major, minor)).unwrap();
+        if let Err(e) = File::open("/dev/null").and_then(|_| File::open(&path))
+            && e.kind() == std::io::ErrorKind::PermissionDenied
+        {
+            println!("skipped: devices do not open on this file system: {e}");
+            return;
+        }
+        probe(&namespace).all_fail(&["NotAFile", "CharDevice"], "Corrupt");
+        std::fs::remove_file(&path).unwrap();
+    }
+    mknod(&path, SFlag::S_IFBLK, Mode::from_bits_truncate(0o600), makedev(7, 250)).unwrap();
+    probe(&namespace).all_fail(&["NotAFile", "BlockDevice"], "Corrupt");
+}
+
+#[test]
+fn foreign_owner() {
+    if !is_root("giving files away") {
+        return;
+    }
+    let (namespace, path) = with_table();
+    let stranger = NOBODY - 1;
+    chown(&path, Some(stranger), None).unwrap();
+    // Root is no exception: another user's file may be a trap.
+    let words = ["ForeignOwner".to_owned(), format!("found: {stranger}")];
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    probe(&namespace).all_fail(&words, "Permission");
+    std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    let said = run_as(NOBODY, WORKER, "probe", namespace.path());
+    assert!(said[0].contains("ForeignOwner") && said[3].ends_with("Permission"), "{said:?}");
+    // Its owner may.
+    let said = run_as(stranger, WORKER, "probe", namespace.path());
+    assert!(said[0] == "read: ok: 3 entries" && said[2] == "make: ok", "{said:?}");
+}
+
+#[test]
+fn foreign_write_bits() {
+    let (namespace, path) = with_table();
+    for mode in [0o620, 0o602, 0o666, 0o606, 0o622] {
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        probe(&namespace).all_fail(&["ForeignWriters", &format!("mode: {mode} }}")], "Permission");
+    }
+    std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(probe(&namespace).0[1], "write: ok: 3 entries");
+}

@@ -1,0 +1,195 @@
+//! Row 13, the half that is refused: each field of the first page changed, with a right
+//! checksum and with a stale one.
+
+use std::path::PathBuf;
+
+use shm_core::Namespace;
+use shm_tests::patch::{self, Checksum, HEADER, SESSION, header, session};
+use shm_tests::roles::{is_root, run, scenario};
+use shm_tests::{TempNamespace, create, open, test_name};
+use slotmap_shm::{Table, TableOpenError, TableOptions, TableReader};
+
+const WORKER: &str = env!("CARGO_BIN_EXE_shm-worker");
+
+struct Fixture {
+    namespace: TempNamespace,
+    path: PathBuf,
+    whole: Vec<u8>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let namespace = TempNamespace::new().unwrap();
+        let table = create(&namespace, 16, 40);
+        table.add(&1, b"one").unwrap();
+        let path = table.segment().path().to_owned();
+        drop(table);
+        let whole = std::fs::read(&path).unwrap();
+        Self { namespace, path, whole }
+    }
+
+    /// Changes a field of a good table, and opens it for reading and for writing.
+    fn patched(
+        &self,
+        record: patch::Record,
+        at: usize,
+        bytes: &[u8],
+        sum: Checksum,
+    ) -> [String; 2] {
+        std::fs::write(&self.path, &self.whole).unwrap();
+        patch::field(&self.path, record, at, bytes, sum).unwrap();
+        let (ns, name, options) =
+            (Namespace::at(self.namespace.path()), test_name(), TableOptions::default());
+        let said = |result: Result<_, TableOpenError>| match result {
+            Ok(value) => format!("ok: {value:?}"),
+            Err(e) => format!("{e:?}"),
+        };
+        let read = TableReader::<i32>::open(&ns, &name, &options);
+        let write = Table::<i32>::open(&ns, &name, &options);
+        [said(read.map(|t| t.get(&1))), said(write.map(|t| t.upsert(&2, b"two").and(t.get(&1))))]
+    }
+
+    fn header(&self, at: usize, bytes: &[u8], sum: Checksum) -> [String; 2] {
+        self.patched(HEADER, at, bytes, sum)
+    }
+}
+
+const ONE: &str = "ok: Ok(Some(b\"one\"))";
+
+fn both(said: &[String; 2], word: &str) {
+    assert!(said.iter().all(|line| line.contains(word)), "{word} in {said:#?}");
+}
+
+#[test]
+fn each_field_with_a_right_checksum() {
+    use header::*;
+    let fixture = Fixture::new();
+    let len = fixture.whole.len() as u64;
+    let cases: &[(usize, &[u8], &str)] = &[
+        (MAGIC, b"SHMAPSEh", "Magic"),
+        (MAGIC, &[0; 8], "Magic"),
+        (BYTE_ORDER, &0x0403_0201u32.to_ne_bytes(), "ByteOrder { found: 67305985"),
+        (FORMAT_VERSION, &2u32.to_ne_bytes(), "Version { found: 2, supported: 1 }"),
+        (FORMAT_VERSION, &0u32.to_ne_bytes(), "Version { found: 0, supported: 1 }"),
+        (HEADER_LEN, &8192u32.to_ne_bytes(), "HeaderLength { found: 8192, expected: 4096 }"),
+        (WORD_BYTES, &4u32.to_ne_bytes(), "WordSize { found: 4, expected: 8 }"),
+        (TOTAL_LEN, &(len - 8).to_ne_bytes(), "Length"),
+        (TOTAL_LEN, &(len + 8).to_ne_bytes(), "Length"),
+        (TOTAL_LEN, &0u64.to_ne_bytes(), "Length"),
+        (TOTAL_LEN, &u64::MAX.to_ne_bytes(), "Length"),
+        (KIND, b"snapshot", "Kind { found: \"snapshot\", expected: \"table\" }"),
+        (KIND, b"tables\0\0", "Kind { found: \"tables\""),
+        (KIND, &[0xFF; 8], "Kind"),
+        (KIND_VERSION, &2u64.to_ne_bytes(), "KindVersion { found: 2, supported: 1 }"),
+    ];
+    for &(at, bytes, word) in cases {
+        both(&fixture.header(at, bytes, Checksum::Right), word);
+    }
+}
+
+#[test]
+fn each_field_with_a_stale_checksum() {
+    let fixture = Fixture::new();
+    // These three are looked at before the checksum, whose place they may decide.
+    for (at, word) in [
+        (header::MAGIC, "Magic"),
+        (header::BYTE_ORDER, "ByteOrder"),
+        (header::FORMAT_VERSION, "Version"),
+    ] {
+        both(&fixture.header(at, &[0xEE], Checksum::Stale), word);
+    }
+    // Every other byte, the reserved ones included, is covered by it.
+    for at in header::HEADER_LEN..256 {
+        let byte = !fixture.whole[at];
+        both(&fixture.header(at, &[byte], Checksum::Stale), "Checksum");
+    }
+    both(&fixture.header(header::CHECKSUM, &[0; 8], Checksum::Stale), "Checksum");
+}
+
+#[test]
+fn other_abi_is_for_reading_only() {
+    let fixture = Fixture::new();
+    for abi in [0u64, 2 << 56 | 1 << 48 | 64 << 40 | 40, u64::MAX] {
+        let [read, write] = fixture.header(header::ABI, &abi.to_ne_bytes(), Checksum::Right);
+        assert_eq!(read, ONE);
+        assert!(write.contains(&format!("Abi {{ found: {abi}")), "{write}");
+    }
+}
+
+#[test]
+fn other_pid_namespace_is_for_reading_only() {
+    let fixture = Fixture::new();
+    let [read, write] =
+        fixture.patched(SESSION, session::PID_NAMESPACE, &77u64.to_ne_bytes(), Checksum::Right);
+    assert_eq!(read, ONE);
+    assert!(write.contains("PidNamespace { found: 77"), "{write}");
+}
+
+#[test]
+fn a_process_in_another_pid_namespace_reads_only() {
+    if !is_root("a pid namespace of its own") {
+        return;
+    }
+    let fixture = Fixture::new();
+    let said = run(scenario(WORKER, "foreign-pids", fixture.namespace.path()));
+    if said[0].starts_with("skipped: ") {
+        return;
+    }
+    assert_eq!(said[0], "read: ok: 1 entries");
+    assert!(said[1].contains("PidNamespace") && said[2].contains("PidNamespace"), "{said:?}");
+    assert_eq!(open(&fixture.namespace).len(), 1);
+}
+
+#[test]
+fn session_of_another_file_or_boot_is_reset() {
+    let fixture = Fixture::new();
+    for at in [session::BOOT_ID, session::DEVICE, session::INODE] {
+        let said = fixture.patched(SESSION, at, &[0x5A; 8], Checksum::Right);
+        assert_eq!(said, [ONE, ONE], "at {at}");
+        let said = fixture.patched(SESSION, at, &[0x5A; 8], Checksum::Stale);
+        assert!(said[0] == ONE && said[1].contains("source: Session"), "{said:?}");
+    }
+}
+
+#[test]
+fn another_id_means_another_lock() {
+    let fixture = Fixture::new();
+    let [read, write] = fixture.header(header::RANDOM_ID, &[9; 16], Checksum::Right);
+    assert_eq!(read, ONE);
+    assert!(write.contains("Lock {"), "{write}");
+    // Creation time and reserved words do not matter.
+    both(&fixture.header(header::CREATED, &[9; 8], Checksum::Right), ONE);
+    both(&fixture.header(header::RESERVED, &[9; 72], Checksum::Right), ONE);
+}
+
+#[test]
+fn geometry_words_with_a_right_checksum() {
+    let fixture = Fixture::new();
+    let word = |index: usize, value: u64| {
+        fixture.header(header::GEOMETRY + 8 * index, &value.to_ne_bytes(), Checksum::Right)
+    };
+    let sizes = |values: &[u64], index, what: &str| {
+        for &value in values {
+            let said = word(index, value);
+            let named = |line: &String| {
+                line.contains("Corrupt { what: \"length of the body\"")
+                    || line.contains(&format!("OutOfRange {{ what: \"{what}\", value: {value},"))
+                    || line.contains("TooLarge")
+            };
+            assert!(said.iter().all(named), "{what} {value}: {said:?}");
+        }
+    };
+    sizes(&[0, 1, 15, 17, 32, 1 << 28, (1 << 28) + 1, 1 << 32, u64::MAX], 0, "capacity");
+    sizes(&[0, 1, 8, 49, 1 << 24, (1 << 24) + 1, 1 << 40, u64::MAX], 1, "value_size");
+    sizes(&[0, 257, u64::MAX], 3, "key_size");
+    for kind in [0, 0x108, 0x204, 0x300, 0x400, 0x900, u64::MAX] {
+        both(&word(2, kind), "KeyKind {");
+    }
+    // A slot is as long for 32 bytes as for 40: a forgery that no length gives away
+    // reads other bytes as values, inside the slot.
+    assert!(word(1, 32).iter().all(|line| line.starts_with("ok: ")));
+    // Another seed hashes elsewhere: keys are not found, but nothing breaks.
+    let said = word(4, 12345);
+    assert!(said.iter().all(|line| line.starts_with("ok: Ok(")), "{said:?}");
+    both(&word(11, 1), ONE);
+}
