@@ -11,7 +11,7 @@
 //! | key | stored by | value (words) |
 //! |---|---|---|
 //! | [`TURN`] | the parent | a counter; odd: write, even: rest |
-//! | [`REPORT`] + half | the writer | the turn it is in; writes and nanoseconds of its last odd turn |
+//! | [`REPORT`] + half | the writer | the turn it is in; writes of its last turn, its [`Spent`] |
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -23,6 +23,8 @@ use shm_benches::subject;
 use shm_benches::workload::{CAPACITY, Cycle, Random, SHORT, Workload, upserts};
 use shm_harness::{Child, TempNamespace};
 use slotmap_shm::Table;
+
+use crate::apart::{Pinned, Spent, Stopwatch};
 
 const TURN: i32 = 0;
 const REPORT: i32 = 1;
@@ -61,19 +63,20 @@ impl Writer {
         self.next_turn().map(drop)
     }
 
-    /// Lets it rest; returns when it does, with its writes and nanoseconds.
-    pub(crate) fn stop(&mut self) -> Result<(u64, u64)> {
+    /// Lets it rest; returns when it does, with its writes and what
+    /// they took.
+    pub(crate) fn stop(&mut self) -> Result<(u64, Spent)> {
         self.next_turn()
     }
 
-    fn next_turn(&mut self) -> Result<(u64, u64)> {
+    fn next_turn(&mut self) -> Result<(u64, Spent)> {
         self.turn += 1;
         self.control.upsert(&TURN, &self.turn.to_ne_bytes())?;
         let start = Instant::now();
         loop {
-            let [turn, writes, ns] = get(&self.control, REPORT + i32::from(self.half))?;
+            let [turn, writes, wall, delayed] = get(&self.control, REPORT + i32::from(self.half))?;
             if turn == self.turn {
-                return Ok((writes, ns));
+                return Ok((writes, Spent { wall, delayed }));
             }
             ensure!(start.elapsed() < LIMIT, "a writer does not answer");
             std::thread::sleep(Duration::from_micros(20));
@@ -115,18 +118,20 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = String>) -> Result<()> {
 
 fn write(store: &impl Store, control: &Table<i32>, half: bool) -> Result<()> {
     let mut keys = cycle(half);
+    let _pinned = Pinned::to(1);
     println!("ready");
-    let report = |turn: u64, writes: u64, ns: u64| {
-        let value: Vec<u8> = [turn, writes, ns].map(u64::to_ne_bytes).concat();
+    let report = |turn: u64, writes: u64, spent: Spent| {
+        let value: Vec<u8> =
+            [turn, writes, spent.wall, spent.delayed].map(u64::to_ne_bytes).concat();
         control.upsert(&(REPORT + i32::from(half)), &value)
     };
-    let (mut turn, mut writes, mut since) = (0, 0, Instant::now());
+    let (mut turn, mut writes, mut since) = (0, 0, Stopwatch::start());
     loop {
         let [now] = get(control, TURN)?;
         if now != turn {
             turn = now;
-            report(turn, writes, since.elapsed().as_nanos() as u64)?;
-            (writes, since) = (0, Instant::now());
+            report(turn, writes, since.spent())?;
+            (writes, since) = (0, Stopwatch::start());
         }
         if turn % 2 == 0 {
             std::thread::sleep(Duration::from_micros(100));

@@ -10,8 +10,8 @@ use shm_benches::subject;
 use shm_benches::workload::{CAPACITY, Cycle, SHORT, Workload, upserts};
 use shm_harness::TempNamespace;
 
+use crate::apart::{Apart, Pinned, Spent, Stopwatch};
 use crate::child::{Writer, cycle};
-use crate::measure::timed;
 use crate::report::Bench;
 
 /// Measures them.
@@ -34,39 +34,62 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     let same = RefCell::new(Writer::spawn(&dir, "table", "one", true)?);
     let mut other = Writer::spawn(&dir, "table", "two", true)?;
     let mut plain = Writer::spawn(&dir, "hashed", "hashed", true)?;
+    let (_pinned, apart) = (Pinned::to(0), Apart::default());
     let mut keys = cycle(false);
-    let mut together = |count| both(&mut same.borrow_mut(), &table, &mut keys, count);
+    let mut together = |count| both(&apart, &mut same.borrow_mut(), &table, &mut keys, count);
 
     bench.row(versus_hashed.0, versus_hashed.1, None, |p| {
         let mut keys = cycle(false);
-        p.compare(&mut together, &mut |count| both(&mut plain, &hashed, &mut keys, count))
+        p.compare(&mut together, &mut |count| both(&apart, &mut plain, &hashed, &mut keys, count))
     })?;
+    bench.amend(versus_hashed.0, versus_hashed.1, |row| row.note = Some(apart.note()));
     bench.row(versus_one.0, versus_one.1, None, |p| {
         let mut keys = cycle(false);
-        p.compare(&mut together, &mut |count| alone(&table, &mut keys, count))
+        p.compare(&mut together, &mut |count| alone(&apart, &table, &mut keys, count))
     })?;
+    bench.amend(versus_one.0, versus_one.1, |row| row.note = Some(apart.note()));
     bench.row(versus_two.0, versus_two.1, None, |p| {
         let mut keys = cycle(false);
-        p.compare(&mut together, &mut |count| both(&mut other, &table, &mut keys, count))
+        p.compare(&mut together, &mut |count| both(&apart, &mut other, &table, &mut keys, count))
     })?;
-    bench.amend(versus_two.0, |row| {
-        row.note = Some("an upper bound for what stripes of locks could bring".into());
+    bench.amend(versus_two.0, versus_two.1, |row| {
+        let bound = "an upper bound for what stripes of locks could bring";
+        row.note = Some(format!("{bound}; {}", apart.note()));
     });
     ensure!(table.verify().is_ok(), "the table is damaged");
     Ok(())
 }
 
-fn alone(store: &impl Store, keys: &mut Cycle, count: u64) -> Result<f64> {
-    let mut done = 0;
-    let ns = timed(count, || keys.next(count, |keys| done += upserts(store, keys)));
-    ensure!(done as u64 == count, "{done} of {count} upserts were done");
-    Ok(ns)
+/// Writes by this process alone.
+fn alone(apart: &Apart, store: &impl Store, keys: &mut Cycle, count: u64) -> Result<f64> {
+    apart.run(|| {
+        let (ns, spent) = write(store, keys, count)?;
+        Ok((ns, spent.undisturbed()))
+    })
 }
 
 /// Writes here and there at once; nanoseconds a write, of all writes together.
-fn both(there: &mut Writer, store: &impl Store, keys: &mut Cycle, count: u64) -> Result<f64> {
-    there.start()?;
-    let here = alone(store, keys, count)?;
-    let (writes, ns) = there.stop()?;
-    Ok(1.0 / (1.0 / here + writes as f64 / ns as f64))
+fn both(
+    apart: &Apart,
+    there: &mut Writer,
+    store: &impl Store,
+    keys: &mut Cycle,
+    count: u64,
+) -> Result<f64> {
+    apart.run(|| {
+        there.start()?;
+        let (ns, here) = write(store, keys, count)?;
+        let (writes, spent) = there.stop()?;
+        let together = 1.0 / (1.0 / ns + writes as f64 / spent.wall as f64);
+        Ok((together, here.undisturbed() && spent.undisturbed()))
+    })
+}
+
+fn write(store: &impl Store, keys: &mut Cycle, count: u64) -> Result<(f64, Spent)> {
+    let mut done = 0;
+    let watch = Stopwatch::start();
+    keys.next(count, |keys| done += upserts(store, keys));
+    let spent = watch.spent();
+    ensure!(done as u64 == count, "{done} of {count} upserts were done");
+    Ok((spent.wall as f64 / count as f64, spent))
 }

@@ -1,13 +1,13 @@
 //! Rows about `get` while another process writes other keys.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use shm_benches::subject;
 use shm_benches::workload::{CAPACITY, Cycle, SHORT, Workload, lookups};
 use shm_harness::TempNamespace;
 use slotmap_shm::Table;
 
+use crate::apart::{Apart, Pinned, Spent, Stopwatch};
 use crate::child::{Writer, cycle};
-use crate::measure::timed;
 use crate::report::Bench;
 
 /// Rounds are this much shorter than others: shorter than a turn of the scheduler, so
@@ -28,42 +28,60 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     let _other = subject::filled(dir.path(), "other", &work, SHORT)?;
     let mut writer = Writer::spawn(&dir, "table", "shared", true)?;
     let mut elsewhere = Writer::spawn(&dir, "table", "other", true)?;
+    let (_pinned, apart) = (Pinned::to(0), Apart::default());
     let retries = table.read_retries();
 
     bench.row(busy, idle, Some(0.9), |plan| {
         let (mut a, mut b) = (cycle(false), cycle(false));
-        plan.shorter(SHORTER)
-            .compare(&mut |count| while_writing(&mut writer, &table, &mut a, count), &mut |count| {
-                Ok(gets(&table, &mut b, count))
-            })
+        plan.shorter(SHORTER).compare(
+            &mut |count| while_writing(&apart, &mut writer, &table, &mut a, count),
+            &mut |count| while_idle(&apart, &table, &mut b, count),
+        )
     })?;
     let looked_again = table.read_retries() - retries;
-    bench.amend(busy, |row| row.note = Some(format!("{looked_again} retries")));
+    bench.amend(busy, idle, |row| {
+        row.note = Some(format!("{looked_again} retries; {}", apart.note()))
+    });
 
     // What a busy neighbour costs whatever it does: caches, clock, memory.
     bench.row(busy, control, None, |plan| {
         let (mut a, mut b) = (cycle(false), cycle(false));
-        plan.shorter(SHORTER)
-            .compare(&mut |count| while_writing(&mut writer, &table, &mut a, count), &mut |count| {
-                while_writing(&mut elsewhere, &table, &mut b, count)
-            })
+        plan.shorter(SHORTER).compare(
+            &mut |count| while_writing(&apart, &mut writer, &table, &mut a, count),
+            &mut |count| while_writing(&apart, &mut elsewhere, &table, &mut b, count),
+        )
     })
 }
 
+/// Nanoseconds a get while the writer writes, in a round in which both were at it.
 fn while_writing(
+    apart: &Apart,
     writer: &mut Writer,
     table: &Table<i32>,
     keys: &mut Cycle,
     count: u64,
 ) -> Result<f64> {
-    writer.start()?;
-    let ns = gets(table, keys, count);
-    writer.stop()?;
-    Ok(ns)
+    apart.run(|| {
+        writer.start()?;
+        let (ns, spent) = gets(table, keys, count)?;
+        let (_, there) = writer.stop()?;
+        Ok((ns, spent.undisturbed() && there.undisturbed()))
+    })
 }
 
-fn gets(table: &Table<i32>, keys: &mut Cycle, count: u64) -> f64 {
+/// Nanoseconds a get while the writers rest.
+fn while_idle(apart: &Apart, table: &Table<i32>, keys: &mut Cycle, count: u64) -> Result<f64> {
+    apart.run(|| {
+        let (ns, spent) = gets(table, keys, count)?;
+        Ok((ns, spent.undisturbed()))
+    })
+}
+
+fn gets(table: &Table<i32>, keys: &mut Cycle, count: u64) -> Result<(f64, Spent)> {
     let mut hits = 0;
-    let ns = timed(count, || keys.next(count, |keys| hits += lookups::<SHORT>(table, keys).hits));
-    if hits == count { ns } else { f64::NAN }
+    let watch = Stopwatch::start();
+    keys.next(count, |keys| hits += lookups::<SHORT>(table, keys).hits);
+    let spent = watch.spent();
+    ensure!(hits == count, "{hits} of {count} lookups found a value");
+    Ok((spent.wall as f64 / count as f64, spent))
 }

@@ -84,9 +84,10 @@ impl Bench {
         self.rows.push(row);
     }
 
-    /// Edits the row just added, if there is one of this work.
-    pub(crate) fn amend(&mut self, work: &str, edit: impl FnOnce(&mut Row)) {
-        if let Some(row) = self.rows.last_mut().filter(|row| row.work == work) {
+    /// Edits the row just added, if it was asked for.
+    pub(crate) fn amend(&mut self, work: &str, peer: &str, edit: impl FnOnce(&mut Row)) {
+        let this = |row: &&mut Row| row.work == work && row.peer == peer;
+        if let Some(row) = self.rows.last_mut().filter(this) {
             edit(row);
         }
     }
@@ -132,7 +133,7 @@ impl Bench {
         }
         for row in &self.rows {
             if let Some(note) = &row.note {
-                eprintln!("{}: {note}", row.work);
+                eprintln!("{} / {}: {note}", row.work, row.peer);
             }
         }
     }

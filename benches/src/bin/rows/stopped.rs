@@ -46,7 +46,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
         )
     })?;
     let looked_again = table.read_retries() - retries;
-    bench.amend(work_name, |row| {
+    bench.amend(work_name, peer, |row| {
         row.holds = looked_again == 0 && row.ratio.is_some_and(|ratio| ratio >= ALLOWANCE);
         row.note = Some(format!(
             "holds from {ALLOWANCE} on (noise) and without a retry; {looked_again} retries; \
