@@ -11,6 +11,9 @@ use anyhow::Result;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
+/// How long a round is repeated that keeps being disturbed.
+const LONGEST: Duration = Duration::from_millis(60);
+
 /// What a stretch of work took.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Spent {
@@ -91,7 +94,7 @@ pub(crate) struct Apart {
 }
 
 impl Apart {
-    /// Runs `round` until it says that it was undisturbed, for a second at most.
+    /// Runs `round` until it says that it was undisturbed, as long as [`LONGEST`] at most.
     pub(crate) fn run(&self, mut round: impl FnMut() -> Result<(f64, bool)>) -> Result<f64> {
         let start = Instant::now();
         self.rounds.set(self.rounds.get() + 1);
@@ -100,7 +103,7 @@ impl Apart {
             if undisturbed {
                 return Ok(ns);
             }
-            if start.elapsed() > Duration::from_secs(1) {
+            if start.elapsed() > LONGEST {
                 self.disturbed.set(self.disturbed.get() + 1);
                 return Ok(ns);
             }

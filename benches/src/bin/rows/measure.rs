@@ -6,8 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::apart::Stopwatch;
 use anyhow::{Result, ensure};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// How often a disturbed round is repeated.
+const TRIES: usize = 8;
 
 /// How much is measured.
 #[derive(Clone, Debug)]
@@ -38,20 +42,15 @@ pub(crate) struct Outcome {
 pub(crate) type Side<'a> = &'a mut dyn FnMut(u64) -> Result<f64>;
 
 impl Plan {
-    /// The full plan, or one for a quick look.
+    /// The full plan, or one for a quick look. A round is shorter than a turn of the
+    /// scheduler, so that another process spoils few of them.
     pub(crate) fn new(quick: bool) -> Result<Self> {
         let interrupted = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
         }
-        let (rounds, millis, kills) = if quick { (9, 2, 30) } else { (31, 5, 200) };
+        let (rounds, millis, kills) = if quick { (9, 2, 30) } else { (75, 2, 200) };
         Ok(Self { rounds, round: Duration::from_millis(millis), kills, interrupted })
-    }
-
-    /// More and shorter rounds, of the same total: where a turn of the scheduler
-    /// would spoil most rounds of the usual length.
-    pub(crate) fn shorter(&self, by: u32) -> Self {
-        Self { rounds: self.rounds * by as usize, round: self.round / by, ..self.clone() }
     }
 
     /// An error once a signal asked the process to end: children and
@@ -70,11 +69,11 @@ impl Plan {
             self.go_on()?;
             let (a, b);
             if round % 2 == 0 {
-                a = ours(ours_count)?;
-                b = peer(peer_count)?;
+                a = settled(ours, ours_count)?;
+                b = settled(peer, peer_count)?;
             } else {
-                b = peer(peer_count)?;
-                a = ours(ours_count)?;
+                b = settled(peer, peer_count)?;
+                a = settled(ours, ours_count)?;
             }
             times.0.push(a);
             times.1.push(b);
@@ -101,6 +100,20 @@ impl Plan {
             count *= 4;
         }
     }
+}
+
+/// A round in which this thread did not have to wait for a processor, if there is
+/// one among a few; the last, if not.
+fn settled(side: Side<'_>, count: u64) -> Result<f64> {
+    let mut last = f64::NAN;
+    for _ in 0..TRIES {
+        let watch = Stopwatch::start();
+        last = side(count)?;
+        if watch.spent().undisturbed() {
+            break;
+        }
+    }
+    Ok(last)
 }
 
 /// Nanoseconds that each of `count` operations in `f` takes.

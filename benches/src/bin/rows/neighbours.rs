@@ -10,10 +10,6 @@ use crate::apart::{Apart, Pinned, Spent, Stopwatch};
 use crate::child::{Writer, cycle};
 use crate::report::Bench;
 
-/// Rounds are this much shorter than others: shorter than a turn of the scheduler, so
-/// that a third process that wants a processor spoils few of them.
-const SHORTER: u32 = 5;
-
 /// Measures them. The ratio is idle time to busy time: 1 says that the writer costs
 /// the reader nothing.
 pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
@@ -33,7 +29,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
 
     bench.row(busy, idle, Some(0.9), |plan| {
         let (mut a, mut b) = (cycle(false), cycle(false));
-        plan.shorter(SHORTER).compare(
+        plan.compare(
             &mut |count| while_writing(&apart, &mut writer, &table, &mut a, count),
             &mut |count| while_idle(&apart, &table, &mut b, count),
         )
@@ -46,7 +42,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     // What a busy neighbour costs whatever it does: caches, clock, memory.
     bench.row(busy, control, None, |plan| {
         let (mut a, mut b) = (cycle(false), cycle(false));
-        plan.shorter(SHORTER).compare(
+        plan.compare(
             &mut |count| while_writing(&apart, &mut writer, &table, &mut a, count),
             &mut |count| while_writing(&apart, &mut elsewhere, &table, &mut b, count),
         )
