@@ -1,0 +1,33 @@
+//! On what, and against which versions.
+
+use serde_json::{Value, json};
+
+/// The lock file, which says what the peers are.
+const LOCK: &str = include_str!("../../../../Cargo.lock");
+
+/// Processor, processors in use, load, and the peers' versions.
+pub(crate) fn facts() -> Value {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let info = read("/proc/cpuinfo");
+    let model = info.lines().find_map(|l| l.strip_prefix("model name")?.split_once(": "));
+    let load = read("/proc/loadavg");
+    json!({
+        "cpu": model.map_or("unknown", |(_, model)| model),
+        "cpus": std::thread::available_parallelism().map_or(0, usize::from),
+        "load_1min": load.split(' ').next().and_then(|load| load.parse::<f64>().ok()),
+        "kernel": read("/proc/sys/kernel/osrelease").trim(),
+        "peers": {
+            "heed": locked_version("heed"),
+            "lmdb": heed::lmdb_version().string,
+            "parking_lot": locked_version("parking_lot"),
+            "std": "HashMap of the Rust standard library",
+        },
+    })
+}
+
+fn locked_version(package: &str) -> &'static str {
+    let name = format!("name = \"{package}\"\n");
+    let after = LOCK.split_once(&name).map_or("", |(_, after)| after);
+    let version = after.lines().next().and_then(|line| line.strip_prefix("version = "));
+    version.map_or("unknown", |version| version.trim_matches('"'))
+}

@@ -1,0 +1,55 @@
+//! `shm-bench-rows [--quick] [--filter TEXT]`: measures the table rows of the design's
+//! table of speeds, each against its peer, interleaved in one run.
+//!
+//! The last line of stdout is one JSON object; stderr has a table for people. See
+//! [`measure`] for the method, [`report`] for the fields.
+
+#![forbid(unsafe_code)]
+
+mod apart;
+mod batch;
+mod child;
+mod contended;
+mod killed;
+mod lookups;
+mod machine;
+mod measure;
+mod neighbours;
+mod report;
+mod stopped;
+mod updates;
+
+use anyhow::{Context, Result, bail};
+use measure::Plan;
+use report::Bench;
+
+fn main() -> Result<()> {
+    let mut quick = false;
+    let mut filter = String::new();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--quick" => quick = true,
+            "--filter" => filter = arguments.next().context("--filter needs a text")?,
+            // Not for people: what the processes around a row do.
+            "--role" => return child::run(arguments),
+            other => bail!("usage: shm-bench-rows [--quick] [--filter TEXT]; not {other:?}"),
+        }
+    }
+    let mut bench = Bench::new(Plan::new(quick)?, &filter);
+    let done = measure_all(&mut bench);
+    bench.print();
+    done?;
+    println!("{}", bench.json());
+    Ok(())
+}
+
+fn measure_all(bench: &mut Bench) -> Result<()> {
+    lookups::measure(bench)?;
+    updates::measure(bench)?;
+    batch::measure(bench)?;
+    neighbours::measure(bench)?;
+    stopped::measure(bench)?;
+    killed::measure(bench)?;
+    contended::measure(bench)
+}

@@ -1,0 +1,131 @@
+//! The method: two sides take turns (A B, B A, A B, ...) in short rounds, so that
+//! whatever else happens on the machine happens to both. What counts is the median over
+//! the rounds: of each side's time, and of the ratio within a round.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::apart::Stopwatch;
+use anyhow::{Result, ensure};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// How often a disturbed round is repeated.
+const TRIES: usize = 8;
+
+/// How much is measured.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// Rounds of each side.
+    pub(crate) rounds: usize,
+    /// Time that a round of one side takes.
+    pub(crate) round: Duration,
+    /// Owners killed.
+    pub(crate) kills: usize,
+    interrupted: Arc<AtomicBool>,
+}
+
+/// Medians over the rounds, and how the ratios were spread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outcome {
+    /// Nanoseconds an operation takes.
+    pub(crate) ours_ns: f64,
+    /// The same of the peer.
+    pub(crate) peer_ns: f64,
+    /// How many times as long the peer takes.
+    pub(crate) ratio: f64,
+    /// The middle half of the ratios lies between these.
+    pub(crate) quartiles: (f64, f64),
+}
+
+/// Does a number of operations and says how many nanoseconds each took.
+pub(crate) type Side<'a> = &'a mut dyn FnMut(u64) -> Result<f64>;
+
+impl Plan {
+    /// The full plan, or one for a quick look. A round is shorter than a turn of the
+    /// scheduler, so that another process spoils few of them.
+    pub(crate) fn new(quick: bool) -> Result<Self> {
+        let interrupted = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
+        }
+        let (rounds, millis, kills) = if quick { (9, 2, 30) } else { (75, 2, 200) };
+        Ok(Self { rounds, round: Duration::from_millis(millis), kills, interrupted })
+    }
+
+    /// An error once a signal asked the process to end: children and
+    /// temporary files then go with their owners.
+    pub(crate) fn go_on(&self) -> Result<()> {
+        ensure!(!self.interrupted.load(Ordering::Relaxed), "interrupted");
+        Ok(())
+    }
+
+    /// Measures `ours` against `peer`.
+    pub(crate) fn compare(&self, ours: Side<'_>, peer: Side<'_>) -> Result<Outcome> {
+        let ours_count = self.calibrate(ours)?;
+        let peer_count = self.calibrate(peer)?;
+        let mut times = (Vec::new(), Vec::new(), Vec::new());
+        for round in 0..self.rounds {
+            self.go_on()?;
+            let (a, b);
+            if round % 2 == 0 {
+                a = settled(ours, ours_count)?;
+                b = settled(peer, peer_count)?;
+            } else {
+                b = settled(peer, peer_count)?;
+                a = settled(ours, ours_count)?;
+            }
+            times.0.push(a);
+            times.1.push(b);
+            times.2.push(b / a);
+        }
+        Ok(Outcome {
+            ours_ns: quantile(&mut times.0, 0.5),
+            peer_ns: quantile(&mut times.1, 0.5),
+            ratio: quantile(&mut times.2, 0.5),
+            quartiles: (quantile(&mut times.2, 0.25), quantile(&mut times.2, 0.75)),
+        })
+    }
+
+    /// How many operations fill a round. Warms up as well.
+    fn calibrate(&self, side: Side<'_>) -> Result<u64> {
+        let round = self.round.as_nanos() as f64;
+        let mut count = 16;
+        loop {
+            self.go_on()?;
+            let ns = side(count)?;
+            if ns * count as f64 * 4.0 >= round {
+                return Ok(((round / ns) as u64).max(1));
+            }
+            count *= 4;
+        }
+    }
+}
+
+/// A round in which this thread did not have to wait for a processor, if there is
+/// one among a few; the last, if not.
+fn settled(side: Side<'_>, count: u64) -> Result<f64> {
+    let mut last = f64::NAN;
+    for _ in 0..TRIES {
+        let watch = Stopwatch::start();
+        last = side(count)?;
+        if watch.spent().undisturbed() {
+            break;
+        }
+    }
+    Ok(last)
+}
+
+/// Nanoseconds that each of `count` operations in `f` takes.
+pub(crate) fn timed(count: u64, f: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    f();
+    start.elapsed().as_nanos() as f64 / count as f64
+}
+
+/// The value below which the given part of the values lies. Sorts them.
+pub(crate) fn quantile(values: &mut [f64], part: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let at = (part * values.len().saturating_sub(1) as f64).round() as usize;
+    values.get(at).copied().unwrap_or(f64::NAN)
+}

@@ -1,0 +1,7 @@
+//! Maps that one would use instead.
+
+mod in_process;
+mod lmdb;
+
+pub use in_process::{CheapHash, InProcess};
+pub use lmdb::Lmdb;

@@ -1,0 +1,67 @@
+//! The table, as a [`Store`].
+
+use anyhow::Result;
+use shm_core::{Name, Namespace};
+use slotmap_shm::{Table, TableOptions};
+
+use crate::Store;
+use crate::workload::{VALUE_SIZE, Workload};
+
+/// Opens, or creates, a table of the default geometry: 1024 entries of 256 bytes.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn table(dir: &std::path::Path, name: &str) -> Result<Table<i32>> {
+    let options = TableOptions::default();
+    Ok(Table::open_or_create(&Namespace::at(dir), &Name::new(name)?, &options)?)
+}
+
+/// A table with the workload's entries, with values of `len` bytes.
+///
+/// Every other key is written once more: a slot has two value buffers, at different
+/// distances from its key, and a table in use has values in both.
+///
+/// # Errors
+/// When it cannot be created or filled.
+pub fn filled(
+    dir: &std::path::Path,
+    name: &str,
+    work: &Workload,
+    len: usize,
+) -> Result<Table<i32>> {
+    let table = table(dir, name)?;
+    work.fill(&table, len)?;
+    for (&key, _) in work.present().iter().zip(0..).filter(|(_, i)| i % 2 == 0) {
+        let value = Workload::value(key);
+        table.upsert(&key, value.get(..len).unwrap_or(&value))?;
+    }
+    Ok(table)
+}
+
+impl Store for Table<i32> {
+    #[inline]
+    fn get_into(&self, key: i32, buffer: &mut [u8; VALUE_SIZE]) -> Option<usize> {
+        // An error counts as a miss, and misses are counted.
+        (**self).get_into(&key, buffer).ok().flatten()
+    }
+
+    #[inline]
+    fn upsert(&self, key: i32, value: &[u8]) -> bool {
+        self.upsert(&key, value).is_ok()
+    }
+
+    #[inline]
+    fn add(&self, key: i32, value: &[u8]) -> bool {
+        self.add(&key, value).is_ok()
+    }
+
+    #[inline]
+    fn update(&self, key: i32, value: &[u8]) -> bool {
+        self.update(&key, value).is_ok()
+    }
+
+    #[inline]
+    fn remove(&self, key: i32) -> bool {
+        self.remove(&key).is_ok()
+    }
+}
