@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shm_harness::{Child, Stepper, TempNamespace};
+use shm_harness::{Child, Step, Stepper, TempNamespace};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::report;
@@ -163,7 +163,11 @@ impl<'a> Demo<'a> {
             return Ok(());
         };
         let lock = self.lock_addresses[VICTIM];
-        let mut stepper = Stepper::seize_at_next_stop(victim.pid(), || victim.send("stop"))?;
+        let mut stepper = Stepper::seize(victim.pid())?;
+        victim.send("stop")?;
+        if !matches!(stepper.run_to_mark()?, Step::Marked(_)) {
+            bail!("the victim ended before its next write");
+        }
         let mut steps = 0;
         while !stepper.owns_lock(lock)? {
             stepper.step(1)?;

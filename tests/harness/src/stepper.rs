@@ -45,21 +45,15 @@ impl Stepper {
         Ok(stepper)
     }
 
-    /// Attaches to a running process, has it asked to stop itself (SIGSTOP), and
-    /// waits until it has.
+    /// Attaches to a running process and stops it where it stands.
     ///
     /// # Errors
-    /// When it cannot be attached to, or ends before it stops.
-    pub fn seize_at_next_stop(pid: Pid, ask: impl FnOnce() -> Result<()>) -> Result<Self> {
+    /// When it cannot be attached to.
+    pub fn seize(pid: Pid) -> Result<Self> {
         ptrace::attach(pid)?;
         let mut stepper = Self { _child: None, pid, gone: false };
-        // The stop of the attachment itself.
         stepper.wait_for_mark()?;
-        ask()?;
-        match stepper.run_to_mark()? {
-            Step::Marked(_) => Ok(stepper),
-            _ => bail!("the traced process ended before it stopped"),
-        }
+        Ok(stepper)
     }
 
     fn wait_for_mark(&mut self) -> Result<()> {
