@@ -7,13 +7,13 @@ use shm_tests::{TempNamespace, options, test_name};
 use slotmap_shm::Table;
 
 const CAPACITY: usize = 4096;
-/// A random hash at half load gives runs of some 50 words; one run of all keys has 4096.
-const LONGEST: usize = CAPACITY / 16;
+/// A random hash at quarter load gives runs of some 20 words; one run of all keys has 4096.
+const LONGEST: usize = CAPACITY / 32;
 
 /// Longest run of words in use in the index of a table, which wraps around.
 fn longest_run(table: &Table<i64>) -> usize {
     let capacity = table.capacity();
-    let len = (2 * capacity).next_power_of_two();
+    let len = (4 * capacity).next_power_of_two();
     let index = table.segment().words().slice(24 + capacity.next_multiple_of(8), len);
     let (mut longest, mut run) = (0, 0);
     for at in 0..2 * len {
@@ -79,8 +79,11 @@ fn keys_that_collide_under_one_tables_seed_do_not_under_anothers() {
     let attacked = table(&namespace, 1024);
     // Whoever can read the segment knows its seed, and can search for such keys.
     let secrets = RapidSecrets::seed(attacked.segment().geometry()[4]);
+    let [mask, factor] =
+        [0u64, 1].map(|n| rapidhash_v3_nano_inline::<true, true>(&n.to_le_bytes(), &secrets) | n);
     let home = |key: i64| {
-        rapidhash_v3_nano_inline::<true, true>(&key.to_ne_bytes(), &secrets) as usize & 2047
+        let product = u128::from(key as u64 ^ mask) * u128::from(factor);
+        ((product >> 64) as u64 ^ product as u64) as usize & 4095
     };
     let keys: Vec<i64> = (0..).filter(|&key| home(key) == 77).take(COLLIDING).collect();
     for key in &keys {

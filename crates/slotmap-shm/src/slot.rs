@@ -100,6 +100,10 @@ impl<'a> Slot<'a> {
     #[cold]
     #[inline(never)]
     fn pending(self, version: u64, next: u64) -> Option<u64> {
+        if next < version {
+            // No writer leaves this behind; do not look again and again.
+            return Some(version);
+        }
         let at = self.layout.slot_at(self.number) + self.layout.transaction_at();
         let transaction = self.all.load(at, Ordering::Relaxed);
         // Acquire: pairs with the Release store in `commit`: the staged buffer is

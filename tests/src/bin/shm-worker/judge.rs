@@ -67,12 +67,12 @@ impl Judge {
         (0..self.op.entries()).chain([NEW_KEY])
     }
 
-    fn old(&self) -> State {
+    fn state_before(&self) -> State {
         self.keys().map(|key| (key, (key != NEW_KEY).then_some(OLD))).collect()
     }
 
-    fn new(&self) -> State {
-        let mut state = self.old();
+    fn state_after(&self) -> State {
+        let mut state = self.state_before();
         for (key, value) in &mut state {
             match self.op {
                 Operation::Add if *key == NEW_KEY => *value = Some(NEW),
@@ -123,12 +123,12 @@ impl Judge {
             return false;
         };
         let before = self.state(&reader, findings);
-        let is_new = before == self.new();
+        let is_new = before == self.state_after();
         // Killed inside, a repair may be of a dropped batch: old stays old.
         let allowed = if done && self.op != Operation::Repair {
             is_new
         } else {
-            is_new || before == self.old()
+            is_new || before == self.state_before()
         };
         findings.lost += u32::from(!allowed);
 
