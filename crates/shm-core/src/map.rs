@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use memmap2::{MmapOptions, MmapRaw};
@@ -24,8 +25,11 @@ use crate::sync::Word;
 #[derive(Debug)]
 pub(crate) struct Mapping {
     raw: ManuallyDrop<MmapRaw>,
+    /// The body: `body_len` words from `body` on.
     #[cfg_attr(loom, allow(dead_code, reason = "there is no body under loom"))]
-    len: usize,
+    body: NonNull<Word>,
+    #[cfg_attr(loom, allow(dead_code, reason = "there is no body under loom"))]
+    body_len: usize,
     writable: bool,
     /// Set while a guard lives. Stored only by the holder of the mutex.
     held: AtomicBool,
@@ -43,7 +47,11 @@ impl Mapping {
         let raw =
             if writable { options.map_raw(file)? } else { options.map_raw_read_only(file)? };
         let held = AtomicBool::new(false);
-        Ok(Self { raw: ManuallyDrop::new(raw), len, writable, held })
+        // SAFETY: the mapping is longer than BODY_OFFSET, as checked above.
+        let body = unsafe { raw.as_mut_ptr().add(BODY_OFFSET) }.cast();
+        let body = NonNull::new(body).ok_or(io::ErrorKind::InvalidInput)?;
+        let body_len = (len - BODY_OFFSET) / 8;
+        Ok(Self { raw: ManuallyDrop::new(raw), body, body_len, writable, held })
     }
 
     pub(crate) fn is_writable(&self) -> bool {
@@ -62,16 +70,13 @@ impl Mapping {
     #[cfg(not(loom))]
     #[inline(always)]
     pub(crate) fn body(&self) -> &[Word] {
-        let len = (self.len - BODY_OFFSET) / 8;
-        // SAFETY: by invariant 1 the offset is inside the mapping.
-        let first = unsafe { self.base().add(BODY_OFFSET) }.cast::<Word>();
         // SAFETY: invariant 1: the range is inside the mapping and 8-aligned; any
         // bytes are a valid atomic; concurrent changes by other processes go
         // through atomics (invariant 2), and the lifetime is that of `self`,
         // which unmaps on drop at the earliest. Atomic loads of this size are
         // allowed on read-only memory (std::sync::atomic, "Atomic accesses to
         // read-only memory").
-        unsafe { std::slice::from_raw_parts(first, len) }
+        unsafe { std::slice::from_raw_parts(self.body.as_ptr(), self.body_len) }
     }
 
     /// One atomic word of the first page.
@@ -109,6 +114,12 @@ impl Mapping {
         self.held.store(held, Ordering::Relaxed);
     }
 }
+
+// SAFETY: the pointer is into the mapping that the struct owns, and is only used for
+// atomics, which any thread may use at any time.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
 
 impl Drop for Mapping {
     fn drop(&mut self) {

@@ -51,11 +51,12 @@ fn entry(hash: u64, slot: usize) -> u64 {
     (hash & !0xFFFF_FFFF) | (slot as u64 + FIRST_ENTRY)
 }
 
-/// The slot of an entry whose fingerprint is that of `hash`.
+/// The slot of an entry whose fingerprint is that of `hash`. Empty words and
+/// tombstones lead to numbers that no slot has.
 #[inline(always)]
-fn slot_of(word: u64, hash: u64) -> Option<usize> {
-    let low = word & 0xFFFF_FFFF;
-    ((word ^ hash) >> 32 == 0 && low >= FIRST_ENTRY).then(|| (low - FIRST_ENTRY) as usize)
+fn slot_of(word: u64, hash: u64, capacity: usize) -> Option<usize> {
+    let slot = ((word & 0xFFFF_FFFF) as usize).wrapping_sub(FIRST_ENTRY as usize);
+    ((word ^ hash) >> 32 == 0 && slot < capacity).then_some(slot)
 }
 
 /// A reader's probe: an iterator over the slots that may hold a key.
@@ -107,9 +108,9 @@ impl Iterator for Probe<'_> {
             }
             self.left -= 1;
             self.place = (self.place + 1) & self.layout.index_mask;
-            let slot = slot_of(word, self.hash);
-            if let Some(slot) = slot.filter(|&slot| slot < self.layout.geometry.capacity) {
-                return Some(slot);
+            let slot = slot_of(word, self.hash, self.layout.geometry.capacity);
+            if slot.is_some() {
+                return slot;
             }
         }
         None
@@ -139,7 +140,7 @@ pub(crate) fn locate(words: Words<'_>, layout: &Layout, hash: u64, key: &[u64]) 
         }
         if word == TOMBSTONE {
             free = free.or(Some(place));
-        } else if let Some(slot) = slot_of(word, hash).filter(|&s| s < layout.geometry.capacity) {
+        } else if let Some(slot) = slot_of(word, hash, layout.geometry.capacity) {
             let found = SlotMut::new(words, layout, slot);
             if found.will_be_live() && slot::words_are(found.key(), key) {
                 return Located::Found { slot, place };

@@ -167,13 +167,14 @@ impl<K: Key + ?Sized> TableReader<K> {
         match self.view().look(key) {
             Look::Absent => return Ok(None),
             Look::Found(slot, version) => {
-                if let (buffer, Some(len)) = slot.value(version) {
+                let (buffer, len) = slot.value(version);
+                if len <= self.layout.geometry.value_size {
                     let value = Value::copy(buffer, len);
                     if slot.is_unchanged(version) {
                         return Ok(Some(value));
                     }
+                    self.look_again();
                 }
-                self.look_again();
             }
             Look::Again => {}
         }
@@ -200,10 +201,10 @@ impl<K: Key + ?Sized> TableReader<K> {
         match self.view().look(key) {
             Look::Absent => return Ok(None),
             Look::Found(slot, version) => {
-                if let (words, Some(len)) = slot.value(version)
-                    && let Some(to) = buffer.get_mut(..len)
-                {
-                    words.copy_to(to);
+                let (from, len) = slot.value(version);
+                let possible = len <= self.layout.geometry.value_size;
+                if let Some(to) = buffer.get_mut(..len).filter(|_| possible) {
+                    from.copy_to(to);
                     if slot.is_unchanged(version) {
                         return Ok(Some(len));
                     }

@@ -117,24 +117,45 @@ impl<'a> Slot<'a> {
 
     /// Looks for a key here. A match is to be confirmed by [`Slot::is_unchanged`] once the
     /// value has been copied.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn look(&self, is_key: impl FnOnce(&Self) -> bool) -> Seen {
         match self.effective() {
+            Some(version) => self.look_at(version, is_key),
             None => Seen::Changed,
-            Some(version) if is_live(version) && is_key(self) => Seen::Match(version),
-            Some(version) if self.is_unchanged(version) => Seen::Other,
-            Some(_) => Seen::Changed,
         }
     }
 
-    /// The value's buffer, and its length in bytes if that is possible.
+    /// As [`Slot::look`], but without a word on slots that are being written.
     #[inline(always)]
-    pub(crate) fn value(&self, version: u64) -> (Buffer<'a>, Option<usize>) {
+    pub(crate) fn look_if_settled(&self, is_key: impl FnOnce(&Self) -> bool) -> Seen {
+        // Acquire, twice: as in `effective`.
+        let version = self.line.load(VERSION, Ordering::Acquire);
+        if self.line.load(NEXT, Ordering::Acquire) == version {
+            self.look_at(version, is_key)
+        } else {
+            Seen::Changed
+        }
+    }
+
+    #[inline(always)]
+    fn look_at(&self, version: u64, is_key: impl FnOnce(&Self) -> bool) -> Seen {
+        if is_live(version) && is_key(self) {
+            Seen::Match(version)
+        } else if self.is_unchanged(version) {
+            Seen::Other
+        } else {
+            Seen::Changed
+        }
+    }
+
+    /// The value's buffer and its length in bytes, which only an honest writer keeps
+    /// within the value size.
+    #[inline(always)]
+    pub(crate) fn value(&self, version: u64) -> (Buffer<'a>, usize) {
         let number = buffer_of(version);
         let lengths = self.line.load(LENGTHS, Ordering::Relaxed);
         let len = (lengths >> (32 * number)) as u32 as usize;
-        let buffer = Buffer::new(self.line, self.all, self.layout, self.number, number);
-        (buffer, Some(len).filter(|&len| len <= self.layout.geometry.value_size))
+        (Buffer::new(self.line, self.all, self.layout, self.number, number), len)
     }
 
     /// True when no write of the slot completed since it had this version, so that what

@@ -47,7 +47,7 @@ impl<'a> View<'a> {
         };
         for slot in probe.by_ref() {
             let slot = self.slot(slot);
-            match slot.look(|slot| slot.key_is(key)) {
+            match slot.look_if_settled(|slot| slot.key_is(key)) {
                 Seen::Match(version) => return Look::Found(slot, version),
                 Seen::Other => {}
                 Seen::Changed => return Look::Again,
@@ -97,12 +97,17 @@ impl<'a> View<'a> {
             match slot.look(&mut is_key) {
                 Seen::Match(version) => {
                     let (buffer, len) = slot.value(version);
-                    if let Some(len) = len {
+                    let possible = len <= self.layout.geometry.value_size;
+                    if possible {
                         take(buffer, len);
                     }
                     if slot.is_unchanged(version) {
                         let damage = TableError::Corrupt { what: "length of a value", at: number };
-                        return len.map(|_| Some(Found { slot: number, version })).ok_or(damage);
+                        return if possible {
+                            Ok(Some(Found { slot: number, version }))
+                        } else {
+                            Err(damage)
+                        };
                     }
                 }
                 Seen::Other => return Ok(None),
