@@ -21,7 +21,6 @@
 //! | 2 | length of buffer 0 (low half) and of buffer 1 (high half), in bytes |
 //! | 3, 5 | head of buffer 0, head of buffer 1: 2 words each |
 //! | 7 | key: 1 word for an integer, 1 + ⌈max/8⌉ for bytes |
-//! | … | transaction that set `next` |
 //! | … | tail of buffer 0, tail of buffer 1: the words of a value after the second |
 //!
 //! With integer keys, all that a reader needs of a value of up to 16 bytes is in
@@ -117,7 +116,7 @@ impl Layout {
         let key_words = kind.words(key_size);
         let value_words = value_size.div_ceil(8);
         let tail_words = value_words.saturating_sub(HEAD_WORDS);
-        let used_words = KEY + key_words + 1 + 2 * tail_words;
+        let used_words = KEY + key_words + 2 * tail_words;
         let slot_words = used_words.next_multiple_of(LINE_WORDS);
         // A quarter full at most: at half, mispredicted probes cost a third of a lookup.
         let index_len = (4 * capacity).next_power_of_two();
@@ -165,16 +164,10 @@ impl Layout {
         FREE + place
     }
 
-    /// Offset within a slot of the number of the transaction that set `next`.
-    #[inline]
-    pub(crate) fn transaction_at(&self) -> usize {
-        KEY + self.key_words
-    }
-
     /// Offset within a slot of the other words of a buffer.
     #[inline]
     pub(crate) fn tail_at(&self, buffer: usize) -> usize {
-        self.transaction_at() + 1 + buffer * self.tail_words
+        KEY + self.key_words + buffer * self.tail_words
     }
 }
 
@@ -234,7 +227,7 @@ mod tests {
                     assert_eq!(l.slot_words % LINE_WORDS, 0);
                     assert!(l.tail_at(2) <= l.slot_words);
                     assert!(HEAD_WORDS + l.tail_words >= value_size.div_ceil(8));
-                    assert!(l.transaction_at() < l.tail_at(0));
+                    assert!(l.tail_at(0) >= KEY + l.key_words);
                     assert_eq!(l.total_words, l.slot_at(capacity));
                     assert!(l.index_limit() > capacity, "a full table leaves room for tombstones");
                 }

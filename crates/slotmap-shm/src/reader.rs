@@ -16,7 +16,7 @@ use crate::layout::{COMMIT, LAYOUT_VERSION, LEN, Layout, RECOVERIES, USED, VERSI
 use crate::options::TableOptions;
 use crate::slot::{Slot, is_valid};
 use crate::value::Value;
-use crate::view::{Found, Look, View};
+use crate::view::{Found, Look, View, commits};
 use crate::{Geometry, KIND};
 
 /// Attempts at a consistent read of several keys before it gives up.
@@ -348,7 +348,7 @@ impl<K: Key + ?Sized> TableReader<K> {
             capacity,
             free: capacity - len,
             value_size: self.layout.geometry.value_size,
-            writes: load(COMMIT),
+            writes: commits(load(COMMIT)),
             recoveries: load(RECOVERIES),
             tombstones: used.saturating_sub(len).min(self.layout.index_len()),
             file_len: self.segment.as_segment().file_len(),

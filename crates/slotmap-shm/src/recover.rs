@@ -31,11 +31,12 @@ pub(crate) fn repair(words: Words<'_>, layout: &Layout) {
 
 /// Finishes the transaction that was committed, or drops the one that was not.
 pub(crate) fn settle_slots(words: Words<'_>, layout: &Layout) {
-    let committed = words.load(COMMIT, Ordering::Relaxed);
+    let commit = words.load(COMMIT, Ordering::Relaxed);
+    let committed = commit & 1 != 0;
     for at in 0..layout.geometry.capacity {
         let slot = SlotMut::new(words, layout, at);
         if slot.next() != slot.version() {
-            if slot.transaction() <= committed && slot.next() > slot.version() {
+            if committed && slot.next() > slot.version() {
                 slot.flip();
             } else {
                 slot.unstage();
@@ -45,6 +46,10 @@ pub(crate) fn settle_slots(words: Words<'_>, layout: &Layout) {
         if !slot::is_valid(slot.version()) || !slot.lengths_fit() {
             slot.retire();
         }
+    }
+    if committed {
+        // Release: a reader that sees the word even again sees the flips.
+        words.store(COMMIT, commit.wrapping_add(1), Ordering::Release);
     }
 }
 
@@ -62,6 +67,9 @@ pub(crate) fn derive(words: Words<'_>, layout: &Layout) {
 
 /// Checks that everything agrees; for the holder of the lock. O(capacity).
 pub(crate) fn check(words: Words<'_>, layout: &Layout) -> Result<(), (&'static str, usize)> {
+    if words.load(COMMIT, Ordering::Relaxed) & 1 != 0 {
+        return Err(("commit word of an unfinished transaction", COMMIT));
+    }
     for at in 0..layout.geometry.capacity {
         let slot = SlotMut::new(words, layout, at);
         if !slot::is_valid(slot.version()) {

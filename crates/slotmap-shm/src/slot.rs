@@ -6,14 +6,16 @@
 //! A version word is `counter << 2 | live << 1 | buffer`. The counter grows by one
 //! with every committed change of the slot and never shrinks.
 //!
-//! | version | next | transaction | the slot is | left by |
+//! | version | next | commit word | the slot is | left by |
 //! |---|---|---|---|---|
 //! | v | v | any | v | – |
-//! | v | v+1 | > commit word | v: staged, not committed | commit (→ below) or repair (next ← v) |
-//! | v | v+1 | ≤ commit word | v+1: committed, not yet flipped | flip (version ← v+1), by the writer or by repair |
+//! | v | v+1 | even | v: staged, not committed | commit (→ below) or repair (next ← v) |
+//! | v | v+1 | odd | v+1: committed, not yet flipped | flip (version ← v+1), by the writer or by repair |
 //!
-//! So the one store to the commit word changes all slots of a transaction at
-//! once, for every reader, and nothing that happens to the writer afterwards matters.
+//! The commit word is even while nothing is committed that is not flipped; the commit
+//! makes it odd, and the end of the flips makes it even again. So one store changes
+//! all slots of a transaction at once, for every reader, and nothing that happens to the
+//! writer afterwards matters.
 //!
 //! # Who stores what
 //! Only the holder of the lock stores. The buffer that readers use (that of the
@@ -91,7 +93,7 @@ impl<'a> Slot<'a> {
     #[inline(always)]
     fn effective(&self) -> Option<u64> {
         // Acquire: pairs with the Release store of a flip (all of that change is
-        // visible) and of `stage` (the transaction number below is at least that one).
+        // visible) and of `stage` (the commit word below is at least that transaction's).
         let version = self.line.load(VERSION, Ordering::Acquire);
         let next = self.line.load(NEXT, Ordering::Acquire);
         if next == version { Some(version) } else { self.pending(version, next) }
@@ -104,12 +106,10 @@ impl<'a> Slot<'a> {
             // No writer leaves this behind; do not look again and again.
             return Some(version);
         }
-        let at = self.layout.slot_at(self.number) + self.layout.transaction_at();
-        let transaction = self.all.load(at, Ordering::Relaxed);
-        // Acquire: pairs with the Release store in `commit`: the staged buffer is
-        // visible, and so is a repair that dropped this `next` before the number
-        // of the dropped transaction was used again.
-        if transaction > self.all.load(COMMIT, Ordering::Acquire) {
+        // Acquire: pairs with the Release store of a commit: the staged buffer is visible,
+        // and so is a repair that dropped this `next` before another transaction committed.
+        if self.all.load(COMMIT, Ordering::Acquire) & 1 == 0 {
+            // Not committed; or flipped meanwhile, which shows in the version.
             return Some(version);
         }
         (self.line.load(NEXT, Ordering::Relaxed) == next).then_some(next)
@@ -222,10 +222,6 @@ impl<'a> SlotMut<'a> {
         self.words.load(NEXT, Ordering::Relaxed)
     }
 
-    pub(crate) fn transaction(&self) -> u64 {
-        self.words.load(self.layout.transaction_at(), Ordering::Relaxed)
-    }
-
     /// The writer's view: what the slot is once its transaction commits.
     #[inline]
     pub(crate) fn will_be_live(&self) -> bool {
@@ -265,7 +261,7 @@ impl<'a> SlotMut<'a> {
     /// Stages a value. `value.len()` has been checked. Staging again in the same
     /// transaction replaces what was staged.
     #[inline]
-    pub(crate) fn stage_value(&self, value: &[u8], transaction: u64) {
+    pub(crate) fn stage_value(&self, value: &[u8]) {
         let version = self.version();
         let next = successor(version, true);
         let buffer = buffer_of(if sabotage::tears() { version } else { next });
@@ -279,19 +275,18 @@ impl<'a> SlotMut<'a> {
             let twice = value.len() as u64 | (value.len() as u64) << 32;
             self.words.store(LENGTHS, twice, Ordering::Relaxed);
         }
-        self.stage(next, transaction);
+        self.stage(next);
     }
 
     /// Stages the removal of the key.
     #[inline]
-    pub(crate) fn stage_removal(&self, transaction: u64) {
-        self.stage(successor(self.version(), false), transaction);
+    pub(crate) fn stage_removal(&self) {
+        self.stage(successor(self.version(), false));
     }
 
     #[inline]
-    fn stage(&self, next: u64, transaction: u64) {
-        self.words.store(self.layout.transaction_at(), transaction, Ordering::Relaxed);
-        // Release: a reader that sees `next` sees the transaction's number.
+    fn stage(&self, next: u64) {
+        // Release: a reader that sees `next` sees the end of the transaction before.
         self.words.store(NEXT, next, Ordering::Release);
         if sabotage::commits_piecemeal() {
             self.flip();

@@ -4,8 +4,8 @@
 //! | step | stores | a death right after it leaves |
 //! |---|---|---|
 //! | stage | inactive buffers, lengths, keys of dead slots, index entries, `next` | the old state |
-//! | commit | the commit word | the new state, for all readers at once |
-//! | flip | each slot's version | the same |
+//! | commit | the commit word, now odd | the new state, for all readers at once |
+//! | flip | each slot's version, then the commit word, now even | the same |
 //! | settle | index, free stack, len | the same, once repaired |
 
 use shm_core::{Ordering, Words};
@@ -41,7 +41,8 @@ pub enum Upserted {
 pub(crate) struct Transaction<'a> {
     words: Words<'a>,
     layout: &'a Layout,
-    number: u64,
+    /// The commit word before: even.
+    before: u64,
     first: Option<Staged>,
     more: Room,
     added: usize,
@@ -68,8 +69,9 @@ impl<'a> Transaction<'a> {
     #[inline]
     pub(crate) fn begin(words: Words<'a>, layout: &'a Layout, room: Room) -> Self {
         slot::begin_writing();
-        let number = words.load(COMMIT, Ordering::Relaxed).wrapping_add(1);
-        Self { words, layout, number, first: None, more: room, added: 0 }
+        // Only damaged memory makes it odd here.
+        let before = words.load(COMMIT, Ordering::Relaxed) & !1;
+        Self { words, layout, before, first: None, more: room, added: 0 }
     }
 
     /// The slot and index place of a key, if it is there, as staged.
@@ -117,7 +119,7 @@ impl<'a> Transaction<'a> {
     /// Stages a new value of a slot that [`Transaction::find`] named.
     #[inline]
     pub(crate) fn replace(&mut self, slot: usize, value: &[u8]) {
-        self.slot(slot).stage_value(value, self.number);
+        self.slot(slot).stage_value(value);
         self.note(Staged { slot, entry: None });
     }
 
@@ -144,7 +146,7 @@ impl<'a> Transaction<'a> {
         };
         let this = self.slot(slot);
         this.put_key(key);
-        this.stage_value(value, self.number);
+        this.stage_value(value);
         index::insert(self.words, self.layout, hash, slot, place, empty);
         self.added += 1;
         self.note(Staged { slot, entry: None });
@@ -178,7 +180,7 @@ impl<'a> Transaction<'a> {
         let Some((slot, place)) = self.find(key) else {
             return Err(TableError::NotFound { key: KeyValue::new::<K>(key) });
         };
-        self.slot(slot).stage_removal(self.number);
+        self.slot(slot).stage_removal();
         self.note(Staged { slot, entry: Some(place) });
         Ok(())
     }
@@ -195,16 +197,26 @@ impl<'a> Transaction<'a> {
     /// Commits all that was staged, or does nothing if nothing was.
     #[inline]
     pub(crate) fn commit(&self) {
-        if self.first.is_none() {
+        let Some(first) = self.first else {
             return;
-        }
+        };
         self.publish();
-        let staged = || self.first.iter().chain(&self.more);
-        for staged in staged() {
+        self.slot(first.slot).flip();
+        for staged in &self.more {
             self.slot(staged.slot).flip();
         }
+        self.end();
+        if self.added > 0 || first.entry.is_some() {
+            self.settle();
+        }
+    }
+
+    /// Brings up to date what is derived. A transaction adds, replaces, or removes,
+    /// so that its first member tells whether there is anything to do.
+    fn settle(&self) {
         let mut len = self.len().saturating_add(self.added);
-        for (slot, place) in staged().filter_map(|s| Some((s.slot, s.entry?))) {
+        let staged = self.first.iter().chain(&self.more);
+        for (slot, place) in staged.filter_map(|s| Some((s.slot, s.entry?))) {
             index::delete(self.words, self.layout, place);
             // Damaged memory may count fewer entries than are removed here.
             len = len.saturating_sub(1);
@@ -212,21 +224,20 @@ impl<'a> Transaction<'a> {
                 self.words.store(self.layout.free_at(free), slot as u64, Ordering::Relaxed);
             }
         }
-        if len != self.len() {
-            self.words.store(LEN, len as u64, Ordering::Relaxed);
-        }
+        self.words.store(LEN, len as u64, Ordering::Relaxed);
     }
 
     /// Removes all entries.
     pub(crate) fn clear(&self) {
         let slots = || (0..self.layout.geometry.capacity).map(|slot| self.slot(slot));
         for slot in slots().filter(|slot| slot.will_be_live()) {
-            slot.stage_removal(self.number);
+            slot.stage_removal();
         }
         self.publish();
         for slot in slots().filter(|slot| slot.next() != slot.version()) {
             slot.flip();
         }
+        self.end();
         recover::derive(self.words, self.layout);
     }
 
@@ -244,6 +255,13 @@ impl<'a> Transaction<'a> {
     fn publish(&self) {
         // Release: pairs with the Acquire loads in `Slot::pending` and in the
         // readers of several keys.
-        self.words.store(COMMIT, self.number, Ordering::Release);
+        self.words.store(COMMIT, self.before.wrapping_add(1), Ordering::Release);
+    }
+
+    /// After the last flip.
+    #[inline]
+    fn end(&self) {
+        // Release: a reader that sees the word even again sees the flips.
+        self.words.store(COMMIT, self.before.wrapping_add(2), Ordering::Release);
     }
 }

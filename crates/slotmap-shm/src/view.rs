@@ -129,6 +129,12 @@ impl<'a> View<'a> {
         // that commit, by Release stores; so the load below sees it.
         fence(Ordering::Acquire);
         let after = self.words.load(COMMIT, Ordering::Relaxed);
-        (result, before == after)
+        // Odd and the even after it: the same state, before and after the flips.
+        (result, commits(before) == commits(after))
     }
+}
+
+/// How many transactions have been committed, by the commit word.
+pub(crate) fn commits(commit: u64) -> u64 {
+    commit.wrapping_add(1) >> 1
 }
