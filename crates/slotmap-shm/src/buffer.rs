@@ -6,7 +6,7 @@
 
 use shm_core::{Ordering, ReadWords, Words};
 
-use crate::layout::{HEAD_WORDS, HEADS, LINE_WORDS, Layout};
+use crate::layout::{HEAD_WORDS, HEADS, Layout};
 
 /// Bytes of a value that lie in the head.
 const HEAD_BYTES: usize = HEAD_WORDS * 8;
@@ -124,17 +124,26 @@ fn put_last(mut word: u64, to: &mut [u8]) {
 /// Stores a value of at most the table's value size. Relaxed: readers do not use
 /// this buffer before the commit, which is a Release store.
 #[inline]
-pub(crate) fn store(slot: Words<'_>, layout: &Layout, number: usize, value: &[u8]) {
-    let line = slot.slice(0, LINE_WORDS);
-    let head = HEADS + HEAD_WORDS * number;
-    let (first, rest) = value.split_at_checked(HEAD_BYTES).unwrap_or((value, &[]));
-    store_words(line.slice(head, HEAD_WORDS), first);
-    if !rest.is_empty() {
-        store_words(slot.slice(layout.tail_at(number), layout.tail_words), rest);
+pub(crate) fn store(
+    line: Words<'_>,
+    all: Words<'_>,
+    layout: &Layout,
+    slot: usize,
+    number: usize,
+    value: &[u8],
+) {
+    let head = line.slice(HEADS + HEAD_WORDS * number, HEAD_WORDS);
+    match value.split_at_checked(HEAD_BYTES) {
+        Some((first, rest)) if !rest.is_empty() => {
+            store_words(head, first);
+            let at = layout.slot_at(slot) + layout.tail_at(number);
+            store_words(all.slice(at, layout.tail_words), rest);
+        }
+        _ => store_words(head, value),
     }
 }
 
-#[inline]
+#[inline(always)]
 fn store_words(to: Words<'_>, bytes: &[u8]) {
     let (whole, rest) = bytes.as_chunks::<8>();
     for (at, &chunk) in whole.iter().enumerate() {
@@ -170,7 +179,7 @@ fn last_word(bytes: &[u8]) -> u64 {
 mod tests {
     use super::*;
     use crate::key::Key;
-    use crate::layout::Geometry;
+    use crate::layout::{Geometry, LINE_WORDS};
     use shm_core::Word;
 
     #[test]
@@ -180,15 +189,14 @@ mod tests {
             let layout = Layout::new(geometry, i32::KIND, 1).unwrap();
             let words: Vec<Word> = (0..layout.total_words).map(|_| Word::new(u64::MAX)).collect();
             let all = Words::new(&words);
-            let slot = all.slice(layout.slot_at(0), layout.slot_words);
+            let line = all.slice(layout.slot_at(0), LINE_WORDS);
             let bytes: Vec<u8> = (1..=value_size as u8).collect();
             for len in 0..=value_size {
                 let other: Vec<u8> = bytes[..len].iter().map(|b| !b).collect();
-                store(slot, &layout, 0, &bytes[..len]);
-                store(slot, &layout, 1, &other);
+                store(line, all, &layout, 0, 0, &bytes[..len]);
+                store(line, all, &layout, 0, 1, &other);
                 for (number, expected) in [(0, &bytes[..len]), (1, &other)] {
-                    let line = slot.as_read().slice(0, LINE_WORDS);
-                    let buffer = Buffer::new(line, all.as_read(), &layout, 0, number);
+                    let buffer = Buffer::new(line.as_read(), all.as_read(), &layout, 0, number);
                     let mut to = vec![0; len];
                     buffer.copy_to(&mut to);
                     assert_eq!(to, expected);

@@ -127,7 +127,7 @@ pub(crate) enum Located {
 }
 
 /// The writer's search. Sees what the transaction in flight has staged.
-#[inline]
+#[inline(always)]
 pub(crate) fn locate(words: Words<'_>, layout: &Layout, hash: u64, key: &[u64]) -> Located {
     let index = words.slice(layout.index, layout.index_len());
     let mut free = None;
@@ -142,7 +142,7 @@ pub(crate) fn locate(words: Words<'_>, layout: &Layout, hash: u64, key: &[u64]) 
             free = free.or(Some(place));
         } else if let Some(slot) = slot_of(word, hash, layout.geometry.capacity) {
             let found = SlotMut::new(words, layout, slot);
-            if found.will_be_live() && slot::words_are(found.key(), key) {
+            if found.will_be_live() && found.key_is(key) {
                 return Located::Found { slot, place };
             }
         }

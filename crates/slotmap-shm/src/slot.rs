@@ -186,7 +186,7 @@ impl<'a> Slot<'a> {
 
 /// True when `words` begin with `key`.
 #[inline(always)]
-pub(crate) fn words_are(words: ReadWords<'_>, key: &[u64]) -> bool {
+fn words_are(words: ReadWords<'_>, key: &[u64]) -> bool {
     key.len() <= words.len() && words.iter_relaxed().zip(key).all(|(word, &key)| word == key)
 }
 
@@ -199,7 +199,8 @@ pub(crate) fn begin_writing() {
 /// A slot as the holder of the lock sees it. Relaxed loads: only the holder stores.
 #[derive(Clone, Copy)]
 pub(crate) struct SlotMut<'a> {
-    words: Words<'a>,
+    /// Its first cache line.
+    line: Words<'a>,
     all: Words<'a>,
     layout: &'a Layout,
     number: usize,
@@ -208,18 +209,17 @@ pub(crate) struct SlotMut<'a> {
 impl<'a> SlotMut<'a> {
     #[inline]
     pub(crate) fn new(all: Words<'a>, layout: &'a Layout, number: usize) -> Self {
-        let words = all.slice(layout.slot_at(number), layout.slot_words);
-        Self { words, all, layout, number }
+        Self { line: all.slice(layout.slot_at(number), LINE_WORDS), all, layout, number }
     }
 
     #[inline]
     pub(crate) fn version(&self) -> u64 {
-        self.words.load(VERSION, Ordering::Relaxed)
+        self.line.load(VERSION, Ordering::Relaxed)
     }
 
     #[inline]
     pub(crate) fn next(&self) -> u64 {
-        self.words.load(NEXT, Ordering::Relaxed)
+        self.line.load(NEXT, Ordering::Relaxed)
     }
 
     /// The writer's view: what the slot is once its transaction commits.
@@ -228,31 +228,42 @@ impl<'a> SlotMut<'a> {
         is_live(self.next())
     }
 
-    #[inline]
+    /// True when the slot's key is `key`.
+    #[inline(always)]
+    pub(crate) fn key_is(&self, key: &[u64]) -> bool {
+        match key {
+            [only] => self.line.load(KEY, Ordering::Relaxed) == *only,
+            _ => words_are(self.key(), key),
+        }
+    }
+
+    /// The words of the key.
     pub(crate) fn key(&self) -> ReadWords<'a> {
-        self.words.as_read().slice(KEY, self.layout.key_words)
+        let at = self.layout.slot_at(self.number) + KEY;
+        self.all.as_read().slice(at, self.layout.key_words)
     }
 
     /// The current value: its buffer and its length in bytes (clamped).
     #[inline]
     pub(crate) fn value(&self) -> (Buffer<'a>, usize) {
         let buffer = buffer_of(self.version());
-        let len = (self.words.load(LENGTHS, Ordering::Relaxed) >> (32 * buffer)) as u32 as usize;
-        let line = self.words.as_read().slice(0, LINE_WORDS);
-        let words = Buffer::new(line, self.all.as_read(), self.layout, self.number, buffer);
+        let len = (self.line.load(LENGTHS, Ordering::Relaxed) >> (32 * buffer)) as u32 as usize;
+        let (line, all) = (self.line.as_read(), self.all.as_read());
+        let words = Buffer::new(line, all, self.layout, self.number, buffer);
         (words, len.min(self.layout.geometry.value_size))
     }
 
     /// Makes a never-used slot.
     pub(crate) fn init(&self) {
-        self.words.store(NEXT, INITIAL, Ordering::Relaxed);
-        self.words.store(VERSION, INITIAL, Ordering::Relaxed);
+        self.line.store(NEXT, INITIAL, Ordering::Relaxed);
+        self.line.store(VERSION, INITIAL, Ordering::Relaxed);
     }
 
     /// Stores the key of a dead slot that is about to be staged.
     #[inline]
     pub(crate) fn put_key(&self, key: &[u64]) {
-        let to = self.words.slice(KEY, self.layout.key_words);
+        let at = self.layout.slot_at(self.number) + KEY;
+        let to = self.all.slice(at, self.layout.key_words);
         for (at, &word) in key.iter().enumerate() {
             to.store(at, word, Ordering::Relaxed);
         }
@@ -265,15 +276,16 @@ impl<'a> SlotMut<'a> {
         let version = self.version();
         let next = successor(version, true);
         let buffer = buffer_of(if sabotage::tears() { version } else { next });
-        buffer::store(self.words, self.layout, buffer, value);
+        buffer::store(self.line, self.all, self.layout, self.number, buffer, value);
         let shift = 32 * buffer;
-        let other = self.words.load(LENGTHS, Ordering::Relaxed) & !(0xFFFF_FFFF << shift);
-        self.words.store(LENGTHS, other | (value.len() as u64) << shift, Ordering::Relaxed);
+        let other = self.line.load(LENGTHS, Ordering::Relaxed) & !(0xFFFF_FFFF << shift);
+        self.line.store(LENGTHS, other | (value.len() as u64) << shift, Ordering::Relaxed);
         if sabotage::tears() {
             // The flip leads to the other buffer.
-            buffer::store(self.words, self.layout, buffer_of(next), value);
+            let other = buffer_of(next);
+            buffer::store(self.line, self.all, self.layout, self.number, other, value);
             let twice = value.len() as u64 | (value.len() as u64) << 32;
-            self.words.store(LENGTHS, twice, Ordering::Relaxed);
+            self.line.store(LENGTHS, twice, Ordering::Relaxed);
         }
         self.stage(next);
     }
@@ -287,7 +299,7 @@ impl<'a> SlotMut<'a> {
     #[inline]
     fn stage(&self, next: u64) {
         // Release: a reader that sees `next` sees the end of the transaction before.
-        self.words.store(NEXT, next, Ordering::Release);
+        self.line.store(NEXT, next, Ordering::Release);
         if sabotage::commits_piecemeal() {
             self.flip();
         }
@@ -297,28 +309,28 @@ impl<'a> SlotMut<'a> {
     #[inline]
     pub(crate) fn flip(&self) {
         // Release: a reader that sees the version sees the buffer and the commit.
-        self.words.store(VERSION, self.next(), Ordering::Release);
+        self.line.store(VERSION, self.next(), Ordering::Release);
     }
 
     /// Drops what was staged. The transaction is not committed.
     pub(crate) fn unstage(&self) {
-        self.words.store(NEXT, self.version(), Ordering::Release);
+        self.line.store(NEXT, self.version(), Ordering::Release);
     }
 
     /// Takes a damaged slot out of use, by a version of its own.
     pub(crate) fn retire(&self) {
         let version = self.version();
         let dead = if is_valid(version) { successor(version, false) } else { INITIAL };
-        self.words.store(NEXT, dead, Ordering::Release);
-        self.words.store(VERSION, dead, Ordering::Release);
+        self.line.store(NEXT, dead, Ordering::Release);
+        self.line.store(VERSION, dead, Ordering::Release);
         // Else an impossible length outlives every repair. Release: a reader that sees
         // these lengths sees the version above, and looks again.
-        self.words.store(LENGTHS, 0, Ordering::Release);
+        self.line.store(LENGTHS, 0, Ordering::Release);
     }
 
     /// True when both lengths are possible.
     pub(crate) fn lengths_fit(&self) -> bool {
-        let lengths = self.words.load(LENGTHS, Ordering::Relaxed);
+        let lengths = self.line.load(LENGTHS, Ordering::Relaxed);
         let max = self.layout.geometry.value_size as u64;
         lengths & 0xFFFF_FFFF <= max && lengths >> 32 <= max
     }

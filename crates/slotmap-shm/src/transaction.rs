@@ -90,7 +90,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Stages a write. `value` fits: the caller has checked before locking.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put<K: Key + ?Sized>(
         &mut self,
         mode: Mode,
