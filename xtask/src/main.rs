@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod command;
 mod demo;
 mod report;
@@ -32,6 +33,8 @@ enum Command {
     StepKill(step_kill::Arguments),
     /// Writers and readers at full speed, and random SIGKILLs.
     Stress(stress::Arguments),
+    /// The benchmarks, ours and the peers' in one run.
+    Bench(bench::Arguments),
     /// The whole test suite.
     Test(test::Arguments),
 }
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::StepKill(arguments) => step_kill::run(&arguments),
         Command::Stress(arguments) => stress::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     };
     match outcome {

@@ -17,7 +17,7 @@ use crate::layout::{Geometry, HEADS, LEN, Layout};
 use crate::recover;
 use crate::slot::SlotMut;
 use crate::transaction::{Mode, Room, Transaction};
-use crate::view::View;
+use crate::view::{Look, View};
 
 const PREEMPTIONS: usize = 3;
 
@@ -73,18 +73,33 @@ impl Model {
         View { words: ReadWords::new(&self.words), layout: &self.layout }
     }
 
-    /// What a reader gets; panics on a torn value.
+    /// What a reader gets, as `TableReader::get_into` does it: one look, then patiently.
+    /// Panics on a torn value.
     fn get(&self, key: u64) -> Option<u64> {
+        let view = self.view();
         let (mut words, mut len) = ([0; 2], 0);
+        match view.look(&[key]) {
+            Look::Absent => return None,
+            Look::Found(slot, version) => {
+                let (buffer, bytes) = slot.value(version);
+                buffer.copy_to_words(&mut words);
+                if slot.is_unchanged(version) {
+                    return Some(Self::whole(key, words, bytes));
+                }
+            }
+            Look::Again => {}
+        }
         let mut take = |buffer: Buffer<'_>, bytes: usize| {
             buffer.copy_to_words(&mut words);
             len = bytes;
         };
-        let found = self.view().find(&[key], &mut take, &|| thread::yield_now()).unwrap();
-        found.map(|_| {
-            assert_eq!((words[0], len), (words[1], 16), "torn value of key {key}");
-            words[0]
-        })
+        let found = view.find(&[key], &mut take, &|| thread::yield_now()).unwrap();
+        found.map(|_| Self::whole(key, words, len))
+    }
+
+    fn whole(key: u64, words: [u64; 2], len: usize) -> u64 {
+        assert_eq!((words[0], len), (words[1], 16), "torn value of key {key}");
+        words[0]
     }
 
     fn check(&self) {
