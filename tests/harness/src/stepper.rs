@@ -151,6 +151,16 @@ impl Stepper {
         }
     }
 
+    /// Lets go of it, stopped by SIGSTOP where it stands.
+    ///
+    /// # Errors
+    /// When ptrace fails.
+    pub fn leave_stopped(mut self) -> Result<()> {
+        ptrace::detach(self.pid, Signal::SIGSTOP)?;
+        self.gone = true;
+        Ok(())
+    }
+
     /// SIGKILL where it stands, and reaps.
     ///
     /// # Errors

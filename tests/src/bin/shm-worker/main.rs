@@ -7,6 +7,7 @@
 
 mod demo;
 mod judge;
+mod on_demand;
 mod operation;
 mod scenario;
 mod stress;
@@ -26,6 +27,8 @@ enum Role {
     Operation(operation::Arguments),
     /// Prepares tables for step-kill and judges what a death left of them.
     Judge(judge::Arguments),
+    /// Writes when told to.
+    OnDemand,
     /// Writes and logs until it is killed.
     StressWriter(stress::WriterArguments),
     /// Reads and verifies.
@@ -46,6 +49,7 @@ fn main() -> Result<()> {
     match Arguments::parse().role {
         Role::Operation(arguments) => operation::run(&arguments),
         Role::Judge(arguments) => judge::run(&arguments),
+        Role::OnDemand => on_demand::run(),
         Role::StressWriter(arguments) => stress::write(&arguments),
         Role::StressReader(arguments) => stress::read(&arguments),
         Role::StressProbe => stress::probe(),

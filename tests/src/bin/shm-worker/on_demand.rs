@@ -1,0 +1,28 @@
+//! A writer that writes when told to: for tests that stop, block or kill it on its way.
+//!
+//! Line protocol: prints the address of the table's mutex; then for each line `stop`
+//! (SIGSTOP first) or `write`, sets the key of its pid to the line's number and prints `done`.
+
+use std::io::BufRead;
+
+use anyhow::Result;
+use nix::sys::signal::{Signal, raise};
+use shm_core::Namespace;
+use shm_tests::{pattern, test_name};
+use slotmap_shm::{Table, TableOptions};
+
+pub fn run() -> Result<()> {
+    let options = TableOptions { lock_timeout: None, ..TableOptions::default() };
+    let table = Table::<i32>::open(&Namespace::from_env(), &test_name(), &options)?;
+    println!("{}", table.lock_address());
+    let key = std::process::id() as i32;
+    for (number, line) in std::io::stdin().lock().lines().enumerate() {
+        let value = pattern::value(key, number as u64, 40);
+        if line? == "stop" {
+            raise(Signal::SIGSTOP)?;
+        }
+        table.upsert(&key, &value)?;
+        println!("done");
+    }
+    Ok(())
+}
