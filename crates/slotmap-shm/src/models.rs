@@ -20,6 +20,8 @@ use crate::transaction::{Mode, Room, Transaction};
 use crate::view::{Look, View};
 
 const PREEMPTIONS: usize = 3;
+/// Where every store of an operation is tried as the last one, besides.
+const PREEMPTIONS_AROUND_DEATHS: usize = 2;
 
 /// A table of a few slots; values are two equal words, so a torn one shows.
 struct Model {
@@ -77,7 +79,7 @@ impl Model {
     /// Panics on a torn value.
     fn get(&self, key: u64) -> Option<u64> {
         let view = self.view();
-        let (mut words, mut len) = ([0; 2], 0);
+        let mut words = [0; 2];
         match view.look(&[key]) {
             Look::Absent => return None,
             Look::Found(slot, version) => {
@@ -89,11 +91,17 @@ impl Model {
             }
             Look::Again => {}
         }
+        self.get_patiently(key)
+    }
+
+    /// The patient search alone, which is the only one that reads pending slots.
+    fn get_patiently(&self, key: u64) -> Option<u64> {
+        let (mut words, mut len) = ([0; 2], 0);
         let mut take = |buffer: Buffer<'_>, bytes: usize| {
             buffer.copy_to_words(&mut words);
             len = bytes;
         };
-        let found = view.find(&[key], &mut take, &|| thread::yield_now()).unwrap();
+        let found = self.view().find(&[key], &mut take, &|| thread::yield_now()).unwrap();
         found.map(|_| Self::whole(key, words, len))
     }
 
@@ -112,20 +120,24 @@ impl Model {
 }
 
 fn explore(f: impl Fn() + Sync + Send + 'static) {
+    explore_with(PREEMPTIONS, f);
+}
+
+fn explore_with(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(PREEMPTIONS);
+    builder.preemption_bound = Some(preemptions);
     builder.max_branches = 100_000;
     builder.check(f);
 }
 
 /// Runs the model once for each number of stores after which the writer dies,
 /// until it does not die any more.
-fn explore_deaths(f: impl Fn(usize) -> bool + Sync + Send + 'static) {
+fn explore_deaths(preemptions: usize, f: impl Fn(usize) -> bool + Sync + Send + 'static) {
     let f = std::sync::Arc::new(f);
     for stores in 0.. {
         let survived = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         let (model, seen) = (f.clone(), survived.clone());
-        explore(move || {
+        explore_with(preemptions, move || {
             if model(stores) {
                 seen.store(true, std::sync::atomic::Ordering::SeqCst);
             }
@@ -272,7 +284,7 @@ fn a_slot_that_changes_its_key_is_never_mistaken() {
 
 #[test]
 fn readers_find_keys_during_a_rebuild_and_after_a_dead_one() {
-    explore_deaths(|stores| {
+    explore_deaths(PREEMPTIONS, |stores| {
         let model = Model::new(1, &[(1, 10)]);
         let writer = {
             let model = model.clone();
@@ -293,7 +305,7 @@ fn death_then_next(
     operation: impl Fn(&Model) + Copy + Sync + Send + 'static,
     after: &'static [&'static [(u64, Option<u64>)]],
 ) {
-    explore_deaths(move |stores| {
+    explore_deaths(PREEMPTIONS_AROUND_DEATHS, move |stores| {
         let model = Model::new(2, &[(1, 10)]);
         let writer = {
             let model = model.clone();
@@ -307,7 +319,7 @@ fn death_then_next(
                 left > 0
             })
         };
-        let seen = model.get(1);
+        let seen = model.get_patiently(1);
         assert!(matches!(seen, Some(10 | 11 | 30) | None), "{seen:?}");
         let survived = writer.join().unwrap();
         model.check();
@@ -318,7 +330,7 @@ fn death_then_next(
 
 #[test]
 fn a_dropped_write_is_never_seen_though_its_number_is_used_again() {
-    explore_deaths(|stores| {
+    explore_deaths(PREEMPTIONS, |stores| {
         let model = Model::new(2, &[(1, 10)]);
         let writer = {
             let model = model.clone();
@@ -329,7 +341,7 @@ fn a_dropped_write_is_never_seen_though_its_number_is_used_again() {
                 left > 0
             })
         };
-        let seen = model.get(1);
+        let seen = model.get_patiently(1);
         let survived = writer.join().unwrap();
         let now = model.get(1);
         assert!(seen == Some(10) || seen == now, "saw {seen:?}, then {now:?}");
@@ -375,7 +387,7 @@ fn death_in_clear() {
 fn death_in_the_repair_of_a_committed_and_of_a_dropped_batch() {
     // No reader here: every pair of deaths, in operation and repair.
     for first in 0..40 {
-        explore_deaths(move |stores| {
+        explore_deaths(PREEMPTIONS_AROUND_DEATHS, move |stores| {
             let model = Model::new(2, &[(1, 10)]);
             crash::after(first, || model.upsert(&[(2, 11), (1, 11)]));
             let left = crash::after(stores, || model.repair()).1;
