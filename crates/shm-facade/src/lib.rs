@@ -30,6 +30,8 @@
 //! `slotmap-shm` below has tables with other keys and the read-modify-write calls;
 //! `shm-core` has bare segments and the robust mutex.
 
+// The example of the README is a test, too.
+#![cfg_attr(doctest, doc = include_str!("../../../README.md"))]
 #![forbid(unsafe_code)]
 
 mod error;

@@ -1,0 +1,568 @@
+//! `docs/format.md` says what is in the file: its tables are parsed and compared with real
+//! files, and the hash it describes is computed from its text.
+
+#![cfg(target_endian = "little")]
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use shm_core::{BODY_OFFSET, FORMAT_VERSION, GEOMETRY_WORDS, Namespace};
+use shm_tests::{TempNamespace, create, options, test_name};
+use slotmap_shm::{Geometry, KIND, Key, Table, TableOptions};
+
+/// The document.
+struct Document(String);
+
+/// A row of a table with `offset | size | name`.
+#[derive(Clone, Debug)]
+struct Field {
+    offset: usize,
+    size: usize,
+    name: String,
+    meaning: String,
+}
+
+/// The fields of one section.
+struct Section(Vec<Field>);
+
+impl Document {
+    fn read() -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/format.md");
+        Self(std::fs::read_to_string(path).unwrap())
+    }
+
+    /// The lines below a heading, up to the next one of any level.
+    fn lines(&self, heading: &str) -> Vec<&str> {
+        let lines: Vec<_> = self
+            .0
+            .lines()
+            .skip_while(|line| line.strip_prefix("## ") != Some(heading))
+            .skip(1)
+            .take_while(|line| !line.starts_with('#'))
+            .collect();
+        assert!(!lines.is_empty(), "no section {heading}");
+        lines
+    }
+
+    /// The cells of the rows of all tables below a heading.
+    fn rows(&self, heading: &str) -> Vec<Vec<&str>> {
+        let cells = |line| Some(str::strip_suffix(str::strip_prefix(line, "| ")?, " |")?);
+        self.lines(heading)
+            .into_iter()
+            .filter_map(cells)
+            .map(|inner| inner.split(" | ").map(str::trim).collect())
+            .collect()
+    }
+
+    fn section(&self, heading: &str) -> Section {
+        let mut fields = Vec::new();
+        for row in self.rows(heading) {
+            let [offset, size, name, meaning @ ..] = row.as_slice() else { continue };
+            let (Ok(offset), Ok(size)) = (offset.parse(), size.parse()) else { continue };
+            let name = name.trim_matches('`').to_owned();
+            fields.push(Field { offset, size, name, meaning: meaning.join(" | ") });
+        }
+        assert!(fields.len() > 5, "{heading}: {fields:?}");
+        Section(fields)
+    }
+
+    /// Asserts that a sentence of the document, made of real numbers, is there.
+    fn says(&self, text: &str) {
+        assert!(self.0.contains(text), "the document does not say {text:?}");
+    }
+}
+
+impl Section {
+    fn field(&self, name: &str) -> &Field {
+        let field = self.0.iter().find(|field| field.name == name);
+        field.unwrap_or_else(|| panic!("no field {name}"))
+    }
+
+    /// The number that ends the meaning of a field.
+    fn number(&self, name: &str) -> u64 {
+        number(self.field(name).meaning.split_whitespace().last().unwrap())
+    }
+
+    /// Asserts that each field begins where the one before ends, from `start` to `end`.
+    fn covers(&self, start: usize, end: usize) {
+        let mut at = start;
+        for field in &self.0 {
+            assert_eq!(field.offset, at, "{field:?}");
+            at += field.size;
+        }
+        assert_eq!(at, end);
+    }
+}
+
+/// A number as the document writes it.
+fn number(text: &str) -> u64 {
+    let text = text.trim_matches(['`', '.', ',']).replace(',', "");
+    match text.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(&hex.to_lowercase(), 16),
+        None => text.parse(),
+    }
+    .unwrap_or_else(|_| panic!("{text:?} is no number"))
+}
+
+/// The bytes of a segment file, or of a part of it.
+struct Bytes(Vec<u8>);
+
+impl Bytes {
+    fn of(path: &Path) -> Self {
+        Self(std::fs::read(path).unwrap())
+    }
+
+    fn at(&self, field: &Field) -> &[u8] {
+        &self.0[field.offset..][..field.size]
+    }
+
+    fn u32(&self, field: &Field) -> u32 {
+        u32::from_le_bytes(self.at(field).try_into().unwrap())
+    }
+
+    fn u64(&self, field: &Field) -> u64 {
+        u64::from_le_bytes(self.at(field).try_into().unwrap())
+    }
+
+    fn word(&self, offset: usize) -> u64 {
+        u64::from_le_bytes(self.0[offset..][..8].try_into().unwrap())
+    }
+
+    fn is_zero(&self, field: &Field) -> bool {
+        self.at(field).iter().all(|&byte| byte == 0)
+    }
+
+    /// The checksum of a record whose last field is that checksum.
+    fn checksum(&self, start: usize, last: &Field) -> u64 {
+        let mut record = self.0[start..last.offset].to_vec();
+        record.resize(record.len() + last.size, 0);
+        let crc = crc32fast::hash(&record);
+        u64::from(crc) | u64::from(!crc) << 32
+    }
+}
+
+fn with_table() -> (TempNamespace, PathBuf, Table<i32>) {
+    let namespace = TempNamespace::new().unwrap();
+    let Geometry { capacity, value_size, .. } = Geometry::default();
+    let table = create(&namespace, capacity, value_size);
+    let path = Namespace::at(namespace.path()).path_of(&test_name(), KIND);
+    (namespace, path, table)
+}
+
+#[test]
+fn the_first_page() {
+    let document = Document::read();
+    let page = document.section("First page");
+    page.covers(0, BODY_OFFSET);
+    let (_namespace, path, table) = with_table();
+    let (file, segment) = (Bytes::of(&path), table.segment());
+    let field = |name| page.field(name);
+    let meta = path.metadata().unwrap();
+
+    assert_eq!(file.at(field("magic")), b"SHMAPSEG");
+    assert!(field("magic").meaning.contains("`SHMAPSEG`"));
+    for name in ["byte_order", "format_version", "header_len", "word_bytes"] {
+        assert_eq!(u64::from(file.u32(field(name))), page.number(name), "{name}");
+    }
+    assert_eq!(page.number("format_version"), u64::from(FORMAT_VERSION));
+    assert_eq!(page.number("header_len"), BODY_OFFSET as u64);
+    assert_eq!(file.u64(field("total_len")), meta.len());
+    assert_eq!(file.at(field("kind")), b"table\0\0\0");
+    assert_eq!(file.u64(field("kind_version")), page.number("kind_version"));
+    assert_eq!(file.u64(field("kind_version")), segment.kind_version());
+    let created = segment.created().duration_since(UNIX_EPOCH).unwrap();
+    assert_eq!(u128::from(file.u64(field("created_unix_ns"))), created.as_nanos());
+    assert_eq!(file.at(field("random_id")), segment.id());
+    assert_eq!(field("geometry").size, 8 * GEOMETRY_WORDS);
+    let geometry = segment.geometry().map(u64::to_le_bytes).concat();
+    assert_eq!(file.at(field("geometry")), geometry);
+    let header_sum = field("header_checksum");
+    assert_eq!(file.u64(header_sum), file.checksum(0, header_sum));
+
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let boot = u128::from_str_radix(&boot.trim().replace('-', ""), 16).unwrap();
+    assert_eq!(file.at(field("boot_id")), boot.to_be_bytes());
+    let here = std::fs::metadata("/proc/self/ns/pid").unwrap().ino();
+    assert_eq!(file.u64(field("pid_namespace")), here);
+    assert_eq!(file.u64(field("device")), meta.dev());
+    assert_eq!(file.u64(field("inode")), meta.ino());
+    let session_sum = field("session_checksum");
+    assert_eq!(file.u64(session_sum), file.checksum(field("boot_id").offset, session_sum));
+
+    let base = table.lock_address() - field("mutex").offset;
+    assert_eq!(base % 4096, 0, "the mutex is elsewhere");
+    assert!(size_of::<libc::pthread_mutex_t>() <= field("mutex").size);
+    let said = document.0.split("`CRC-32(random_id) << 32 | ").nth(1).unwrap();
+    let said = number(said.split('`').next().unwrap());
+    let id = u64::from(crc32fast::hash(&segment.id()));
+    assert_eq!(file.u64(field("canary")), id << 32 | said);
+    assert_eq!(file.u64(field("dirty")), 0);
+    for name in ["header_reserved", "session_reserved", "page_reserved", "page_rest"] {
+        assert!(file.is_zero(field(name)), "{name}");
+    }
+}
+
+#[test]
+fn the_abi_word() {
+    let document = Document::read();
+    document.says("`libc << 56 | arch << 48 | pointer bits << 40 | sizeof(pthread_mutex_t)`");
+    document.says("`libc` is 1 for\nglibc, 2 for musl, 3 for others.");
+    document.says("1 for x86-64, 2 for AArch64, 3 for RISC-V 64, 255 for others");
+    let libc = if cfg!(target_env = "gnu") { 1 } else { 2 };
+    let arch = match std::env::consts::ARCH {
+        "x86_64" => 1,
+        "aarch64" => 2,
+        "riscv64" => 3,
+        _ => 255,
+    };
+    let mutex = size_of::<libc::pthread_mutex_t>() as u64;
+    let (_namespace, path, _table) = with_table();
+    let abi = Bytes::of(&path).u64(document.section("First page").field("abi"));
+    assert_eq!(abi, libc << 56 | arch << 48 | 64 << 40 | mutex);
+}
+
+#[test]
+fn the_geometry() {
+    let document = Document::read();
+    let words = document.section("Geometry of a table");
+    let whole = document.section("First page").field("geometry").clone();
+    words.covers(whole.offset, whole.offset + whole.size);
+    let (_namespace, path, table) = with_table();
+    let file = Bytes::of(&path);
+    let default = table.geometry();
+    for (name, value, max) in [
+        ("capacity", default.capacity, Geometry::MAX_CAPACITY),
+        ("value_size", default.value_size, Geometry::MAX_VALUE_SIZE),
+        ("key_size", default.key_size, Geometry::MAX_KEY_SIZE),
+    ] {
+        assert_eq!(file.u64(words.field(name)), value as u64, "{name}");
+        let said = words.field(name).meaning.split(" to ").nth(1).unwrap();
+        assert_eq!(number(said.split("; ").next().unwrap()), max as u64, "{name}");
+    }
+    assert_eq!(file.u64(words.field("seed")), table.segment().geometry()[4]);
+    assert!(file.is_zero(words.field("geometry_rest")));
+}
+
+#[test]
+fn the_key_kinds() {
+    fn code<K: Key + ?Sized>() -> u64 {
+        let namespace = TempNamespace::new().unwrap();
+        let ns = Namespace::at(namespace.path());
+        drop(Table::<K>::create(&ns, &test_name(), &options(1, 1)).unwrap());
+        let section = Document::read().section("Geometry of a table");
+        Bytes::of(&ns.path_of(&test_name(), KIND)).u64(section.field("key_kind"))
+    }
+    let codes = [
+        ("i8", code::<i8>()),
+        ("i16", code::<i16>()),
+        ("i32", code::<i32>()),
+        ("i64", code::<i64>()),
+        ("u8", code::<u8>()),
+        ("u16", code::<u16>()),
+        ("u32", code::<u32>()),
+        ("u64", code::<u64>()),
+        ("[u8]", code::<[u8]>()),
+        ("str", code::<str>()),
+    ];
+    let mut said = Vec::new();
+    let document = Document::read();
+    for row in document.rows("Geometry of a table") {
+        let [types, class, widths, codes] = row.as_slice() else { continue };
+        let (Ok(class), true) = (class.parse::<u64>(), codes.starts_with("0x")) else { continue };
+        for ((name, width), code) in
+            types.split(", ").zip(widths.split(", ")).zip(codes.split(", "))
+        {
+            assert_eq!(number(code), class << 8 | number(width), "{name}");
+            said.push((name.trim_matches('`').to_owned(), number(code)));
+        }
+    }
+    assert_eq!(said, codes.map(|(name, code)| (name.to_owned(), code)));
+}
+
+/// The sizes that follow from a geometry, by the formulas of the document.
+struct Sizes {
+    key_words: usize,
+    tail_words: usize,
+    slot_words: usize,
+    index_len: usize,
+    index_at: usize,
+    slots_at: usize,
+    body_words: usize,
+}
+
+impl Sizes {
+    fn new(geometry: Geometry, integer: bool) -> Self {
+        let Geometry { capacity, value_size, key_size } = geometry;
+        let line = |words: usize| words.next_multiple_of(8);
+        let key_words = if integer { 1 } else { 1 + key_size.div_ceil(8) };
+        let tail_words = value_size.div_ceil(8).saturating_sub(2);
+        let slot_words = line(7 + key_words + 1 + 2 * tail_words);
+        let index_len = (4 * capacity).next_power_of_two();
+        let index_at = 24 + line(capacity);
+        let slots_at = line(index_at + index_len);
+        let body_words = slots_at + capacity * slot_words;
+        Self { key_words, tail_words, slot_words, index_len, index_at, slots_at, body_words }
+    }
+
+    fn file_bytes(&self) -> usize {
+        BODY_OFFSET + 8 * self.body_words
+    }
+}
+
+#[test]
+fn the_derived_sizes() {
+    let document = Document::read();
+    let sizes = Sizes::new(Geometry::default(), true);
+    let expected = [
+        ("key_words", sizes.key_words),
+        ("tail_words", sizes.tail_words),
+        ("slot_words", sizes.slot_words),
+        ("index_len", sizes.index_len),
+        ("index_limit", sizes.index_len / 2),
+        ("index_at", sizes.index_at),
+        ("slots_at", sizes.slots_at),
+        ("body_words", sizes.body_words),
+        ("file_bytes", sizes.file_bytes()),
+    ];
+    let rows = document.rows("Derived sizes");
+    let said: Vec<_> = rows
+        .iter()
+        .filter(|row| row[0].starts_with('`'))
+        .map(|row| (row[0].trim_matches('`'), number(row[2]) as usize))
+        .collect();
+    assert_eq!(said, expected);
+    for (name, formula) in [
+        ("key_words", "1 for integers; 1 + ⌈key_size / 8⌉ for bytes"),
+        ("tail_words", "max(0, ⌈value_size / 8⌉ − 2)"),
+        ("slot_words", "⌈7 + key_words + 1 + 2 · tail_words⌉₈"),
+        ("index_len", "the least power of two ≥ 4 · capacity"),
+        ("index_at", "24 + ⌈capacity⌉₈"),
+        ("slots_at", "⌈index_at + index_len⌉₈"),
+        ("body_words", "slots_at + capacity · slot_words"),
+        ("file_bytes", "4096 + 8 · body_words"),
+    ] {
+        assert!(rows.iter().any(|row| row[0].trim_matches('`') == name && row[1] == formula));
+    }
+    for capacity in [1, 7, 8, 9, 1000] {
+        for value_size in [0, 1, 16, 17, 255, 256] {
+            let options = options(capacity, value_size);
+            let namespace = TempNamespace::new().unwrap();
+            let ns = Namespace::at(namespace.path());
+            let table = Table::<str>::create(&ns, &test_name(), &options).unwrap();
+            let sizes = Sizes::new(options.geometry, false);
+            assert_eq!(table.stats().file_len, sizes.file_bytes() as u64, "{options:?}");
+        }
+    }
+}
+
+#[test]
+fn the_body_and_a_slot() {
+    let document = Document::read();
+    let (body, slot) = (document.section("Body of a table"), document.section("Slot"));
+    let sizes = Sizes::new(Geometry::default(), true);
+    body.covers(BODY_OFFSET, sizes.file_bytes());
+    slot.covers(0, 8 * sizes.slot_words);
+    let field = |name| body.field(name);
+    assert_eq!(field("free").size, 8 * 1024);
+    assert_eq!(field("index").offset, BODY_OFFSET + 8 * sizes.index_at);
+    assert_eq!(field("index").size, 8 * sizes.index_len);
+    assert_eq!(field("slots").offset, BODY_OFFSET + 8 * sizes.slots_at);
+    let (first, size) = (field("slots").offset, 8 * sizes.slot_words);
+    document.says(&format!("Slot `n` begins at `{first} + {size} · n`."));
+    document.says(&format!("`{} + 8 · (hash mod {})`", field("index").offset, sizes.index_len));
+    assert_eq!(field("index").meaning, format!("{} words; derived", sizes.index_len));
+    assert_eq!(field("slots").meaning, format!("1024 slots of {size} bytes"));
+
+    let (_namespace, path, table) = with_table();
+    let file = Bytes::of(&path);
+    let new = |name| file.u64(field(name));
+    assert_eq!((new("epoch"), new("commit"), new("len"), new("used")), (2, 0, 0, 0));
+    document.says("A new table has epoch 2,");
+    let part = |file: &Bytes, number| Bytes(file.0[first + number * size..][..size].to_vec());
+    let version = |file: &Bytes, number| part(file, number).u64(slot.field("version"));
+    document.says(&format!("A slot that was never used has version {}:", version(&file, 9)));
+    let free = |place: usize| file.word(field("free").offset + 8 * place);
+    assert!((0..1024).all(|place| free(place) == 1023 - place as u64));
+
+    // Key 9 goes to slot 0, key -8 to slot 1.
+    let long: Vec<u8> = (0..=255).map(|byte: u8| byte.wrapping_mul(37)).collect();
+    table.add(&9, b"in the head only").unwrap();
+    table.add(&-8, &long).unwrap();
+    let file = Bytes::of(&path);
+    let now = |name| file.u64(field(name));
+    assert_eq!((now("epoch"), now("commit"), now("len"), now("used")), (2, 2, 2, 2));
+    assert_eq!(part(&file, 0).at(slot.field("head_1")), b"in the head only");
+    let one = part(&file, 1);
+    assert_eq!(one.u64(slot.field("key")), -8i64 as u64);
+    assert_eq!(one.u64(slot.field("transaction")), 2);
+    assert_eq!((one.u32(slot.field("length_0")), one.u32(slot.field("length_1"))), (0, 256));
+    assert_eq!(one.at(slot.field("head_1")), &long[..16]);
+    assert_eq!(one.at(slot.field("tail_1")), &long[16..]);
+    assert!(one.is_zero(slot.field("head_0")) && one.is_zero(slot.field("tail_0")));
+    assert!(one.is_zero(slot.field("padding")));
+    let added = version(&file, 1);
+    assert_eq!(one.u64(slot.field("next")), added);
+
+    let other: Vec<u8> = long.iter().map(|byte| !byte).collect();
+    table.update(&-8, &other).unwrap();
+    let file = Bytes::of(&path);
+    assert_eq!(file.u64(field("commit")), 3);
+    let one = part(&file, 1);
+    assert_eq!(one.at(slot.field("head_0")), &other[..16]);
+    assert_eq!(one.at(slot.field("tail_0")), &other[16..]);
+    assert_eq!(one.at(slot.field("tail_1")), &long[16..], "the value before stays");
+    let updated = version(&file, 1);
+    document.says(&format!("version {added} (counter {}, live, buffer 1)", added >> 2));
+    document.says(&format!("the second {updated} (counter {}, live, buffer 0)", updated >> 2));
+    for name in ["epoch_line", "commit_line", "bookkeeping_line"] {
+        assert!(file.is_zero(field(name)), "{name}");
+    }
+    assert_eq!(file.u64(field("recoveries")), 0);
+}
+
+/// The hash, by the text of the document.
+struct Hash {
+    s: [u64; 7],
+    seed: u64,
+}
+
+fn product(a: u64, b: u64) -> (u64, u64) {
+    let p = u128::from(a) * u128::from(b);
+    (p as u64, (p >> 64) as u64)
+}
+
+fn mum(a: u64, b: u64) -> (u64, u64) {
+    let (lo, hi) = product(a, b);
+    (a ^ lo, b ^ hi)
+}
+
+fn mix(a: u64, b: u64) -> u64 {
+    let (a, b) = mum(a, b);
+    a ^ b
+}
+
+impl Hash {
+    fn new(document: &Document, seed: u64) -> Self {
+        let text = document.lines("Hash").join(" ");
+        let d: [u64; 7] = std::array::from_fn(|i| {
+            let hex = text.split(&format!("D{i} ")).nth(1).unwrap();
+            u64::from_str_radix(hex.split_whitespace().next().unwrap(), 16).unwrap()
+        });
+        let premix = |x: u64, i: usize| {
+            let (lo, hi) = product(x ^ d[2], d[i]);
+            let mut x = x ^ lo ^ hi;
+            for (bits, set) in [(48, 63), (24, 31), (0, 0)] {
+                if x >> bits & 0xFFFF == 0 {
+                    x |= 1 << set;
+                }
+            }
+            x
+        };
+        let seed = premix(seed, 0);
+        let mut s = [premix(seed, 0); 7];
+        for i in 1..7 {
+            s[i] = premix(s[i - 1], i);
+        }
+        Self { s, seed }
+    }
+
+    fn of_words(&self, data: &[u64]) -> u64 {
+        let (s, n) = (&self.s, data.len());
+        let (mut rest, mut x) = (data, self.seed);
+        let (a, b, r);
+        if n <= 2 {
+            x ^= 8 * n as u64;
+            r = 8 * n as u64;
+            (a, b) = (data[0], data[n - 1]);
+        } else {
+            if n > 6 {
+                let (mut y, mut z) = (x, x);
+                while rest.len() > 6 {
+                    x = mix(rest[0] ^ s[0], rest[1] ^ x);
+                    y = mix(rest[2] ^ s[1], rest[3] ^ y);
+                    z = mix(rest[4] ^ s[2], rest[5] ^ z);
+                    rest = &rest[6..];
+                }
+                x ^= y ^ z;
+            }
+            if rest.len() > 2 {
+                x = mix(rest[0] ^ s[2], rest[1] ^ x);
+            }
+            if rest.len() > 4 {
+                x = mix(rest[2] ^ s[2], rest[3] ^ x);
+            }
+            r = 8 * rest.len() as u64;
+            (a, b) = (data[n - 2] ^ r, data[n - 1]);
+        }
+        let (a, b) = mum(a ^ s[1], b ^ x);
+        mix(a ^ 0xaaaa_aaaa_aaaa_aaaa, b ^ s[1] ^ r)
+    }
+
+    fn of_key(&self, key: &[u64]) -> u64 {
+        match key {
+            [only] => {
+                let (mask, factor) = (self.of_words(&[0]), self.of_words(&[1]) | 1);
+                let (lo, hi) = product(only ^ mask, factor);
+                lo ^ hi
+            }
+            _ => self.of_words(key),
+        }
+    }
+}
+
+/// The only entry of a table that holds only this key: its place, and the word.
+fn only_entry<K: Key + ?Sized>(document: &Document, key: &K, words: &[u64]) {
+    let namespace = TempNamespace::new().unwrap();
+    let ns = Namespace::at(namespace.path());
+    let mut options = TableOptions::default();
+    options.geometry.key_size = Geometry::MAX_KEY_SIZE;
+    let table = Table::<K>::create(&ns, &test_name(), &options).unwrap();
+    table.add(key, b"").unwrap();
+    let file = Bytes::of(&ns.path_of(&test_name(), KIND));
+    let sizes = Sizes::new(options.geometry, words.len() == 1 && K::KIND == i64::KIND);
+    let seed = file.u64(document.section("Geometry of a table").field("seed"));
+    let hash = Hash::new(document, seed).of_key(words);
+    let place = hash as usize % sizes.index_len;
+    let at = BODY_OFFSET + 8 * (sizes.index_at + place);
+    assert_eq!(file.word(at), (hash >> 32) << 32 | 2, "{words:x?}");
+    let key_at = document.section("Slot").field("key").offset;
+    let slot = BODY_OFFSET + 8 * sizes.slots_at + key_at;
+    for (at, &word) in words.iter().enumerate() {
+        assert_eq!(file.word(slot + 8 * at), word, "word {at} of the key");
+    }
+}
+
+#[test]
+fn the_hash_and_the_keys() {
+    let document = Document::read();
+    for key in [0, 1, -1, 3325, i64::MIN, i64::MAX] {
+        only_entry(&document, &key, &[key as u64]);
+    }
+    for len in [0, 1, 7, 8, 9, 16, 17, 24, 32, 40, 47, 48, 49, 95, 96, 97, 128, 255, 256] {
+        let key: Vec<u8> = (0..len).map(|at| (at * 31 + 7) as u8).collect();
+        let mut words = vec![len as u64];
+        for chunk in key.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            words.push(u64::from_le_bytes(word));
+        }
+        only_entry(&document, key.as_slice(), &words);
+    }
+}
+
+#[test]
+fn the_worked_example() {
+    let document = Document::read();
+    let (_namespace, path, table) = with_table();
+    table.add(&-7, &(0..=255).collect::<Vec<u8>>()).unwrap();
+    table.update(&-7, b"stopped").unwrap();
+    let file = Bytes::of(&path);
+    let mut checked = 0;
+    for row in document.rows("Worked example") {
+        let Ok(offset) = row[0].parse() else { continue };
+        assert_eq!(file.word(offset), number(row[1]), "{row:?}");
+        checked += 1;
+    }
+    assert!(checked > 10);
+}
