@@ -322,6 +322,30 @@ fn a_dropped_write_is_never_seen_though_its_number_is_used_again() {
     });
 }
 
+/// A dropped write and a later one of the same slot store the same `next`. Number 1
+/// is dropped, then used again for another slot; number 2 is never committed.
+#[test]
+fn a_dropped_write_does_not_vouch_for_a_later_one() {
+    explore(|| {
+        let model = Model::new(2, &[(1, 10), (2, 10)]);
+        let writer = {
+            let model = model.clone();
+            thread::spawn(move || {
+                let stage = |value: u8| {
+                    let mut transaction = model.begin();
+                    transaction.put::<u64>(Mode::Update, &[1], &[value; 16]).unwrap();
+                    recover::settle_slots(model.words(), &model.layout);
+                };
+                stage(11);
+                model.upsert(&[(2, 30)]);
+                stage(12);
+            })
+        };
+        assert_eq!(model.get(1), Some(10), "a value that was never committed");
+        writer.join().unwrap();
+    });
+}
+
 #[test]
 fn death_in_update() {
     death_then_next(

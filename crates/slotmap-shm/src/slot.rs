@@ -112,7 +112,11 @@ impl<'a> Slot<'a> {
         if transaction > self.all.load(COMMIT, Ordering::Acquire) {
             return Some(version);
         }
-        (self.line.load(NEXT, Ordering::Relaxed) == next).then_some(next)
+        // An equal `next` may have been staged anew since, by a transaction that is not
+        // committed. Acquire: then the load below sees the number of that one.
+        let same = self.line.load(NEXT, Ordering::Acquire) == next
+            && self.all.load(at, Ordering::Relaxed) == transaction;
+        same.then_some(next)
     }
 
     /// Looks for a key here. A match is to be confirmed by [`Slot::is_unchanged`] once the
