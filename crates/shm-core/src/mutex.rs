@@ -130,6 +130,8 @@ pub enum Acquired<'a> {
 pub struct Guard<'a> {
     map: &'a Mapping,
     process: u64,
+    /// The thread was unwinding already when it locked: the panic cut nothing short here.
+    unwinding: bool,
     /// A pthread mutex must be released by the thread that locked it.
     _not_send: PhantomData<*mut ()>,
 }
@@ -139,7 +141,8 @@ impl<'a> Guard<'a> {
     #[inline]
     fn new(map: &'a Mapping) -> Self {
         map.set_held(true);
-        Self { map, process: process_token(), _not_send: PhantomData }
+        let unwinding = std::thread::panicking();
+        Self { map, process: process_token(), unwinding, _not_send: PhantomData }
     }
 
     /// The body, for writing.
@@ -170,7 +173,7 @@ impl Drop for Guard<'_> {
     fn drop(&mut self) {
         // A forked child inherits the guard but not the lock.
         if self.process == process_token() {
-            if std::thread::panicking() {
+            if !self.unwinding && std::thread::panicking() {
                 // Whatever the panic cut short is the next owner's to repair.
                 self.mark_dirty();
             }
@@ -339,4 +342,47 @@ fn deadline(clock: libc::clockid_t, limit: Duration) -> Result<libc::timespec, L
         tv_sec: now.tv_sec.saturating_add(seconds as libc::time_t),
         tv_nsec: (nanos % 1_000_000_000) as _,
     })
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::{CreateOptions, Kind, Name, Namespace, WritableSegment};
+
+    /// Locks in its destructor, as one that records that its worker failed.
+    struct Last<'a>(&'a WritableSegment);
+
+    impl Drop for Last<'_> {
+        fn drop(&mut self) {
+            assert!(matches!(self.0.lock(), Ok(Acquired::Clean(_))));
+        }
+    }
+
+    #[test]
+    fn a_panic_asks_for_a_repair_only_if_the_lock_was_held_before_it() {
+        let dir = std::env::temp_dir().join(format!("shm-core-unwinding-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let (kind, geometry) = (Kind::new("test"), [0; crate::GEOMETRY_WORDS]);
+        let options = CreateOptions { kind, kind_version: 1, geometry, body_len: 8, mode: 0o600 };
+        let name = Name::new("unwinding").unwrap();
+        let segment = Namespace::at(&dir).create(&name, &options, |_| ()).unwrap();
+
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let _last = Last(&segment);
+            panic!("on purpose");
+        }));
+        assert!(outcome.is_err());
+        assert!(matches!(segment.lock(), Ok(Acquired::Clean(_))));
+
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let _guard = segment.lock().unwrap();
+            panic!("on purpose");
+        }));
+        assert!(outcome.is_err());
+        assert!(matches!(segment.lock(), Ok(Acquired::OwnerDied(_))));
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
 }

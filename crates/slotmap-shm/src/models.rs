@@ -13,7 +13,7 @@ use shm_core::{Ordering, ReadWords, Word, Words, crash};
 use crate::buffer::Buffer;
 use crate::index;
 use crate::key::Key;
-use crate::layout::{Geometry, HEADS, LEN, Layout};
+use crate::layout::{Geometry, HEADS, LEN, Layout, USED};
 use crate::recover;
 use crate::slot::SlotMut;
 use crate::transaction::{Mode, Room, Transaction};
@@ -345,6 +345,74 @@ fn a_dropped_write_is_never_seen_though_its_number_is_used_again() {
         let survived = writer.join().unwrap();
         let now = model.get(1);
         assert!(seen == Some(10) || seen == now, "saw {seen:?}, then {now:?}");
+        survived
+    });
+}
+
+/// A dropped write and a later one of the same slot store the same `next`. Number 1
+/// is dropped, then used again for another slot; number 2 is never committed.
+#[test]
+fn a_dropped_write_does_not_vouch_for_a_later_one() {
+    explore(|| {
+        let model = Model::new(2, &[(1, 10), (2, 10)]);
+        let writer = {
+            let model = model.clone();
+            thread::spawn(move || {
+                let stage = |value: u8| {
+                    let mut transaction = model.begin();
+                    transaction.put::<u64>(Mode::Update, &[1], &[value; 16]).unwrap();
+                    recover::settle_slots(model.words(), &model.layout);
+                };
+                stage(11);
+                model.upsert(&[(2, 30)]);
+                stage(12);
+            })
+        };
+        assert_eq!(model.get(1), Some(10), "a value that was never committed");
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+fn an_aborted_add_is_never_seen_though_its_slot_and_number_are_used_again() {
+    explore(|| {
+        let model = Model::new(2, &[(1, 10)]);
+        let writer = {
+            let model = model.clone();
+            thread::spawn(move || {
+                let mut transaction = model.begin();
+                transaction.put::<u64>(Mode::Add, &[2], &[11; 16]).unwrap();
+                transaction.abort();
+                model.upsert(&[(2, 20)]);
+            })
+        };
+        assert!(matches!(model.get(2), None | Some(20)));
+        assert_eq!(model.get(1), Some(10));
+        writer.join().unwrap();
+        model.check();
+    });
+}
+
+#[test]
+fn an_add_that_rebuilds_the_index_may_die_anywhere() {
+    explore_deaths(PREEMPTIONS_AROUND_DEATHS, |stores| {
+        let model = Model::new(2, &[(1, 10)]);
+        let full = model.layout.index_limit() as u64;
+        model.words().store(USED, full, Ordering::Relaxed);
+        let writer = {
+            let model = model.clone();
+            thread::spawn(move || {
+                let left = crash::after(stores, || model.upsert(&[(2, 20)])).1;
+                model.repair();
+                model.check();
+                left > 0
+            })
+        };
+        assert_eq!(model.get(1), Some(10));
+        let seen = model.get(2);
+        let survived = writer.join().unwrap();
+        let now = model.get(2);
+        assert!(seen.is_none() || (seen == Some(20) && now == seen), "{seen:?}, then {now:?}");
         survived
     });
 }

@@ -107,12 +107,17 @@ impl<'a> Slot<'a> {
             return Some(version);
         }
         // Acquire: pairs with the Release store of a commit: the staged buffer is visible,
-        // and so is a repair that dropped this `next` before another transaction committed.
-        if self.all.load(COMMIT, Ordering::Acquire) & 1 == 0 {
+        // and so is a repair that dropped this `next` before that transaction began.
+        let commit = self.all.load(COMMIT, Ordering::Acquire);
+        if commit & 1 == 0 {
             // Not committed; or flipped meanwhile, which shows in the version.
             return Some(version);
         }
-        (self.line.load(NEXT, Ordering::Relaxed) == next).then_some(next)
+        // The same `next` may have been staged anew by now, by a transaction after that
+        // one, which is not committed. Acquire: then the second load sees a later commit word.
+        let same = self.line.load(NEXT, Ordering::Acquire) == next
+            && self.all.load(COMMIT, Ordering::Relaxed) == commit;
+        same.then_some(next)
     }
 
     /// Looks for a key here. A match is to be confirmed by [`Slot::is_unchanged`] once the
