@@ -47,7 +47,7 @@ impl Document {
 
     /// The cells of the rows of all tables below a heading.
     fn rows(&self, heading: &str) -> Vec<Vec<&str>> {
-        let cells = |line| Some(str::strip_suffix(str::strip_prefix(line, "| ")?, " |")?);
+        let cells = |line| str::strip_suffix(str::strip_prefix(line, "| ")?, " |");
         self.lines(heading)
             .into_iter()
             .filter_map(cells)
