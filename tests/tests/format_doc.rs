@@ -47,7 +47,7 @@ impl Document {
 
     /// The cells of the rows of all tables below a heading.
     fn rows(&self, heading: &str) -> Vec<Vec<&str>> {
-        let cells = |line| Some(str::strip_suffix(str::strip_prefix(line, "| ")?, " |")?);
+        let cells = |line| str::strip_suffix(str::strip_prefix(line, "| ")?, " |");
         self.lines(heading)
             .into_iter()
             .filter_map(cells)
@@ -422,7 +422,7 @@ fn the_body_and_a_slot() {
 
 /// The hash, by the text of the document.
 struct Hash {
-    s: [u64; 7],
+    s: [u64; 3],
     seed: u64,
 }
 
@@ -444,7 +444,7 @@ fn mix(a: u64, b: u64) -> u64 {
 impl Hash {
     fn new(document: &Document, seed: u64) -> Self {
         let text = document.lines("Hash").join(" ");
-        let d: [u64; 7] = std::array::from_fn(|i| {
+        let d: [u64; 3] = std::array::from_fn(|i| {
             let hex = text.split(&format!("D{i} ")).nth(1).unwrap();
             u64::from_str_radix(hex.split_whitespace().next().unwrap(), 16).unwrap()
         });
@@ -459,11 +459,9 @@ impl Hash {
             x
         };
         let seed = premix(seed, 0);
-        let mut s = [premix(seed, 0); 7];
-        for i in 1..7 {
-            s[i] = premix(s[i - 1], i);
-        }
-        Self { s, seed }
+        let s0 = premix(seed, 0);
+        let s1 = premix(s0, 1);
+        Self { s: [s0, s1, premix(s1, 2)], seed }
     }
 
     fn of_words(&self, data: &[u64]) -> u64 {

@@ -22,7 +22,7 @@ pub struct InProcess<S = RandomState> {
 #[derive(Debug, Default)]
 pub struct MultiplyHasher(u64);
 
-/// [`InProcess`] with [`MultiplyHasher`].
+/// [`InProcess`] with `MultiplyHasher`.
 pub type CheapHash = InProcess<BuildHasherDefault<MultiplyHasher>>;
 
 impl Hasher for MultiplyHasher {

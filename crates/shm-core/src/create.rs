@@ -50,11 +50,14 @@ impl Namespace {
     /// Creates a segment: allocates and initialises it, then publishes the name.
     ///
     /// `init` gets the body, all zeros, before anybody else can see it. A process
-    /// killed at any instruction of this call leaves either nothing or the whole.
+    /// killed at any instruction of this call leaves either nothing or the whole under
+    /// the name. On a file system without unnamed files (`O_TMPFILE`) it may also leave a
+    /// temporary file, `.shmap-tmp-…`, which no name leads to.
     ///
     /// # Errors
     /// [`CreateError::AlreadyExists`] when the name is taken, and nothing was
     /// changed; [`CreateError::NoSpace`] when the file system is full;
+    /// [`CreateError::BadMode`] and [`CreateError::BadLength`] for such options;
     /// [`CreateError::Io`] for all else.
     pub fn create(
         &self,

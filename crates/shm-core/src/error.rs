@@ -266,7 +266,7 @@ pub enum OpenError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LockError {
-    /// Another thread holds it, and the call was not to wait.
+    /// Another thread, or this one, holds it, and the call was not to wait.
     #[error("the lock is held by another thread")]
     WouldBlock,
     /// Another thread held it for all of the time given.

@@ -166,7 +166,8 @@ impl WritableSegment {
     /// Locks if the lock is free.
     ///
     /// # Errors
-    /// As [`WritableSegment::lock`], and [`LockError::WouldBlock`].
+    /// [`LockError::WouldBlock`] when it is held, also by this thread;
+    /// [`LockError::NotRecoverable`].
     #[inline]
     pub fn try_lock(&self) -> Result<Acquired<'_>, LockError> {
         mutex::acquire(&self.segment.map, Wait::No)

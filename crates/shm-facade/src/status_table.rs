@@ -19,7 +19,8 @@ pub struct StatusOptions {
     pub capacity: usize,
     /// Longest value in bytes. 256.
     pub value_size: usize,
-    /// Permission bits of a table that is created. `0o600`; `0o644` lets others read.
+    /// Permission bits of a table that is created, exact whatever the umask. `0o600`;
+    /// `0o644` lets others read.
     pub mode: u32,
     /// Whose tables to open: one's own and root's.
     pub trust: Trust,
@@ -120,6 +121,29 @@ impl Deref for StatusReader {
 impl StatusTable {
     /// The table of this name in this process: opened or created at the first
     /// call, shared by all later ones as long as somebody holds it. The original's `getInstance`.
+    ///
+    /// A name is looked up with its namespace's directory as that is written. One whose file was
+    /// unlinked or replaced is opened or created anew.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use shm_facade::StatusTable;
+    /// # use shm_facade::{Namespace, StatusOptions};
+    /// # let dir = std::env::temp_dir().join(format!("instance-doc-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&dir)?;
+    /// # let options = StatusOptions { namespace: Namespace::at(&dir), ..StatusOptions::default() };
+    /// # let _ = || -> Result<_, shm_facade::Error> {
+    /// let table = StatusTable::instance("workers")?;
+    /// # Ok(table) };
+    /// # let table = StatusTable::instance_with("workers", &options)?;
+    /// # let same = StatusTable::instance_with("workers", &options)?;
+    /// # let _ = || -> Result<_, shm_facade::Error> {
+    /// let same = StatusTable::instance("workers")?;
+    /// # Ok(same) };
+    /// assert!(Arc::ptr_eq(&table, &same));
+    /// # std::fs::remove_dir_all(&dir)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Open`], [`Error::Name`].
@@ -273,6 +297,7 @@ impl StatusTable {
 
     /// Removes the table's name. Processes that have it open keep it. The original's
     /// `cleanup`. False when the name was gone already, or leads to another table by now.
+    /// Looking and removing are two steps: a table that takes the name between them is hit.
     ///
     /// # Errors
     /// [`Error::Namespace`].

@@ -139,13 +139,15 @@ pub enum TableError {
         /// What is wrong with it.
         source: Box<TableError>,
     },
-    /// Other writers completed a change under every one of this many attempts.
+    /// Other writers completed a change under every one of this many attempts: 64 of a
+    /// read of several keys, 10,000 of `update_with`, 65,536 of a look at one slot.
     #[error("gave up after {attempts} attempts: each time another write completed meanwhile")]
     Contended {
         /// Number of attempts.
         attempts: usize,
     },
-    /// The shared memory holds what no writer of this library leaves there.
+    /// The shared memory holds what no writer of this library leaves there. After a write
+    /// or `verify` that fails so, the next write repairs.
     #[error("damaged table: {what} at {at}")]
     Corrupt {
         /// What is wrong.

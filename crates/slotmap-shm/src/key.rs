@@ -11,6 +11,9 @@ const MAX_KEY_WORDS: usize = 1 + MAX_KEY_BYTES / 8;
 
 /// A type of keys: `i8` to `i64`, `u8` to `u64`, `str` and `[u8]`.
 ///
+/// Byte and string keys have 0 bytes up to the table's `key_size`, which is 256 at most;
+/// a longer one is [`TableError::KeyTooLong`].
+///
 /// Sealed: the code that runs under the table's lock is the table's own.
 pub trait Key: sealed::Sealed {
     /// What iteration gives back.

@@ -55,6 +55,17 @@ pub(crate) const HEAD_WORDS: usize = 2;
 pub(crate) const LINE_WORDS: usize = 8;
 
 /// How many entries a table holds, and how large they may be. Fixed at creation.
+///
+/// A slot takes two buffers of `value_size` (at least 16 bytes each), the key (8 bytes, or 8 and
+/// `key_size`) and 32 bytes, rounded up to whole cache lines of 64; index and free stack take 40 to
+/// 72 bytes an entry. All of it is allocated at creation.
+///
+/// ```
+/// use slotmap_shm::{Geometry, TableOptions};
+/// let geometry = Geometry { capacity: 100_000, value_size: 64, ..Geometry::default() };
+/// let options = TableOptions { geometry, ..TableOptions::default() };
+/// # assert_eq!(options.geometry.key_size, 64);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     /// Number of entries that fit, exactly. 1 to [`Geometry::MAX_CAPACITY`].

@@ -14,9 +14,10 @@ pub struct TableOptions {
     /// [`Table::open_or_create`](crate::Table::open_or_create), and need not in `open`.
     pub geometry: Geometry,
     /// Permission bits of a table that is created, exact whatever the umask.
-    /// `0o600`; `0o644` lets others read.
+    /// `0o600`; `0o644` lets others read. One with write bits for group or others is
+    /// refused at opening unless `trust` has [`Trust::shared_writers`].
     pub mode: u32,
-    /// Whose tables to open.
+    /// Whose tables to open: one's own and root's, unless told otherwise.
     pub trust: Trust,
     /// How long a write waits for another writer before it fails with
     /// `LockError::TimedOut`; `None` waits for ever. Five seconds: a writer

@@ -67,6 +67,23 @@ impl<K: Key + ?Sized> TableReader<K> {
     /// Needs no write permission, and works from another pid namespace or C
     /// library than the writers'. O(capacity): checks that no slot was zeroed.
     ///
+    /// ```
+    /// # use shm_core::{Name, Namespace};
+    /// # use slotmap_shm::{Table, TableOpenError, TableOptions, TableReader};
+    /// # let dir = std::env::temp_dir().join(format!("reader-doc-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&dir)?;
+    /// # let (namespace, name) = (Namespace::at(&dir), Name::new("jobs")?);
+    /// # Table::<u64>::create(&namespace, &name, &TableOptions::default())?.add(&7, b"up")?;
+    /// let reader = TableReader::<u64>::open(&namespace, &name, &TableOptions::default())?;
+    /// let mut buffer = [0; 256];
+    /// assert_eq!(reader.get_into(&7, &mut buffer)?, Some(2));
+    /// // The type of the keys is part of the table.
+    /// let other = TableReader::<i32>::open(&namespace, &name, &TableOptions::default());
+    /// assert!(matches!(other, Err(TableOpenError::KeyKind { .. })));
+    /// # std::fs::remove_dir_all(&dir)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`TableOpenError`].
     pub fn open(
@@ -311,8 +328,8 @@ impl<K: Key + ?Sized> TableReader<K> {
         }
     }
 
-    /// Number of entries. O(1). After a writer died in the middle of an `add` or
-    /// `remove`, one off until the next write repairs it.
+    /// Number of entries. O(1). After a writer died in the middle of a write, off by what
+    /// that write added or removed, until the next write repairs it.
     #[must_use]
     pub fn len(&self) -> usize {
         let len = self.view().words.load(LEN, Ordering::Relaxed);

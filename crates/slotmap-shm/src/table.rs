@@ -24,6 +24,46 @@ const MAX_UPDATES: usize = 10_000;
 ///
 /// Every change is all or nothing, for every reader and whatever happens to the
 /// writer. `Send` and `Sync`; writers of all processes and threads exclude each other.
+///
+/// # Complexity
+/// A call that names one key is O(1), one that names n keys O(n), besides copying the
+/// values. Rarely, and amortised over as many insertions and removals, an insertion rebuilds the index;
+/// the first write after a death repairs; a batch that is refused drops what it had staged: O(capacity) each.
+///
+/// # Example
+/// ```
+/// use slotmap_shm::{Table, TableError, TableOptions, Upserted};
+/// # use shm_core::{Name, Namespace};
+/// # let dir = std::env::temp_dir().join(format!("table-doc-{}", std::process::id()));
+/// # std::fs::create_dir_all(&dir)?;
+/// # let (namespace, name) = (Namespace::at(&dir), Name::new("jobs")?);
+/// let jobs = Table::<str>::create(&namespace, &name, &TableOptions::default())?;
+/// jobs.add("fetch", b"queued")?;
+/// assert!(matches!(jobs.add("fetch", b"again"), Err(TableError::DuplicateKey { .. })));
+/// assert_eq!(jobs.upsert("parse", b"queued")?, Upserted::Inserted);
+///
+/// // All or nothing. The member at fault is named.
+/// let error = jobs.update_many(&[("fetch", "running"), ("print", "running")]).unwrap_err();
+/// assert!(matches!(error, TableError::InBatch { index: 1, .. }));
+/// jobs.update_many(&[("fetch", "running"), ("parse", "waiting")])?;
+///
+/// // All of one moment.
+/// let values = jobs.get_many(&["fetch", "print"])?;
+/// assert_eq!(values[0].as_deref(), Some(&b"running"[..]));
+/// assert_eq!(values[1], None);
+///
+/// // Read, modify, write.
+/// jobs.update_with("fetch", |value| value.extend_from_slice(b" 10%"))?;
+/// let stale = jobs.compare_exchange("fetch", b"running", b"done");
+/// assert!(matches!(stale, Err(TableError::Mismatch { found }) if *found == *b"running 10%"));
+/// jobs.compare_exchange("fetch", b"running 10%", b"done")?;
+///
+/// jobs.add("retries", &0i64.to_le_bytes())?;
+/// assert_eq!(jobs.fetch_add("retries", 2)?, 0);
+/// assert_eq!(jobs.fetch_add("retries", 1)?, 2);
+/// # std::fs::remove_dir_all(&dir)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Table<K: Key + ?Sized> {
     reader: TableReader<K>,
     lock_timeout: Option<Duration>,

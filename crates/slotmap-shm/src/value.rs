@@ -8,7 +8,7 @@ use crate::buffer::Buffer;
 const INLINE_WORDS: usize = 8;
 
 /// The bytes of a value, copied out of shared memory. Up to 64 bytes are kept
-/// without allocation. Dereferences to `[u8]`.
+/// without allocation. Dereferences to `[u8]`. It no longer changes, whatever becomes of the table.
 #[derive(Clone)]
 pub struct Value {
     words: Words,
