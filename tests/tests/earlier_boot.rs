@@ -1,10 +1,8 @@
 //! Row 13, the half that is reset rather than refused: a table on a disk that outlived
 //! its boot with the lock held and the data half changed, and a file that was copied.
 
-use std::fs::File;
 use std::path::PathBuf;
 
-use nix::fcntl::{Flock, FlockArg};
 use shm_core::{Name, Namespace, OpenError};
 use shm_tests::patch::{self, BODY, Checksum, LOCK, SESSION, session};
 use shm_tests::roles::{finish, scenario};
@@ -52,15 +50,16 @@ fn other_boot(path: &std::path::Path) {
 #[test]
 fn earlier_boot_is_reset_and_repaired() {
     let (namespace, path) = on_disk();
+    // Among living writers, the lock means what it says.
+    let living = open(&namespace);
     leave_locked(&path);
-    // Of this boot, the lock means what it says.
     let limit = Some(std::time::Duration::from_millis(20));
     let impatient = TableOptions { lock_timeout: limit, ..TableOptions::default() };
     let ns = Namespace::at(namespace.path());
     let table = Table::<i32>::open(&ns, &test_name(), &impatient).unwrap();
     let error = std::thread::scope(|s| s.spawn(|| table.upsert(&1, b"")).join().unwrap());
     assert!(matches!(error, Err(TableError::Lock(_))), "{error:?}");
-    drop(table);
+    drop((living, table));
 
     other_boot(&path);
     // Reading needs no reset, and makes none; the index is not needed either.
@@ -104,19 +103,33 @@ fn earlier_boot_opened_by_16_processes_is_reset_once() {
 }
 
 #[test]
-fn a_reset_that_another_process_never_finishes() {
+fn a_lock_that_nobody_alive_holds_is_made_anew() {
+    // As in a backup that was taken while a writer held the lock, and put back under the same
+    // inode number: the session is this one, and yet nobody will ever unlock.
     let (namespace, path) = on_disk();
     leave_locked(&path);
+    let table = open(&namespace);
+    table.add(&100, b"new").unwrap();
+    assert_eq!(table.stats().recoveries, 1);
+    assert_intact(&table);
+    table.verify().unwrap();
+}
+
+#[test]
+fn writers_that_see_another_boot_are_left_alone() {
+    // As where a container is shown another boot id than its host.
+    let (namespace, path) = on_disk();
+    let mut holder = Child::spawn(&mut scenario(WORKER, "hold", namespace.path())).unwrap();
+    assert_eq!(holder.line(WATCHDOG).unwrap(), "holding");
     other_boot(&path);
     let session: [u8; 64] = patch::read(&path, 256).unwrap();
-    let other = Flock::lock(File::open(&path).unwrap(), FlockArg::LockExclusive).unwrap();
     let ns = Namespace::at(namespace.path());
     let error = Table::<i32>::open(&ns, &test_name(), &TableOptions::default()).unwrap_err();
     assert!(matches!(error, TableOpenError::Open(OpenError::ResetBusy { .. })), "{error:?}");
-    assert_eq!(patch::read::<64>(&path, 256).unwrap(), session, "left to the other process");
+    assert_eq!(patch::read::<64>(&path, 256).unwrap(), session, "left to the others");
     assert_intact(&open_read_only(&namespace));
-    // Its death ends the wait.
-    drop(other);
+    // Their death ends it, wherever it comes.
+    holder.kill().unwrap();
     let table = open(&namespace);
     table.add(&100, b"new").unwrap();
     assert_eq!(table.stats().recoveries, 1);

@@ -117,27 +117,39 @@ fn other_abi_is_for_reading_only() {
 }
 
 #[test]
-fn other_pid_namespace_is_for_reading_only() {
+fn other_pid_namespace_with_living_writers_is_for_reading_only() {
     let fixture = Fixture::new();
-    let [read, write] =
-        fixture.patched(SESSION, session::PID_NAMESPACE, &77u64.to_ne_bytes(), Checksum::Right);
+    // A living writer; `patched` changes the file below it.
+    let living = open(&fixture.namespace);
+    let patch =
+        || fixture.patched(SESSION, session::PID_NAMESPACE, &77u64.to_ne_bytes(), Checksum::Right);
+    let [read, write] = patch();
     assert_eq!(read, ONE);
     assert!(write.contains("PidNamespace { found: 77"), "{write}");
+    drop(living);
+    both(&patch(), ONE);
 }
 
 #[test]
-fn a_process_in_another_pid_namespace_reads_only() {
+fn a_process_in_another_pid_namespace_reads_only_while_writers_live() {
     if !is_root("a pid namespace of its own") {
         return;
     }
     let fixture = Fixture::new();
-    let said = run(scenario(WORKER, "foreign-pids", fixture.namespace.path()));
+    let foreign = || run(scenario(WORKER, "foreign-pids", fixture.namespace.path()));
+    let living = open(&fixture.namespace);
+    let said = foreign();
     if said[0].starts_with("skipped: ") {
         return;
     }
     assert_eq!(said[0], "read: ok: 1 entries");
     assert!(said[1].contains("PidNamespace") && said[2].contains("PidNamespace"), "{said:?}");
-    assert_eq!(open(&fixture.namespace).len(), 1);
+    // As when a container is started again: the writers of the old one are gone.
+    drop(living);
+    assert_eq!(foreign()[1], "write: ok: 1 entries");
+    let table = open(&fixture.namespace);
+    assert_eq!(table.len(), 1);
+    table.verify().unwrap();
 }
 
 #[test]

@@ -14,6 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use crate::alive::{self, Hold};
 use crate::error::CreateError;
 use crate::identity;
 use crate::layout::{
@@ -93,6 +94,8 @@ impl Namespace {
             .file
             .set_permissions(Permissions::from_mode(options.mode))
             .map_err(io("set the mode of a new segment in"))?;
+        // Nobody else has the file yet, so this succeeds.
+        alive::try_hold(&draft.file, Hold::Shared).map_err(io("lock a new segment in"))?;
         let file = draft.publish(&path)?;
         Ok(WritableSegment::new(Segment::new(map, header, file, path)))
     }
@@ -234,7 +237,7 @@ impl Draft {
     }
 
     /// Gives the file its name, in one step that fails if the name is taken.
-    fn publish(mut self, path: &Path) -> Result<File, CreateError> {
+    fn publish(self, path: &Path) -> Result<File, CreateError> {
         let outcome = match &self.temporary {
             None => {
                 // Needs no privilege, unlike AT_EMPTY_PATH.
@@ -242,15 +245,19 @@ impl Draft {
                 retry(|| rustix::fs::linkat(CWD, &link, CWD, path, AtFlags::SYMLINK_FOLLOW))
             }
             Some(TemporaryName(from)) => {
-                retry(|| rustix::fs::renameat_with(CWD, from, CWD, path, RenameFlags::NOREPLACE))
+                let rename =
+                    || rustix::fs::renameat_with(CWD, from, CWD, path, RenameFlags::NOREPLACE);
+                match retry(rename) {
+                    // NFS cannot; a second link, of which the first is then removed.
+                    Err(Errno::INVAL | Errno::NOSYS) => {
+                        retry(|| rustix::fs::linkat(CWD, from, CWD, path, AtFlags::empty()))
+                    }
+                    other => other,
+                }
             }
         };
         match outcome {
-            Ok(()) => {
-                // The temporary name is gone; there is nothing left to remove.
-                std::mem::forget(self.temporary.take());
-                Ok(self.file)
-            }
+            Ok(()) => Ok(self.file),
             Err(Errno::EXIST) => Err(CreateError::AlreadyExists { path: path.to_owned() }),
             Err(e) => Err(io_error("publish", path, e.into())),
         }

@@ -239,8 +239,11 @@ pub enum OpenError {
         /// What is wrong.
         source: HeaderError,
     },
-    /// Another process has been taking the segment over for too long.
-    #[error("{path:?}: another process has been resetting it for {waited:?}")]
+    /// It is of another boot, or its file has another identity, than this process sees; and
+    /// processes that write to it are alive, or one is taking it over all the time.
+    #[error(
+        "{path:?}: in use by writers that see another boot id or another file, for all of {waited:?}"
+    )]
     ResetBusy {
         /// Path looked at.
         path: PathBuf,

@@ -28,11 +28,18 @@ static PAGE: OnceLock<Option<&'static AtomicU64>> = OnceLock::new();
 /// The first call in a process, or any call where the kernel has no such pages.
 #[cold]
 fn new_token() -> u64 {
-    let token = u64::from(std::process::id());
-    if let Some(word) = PAGE.get_or_init(wiped_page) {
-        word.store(token, Ordering::Relaxed);
+    let Some(word) = PAGE.get_or_init(wiped_page) else {
+        return u64::from(std::process::id());
+    };
+    // Random, because a child in a pid namespace of its own may have its parent's pid.
+    let mut bytes = [0; 8];
+    let random = crate::create::random(&mut bytes).is_ok();
+    let token = if random { u64::from_ne_bytes(bytes) } else { u64::from(std::process::id()) };
+    // Of two threads that get here first, one decides.
+    match word.compare_exchange(0, token | 1, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => token | 1,
+        Err(decided) => decided,
     }
-    token
 }
 
 fn wiped_page() -> Option<&'static AtomicU64> {

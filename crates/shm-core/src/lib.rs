@@ -46,6 +46,10 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("segments are mapped whole and counted in 64-bit words: 64-bit targets only");
+
+mod alive;
 mod create;
 mod error;
 mod fork;

@@ -107,6 +107,11 @@ impl Mapping {
         self.raw.flush()
     }
 
+    /// True while a guard lives, and for ever when one was leaked.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
+    }
+
     /// Notes whether a guard of the mutex lives (invariant 3).
     #[inline(always)]
     pub(crate) fn set_held(&self, held: bool) {

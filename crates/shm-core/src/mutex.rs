@@ -209,6 +209,8 @@ impl<'a> Recovery<'a> {
     ) -> Result<Guard<'a>, E> {
         let words = self.guard.words()?;
         repair(words)?;
+        // `repair` may have forked; the child must not call the mutex consistent.
+        self.guard.words()?;
         // Order: a death before `consistent` is seen as EOWNERDEAD again.
         self.guard.map.header_word(DIRTY_OFFSET).store(0, Ordering::Relaxed);
         if std::mem::take(&mut self.inconsistent) {

@@ -6,14 +6,15 @@ use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::alive::{self, Hold};
 use crate::create::{CreateOptions, retry};
 use crate::error::{CreateError, FileKind, HeaderError, OpenError};
 use crate::layout::{Header, SESSION_OFFSET, Session};
 use crate::map::Mapping;
-use crate::mutex;
+use crate::mutex::{self, Wait};
 use crate::name::Name;
 use crate::namespace::{Kind, Namespace};
 use crate::segment::{Segment, WritableSegment};
@@ -50,8 +51,12 @@ impl Trust {
     }
 }
 
-/// How long an opener waits for another one that takes the segment over.
+/// How long an opener waits for another one that takes the segment over, or for writers
+/// that see another boot or another file to go away.
 const RESET_LIMIT: Duration = Duration::from_secs(5);
+/// How long it waits for writers of another pid namespace: long enough to outlast others
+/// that only look.
+const FOREIGN_LIMIT: Duration = Duration::from_millis(100);
 
 impl Namespace {
     /// Opens a segment for reading. Needs only read permission; maps `PROT_READ`.
@@ -75,8 +80,9 @@ impl Namespace {
 
     /// Opens a segment for reading and writing.
     ///
-    /// A segment of an earlier boot, or a copied file, has no living user: its
-    /// mutex is made anew (under an `flock`), and the first owner repairs it.
+    /// Each writer holds a shared lock on the file for as long as it has it open. A segment
+    /// that nobody else holds has no living writer: if it is of an earlier boot, a copied file, or
+    /// of another pid namespace, or if its mutex is held all the same, that is put right first.
     ///
     /// # Errors
     /// [`OpenError`]; [`HeaderError::Abi`] and [`HeaderError::PidNamespace`] in
@@ -203,44 +209,84 @@ impl ValidatedFile {
     }
 
     fn into_writer(self) -> Result<WritableSegment, OpenError> {
-        let mut session = self.session()?;
+        self.header.validate_abi().map_err(|e| self.raw.header_error(e))?;
         let meta = self.raw.file.metadata().map_err(|e| io_error("stat", &self.raw.path, e))?;
         let here = Session::current(meta.dev(), meta.ino())
             .map_err(|e| io_error("identify the process for", &self.raw.path, e))?;
-        self.header.validate_abi().map_err(|e| self.raw.header_error(e))?;
-        if !session.is_intact() || !session.same_file_and_boot(&here) {
-            session = self.take_over(&here)?;
+        let start = Instant::now();
+        loop {
+            if self.try_hold(Hold::Exclusive)? {
+                self.settle(&here)?;
+                self.try_hold(Hold::Shared)?;
+                return self.into_checked(&here);
+            }
+            // Others write, or one of them is settling it.
+            if self.try_hold(Hold::Shared)? {
+                let session = self.intact_session()?;
+                let same = session.same_file_and_boot(&here);
+                let waited = start.elapsed();
+                if same && (session.pid_namespace == here.pid_namespace || waited > FOREIGN_LIMIT) {
+                    return self.into_checked(&session);
+                }
+                self.try_hold(Hold::Nothing)?;
+            }
+            let waited = start.elapsed();
+            if waited > RESET_LIMIT {
+                return Err(OpenError::ResetBusy { path: self.raw.path, waited });
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
-        let path = self.raw.path.clone();
-        let segment = self.map(true)?;
-        segment.check_lock(&session).map_err(|source| OpenError::Header { path, source })?;
-        Ok(WritableSegment::new(segment))
     }
 
-    /// Makes the mutex of a segment without living users anew.
+    /// Makes a segment without any living writer usable here: one of an earlier boot, a copied
+    /// file, one whose writers lived in another pid namespace, or one whose mutex is held
+    /// by nobody that lives.
     ///
-    /// Killed in between, it leaves the old session, and the next opener does it
-    /// all again. The record is 64 bytes in one page, written by one call, which
-    /// a signal does not split.
-    fn take_over(&self, here: &Session) -> Result<Session, OpenError> {
-        let _lock = FileLock::acquire(&self.raw)?;
-        let found = self.session()?;
-        if !found.is_intact() {
-            return Err(self.raw.header_error(HeaderError::Session));
-        }
-        if found.same_file_and_boot(here) {
-            return Ok(found);
-        }
+    /// The caller holds it exclusively. Killed in between, it leaves the old session or a
+    /// mutex to repair, and the next opener does it all again. The record is 64 bytes in one
+    /// page, written by one call, which a signal does not split.
+    fn settle(&self, here: &Session) -> Result<(), OpenError> {
+        let found = self.intact_session()?;
         let io = |action| move |e| io_error(action, &self.raw.path, e);
         let map = Mapping::new(&self.raw.file, self.header.total_len as usize, true)
             .map_err(io("map"))?;
-        let made = mutex::init(&map, Segment::canary(&self.header), true);
-        made.map_err(io("make the mutex of"))?;
-        self.raw
-            .file
-            .write_all_at(bytemuck::bytes_of(here), SESSION_OFFSET as u64)
-            .map_err(io("write the session of"))?;
-        Ok(*here)
+        let canary = Segment::canary(&self.header);
+        let mut stuck = !found.same_file_and_boot(here);
+        if !stuck {
+            mutex::validate(&map, canary).map_err(|e| self.raw.header_error(e))?;
+            // A clean guard, and one that died, are put back as they were.
+            stuck = mutex::acquire(&map, Wait::No).is_err();
+        }
+        if stuck {
+            mutex::init(&map, canary, true).map_err(io("make the mutex of"))?;
+        }
+        if found != *here {
+            self.raw
+                .file
+                .write_all_at(bytemuck::bytes_of(here), SESSION_OFFSET as u64)
+                .map_err(io("write the session of"))?;
+        }
+        Ok(())
+    }
+
+    fn into_checked(self, session: &Session) -> Result<WritableSegment, OpenError> {
+        let path = self.raw.path.clone();
+        let segment = self.map(true)?;
+        segment.check_lock(session).map_err(|source| OpenError::Header { path, source })?;
+        Ok(WritableSegment::new(segment))
+    }
+
+    fn try_hold(&self, hold: Hold) -> Result<bool, OpenError> {
+        alive::try_hold(&self.raw.file, hold).map_err(|e| io_error("lock", &self.raw.path, e))
+    }
+
+    fn intact_session(&self) -> Result<Session, OpenError> {
+        let session = self.session()?;
+        if session.is_intact() {
+            Ok(session)
+        } else {
+            Err(self.raw.header_error(HeaderError::Session))
+        }
     }
 
     fn session(&self) -> Result<Session, OpenError> {
@@ -258,35 +304,6 @@ impl ValidatedFile {
         })?;
         let map = Mapping::new(&file, len, writable).map_err(|e| io_error("map", &path, e))?;
         Ok(Segment::new(map, self.header, file, path))
-    }
-}
-
-/// `flock` on the segment file, given up after [`RESET_LIMIT`].
-struct FileLock<'a>(&'a File);
-
-impl<'a> FileLock<'a> {
-    fn acquire(raw: &'a RawFile) -> Result<Self, OpenError> {
-        let start = Instant::now();
-        loop {
-            match rustix::fs::flock(&raw.file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Self(&raw.file)),
-                Err(Errno::WOULDBLOCK) if start.elapsed() < RESET_LIMIT => {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-                Err(Errno::WOULDBLOCK) => {
-                    let waited = start.elapsed();
-                    return Err(OpenError::ResetBusy { path: raw.path.clone(), waited });
-                }
-                Err(Errno::INTR) => {}
-                Err(e) => return Err(io_error("lock", &raw.path, e.into())),
-            }
-        }
-    }
-}
-
-impl Drop for FileLock<'_> {
-    fn drop(&mut self) {
-        let _ = rustix::fs::flock(self.0, FlockOperation::Unlock);
     }
 }
 

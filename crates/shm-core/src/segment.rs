@@ -126,6 +126,17 @@ impl Segment {
     }
 }
 
+impl Drop for Segment {
+    fn drop(&mut self) {
+        if self.map.is_held() {
+            // The mapping stays because of a leaked guard; so must this process count as a
+            // living writer, or another one could make the mutex anew below the
+            // thread's robust list. A copy of the descriptor shares its lock.
+            std::mem::forget(self.file.try_clone());
+        }
+    }
+}
+
 impl fmt::Debug for Segment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Segment")

@@ -1,6 +1,6 @@
 //! Errors of the facade, and the result codes of the original.
 
-use shm_core::{CreateError, InvalidName, OpenError};
+use shm_core::{CreateError, HeaderError, InvalidName, OpenError};
 use slotmap_shm::{TableError, TableOpenError};
 use thiserror::Error;
 
@@ -46,7 +46,8 @@ pub enum ResultCode {
     Timeout = -5,
     /// The file at the name is not a usable table.
     Corrupt = -6,
-    /// The table has another geometry or key type, or the value another form, than asked for.
+    /// The table has another geometry, key type or format, or lives under another C library or
+    /// pid namespace; or a value has another form than asked for.
     Mismatch = -7,
     /// The operating system does not permit it.
     Permission = -8,
@@ -94,6 +95,16 @@ fn open_code(error: &TableOpenError) -> ResultCode {
             | OpenError::ForeignOwner { .. }
             | OpenError::ForeignWriters { .. },
         ) => ResultCode::Permission,
+        // A whole table, but not one for this process.
+        TableOpenError::Open(OpenError::Header {
+            source:
+                HeaderError::Abi { .. }
+                | HeaderError::PidNamespace { .. }
+                | HeaderError::Version { .. }
+                | HeaderError::KindVersion { .. }
+                | HeaderError::ByteOrder { .. },
+            ..
+        }) => ResultCode::Mismatch,
         TableOpenError::Open(OpenError::Header { .. } | OpenError::NotAFile { .. })
         | TableOpenError::Corrupt { .. } => ResultCode::Corrupt,
         TableOpenError::Open(OpenError::ResetBusy { .. }) => ResultCode::Timeout,

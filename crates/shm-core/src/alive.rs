@@ -1,0 +1,53 @@
+//! Which writers are alive: each holds a shared lock on the segment file as long as it has
+//! it open, so that whoever gets the exclusive one knows that there is no other.
+//!
+//! Open file description locks (`F_OFD_SETLK`, Linux 3.15): the kernel drops them when the last
+//! copy of the descriptor is closed, by whatever death; a forked child shares its parent's;
+//! two openings in one process count as two.
+
+#![allow(unsafe_code, reason = "rustix has no open file description locks")]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+
+/// What to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// As one of the living writers.
+    Shared,
+    /// As the only one. Needs a descriptor that may write.
+    Exclusive,
+    /// No longer anything.
+    Nothing,
+}
+
+/// Changes what this opening of `file` holds, without waiting; false when others are in the
+/// way, and then nothing changed. From exclusive to shared always succeeds.
+pub(crate) fn try_hold(file: &File, hold: Hold) -> io::Result<bool> {
+    let kind = match hold {
+        Hold::Shared => libc::F_RDLCK,
+        Hold::Exclusive => libc::F_WRLCK,
+        Hold::Nothing => libc::F_UNLCK,
+    };
+    let range = libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 1,
+        // Must be zero for this kind of lock.
+        l_pid: 0,
+    };
+    loop {
+        // SAFETY: the descriptor is open, and `range` is a valid flock that the call only reads.
+        if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &range) } == 0 {
+            return Ok(true);
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::EAGAIN | libc::EACCES) => return Ok(false),
+            Some(libc::EINTR) => {}
+            _ => return Err(error),
+        }
+    }
+}
