@@ -16,7 +16,7 @@ pub const VALUE_SIZE: usize = 256;
 /// Most entries, in every store.
 pub const CAPACITY: usize = 1024;
 
-/// Length of a status value in bytes, as in the design's table of speeds.
+/// Length of a status value in bytes, as short as most are.
 pub const SHORT: usize = 12;
 
 /// Keys in a [`Cycle`]. A Zen 5 learns 16 Ki of them by heart (a miss then takes two

@@ -1,4 +1,4 @@
-//! `shm-bench-rows [--quick] [--filter TEXT]`: measures the table rows of the design's
+//! `shm-bench-rows [--quick] [--filter TEXT]`: measures the promised rows of the table's
 //! table of speeds, each against its peer, interleaved in one run.
 //!
 //! The last line of stdout is one JSON object; stderr has a table for people. See
