@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::MmapMut;
 
-/// A value that differs between a process and each of its forked children.
+/// An odd value that differs between a process and each of its forked children.
 ///
 /// It lives in a page that the kernel zeroes in the child
 /// (`MADV_WIPEONFORK`, Linux 4.14), so it is right after a raw `clone` too,
@@ -29,17 +29,21 @@ static PAGE: OnceLock<Option<&'static AtomicU64>> = OnceLock::new();
 #[cold]
 fn new_token() -> u64 {
     let Some(word) = PAGE.get_or_init(wiped_page) else {
-        return u64::from(std::process::id());
+        return pid_token();
     };
     // Random, because a child in a pid namespace of its own may have its parent's pid.
     let mut bytes = [0; 8];
     let random = crate::create::random(&mut bytes).is_ok();
-    let token = if random { u64::from_ne_bytes(bytes) } else { u64::from(std::process::id()) };
+    let token = if random { u64::from_ne_bytes(bytes) | 1 } else { pid_token() };
     // Of two threads that get here first, one decides.
-    match word.compare_exchange(0, token | 1, Ordering::Relaxed, Ordering::Relaxed) {
-        Ok(_) => token | 1,
+    match word.compare_exchange(0, token, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => token,
         Err(decided) => decided,
     }
+}
+
+fn pid_token() -> u64 {
+    u64::from(std::process::id()) << 1 | 1
 }
 
 fn wiped_page() -> Option<&'static AtomicU64> {
@@ -64,7 +68,7 @@ mod tests {
 
     #[test]
     fn the_token_is_stable_in_one_process() {
-        assert_ne!(process_token(), 0);
+        assert_eq!(process_token() & 1, 1);
         assert_eq!(process_token(), process_token());
     }
 }
