@@ -1,5 +1,4 @@
-//! Rows 9, 12, 15 and 16: making, finding, replacing and naming tables; and tables of
-//! an earlier boot or copied from elsewhere.
+//! Rows 9, 12, 15 and 16: making, finding, replacing and naming tables.
 
 use std::collections::HashSet;
 use std::fs::File;

@@ -114,3 +114,18 @@ fn a_directory_without_permission() {
     assert!(said[3].ends_with("NotFound") && said[4].ends_with("Permission"), "{said:?}");
     assert!(empty.files().unwrap().is_empty());
 }
+
+#[test]
+fn a_table_that_others_may_write_needs_trust_to_be_made() {
+    let namespace = TempNamespace::new().unwrap();
+    let ns = Namespace::at(namespace.path());
+    let shared = TableOptions { mode: 0o660, ..TableOptions::default() };
+    let error = Table::<i32>::open_or_create(&ns, &test_name(), &shared).unwrap_err();
+    let said = matches!(error, TableOpenError::Open(OpenError::ForeignWriters { mode: 0o660, .. }));
+    assert!(said, "{error:?}");
+    assert!(namespace.files().unwrap().is_empty());
+    let trusting = TableOptions { trust: Trust::new().shared_writers(true), ..shared };
+    for _ in 0..2 {
+        Table::<i32>::open_or_create(&ns, &test_name(), &trusting).unwrap();
+    }
+}

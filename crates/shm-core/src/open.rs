@@ -51,6 +51,8 @@ impl Trust {
     }
 }
 
+/// Permission bits that let others than the owner write.
+const FOREIGN_WRITE: u32 = 0o022;
 /// How long an opener waits for another one that takes the segment over, or for writers
 /// that see another boot or another file to go away.
 const RESET_LIMIT: Duration = Duration::from_secs(5);
@@ -103,7 +105,8 @@ impl Namespace {
     /// processes that call this at once, one creates and the others open.
     ///
     /// # Errors
-    /// Those of [`Namespace::open`] and [`Namespace::create`].
+    /// Those of [`Namespace::open`] and [`Namespace::create`]; [`OpenError::ForeignWriters`]
+    /// also when `options` ask for a mode that `trust` does not accept.
     pub fn open_or_create(
         &self,
         name: &Name,
@@ -111,6 +114,11 @@ impl Namespace {
         trust: &Trust,
         mut init: impl FnMut(Words<'_>),
     ) -> Result<WritableSegment, OpenError> {
+        // What is created must open again by the same call.
+        if options.mode & FOREIGN_WRITE != 0 && !trust.shared_writers {
+            let path = self.path_of(name, options.kind);
+            return Err(OpenError::ForeignWriters { path, mode: options.mode });
+        }
         loop {
             match self.open(name, options.kind, options.kind_version, trust) {
                 Err(OpenError::NotFound { .. }) => {}
@@ -155,7 +163,7 @@ impl RawFile {
         if meta.uid() != us && meta.uid() != 0 && !trust.owners.contains(&meta.uid()) {
             return Err(OpenError::ForeignOwner { path, found: meta.uid() });
         }
-        if meta.mode() & 0o022 != 0 && !trust.shared_writers {
+        if meta.mode() & FOREIGN_WRITE != 0 && !trust.shared_writers {
             return Err(OpenError::ForeignWriters { path, mode: meta.mode() & 0o7777 });
         }
         let raw = Self { file, path, len: meta.len() };

@@ -151,4 +151,16 @@ mod tests {
         assert_eq!(code(TableError::InBatch { index: 0, source }), -1);
         assert_eq!(Error::from(InvalidName::Empty).code() as i32, -4);
     }
+
+    #[test]
+    fn a_table_for_others_is_not_called_corrupt() {
+        let code = |source| {
+            Error::from(TableOpenError::Open(OpenError::Header { path: "x".into(), source })).code()
+        };
+        let (found, expected) = (1, 2);
+        assert_eq!(code(HeaderError::PidNamespace { found, expected }), ResultCode::Mismatch);
+        assert_eq!(code(HeaderError::Abi { found, expected }), ResultCode::Mismatch);
+        assert_eq!(code(HeaderError::Version { found: 2, supported: 1 }), ResultCode::Mismatch);
+        assert_eq!(code(HeaderError::Magic { found: [0; 8] }), ResultCode::Corrupt);
+    }
 }

@@ -215,7 +215,7 @@ pub(crate) fn rebuild(
 ) -> usize {
     let odd = words.load(EPOCH, Ordering::Relaxed) | 1;
     words.store(EPOCH, odd, Ordering::Relaxed);
-    // Release: pairs with the Acquire fence in `probe`.
+    // Release: pairs with the Acquire fence in `Probe::proves_absence`.
     fence(Ordering::Release);
     for place in 0..layout.index_len() {
         words.store(layout.index + place, EMPTY, Ordering::Relaxed);
@@ -238,7 +238,7 @@ pub(crate) fn rebuild(
         }
     }
     words.store(USED, entries as u64, Ordering::Relaxed);
-    // Release: pairs with the Acquire load in `probe`.
+    // Release: pairs with the Acquire load in `Probe::new`.
     words.store(EPOCH, odd.wrapping_add(1), Ordering::Release);
     entries
 }
