@@ -7,7 +7,11 @@ use serde::Serialize;
 /// An aligned table. Its first row is the heading.
 pub fn table(heading: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_preset(UTF8_BORDERS_ONLY);
+    // Some pseudo-terminals claim to be no columns wide.
+    if table.width().is_some_and(|columns| columns >= 40) {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
     table.set_header(heading.to_vec());
     table
 }
