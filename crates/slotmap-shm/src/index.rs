@@ -170,6 +170,18 @@ pub(crate) fn insert(
     }
 }
 
+/// Makes a place again what it was before [`insert`]. Entries that were inserted after it
+/// are gone, so no present key's probe leads over it.
+pub(crate) fn undo_insert(words: Words<'_>, layout: &Layout, place: usize, empty: bool) {
+    let before = if empty { EMPTY } else { TOMBSTONE };
+    // Relaxed: the entry led to a key that was never effective.
+    words.store(layout.index + place, before, Ordering::Relaxed);
+    if empty {
+        let used = words.load(USED, Ordering::Relaxed);
+        words.store(USED, used.wrapping_sub(1), Ordering::Relaxed);
+    }
+}
+
 /// True when an entry may still go to an empty place.
 #[inline]
 pub(crate) fn has_room(words: Words<'_>, layout: &Layout) -> bool {

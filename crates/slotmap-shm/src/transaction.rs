@@ -46,14 +46,29 @@ pub(crate) struct Transaction<'a> {
     first: Option<Staged>,
     more: Room,
     added: usize,
+    /// The index was rebuilt on the way: places noted before are no longer right.
+    rebuilt: bool,
 }
 
 /// A slot that the transaction changes.
 #[derive(Clone, Copy)]
 pub(crate) struct Staged {
     slot: usize,
-    /// Of a removal: the place of its index entry.
-    entry: Option<usize>,
+    change: Change,
+}
+
+/// What becomes of the slot, and where its index entry is.
+#[derive(Clone, Copy)]
+enum Change {
+    Replace,
+    /// `empty`: it was, before the entry was stored; or else a tombstone.
+    Insert {
+        place: usize,
+        empty: bool,
+    },
+    Remove {
+        place: usize,
+    },
 }
 
 /// Private room for noting staged slots, allocated before the lock is taken.
@@ -71,7 +86,7 @@ impl<'a> Transaction<'a> {
         slot::begin_writing();
         // Only damaged memory makes it odd here.
         let before = words.load(COMMIT, Ordering::Relaxed) & !1;
-        Self { words, layout, before, first: None, more: room, added: 0 }
+        Self { words, layout, before, first: None, more: room, added: 0, rebuilt: false }
     }
 
     /// The slot and index place of a key, if it is there, as staged.
@@ -120,7 +135,7 @@ impl<'a> Transaction<'a> {
     #[inline]
     pub(crate) fn replace(&mut self, slot: usize, value: &[u8]) {
         self.slot(slot).stage_value(value);
-        self.note(Staged { slot, entry: None });
+        self.note(Staged { slot, change: Change::Replace });
     }
 
     fn insert(
@@ -134,6 +149,7 @@ impl<'a> Transaction<'a> {
         let slot = self.free_slot()?;
         if place.is_none() || (empty && !index::has_room(self.words, self.layout)) {
             index::rebuild(self.words, self.layout, |_| ());
+            self.rebuilt = true;
             (place, empty) = match index::locate(self.words, self.layout, hash, key) {
                 Located::Absent { place, empty } => (place, empty),
                 Located::Found { slot, .. } => {
@@ -149,7 +165,7 @@ impl<'a> Transaction<'a> {
         this.stage_value(value);
         index::insert(self.words, self.layout, hash, slot, place, empty);
         self.added += 1;
-        self.note(Staged { slot, entry: None });
+        self.note(Staged { slot, change: Change::Insert { place, empty } });
         Ok(())
     }
 
@@ -181,7 +197,7 @@ impl<'a> Transaction<'a> {
             return Err(TableError::NotFound { key: KeyValue::new::<K>(key) });
         };
         self.slot(slot).stage_removal();
-        self.note(Staged { slot, entry: Some(place) });
+        self.note(Staged { slot, change: Change::Remove { place } });
         Ok(())
     }
 
@@ -206,7 +222,7 @@ impl<'a> Transaction<'a> {
             self.slot(staged.slot).flip();
         }
         self.end();
-        if self.added > 0 || first.entry.is_some() {
+        if !matches!(first.change, Change::Replace) || self.added > 0 {
             self.settle();
         }
     }
@@ -215,8 +231,10 @@ impl<'a> Transaction<'a> {
     /// so that its first member tells whether there is anything to do.
     fn settle(&self) {
         let mut len = self.len().saturating_add(self.added);
-        let staged = self.first.iter().chain(&self.more);
-        for (slot, place) in staged.filter_map(|s| Some((s.slot, s.entry?))) {
+        for staged in self.first.iter().chain(&self.more) {
+            let Staged { slot, change: Change::Remove { place } } = *staged else {
+                continue;
+            };
             index::delete(self.words, self.layout, place);
             // Damaged memory may count fewer entries than are removed here.
             len = len.saturating_sub(1);
@@ -241,11 +259,17 @@ impl<'a> Transaction<'a> {
         recover::derive(self.words, self.layout);
     }
 
-    /// Drops all that was staged: as a repair would, after a death at this point.
+    /// Drops all that was staged. O(staged), unless the index was rebuilt on the way.
     #[cold]
     pub(crate) fn abort(&self) {
-        if self.first.is_some() {
-            recover::settle_slots(self.words, self.layout);
+        // Last in, first out: a later entry's probe may lead over an earlier one.
+        for staged in self.more.iter().rev().chain(&self.first) {
+            self.slot(staged.slot).unstage();
+            if let (Change::Insert { place, empty }, false) = (staged.change, self.rebuilt) {
+                index::undo_insert(self.words, self.layout, place, empty);
+            }
+        }
+        if self.rebuilt {
             recover::derive(self.words, self.layout);
         }
     }
