@@ -276,7 +276,7 @@ impl<'a> SlotMut<'a> {
 
     /// Stages a value. `value.len()` has been checked. Staging again in the same
     /// transaction replaces what was staged.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn stage_value(&self, value: &[u8]) {
         let version = self.version();
         let next = successor(version, true);

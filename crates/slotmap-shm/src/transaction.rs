@@ -50,10 +50,11 @@ pub(crate) struct Transaction<'a> {
     rebuilt: bool,
 }
 
-/// A slot that the transaction changes.
+/// A slot that the transaction changes. Numbers of slots and places have at most 30 bits
+/// ([`Geometry::MAX_CAPACITY`](crate::Geometry::MAX_CAPACITY)).
 #[derive(Clone, Copy)]
 pub(crate) struct Staged {
-    slot: usize,
+    slot: u32,
     change: Change,
 }
 
@@ -63,11 +64,11 @@ enum Change {
     Replace,
     /// `empty`: it was, before the entry was stored; or else a tombstone.
     Insert {
-        place: usize,
+        place: u32,
         empty: bool,
     },
     Remove {
-        place: usize,
+        place: u32,
     },
 }
 
@@ -132,10 +133,10 @@ impl<'a> Transaction<'a> {
     }
 
     /// Stages a new value of a slot that [`Transaction::find`] named.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn replace(&mut self, slot: usize, value: &[u8]) {
         self.slot(slot).stage_value(value);
-        self.note(Staged { slot, change: Change::Replace });
+        self.note(slot, Change::Replace);
     }
 
     fn insert(
@@ -165,7 +166,7 @@ impl<'a> Transaction<'a> {
         this.stage_value(value);
         index::insert(self.words, self.layout, hash, slot, place, empty);
         self.added += 1;
-        self.note(Staged { slot, change: Change::Insert { place, empty } });
+        self.note(slot, Change::Insert { place: place as u32, empty });
         Ok(())
     }
 
@@ -197,12 +198,13 @@ impl<'a> Transaction<'a> {
             return Err(TableError::NotFound { key: KeyValue::new::<K>(key) });
         };
         self.slot(slot).stage_removal();
-        self.note(Staged { slot, change: Change::Remove { place } });
+        self.note(slot, Change::Remove { place: place as u32 });
         Ok(())
     }
 
-    #[inline]
-    fn note(&mut self, staged: Staged) {
+    #[inline(always)]
+    fn note(&mut self, slot: usize, change: Change) {
+        let staged = Staged { slot: slot as u32, change };
         if self.first.is_none() {
             self.first = Some(staged);
         } else {
@@ -217,9 +219,9 @@ impl<'a> Transaction<'a> {
             return;
         };
         self.publish();
-        self.slot(first.slot).flip();
+        self.slot(first.slot as usize).flip();
         for staged in &self.more {
-            self.slot(staged.slot).flip();
+            self.slot(staged.slot as usize).flip();
         }
         self.end();
         if !matches!(first.change, Change::Replace) || self.added > 0 {
@@ -235,11 +237,11 @@ impl<'a> Transaction<'a> {
             let Staged { slot, change: Change::Remove { place } } = *staged else {
                 continue;
             };
-            index::delete(self.words, self.layout, place);
+            index::delete(self.words, self.layout, place as usize);
             // Damaged memory may count fewer entries than are removed here.
             len = len.saturating_sub(1);
             if let Some(free) = (self.layout.geometry.capacity - 1).checked_sub(len) {
-                self.words.store(self.layout.free_at(free), slot as u64, Ordering::Relaxed);
+                self.words.store(self.layout.free_at(free), u64::from(slot), Ordering::Relaxed);
             }
         }
         self.words.store(LEN, len as u64, Ordering::Relaxed);
@@ -264,9 +266,9 @@ impl<'a> Transaction<'a> {
     pub(crate) fn abort(&self) {
         // Last in, first out: a later entry's probe may lead over an earlier one.
         for staged in self.more.iter().rev().chain(&self.first) {
-            self.slot(staged.slot).unstage();
+            self.slot(staged.slot as usize).unstage();
             if let (Change::Insert { place, empty }, false) = (staged.change, self.rebuilt) {
-                index::undo_insert(self.words, self.layout, place, empty);
+                index::undo_insert(self.words, self.layout, place as usize, empty);
             }
         }
         if self.rebuilt {
