@@ -79,12 +79,13 @@ fn keys_that_collide_under_one_tables_seed_do_not_under_anothers() {
     let attacked = table(&namespace, 1024);
     // Whoever can read the segment knows its seed, and can search for such keys.
     let secrets = RapidSecrets::seed(attacked.segment().geometry()[4]);
-    let [mask, factor] =
-        [0u64, 1].map(|n| rapidhash_v3_nano_inline::<true, true>(&n.to_le_bytes(), &secrets) | n);
-    let home = |key: i64| {
-        let product = u128::from(key as u64 ^ mask) * u128::from(factor);
-        ((product >> 64) as u64 ^ product as u64) as usize & 4095
+    let [mask, factor, second] = [0u64, 1, 2]
+        .map(|n| rapidhash_v3_nano_inline::<true, true>(&n.to_le_bytes(), &secrets) | n % 2);
+    let fold = |x: u64| {
+        let product = u128::from(x) * u128::from(factor);
+        (product >> 64) as u64 ^ product as u64
     };
+    let home = |key: i64| fold(fold(key as u64 ^ mask) ^ second) as usize & 4095;
     let keys: Vec<i64> = (0..).filter(|&key| home(key) == 77).take(COLLIDING).collect();
     for key in &keys {
         attacked.add(key, b"value").unwrap();

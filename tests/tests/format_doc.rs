@@ -500,7 +500,9 @@ impl Hash {
         match key {
             [only] => {
                 let (mask, factor) = (self.of_words(&[0]), self.of_words(&[1]) | 1);
+                let second = self.of_words(&[2]);
                 let (lo, hi) = product(only ^ mask, factor);
+                let (lo, hi) = product(lo ^ hi ^ second, factor);
                 lo ^ hi
             }
             _ => self.of_words(key),

@@ -106,7 +106,7 @@ pub(crate) struct Layout {
     pub(crate) slots: usize,
     pub(crate) total_words: usize,
     /// For keys of one word, and for longer ones.
-    pub(crate) integer_secrets: [u64; 2],
+    pub(crate) integer_secrets: [u64; 3],
     pub(crate) secrets: RapidSecrets,
 }
 
@@ -182,10 +182,11 @@ impl Layout {
     }
 }
 
-/// Mask and (odd) factor for integer keys, each the rapidhash of the seed and a number.
-fn integer_secrets(seed: u64) -> [u64; 2] {
+/// First mask, (odd) factor and second mask for integer keys, each the rapidhash of the
+/// seed and a number.
+fn integer_secrets(seed: u64) -> [u64; 3] {
     let secrets = RapidSecrets::seed(seed);
-    [0u64, 1].map(|n| rapidhash_v3_nano_inline::<true, true>(&n.to_le_bytes(), &secrets) | n)
+    [0u64, 1, 2].map(|n| rapidhash_v3_nano_inline::<true, true>(&n.to_le_bytes(), &secrets) | n % 2)
 }
 
 /// The geometry words of the segment header. The rest is zero, reserved for
