@@ -80,7 +80,7 @@ fn keys_that_collide_under_one_tables_seed_do_not_under_anothers() {
     // Whoever can read the segment knows its seed, and can search for such keys.
     let secrets = RapidSecrets::seed(attacked.segment().geometry()[4]);
     let [mask, factor, second] = [0u64, 1, 2]
-        .map(|n| rapidhash_v3_nano_inline::<true, true>(&n.to_le_bytes(), &secrets) | n % 2);
+        .map(|n| rapidhash_v3_nano_inline::<true, true>(&n.to_le_bytes(), &secrets) | (n % 2));
     let fold = |x: u64| {
         let product = u128::from(x) * u128::from(factor);
         (product >> 64) as u64 ^ product as u64

@@ -186,7 +186,8 @@ impl Layout {
 /// seed and a number.
 fn integer_secrets(seed: u64) -> [u64; 3] {
     let secrets = RapidSecrets::seed(seed);
-    [0u64, 1, 2].map(|n| rapidhash_v3_nano_inline::<true, true>(&n.to_le_bytes(), &secrets) | n % 2)
+    [0u64, 1, 2]
+        .map(|n| rapidhash_v3_nano_inline::<true, true>(&n.to_le_bytes(), &secrets) | (n % 2))
 }
 
 /// The geometry words of the segment header. The rest is zero, reserved for
