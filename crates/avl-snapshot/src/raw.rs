@@ -4,7 +4,7 @@
 use bytemuck::Zeroable;
 
 use crate::layout::{ENTRY_LEN, HEADER_LEN, LINE_LEN, Layout, unpack};
-use crate::line::Line;
+use crate::line::{Line, Words};
 
 /// The bytes of a block, and where its sections are.
 #[derive(Clone, Copy, Debug)]
@@ -79,10 +79,11 @@ impl<'a> Raw<'a> {
         (self.key_of(entry), self.value_of(entry))
     }
 
-    /// Cell `at` of the hash index; 0, which is empty, if there is none.
+    /// Bucket `at` of the hash index; an empty one if there is none.
     #[inline(always)]
-    pub(crate) fn cell(self, at: usize) -> u32 {
-        self.chunk::<4>(self.layout.cells_at + 4 * at).map_or(0, |cell| u32::from_le_bytes(*cell))
+    pub(crate) fn bucket(self, at: usize) -> Words {
+        let at = self.layout.buckets_at + LINE_LEN * at;
+        self.chunk::<LINE_LEN>(at).map_or(Words::ZERO, |bucket| bytemuck::cast(*bucket))
     }
 
     /// The prefix that all keys share.

@@ -17,8 +17,8 @@ pub(crate) fn verify(raw: Raw<'_>, header: &Header) -> Result<(), SnapshotError>
     lines(raw)?;
     index(raw)?;
     let layout = raw.layout;
-    zeros(raw, layout.data_at + layout.data_len, layout.cells_at)?;
-    zeros(raw, layout.cells_at + 4 * layout.cells, layout.total_len)
+    let padded = if layout.buckets == 0 { layout.total_len } else { layout.buckets_at };
+    zeros(raw, layout.data_at + layout.data_len, padded)
 }
 
 fn corrupt(what: &'static str, at: usize) -> Result<(), SnapshotError> {
@@ -83,16 +83,16 @@ fn lines(raw: Raw<'_>) -> Result<(), SnapshotError> {
 
 fn index(raw: Raw<'_>) -> Result<(), SnapshotError> {
     let layout = raw.layout;
-    if layout.cells == 0 {
+    if layout.buckets == 0 {
         return Ok(());
     }
     let keys = (0..layout.entries).map(|rank| raw.key(rank));
-    let Some(index) = hash_index::build(keys, layout.entries, layout.cells) else {
-        return corrupt("hash index of colliding keys", layout.cells_at);
+    let Some(index) = hash_index::build(keys, layout.entries, layout.buckets) else {
+        return corrupt("hash index of colliding keys", layout.buckets_at);
     };
-    for (at, cell) in index.into_iter().enumerate() {
-        if raw.cell(at) != cell {
-            return corrupt("cell of the hash index", layout.cells_at + 4 * at);
+    for (at, bucket) in index.into_iter().enumerate() {
+        if raw.bucket(at) != bucket {
+            return corrupt("bucket of the hash index", layout.buckets_at + LINE_LEN * at);
         }
     }
     Ok(())

@@ -45,8 +45,8 @@ impl Writer {
         if entries as u64 > MAX_ENTRIES {
             return Err(BuildError::TooManyEntries { max: MAX_ENTRIES as usize });
         }
-        let cells = if options.hash_index { hash_index::cells_for(entries as u64) } else { 0 };
-        let layout = Layout::new(entries as u64, data_len, cells, 0)
+        let buckets = if options.hash_index { hash_index::buckets_for(entries as u64) } else { 0 };
+        let layout = Layout::new(entries as u64, data_len, buckets, 0)
             .ok_or(BuildError::TooLarge { len: data_len, max: MAX_DATA_LEN })?;
         let bytes = AlignedBytes::zeroed(layout.total_len);
         Ok(Self { bytes, layout, entries: 0, data: 0 })
@@ -93,7 +93,7 @@ impl Writer {
                 put(&mut self.bytes, at, bytemuck::bytes_of(&line));
             }
         }
-        if self.layout.cells > 0 {
+        if self.layout.buckets > 0 {
             self.index();
         }
         let body = self.bytes.get(HEADER_LEN..).unwrap_or_default();
@@ -103,19 +103,17 @@ impl Writer {
     }
 
     fn index(&mut self) {
-        let Layout { entries, cells, cells_at, .. } = self.layout;
+        let Layout { entries, buckets, buckets_at, .. } = self.layout;
         let raw = self.raw();
-        let index = hash_index::build((0..entries).map(|rank| raw.key(rank)), entries, cells);
+        let index = hash_index::build((0..entries).map(|rank| raw.key(rank)), entries, buckets);
         match index {
-            Some(index) => {
-                for (cell, at) in index.iter().zip((cells_at..).step_by(4)) {
-                    put(&mut self.bytes, at, &cell.to_le_bytes());
-                }
-            }
+            Some(index) => put(&mut self.bytes, buckets_at, bytemuck::cast_slice(&index)),
             None => {
-                self.layout.cells = 0;
-                self.layout.total_len = cells_at;
-                self.bytes.truncate(cells_at);
+                let Layout { data_len, common, .. } = self.layout;
+                let plain = Layout::new(entries as u64, data_len as u64, 0, common as u64);
+                // It is shorter than the one with an index, so it exists.
+                self.layout = plain.unwrap_or(self.layout);
+                self.bytes.truncate(self.layout.total_len);
             }
         }
     }
