@@ -93,8 +93,9 @@ fn unsafe_code_is_where_it_is_said_to_be() {
             code.contains("unsafe {") || code.contains("unsafe fn") || code.contains("unsafe impl")
         });
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let fine =
-            path.starts_with(root().join("crates/shm-core")) && allowed.contains(&name.as_str());
+        let fine = path.starts_with(root().join("crates/shm-core"))
+            && allowed.contains(&name.as_str())
+            || path.ends_with("avl-snapshot/src/sse2.rs");
         assert!(!has || fine, "unsafe code in {}", path.display());
     }
 }

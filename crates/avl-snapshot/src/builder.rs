@@ -1,0 +1,130 @@
+//! Building a block from keys that come in order.
+
+use crate::aligned::AlignedBytes;
+use crate::error::BuildError;
+use crate::layout::{MAX_DATA_LEN, MAX_KEY_LEN, pack, unpack};
+use crate::write::{FreezeOptions, Writer};
+
+/// Builds a block from entries pushed in ascending order of their keys.
+///
+/// Holds keys and values once, end to end, and 8 bytes an entry. For input that is not
+/// sorted there is [`RbTree`](crate::RbTree).
+///
+/// ```
+/// use avl_snapshot::{BuildError, Builder, Snapshot};
+///
+/// let mut builder = Builder::new();
+/// builder.push("anna", "1")?;
+/// builder.push("berta", "2")?;
+/// assert_eq!(builder.push("anna", "3"), Err(BuildError::NotSorted { index: 2 }));
+/// let snapshot = Snapshot::new(builder.finish()).unwrap();
+/// assert_eq!(snapshot.get("berta"), Some(&b"2"[..]));
+/// # Ok::<(), BuildError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    entries: Vec<u64>,
+    data: Vec<u8>,
+    options: FreezeOptions,
+}
+
+impl Builder {
+    /// A builder of an empty map.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A builder that makes its block with these options.
+    #[must_use]
+    pub fn with_options(options: FreezeOptions) -> Self {
+        Self { options, ..Self::default() }
+    }
+
+    /// Makes room for `entries` more with `bytes` of keys and values, to save growing.
+    pub fn reserve(&mut self, entries: usize, bytes: usize) {
+        self.entries.reserve(entries);
+        self.data.reserve(bytes);
+    }
+
+    /// Appends an entry. O(length), amortised.
+    ///
+    /// # Errors
+    /// [`BuildError::NotSorted`] when the key is not greater than the last one, [`BuildError::KeyTooLong`],
+    /// [`BuildError::TooLarge`]. The builder is as it was, and further pushes may go on.
+    pub fn push(
+        &mut self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<(), BuildError> {
+        let (key, value) = (key.as_ref(), value.as_ref());
+        if key.len() > MAX_KEY_LEN {
+            return Err(BuildError::KeyTooLong { len: key.len(), max: MAX_KEY_LEN });
+        }
+        if self.last_key().is_some_and(|last| key <= last) {
+            return Err(BuildError::NotSorted { index: self.entries.len() });
+        }
+        let len = self.data.len() as u64 + key.len() as u64 + value.len() as u64;
+        if len > MAX_DATA_LEN {
+            return Err(BuildError::TooLarge { len, max: MAX_DATA_LEN });
+        }
+        self.entries.push(pack(self.data.len() as u64, key.len()));
+        self.data.extend_from_slice(key);
+        self.data.extend_from_slice(value);
+        Ok(())
+    }
+
+    /// Number of entries so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True when there are no entries yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The block. O(n).
+    #[must_use]
+    pub fn finish(self) -> AlignedBytes {
+        match Writer::new(self.entries.len(), self.data.len() as u64, &self.options) {
+            Ok(mut writer) => {
+                writer.fill(&self.entries, &self.data);
+                writer.finish()
+            }
+            // `push` keeps the limits, and the data are in memory already.
+            Err(_) => AlignedBytes::from(&[][..]),
+        }
+    }
+
+    fn last_key(&self) -> Option<&[u8]> {
+        let (start, len) = unpack(*self.entries.last()?);
+        self.data.get(start..start + len)
+    }
+}
+
+/// A block of entries that come in ascending order of their keys. O(n).
+///
+/// ```
+/// let block = avl_snapshot::from_sorted([("a", "1"), ("b", "2")])?;
+/// assert_eq!(avl_snapshot::Snapshot::new(block).unwrap().len(), 2);
+/// let error = avl_snapshot::from_sorted([("b", "1"), ("a", "2")]).unwrap_err();
+/// assert_eq!(error, avl_snapshot::BuildError::NotSorted { index: 1 });
+/// # Ok::<(), avl_snapshot::BuildError>(())
+/// ```
+///
+/// # Errors
+/// As [`Builder::push`].
+pub fn from_sorted<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+    entries: impl IntoIterator<Item = (K, V)>,
+) -> Result<AlignedBytes, BuildError> {
+    let entries = entries.into_iter();
+    let mut builder = Builder::new();
+    builder.reserve(entries.size_hint().0, 0);
+    for (key, value) in entries {
+        builder.push(key, value)?;
+    }
+    Ok(builder.finish())
+}

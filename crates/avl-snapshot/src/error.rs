@@ -1,0 +1,73 @@
+//! Errors: of building a block, and of opening or verifying one.
+
+use thiserror::Error;
+
+/// Why a block could not be built. The map that was to be built from is unchanged.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The key is longer than the format can say.
+    #[error("key is {len} bytes long, at most {max} are possible")]
+    KeyTooLong {
+        /// Length of the key in bytes.
+        len: usize,
+        /// The longest possible, in bytes.
+        max: usize,
+    },
+    /// A key is not greater than the one before it.
+    #[error("key {index} is not greater than the one before it")]
+    NotSorted {
+        /// Number of the offending key, counted from 0.
+        index: usize,
+    },
+    /// More entries than a tree can number.
+    #[error("more than {max} entries")]
+    TooManyEntries {
+        /// The most possible.
+        max: usize,
+    },
+    /// Keys and values are longer, all together, than the format can say.
+    #[error("keys and values of {len} bytes, at most {max} are possible")]
+    TooLarge {
+        /// Bytes of keys and values.
+        len: u64,
+        /// The most possible, in bytes.
+        max: u64,
+    },
+}
+
+/// Why bytes are not a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// They do not start with the magic bytes.
+    #[error("not a snapshot: the bytes start with {found:02x?}")]
+    Magic {
+        /// The first eight bytes, or zeros beyond the end.
+        found: [u8; 8],
+    },
+    /// The format is one that this library does not know.
+    #[error("format version {found}, this library supports {supported}")]
+    Version {
+        /// Version in the header.
+        found: u32,
+        /// The one version supported.
+        supported: u32,
+    },
+    /// There are more or fewer bytes than the header says.
+    #[error("{found} bytes, the header says {expected}")]
+    Length {
+        /// Number of bytes given.
+        found: u64,
+        /// Number of bytes by the header; for bytes that hold no whole header, its length.
+        expected: u64,
+    },
+    /// Something in the bytes contradicts something else.
+    #[error("{what} at byte {at}")]
+    Corrupt {
+        /// What is wrong.
+        what: &'static str,
+        /// Offset from the start of the block, in bytes.
+        at: u64,
+    },
+}

@@ -1,0 +1,66 @@
+//! Iterators over entries in key order.
+
+use std::iter::FusedIterator;
+
+use crate::raw::Raw;
+
+/// Entries in ascending order of their keys; from the back in descending order. Each step is O(1).
+#[derive(Clone, Debug)]
+pub struct Iter<'a> {
+    raw: Raw<'a>,
+    front: usize,
+    back: usize,
+}
+
+impl<'a> Iter<'a> {
+    /// The entries of ranks `front` to `back - 1`.
+    pub(crate) fn new(raw: Raw<'a>, front: usize, back: usize) -> Self {
+        Self { raw, front, back: back.max(front) }
+    }
+
+    /// The ranks of what is left.
+    #[must_use]
+    pub fn ranks(&self) -> std::ops::Range<usize> {
+        self.front..self.back
+    }
+}
+
+impl<'a> Iterator for Iter<'a> {
+    /// Key and value.
+    type Item = (&'a [u8], &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.front == self.back {
+            return None;
+        }
+        let rank = self.front;
+        self.front += 1;
+        Some(self.raw.pair(rank))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.back - self.front;
+        (left, Some(left))
+    }
+
+    #[inline]
+    fn nth(&mut self, n: usize) -> Option<Self::Item> {
+        self.front = self.front.saturating_add(n).min(self.back);
+        self.next()
+    }
+}
+
+impl DoubleEndedIterator for Iter<'_> {
+    #[inline]
+    fn next_back(&mut self) -> Option<Self::Item> {
+        if self.front == self.back {
+            return None;
+        }
+        self.back -= 1;
+        Some(self.raw.pair(self.back))
+    }
+}
+
+impl ExactSizeIterator for Iter<'_> {}
+impl FusedIterator for Iter<'_> {}

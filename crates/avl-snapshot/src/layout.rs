@@ -1,0 +1,190 @@
+//! Where the sections of a block are. `docs/format.md` says the same in prose.
+//!
+//! | section | at | bytes |
+//! |---|---|---|
+//! | header | 0 | 64 |
+//! | lines | 64 | 64 a line; number by [`Shape::blocks`] |
+//! | entries | after the lines | 8 × (n + 1) |
+//! | data | after the entries | data length, and zeros to a multiple of 8 |
+//! | cells of the hash index, or nothing | after the data | 4 × number of cells, and zeros to a multiple of 8 |
+//!
+//! No offset is stored: all follow from the number of entries, the number of cells and the length of the
+//! data, so there is none to distrust. Numbers are little-endian. Nothing needs an alignment; lines that
+//! are 64-byte aligned in memory cost one cache line each.
+
+use std::mem::{offset_of, size_of};
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::error::SnapshotError;
+use crate::hash_index;
+use crate::shape::Shape;
+
+pub(crate) const MAGIC: [u8; 8] = *b"AVLSNAP\n";
+/// Version of the format that this crate writes and reads.
+pub const FORMAT_VERSION: u32 = 1;
+pub(crate) const HEADER_LEN: usize = 64;
+pub(crate) const LINE_LEN: usize = 64;
+pub(crate) const ENTRY_LEN: usize = 8;
+/// Bits of an entry that hold the length of its key; the rest is the offset of its data.
+pub(crate) const KEY_LEN_BITS: u32 = 20;
+/// The longest key, in bytes: 1 MiB - 1.
+pub const MAX_KEY_LEN: usize = (1 << KEY_LEN_BITS) - 1;
+/// The most bytes of keys and values, all together: 16 TiB - 1.
+pub const MAX_DATA_LEN: u64 = (1 << (64 - KEY_LEN_BITS)) - 1;
+/// The most entries.
+pub const MAX_ENTRIES: u64 = 1 << 40;
+
+/// The header as it lies in the block.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Header {
+    pub(crate) magic: [u8; 8],
+    pub(crate) version: [u8; 4],
+    pub(crate) reserved: [u8; 4],
+    pub(crate) entries: [u8; 8],
+    pub(crate) data_len: [u8; 8],
+    pub(crate) cells: [u8; 8],
+    pub(crate) common: [u8; 8],
+    pub(crate) reserved2: [u8; 8],
+    /// CRC-32 (IEEE) of everything after the header.
+    pub(crate) body_crc: [u8; 4],
+    /// CRC-32 of the header up to here.
+    pub(crate) header_crc: [u8; 4],
+}
+
+const _: () = {
+    assert!(size_of::<Header>() == HEADER_LEN);
+    assert!(offset_of!(Header, version) == 8);
+    assert!(offset_of!(Header, entries) == 16);
+    assert!(offset_of!(Header, data_len) == 24);
+    assert!(offset_of!(Header, cells) == 32);
+    assert!(offset_of!(Header, common) == 40);
+    assert!(offset_of!(Header, body_crc) == 56);
+    assert!(offset_of!(Header, header_crc) == 60);
+};
+
+/// The places of everything in a block; its numbers are consistent with each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) shape: Shape,
+    pub(crate) entries: usize,
+    pub(crate) entries_at: usize,
+    pub(crate) cells: usize,
+    pub(crate) cells_at: usize,
+    pub(crate) data_at: usize,
+    pub(crate) data_len: usize,
+    pub(crate) total_len: usize,
+    /// Length of the prefix that all keys share.
+    pub(crate) common: usize,
+}
+
+impl Layout {
+    /// `None` when such a block is beyond the format or this machine's addresses.
+    pub(crate) fn new(entries: u64, data_len: u64, cells: u64, common: u64) -> Option<Self> {
+        if entries > MAX_ENTRIES || data_len > MAX_DATA_LEN || common > MAX_KEY_LEN as u64 {
+            return None;
+        }
+        if cells != 0 && cells != hash_index::cells_for(entries) {
+            return None;
+        }
+        let shape = Shape::of(entries);
+        // Below 2^40 × (64 + 8 + 8) + 2^44: no overflow in 64 bits.
+        let entries_at = HEADER_LEN as u64 + LINE_LEN as u64 * shape.blocks();
+        let data_at = entries_at + ENTRY_LEN as u64 * (entries + 1);
+        let cells_at = (data_at + data_len).next_multiple_of(8);
+        let total_len = (cells_at + 4 * cells).next_multiple_of(8);
+        isize::try_from(total_len).ok()?;
+        Some(Self {
+            shape,
+            entries: usize::try_from(entries).ok()?,
+            entries_at: usize::try_from(entries_at).ok()?,
+            cells: usize::try_from(cells).ok()?,
+            cells_at: usize::try_from(cells_at).ok()?,
+            data_at: usize::try_from(data_at).ok()?,
+            data_len: usize::try_from(data_len).ok()?,
+            total_len: usize::try_from(total_len).ok()?,
+            common: usize::try_from(common).ok()?,
+        })
+    }
+
+    /// Reads and checks the header of a block. O(1).
+    pub(crate) fn read(bytes: &[u8]) -> Result<(Self, Header), SnapshotError> {
+        let mut magic = [0; 8];
+        for (to, from) in magic.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        if magic != MAGIC {
+            return Err(SnapshotError::Magic { found: magic });
+        }
+        let found = bytes.len() as u64;
+        let Some(header) = bytes.get(..HEADER_LEN) else {
+            return Err(SnapshotError::Length { found, expected: HEADER_LEN as u64 });
+        };
+        let header: Header = bytemuck::pod_read_unaligned(header);
+        let version = u32::from_le_bytes(header.version);
+        if version != FORMAT_VERSION {
+            return Err(SnapshotError::Version { found: version, supported: FORMAT_VERSION });
+        }
+        if u32::from_le_bytes(header.header_crc) != header.crc() {
+            return Err(SnapshotError::Corrupt {
+                what: "checksum of the header",
+                at: offset_of!(Header, header_crc) as u64,
+            });
+        }
+        let number = u64::from_le_bytes;
+        if header.reserved != [0; 4] || header.reserved2 != [0; 8] {
+            let at = offset_of!(Header, reserved) as u64;
+            return Err(SnapshotError::Corrupt { what: "reserved bytes", at });
+        }
+        let (entries, data_len) = (number(header.entries), number(header.data_len));
+        let layout = Self::new(entries, data_len, number(header.cells), number(header.common));
+        let Some(layout) = layout else {
+            return Err(SnapshotError::Corrupt {
+                what: "numbers in the header",
+                at: offset_of!(Header, entries) as u64,
+            });
+        };
+        if layout.total_len as u64 != found {
+            return Err(SnapshotError::Length { found, expected: layout.total_len as u64 });
+        }
+        Ok((layout, header))
+    }
+
+    /// The header of a block with these numbers, whose body has this checksum.
+    pub(crate) fn header(&self, body_crc: u32) -> Header {
+        let mut header = Header {
+            magic: MAGIC,
+            version: FORMAT_VERSION.to_le_bytes(),
+            reserved: [0; 4],
+            entries: (self.entries as u64).to_le_bytes(),
+            data_len: (self.data_len as u64).to_le_bytes(),
+            cells: (self.cells as u64).to_le_bytes(),
+            common: (self.common as u64).to_le_bytes(),
+            reserved2: [0; 8],
+            body_crc: body_crc.to_le_bytes(),
+            header_crc: [0; 4],
+        };
+        header.header_crc = header.crc().to_le_bytes();
+        header
+    }
+}
+
+impl Header {
+    fn crc(&self) -> u32 {
+        let bytes = bytemuck::bytes_of(self);
+        crc32fast::hash(bytes.get(..offset_of!(Self, header_crc)).unwrap_or(bytes))
+    }
+}
+
+/// An entry: where its data start, and how long its key is.
+#[inline(always)]
+pub(crate) const fn pack(offset: u64, key_len: usize) -> u64 {
+    offset << KEY_LEN_BITS | key_len as u64
+}
+
+/// Offset and key length of an entry.
+#[inline(always)]
+pub(crate) const fn unpack(entry: u64) -> (usize, usize) {
+    ((entry >> KEY_LEN_BITS) as usize, entry as usize & MAX_KEY_LEN)
+}

@@ -1,0 +1,190 @@
+//! One line of the tree: a block of up to 15 keys in 64 bytes.
+//!
+//! | word | what |
+//! |---|---|
+//! | 0 | `skip`: how many bytes all keys between the block's bounds share |
+//! | 1–15 | for each key, in key order: its four bytes from `skip` on, zeros beyond its end, as a big-endian number with the top bit flipped; `i32::MAX` where there is no key |
+//!
+//! With the top bit flipped, numbers compare as signed integers, which is what vector units compare.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::shape::BLOCK_KEYS;
+#[cfg(target_feature = "sse2")]
+use crate::sse2;
+
+/// Partial key of an absent key.
+pub(crate) const ABSENT: i32 = i32::MAX;
+
+/// A line as it lies in the block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Line(pub(crate) [[u8; 4]; BLOCK_KEYS + 1]);
+
+/// Where a query stands among the partial keys of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Keys whose partial key is less than the query's: 0 to 15.
+    pub(crate) less: u32,
+    /// Keys after those whose partial key equals the query's: 0 to 15. Absent ones may count.
+    pub(crate) tied: u32,
+}
+
+impl Line {
+    /// Makes a line of up to 15 partial keys.
+    pub(crate) fn new(skip: usize, keys: impl Iterator<Item = i32>) -> Self {
+        let mut words = [ABSENT.to_le_bytes(); BLOCK_KEYS + 1];
+        let all = std::iter::once(skip as i32).chain(keys);
+        for (word, value) in words.iter_mut().zip(all) {
+            *word = value.to_le_bytes();
+        }
+        Self(words)
+    }
+
+    /// Bytes that all keys between the block's bounds share.
+    #[inline(always)]
+    pub(crate) fn skip(&self) -> usize {
+        let [first, ..] = self.0;
+        u32::from_le_bytes(first) as usize
+    }
+
+    /// Compares a partial key with all in the line at once.
+    #[cfg(target_feature = "sse2")]
+    #[inline(always)]
+    pub(crate) fn place(&self, query: i32) -> Place {
+        sse2::place(self, query)
+    }
+
+    /// Compares a partial key with all in the line.
+    #[cfg(not(target_feature = "sse2"))]
+    #[inline(always)]
+    pub(crate) fn place(&self, query: i32) -> Place {
+        self.place_scalar(query)
+    }
+
+    /// The twin of the vector code, for other processors; in a form that compilers vectorise.
+    #[cfg_attr(target_feature = "sse2", allow(dead_code, reason = "compared in tests"))]
+    #[inline]
+    pub(crate) fn place_scalar(&self, query: i32) -> Place {
+        let [_, keys @ ..] = self.0;
+        let (mut less, mut equal) = (0u32, 0u32);
+        for (at, key) in keys.into_iter().enumerate() {
+            let key = i32::from_le_bytes(key);
+            less |= u32::from(key < query) << at;
+            equal |= u32::from(key == query) << at;
+        }
+        Place::of(less, equal)
+    }
+}
+
+impl Place {
+    /// From one bit a key. In a sound line each mask is one run of ones; what a hostile one
+    /// has beyond the first run is not looked at.
+    #[inline(always)]
+    pub(crate) fn of(less: u32, equal: u32) -> Self {
+        let less = less.trailing_ones();
+        Self { less, tied: (equal >> less).trailing_ones() }
+    }
+}
+
+/// The partial key of `key` from `skip` on.
+#[inline]
+pub(crate) fn partial(key: &[u8], skip: usize) -> i32 {
+    let rest = key.get(skip..).unwrap_or_default();
+    let mut word = [0; 4];
+    for (to, from) in word.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    flip(u32::from_be_bytes(word))
+}
+
+#[inline(always)]
+const fn flip(word: u32) -> i32 {
+    (word ^ 1 << 31) as i32
+}
+
+/// A query, prepared to yield partial keys.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Query<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// The last four bytes, or all if fewer, as a big-endian number. Built once: copying the rest of a
+    /// query to a padded buffer for each line would stall on store forwarding.
+    tail: u64,
+}
+
+impl<'a> Query<'a> {
+    #[inline(always)]
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        let tail = match bytes.last_chunk::<4>() {
+            Some(&last) => u64::from(u32::from_be_bytes(last)),
+            None => bytes.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+        };
+        Self { bytes, tail }
+    }
+
+    /// The query's partial key from `skip` on.
+    #[inline(always)]
+    pub(crate) fn partial(&self, skip: usize) -> i32 {
+        let rest = self.bytes.get(skip..).unwrap_or_default();
+        match rest.first_chunk::<4>() {
+            Some(&word) => flip(u32::from_be_bytes(word)),
+            // Fewer than four bytes are left: they move to the top.
+            None => flip((self.tail << (8 * (4 - rest.len()))) as u32),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn line(skip: usize, keys: &[i32]) -> Line {
+        Line::new(skip, keys.iter().copied())
+    }
+
+    #[test]
+    fn a_line_says_where_a_query_stands() {
+        let line = line(7, &[-5, 0, 0, 3, ABSENT]);
+        assert_eq!(line.skip(), 7);
+        for (query, less, tied) in
+            [(-6, 0, 0), (-5, 0, 1), (-1, 1, 0), (0, 1, 2), (1, 3, 0), (4, 4, 0), (i32::MIN, 0, 0)]
+        {
+            assert_eq!(line.place(query), Place { less, tied }, "{query}");
+            assert_eq!(line.place_scalar(query), Place { less, tied }, "{query}");
+        }
+        assert_eq!(line.place(ABSENT).less, 4);
+    }
+
+    #[test]
+    fn the_longest_skip_fits() {
+        let line = line(crate::layout::MAX_KEY_LEN, &[1; 15]);
+        assert_eq!(line.skip(), crate::layout::MAX_KEY_LEN);
+    }
+
+    proptest! {
+        #[test]
+        fn vector_and_scalar_twins_agree(mut words in any::<[[u8; 4]; 16]>(), sorted: bool, query: i32, pick in 0usize..16) {
+            if sorted {
+                words[1..].sort_by_key(|w| i32::from_le_bytes(*w));
+            }
+            let line = Line(words);
+            prop_assert_eq!(line.place(query), line.place_scalar(query));
+            let present = i32::from_le_bytes(words[pick]);
+            prop_assert_eq!(line.place(present), line.place_scalar(present));
+        }
+
+        #[test]
+        fn a_prepared_query_yields_the_same_partial_keys(bytes in proptest::collection::vec(any::<u8>(), 0..12), skip in 0usize..16) {
+            prop_assert_eq!(Query::new(&bytes).partial(skip), partial(&bytes, skip));
+        }
+
+        #[test]
+        fn partial_keys_order_as_keys_do(a in proptest::collection::vec(0u8..3, 0..8), b in proptest::collection::vec(0u8..3, 0..8)) {
+            let (pa, pb) = (partial(&a, 0), partial(&b, 0));
+            if pa != pb {
+                prop_assert_eq!(pa < pb, a < b);
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Reading a block: each access is checked against the bytes' end, so that no bytes whatever
+//! lead out of them.
+
+use bytemuck::Zeroable;
+
+use crate::layout::{ENTRY_LEN, HEADER_LEN, LINE_LEN, Layout, unpack};
+use crate::line::Line;
+
+/// The bytes of a block, and where its sections are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Raw<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) layout: &'a Layout,
+}
+
+/// An entry, found but not read: where its key and its value are, relative to the start of the data.
+/// The numbers are as they were in the block, so they may point anywhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) start: usize,
+    pub(crate) key_len: usize,
+    pub(crate) end: usize,
+}
+
+impl<'a> Raw<'a> {
+    #[inline(always)]
+    fn chunk<const N: usize>(self, at: usize) -> Option<&'a [u8; N]> {
+        self.bytes.get(at..)?.first_chunk()
+    }
+
+    /// Line `at`, or one of zeros if there is none.
+    #[inline(always)]
+    pub(crate) fn line(self, at: u64) -> Line {
+        let at = HEADER_LEN + LINE_LEN * at as usize;
+        match self.chunk::<LINE_LEN>(at) {
+            Some(line) => bytemuck::cast(*line),
+            None => Line::zeroed(),
+        }
+    }
+
+    /// The entry of rank `rank`; an empty one if there is none.
+    #[inline(always)]
+    pub(crate) fn entry(self, rank: usize) -> Entry {
+        let at = self.layout.entries_at + ENTRY_LEN * rank;
+        // This one and the next, where this one ends.
+        let Some(pair) = self.chunk::<{ 2 * ENTRY_LEN }>(at) else {
+            return Entry::default();
+        };
+        let [this, next]: [[u8; 8]; 2] = bytemuck::cast(*pair);
+        let (start, key_len) = unpack(u64::from_le_bytes(this));
+        let (end, _) = unpack(u64::from_le_bytes(next));
+        Entry { start, key_len, end }
+    }
+
+    /// The key of an entry; empty if that is not inside the data.
+    #[inline(always)]
+    pub(crate) fn key_of(self, entry: Entry) -> &'a [u8] {
+        let start = self.layout.data_at + entry.start;
+        self.bytes.get(start..start + entry.key_len).unwrap_or_default()
+    }
+
+    /// The value of an entry; empty if that is not inside the data.
+    #[inline(always)]
+    pub(crate) fn value_of(self, entry: Entry) -> &'a [u8] {
+        let data_at = self.layout.data_at;
+        let start = data_at + entry.start + entry.key_len;
+        self.bytes.get(start..data_at + entry.end).unwrap_or_default()
+    }
+
+    #[inline(always)]
+    pub(crate) fn key(self, rank: usize) -> &'a [u8] {
+        self.key_of(self.entry(rank))
+    }
+
+    /// Key and value of rank `rank`.
+    #[inline]
+    pub(crate) fn pair(self, rank: usize) -> (&'a [u8], &'a [u8]) {
+        let entry = self.entry(rank);
+        (self.key_of(entry), self.value_of(entry))
+    }
+
+    /// Cell `at` of the hash index; 0, which is empty, if there is none.
+    #[inline(always)]
+    pub(crate) fn cell(self, at: usize) -> u32 {
+        self.chunk::<4>(self.layout.cells_at + 4 * at).map_or(0, |cell| u32::from_le_bytes(*cell))
+    }
+
+    /// The prefix that all keys share.
+    #[inline(always)]
+    pub(crate) fn common(self) -> &'a [u8] {
+        // It starts the first key, whose data start the data.
+        let start = self.layout.data_at;
+        self.bytes.get(start..start + self.layout.common).unwrap_or_default()
+    }
+}

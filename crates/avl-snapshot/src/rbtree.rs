@@ -1,0 +1,188 @@
+//! The map that grows: a red-black tree whose nodes are numbers in one array, and whose keys and
+//! values lie end to end in another.
+
+mod arena;
+mod balance;
+
+use crate::aligned::AlignedBytes;
+use crate::error::BuildError;
+use crate::layout::{MAX_DATA_LEN, MAX_KEY_LEN};
+use crate::write::{FreezeOptions, Writer};
+
+use arena::Arena;
+use balance::{NIL, Tree};
+
+/// An ordered map in private memory, from which a block is made.
+///
+/// A red-black tree (Guibas & Sedgewick 1978; insertion and deletion after Cormen et al., "Introduction to
+/// Algorithms", with a stack in place of parent pointers). Nothing is allocated for each key: nodes are 32 bytes in one
+/// vector, keys and values lie in another. Space of replaced and removed entries is reclaimed when
+/// it is more than half. At most 2^32 - 2 entries.
+///
+/// ```
+/// use avl_snapshot::{RbTree, Snapshot};
+///
+/// let mut tree = RbTree::new();
+/// assert_eq!(tree.set("b", "1")?, false);
+/// assert_eq!(tree.set("b", "2")?, true); // replaced
+/// tree.set("a", "3")?;
+/// assert_eq!(tree.get("b"), Some(&b"2"[..]));
+/// assert!(tree.remove("a"));
+///
+/// let block = tree.freeze(); // the tree stays as it is
+/// assert_eq!(Snapshot::new(block).unwrap().len(), 1);
+/// # Ok::<(), avl_snapshot::BuildError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct RbTree {
+    tree: Tree,
+    arena: Arena,
+}
+
+impl RbTree {
+    /// An empty map.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty map with room for `entries`, with `bytes` of keys and values.
+    #[must_use]
+    pub fn with_capacity(entries: usize, bytes: usize) -> Self {
+        let mut map = Self::new();
+        map.tree.reserve(entries);
+        map.arena.reserve(bytes);
+        map
+    }
+
+    /// Number of entries. O(1).
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tree.len()
+    }
+
+    /// True when there are no entries. O(1).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Gives `key` this value. True when it had another one, which is replaced. O(log n).
+    ///
+    /// # Errors
+    /// [`BuildError::KeyTooLong`], [`BuildError::TooManyEntries`], [`BuildError::TooLarge`]; nothing was changed.
+    pub fn set(
+        &mut self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<bool, BuildError> {
+        let (key, value) = (key.as_ref(), value.as_ref());
+        if key.len() > MAX_KEY_LEN {
+            return Err(BuildError::KeyTooLong { len: key.len(), max: MAX_KEY_LEN });
+        }
+        let len = self.arena.bytes_used() + key.len() as u64 + value.len() as u64;
+        if len > MAX_DATA_LEN {
+            return Err(BuildError::TooLarge { len, max: MAX_DATA_LEN });
+        }
+        self.arena.admit(key, self.tree.nodes_mut());
+        let head = self.arena.head(key);
+        let arena = &self.arena;
+        let found = self.tree.descend(|node| arena.compare(head, key, node));
+        if found != NIL {
+            self.arena.replace(self.tree.node_mut(found), value);
+            self.tidy();
+            return Ok(true);
+        }
+        if self.tree.len() >= Tree::MAX_LEN {
+            return Err(BuildError::TooManyEntries { max: Tree::MAX_LEN });
+        }
+        self.tree.insert(self.arena.store(key, value));
+        Ok(false)
+    }
+
+    /// The value of `key`. O(log n).
+    #[must_use]
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Option<&[u8]> {
+        let key = key.as_ref();
+        match self.find(key) {
+            NIL => None,
+            found => Some(self.arena.value(self.tree.node(found))),
+        }
+    }
+
+    /// True when `key` has a value. O(log n).
+    #[must_use]
+    pub fn contains_key(&self, key: impl AsRef<[u8]>) -> bool {
+        self.find(key.as_ref()) != NIL
+    }
+
+    /// Removes `key` and its value; false when it had none. O(log n).
+    pub fn remove(&mut self, key: impl AsRef<[u8]>) -> bool {
+        let key = key.as_ref();
+        if !self.arena.may_hold(key) {
+            return false;
+        }
+        let head = self.arena.head(key);
+        let arena = &self.arena;
+        let found = self.tree.descend(|node| arena.compare(head, key, node));
+        if found == NIL {
+            return false;
+        }
+        self.arena.forget(self.tree.node(found));
+        self.tree.remove();
+        self.tidy();
+        true
+    }
+
+    /// Removes all entries and keeps the memory.
+    pub fn clear(&mut self) {
+        self.tree.clear();
+        self.arena.clear();
+    }
+
+    /// All entries in ascending order of their keys. O(log n) a step, O(1) on average.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.tree.iter().map(|node| (self.arena.key(node), self.arena.value(node)))
+    }
+
+    /// The block of this map, which stays as it is. The same entries give the same bytes, in whatever order
+    /// they were set. O(n).
+    #[must_use]
+    pub fn freeze(&self) -> AlignedBytes {
+        self.freeze_with(&FreezeOptions::default())
+    }
+
+    /// As [`RbTree::freeze`], with options.
+    #[must_use]
+    pub fn freeze_with(&self, options: &FreezeOptions) -> AlignedBytes {
+        match Writer::new(self.len(), self.arena.bytes_used(), options) {
+            Ok(mut writer) => {
+                for (key, value) in self.iter() {
+                    writer.push(key, value);
+                }
+                writer.finish()
+            }
+            // `set` keeps the limits, and the data are in memory already.
+            Err(_) => AlignedBytes::from(&[][..]),
+        }
+    }
+
+    fn find(&self, key: &[u8]) -> u32 {
+        if !self.arena.may_hold(key) {
+            return NIL;
+        }
+        let head = self.arena.head(key);
+        self.tree.find(|node| self.arena.compare(head, key, node))
+    }
+
+    /// Moves the living keys and values together when more than half of the arena is dead.
+    fn tidy(&mut self) {
+        if self.arena.is_mostly_dead() {
+            let order: Vec<u32> = self.tree.indices().collect();
+            self.arena.compact(order.into_iter(), self.tree.nodes_mut());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

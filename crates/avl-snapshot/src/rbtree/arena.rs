@@ -1,0 +1,177 @@
+//! Keys and values of a tree, end to end, and the heads of keys that stand in for them.
+//!
+//! Most comparisons end at the *head*: the eight bytes of a key that follow the prefix which all keys of the
+//! map share, as a big-endian number in the node. Only a tie reads the arena.
+
+use std::cmp::Ordering;
+
+use crate::layout::{pack, unpack};
+use crate::write::shared;
+
+/// Below this many dead bytes nothing is moved.
+const WORTH_MOVING: usize = 1 << 16;
+/// From this many entries on, a prefix that shrinks shrinks by half, so that the heads are made anew
+/// seldom, whatever the keys.
+const MANY: usize = 1 << 10;
+
+/// What the tree keeps of an entry, and the tree's links.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Node {
+    /// Eight bytes of the key after the common prefix; zeros beyond its end.
+    head: u64,
+    /// Where the key starts, and its length, packed as in a block. The value follows the key.
+    place: u64,
+    value_len: u64,
+    /// Left and right child; the lowest bit of the first is the colour.
+    pub(super) children: [u32; 2],
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Arena {
+    bytes: Vec<u8>,
+    /// Bytes of `bytes` that no node refers to.
+    dead: usize,
+    /// A prefix that all keys share. Of an empty arena, nothing.
+    common: Vec<u8>,
+    keys: usize,
+}
+
+impl Arena {
+    pub(super) fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
+    }
+
+    /// Bytes of living keys and values.
+    pub(super) fn bytes_used(&self) -> u64 {
+        (self.bytes.len() - self.dead) as u64
+    }
+
+    pub(super) fn clear(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        *self = Self { bytes, ..Self::default() };
+    }
+
+    /// False for a key that does not start as all keys do.
+    #[inline]
+    pub(super) fn may_hold(&self, key: &[u8]) -> bool {
+        key.starts_with(&self.common)
+    }
+
+    /// Shortens the common prefix to one that `key` has too, and makes the heads anew if it changes.
+    #[inline]
+    pub(super) fn admit(&mut self, key: &[u8], nodes: &mut [Node]) {
+        if self.keys == 0 || !self.may_hold(key) {
+            self.admit_slowly(key, nodes);
+        }
+    }
+
+    #[cold]
+    fn admit_slowly(&mut self, key: &[u8], nodes: &mut [Node]) {
+        if self.keys == 0 {
+            self.common = key.to_vec();
+            return;
+        }
+        let len = shared(key, &self.common);
+        self.common.truncate(if self.keys < MANY { len } else { len / 2 });
+        for node in nodes {
+            node.head = self.head(self.key(node));
+        }
+    }
+
+    /// The head of a key that starts with the common prefix.
+    #[inline]
+    pub(super) fn head(&self, key: &[u8]) -> u64 {
+        let rest = key.get(self.common.len()..).unwrap_or_default();
+        match rest.first_chunk::<8>() {
+            Some(head) => u64::from_be_bytes(*head),
+            None => {
+                let mut head = [0; 8];
+                for (to, from) in head.iter_mut().zip(rest) {
+                    *to = *from;
+                }
+                u64::from_be_bytes(head)
+            }
+        }
+    }
+
+    /// Compares a key, whose head is `head`, with that of a node.
+    #[inline(always)]
+    pub(super) fn compare(&self, head: u64, key: &[u8], node: &Node) -> Ordering {
+        if head != node.head {
+            return head.cmp(&node.head);
+        }
+        self.compare_whole(key, node)
+    }
+
+    fn compare_whole(&self, key: &[u8], node: &Node) -> Ordering {
+        let skip = self.common.len();
+        let rest = key.get(skip..).unwrap_or_default();
+        rest.cmp(self.key(node).get(skip..).unwrap_or_default())
+    }
+
+    pub(super) fn key(&self, node: &Node) -> &[u8] {
+        let (start, len) = unpack(node.place);
+        self.bytes.get(start..start + len).unwrap_or_default()
+    }
+
+    pub(super) fn value(&self, node: &Node) -> &[u8] {
+        let (start, len) = unpack(node.place);
+        let start = start + len;
+        self.bytes.get(start..start + node.value_len as usize).unwrap_or_default()
+    }
+
+    /// Stores an entry; a node without links that refers to it.
+    pub(super) fn store(&mut self, key: &[u8], value: &[u8]) -> Node {
+        let place = pack(self.bytes.len() as u64, key.len());
+        self.bytes.extend_from_slice(key);
+        self.bytes.extend_from_slice(value);
+        self.keys += 1;
+        let head = self.head(key);
+        Node { head, place, value_len: value.len() as u64, children: [0; 2] }
+    }
+
+    /// Gives the entry of a node another value: in its place if that fits, else with the key at the end.
+    pub(super) fn replace(&mut self, node: &mut Node, value: &[u8]) {
+        let (start, len) = unpack(node.place);
+        let old = node.value_len as usize;
+        let at = start + len;
+        node.value_len = value.len() as u64;
+        if value.len() <= old {
+            if let Some(place) = self.bytes.get_mut(at..at + value.len()) {
+                place.copy_from_slice(value);
+            }
+            self.dead += old - value.len();
+            return;
+        }
+        node.place = pack(self.bytes.len() as u64, len);
+        self.bytes.extend_from_within(start..start + len);
+        self.bytes.extend_from_slice(value);
+        self.dead += len + old;
+    }
+
+    /// Counts the entry of a node as dead.
+    pub(super) fn forget(&mut self, node: &Node) {
+        let (_, len) = unpack(node.place);
+        self.dead += len + node.value_len as usize;
+        self.keys -= 1;
+    }
+
+    pub(super) fn is_mostly_dead(&self) -> bool {
+        self.dead > WORTH_MOVING && self.dead > self.bytes.len() / 2
+    }
+
+    /// Moves the entries of these nodes together, in their order.
+    pub(super) fn compact(&mut self, order: impl Iterator<Item = u32>, nodes: &mut [Node]) {
+        let mut bytes = Vec::with_capacity(self.bytes.len() - self.dead);
+        for index in order {
+            let Some(node) = nodes.get_mut(index as usize) else { continue };
+            let (start, len) = unpack(node.place);
+            node.place = pack(bytes.len() as u64, len);
+            let end = start + len + node.value_len as usize;
+            bytes.extend_from_slice(self.bytes.get(start..end).unwrap_or_default());
+        }
+        self.bytes = bytes;
+        self.dead = 0;
+    }
+}

@@ -1,0 +1,335 @@
+//! The tree itself: links, colours, rotations.
+//!
+//! # Invariants
+//! 1. Node 0 is `NIL`: black, its own child, never an entry.
+//! 2. The root is black; a red node has black children.
+//! 3. All ways from a node down to `NIL` have equally many black nodes.
+//!
+//! Links and colour share a word: a child's number shifted left by one, and the colour of the node itself in
+//! the lowest bit of its left link.
+#![allow(clippy::indexing_slicing, reason = "numbers of nodes are made in this file only")]
+
+use std::cmp::Ordering;
+
+use super::arena::Node;
+
+/// No node.
+pub(super) const NIL: u32 = 0;
+const LEFT: usize = 0;
+const RIGHT: usize = 1;
+/// Longest way from the root: twice the logarithm of the largest tree.
+const MAX_DEPTH: usize = 64;
+
+#[derive(Clone, Debug)]
+pub(super) struct Tree {
+    nodes: Vec<Node>,
+    root: u32,
+    /// Removed nodes, to be used again; chained by their left links.
+    free: u32,
+    len: usize,
+    path: Path,
+}
+
+/// The way from the root down to a node: each step a node and the side to which it was left.
+#[derive(Clone, Debug)]
+struct Path {
+    steps: [(u32, u8); MAX_DEPTH],
+    len: usize,
+}
+
+impl Path {
+    const fn new() -> Self {
+        Self { steps: [(NIL, 0); MAX_DEPTH], len: 0 }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, node: u32, side: usize) {
+        self.steps[self.len] = (node, side as u8);
+        self.len += 1;
+    }
+
+    #[inline(always)]
+    fn pop(&mut self) -> Option<(u32, usize)> {
+        self.len = self.len.checked_sub(1)?;
+        let (node, side) = self.steps[self.len];
+        Some((node, usize::from(side)))
+    }
+
+    fn last(&self) -> Option<(u32, usize)> {
+        let (node, side) = self.steps[self.len.checked_sub(1)?];
+        Some((node, usize::from(side)))
+    }
+}
+
+impl Default for Tree {
+    fn default() -> Self {
+        Self { nodes: vec![Node::default()], root: NIL, free: NIL, len: 0, path: Path::new() }
+    }
+}
+
+impl Tree {
+    /// A node's number is 31 bits.
+    pub(super) const MAX_LEN: usize = (1 << 31) - 2;
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn reserve(&mut self, nodes: usize) {
+        self.nodes.reserve(nodes);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.nodes.truncate(1);
+        (self.root, self.free, self.len, self.path.len) = (NIL, NIL, 0, 0);
+    }
+
+    pub(super) fn node(&self, node: u32) -> &Node {
+        &self.nodes[node as usize]
+    }
+
+    pub(super) fn node_mut(&mut self, node: u32) -> &mut Node {
+        &mut self.nodes[node as usize]
+    }
+
+    /// All nodes, removed ones and `NIL` too.
+    pub(super) fn nodes_mut(&mut self) -> &mut [Node] {
+        &mut self.nodes
+    }
+
+    #[inline(always)]
+    fn child(&self, node: u32, side: usize) -> u32 {
+        self.nodes[node as usize].children[side] >> 1
+    }
+
+    fn set_child(&mut self, node: u32, side: usize, child: u32) {
+        let link = &mut self.nodes[node as usize].children[side];
+        *link = child << 1 | (*link & 1);
+    }
+
+    fn is_red(&self, node: u32) -> bool {
+        self.nodes[node as usize].children[LEFT] & 1 != 0
+    }
+
+    fn paint(&mut self, node: u32, red: bool) {
+        let link = &mut self.nodes[node as usize].children[LEFT];
+        *link = *link & !1 | u32::from(red);
+    }
+
+    /// Makes `node` the child at the end of the path, or the root.
+    fn hang(&mut self, node: u32) {
+        match self.path.last() {
+            Some((parent, side)) => self.set_child(parent, side, node),
+            None => self.root = node,
+        }
+    }
+
+    /// The node at which `compare(key to node)` is equal, or `NIL`.
+    #[inline(always)]
+    pub(super) fn find(&self, mut compare: impl FnMut(&Node) -> Ordering) -> u32 {
+        let mut at = self.root;
+        while at != NIL {
+            let node = &self.nodes[at as usize];
+            match compare(node) {
+                Ordering::Equal => break,
+                Ordering::Less => at = node.children[LEFT] >> 1,
+                Ordering::Greater => at = node.children[RIGHT] >> 1,
+            }
+        }
+        at
+    }
+
+    /// As [`Tree::find`], and keeps the way there for what follows.
+    #[inline(always)]
+    pub(super) fn descend(&mut self, mut compare: impl FnMut(&Node) -> Ordering) -> u32 {
+        self.path.len = 0;
+        let mut at = self.root;
+        while at != NIL {
+            let node = &self.nodes[at as usize];
+            let side = match compare(node) {
+                Ordering::Equal => break,
+                Ordering::Less => LEFT,
+                Ordering::Greater => RIGHT,
+            };
+            self.path.push(at, side);
+            at = node.children[side] >> 1;
+        }
+        at
+    }
+
+    /// Inserts a node where [`Tree::descend`] found nothing.
+    pub(super) fn insert(&mut self, node: Node) {
+        let new = self.allocate(node);
+        self.paint(new, true);
+        self.hang(new);
+        self.len += 1;
+        self.repair_red(new);
+    }
+
+    fn allocate(&mut self, node: Node) -> u32 {
+        if self.free == NIL {
+            self.nodes.push(node);
+            return (self.nodes.len() - 1) as u32;
+        }
+        let new = self.free;
+        self.free = self.child(new, LEFT);
+        self.nodes[new as usize] = node;
+        new
+    }
+
+    /// `node` is red, and so may be its parent, the end of the path.
+    fn repair_red(&mut self, mut node: u32) {
+        while let Some((parent, side)) = self.path.pop() {
+            if !self.is_red(parent) {
+                return;
+            }
+            // A red node is not the root.
+            let Some((grand, parent_side)) = self.path.pop() else { break };
+            let uncle = self.child(grand, 1 - parent_side);
+            if self.is_red(uncle) {
+                self.paint(parent, false);
+                self.paint(uncle, false);
+                self.paint(grand, true);
+                node = grand;
+                continue;
+            }
+            let top = if side == parent_side {
+                parent
+            } else {
+                self.rotate(parent, side);
+                self.set_child(grand, parent_side, node);
+                node
+            };
+            self.rotate(grand, parent_side);
+            self.paint(top, false);
+            self.paint(grand, true);
+            self.hang(top);
+            return;
+        }
+        self.paint(self.root, false);
+    }
+
+    /// Lifts the child of `node` at `side` above it. The caller hangs the child up.
+    fn rotate(&mut self, node: u32, side: usize) -> u32 {
+        let child = self.child(node, side);
+        self.set_child(node, side, self.child(child, 1 - side));
+        self.set_child(child, 1 - side, node);
+        child
+    }
+
+    /// Removes the node where [`Tree::descend`] ended.
+    pub(super) fn remove(&mut self) {
+        let mut node = match self.path.last() {
+            Some((parent, side)) => self.child(parent, side),
+            None => self.root,
+        };
+        if self.child(node, LEFT) != NIL && self.child(node, RIGHT) != NIL {
+            // Its successor, which has no left child, goes in its stead.
+            let heir = node;
+            self.path.push(node, RIGHT);
+            node = self.child(node, RIGHT);
+            while self.child(node, LEFT) != NIL {
+                self.path.push(node, LEFT);
+                node = self.child(node, LEFT);
+            }
+            let children = self.nodes[heir as usize].children;
+            self.nodes[heir as usize] = self.nodes[node as usize];
+            self.nodes[heir as usize].children = children;
+        }
+        let child = match self.child(node, LEFT) {
+            NIL => self.child(node, RIGHT),
+            left => left,
+        };
+        self.hang(child);
+        self.len -= 1;
+        let was_red = self.is_red(node);
+        self.nodes[node as usize].children = [self.free << 1, 0];
+        self.free = node;
+        if self.is_red(child) {
+            self.paint(child, false);
+        } else if !was_red {
+            self.repair_black();
+        }
+    }
+
+    /// The subtree at the end of the path has one black node too few.
+    fn repair_black(&mut self) {
+        while let Some((parent, side)) = self.path.pop() {
+            let mut sibling = self.child(parent, 1 - side);
+            if self.is_red(sibling) {
+                self.paint(sibling, false);
+                self.paint(parent, true);
+                let top = self.rotate(parent, 1 - side);
+                self.hang(top);
+                self.path.push(top, side);
+                sibling = self.child(parent, 1 - side);
+            }
+            let (near, far) = (self.child(sibling, side), self.child(sibling, 1 - side));
+            if !self.is_red(near) && !self.is_red(far) {
+                self.paint(sibling, true);
+                if self.is_red(parent) {
+                    self.paint(parent, false);
+                    return;
+                }
+                continue;
+            }
+            if !self.is_red(far) {
+                self.paint(near, false);
+                self.paint(sibling, true);
+                let top = self.rotate(sibling, side);
+                self.set_child(parent, 1 - side, top);
+                sibling = top;
+            }
+            self.paint(sibling, self.is_red(parent));
+            self.paint(parent, false);
+            let far = self.child(sibling, 1 - side);
+            self.paint(far, false);
+            let top = self.rotate(parent, 1 - side);
+            self.hang(top);
+            return;
+        }
+    }
+
+    /// The numbers of the nodes, in order.
+    pub(super) fn indices(&self) -> impl Iterator<Item = u32> {
+        let mut path = Path::new();
+        let mut down = self.root;
+        std::iter::from_fn(move || {
+            while down != NIL {
+                path.push(down, LEFT);
+                down = self.child(down, LEFT);
+            }
+            let (node, _) = path.pop()?;
+            down = self.child(node, RIGHT);
+            Some(node)
+        })
+    }
+
+    /// The nodes, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Node> {
+        self.indices().map(|node| self.node(node))
+    }
+
+    /// Checks the invariants; the number of black nodes on each way down.
+    #[cfg(test)]
+    pub(super) fn check(&self) -> usize {
+        assert_eq!(self.nodes[0].children, [0, 0]);
+        assert!(!self.is_red(self.root));
+        assert_eq!(self.indices().count(), self.len);
+        self.check_below(self.root)
+    }
+
+    #[cfg(test)]
+    fn check_below(&self, node: u32) -> usize {
+        if node == NIL {
+            return 0;
+        }
+        let children = [LEFT, RIGHT].map(|side| self.child(node, side));
+        let heights = children.map(|child| self.check_below(child));
+        assert_eq!(heights[0], heights[1], "black height");
+        if self.is_red(node) {
+            assert!(!children.iter().any(|&child| self.is_red(child)), "red below red");
+        }
+        heights[0] + usize::from(!self.is_red(node))
+    }
+}

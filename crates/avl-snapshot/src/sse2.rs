@@ -1,0 +1,53 @@
+//! The vector twin of [`Line::place_scalar`], for x86 with SSE2.
+
+#![allow(unsafe_code, reason = "vector instructions need a proof that the processor has them")]
+
+#[cfg(target_arch = "x86")]
+use std::arch::x86 as arch;
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64 as arch;
+
+use arch::{
+    __m128i, _mm_cmpeq_epi32, _mm_cmpgt_epi32, _mm_movemask_epi8, _mm_packs_epi16, _mm_packs_epi32,
+    _mm_set1_epi32,
+};
+
+use crate::line::{Line, Place};
+
+/// Compares a partial key with all in the line at once. SSE2 is part of x86-64. Wider registers gained
+/// nothing (`docs/benchmarks.md`).
+#[inline(always)]
+pub(crate) fn place(line: &Line, query: i32) -> Place {
+    // SAFETY: the module is compiled only for targets that have SSE2 (`lib.rs`), so the program as a whole
+    // runs only where it is (Reference, "codegen.target_feature").
+    unsafe { place_sse2(line, query) }
+}
+
+#[target_feature(enable = "sse2")]
+#[inline]
+fn place_sse2(line: &Line, query: i32) -> Place {
+    let [a, b, c, d]: [__m128i; 4] = bytemuck::cast(*line);
+    let query = _mm_set1_epi32(query);
+    let less = mask(
+        _mm_cmpgt_epi32(query, a),
+        _mm_cmpgt_epi32(query, b),
+        _mm_cmpgt_epi32(query, c),
+        _mm_cmpgt_epi32(query, d),
+    );
+    let equal = mask(
+        _mm_cmpeq_epi32(query, a),
+        _mm_cmpeq_epi32(query, b),
+        _mm_cmpeq_epi32(query, c),
+        _mm_cmpeq_epi32(query, d),
+    );
+    // Bit 0 is that of `skip`.
+    Place::of(less >> 1, equal >> 1)
+}
+
+/// One bit for each of 16 words that are all ones or all zeros.
+#[target_feature(enable = "sse2")]
+#[inline]
+fn mask(a: __m128i, b: __m128i, c: __m128i, d: __m128i) -> u32 {
+    let bytes = _mm_packs_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, d));
+    _mm_movemask_epi8(bytes) as u32
+}

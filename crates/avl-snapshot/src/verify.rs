@@ -1,0 +1,107 @@
+//! Checking a whole block: what a sound block must be is derived anew and compared.
+
+use crate::error::SnapshotError;
+use crate::hash_index;
+use crate::layout::{ENTRY_LEN, HEADER_LEN, Header, LINE_LEN, unpack};
+use crate::raw::{Entry, Raw};
+use crate::write::{common, line_of};
+
+/// Checks everything after the header. O(bytes), whatever they are.
+pub(crate) fn verify(raw: Raw<'_>, header: &Header) -> Result<(), SnapshotError> {
+    checksum(raw, header)?;
+    entries(raw)?;
+    order(raw)?;
+    if common(raw) != raw.layout.common {
+        return corrupt("common prefix", std::mem::offset_of!(Header, common));
+    }
+    lines(raw)?;
+    index(raw)?;
+    let layout = raw.layout;
+    zeros(raw, layout.data_at + layout.data_len, layout.cells_at)?;
+    zeros(raw, layout.cells_at + 4 * layout.cells, layout.total_len)
+}
+
+fn corrupt(what: &'static str, at: usize) -> Result<(), SnapshotError> {
+    Err(SnapshotError::Corrupt { what, at: at as u64 })
+}
+
+fn checksum(raw: Raw<'_>, header: &Header) -> Result<(), SnapshotError> {
+    let body = raw.bytes.get(HEADER_LEN..).unwrap_or_default();
+    if crc32fast::hash(body) == u32::from_le_bytes(header.body_crc) {
+        return Ok(());
+    }
+    corrupt("checksum of the body", std::mem::offset_of!(Header, body_crc))
+}
+
+/// Offsets ascend from 0 to the length of the data, and each key lies inside its entry's data.
+fn entries(raw: Raw<'_>) -> Result<(), SnapshotError> {
+    let layout = raw.layout;
+    let mut expected = 0;
+    for rank in 0..layout.entries {
+        let Entry { start, key_len, end } = raw.entry(rank);
+        let at = layout.entries_at + ENTRY_LEN * rank;
+        if start != expected {
+            return corrupt("offset of an entry", at);
+        }
+        if end < start || end > layout.data_len {
+            return corrupt("offset of an entry", at + ENTRY_LEN);
+        }
+        if key_len > end - start {
+            return corrupt("length of a key", at);
+        }
+        expected = end;
+    }
+    let at = layout.entries_at + ENTRY_LEN * layout.entries;
+    let last = raw.bytes.get(at..).and_then(|rest| rest.first_chunk::<8>());
+    let last = last.map(|last| unpack(u64::from_le_bytes(*last)));
+    if last == Some((layout.data_len, 0)) && (expected == layout.data_len || layout.entries == 0) {
+        return Ok(());
+    }
+    corrupt("end of the entries", at)
+}
+
+fn order(raw: Raw<'_>) -> Result<(), SnapshotError> {
+    for rank in 1..raw.layout.entries {
+        if raw.key(rank - 1) >= raw.key(rank) {
+            return corrupt("order of the keys", raw.layout.data_at + raw.entry(rank).start);
+        }
+    }
+    Ok(())
+}
+
+fn lines(raw: Raw<'_>) -> Result<(), SnapshotError> {
+    for tier in raw.layout.shape.tiers() {
+        for block in 0..tier.blocks() {
+            let at = tier.first + block;
+            if raw.line(at) != line_of(raw, &tier, block) {
+                return corrupt("line of the tree", HEADER_LEN + LINE_LEN * at as usize);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn index(raw: Raw<'_>) -> Result<(), SnapshotError> {
+    let layout = raw.layout;
+    if layout.cells == 0 {
+        return Ok(());
+    }
+    let keys = (0..layout.entries).map(|rank| raw.key(rank));
+    let Some(index) = hash_index::build(keys, layout.entries, layout.cells) else {
+        return corrupt("hash index of colliding keys", layout.cells_at);
+    };
+    for (at, cell) in index.into_iter().enumerate() {
+        if raw.cell(at) != cell {
+            return corrupt("cell of the hash index", layout.cells_at + 4 * at);
+        }
+    }
+    Ok(())
+}
+
+fn zeros(raw: Raw<'_>, from: usize, to: usize) -> Result<(), SnapshotError> {
+    let padding = raw.bytes.get(from..to).unwrap_or_default();
+    match padding.iter().position(|&byte| byte != 0) {
+        None => Ok(()),
+        Some(at) => corrupt("padding", from + at),
+    }
+}

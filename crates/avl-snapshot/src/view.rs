@@ -1,0 +1,290 @@
+//! The map that a block is, read in place.
+
+use std::fmt;
+use std::ops::{Bound, RangeBounds};
+use std::str::Utf8Error;
+
+use crate::error::SnapshotError;
+use crate::iter::Iter;
+use crate::layout::{Header, Layout};
+use crate::raw::Raw;
+use crate::verify::verify;
+
+/// An ordered map from byte strings to byte strings, read in place from `D`: a mapping, a file's contents, a `Vec`,
+/// a `&'static [u8]`.
+///
+/// Opening is O(1) and verifies only the header. Whatever the bytes are, no call panics, reads outside of
+/// them, or does more work than on sound ones; on damaged bytes the answers may be wrong.
+/// [`Snapshot::verify`] tells whether they are sound.
+///
+/// ```
+/// use avl_snapshot::{RbTree, Snapshot};
+///
+/// let mut tree = RbTree::new();
+/// tree.set("berta", "2")?;
+/// tree.set("anna", "1")?;
+/// let snapshot = Snapshot::new(tree.freeze()).unwrap();
+/// assert_eq!(snapshot.get("anna"), Some(&b"1"[..]));
+/// assert_eq!(snapshot.first(), Some((&b"anna"[..], &b"1"[..])));
+/// assert_eq!(snapshot.rank("b"), 1);
+/// # Ok::<(), avl_snapshot::BuildError>(())
+/// ```
+#[derive(Clone)]
+pub struct Snapshot<D> {
+    data: D,
+    layout: Layout,
+    header: Header,
+}
+
+/// What a block consists of, in bytes, and how deep its tree is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Number of entries.
+    pub entries: usize,
+    /// Levels of the binary tree; 0 when it is empty.
+    pub depth: u32,
+    /// Cache lines that a search reads of the tree: a quarter of the levels, rounded up.
+    pub tiers: usize,
+    /// Bytes of the header.
+    pub header_bytes: usize,
+    /// Bytes of the tree: its lines of partial keys.
+    pub tree_bytes: usize,
+    /// Bytes of the entries: offsets and key lengths.
+    pub entry_bytes: usize,
+    /// Bytes of the hash index; 0 when there is none.
+    pub index_bytes: usize,
+    /// Bytes of keys and values.
+    pub data_bytes: usize,
+    /// Bytes of the whole, padding included.
+    pub total_bytes: usize,
+}
+
+impl<D: AsRef<[u8]>> Snapshot<D> {
+    /// Opens a block. O(1): checks the header and that the length is as it says, and nothing else; for the
+    /// rest there is [`Snapshot::verify`].
+    ///
+    /// # Errors
+    /// [`SnapshotError`], which says what is wrong and where.
+    pub fn new(data: D) -> Result<Self, SnapshotError> {
+        let (layout, header) = Layout::read(data.as_ref())?;
+        Ok(Self { data, layout, header })
+    }
+
+    /// Checks all of the block: checksum, offsets, order, the tree, the index, the padding. O(bytes), whatever they are.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Corrupt`] with what is wrong, and where.
+    pub fn verify(&self) -> Result<(), SnapshotError> {
+        verify(self.raw(), &self.header)
+    }
+
+    /// Number of entries. O(1).
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.layout.entries
+    }
+
+    /// True when there are no entries. O(1).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.layout.entries == 0
+    }
+
+    /// The value of `key`. O(log n): a cache line for four levels of the tree; with a hash index, O(1).
+    #[inline]
+    #[must_use]
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Option<&[u8]> {
+        let raw = self.raw();
+        let rank = raw.find(key.as_ref())?;
+        Some(raw.value_of(raw.entry(rank)))
+    }
+
+    /// The value of `key` as text: `Some(Err(_))` when it is not UTF-8. As [`Snapshot::get`].
+    #[must_use]
+    pub fn get_str(&self, key: impl AsRef<[u8]>) -> Option<Result<&str, Utf8Error>> {
+        self.get(key).map(std::str::from_utf8)
+    }
+
+    /// True when `key` has a value. As [`Snapshot::get`].
+    #[must_use]
+    pub fn contains_key(&self, key: impl AsRef<[u8]>) -> bool {
+        self.raw().find(key.as_ref()).is_some()
+    }
+
+    /// The values of `keys`, in their order. As many [`Snapshot::get`], but sixteen at a time, so that their
+    /// cache misses overlap: about twice as fast on maps that do not fit into the caches.
+    ///
+    /// ```
+    /// let block = avl_snapshot::from_sorted([("a", "1"), ("b", "2")]).unwrap();
+    /// let snapshot = avl_snapshot::Snapshot::new(block).unwrap();
+    /// assert_eq!(snapshot.get_many(&["b", "x"]), [Some(&b"2"[..]), None]);
+    /// ```
+    #[must_use]
+    pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Vec<Option<&[u8]>> {
+        let mut found = Vec::with_capacity(keys.len());
+        self.raw().get_many(keys, &mut found);
+        found
+    }
+
+    /// The entry with the least key. O(1).
+    #[must_use]
+    pub fn first(&self) -> Option<(&[u8], &[u8])> {
+        self.nth(0)
+    }
+
+    /// The entry with the greatest key. O(1).
+    #[must_use]
+    pub fn last(&self) -> Option<(&[u8], &[u8])> {
+        self.nth(self.len().checked_sub(1)?)
+    }
+
+    /// The entry of rank `rank`, counted from 0 in key order. O(1).
+    #[must_use]
+    pub fn nth(&self, rank: usize) -> Option<(&[u8], &[u8])> {
+        (rank < self.len()).then(|| self.raw().pair(rank))
+    }
+
+    /// Number of keys less than `key`, which need not be in the map. O(log n).
+    #[must_use]
+    pub fn rank(&self, key: impl AsRef<[u8]>) -> usize {
+        self.search(key).unwrap_or_else(|rank| rank)
+    }
+
+    /// The rank of `key`, or else the rank that it would have, as [`slice::binary_search`]. O(log n).
+    ///
+    /// # Errors
+    /// The number of keys less than `key`, when it is not in the map.
+    #[inline]
+    pub fn search(&self, key: impl AsRef<[u8]>) -> Result<usize, usize> {
+        self.raw().search(key.as_ref())
+    }
+
+    /// All entries in key order, from both ends.
+    #[must_use]
+    pub fn iter(&self) -> Iter<'_> {
+        Iter::new(self.raw(), 0, self.len())
+    }
+
+    /// The entries whose keys are in a range, from both ends. O(log n), then O(1) a step. A range whose start is
+    /// beyond its end is empty.
+    ///
+    /// ```
+    /// let block = avl_snapshot::from_sorted([("a", "1"), ("b", "2"), ("c", "3")]).unwrap();
+    /// let snapshot = avl_snapshot::Snapshot::new(block).unwrap();
+    /// let keys: Vec<_> = snapshot.range("b"..).map(|(key, _)| key).collect();
+    /// assert_eq!(keys, [b"b", b"c"]);
+    /// ```
+    #[must_use]
+    pub fn range<K: AsRef<[u8]>>(&self, range: impl RangeBounds<K>) -> Iter<'_> {
+        let after = |key: &K| self.search(key).map_or_else(|rank| rank, |rank| rank + 1);
+        let front = match range.start_bound() {
+            Bound::Included(key) => self.rank(key),
+            Bound::Excluded(key) => after(key),
+            Bound::Unbounded => 0,
+        };
+        let back = match range.end_bound() {
+            Bound::Included(key) => after(key),
+            Bound::Excluded(key) => self.rank(key),
+            Bound::Unbounded => self.len(),
+        };
+        Iter::new(self.raw(), front, back)
+    }
+
+    /// The entries whose keys start with `prefix`, from both ends. O(log n), then O(1) a step.
+    ///
+    /// ```
+    /// let block = avl_snapshot::from_sorted([("user:1", "anna"), ("user:2", "berta"), ("v", "x")]).unwrap();
+    /// let snapshot = avl_snapshot::Snapshot::new(block).unwrap();
+    /// assert_eq!(snapshot.prefix("user:").len(), 2);
+    /// ```
+    #[must_use]
+    pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Iter<'_> {
+        let prefix = prefix.as_ref();
+        let front = self.rank(prefix);
+        // The least string greater than all that start with the prefix: its last byte that can grow, grown.
+        let back = match prefix.iter().rposition(|&byte| byte != u8::MAX) {
+            None => self.len(),
+            Some(at) => {
+                let mut end = prefix.get(..=at).unwrap_or_default().to_vec();
+                if let Some(last) = end.last_mut() {
+                    *last += 1;
+                }
+                self.rank(end)
+            }
+        };
+        Iter::new(self.raw(), front, back)
+    }
+
+    /// What the block consists of. O(1).
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let layout = &self.layout;
+        Stats {
+            entries: layout.entries,
+            depth: layout.shape.levels(),
+            tiers: layout.shape.tiers().count(),
+            header_bytes: crate::layout::HEADER_LEN,
+            tree_bytes: layout.entries_at - crate::layout::HEADER_LEN,
+            entry_bytes: layout.data_at - layout.entries_at,
+            index_bytes: 4 * layout.cells,
+            data_bytes: layout.data_len,
+            total_bytes: layout.total_len,
+        }
+    }
+
+    /// True when exact lookups go by a hash index. O(1).
+    #[must_use]
+    pub fn has_hash_index(&self) -> bool {
+        self.layout.cells > 0
+    }
+
+    /// The block.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.data.as_ref()
+    }
+
+    /// What the block lies in.
+    #[must_use]
+    pub fn get_ref(&self) -> &D {
+        &self.data
+    }
+
+    /// Gives back what the block lies in.
+    #[must_use]
+    pub fn into_inner(self) -> D {
+        self.data
+    }
+
+    #[inline(always)]
+    fn raw(&self) -> Raw<'_> {
+        Raw { bytes: self.data.as_ref(), layout: &self.layout }
+    }
+}
+
+impl Raw<'_> {
+    /// The rank of `key`.
+    #[inline(always)]
+    fn find(self, key: &[u8]) -> Option<usize> {
+        if self.layout.cells > 0 {
+            return self.search_index(key, self.probe(key));
+        }
+        self.search(key).ok()
+    }
+}
+
+impl<'a, D: AsRef<[u8]>> IntoIterator for &'a Snapshot<D> {
+    type Item = (&'a [u8], &'a [u8]);
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
+
+impl<D: AsRef<[u8]>> fmt::Debug for Snapshot<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
