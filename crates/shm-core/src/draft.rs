@@ -119,7 +119,7 @@ impl Draft {
         let from = match self.temporary.take() {
             Some(name) => name,
             None => {
-                let dir = path.parent().unwrap_or(Path::new("."));
+                let dir = directory_of(path);
                 // Nobody else has the file yet, so this succeeds.
                 alive::try_hold_draft(&self.file, Hold::Exclusive)
                     .map_err(|e| io_error("lock a new file in", dir, e))?;
@@ -137,6 +137,14 @@ impl Draft {
             .map_err(|e| io_error("publish", path, e.into()))?;
         from.gone();
         Ok(self.file)
+    }
+}
+
+/// The directory that a path is in.
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
     }
 }
 

@@ -84,7 +84,7 @@ pub use name::{InvalidName, Name};
 pub use namespace::{Entry, Kind, Namespace};
 pub use open::Trust;
 pub use prune::{Litter, Pruned};
-pub use publish::{PublishOptions, PublishedKind};
+pub use publish::{PublishOptions, PublishedKind, write_file};
 pub use published::{Copied, MappedFile, Published, read_file};
 pub use segment::{Segment, WritableSegment};
 #[cfg(loom)]

@@ -195,6 +195,30 @@ fn a_dead_publisher_hides_nothing_and_stops_nobody() {
 }
 
 #[test]
+fn what_a_settled_word_announces_is_found() {
+    explore_deaths(|effects| {
+        let model = Model::new();
+        let (_, left) = crash::after(effects, || model.publish());
+        let next = {
+            let model = model.clone();
+            // Dies in its turn after it has settled, and before it does more.
+            thread::spawn(move || crash::after(1, || model.publish()))
+        };
+        let reader = {
+            let model = model.clone();
+            thread::spawn(move || {
+                let seen = model.look();
+                let now = model.refresh_by(seen, 1);
+                assert!(seen % 2 == 1 || now >= seen / 2, "{seen} announced more than {now}");
+            })
+        };
+        next.join().unwrap();
+        reader.join().unwrap();
+        left > 0
+    });
+}
+
+#[test]
 fn nobody_sleeps_over_news() {
     explore_deaths(|effects| {
         let model = Model::new();

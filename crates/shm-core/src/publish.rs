@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use crate::control::{self, Place, RETIRED};
 use crate::create::{CreateOptions, header, no_space, total_len};
-use crate::draft::Draft;
+use crate::draft::{Draft, directory_of};
 use crate::error::{CreateError, HeaderError, LockError, OpenError, PublishError};
 use crate::layout::{BODY_OFFSET, GEOMETRY_WORDS, NO_LOCK};
 use crate::mutex::Acquired;
@@ -177,6 +177,30 @@ impl Namespace {
             Ok(())
         })
     }
+}
+
+/// Writes a bare file, with this mode exactly, and gives it its name in one step, also if that is
+/// taken. The file's bytes are on the disk before it has the name. O(length).
+///
+/// # Errors
+/// [`CreateError::BadMode`], [`CreateError::NoSpace`], [`CreateError::Io`]; then the path leads to
+/// what it led to before.
+pub fn write_file(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), CreateError> {
+    if mode & !0o666 != 0 || mode & 0o400 == 0 {
+        return Err(CreateError::BadMode { mode });
+    }
+    let dir = directory_of(path);
+    let full = |e: io::Error| {
+        no_space(Errno::from_io_error(&e).unwrap_or(Errno::IO), bytes.len() as u64, dir)
+    };
+    let draft = Draft::new(dir)?;
+    draft.file().write_all_at(bytes, 0).map_err(full)?;
+    draft.file().set_permissions(Permissions::from_mode(mode)).map_err(full)?;
+    if !is_memory(draft.file()) {
+        draft.file().sync_all().map_err(full)?;
+    }
+    draft.replace(path)?;
+    Ok(())
 }
 
 /// Takes the name from a control segment that is of no use any more, and says so to its readers; false
