@@ -39,7 +39,7 @@ pub(crate) fn look(words: ReadWords<'_>) -> u64 {
 /// True when the word, as loaded, says that nothing is newer than `edition`.
 #[inline]
 pub(crate) fn is_newest(word: u64, edition: u64) -> bool {
-    word == edition.wrapping_mul(2)
+    word.is_multiple_of(2) && word / 2 == edition
 }
 
 /// Makes the word even again after whatever death, and returns the newest edition. `at_name` is the
