@@ -3,12 +3,13 @@
 //! | section | at | bytes |
 //! |---|---|---|
 //! | header | 0 | 64 |
-//! | lines | 64 | 64 a line; number by [`Shape::blocks`] |
+//! | data | 64 | data length |
+//! | lines of the tree | after the data, at a multiple of 64 | 64 a line; number by [`Shape::blocks`] |
 //! | entries | after the lines | 8 × (n + 1) |
-//! | data | after the entries | data length, and zeros to a multiple of 8 |
-//! | cells of the hash index, or nothing | after the data | 4 × number of cells, and zeros to a multiple of 8 |
+//! | buckets of the hash index, or nothing | after the entries, at a multiple of 64 | 64 × number of buckets |
 //!
-//! No offset is stored: all follow from the number of entries, the number of cells and the length of the
+//! Padding is zeros. Data come first, so that a block can be written in one go while entries arrive.
+//! No offset is stored: all follow from the number of entries, the number of buckets and the length of the
 //! data, so there is none to distrust. Numbers are little-endian. Nothing needs an alignment; lines that
 //! are 64-byte aligned in memory cost one cache line each.
 
@@ -24,6 +25,8 @@ pub(crate) const MAGIC: [u8; 8] = *b"AVLSNAP\n";
 /// Version of the format that this crate writes and reads.
 pub const FORMAT_VERSION: u32 = 1;
 pub(crate) const HEADER_LEN: usize = 64;
+/// Where the data start: after the header.
+pub(crate) const DATA_AT: usize = HEADER_LEN;
 pub(crate) const LINE_LEN: usize = 64;
 pub(crate) const ENTRY_LEN: usize = 8;
 /// Bits of an entry that hold the length of its key; the rest is the offset of its data.
@@ -44,7 +47,7 @@ pub(crate) struct Header {
     pub(crate) reserved: [u8; 4],
     pub(crate) entries: [u8; 8],
     pub(crate) data_len: [u8; 8],
-    pub(crate) cells: [u8; 8],
+    pub(crate) buckets: [u8; 8],
     pub(crate) common: [u8; 8],
     pub(crate) reserved2: [u8; 8],
     /// CRC-32 (IEEE) of everything after the header.
@@ -58,7 +61,7 @@ const _: () = {
     assert!(offset_of!(Header, version) == 8);
     assert!(offset_of!(Header, entries) == 16);
     assert!(offset_of!(Header, data_len) == 24);
-    assert!(offset_of!(Header, cells) == 32);
+    assert!(offset_of!(Header, buckets) == 32);
     assert!(offset_of!(Header, common) == 40);
     assert!(offset_of!(Header, body_crc) == 56);
     assert!(offset_of!(Header, header_crc) == 60);
@@ -70,9 +73,9 @@ pub(crate) struct Layout {
     pub(crate) shape: Shape,
     pub(crate) entries: usize,
     pub(crate) entries_at: usize,
-    pub(crate) cells: usize,
-    pub(crate) cells_at: usize,
-    pub(crate) data_at: usize,
+    pub(crate) buckets: usize,
+    pub(crate) buckets_at: usize,
+    pub(crate) lines_at: usize,
     pub(crate) data_len: usize,
     pub(crate) total_len: usize,
     /// Length of the prefix that all keys share.
@@ -81,27 +84,29 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// `None` when such a block is beyond the format or this machine's addresses.
-    pub(crate) fn new(entries: u64, data_len: u64, cells: u64, common: u64) -> Option<Self> {
+    pub(crate) fn new(entries: u64, data_len: u64, buckets: u64, common: u64) -> Option<Self> {
         if entries > MAX_ENTRIES || data_len > MAX_DATA_LEN || common > MAX_KEY_LEN as u64 {
             return None;
         }
-        if cells != 0 && cells != hash_index::cells_for(entries) {
+        if buckets != 0 && buckets != hash_index::buckets_for(entries) {
             return None;
         }
         let shape = Shape::of(entries);
-        // Below 2^40 × (64 + 8 + 8) + 2^44: no overflow in 64 bits.
-        let entries_at = HEADER_LEN as u64 + LINE_LEN as u64 * shape.blocks();
-        let data_at = entries_at + ENTRY_LEN as u64 * (entries + 1);
-        let cells_at = (data_at + data_len).next_multiple_of(8);
-        let total_len = (cells_at + 4 * cells).next_multiple_of(8);
+        // Below 2^44 + 2^40 × (64 + 8 + 6): no overflow in 64 bits.
+        let line = LINE_LEN as u64;
+        let lines_at = (DATA_AT as u64 + data_len).next_multiple_of(line);
+        let entries_at = lines_at + line * shape.blocks();
+        let entries_end = entries_at + ENTRY_LEN as u64 * (entries + 1);
+        let buckets_at = if buckets > 0 { entries_end.next_multiple_of(line) } else { entries_end };
+        let total_len = buckets_at + line * buckets;
         isize::try_from(total_len).ok()?;
         Some(Self {
             shape,
             entries: usize::try_from(entries).ok()?,
             entries_at: usize::try_from(entries_at).ok()?,
-            cells: usize::try_from(cells).ok()?,
-            cells_at: usize::try_from(cells_at).ok()?,
-            data_at: usize::try_from(data_at).ok()?,
+            buckets: usize::try_from(buckets).ok()?,
+            buckets_at: usize::try_from(buckets_at).ok()?,
+            lines_at: usize::try_from(lines_at).ok()?,
             data_len: usize::try_from(data_len).ok()?,
             total_len: usize::try_from(total_len).ok()?,
             common: usize::try_from(common).ok()?,
@@ -138,7 +143,7 @@ impl Layout {
             return Err(SnapshotError::Corrupt { what: "reserved bytes", at });
         }
         let (entries, data_len) = (number(header.entries), number(header.data_len));
-        let layout = Self::new(entries, data_len, number(header.cells), number(header.common));
+        let layout = Self::new(entries, data_len, number(header.buckets), number(header.common));
         let Some(layout) = layout else {
             return Err(SnapshotError::Corrupt {
                 what: "numbers in the header",
@@ -159,7 +164,7 @@ impl Layout {
             reserved: [0; 4],
             entries: (self.entries as u64).to_le_bytes(),
             data_len: (self.data_len as u64).to_le_bytes(),
-            cells: (self.cells as u64).to_le_bytes(),
+            buckets: (self.buckets as u64).to_le_bytes(),
             common: (self.common as u64).to_le_bytes(),
             reserved2: [0; 8],
             body_crc: body_crc.to_le_bytes(),

@@ -16,10 +16,15 @@ use crate::sse2;
 /// Partial key of an absent key.
 pub(crate) const ABSENT: i32 = i32::MAX;
 
-/// A line as it lies in the block.
+/// Sixteen little-endian words, one cache line: a line of the tree, or a bucket of the hash index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
-pub(crate) struct Line(pub(crate) [[u8; 4]; BLOCK_KEYS + 1]);
+pub(crate) struct Words(pub(crate) [[u8; 4]; BLOCK_KEYS + 1]);
+
+/// A line as it lies in the block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(transparent)]
+pub(crate) struct Line(pub(crate) Words);
 
 /// Where a query stands among the partial keys of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,35 +43,30 @@ impl Line {
         for (word, value) in words.iter_mut().zip(all) {
             *word = value.to_le_bytes();
         }
-        Self(words)
+        Self(Words(words))
     }
 
     /// Bytes that all keys between the block's bounds share.
     #[inline(always)]
     pub(crate) fn skip(&self) -> usize {
-        let [first, ..] = self.0;
+        let [first, ..] = self.0.0;
         u32::from_le_bytes(first) as usize
     }
 
     /// Compares a partial key with all in the line at once.
-    #[cfg(target_feature = "sse2")]
     #[inline(always)]
     pub(crate) fn place(&self, query: i32) -> Place {
-        sse2::place(self, query)
-    }
-
-    /// Compares a partial key with all in the line.
-    #[cfg(not(target_feature = "sse2"))]
-    #[inline(always)]
-    pub(crate) fn place(&self, query: i32) -> Place {
-        self.place_scalar(query)
+        #[cfg(target_feature = "sse2")]
+        return sse2::place(self, query);
+        #[cfg(not(target_feature = "sse2"))]
+        return self.place_scalar(query);
     }
 
     /// The twin of the vector code, for other processors; in a form that compilers vectorise.
     #[cfg_attr(target_feature = "sse2", allow(dead_code, reason = "compared in tests"))]
     #[inline]
     pub(crate) fn place_scalar(&self, query: i32) -> Place {
-        let [_, keys @ ..] = self.0;
+        let [_, keys @ ..] = self.0.0;
         let (mut less, mut equal) = (0u32, 0u32);
         for (at, key) in keys.into_iter().enumerate() {
             let key = i32::from_le_bytes(key);
@@ -74,6 +74,39 @@ impl Line {
             equal |= u32::from(key == query) << at;
         }
         Place::of(less, equal)
+    }
+}
+
+impl Words {
+    pub(crate) const ZERO: Self = Self([[0; 4]; BLOCK_KEYS + 1]);
+
+    /// One bit for each word that equals `value` in the bits of `mask`.
+    #[inline(always)]
+    pub(crate) fn equal_mask(&self, mask: u32, value: u32) -> u32 {
+        #[cfg(target_feature = "sse2")]
+        return sse2::equal_mask(self, mask, value);
+        #[cfg(not(target_feature = "sse2"))]
+        return self.equal_mask_scalar(mask, value);
+    }
+
+    /// The twin of the vector code.
+    #[cfg_attr(target_feature = "sse2", allow(dead_code, reason = "compared in tests"))]
+    #[inline]
+    pub(crate) fn equal_mask_scalar(&self, mask: u32, value: u32) -> u32 {
+        let equal = |word: [u8; 4]| u32::from_le_bytes(word) & mask == value;
+        self.0.iter().enumerate().fold(0, |bits, (at, &word)| bits | u32::from(equal(word)) << at)
+    }
+
+    /// Word `at`; 0 beyond the end.
+    #[inline(always)]
+    pub(crate) fn word(&self, at: usize) -> u32 {
+        self.0.get(at).map_or(0, |word| u32::from_le_bytes(*word))
+    }
+
+    pub(crate) fn set_word(&mut self, at: usize, value: u32) {
+        if let Some(word) = self.0.get_mut(at) {
+            *word = value.to_le_bytes();
+        }
     }
 }
 
@@ -107,30 +140,36 @@ const fn flip(word: u32) -> i32 {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Query<'a> {
     pub(crate) bytes: &'a [u8],
-    /// The last four bytes, or all if fewer, as a big-endian number. Built once: copying the rest of a
-    /// query to a padded buffer for each line would stall on store forwarding.
-    tail: u64,
+    /// For a query shorter than four bytes: all of it as a big-endian number. Built once: copying it to a padded
+    /// buffer for each line would stall on store forwarding.
+    short: u64,
 }
 
 impl<'a> Query<'a> {
     #[inline(always)]
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        let tail = match bytes.last_chunk::<4>() {
-            Some(&last) => u64::from(u32::from_be_bytes(last)),
-            None => bytes.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+        let short = match bytes.len() {
+            4.. => 0,
+            _ => bytes.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)),
         };
-        Self { bytes, tail }
+        Self { bytes, short }
     }
 
     /// The query's partial key from `skip` on.
     #[inline(always)]
     pub(crate) fn partial(&self, skip: usize) -> i32 {
-        let rest = self.bytes.get(skip..).unwrap_or_default();
-        match rest.first_chunk::<4>() {
-            Some(&word) => flip(u32::from_be_bytes(word)),
-            // Fewer than four bytes are left: they move to the top.
-            None => flip((self.tail << (8 * (4 - rest.len()))) as u32),
-        }
+        // The last four bytes at most, and then as many of them moved out at the top as lie before
+        // `skip`: no branch, because how many are left is not to be predicted.
+        let len = self.bytes.len();
+        let (word, start) = match len.checked_sub(4) {
+            Some(last) => {
+                let start = skip.min(last);
+                let chunk = self.bytes.get(start..).and_then(|rest| rest.first_chunk::<4>());
+                (u64::from(u32::from_be_bytes(chunk.copied().unwrap_or_default())), start)
+            }
+            None => (self.short << (8 * (4 - len)), 0),
+        };
+        flip((word << (8 * (skip - start).min(4))) as u32)
     }
 }
 
@@ -168,7 +207,11 @@ mod tests {
             if sorted {
                 words[1..].sort_by_key(|w| i32::from_le_bytes(*w));
             }
-            let line = Line(words);
+            let line = Line(Words(words));
+            let mask = u32::MAX << (query as u32 % 32);
+            for value in [0, u32::from_le_bytes(words[pick]) & mask] {
+                prop_assert_eq!(line.0.equal_mask(mask, value), line.0.equal_mask_scalar(mask, value));
+            }
             prop_assert_eq!(line.place(query), line.place_scalar(query));
             let present = i32::from_le_bytes(words[pick]);
             prop_assert_eq!(line.place(present), line.place_scalar(present));

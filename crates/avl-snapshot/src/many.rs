@@ -13,7 +13,7 @@ impl<'a> Raw<'a> {
     pub(crate) fn get_many<K: AsRef<[u8]>>(self, keys: &[K], found: &mut Vec<Option<&'a [u8]>>) {
         for group in keys.chunks(GROUP) {
             let mut ranks = [None; GROUP];
-            if self.layout.cells > 0 {
+            if self.layout.buckets > 0 {
                 self.candidates_by_index(group, &mut ranks);
             } else {
                 self.candidates_by_tree(group, &mut ranks);
@@ -31,7 +31,7 @@ impl<'a> Raw<'a> {
             return Some(self.value_of(entry));
         }
         // The tag of a hash may be that of another key. (A tie in a line was the only one.)
-        if self.layout.cells == 0 {
+        if self.layout.buckets == 0 {
             return None;
         }
         let rank = self.search_index(key, self.probe(key))?;

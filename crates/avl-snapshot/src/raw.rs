@@ -3,8 +3,8 @@
 
 use bytemuck::Zeroable;
 
-use crate::layout::{ENTRY_LEN, HEADER_LEN, LINE_LEN, Layout, unpack};
-use crate::line::Line;
+use crate::layout::{DATA_AT, ENTRY_LEN, LINE_LEN, Layout, unpack};
+use crate::line::{Line, Words};
 
 /// The bytes of a block, and where its sections are.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,7 @@ impl<'a> Raw<'a> {
     /// Line `at`, or one of zeros if there is none.
     #[inline(always)]
     pub(crate) fn line(self, at: u64) -> Line {
-        let at = HEADER_LEN + LINE_LEN * at as usize;
+        let at = self.layout.lines_at + LINE_LEN * at as usize;
         match self.chunk::<LINE_LEN>(at) {
             Some(line) => bytemuck::cast(*line),
             None => Line::zeroed(),
@@ -55,16 +55,15 @@ impl<'a> Raw<'a> {
     /// The key of an entry; empty if that is not inside the data.
     #[inline(always)]
     pub(crate) fn key_of(self, entry: Entry) -> &'a [u8] {
-        let start = self.layout.data_at + entry.start;
+        let start = DATA_AT + entry.start;
         self.bytes.get(start..start + entry.key_len).unwrap_or_default()
     }
 
     /// The value of an entry; empty if that is not inside the data.
     #[inline(always)]
     pub(crate) fn value_of(self, entry: Entry) -> &'a [u8] {
-        let data_at = self.layout.data_at;
-        let start = data_at + entry.start + entry.key_len;
-        self.bytes.get(start..data_at + entry.end).unwrap_or_default()
+        let start = DATA_AT + entry.start + entry.key_len;
+        self.bytes.get(start..DATA_AT + entry.end).unwrap_or_default()
     }
 
     #[inline(always)]
@@ -79,17 +78,17 @@ impl<'a> Raw<'a> {
         (self.key_of(entry), self.value_of(entry))
     }
 
-    /// Cell `at` of the hash index; 0, which is empty, if there is none.
+    /// Bucket `at` of the hash index; an empty one if there is none.
     #[inline(always)]
-    pub(crate) fn cell(self, at: usize) -> u32 {
-        self.chunk::<4>(self.layout.cells_at + 4 * at).map_or(0, |cell| u32::from_le_bytes(*cell))
+    pub(crate) fn bucket(self, at: usize) -> Words {
+        let at = self.layout.buckets_at + LINE_LEN * at;
+        self.chunk::<LINE_LEN>(at).map_or(Words::ZERO, |bucket| bytemuck::cast(*bucket))
     }
 
     /// The prefix that all keys share.
     #[inline(always)]
     pub(crate) fn common(self) -> &'a [u8] {
         // It starts the first key, whose data start the data.
-        let start = self.layout.data_at;
-        self.bytes.get(start..start + self.layout.common).unwrap_or_default()
+        self.bytes.get(DATA_AT..DATA_AT + self.layout.common).unwrap_or_default()
     }
 }

@@ -8,11 +8,11 @@ use std::arch::x86 as arch;
 use std::arch::x86_64 as arch;
 
 use arch::{
-    __m128i, _mm_cmpeq_epi32, _mm_cmpgt_epi32, _mm_movemask_epi8, _mm_packs_epi16, _mm_packs_epi32,
-    _mm_set1_epi32,
+    __m128i, _mm_and_si128, _mm_cmpeq_epi32, _mm_cmpgt_epi32, _mm_movemask_epi8, _mm_packs_epi16,
+    _mm_packs_epi32, _mm_set1_epi32,
 };
 
-use crate::line::{Line, Place};
+use crate::line::{Line, Place, Words};
 
 /// Compares a partial key with all in the line at once. SSE2 is part of x86-64. Wider registers gained
 /// nothing (`docs/benchmarks.md`).
@@ -50,4 +50,25 @@ fn place_sse2(line: &Line, query: i32) -> Place {
 fn mask(a: __m128i, b: __m128i, c: __m128i, d: __m128i) -> u32 {
     let bytes = _mm_packs_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, d));
     _mm_movemask_epi8(bytes) as u32
+}
+
+/// One bit for each word that equals `value` in the bits of `mask`.
+#[inline(always)]
+pub(crate) fn equal_mask(words: &Words, mask: u32, value: u32) -> u32 {
+    // SAFETY: as in `place`.
+    unsafe { equal_mask_sse2(words, mask, value) }
+}
+
+#[target_feature(enable = "sse2")]
+#[inline]
+fn equal_mask_sse2(words: &Words, bits: u32, value: u32) -> u32 {
+    let [a, b, c, d]: [__m128i; 4] = bytemuck::cast(*words);
+    let bits = _mm_set1_epi32(bits as i32);
+    let value = _mm_set1_epi32(value as i32);
+    mask(
+        _mm_cmpeq_epi32(_mm_and_si128(a, bits), value),
+        _mm_cmpeq_epi32(_mm_and_si128(b, bits), value),
+        _mm_cmpeq_epi32(_mm_and_si128(c, bits), value),
+        _mm_cmpeq_epi32(_mm_and_si128(d, bits), value),
+    )
 }

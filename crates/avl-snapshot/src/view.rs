@@ -225,9 +225,9 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
             depth: layout.shape.levels(),
             tiers: layout.shape.tiers().count(),
             header_bytes: crate::layout::HEADER_LEN,
-            tree_bytes: layout.entries_at - crate::layout::HEADER_LEN,
-            entry_bytes: layout.data_at - layout.entries_at,
-            index_bytes: 4 * layout.cells,
+            tree_bytes: layout.entries_at - layout.lines_at,
+            entry_bytes: crate::layout::ENTRY_LEN * (layout.entries + 1),
+            index_bytes: crate::layout::LINE_LEN * layout.buckets,
             data_bytes: layout.data_len,
             total_bytes: layout.total_len,
         }
@@ -236,7 +236,7 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
     /// True when exact lookups go by a hash index. O(1).
     #[must_use]
     pub fn has_hash_index(&self) -> bool {
-        self.layout.cells > 0
+        self.layout.buckets > 0
     }
 
     /// The block.
@@ -267,7 +267,7 @@ impl Raw<'_> {
     /// The rank of `key`.
     #[inline(always)]
     fn find(self, key: &[u8]) -> Option<usize> {
-        if self.layout.cells > 0 {
+        if self.layout.buckets > 0 {
             return self.search_index(key, self.probe(key));
         }
         self.search(key).ok()
