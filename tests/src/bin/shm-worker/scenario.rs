@@ -4,6 +4,7 @@
 mod guard;
 mod lifecycle;
 mod limits;
+mod map_limits;
 mod maps;
 mod probe;
 mod scribble;
@@ -80,6 +81,10 @@ enum Scenario {
     MapProbe,
     /// `<tmpfile|no-tmpfile>`: publishes on a full tmpfs.
     MapFullDisk,
+    /// The descriptors run out, at every call on maps.
+    MapNoDescriptors,
+    /// A signal each millisecond around maps.
+    MapSignals,
     /// A signal each millisecond during creation and opening.
     SignalsWhileCreating,
     /// A signal each millisecond while waiting for the lock.
@@ -116,6 +121,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Scenario::MapUmask => maps::umask(args[0], args[1], args[2]),
         Scenario::MapProbe => maps::probe(),
         Scenario::MapFullDisk => maps::full_disk(args[0]),
+        Scenario::MapNoDescriptors => map_limits::no_descriptors(),
+        Scenario::MapSignals => map_limits::signals_around_maps(),
         Scenario::SignalsWhileCreating => limits::signals_while_creating(),
         Scenario::SignalsWhileLocking => limits::signals_while_locking(),
     }
