@@ -3,12 +3,6 @@
 use std::fmt;
 use std::ops::Deref;
 
-use bytemuck::{Pod, Zeroable};
-
-#[derive(Clone, Copy, Pod, Zeroable)]
-#[repr(C, align(64))]
-struct CacheLine([u8; 64]);
-
 /// Owned bytes whose first one is aligned to 64 bytes: a finished block, in private memory.
 ///
 /// A [`Snapshot`](crate::Snapshot) works at any alignment. At this one, each of its lines costs one cache
@@ -19,27 +13,59 @@ struct CacheLine([u8; 64]);
 /// assert_eq!(&bytes[..], b"any bytes");
 /// assert_eq!(bytes.as_ptr() as usize % 64, 0);
 /// ```
-#[derive(Clone)]
 pub struct AlignedBytes {
-    lines: Vec<CacheLine>,
-    len: usize,
+    /// The bytes start where the first multiple of 64 is, unless they are still growing.
+    bytes: Vec<u8>,
+    start: usize,
 }
 
+const ALIGNMENT: usize = 64;
+/// Where a large allocation has its first multiple of 64 with common allocators, whose own
+/// header takes 16 bytes. Where it is elsewhere in the end, the bytes are moved.
+const LIKELY_START: usize = 48;
+
 impl AlignedBytes {
-    /// `len` zeros.
-    pub(crate) fn zeroed(len: usize) -> Self {
-        Self { lines: vec![CacheLine::zeroed(); len.div_ceil(64)], len }
+    /// No bytes yet, and room for `capacity`.
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        let mut bytes = Vec::with_capacity(capacity + ALIGNMENT);
+        bytes.resize(LIKELY_START, 0);
+        Self { bytes, start: LIKELY_START }
     }
 
-    /// Drops all but the first `len` bytes.
-    pub(crate) fn truncate(&mut self, len: usize) {
-        self.len = self.len.min(len);
-        self.lines.truncate(self.len.div_ceil(64));
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.bytes.reserve(more);
+    }
+
+    #[inline(always)]
+    pub(crate) fn append(&mut self, more: &[u8]) {
+        self.bytes.extend_from_slice(more);
+    }
+
+    /// Appends zeros up to a multiple of `multiple` of the length.
+    pub(crate) fn pad_to(&mut self, multiple: usize) {
+        let len = self.len().next_multiple_of(multiple);
+        self.bytes.resize(self.start + len, 0);
+    }
+
+    /// Ends the growing: moves the bytes to where they are aligned, which they mostly are.
+    pub(crate) fn align(mut self) -> Self {
+        let start = self.bytes.as_ptr().align_offset(ALIGNMENT);
+        let len = self.len();
+        if start != self.start {
+            // Within the capacity that is there: it must not move.
+            if start + len > self.bytes.capacity() {
+                return Self::from(&*self);
+            }
+            self.bytes.resize((start + len).max(self.bytes.len()), 0);
+            self.bytes.copy_within(self.start..self.start + len, start);
+            self.bytes.truncate(start + len);
+            self.start = start;
+        }
+        self
     }
 
     pub(crate) fn as_mut(&mut self) -> &mut [u8] {
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.lines);
-        bytes.get_mut(..self.len).unwrap_or_default()
+        self.bytes.get_mut(self.start..).unwrap_or_default()
     }
 }
 
@@ -48,8 +74,13 @@ impl Deref for AlignedBytes {
 
     #[inline(always)]
     fn deref(&self) -> &[u8] {
-        let bytes: &[u8] = bytemuck::cast_slice(&self.lines);
-        bytes.get(..self.len).unwrap_or_default()
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+}
+
+impl Clone for AlignedBytes {
+    fn clone(&self) -> Self {
+        Self::from(&**self)
     }
 }
 
@@ -63,8 +94,10 @@ impl AsRef<[u8]> for AlignedBytes {
 impl From<&[u8]> for AlignedBytes {
     /// A copy. O(length).
     fn from(bytes: &[u8]) -> Self {
-        let mut aligned = Self::zeroed(bytes.len());
-        aligned.as_mut().copy_from_slice(bytes);
+        let mut aligned = Self { bytes: Vec::with_capacity(bytes.len() + ALIGNMENT), start: 0 };
+        aligned.start = aligned.bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        aligned.bytes.resize(aligned.start, 0);
+        aligned.append(bytes);
         aligned
     }
 }
@@ -79,6 +112,38 @@ impl Eq for AlignedBytes {}
 
 impl fmt::Debug for AlignedBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AlignedBytes").field("len", &self.len).finish_non_exhaustive()
+        f.debug_struct("AlignedBytes").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growing_ends_aligned_whatever_the_start() {
+        for len in [0usize, 1, 63, 64, 65, 1000, 100_000, 3_000_000] {
+            let what: Vec<u8> = (0..len).map(|i| i as u8).collect();
+            for capacity in [0, len, 2 * len] {
+                let mut bytes = AlignedBytes::with_capacity(capacity);
+                bytes.append(&what);
+                let bytes = bytes.align();
+                assert_eq!(*bytes, *what);
+                assert_eq!(bytes.as_ptr().align_offset(64), 0);
+                assert_eq!(*bytes.clone(), *what);
+                assert_eq!(bytes.clone().as_ptr().align_offset(64), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_guess_is_put_right() {
+        for start in 0..200 {
+            let mut bytes = AlignedBytes { bytes: vec![0; start], start };
+            bytes.append(&[7; 300]);
+            let bytes = bytes.align();
+            assert_eq!(*bytes, [7; 300]);
+            assert_eq!(bytes.as_ptr().align_offset(64), 0);
+        }
     }
 }

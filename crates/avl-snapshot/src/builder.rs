@@ -2,12 +2,11 @@
 
 use crate::aligned::AlignedBytes;
 use crate::error::BuildError;
-use crate::layout::{MAX_DATA_LEN, MAX_KEY_LEN, pack, unpack};
 use crate::write::{FreezeOptions, Writer};
 
 /// Builds a block from entries pushed in ascending order of their keys.
 ///
-/// Holds keys and values once, end to end, and 8 bytes an entry. For input that is not
+/// Writes the block as they come, so that it needs 8 bytes an entry besides it. For input that is not
 /// sorted there is [`RbTree`](crate::RbTree).
 ///
 /// ```
@@ -21,10 +20,9 @@ use crate::write::{FreezeOptions, Writer};
 /// assert_eq!(snapshot.get("berta"), Some(&b"2"[..]));
 /// # Ok::<(), BuildError>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Builder {
-    entries: Vec<u64>,
-    data: Vec<u8>,
+    writer: Writer,
     options: FreezeOptions,
 }
 
@@ -32,19 +30,18 @@ impl Builder {
     /// A builder of an empty map.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::with_options(FreezeOptions::default())
     }
 
     /// A builder that makes its block with these options.
     #[must_use]
     pub fn with_options(options: FreezeOptions) -> Self {
-        Self { options, ..Self::default() }
+        Self { writer: Writer::with_capacity(0, 0), options }
     }
 
     /// Makes room for `entries` more with `bytes` of keys and values, to save growing.
     pub fn reserve(&mut self, entries: usize, bytes: usize) {
-        self.entries.reserve(entries);
-        self.data.reserve(bytes);
+        self.writer.reserve(entries, bytes);
     }
 
     /// Appends an entry. O(length), amortised.
@@ -58,50 +55,36 @@ impl Builder {
         value: impl AsRef<[u8]>,
     ) -> Result<(), BuildError> {
         let (key, value) = (key.as_ref(), value.as_ref());
-        if key.len() > MAX_KEY_LEN {
-            return Err(BuildError::KeyTooLong { len: key.len(), max: MAX_KEY_LEN });
+        self.writer.check(key, value)?;
+        if self.writer.last_key().is_some_and(|last| key <= last) {
+            return Err(BuildError::NotSorted { index: self.len() });
         }
-        if self.last_key().is_some_and(|last| key <= last) {
-            return Err(BuildError::NotSorted { index: self.entries.len() });
-        }
-        let len = self.data.len() as u64 + key.len() as u64 + value.len() as u64;
-        if len > MAX_DATA_LEN {
-            return Err(BuildError::TooLarge { len, max: MAX_DATA_LEN });
-        }
-        self.entries.push(pack(self.data.len() as u64, key.len()));
-        self.data.extend_from_slice(key);
-        self.data.extend_from_slice(value);
+        self.writer.push(key, value);
         Ok(())
     }
 
     /// Number of entries so far.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.writer.len()
     }
 
     /// True when there are no entries yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
     }
 
     /// The block. O(n).
     #[must_use]
     pub fn finish(self) -> AlignedBytes {
-        match Writer::new(self.entries.len(), self.data.len() as u64, &self.options) {
-            Ok(mut writer) => {
-                writer.fill(&self.entries, &self.data);
-                writer.finish()
-            }
-            // `push` keeps the limits, and the data are in memory already.
-            Err(_) => AlignedBytes::from(&[][..]),
-        }
+        self.writer.finish(&self.options)
     }
+}
 
-    fn last_key(&self) -> Option<&[u8]> {
-        let (start, len) = unpack(*self.entries.last()?);
-        self.data.get(start..start + len)
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -24,7 +24,7 @@ pub enum BuildError {
     #[error("more than {max} entries")]
     TooManyEntries {
         /// The most possible.
-        max: usize,
+        max: u64,
     },
     /// Keys and values are longer, all together, than the format can say.
     #[error("keys and values of {len} bytes, at most {max} are possible")]

@@ -3,11 +3,12 @@
 //! | section | at | bytes |
 //! |---|---|---|
 //! | header | 0 | 64 |
-//! | lines | 64 | 64 a line; number by [`Shape::blocks`] |
+//! | data | 64 | data length |
+//! | lines of the tree | after the data, at a multiple of 64 | 64 a line; number by [`Shape::blocks`] |
 //! | entries | after the lines | 8 × (n + 1) |
-//! | data | after the entries | data length, and zeros to a multiple of 8 |
-//! | buckets of the hash index, or nothing | after the data, at a multiple of 64 | 64 × number of buckets |
+//! | buckets of the hash index, or nothing | after the entries, at a multiple of 64 | 64 × number of buckets |
 //!
+//! Padding is zeros. Data come first, so that a block can be written in one go while entries arrive.
 //! No offset is stored: all follow from the number of entries, the number of buckets and the length of the
 //! data, so there is none to distrust. Numbers are little-endian. Nothing needs an alignment; lines that
 //! are 64-byte aligned in memory cost one cache line each.
@@ -24,6 +25,8 @@ pub(crate) const MAGIC: [u8; 8] = *b"AVLSNAP\n";
 /// Version of the format that this crate writes and reads.
 pub const FORMAT_VERSION: u32 = 1;
 pub(crate) const HEADER_LEN: usize = 64;
+/// Where the data start: after the header.
+pub(crate) const DATA_AT: usize = HEADER_LEN;
 pub(crate) const LINE_LEN: usize = 64;
 pub(crate) const ENTRY_LEN: usize = 8;
 /// Bits of an entry that hold the length of its key; the rest is the offset of its data.
@@ -72,7 +75,7 @@ pub(crate) struct Layout {
     pub(crate) entries_at: usize,
     pub(crate) buckets: usize,
     pub(crate) buckets_at: usize,
-    pub(crate) data_at: usize,
+    pub(crate) lines_at: usize,
     pub(crate) data_len: usize,
     pub(crate) total_len: usize,
     /// Length of the prefix that all keys share.
@@ -89,17 +92,13 @@ impl Layout {
             return None;
         }
         let shape = Shape::of(entries);
-        // Below 2^40 × (64 + 8 + 8) + 2^44: no overflow in 64 bits.
-        let entries_at = HEADER_LEN as u64 + LINE_LEN as u64 * shape.blocks();
-        let data_at = entries_at + ENTRY_LEN as u64 * (entries + 1);
-        let data_end = data_at + data_len;
-        let (buckets_at, total_len) = match buckets {
-            0 => (data_end, data_end.next_multiple_of(8)),
-            _ => {
-                let at = data_end.next_multiple_of(LINE_LEN as u64);
-                (at, at + LINE_LEN as u64 * buckets)
-            }
-        };
+        // Below 2^44 + 2^40 × (64 + 8 + 6): no overflow in 64 bits.
+        let line = LINE_LEN as u64;
+        let lines_at = (DATA_AT as u64 + data_len).next_multiple_of(line);
+        let entries_at = lines_at + line * shape.blocks();
+        let entries_end = entries_at + ENTRY_LEN as u64 * (entries + 1);
+        let buckets_at = if buckets > 0 { entries_end.next_multiple_of(line) } else { entries_end };
+        let total_len = buckets_at + line * buckets;
         isize::try_from(total_len).ok()?;
         Some(Self {
             shape,
@@ -107,7 +106,7 @@ impl Layout {
             entries_at: usize::try_from(entries_at).ok()?,
             buckets: usize::try_from(buckets).ok()?,
             buckets_at: usize::try_from(buckets_at).ok()?,
-            data_at: usize::try_from(data_at).ok()?,
+            lines_at: usize::try_from(lines_at).ok()?,
             data_len: usize::try_from(data_len).ok()?,
             total_len: usize::try_from(total_len).ok()?,
             common: usize::try_from(common).ok()?,

@@ -140,30 +140,36 @@ const fn flip(word: u32) -> i32 {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Query<'a> {
     pub(crate) bytes: &'a [u8],
-    /// The last four bytes, or all if fewer, as a big-endian number. Built once: copying the rest of a
-    /// query to a padded buffer for each line would stall on store forwarding.
-    tail: u64,
+    /// For a query shorter than four bytes: all of it as a big-endian number. Built once: copying it to a padded
+    /// buffer for each line would stall on store forwarding.
+    short: u64,
 }
 
 impl<'a> Query<'a> {
     #[inline(always)]
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        let tail = match bytes.last_chunk::<4>() {
-            Some(&last) => u64::from(u32::from_be_bytes(last)),
-            None => bytes.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+        let short = match bytes.len() {
+            4.. => 0,
+            _ => bytes.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)),
         };
-        Self { bytes, tail }
+        Self { bytes, short }
     }
 
     /// The query's partial key from `skip` on.
     #[inline(always)]
     pub(crate) fn partial(&self, skip: usize) -> i32 {
-        let rest = self.bytes.get(skip..).unwrap_or_default();
-        match rest.first_chunk::<4>() {
-            Some(&word) => flip(u32::from_be_bytes(word)),
-            // Fewer than four bytes are left: they move to the top.
-            None => flip((self.tail << (8 * (4 - rest.len()))) as u32),
-        }
+        // The last four bytes at most, and then as many of them moved out at the top as lie before
+        // `skip`: no branch, because how many are left is not to be predicted.
+        let len = self.bytes.len();
+        let (word, start) = match len.checked_sub(4) {
+            Some(last) => {
+                let start = skip.min(last);
+                let chunk = self.bytes.get(start..).and_then(|rest| rest.first_chunk::<4>());
+                (u64::from(u32::from_be_bytes(chunk.copied().unwrap_or_default())), start)
+            }
+            None => (self.short << (8 * (4 - len)), 0),
+        };
+        flip((word << (8 * (skip - start).min(4))) as u32)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use bytemuck::Zeroable;
 
-use crate::layout::{ENTRY_LEN, HEADER_LEN, LINE_LEN, Layout, unpack};
+use crate::layout::{DATA_AT, ENTRY_LEN, LINE_LEN, Layout, unpack};
 use crate::line::{Line, Words};
 
 /// The bytes of a block, and where its sections are.
@@ -31,7 +31,7 @@ impl<'a> Raw<'a> {
     /// Line `at`, or one of zeros if there is none.
     #[inline(always)]
     pub(crate) fn line(self, at: u64) -> Line {
-        let at = HEADER_LEN + LINE_LEN * at as usize;
+        let at = self.layout.lines_at + LINE_LEN * at as usize;
         match self.chunk::<LINE_LEN>(at) {
             Some(line) => bytemuck::cast(*line),
             None => Line::zeroed(),
@@ -55,16 +55,15 @@ impl<'a> Raw<'a> {
     /// The key of an entry; empty if that is not inside the data.
     #[inline(always)]
     pub(crate) fn key_of(self, entry: Entry) -> &'a [u8] {
-        let start = self.layout.data_at + entry.start;
+        let start = DATA_AT + entry.start;
         self.bytes.get(start..start + entry.key_len).unwrap_or_default()
     }
 
     /// The value of an entry; empty if that is not inside the data.
     #[inline(always)]
     pub(crate) fn value_of(self, entry: Entry) -> &'a [u8] {
-        let data_at = self.layout.data_at;
-        let start = data_at + entry.start + entry.key_len;
-        self.bytes.get(start..data_at + entry.end).unwrap_or_default()
+        let start = DATA_AT + entry.start + entry.key_len;
+        self.bytes.get(start..DATA_AT + entry.end).unwrap_or_default()
     }
 
     #[inline(always)]
@@ -90,7 +89,6 @@ impl<'a> Raw<'a> {
     #[inline(always)]
     pub(crate) fn common(self) -> &'a [u8] {
         // It starts the first key, whose data start the data.
-        let start = self.layout.data_at;
-        self.bytes.get(start..start + self.layout.common).unwrap_or_default()
+        self.bytes.get(DATA_AT..DATA_AT + self.layout.common).unwrap_or_default()
     }
 }

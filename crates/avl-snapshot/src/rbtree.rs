@@ -94,7 +94,7 @@ impl RbTree {
             return Ok(true);
         }
         if self.tree.len() >= Tree::MAX_LEN {
-            return Err(BuildError::TooManyEntries { max: Tree::MAX_LEN });
+            return Err(BuildError::TooManyEntries { max: Tree::MAX_LEN as u64 });
         }
         self.tree.insert(self.arena.store(key, value));
         Ok(false)
@@ -155,16 +155,11 @@ impl RbTree {
     /// As [`RbTree::freeze`], with options.
     #[must_use]
     pub fn freeze_with(&self, options: &FreezeOptions) -> AlignedBytes {
-        match Writer::new(self.len(), self.arena.bytes_used(), options) {
-            Ok(mut writer) => {
-                for (key, value) in self.iter() {
-                    writer.push(key, value);
-                }
-                writer.finish()
-            }
-            // `set` keeps the limits, and the data are in memory already.
-            Err(_) => AlignedBytes::from(&[][..]),
+        let mut writer = Writer::with_capacity(self.len(), self.arena.bytes_used() as usize);
+        for (key, value) in self.iter() {
+            writer.push(key, value);
         }
+        writer.finish(options)
     }
 
     fn find(&self, key: &[u8]) -> u32 {

@@ -2,7 +2,7 @@
 
 use crate::error::SnapshotError;
 use crate::hash_index;
-use crate::layout::{ENTRY_LEN, HEADER_LEN, Header, LINE_LEN, unpack};
+use crate::layout::{DATA_AT, ENTRY_LEN, HEADER_LEN, Header, LINE_LEN, unpack};
 use crate::raw::{Entry, Raw};
 use crate::write::{common, line_of};
 
@@ -11,14 +11,14 @@ pub(crate) fn verify(raw: Raw<'_>, header: &Header) -> Result<(), SnapshotError>
     checksum(raw, header)?;
     entries(raw)?;
     order(raw)?;
-    if common(raw) != raw.layout.common {
+    if common(&raw) != raw.layout.common {
         return corrupt("common prefix", std::mem::offset_of!(Header, common));
     }
     lines(raw)?;
     index(raw)?;
     let layout = raw.layout;
-    let padded = if layout.buckets == 0 { layout.total_len } else { layout.buckets_at };
-    zeros(raw, layout.data_at + layout.data_len, padded)
+    zeros(raw, DATA_AT + layout.data_len, layout.lines_at)?;
+    zeros(raw, layout.entries_at + ENTRY_LEN * (layout.entries + 1), layout.buckets_at)
 }
 
 fn corrupt(what: &'static str, at: usize) -> Result<(), SnapshotError> {
@@ -63,7 +63,7 @@ fn entries(raw: Raw<'_>) -> Result<(), SnapshotError> {
 fn order(raw: Raw<'_>) -> Result<(), SnapshotError> {
     for rank in 1..raw.layout.entries {
         if raw.key(rank - 1) >= raw.key(rank) {
-            return corrupt("order of the keys", raw.layout.data_at + raw.entry(rank).start);
+            return corrupt("order of the keys", DATA_AT + raw.entry(rank).start);
         }
     }
     Ok(())
@@ -73,8 +73,8 @@ fn lines(raw: Raw<'_>) -> Result<(), SnapshotError> {
     for tier in raw.layout.shape.tiers() {
         for block in 0..tier.blocks() {
             let at = tier.first + block;
-            if raw.line(at) != line_of(raw, &tier, block) {
-                return corrupt("line of the tree", HEADER_LEN + LINE_LEN * at as usize);
+            if raw.line(at) != line_of(&raw, &tier, block) {
+                return corrupt("line of the tree", raw.layout.lines_at + LINE_LEN * at as usize);
             }
         }
     }

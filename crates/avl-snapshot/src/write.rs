@@ -3,7 +3,9 @@
 use crate::aligned::AlignedBytes;
 use crate::error::BuildError;
 use crate::hash_index;
-use crate::layout::{ENTRY_LEN, HEADER_LEN, LINE_LEN, Layout, MAX_DATA_LEN, MAX_ENTRIES, pack};
+use crate::layout::{
+    DATA_AT, HEADER_LEN, LINE_LEN, Layout, MAX_DATA_LEN, MAX_ENTRIES, MAX_KEY_LEN, pack, unpack,
+};
 use crate::line::{Line, partial};
 use crate::raw::Raw;
 use crate::shape::Tier;
@@ -26,124 +28,159 @@ impl FreezeOptions {
     }
 }
 
-/// A block that is being written.
+/// A block that is being written, from front to back.
+#[derive(Clone, Debug)]
 pub(crate) struct Writer {
+    /// Room for the header, and the data so far.
     bytes: AlignedBytes,
-    layout: Layout,
-    /// Entries and bytes of data written.
-    entries: usize,
-    data: usize,
+    entries: Vec<u64>,
 }
 
 impl Writer {
-    /// Room for that many entries with that many bytes of keys and values.
-    pub(crate) fn new(
-        entries: usize,
-        data_len: u64,
-        options: &FreezeOptions,
-    ) -> Result<Self, BuildError> {
-        if entries as u64 > MAX_ENTRIES {
-            return Err(BuildError::TooManyEntries { max: MAX_ENTRIES as usize });
-        }
-        let buckets = if options.hash_index { hash_index::buckets_for(entries as u64) } else { 0 };
-        let layout = Layout::new(entries as u64, data_len, buckets, 0)
-            .ok_or(BuildError::TooLarge { len: data_len, max: MAX_DATA_LEN })?;
-        let bytes = AlignedBytes::zeroed(layout.total_len);
-        Ok(Self { bytes, layout, entries: 0, data: 0 })
+    /// A block without entries; with room for so many, with that many bytes of keys and values.
+    pub(crate) fn with_capacity(entries: usize, data_len: usize) -> Self {
+        let data_end = DATA_AT + data_len;
+        let derived = Layout::new(entries as u64, data_len as u64, 0, 0);
+        let mut bytes = AlignedBytes::with_capacity(derived.map_or(data_end, |l| l.total_len));
+        bytes.append(&[0; HEADER_LEN]);
+        Self { bytes, entries: Vec::with_capacity(entries) }
     }
 
-    /// Appends an entry, whose key is greater than all before. Beyond the announced room nothing is written.
+    pub(crate) fn reserve(&mut self, entries: usize, data_len: usize) {
+        self.entries.reserve(entries);
+        self.bytes.reserve(data_len);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn data_len(&self) -> u64 {
+        (self.bytes.len() - DATA_AT) as u64
+    }
+
+    /// Checks the limits of the format for one more entry.
+    #[inline]
+    pub(crate) fn check(&self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
+        if key.len() > MAX_KEY_LEN {
+            return Err(BuildError::KeyTooLong { len: key.len(), max: MAX_KEY_LEN });
+        }
+        let len = self.data_len() + key.len() as u64 + value.len() as u64;
+        if len > MAX_DATA_LEN {
+            return Err(BuildError::TooLarge { len, max: MAX_DATA_LEN });
+        }
+        if self.len() as u64 >= MAX_ENTRIES {
+            return Err(BuildError::TooManyEntries { max: MAX_ENTRIES });
+        }
+        Ok(())
+    }
+
+    /// Appends an entry that was checked, and whose key is greater than all before.
     #[inline]
     pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) {
-        self.entry(pack(self.data as u64, key.len()));
-        self.append(key);
-        self.append(value);
-    }
-
-    /// Appends the packed entries and the data of a whole map.
-    pub(crate) fn fill(&mut self, entries: &[u64], data: &[u8]) {
-        for &entry in entries {
-            self.entry(entry);
-        }
-        self.append(data);
+        self.entries.push(pack(self.data_len(), key.len()));
+        self.bytes.append(key);
+        self.bytes.append(value);
     }
 
     #[inline]
-    fn entry(&mut self, entry: u64) {
-        let at = self.layout.entries_at + ENTRY_LEN * self.entries;
-        put(&mut self.bytes, at, &entry.to_le_bytes());
-        self.entries += 1;
-    }
-
-    #[inline]
-    fn append(&mut self, bytes: &[u8]) {
-        put(&mut self.bytes, self.layout.data_at + self.data, bytes);
-        self.data += bytes.len();
+    pub(crate) fn last_key(&self) -> Option<&[u8]> {
+        let (start, len) = unpack(*self.entries.last()?);
+        self.bytes.get(DATA_AT + start..)?.get(..len)
     }
 
     /// Derives lines, index, checksums and header.
-    pub(crate) fn finish(mut self) -> AlignedBytes {
-        self.entry(pack(self.data as u64, 0));
-        self.layout.common = common(self.raw());
-        let shape = self.layout.shape;
-        for tier in shape.tiers() {
-            for block in 0..tier.blocks() {
-                let line = line_of(self.raw(), &tier, block);
-                let at = HEADER_LEN + LINE_LEN * (tier.first + block) as usize;
-                put(&mut self.bytes, at, bytemuck::bytes_of(&line));
-            }
+    pub(crate) fn finish(self, options: &FreezeOptions) -> AlignedBytes {
+        let count = self.len() as u64;
+        let buckets = if options.hash_index { hash_index::buckets_for(count) } else { 0 };
+        let data_len = self.data_len();
+        // `check` keeps the limits, and what is in memory can be addressed.
+        let Some(layout) = Layout::new(count, data_len, 0, 0) else { return self.bytes };
+        let Self { mut bytes, mut entries } = self;
+        entries.push(pack(data_len, 0));
+        bytes.reserve(layout.total_len - bytes.len() + (buckets as usize + 1) * LINE_LEN);
+        bytes.pad_to(LINE_LEN);
+        let mut raw = Draft { entries: &entries, bytes: &bytes, layout };
+        raw.layout.common = common(&raw);
+        let layout = raw.layout;
+        let mut lines = Vec::with_capacity(layout.shape.blocks() as usize);
+        for tier in layout.shape.tiers() {
+            lines.extend((0..tier.blocks()).map(|block| line_of(&raw, &tier, block)));
         }
-        if self.layout.buckets > 0 {
-            self.index();
+        let index = hash_index::build(raw.keys(), entries.len() - 1, buckets as usize);
+        bytes.append(bytemuck::cast_slice(&lines));
+        for entry in &entries {
+            bytes.append(&entry.to_le_bytes());
         }
-        let body = self.bytes.get(HEADER_LEN..).unwrap_or_default();
-        let header = self.layout.header(crc32fast::hash(body));
-        put(&mut self.bytes, 0, bytemuck::bytes_of(&header));
-        self.bytes
-    }
-
-    fn index(&mut self) {
-        let Layout { entries, buckets, buckets_at, .. } = self.layout;
-        let raw = self.raw();
-        let index = hash_index::build((0..entries).map(|rank| raw.key(rank)), entries, buckets);
-        match index {
-            Some(index) => put(&mut self.bytes, buckets_at, bytemuck::cast_slice(&index)),
-            None => {
-                let Layout { data_len, common, .. } = self.layout;
-                let plain = Layout::new(entries as u64, data_len as u64, 0, common as u64);
-                // It is shorter than the one with an index, so it exists.
-                self.layout = plain.unwrap_or(self.layout);
-                self.bytes.truncate(self.layout.total_len);
-            }
+        let mut layout = layout;
+        if let Some(index) = index.filter(|index| !index.is_empty()) {
+            bytes.pad_to(LINE_LEN);
+            bytes.append(bytemuck::cast_slice(&index));
+            layout.buckets = index.len();
         }
-    }
-
-    fn raw(&self) -> Raw<'_> {
-        Raw { bytes: &self.bytes, layout: &self.layout }
+        let body = bytes.get(HEADER_LEN..).unwrap_or_default();
+        let header = layout.header(crc32fast::hash(body));
+        if let Some(place) = bytes.as_mut().first_chunk_mut::<HEADER_LEN>() {
+            place.copy_from_slice(bytemuck::bytes_of(&header));
+        }
+        bytes.align()
     }
 }
 
-#[inline]
-fn put(bytes: &mut AlignedBytes, at: usize, what: &[u8]) {
-    if let Some(to) = bytes.as_mut().get_mut(at..).and_then(|to| to.get_mut(..what.len())) {
-        to.copy_from_slice(what);
+/// Where keys are read from while lines are derived.
+pub(crate) trait Keys {
+    fn layout(&self) -> &Layout;
+    fn key(&self, rank: usize) -> &[u8];
+
+    fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.layout().entries).map(|rank| self.key(rank))
+    }
+}
+
+/// A block whose entries are not in it yet.
+struct Draft<'a> {
+    entries: &'a [u64],
+    bytes: &'a [u8],
+    layout: Layout,
+}
+
+impl Keys for Draft<'_> {
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    #[inline(always)]
+    fn key(&self, rank: usize) -> &[u8] {
+        let (start, len) = unpack(self.entries.get(rank).copied().unwrap_or_default());
+        self.bytes.get(DATA_AT + start..DATA_AT + start + len).unwrap_or_default()
+    }
+}
+
+impl Keys for Raw<'_> {
+    fn layout(&self) -> &Layout {
+        self.layout
+    }
+
+    #[inline(always)]
+    fn key(&self, rank: usize) -> &[u8] {
+        Raw::key(*self, rank)
     }
 }
 
 /// Length of the prefix that all keys share: that of the first and the last.
-pub(crate) fn common(raw: Raw<'_>) -> usize {
-    match raw.layout.entries {
+pub(crate) fn common(raw: &impl Keys) -> usize {
+    match raw.layout().entries {
         0 => 0,
         entries => shared(raw.key(0), raw.key(entries - 1)),
     }
 }
 
 /// The line of a block, from the keys.
-pub(crate) fn line_of(raw: Raw<'_>, tier: &Tier, block: u64) -> Line {
-    let shape = raw.layout.shape;
+pub(crate) fn line_of(raw: &impl Keys, tier: &Tier, block: u64) -> Line {
+    let shape = raw.layout().shape;
     let skip = match shape.bounds(tier, block) {
         (Some(left), Some(right)) => shared(raw.key(left as usize), raw.key(right as usize)),
-        _ => raw.layout.common,
+        _ => raw.layout().common,
     };
     let keys = 0..shape.keys(tier, block);
     Line::new(skip, keys.map(|key| partial(raw.key(shape.rank(tier, block, key) as usize), skip)))
