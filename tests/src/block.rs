@@ -36,14 +36,15 @@ pub const KEY_LEN_BITS: u32 = 20;
 /// The partial key where there is no key.
 const ABSENT: u32 = 0x7FFF_FFFF;
 
-/// Where the sections of a block are.
+/// Where the sections of a block are, in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as the sections are")]
 pub struct Sections {
+    pub data: Range<usize>,
+    pub data_padding: Range<usize>,
     pub lines: Range<usize>,
     pub entries: Range<usize>,
-    pub data: Range<usize>,
-    pub padding: Range<usize>,
+    pub entries_padding: Range<usize>,
     pub buckets: Range<usize>,
 }
 
@@ -51,13 +52,14 @@ impl Sections {
     /// By the numbers of a header, which must be sensible ones.
     #[must_use]
     pub fn new(entries: usize, data_len: usize, buckets: usize) -> Self {
-        let lines = header::LEN..header::LEN + LINE * blocks(entries).len();
+        let data = header::LEN..header::LEN + data_len;
+        let data_padding = data.end..data.end.next_multiple_of(LINE);
+        let lines = data_padding.end..data_padding.end + LINE * blocks(entries).len();
         let entries = lines.end..lines.end + 8 * (entries + 1);
-        let data = entries.end..entries.end + data_len;
         let unit = if buckets == 0 { 8 } else { LINE };
-        let padding = data.end..data.end.next_multiple_of(unit);
-        let buckets = padding.end..padding.end + LINE * buckets;
-        Self { lines, entries, data, padding, buckets }
+        let entries_padding = entries.end..entries.end.next_multiple_of(unit);
+        let buckets = entries_padding.end..entries_padding.end + LINE * buckets;
+        Self { data, data_padding, lines, entries, entries_padding, buckets }
     }
 
     /// Those of a sound block.
@@ -200,6 +202,11 @@ fn encode_with(entries: &[Entry], buckets: Vec<[u32; 16]>) -> Vec<u8> {
     for number in [n, data_len, buckets.len(), common, 0, 0] {
         block.extend_from_slice(&(number as u64).to_le_bytes());
     }
+    for (key, value) in entries {
+        block.extend_from_slice(key);
+        block.extend_from_slice(value);
+    }
+    block.resize(block.len().next_multiple_of(LINE), 0);
     for Subtree { ranks, all } in blocks(n) {
         let at_edge = all.start == 0 || all.end == n;
         let skip = if at_edge { common } else { shared(key(all.start - 1), key(all.end)) };
@@ -216,13 +223,10 @@ fn encode_with(entries: &[Entry], buckets: Vec<[u32; 16]>) -> Vec<u8> {
         offset += (key.len() + value.len()) as u64;
     }
     block.extend_from_slice(&entry_word(offset, 0).to_le_bytes());
-    for (key, value) in entries {
-        block.extend_from_slice(key);
-        block.extend_from_slice(value);
+    if !buckets.is_empty() {
+        block.resize(block.len().next_multiple_of(LINE), 0);
+        block.extend(buckets.iter().flatten().flat_map(|cell| cell.to_le_bytes()));
     }
-    let unit = if buckets.is_empty() { 8 } else { LINE };
-    block.resize(block.len().next_multiple_of(unit), 0);
-    block.extend(buckets.iter().flatten().flat_map(|cell| cell.to_le_bytes()));
     fix_checksums(&mut block);
     block
 }

@@ -15,15 +15,6 @@ fn map() -> Vec<Entry> {
     numbered(20)
 }
 
-/// The same with padding: a value is longer.
-fn padded_map() -> Vec<Entry> {
-    let mut map = map();
-    while Sections::of(&encode(&map, false)).padding.len() != 5 {
-        map[4].1.push(b'x');
-    }
-    map
-}
-
 fn queries() -> Vec<Vec<u8>> {
     let far = [vec![], vec![0xFF; 9], b"id:".to_vec(), b"id:5".to_vec()];
     map().into_iter().map(|(key, _)| key).chain(far).collect()
@@ -121,7 +112,7 @@ fn numbers_within_the_format_that_need_another_length() {
     let lines: u64 =
         [0, 1, 5, 9, 13, 17, 21, 25, 29, 33, 37].iter().map(|&level| 1u64 << level).sum();
     let data_len = word(&block, header::DATA_LEN);
-    let expected = (64 + 64 * lines + 8 * ((1 << 40) + 1) + data_len).next_multiple_of(8);
+    let expected = 64 + data_len.next_multiple_of(64) + 64 * lines + 8 * ((1 << 40) + 1);
     let found = block.len() as u64;
     assert_eq!(fault(&block), Some(SnapshotError::Length { found, expected }));
 
@@ -221,23 +212,22 @@ fn the_end_of_the_entries() {
     assert_eq!(with_word(entry_word(data_len - 1, 0)), Some(corrupt("end of the entries", end)));
     assert_eq!(with_word(entry_word(data_len + 1, 0)), Some(corrupt("offset of an entry", end)));
     assert_eq!(with_word(u64::MAX), Some(corrupt("offset of an entry", end)));
-    // One byte of data more than the entries say, where there is room for it.
-    let mut block = encode(&padded_map(), false);
-    let sections = Sections::of(&block);
-    set_word(&mut block, header::DATA_LEN, sections.data.len() as u64 + 1);
-    fix_header(&mut block);
-    assert_eq!(fault(&block), Some(corrupt("end of the entries", end)));
+    // One byte of data more than the entries say, where there is room for it, and one less.
+    assert_eq!(fault_of_header(header::DATA_LEN, data_len + 1), corrupt("end of the entries", end));
+    assert_eq!(fault_of_header(header::DATA_LEN, data_len - 1), corrupt("offset of an entry", end));
 }
 
 #[test]
 fn data_of_no_entry() {
     for (data_len, word) in [(8, entry_word(8, 0)), (8, 0), (0, entry_word(8, 0)), (0, 1)] {
         let mut block = encode(&[], false);
-        block.resize(block.len() + data_len, b'x');
+        let end = header::LEN + if data_len > 0 { LINE } else { 0 };
+        block.resize(header::LEN + data_len, b'x');
+        block.resize(end + 8, 0);
         set_word(&mut block, header::DATA_LEN, data_len as u64);
-        set_word(&mut block, header::LEN, word);
+        set_word(&mut block, end, word);
         fix_checksums(&mut block);
-        assert_eq!(fault(&block), Some(corrupt("end of the entries", header::LEN)), "{data_len}");
+        assert_eq!(fault(&block), Some(corrupt("end of the entries", end)), "{data_len}");
     }
 }
 
@@ -356,9 +346,10 @@ fn an_index_of_colliding_keys() {
 #[test]
 fn padding() {
     for index in [false, true] {
-        let block = encode(&padded_map(), index);
+        let block = encode(&map(), index);
         let sections = Sections::of(&block);
-        for at in sections.padding {
+        assert!(!sections.data_padding.is_empty() && index != sections.entries_padding.is_empty());
+        for at in sections.data_padding.chain(sections.entries_padding) {
             let mut changed = block.clone();
             changed[at] = 1;
             fix_checksums(&mut changed);

@@ -150,7 +150,7 @@ fn every_changed_byte_under_right_checksums_is_judged_rightly() {
             }
             let sound = judged_rightly(&changed, &queries, &at);
             let section = match at {
-                _ if at < sections.lines.start => "header",
+                _ if at < header::LEN => "header",
                 _ if sections.lines.contains(&at) => "line",
                 _ if sections.entries.contains(&at) => "entry",
                 _ if !sections.data.contains(&at) => "padding or bucket",
