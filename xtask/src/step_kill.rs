@@ -46,6 +46,11 @@ pub enum Operation {
     Batch,
     Repair,
     Create,
+    Share,
+    ForceShare,
+    Settle,
+    RemoveName,
+    Freeze,
 }
 
 impl Operation {
@@ -56,6 +61,8 @@ impl Operation {
             Self::Add | Self::Update | Self::Upsert | Self::Remove | Self::Clear => 1,
             Self::Create | Self::Repair => 13,
             Self::Batch => 97,
+            Self::Share | Self::ForceShare | Self::Settle | Self::Freeze => 13,
+            Self::RemoveName => 13,
         }
     }
 
@@ -104,7 +111,9 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
 pub fn step_kill(arguments: &Arguments) -> Result<Findings> {
     let worker = Worker::build(arguments.sabotage)?;
     let preludes = match arguments.op {
-        Operation::Repair => Bench::new(&worker, arguments.op)?.around_the_commit()?,
+        Operation::Repair | Operation::Settle => {
+            Bench::new(&worker, arguments.op)?.around_the_commit()?
+        }
         _ => vec![None],
     };
     let mut total = Findings { op: arguments.op.name(), ..Findings::default() };
@@ -165,6 +174,7 @@ struct Verdict {
     torn: u64,
     lost: u64,
     leaked: u64,
+    hung: u64,
     new: bool,
 }
 
@@ -191,6 +201,7 @@ impl<'a> Bench<'a> {
         self.reset()?;
         if let Some(prelude) = prelude {
             self.stepped(true, prelude)?;
+            self.tell("note")?;
         }
         let step = self.stepped(false, instructions)?;
         found.kills += 1;
@@ -205,7 +216,9 @@ impl<'a> Bench<'a> {
                 found.torn += verdict.torn;
                 found.lost += verdict.lost;
                 found.leaked += verdict.leaked;
-                if verdict.torn + verdict.lost + verdict.leaked > 0 && found.reported < SHOWN {
+                found.hung += verdict.hung;
+                let wrong = verdict.torn + verdict.lost + verdict.leaked + verdict.hung;
+                if wrong > 0 && found.reported < SHOWN {
                     found.reported += 1;
                     eprintln!("{} killed after {instructions} instructions: {line}", self.op);
                 }
@@ -220,7 +233,11 @@ impl<'a> Bench<'a> {
     }
 
     fn reset(&mut self) -> Result<()> {
-        match self.judge.ask("reset", WATCHDOG)?.as_str() {
+        self.tell("reset")
+    }
+
+    fn tell(&mut self, command: &str) -> Result<()> {
+        match self.judge.ask(command, WATCHDOG)?.as_str() {
             "ok" => Ok(()),
             other => bail!("the judge answered {other:?}"),
         }
@@ -239,7 +256,7 @@ impl<'a> Bench<'a> {
         Ok(step)
     }
 
-    /// A repair follows a death. Finds the instruction of the preceding batch that
+    /// A repair follows a death. Finds the instruction of the preceding batch (or publication) that
     /// commits it, and returns deaths shortly before it (the repair drops the
     /// batch) and shortly after it (the repair finishes it).
     fn around_the_commit(&mut self) -> Result<Vec<Option<u64>>> {
