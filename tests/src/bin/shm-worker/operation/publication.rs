@@ -25,6 +25,8 @@ pub fn run(op: Operation, prelude: bool) -> Result<()> {
     let opening = MapOptions::default();
     let follows = op == Operation::Settle && !prelude;
     let tree = edition::tree(if follows { NEWER } else { NEW }, KEYS);
+    // Where it is not to replace, the block is made between the marks; else it is here already.
+    let block = tree.freeze();
     let table = match op {
         Operation::Freeze => Some(StatusTable::open_with(NAME, &table_options())?),
         _ => None,
@@ -34,7 +36,8 @@ pub fn run(op: Operation, prelude: bool) -> Result<()> {
     match &table {
         Some(table) => drop(table.freeze_with(NAME, &sharing)?),
         None if op == Operation::RemoveName => SharedMap::remove_with(NAME, &opening)?,
-        None => drop(tree.share_with(NAME, &sharing)?),
+        None if op == Operation::Share => drop(tree.share_with(NAME, &sharing)?),
+        None => drop(block.share_with(NAME, &sharing)?),
     }
     raise(Signal::SIGSTOP)?;
     Ok(())
