@@ -73,6 +73,8 @@ fn steps(full: bool) -> Vec<Step> {
         (Operation::Update, Sabotage::Tear),
         (Operation::Batch, Sabotage::Piecemeal),
         (Operation::Add, Sabotage::NoRepair),
+        (Operation::ForceShare, Sabotage::EarlyName),
+        (Operation::Settle, Sabotage::NoSettle),
     ] {
         let name = format!("negative control: step-kill {}, {sabotage:?}", op.name());
         steps.push(step(&name, move || sabotage_is_caught(op, sabotage)));
@@ -82,10 +84,14 @@ fn steps(full: bool) -> Vec<Step> {
     steps.push(step("negative control: stress, Tear", stress_catches_tearing));
     steps.push(step("demo", || {
         let figures = demo::demo(&demo::Arguments { seconds: 4, json: true })?;
-        if !figures.is_clean() || figures.recoveries == 0 {
+        let idle = figures.recoveries == 0 || figures.lookups_per_s == 0 || figures.editions < 2;
+        if !figures.is_clean() || idle {
             bail!("{figures:?}");
         }
-        Ok(format!("{} entries, {} reads/s", figures.entries, figures.reads_per_s))
+        let demo::Figures { entries, reads_per_s, lookups_per_s, editions, .. } = figures;
+        Ok(format!(
+            "{entries} entries, {reads_per_s} reads/s; {editions} editions, {lookups_per_s} lookups/s"
+        ))
     }));
     steps
 }

@@ -45,7 +45,7 @@ impl Screen {
             board.entries, board.writes, board.recoveries
         );
         text.push_str(&format!(
-            "{} names of characters, edition {}, {} lookups/s, {} editions seen, {} mixtures\n",
+            "{} names, edition {}; {} lookups/s, {} editions seen, {} mixtures\n",
             names.names, names.edition, names.lookups_per_s, names.editions, names.mixtures
         ));
         for [how, query, answer] in &names.answers {
