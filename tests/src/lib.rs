@@ -10,6 +10,8 @@ pub mod pattern;
 pub mod random;
 pub mod roles;
 pub mod snapshot_calls;
+pub mod snapshot_ops;
+pub mod snapshot_patches;
 pub mod status_line;
 
 use std::path::Path;
