@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use shm_core::{BODY_OFFSET, FORMAT_VERSION, GEOMETRY_WORDS, Namespace};
+use shm_facade::{RbTree, SNAPSHOT, Share, ShareOptions};
 use shm_tests::{TempNamespace, create, options, test_name};
 use slotmap_shm::{Geometry, KIND, Key, Table, TableOptions};
 
@@ -220,6 +221,41 @@ fn the_abi_word() {
     let (_namespace, path, _table) = with_table();
     let abi = Bytes::of(&path).u64(document.section("First page").field("abi"));
     assert_eq!(abi, libc << 56 | arch << 48 | 64 << 40 | mutex);
+}
+
+#[test]
+fn a_published_file_and_its_control_segment() {
+    let document = Document::read();
+    let page = document.section("Published file");
+    let namespace = TempNamespace::new().unwrap();
+    let ns = Namespace::at(namespace.path());
+    let mut tree = RbTree::new();
+    tree.set("key", "value").unwrap();
+    let options = ShareOptions { namespace: ns.clone(), force: true, ..Default::default() };
+    for _ in 0..3 {
+        tree.share_with("test", &options).unwrap();
+    }
+    let file = Bytes::of(&ns.path_of(&test_name(), SNAPSHOT.kind));
+    let field = |name| page.field(name);
+    assert_eq!(file.at(field("kind")), b"snapshot");
+    assert_eq!(field("kind").meaning, "`snapshot`");
+    for name in ["kind_version", "abi"] {
+        assert_eq!(file.u64(field(name)), page.number(name), "{name}");
+    }
+    assert_eq!(file.u64(field("edition")), 3);
+    for name in ["geometry_rest", "session", "lock_block"] {
+        assert!(file.is_zero(field(name)), "{name}");
+    }
+    assert_eq!(&file.0[BODY_OFFSET..], &*tree.freeze());
+    document.says("| 4096 | … | `block` |");
+
+    let control = Bytes::of(&ns.path_of(&test_name(), SNAPSHOT.control));
+    let first = document.section("First page");
+    assert_eq!(control.at(first.field("kind")), b"control\0");
+    assert_eq!(control.u64(first.field("kind_version")), 1);
+    assert!(control.is_zero(first.field("geometry")));
+    assert_eq!((control.0.len(), control.word(4096)), (BODY_OFFSET + 8, 2 * 3));
+    document.says("| 4096 | 2g | edition g is the newest |");
 }
 
 #[test]

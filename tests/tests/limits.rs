@@ -25,6 +25,16 @@ fn refused_at_the_last_step() {
 }
 
 #[test]
+fn out_of_descriptors_around_maps() {
+    role("map-no-descriptors", &TempNamespace::new().unwrap());
+}
+
+#[test]
+fn signals_around_maps() {
+    role("map-signals", &TempNamespace::new().unwrap());
+}
+
+#[test]
 fn signals_while_creating_and_opening() {
     role("signals-while-creating", &TempNamespace::new().unwrap());
 }

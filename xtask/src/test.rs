@@ -56,7 +56,8 @@ fn steps(full: bool) -> Vec<Step> {
         }),
         step("loom models", || {
             let mut test = cargo();
-            test.args(["test", "--quiet", "--release", "--package", "slotmap-shm", "--lib"]);
+            test.args(["test", "--quiet", "--release", "--lib"]);
+            test.args(["--package", "slotmap-shm", "--package", "shm-core"]);
             test.arg("--target-dir").arg(target_dir().join("loom")).arg("models");
             run_command(test.env("RUSTFLAGS", "--cfg loom"))?;
             Ok("passed".to_owned())

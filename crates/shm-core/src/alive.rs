@@ -11,6 +11,11 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 
+/// The byte that writers lock.
+const WRITERS: libc::off_t = 0;
+/// The byte that the creator locks as long as the file has a temporary name.
+const CREATOR: libc::off_t = 1;
+
 /// What to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hold {
@@ -25,19 +30,48 @@ pub(crate) enum Hold {
 /// Changes what this opening of `file` holds, without waiting; false when others are in the
 /// way, and then nothing changed. From exclusive to shared always succeeds.
 pub(crate) fn try_hold(file: &File, hold: Hold) -> io::Result<bool> {
+    try_hold_byte(file, WRITERS, hold)
+}
+
+/// The same for the lock of whoever gives an unfinished file its name. `prune` takes a shared
+/// one, for which a descriptor that may read is enough.
+pub(crate) fn try_hold_draft(file: &File, hold: Hold) -> io::Result<bool> {
+    try_hold_byte(file, CREATOR, hold)
+}
+
+/// True when somebody else holds what [`try_hold`] takes. Takes nothing.
+pub(crate) fn has_writers(file: &File) -> io::Result<bool> {
+    let mut range = range(libc::F_WRLCK, WRITERS);
+    loop {
+        // SAFETY: the descriptor is open, and `range` is a valid flock that the call may store to.
+        if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &mut range) } == 0 {
+            return Ok(range.l_type != libc::F_UNLCK as libc::c_short);
+        }
+        let error = io::Error::last_os_error();
+        if error.raw_os_error() != Some(libc::EINTR) {
+            return Err(error);
+        }
+    }
+}
+
+fn range(kind: libc::c_int, byte: libc::off_t) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: byte,
+        l_len: 1,
+        // Must be zero for this kind of lock.
+        l_pid: 0,
+    }
+}
+
+fn try_hold_byte(file: &File, byte: libc::off_t, hold: Hold) -> io::Result<bool> {
     let kind = match hold {
         Hold::Shared => libc::F_RDLCK,
         Hold::Exclusive => libc::F_WRLCK,
         Hold::Nothing => libc::F_UNLCK,
     };
-    let range = libc::flock {
-        l_type: kind as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 1,
-        // Must be zero for this kind of lock.
-        l_pid: 0,
-    };
+    let range = range(kind, byte);
     loop {
         // SAFETY: the descriptor is open, and `range` is a valid flock that the call only reads.
         if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &range) } == 0 {

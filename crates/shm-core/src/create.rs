@@ -6,15 +6,15 @@
 
 use std::fs::{File, Permissions};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
 use crate::alive::{self, Hold};
+use crate::draft::Draft;
 use crate::error::CreateError;
 use crate::identity;
 use crate::layout::{
@@ -77,31 +77,32 @@ impl Namespace {
             return Err(CreateError::AlreadyExists { path });
         }
         let draft = Draft::new(dir)?;
-        allocate(&draft.file, total_len).map_err(|e| no_space(e, total_len, dir))?;
+        allocate(draft.file(), total_len).map_err(|e| no_space(e, total_len, dir))?;
         let io = |action| move |source| io_error(action, dir, source);
-        let header = header(options, total_len).map_err(io("draw an id for a segment in"))?;
-        let meta = draft.file.metadata().map_err(io("stat a new file in"))?;
+        let header = header(options, identity::abi(), total_len)
+            .map_err(io("draw an id for a segment in"))?;
+        let meta = draft.file().metadata().map_err(io("stat a new file in"))?;
         let session =
             Session::current(meta.dev(), meta.ino()).map_err(io("identify the process for"))?;
 
-        let map = Mapping::new(&draft.file, total_len as usize, true)
+        let map = Mapping::new(draft.file(), total_len as usize, true)
             .map_err(io("map a new segment in"))?;
         init(Words::new(map.body()));
         mutex::init(&map, Segment::canary(&header), false)
             .map_err(io("make the mutex of a new segment in"))?;
-        write_page(&draft.file, &header, &session).map_err(io("write a new segment in"))?;
+        write_page(draft.file(), &header, &session).map_err(io("write a new segment in"))?;
         draft
-            .file
+            .file()
             .set_permissions(Permissions::from_mode(options.mode))
             .map_err(io("set the mode of a new segment in"))?;
         // Nobody else has the file yet, so this succeeds.
-        alive::try_hold(&draft.file, Hold::Shared).map_err(io("lock a new segment in"))?;
+        alive::try_hold(draft.file(), Hold::Shared).map_err(io("lock a new segment in"))?;
         let file = draft.publish(&path)?;
         Ok(WritableSegment::new(Segment::new(map, header, file, path)))
     }
 }
 
-fn total_len(body_len: u64) -> Result<u64, CreateError> {
+pub(crate) fn total_len(body_len: u64) -> Result<u64, CreateError> {
     let bad = CreateError::BadLength { len: body_len };
     match body_len.checked_add(BODY_OFFSET as u64) {
         Some(len) if body_len.is_multiple_of(8) && len <= isize::MAX as u64 => Ok(len),
@@ -109,7 +110,8 @@ fn total_len(body_len: u64) -> Result<u64, CreateError> {
     }
 }
 
-fn header(options: &CreateOptions, total_len: u64) -> io::Result<Header> {
+/// A new header. `abi` is that of the mutex; 0 where there is none.
+pub(crate) fn header(options: &CreateOptions, abi: u64, total_len: u64) -> io::Result<Header> {
     let mut random_id = [0; 16];
     random(&mut random_id)?;
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -122,7 +124,7 @@ fn header(options: &CreateOptions, total_len: u64) -> io::Result<Header> {
         total_len,
         kind: options.kind.tag(),
         kind_version: options.kind_version,
-        abi: identity::abi(),
+        abi,
         created_unix_ns: u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX),
         random_id,
         geometry: options.geometry,
@@ -183,7 +185,7 @@ fn write_zeros(file: &File, len: u64) -> Result<(), Errno> {
     Ok(())
 }
 
-fn no_space(errno: Errno, needed: u64, dir: &Path) -> CreateError {
+pub(crate) fn no_space(errno: Errno, needed: u64, dir: &Path) -> CreateError {
     match errno {
         Errno::NOSPC | Errno::DQUOT | Errno::FBIG => {
             CreateError::NoSpace { needed, dir: dir.to_owned() }
@@ -192,75 +194,12 @@ fn no_space(errno: Errno, needed: u64, dir: &Path) -> CreateError {
     }
 }
 
-fn io_error(action: &'static str, path: &Path, source: io::Error) -> CreateError {
+pub(crate) fn io_error(action: &'static str, path: &Path, source: io::Error) -> CreateError {
     match source.raw_os_error() {
-        Some(libc::ENOSPC | libc::EDQUOT) => {
+        Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG) => {
             CreateError::NoSpace { needed: BODY_OFFSET as u64, dir: path.to_owned() }
         }
         _ => CreateError::Io { action, path: path.to_owned(), source },
-    }
-}
-
-/// A file that has no final name yet.
-struct Draft {
-    file: File,
-    /// Its temporary name, where the file system needs one. Removed on drop.
-    temporary: Option<TemporaryName>,
-}
-
-struct TemporaryName(std::path::PathBuf);
-
-impl Drop for TemporaryName {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-impl Draft {
-    fn new(dir: &Path) -> Result<Self, CreateError> {
-        let flags = OFlags::RDWR | OFlags::CLOEXEC;
-        let mode = Mode::RUSR | Mode::WUSR;
-        let unnamed = retry(|| rustix::fs::open(dir, flags | OFlags::TMPFILE, mode));
-        match unnamed {
-            Ok(fd) => Ok(Self { file: File::from(fd), temporary: None }),
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOSYS) => {
-                let mut id = [0; 8];
-                random(&mut id).map_err(|e| io_error("draw a temporary name in", dir, e))?;
-                let path = dir.join(format!(".shmap-tmp-{:016x}", u64::from_ne_bytes(id)));
-                let exclusive = flags | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-                let fd = retry(|| rustix::fs::open(&path, exclusive, mode))
-                    .map_err(|e| io_error("create a file in", dir, e.into()))?;
-                Ok(Self { file: File::from(fd), temporary: Some(TemporaryName(path)) })
-            }
-            Err(e) => Err(io_error("create a file in", dir, e.into())),
-        }
-    }
-
-    /// Gives the file its name, in one step that fails if the name is taken.
-    fn publish(self, path: &Path) -> Result<File, CreateError> {
-        let outcome = match &self.temporary {
-            None => {
-                // Needs no privilege, unlike AT_EMPTY_PATH.
-                let link = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-                retry(|| rustix::fs::linkat(CWD, &link, CWD, path, AtFlags::SYMLINK_FOLLOW))
-            }
-            Some(TemporaryName(from)) => {
-                let rename =
-                    || rustix::fs::renameat_with(CWD, from, CWD, path, RenameFlags::NOREPLACE);
-                match retry(rename) {
-                    // NFS cannot; a second link, of which the first is then removed.
-                    Err(Errno::INVAL | Errno::NOSYS) => {
-                        retry(|| rustix::fs::linkat(CWD, from, CWD, path, AtFlags::empty()))
-                    }
-                    other => other,
-                }
-            }
-        };
-        match outcome {
-            Ok(()) => Ok(self.file),
-            Err(Errno::EXIST) => Err(CreateError::AlreadyExists { path: path.to_owned() }),
-            Err(e) => Err(io_error("publish", path, e.into())),
-        }
     }
 }
 

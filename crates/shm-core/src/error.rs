@@ -98,6 +98,9 @@ pub enum HeaderError {
         /// ABI id of this process.
         expected: u64,
     },
+    /// The file was published: it has no lock, and nobody may write to it.
+    #[error("a published file has no lock: open it read-only")]
+    NoLock,
     /// The writers live in another pid namespace, where thread ids mean something else.
     #[error(
         "writers are in pid namespace {found}, this process is in {expected}: open it read-only, or unlink it when no writer is left"
@@ -231,6 +234,16 @@ pub enum OpenError {
         /// Its permission bits.
         mode: u32,
     },
+    /// Somebody, be it the owner, may write to a file whose bytes were to be used in place.
+    #[error(
+        "{path:?} has mode {mode:#o}: what may be written to cannot be used in place, only copied"
+    )]
+    Writable {
+        /// Path looked at.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// The contents are not those of a usable segment.
     #[error("{path:?}: {source}")]
     Header {
@@ -253,6 +266,56 @@ pub enum OpenError {
     /// It did not exist, and could not be created either.
     #[error(transparent)]
     Create(#[from] CreateError),
+    /// The operating system refused.
+    #[error("{action} {path:?}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+/// Why a file was not published, or its name not removed. Nothing was changed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The file could not be made: the name is taken, there is no space, and the like.
+    #[error(transparent)]
+    Create(#[from] CreateError),
+    /// There is nothing of that name to remove.
+    #[error("{path:?} does not exist")]
+    NotFound {
+        /// Path looked at.
+        path: PathBuf,
+    },
+    /// The mode has bits that a published file cannot have.
+    #[error("mode {mode:#o} is not possible: only read bits, the owner's among them")]
+    BadMode {
+        /// Mode asked for.
+        mode: u32,
+    },
+    /// The control segment, or what is at the name, could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It is not this one's turn.
+    #[error("lock of {path:?}: {source}")]
+    Lock {
+        /// Path of the control segment.
+        path: PathBuf,
+        /// Why.
+        source: LockError,
+    },
+    /// The control word, or the edition at the name, is beyond what can be counted: damaged.
+    #[error("{path:?}: the control word is {found:#x}")]
+    ControlWord {
+        /// Path of the control segment.
+        path: PathBuf,
+        /// The word.
+        found: u64,
+    },
     /// The operating system refused.
     #[error("{action} {path:?}")]
     Io {

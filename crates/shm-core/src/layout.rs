@@ -27,6 +27,8 @@ pub const GEOMETRY_WORDS: usize = 12;
 
 pub(crate) const MAGIC: [u8; 8] = *b"SHMAPSEG";
 pub(crate) const BYTE_ORDER: u32 = 0x0102_0304;
+/// In place of an ABI id: there is no mutex.
+pub(crate) const NO_LOCK: u64 = 0;
 pub(crate) const SESSION_OFFSET: usize = 256;
 pub(crate) const LOCK_OFFSET: usize = 512;
 pub(crate) const CANARY_OFFSET: usize = LOCK_OFFSET + 48;
@@ -88,6 +90,12 @@ fn checksum(bytes: &[u8]) -> u64 {
 }
 
 impl Header {
+    /// The edition of a published segment.
+    pub(crate) fn edition(&self) -> u64 {
+        let [edition, ..] = self.geometry;
+        edition
+    }
+
     /// What the checksum of these contents is.
     pub(crate) fn checksum(&self) -> u64 {
         checksum(bytemuck::bytes_of(&Self { checksum: 0, ..*self }))
@@ -130,7 +138,9 @@ impl Header {
     /// Checks that this process may use the mutex of the segment.
     pub(crate) fn validate_abi(&self) -> Result<(), HeaderError> {
         let expected = identity::abi();
-        if self.abi == expected {
+        if self.abi == NO_LOCK {
+            Err(HeaderError::NoLock)
+        } else if self.abi == expected {
             Ok(())
         } else {
             Err(HeaderError::Abi { found: self.abi, expected })
@@ -227,6 +237,8 @@ mod tests {
         assert!(Header::zeroed().validate(8192).is_err());
         h.abi ^= 1;
         assert!(matches!(h.validate_abi(), Err(HeaderError::Abi { .. })));
+        h.abi = NO_LOCK;
+        assert!(matches!(h.validate_abi(), Err(HeaderError::NoLock)));
     }
 
     #[test]

@@ -9,6 +9,9 @@
 //! - [`Segment`] (readable) and [`WritableSegment`]: a mapping and its checked header.
 //! - [`Acquired`], [`Guard`], [`Recovery`]: the robust process-shared mutex. An owner that died, at
 //!   any instruction, is noticed by the next one, who must repair before it may write.
+//! - [`Namespace::publish`], [`unpublish`](Namespace::unpublish), [`follow`](Namespace::follow): whole
+//!   files that never change, replaced at once; [`Published`]: their bytes, in place; [`Follower`]:
+//!   noticing that there is a newer one. [`Namespace::prune`]: sweeping up after killed processes.
 //! - [`ReadWords`], [`Words`]: the shared bytes, as atomic words and nothing else.
 //!
 //! # Example
@@ -50,26 +53,39 @@
 compile_error!("segments are mapped whole and counted in 64-bit words: 64-bit targets only");
 
 mod alive;
+mod control;
 mod create;
+mod draft;
 mod error;
+mod follow;
 mod fork;
+mod futex;
 mod identity;
 mod layout;
 mod map;
+#[cfg(all(loom, test))]
+mod models;
 mod mutex;
 mod name;
 mod namespace;
 mod open;
+mod prune;
+mod publish;
+mod published;
 mod segment;
 mod sync;
 
 pub use create::{CreateOptions, random};
-pub use error::{CreateError, FileKind, HeaderError, LockError, OpenError};
+pub use error::{CreateError, FileKind, HeaderError, LockError, OpenError, PublishError};
+pub use follow::{Follower, Seen};
 pub use layout::{BODY_OFFSET, FORMAT_VERSION, GEOMETRY_WORDS};
 pub use mutex::{Acquired, Guard, Recovery};
 pub use name::{InvalidName, Name};
 pub use namespace::{Entry, Kind, Namespace};
 pub use open::Trust;
+pub use prune::{Litter, Pruned};
+pub use publish::{PublishOptions, PublishedKind, write_file};
+pub use published::{Copied, MappedFile, Published, read_file};
 pub use segment::{Segment, WritableSegment};
 #[cfg(loom)]
 pub use sync::crash;

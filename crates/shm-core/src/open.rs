@@ -53,6 +53,8 @@ impl Trust {
 
 /// Permission bits that let others than the owner write.
 const FOREIGN_WRITE: u32 = 0o022;
+/// Permission bits that let anybody write.
+const ANY_WRITE: u32 = 0o222;
 /// How long an opener waits for another one that takes the segment over, or for writers
 /// that see another boot or another file to go away.
 const RESET_LIMIT: Duration = Duration::from_secs(5);
@@ -135,20 +137,21 @@ impl Namespace {
 }
 
 /// An open regular file of a trusted owner; its contents are not looked at yet.
-struct RawFile {
+pub(crate) struct RawFile {
     file: File,
     path: PathBuf,
     len: u64,
+    mode: u32,
 }
 
 /// A file whose header, a private copy, is that of a segment of the right kind.
-struct ValidatedFile {
+pub(crate) struct ValidatedFile {
     raw: RawFile,
     header: Header,
 }
 
 impl RawFile {
-    fn open(path: PathBuf, access: OFlags, trust: &Trust) -> Result<Self, OpenError> {
+    pub(crate) fn open(path: PathBuf, access: OFlags, trust: &Trust) -> Result<Self, OpenError> {
         // No O_CREAT: with it, fs.protected_regular refuses even root.
         // O_NONBLOCK: a FIFO or a device must not hang the caller.
         let flags = access | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
@@ -166,7 +169,7 @@ impl RawFile {
         if meta.mode() & FOREIGN_WRITE != 0 && !trust.shared_writers {
             return Err(OpenError::ForeignWriters { path, mode: meta.mode() & 0o7777 });
         }
-        let raw = Self { file, path, len: meta.len() };
+        let raw = Self { file, path, len: meta.len(), mode: meta.mode() & 0o7777 };
         let allocated = meta.blocks() * 512;
         if allocated < raw.len && is_memory(&raw.file) {
             return Err(raw.header_error(HeaderError::Holes { allocated, expected: raw.len }));
@@ -174,9 +177,26 @@ impl RawFile {
         Ok(raw)
     }
 
+    /// Refuses a file that anybody may write to, its owner included.
+    pub(crate) fn unwritable(self) -> Result<Self, OpenError> {
+        if self.mode & ANY_WRITE != 0 {
+            return Err(OpenError::Writable { path: self.path, mode: self.mode });
+        }
+        Ok(self)
+    }
+
+    /// The file, its path and its length when it was opened.
+    pub(crate) fn into_parts(self) -> (File, PathBuf, u64) {
+        (self.file, self.path, self.len)
+    }
+
     /// Reads the header once, by `pread`, into a private copy and checks it. Only
     /// the copy is used from here on, so a peer that changes it gains nothing.
-    fn validate(self, kind: Kind, kind_version: u64) -> Result<ValidatedFile, OpenError> {
+    pub(crate) fn validate(
+        self,
+        kind: Kind,
+        kind_version: u64,
+    ) -> Result<ValidatedFile, OpenError> {
         let header: Header = match self.read_at(0) {
             Ok(header) => header,
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
@@ -212,6 +232,16 @@ impl RawFile {
 }
 
 impl ValidatedFile {
+    /// The private copy of the header.
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The file and the header.
+    pub(crate) fn into_parts(self) -> (RawFile, Header) {
+        (self.raw, self.header)
+    }
+
     fn into_reader(self) -> Result<Segment, OpenError> {
         self.map(false)
     }
@@ -317,7 +347,7 @@ impl ValidatedFile {
 
 /// True on tmpfs, where the block count is exact and a hole means SIGBUS when
 /// memory runs out. Other file systems compress, or count otherwise.
-fn is_memory(file: &File) -> bool {
+pub(crate) fn is_memory(file: &File) -> bool {
     const TMPFS_MAGIC: u64 = 0x0102_1994;
     rustix::fs::fstatfs(file).is_ok_and(|fs| fs.f_type as u64 == TMPFS_MAGIC)
 }
@@ -356,6 +386,6 @@ fn open_error(errno: Errno, path: &Path) -> OpenError {
     }
 }
 
-fn io_error(action: &'static str, path: &Path, source: io::Error) -> OpenError {
+pub(crate) fn io_error(action: &'static str, path: &Path, source: io::Error) -> OpenError {
     OpenError::Io { action, path: path.to_owned(), source }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::error::{HeaderError, LockError};
+use crate::futex;
 use crate::layout::{GEOMETRY_WORDS, Header, Session};
 use crate::map::Mapping;
 use crate::mutex::{self, Acquired, Guard, Wait};
@@ -104,6 +105,33 @@ impl Segment {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
             Err(e) => Err(e),
         }
+    }
+
+    /// Sleeps while the low half of the word at `at` of the body is that of `seen`: until somebody
+    /// changes it and calls [`Segment::wake`], or for `limit` (monotonic clock). May return early, so
+    /// look again. Works on a read-only mapping.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    ///
+    /// # Panics
+    /// When the body has no such word, as [`ReadWords::load`] does.
+    #[allow(clippy::indexing_slicing, reason = "documented panic; the bound is the safety net")]
+    pub fn wait(&self, at: usize, seen: u64, limit: Duration) -> io::Result<()> {
+        futex::wait(&self.map.body()[at], seen, limit)
+    }
+
+    /// Wakes all processes that sleep on the word at `at` of the body.
+    ///
+    /// # Panics
+    /// When the body has no such word, as [`ReadWords::load`] does.
+    #[allow(clippy::indexing_slicing, reason = "documented panic; the bound is the safety net")]
+    pub fn wake(&self, at: usize) {
+        futex::wake_all(&self.map.body()[at]);
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
     }
 
     /// True when this handle may write.

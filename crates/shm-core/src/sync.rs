@@ -216,7 +216,7 @@ mod model {
             (result, left)
         }
 
-        pub(super) fn allows_store() -> bool {
+        pub(crate) fn allows_store() -> bool {
             BUDGET.with(|b| match b.get() {
                 None => true,
                 Some(0) => false,

@@ -1,6 +1,9 @@
 //! Errors of the facade, and the result codes of the original.
 
-use shm_core::{CreateError, HeaderError, InvalidName, OpenError};
+use std::path::PathBuf;
+
+use avl_snapshot::{BuildError, SnapshotError};
+use shm_core::{CreateError, HeaderError, InvalidName, LockError, OpenError, PublishError};
 use slotmap_shm::{TableError, TableOpenError};
 use thiserror::Error;
 
@@ -17,11 +20,51 @@ pub enum Error {
     /// The operation failed.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// There is no map of that name.
+    #[error("{path:?} does not exist")]
+    NotFound {
+        /// Path looked at.
+        path: PathBuf,
+    },
+    /// There is a map of that name, or something else that has it.
+    #[error("{path:?} exists already")]
+    AlreadyExists {
+        /// Path of what is there.
+        path: PathBuf,
+    },
+    /// The map could not be opened.
+    #[error(transparent)]
+    OpenMap(OpenError),
+    /// The map could not be published, saved or removed.
+    #[error(transparent)]
+    Publish(PublishError),
+    /// The entries cannot be a map.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The bytes are not those of a map.
+    #[error(transparent)]
+    Snapshot(SnapshotError),
+    /// The bytes are those of a map, but contradict themselves.
+    #[error("damaged map: {what} at byte {at}")]
+    Corrupt {
+        /// What is wrong.
+        what: &'static str,
+        /// Offset from the start of the block, in bytes.
+        at: u64,
+    },
+    /// A key of a map does not stand for a key of a table.
+    #[error("key {rank} of the map is not a table's: {key:02x?}")]
+    NotATableKey {
+        /// Its rank in the map.
+        rank: usize,
+        /// The key.
+        key: Vec<u8>,
+    },
     /// The name could not be removed, or the namespace not be read.
     #[error("namespace {dir:?}")]
     Namespace {
         /// The namespace's directory.
-        dir: std::path::PathBuf,
+        dir: PathBuf,
         /// The cause.
         source: std::io::Error,
     },
@@ -34,17 +77,17 @@ pub enum Error {
 pub enum ResultCode {
     /// Success.
     Ok = 0,
-    /// The key, or the table, does not exist.
+    /// The key, the table or the map does not exist.
     NotFound = -1,
     /// The table is full, or a value or key too long for it, or the file system full.
     NoSpace = -2,
-    /// The key, or the table, exists already.
+    /// The key, the table or the map exists already.
     DuplicateKey = -3,
     /// The name is not valid.
     InvalidName = -4,
     /// The lock was not acquired in time.
     Timeout = -5,
-    /// The file at the name is not a usable table.
+    /// The file at the name is not a usable table or map.
     Corrupt = -6,
     /// The table has another geometry, key type or format, or lives under another C library or
     /// pid namespace; or a value has another form than asked for.
@@ -55,14 +98,55 @@ pub enum ResultCode {
     System = -9,
 }
 
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::InvalidName(e) => Self::Name(e),
+            OpenError::NotFound { path } => Self::NotFound { path },
+            other => Self::OpenMap(other),
+        }
+    }
+}
+
+impl From<PublishError> for Error {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::NotFound { path } => Self::NotFound { path },
+            PublishError::Create(CreateError::AlreadyExists { path }) => {
+                Self::AlreadyExists { path }
+            }
+            other => Self::Publish(other),
+        }
+    }
+}
+
+impl From<SnapshotError> for Error {
+    fn from(error: SnapshotError) -> Self {
+        match error {
+            SnapshotError::Corrupt { what, at } => Self::Corrupt { what, at },
+            other => Self::Snapshot(other),
+        }
+    }
+}
+
 impl Error {
     /// The code of this error. Never [`ResultCode::Ok`].
     #[must_use]
     pub fn code(&self) -> ResultCode {
         match self {
             Self::Name(_) => ResultCode::InvalidName,
-            Self::Open(e) => open_code(e),
+            Self::Open(e) => table_open_code(e),
             Self::Table(e) => table_code(e),
+            Self::NotFound { .. } => ResultCode::NotFound,
+            Self::AlreadyExists { .. } => ResultCode::DuplicateKey,
+            Self::OpenMap(e) => open_code(e),
+            Self::Publish(e) => publish_code(e),
+            Self::Build(BuildError::NotSorted { .. }) | Self::NotATableKey { .. } => {
+                ResultCode::Mismatch
+            }
+            Self::Build(_) => ResultCode::NoSpace,
+            Self::Snapshot(SnapshotError::Version { .. }) => ResultCode::Mismatch,
+            Self::Snapshot(_) | Self::Corrupt { .. } => ResultCode::Corrupt,
             Self::Namespace { source, .. } => io_code(source),
         }
     }
@@ -85,31 +169,11 @@ fn table_code(error: &TableError) -> ResultCode {
     }
 }
 
-fn open_code(error: &TableOpenError) -> ResultCode {
+fn table_open_code(error: &TableOpenError) -> ResultCode {
     match error {
-        TableOpenError::Open(OpenError::InvalidName(_))
-        | TableOpenError::Create(CreateError::InvalidName(_)) => ResultCode::InvalidName,
-        TableOpenError::Open(OpenError::NotFound { .. }) => ResultCode::NotFound,
-        TableOpenError::Open(
-            OpenError::PermissionDenied { .. }
-            | OpenError::ForeignOwner { .. }
-            | OpenError::ForeignWriters { .. },
-        ) => ResultCode::Permission,
-        // A whole table, but not one for this process.
-        TableOpenError::Open(OpenError::Header {
-            source:
-                HeaderError::Abi { .. }
-                | HeaderError::PidNamespace { .. }
-                | HeaderError::Version { .. }
-                | HeaderError::KindVersion { .. }
-                | HeaderError::ByteOrder { .. },
-            ..
-        }) => ResultCode::Mismatch,
-        TableOpenError::Open(OpenError::Header { .. } | OpenError::NotAFile { .. })
-        | TableOpenError::Corrupt { .. } => ResultCode::Corrupt,
-        TableOpenError::Open(OpenError::ResetBusy { .. }) => ResultCode::Timeout,
-        TableOpenError::Open(OpenError::Create(e)) | TableOpenError::Create(e) => create_code(e),
-        TableOpenError::Open(OpenError::Io { source, .. }) => io_code(source),
+        TableOpenError::Open(e) => open_code(e),
+        TableOpenError::Create(e) => create_code(e),
+        TableOpenError::Corrupt { .. } => ResultCode::Corrupt,
         TableOpenError::KeyKind { .. }
         | TableOpenError::GeometryMismatch { .. }
         | TableOpenError::Geometry(_) => ResultCode::Mismatch,
@@ -117,8 +181,48 @@ fn open_code(error: &TableOpenError) -> ResultCode {
     }
 }
 
+fn open_code(error: &OpenError) -> ResultCode {
+    match error {
+        OpenError::InvalidName(_) => ResultCode::InvalidName,
+        OpenError::NotFound { .. } => ResultCode::NotFound,
+        OpenError::PermissionDenied { .. }
+        | OpenError::ForeignOwner { .. }
+        | OpenError::ForeignWriters { .. }
+        | OpenError::Writable { .. } => ResultCode::Permission,
+        // Whole, but not for this process.
+        OpenError::Header {
+            source:
+                HeaderError::Abi { .. }
+                | HeaderError::NoLock
+                | HeaderError::PidNamespace { .. }
+                | HeaderError::Version { .. }
+                | HeaderError::KindVersion { .. }
+                | HeaderError::ByteOrder { .. },
+            ..
+        } => ResultCode::Mismatch,
+        OpenError::Header { .. } | OpenError::NotAFile { .. } => ResultCode::Corrupt,
+        OpenError::ResetBusy { .. } => ResultCode::Timeout,
+        OpenError::Create(e) => create_code(e),
+        OpenError::Io { source, .. } => io_code(source),
+        _ => ResultCode::System,
+    }
+}
+
+fn publish_code(error: &PublishError) -> ResultCode {
+    match error {
+        PublishError::NotFound { .. } => ResultCode::NotFound,
+        PublishError::Create(e) => create_code(e),
+        PublishError::Open(e) => open_code(e),
+        PublishError::Lock { source: LockError::TimedOut { .. }, .. } => ResultCode::Timeout,
+        PublishError::ControlWord { .. } => ResultCode::Corrupt,
+        PublishError::Io { source, .. } => io_code(source),
+        _ => ResultCode::System,
+    }
+}
+
 fn create_code(error: &CreateError) -> ResultCode {
     match error {
+        CreateError::InvalidName(_) => ResultCode::InvalidName,
         CreateError::AlreadyExists { .. } => ResultCode::DuplicateKey,
         CreateError::NoSpace { .. } => ResultCode::NoSpace,
         CreateError::Io { source, .. } => io_code(source),

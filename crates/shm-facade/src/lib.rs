@@ -26,6 +26,43 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`SharedMap`] is a big dictionary that changes as a whole: built once in an [`RbTree`] (or, from sorted
+//! entries, by a [`Builder`]), published under a name by [`Share::share`], replaced at once, and read in place by any
+//! number of processes. [`StatusTable::freeze`] makes one of a table, [`StatusTable::load`] goes back.
+//!
+//! ```
+//! use shm_facade::{RbTree, Share, SharedMap};
+//!
+//! # let dir = std::env::temp_dir().join(format!("facade-map-doc-{}", std::process::id()));
+//! # std::fs::create_dir_all(&dir)?;
+//! # let namespace = shm_facade::Namespace::at(&dir);
+//! # let options = shm_facade::MapOptions { namespace: namespace.clone(), ..Default::default() };
+//! # let share = shm_facade::ShareOptions { namespace, force: true, ..Default::default() };
+//! let mut words = RbTree::new();
+//! words.set("rot", "red")?;
+//! words.set("blau", "blue")?;
+//! # let _ = || -> Result<_, shm_facade::Error> {
+//! words.share("colours", false)?;
+//!
+//! let mut map = SharedMap::open("colours")?; // in any other process
+//! # Ok(map) };
+//! # words.share_with("colours", &share)?;
+//! # let mut map = SharedMap::open_with("colours", &options)?;
+//! assert_eq!(map.get("rot"), Some(&b"red"[..])); // in the mapping: no copy
+//! assert_eq!(map.prefix("b").count(), 1);
+//!
+//! words.set("rot", "scarlet")?;
+//! # let _ = || -> Result<_, shm_facade::Error> {
+//! words.share("colours", true)?;
+//! # Ok(()) };
+//! # words.share_with("colours", &share)?;
+//! assert!(map.refresh()?); // one load when there is nothing new
+//! assert_eq!(map.get("rot"), Some(&b"scarlet"[..]));
+//! # SharedMap::remove_with("colours", &options)?;
+//! # std::fs::remove_dir_all(&dir)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # What else there is
 //! `slotmap-shm` below has tables with other keys and the read-modify-write calls;
 //! `shm-core` has bare segments and the robust mutex.
@@ -35,10 +72,17 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod freeze;
 mod instance;
+mod share;
+mod shared_map;
 mod status_table;
 
+pub use avl_snapshot::{AlignedBytes, Builder, RbTree, Snapshot};
 pub use error::{Error, ResultCode};
-pub use shm_core::{Entry, Name, Namespace, Trust};
+pub use freeze::{map_key, table_key};
+pub use share::{SNAPSHOT, Share, ShareOptions};
+pub use shared_map::{MapOptions, SharedMap, prune};
+pub use shm_core::{Entry, Litter, MappedFile, Name, Namespace, Pruned, Published, Trust};
 pub use slotmap_shm::{Geometry, Stats, Upserted, Value};
 pub use status_table::{StatusOptions, StatusReader, StatusTable};

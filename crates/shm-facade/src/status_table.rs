@@ -333,6 +333,12 @@ impl StatusTable {
         self.table.is_orphaned().map_err(|source| namespace_error(&self.namespace, source))
     }
 
+    /// The namespace that it is in.
+    #[must_use]
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
     /// The table below, with the read-modify-write calls.
     #[must_use]
     pub fn table(&self) -> &Table<i32> {

@@ -4,6 +4,8 @@
 mod guard;
 mod lifecycle;
 mod limits;
+mod map_limits;
+mod maps;
 mod probe;
 mod scribble;
 mod seccomp;
@@ -67,6 +69,22 @@ enum Scenario {
     NoAddressSpace,
     /// The new table cannot be given its name.
     NoName,
+    /// `<gate> <once|force> <tmpfile|no-tmpfile>`: all at once publish under one name.
+    ShareAtOnce,
+    /// `<share|force|remove> <value> <tmpfile|no-tmpfile>`: one publication or removal, traced.
+    TracedMap,
+    /// Has the map open: `get`, `refresh`, `wait`, `removed`.
+    MapReader,
+    /// `<umask> <mode> <tmpfile|no-tmpfile>`: publishes under a umask.
+    MapUmask,
+    /// Opens the map in every way and says what came of it.
+    MapProbe,
+    /// `<tmpfile|no-tmpfile>`: publishes on a full tmpfs.
+    MapFullDisk,
+    /// The descriptors run out, at every call on maps.
+    MapNoDescriptors,
+    /// A signal each millisecond around maps.
+    MapSignals,
     /// A signal each millisecond during creation and opening.
     SignalsWhileCreating,
     /// A signal each millisecond while waiting for the lock.
@@ -97,6 +115,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Scenario::NoDescriptors => limits::no_descriptors(),
         Scenario::NoAddressSpace => limits::no_address_space(),
         Scenario::NoName => limits::no_name(),
+        Scenario::ShareAtOnce => maps::share_at_once(args[0], args[1], args[2]),
+        Scenario::TracedMap => maps::traced(args[0], args[1], args[2]),
+        Scenario::MapReader => maps::reader(),
+        Scenario::MapUmask => maps::umask(args[0], args[1], args[2]),
+        Scenario::MapProbe => maps::probe(),
+        Scenario::MapFullDisk => maps::full_disk(args[0]),
+        Scenario::MapNoDescriptors => map_limits::no_descriptors(),
+        Scenario::MapSignals => map_limits::signals_around_maps(),
         Scenario::SignalsWhileCreating => limits::signals_while_creating(),
         Scenario::SignalsWhileLocking => limits::signals_while_locking(),
     }

@@ -22,7 +22,7 @@ fn big() -> TableOptions {
     options(40 * 1024, 960)
 }
 
-fn descriptors() -> Result<usize> {
+pub fn descriptors() -> Result<usize> {
     Ok(std::fs::read_dir("/proc/self/fd")?.count())
 }
 
@@ -123,12 +123,12 @@ extern "C" fn count(_: libc::c_int) {
     SIGNALS.fetch_add(1, Ordering::Relaxed);
 }
 
-fn signals() -> u64 {
+pub fn signals() -> u64 {
     SIGNALS.load(Ordering::Relaxed)
 }
 
 /// SIGALRM each millisecond from now on; system calls are not restarted.
-fn storm() -> Result<()> {
+pub fn storm() -> Result<()> {
     let action = SigAction::new(SigHandler::Handler(count), SaFlags::empty(), SigSet::empty());
     // SAFETY: the handler does nothing but add to an atomic.
     unsafe { sigaction(Signal::SIGALRM, &action) }?;

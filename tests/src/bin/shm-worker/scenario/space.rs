@@ -18,7 +18,7 @@ use slotmap_shm::{KIND, Table, TableOpenError, TableOptions};
 use super::{files, say, seccomp};
 
 /// A tmpfs over the namespace, in a mount namespace that ends with this process.
-fn small_tmpfs(namespace: &Namespace, size: &str) -> Result<bool> {
+pub fn small_tmpfs(namespace: &Namespace, size: &str) -> Result<bool> {
     if let Err(e) = unshare(CloneFlags::CLONE_NEWNS) {
         say(&format!("{SKIPPED}a mount namespace: {e}"))?;
         return Ok(false);
@@ -84,7 +84,7 @@ pub fn full_disk(way: &str) -> Result<()> {
     no_inodes(&namespace)
 }
 
-fn fill(namespace: &Namespace) -> Result<std::path::PathBuf> {
+pub fn fill(namespace: &Namespace) -> Result<std::path::PathBuf> {
     let path = namespace.dir().join("filler");
     let mut file = std::fs::File::create(&path)?;
     while file.write(&[1; 4096]).is_ok_and(|n| n > 0) {}

@@ -1,0 +1,97 @@
+//! The control word of a published name: which edition is the newest, and whether somebody is at it.
+//!
+//! | value | means |
+//! |---|---|
+//! | 2g | edition g is the newest, and nobody is at work |
+//! | 2g+1 | edition g+1 is being published, or the name removed, or who did so died |
+//! | [`RETIRED`] | the name is removed and this segment dead: look up the name |
+//!
+//! Only the holder of the segment's mutex stores to it. `docs/concurrency.md` has the whole
+//! protocol, and `models.rs` runs these very functions under loom.
+
+use crate::sync::{Ordering, ReadWords, Words};
+
+/// The control word of a segment that has no name any more.
+pub(crate) const RETIRED: u64 = u64::MAX;
+/// More cannot be counted, and no publisher gets there.
+pub(crate) const MAX_EDITION: u64 = 1 << 62;
+/// Where the word is in the body.
+pub(crate) const WORD: usize = 0;
+
+/// What a publication does besides storing to the control word.
+pub(crate) trait Place {
+    type Error;
+
+    /// Gives the new file the name: the one step that counts.
+    fn link(&mut self) -> Result<(), Self::Error>;
+
+    /// Wakes all that sleep on the word.
+    fn wake(&self);
+}
+
+/// The word as a reader loads it.
+#[inline]
+pub(crate) fn look(words: ReadWords<'_>) -> u64 {
+    // Acquire: pairs with the last store of `publish`. Who sees 2g finds edition g at the name.
+    words.load(WORD, Ordering::Acquire)
+}
+
+/// True when the word, as loaded, says that nothing is newer than `edition`.
+#[inline]
+pub(crate) fn is_newest(word: u64, edition: u64) -> bool {
+    word.is_multiple_of(2) && word / 2 == edition
+}
+
+/// Makes the word even again after whatever death, and returns the newest edition. `at_name` is the
+/// edition of the file at the name, 0 if there is none. An error is a word out of range.
+pub(crate) fn settle(words: Words<'_>, at_name: u64, wake: impl FnOnce()) -> Result<u64, u64> {
+    // Relaxed: only the holder of the lock stores.
+    let found = words.load(WORD, Ordering::Relaxed);
+    let newest = (found / 2).max(at_name);
+    if newest >= MAX_EDITION {
+        return Err(found);
+    }
+    if found != 2 * newest {
+        // Release: as at the end of `publish`, in whose place it may stand.
+        words.store(WORD, 2 * newest, Ordering::Release);
+        wake();
+    }
+    Ok(newest)
+}
+
+/// Publishes edition `newest + 1`; `newest` is what [`settle`] said. On an error nothing has changed.
+pub(crate) fn publish<P: Place>(
+    words: Words<'_>,
+    newest: u64,
+    place: &mut P,
+) -> Result<u64, P::Error> {
+    begin(words, newest, || place.wake());
+    let linked = place.link();
+    let edition = newest + u64::from(linked.is_ok());
+    // Release: pairs with `look`.
+    words.store(WORD, 2 * edition, Ordering::Release);
+    place.wake();
+    linked.map(|()| edition)
+}
+
+/// Says that the name is about to change. Who sleeps is woken, and from then on looks from time to time.
+pub(crate) fn begin(words: Words<'_>, newest: u64, wake: impl FnOnce()) {
+    // Release: so that who sees it is not behind what was settled. The name changes only
+    // afterwards, by a system call.
+    words.store(WORD, 2 * newest + 1, Ordering::Release);
+    wake();
+}
+
+/// Takes back [`begin`].
+pub(crate) fn give_up(words: Words<'_>, newest: u64, wake: impl FnOnce()) {
+    // Release: as in `publish`.
+    words.store(WORD, 2 * newest, Ordering::Release);
+    wake();
+}
+
+/// Says that the segment has no name any more.
+pub(crate) fn retire(words: Words<'_>, wake: impl FnOnce()) {
+    // Release: who sees it finds the names gone.
+    words.store(WORD, RETIRED, Ordering::Release);
+    wake();
+}

@@ -1,0 +1,155 @@
+//! A file on its way to a name: without one (`O_TMPFILE`), or, where the file system has no
+//! such files or no single call that would do, under a temporary one.
+//!
+//! A temporary name left by a creator that was killed is litter. `prune` can tell it from one in
+//! use: its creator holds a lock on the file (see `alive.rs`).
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+use crate::alive::{self, Hold};
+use crate::create::{io_error, random, retry};
+use crate::error::CreateError;
+
+/// What the names of unfinished files begin with.
+pub(crate) const TEMPORARY_PREFIX: &str = ".shmap-tmp-";
+
+/// A file that has no final name yet.
+pub(crate) struct Draft {
+    file: File,
+    /// Its temporary name, where the file system needs one. Removed on drop.
+    temporary: Option<TemporaryName>,
+}
+
+/// A name of one's own, removed on drop.
+struct TemporaryName(PathBuf);
+
+impl TemporaryName {
+    /// What may become one.
+    fn draw(dir: &Path) -> Result<PathBuf, CreateError> {
+        let mut id = [0; 8];
+        random(&mut id).map_err(|e| io_error("draw a temporary name in", dir, e))?;
+        let id = u64::from_ne_bytes(id);
+        Ok(dir.join(format!("{TEMPORARY_PREFIX}{id:016x}")))
+    }
+
+    /// It is a temporary name no longer.
+    fn gone(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for TemporaryName {
+    fn drop(&mut self) {
+        if !self.0.as_os_str().is_empty() {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+}
+
+impl Draft {
+    /// An empty file of mode 0600, open for reading and writing.
+    pub(crate) fn new(dir: &Path) -> Result<Self, CreateError> {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        let unnamed = retry(|| rustix::fs::open(dir, flags | OFlags::TMPFILE, mode));
+        match unnamed {
+            Ok(fd) => Ok(Self { file: File::from(fd), temporary: None }),
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOSYS) => Self::named(dir),
+            Err(e) => Err(io_error("create a file in", dir, e.into())),
+        }
+    }
+
+    fn named(dir: &Path) -> Result<Self, CreateError> {
+        let flags =
+            OFlags::RDWR | OFlags::CLOEXEC | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        loop {
+            let path = TemporaryName::draw(dir)?;
+            let fd = retry(|| rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR))
+                .map_err(|e| io_error("create a file in", dir, e.into()))?;
+            let (file, name) = (File::from(fd), TemporaryName(path));
+            // Between the two calls somebody may have taken it for litter: then he holds
+            // the lock, or it has no name any more.
+            let held = alive::try_hold_draft(&file, Hold::Exclusive)
+                .map_err(|e| io_error("lock a new file in", dir, e))?;
+            let links =
+                file.metadata().map_err(|e| io_error("stat a new file in", dir, e))?.nlink();
+            if held && links > 0 {
+                return Ok(Self { file, temporary: Some(name) });
+            }
+        }
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Gives the file its name, in one step that fails if the name is taken.
+    pub(crate) fn publish(self, path: &Path) -> Result<File, CreateError> {
+        let outcome = match &self.temporary {
+            None => link(&self.file, path),
+            Some(TemporaryName(from)) => {
+                let rename =
+                    || rustix::fs::renameat_with(CWD, from, CWD, path, RenameFlags::NOREPLACE);
+                match retry(rename) {
+                    // NFS cannot; a second link, of which the first is then removed.
+                    Err(Errno::INVAL | Errno::NOSYS) => {
+                        retry(|| rustix::fs::linkat(CWD, from, CWD, path, AtFlags::empty()))
+                    }
+                    other => other,
+                }
+            }
+        };
+        match outcome {
+            Ok(()) => Ok(self.file),
+            Err(Errno::EXIST) => Err(CreateError::AlreadyExists { path: path.to_owned() }),
+            Err(e) => Err(io_error("publish", path, e.into())),
+        }
+    }
+
+    /// Gives the file its name, in one step that takes it away from what had it.
+    ///
+    /// The path is in the directory of the draft.
+    pub(crate) fn replace(mut self, path: &Path) -> Result<File, CreateError> {
+        let from = match self.temporary.take() {
+            Some(name) => name,
+            None => {
+                let dir = directory_of(path);
+                // Nobody else has the file yet, so this succeeds.
+                alive::try_hold_draft(&self.file, Hold::Exclusive)
+                    .map_err(|e| io_error("lock a new file in", dir, e))?;
+                loop {
+                    let name = TemporaryName::draw(dir)?;
+                    match link(&self.file, &name) {
+                        Ok(()) => break TemporaryName(name),
+                        Err(Errno::EXIST) => {}
+                        Err(e) => return Err(io_error("publish", path, e.into())),
+                    }
+                }
+            }
+        };
+        retry(|| rustix::fs::rename(&from.0, path))
+            .map_err(|e| io_error("publish", path, e.into()))?;
+        from.gone();
+        Ok(self.file)
+    }
+}
+
+/// The directory that a path is in.
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    }
+}
+
+fn link(file: &File, path: &Path) -> Result<(), Errno> {
+    // Needs no privilege, unlike AT_EMPTY_PATH.
+    let source = format!("/proc/self/fd/{}", file.as_raw_fd());
+    retry(|| rustix::fs::linkat(CWD, &source, CWD, path, AtFlags::SYMLINK_FOLLOW))
+}

@@ -1,0 +1,183 @@
+//! A reader's side of publication: is there news, and sleeping until there is.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::control;
+use crate::error::OpenError;
+use crate::name::Name;
+use crate::namespace::Namespace;
+use crate::open::Trust;
+use crate::publish::{CONTROL_VERSION, PublishedKind, has_word};
+use crate::published::Published;
+use crate::segment::Segment;
+
+/// How long one sleeps in one go when nobody is publishing: a wake ends it.
+const LONG: Duration = Duration::from_secs(1);
+/// The same when somebody is publishing, or died there: nothing may end it.
+const SHORT: Duration = Duration::from_millis(50);
+
+/// Knows which file of a name a reader has, and notices when the name leads to another one.
+///
+/// It does not hold the file: [`Namespace::follow`] gives the two apart. `Send` and `Sync`.
+#[derive(Debug)]
+pub struct Follower {
+    namespace: Namespace,
+    name: Name,
+    kind: PublishedKind,
+    trust: Trust,
+    /// Opened before the file, so that it is not of an earlier life of the name without being
+    /// retired. `None` where there is none, or none for this user.
+    control: Option<Arc<Segment>>,
+    edition: u64,
+    id: [u8; 16],
+}
+
+/// What a [`Follower`] saw of the control word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen(Option<u64>);
+
+impl Namespace {
+    /// Opens a published file to use it in place, and to notice when it is replaced. O(1).
+    ///
+    /// # Errors
+    /// As [`Namespace::open_published`], also for the control segment beside it. That one may be missing, or
+    /// not be readable by this user.
+    pub fn follow(
+        &self,
+        name: &Name,
+        kind: PublishedKind,
+        trust: &Trust,
+    ) -> Result<(Follower, Published), OpenError> {
+        let control = open_control(self, name, kind, trust)?;
+        let published = self.open_published(name, kind.kind, kind.kind_version, trust)?;
+        let follower = Follower {
+            namespace: self.clone(),
+            name: name.clone(),
+            kind,
+            trust: trust.clone(),
+            control,
+            edition: published.edition(),
+            id: published.id(),
+        };
+        Ok((follower, published))
+    }
+}
+
+fn open_control(
+    namespace: &Namespace,
+    name: &Name,
+    kind: PublishedKind,
+    trust: &Trust,
+) -> Result<Option<Arc<Segment>>, OpenError> {
+    match namespace.open_read_only(name, kind.control, CONTROL_VERSION, trust) {
+        Ok(control) => has_word(&control).map(|()| Some(Arc::new(control))),
+        Err(OpenError::NotFound { .. } | OpenError::PermissionDenied { .. }) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+impl Follower {
+    /// Looks at the control word: one load.
+    #[inline]
+    #[must_use]
+    pub fn look(&self) -> Seen {
+        Seen(self.control.as_ref().map(|control| control::look(control.words())))
+    }
+
+    /// True when `seen` says that nothing newer was published. False says that
+    /// [`Follower::successor`] must look closer.
+    #[inline]
+    #[must_use]
+    pub fn is_current(&self, seen: Seen) -> bool {
+        seen.0.is_some_and(|word| control::is_newest(word, self.edition))
+    }
+
+    /// Opens the file that the name leads to, if that is another one than this follower's. `None`
+    /// also when the name leads nowhere. Some ten system calls.
+    ///
+    /// This follower stays with its file; the one returned goes with the other.
+    ///
+    /// # Errors
+    /// As [`Namespace::follow`]; nothing has changed.
+    pub fn successor(&mut self) -> Result<Option<(Self, Published)>, OpenError> {
+        let (namespace, kind, trust) = (&self.namespace, self.kind, &self.trust);
+        // Before the file, see `control`.
+        let stale = match &self.control {
+            None => true,
+            Some(control) => control.is_orphaned().map_err(|source| OpenError::Io {
+                action: "look at",
+                path: control.path().to_owned(),
+                source,
+            })?,
+        };
+        let newer = if stale { open_control(namespace, &self.name, kind, trust)? } else { None };
+        let found = Published::find(namespace, &self.name, kind.kind, kind.kind_version, trust);
+        let file = match found {
+            Err(OpenError::NotFound { .. }) => return Ok(None),
+            other => other?,
+        };
+        if file.header().random_id == self.id {
+            // Seen after `newer` was opened, so the two go together.
+            if stale && newer.is_some() {
+                self.control = newer;
+            }
+            return Ok(None);
+        }
+        let published = Published::new(file)?;
+        // One that has its name still goes with whatever is published under it.
+        let control = if stale { newer } else { self.control.clone() };
+        let follower = Self {
+            namespace: namespace.clone(),
+            name: self.name.clone(),
+            kind,
+            trust: trust.clone(),
+            control,
+            edition: published.edition(),
+            id: published.id(),
+        };
+        Ok(Some((follower, published)))
+    }
+
+    /// Sleeps until the control word is no longer as `seen`, or for `limit`, or for a second; while
+    /// somebody publishes, or died there, for 50 ms at most. A signal may end it.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn sleep(&self, seen: Seen, limit: Duration) -> io::Result<()> {
+        let slice = if self.is_current(seen) { LONG } else { SHORT };
+        match (&self.control, seen.0) {
+            (Some(control), Some(word)) => control.wait(control::WORD, word, limit.min(slice)),
+            _ => {
+                std::thread::sleep(limit.min(slice));
+                Ok(())
+            }
+        }
+    }
+
+    /// True when the name leads nowhere. One `stat`.
+    ///
+    /// # Errors
+    /// When `stat` fails for another reason.
+    pub fn is_removed(&self) -> io::Result<bool> {
+        let path = self.namespace.path_of(&self.name, self.kind.kind);
+        match path.symlink_metadata() {
+            Ok(_) => Ok(false),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The edition of this follower's file.
+    #[must_use]
+    pub fn edition(&self) -> u64 {
+        self.edition
+    }
+
+    /// The name that it follows.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+}

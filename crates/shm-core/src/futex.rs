@@ -1,0 +1,60 @@
+//! Sleeping until a shared word changes.
+//!
+//! The kernel compares 32 bits, so it is the low half of the word that is watched. A read-only
+//! mapping is enough to sleep on (Linux 3.1).
+
+#![allow(unsafe_code, reason = "the futex system call; a pointer, not a reference, to half a word")]
+
+use std::io;
+use std::time::Duration;
+
+use crate::sync::Word;
+
+/// Sleeps while the low half of `word` is that of `seen`: until somebody changes it and calls
+/// [`wake_all`], or for `limit` (monotonic clock). May return early, also because of a signal.
+///
+/// The kernel compares after it has queued the sleeper, so no wake that follows the change is lost.
+#[cfg(not(loom))]
+pub(crate) fn wait(word: &Word, seen: u64, limit: Duration) -> io::Result<()> {
+    let timeout = libc::timespec {
+        tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: limit.subsec_nanos().into(),
+    };
+    // Not FUTEX_PRIVATE_FLAG: the sleepers and wakers are processes.
+    // SAFETY: the address is that of half a word, 4-aligned and mapped as long as `word` lives;
+    // the kernel only loads from it. The timeout is a valid timespec, relative for FUTEX_WAIT.
+    let slept = unsafe {
+        libc::syscall(libc::SYS_futex, low_half(word), libc::FUTEX_WAIT, seen as u32, &timeout)
+    };
+    if slept == 0 {
+        return Ok(());
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        // It changed already, a signal, the limit.
+        Some(libc::EAGAIN | libc::EINTR | libc::ETIMEDOUT) => Ok(()),
+        _ => Err(error),
+    }
+}
+
+/// Wakes all that sleep on `word`.
+#[cfg(not(loom))]
+pub(crate) fn wake_all(word: &Word) {
+    // Fails only for an address that is not mapped.
+    // SAFETY: the address is mapped as long as `word` lives, and the kernel does not store to it.
+    unsafe { libc::syscall(libc::SYS_futex, low_half(word), libc::FUTEX_WAKE, i32::MAX) };
+}
+
+#[cfg(not(loom))]
+fn low_half(word: &Word) -> *const u32 {
+    word.as_ptr().cast::<u32>().cast_const().wrapping_add(usize::from(cfg!(target_endian = "big")))
+}
+
+// Models bring their own sleep.
+#[cfg(loom)]
+pub(crate) fn wait(_word: &Word, _seen: u64, _limit: Duration) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(loom)]
+pub(crate) fn wake_all(_word: &Word) {}

@@ -1,0 +1,254 @@
+//! Files that nobody may write to, used in place.
+//!
+//! # Invariants
+//! 1. A [`MappedFile`] is made only of a file that had no write permission for anybody when it was
+//!    opened, and that belongs to the caller, to root or to a user whom the caller trusts
+//!    ([`RawFile::open`], [`RawFile::unwritable`]).
+//! 2. This crate stores to no file after it took its write permission away and gave it a name.
+//!
+//! So whoever changes the bytes nevertheless is the owner or root, who give themselves permission or
+//! kept a descriptor. They could as well change this process; `SECURITY.md` says so.
+
+#![allow(unsafe_code, reason = "a mapping as bytes")]
+
+use std::fmt;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use memmap2::{Mmap, MmapOptions};
+use rustix::fs::OFlags;
+
+use crate::error::{HeaderError, OpenError};
+use crate::layout::{BODY_OFFSET, GEOMETRY_WORDS, Header};
+use crate::name::Name;
+use crate::namespace::{Kind, Namespace};
+use crate::open::{RawFile, Trust, ValidatedFile, io_error};
+
+/// A whole file, mapped read-only, that nobody may write to. `AsRef<[u8]>` gives its bytes.
+pub struct MappedFile {
+    map: Mmap,
+    path: PathBuf,
+}
+
+/// A published segment, mapped read-only, that nobody may write to. `AsRef<[u8]>` gives its body:
+/// all after the first page, aligned to a page.
+///
+/// The bytes are the file's, not a copy; they stay as they are and where they are as long as this
+/// lives, whatever becomes of the name.
+pub struct Published {
+    file: MappedFile,
+    header: Header,
+}
+
+/// The body of a published segment, copied into private memory.
+#[derive(Debug)]
+pub struct Copied {
+    header: Header,
+    body: Vec<u8>,
+}
+
+impl MappedFile {
+    /// Opens a file of any contents. O(1).
+    ///
+    /// # Errors
+    /// [`OpenError::Writable`] when anybody, its owner included, may write to it; and as
+    /// [`Namespace::open_read_only`], apart from what that says of the contents.
+    pub fn open(path: &Path, trust: &Trust) -> Result<Self, OpenError> {
+        Self::new(RawFile::open(path.to_owned(), OFlags::RDONLY, trust)?.unwritable()?)
+    }
+
+    fn new(raw: RawFile) -> Result<Self, OpenError> {
+        let (file, path, len) = raw.into_parts();
+        let too_long = |_| io_error("map", &path, io::ErrorKind::OutOfMemory.into());
+        let mut options = MmapOptions::new();
+        options.len(usize::try_from(len).map_err(too_long)?);
+        // SAFETY: the bytes do not change (invariants 1 and 2): who could change them is trusted
+        // with this process. The mapping is as long as the file was found to be.
+        let map = unsafe { options.map(&file) };
+        let map = map.map_err(|e| io_error("map", &path, e))?;
+        Ok(Self { map, path })
+    }
+
+    /// The path it was opened by.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl AsRef<[u8]> for MappedFile {
+    #[inline]
+    fn as_ref(&self) -> &[u8] {
+        &self.map
+    }
+}
+
+impl fmt::Debug for MappedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MappedFile")
+            .field("path", &self.path)
+            .field("len", &self.map.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads all of a file, also of one that may be written to, into private memory. O(length).
+///
+/// What is read is a mixture if somebody writes meanwhile: check it.
+///
+/// # Errors
+/// [`OpenError`], and [`OpenError::Io`] when it is cut short meanwhile or there is no memory.
+pub fn read_file(path: &Path, trust: &Trust) -> Result<Vec<u8>, OpenError> {
+    read_from(RawFile::open(path.to_owned(), OFlags::RDONLY, trust)?, 0)
+}
+
+fn read_from(raw: RawFile, start: u64) -> Result<Vec<u8>, OpenError> {
+    let (file, path, len) = raw.into_parts();
+    let len = usize::try_from(len.saturating_sub(start)).unwrap_or(usize::MAX);
+    let mut bytes = Vec::new();
+    // The length is whatever somebody made it.
+    bytes
+        .try_reserve_exact(len)
+        .map_err(|_| io_error("make room for", &path, io::ErrorKind::OutOfMemory.into()))?;
+    bytes.resize(len, 0);
+    file.read_exact_at(&mut bytes, start).map_err(|e| io_error("read", &path, e))?;
+    Ok(bytes)
+}
+
+impl Namespace {
+    /// Opens a published segment to use its body in place. O(1), maps `PROT_READ`.
+    ///
+    /// # Errors
+    /// [`OpenError::Writable`] when anybody, its owner included, may write to it; and as
+    /// [`Namespace::open_read_only`].
+    pub fn open_published(
+        &self,
+        name: &Name,
+        kind: Kind,
+        kind_version: u64,
+        trust: &Trust,
+    ) -> Result<Published, OpenError> {
+        Published::new(Published::find(self, name, kind, kind_version, trust)?)
+    }
+
+    /// Copies the body of a published segment into private memory. Also of one that may be
+    /// written to, which cannot be used in place. O(length).
+    ///
+    /// # Errors
+    /// As [`Namespace::open_read_only`], and [`OpenError::Io`] when it is cut short meanwhile or
+    /// there is no memory.
+    pub fn read_published(
+        &self,
+        name: &Name,
+        kind: Kind,
+        kind_version: u64,
+        trust: &Trust,
+    ) -> Result<Copied, OpenError> {
+        let path = self.path_of(name, kind);
+        let file = RawFile::open(path, OFlags::RDONLY, trust)?.validate(kind, kind_version)?;
+        let (raw, header) = file.into_parts();
+        Ok(Copied { header, body: read_from(raw, BODY_OFFSET as u64)? })
+    }
+}
+
+impl Published {
+    /// What is at the name, if it may be used in place; not mapped yet.
+    pub(crate) fn find(
+        namespace: &Namespace,
+        name: &Name,
+        kind: Kind,
+        kind_version: u64,
+        trust: &Trust,
+    ) -> Result<ValidatedFile, OpenError> {
+        RawFile::open(namespace.path_of(name, kind), OFlags::RDONLY, trust)?
+            .unwritable()?
+            .validate(kind, kind_version)
+    }
+
+    pub(crate) fn new(file: ValidatedFile) -> Result<Self, OpenError> {
+        let (raw, header) = file.into_parts();
+        let file = MappedFile::new(raw)?;
+        // `validate` compared the lengths; this keeps `as_ref` from having to.
+        if file.map.len() < BODY_OFFSET {
+            let (found, expected) = (file.map.len() as u64, header.total_len);
+            let source = HeaderError::Length { found, expected };
+            return Err(OpenError::Header { path: file.path, source });
+        }
+        Ok(Self { file, header })
+    }
+
+    /// The words that the publisher recorded: the first is the edition.
+    #[must_use]
+    pub fn geometry(&self) -> &[u64; GEOMETRY_WORDS] {
+        &self.header.geometry
+    }
+
+    /// The edition: 1 for what was published first, and one more each time.
+    #[must_use]
+    pub fn edition(&self) -> u64 {
+        self.header.edition()
+    }
+
+    /// An id drawn when it was published: no two have the same.
+    #[must_use]
+    pub fn id(&self) -> [u8; 16] {
+        self.header.random_id
+    }
+
+    /// When it was published, by the publisher's wall clock.
+    #[must_use]
+    pub fn created(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_nanos(self.header.created_unix_ns)
+    }
+
+    /// Length of the file in bytes.
+    #[must_use]
+    pub fn file_len(&self) -> u64 {
+        self.header.total_len
+    }
+
+    /// The path it was opened by.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+}
+
+impl AsRef<[u8]> for Published {
+    #[inline]
+    fn as_ref(&self) -> &[u8] {
+        self.file.map.get(BODY_OFFSET..).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Published")
+            .field("path", &self.path())
+            .field("len", &self.header.total_len)
+            .field("edition", &self.edition())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Copied {
+    /// The edition, as [`Published::edition`].
+    #[must_use]
+    pub fn edition(&self) -> u64 {
+        self.header.edition()
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn into_body(self) -> Vec<u8> {
+        self.body
+    }
+}
+
+impl AsRef<[u8]> for Copied {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}

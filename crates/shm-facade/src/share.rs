@@ -1,0 +1,156 @@
+//! Publishing a map under a name.
+
+use std::path::Path;
+use std::time::Duration;
+
+use avl_snapshot::{AlignedBytes, FreezeOptions, RbTree, Snapshot};
+use shm_core::{Kind, Name, Namespace, PublishOptions, PublishedKind, Trust};
+
+use crate::error::Error;
+
+/// What a shared map is in a namespace: `shmap.NAME.snapshot`, and `shmap.NAME.control` beside it.
+pub const SNAPSHOT: PublishedKind =
+    PublishedKind { kind: Kind::new("snapshot"), kind_version: 1, control: Kind::new("control") };
+
+/// How a map is published.
+#[derive(Clone, Debug)]
+pub struct ShareOptions {
+    /// Where: `$SHMAP_DIR`, or `/dev/shm`.
+    pub namespace: Namespace,
+    /// Replaces what has the name. Not unless asked for.
+    pub force: bool,
+    /// Permission bits, exact whatever the umask: read bits only. `0o400`; `0o444` lets others read.
+    pub mode: u32,
+    /// Adds a hash index where the block is built by the call, so to an [`RbTree`] and to a table. On: looking single
+    /// keys up is what most readers do, and it is two to five times as fast, for six bytes an entry.
+    pub hash_index: bool,
+    /// How long to wait for another publisher of the name; `None` for ever. Five seconds.
+    pub lock_timeout: Option<Duration>,
+    /// Whose control segment to use: one's own and root's.
+    pub trust: Trust,
+}
+
+impl Default for ShareOptions {
+    fn default() -> Self {
+        let PublishOptions { replace, mode, trust, lock_timeout } = PublishOptions::default();
+        let namespace = Namespace::from_env();
+        Self { namespace, force: replace, mode, hash_index: true, lock_timeout, trust }
+    }
+}
+
+impl ShareOptions {
+    pub(crate) fn freeze_options(&self) -> FreezeOptions {
+        FreezeOptions::default().hash_index(self.hash_index)
+    }
+}
+
+/// Publishing: for [`RbTree`], [`Snapshot`] and [`AlignedBytes`] that are a snapshot. Sealed.
+///
+/// ```
+/// use shm_facade::{RbTree, Share, SharedMap};
+/// # let dir = std::env::temp_dir().join(format!("share-doc-{}", std::process::id()));
+/// # std::fs::create_dir_all(&dir)?;
+/// # let options = shm_facade::ShareOptions { namespace: shm_facade::Namespace::at(&dir), ..Default::default() };
+///
+/// let mut tree = RbTree::new();
+/// tree.set("alpha", "1")?;
+/// # let _ = || -> Result<_, shm_facade::Error> {
+/// let edition = tree.share("greek", false)?; // an error if there is one
+/// # Ok(edition) };
+/// # let edition = tree.share_with("greek", &options)?;
+/// assert_eq!(edition, 1);
+/// # std::fs::remove_dir_all(&dir)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Share: sealed::Block {
+    /// Publishes under `name` in the default namespace; over what is there if `force`. The original's
+    /// `share`. Returns the edition: 1, or one more than the newest. O(n).
+    ///
+    /// # Errors
+    /// As [`Share::share_with`].
+    fn share(&self, name: &str, force: bool) -> Result<u64, Error> {
+        self.share_with(name, &ShareOptions { force, ..ShareOptions::default() })
+    }
+
+    /// Publishes under `name`. The name leads to the old map or the new one at any moment, whole, and also if
+    /// this process is killed. Who has the old one open keeps it.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`] without `force`; [`Error::Snapshot`] for bytes that are none; [`Error::Name`],
+    /// [`Error::Publish`]. The name leads to what it led to before.
+    fn share_with(&self, name: &str, options: &ShareOptions) -> Result<u64, Error> {
+        let name = Name::new(name)?;
+        self.with_block(&options.freeze_options(), |block| publish(&name, block, options))
+    }
+
+    /// Writes the bare block to a file of mode 0400, in one step, over what is there.
+    /// [`SharedMap::open_file`](crate::SharedMap::open_file) opens it. O(n).
+    ///
+    /// # Errors
+    /// [`Error::Snapshot`] for bytes that are none, [`Error::Publish`]; the path leads to what it led to before.
+    fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        self.with_block(&FreezeOptions::default(), |block| save(block, path.as_ref()))
+    }
+}
+
+impl Share for RbTree {}
+impl<D: AsRef<[u8]>> Share for Snapshot<D> {}
+impl Share for AlignedBytes {}
+
+mod sealed {
+    use super::{AlignedBytes, Error, FreezeOptions, RbTree, Snapshot};
+
+    pub trait Block {
+        /// Calls `f` with a whole, valid block.
+        fn with_block<R>(
+            &self,
+            options: &FreezeOptions,
+            f: impl FnOnce(&[u8]) -> Result<R, Error>,
+        ) -> Result<R, Error>;
+    }
+
+    impl Block for RbTree {
+        fn with_block<R>(
+            &self,
+            options: &FreezeOptions,
+            f: impl FnOnce(&[u8]) -> Result<R, Error>,
+        ) -> Result<R, Error> {
+            f(&self.freeze_with(options))
+        }
+    }
+
+    impl<D: AsRef<[u8]>> Block for Snapshot<D> {
+        fn with_block<R>(
+            &self,
+            _options: &FreezeOptions,
+            f: impl FnOnce(&[u8]) -> Result<R, Error>,
+        ) -> Result<R, Error> {
+            f(self.as_bytes())
+        }
+    }
+
+    impl Block for AlignedBytes {
+        fn with_block<R>(
+            &self,
+            options: &FreezeOptions,
+            f: impl FnOnce(&[u8]) -> Result<R, Error>,
+        ) -> Result<R, Error> {
+            Snapshot::new(self)?.with_block(options, f)
+        }
+    }
+}
+
+/// Publishes a block.
+pub(crate) fn publish(name: &Name, block: &[u8], options: &ShareOptions) -> Result<u64, Error> {
+    let how = PublishOptions {
+        replace: options.force,
+        mode: options.mode,
+        trust: options.trust.clone(),
+        lock_timeout: options.lock_timeout,
+    };
+    Ok(options.namespace.publish(name, SNAPSHOT, &how, block)?)
+}
+
+pub(crate) fn save(block: &[u8], path: &Path) -> Result<(), Error> {
+    Ok(shm_core::write_file(path, 0o400, block).map_err(shm_core::PublishError::from)?)
+}

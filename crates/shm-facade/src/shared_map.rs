@@ -1,0 +1,265 @@
+//! A published map, opened: zero-copy reads, and noticing that there is a newer one.
+
+use std::fmt;
+use std::ops::Deref;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use avl_snapshot::{AlignedBytes, Snapshot};
+use shm_core::{
+    Follower, MappedFile, Name, Namespace, Pruned, PublishOptions, Published, Seen, Trust,
+    read_file,
+};
+
+use crate::error::Error;
+use crate::share::{SNAPSHOT, save};
+
+/// How a map is opened or removed.
+#[derive(Clone, Debug)]
+pub struct MapOptions {
+    /// Where: `$SHMAP_DIR`, or `/dev/shm`.
+    pub namespace: Namespace,
+    /// Whose maps to open: one's own and root's.
+    pub trust: Trust,
+    /// How long a removal waits for a publisher; `None` for ever. Five seconds.
+    pub lock_timeout: Option<Duration>,
+}
+
+impl Default for MapOptions {
+    fn default() -> Self {
+        let PublishOptions { trust, lock_timeout, .. } = PublishOptions::default();
+        Self { namespace: Namespace::from_env(), trust, lock_timeout }
+    }
+}
+
+/// A published map. Dereferences to [`Snapshot`]: `get`, `get_many`, `range`, `prefix`, `iter`, `verify`.
+///
+/// What `get` returns lies in the mapping; nothing is copied, locked or stored to. One handle has one
+/// edition, whatever is published or removed meanwhile, until [`SharedMap::refresh`] or
+/// [`SharedMap::wait_for_update`] takes another. `Send` and `Sync`.
+///
+/// ```
+/// use shm_facade::{MapOptions, Namespace, RbTree, Share, ShareOptions, SharedMap};
+/// # let dir = std::env::temp_dir().join(format!("shared-map-doc-{}", std::process::id()));
+/// # std::fs::create_dir_all(&dir)?;
+/// # let namespace = Namespace::at(&dir);
+/// let options = ShareOptions { namespace: namespace.clone(), force: true, ..ShareOptions::default() };
+/// let mut tree = RbTree::new();
+/// tree.set("alpha", "1")?;
+/// tree.share_with("greek", &options)?;
+///
+/// // In any other process:
+/// let mut map = SharedMap::open_with("greek", &MapOptions { namespace, ..MapOptions::default() })?;
+/// assert_eq!(map.get("alpha"), Some(&b"1"[..]));
+///
+/// tree.set("alpha", "2")?;
+/// tree.share_with("greek", &options)?;
+/// assert_eq!(map.get("alpha"), Some(&b"1"[..]));
+/// assert!(map.refresh()?);
+/// assert_eq!((map.get("alpha"), map.generation()), (Some(&b"2"[..]), 2));
+/// # std::fs::remove_dir_all(&dir)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct SharedMap {
+    snapshot: Snapshot<Published>,
+    follower: Follower,
+}
+
+impl SharedMap {
+    /// Opens a map of the default namespace. O(1); see [`SharedMap::open_with`].
+    ///
+    /// # Errors
+    /// As [`SharedMap::open_with`].
+    pub fn open(name: &str) -> Result<Self, Error> {
+        Self::open_with(name, &MapOptions::default())
+    }
+
+    /// Opens a map. O(1): it checks who made the file, the first page and the block's header, and does not
+    /// read the rest; `verify` does.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Open`] with `OpenError::Writable` for a file that anybody, its owner included, may
+    /// write to: [`SharedMap::open_copy`] is for those; otherwise [`Error::OpenMap`], [`Error::Snapshot`],
+    /// [`Error::Corrupt`], [`Error::Name`].
+    pub fn open_with(name: &str, options: &MapOptions) -> Result<Self, Error> {
+        let name = Name::new(name)?;
+        let (follower, published) = options.namespace.follow(&name, SNAPSHOT, &options.trust)?;
+        Ok(Self { snapshot: Snapshot::new(published)?, follower })
+    }
+
+    /// Copies a map into private memory and verifies it: also one that somebody may write to, if
+    /// `options.trust` accepts the owner and such writers. O(n).
+    ///
+    /// # Errors
+    /// As [`SharedMap::open_with`], but never for the owner's write permission.
+    pub fn open_copy(name: &str, options: &MapOptions) -> Result<Snapshot<AlignedBytes>, Error> {
+        let (name, version) = (Name::new(name)?, SNAPSHOT.kind_version);
+        let namespace = &options.namespace;
+        let copy = namespace.read_published(&name, SNAPSHOT.kind, version, &options.trust)?;
+        verified(copy.as_ref())
+    }
+
+    /// Opens a bare block: a file that [`SharedMap::save`] or [`Share::save`](crate::Share::save) wrote. O(1).
+    ///
+    /// # Errors
+    /// As [`SharedMap::open_with`].
+    pub fn open_file(path: impl AsRef<Path>, trust: &Trust) -> Result<Snapshot<MappedFile>, Error> {
+        Ok(Snapshot::new(MappedFile::open(path.as_ref(), trust)?)?)
+    }
+
+    /// Copies a bare block into private memory and verifies it. O(n).
+    ///
+    /// # Errors
+    /// As [`SharedMap::open_copy`].
+    pub fn open_file_copy(
+        path: impl AsRef<Path>,
+        trust: &Trust,
+    ) -> Result<Snapshot<AlignedBytes>, Error> {
+        verified(&read_file(path.as_ref(), trust)?)
+    }
+
+    /// Takes the newest edition; true if that is another one. One atomic load when nothing was published.
+    ///
+    /// After a removal it is false, until something is published under the name again. It needs `&mut self`, so
+    /// no slice of the old edition is left.
+    ///
+    /// # Errors
+    /// As [`SharedMap::open_with`]; the handle stays at its edition.
+    #[inline]
+    pub fn refresh(&mut self) -> Result<bool, Error> {
+        let seen = self.follower.look();
+        self.refresh_by(seen)
+    }
+
+    #[inline]
+    fn refresh_by(&mut self, seen: Seen) -> Result<bool, Error> {
+        if self.follower.is_current(seen) { Ok(false) } else { self.look_at_the_name() }
+    }
+
+    #[cold]
+    fn look_at_the_name(&mut self) -> Result<bool, Error> {
+        let Some((follower, published)) = self.follower.successor()? else { return Ok(false) };
+        self.snapshot = Snapshot::new(published)?;
+        self.follower = follower;
+        Ok(true)
+    }
+
+    /// Sleeps until there is another edition and takes it: true; false when `timeout` is over
+    /// (monotonic clock). A publisher that dies, and signals, do no harm.
+    ///
+    /// After a removal it waits for the name to be published again.
+    ///
+    /// # Errors
+    /// As [`SharedMap::refresh`].
+    pub fn wait_for_update(&mut self, timeout: Duration) -> Result<bool, Error> {
+        let start = Instant::now();
+        let mut before = None;
+        loop {
+            let seen = self.follower.look();
+            // Slept through a whole slice: somebody may have removed the control segment by hand.
+            let closer = before.replace(seen) == Some(seen);
+            let taken = if closer { self.look_at_the_name() } else { self.refresh_by(seen) };
+            if taken? {
+                return Ok(true);
+            }
+            let left = timeout.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            self.follower.sleep(seen, left).map_err(|source| self.namespace_error(source))?;
+        }
+    }
+
+    /// The edition in hand: 1 for the first that was published under the name, and one more each time. After a
+    /// removal they begin again.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.follower.edition()
+    }
+
+    /// True when the name leads to no map now. This handle goes on all the same. One system call.
+    ///
+    /// # Errors
+    /// [`Error::Namespace`].
+    pub fn is_removed(&self) -> Result<bool, Error> {
+        self.follower.is_removed().map_err(|source| self.namespace_error(source))
+    }
+
+    /// A copy of the block, which [`Snapshot::new`] opens. Changes nothing. O(n).
+    #[must_use]
+    pub fn dump(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+
+    /// Writes the bare block to a file of mode 0400, in one step, over what is there. O(n).
+    ///
+    /// # Errors
+    /// [`Error::Publish`]; the path leads to what it led to before.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        save(self.as_bytes(), path.as_ref())
+    }
+
+    /// The map below.
+    #[must_use]
+    pub fn snapshot(&self) -> &Snapshot<Published> {
+        &self.snapshot
+    }
+
+    /// Removes a name of the default namespace. The original's `remove`.
+    ///
+    /// # Errors
+    /// As [`SharedMap::remove_with`].
+    pub fn remove(name: &str) -> Result<(), Error> {
+        Self::remove_with(name, &MapOptions::default())
+    }
+
+    /// Removes a name. Later openings fail with [`Error::NotFound`]; who has the map open keeps it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Publish`], [`Error::Name`]; nothing was changed.
+    pub fn remove_with(name: &str, options: &MapOptions) -> Result<(), Error> {
+        let name = Name::new(name)?;
+        Ok(options.namespace.unpublish(&name, SNAPSHOT, &options.trust, options.lock_timeout)?)
+    }
+
+    fn namespace_error(&self, source: std::io::Error) -> Error {
+        let dir = self.snapshot.get_ref().path().parent().unwrap_or(Path::new("."));
+        Error::Namespace { dir: dir.to_owned(), source }
+    }
+}
+
+impl Deref for SharedMap {
+    type Target = Snapshot<Published>;
+
+    #[inline]
+    fn deref(&self) -> &Snapshot<Published> {
+        &self.snapshot
+    }
+}
+
+impl fmt::Debug for SharedMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedMap")
+            .field("name", &self.follower.name().as_str())
+            .field("generation", &self.generation())
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn verified(bytes: &[u8]) -> Result<Snapshot<AlignedBytes>, Error> {
+    let snapshot = Snapshot::new(AlignedBytes::from(bytes))?;
+    snapshot.verify()?;
+    Ok(snapshot)
+}
+
+/// Removes what killed processes of this user left of publications in a namespace, and says what; with `dry_run`
+/// it only says. Living publishers, tables and other users' files are left alone.
+///
+/// # Errors
+/// [`Error::Namespace`].
+pub fn prune(namespace: &Namespace, dry_run: bool) -> Result<Vec<Pruned>, Error> {
+    namespace
+        .prune(&[SNAPSHOT], dry_run)
+        .map_err(|source| Error::Namespace { dir: namespace.dir().to_owned(), source })
+}
