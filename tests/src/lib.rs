@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod block;
+pub mod document;
 pub mod golden;
 pub mod ops;
 pub mod patch;
