@@ -2,11 +2,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod block;
+pub mod golden;
 pub mod ops;
 pub mod patch;
 pub mod pattern;
 pub mod random;
 pub mod roles;
+pub mod snapshot_calls;
 pub mod status_line;
 
 use std::path::Path;

@@ -138,9 +138,13 @@ impl Layout {
             });
         }
         let number = u64::from_le_bytes;
-        if header.reserved != [0; 4] || header.reserved2 != [0; 8] {
-            let at = offset_of!(Header, reserved) as u64;
-            return Err(SnapshotError::Corrupt { what: "reserved bytes", at });
+        for (zero, at) in [
+            (header.reserved == [0; 4], offset_of!(Header, reserved)),
+            (header.reserved2 == [0; 8], offset_of!(Header, reserved2)),
+        ] {
+            if !zero {
+                return Err(SnapshotError::Corrupt { what: "reserved bytes", at: at as u64 });
+            }
         }
         let (entries, data_len) = (number(header.entries), number(header.data_len));
         let layout = Self::new(entries, data_len, number(header.buckets), number(header.common));

@@ -3,6 +3,7 @@
 
 mod arena;
 mod balance;
+mod bulk;
 
 use crate::aligned::AlignedBytes;
 use crate::error::BuildError;
@@ -55,6 +56,41 @@ impl RbTree {
         map
     }
 
+    /// A map of entries in any order; of equal keys the last one counts. O(n log n), and several times as fast as
+    /// [`RbTree::set`] for each: they are sorted and then linked.
+    ///
+    /// ```
+    /// let tree = avl_snapshot::RbTree::from_entries([("b", "1"), ("a", "2"), ("b", "3")])?;
+    /// assert_eq!(tree.len(), 2);
+    /// assert_eq!(tree.get("b"), Some(&b"3"[..]));
+    /// # Ok::<(), avl_snapshot::BuildError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`RbTree::set`].
+    pub fn from_entries<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        entries: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Self, BuildError> {
+        let entries = entries.into_iter();
+        let mut arena = Arena::default();
+        let mut nodes = Vec::with_capacity(entries.size_hint().0 + 1);
+        for (key, value) in entries {
+            let (key, value) = (key.as_ref(), value.as_ref());
+            Self::check(&arena, key, value)?;
+            if nodes.len() >= Tree::MAX_LEN {
+                return Err(BuildError::TooManyEntries { max: Tree::MAX_LEN as u64 });
+            }
+            nodes.push(arena.store(key, value));
+        }
+        let mut dropped = Vec::new();
+        bulk::sort(&mut nodes, &arena, |node| dropped.push(*node));
+        dropped.iter().for_each(|node| arena.forget(node));
+        arena.settle(&mut nodes);
+        let mut map = Self { tree: Tree::of_sorted(nodes), arena };
+        map.tidy();
+        Ok(map)
+    }
+
     /// Number of entries. O(1).
     #[must_use]
     pub fn len(&self) -> usize {
@@ -77,13 +113,7 @@ impl RbTree {
         value: impl AsRef<[u8]>,
     ) -> Result<bool, BuildError> {
         let (key, value) = (key.as_ref(), value.as_ref());
-        if key.len() > MAX_KEY_LEN {
-            return Err(BuildError::KeyTooLong { len: key.len(), max: MAX_KEY_LEN });
-        }
-        let len = self.arena.bytes_used() + key.len() as u64 + value.len() as u64;
-        if len > MAX_DATA_LEN {
-            return Err(BuildError::TooLarge { len, max: MAX_DATA_LEN });
-        }
+        Self::check(&self.arena, key, value)?;
         self.arena.admit(key, self.tree.nodes_mut());
         let head = self.arena.head(key);
         let arena = &self.arena;
@@ -160,6 +190,17 @@ impl RbTree {
             writer.push(key, value);
         }
         writer.finish(options)
+    }
+
+    fn check(arena: &Arena, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
+        if key.len() > MAX_KEY_LEN {
+            return Err(BuildError::KeyTooLong { len: key.len(), max: MAX_KEY_LEN });
+        }
+        let len = arena.bytes_used() + key.len() as u64 + value.len() as u64;
+        if len > MAX_DATA_LEN {
+            return Err(BuildError::TooLarge { len, max: MAX_DATA_LEN });
+        }
+        Ok(())
     }
 
     fn find(&self, key: &[u8]) -> u32 {

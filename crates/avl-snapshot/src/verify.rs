@@ -54,7 +54,7 @@ fn entries(raw: Raw<'_>) -> Result<(), SnapshotError> {
     let at = layout.entries_at + ENTRY_LEN * layout.entries;
     let last = raw.bytes.get(at..).and_then(|rest| rest.first_chunk::<8>());
     let last = last.map(|last| unpack(u64::from_le_bytes(*last)));
-    if last == Some((layout.data_len, 0)) && (expected == layout.data_len || layout.entries == 0) {
+    if last == Some((layout.data_len, 0)) && expected == layout.data_len {
         return Ok(());
     }
     corrupt("end of the entries", at)

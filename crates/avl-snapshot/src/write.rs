@@ -109,9 +109,8 @@ impl Writer {
         }
         let index = hash_index::build(raw.keys(), entries.len() - 1, buckets as usize);
         bytes.append(bytemuck::cast_slice(&lines));
-        for entry in &entries {
-            bytes.append(&entry.to_le_bytes());
-        }
+        entries.iter_mut().for_each(|entry| *entry = entry.to_le());
+        bytes.append(bytemuck::cast_slice(&entries));
         let mut layout = layout;
         if let Some(index) = index.filter(|index| !index.is_empty()) {
             bytes.pad_to(LINE_LEN);

@@ -18,12 +18,32 @@ const MANY: usize = 1 << 10;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Node {
     /// Eight bytes of the key after the common prefix; zeros beyond its end.
-    head: u64,
+    pub(super) head: u64,
     /// Where the key starts, and its length, packed as in a block. The value follows the key.
     place: u64,
     value_len: u64,
     /// Left and right child; the lowest bit of the first is the colour.
     pub(super) children: [u32; 2],
+}
+
+impl Node {
+    /// Increases with every entry that is stored.
+    pub(super) fn place(&self) -> u64 {
+        self.place
+    }
+
+    pub(super) fn key_len(&self) -> usize {
+        unpack(self.place).1
+    }
+
+    /// Marks a node that is in no tree yet.
+    pub(super) fn mark(&mut self) {
+        self.children = [u32::MAX; 2];
+    }
+
+    pub(super) fn is_marked(&self) -> bool {
+        self.children == [u32::MAX; 2]
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -82,7 +102,13 @@ impl Arena {
     /// The head of a key that starts with the common prefix.
     #[inline]
     pub(super) fn head(&self, key: &[u8]) -> u64 {
-        let rest = key.get(self.common.len()..).unwrap_or_default();
+        Self::head_of(key, self.common.len())
+    }
+
+    /// Eight bytes of a key from `at` on, zeros beyond its end, as a big-endian number.
+    #[inline]
+    pub(super) fn head_of(key: &[u8], at: usize) -> u64 {
+        let rest = key.get(at..).unwrap_or_default();
         match rest.first_chunk::<8>() {
             Some(head) => u64::from_be_bytes(*head),
             None => {
@@ -119,6 +145,16 @@ impl Arena {
         let (start, len) = unpack(node.place);
         let start = start + len;
         self.bytes.get(start..start + node.value_len as usize).unwrap_or_default()
+    }
+
+    /// Gives all nodes, which are sorted, their heads, and the arena the prefix that they share.
+    pub(super) fn settle(&mut self, sorted: &mut [Node]) {
+        let (Some(first), Some(last)) = (sorted.first(), sorted.last()) else { return };
+        let common = shared(self.key(first), self.key(last));
+        self.common = self.key(first).get(..common).unwrap_or_default().to_vec();
+        for node in sorted {
+            node.head = self.head(self.key(node));
+        }
     }
 
     /// Stores an entry; a node without links that refers to it.

@@ -71,6 +71,30 @@ impl Tree {
     /// A node's number is 31 bits.
     pub(super) const MAX_LEN: usize = (1 << 31) - 2;
 
+    /// A tree of nodes that are in order. O(n).
+    pub(super) fn of_sorted(mut nodes: Vec<Node>) -> Self {
+        let len = nodes.len();
+        nodes.insert(0, Node::default());
+        let mut tree = Self { nodes, len, ..Self::default() };
+        // Halving fills all levels but the last, whose nodes are red; a last level that is full needs no red ones.
+        let levels = usize::BITS - len.leading_zeros();
+        let red = if (len + 1).is_power_of_two() { 0 } else { levels };
+        tree.root = tree.link(1, len + 1, 1, red);
+        tree
+    }
+
+    /// Links nodes `from` to `to - 1`, which are on level `level` and below; the root of them.
+    fn link(&mut self, from: usize, to: usize, level: u32, red: u32) -> u32 {
+        if from == to {
+            return NIL;
+        }
+        let middle = from.midpoint(to);
+        let left = self.link(from, middle, level + 1, red);
+        let right = self.link(middle + 1, to, level + 1, red);
+        self.nodes[middle].children = [left << 1 | u32::from(level == red), right << 1];
+        middle as u32
+    }
+
     pub(super) fn len(&self) -> usize {
         self.len
     }

@@ -32,6 +32,43 @@ proptest! {
     }
 }
 
+fn awkward_key() -> impl Strategy<Value = Vec<u8>> {
+    let tail = proptest::collection::vec(prop_oneof![Just(0u8), Just(1), Just(b'a')], 0..24);
+    (tail, 0usize..3).prop_map(|(tail, head)| [b"a common prefix/".repeat(head), tail].concat())
+}
+
+proptest! {
+    #[test]
+    fn entries_at_once_are_as_one_by_one(entries in proptest::collection::vec((awkward_key(), any::<[u8; 2]>()), 0..400), more in awkward_key()) {
+        let mut model = BTreeMap::new();
+        for (key, value) in &entries {
+            model.insert(key.clone(), value.to_vec());
+        }
+        let mut tree = RbTree::from_entries(entries).unwrap();
+        agrees(&tree, &model);
+        // It is a tree like any other.
+        tree.set(&more, "more").unwrap();
+        model.insert(more, b"more".to_vec());
+        agrees(&tree, &model);
+        let keys: Vec<_> = model.keys().step_by(2).cloned().collect();
+        for key in keys {
+            prop_assert!(tree.remove(&key));
+            model.remove(&key);
+            prop_assert_eq!(tree.get(&key), None);
+        }
+        agrees(&tree, &model);
+    }
+}
+
+#[test]
+fn every_size_at_once_is_balanced() {
+    for n in 0..200u32 {
+        let tree = RbTree::from_entries((0..n).rev().map(|i| (i.to_be_bytes(), []))).unwrap();
+        tree.tree.check();
+        assert_eq!(tree.len(), n as usize);
+    }
+}
+
 #[test]
 fn any_order_of_insertion_and_removal_stays_balanced() {
     let mut model = BTreeMap::new();

@@ -1,0 +1,87 @@
+//! Many entries at once: sorted, and then linked to a tree, instead of inserted one by one.
+//!
+//! The sort is a most-significant-digit one with digits of eight bytes (after "multikey quicksort", Bentley & Sedgewick
+//! 1997, with the cached characters of Ng & Kakehi, "Cache efficient radix sort for string sorting", 2007): nodes are
+//! sorted by eight bytes of their keys, kept in the node; then each run of equal ones by
+//! the bytes behind those. So a key is read once for eight bytes that others share with it,
+//! not at every comparison.
+
+use std::cmp::Ordering;
+
+use super::arena::{Arena, Node};
+use crate::write::shared;
+
+/// Runs of up to so many are sorted by comparing whole keys.
+const SHORT_RUN: usize = 8;
+
+/// Sorts nodes by their keys and takes out all but the last stored of equal keys, which it hands to `drop`.
+pub(super) fn sort(nodes: &mut Vec<Node>, arena: &Arena, mut drop: impl FnMut(&Node)) {
+    let mut runs = vec![(0, nodes.len(), 0)];
+    while let Some((from, to, depth)) = runs.pop() {
+        let Some(run) = nodes.get_mut(from..to).filter(|run| run.len() > 1) else { continue };
+        if run.len() <= SHORT_RUN {
+            sort_whole(run, arena, depth);
+            continue;
+        }
+        let depth = depth + shared_by_all(run, arena, depth);
+        for node in &mut *run {
+            node.head = Arena::head_of(arena.key(node), depth);
+        }
+        let digit = |node: &Node| (node.head, rest(node, depth));
+        run.sort_unstable_by(|a, b| {
+            let order = digit(a).cmp(&digit(b));
+            order.then_with(|| a.place().cmp(&b.place()))
+        });
+        let mut start = from;
+        for equal in run.chunk_by_mut(|a, b| digit(a) == digit(b)) {
+            let end = start + equal.len();
+            if equal.first().is_some_and(|node| rest(node, depth) > HEAD) {
+                runs.push((start, end, depth + HEAD));
+            } else {
+                mark_all_but_last(equal);
+            }
+            start = end;
+        }
+    }
+    nodes.retain(|node| {
+        if node.is_marked() {
+            drop(node);
+        }
+        !node.is_marked()
+    });
+}
+
+/// Bytes of a head.
+const HEAD: usize = 8;
+
+/// Length of a key behind `depth`, of which only matters whether a head holds it all.
+fn rest(node: &Node, depth: usize) -> usize {
+    (node.key_len() - depth).min(HEAD + 1)
+}
+
+fn shared_by_all(run: &[Node], arena: &Arena, depth: usize) -> usize {
+    let rest = |node| arena.key(node).get(depth..).unwrap_or_default();
+    let Some((first, others)) = run.split_first() else { return 0 };
+    let first = rest(first);
+    others.iter().fold(first.len(), |len, node| {
+        if len == 0 { 0 } else { shared(first.get(..len).unwrap_or(first), rest(node)) }
+    })
+}
+
+fn sort_whole(run: &mut [Node], arena: &Arena, depth: usize) {
+    let rest = |node: &Node| arena.key(node).get(depth..).unwrap_or_default();
+    run.sort_unstable_by(|a, b| match rest(a).cmp(rest(b)) {
+        Ordering::Equal => a.place().cmp(&b.place()),
+        order => order,
+    });
+    for equal in run.chunk_by_mut(|a, b| rest(a) == rest(b)) {
+        mark_all_but_last(equal);
+    }
+}
+
+/// Of equal keys the one stored last counts.
+fn mark_all_but_last(equal: &mut [Node]) {
+    if let Some((_, earlier)) = equal.split_last_mut() {
+        earlier.iter_mut().for_each(Node::mark);
+    }
+}

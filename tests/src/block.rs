@@ -1,0 +1,232 @@
+//! Snapshot blocks by the text of `docs/format.md`, on purpose not by the library: the slow and plain way.
+//!
+//! The tree is walked, not calculated; nothing is checked. So [`encode`] makes also blocks that no library would, keys
+//! out of order for one, in which all that is derived is right.
+
+use std::ops::Range;
+
+/// The hash of the index, and the choice of cells.
+mod index;
+
+pub use index::{colliding_key, hash};
+
+/// Key and value.
+pub type Entry = (Vec<u8>, Vec<u8>);
+
+/// Offsets of the header's fields, and what is fixed.
+pub mod header {
+    #![allow(missing_docs, reason = "named as the fields are")]
+    pub const MAGIC: usize = 0;
+    pub const VERSION: usize = 8;
+    pub const RESERVED: usize = 12;
+    pub const ENTRIES: usize = 16;
+    pub const DATA_LEN: usize = 24;
+    pub const BUCKETS: usize = 32;
+    pub const COMMON: usize = 40;
+    pub const RESERVED2: usize = 48;
+    pub const BODY_CRC: usize = 56;
+    pub const HEADER_CRC: usize = 60;
+    pub const LEN: usize = 64;
+}
+
+/// Bytes of a line of the tree, and of a bucket of the index.
+pub const LINE: usize = 64;
+/// Bits of an entry's word that hold the length of the key.
+pub const KEY_LEN_BITS: u32 = 20;
+/// The partial key where there is no key.
+const ABSENT: u32 = 0x7FFF_FFFF;
+
+/// Where the sections of a block are, in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as the sections are")]
+pub struct Sections {
+    pub data: Range<usize>,
+    pub data_padding: Range<usize>,
+    pub lines: Range<usize>,
+    pub entries: Range<usize>,
+    pub entries_padding: Range<usize>,
+    pub buckets: Range<usize>,
+}
+
+impl Sections {
+    /// By the numbers of a header, which must be sensible ones.
+    #[must_use]
+    pub fn new(entries: usize, data_len: usize, buckets: usize) -> Self {
+        let data = header::LEN..header::LEN + data_len;
+        let data_padding = data.end..data.end.next_multiple_of(LINE);
+        let lines = data_padding.end..data_padding.end + LINE * blocks(entries).len();
+        let entries = lines.end..lines.end + 8 * (entries + 1);
+        let unit = if buckets == 0 { 8 } else { LINE };
+        let entries_padding = entries.end..entries.end.next_multiple_of(unit);
+        let buckets = entries_padding.end..entries_padding.end + LINE * buckets;
+        Self { data, data_padding, lines, entries, entries_padding, buckets }
+    }
+
+    /// Those of a sound block.
+    #[must_use]
+    pub fn of(block: &[u8]) -> Self {
+        let number = |at| word(block, at) as usize;
+        Self::new(number(header::ENTRIES), number(header::DATA_LEN), number(header::BUCKETS))
+    }
+
+    /// Offset of the word of entry `rank`; that after the last entry ends the data.
+    #[must_use]
+    pub fn entry(&self, rank: usize) -> usize {
+        self.entries.start + 8 * rank
+    }
+}
+
+/// A little-endian word.
+///
+/// # Panics
+/// When it is not inside the block.
+#[must_use]
+pub fn word(block: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(block[at..][..8].try_into().expect("eight bytes"))
+}
+
+/// Stores a little-endian word.
+///
+/// # Panics
+/// When it is not inside the block.
+pub fn set_word(block: &mut [u8], at: usize, word: u64) {
+    block[at..][..8].copy_from_slice(&word.to_le_bytes());
+}
+
+/// The word of an entry.
+#[must_use]
+pub fn entry_word(offset: u64, key_len: u64) -> u64 {
+    offset << KEY_LEN_BITS | key_len
+}
+
+/// Makes both checksums right, if the block has a whole header.
+pub fn fix_checksums(block: &mut [u8]) {
+    if block.len() < header::LEN {
+        return;
+    }
+    let body = crc32fast::hash(&block[header::LEN..]);
+    block[header::BODY_CRC..][..4].copy_from_slice(&body.to_le_bytes());
+    fix_header(block);
+}
+
+/// Makes the checksum of the header right.
+///
+/// # Panics
+/// When there is no whole header.
+pub fn fix_header(block: &mut [u8]) {
+    let sum = crc32fast::hash(&block[..header::HEADER_CRC]);
+    block[header::HEADER_CRC..][..4].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// One block of up to 15 keys: the ranks of its keys, and those next to its subtree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subtree {
+    /// Ranks of its keys, ascending.
+    pub ranks: Vec<usize>,
+    /// Ranks of all below and in it.
+    pub all: Range<usize>,
+}
+
+/// The blocks of the complete tree of `n` nodes, in the order of their lines. Nodes are
+/// numbered breadth first from 1, so the children of `k` are `2k` and `2k + 1`.
+#[must_use]
+pub fn blocks(n: usize) -> Vec<Subtree> {
+    let mut ranks = vec![0; n + 1];
+    let mut next = 0;
+    walk(1, n, u32::MAX, &mut |node| {
+        ranks[node] = next;
+        next += 1;
+    });
+    let levels = usize::BITS - n.leading_zeros();
+    let mut found = Vec::new();
+    let mut above = 0;
+    while above < levels {
+        // Tiers of four levels from the bottom; the top one takes the remainder.
+        let height = if above == 0 { (levels - 1) % 4 + 1 } else { 4 };
+        for root in 1 << above..1 << (above + 1) {
+            let ranks_of = |height| {
+                let mut list = Vec::new();
+                walk(root, n, height, &mut |node| list.push(ranks[node]));
+                list
+            };
+            let all = ranks_of(u32::MAX);
+            found.push(Subtree { ranks: ranks_of(height), all: all[0]..all[all.len() - 1] + 1 });
+        }
+        above += height;
+    }
+    found
+}
+
+/// Visits up to `height` levels of the subtree at `node`, in order.
+fn walk(node: usize, n: usize, height: u32, visit: &mut impl FnMut(usize)) {
+    if node <= n && height > 0 {
+        walk(2 * node, n, height - 1, visit);
+        visit(node);
+        walk(2 * node + 1, n, height - 1, visit);
+    }
+}
+
+/// The length of the common prefix of two keys.
+fn shared(a: &[u8], b: &[u8]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+fn partial(key: &[u8], skip: usize) -> u32 {
+    let at = |i: usize| u32::from(key.get(skip + i).copied().unwrap_or(0));
+    (at(0) << 24 | at(1) << 16 | at(2) << 8 | at(3)) ^ 0x8000_0000
+}
+
+/// The block of these entries, in the order given. With an index only where one is possible.
+#[must_use]
+pub fn encode(entries: &[Entry], index: bool) -> Vec<u8> {
+    let index = if index { index::buckets(entries) } else { None };
+    encode_with(entries, index.unwrap_or_default())
+}
+
+/// The block of these entries with this many buckets, all empty.
+#[must_use]
+pub fn encode_empty_index(entries: &[Entry], buckets: usize) -> Vec<u8> {
+    encode_with(entries, vec![[0; 16]; buckets])
+}
+
+fn encode_with(entries: &[Entry], buckets: Vec<[u32; 16]>) -> Vec<u8> {
+    let key = |rank: usize| entries[rank].0.as_slice();
+    let n = entries.len();
+    let common = if n == 0 { 0 } else { shared(key(0), key(n - 1)) };
+    let data_len: usize = entries.iter().map(|(key, value)| key.len() + value.len()).sum();
+
+    let mut block = Vec::new();
+    block.extend_from_slice(b"AVLSNAP\n");
+    block.extend_from_slice(&1u32.to_le_bytes());
+    block.extend_from_slice(&[0; 4]);
+    for number in [n, data_len, buckets.len(), common, 0, 0] {
+        block.extend_from_slice(&(number as u64).to_le_bytes());
+    }
+    for (key, value) in entries {
+        block.extend_from_slice(key);
+        block.extend_from_slice(value);
+    }
+    block.resize(block.len().next_multiple_of(LINE), 0);
+    for Subtree { ranks, all } in blocks(n) {
+        let at_edge = all.start == 0 || all.end == n;
+        let skip = if at_edge { common } else { shared(key(all.start - 1), key(all.end)) };
+        let mut words = [ABSENT; 16];
+        words[0] = skip as u32;
+        for (word, rank) in words[1..].iter_mut().zip(ranks) {
+            *word = partial(key(rank), skip);
+        }
+        block.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+    }
+    let mut offset = 0;
+    for (key, value) in entries {
+        block.extend_from_slice(&entry_word(offset, key.len() as u64).to_le_bytes());
+        offset += (key.len() + value.len()) as u64;
+    }
+    block.extend_from_slice(&entry_word(offset, 0).to_le_bytes());
+    if !buckets.is_empty() {
+        block.resize(block.len().next_multiple_of(LINE), 0);
+        block.extend(buckets.iter().flatten().flat_map(|cell| cell.to_le_bytes()));
+    }
+    fix_checksums(&mut block);
+    block
+}

@@ -1,0 +1,90 @@
+//! The hash index of a block, by the text of the format.
+
+use super::Entry;
+
+const D: [u64; 3] = [0x2d35_8dcc_aa6c_78a5, 0x8bb8_4b93_962e_acc9, 0x4b33_a62e_d433_d4a3];
+/// Buckets that a lookup reads at most.
+const PROBES: usize = 16;
+
+fn mum(a: u64, b: u64) -> (u64, u64) {
+    let product = u128::from(a) * u128::from(b);
+    (product as u64, (product >> 64) as u64)
+}
+
+fn mix(a: u64, b: u64) -> u64 {
+    let (low, high) = mum(a, b);
+    low ^ high
+}
+
+fn word(bytes: &[u8], at: usize) -> u64 {
+    super::word(bytes, at)
+}
+
+fn half(bytes: &[u8], at: usize) -> u64 {
+    u64::from(u32::from_le_bytes(bytes[at..][..4].try_into().expect("four bytes")))
+}
+
+/// rapidhash, version 3, variant nano, with avalanche and without protection, seed 0.
+#[must_use]
+pub fn hash(key: &[u8]) -> u64 {
+    let n = key.len();
+    let mut x = mix(D[2], D[1]);
+    let mut rest = key;
+    let (a, b) = match n {
+        0 => (0, 0),
+        1..=3 => (u64::from(key[0]) << 45 | u64::from(key[n - 1]), u64::from(key[n / 2])),
+        4..=7 => (half(key, 0), half(key, n - 4)),
+        8..=16 => (word(key, 0), word(key, n - 8)),
+        _ => {
+            let (mut y, mut z) = (x, x);
+            while rest.len() > 48 {
+                x = mix(word(rest, 0) ^ D[0], word(rest, 8) ^ x);
+                y = mix(word(rest, 16) ^ D[1], word(rest, 24) ^ y);
+                z = mix(word(rest, 32) ^ D[2], word(rest, 40) ^ z);
+                rest = &rest[48..];
+            }
+            if n > 48 {
+                x ^= y ^ z;
+            }
+            if rest.len() > 16 {
+                x = mix(word(rest, 0) ^ D[2], word(rest, 8) ^ x);
+            }
+            if rest.len() > 32 {
+                x = mix(word(rest, 16) ^ D[2], word(rest, 24) ^ x);
+            }
+            (word(key, n - 16) ^ rest.len() as u64, word(key, n - 8))
+        }
+    };
+    if (4..=16).contains(&n) {
+        x ^= n as u64;
+    }
+    let (a, b) = mum(a ^ D[1], b ^ x);
+    mix(a ^ 0xaaaa_aaaa_aaaa_aaaa, b ^ D[1] ^ rest.len() as u64)
+}
+
+/// Sixteen bytes that hash as all others of this function do: their first half makes a factor zero.
+#[must_use]
+pub fn colliding_key(number: u64) -> Vec<u8> {
+    [D[1].to_le_bytes(), number.to_be_bytes()].concat()
+}
+
+/// The buckets of these entries; `None` where some key finds no room in its sixteen.
+pub(super) fn buckets(entries: &[Entry]) -> Option<Vec<[u32; 16]>> {
+    let n = entries.len();
+    if n == 0 || n > 1 << 28 {
+        return None;
+    }
+    let mut buckets = vec![[0u32; 16]; (n + n / 2).div_ceil(16) + 1];
+    let count = buckets.len();
+    // The bits that rank + 1 may need.
+    let ranks = (1u32 << (usize::BITS - n.leading_zeros())) - 1;
+    for (rank, (key, _)) in entries.iter().enumerate() {
+        let hash = hash(key);
+        let home = (((hash >> 32) * count as u64) >> 32) as usize;
+        let near = (0..PROBES).map(|step| (home + step) % count);
+        let at = { near }.find(|&at| buckets[at].contains(&0))?;
+        let cell = buckets[at].iter_mut().find(|cell| **cell == 0)?;
+        *cell = (hash as u32 & !ranks) | (rank as u32 + 1);
+    }
+    Some(buckets)
+}
