@@ -18,7 +18,7 @@ use balance::{NIL, Tree};
 /// A red-black tree (Guibas & Sedgewick 1978; insertion and deletion after Cormen et al., "Introduction to
 /// Algorithms", with a stack in place of parent pointers). Nothing is allocated for each key: nodes are 32 bytes in one
 /// vector, keys and values lie in another. Space of replaced and removed entries is reclaimed when
-/// it is more than half. At most 2^32 - 2 entries.
+/// it is more than half. At most 2^31 - 2 entries.
 ///
 /// ```
 /// use avl_snapshot::{RbTree, Snapshot};
