@@ -21,6 +21,8 @@ pub enum Op {
     Clear,
     /// Sets many keys, which are numbers behind a prefix: so that trees have several tiers.
     Fill(Vec<u8>, u16),
+    /// Replaces the tree by one that is made of many entries at once.
+    Bulk(Vec<(Vec<u8>, Vec<u8>)>),
     /// Freezes the tree, with or without an index, and opens and verifies the block.
     Freeze(bool),
     /// Looks a key up by all calls that take one.
@@ -94,8 +96,11 @@ impl Bytes<'_> {
             0..5 => Op::Set(self.key(), self.value()),
             5 => Op::Get(self.key()),
             6 | 7 => Op::Remove(self.key()),
-            8 if self.byte() < 64 => Op::Clear,
-            8 | 9 => Op::Fill(self.key(), self.number() % 600),
+            8 => match self.byte() {
+                0..64 => Op::Clear,
+                len => Op::Bulk((0..len % 50).map(|_| (self.key(), self.value())).collect()),
+            },
+            9 => Op::Fill(self.key(), self.number() % 600),
             10..13 => Op::Freeze(self.byte() & 1 == 0),
             13 | 14 => Op::Rank(self.key()),
             15 => Op::Range(self.key(), self.key(), self.byte()),
@@ -170,6 +175,10 @@ impl Model {
                             .concat();
                     self.set(&key, &number.to_le_bytes()[..usize::from(number % 3)]);
                 }
+            }
+            Op::Bulk(entries) => {
+                self.tree = RbTree::from_entries(entries.iter().cloned()).expect("small entries");
+                self.map = entries.iter().cloned().collect();
             }
             Op::Freeze(index) => self.freeze(*index),
             Op::Rank(key) => self.look_up(key),

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use avl_snapshot::FreezeOptions;
 use shm_core::{BODY_OFFSET, FORMAT_VERSION, GEOMETRY_WORDS, Namespace};
 use shm_facade::{RbTree, SNAPSHOT, Share, ShareOptions};
 use shm_tests::document::{Document, Field, number};
@@ -153,7 +154,8 @@ fn a_published_file_and_its_control_segment() {
     for name in ["geometry_rest", "session", "lock_block"] {
         assert!(file.is_zero(field(name)), "{name}");
     }
-    assert_eq!(&file.0[BODY_OFFSET..], &*tree.freeze());
+    let block = tree.freeze_with(&FreezeOptions::default().hash_index(true));
+    assert_eq!(&file.0[BODY_OFFSET..], &*block, "with an index unless told otherwise");
     document.says("| 4096 | … | `block` |");
 
     let control = Bytes::of(&ns.path_of(&test_name(), SNAPSHOT.control));

@@ -118,25 +118,16 @@ fn the_drawn_tree() {
         }
     }
     // Breadth first, each node with the ranks that its subtree has.
-    let mut level = vec![(0..20, 5u32)];
+    let mut queue = std::collections::VecDeque::from([0..20usize]);
     let mut walked = Vec::new();
-    while !level.is_empty() {
-        let mut next = Vec::new();
-        for (ranks, levels) in level {
-            // The root of a complete tree: its left subtree is filled first.
-            let (n, half) = (ranks.len(), 1 << (levels - 1));
-            let left = (half - 1).min(half / 2 - 1 + (n + 1).saturating_sub(half));
-            let root = ranks.start + left;
-            walked.push(root);
-            for (child, levels) in
-                [(ranks.start..root, levels - 1), (root + 1..ranks.end, levels - 1)]
-            {
-                if !child.is_empty() {
-                    next.push((child, levels));
-                }
-            }
-        }
-        level = next;
+    while let Some(ranks) = queue.pop_front() {
+        // Of a complete tree, the left half of the last level is filled first.
+        let half = 1 << ranks.len().ilog2();
+        let last = ranks.len() + 1 - half;
+        let root = ranks.start + (half / 2 + last.min(half / 2)).saturating_sub(1);
+        walked.push(root);
+        queue
+            .extend([ranks.start..root, root + 1..ranks.end].into_iter().filter(|r| !r.is_empty()));
     }
     assert_eq!(drawn, walked);
     let lines = blocks(20);

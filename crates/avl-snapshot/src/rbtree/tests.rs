@@ -67,9 +67,8 @@ fn of_empty_keys_at_once_the_last_counts() {
         for empty in [1, 2, 30] {
             let nothing = std::iter::repeat_n((vec![], vec![]), empty);
             let something = (0..others).map(|i| (vec![i.wrapping_mul(37)], vec![i]));
-            let mut entries: Vec<_> = nothing.chain([(vec![], b"last".to_vec())]).collect();
-            entries.extend(something);
-            let tree = RbTree::from_entries(&mut entries.drain(..)).unwrap();
+            let entries = nothing.chain([(vec![], b"last".to_vec())]).chain(something);
+            let tree = RbTree::from_entries(entries).unwrap();
             assert_eq!(tree.get(""), Some(&b"last"[..]), "{others} others, {empty} empty ones");
         }
     }
