@@ -118,7 +118,8 @@ fn the_drawn_tree() {
         }
     }
     // Breadth first, each node with the ranks that its subtree has.
-    let mut queue = std::collections::VecDeque::from([0..20usize]);
+    let mut queue = std::collections::VecDeque::new();
+    queue.push_back(0..20usize);
     let mut walked = Vec::new();
     while let Some(ranks) = queue.pop_front() {
         // Of a complete tree, the left half of the last level is filled first.
