@@ -43,8 +43,8 @@ pub enum Mix {
 
 /// A list of keys to walk through again and again.
 #[derive(Debug)]
-pub struct Cycle {
-    keys: Vec<i32>,
+pub struct Cycle<K = i32> {
+    keys: Vec<K>,
     at: usize,
 }
 
@@ -174,15 +174,15 @@ impl Workload {
     }
 }
 
-impl Cycle {
+impl<K> Cycle<K> {
     /// Walks through `keys`.
     #[must_use]
-    pub fn new(keys: Vec<i32>) -> Self {
+    pub fn new(keys: Vec<K>) -> Self {
         Self { keys, at: 0 }
     }
 
     /// Calls `f` with the next `count` keys, in one or more slices.
-    pub fn next(&mut self, count: u64, mut f: impl FnMut(&[i32])) {
+    pub fn next(&mut self, count: u64, mut f: impl FnMut(&[K])) {
         let mut left = count as usize;
         while left > 0 {
             if self.at >= self.keys.len() {
