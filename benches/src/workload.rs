@@ -19,7 +19,7 @@ pub const CAPACITY: usize = 1024;
 /// Length of a status value in bytes, as short as most are.
 pub const SHORT: usize = 12;
 
-/// Keys in a [`Cycle`]. A Zen 5 learns 16 Ki of them by heart (a miss then takes two
+/// Fewest keys in a [`Cycle`]. A Zen 5 learns 16 Ki of them by heart (a miss then takes two
 /// thirds of its time); from 64 Ki on, more make no difference.
 const CYCLE: usize = 64 * 1024;
 
@@ -143,11 +143,11 @@ impl Workload {
         Ok(())
     }
 
-    /// Keys to look up, in random order.
+    /// Keys to look up, in random order; as many as there are entries, at least.
     #[must_use]
     pub fn cycle(&self, mix: Mix) -> Cycle {
         let mut random = Random::new(2);
-        let keys = (0..CYCLE).filter_map(|_| {
+        let keys = (0..CYCLE.max(self.present.len())).filter_map(|_| {
             let hit = match mix {
                 Mix::Hits => true,
                 Mix::Misses => false,

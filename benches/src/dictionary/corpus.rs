@@ -1,6 +1,8 @@
 //! A set of keys with their values, in random order and in key order.
 
+use crate::dictionary::numbers::ordered_bytes;
 use crate::dictionary::{KeyList, KeySet};
+use crate::workload::Workload;
 
 /// A value: twelve bytes, as short as most values of a dictionary are.
 pub type Value = [u8; 12];
@@ -29,6 +31,31 @@ impl Entries {
     fn push(&mut self, key: &[u8]) {
         self.keys.push(key);
         self.values.push(value_of(key));
+    }
+
+    /// The entries of a [`Workload`]: its numbers as bytes (see [`ByNumber`](super::ByNumber)), and their values.
+    #[must_use]
+    pub fn of_numbers(work: &Workload) -> Self {
+        let mut entries = Self::default();
+        for &number in work.present() {
+            entries.keys.push(&ordered_bytes(number));
+            let value = Workload::value(number);
+            entries.values.push(value.first_chunk().copied().unwrap_or_default());
+        }
+        entries
+    }
+
+    /// The same entries in key order.
+    #[must_use]
+    pub fn sorted(&self) -> Self {
+        let mut order: Vec<(&[u8], &Value)> = self.iter().collect();
+        order.sort_unstable();
+        let mut sorted = Self::default();
+        for (key, value) in order {
+            sorted.keys.push(key);
+            sorted.values.push(*value);
+        }
+        sorted
     }
 
     /// Their keys.
@@ -72,8 +99,7 @@ impl Corpus {
     #[must_use]
     pub fn new(set: KeySet, n: usize) -> Self {
         let keys = set.keys(n, (n / 8).max(16));
-        let (mut shuffled, mut sorted, mut absent) =
-            (Entries::default(), Entries::default(), KeyList::default());
+        let (mut shuffled, mut absent) = (Entries::default(), KeyList::default());
         for (at, key) in keys.iter().enumerate() {
             if at < n {
                 shuffled.push(key);
@@ -81,11 +107,7 @@ impl Corpus {
                 absent.push(key);
             }
         }
-        let mut order: Vec<&[u8]> = shuffled.keys.iter().collect();
-        order.sort_unstable();
-        for key in order {
-            sorted.push(key);
-        }
+        let sorted = shuffled.sorted();
         Self { set, shuffled, sorted, absent }
     }
 

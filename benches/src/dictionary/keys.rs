@@ -180,7 +180,8 @@ fn words(count: usize, list: &mut KeyList) {
 
 fn ties(rank: usize, end: &[u8]) -> Vec<u8> {
     let digits = format!("{rank:08x}");
-    let mut key: Vec<u8> = digits.bytes().flat_map(|digit| [digit, b'=', b'=', b'=', b'=']).collect();
+    let mut key: Vec<u8> =
+        digits.bytes().flat_map(|digit| [digit, b'=', b'=', b'=', b'=']).collect();
     key.extend_from_slice(end);
     key
 }

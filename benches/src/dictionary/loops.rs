@@ -77,7 +77,11 @@ pub fn full_scan<K: AsRef<[u8]>, V: AsRef<[u8]>>(entries: impl Iterator<Item = (
 
 /// Goes from each of `keys` through at most `length` entries.
 #[inline(never)]
-pub fn range_scans<'k, K, V, I>(keys: &[&'k [u8]], length: usize, range: impl Fn(&'k [u8]) -> I) -> Fold
+pub fn range_scans<'k, K, V, I>(
+    keys: &[&'k [u8]],
+    length: usize,
+    range: impl Fn(&'k [u8]) -> I,
+) -> Fold
 where
     K: AsRef<[u8]>,
     V: AsRef<[u8]>,

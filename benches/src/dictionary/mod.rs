@@ -10,6 +10,7 @@ mod corpus;
 mod frozen;
 mod keys;
 mod loops;
+mod numbers;
 mod peers;
 mod queries;
 
@@ -17,5 +18,6 @@ pub use corpus::{Corpus, Entries, Value};
 pub use frozen::{Frozen, Published};
 pub use keys::{KeyList, KeySet};
 pub use loops::{Dictionary, Fold, chained_gets, full_scan, gets, range_scans};
+pub use numbers::ByNumber;
 pub use peers::{Fst, HashMap, LmdbDictionary, Sorted, Tree, hash_map, tree};
 pub use queries::{Asked, Queries};
