@@ -121,9 +121,9 @@ impl KeyList {
     /// Key `at`; empty beyond the end.
     #[must_use]
     pub fn get(&self, at: usize) -> &[u8] {
-        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied();
-        let end = self.ends.get(at).copied().unwrap_or(self.bytes.len());
-        self.bytes.get(start.unwrap_or(0)..end).unwrap_or_default()
+        let Some(&end) = self.ends.get(at) else { return &[] };
+        let before = at.checked_sub(1).and_then(|before| self.ends.get(before));
+        self.bytes.get(before.copied().unwrap_or(0)..end).unwrap_or_default()
     }
 
     /// All keys, in the order in which they were pushed.
@@ -212,5 +212,15 @@ mod tests {
         }
         assert_eq!(list.iter().collect::<Vec<_>>(), [&b"one"[..], b"", b"three"]);
         assert_eq!((list.len(), list.bytes(), list.get(9)), (3, 8, &b""[..]));
+    }
+
+    #[test]
+    fn partial_keys_of_ties_are_equal() {
+        let corpus = crate::dictionary::Corpus::new(KeySet::Ties, 4095);
+        let block = crate::dictionary::Published::block(&corpus.sorted, false).unwrap();
+        // A header of a line, then the lines: `skip`, and fifteen partial keys.
+        let lines = block[64..].chunks(64).take(273);
+        let tied = lines.filter(|line| line[8..64] == line[4..60]).count();
+        assert!(tied > 260, "only {tied} of 273 lines have all partial keys equal");
     }
 }

@@ -19,6 +19,8 @@ const LOGS: [usize; 9] = [4, 6, 8, 10, 12, 14, 16, 18, 20];
 /// Most entries of the table: a slot takes 576 bytes.
 const TABLE: usize = 1 << 16;
 
+type Boxed<'a> = Box<dyn FnMut(u64) -> Result<f64> + 'a>;
+
 /// Measures them: for each structure the points (entries, nanoseconds).
 pub(crate) fn measure(plan: &Plan) -> Result<Value> {
     let mut series: Vec<(&str, Vec<(usize, f64)>)> = Vec::new();
@@ -62,7 +64,7 @@ fn one_size(plan: &Plan, n: usize) -> Result<Vec<(&'static str, f64)>> {
         table = Some(subject::filled_of_size(path, "table", array, &work, SHORT)?);
     }
 
-    let mut sides: Vec<(&str, Box<dyn FnMut(u64) -> Result<f64> + '_>)> = Vec::new();
+    let mut sides: Vec<(&str, Boxed<'_>)> = Vec::new();
     if let Some(linear) = &linear {
         sides.push(("linear array, plain mutex", boxed(&work, linear)?));
     }
@@ -78,10 +80,7 @@ fn one_size(plan: &Plan, n: usize) -> Result<Vec<(&'static str, f64)>> {
     Ok(names.into_iter().zip(plan.medians(&mut sides)?).collect())
 }
 
-fn boxed<'a>(
-    work: &'a Workload,
-    store: &'a impl Store,
-) -> Result<Box<dyn FnMut(u64) -> Result<f64> + 'a>> {
+fn boxed<'a>(work: &'a Workload, store: &'a impl Store) -> Result<Boxed<'a>> {
     work.check::<SHORT>(store)?;
     Ok(Box::new(side(work, Mix::Hits, move |keys| lookups::<SHORT>(store, keys).hits)))
 }
