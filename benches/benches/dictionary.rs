@@ -24,7 +24,12 @@ const KEYS: u64 = 1024;
 /// Entries of a range.
 const LENGTH: usize = 100;
 const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
-const LARGE: usize = 1_000_000;
+
+/// The sizes that are measured; with criterion's `--quick` all but the largest, whose maps take long to build.
+fn sizes() -> &'static [usize] {
+    let quick = std::env::args().any(|argument| argument == "--quick");
+    SIZES.get(..SIZES.len() - usize::from(quick)).unwrap_or(&SIZES)
+}
 
 type Group<'a> = BenchmarkGroup<'a, WallTime>;
 
@@ -39,7 +44,7 @@ fn lookup(criterion: &mut Criterion) {
     for set in KeySet::ALL {
         let mut group = group(criterion, &format!("lookup/{}", set.name()), 300);
         group.throughput(Throughput::Elements(KEYS));
-        for n in SIZES {
+        for &n in sizes() {
             let corpus = Corpus::new(set, n);
             let queries = Queries::new(&corpus, Asked::Hits);
             let dir = TempNamespace::new().expect("a directory");
@@ -99,7 +104,8 @@ fn snapshot_build(criterion: &mut Criterion) {
 }
 
 fn scan(criterion: &mut Criterion) {
-    let corpus = Corpus::new(KeySet::Urls, LARGE);
+    let n = sizes().last().copied().unwrap_or(1);
+    let corpus = Corpus::new(KeySet::Urls, n);
     let queries = Queries::new(&corpus, Asked::Hits);
     let dir = TempNamespace::new().expect("a directory");
     let ours = published(dir.path(), &corpus, false);
@@ -128,7 +134,7 @@ fn scan(criterion: &mut Criterion) {
     ranges.finish();
 
     let mut full = group(criterion, "scan/full", 600);
-    full.throughput(Throughput::Elements(LARGE as u64));
+    full.throughput(Throughput::Elements(n as u64));
     full.bench_function("snapshot", |b| b.iter(|| full_scan(ours.iter())));
     full.bench_function("BTreeMap", |b| b.iter(|| full_scan(peer.iter())));
     full.finish();
@@ -137,7 +143,7 @@ fn scan(criterion: &mut Criterion) {
 fn open(criterion: &mut Criterion) {
     let dir = TempNamespace::new().expect("a directory");
     let mut group = group(criterion, "open", 600);
-    for n in SIZES {
+    for &n in sizes() {
         let corpus = Corpus::new(KeySet::NumericIds, n);
         drop(published(dir.path(), &corpus, false));
         let path = dir.path().join("plain");

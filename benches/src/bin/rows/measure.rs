@@ -51,7 +51,7 @@ impl Plan {
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
         }
-        let (rounds, long_rounds, kills) = if quick { (9, 3, 30) } else { (75, 7, 200) };
+        let (rounds, long_rounds, kills) = if quick { (9, 1, 30) } else { (75, 5, 200) };
         let round = Duration::from_millis(2);
         Ok(Self { rounds, round, long_rounds, kills, interrupted })
     }
@@ -69,11 +69,9 @@ impl Plan {
         self.take_turns(self.rounds, counts, [ours, peer], settled)
     }
 
-    /// As [`Plan::compare`] for operations so long that each is a round: one to warm up, then
-    /// few rounds, of which none is repeated.
+    /// As [`Plan::compare`] for operations so long that each is a round: few rounds, of which none
+    /// is repeated, and none to warm up.
     pub(crate) fn compare_long(&self, ours: Side<'_>, peer: Side<'_>) -> Result<Outcome> {
-        ours(1)?;
-        peer(1)?;
         self.take_turns(self.long_rounds, [1, 1], [ours, peer], |side, count| side(count))
     }
 

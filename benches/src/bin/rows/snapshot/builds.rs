@@ -46,8 +46,8 @@ pub(super) fn measure(bench: &mut Bench, data: &Data) -> Result<()> {
             |corpus| tried(|| Published::block(&corpus.sorted, true)),
             tree_of_sorted,
         ),
+        (sorted, "BTreeMap collect, from random order", None, from_sorted_entries, tree_of_random),
         (sorted, "fst", None, from_sorted_entries, |corpus| tried(|| Fst::new(&corpus.sorted))),
-        (sorted, "itself, from random order", None, from_sorted_entries, |c| unsorted(c, false)),
     ];
     for (from, peer, bar, ours, other) in rows {
         let work = format!("snapshot build from {from}, per key, {}", data.name());

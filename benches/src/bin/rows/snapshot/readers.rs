@@ -5,7 +5,7 @@
 //! | figure | from |
 //! |---|---|
 //! | PSS: pages by the number of processes that share them | `smaps_rollup`, `Pss` |
-//! | memory of one's own | `smaps_rollup`, `Private_Dirty`: stack, heap, data |
+//! | memory of one's own | `smaps_rollup`, `Pss_Anon`: heap, stack, data |
 //! | page tables | `status`, `VmPTE` |
 
 use std::hint::black_box;
@@ -31,7 +31,7 @@ pub(crate) struct Memory {
     pub(crate) block_kib: u64,
     /// PSS of all of them.
     pub(crate) pss_sum_kib: u64,
-    /// Memory that a process shares with nobody, the mean.
+    /// Memory that a process has of its own (anonymous), the mean.
     pub(crate) private_kib: u64,
     /// Page tables of a process, the mean.
     pub(crate) page_tables_kib: u64,
@@ -84,7 +84,7 @@ fn look(data: &Data, role: &str, what: &'static str, readers: usize) -> Result<M
         readers,
         block_kib: block / 1024,
         pss_sum_kib: sum("smaps_rollup", "Pss")?,
-        private_kib: mean(sum("smaps_rollup", "Private_Dirty")?),
+        private_kib: mean(sum("smaps_rollup", "Pss_Anon")?),
         page_tables_kib: mean(sum("status", "VmPTE")?),
     };
     for child in &mut children {

@@ -48,6 +48,8 @@ fn against(bench: &mut Bench, data: &Data, peer: &str, build: impl FnOnce() -> T
         Ok(ns)
     };
     bench.row(&full, peer, None, |plan| {
+        whole(&|| full_scan(ours.iter()))?;
+        whole(&|| full_scan(other.iter()))?;
         plan.compare_long(&mut |_| whole(&|| full_scan(ours.iter())), &mut |_| {
             whole(&|| full_scan(other.iter()))
         })
