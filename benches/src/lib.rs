@@ -13,6 +13,7 @@
 
 pub mod baselines;
 pub mod dictionary;
+pub mod heap;
 pub mod peers;
 mod store;
 pub mod subject;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::apart::Stopwatch;
 use anyhow::{Result, ensure};
+use nix::time::{ClockId, clock_gettime};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// How often a disturbed round is repeated.
@@ -70,7 +71,7 @@ impl Plan {
     }
 
     /// As [`Plan::compare`] for operations so long that each is a round: few rounds, of which none
-    /// is repeated, and none to warm up.
+    /// is repeated, and none to warm up. The sides go by [`processor_time`].
     pub(crate) fn compare_long(&self, ours: Side<'_>, peer: Side<'_>) -> Result<Outcome> {
         self.take_turns(self.long_rounds, [1, 1], [ours, peer], |side, count| side(count))
     }
@@ -161,6 +162,13 @@ pub(crate) fn timed(count: u64, f: impl FnOnce()) -> f64 {
     let start = Instant::now();
     f();
     start.elapsed().as_nanos() as f64 / count as f64
+}
+
+/// The processor time of this thread, in nanoseconds: for operations so long that others surely get the
+/// processor meanwhile.
+pub(crate) fn processor_time() -> Result<f64> {
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?;
+    Ok(time.tv_sec() as f64 * 1e9 + time.tv_nsec() as f64)
 }
 
 /// The value below which the given part of the values lies. Sorts them.

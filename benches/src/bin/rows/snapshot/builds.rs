@@ -1,14 +1,15 @@
 //! Rows about building: from entries in random order and in key order, up to the finished map. Both
-//! sides copy keys and values; dropping the map is not part of it. Times are per entry.
+//! sides copy keys and values; dropping the map is not part of it. Times are processor time, per entry.
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use anyhow::Result;
 use avl_snapshot::from_sorted;
 use shm_benches::dictionary::{Corpus, Fst, KeySet, Published, hash_map, tree};
+use shm_benches::heap;
 
 use super::Data;
+use crate::measure::processor_time;
 use crate::report::Bench;
 
 /// Builds something of a corpus and says how many nanoseconds that took.
@@ -21,7 +22,7 @@ pub(super) fn measure(bench: &mut Bench, data: &Data) -> Result<()> {
     }
     let (random, sorted) = ("random order", "sorted");
     let (tree_of_random, tree_of_sorted): (Build, Build) =
-        (|corpus| Ok(time(|| tree(&corpus.shuffled))), |corpus| Ok(time(|| tree(&corpus.sorted))));
+        (|corpus| time(|| tree(&corpus.shuffled)), |corpus| time(|| tree(&corpus.sorted)));
     let rows: [(&str, &str, Option<f64>, Build, Build); 7] = [
         (random, "BTreeMap collect", data.bar(1.0), |c| unsorted(c, false), tree_of_random),
         (
@@ -36,7 +37,7 @@ pub(super) fn measure(bench: &mut Bench, data: &Data) -> Result<()> {
             "hashbrown collect",
             None,
             |c| unsorted(c, false),
-            |corpus| Ok(time(|| hash_map(&corpus.shuffled))),
+            |corpus| time(|| hash_map(&corpus.shuffled)),
         ),
         (sorted, "BTreeMap collect", data.bar(4.0), from_sorted_entries, tree_of_sorted),
         (
@@ -53,6 +54,7 @@ pub(super) fn measure(bench: &mut Bench, data: &Data) -> Result<()> {
         let work = format!("snapshot build from {from}, per key, {}", data.name());
         bench.row(&work, peer, bar, |plan| {
             let corpus = data.corpus();
+            heap::settle();
             let per_key = |ns: f64| ns / corpus.len() as f64;
             plan.compare_long(&mut |_| ours(corpus).map(per_key), &mut |_| {
                 other(corpus).map(per_key)
@@ -71,20 +73,17 @@ fn from_sorted_entries(corpus: &Corpus) -> Result<f64> {
     tried(|| Ok(from_sorted(corpus.sorted.iter())?))
 }
 
-/// As [`time`], of what may fail.
+/// Nanoseconds of a build that may fail, without the drop.
 fn tried<T>(build: impl FnOnce() -> Result<T>) -> Result<f64> {
-    let start = Instant::now();
+    let start = processor_time()?;
     let built = build();
-    let ns = start.elapsed().as_nanos() as f64;
-    black_box(built?);
+    let ns = processor_time()? - start;
+    drop(black_box(built?));
+    heap::settle();
     Ok(ns)
 }
 
-/// Nanoseconds of a build, without the drop.
-fn time<T>(build: impl FnOnce() -> T) -> f64 {
-    let start = Instant::now();
-    let built = build();
-    let ns = start.elapsed().as_nanos() as f64;
-    black_box(built);
-    ns
+/// As [`tried`].
+fn time<T>(build: impl FnOnce() -> T) -> Result<f64> {
+    tried(|| Ok(build()))
 }

@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use shm_benches::dictionary::{Asked, Fold, Queries, Tree, full_scan, range_scans, tree};
 
 use super::{Data, N};
+use crate::measure::processor_time;
 use crate::report::Bench;
 
 /// Entries of a range.
@@ -41,9 +42,9 @@ fn against(bench: &mut Bench, data: &Data, peer: &str, build: impl FnOnce() -> T
         )
     })?;
     let whole = |scan: &dyn Fn() -> Fold| {
-        let start = Instant::now();
+        let start = processor_time()?;
         let entries = scan().entries;
-        let ns = start.elapsed().as_nanos() as f64 / entries as f64;
+        let ns = (processor_time()? - start) / entries as f64;
         ensure!(entries == N as u64, "a scan saw {entries} entries");
         Ok(ns)
     };
