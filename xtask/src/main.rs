@@ -8,6 +8,7 @@
 mod bench;
 mod command;
 mod demo;
+mod plot;
 mod report;
 mod step_kill;
 mod stress;

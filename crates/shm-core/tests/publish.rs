@@ -252,10 +252,17 @@ fn a_file_without_a_control_segment_opens_and_is_followed() {
     // One that was there all along takes the control segment once it is there again.
     std::fs::remove_file(place.control()).unwrap();
     let (mut follower, _) = place.follow().unwrap();
-    let error = place.publish(!FORCE, b"").unwrap_err();
-    assert!(matches!(error, PublishError::Create(CreateError::AlreadyExists { .. })), "{error:?}");
-    place.publish(FORCE, b"edition4").unwrap();
-    follower = follower.successor().unwrap().unwrap().0;
+    assert!(!follower.is_current(follower.look()));
+    let options = shm_core::CreateOptions {
+        kind: KIND.control,
+        kind_version: 1,
+        geometry: [0; 12],
+        body_len: 8,
+        mode: 0o600,
+    };
+    drop(place.namespace.create(&place.name, &options, |_| {}).unwrap());
+    place.set_word(2 * 3);
+    assert!(follower.successor().unwrap().is_none());
     assert!(follower.is_current(follower.look()));
 }
 
@@ -362,6 +369,49 @@ fn a_sleeper_on_a_read_only_mapping_is_woken() {
     woken.recv_timeout(watchdog).unwrap();
     // What was seen is no longer so: no sleep at all.
     follower.sleep(seen, hour).unwrap();
+}
+
+#[test]
+fn publishers_removers_and_sweepers_at_once_leave_word_and_name_in_agreement() {
+    const THREADS: usize = 4;
+    let place = Place::new();
+    for _ in 0..100 {
+        let barrier = std::sync::Barrier::new(THREADS);
+        std::thread::scope(|s| {
+            for thread in 0..THREADS {
+                let (place, barrier) = (&place, &barrier);
+                s.spawn(move || {
+                    barrier.wait();
+                    for at in 0..6 {
+                        let outcome = match (thread + at) % 6 {
+                            0 => place.remove(),
+                            1 => place.publish(!FORCE, b"only one").map(drop),
+                            2 | 3 => place
+                                .namespace
+                                .prune(&[KIND], false)
+                                .map(drop)
+                                .map_err(|_| unreachable!()),
+                            _ => place.publish(FORCE, b"any time").map(drop),
+                        };
+                        let fine = matches!(
+                            outcome,
+                            Ok(())
+                                | Err(PublishError::NotFound { .. })
+                                | Err(PublishError::Create(CreateError::AlreadyExists { .. }))
+                        );
+                        assert!(fine, "{outcome:?}");
+                    }
+                });
+            }
+        });
+        // Nobody is at work: whoever published did so under the segment that has the name.
+        if let Ok((follower, file)) = place.follow() {
+            assert!(follower.is_current(follower.look()), "{} {file:?}", place.word());
+            assert_eq!(place.files(), BOTH);
+        } else {
+            assert!(place.files().iter().all(|file| file == BOTH[1]), "{:?}", place.files());
+        }
+    }
 }
 
 #[test]
