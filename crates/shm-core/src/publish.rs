@@ -207,9 +207,19 @@ pub fn write_file(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), CreateErro
 /// when that is not allowed, and nothing has changed. The caller holds its lock and has seen that it
 /// has the name: only then is it surely its own.
 pub(crate) fn retire(control: &WritableSegment, words: Words<'_>) -> bool {
+    let wake = || control.wake(control::WORD);
+    let before = control::look(words.as_read());
+    // Odd before the name goes: an even word in a segment without one, left by a death in between, would
+    // tell its readers for ever that nothing is newer.
+    let begun = before.is_multiple_of(2);
+    if begun {
+        control::begin(words, before / 2, wake);
+    }
     let removed = std::fs::remove_file(control.path()).is_ok();
     if removed {
-        control::retire(words, || control.wake(control::WORD));
+        control::retire(words, wake);
+    } else if begun {
+        control::give_up(words, before / 2, wake);
     }
     removed
 }
