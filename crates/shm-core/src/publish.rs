@@ -291,16 +291,18 @@ impl Turn<'_> {
             .map_err(|found| PublishError::ControlWord { path: control.path().to_owned(), found })
     }
 
-    /// The edition of what is at the name; 0 when that is nothing, or none of ours.
-    fn edition_at_name(&self) -> Result<u64, OpenError> {
+    /// The edition of what is at the name; 0 when that is nothing, `None` when it is something that this user
+    /// cannot read, or does not trust, or none of ours.
+    fn edition_at_name(&self) -> Result<Option<u64>, OpenError> {
         let path = self.namespace.path_of(self.name, self.kind.kind);
         let file = RawFile::open(path, OFlags::RDONLY, self.trust)
             .and_then(|raw| raw.validate(self.kind.kind, self.kind.kind_version));
         match file.map(|file| file.header().edition()) {
-            Ok(edition) if edition < control::MAX_EDITION => Ok(edition),
+            Ok(edition) if edition < control::MAX_EDITION => Ok(Some(edition)),
+            Err(OpenError::NotFound { .. }) => Ok(Some(0)),
             // A lack of descriptors, for instance: whether it is one of ours is not known.
             Err(e @ OpenError::Io { .. }) => Err(e),
-            Ok(_) | Err(_) => Ok(0),
+            Ok(_) | Err(_) => Ok(None),
         }
     }
 }

@@ -189,6 +189,21 @@ fn a_publisher_that_died_before_its_last_store_hides_nothing() {
 }
 
 #[test]
+fn the_number_of_a_file_that_cannot_be_read_is_not_used_again() {
+    let place = Place::new();
+    place.publish(!FORCE, b"edition1").unwrap();
+    place.publish(FORCE, b"edition2").unwrap();
+    // Its publisher died before the last store.
+    place.set_word(3);
+    let (mut follower, _second) = place.follow().unwrap();
+    // To the next one it says nothing: somebody else's, or as here one that it does not trust.
+    std::fs::set_permissions(place.file(), Permissions::from_mode(0o420)).unwrap();
+    assert_eq!(place.publish(FORCE, b"edition3").unwrap(), 3);
+    assert!(!follower.is_current(follower.look()));
+    assert_eq!(follower.successor().unwrap().unwrap().1.as_ref(), b"edition3");
+}
+
+#[test]
 fn a_remover_that_died_half_way_stops_nobody() {
     let place = Place::new();
     place.publish(!FORCE, b"edition1").unwrap();
