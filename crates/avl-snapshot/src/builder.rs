@@ -105,9 +105,24 @@ pub fn from_sorted<K: AsRef<[u8]>, V: AsRef<[u8]>>(
 ) -> Result<AlignedBytes, BuildError> {
     let entries = entries.into_iter();
     let mut builder = Builder::new();
-    builder.reserve(entries.size_hint().0, 0);
+    builder.writer.expect(entries.size_hint().0);
     for (key, value) in entries {
         builder.push(key, value)?;
     }
     Ok(builder.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MAX_KEY_LEN, RbTree};
+
+    #[test]
+    fn input_without_end_is_refused_for_what_is_wrong_with_it() {
+        let same = std::iter::repeat(("a", "1"));
+        assert_eq!(from_sorted(same), Err(BuildError::NotSorted { index: 1 }));
+        let long = vec![0; MAX_KEY_LEN + 1];
+        let error = RbTree::from_entries(std::iter::repeat((&long, "1"))).unwrap_err();
+        assert_eq!(error, BuildError::KeyTooLong { len: long.len(), max: MAX_KEY_LEN });
+    }
 }

@@ -73,7 +73,9 @@ impl RbTree {
     ) -> Result<Self, BuildError> {
         let entries = entries.into_iter();
         let mut arena = Arena::default();
-        let mut nodes = Vec::with_capacity(entries.size_hint().0 + 1);
+        let mut nodes = Vec::new();
+        // What an iterator says may be anything, and the input be refused long before.
+        let _ = nodes.try_reserve(entries.size_hint().0.saturating_add(1));
         for (key, value) in entries {
             let (key, value) = (key.as_ref(), value.as_ref());
             Self::check(&arena, key, value)?;

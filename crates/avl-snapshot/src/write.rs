@@ -51,6 +51,12 @@ impl Writer {
         self.bytes.reserve(data_len);
     }
 
+    /// Makes room for so many entries if there is memory. It is only what an iterator says: it may be
+    /// anything, and the input be refused long before.
+    pub(crate) fn expect(&mut self, entries: usize) {
+        let _ = self.entries.try_reserve(entries);
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
