@@ -30,7 +30,8 @@ pub struct PublishedKind {
     pub kind: Kind,
     /// Version of their layout.
     pub kind_version: u64,
-    /// Of the control segments.
+    /// Of the control segments: another one than `kind`, and of no other published kind, or removing
+    /// a name of one takes the control segment of the other.
     pub control: Kind,
 }
 
@@ -65,8 +66,9 @@ impl Namespace {
     ///
     /// The file is whole before it has the name, and never changes afterwards. Whoever has an older
     /// one open keeps it. A process killed at any instruction leaves the old one, the new one, or
-    /// none where there was none; besides at most a temporary file (`.shmap-tmp-…`), which
-    /// [`Namespace::prune`] removes. The next publisher is not held up.
+    /// none where there was none; besides at most a temporary file (`.shmap-tmp-…`), and a control
+    /// segment without a file or with work begun, which [`Namespace::prune`] removes or settles. The next
+    /// publisher is not held up.
     ///
     /// # Errors
     /// [`PublishError`]; then the name leads to what it led to before.
