@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use shm_core::{
-    Acquired, CreateError, HeaderError, Kind, Litter, LockError, Name, Namespace, OpenError,
-    Ordering, PublishError, PublishOptions, PublishedKind, Trust,
+    Acquired, CreateError, CreateOptions, HeaderError, Kind, Litter, LockError, MappedFile, Name,
+    Namespace, OpenError, Ordering, PublishError, PublishOptions, PublishedKind, Trust,
 };
 
 const KIND: PublishedKind =
@@ -189,6 +189,21 @@ fn a_publisher_that_died_before_its_last_store_hides_nothing() {
 }
 
 #[test]
+fn the_number_of_a_file_that_cannot_be_read_is_not_used_again() {
+    let place = Place::new();
+    place.publish(!FORCE, b"edition1").unwrap();
+    place.publish(FORCE, b"edition2").unwrap();
+    // Its publisher died before the last store.
+    place.set_word(3);
+    let (mut follower, _second) = place.follow().unwrap();
+    // To the next one it says nothing: somebody else's, or as here one that it does not trust.
+    std::fs::set_permissions(place.file(), Permissions::from_mode(0o420)).unwrap();
+    assert_eq!(place.publish(FORCE, b"edition3").unwrap(), 3);
+    assert!(!follower.is_current(follower.look()));
+    assert_eq!(follower.successor().unwrap().unwrap().1.as_ref(), b"edition3");
+}
+
+#[test]
 fn a_remover_that_died_half_way_stops_nobody() {
     let place = Place::new();
     place.publish(!FORCE, b"edition1").unwrap();
@@ -284,6 +299,30 @@ fn only_what_nobody_may_write_is_used_in_place() {
         let copy = place.namespace.read_published(&place.name, kind, version, &trust).unwrap();
         assert_eq!((copy.edition(), copy.into_body()), (1, b"contents".to_vec()));
     }
+}
+
+#[test]
+fn what_is_stored_to_never_passes_for_a_file_that_nobody_may_write() {
+    let place = Place::new();
+    let options = |mode| CreateOptions {
+        kind: KIND.kind,
+        kind_version: KIND.kind_version,
+        geometry: [0; shm_core::GEOMETRY_WORDS],
+        body_len: 8,
+        mode,
+    };
+    // Else safe code has a `&[u8]` into words that it stores to.
+    for mode in [0o400, 0o444, 0o440] {
+        let error = place.namespace.create(&place.name, &options(mode), |_| {}).unwrap_err();
+        assert!(matches!(error, CreateError::BadMode { mode: m } if m == mode), "{error:?}");
+    }
+    assert!(place.files().is_empty());
+    let _segment = place.namespace.create(&place.name, &options(0o600), |_| {}).unwrap();
+    let (kind, version) = (KIND.kind, KIND.kind_version);
+    let refused = |error| matches!(error, OpenError::Writable { mode: 0o600, .. });
+    let opened = place.namespace.open_published(&place.name, kind, version, &Trust::new());
+    assert!(refused(opened.unwrap_err()));
+    assert!(refused(MappedFile::open(&place.file(), &Trust::new()).unwrap_err()));
 }
 
 #[test]

@@ -72,7 +72,7 @@ enum Scenario {
     NoName,
     /// `<gate> <once|force> <tmpfile|no-tmpfile>`: all at once publish under one name.
     ShareAtOnce,
-    /// `<share|force|remove> <value> <tmpfile|no-tmpfile>`: one publication or removal, traced.
+    /// `<share|force|remove|prune> <value> <tmpfile|no-tmpfile>`: one of these, traced.
     TracedMap,
     /// Has the map open: `get`, `refresh`, `wait`, `removed`.
     MapReader,
