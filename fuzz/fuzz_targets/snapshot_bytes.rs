@@ -11,8 +11,6 @@ use shm_tests::snapshot_patches;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((&how, bytes)) = bytes.split_first() else { return };
-    let queries =
-        |bytes: &[u8]| bytes.rchunks(7).take(9).map(<[u8]>::to_vec).chain([vec![]]).collect();
     match how % 4 {
         0 => judge(bytes, &queries(bytes)),
         1 => {
@@ -26,6 +24,10 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
 });
+
+fn queries(bytes: &[u8]) -> Vec<Vec<u8>> {
+    bytes.rchunks(7).take(9).map(<[u8]>::to_vec).chain([vec![]]).collect()
+}
 
 fn judge(block: &[u8], queries: &[Vec<u8>]) {
     let queries = if queries.is_empty() { &[vec![]][..] } else { queries };

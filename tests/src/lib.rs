@@ -4,6 +4,7 @@
 
 pub mod block;
 pub mod document;
+pub mod edition;
 pub mod golden;
 pub mod ops;
 pub mod patch;

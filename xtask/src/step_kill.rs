@@ -46,6 +46,11 @@ pub enum Operation {
     Batch,
     Repair,
     Create,
+    Share,
+    ForceShare,
+    Settle,
+    RemoveName,
+    Freeze,
 }
 
 impl Operation {
@@ -56,6 +61,8 @@ impl Operation {
             Self::Add | Self::Update | Self::Upsert | Self::Remove | Self::Clear => 1,
             Self::Create | Self::Repair => 13,
             Self::Batch => 97,
+            Self::Share | Self::ForceShare | Self::Freeze | Self::RemoveName => 61,
+            Self::Settle => 101,
         }
     }
 
@@ -104,7 +111,9 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
 pub fn step_kill(arguments: &Arguments) -> Result<Findings> {
     let worker = Worker::build(arguments.sabotage)?;
     let preludes = match arguments.op {
-        Operation::Repair => Bench::new(&worker, arguments.op)?.around_the_commit()?,
+        Operation::Repair | Operation::Settle => {
+            Bench::new(&worker, arguments.op)?.around_the_commit()?
+        }
         _ => vec![None],
     };
     let mut total = Findings { op: arguments.op.name(), ..Findings::default() };
@@ -120,7 +129,7 @@ pub fn step_kill(arguments: &Arguments) -> Result<Findings> {
 fn all_instructions(
     worker: &Worker,
     arguments: &Arguments,
-    prelude: Option<u64>,
+    prelude: Option<Place>,
 ) -> Result<Findings> {
     let total = Mutex::new(Findings::default());
     std::thread::scope(|scope| {
@@ -129,10 +138,15 @@ fn all_instructions(
                 let total = &total;
                 scope.spawn(move || -> Result<()> {
                     let mut bench = Bench::new(worker, arguments.op)?;
+                    // By itself: the length of the namespace's name counts.
+                    let path = bench.measure(Walk::Operation, prelude)?;
                     let stride = arguments.stride;
                     let mut found = Findings::default();
                     for kill in (job..).step_by(JOBS as usize) {
-                        if let Some(length) = bench.kill_at(kill * stride, prelude, &mut found)? {
+                        let kill = kill * stride;
+                        let length = bench.kill_at(&path, kill, prelude, &mut found)?;
+                        // One run may be some instructions shorter than another.
+                        if let Some(length) = length.filter(|_| kill >= path.instructions()) {
                             found.instructions = length;
                             break;
                         }
@@ -152,6 +166,51 @@ fn all_instructions(
     total.into_inner().context("a job panicked")
 }
 
+/// What a process does that is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Walk {
+    Operation,
+    /// What a repair is to follow.
+    Prelude,
+}
+
+/// The instructions of an operation, in pieces that end with a system call: the process runs to
+/// a piece at full speed, and is stepped inside it only.
+struct Path {
+    /// Where each piece begins, counted in instructions; then where the last one ends.
+    starts: Vec<u64>,
+}
+
+/// So many system calls, and so many instructions after them.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    calls: u64,
+    steps: u64,
+}
+
+impl Path {
+    fn new(lengths: &[u64]) -> Self {
+        let mut starts = vec![0];
+        for length in lengths {
+            starts.push(starts.last().copied().unwrap_or_default() + length);
+        }
+        Self { starts }
+    }
+
+    fn instructions(&self) -> u64 {
+        self.starts.last().copied().unwrap_or_default()
+    }
+
+    /// The place after that many instructions. The last piece has no end.
+    fn place(&self, instructions: u64) -> Place {
+        let pieces = self.starts.len() - 1;
+        let after = self.starts.partition_point(|&start| start <= instructions).min(pieces);
+        let calls = after.saturating_sub(1);
+        let start = self.starts.get(calls).copied().unwrap_or_default();
+        Place { calls: calls as u64, steps: instructions - start }
+    }
+}
+
 /// One namespace with its judge.
 struct Bench<'a> {
     worker: &'a Worker,
@@ -165,6 +224,7 @@ struct Verdict {
     torn: u64,
     lost: u64,
     leaked: u64,
+    hung: u64,
     new: bool,
 }
 
@@ -180,23 +240,31 @@ impl<'a> Bench<'a> {
         Child::spawn(worker.command("judge", namespace.path()).args(["--op", op]))
     }
 
+    /// Walks through the operation once; or through what it is to follow.
+    fn measure(&mut self, what: Walk, prelude: Option<Place>) -> Result<Path> {
+        self.prepare(prelude)?;
+        let mut stepper = self.start(what)?;
+        let lengths = stepper.measure()?;
+        stepper.kill()?;
+        Ok(Path::new(&lengths))
+    }
+
     /// Kills after `instructions` of the operation. Returns the operation's length
     /// when it ended before.
     fn kill_at(
         &mut self,
+        path: &Path,
         instructions: u64,
-        prelude: Option<u64>,
+        prelude: Option<Place>,
         found: &mut Findings,
     ) -> Result<Option<u64>> {
-        self.reset()?;
-        if let Some(prelude) = prelude {
-            self.stepped(true, prelude)?;
-        }
-        let step = self.stepped(false, instructions)?;
+        self.prepare(prelude)?;
+        let place = path.place(instructions);
+        let step = self.walk(Walk::Operation, place)?;
         found.kills += 1;
         let (command, length) = match step {
             Step::Stopped => ("check", None),
-            Step::Marked(length) => ("check-done", Some(length)),
+            Step::Marked(steps) => ("check-done", Some(instructions - place.steps + steps)),
             Step::Ended(at) => bail!("the operation ended the process at instruction {at}"),
         };
         match self.judge.ask(command, WATCHDOG) {
@@ -205,7 +273,9 @@ impl<'a> Bench<'a> {
                 found.torn += verdict.torn;
                 found.lost += verdict.lost;
                 found.leaked += verdict.leaked;
-                if verdict.torn + verdict.lost + verdict.leaked > 0 && found.reported < SHOWN {
+                found.hung += verdict.hung;
+                let wrong = verdict.torn + verdict.lost + verdict.leaked + verdict.hung;
+                if wrong > 0 && found.reported < SHOWN {
                     found.reported += 1;
                     eprintln!("{} killed after {instructions} instructions: {line}", self.op);
                 }
@@ -219,48 +289,66 @@ impl<'a> Bench<'a> {
         Ok(length)
     }
 
-    fn reset(&mut self) -> Result<()> {
-        match self.judge.ask("reset", WATCHDOG)?.as_str() {
+    fn tell(&mut self, command: &str) -> Result<()> {
+        match self.judge.ask(command, WATCHDOG)?.as_str() {
             "ok" => Ok(()),
             other => bail!("the judge answered {other:?}"),
         }
     }
 
-    /// Lets a fresh process make that many instructions of the operation, and kills it.
-    fn stepped(&self, prelude: bool, instructions: u64) -> Result<Step> {
+    /// Resets, and has the death that a repair follows.
+    fn prepare(&mut self, prelude: Option<Place>) -> Result<()> {
+        self.tell("reset")?;
+        if let Some(place) = prelude {
+            self.walk(Walk::Prelude, place)?;
+            self.tell("note")?;
+        }
+        Ok(())
+    }
+
+    /// A fresh process, stopped right before the operation.
+    fn start(&self, what: Walk) -> Result<Stepper> {
         let mut command = self.worker.command("operation", self.namespace.path());
         command.args(["--op", &self.op]);
-        if prelude {
+        if what == Walk::Prelude {
             command.arg("--prelude");
         }
-        let mut stepper = Stepper::spawn(&mut command)?;
-        let step = stepper.step(instructions)?;
+        Stepper::spawn(&mut command)
+    }
+
+    /// Lets a fresh process get to that place, and kills it.
+    fn walk(&self, what: Walk, place: Place) -> Result<Step> {
+        let mut stepper = self.start(what)?;
+        let step = match stepper.skip_calls(place.calls)? {
+            Step::Stopped => stepper.step(place.steps)?,
+            // A run with fewer calls than the measured one.
+            Step::Marked(_) => Step::Marked(place.steps),
+            ended => ended,
+        };
         stepper.kill()?;
         Ok(step)
     }
 
-    /// A repair follows a death. Finds the instruction of the preceding batch that
+    /// A repair follows a death. Finds the instruction of the preceding batch (or publication) that
     /// commits it, and returns deaths shortly before it (the repair drops the
     /// batch) and shortly after it (the repair finishes it).
-    fn around_the_commit(&mut self) -> Result<Vec<Option<u64>>> {
-        let (mut old, mut new) = (0, 1);
-        while !self.commits_within(new)? {
-            (old, new) = (new, new * 2);
-        }
+    fn around_the_commit(&mut self) -> Result<Vec<Option<Place>>> {
+        let path = self.measure(Walk::Prelude, None)?;
+        let (mut old, mut new) = (0, path.instructions());
         while new - old > 1 {
             let middle = old.midpoint(new);
-            if self.commits_within(middle)? {
+            if self.commits_within(path.place(middle))? {
                 new = middle;
             } else {
                 old = middle;
             }
         }
-        Ok(vec![Some(old.saturating_sub(20)), Some(new + 20)])
+        Ok(vec![Some(path.place(old.saturating_sub(20))), Some(path.place(new + 20))])
     }
 
-    fn commits_within(&mut self, instructions: u64) -> Result<bool> {
-        self.reset()?;
-        self.stepped(true, instructions)?;
+    fn commits_within(&mut self, place: Place) -> Result<bool> {
+        self.tell("reset")?;
+        self.walk(Walk::Prelude, place)?;
         let line = self.judge.ask("check", WATCHDOG)?;
         Ok(serde_json::from_str::<Verdict>(&line)?.new)
     }

@@ -94,6 +94,68 @@ impl Stepper {
         Ok(Step::Stopped)
     }
 
+    /// Lets it make up to `count` system calls at full speed, and stops it right after the last of them.
+    ///
+    /// # Errors
+    /// When ptrace fails.
+    pub fn skip_calls(&mut self, count: u64) -> Result<Step> {
+        ptrace::setoptions(self.pid, ptrace::Options::PTRACE_O_TRACESYSGOOD)?;
+        let mut pass_on = None;
+        // A stop where it enters each, and one where it leaves.
+        let mut stops = 0;
+        while stops < 2 * count {
+            ptrace::syscall(self.pid, pass_on.take())?;
+            match waitpid(self.pid, None)? {
+                WaitStatus::PtraceSyscall(_) => stops += 1,
+                WaitStatus::Stopped(_, Signal::SIGSTOP) => return Ok(Step::Marked(stops / 2)),
+                WaitStatus::Stopped(_, other) => pass_on = Some(other),
+                WaitStatus::Exited(..) | WaitStatus::Signaled(..) => {
+                    self.gone = true;
+                    return Ok(Step::Ended(stops / 2));
+                }
+                other => bail!("unexpected state of the traced process: {other:?}"),
+            }
+        }
+        Ok(Step::Stopped)
+    }
+
+    /// Steps to the next mark. Returns how many instructions there were up to each system call, the call included,
+    /// and at the end how many up to the mark.
+    ///
+    /// # Errors
+    /// When ptrace fails, or the process ends.
+    pub fn measure(&mut self) -> Result<Vec<u64>> {
+        let mut lengths = Vec::new();
+        let mut length = 0;
+        loop {
+            let calls = self.is_at_call()?;
+            match self.step(1)? {
+                Step::Stopped => length += 1,
+                Step::Marked(_) => {
+                    lengths.push(length);
+                    return Ok(lengths);
+                }
+                Step::Ended(_) => bail!("the traced process ended"),
+            }
+            if calls {
+                lengths.push(std::mem::take(&mut length));
+            }
+        }
+    }
+
+    /// True when its next instruction is a system call.
+    fn is_at_call(&self) -> Result<bool> {
+        #[cfg(target_arch = "x86_64")]
+        let (at, mask, call) = (ptrace::getregs(self.pid)?.rip, 0xFFFF, 0x050F);
+        #[cfg(target_arch = "aarch64")]
+        let (at, mask, call) = (ptrace::getregs(self.pid)?.pc, 0xFFFF_FFFF, 0xD400_0001);
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+        return Ok(self.peek(at as usize)? & mask == call);
+        // Unknown: then all is stepped through.
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        return Ok(false);
+    }
+
     /// Steps until `done` holds or a mark is reached; the number of steps made.
     ///
     /// # Errors
