@@ -3,6 +3,8 @@
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
+use comfy_table::presets::ASCII_MARKDOWN;
+use comfy_table::{ContentArrangement, Table};
 use serde_json::Value;
 
 use crate::command::{cargo, root, run as run_command, target_dir};
@@ -22,6 +24,9 @@ pub struct Arguments {
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
+    /// Print tables as Markdown, for docs/benchmarks.md.
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
     /// Only measure a lookup over the number of entries, and draw docs/lookup.svg.
     #[arg(long, conflicts_with_all = ["filter", "rows"])]
     pub plot: bool,
@@ -65,19 +70,27 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         return Ok(true);
     }
     let result: Value = serde_json::from_str(last)?;
+    let style = |mut table: Table| {
+        if arguments.markdown {
+            table.load_preset(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
+        }
+        table
+    };
     if arguments.plot {
-        show_curves(&result);
+        println!("{}", style(curves(&result)));
         return Ok(true);
     }
-    show(&result);
-    show_memory(&result);
+    println!("{}", style(rows_of(&result)));
+    if let Some(memory) = memory(&result) {
+        println!("{}", style(memory));
+    }
     if let Some(machine) = result["machine"].as_object() {
         println!("{}", Value::Object(machine.clone()));
     }
     Ok(true)
 }
 
-fn show(result: &Value) {
+fn rows_of(result: &Value) -> Table {
     let mut table = report::table(&["work", "peer", "ours ns", "peer ns", "ratio", "bar", "holds"]);
     for row in result["rows"].as_array().into_iter().flatten() {
         let number = |field: &str| row[field].as_f64();
@@ -100,15 +113,12 @@ fn show(result: &Value) {
             holds,
         ]);
     }
-    println!("{table}");
+    table
 }
 
 /// What reader processes need, if that was measured.
-fn show_memory(result: &Value) {
-    let measured = result["memory"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if measured.is_empty() {
-        return;
-    }
+fn memory(result: &Value) -> Option<Table> {
+    let measured = result["memory"].as_array().filter(|measured| !measured.is_empty())?;
     let head =
         ["memory, KiB", "processes", "block", "sum of PSS", "own, each", "page tables, each"];
     let mut table = report::table(&head);
@@ -117,11 +127,11 @@ fn show_memory(result: &Value) {
         let what = memory["what"].as_str().unwrap_or_default().to_owned();
         table.add_row(std::iter::once(what).chain(fields.map(|field| memory[field].to_string())));
     }
-    println!("{table}");
+    Some(table)
 }
 
 /// The points of the plot, a line for each number of entries.
-fn show_curves(result: &Value) {
+fn curves(result: &Value) -> Table {
     let series = result["series"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut head = vec!["entries"];
     head.extend(series.iter().filter_map(|series| series["name"].as_str()));
@@ -139,5 +149,5 @@ fn show_curves(result: &Value) {
         });
         table.add_row(std::iter::once(size.to_string()).chain(ns));
     }
-    println!("{table}");
+    table
 }

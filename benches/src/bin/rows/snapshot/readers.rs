@@ -10,6 +10,7 @@
 
 use std::hint::black_box;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
@@ -17,8 +18,11 @@ use shm_benches::dictionary::{HashMap, Published, full_scan};
 use shm_harness::Child;
 
 use super::Data;
-use crate::child::{LIMIT, spawn};
+use crate::child::spawn;
 use crate::report::Bench;
+
+/// The watchdog of a process that reads, or copies, all of a map, on a machine that does other things too.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// What some processes that read one map need, in KiB.
 #[derive(Clone, Debug, Serialize)]
