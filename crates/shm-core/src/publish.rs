@@ -300,7 +300,7 @@ impl Turn<'_> {
         control: &WritableSegment,
         words: Words<'_>,
     ) -> Result<u64, PublishError> {
-        let at_name = if sabotage::settles_blindly() { 0 } else { self.edition_at_name()? };
+        let at_name = if sabotage::settles_blindly() { None } else { self.edition_at_name()? };
         control::settle(words, at_name, || control.wake(control::WORD))
             .map_err(|found| PublishError::ControlWord { path: control.path().to_owned(), found })
     }
