@@ -153,9 +153,7 @@ pub enum CreateError {
     },
     /// The mode has bits that the file cannot have, or lacks some of the owner's: read, and for a
     /// segment, which is stored to, write.
-    #[error(
-        "mode {mode:#o} is not possible: only rw for user, group and others, and not less than the owner needs"
-    )]
+    #[error("mode {mode:#o} is not possible: only rw bits, the owner's among them")]
     BadMode {
         /// Mode asked for.
         mode: u32,
