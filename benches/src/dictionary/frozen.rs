@@ -53,16 +53,25 @@ impl Published {
         Ok(builder.finish())
     }
 
-    /// The block of entries in any order.
+    /// The block of entries in any order, by way of the red-black tree, all at once as `collect` does.
     ///
     /// # Errors
     /// When there are too many.
     pub fn block_of_unsorted(entries: &Entries, hash_index: bool) -> Result<AlignedBytes> {
+        let tree = RbTree::from_entries(entries.iter())?;
+        Ok(tree.freeze_with(&FreezeOptions::default().hash_index(hash_index)))
+    }
+
+    /// The same, set one by one.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub fn block_of_single(entries: &Entries) -> Result<AlignedBytes> {
         let mut tree = RbTree::new();
         for (key, value) in entries.iter() {
             tree.set(key, value)?;
         }
-        Ok(tree.freeze_with(&FreezeOptions::default().hash_index(hash_index)))
+        Ok(tree.freeze())
     }
 
     /// The snapshot.

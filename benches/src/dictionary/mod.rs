@@ -19,5 +19,5 @@ pub use frozen::{Frozen, Published};
 pub use keys::{KeyList, KeySet};
 pub use loops::{Dictionary, Fold, chained_gets, full_scan, gets, range_scans};
 pub use numbers::ByNumber;
-pub use peers::{Fst, HashMap, LmdbDictionary, Sorted, Tree, hash_map, tree};
+pub use peers::{Fst, HashMap, LmdbDictionary, Sorted, Tree, hash_map, tree, tree_of_single};
 pub use queries::{Asked, Queries};

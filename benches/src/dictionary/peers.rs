@@ -45,6 +45,18 @@ pub fn tree(entries: &Entries) -> Tree {
     entries.iter().map(owned).collect()
 }
 
+/// The entries, inserted into a [`BTreeMap`] one by one.
+#[inline(never)]
+#[must_use]
+pub fn tree_of_single(entries: &Entries) -> Tree {
+    let mut tree = Tree::new();
+    for entry in entries.iter() {
+        let (key, value) = owned(entry);
+        tree.insert(key, value);
+    }
+    tree
+}
+
 impl Dictionary for Tree {
     #[inline]
     fn value(&self, key: &[u8]) -> Option<&[u8]> {

@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use anyhow::Result;
 use avl_snapshot::from_sorted;
-use shm_benches::dictionary::{Corpus, Fst, KeySet, Published, hash_map, tree};
+use shm_benches::dictionary::{Corpus, Fst, KeySet, Published, hash_map, tree, tree_of_single};
 use shm_benches::heap;
 
 use super::Data;
@@ -23,7 +23,7 @@ pub(super) fn measure(bench: &mut Bench, data: &Data) -> Result<()> {
     let (random, sorted) = ("random order", "sorted");
     let (tree_of_random, tree_of_sorted): (Build, Build) =
         (|corpus| time(|| tree(&corpus.shuffled)), |corpus| time(|| tree(&corpus.sorted)));
-    let rows: [(&str, &str, Option<f64>, Build, Build); 7] = [
+    let rows: [(&str, &str, Option<f64>, Build, Build); 9] = [
         (random, "BTreeMap collect", data.bar(1.0), |c| unsorted(c, false), tree_of_random),
         (
             "random order, hash index",
@@ -32,6 +32,10 @@ pub(super) fn measure(bench: &mut Bench, data: &Data) -> Result<()> {
             |c| unsorted(c, true),
             tree_of_random,
         ),
+        ("random order, one by one", "BTreeMap insert", None, single, |corpus| {
+            time(|| tree_of_single(&corpus.shuffled))
+        }),
+        ("random order, one by one", "BTreeMap collect", None, single, tree_of_random),
         (
             random,
             "hashbrown collect",
@@ -67,6 +71,10 @@ pub(super) fn measure(bench: &mut Bench, data: &Data) -> Result<()> {
 /// By way of the red-black tree.
 fn unsorted(corpus: &Corpus, hash_index: bool) -> Result<f64> {
     tried(|| Published::block_of_unsorted(&corpus.shuffled, hash_index))
+}
+
+fn single(corpus: &Corpus) -> Result<f64> {
+    tried(|| Published::block_of_single(&corpus.shuffled))
 }
 
 fn from_sorted_entries(corpus: &Corpus) -> Result<f64> {
