@@ -2,6 +2,8 @@
 //! check what it left: the old state or the new one, nothing torn, nothing lost,
 //! nothing left locked or leaked.
 
+mod path;
+
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use shm_harness::{Child, Hung, Step, Stepper, TempNamespace};
 
+use self::path::{Path, Place};
 use crate::report;
 use crate::worker::{Sabotage, Worker};
 
@@ -82,6 +85,9 @@ pub struct Findings {
     pub lost: u64,
     pub hung: u64,
     pub leaked: u64,
+    /// Kills at a system call, because the run did not come by the place that was meant.
+    #[serde(skip)]
+    missed: u64,
     /// How many findings were shown in detail.
     #[serde(skip)]
     reported: u64,
@@ -94,6 +100,7 @@ impl Findings {
 
     fn add(&mut self, other: &Self) {
         self.kills += other.kills;
+        self.missed += other.missed;
         self.torn += other.torn;
         self.lost += other.lost;
         self.hung += other.hung;
@@ -121,6 +128,10 @@ pub fn step_kill(arguments: &Arguments) -> Result<Findings> {
         let found = all_instructions(&worker, arguments, prelude)?;
         total.instructions += found.instructions;
         total.add(&found);
+    }
+    // One run may differ from another by some instructions, where memory lies otherwise for instance.
+    if total.missed * 20 > total.kills {
+        bail!("the runs are not alike: {} of {} kills missed", total.missed, total.kills);
     }
     Ok(total)
 }
@@ -174,43 +185,6 @@ enum Walk {
     Prelude,
 }
 
-/// The instructions of an operation, in pieces that end with a system call: the process runs to
-/// a piece at full speed, and is stepped inside it only.
-struct Path {
-    /// Where each piece begins, counted in instructions; then where the last one ends.
-    starts: Vec<u64>,
-}
-
-/// So many system calls, and so many instructions after them.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    calls: u64,
-    steps: u64,
-}
-
-impl Path {
-    fn new(lengths: &[u64]) -> Self {
-        let mut starts = vec![0];
-        for length in lengths {
-            starts.push(starts.last().copied().unwrap_or_default() + length);
-        }
-        Self { starts }
-    }
-
-    fn instructions(&self) -> u64 {
-        self.starts.last().copied().unwrap_or_default()
-    }
-
-    /// The place after that many instructions. The last piece has no end.
-    fn place(&self, instructions: u64) -> Place {
-        let pieces = self.starts.len() - 1;
-        let after = self.starts.partition_point(|&start| start <= instructions).min(pieces);
-        let calls = after.saturating_sub(1);
-        let start = self.starts.get(calls).copied().unwrap_or_default();
-        Place { calls: calls as u64, steps: instructions - start }
-    }
-}
-
 /// One namespace with its judge.
 struct Bench<'a> {
     worker: &'a Worker,
@@ -244,9 +218,10 @@ impl<'a> Bench<'a> {
     fn measure(&mut self, what: Walk, prelude: Option<Place>) -> Result<Path> {
         self.prepare(prelude)?;
         let mut stepper = self.start(what)?;
-        let lengths = stepper.measure()?;
+        let pieces = stepper.measure()?;
+        let fixed = stepper.has_fixed_addresses();
         stepper.kill()?;
-        Ok(Path::new(&lengths))
+        Ok(Path::new(&pieces, fixed))
     }
 
     /// Kills after `instructions` of the operation. Returns the operation's length
@@ -260,11 +235,12 @@ impl<'a> Bench<'a> {
     ) -> Result<Option<u64>> {
         self.prepare(prelude)?;
         let place = path.place(instructions);
-        let step = self.walk(Walk::Operation, place)?;
+        let (step, missed) = self.walk(Walk::Operation, place)?;
+        found.missed += u64::from(missed);
         found.kills += 1;
         let (command, length) = match step {
             Step::Stopped => ("check", None),
-            Step::Marked(steps) => ("check-done", Some(instructions - place.steps + steps)),
+            Step::Marked(steps) => ("check-done", Some(place.skipped + steps)),
             Step::Ended(at) => bail!("the operation ended the process at instruction {at}"),
         };
         match self.judge.ask(command, WATCHDOG) {
@@ -316,17 +292,21 @@ impl<'a> Bench<'a> {
         Stepper::spawn(&mut command)
     }
 
-    /// Lets a fresh process get to that place, and kills it.
-    fn walk(&self, what: Walk, place: Place) -> Result<Step> {
+    /// Lets a fresh process get to that place, and kills it. Also says whether it went another way than the measured
+    /// run, and was killed at its next system call.
+    fn walk(&self, what: Walk, place: Place) -> Result<(Step, bool)> {
         let mut stepper = self.start(what)?;
-        let step = match stepper.skip_calls(place.calls)? {
-            Step::Stopped => stepper.step(place.steps)?,
-            // A run with fewer calls than the measured one.
-            Step::Marked(_) => Step::Marked(place.steps),
-            ended => ended,
+        let outcome = match stepper.skip_calls(place.calls)? {
+            Step::Stopped => match place.breakpoint {
+                Some(address) if !stepper.run_to(address)? => (Step::Stopped, true),
+                _ => (stepper.step(place.steps)?, false),
+            },
+            // With fewer calls than the measured run.
+            Step::Marked(_) => (Step::Marked(place.steps), true),
+            ended => (ended, false),
         };
         stepper.kill()?;
-        Ok(step)
+        Ok(outcome)
     }
 
     /// A repair follows a death. Finds the instruction of the preceding batch (or publication) that
