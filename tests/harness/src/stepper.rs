@@ -41,11 +41,14 @@ impl Stepper {
     /// When it cannot be started, or ends before the mark.
     #[allow(clippy::zombie_processes, reason = "reaped by waitpid in `kill` and on drop")]
     pub fn spawn(command: &mut Command) -> Result<Self> {
-        // Of this thread, and inherited.
-        let before = personality::get()?;
-        let fixed = personality::set(before | Persona::ADDR_NO_RANDOMIZE).is_ok();
+        // Of this thread, and inherited. Some containers do not allow it.
+        let before = personality::get().ok();
+        let change = |persona| personality::set(persona | Persona::ADDR_NO_RANDOMIZE).is_ok();
+        let fixed = before.is_some_and(change);
         let child = command.spawn();
-        personality::set(before)?;
+        if let Some(before) = before.filter(|_| fixed) {
+            personality::set(before)?;
+        }
         let child = child?;
         let pid = Pid::from_raw(child.id() as i32);
         let mut stepper = Self { _child: Some(child), pid, fixed, gone: false };

@@ -25,8 +25,21 @@ pub(super) struct Place {
     pub(super) calls: u64,
     pub(super) breakpoint: Option<u64>,
     pub(super) steps: u64,
+    /// How many instructions there are up to the last of the calls, and from there to the breakpoint.
+    skipped: [u64; 2],
+}
+
+impl Place {
     /// How many instructions there are up to the first step.
-    pub(super) skipped: u64,
+    pub(super) fn skipped(self) -> u64 {
+        self.skipped.iter().sum()
+    }
+
+    /// The same place without the breakpoint: for a run that went another way than the measured one.
+    pub(super) fn stepped(self) -> Self {
+        let [calls, breakpoint] = self.skipped;
+        Self { breakpoint: None, steps: self.steps + breakpoint, skipped: [calls, 0], ..self }
+    }
 }
 
 impl Path {
@@ -61,12 +74,12 @@ impl Path {
         let start = self.starts.get(calls).copied().unwrap_or_default();
         // None beyond the end. At the start of a piece the process is there already.
         let anchor = self.anchors.get(instructions as usize).filter(|anchor| anchor.at > 0);
-        let skipped = start + anchor.map_or(0, |anchor| anchor.at);
+        let at = anchor.map_or(0, |anchor| anchor.at);
         Place {
             calls: calls as u64,
             breakpoint: anchor.map(|anchor| anchor.address),
-            steps: instructions - skipped,
-            skipped,
+            steps: instructions - start - at,
+            skipped: [start, at],
         }
     }
 }
@@ -78,7 +91,10 @@ mod tests {
     fn places(path: &Path, count: u64) -> Vec<(u64, Option<u64>, u64)> {
         let place = |at| {
             let place = path.place(at);
-            assert_eq!(place.skipped + place.steps, at);
+            assert_eq!(place.skipped() + place.steps, at);
+            let stepped = place.stepped();
+            assert_eq!(stepped.skipped() + stepped.steps, at);
+            assert_eq!((stepped.breakpoint, stepped.calls), (None, place.calls));
             (place.calls, place.breakpoint, place.steps)
         };
         (0..count).map(place).collect()
