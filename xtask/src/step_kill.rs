@@ -2,6 +2,8 @@
 //! check what it left: the old state or the new one, nothing torn, nothing lost,
 //! nothing left locked or leaked.
 
+mod path;
+
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use shm_harness::{Child, Hung, Step, Stepper, TempNamespace};
 
+use self::path::{Path, Place};
 use crate::report;
 use crate::worker::{Sabotage, Worker};
 
@@ -61,8 +64,8 @@ impl Operation {
             Self::Add | Self::Update | Self::Upsert | Self::Remove | Self::Clear => 1,
             Self::Create | Self::Repair => 13,
             Self::Batch => 97,
-            Self::Share | Self::ForceShare | Self::Freeze | Self::RemoveName => 61,
-            Self::Settle => 101,
+            Self::Share | Self::ForceShare | Self::Freeze | Self::RemoveName => 17,
+            Self::Settle => 41,
         }
     }
 
@@ -174,43 +177,6 @@ enum Walk {
     Prelude,
 }
 
-/// The instructions of an operation, in pieces that end with a system call: the process runs to
-/// a piece at full speed, and is stepped inside it only.
-struct Path {
-    /// Where each piece begins, counted in instructions; then where the last one ends.
-    starts: Vec<u64>,
-}
-
-/// So many system calls, and so many instructions after them.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    calls: u64,
-    steps: u64,
-}
-
-impl Path {
-    fn new(lengths: &[u64]) -> Self {
-        let mut starts = vec![0];
-        for length in lengths {
-            starts.push(starts.last().copied().unwrap_or_default() + length);
-        }
-        Self { starts }
-    }
-
-    fn instructions(&self) -> u64 {
-        self.starts.last().copied().unwrap_or_default()
-    }
-
-    /// The place after that many instructions. The last piece has no end.
-    fn place(&self, instructions: u64) -> Place {
-        let pieces = self.starts.len() - 1;
-        let after = self.starts.partition_point(|&start| start <= instructions).min(pieces);
-        let calls = after.saturating_sub(1);
-        let start = self.starts.get(calls).copied().unwrap_or_default();
-        Place { calls: calls as u64, steps: instructions - start }
-    }
-}
-
 /// One namespace with its judge.
 struct Bench<'a> {
     worker: &'a Worker,
@@ -244,9 +210,10 @@ impl<'a> Bench<'a> {
     fn measure(&mut self, what: Walk, prelude: Option<Place>) -> Result<Path> {
         self.prepare(prelude)?;
         let mut stepper = self.start(what)?;
-        let lengths = stepper.measure()?;
+        let pieces = stepper.measure()?;
+        let fixed = stepper.has_fixed_addresses();
         stepper.kill()?;
-        Ok(Path::new(&lengths))
+        Ok(Path::new(&pieces, fixed))
     }
 
     /// Kills after `instructions` of the operation. Returns the operation's length
@@ -258,13 +225,18 @@ impl<'a> Bench<'a> {
         prelude: Option<Place>,
         found: &mut Findings,
     ) -> Result<Option<u64>> {
-        self.prepare(prelude)?;
-        let place = path.place(instructions);
-        let step = self.walk(Walk::Operation, place)?;
+        let mut place = path.place(instructions);
+        let step = loop {
+            self.prepare(prelude)?;
+            match self.walk(Walk::Operation, place)? {
+                Some(step) => break step,
+                None => place = place.stepped(),
+            }
+        };
         found.kills += 1;
         let (command, length) = match step {
             Step::Stopped => ("check", None),
-            Step::Marked(steps) => ("check-done", Some(instructions - place.steps + steps)),
+            Step::Marked(steps) => ("check-done", Some(place.skipped() + steps)),
             Step::Ended(at) => bail!("the operation ended the process at instruction {at}"),
         };
         match self.judge.ask(command, WATCHDOG) {
@@ -298,12 +270,24 @@ impl<'a> Bench<'a> {
 
     /// Resets, and has the death that a repair follows.
     fn prepare(&mut self, prelude: Option<Place>) -> Result<()> {
-        self.tell("reset")?;
-        if let Some(place) = prelude {
-            self.walk(Walk::Prelude, place)?;
-            self.tell("note")?;
+        match prelude {
+            None => self.tell("reset"),
+            Some(place) => {
+                self.die_before(place)?;
+                self.tell("note")
+            }
         }
-        Ok(())
+    }
+
+    /// Resets, and kills what a repair is to follow at that place.
+    fn die_before(&mut self, mut place: Place) -> Result<()> {
+        loop {
+            self.tell("reset")?;
+            if self.walk(Walk::Prelude, place)?.is_some() {
+                return Ok(());
+            }
+            place = place.stepped();
+        }
     }
 
     /// A fresh process, stopped right before the operation.
@@ -316,14 +300,18 @@ impl<'a> Bench<'a> {
         Stepper::spawn(&mut command)
     }
 
-    /// Lets a fresh process get to that place, and kills it.
-    fn walk(&self, what: Walk, place: Place) -> Result<Step> {
+    /// Lets a fresh process get to that place, and kills it. `None` when it did not come by the breakpoint and was killed
+    /// at its next system call: runs may differ, for instance by the secrets of a hash.
+    fn walk(&self, what: Walk, place: Place) -> Result<Option<Step>> {
         let mut stepper = self.start(what)?;
         let step = match stepper.skip_calls(place.calls)? {
-            Step::Stopped => stepper.step(place.steps)?,
-            // A run with fewer calls than the measured one.
-            Step::Marked(_) => Step::Marked(place.steps),
-            ended => ended,
+            Step::Stopped => match place.breakpoint {
+                Some(address) if !stepper.run_to(address)? => None,
+                _ => Some(stepper.step(place.steps)?),
+            },
+            // With fewer calls than the measured run.
+            Step::Marked(_) => Some(Step::Marked(place.steps)),
+            ended => Some(ended),
         };
         stepper.kill()?;
         Ok(step)
@@ -347,8 +335,7 @@ impl<'a> Bench<'a> {
     }
 
     fn commits_within(&mut self, place: Place) -> Result<bool> {
-        self.tell("reset")?;
-        self.walk(Walk::Prelude, place)?;
+        self.die_before(place)?;
         let line = self.judge.ask("check", WATCHDOG)?;
         Ok(serde_json::from_str::<Verdict>(&line)?.new)
     }
