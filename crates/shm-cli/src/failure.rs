@@ -151,7 +151,15 @@ impl From<Error> for Failure {
             }
             cause = error.source();
         }
-        let failure = Self::new(error.code().into(), message);
+        let exit = match &error {
+            // What was asked for makes no sense; nothing was looked at yet.
+            Error::Open(TableOpenError::Geometry(_))
+            | Error::Publish(
+                PublishError::BadMode { .. } | PublishError::Create(CreateError::BadMode { .. }),
+            ) => Exit::Usage,
+            other => other.code().into(),
+        };
+        let failure = Self::new(exit, message);
         match hint(&error) {
             Some(hint) => failure.hint(hint),
             None => failure,

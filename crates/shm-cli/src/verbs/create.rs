@@ -42,7 +42,8 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     if mode & 0o022 != 0 {
         options_need_trust(&options, arguments, common)?;
     }
-    table::create(&common.namespace(), &name(&arguments.name)?, keys, &options)?;
+    table::create(&common.namespace(), &name(&arguments.name)?, keys, &options)
+        .map_err(|failure| failure.about(&arguments.name))?;
     Ok(Exit::Ok)
 }
 

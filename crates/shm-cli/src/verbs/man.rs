@@ -9,7 +9,7 @@ use crate::failure::{Exit, Failure};
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:
-  $ mkdir man1 && shmap man --out man1 && man -l man1/shmap.1 | head -n 1
+  $ mkdir man1 && shmap man --out man1
 
 One page for shmap, and one for each verb.")]
 pub(crate) struct Arguments {
