@@ -146,7 +146,8 @@ impl From<Error> for Failure {
         while let Some(error) = cause {
             let text = error.to_string();
             // Some messages have their cause's within.
-            if !message.contains(&text) {
+            let short = text.split(" (os error").next().unwrap_or_default().to_lowercase();
+            if !message.to_lowercase().contains(&short) {
                 message = format!("{message}: {text}");
             }
             cause = error.source();

@@ -72,8 +72,9 @@ fn numbers_come_back() {
         place.ok(["load", keys, "n.tsv"]);
         // In the order of numbers.
         assert_eq!(place.ok(["dump", keys]), lines);
+        let table = ["--kind", "table"];
         for format in FORMATS {
-            let dumped = place.ok(["dump", keys, "--to", format]);
+            let dumped = place.ok(["dump", keys, "--to", format].iter().chain(&table));
             place.write(&format!("n.{format}"), dumped);
             let file = format!("n.{format}");
             place.ok(["share", keys, &file, "--force", "--sorted", "--keys", keys]);
