@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use crate::place::Place;
+use crate::place::{Place, Said};
 
 const FORMATS: [&str; 3] = ["tsv", "csv", "jsonl"];
 
@@ -110,4 +110,23 @@ fn how_much_it_was_is_said_at_the_end() {
     assert!(said.starts_with("{\"edition\":2,\"read\":3,\"entries\":2,\"bytes\":12,"), "{said}");
     let said = place.ok(["load", "jobs", "twice.tsv", "--format", "json"]);
     assert!(said.starts_with("{\"read\":3,\"set\":2,\"bytes\":12,"), "{said}");
+}
+
+#[test]
+fn the_text_is_not_held_in_memory() {
+    let place = Place::new();
+    // Four bytes of text for one of a value.
+    let value = "\\x41".repeat(1 << 14);
+    let lines: String = (0..1400).map(|i| format!("{i:04}\t{value}\n")).collect();
+    place.write("big.tsv", &lines);
+    let limit = lines.len() / 1024;
+    for sorted in ["--sorted --no-index", "--no-index"] {
+        let mut shell = std::process::Command::new("bash");
+        place.settle(&mut shell);
+        let shmap = crate::place::SHMAP;
+        let script = format!("ulimit -v {limit}; {shmap} share big big.tsv --force {sorted}");
+        let said = Said::of(shell.args(["-c", &script]).output().unwrap());
+        assert_eq!(said.code, 0, "{sorted}, {limit} KiB: {said:?}");
+    }
+    assert_eq!(place.ok(["get", "big", "1399"]).len(), (1 << 14) + 1);
 }
