@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, StdoutLock, Write};
 
-use comfy_table::{ContentArrangement, Table, presets::UTF8_BORDERS_ONLY};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets::UTF8_BORDERS_ONLY};
 use serde_json::{Map, Value as Json};
 
 use crate::arguments::Format;
@@ -68,6 +68,14 @@ pub(crate) fn rows(format: Format, heading: &[&str], rows: Vec<Vec<Cell>>) -> io
             table.set_header(heading.iter().map(|name| name.to_uppercase()));
             for row in rows {
                 table.add_row(row.into_iter().map(|cell| cell.text));
+            }
+            // All that is in between must fit 80 columns; the first and the last may wrap.
+            let last = heading.len().saturating_sub(1);
+            for (i, column) in table.column_iter_mut().enumerate() {
+                column.set_padding((0, 1));
+                if i > 0 && i < last {
+                    column.set_constraint(ColumnConstraint::ContentWidth);
+                }
             }
             writeln!(out, "{table}")?;
         }
@@ -159,8 +167,8 @@ pub(crate) fn span(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         60..3600 => format!("{} min", seconds / 60),
-        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
+        3600..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
     }
 }
 
@@ -176,6 +184,6 @@ mod tests {
         );
         assert_eq!([0, 1023, 1024, 1 << 30].map(size), ["0 B", "1023 B", "1.0 KiB", "1.0 GiB"]);
         assert_eq!(span(59), "59 s");
-        assert_eq!(span(3 * 86_400 + 7200), "3 d 2 h");
+        assert_eq!(span(3 * 86_400 + 7200), "3 days");
     }
 }

@@ -8,7 +8,7 @@ use nix::unistd::{Uid, User};
 use serde_json::json;
 use shm_facade::{Error, StatusTable};
 
-use crate::arguments::Common;
+use crate::arguments::{Common, Format};
 use crate::failure::{Exit, Failure};
 use crate::output::{Cell, rows, span};
 use crate::target::{Kind, Open, Target};
@@ -38,8 +38,23 @@ pub(crate) fn run(_: &Arguments, common: &Common) -> Result<Exit, Failure> {
         let target = Target { namespace: namespace.clone(), name: entry.name, kind };
         table.push(row(&target, common));
     }
-    rows(common.format(), &HEADING, table)?;
+    if common.format() == Format::Table {
+        // For people, entries and capacity are one column.
+        let heading = HEADING.iter().copied().filter(|name| *name != "capacity");
+        rows(Format::Table, &heading.collect::<Vec<_>>(), table.into_iter().map(narrow).collect())?;
+    } else {
+        rows(common.format(), &HEADING, table)?;
+    }
     Ok(Exit::Ok)
+}
+
+fn narrow(mut row: Vec<Cell>) -> Vec<Cell> {
+    let at = HEADING.iter().position(|name| *name == "capacity").unwrap_or(0);
+    let capacity = row.remove(at);
+    if let Some(entries) = row.get_mut(at.saturating_sub(1)).filter(|_| !capacity.text.is_empty()) {
+        entries.text = format!("{} of {}", entries.text, capacity.text);
+    }
+    row
 }
 
 fn list_error(error: Error, common: &Common) -> Failure {

@@ -3,6 +3,8 @@
 use std::fs::Permissions;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 
+use shm_core::Acquired;
+
 use crate::place::Place;
 
 /// Verbs that need a map of either kind, with arguments that suit it.
@@ -230,28 +232,27 @@ fn what_makes_no_sense_is_said() {
 
 #[test]
 fn a_lock_that_is_held_is_said() {
-    use shm_core::{Acquired, Kind, Name, Namespace, Trust};
     let place = Place::with_maps();
-    let (namespace, name) = (Namespace::at(place.dir()), Name::new("jobs").unwrap());
-    let version = {
-        // The version of a table's layout is not this test's business.
-        let mut version = 0;
-        loop {
-            version += 1;
-            let table = Kind::new("table");
-            if let Ok(segment) = namespace.open(&name, table, version, &Trust::new()) {
-                break segment;
-            }
-            assert!(version < 100);
-        }
-    };
-    let Acquired::Clean(guard) = version.lock().unwrap() else { panic!("nobody died") };
+    let segment = place.table_segment("jobs");
+    let Acquired::Clean(guard) = segment.lock().unwrap() else { panic!("nobody died") };
     for verb in ["set", "add", "update"] {
         let arguments = [verb, "jobs", "3325", "x", "--timeout", "0.05"];
         place.fails(arguments, 6, &["not released within", "try: `shmap stat NAME`"]);
     }
+    place.fails(["del", "jobs", "3325", "--timeout", "0.05"], 6, &["not released within"]);
+    place.fails(["load", "jobs", "jobs.tsv", "--timeout", "0"], 6, &["not released within"]);
     // Readers wait for nobody.
     assert_eq!(place.ok(["get", "jobs", "3325"]), "running\n");
     drop(guard);
     place.ok(["set", "jobs", "3325", "x"]);
+}
+
+#[test]
+fn a_map_that_may_be_written_to_is_said() {
+    let place = Place::with_maps();
+    let writable = Permissions::from_mode(0o600);
+    std::fs::set_permissions(place.path("words", "snapshot"), writable).unwrap();
+    for verb in EITHER.iter().filter(|verb| verb[0] != "rm") {
+        place.fails(with(verb, "words"), 9, &["0o600", "try: `chmod a-w "]);
+    }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use shm_core::{Name, Namespace, Trust, WritableSegment};
 use shm_harness::TempNamespace;
 
 /// The binary.
@@ -58,6 +59,14 @@ impl Place {
     /// Where a map lies.
     pub(crate) fn path(&self, name: &str, kind: &str) -> PathBuf {
         self.dir().join(format!("shmap.{name}.{kind}"))
+    }
+
+    /// The segment that a table lies in.
+    pub(crate) fn table_segment(&self, name: &str) -> WritableSegment {
+        let (namespace, name) = (Namespace::at(self.dir()), Name::new(name).unwrap());
+        let open = |version| namespace.open(&name, slotmap_shm::KIND, version, &Trust::new());
+        // Which version tables have is not the business of these tests.
+        (1..100).find_map(|version| open(version).ok()).unwrap()
     }
 
     /// Writes an input file.

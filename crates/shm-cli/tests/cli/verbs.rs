@@ -1,6 +1,7 @@
 //! What the verbs do when nothing is wrong.
 
 use serde_json::Value as Json;
+use shm_core::Acquired;
 use shm_harness::Child;
 
 use crate::place::{Place, WATCHDOG};
@@ -126,6 +127,25 @@ fn stat_says_who_maps_it() {
     assert_eq!(mapped[0]["pid"], watch.pid().as_raw());
     assert_eq!((&mapped[0]["command"], &mapped[0]["writes"]), (&"shmap".into(), &false.into()));
     assert_eq!(of("words"), Json::Array(Vec::new()));
+}
+
+#[test]
+fn stat_counts_recoveries() {
+    let place = Place::with_maps();
+    let segment = place.table_segment("jobs");
+    let recoveries =
+        || json(&place.ok(["stat", "jobs", "--format", "json"]))[0]["recoveries"].clone();
+    assert_eq!(recoveries(), 0);
+    // A thread that ends with the lock is an owner that died.
+    std::thread::scope(|scope| {
+        scope.spawn(|| match segment.lock().unwrap() {
+            Acquired::Clean(guard) => std::mem::forget(guard),
+            Acquired::OwnerDied(_) => panic!("nobody died"),
+        });
+    });
+    assert_eq!(place.ok(["get", "jobs", "3325"]), "running\n");
+    place.ok(["set", "jobs", "3325", "stopped"]);
+    assert_eq!(recoveries(), 1);
 }
 
 #[test]

@@ -63,7 +63,11 @@ struct OnTerminal {
 
 impl OnTerminal {
     fn start(place: &Place, arguments: &[&str], no_color: bool) -> Self {
-        let size = Winsize { ws_row: 10, ws_col: 60, ws_xpixel: 0, ws_ypixel: 0 };
+        Self::sized(place, arguments, no_color, 60)
+    }
+
+    fn sized(place: &Place, arguments: &[&str], no_color: bool, ws_col: u16) -> Self {
+        let size = Winsize { ws_row: 10, ws_col, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(Some(&size), None).unwrap();
         let mut command = place.command(arguments);
         command.env("TERM", "xterm");
@@ -175,4 +179,18 @@ fn what_does_not_fit_is_counted() {
     assert!(screen.contains("key 0006") && !screen.contains("key 0007"), "{screen:?}");
     assert!(screen.contains("… and 993 more"), "{screen:?}");
     assert_eq!(code, Some(0));
+}
+
+#[test]
+fn a_list_fits_a_usual_terminal() {
+    let place = Place::with_maps();
+    let list = OnTerminal::sized(&place, &["list"], false, 80);
+    let (screen, code) = list.end();
+    assert_eq!(code, Some(0));
+    let heads = screen.lines().nth(1).unwrap();
+    for head in ["NAME", "ENTRIES", "BYTES", "OWNER", "REMARK"] {
+        assert!(heads.contains(head), "{screen}");
+    }
+    assert!(screen.contains("2 of 16") && screen.contains("edition 1"), "{screen}");
+    assert!(screen.lines().all(|line| line.trim_end().chars().count() <= 80), "{screen}");
 }
