@@ -16,5 +16,6 @@ mod files;
 mod other_user;
 mod pipes;
 mod place;
+mod terminal;
 mod verbs;
 mod watch;
