@@ -63,11 +63,8 @@ fn mapping(pid: u32, device: &str, inode: &str) -> io::Result<Option<bool>> {
     let mut found = None;
     let mut line = Vec::new();
     while lines.read_until(b'\n', &mut line)? > 0 {
-        if let Some(writes) = std::str::from_utf8(line.get(..100).unwrap_or(&line))
-            .ok()
-            .or_else(|| line.utf8_chunks().next().map(|chunk| chunk.valid()))
-            .and_then(|line| read_line(line, device, inode))
-        {
+        // The path at the end may be anything; what counts stands before it.
+        if let Some(writes) = read_line(&String::from_utf8_lossy(&line), device, inode) {
             found = Some(found.unwrap_or(false) || writes);
         }
         line.clear();

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, channel};
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -28,6 +29,10 @@ impl OnTerminal {
     fn sized(place: &Place, arguments: &[&str], no_color: bool, ws_col: u16) -> Self {
         let size = Winsize { ws_row: 10, ws_col, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(Some(&size), None).unwrap();
+        // Children of other tests must not keep it open.
+        for end in [&pty.master, &pty.slave] {
+            fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
+        }
         let mut command = place.command(arguments);
         command.env("TERM", "xterm");
         if no_color {

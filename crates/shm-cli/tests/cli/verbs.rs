@@ -54,6 +54,18 @@ fn keys_of_all_types() {
 }
 
 #[test]
+fn negative_numbers_are_keys_and_no_options() {
+    let place = Place::with_maps();
+    place.ok(["set", "jobs", "-7", "-1"]);
+    assert_eq!(place.ok(["get", "jobs", "-7"]), "-1\n");
+    assert_eq!(place.ok(["search", "jobs", "--from", "-10", "--to", "0"]), "-7\t-1\n");
+    assert_eq!(place.ok(["get", "jobs", "-7", "--raw"]), "-1");
+    place.ok(["del", "jobs", "-7"]);
+    place.ok(["set", "jobs", "1", "--", "--help"]);
+    assert_eq!(place.ok(["get", "jobs", "1"]), "--help\n");
+}
+
+#[test]
 fn search_by_prefix_and_range() {
     let place = Place::new();
     place.write("w.tsv", "a\t1\nab\t2\nabc\t3\nb\t4\n\\xff\t5\n");
