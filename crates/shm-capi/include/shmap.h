@@ -8,7 +8,7 @@
 // RESULTS. Each function that returns int returns a code: SHMAP_OK (0) or a negative SHMAP_... number. Functions that answer
 // a question return 1, 0 or a negative code. After an error nothing was changed, and no result was stored unless the
 // function says so. shmap_last_error() tells what happened, for each thread; shmap_strerror() tells what a code means.
-// No panic and no exception leaves the library.
+// No panic and no exception leaves the library. A process that is out of memory of its own is aborted.
 //
 // HANDLES are made by the library and end with the function named at the one that made them; the tables and maps that they lead
 // to stay. A handle that is NULL, was closed, is of another kind or is no handle at all gives SHMAP_INVALID; none
@@ -19,7 +19,7 @@
 //    place for results. A place for one result has room for it. Nobody else changes any of it during the call.
 // 2. A handle is not closed while another thread is in a call with it.
 // 3. A map handle is not refreshed, waited on or closed while another thread is in a call with it, or still uses
-//    pointers into the map. Threads that want to refresh have a handle each.
+//    pointers into the map. Threads that want to refresh have a handle each. (Mistakes are often, not always, noticed.)
 // NULL stands for no bytes where the length is 0. Lengths are in bytes.
 //
 // THREADS. Apart from 2 and 3, any thread may call any function at any time. FORK. A child may go on with the handles of its parent;
@@ -268,15 +268,15 @@ int shmap_table_load(const struct shmap_table *table,
                      const struct shmap_map *map,
                      size_t *count);
 
-// Stores the key of a map that stands for a key of a table in the four bytes at `map_key`. Such keys have the order of the
+// Stores the key of a map that stands for a key of a table in the four bytes at `bytes`. Such keys have the order of the
 // numbers. Any thread.
 int shmap_map_key(int32_t key,
-                  uint8_t *map_key_bytes);
+                  uint8_t *bytes);
 
-// Stores the key of a table that a key of a map stands for in `*key`. Any thread.
+// Stores the key of a table that a key of a map, of `len` bytes, stands for in `*key`. Any thread.
 //
 // Errors: SHMAP_MISMATCH when it stands for none.
-int shmap_table_key(const void *map_key_bytes, size_t len, int32_t *key);
+int shmap_table_key(const void *bytes, size_t len, int32_t *key);
 
 // Adds a key that is absent. Any thread. O(1).
 //

@@ -211,31 +211,31 @@ pub unsafe extern "C" fn shmap_table_load(
     })
 }
 
-/// Stores the key of a map that stands for a key of a table in the four bytes at `map_key`. Such keys have the order of the
+/// Stores the key of a map that stands for a key of a table in the four bytes at `bytes`. Such keys have the order of the
 /// numbers. Any thread.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmap_map_key(key: i32, map_key_bytes: *mut u8) -> c_int {
+pub unsafe extern "C" fn shmap_map_key(key: i32, bytes: *mut u8) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
     call.run(|| {
-        call.out_array("the place for the key", map_key_bytes, 4)?.copy(&map_key(key));
+        call.out_array("the place for the key", bytes, 4)?.copy(&map_key(key));
         Ok(SHMAP_OK)
     })
 }
 
-/// Stores the key of a table that a key of a map stands for in `*key`. Any thread.
+/// Stores the key of a table that a key of a map, of `len` bytes, stands for in `*key`. Any thread.
 ///
 /// Errors: SHMAP_MISMATCH when it stands for none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_key(
-    map_key_bytes: *const std::ffi::c_void,
+    bytes: *const std::ffi::c_void,
     len: usize,
     key: *mut i32,
 ) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
     call.run(|| {
-        let bytes = call.bytes("the key", map_key_bytes, len)?;
+        let bytes = call.bytes("the key", bytes, len)?;
         let out = call.out("key", key)?;
         let message = || format!("a key of {len} bytes stands for no key of a table");
         out.set(table_key(bytes).ok_or_else(|| Fault::new(SHMAP_MISMATCH, message()))?);

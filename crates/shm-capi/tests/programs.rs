@@ -10,6 +10,9 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -17,6 +20,9 @@ use shm_harness::TempNamespace;
 use support::{
     C11, CPP17, Language, Link, compile, have, must, prefix, root, run, run_in, valgrind,
 };
+
+/// The user `nobody`: not root.
+const NOBODY: u32 = 65534;
 
 /// Compiles and runs `tests/SOURCE`, plainly and under valgrind, there with `few` as arguments.
 fn program(language: Language, source: &str, few: &[&str]) {
@@ -49,6 +55,23 @@ fn bad_arguments_give_codes() {
 #[test]
 fn what_is_found_at_a_name_gives_codes_and_changes_nothing() {
     program(C11, "c/hostile.c", &[]);
+}
+
+#[test]
+fn a_user_without_rights_is_refused_by_the_same_codes() {
+    if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
+        println!("skipped: becoming another user needs root");
+        return;
+    }
+    let source = root().join("tests/c/hostile.c");
+    let Some(program) = compile(C11, &source, "hostile-static", Link::Static) else { return };
+    // Through a descriptor, so that the user needs no access to the directories above the program.
+    let file = std::fs::File::open(program).unwrap();
+    let namespace = TempNamespace::new().unwrap();
+    chown(namespace.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let mut command = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    command.uid(NOBODY).gid(NOBODY).current_dir("/");
+    assert_eq!(run_in(&mut command, namespace.path()), ["ok"]);
 }
 
 #[test]

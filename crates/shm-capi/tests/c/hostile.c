@@ -184,7 +184,7 @@ static void not_permitted(shmap_tree *tree, shmap_table *table) {
     } else {
         shmap_table *made = NULL;
         CHECK(chmod(getenv("SHMAP_DIR"), 0500) == 0);
-        FAILS(SHMAP_PERMISSION, "made", shmap_table_create("made", NULL, &made));
+        FAILS(SHMAP_PERMISSION, "Permission denied", shmap_table_create("made", NULL, &made));
         GIVES(SHMAP_PERMISSION, shmap_table_remove_name("victim", NULL));
         GIVES(SHMAP_PERMISSION, shmap_tree_share(tree, "made", &force, NULL));
         GIVES(SHMAP_PERMISSION, shmap_table_freeze(table, "made", &force, NULL));
