@@ -24,7 +24,8 @@ done
 libdir=${libdir:-$prefix/lib}
 for library in libshmap.so libshmap.a; do
     [ -f "$from/$library" ] || {
-        echo "install.sh: $from/$library is missing; run: cargo build --release -p shm-capi" >&2
+        echo "install.sh: $from/$library is missing; run:" >&2
+        echo "  cargo rustc --release -p shm-capi --lib --crate-type cdylib,staticlib" >&2
         exit 1
     }
 done
