@@ -1,0 +1,182 @@
+// The original's StatusRscManager, on libshmap. Programs that were written for the original compile as they are, with the include path
+// and the linked library changed: -lshmap. C++11 or later.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//
+// 1024 keys of type int, values of up to 256 bytes, any bytes. The table is "improved_status" in $SHMAP_DIR, or in /dev/shm where
+// that is not set; mode 0600. Any thread may call anything at any time.
+//
+// What differs from the original:
+// - A process that is killed locks nobody out and leaves nothing half written. Readers never wait.
+// - A batch update is done whole or not at all.
+// - Values are whole: exactly 256 bytes fit, and a NUL ends nothing.
+// - Functions that return a code may return others than the four below: those of shmap.h, such as SHMAP_TIMEOUT. All
+//   are negative, and shmap_last_error() says what happened.
+#ifndef SHMAP_IMPROVED_STATUS_H
+#define SHMAP_IMPROVED_STATUS_H
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "shmap.h"
+
+#ifndef OK
+#define OK 0
+#endif
+#ifndef NOT_FOUND
+#define NOT_FOUND -1
+#endif
+#ifndef NO_SPACE_ERR
+#define NO_SPACE_ERR -2
+#endif
+#ifndef DUPLICATE_KEY
+#define DUPLICATE_KEY -3
+#endif
+
+class StatusRscManager {
+public:
+    // Opens the table, or creates it. Throws std::runtime_error when that is not possible.
+    StatusRscManager() : StatusRscManager(std::string(defaultName())) {}
+
+    // The same for a table of another name.
+    explicit StatusRscManager(const std::string &name)
+        : name_(name), table_(open(name)), cleanups_(cleanups().load()) {}
+
+    ~StatusRscManager() { shmap_table_close(table_.load()); }
+
+    StatusRscManager(const StatusRscManager &) = delete;
+    StatusRscManager &operator=(const StatusRscManager &) = delete;
+
+    // The one of this process, made at the first call. After cleanup() it leads to the new table. Throws as the constructor does.
+    static StatusRscManager &getInstance() {
+        // Never destroyed, so that destructors of other objects may still use it.
+        static StatusRscManager *const instance = new StatusRscManager();
+        instance->renew();
+        return *instance;
+    }
+
+    // Adds a key that is absent. DUPLICATE_KEY; NO_SPACE_ERR when the table is full or the value too long.
+    int addRsc(int key, const std::string &value) {
+        return shmap_table_add(table(), key, value.data(), value.size());
+    }
+
+    // Replaces the value of a key that is present. NOT_FOUND, NO_SPACE_ERR.
+    int updateRsc(int key, const std::string &value) {
+        return shmap_table_update(table(), key, value.data(), value.size());
+    }
+
+    // Sets the value of a key, whether it has one or not. NO_SPACE_ERR.
+    int upsertRsc(int key, const std::string &value) {
+        return shmap_table_upsert(table(), key, value.data(), value.size());
+    }
+
+    // The value of a key; "" when it has none.
+    std::string getRsc(int key) const {
+        char buffer[256];
+        std::size_t length = 0;
+        if (shmap_table_get(table(), key, buffer, sizeof buffer, &length) != SHMAP_OK) return std::string();
+        return std::string(buffer, length);
+    }
+
+    // NOT_FOUND.
+    int removeRsc(int key) { return shmap_table_remove(table(), key); }
+
+    bool isContain(int key) const { return shmap_table_contains(table(), key) == 1; }
+
+    // Replaces the values of keys that must all be present: all of them or, with NOT_FOUND or NO_SPACE_ERR, none.
+    int batchUpdateRsc(const std::map<int, std::string> &values) {
+        std::vector<shmap_status> entries;
+        entries.reserve(values.size());
+        for (const auto &value : values) {
+            entries.push_back(shmap_status{value.first, {value.second.data(), value.second.size()}});
+        }
+        return shmap_table_update_many(table(), entries.data(), entries.size());
+    }
+
+    // Fills in the values of the map's keys, all of one moment; "" and NOT_FOUND where one has none.
+    int batchGetRsc(std::map<int, std::string> &values) const {
+        std::vector<std::int32_t> keys;
+        keys.reserve(values.size());
+        for (const auto &value : values) keys.push_back(value.first);
+        shmap_entries *entries = nullptr;
+        int result = shmap_table_get_many(table(), keys.data(), keys.size(), &entries);
+        if (result != SHMAP_OK) return result;
+        std::size_t index = 0;
+        try {
+            for (auto &value : values) {
+                shmap_status entry;
+                const int found = shmap_entries_at(entries, index++, &entry);
+                if (found == SHMAP_OK) {
+                    value.second.assign(static_cast<const char *>(entry.value.data), entry.value.len);
+                } else {
+                    value.second.clear();
+                    result = found;
+                }
+            }
+        } catch (...) {
+            shmap_entries_free(entries);
+            throw;
+        }
+        shmap_entries_free(entries);
+        return result;
+    }
+
+    // The number of keys.
+    int rscNum() const {
+        std::size_t count = 0;
+        const int result = shmap_table_len(table(), &count);
+        return result == SHMAP_OK ? static_cast<int>(count) : result;
+    }
+
+    int clearRsc() { return shmap_table_clear(table()); }
+
+    // Removes the table's name. Who has the table open keeps it; who opens it from now on gets a new one. NOT_FOUND when there is none.
+    static int cleanup() {
+        const int result = shmap_table_remove_name(defaultName(), nullptr);
+        ++cleanups();
+        return result;
+    }
+
+    // The same for a table of another name.
+    static int cleanup(const std::string &name) { return shmap_table_remove_name(name.c_str(), nullptr); }
+
+private:
+    static const char *defaultName() { return "improved_status"; }
+
+    static std::atomic<unsigned> &cleanups() {
+        static std::atomic<unsigned> count(0);
+        return count;
+    }
+
+    static shmap_table *open(const std::string &name) {
+        shmap_table *table = nullptr;
+        if (shmap_table_open_or_create(name.c_str(), nullptr, &table) != SHMAP_OK) {
+            throw std::runtime_error(std::string("StatusRscManager: ") + shmap_last_error());
+        }
+        return table;
+    }
+
+    // Follows a cleanup() of this process. The old handle stays open: other threads may be using it.
+    void renew() {
+        if (cleanups_.load() == cleanups().load()) return;
+        static std::mutex one_at_a_time;
+        const std::lock_guard<std::mutex> lock(one_at_a_time);
+        const unsigned now = cleanups().load();
+        if (cleanups_.load() == now) return;
+        table_.store(open(name_));
+        cleanups_.store(now);
+    }
+
+    shmap_table *table() const { return table_.load(std::memory_order_acquire); }
+
+    const std::string name_;
+    std::atomic<shmap_table *> table_;
+    std::atomic<unsigned> cleanups_;
+};
+
+#endif

@@ -1,0 +1,611 @@
+// libshmap: shared-memory maps for Linux. Made by cbindgen of crates/shm-capi/src; do not edit.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//
+// A table (shmap_table) is small, live and mutable: any process writes, every process reads, and a process that is killed at
+// any instruction takes nothing with it. A map (shmap_map) is a big ordered dictionary that changes as a whole: built in a
+// tree (shmap_tree), published under a name in one step, and read in place by any number of processes.
+//
+// RESULTS. Each function that returns int returns a code: SHMAP_OK (0) or a negative SHMAP_... number. Functions that answer
+// a question return 1, 0 or a negative code. After an error nothing was changed, and no result was stored unless the
+// function says so. shmap_last_error() tells what happened, for each thread; shmap_strerror() tells what a code means.
+// No panic and no exception leaves the library. A process that is out of memory of its own is aborted.
+//
+// HANDLES are made by the library and end with the function named at the one that made them; the tables and maps that they lead
+// to stay. A handle that is NULL, was closed, is of another kind or is no handle at all gives SHMAP_INVALID; none
+// is ever dereferenced. They are not addresses. Those that are open at exit need not be closed.
+//
+// YOU PROMISE, and the library cannot check:
+// 1. Text ends with a NUL. Where a pointer and a count are given, so many elements can be read there, or written if it is a
+//    place for results. A place for one result has room for it. Nobody else changes any of it during the call.
+// 2. A handle is not closed while another thread is in a call with it.
+// 3. A map handle is not refreshed, waited on or closed while another thread is in a call with it, or still uses
+//    pointers into the map. Threads that want to refresh have a handle each. (Mistakes are often, not always, noticed.)
+// NULL stands for no bytes where the length is 0. Lengths are in bytes.
+//
+// THREADS. Apart from 2 and 3, any thread may call any function at any time. FORK. A child may go on with the handles of its parent;
+// in a program with threads it may open and close none before it calls exec. SIGNALS. No function may be called in a signal handler.
+
+
+#ifndef SHMAP_H
+#define SHMAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// Success.
+#define SHMAP_OK 0
+
+// The key, the table or the map does not exist.
+#define SHMAP_NOT_FOUND -1
+
+// The table is full, a value or key too long for it, the buffer too small, or the file system full.
+#define SHMAP_NO_SPACE -2
+
+// The key, the table or the map exists already.
+#define SHMAP_DUPLICATE_KEY -3
+
+// The name is not valid: 1 to 200 bytes of UTF-8, without a slash, and no leading dot.
+#define SHMAP_INVALID_NAME -4
+
+// The lock was not acquired in time.
+#define SHMAP_TIMEOUT -5
+
+// The file at the name is not a usable table or map.
+#define SHMAP_CORRUPT -6
+
+// The table has another size, key type or format, or lives under another C library or pid namespace; or a value is
+// not the one expected.
+#define SHMAP_MISMATCH -7
+
+// Not permitted: by the operating system, because the file belongs to somebody who is not trusted, or because the table
+// was opened for reading only.
+#define SHMAP_PERMISSION -8
+
+// Anything else the operating system refused.
+#define SHMAP_SYSTEM -9
+
+// An argument is not possible: a null pointer, a handle that is none (any more) or of another kind, a length
+// without data.
+#define SHMAP_INVALID -10
+
+// A defect of the library: it panicked. Nothing worse happened; please report the message.
+#define SHMAP_PANIC -11
+
+// Major version of this header.
+#define SHMAP_VERSION_MAJOR 0
+
+// Minor version of this header.
+#define SHMAP_VERSION_MINOR 1
+
+// Patch level of this header.
+#define SHMAP_VERSION_PATCH 0
+
+// Copies of entries of a table, all of one moment. They no longer change.
+typedef struct shmap_entries shmap_entries;
+
+// A map that is open. One handle has one edition until it is refreshed.
+typedef struct shmap_map shmap_map;
+
+// A table that is open, for reading and writing or for reading only.
+typedef struct shmap_table shmap_table;
+
+// An ordered map in private memory, from which maps are published.
+typedef struct shmap_tree shmap_tree;
+
+// How a table is created and opened. Fill one in with `shmap_table_options_init`, then change fields.
+typedef struct shmap_table_options {
+  // Size of this structure, as `shmap_table_options_init` set it.
+  size_t size;
+  // Directory; NULL for `$SHMAP_DIR`, or `/dev/shm` where that is not set.
+  const char *dir;
+  // Entries that fit: 1024.
+  size_t capacity;
+  // Longest value in bytes: 256.
+  size_t value_size;
+  // Permission bits of a table that is created, exact whatever the umask: 0600. 0644 lets others read.
+  uint32_t mode;
+  // Not 0: also opens what group or others may write to. 0.
+  int shared_writers;
+  // Whose tables to open besides one's own and root's; NULL for nobody's.
+  const uint32_t *trusted_uids;
+  // How many those are.
+  size_t trusted_count;
+  // How long a write waits for another writer, in milliseconds; negative for ever. 5000.
+  int64_t lock_timeout_ms;
+} shmap_table_options;
+
+// How a map is published, opened and removed. Fill one in with `shmap_map_options_init`, then change fields.
+typedef struct shmap_map_options {
+  // Size of this structure, as `shmap_map_options_init` set it.
+  size_t size;
+  // Directory; NULL for `$SHMAP_DIR`, or `/dev/shm` where that is not set.
+  const char *dir;
+  // Publishing: permission bits, read bits only, exact whatever the umask: 0400. 0444 lets others read.
+  uint32_t mode;
+  // Publishing: not 0 replaces what has the name. 0.
+  int force;
+  // Publishing a tree or table: not 0 adds a hash index, which makes lookups of single keys several times as fast,
+  // for six bytes an entry. 1.
+  int hash_index;
+  // Not 0: also uses what group or others may write to. 0.
+  int shared_writers;
+  // Whose maps to open besides one's own and root's; NULL for nobody's.
+  const uint32_t *trusted_uids;
+  // How many those are.
+  size_t trusted_count;
+  // How long to wait for another publisher of the name, in milliseconds; negative for ever. 5000.
+  int64_t lock_timeout_ms;
+} shmap_map_options;
+
+// Figures of a table.
+typedef struct shmap_stats {
+  // Entries present.
+  size_t len;
+  // Entries that fit.
+  size_t capacity;
+  // Longest value in bytes.
+  size_t value_size;
+  // Write transactions since creation; a batch is one.
+  uint64_t writes;
+  // Repairs after a writer died, since creation.
+  uint64_t recoveries;
+  // Length of the file in bytes.
+  uint64_t file_len;
+} shmap_stats;
+
+// Bytes that somebody else owns. They need not end with a NUL and may contain any.
+typedef struct shmap_bytes {
+  // The first byte. As a result it is NULL only where there is no value at all.
+  const void *data;
+  // How many there are.
+  size_t len;
+} shmap_bytes;
+
+// A key of a table and its value.
+typedef struct shmap_status {
+  // The key.
+  int32_t key;
+  // The value.
+  struct shmap_bytes value;
+} shmap_status;
+
+// A key of a map and its value. Both lie in the mapping.
+typedef struct shmap_pair {
+  // The key.
+  struct shmap_bytes key;
+  // The value.
+  struct shmap_bytes value;
+} shmap_pair;
+
+// Entries of a map between two ranks: what is left of a walk. Owns nothing; may be copied and thrown away. After a refresh it
+// counts in the new edition.
+typedef struct shmap_range {
+  // Rank of the first entry that is left.
+  size_t front;
+  // One more than the rank of the last one.
+  size_t back;
+} shmap_range;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// The version of the library that is linked, such as "0.1.0". Constant text. Any thread.
+const char *shmap_version(void);
+
+// What a result code means, in general; `shmap_last_error` says what happened. Constant text, for any number. Any thread.
+const char *shmap_strerror(int code);
+
+// What the last call of this thread that failed has to say: names, sizes, paths, causes. Empty text when none failed
+// yet; a call that succeeds leaves it alone. The library owns the text; it is valid until the next call that fails in this
+// thread, or the thread's end. Never NULL.
+const char *shmap_last_error(void);
+
+// Fills in the defaults. `size` is `sizeof(shmap_table_options)`, which lets later versions of the library add fields.
+//
+// Errors: SHMAP_INVALID for NULL or a size that this version does not know; nothing was changed.
+int shmap_table_options_init(struct shmap_table_options *options, size_t size);
+
+// Fills in the defaults. `size` is `sizeof(shmap_map_options)`, which lets later versions of the library add fields.
+//
+// Errors: SHMAP_INVALID for NULL or a size that this version does not know; nothing was changed.
+int shmap_map_options_init(struct shmap_map_options *options, size_t size);
+
+// Opens a table, whatever its sizes, and stores a handle of it in `*table`. The caller closes it with
+// `shmap_table_close`. NULL for `options` means the defaults. Any thread.
+//
+// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_CORRUPT, SHMAP_MISMATCH, SHMAP_PERMISSION, SHMAP_SYSTEM; `*table` is left
+// alone.
+int shmap_table_open(const char *name,
+                     const struct shmap_table_options *options,
+                     struct shmap_table **table);
+
+// Creates a table where there is none. Otherwise as `shmap_table_open`.
+//
+// Errors: SHMAP_DUPLICATE_KEY when there is one, SHMAP_NO_SPACE, and those of `shmap_table_open`.
+int shmap_table_create(const char *name, const struct shmap_table_options *options, struct shmap_table **table);
+
+// Opens a table, or creates it. One that exists must have the sizes asked for. Otherwise as `shmap_table_open`.
+//
+// Errors: SHMAP_MISMATCH for other sizes, SHMAP_NO_SPACE, and those of `shmap_table_open`.
+int shmap_table_open_or_create(const char *name, const struct shmap_table_options *options, struct shmap_table **table);
+
+// Opens a table for reading only: read permission is enough, and every call that would change the table
+// fails with SHMAP_PERMISSION. Otherwise as `shmap_table_open`.
+int shmap_table_open_read_only(const char *name, const struct shmap_table_options *options, struct shmap_table **table);
+
+// Closes a handle. The table stays. No other thread may be in a call with this handle.
+int shmap_table_close(struct shmap_table *table);
+
+// Removes the name of this table. Processes that have it open keep it. Any thread.
+//
+// Errors: SHMAP_NOT_FOUND when the name was gone already or leads to another table by now; SHMAP_PERMISSION, SHMAP_SYSTEM.
+int shmap_table_unlink(const struct shmap_table *table);
+
+// Removes the name of a table without opening it. Of `options`, only `dir` counts. Any thread.
+//
+// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_PERMISSION, SHMAP_SYSTEM.
+int shmap_table_remove_name(const char *name, const struct shmap_table_options *options);
+
+// 1 when the name no longer leads to this table, 0 when it does, or an error code. Any thread. Two system calls.
+int shmap_table_is_orphaned(const struct shmap_table *table);
+
+// Publishes the entries of one moment as a map `name`, and stores its edition in `*edition`, unless that is NULL. Keys are those
+// of `shmap_map_key`. Where `options` name no directory, it goes to the table's. Any thread. O(n log n).
+//
+// Errors: as `shmap_tree_share`, and SHMAP_TIMEOUT; what was published stays.
+int shmap_table_freeze(const struct shmap_table *table,
+                       const char *name,
+                       const struct shmap_map_options *options,
+                       uint64_t *edition);
+
+// Sets the values of all keys of a map that was frozen from a table, all or nothing, and stores how many those are in
+// `*count`, unless that is NULL. Other keys stay. Any thread. O(n).
+//
+// Errors: SHMAP_MISMATCH for a key that `shmap_map_key` did not make; SHMAP_NO_SPACE, SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing
+// was changed.
+int shmap_table_load(const struct shmap_table *table,
+                     const struct shmap_map *map,
+                     size_t *count);
+
+// Stores the key of a map that stands for a key of a table in the four bytes at `bytes`. Such keys have the order of the
+// numbers. Any thread.
+int shmap_map_key(int32_t key,
+                  uint8_t *bytes);
+
+// Stores the key of a table that a key of a map, of `len` bytes, stands for in `*key`. Any thread.
+//
+// Errors: SHMAP_MISMATCH when it stands for none.
+int shmap_table_key(const void *bytes, size_t len, int32_t *key);
+
+// Adds a key that is absent. Any thread. O(1).
+//
+// Errors: SHMAP_DUPLICATE_KEY; SHMAP_NO_SPACE when the table is full or the value too long; SHMAP_TIMEOUT;
+// SHMAP_PERMISSION; nothing was changed.
+int shmap_table_add(const struct shmap_table *table, int32_t key, const void *value, size_t len);
+
+// Replaces the value of a key that is present. Any thread. O(1).
+//
+// Errors: SHMAP_NOT_FOUND; SHMAP_NO_SPACE when the value is too long; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was
+// changed.
+int shmap_table_update(const struct shmap_table *table, int32_t key, const void *value, size_t len);
+
+// Sets the value of a key, whether it has one or not. Any thread. O(1).
+//
+// Errors: SHMAP_NO_SPACE when the table is full or the value too long; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was
+// changed.
+int shmap_table_upsert(const struct shmap_table *table, int32_t key, const void *value, size_t len);
+
+// Copies the value of a key to `buffer`, which has room for `size` bytes, and its length to `*len`. No NUL is appended. Any
+// thread; takes no lock. O(1).
+//
+// Errors: SHMAP_NOT_FOUND; SHMAP_NO_SPACE when the value is longer than `size`: then `*len` is its length, and
+// nothing was copied.
+int shmap_table_get(const struct shmap_table *table,
+                    int32_t key,
+                    void *buffer,
+                    size_t size,
+                    size_t *len);
+
+// 1 when the key has a value, 0 when not, or an error code. Any thread; takes no lock. O(1).
+int shmap_table_contains(const struct shmap_table *table, int32_t key);
+
+// Removes a key. Any thread. O(1).
+//
+// Errors: SHMAP_NOT_FOUND, SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
+int shmap_table_remove(const struct shmap_table *table, int32_t key);
+
+// Removes all entries, at once. Any thread. O(capacity).
+//
+// Errors: SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
+int shmap_table_clear(const struct shmap_table *table);
+
+// Replaces the value of a key by `value` if it is `expected`. Any thread. O(1).
+//
+// Errors: SHMAP_MISMATCH when it is another one; SHMAP_NOT_FOUND; SHMAP_NO_SPACE; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing
+// was changed.
+int shmap_table_compare_exchange(const struct shmap_table *table,
+                                 int32_t key,
+                                 const void *expected,
+                                 size_t expected_len,
+                                 const void *value,
+                                 size_t len);
+
+// Adds `delta` to a counter, a value of 8 bytes, little endian, and stores what it was before in `*before`, unless that is
+// NULL. It wraps around. Any thread. O(1).
+//
+// Errors: SHMAP_MISMATCH when the value is not 8 bytes long; SHMAP_NOT_FOUND; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing
+// was changed.
+int shmap_table_fetch_add(const struct shmap_table *table,
+                          int32_t key,
+                          int64_t delta,
+                          int64_t *before);
+
+// Stores the number of entries in `*len`. Any thread. O(1).
+int shmap_table_len(const struct shmap_table *table, size_t *len);
+
+// Stores the table's figures in `*stats`. Any thread. O(1).
+int shmap_table_stats(const struct shmap_table *table, struct shmap_stats *stats);
+
+// Checks under the lock that all parts of the table agree. Any thread. O(capacity).
+//
+// Errors: SHMAP_CORRUPT with what is wrong; the next write then repairs. SHMAP_TIMEOUT, SHMAP_PERMISSION.
+int shmap_table_verify(const struct shmap_table *table);
+
+// Adds keys that must all be absent: all of them or none, also when this process is killed. Any thread. O(count).
+//
+// Errors: those of `shmap_table_add`; the message says which member was at fault, counted from 0. Nothing was changed.
+int shmap_table_add_many(const struct shmap_table *table, const struct shmap_status *entries, size_t count);
+
+// Replaces the values of keys that must all be present: all of them or none, also when this process is killed, and for every
+// reader at once. Of a key that occurs twice the last value counts. Any thread. O(count).
+//
+// Errors: those of `shmap_table_update`; the message says which member was at fault, counted from 0. Nothing was
+// changed.
+int shmap_table_update_many(const struct shmap_table *table,
+                            const struct shmap_status *entries,
+                            size_t count);
+
+// Sets the values of keys, whether they have one or not. Otherwise as `shmap_table_update_many`.
+//
+// Errors: those of `shmap_table_upsert`; the message says which member was at fault, counted from 0. Nothing was
+// changed.
+int shmap_table_upsert_many(const struct shmap_table *table, const struct shmap_status *entries, size_t count);
+
+// Removes keys: all of them or, if one is not there or named twice, none. Any thread. O(count).
+//
+// Errors: those of `shmap_table_remove`; the message says which member was at fault, counted from 0. Nothing was
+// changed.
+int shmap_table_remove_many(const struct shmap_table *table, const int32_t *keys, size_t count);
+
+// Copies the values of keys, all of one moment, and stores a handle of the copies in `*entries`, in the order of the keys. The
+// caller frees it with `shmap_entries_free`. Any thread. O(count).
+//
+// Errors: SHMAP_TIMEOUT when other writers left no moment; SHMAP_CORRUPT. A key that is missing is no error here.
+int shmap_table_get_many(const struct shmap_table *table,
+                         const int32_t *keys,
+                         size_t count,
+                         struct shmap_entries **entries);
+
+// Copies all entries of one moment, in ascending order of their keys, and stores a handle of the copies in `*entries`. The
+// caller frees it with `shmap_entries_free`. Any thread. O(capacity + n log n).
+//
+// Errors: SHMAP_TIMEOUT when other writers left no moment; SHMAP_CORRUPT.
+int shmap_table_entries(const struct shmap_table *table,
+                        struct shmap_entries **entries);
+
+// Stores the number of entries in `*len`, those without a value included. Any thread. O(1).
+int shmap_entries_len(const struct shmap_entries *entries, size_t *len);
+
+// Stores entry number `index`, counted from 0, in `*entry`. Its value belongs to the handle, and is valid until that is freed. Any
+// thread. O(1).
+//
+// Errors: SHMAP_NOT_FOUND when the key had no value: then `entry->key` is the key and `entry->value.data` NULL. SHMAP_INVALID
+// when there is no such entry.
+int shmap_entries_at(const struct shmap_entries *entries,
+                     size_t index,
+                     struct shmap_status *entry);
+
+// Frees the copies. No other thread may be in a call with this handle.
+int shmap_entries_free(struct shmap_entries *entries);
+
+// Makes an empty tree, and stores a handle of it in `*tree`. The caller frees it with `shmap_tree_free`. Any thread.
+int shmap_tree_new(struct shmap_tree **tree);
+
+// Gives a key this value, and replaces the one it has. Both are copied. Any thread. O(log n).
+//
+// Errors: SHMAP_NO_SPACE for a key of 1 MiB or more, or more entries or bytes than a map can have; nothing was changed.
+int shmap_tree_set(const struct shmap_tree *tree, const void *key, size_t key_len, const void *value, size_t value_len);
+
+// Stores where the value of a key is in `*value`. It belongs to the tree, and is valid until the next call that changes the
+// tree. Any thread, as long as no other one changes the tree. O(log n).
+//
+// Errors: SHMAP_NOT_FOUND.
+int shmap_tree_get(const struct shmap_tree *tree,
+                   const void *key,
+                   size_t key_len,
+                   struct shmap_bytes *value);
+
+// Removes a key. Any thread. O(log n).
+//
+// Errors: SHMAP_NOT_FOUND.
+int shmap_tree_remove(const struct shmap_tree *tree, const void *key, size_t key_len);
+
+// Removes all keys. Any thread. O(1).
+int shmap_tree_clear(const struct shmap_tree *tree);
+
+// Stores the number of keys in `*len`. Any thread. O(1).
+int shmap_tree_len(const struct shmap_tree *tree, size_t *len);
+
+// Publishes what is in the tree under `name`, and stores the edition in `*edition`, unless that is NULL: 1, or one more
+// than the newest. At any moment the name leads to the old map or the new one, whole, also when this process is killed. The tree
+// stays as it is. NULL for `options` means the defaults. Any thread. O(n).
+//
+// Errors: SHMAP_DUPLICATE_KEY when the name is taken and `force` not set; SHMAP_INVALID_NAME, SHMAP_NO_SPACE, SHMAP_TIMEOUT,
+// SHMAP_PERMISSION, SHMAP_CORRUPT, SHMAP_SYSTEM; the name leads to what it led to before.
+int shmap_tree_share(const struct shmap_tree *tree,
+                     const char *name,
+                     const struct shmap_map_options *options,
+                     uint64_t *edition);
+
+// Writes what is in the tree to a file of mode 0400, in one step, over what is there. `shmap_map_open_file` opens it. Any
+// thread. O(n).
+//
+// Errors: SHMAP_NOT_FOUND for the directory, SHMAP_NO_SPACE, SHMAP_PERMISSION, SHMAP_SYSTEM; the path leads to what it led to
+// before.
+int shmap_tree_save(const struct shmap_tree *tree,
+                    const char *path);
+
+// Frees a tree. What was published stays. No other thread may be in a call with this handle.
+int shmap_tree_free(struct shmap_tree *tree);
+
+// Opens the map that is published under a name, and stores a handle of it in `*map`. The caller closes it with
+// `shmap_map_close`. It checks who made the file and the headers, and reads no entries: `shmap_map_verify` does. NULL for
+// `options` means the defaults. Any thread. O(1).
+//
+// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_CORRUPT, SHMAP_MISMATCH, SHMAP_SYSTEM; SHMAP_PERMISSION also for a file that
+// anybody may write to, for which there is `shmap_map_open_copy`. `*map` is left alone.
+int shmap_map_open(const char *name,
+                   const struct shmap_map_options *options,
+                   struct shmap_map **map);
+
+// Copies the map that is published under a name into private memory, verifies it, and stores a handle of it in `*map`. The
+// owner of the file may have write permission. It does not follow later editions. Otherwise as `shmap_map_open`. O(n).
+int shmap_map_open_copy(const char *name,
+                        const struct shmap_map_options *options,
+                        struct shmap_map **map);
+
+// Opens a file that `shmap_tree_save` or `shmap_map_save` wrote, and stores a handle of it in `*map`. It does not follow later
+// editions. Of `options`, `dir` does not count. Otherwise as `shmap_map_open`.
+int shmap_map_open_file(const char *path,
+                        const struct shmap_map_options *options,
+                        struct shmap_map **map);
+
+// Closes a handle. What was published stays; pointers into the map are no longer valid. No other thread may be in a call with
+// this handle; SHMAP_INVALID when one is found to wait on it.
+int shmap_map_close(struct shmap_map *map);
+
+// Takes the newest edition: 1 if that is another one, 0 if not, or an error code. After 1, pointers into the map are no longer
+// valid. Files and copies stay what they are. No other thread may be in a call with this handle. One atomic load
+// when nothing was published.
+//
+// Errors: those of `shmap_map_open`; the handle keeps its edition. A name that was removed is no error: the handle goes on.
+int shmap_map_refresh(const struct shmap_map *map);
+
+// Sleeps until there is another edition, and takes it: 1; 0 when `timeout_ms` milliseconds are over, or an error code. Negative
+// waits for ever. Otherwise as `shmap_map_refresh`: no other thread may be in a call with this handle, so a thread
+// that waits has a handle of its own.
+//
+// Errors: those of `shmap_map_open`; SHMAP_INVALID for a file or a copy, which has no later editions.
+int shmap_map_wait_for_update(const struct shmap_map *map,
+                              int64_t timeout_ms);
+
+// Stores the edition in hand in `*generation`: 1 for the first under the name, one more each time. 0 for files and copies. Any
+// thread. O(1).
+int shmap_map_generation(const struct shmap_map *map,
+                         uint64_t *generation);
+
+// 1 when the name leads to no map now, 0 when it does, or an error code. The handle goes on all the same. Any thread. One
+// system call.
+//
+// Errors: SHMAP_INVALID for a file or a copy.
+int shmap_map_is_removed(const struct shmap_map *map);
+
+// Removes the name of a map. Later openings fail with SHMAP_NOT_FOUND; who has it open keeps it. Any thread.
+//
+// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_TIMEOUT, SHMAP_PERMISSION, SHMAP_CORRUPT, SHMAP_SYSTEM; nothing was
+// changed.
+int shmap_map_remove_name(const char *name,
+                          const struct shmap_map_options *options);
+
+// Removes what killed publishers of this user left in a directory, and stores how many files those are in `*count`, unless
+// that is NULL; with `dry_run` not 0 it only counts. NULL for `dir` means `$SHMAP_DIR`, or `/dev/shm`. Living publishers, tables
+// and other users' files are left alone. Any thread. O(files in the directory).
+//
+// Errors: SHMAP_NOT_FOUND, SHMAP_PERMISSION, SHMAP_SYSTEM.
+int shmap_prune(const char *dir,
+                int dry_run,
+                size_t *count);
+
+// Stores where the value of a key lies in `*value`: in the mapping, nothing is copied. It is valid until the handle is refreshed,
+// waited on or closed. Any thread; takes no lock. O(1) with a hash index, otherwise O(log n).
+//
+// Errors: SHMAP_NOT_FOUND.
+int shmap_map_get(const struct shmap_map *map,
+                  const void *key,
+                  size_t key_len,
+                  struct shmap_bytes *value);
+
+// Stores where the values of `count` keys lie in as many elements of `values`, in their order; `data` is NULL for a key that has
+// none. Otherwise as `shmap_map_get`, and about twice as fast a key on big maps.
+int shmap_map_get_many(const struct shmap_map *map,
+                       const struct shmap_bytes *keys,
+                       size_t count,
+                       struct shmap_bytes *values);
+
+// 1 when the key has a value, 0 when not, or an error code. As `shmap_map_get`.
+int shmap_map_contains(const struct shmap_map *map, const void *key, size_t key_len);
+
+// Stores the number of entries in `*len`. Any thread. O(1).
+int shmap_map_len(const struct shmap_map *map, size_t *len);
+
+// Stores the entry with the least key in `*entry`; what it points to is valid as for `shmap_map_get`. Any thread. O(1).
+//
+// Errors: SHMAP_NOT_FOUND when the map is empty.
+int shmap_map_first(const struct shmap_map *map, struct shmap_pair *entry);
+
+// Stores the entry with the greatest key in `*entry`. As `shmap_map_first`.
+int shmap_map_last(const struct shmap_map *map, struct shmap_pair *entry);
+
+// Stores the entry of a rank, counted from 0 in key order, in `*entry`. As `shmap_map_first`.
+//
+// Errors: SHMAP_NOT_FOUND when there is none.
+int shmap_map_nth(const struct shmap_map *map, size_t rank, struct shmap_pair *entry);
+
+// Stores the number of keys that are less than `key`, which need not be in the map, in `*rank`. Any thread. O(log n).
+int shmap_map_rank(const struct shmap_map *map, const void *key, size_t key_len, size_t *rank);
+
+// Stores the walk over the entries with `first` <= key < `end` in `*range`. NULL for `first` starts at the least key, NULL for
+// `end` goes on to the greatest. `shmap_map_next` and `shmap_map_prev` take the steps. Any thread. O(log n).
+int shmap_map_range(const struct shmap_map *map,
+                    const void *first,
+                    size_t first_len,
+                    const void *end,
+                    size_t end_len,
+                    struct shmap_range *range);
+
+// Stores the walk over the entries whose keys start with `prefix` in `*range`; with length 0, over all. As `shmap_map_range`.
+int shmap_map_prefix(const struct shmap_map *map,
+                     const void *prefix,
+                     size_t prefix_len,
+                     struct shmap_range *range);
+
+// One step of a walk from the front: 1, the entry in `*entry`, and `*range` without it; 0 at the end, or an error code. What the
+// entry points to is valid as for `shmap_map_get`. Any thread, each with its own range. O(1).
+int shmap_map_next(const struct shmap_map *map,
+                   struct shmap_range *range,
+                   struct shmap_pair *entry);
+
+// One step of a walk from the back. Otherwise as `shmap_map_next`.
+int shmap_map_prev(const struct shmap_map *map, struct shmap_range *range, struct shmap_pair *entry);
+
+// Checks all of the map: checksum, order, offsets. Any thread. O(n).
+//
+// Errors: SHMAP_CORRUPT with what is wrong, and where.
+int shmap_map_verify(const struct shmap_map *map);
+
+// Stores where the map's bytes lie in `*block`: what `shmap_map_save` writes. Valid as for `shmap_map_get`. Any thread. O(1).
+int shmap_map_block(const struct shmap_map *map,
+                    struct shmap_bytes *block);
+
+// Writes the map to a file of mode 0400, in one step, over what is there. `shmap_map_open_file` opens it. Any thread. O(n).
+//
+// Errors: as `shmap_tree_save`.
+int shmap_map_save(const struct shmap_map *map,
+                   const char *path);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* SHMAP_H */

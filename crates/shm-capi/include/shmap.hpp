@@ -1,0 +1,524 @@
+// libshmap for C++17: handles that close themselves, std::string_view, exceptions. Wraps shmap.h, which says more about each function.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//
+// Failures throw shmap::Error, apart from those that a caller asks about: a key that is there already or missing makes add, update,
+// remove and the like return false, and get return std::nullopt. Views into a map are valid until it is refreshed, waited on or destroyed.
+#ifndef SHMAP_HPP
+#define SHMAP_HPP
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "shmap.h"
+
+namespace shmap {
+
+// What failed: a code of shmap.h, and a message with names, sizes, paths and causes.
+class Error : public std::runtime_error {
+public:
+    explicit Error(int code) : std::runtime_error(message(code)), code_(code) {}
+    int code() const noexcept { return code_; }
+
+private:
+    static const char *message(int code) {
+        const char *text = shmap_last_error();
+        return *text != '\0' ? text : shmap_strerror(code);
+    }
+    int code_;
+};
+
+namespace detail {
+
+// Throws for an error; otherwise gives back what was answered.
+inline int check(int result) {
+    if (result < 0) throw Error(result);
+    return result;
+}
+
+// False for this one error.
+inline bool unless(int error, int result) {
+    if (result == error) return false;
+    check(result);
+    return true;
+}
+
+inline std::string_view view(shmap_bytes bytes) {
+    return {static_cast<const char *>(bytes.data), bytes.len};
+}
+
+inline shmap_bytes bytes(std::string_view view) { return {view.data(), view.size()}; }
+
+// Not NULL: where NULL means something, an empty view does not.
+inline const void *data(std::string_view view) { return view.data() != nullptr ? view.data() : ""; }
+
+template <auto close>
+struct Closer {
+    template <typename T>
+    void operator()(T *handle) const noexcept {
+        close(handle);
+    }
+};
+
+} // namespace detail
+
+// How a table is created and opened.
+struct TableOptions {
+    std::string dir;                                   // empty: $SHMAP_DIR, or /dev/shm
+    std::size_t capacity = 1024;                       // entries
+    std::size_t value_size = 256;                      // bytes
+    std::uint32_t mode = 0600;                         // exact, whatever the umask
+    bool shared_writers = false;                       // also what group or others may write to
+    std::vector<std::uint32_t> trusted_uids;           // besides one's own and root
+    std::chrono::milliseconds lock_timeout{5000};      // negative: for ever
+
+    // Valid as long as this object is neither changed nor destroyed.
+    shmap_table_options raw() const {
+        shmap_table_options options;
+        detail::check(shmap_table_options_init(&options, sizeof options));
+        options.dir = dir.empty() ? nullptr : dir.c_str();
+        options.capacity = capacity;
+        options.value_size = value_size;
+        options.mode = mode;
+        options.shared_writers = shared_writers;
+        options.trusted_uids = trusted_uids.data();
+        options.trusted_count = trusted_uids.size();
+        options.lock_timeout_ms = lock_timeout.count();
+        return options;
+    }
+};
+
+// How a map is published, opened and removed.
+struct MapOptions {
+    std::string dir;                                   // empty: $SHMAP_DIR, or /dev/shm
+    std::uint32_t mode = 0400;                         // read bits only
+    bool force = false;                                // replace what has the name
+    bool hash_index = true;                            // faster lookups, six bytes an entry
+    bool shared_writers = false;                       // also what group or others may write to
+    std::vector<std::uint32_t> trusted_uids;           // besides one's own and root
+    std::chrono::milliseconds lock_timeout{5000};      // negative: for ever
+
+    // Valid as long as this object is neither changed nor destroyed.
+    shmap_map_options raw() const {
+        shmap_map_options options;
+        detail::check(shmap_map_options_init(&options, sizeof options));
+        options.dir = dir.empty() ? nullptr : dir.c_str();
+        options.mode = mode;
+        options.force = force;
+        options.hash_index = hash_index;
+        options.shared_writers = shared_writers;
+        options.trusted_uids = trusted_uids.data();
+        options.trusted_count = trusted_uids.size();
+        options.lock_timeout_ms = lock_timeout.count();
+        return options;
+    }
+};
+
+// A key of a map and its value, in the mapping.
+struct Entry {
+    std::string_view key;
+    std::string_view value;
+};
+
+// Entries of a map in key order, for range-for. Valid as long as the map and its edition.
+class Range {
+public:
+    struct End {};
+    class Iterator {
+    public:
+        Iterator(const shmap_map *map, shmap_range left) : map_(map), left_(left) { ++*this; }
+        const Entry &operator*() const { return entry_; }
+        const Entry *operator->() const { return &entry_; }
+        Iterator &operator++() {
+            shmap_pair pair;
+            more_ = detail::check(shmap_map_next(map_, &left_, &pair)) == 1;
+            if (more_) entry_ = {detail::view(pair.key), detail::view(pair.value)};
+            return *this;
+        }
+        bool operator!=(End) const { return more_; }
+
+    private:
+        const shmap_map *map_;
+        shmap_range left_;
+        Entry entry_{};
+        bool more_ = false;
+    };
+
+    Range(const shmap_map *map, shmap_range range) : map_(map), range_(range) {}
+    Iterator begin() const { return {map_, range_}; }
+    End end() const { return {}; }
+    std::size_t size() const { return range_.back - range_.front; }
+
+    // Takes the last entry off.
+    std::optional<Entry> pop_back() {
+        shmap_pair pair;
+        if (detail::check(shmap_map_prev(map_, &range_, &pair)) == 0) return std::nullopt;
+        return Entry{detail::view(pair.key), detail::view(pair.value)};
+    }
+
+private:
+    const shmap_map *map_;
+    shmap_range range_;
+};
+
+// A published map, a file or a copy, opened. Movable. Reading is for any thread; refreshing for one that nobody reads beside.
+class Map {
+public:
+    static Map open(const std::string &name, const MapOptions &options = {}) {
+        return made(shmap_map_open, name, options);
+    }
+    static Map open_copy(const std::string &name, const MapOptions &options = {}) {
+        return made(shmap_map_open_copy, name, options);
+    }
+    static Map open_file(const std::string &path, const MapOptions &options = {}) {
+        return made(shmap_map_open_file, path, options);
+    }
+    // False when there is no map of that name.
+    static bool remove_name(const std::string &name, const MapOptions &options = {}) {
+        const shmap_map_options raw = options.raw();
+        return detail::unless(SHMAP_NOT_FOUND, shmap_map_remove_name(name.c_str(), &raw));
+    }
+
+    std::optional<std::string_view> get(std::string_view key) const {
+        shmap_bytes value;
+        const int result = shmap_map_get(handle(), key.data(), key.size(), &value);
+        if (!detail::unless(SHMAP_NOT_FOUND, result)) return std::nullopt;
+        return detail::view(value);
+    }
+    std::vector<std::optional<std::string_view>> get_many(const std::vector<std::string_view> &keys) const {
+        std::vector<shmap_bytes> asked, found(keys.size());
+        asked.reserve(keys.size());
+        for (const std::string_view key : keys) asked.push_back(detail::bytes(key));
+        detail::check(shmap_map_get_many(handle(), asked.data(), asked.size(), found.data()));
+        std::vector<std::optional<std::string_view>> values(keys.size());
+        for (std::size_t i = 0; i < keys.size(); ++i) {
+            if (found[i].data != nullptr) values[i] = detail::view(found[i]);
+        }
+        return values;
+    }
+    bool contains(std::string_view key) const {
+        return detail::check(shmap_map_contains(handle(), key.data(), key.size())) == 1;
+    }
+    std::size_t size() const {
+        std::size_t size = 0;
+        detail::check(shmap_map_len(handle(), &size));
+        return size;
+    }
+    bool empty() const { return size() == 0; }
+
+    std::optional<Entry> first() const { return nth(0); }
+    std::optional<Entry> last() const {
+        shmap_pair pair;
+        return entry(shmap_map_last(handle(), &pair), pair);
+    }
+    std::optional<Entry> nth(std::size_t rank) const {
+        shmap_pair pair;
+        return entry(shmap_map_nth(handle(), rank, &pair), pair);
+    }
+    std::size_t rank(std::string_view key) const {
+        std::size_t rank = 0;
+        detail::check(shmap_map_rank(handle(), key.data(), key.size(), &rank));
+        return rank;
+    }
+    Range all() const { return prefix({}); }
+    Range prefix(std::string_view prefix) const {
+        shmap_range range;
+        detail::check(shmap_map_prefix(handle(), prefix.data(), prefix.size(), &range));
+        return {handle(), range};
+    }
+    // first <= key < end.
+    Range range(std::string_view first, std::string_view end) const {
+        shmap_range range;
+        detail::check(shmap_map_range(handle(), first.data(), first.size(), detail::data(end), end.size(), &range));
+        return {handle(), range};
+    }
+    // first <= key.
+    Range from(std::string_view first) const {
+        shmap_range range;
+        detail::check(shmap_map_range(handle(), first.data(), first.size(), nullptr, 0, &range));
+        return {handle(), range};
+    }
+
+    bool refresh() { return detail::check(shmap_map_refresh(handle())) == 1; }
+    // Negative waits for ever.
+    bool wait_for_update(std::chrono::milliseconds timeout) {
+        return detail::check(shmap_map_wait_for_update(handle(), timeout.count())) == 1;
+    }
+    std::uint64_t generation() const {
+        std::uint64_t generation = 0;
+        detail::check(shmap_map_generation(handle(), &generation));
+        return generation;
+    }
+    bool is_removed() const { return detail::check(shmap_map_is_removed(handle())) == 1; }
+    void verify() const { detail::check(shmap_map_verify(handle())); }
+    std::string_view block() const {
+        shmap_bytes block;
+        detail::check(shmap_map_block(handle(), &block));
+        return detail::view(block);
+    }
+    void save(const std::string &path) const { detail::check(shmap_map_save(handle(), path.c_str())); }
+
+    shmap_map *handle() const noexcept { return handle_.get(); }
+
+private:
+    explicit Map(shmap_map *handle) : handle_(handle) {}
+
+    template <typename Open>
+    static Map made(Open open, const std::string &name, const MapOptions &options) {
+        const shmap_map_options raw = options.raw();
+        shmap_map *handle = nullptr;
+        detail::check(open(name.c_str(), &raw, &handle));
+        return Map(handle);
+    }
+    static std::optional<Entry> entry(int result, const shmap_pair &pair) {
+        if (!detail::unless(SHMAP_NOT_FOUND, result)) return std::nullopt;
+        return Entry{detail::view(pair.key), detail::view(pair.value)};
+    }
+
+    std::unique_ptr<shmap_map, detail::Closer<shmap_map_close>> handle_;
+};
+
+// A map that is being built, in private memory.
+class Tree {
+public:
+    Tree() {
+        shmap_tree *handle = nullptr;
+        detail::check(shmap_tree_new(&handle));
+        handle_.reset(handle);
+    }
+
+    void set(std::string_view key, std::string_view value) {
+        detail::check(shmap_tree_set(handle(), key.data(), key.size(), value.data(), value.size()));
+    }
+    // Valid until the tree is changed.
+    std::optional<std::string_view> get(std::string_view key) const {
+        shmap_bytes value;
+        const int result = shmap_tree_get(handle(), key.data(), key.size(), &value);
+        if (!detail::unless(SHMAP_NOT_FOUND, result)) return std::nullopt;
+        return detail::view(value);
+    }
+    bool remove(std::string_view key) {
+        return detail::unless(SHMAP_NOT_FOUND, shmap_tree_remove(handle(), key.data(), key.size()));
+    }
+    void clear() { detail::check(shmap_tree_clear(handle())); }
+    std::size_t size() const {
+        std::size_t size = 0;
+        detail::check(shmap_tree_len(handle(), &size));
+        return size;
+    }
+    // Returns the edition.
+    std::uint64_t share(const std::string &name, const MapOptions &options = {}) const {
+        const shmap_map_options raw = options.raw();
+        std::uint64_t edition = 0;
+        detail::check(shmap_tree_share(handle(), name.c_str(), &raw, &edition));
+        return edition;
+    }
+    void save(const std::string &path) const { detail::check(shmap_tree_save(handle(), path.c_str())); }
+
+    shmap_tree *handle() const noexcept { return handle_.get(); }
+
+private:
+    std::unique_ptr<shmap_tree, detail::Closer<shmap_tree_free>> handle_;
+};
+
+// A table, opened. Movable. Any thread may call anything.
+class Table {
+public:
+    static Table open(const std::string &name, const TableOptions &options = {}) {
+        return made(shmap_table_open, name, options);
+    }
+    static Table create(const std::string &name, const TableOptions &options = {}) {
+        return made(shmap_table_create, name, options);
+    }
+    static Table open_or_create(const std::string &name, const TableOptions &options = {}) {
+        return made(shmap_table_open_or_create, name, options);
+    }
+    static Table open_read_only(const std::string &name, const TableOptions &options = {}) {
+        return made(shmap_table_open_read_only, name, options);
+    }
+    // False when there is no table of that name.
+    static bool remove_name(const std::string &name, const TableOptions &options = {}) {
+        const shmap_table_options raw = options.raw();
+        return detail::unless(SHMAP_NOT_FOUND, shmap_table_remove_name(name.c_str(), &raw));
+    }
+
+    // False when the key is there already.
+    bool add(std::int32_t key, std::string_view value) {
+        return detail::unless(SHMAP_DUPLICATE_KEY, shmap_table_add(handle(), key, value.data(), value.size()));
+    }
+    // False when the key is missing.
+    bool update(std::int32_t key, std::string_view value) {
+        return detail::unless(SHMAP_NOT_FOUND, shmap_table_update(handle(), key, value.data(), value.size()));
+    }
+    void upsert(std::int32_t key, std::string_view value) {
+        detail::check(shmap_table_upsert(handle(), key, value.data(), value.size()));
+    }
+    // False when the key was missing.
+    bool remove(std::int32_t key) {
+        return detail::unless(SHMAP_NOT_FOUND, shmap_table_remove(handle(), key));
+    }
+    std::optional<std::string> get(std::int32_t key) const {
+        std::string value(64, '\0');
+        for (;;) {
+            std::size_t len = 0;
+            const int result = shmap_table_get(handle(), key, value.data(), value.size(), &len);
+            if (result == SHMAP_NO_SPACE) {
+                value.resize(len);
+                continue;
+            }
+            if (!detail::unless(SHMAP_NOT_FOUND, result)) return std::nullopt;
+            value.resize(len);
+            return value;
+        }
+    }
+    bool contains(std::int32_t key) const {
+        return detail::check(shmap_table_contains(handle(), key)) == 1;
+    }
+
+    // Batches, all or nothing: of a std::map<int, std::string>, a vector of pairs, or the like.
+    template <typename Pairs>
+    void add_many(const Pairs &entries) {
+        const auto raw = statuses(entries);
+        detail::check(shmap_table_add_many(handle(), raw.data(), raw.size()));
+    }
+    template <typename Pairs>
+    void update_many(const Pairs &entries) {
+        const auto raw = statuses(entries);
+        detail::check(shmap_table_update_many(handle(), raw.data(), raw.size()));
+    }
+    template <typename Pairs>
+    void upsert_many(const Pairs &entries) {
+        const auto raw = statuses(entries);
+        detail::check(shmap_table_upsert_many(handle(), raw.data(), raw.size()));
+    }
+    void remove_many(const std::vector<std::int32_t> &keys) {
+        detail::check(shmap_table_remove_many(handle(), keys.data(), keys.size()));
+    }
+    // All of one moment.
+    std::vector<std::optional<std::string>> get_many(const std::vector<std::int32_t> &keys) const {
+        shmap_entries *raw = nullptr;
+        detail::check(shmap_table_get_many(handle(), keys.data(), keys.size(), &raw));
+        const Copies copies(raw);
+        std::vector<std::optional<std::string>> values(keys.size());
+        for (std::size_t i = 0; i < keys.size(); ++i) {
+            shmap_status entry;
+            if (detail::unless(SHMAP_NOT_FOUND, shmap_entries_at(raw, i, &entry))) {
+                values[i] = std::string(detail::view(entry.value));
+            }
+        }
+        return values;
+    }
+    // All of one moment, by key.
+    std::vector<std::pair<std::int32_t, std::string>> entries() const {
+        shmap_entries *raw = nullptr;
+        detail::check(shmap_table_entries(handle(), &raw));
+        const Copies copies(raw);
+        std::size_t count = 0;
+        detail::check(shmap_entries_len(raw, &count));
+        std::vector<std::pair<std::int32_t, std::string>> entries(count);
+        for (std::size_t i = 0; i < count; ++i) {
+            shmap_status entry;
+            detail::check(shmap_entries_at(raw, i, &entry));
+            entries[i] = {entry.key, std::string(detail::view(entry.value))};
+        }
+        return entries;
+    }
+
+    void clear() { detail::check(shmap_table_clear(handle())); }
+    // False when the value is another one than expected.
+    bool compare_exchange(std::int32_t key, std::string_view expected, std::string_view value) {
+        return detail::unless(SHMAP_MISMATCH,
+                              shmap_table_compare_exchange(handle(), key, expected.data(), expected.size(),
+                                                           value.data(), value.size()));
+    }
+    // Of a counter, 8 bytes, little endian. Returns what it was before.
+    std::int64_t fetch_add(std::int32_t key, std::int64_t delta) {
+        std::int64_t before = 0;
+        detail::check(shmap_table_fetch_add(handle(), key, delta, &before));
+        return before;
+    }
+    std::size_t size() const {
+        std::size_t size = 0;
+        detail::check(shmap_table_len(handle(), &size));
+        return size;
+    }
+    shmap_stats stats() const {
+        shmap_stats stats;
+        detail::check(shmap_table_stats(handle(), &stats));
+        return stats;
+    }
+    void verify() const { detail::check(shmap_table_verify(handle())); }
+
+    // False when the name does not lead to this table any more.
+    bool unlink() { return detail::unless(SHMAP_NOT_FOUND, shmap_table_unlink(handle())); }
+    bool is_orphaned() const { return detail::check(shmap_table_is_orphaned(handle())) == 1; }
+
+    std::uint64_t freeze(const std::string &name, const MapOptions &options = {}) const {
+        const shmap_map_options raw = options.raw();
+        std::uint64_t edition = 0;
+        detail::check(shmap_table_freeze(handle(), name.c_str(), &raw, &edition));
+        return edition;
+    }
+    std::size_t load(const Map &map) {
+        std::size_t count = 0;
+        detail::check(shmap_table_load(handle(), map.handle(), &count));
+        return count;
+    }
+
+    shmap_table *handle() const noexcept { return handle_.get(); }
+
+private:
+    using Copies = std::unique_ptr<shmap_entries, detail::Closer<shmap_entries_free>>;
+
+    explicit Table(shmap_table *handle) : handle_(handle) {}
+
+    template <typename Open>
+    static Table made(Open open, const std::string &name, const TableOptions &options) {
+        const shmap_table_options raw = options.raw();
+        shmap_table *handle = nullptr;
+        detail::check(open(name.c_str(), &raw, &handle));
+        return Table(handle);
+    }
+    template <typename Pairs>
+    static std::vector<shmap_status> statuses(const Pairs &entries) {
+        std::vector<shmap_status> raw;
+        for (const auto &[key, value] : entries) {
+            raw.push_back({static_cast<std::int32_t>(key), detail::bytes(value)});
+        }
+        return raw;
+    }
+
+    std::unique_ptr<shmap_table, detail::Closer<shmap_table_close>> handle_;
+};
+
+// The bytes that stand for a key of a table in a map.
+inline std::string map_key(std::int32_t key) {
+    unsigned char bytes[4];
+    detail::check(shmap_map_key(key, bytes));
+    return std::string(reinterpret_cast<const char *>(bytes), sizeof bytes);
+}
+
+// The key of a table that a key of a map stands for, if it is one.
+inline std::optional<std::int32_t> table_key(std::string_view map_key) {
+    std::int32_t key = 0;
+    if (!detail::unless(SHMAP_MISMATCH, shmap_table_key(map_key.data(), map_key.size(), &key))) return std::nullopt;
+    return key;
+}
+
+// Removes what killed publishers left; returns how many files those are.
+inline std::size_t prune(const std::string &dir = {}, bool dry_run = false) {
+    std::size_t count = 0;
+    detail::check(shmap_prune(dir.empty() ? nullptr : dir.c_str(), dry_run, &count));
+    return count;
+}
+
+} // namespace shmap
+
+#endif

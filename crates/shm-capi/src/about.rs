@@ -1,0 +1,48 @@
+//! Versions and messages.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, c_char, c_int};
+
+use crate::{codes, fault};
+
+/// Major version of this header.
+pub const SHMAP_VERSION_MAJOR: u32 = 0;
+/// Minor version of this header.
+pub const SHMAP_VERSION_MINOR: u32 = 1;
+/// Patch level of this header.
+pub const SHMAP_VERSION_PATCH: u32 = 0;
+
+const VERSION: &CStr = c"0.1.0";
+
+/// The version of the library that is linked, such as "0.1.0". Constant text. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn shmap_version() -> *const c_char {
+    VERSION.as_ptr()
+}
+
+/// What a result code means, in general; `shmap_last_error` says what happened. Constant text, for any number. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn shmap_strerror(code: c_int) -> *const c_char {
+    codes::meaning(code).as_ptr()
+}
+
+/// What the last call of this thread that failed has to say: names, sizes, paths, causes. Empty text when none failed
+/// yet; a call that succeeds leaves it alone. The library owns the text; it is valid until the next call that fails in this
+/// thread, or the thread's end. Never NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn shmap_last_error() -> *const c_char {
+    fault::last_message()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_the_packages() {
+        assert_eq!(VERSION.to_str().unwrap(), env!("CARGO_PKG_VERSION"));
+        let numbers = [SHMAP_VERSION_MAJOR, SHMAP_VERSION_MINOR, SHMAP_VERSION_PATCH];
+        assert_eq!(numbers.map(|n| n.to_string()).join("."), env!("CARGO_PKG_VERSION"));
+    }
+}

@@ -1,0 +1,90 @@
+//! What went wrong, on its way to the caller: a code, and a message for this thread.
+
+use std::cell::RefCell;
+use std::error::Error as _;
+use std::ffi::{CString, c_char, c_int};
+
+use crate::codes::{SHMAP_INVALID, SHMAP_PANIC};
+
+/// A failed call: its code and what to tell.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) code: c_int,
+    pub(crate) message: String,
+}
+
+impl Fault {
+    pub(crate) fn new(code: c_int, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// An argument that is not possible.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(SHMAP_INVALID, message)
+    }
+
+    /// What a panic carried.
+    pub(crate) fn of_panic(payload: &(dyn std::any::Any + Send)) -> Self {
+        let text = payload
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| payload.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        Self::new(SHMAP_PANIC, format!("the library panicked: {text}"))
+    }
+}
+
+impl<E: Into<shm_facade::Error>> From<E> for Fault {
+    /// The message is that of the error and of its causes, as far as it does not quote them itself.
+    fn from(error: E) -> Self {
+        let error = error.into();
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !message.contains(&text) {
+                message.push_str(": ");
+                message.push_str(&text);
+            }
+            cause = error.source();
+        }
+        Self { code: error.code() as c_int, message }
+    }
+}
+
+thread_local! {
+    static LAST: RefCell<CString> = RefCell::default();
+}
+
+/// Keeps the message for [`last_message`]; says the code.
+pub(crate) fn report(fault: Fault) -> c_int {
+    let mut bytes = fault.message.into_bytes();
+    bytes.retain(|&byte| byte != 0);
+    let message = CString::new(bytes).unwrap_or_default();
+    // In a destructor of the thread's own data it may be gone; the code says enough then.
+    let _ = LAST.try_with(|last| last.replace(message));
+    fault.code
+}
+
+/// This thread's last message: empty if there was none. Valid until the next failure in this thread.
+pub(crate) fn last_message() -> *const c_char {
+    LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shm_facade::{Namespace, StatusOptions, StatusReader};
+
+    #[test]
+    fn a_message_names_the_causes_once() {
+        let options =
+            StatusOptions { namespace: Namespace::at("/nowhere"), ..StatusOptions::default() };
+        let fault = Fault::from(StatusReader::open_with("x", &options).unwrap_err());
+        assert_eq!(fault.code, crate::codes::SHMAP_NOT_FOUND);
+        assert!(fault.message.contains("/nowhere/shmap.x.table"), "{}", fault.message);
+        let invalid = Fault::from(StatusReader::open_with("", &options).unwrap_err());
+        assert_eq!(invalid.code, crate::codes::SHMAP_INVALID_NAME);
+        assert!(!invalid.message.contains(": "), "{}", invalid.message);
+    }
+}

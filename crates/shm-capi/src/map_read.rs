@@ -1,0 +1,313 @@
+//! Maps: looking up, walking in order, saving.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{c_char, c_int, c_void};
+
+use shm_facade::Share;
+
+use crate::border::Call;
+use crate::codes::{SHMAP_NOT_FOUND, SHMAP_OK};
+use crate::fault::Fault;
+use crate::map::{ShmapMap, with_snapshot};
+use crate::plain::{ShmapBytes, ShmapPair, ShmapRange};
+use crate::tree::missing;
+
+/// Stores where the value of a key lies in `*value`: in the mapping, nothing is copied. It is valid until the handle is refreshed,
+/// waited on or closed. Any thread; takes no lock. O(1) with a hash index, otherwise O(log n).
+///
+/// Errors: SHMAP_NOT_FOUND.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_map_get(
+    map: *const ShmapMap,
+    key: *const c_void,
+    key_len: usize,
+    value: *mut ShmapBytes,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let map = call.handle(map)?.read(&call)?;
+        let key = call.bytes("the key", key, key_len)?;
+        let out = call.out("value", value)?;
+        match with_snapshot!(map, snapshot => snapshot.get(key)) {
+            Some(found) => out.set(ShmapBytes::of(found)),
+            None => return Err(missing(key)),
+        }
+        Ok(SHMAP_OK)
+    })
+}
+
+/// Stores where the values of `count` keys lie in as many elements of `values`, in their order; `data` is NULL for a key that has
+/// none. Otherwise as `shmap_map_get`, and about twice as fast a key on big maps.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_map_get_many(
+    map: *const ShmapMap,
+    keys: *const ShmapBytes,
+    count: usize,
+    values: *mut ShmapBytes,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let map = call.handle(map)?.read(&call)?;
+        let keys: Vec<&[u8]> = call
+            .array("keys", keys, count)?
+            .iter()
+            .map(|key| call.named_bytes("a key", key))
+            .collect::<Result<_, _>>()?;
+        let out = call.out_array("values", values, count)?;
+        let found = with_snapshot!(map, snapshot => snapshot.get_many(&keys));
+        out.fill(found.into_iter().map(|value| value.map_or(ShmapBytes::NONE, ShmapBytes::of)));
+        Ok(SHMAP_OK)
+    })
+}
+
+/// 1 when the key has a value, 0 when not, or an error code. As `shmap_map_get`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_map_contains(
+    map: *const ShmapMap,
+    key: *const c_void,
+    key_len: usize,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let map = call.handle(map)?.read(&call)?;
+        let key = call.bytes("the key", key, key_len)?;
+        Ok(c_int::from(with_snapshot!(map, snapshot => snapshot.contains_key(key))))
+    })
+}
+
+/// Stores the number of entries in `*len`. Any thread. O(1).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_map_len(map: *const ShmapMap, len: *mut usize) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let map = call.handle(map)?.read(&call)?;
+        call.out("len", len)?.set(with_snapshot!(map, snapshot => snapshot.len()));
+        Ok(SHMAP_OK)
+    })
+}
+
+/// Stores the entry with the least key in `*entry`; what it points to is valid as for `shmap_map_get`. Any thread. O(1).
+///
+/// Errors: SHMAP_NOT_FOUND when the map is empty.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_map_first(map: *const ShmapMap, entry: *mut ShmapPair) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let map = call.handle(map)?.read(&call)?;
+        let out = call.out("entry", entry)?;
+        let found = with_snapshot!(map, snapshot => snapshot.first()).ok_or_else(empty)?;
+        out.set(ShmapPair::of(found));
+        Ok(SHMAP_OK)
+    })
+}
+
+/// Stores the entry with the greatest key in `*entry`. As `shmap_map_first`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_map_last(map: *const ShmapMap, entry: *mut ShmapPair) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let map = call.handle(map)?.read(&call)?;
+        let out = call.out("entry", entry)?;
+        let found = with_snapshot!(map, snapshot => snapshot.last()).ok_or_else(empty)?;
+        out.set(ShmapPair::of(found));
+        Ok(SHMAP_OK)
+    })
+}
+
+/// Stores the entry of a rank, counted from 0 in key order, in `*entry`. As `shmap_map_first`.
+///
+/// Errors: SHMAP_NOT_FOUND when there is none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_map_nth(
+    map: *const ShmapMap,
+    rank: usize,
+    entry: *mut ShmapPair,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let map = call.handle(map)?.read(&call)?;
+        let out = call.out("entry", entry)?;
+        let found = with_snapshot!(map, snapshot => snapshot.nth(rank)).ok_or_else(|| {
+            let len = with_snapshot!(map, snapshot => snapshot.len());
+            Fault::new(SHMAP_NOT_FOUND, format!("rank {rank}: the map has {len} entries"))
+        })?;
+        out.set(ShmapPair::of(found));
+        Ok(SHMAP_OK)
+    })
+}
+
+/// Stores the number of keys that are less than `key`, which need not be in the map, in `*rank`. Any thread. O(log n).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_map_rank(
+    map: *const ShmapMap,
+    key: *const c_void,
+    key_len: usize,
+    rank: *mut usize,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let map = call.handle(map)?.read(&call)?;
+        let key = call.bytes("the key", key, key_len)?;
+        call.out("rank", rank)?.set(with_snapshot!(map, snapshot => snapshot.rank(key)));
+        Ok(SHMAP_OK)
+    })
+}
+
+/// Stores the walk over the entries with `first` <= key < `end` in `*range`. NULL for `first` starts at the least key, NULL for
+/// `end` goes on to the greatest. `shmap_map_next` and `shmap_map_prev` take the steps. Any thread. O(log n).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_map_range(
+    map: *const ShmapMap,
+    first: *const c_void,
+    first_len: usize,
+    end: *const c_void,
+    end_len: usize,
+    range: *mut ShmapRange,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let map = call.handle(map)?.read(&call)?;
+        let from = call.bytes("the first key", first, first_len)?;
+        let to = call.bytes("the end key", end, end_len)?;
+        let out = call.out("range", range)?;
+        out.set(with_snapshot!(map, snapshot => {
+            let front = snapshot.rank(from);
+            let back = if end.is_null() { snapshot.len() } else { snapshot.rank(to) };
+            ShmapRange { front, back: back.max(front) }
+        }));
+        Ok(SHMAP_OK)
+    })
+}
+
+/// Stores the walk over the entries whose keys start with `prefix` in `*range`; with length 0, over all. As `shmap_map_range`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_map_prefix(
+    map: *const ShmapMap,
+    prefix: *const c_void,
+    prefix_len: usize,
+    range: *mut ShmapRange,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let map = call.handle(map)?.read(&call)?;
+        let prefix = call.bytes("the prefix", prefix, prefix_len)?;
+        let out = call.out("range", range)?;
+        let ranks = with_snapshot!(map, snapshot => snapshot.prefix(prefix).ranks());
+        out.set(ShmapRange { front: ranks.start, back: ranks.end });
+        Ok(SHMAP_OK)
+    })
+}
+
+/// One step of a walk from the front: 1, the entry in `*entry`, and `*range` without it; 0 at the end, or an error code. What the
+/// entry points to is valid as for `shmap_map_get`. Any thread, each with its own range. O(1).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_map_next(
+    map: *const ShmapMap,
+    range: *mut ShmapRange,
+    entry: *mut ShmapPair,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    step(&call, map, range, entry, |left| {
+        let rank = left.front;
+        left.front += 1;
+        rank
+    })
+}
+
+/// One step of a walk from the back. Otherwise as `shmap_map_next`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_map_prev(
+    map: *const ShmapMap,
+    range: *mut ShmapRange,
+    entry: *mut ShmapPair,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    step(&call, map, range, entry, |left| {
+        left.back -= 1;
+        left.back
+    })
+}
+
+/// `take` takes a rank from a range that is not empty.
+fn step(
+    call: &Call,
+    map: *const ShmapMap,
+    range: *mut ShmapRange,
+    entry: *mut ShmapPair,
+    take: impl FnOnce(&mut ShmapRange) -> usize,
+) -> c_int {
+    call.run(|| {
+        let map = call.handle(map)?.read(call)?;
+        let mut left = *call.one("range", range)?;
+        let (range, entry) = (call.out("range", range)?, call.out("entry", entry)?);
+        // The handle may have taken a smaller edition since, and C may have written anything.
+        left.back = left.back.min(with_snapshot!(map, snapshot => snapshot.len()));
+        if left.front >= left.back {
+            return Ok(0);
+        }
+        let rank = take(&mut left);
+        let Some(found) = with_snapshot!(map, snapshot => snapshot.nth(rank)) else { return Ok(0) };
+        range.set(left);
+        entry.set(ShmapPair::of(found));
+        Ok(1)
+    })
+}
+
+/// Checks all of the map: checksum, order, offsets. Any thread. O(n).
+///
+/// Errors: SHMAP_CORRUPT with what is wrong, and where.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_map_verify(map: *const ShmapMap) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let map = call.handle(map)?.read(&call)?;
+        with_snapshot!(map, snapshot => snapshot.verify()).map_err(shm_facade::Error::from)?;
+        Ok(SHMAP_OK)
+    })
+}
+
+/// Stores where the map's bytes lie in `*block`: what `shmap_map_save` writes. Valid as for `shmap_map_get`. Any thread. O(1).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_map_block(map: *const ShmapMap, block: *mut ShmapBytes) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let map = call.handle(map)?.read(&call)?;
+        let bytes = with_snapshot!(map, snapshot => snapshot.as_bytes());
+        call.out("block", block)?.set(ShmapBytes::of(bytes));
+        Ok(SHMAP_OK)
+    })
+}
+
+/// Writes the map to a file of mode 0400, in one step, over what is there. `shmap_map_open_file` opens it. Any thread. O(n).
+///
+/// Errors: as `shmap_tree_save`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_map_save(map: *const ShmapMap, path: *const c_char) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let map = call.handle(map)?.read(&call)?;
+        let path = call.path("the path", path)?;
+        with_snapshot!(map, snapshot => snapshot.save(path))?;
+        Ok(SHMAP_OK)
+    })
+}
+
+fn empty() -> Fault {
+    Fault::new(SHMAP_NOT_FOUND, "the map is empty")
+}

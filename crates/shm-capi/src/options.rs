@@ -1,0 +1,209 @@
+//! How tables and maps are made and opened.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{c_char, c_int};
+use std::time::Duration;
+
+use shm_facade::{MapOptions, Namespace, ShareOptions, StatusOptions, Trust};
+
+use crate::border::Call;
+use crate::codes::SHMAP_OK;
+use crate::fault::Fault;
+use crate::plain::Plain;
+
+/// How a table is created and opened. Fill one in with `shmap_table_options_init`, then change fields.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ShmapTableOptions {
+    /// Size of this structure, as `shmap_table_options_init` set it.
+    size: usize,
+    /// Directory; NULL for `$SHMAP_DIR`, or `/dev/shm` where that is not set.
+    dir: *const c_char,
+    /// Entries that fit: 1024.
+    capacity: usize,
+    /// Longest value in bytes: 256.
+    value_size: usize,
+    /// Permission bits of a table that is created, exact whatever the umask: 0600. 0644 lets others read.
+    mode: u32,
+    /// Not 0: also opens what group or others may write to. 0.
+    shared_writers: c_int,
+    /// Whose tables to open besides one's own and root's; NULL for nobody's.
+    trusted_uids: *const u32,
+    /// How many those are.
+    trusted_count: usize,
+    /// How long a write waits for another writer, in milliseconds; negative for ever. 5000.
+    lock_timeout_ms: i64,
+}
+
+/// How a map is published, opened and removed. Fill one in with `shmap_map_options_init`, then change fields.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ShmapMapOptions {
+    /// Size of this structure, as `shmap_map_options_init` set it.
+    size: usize,
+    /// Directory; NULL for `$SHMAP_DIR`, or `/dev/shm` where that is not set.
+    dir: *const c_char,
+    /// Publishing: permission bits, read bits only, exact whatever the umask: 0400. 0444 lets others read.
+    mode: u32,
+    /// Publishing: not 0 replaces what has the name. 0.
+    force: c_int,
+    /// Publishing a tree or table: not 0 adds a hash index, which makes lookups of single keys several times as fast,
+    /// for six bytes an entry. 1.
+    hash_index: c_int,
+    /// Not 0: also uses what group or others may write to. 0.
+    shared_writers: c_int,
+    /// Whose maps to open besides one's own and root's; NULL for nobody's.
+    trusted_uids: *const u32,
+    /// How many those are.
+    trusted_count: usize,
+    /// How long to wait for another publisher of the name, in milliseconds; negative for ever. 5000.
+    lock_timeout_ms: i64,
+}
+
+// SAFETY: raw pointers and numbers, which may be anything.
+unsafe impl Plain for ShmapTableOptions {}
+// SAFETY: as above.
+unsafe impl Plain for ShmapMapOptions {}
+
+/// Fills in the defaults. `size` is `sizeof(shmap_table_options)`, which lets later versions of the library add fields.
+///
+/// Errors: SHMAP_INVALID for NULL or a size that this version does not know; nothing was changed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_table_options_init(
+    options: *mut ShmapTableOptions,
+    size: usize,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let out = call.out("options", options)?;
+        check_size::<ShmapTableOptions>(size)?;
+        let default = StatusOptions::default();
+        out.set(ShmapTableOptions {
+            size,
+            dir: std::ptr::null(),
+            capacity: default.capacity,
+            value_size: default.value_size,
+            mode: default.mode,
+            shared_writers: 0,
+            trusted_uids: std::ptr::null(),
+            trusted_count: 0,
+            lock_timeout_ms: milliseconds(default.lock_timeout),
+        });
+        Ok(SHMAP_OK)
+    })
+}
+
+/// Fills in the defaults. `size` is `sizeof(shmap_map_options)`, which lets later versions of the library add fields.
+///
+/// Errors: SHMAP_INVALID for NULL or a size that this version does not know; nothing was changed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_map_options_init(
+    options: *mut ShmapMapOptions,
+    size: usize,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let out = call.out("options", options)?;
+        check_size::<ShmapMapOptions>(size)?;
+        let default = ShareOptions::default();
+        out.set(ShmapMapOptions {
+            size,
+            dir: std::ptr::null(),
+            mode: default.mode,
+            force: c_int::from(default.force),
+            hash_index: c_int::from(default.hash_index),
+            shared_writers: 0,
+            trusted_uids: std::ptr::null(),
+            trusted_count: 0,
+            lock_timeout_ms: milliseconds(default.lock_timeout),
+        });
+        Ok(SHMAP_OK)
+    })
+}
+
+fn check_size<T>(size: usize) -> Result<(), Fault> {
+    let known = size_of::<T>();
+    if size == known {
+        return Ok(());
+    }
+    Err(Fault::invalid(format!(
+        "options of {size} bytes, this version has {known}: was the init function called?"
+    )))
+}
+
+fn milliseconds(limit: Option<Duration>) -> i64 {
+    limit.map_or(-1, |limit| i64::try_from(limit.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Milliseconds, negative for ever.
+pub(crate) fn limit(milliseconds: i64) -> Option<Duration> {
+    u64::try_from(milliseconds).ok().map(Duration::from_millis)
+}
+
+/// The namespace in `dir`, or that of the environment for NULL.
+pub(crate) fn namespace(call: &Call, dir: *const c_char) -> Result<Namespace, Fault> {
+    Ok(call.path_or_null("the directory", dir)?.map_or_else(Namespace::from_env, Namespace::at))
+}
+
+fn trust(call: &Call, shared: c_int, uids: *const u32, count: usize) -> Result<Trust, Fault> {
+    let trust = Trust::new().shared_writers(shared != 0);
+    Ok(call.array("trusted_uids", uids, count)?.iter().fold(trust, |trust, &uid| trust.owner(uid)))
+}
+
+/// Of a table; NULL for the defaults.
+pub(crate) fn of_table(
+    call: &Call,
+    options: *const ShmapTableOptions,
+) -> Result<StatusOptions, Fault> {
+    if options.is_null() {
+        return Ok(StatusOptions::default());
+    }
+    // The size first: a structure of another version may be shorter.
+    check_size::<ShmapTableOptions>(*call.one("options", options.cast::<usize>())?)?;
+    let given = call.one("options", options)?;
+    Ok(StatusOptions {
+        namespace: namespace(call, given.dir)?,
+        capacity: given.capacity,
+        value_size: given.value_size,
+        mode: given.mode,
+        trust: trust(call, given.shared_writers, given.trusted_uids, given.trusted_count)?,
+        lock_timeout: limit(given.lock_timeout_ms),
+    })
+}
+
+/// Of a publication; NULL for the defaults. `dir` is where it goes when they do not say.
+pub(crate) fn of_share(
+    call: &Call,
+    options: *const ShmapMapOptions,
+    dir: Option<&Namespace>,
+) -> Result<ShareOptions, Fault> {
+    let mut share = ShareOptions::default();
+    if !options.is_null() {
+        check_size::<ShmapMapOptions>(*call.one("options", options.cast::<usize>())?)?;
+        let given = call.one("options", options)?;
+        share = ShareOptions {
+            namespace: namespace(call, given.dir)?,
+            force: given.force != 0,
+            mode: given.mode,
+            hash_index: given.hash_index != 0,
+            lock_timeout: limit(given.lock_timeout_ms),
+            trust: trust(call, given.shared_writers, given.trusted_uids, given.trusted_count)?,
+        };
+        if !given.dir.is_null() {
+            return Ok(share);
+        }
+    }
+    if let Some(dir) = dir {
+        share.namespace = dir.clone();
+    }
+    Ok(share)
+}
+
+/// Of an opening or a removal; NULL for the defaults.
+pub(crate) fn of_map(call: &Call, options: *const ShmapMapOptions) -> Result<MapOptions, Fault> {
+    let ShareOptions { namespace, trust, lock_timeout, .. } = of_share(call, options, None)?;
+    Ok(MapOptions { namespace, trust, lock_timeout })
+}

@@ -1,0 +1,122 @@
+//! Structures that pass the border by value.
+
+#![allow(unsafe_code)]
+
+use std::ffi::c_void;
+
+/// What C may put into memory.
+///
+/// # Safety
+/// Any bytes are a value of the type.
+pub(crate) unsafe trait Plain: Copy {}
+
+// SAFETY: any byte is a number.
+unsafe impl Plain for u8 {}
+// SAFETY: any four bytes are a number.
+unsafe impl Plain for i32 {}
+// SAFETY: any four bytes are a number.
+unsafe impl Plain for u32 {}
+// SAFETY: any eight bytes are a number.
+unsafe impl Plain for usize {}
+// SAFETY: a raw pointer and a number, which may be anything.
+unsafe impl Plain for ShmapBytes {}
+// SAFETY: a number and `ShmapBytes`; the padding between them is never looked at.
+unsafe impl Plain for ShmapStatus {}
+
+/// Bytes that somebody else owns. They need not end with a NUL and may contain any.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ShmapBytes {
+    /// The first byte. As a result it is NULL only where there is no value at all.
+    data: *const c_void,
+    /// How many there are.
+    len: usize,
+}
+
+/// A key of a table and its value.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ShmapStatus {
+    /// The key.
+    key: i32,
+    /// The value.
+    value: ShmapBytes,
+}
+
+/// A key of a map and its value. Both lie in the mapping.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ShmapPair {
+    /// The key.
+    key: ShmapBytes,
+    /// The value.
+    value: ShmapBytes,
+}
+
+/// Entries of a map between two ranks: what is left of a walk. Owns nothing; may be copied and thrown away. After a refresh it
+/// counts in the new edition.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct ShmapRange {
+    /// Rank of the first entry that is left.
+    pub front: usize,
+    /// One more than the rank of the last one.
+    pub back: usize,
+}
+
+// SAFETY: two numbers.
+unsafe impl Plain for ShmapRange {}
+
+/// Figures of a table.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ShmapTableStats {
+    /// Entries present.
+    pub len: usize,
+    /// Entries that fit.
+    pub capacity: usize,
+    /// Longest value in bytes.
+    pub value_size: usize,
+    /// Write transactions since creation; a batch is one.
+    pub writes: u64,
+    /// Repairs after a writer died, since creation.
+    pub recoveries: u64,
+    /// Length of the file in bytes.
+    pub file_len: u64,
+}
+
+impl ShmapBytes {
+    /// No value.
+    pub(crate) const NONE: Self = Self { data: std::ptr::null(), len: 0 };
+
+    /// These bytes; who stores the result keeps them.
+    #[inline]
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self { data: bytes.as_ptr().cast(), len: bytes.len() }
+    }
+
+    pub(crate) fn parts(&self) -> (*const c_void, usize) {
+        (self.data, self.len)
+    }
+}
+
+impl ShmapStatus {
+    pub(crate) fn of(key: i32, value: Option<&[u8]>) -> Self {
+        Self { key, value: value.map_or(ShmapBytes::NONE, ShmapBytes::of) }
+    }
+
+    pub(crate) fn key(&self) -> i32 {
+        self.key
+    }
+
+    pub(crate) fn value(&self) -> &ShmapBytes {
+        &self.value
+    }
+}
+
+impl ShmapPair {
+    #[inline]
+    pub(crate) fn of((key, value): (&[u8], &[u8])) -> Self {
+        Self { key: ShmapBytes::of(key), value: ShmapBytes::of(value) }
+    }
+}

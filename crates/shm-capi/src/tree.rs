@@ -1,0 +1,193 @@
+//! Trees: maps that are being built, in private memory.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{c_char, c_int, c_void};
+use std::sync::{Mutex, MutexGuard};
+
+use shm_facade::{RbTree, Share};
+
+use crate::border::Call;
+use crate::codes::{SHMAP_NOT_FOUND, SHMAP_OK, SHMAP_PANIC};
+use crate::fault::Fault;
+use crate::handles::{Handle, insert};
+use crate::options::{ShmapMapOptions, of_share};
+use crate::plain::ShmapBytes;
+
+/// An ordered map in private memory, from which maps are published.
+pub struct ShmapTree(Mutex<RbTree>);
+
+impl Handle for ShmapTree {
+    const KIND: u8 = 3;
+    const WHAT: &'static str = "a tree";
+}
+
+impl ShmapTree {
+    fn lock(&self) -> Result<MutexGuard<'_, RbTree>, Fault> {
+        self.0.lock().map_err(|_| {
+            Fault::new(SHMAP_PANIC, "the library panicked while it changed this tree: free it")
+        })
+    }
+}
+
+/// Makes an empty tree, and stores a handle of it in `*tree`. The caller frees it with `shmap_tree_free`. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_tree_new(tree: *mut *mut ShmapTree) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let out = call.out("the place for the handle", tree)?;
+        out.set(insert(ShmapTree(Mutex::new(RbTree::new())))?);
+        Ok(SHMAP_OK)
+    })
+}
+
+/// Gives a key this value, and replaces the one it has. Both are copied. Any thread. O(log n).
+///
+/// Errors: SHMAP_NO_SPACE for a key of 1 MiB or more, or more entries or bytes than a map can have; nothing was changed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_tree_set(
+    tree: *const ShmapTree,
+    key: *const c_void,
+    key_len: usize,
+    value: *const c_void,
+    value_len: usize,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let tree = call.handle(tree)?;
+        let key = call.bytes("the key", key, key_len)?;
+        let value = call.bytes("the value", value, value_len)?;
+        tree.lock()?.set(key, value)?;
+        Ok(SHMAP_OK)
+    })
+}
+
+/// Stores where the value of a key is in `*value`. It belongs to the tree, and is valid until the next call that changes the
+/// tree. Any thread, as long as no other one changes the tree. O(log n).
+///
+/// Errors: SHMAP_NOT_FOUND.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_tree_get(
+    tree: *const ShmapTree,
+    key: *const c_void,
+    key_len: usize,
+    value: *mut ShmapBytes,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let tree = call.handle(tree)?;
+        let key = call.bytes("the key", key, key_len)?;
+        let out = call.out("value", value)?;
+        match tree.lock()?.get(key) {
+            Some(found) => out.set(ShmapBytes::of(found)),
+            None => return Err(missing(key)),
+        }
+        Ok(SHMAP_OK)
+    })
+}
+
+/// Removes a key. Any thread. O(log n).
+///
+/// Errors: SHMAP_NOT_FOUND.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_tree_remove(
+    tree: *const ShmapTree,
+    key: *const c_void,
+    key_len: usize,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let tree = call.handle(tree)?;
+        let key = call.bytes("the key", key, key_len)?;
+        if tree.lock()?.remove(key) { Ok(SHMAP_OK) } else { Err(missing(key)) }
+    })
+}
+
+/// Removes all keys. Any thread. O(1).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_tree_clear(tree: *const ShmapTree) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        call.handle(tree)?.lock()?.clear();
+        Ok(SHMAP_OK)
+    })
+}
+
+/// Stores the number of keys in `*len`. Any thread. O(1).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_tree_len(tree: *const ShmapTree, len: *mut usize) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let tree = call.handle(tree)?;
+        let out = call.out("len", len)?;
+        out.set(tree.lock()?.len());
+        Ok(SHMAP_OK)
+    })
+}
+
+/// Publishes what is in the tree under `name`, and stores the edition in `*edition`, unless that is NULL: 1, or one more
+/// than the newest. At any moment the name leads to the old map or the new one, whole, also when this process is killed. The tree
+/// stays as it is. NULL for `options` means the defaults. Any thread. O(n).
+///
+/// Errors: SHMAP_DUPLICATE_KEY when the name is taken and `force` not set; SHMAP_INVALID_NAME, SHMAP_NO_SPACE, SHMAP_TIMEOUT,
+/// SHMAP_PERMISSION, SHMAP_CORRUPT, SHMAP_SYSTEM; the name leads to what it led to before.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_tree_share(
+    tree: *const ShmapTree,
+    name: *const c_char,
+    options: *const ShmapMapOptions,
+    edition: *mut u64,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let tree = call.handle(tree)?;
+        let edition = call.out_or_null("edition", edition)?;
+        let (name, options) = (call.name(name)?, of_share(&call, options, None)?);
+        let made = tree.lock()?.share_with(name, &options)?;
+        if let Some(edition) = edition {
+            edition.set(made);
+        }
+        Ok(SHMAP_OK)
+    })
+}
+
+/// Writes what is in the tree to a file of mode 0400, in one step, over what is there. `shmap_map_open_file` opens it. Any
+/// thread. O(n).
+///
+/// Errors: SHMAP_NOT_FOUND for the directory, SHMAP_NO_SPACE, SHMAP_PERMISSION, SHMAP_SYSTEM; the path leads to what it led to
+/// before.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_tree_save(tree: *const ShmapTree, path: *const c_char) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let tree = call.handle(tree)?;
+        let path = call.path("the path", path)?;
+        tree.lock()?.save(path)?;
+        Ok(SHMAP_OK)
+    })
+}
+
+/// Frees a tree. What was published stays. No other thread may be in a call with this handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_tree_free(tree: *mut ShmapTree) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.close(tree)
+}
+
+/// For a key of a tree or map.
+pub(crate) fn missing(key: &[u8]) -> Fault {
+    /// Bytes of a key that a message quotes.
+    const QUOTED: usize = 64;
+    let start = key.get(..QUOTED).unwrap_or(key).escape_ascii();
+    let more = if key.len() > QUOTED { "…" } else { "" };
+    Fault::new(SHMAP_NOT_FOUND, format!("key \"{start}{more}\" does not exist"))
+}

@@ -1,0 +1,257 @@
+// Handles that are none, null pointers and impossible lengths: a code each, and nothing else happens. A test in
+// `header.rs` sees to it that every function of the header occurs here.
+#include "check.h"
+
+static void *bad[8];
+static const size_t BAD = sizeof bad / sizeof *bad;
+
+// The call fails for every handle that is not one of this type; it names the handle `h`.
+#define NO_HANDLE(type, call)                                                                             \
+    for (size_t i_ = 0; i_ < BAD; i_++) {                                                                 \
+        type *h = bad[i_];                                                                                \
+        GIVES(SHMAP_INVALID, call);                                                                       \
+        CHECK(*shmap_last_error() != '\0');                                                               \
+    }
+#define INVALID(call) FAILS(SHMAP_INVALID, "null", call)
+
+static char text[] = "neither a handle nor aligned";
+static char buffer[64];
+static size_t len;
+
+static void tables(shmap_table *table, shmap_map *map) {
+    shmap_table *out = NULL;
+    shmap_entries *entries = NULL;
+    shmap_stats stats;
+    shmap_status status[1] = {{1, {NULL, 1}}};
+    const int32_t key = 1;
+    int64_t before;
+    uint64_t edition;
+    NO_HANDLE(shmap_table, shmap_table_add(h, 1, "x", 1));
+    NO_HANDLE(shmap_table, shmap_table_update(h, 1, "x", 1));
+    NO_HANDLE(shmap_table, shmap_table_upsert(h, 1, "x", 1));
+    NO_HANDLE(shmap_table, shmap_table_get(h, 1, buffer, sizeof buffer, &len));
+    NO_HANDLE(shmap_table, shmap_table_contains(h, 1));
+    NO_HANDLE(shmap_table, shmap_table_remove(h, 1));
+    NO_HANDLE(shmap_table, shmap_table_clear(h));
+    NO_HANDLE(shmap_table, shmap_table_compare_exchange(h, 1, "x", 1, "y", 1));
+    NO_HANDLE(shmap_table, shmap_table_fetch_add(h, 1, 1, &before));
+    NO_HANDLE(shmap_table, shmap_table_len(h, &len));
+    NO_HANDLE(shmap_table, shmap_table_stats(h, &stats));
+    NO_HANDLE(shmap_table, shmap_table_verify(h));
+    NO_HANDLE(shmap_table, shmap_table_add_many(h, NULL, 0));
+    NO_HANDLE(shmap_table, shmap_table_update_many(h, NULL, 0));
+    NO_HANDLE(shmap_table, shmap_table_upsert_many(h, NULL, 0));
+    NO_HANDLE(shmap_table, shmap_table_remove_many(h, NULL, 0));
+    NO_HANDLE(shmap_table, shmap_table_get_many(h, &key, 1, &entries));
+    NO_HANDLE(shmap_table, shmap_table_entries(h, &entries));
+    NO_HANDLE(shmap_table, shmap_table_unlink(h));
+    NO_HANDLE(shmap_table, shmap_table_is_orphaned(h));
+    NO_HANDLE(shmap_table, shmap_table_freeze(h, "never", NULL, &edition));
+    NO_HANDLE(shmap_table, shmap_table_load(h, map, &len));
+    NO_HANDLE(shmap_table, shmap_table_close(h));
+    NO_HANDLE(shmap_map, shmap_table_load(table, h, &len));
+    NO_HANDLE(shmap_entries, shmap_entries_len(h, &len));
+    NO_HANDLE(shmap_entries, shmap_entries_at(h, 0, status));
+    NO_HANDLE(shmap_entries, shmap_entries_free(h));
+
+    INVALID(shmap_table_open(NULL, NULL, &out));
+    INVALID(shmap_table_open("x", NULL, NULL));
+    INVALID(shmap_table_create(NULL, NULL, &out));
+    INVALID(shmap_table_create("never", NULL, NULL));
+    INVALID(shmap_table_open_or_create(NULL, NULL, &out));
+    INVALID(shmap_table_open_or_create("never", NULL, NULL));
+    INVALID(shmap_table_open_read_only(NULL, NULL, &out));
+    INVALID(shmap_table_open_read_only("x", NULL, NULL));
+    INVALID(shmap_table_remove_name(NULL, NULL));
+    INVALID(shmap_table_add(table, 1, NULL, 1));
+    INVALID(shmap_table_update(table, 1, NULL, 1));
+    INVALID(shmap_table_upsert(table, 1, NULL, 1));
+    INVALID(shmap_table_get(table, 1, NULL, 1, &len));
+    INVALID(shmap_table_get(table, 1, buffer, sizeof buffer, NULL));
+    INVALID(shmap_table_compare_exchange(table, 1, NULL, 1, "x", 1));
+    INVALID(shmap_table_compare_exchange(table, 1, "x", 1, NULL, 1));
+    INVALID(shmap_table_len(table, NULL));
+    INVALID(shmap_table_stats(table, NULL));
+    INVALID(shmap_table_add_many(table, NULL, 1));
+    INVALID(shmap_table_add_many(table, status, 1));
+    INVALID(shmap_table_update_many(table, status, 1));
+    INVALID(shmap_table_upsert_many(table, status, 1));
+    INVALID(shmap_table_remove_many(table, NULL, 1));
+    INVALID(shmap_table_get_many(table, NULL, 1, &entries));
+    INVALID(shmap_table_get_many(table, &key, 1, NULL));
+    INVALID(shmap_table_entries(table, NULL));
+    INVALID(shmap_table_freeze(table, NULL, NULL, NULL));
+    INVALID(shmap_map_key(1, NULL));
+    INVALID(shmap_table_key(NULL, 4, NULL));
+    INVALID(shmap_table_key("1234", 4, NULL));
+
+    // Lengths that no memory has.
+    FAILS(SHMAP_INVALID, "longer than memory", shmap_table_upsert(table, 1, "x", SIZE_MAX));
+    FAILS(SHMAP_INVALID, "longer than memory", shmap_table_get(table, 1, buffer, SIZE_MAX, &len));
+    FAILS(SHMAP_INVALID, "longer than memory", shmap_table_remove_many(table, &key, SIZE_MAX / 2));
+    FAILS(SHMAP_INVALID, "aligned", shmap_table_remove_many(table, (const int32_t *)(const void *)(text + 1), 1));
+    FAILS(SHMAP_INVALID, "aligned", shmap_table_len(table, (size_t *)(void *)(text + 1)));
+    CHECK(out == NULL && entries == NULL);
+    GIVES(SHMAP_OK, shmap_table_len(table, &len));
+    CHECK(len == 0);
+}
+
+static void maps(shmap_tree *tree, shmap_map *map) {
+    shmap_tree *new_tree = NULL;
+    shmap_map *out = NULL;
+    shmap_bytes bytes = {NULL, 1}, value;
+    shmap_pair entry;
+    shmap_range range = {0, 0};
+    uint64_t number;
+    NO_HANDLE(shmap_tree, shmap_tree_set(h, "x", 1, "y", 1));
+    NO_HANDLE(shmap_tree, shmap_tree_get(h, "x", 1, &value));
+    NO_HANDLE(shmap_tree, shmap_tree_remove(h, "x", 1));
+    NO_HANDLE(shmap_tree, shmap_tree_clear(h));
+    NO_HANDLE(shmap_tree, shmap_tree_len(h, &len));
+    NO_HANDLE(shmap_tree, shmap_tree_share(h, "never", NULL, NULL));
+    NO_HANDLE(shmap_tree, shmap_tree_save(h, "/never/never"));
+    NO_HANDLE(shmap_tree, shmap_tree_free(h));
+    NO_HANDLE(shmap_map, shmap_map_get(h, "x", 1, &value));
+    NO_HANDLE(shmap_map, shmap_map_get_many(h, NULL, 0, NULL));
+    NO_HANDLE(shmap_map, shmap_map_contains(h, "x", 1));
+    NO_HANDLE(shmap_map, shmap_map_len(h, &len));
+    NO_HANDLE(shmap_map, shmap_map_first(h, &entry));
+    NO_HANDLE(shmap_map, shmap_map_last(h, &entry));
+    NO_HANDLE(shmap_map, shmap_map_nth(h, 0, &entry));
+    NO_HANDLE(shmap_map, shmap_map_rank(h, "x", 1, &len));
+    NO_HANDLE(shmap_map, shmap_map_range(h, NULL, 0, NULL, 0, &range));
+    NO_HANDLE(shmap_map, shmap_map_prefix(h, NULL, 0, &range));
+    NO_HANDLE(shmap_map, shmap_map_next(h, &range, &entry));
+    NO_HANDLE(shmap_map, shmap_map_prev(h, &range, &entry));
+    NO_HANDLE(shmap_map, shmap_map_verify(h));
+    NO_HANDLE(shmap_map, shmap_map_block(h, &value));
+    NO_HANDLE(shmap_map, shmap_map_save(h, "/never/never"));
+    NO_HANDLE(shmap_map, shmap_map_refresh(h));
+    NO_HANDLE(shmap_map, shmap_map_wait_for_update(h, 0));
+    NO_HANDLE(shmap_map, shmap_map_generation(h, &number));
+    NO_HANDLE(shmap_map, shmap_map_is_removed(h));
+    NO_HANDLE(shmap_map, shmap_map_close(h));
+
+    INVALID(shmap_tree_new(NULL));
+    INVALID(shmap_tree_set(tree, NULL, 1, "x", 1));
+    INVALID(shmap_tree_set(tree, "x", 1, NULL, 1));
+    INVALID(shmap_tree_get(tree, NULL, 1, &value));
+    INVALID(shmap_tree_get(tree, "x", 1, NULL));
+    INVALID(shmap_tree_remove(tree, NULL, 1));
+    INVALID(shmap_tree_len(tree, NULL));
+    INVALID(shmap_tree_share(tree, NULL, NULL, NULL));
+    INVALID(shmap_tree_save(tree, NULL));
+    INVALID(shmap_map_open(NULL, NULL, &out));
+    INVALID(shmap_map_open("x", NULL, NULL));
+    INVALID(shmap_map_open_copy(NULL, NULL, &out));
+    INVALID(shmap_map_open_copy("x", NULL, NULL));
+    INVALID(shmap_map_open_file(NULL, NULL, &out));
+    INVALID(shmap_map_open_file("x", NULL, NULL));
+    INVALID(shmap_map_remove_name(NULL, NULL));
+    INVALID(shmap_map_get(map, NULL, 1, &value));
+    INVALID(shmap_map_get(map, "x", 1, NULL));
+    INVALID(shmap_map_get_many(map, &bytes, 1, &value));
+    bytes.data = "x";
+    INVALID(shmap_map_get_many(map, &bytes, 1, NULL));
+    INVALID(shmap_map_get_many(map, NULL, 1, &value));
+    INVALID(shmap_map_contains(map, NULL, 1));
+    INVALID(shmap_map_len(map, NULL));
+    INVALID(shmap_map_first(map, NULL));
+    INVALID(shmap_map_last(map, NULL));
+    INVALID(shmap_map_nth(map, 0, NULL));
+    INVALID(shmap_map_rank(map, NULL, 1, &len));
+    INVALID(shmap_map_rank(map, "x", 1, NULL));
+    INVALID(shmap_map_range(map, NULL, 1, NULL, 0, &range));
+    INVALID(shmap_map_range(map, NULL, 0, NULL, 1, &range));
+    INVALID(shmap_map_range(map, NULL, 0, NULL, 0, NULL));
+    INVALID(shmap_map_prefix(map, NULL, 1, &range));
+    INVALID(shmap_map_prefix(map, NULL, 0, NULL));
+    INVALID(shmap_map_next(map, NULL, &entry));
+    INVALID(shmap_map_next(map, &range, NULL));
+    INVALID(shmap_map_prev(map, NULL, &entry));
+    INVALID(shmap_map_prev(map, &range, NULL));
+    INVALID(shmap_map_block(map, NULL));
+    INVALID(shmap_map_save(map, NULL));
+    INVALID(shmap_map_generation(map, NULL));
+    FAILS(SHMAP_INVALID, "empty", shmap_tree_save(tree, ""));
+    FAILS(SHMAP_INVALID, "empty", shmap_prune("", 0, NULL));
+    CHECK(new_tree == NULL && out == NULL);
+    GIVES(SHMAP_OK, shmap_tree_len(tree, &len));
+    CHECK(len == 1);
+}
+
+static void options(void) {
+    shmap_table_options table;
+    shmap_map_options map;
+    shmap_table *out = NULL;
+    shmap_map *map_out = NULL;
+    INVALID(shmap_table_options_init(NULL, sizeof table));
+    INVALID(shmap_map_options_init(NULL, sizeof map));
+    FAILS(SHMAP_INVALID, "options of 8 bytes", shmap_table_options_init(&table, 8));
+    FAILS(SHMAP_INVALID, "options of 8 bytes", shmap_map_options_init(&map, 8));
+    memset(&table, 0, sizeof table);
+    memset(&map, 0, sizeof map);
+    FAILS(SHMAP_INVALID, "init function", shmap_table_open("x", &table, &out));
+    FAILS(SHMAP_INVALID, "init function", shmap_map_open("x", &map, &map_out));
+    GIVES(SHMAP_OK, shmap_table_options_init(&table, sizeof table));
+    GIVES(SHMAP_OK, shmap_map_options_init(&map, sizeof map));
+    table.trusted_count = 1;
+    map.trusted_count = 1;
+    INVALID(shmap_table_open("x", &table, &out));
+    INVALID(shmap_map_open("x", &map, &map_out));
+    table.trusted_count = 0;
+    table.dir = "";
+    FAILS(SHMAP_INVALID, "empty", shmap_table_open("x", &table, &out));
+    CHECK(out == NULL && map_out == NULL);
+}
+
+int main(void) {
+    shmap_table *table = NULL, *closed = NULL;
+    shmap_tree *tree = NULL, *freed = NULL;
+    shmap_map *map = NULL;
+    shmap_entries *entries = NULL;
+    void *on_heap = calloc(1, 64);
+    CHECK(*shmap_version() != '\0' && *shmap_strerror(-1) != '\0');
+    GIVES(SHMAP_OK, shmap_table_open_or_create("bad", NULL, &table));
+    GIVES(SHMAP_OK, shmap_table_open("bad", NULL, &closed));
+    GIVES(SHMAP_OK, shmap_table_close(closed));
+    GIVES(SHMAP_OK, shmap_table_entries(table, &entries));
+    GIVES(SHMAP_OK, shmap_tree_new(&freed));
+    GIVES(SHMAP_OK, shmap_tree_free(freed));
+    GIVES(SHMAP_OK, shmap_tree_new(&tree));
+    GIVES(SHMAP_OK, shmap_tree_set(tree, "key", 3, "value", 5));
+    GIVES(SHMAP_OK, shmap_tree_share(tree, "bad", NULL, NULL));
+    GIVES(SHMAP_OK, shmap_map_open("bad", NULL, &map));
+
+    bad[0] = NULL;
+    bad[1] = &on_heap;
+    bad[2] = text;
+    bad[3] = text + 1;
+    bad[4] = on_heap;
+    bad[5] = closed;
+    bad[6] = freed;
+    bad[7] = (void *)~(uintptr_t)0;
+    tables(table, map);
+    maps(tree, map);
+    options();
+
+    // Living handles of another kind.
+    for (size_t i = 0; i < BAD; i++) bad[i] = i % 2 ? (void *)tree : (void *)entries;
+    NO_HANDLE(shmap_table, shmap_table_clear(h));
+    NO_HANDLE(shmap_map, shmap_map_close(h));
+    for (size_t i = 0; i < BAD; i++) bad[i] = i % 2 ? (void *)table : (void *)map;
+    NO_HANDLE(shmap_tree, shmap_tree_free(h));
+    NO_HANDLE(shmap_entries, shmap_entries_free(h));
+
+    GIVES(SHMAP_OK, shmap_map_close(map));
+    FAILS(SHMAP_INVALID, "closed already", shmap_map_close(map));
+    GIVES(SHMAP_OK, shmap_entries_free(entries));
+    GIVES(SHMAP_OK, shmap_tree_free(tree));
+    GIVES(SHMAP_OK, shmap_table_close(table));
+    GIVES(SHMAP_OK, shmap_table_remove_name("bad", NULL));
+    GIVES(SHMAP_OK, shmap_map_remove_name("bad", NULL));
+    GIVES(SHMAP_NOT_FOUND, shmap_table_remove_name("never", NULL));
+    free(on_heap);
+    puts("ok");
+    return 0;
+}

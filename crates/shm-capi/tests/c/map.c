@@ -1,0 +1,211 @@
+// Trees and maps: every function does what the header says.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check.h"
+
+static void set(shmap_tree *tree, const char *key, const char *value) {
+    GIVES(SHMAP_OK, shmap_tree_set(tree, key, strlen(key), value, strlen(value)));
+}
+
+static shmap_tree *build(void) {
+    shmap_tree *tree = NULL;
+    shmap_bytes value;
+    size_t len;
+    GIVES(SHMAP_OK, shmap_tree_new(&tree));
+    set(tree, "/users", "old");
+    set(tree, "/users", "10.0.0.7");
+    set(tree, "/orders", "10.0.0.8");
+    set(tree, "/orders/new", "10.0.0.9");
+    set(tree, "", "");
+    set(tree, "gone", "x");
+    GIVES(SHMAP_OK, shmap_tree_remove(tree, "gone", 4));
+    FAILS(SHMAP_NOT_FOUND, "\"gone\"", shmap_tree_remove(tree, "gone", 4));
+    GIVES(SHMAP_OK, shmap_tree_len(tree, &len));
+    CHECK(len == 4);
+    GIVES(SHMAP_OK, shmap_tree_get(tree, "/users", 6, &value));
+    IS(value, "10.0.0.7");
+    GIVES(SHMAP_NOT_FOUND, shmap_tree_get(tree, "gone", 4, &value));
+    return tree;
+}
+
+static void lookups(const shmap_map *map) {
+    shmap_bytes value, values[3];
+    const shmap_bytes keys[] = {{"/orders", 7}, {"none", 4}, {NULL, 0}};
+    size_t len, rank;
+    GIVES(SHMAP_OK, shmap_map_len(map, &len));
+    CHECK(len == 4);
+    GIVES(SHMAP_OK, shmap_map_get(map, "/users", 6, &value));
+    IS(value, "10.0.0.7");
+    FAILS(SHMAP_NOT_FOUND, "none", shmap_map_get(map, "none", 4, &value));
+    GIVES(SHMAP_OK, shmap_map_get_many(map, keys, 3, values));
+    IS(values[0], "10.0.0.8");
+    CHECK(values[1].data == NULL && values[1].len == 0);
+    CHECK(values[2].data != NULL && values[2].len == 0);
+    GIVES(SHMAP_OK, shmap_map_get_many(map, NULL, 0, NULL));
+    GIVES(1, shmap_map_contains(map, NULL, 0));
+    GIVES(0, shmap_map_contains(map, "x", 1));
+    GIVES(SHMAP_OK, shmap_map_rank(map, "/p", 2, &rank));
+    CHECK(rank == 3);
+    GIVES(SHMAP_OK, shmap_map_verify(map));
+}
+
+static void walks(const shmap_map *map) {
+    static const char *const order[] = {"", "/orders", "/orders/new", "/users"};
+    shmap_pair entry;
+    shmap_range range;
+    GIVES(SHMAP_OK, shmap_map_first(map, &entry));
+    IS(entry.key, "");
+    GIVES(SHMAP_OK, shmap_map_last(map, &entry));
+    IS(entry.key, "/users");
+    GIVES(SHMAP_OK, shmap_map_nth(map, 2, &entry));
+    IS(entry.key, "/orders/new");
+    FAILS(SHMAP_NOT_FOUND, "rank 4", shmap_map_nth(map, 4, &entry));
+
+    GIVES(SHMAP_OK, shmap_map_range(map, NULL, 0, NULL, 0, &range));
+    for (size_t i = 0; i < 4; i++) {
+        GIVES(1, shmap_map_next(map, &range, &entry));
+        IS(entry.key, order[i]);
+    }
+    GIVES(0, shmap_map_next(map, &range, &entry));
+    GIVES(0, shmap_map_prev(map, &range, &entry));
+    GIVES(SHMAP_OK, shmap_map_prefix(map, NULL, 0, &range));
+    for (size_t i = 4; i-- > 0;) {
+        GIVES(1, shmap_map_prev(map, &range, &entry));
+        IS(entry.key, order[i]);
+    }
+    GIVES(0, shmap_map_prev(map, &range, &entry));
+
+    GIVES(SHMAP_OK, shmap_map_prefix(map, "/o", 2, &range));
+    CHECK(range.back - range.front == 2);
+    GIVES(SHMAP_OK, shmap_map_range(map, "/orders", 7, "/orders/new", 11, &range));
+    CHECK(range.front == 1 && range.back == 2);
+    // An end that is empty text is before all keys; NULL is after them.
+    GIVES(SHMAP_OK, shmap_map_range(map, "/users", 6, "", 0, &range));
+    CHECK(range.front == range.back);
+
+    // Whatever a range says, steps stay within the map.
+    range.front = 3;
+    range.back = SIZE_MAX;
+    GIVES(1, shmap_map_next(map, &range, &entry));
+    GIVES(0, shmap_map_next(map, &range, &entry));
+    range.front = SIZE_MAX;
+    GIVES(0, shmap_map_next(map, &range, &entry));
+    GIVES(0, shmap_map_prev(map, &range, &entry));
+    range.front = 0;
+    range.back = SIZE_MAX;
+    GIVES(1, shmap_map_prev(map, &range, &entry));
+    IS(entry.key, "/users");
+}
+
+static void editions(shmap_tree *tree, shmap_map *map, const shmap_map_options *force) {
+    shmap_map *other = NULL;
+    shmap_bytes value;
+    uint64_t number = 0;
+    GIVES(0, shmap_map_refresh(map));
+    GIVES(0, shmap_map_wait_for_update(map, 1));
+    FAILS(SHMAP_DUPLICATE_KEY, "routes", shmap_tree_share(tree, "routes", NULL, &number));
+    set(tree, "/users", "10.0.0.70");
+    GIVES(SHMAP_OK, shmap_tree_share(tree, "routes", force, &number));
+    CHECK(number == 2);
+    GIVES(SHMAP_OK, shmap_map_get(map, "/users", 6, &value));
+    IS(value, "10.0.0.7");
+    GIVES(1, shmap_map_refresh(map));
+    GIVES(SHMAP_OK, shmap_map_get(map, "/users", 6, &value));
+    IS(value, "10.0.0.70");
+    GIVES(SHMAP_OK, shmap_map_generation(map, &number));
+    CHECK(number == 2);
+    GIVES(SHMAP_OK, shmap_tree_share(tree, "routes", force, NULL));
+    GIVES(1, shmap_map_wait_for_update(map, -1));
+
+    GIVES(0, shmap_map_is_removed(map));
+    GIVES(SHMAP_OK, shmap_map_remove_name("routes", NULL));
+    GIVES(1, shmap_map_is_removed(map));
+    GIVES(0, shmap_map_refresh(map));
+    FAILS(SHMAP_NOT_FOUND, "routes", shmap_map_open("routes", NULL, &other));
+    FAILS(SHMAP_NOT_FOUND, "routes", shmap_map_remove_name("routes", NULL));
+    GIVES(SHMAP_OK, shmap_map_get(map, "/users", 6, &value));
+    IS(value, "10.0.0.70");
+}
+
+static void files_and_copies(shmap_tree *tree, const shmap_map *map, const shmap_map_options *force) {
+    char path[512];
+    shmap_map *file = NULL, *copy = NULL;
+    shmap_bytes one, two;
+    struct stat status;
+    uint64_t number = 9;
+    snprintf(path, sizeof path, "%s/saved.avl", getenv("SHMAP_DIR"));
+    GIVES(SHMAP_OK, shmap_tree_save(tree, path));
+    CHECK(stat(path, &status) == 0 && (status.st_mode & 0777) == 0400);
+    GIVES(SHMAP_OK, shmap_map_open_file(path, NULL, &file));
+    lookups(file);
+    walks(file);
+    GIVES(0, shmap_map_refresh(file));
+    FAILS(SHMAP_INVALID, "follows no name", shmap_map_wait_for_update(file, 1));
+    FAILS(SHMAP_INVALID, "follows no name", shmap_map_is_removed(file));
+    GIVES(SHMAP_OK, shmap_map_generation(file, &number));
+    CHECK(number == 0);
+    // The published one has a hash index besides.
+    GIVES(SHMAP_OK, shmap_map_save(map, path));
+    GIVES(SHMAP_OK, shmap_map_close(file));
+    GIVES(SHMAP_OK, shmap_map_open_file(path, NULL, &file));
+    GIVES(SHMAP_OK, shmap_map_block(map, &one));
+    GIVES(SHMAP_OK, shmap_map_block(file, &two));
+    CHECK(one.len == two.len && memcmp(one.data, two.data, one.len) == 0);
+    GIVES(SHMAP_OK, shmap_map_close(file));
+
+    GIVES(SHMAP_OK, shmap_tree_share(tree, "copied", force, NULL));
+    GIVES(SHMAP_OK, shmap_map_open_copy("copied", NULL, &copy));
+    lookups(copy);
+    GIVES(SHMAP_OK, shmap_map_close(copy));
+    GIVES(SHMAP_OK, shmap_map_remove_name("copied", NULL));
+    CHECK(unlink(path) == 0);
+}
+
+static void an_empty_map_is_a_map(void) {
+    shmap_tree *tree = NULL;
+    shmap_map *map = NULL;
+    shmap_pair entry;
+    shmap_range range;
+    size_t len = 9;
+    GIVES(SHMAP_OK, shmap_tree_new(&tree));
+    set(tree, "x", "y");
+    GIVES(SHMAP_OK, shmap_tree_clear(tree));
+    GIVES(SHMAP_OK, shmap_tree_share(tree, "empty", NULL, NULL));
+    GIVES(SHMAP_OK, shmap_map_open("empty", NULL, &map));
+    GIVES(SHMAP_OK, shmap_map_len(map, &len));
+    CHECK(len == 0);
+    FAILS(SHMAP_NOT_FOUND, "empty", shmap_map_first(map, &entry));
+    FAILS(SHMAP_NOT_FOUND, "empty", shmap_map_last(map, &entry));
+    GIVES(SHMAP_OK, shmap_map_prefix(map, NULL, 0, &range));
+    GIVES(0, shmap_map_next(map, &range, &entry));
+    GIVES(SHMAP_OK, shmap_map_close(map));
+    GIVES(SHMAP_OK, shmap_map_remove_name("empty", NULL));
+    GIVES(SHMAP_OK, shmap_tree_free(tree));
+}
+
+int main(void) {
+    shmap_tree *tree = build();
+    shmap_map *map = NULL;
+    shmap_map_options force;
+    uint64_t edition = 0;
+    size_t litter = 9;
+    GIVES(SHMAP_OK, shmap_map_options_init(&force, sizeof force));
+    CHECK(force.force == 0 && force.hash_index == 1 && force.mode == 0400);
+    force.force = 1;
+    GIVES(SHMAP_OK, shmap_tree_share(tree, "routes", NULL, &edition));
+    CHECK(edition == 1);
+    GIVES(SHMAP_OK, shmap_map_open("routes", NULL, &map));
+    lookups(map);
+    walks(map);
+    files_and_copies(tree, map, &force);
+    editions(tree, map, &force);
+    an_empty_map_is_a_map();
+    GIVES(SHMAP_OK, shmap_prune(NULL, 1, NULL));
+    GIVES(SHMAP_OK, shmap_prune(getenv("SHMAP_DIR"), 0, &litter));
+    CHECK(litter == 0);
+    GIVES(SHMAP_OK, shmap_map_close(map));
+    GIVES(SHMAP_OK, shmap_tree_free(tree));
+    puts("ok");
+    return 0;
+}

@@ -1,0 +1,99 @@
+// Threads share handles; each has its own last error; a thread that waits has a handle of its own.
+#include <pthread.h>
+
+#include "check.h"
+
+enum { THREADS = 4, ADDS = 200 };
+
+static shmap_table *table;
+
+static void *add(void *argument) {
+    const int number = *(const int *)argument;
+    char expected[32];
+    snprintf(expected, sizeof expected, "key %d ", -100 - number);
+    CHECK(*shmap_last_error() == '\0');
+    for (int i = 0; i < ADDS; i++) {
+        shmap_tree *tree = NULL;
+        size_t len;
+        GIVES(SHMAP_OK, shmap_table_fetch_add(table, 0, 1, NULL));
+        FAILS(SHMAP_NOT_FOUND, expected, shmap_table_remove(table, -100 - number));
+        GIVES(SHMAP_OK, shmap_tree_new(&tree));
+        GIVES(SHMAP_OK, shmap_tree_set(tree, "x", 1, "y", 1));
+        GIVES(SHMAP_OK, shmap_tree_len(tree, &len));
+        CHECK(len == 1);
+        GIVES(SHMAP_OK, shmap_tree_free(tree));
+    }
+    return NULL;
+}
+
+static void *follow(void *argument) {
+    (void)argument;
+    shmap_map *map = NULL;
+    shmap_bytes value;
+    GIVES(SHMAP_OK, shmap_map_open("followed", NULL, &map));
+    for (;;) {
+        GIVES(SHMAP_OK, shmap_map_get(map, "state", 5, &value));
+        if (value.len == 4 && memcmp(value.data, "done", 4) == 0) break;
+        GIVES(1, shmap_map_wait_for_update(map, -1));
+    }
+    GIVES(SHMAP_OK, shmap_map_close(map));
+    return NULL;
+}
+
+static void *wait_once(void *map) {
+    int result;
+    // Refused while the other thread refreshes.
+    while ((result = shmap_map_wait_for_update(map, -1)) == SHMAP_INVALID) continue;
+    GIVES(1, result);
+    return NULL;
+}
+
+static void publish(shmap_tree *tree, const char *value, const shmap_map_options *options) {
+    GIVES(SHMAP_OK, shmap_tree_set(tree, "state", 5, value, strlen(value)));
+    GIVES(SHMAP_OK, shmap_tree_share(tree, "followed", options, NULL));
+}
+
+int main(void) {
+    pthread_t threads[THREADS];
+    int numbers[THREADS];
+    const int64_t zero = 0;
+    int64_t count = 0;
+    GIVES(SHMAP_OK, shmap_table_create("threads", NULL, &table));
+    GIVES(SHMAP_OK, shmap_table_add(table, 0, &zero, sizeof zero));
+    for (int i = 0; i < THREADS; i++) {
+        numbers[i] = i;
+        CHECK(pthread_create(&threads[i], NULL, add, &numbers[i]) == 0);
+    }
+    for (int i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+    GIVES(SHMAP_OK, shmap_table_fetch_add(table, 0, 0, &count));
+    CHECK(count == THREADS * ADDS);
+    GIVES(SHMAP_OK, shmap_table_unlink(table));
+    GIVES(SHMAP_OK, shmap_table_close(table));
+
+    shmap_tree *tree = NULL;
+    shmap_map_options force;
+    GIVES(SHMAP_OK, shmap_map_options_init(&force, sizeof force));
+    force.force = 1;
+    GIVES(SHMAP_OK, shmap_tree_new(&tree));
+    publish(tree, "begun", &force);
+    CHECK(pthread_create(&threads[0], NULL, follow, NULL) == 0);
+    publish(tree, "half", &force);
+    publish(tree, "done", &force);
+    CHECK(pthread_join(threads[0], NULL) == 0);
+
+    // A handle that another thread waits on is found out: it is neither refreshed nor closed.
+    shmap_map *map = NULL;
+    int result;
+    GIVES(SHMAP_OK, shmap_map_open("followed", NULL, &map));
+    CHECK(pthread_create(&threads[0], NULL, wait_once, map) == 0);
+    while ((result = shmap_map_refresh(map)) == 0) continue; // until it waits
+    CHECK(result == SHMAP_INVALID && strstr(shmap_last_error(), "another thread") != NULL);
+    FAILS(SHMAP_INVALID, "another thread", shmap_map_close(map));
+    publish(tree, "again", &force);
+    CHECK(pthread_join(threads[0], NULL) == 0);
+    GIVES(SHMAP_OK, shmap_map_close(map));
+    GIVES(SHMAP_OK, shmap_tree_free(tree));
+    GIVES(SHMAP_OK, shmap_map_remove_name("followed", NULL));
+    puts("ok");
+    return 0;
+}

@@ -1,0 +1,152 @@
+// shmap.hpp: every member does what it says; handles close themselves, also when something is thrown.
+#include <cstdlib>
+#include <iostream>
+#include <map>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "shmap.hpp"
+
+#define CHECK(condition)                                                                                  \
+    do {                                                                                                  \
+        if (!(condition)) {                                                                               \
+            std::cerr << __FILE__ << ":" << __LINE__ << ": not so: " << #condition << std::endl;          \
+            std::exit(1);                                                                                 \
+        }                                                                                                 \
+    } while (0)
+
+// The code of what `call` throws; SHMAP_OK when it throws nothing. The message contains `text`.
+template <typename Call>
+static int thrown(const char *text, Call call) {
+    try {
+        call();
+    } catch (const shmap::Error &error) {
+        CHECK(std::string(error.what()).find(text) != std::string::npos);
+        return error.code();
+    }
+    return SHMAP_OK;
+}
+
+static_assert(std::is_nothrow_move_constructible_v<shmap::Table> && !std::is_copy_constructible_v<shmap::Table>);
+static_assert(std::is_nothrow_move_constructible_v<shmap::Tree> && !std::is_copy_constructible_v<shmap::Tree>);
+static_assert(std::is_nothrow_move_constructible_v<shmap::Map> && !std::is_copy_constructible_v<shmap::Map>);
+
+static void tables() {
+    using namespace std::string_view_literals;
+    CHECK(thrown("missing", [] { shmap::Table::open("missing"); }) == SHMAP_NOT_FOUND);
+    shmap::Table table = shmap::Table::open_or_create("status");
+    CHECK(thrown("status", [] { shmap::Table::create("status"); }) == SHMAP_DUPLICATE_KEY);
+    CHECK(table.add(1, "one") && !table.add(1, "uno") && table.get(1) == "one");
+    CHECK(!table.update(2, "two") && table.update(1, "a\0b"sv) && table.get(1) == "a\0b"sv);
+    CHECK(!table.get(2) && !table.contains(2) && !table.remove(2));
+    table.upsert(2, "");
+    CHECK(table.get(2) == "" && table.remove(2));
+    const std::string big(256, 'x');
+    table.upsert(3, big);
+    CHECK(table.get(3) == big);
+    CHECK(thrown("257", [&] { table.upsert(3, big + "y"); }) == SHMAP_NO_SPACE && table.get(3) == big);
+
+    table.upsert_many(std::map<int, std::string>{{10, "ten"}, {11, "eleven"}});
+    table.update_many(std::vector<std::pair<int, const char *>>{{10, "zehn"}});
+    CHECK(thrown("member 0", [&] { table.add_many(std::map<int, std::string>{{10, "x"}}); }) == SHMAP_DUPLICATE_KEY);
+    const auto values = table.get_many({10, 99, 11});
+    CHECK(values.size() == 3 && values[0] == "zehn" && !values[1] && values[2] == "eleven");
+    CHECK(thrown("member 1", [&] { table.remove_many({10, 99}); }) == SHMAP_NOT_FOUND && table.contains(10));
+    table.remove_many({10, 11});
+    const auto entries = table.entries();
+    CHECK(entries.size() == 2 && entries[0].first == 1 && entries[1].second == big && table.size() == 2);
+
+    CHECK(!table.compare_exchange(1, "other", "x") && table.compare_exchange(1, "a\0b"sv, std::string_view("\0\0\0\0\0\0\0\0", 8)));
+    CHECK(table.fetch_add(1, 41) == 0 && table.fetch_add(1, 1) == 41);
+    CHECK(table.stats().capacity == 1024);
+    table.verify();
+
+    const shmap::Table reader = shmap::Table::open_read_only("status");
+    CHECK(reader.get(3) == big);
+    shmap::Table moved = std::move(table);
+    moved.clear();
+    CHECK(reader.size() == 0 && !moved.is_orphaned());
+    // What was moved from is a null handle, and says so.
+    CHECK(thrown("null", [&] { table.clear(); }) == SHMAP_INVALID);
+
+    moved.upsert(-1, "minus");
+    moved.upsert(1, "plus");
+    CHECK(moved.freeze("frozen") == 1);
+    const shmap::Map frozen = shmap::Map::open("frozen");
+    CHECK(frozen.get(shmap::map_key(-1)) == "minus" && shmap::table_key(frozen.last()->key) == 1);
+    CHECK(!shmap::table_key("x"));
+    moved.clear();
+    CHECK(moved.load(frozen) == 2 && reader.get(1) == "plus");
+    CHECK(shmap::Map::remove_name("frozen") && !shmap::Map::remove_name("frozen"));
+
+    CHECK(moved.unlink() && !moved.unlink() && reader.is_orphaned());
+    CHECK(!shmap::Table::remove_name("status"));
+    shmap::TableOptions options;
+    options.dir = std::getenv("SHMAP_DIR");
+    options.capacity = 2;
+    options.value_size = 4;
+    options.trusted_uids = {12345};
+    shmap::Table small = shmap::Table::create("small", options);
+    small.add_many(std::map<int, std::string>{{1, "1234"}, {2, "x"}});
+    CHECK(thrown("2", [&] { small.add(3, "x"); }) == SHMAP_NO_SPACE);
+    CHECK(thrown("capacity", [] { shmap::Table::open_or_create("small"); }) == SHMAP_MISMATCH);
+    CHECK(shmap::Table::remove_name("small", options));
+}
+
+static void maps() {
+    shmap::Tree tree;
+    tree.set("/users", "10.0.0.7");
+    tree.set("/orders", "10.0.0.8");
+    tree.set("/orders/new", "");
+    tree.set("gone", "x");
+    CHECK(tree.remove("gone") && !tree.remove("gone") && tree.size() == 3);
+    CHECK(tree.get("/users") == "10.0.0.7" && !tree.get("gone"));
+    CHECK(tree.share("routes") == 1);
+    CHECK(thrown("routes", [&] { tree.share("routes"); }) == SHMAP_DUPLICATE_KEY);
+    CHECK(thrown("none", [] { shmap::Map::open("none"); }) == SHMAP_NOT_FOUND);
+
+    shmap::Map map = shmap::Map::open("routes");
+    CHECK(map.get("/users") == "10.0.0.7" && !map.get("x") && map.contains("/orders") && map.size() == 3 && !map.empty());
+    const auto values = map.get_many({"/orders/new", "x", "/users"});
+    CHECK(values[0] == "" && !values[1] && values[2] == "10.0.0.7");
+    CHECK(map.first()->key == "/orders" && map.last()->key == "/users" && map.nth(1)->key == "/orders/new" && !map.nth(3));
+    CHECK(map.rank("/p") == 2);
+    std::string keys;
+    for (const auto &[key, value] : map.all()) keys.append(key).append("=").append(value).append(";");
+    CHECK(keys == "/orders=10.0.0.8;/orders/new=;/users=10.0.0.7;");
+    CHECK(map.prefix("/o").size() == 2 && map.range("/orders/", "/users").size() == 1);
+    CHECK(map.range("/orders", "").size() == 0 && map.range("", {}).size() == 0 && map.from("/orders/").size() == 2);
+    shmap::Range range = map.all();
+    CHECK(range.pop_back()->key == "/users" && range.size() == 2);
+    CHECK(range.pop_back() && range.pop_back() && !range.pop_back());
+    map.verify();
+
+    shmap::MapOptions force;
+    force.force = true;
+    force.dir = std::getenv("SHMAP_DIR");
+    force.hash_index = false;
+    tree.set("/users", "10.0.0.70");
+    CHECK(!map.refresh() && tree.share("routes", force) == 2 && map.get("/users") == "10.0.0.7");
+    CHECK(map.wait_for_update(std::chrono::seconds(60)) && map.get("/users") == "10.0.0.70" && map.generation() == 2);
+    CHECK(!map.wait_for_update(std::chrono::milliseconds(1)) && !map.is_removed());
+
+    const std::string path = force.dir + "/saved.avl";
+    tree.save(path);
+    CHECK(shmap::Map::open_file(path).get("/users") == "10.0.0.70");
+    map.save(path);
+    CHECK(shmap::Map::open_file(path).block() == map.block());
+    CHECK(shmap::Map::open_copy("routes").size() == 3);
+    std::remove(path.c_str());
+    CHECK(shmap::Map::remove_name("routes") && map.is_removed() && map.get("/orders") == "10.0.0.8");
+    CHECK(shmap::prune() == 0 && shmap::prune(force.dir, true) == 0);
+    tree.clear();
+    CHECK(tree.size() == 0);
+}
+
+int main() {
+    tables();
+    maps();
+    std::cout << "ok" << std::endl;
+}

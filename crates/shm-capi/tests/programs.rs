@@ -1,0 +1,241 @@
+//! Programs in C and C++ that use the installed library: compiled, run as processes, and run again under valgrind.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test, and its helpers"
+)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use shm_harness::TempNamespace;
+use support::{
+    C11, CPP17, Language, Link, compile, have, must, prefix, root, run, run_in, valgrind,
+};
+
+/// The user `nobody`: not root.
+const NOBODY: u32 = 65534;
+
+/// Compiles and runs `tests/SOURCE`, plainly and under valgrind, there with `few` as arguments.
+fn program(language: Language, source: &str, few: &[&str]) {
+    let name = source.replace('/', "-");
+    let source = root().join("tests").join(source);
+    let Some(program) = compile(language, &source, &name, Link::Shared) else { return };
+    let lines = run(&mut Command::new(&program));
+    assert_eq!(lines.last().map(String::as_str), Some("ok"), "{lines:#?}");
+    if let Some(mut command) = valgrind(&program) {
+        let lines = run(command.args(few));
+        assert_eq!(lines.last().map(String::as_str), Some("ok"), "{lines:#?}");
+    }
+}
+
+#[test]
+fn tables_from_c() {
+    program(C11, "c/table.c", &[]);
+}
+
+#[test]
+fn trees_and_maps_from_c() {
+    program(C11, "c/map.c", &[]);
+}
+
+#[test]
+fn bad_arguments_give_codes() {
+    program(C11, "c/bad_arguments.c", &[]);
+}
+
+#[test]
+fn what_is_found_at_a_name_gives_codes_and_changes_nothing() {
+    program(C11, "c/hostile.c", &[]);
+}
+
+#[test]
+fn a_user_without_rights_is_refused_by_the_same_codes() {
+    if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
+        println!("skipped: becoming another user needs root");
+        return;
+    }
+    let source = root().join("tests/c/hostile.c");
+    let Some(program) = compile(C11, &source, "hostile-static", Link::Static) else { return };
+    // Through a descriptor, so that the user needs no access to the directories above the program.
+    let file = std::fs::File::open(program).unwrap();
+    let namespace = TempNamespace::new().unwrap();
+    chown(namespace.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let mut command = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    command.uid(NOBODY).gid(NOBODY).current_dir("/");
+    assert_eq!(run_in(&mut command, namespace.path()), ["ok"]);
+}
+
+#[test]
+fn killed_writers_lock_nobody_out() {
+    program(C11, "c/killed.c", &["3"]);
+}
+
+#[test]
+fn threads_share_handles() {
+    program(C11, "c/threads.c", &[]);
+}
+
+#[test]
+fn classes_of_cpp() {
+    program(CPP17, "cpp/classes.cpp", &[]);
+}
+
+#[test]
+fn a_program_of_the_original_runs_unchanged() {
+    program(CPP17, "cpp/original.cpp", &[]);
+}
+
+#[test]
+fn a_program_of_the_original_compiles_in_every_standard() {
+    let source = root().join("tests/cpp/original.cpp");
+    for flags in [&["-std=c++11"][..], &["-std=c++14"], &["-std=c++20"]] {
+        let language = Language { compiler: "g++", flags };
+        let name = format!("original{}", flags[0]);
+        let Some(program) = compile(language, &source, &name, Link::Shared) else { return };
+        assert_eq!(run(&mut Command::new(program)), ["ok"]);
+    }
+}
+
+#[test]
+fn headers_stand_alone() {
+    for (language, header) in
+        [(C11, "shmap.h"), (CPP17, "shmap.h"), (CPP17, "shmap.hpp"), (CPP17, "improved_status.h")]
+    {
+        if !have(language.compiler) {
+            return;
+        }
+        let x = if language.compiler == "gcc" { "c" } else { "c++" };
+        let mut command = Command::new(language.compiler);
+        command.args(language.flags).args([
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-fsyntax-only",
+            "-x",
+            x,
+        ]);
+        let include = prefix().join("include").join(header);
+        let twice = prefix().join("programs").join(format!("twice-{x}-{header}"));
+        let line = format!("#include \"{}\"\n", include.display());
+        std::fs::write(&twice, line.repeat(2)).unwrap();
+        must(command.arg(&twice));
+    }
+}
+
+#[test]
+fn the_archive_links_too() {
+    let source = root().join("tests/c/table.c");
+    let Some(program) = compile(C11, &source, "static", Link::Static) else { return };
+    assert_eq!(run(&mut Command::new(&program)), ["ok"]);
+    if have("readelf") {
+        let needed = must(Command::new("readelf").arg("--dynamic").arg(&program));
+        assert!(!needed.contains("libshmap"), "{needed}");
+    }
+}
+
+#[test]
+fn pkg_config_finds_what_was_installed() {
+    if !have("pkg-config") || !have("gcc") {
+        return;
+    }
+    let pkg_config = |arguments: &[&str]| {
+        let mut command = Command::new("pkg-config");
+        command.env("PKG_CONFIG_PATH", prefix().join("lib/pkgconfig"));
+        must(command.args(arguments).arg("shmap"))
+    };
+    assert_eq!(pkg_config(&["--modversion"]).trim(), env!("CARGO_PKG_VERSION"));
+    let flags = pkg_config(&["--cflags", "--libs"]);
+    let program = prefix().join("programs/pkg-config");
+    let mut command = Command::new("gcc");
+    command.args(C11.flags).arg(root().join("tests/c/table.c")).arg("-o").arg(&program);
+    must(command.args(flags.split_whitespace()));
+    // It records the name with the major version; the loader is told where to look.
+    assert_eq!(run(Command::new(&program).env("LD_LIBRARY_PATH", prefix().join("lib"))), ["ok"]);
+    if have("readelf") {
+        let needed = must(Command::new("readelf").arg("--dynamic").arg(&program));
+        assert!(needed.contains("[libshmap.so.0]"), "{needed}");
+    }
+}
+
+#[test]
+fn the_shared_object_exports_the_header_and_nothing_else() {
+    if !have("nm") {
+        return;
+    }
+    let mut nm = Command::new("nm");
+    nm.args(["--dynamic", "--defined-only", "--format=just-symbols"]);
+    let exported: BTreeSet<String> = must(nm.arg(prefix().join("lib/libshmap.so")))
+        .lines()
+        .map(|line| line.trim().to_owned())
+        .filter(|name| !name.is_empty() && name != "rust_eh_personality")
+        .collect();
+    let header = std::fs::read_to_string(root().join("include/shmap.h")).unwrap();
+    let declared = header
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .filter_map(|line| line.split('(').next().filter(|_| line.contains('(')))
+        .filter_map(|start| start.rsplit([' ', '*']).next())
+        .filter(|name| name.starts_with("shmap_"))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(exported, declared);
+}
+
+/// The examples of the README in one language.
+fn examples(language: &str) -> Vec<String> {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let start = format!("```{language}\n");
+    let blocks = readme.split(&start).skip(1);
+    blocks.map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+fn run_example(language: Language, extension: &str) -> Option<Vec<String>> {
+    let examples = examples(extension);
+    assert_eq!(examples.len(), 1);
+    let source = prefix().join(format!("programs/example.{extension}"));
+    std::fs::write(&source, &examples[0]).unwrap();
+    let name = format!("example-{extension}");
+    let program = compile(language, &source, &name, Link::Shared)?;
+    Some(run(&mut Command::new(program)))
+}
+
+#[test]
+fn the_c_example_of_the_readme_runs() {
+    let Some(said) = run_example(C11, "c") else { return };
+    assert_eq!(said[0], "3325 is running");
+    assert_eq!(said[1], "batch member 1: key 4711 does not exist");
+    assert_eq!(said[2..], ["/orders at 10.0.0.8", "/users at 10.0.0.7"]);
+}
+
+#[test]
+fn the_cpp_example_of_the_readme_runs() {
+    let Some(said) = run_example(CPP17, "cpp") else { return };
+    assert_eq!(said[0], "3325 is running");
+    assert_eq!(said[1], "batch member 1: key 4711 does not exist");
+    assert_eq!(said[2..], ["/orders at 10.0.0.8", "/users at 10.0.0.7", "/users now at 10.0.0.9"]);
+}
+
+#[test]
+fn the_agent_of_the_examples_publishes_and_is_seen() {
+    let source = root().join("../../examples/cpp/agent.cpp");
+    let Some(agent) = compile(CPP17, Path::new(&source), "agent", Link::Shared) else { return };
+    let namespace = TempNamespace::new().unwrap();
+    let run = |arguments: &[&str]| run_in(Command::new(&agent).args(arguments), namespace.path());
+    run(&["work", "7", "0"]);
+    run(&["work", "-3", "0.15"]);
+    assert_eq!(run(&["publish", "/users=10.0.0.7", "/orders=10.0.0.8"]), ["edition 1"]);
+    assert_eq!(run(&["publish", "/users=10.0.0.9"]), ["edition 2"]);
+    let board = run(&["board"]);
+    assert!(board[0].starts_with("-3: pid ") && board[0].ends_with(" KiB"), "{board:?}");
+    assert!(board[0].contains(", beat ") && board[1].contains(", beat 1,"), "{board:?}");
+    assert_eq!(board[2..], ["/users -> 10.0.0.9"]);
+}
