@@ -28,7 +28,7 @@ struct Failure {
 pub(crate) fn failure(py: Python<'_>, error: impl Into<Error>, path: Option<&Path>) -> PyErr {
     let error = error.into();
     let Failure { class, errno, path: found } = classify(&error);
-    let path = found.as_deref().or(path);
+    let path = found.as_deref().or(path).map(Path::as_os_str);
     match errno {
         // The file is an attribute, and Python shows it.
         Some(ENOENT) => raise(py, class, (ENOENT, "does not exist", path)),
@@ -63,12 +63,12 @@ pub(crate) fn missing(key: &Bound<'_, PyAny>) -> PyErr {
 /// The lock was not free in time.
 pub(crate) fn timed_out(py: Python<'_>, seconds: f64, path: &Path) -> PyErr {
     let text = format!("the lock was not released within {seconds} s");
-    raise(py, "LockTimeoutError", (ETIMEDOUT, text, path))
+    raise(py, "LockTimeoutError", (ETIMEDOUT, text, path.as_os_str()))
 }
 
 /// The handle may only read.
 pub(crate) fn read_only(py: Python<'_>, path: &Path) -> PyErr {
-    raise(py, "ReadOnlyError", (EACCES, "the table was opened for reading only", path))
+    raise(py, "ReadOnlyError", (EACCES, "the table was opened for reading only", path.as_os_str()))
 }
 
 /// The error and its causes, in one line.

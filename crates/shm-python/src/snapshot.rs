@@ -373,7 +373,7 @@ fn open_failure(py: Python<'_>, error: Error, name: &str, options: &MapOptions) 
     match table {
         Ok(table) if table.exists() => {
             let text = format!("there is no snapshot of the name {name:?}, but a table");
-            crate::failure::raise(py, "NotFoundError", (2, text, path.as_path()))
+            crate::failure::raise(py, "NotFoundError", (2, text, path.as_os_str()))
         }
         _ => failure(py, error, None),
     }
