@@ -1,11 +1,13 @@
 //! `shmap.sharedmap`: the two classes of the original Python module, `str` in and `str` out.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyDict, PyString, PyType};
 use shm_facade::{Error, MapOptions, RbTree, ShareOptions, SharedMap};
 
+use crate::arguments::map_options;
 use crate::failure::failure;
 use crate::keys::bytes_of;
 
@@ -69,6 +71,21 @@ impl DropInTree {
     }
 }
 
+/// Class, name and namespace of a pickled `sharedmap`.
+type Place<'py> = (Bound<'py, PyType>, String, PathBuf);
+
+/// What a pickled `sharedmap` is opened by.
+#[pyfunction]
+pub(crate) fn open_sharedmap<'py>(
+    class: Bound<'py, PyType>,
+    name: String,
+    namespace: PathBuf,
+) -> PyResult<Bound<'py, PyAny>> {
+    let named = PyDict::new(class.py());
+    named.set_item("namespace", namespace)?;
+    class.call((name,), Some(&named))
+}
+
 /// The original's `sharedmap`.
 #[pyclass(subclass, frozen, module = "shmap.sharedmap", name = "sharedmap")]
 pub(crate) struct DropInMap {
@@ -80,8 +97,9 @@ pub(crate) struct DropInMap {
 #[pymethods]
 impl DropInMap {
     #[new]
-    fn new(py: Python<'_>, name: String) -> PyResult<Self> {
-        let options = MapOptions::default();
+    #[pyo3(signature = (name, *, namespace = None))]
+    fn new(py: Python<'_>, name: String, namespace: Option<PathBuf>) -> PyResult<Self> {
+        let options = map_options(namespace, &[], None);
         match SharedMap::open_with(&name, &options) {
             Ok(map) => Ok(Self { map, name, options }),
             Err(error) => Err(failure(py, error, None)),
@@ -93,8 +111,11 @@ impl DropInMap {
         found.map(|value| PyString::from_bytes(key.py(), value)).transpose()
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> (Bound<'py, PyAny>, (String,)) {
-        (slf.get_type().into_any(), (slf.get().name.clone(),))
+    /// By name and namespace: another process may have another default.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Place<'py>)> {
+        let reopen = slf.py().import("shmap._shmap")?.getattr("open_sharedmap")?;
+        let (class, this) = (slf.get_type(), slf.get());
+        Ok((reopen, (class, this.name.clone(), this.options.namespace.dir().to_owned())))
     }
 
     fn __repr__(&self) -> String {

@@ -24,7 +24,7 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _shmap {
     #[pymodule_export]
-    use super::dropin::{DropInMap, DropInTree};
+    use super::dropin::{DropInMap, DropInTree, open_sharedmap};
     #[pymodule_export]
     use super::entries::Entries;
     #[pymodule_export]

@@ -1,3 +1,4 @@
+from os import PathLike
 from typing import Optional, Union
 
 __all__ = ["rbtree", "sharedmap"]
@@ -26,8 +27,10 @@ class rbtree:
 class sharedmap:
     """A published dictionary, read in place."""
 
-    def __new__(cls, name: str) -> sharedmap:
-        """Opens it. O(1). Raises `FileNotFoundError` when there is none."""
+    def __new__(cls, name: str, *, namespace: Optional[Union[str, PathLike[str]]] = None) -> sharedmap:
+        """Opens it. O(1). Raises `FileNotFoundError` when there is none.
+
+        `namespace` is a directory: `$SHMAP_DIR` or `/dev/shm` unless given. The original has only the name.
+        """
     def get(self, key: _Text) -> Optional[str]:
         """The value of `key`, `None` when there is none. O(1)."""
-    def __reduce__(self) -> tuple[type[sharedmap], tuple[str]]: ...
