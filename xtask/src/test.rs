@@ -9,7 +9,7 @@ use crate::command::{cargo, run as run_command, target_dir};
 use crate::step_kill::{self, Operation};
 use crate::stress;
 use crate::worker::Sabotage;
-use crate::{demo, report};
+use crate::{demo, python, report};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct Arguments {
@@ -80,6 +80,9 @@ fn steps(full: bool) -> Vec<Step> {
     let kills = if full { 20_000 } else { 1000 };
     steps.push(step(&format!("stress, {kills} kills"), move || killed_at_random(kills)));
     steps.push(step("negative control: stress, Tear", stress_catches_tearing));
+    steps.push(step("python", || {
+        python::test(&python::Arguments { python: None, build_only: false, pytest: Vec::new() })
+    }));
     steps.push(step("demo", || {
         let figures = demo::demo(&demo::Arguments { seconds: 4, json: true })?;
         if !figures.is_clean() || figures.recoveries == 0 {

@@ -381,7 +381,10 @@ fn open_failure(py: Python<'_>, error: Error, name: &str, options: &MapOptions) 
 
 /// Removes a published name.
 #[pyfunction]
-#[pyo3(signature = (name, *, namespace = None, timeout = Some(5.0)))]
+#[pyo3(
+    signature = (name, *, namespace = None, timeout = Some(5.0)),
+    text_signature = "(name, *, namespace=None, timeout=5.0)"
+)]
 pub(crate) fn remove(
     py: Python<'_>,
     name: &str,

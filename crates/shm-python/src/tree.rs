@@ -132,7 +132,10 @@ impl TreeBase {
         Ok(())
     }
 
-    #[pyo3(signature = (name, force = false, *, hash_index = true, namespace = None, mode = 0o400, timeout = Some(5.0)))]
+    #[pyo3(
+        signature = (name, force = false, *, hash_index = true, namespace = None, mode = 0o400, timeout = Some(5.0)),
+        text_signature = "($self, name, force=False, *, hash_index=True, namespace=None, mode=0o400, timeout=5.0)"
+    )]
     fn share(
         slf: &Bound<'_, Self>,
         name: &str,

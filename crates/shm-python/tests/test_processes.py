@@ -301,8 +301,8 @@ def test_ctrl_c_ends_a_wait(call):
         source = f"""
 import shmap
 snapshot, table = shmap.Snapshot("awaited"), shmap.Table.open("killed", timeout=None)
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     {call}
 except KeyboardInterrupt:
     print("interrupted")
@@ -310,6 +310,7 @@ except KeyboardInterrupt:
         waiter = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE)
         try:
             assert waiter.stdout.readline() == b"ready\n"
+            # If it is not asleep yet, the signal finds it on its way there.
             time.sleep(0.3)
             waiter.send_signal(signal.SIGINT)
             assert waiter.communicate(timeout=120)[0] == b"interrupted\n"

@@ -65,7 +65,7 @@ _T = TypeVar("_T")
 
 _Value = Union[bytes, str, bytearray, memoryview]
 _Dir = Optional[Union[str, PathLike[str]]]
-_Pairs = Union[Mapping[_SK, Any], Iterable[tuple[_SK, Any]]]
+_Pairs = Union[Mapping[_SK, _Value], Iterable[tuple[_SK, _Value]]]
 
 class _Stats(TypedDict):
     len: int
@@ -221,7 +221,9 @@ class Table(MutableMapping[_K, bytes]):
     def replace_many(self, entries: _Pairs[_K]) -> None:
         """`replace` of all, or of none."""
     def upsert_many(self, entries: _Pairs[_K]) -> None:
-        """Sets all, or none, at one moment. So does `update`."""
+        """Sets all, or none, at one moment."""
+    def update(self, entries: _Pairs[_K] = (), /, **more: _Value) -> None:  # type: ignore[override]
+        """As `upsert_many`."""
     def remove_many(self, keys: Iterable[_K]) -> None:
         """Removes all, or none. Raises `KeyMissingError`."""
     def compare_exchange(self, key: _K, expected: _Value, new: _Value) -> bool:
@@ -395,7 +397,9 @@ class RbTree(MutableMapping[_SK, bytes]):
     def remove(self, key: Union[_SK, _Value]) -> bool:
         """Removes it; False when it was not there."""
     def set_many(self, entries: _Pairs[_SK]) -> None:
-        """Sets all, or none. So does `update`."""
+        """Sets all, or none."""
+    def update(self, entries: _Pairs[_SK] = (), /, **more: _Value) -> None:  # type: ignore[override]
+        """As `set_many`."""
     def entries(self) -> list[tuple[_SK, bytes]]: ...
     def share(
         self,

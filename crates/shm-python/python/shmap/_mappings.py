@@ -5,6 +5,7 @@ Signatures are repeated in `__init__.pyi`, with types and documentation.
 
 from collections.abc import ItemsView, Mapping, MutableMapping, ValuesView
 from types import GenericAlias
+from typing import Any
 
 from ._shmap import SnapshotBase, TableBase, TreeBase
 
@@ -49,7 +50,7 @@ class _SnapshotValues(ValuesView):
 
 class Table(TableBase, MutableMapping):
     __slots__ = ()
-    __class_getitem__ = classmethod(GenericAlias)
+    __class_getitem__: Any = classmethod(GenericAlias)
 
     def __new__(
         cls,
@@ -142,7 +143,7 @@ def _open_table(cls, arguments):
 
 class Snapshot(SnapshotBase, Mapping):
     __slots__ = ()
-    __class_getitem__ = classmethod(GenericAlias)
+    __class_getitem__: Any = classmethod(GenericAlias)
 
     def __new__(cls, name, *, keys=str, namespace=None, trust=()):
         return SnapshotBase.__new__(cls, name, keys, namespace, list(trust))
@@ -173,7 +174,7 @@ def _open_snapshot(cls, arguments):
 
 class RbTree(TreeBase, MutableMapping):
     __slots__ = ()
-    __class_getitem__ = classmethod(GenericAlias)
+    __class_getitem__: Any = classmethod(GenericAlias)
 
     def __new__(cls, entries=None, *, keys=str):
         return TreeBase.__new__(cls, entries, keys)
