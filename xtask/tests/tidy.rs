@@ -46,12 +46,13 @@ fn dependencies(krate: &str) -> Vec<String> {
 
 #[test]
 fn crates_import_downward_only() {
-    let local = ["shm-core", "slotmap-shm", "avl-snapshot", "shm-facade"];
+    let local = ["shm-core", "slotmap-shm", "avl-snapshot", "shm-facade", "shm-python"];
     for (krate, allowed) in [
         ("crates/shm-core", &[][..]),
         ("crates/avl-snapshot", &[][..]),
         ("crates/slotmap-shm", &["shm-core"][..]),
         ("crates/shm-facade", &["shm-core", "slotmap-shm", "avl-snapshot"][..]),
+        ("crates/shm-python", &["shm-core", "slotmap-shm", "avl-snapshot", "shm-facade"][..]),
         ("xtask", &[][..]),
         ("tests/harness", &[][..]),
     ] {
@@ -77,6 +78,27 @@ fn library_crates_stay_light() {
             let found = dependencies(&format!("crates/{krate}"));
             assert!(!found.iter().any(|d| d == low), "{krate} must not need {low}");
         }
+    }
+}
+
+#[test]
+fn the_extension_module_needs_no_python_to_build() {
+    let manifest = read(&root().join("crates/shm-python/Cargo.toml"));
+    for line in ["publish = false", "test = false", "doctest = false", "crate-type = [\"cdylib\"]"]
+    {
+        assert!(manifest.lines().any(|l| l == line), "shm-python lacks `{line}`");
+    }
+    let workspace = read(&root().join("Cargo.toml"));
+    let pyo3 = workspace.lines().find(|l| l.starts_with("pyo3 = ")).unwrap();
+    for feature in ["abi3-py39", "extension-module"] {
+        assert!(pyo3.contains(feature), "pyo3 lacks {feature}");
+    }
+    // Files and locks are the libraries' business.
+    for low in ["libc", "rustix", "memmap2", "nix"] {
+        assert!(
+            !dependencies("crates/shm-python").iter().any(|d| d == low),
+            "shm-python needs {low}"
+        );
     }
 }
 
