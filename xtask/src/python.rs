@@ -11,7 +11,7 @@ use crate::command::{root, run as run_command, target_dir};
 /// The versions that the wheel is for.
 const MINORS: std::ops::RangeInclusive<u32> = 9..=13;
 
-#[derive(clap::Args, Clone, Debug)]
+#[derive(clap::Args, Clone, Debug, Default)]
 pub struct Arguments {
     /// Test only with this interpreter, and not with the others that are here.
     #[arg(long)]
@@ -19,9 +19,12 @@ pub struct Arguments {
     /// Build the wheel and stop.
     #[arg(long)]
     pub build_only: bool,
-    /// Passed on to pytest.
+    /// Compare with the peers, in place of the tests. Prints Markdown.
+    #[arg(long)]
+    pub bench: bool,
+    /// Passed on to pytest, or to the comparison.
     #[arg(last = true)]
-    pub pytest: Vec<String>,
+    pub pass_on: Vec<String>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<bool> {
@@ -49,16 +52,16 @@ pub fn test(arguments: &Arguments) -> Result<String> {
     if arguments.build_only {
         return Ok(format!("built {}", wheel.display()));
     }
+    if arguments.bench {
+        return compare(&main, &wheel, &arguments.pass_on);
+    }
     let mut tested = Vec::new();
     for python in &pythons {
         let environment = python.environment()?;
-        pip(
-            &environment,
-            &[OsStr::new("--force-reinstall"), OsStr::new("--no-deps"), wheel.as_os_str()],
-        )
-        .with_context(|| format!("install the wheel for Python 3.{}", python.minor))?;
+        install(&environment, &wheel)
+            .with_context(|| format!("install the wheel for Python 3.{}", python.minor))?;
         let mut pytest = environment.module("pytest");
-        pytest.args(["--quiet", "-p", "no:cacheprovider"]).args(&arguments.pytest);
+        pytest.args(["--quiet", "-p", "no:cacheprovider"]).args(&arguments.pass_on);
         run_command(pytest.current_dir(package()))?;
         tested.push(format!("3.{}", python.minor));
     }
@@ -167,6 +170,27 @@ fn pip(environment: &Environment, arguments: &[&OsStr]) -> Result<()> {
     };
     pip.args(["--disable-pip-version-check", "install", "--quiet"]);
     run_command(pip.args(arguments)).context("pip install")
+}
+
+fn install(environment: &Environment, wheel: &Path) -> Result<()> {
+    let anew = [OsStr::new("--force-reinstall"), OsStr::new("--no-deps"), wheel.as_os_str()];
+    pip(environment, &anew)
+}
+
+/// Runs the comparison with what peers can be installed; it names the others, and why.
+fn compare(environment: &Environment, wheel: &Path, pass_on: &[String]) -> Result<String> {
+    install(environment, wheel)?;
+    let dir = root().join("benches/python");
+    let mut comparison = Command::new(&environment.python);
+    let peers = std::fs::read_to_string(dir.join("requirements.txt")).context("read the peers")?;
+    for peer in peers.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        if pip(environment, &[OsStr::new(peer)]).is_err() {
+            let module = peer.split("==").next().unwrap_or(peer).replace('-', "_");
+            comparison.env(format!("PEER_{module}"), format!("pip cannot install {peer}"));
+        }
+    }
+    run_command(comparison.arg(dir.join("compare.py")).args(pass_on).current_dir(place()))?;
+    Ok("compared".to_owned())
 }
 
 /// Builds the wheel; returns its path.

@@ -80,9 +80,7 @@ fn steps(full: bool) -> Vec<Step> {
     let kills = if full { 20_000 } else { 1000 };
     steps.push(step(&format!("stress, {kills} kills"), move || killed_at_random(kills)));
     steps.push(step("negative control: stress, Tear", stress_catches_tearing));
-    steps.push(step("python", || {
-        python::test(&python::Arguments { python: None, build_only: false, pytest: Vec::new() })
-    }));
+    steps.push(step("python", || python::test(&python::Arguments::default())));
     steps.push(step("demo", || {
         let figures = demo::demo(&demo::Arguments { seconds: 4, json: true })?;
         if !figures.is_clean() || figures.recoveries == 0 {
