@@ -60,12 +60,17 @@ def timed(call, budget=1.0, least=1):
     return measure
 
 
-def best(contenders, keys, rounds):
-    """The best round of each contender; they take turns."""
+def best(contenders, keys, rounds, notes):
+    """The best round of each contender; they take turns. One that needs a tenth of a second a key has one round."""
     found = {name: float("inf") for name in contenders}
-    for _ in range(rounds):
+    for number in range(rounds):
         for name, measure in contenders.items():
-            found[name] = min(found[name], measure(keys))
+            if name in found and (number == 0 or found[name] < 1e8):
+                try:
+                    found[name] = min(found[name], measure(keys))
+                except Exception as error:  # noqa: BLE001
+                    notes.append(f"{name}: {type(error).__name__}: {str(error)[:120]}")
+                    del found[name]
     return found
 
 
@@ -132,7 +137,7 @@ class Bench:
         for name, make in self.peers().items():
             self.attempt(name, make, contenders)
         keys = self.keys[:200_000]
-        return best(contenders, fresh(keys) * max(1, 100_000 // len(keys)), self.rounds)
+        return best(contenders, fresh(keys) * max(1, 100_000 // len(keys)), self.rounds, self.notes)
 
     def peers(self):
         found = {"`Manager().dict()`": self.manager}
@@ -158,9 +163,9 @@ class Bench:
         with self.env.begin(write=True) as transaction:
             for key, value in self.entries.items():
                 transaction.put(key.encode(), value.encode())
-        transaction = self.env.begin()
-        self.closers.append(transaction.abort)
-        get = transaction.get
+        self.reading = self.env.begin()
+        self.closers.append(self.reading.abort)
+        get = self.reading.get
         return timed(lambda key: get(key.encode()))
 
     def lmdb_get(self, key):
@@ -188,11 +193,13 @@ class Bench:
             if hasattr(self, attribute):
                 contenders[name] = self.writer(getattr(self, attribute))
         if hasattr(self, "env"):
+            # A transaction that reads keeps all pages that it may still read.
+            self.reading.abort()
             contenders["lmdb, one a put"] = timed(self.lmdb_put, budget=0.5)
         if hasattr(self, "whole"):
             contenders["shared-memory-dict"] = self.writer(self.whole, budget=0.3)
         keys = self.keys[:20_000]
-        return best(contenders, fresh(keys) * max(1, 20_000 // len(keys)), self.rounds)
+        return best(contenders, fresh(keys) * max(1, 20_000 // len(keys)), self.rounds, self.notes)
 
     def writer(self, mapping, budget=0.5):
         def put(key):
