@@ -1,7 +1,8 @@
 """The Python package and its peers, in one run: `cargo xtask python --bench`.
 
 Every contender answers the same random hits with keys that are new string objects, touches the value, and is
-measured in rounds that take turns, so that whatever else the machine does falls on all; the best round counts.
+measured in rounds that take turns, in stretches of a millisecond, of which the median counts: so whatever else the
+machine does falls on all, or on none. Building is one process' work and is counted in its processor time.
 A contender that is too slow for the whole of a round does as much as fits its time. Prints Markdown.
 """
 
@@ -14,6 +15,7 @@ import os
 import platform
 import random
 import shutil
+import statistics
 import sys
 import tempfile
 import time
@@ -42,36 +44,44 @@ def fresh(keys):
     return [key.encode().decode() for key in keys]
 
 
-def timed(call, budget=1.0, least=1):
-    """Nanoseconds a key: `call` for one key after the other, until the time is over."""
+def timed(call, budget=1.0):
+    """A function that calls with one key after the other until the time is over, and returns samples.
+
+    A sample is the nanoseconds a call took, over a stretch of calls that lasts a millisecond or so.
+    """
 
     def measure(keys):
-        done, start = 0, time.perf_counter_ns()
-        step = least
+        samples, done, step, begin = [], 0, 1, time.perf_counter_ns()
         while done < len(keys):
-            for key in keys[done : done + step]:
+            some = keys[done : done + step]
+            start = time.perf_counter_ns()
+            for key in some:
                 call(key)
-            done = min(done + step, len(keys))
-            if time.perf_counter_ns() - start > budget * 1e9:
+            took = time.perf_counter_ns() - start
+            done += len(some)
+            if took >= 1e6 or done >= len(keys):
+                samples.append(took / len(some))
+            else:
+                step *= 2
+            if start + took - begin > budget * 1e9:
                 break
-            step = min(step * 4, 20_000)
-        return (time.perf_counter_ns() - start) / done
+        return samples
 
     return measure
 
 
-def best(contenders, keys, rounds, notes):
-    """The best round of each contender; they take turns. One that needs a tenth of a second a key has one round."""
-    found = {name: float("inf") for name in contenders}
-    for number in range(rounds):
+def median_of(contenders, keys, rounds, notes):
+    """The median sample of each contender; they take turns. One that needs a tenth of a second a key has one round."""
+    found = {name: [] for name in contenders}
+    for _ in range(rounds):
         for name, measure in contenders.items():
-            if name in found and (number == 0 or found[name] < 1e8):
+            if name in found and (not found[name] or min(found[name]) < 1e8):
                 try:
-                    found[name] = min(found[name], measure(keys))
+                    found[name] += measure(keys)
                 except Exception as error:  # noqa: BLE001
                     notes.append(f"{name}: {type(error).__name__}: {str(error)[:120]}")
                     del found[name]
-    return found
+    return {name: statistics.median(samples) for name, samples in found.items()}
 
 
 class Bench:
@@ -95,16 +105,16 @@ class Bench:
     # Building and publishing
 
     def built(self):
-        """Milliseconds to build from a Python dictionary and to publish, the best of the rounds."""
+        """Milliseconds of processor time to build from a Python dictionary and to publish, the best of the rounds."""
         contenders = {"`shmap.RbTree`": self.build_tree, "`shmap.sharedmap`": lambda: self.build(shmap.sharedmap)}
         if theirs is not None:
             contenders["PyPI `sharedmap`"] = lambda: self.build(theirs)
         found = {name: float("inf") for name in contenders}
         for _ in range(self.rounds):
             for name, build in contenders.items():
-                start = time.perf_counter()
+                start = time.process_time()
                 build()
-                found[name] = min(found[name], (time.perf_counter() - start) * 1e3)
+                found[name] = min(found[name], (time.process_time() - start) * 1e3)
         return found
 
     def build(self, module):
@@ -137,7 +147,7 @@ class Bench:
         for name, make in self.peers().items():
             self.attempt(name, make, contenders)
         keys = self.keys[:200_000]
-        return best(contenders, fresh(keys) * max(1, 100_000 // len(keys)), self.rounds, self.notes)
+        return median_of(contenders, fresh(keys) * max(1, 100_000 // len(keys)), self.rounds, self.notes)
 
     def peers(self):
         found = {"`Manager().dict()`": self.manager}
@@ -199,7 +209,7 @@ class Bench:
         if hasattr(self, "whole"):
             contenders["shared-memory-dict"] = self.writer(self.whole, budget=0.3)
         keys = self.keys[:20_000]
-        return best(contenders, fresh(keys) * max(1, 20_000 // len(keys)), self.rounds, self.notes)
+        return median_of(contenders, fresh(keys) * max(1, 20_000 // len(keys)), self.rounds, self.notes)
 
     def writer(self, mapping, budget=0.5):
         def put(key):
@@ -285,12 +295,12 @@ def main():
     print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}.")
     versions = [f"{name} {importlib.metadata.version(name)}" for module, name in PEERS.items() if module not in absent]
     print(f"shmap {importlib.metadata.version('shmap')}; {', '.join(versions)}.")
-    print(f"The best of {arguments.rounds} rounds that take turns. Load average at the end: {os.getloadavg()[0]:.1f}.")
+    print(f"{arguments.rounds} rounds that take turns. Load average at the end: {os.getloadavg()[0]:.1f}.")
     for module, reason in absent.items():
         print(f"\nNot here: {PEERS[module]}: {reason}")
     for note in notes:
         print(f"\nNot measured: {note}")
-    table("Build and share", "milliseconds", built)
+    table("Build and share", "milliseconds of processor time", built)
     table("One lookup, a random hit", "nanoseconds", looked_up)
     table("One write, of a key that is there", "nanoseconds", written)
     met = bars(built, looked_up)
