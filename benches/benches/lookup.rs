@@ -1,16 +1,18 @@
-//! `get` over the number of entries: hits and misses, the table and what it is
-//! compared with. Times are for [`KEYS`] lookups.
+//! `get` over the number of entries: hits and misses, the linear array, the table, the
+//! snapshot (AVL) and what they are compared with. For more entries and other keys see `dictionary`. Times are for [`KEYS`] lookups.
 
 #![allow(missing_docs, clippy::expect_used, reason = "a benchmark that cannot be set up stops")]
 
 use std::hash::RandomState;
 use std::hint::black_box;
+use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{
     BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
 };
 use shm_benches::baselines::{Hashed, Linear};
+use shm_benches::dictionary::{ByNumber, Entries, Published};
 use shm_benches::peers::{InProcess, Lmdb};
 use shm_benches::workload::{Cycle, Mix, SHORT, Workload, lookups, lookups_by};
 use shm_benches::{Store, subject};
@@ -26,6 +28,7 @@ fn lookup(criterion: &mut Criterion) {
     for (mix, name) in [(Mix::Hits, "lookup/hit"), (Mix::Misses, "lookup/miss")] {
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::Elements(KEYS));
+        group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(1));
         for n in SIZES {
             all(&mut group, n, mix);
         }
@@ -44,6 +47,16 @@ fn all(group: &mut Group<'_>, n: usize, mix: Mix) {
     one(group, "hashed, plain mutex", &work, mix, &filled(&work, hashed));
     let in_process = filled(&work, InProcess::<RandomState>::default());
     one(group, "in-process", &work, mix, &in_process);
+
+    let sorted = Entries::of_numbers(&work).sorted();
+    for (name, hash_index) in [("snapshot (AVL)", false), ("snapshot, hash index", true)] {
+        let path = dir.path().join(name);
+        let block = Published::block(&sorted, hash_index).expect("a block");
+        std::fs::write(&path, &block[..]).expect("room for it");
+        let snapshot = ByNumber(Published::open(&path).expect("a snapshot"));
+        work.check::<SHORT>(&snapshot).expect("the entries");
+        one(group, name, &work, mix, &snapshot);
+    }
 
     let dir = TempNamespace::new().expect("a directory");
     let lmdb = filled(&work, Lmdb::create(dir.path()).expect("an environment"));

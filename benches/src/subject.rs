@@ -5,7 +5,7 @@ use shm_core::{Name, Namespace};
 use slotmap_shm::{Table, TableOptions};
 
 use crate::Store;
-use crate::workload::{VALUE_SIZE, Workload};
+use crate::workload::{CAPACITY, VALUE_SIZE, Workload};
 
 /// Opens, or creates, a table of the default geometry: 1024 entries of 256 bytes.
 ///
@@ -29,7 +29,23 @@ pub fn filled(
     work: &Workload,
     len: usize,
 ) -> Result<Table<i32>> {
-    let table = table(dir, name)?;
+    filled_of_size(dir, name, CAPACITY, work, len)
+}
+
+/// As [`filled`], a table with room for `capacity` entries.
+///
+/// # Errors
+/// When it cannot be created or filled.
+pub fn filled_of_size(
+    dir: &std::path::Path,
+    name: &str,
+    capacity: usize,
+    work: &Workload,
+    len: usize,
+) -> Result<Table<i32>> {
+    let mut options = TableOptions::default();
+    options.geometry.capacity = capacity;
+    let table = Table::open_or_create(&Namespace::at(dir), &Name::new(name)?, &options)?;
     work.fill(&table, len)?;
     for (&key, _) in work.present().iter().zip(0..).filter(|(_, i)| i % 2 == 0) {
         let value = Workload::value(key);

@@ -19,7 +19,7 @@ pub const CAPACITY: usize = 1024;
 /// Length of a status value in bytes, as short as most are.
 pub const SHORT: usize = 12;
 
-/// Keys in a [`Cycle`]. A Zen 5 learns 16 Ki of them by heart (a miss then takes two
+/// Fewest keys in a [`Cycle`]. A Zen 5 learns 16 Ki of them by heart (a miss then takes two
 /// thirds of its time); from 64 Ki on, more make no difference.
 const CYCLE: usize = 64 * 1024;
 
@@ -43,8 +43,8 @@ pub enum Mix {
 
 /// A list of keys to walk through again and again.
 #[derive(Debug)]
-pub struct Cycle {
-    keys: Vec<i32>,
+pub struct Cycle<K = i32> {
+    keys: Vec<K>,
     at: usize,
 }
 
@@ -143,11 +143,11 @@ impl Workload {
         Ok(())
     }
 
-    /// Keys to look up, in random order.
+    /// Keys to look up, in random order; as many as there are entries, at least.
     #[must_use]
     pub fn cycle(&self, mix: Mix) -> Cycle {
         let mut random = Random::new(2);
-        let keys = (0..CYCLE).filter_map(|_| {
+        let keys = (0..CYCLE.max(self.present.len())).filter_map(|_| {
             let hit = match mix {
                 Mix::Hits => true,
                 Mix::Misses => false,
@@ -174,15 +174,15 @@ impl Workload {
     }
 }
 
-impl Cycle {
+impl<K> Cycle<K> {
     /// Walks through `keys`.
     #[must_use]
-    pub fn new(keys: Vec<i32>) -> Self {
+    pub fn new(keys: Vec<K>) -> Self {
         Self { keys, at: 0 }
     }
 
     /// Calls `f` with the next `count` keys, in one or more slices.
-    pub fn next(&mut self, count: u64, mut f: impl FnMut(&[i32])) {
+    pub fn next(&mut self, count: u64, mut f: impl FnMut(&[K])) {
         let mut left = count as usize;
         while left > 0 {
             if self.at >= self.keys.len() {

@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 pub mod block;
+pub mod document;
+pub mod edition;
 pub mod golden;
 pub mod ops;
 pub mod patch;
@@ -10,6 +12,8 @@ pub mod pattern;
 pub mod random;
 pub mod roles;
 pub mod snapshot_calls;
+pub mod snapshot_ops;
+pub mod snapshot_patches;
 pub mod status_line;
 
 use std::path::Path;

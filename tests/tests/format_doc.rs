@@ -7,104 +7,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use avl_snapshot::FreezeOptions;
 use shm_core::{BODY_OFFSET, FORMAT_VERSION, GEOMETRY_WORDS, Namespace};
 use shm_facade::{RbTree, SNAPSHOT, Share, ShareOptions};
+use shm_tests::document::{Document, Field, number};
 use shm_tests::{TempNamespace, create, options, test_name};
 use slotmap_shm::{Geometry, KIND, Key, Table, TableOptions};
-
-/// The document.
-struct Document(String);
-
-/// A row of a table with `offset | size | name`.
-#[derive(Clone, Debug)]
-struct Field {
-    offset: usize,
-    size: usize,
-    name: String,
-    meaning: String,
-}
-
-/// The fields of one section.
-struct Section(Vec<Field>);
-
-impl Document {
-    fn read() -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/format.md");
-        Self(std::fs::read_to_string(path).unwrap())
-    }
-
-    /// The lines below a heading, up to the next one of any level.
-    fn lines(&self, heading: &str) -> Vec<&str> {
-        let lines: Vec<_> = self
-            .0
-            .lines()
-            .skip_while(|line| line.strip_prefix("## ") != Some(heading))
-            .skip(1)
-            .take_while(|line| !line.starts_with('#'))
-            .collect();
-        assert!(!lines.is_empty(), "no section {heading}");
-        lines
-    }
-
-    /// The cells of the rows of all tables below a heading.
-    fn rows(&self, heading: &str) -> Vec<Vec<&str>> {
-        let cells = |line| str::strip_suffix(str::strip_prefix(line, "| ")?, " |");
-        self.lines(heading)
-            .into_iter()
-            .filter_map(cells)
-            .map(|inner| inner.split(" | ").map(str::trim).collect())
-            .collect()
-    }
-
-    fn section(&self, heading: &str) -> Section {
-        let mut fields = Vec::new();
-        for row in self.rows(heading) {
-            let [offset, size, name, meaning @ ..] = row.as_slice() else { continue };
-            let (Ok(offset), Ok(size)) = (offset.parse(), size.parse()) else { continue };
-            let name = name.trim_matches('`').to_owned();
-            fields.push(Field { offset, size, name, meaning: meaning.join(" | ") });
-        }
-        assert!(fields.len() > 5, "{heading}: {fields:?}");
-        Section(fields)
-    }
-
-    /// Asserts that a sentence of the document, made of real numbers, is there.
-    fn says(&self, text: &str) {
-        assert!(self.0.contains(text), "the document does not say {text:?}");
-    }
-}
-
-impl Section {
-    fn field(&self, name: &str) -> &Field {
-        let field = self.0.iter().find(|field| field.name == name);
-        field.unwrap_or_else(|| panic!("no field {name}"))
-    }
-
-    /// The number that ends the meaning of a field.
-    fn number(&self, name: &str) -> u64 {
-        number(self.field(name).meaning.split_whitespace().last().unwrap())
-    }
-
-    /// Asserts that each field begins where the one before ends, from `start` to `end`.
-    fn covers(&self, start: usize, end: usize) {
-        let mut at = start;
-        for field in &self.0 {
-            assert_eq!(field.offset, at, "{field:?}");
-            at += field.size;
-        }
-        assert_eq!(at, end);
-    }
-}
-
-/// A number as the document writes it.
-fn number(text: &str) -> u64 {
-    let text = text.trim_matches(['`', '.', ',']).replace(',', "");
-    match text.strip_prefix("0x") {
-        Some(hex) => u64::from_str_radix(&hex.to_lowercase(), 16),
-        None => text.parse(),
-    }
-    .unwrap_or_else(|_| panic!("{text:?} is no number"))
-}
 
 /// The bytes of a segment file, or of a part of it.
 struct Bytes(Vec<u8>);
@@ -246,7 +154,8 @@ fn a_published_file_and_its_control_segment() {
     for name in ["geometry_rest", "session", "lock_block"] {
         assert!(file.is_zero(field(name)), "{name}");
     }
-    assert_eq!(&file.0[BODY_OFFSET..], &*tree.freeze());
+    let block = tree.freeze_with(&FreezeOptions::default().hash_index(true));
+    assert_eq!(&file.0[BODY_OFFSET..], &*block, "with an index unless told otherwise");
     document.says("| 4096 | … | `block` |");
 
     let control = Bytes::of(&ns.path_of(&test_name(), SNAPSHOT.control));

@@ -191,3 +191,25 @@ fn a_remover_killed_anywhere_stops_nobody() {
         assert_eq!(place.pruned(false), []);
     }
 }
+
+#[test]
+fn a_sweeper_killed_anywhere_leaves_no_reader_behind() {
+    type There = fn(&Place) -> bool;
+    let stops: [(There, u64); 2] = [
+        (|place| place.word() == Some(3), 2),
+        // Before it can say so in the segment, which has no name any more.
+        (|place| place.dir.files().unwrap().is_empty(), 1),
+    ];
+    for (there, next) in stops {
+        let place = Place::new();
+        let (mut reader, mut waiter) = (place.reader(), place.reader());
+        place.namespace.unlink(&test_name(), SNAPSHOT.kind).unwrap();
+        assert_eq!(waiter.ask("wait", WATCHDOG).unwrap(), "waiting");
+        place.stopped("prune", "tmpfile", || there(&place)).kill().unwrap();
+        assert_eq!(reader.ask("refresh", WATCHDOG).unwrap(), "false 1 old");
+        assert_eq!(place.share("newer"), next);
+        assert_eq!(reader.ask("refresh", WATCHDOG).unwrap(), format!("true {next} newer"));
+        assert_eq!(waiter.line(WATCHDOG).unwrap(), format!("true {next} newer"));
+        assert_eq!(place.pruned(false), []);
+    }
+}

@@ -109,11 +109,15 @@ fn each_field_with_a_stale_checksum() {
 #[test]
 fn other_abi_is_for_reading_only() {
     let fixture = Fixture::new();
-    for abi in [0u64, 2 << 56 | 1 << 48 | 64 << 40 | 40, u64::MAX] {
+    for abi in [1u64, 2 << 56 | 1 << 48 | 64 << 40 | 40, u64::MAX] {
         let [read, write] = fixture.header(header::ABI, &abi.to_ne_bytes(), Checksum::Right);
         assert_eq!(read, ONE);
         assert!(write.contains(&format!("Abi {{ found: {abi}")), "{write}");
     }
+    // By a zero a published file says that it has no mutex.
+    let [read, write] = fixture.header(header::ABI, &[0; 8], Checksum::Right);
+    assert_eq!(read, ONE);
+    assert!(write.contains("NoLock"), "{write}");
 }
 
 #[test]

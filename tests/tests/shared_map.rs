@@ -189,6 +189,30 @@ fn a_control_segment_removed_by_hand_stops_no_waiter() {
     assert_eq!(reader.line(WATCHDOG).unwrap(), "true 2 new");
 }
 
+#[test]
+fn what_lies_in_place_of_the_control_segment_makes_no_map_unreadable() {
+    let damages: [fn(&std::path::Path); 5] = [
+        |path| std::fs::write(path, [0xFF; 8192]).unwrap(),
+        |path| std::fs::write(path, b"").unwrap(),
+        |path| std::os::unix::fs::symlink("/nowhere", path).unwrap(),
+        |path| std::fs::create_dir(path).unwrap(),
+        |path| nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRUSR).unwrap(),
+    ];
+    for damage in damages {
+        let (namespace, _) = with_map();
+        let control = namespace.path().join(BOTH[0]);
+        std::fs::remove_file(&control).unwrap();
+        damage(&control);
+        let mut map = open(&namespace).unwrap();
+        assert_eq!((map.get("key"), map.generation()), (Some(&b"old"[..]), 1));
+        assert!(!map.refresh().unwrap());
+        // Who publishes is told.
+        let error = tree("new").share_with("test", &sharing(&namespace, true)).unwrap_err();
+        assert!(matches!(error, Error::Publish(_)), "{error:?}");
+        assert_eq!(open(&namespace).unwrap().get("key"), Some(&b"old"[..]));
+    }
+}
+
 fn at_once(how: &str, way: &str) -> Vec<String> {
     let (namespace, outside) = (TempNamespace::new().unwrap(), TempNamespace::new().unwrap());
     let path = outside.path().join("gate");

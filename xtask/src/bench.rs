@@ -3,10 +3,12 @@
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
+use comfy_table::presets::ASCII_MARKDOWN;
+use comfy_table::{ContentArrangement, Table};
 use serde_json::Value;
 
-use crate::command::{cargo, run as run_command, target_dir};
-use crate::report;
+use crate::command::{cargo, root, run as run_command, target_dir};
+use crate::{plot, report};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct Arguments {
@@ -22,11 +24,17 @@ pub struct Arguments {
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
+    /// Print tables as Markdown, for docs/benchmarks.md.
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
+    /// Only measure a lookup over the number of entries, and draw docs/lookup.svg.
+    #[arg(long, conflicts_with_all = ["filter", "rows"])]
+    pub plot: bool,
 }
 
 /// True when everything ran. A missed bar is a result, not a failure.
 pub fn run(arguments: &Arguments) -> Result<bool> {
-    if arguments.filter.is_none() && !arguments.rows {
+    if arguments.filter.is_none() && !arguments.rows && !arguments.plot {
         let mut criterion = cargo();
         criterion.args(["bench", "--quiet", "--package", "shm-benches", "--benches", "--"]);
         if arguments.quick {
@@ -45,27 +53,51 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     if let Some(filter) = &arguments.filter {
         rows.args(["--filter", filter]);
     }
+    if arguments.plot {
+        rows.arg("--curves");
+    }
     let output = rows.stderr(Stdio::null()).output().context("start the benchmark")?;
     if !output.status.success() {
         bail!("the benchmark failed: {}", output.status);
     }
     let text = String::from_utf8(output.stdout)?;
     let last = text.lines().last().context("the benchmark printed nothing")?;
+    if arguments.plot {
+        std::fs::write(root().join("docs/lookup.svg"), plot::svg(&serde_json::from_str(last)?)?)?;
+    }
     if arguments.json {
         println!("{last}");
         return Ok(true);
     }
-    show(&serde_json::from_str(last)?);
+    let result: Value = serde_json::from_str(last)?;
+    let style = |mut table: Table| {
+        if arguments.markdown {
+            table.load_preset(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
+        }
+        table
+    };
+    if arguments.plot {
+        println!("{}", style(curves(&result)));
+        return Ok(true);
+    }
+    println!("{}", style(rows_of(&result)));
+    if let Some(memory) = memory(&result) {
+        println!("{}", style(memory));
+    }
+    if let Some(machine) = result["machine"].as_object() {
+        println!("{}", Value::Object(machine.clone()));
+    }
     Ok(true)
 }
 
-fn show(result: &Value) {
+fn rows_of(result: &Value) -> Table {
     let mut table = report::table(&["work", "peer", "ours ns", "peer ns", "ratio", "bar", "holds"]);
     for row in result["rows"].as_array().into_iter().flatten() {
         let number = |field: &str| row[field].as_f64();
         let decimals = |value: Option<f64>, digits: usize| {
             value.map_or("–".to_owned(), |value| format!("{value:.digits$}"))
         };
+        let unit = row["unit"].as_str().map_or(String::new(), |unit| format!(" {unit}"));
         let holds = match (number("bar"), row["holds"].as_bool()) {
             (None, _) | (_, None) => "–",
             (_, Some(true)) => "yes",
@@ -74,15 +106,48 @@ fn show(result: &Value) {
         table.add_row([
             row["work"].as_str().unwrap_or_default(),
             row["peer"].as_str().unwrap_or_default(),
-            &decimals(number("ours_ns"), 1),
+            &(decimals(number("ours_ns"), 1) + &unit),
             &decimals(number("peer_ns"), 1),
             &decimals(number("ratio"), 2),
             &decimals(number("bar"), 1),
             holds,
         ]);
     }
-    println!("{table}");
-    if let Some(machine) = result["machine"].as_object() {
-        println!("{}", Value::Object(machine.clone()));
+    table
+}
+
+/// What reader processes need, if that was measured.
+fn memory(result: &Value) -> Option<Table> {
+    let measured = result["memory"].as_array().filter(|measured| !measured.is_empty())?;
+    let head =
+        ["memory, KiB", "processes", "block", "sum of PSS", "own, each", "page tables, each"];
+    let mut table = report::table(&head);
+    let fields = ["readers", "block_kib", "pss_sum_kib", "private_kib", "page_tables_kib"];
+    for memory in measured {
+        let what = memory["what"].as_str().unwrap_or_default().to_owned();
+        table.add_row(std::iter::once(what).chain(fields.map(|field| memory[field].to_string())));
     }
+    Some(table)
+}
+
+/// The points of the plot, a line for each number of entries.
+fn curves(result: &Value) -> Table {
+    let series = result["series"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut head = vec!["entries"];
+    head.extend(series.iter().filter_map(|series| series["name"].as_str()));
+    let mut sizes: Vec<u64> = Vec::new();
+    for point in series.iter().filter_map(|series| series["points"].as_array()).flatten() {
+        sizes.extend(point[0].as_u64().filter(|size| !sizes.contains(size)));
+    }
+    sizes.sort_unstable();
+    let mut table = report::table(&head);
+    for size in sizes {
+        let ns = series.iter().map(|series| {
+            let points = series["points"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let point = points.iter().find(|point| point[0].as_u64() == Some(size));
+            point.and_then(|p| p[1].as_f64()).map_or("–".to_owned(), |ns| format!("{ns:.1}"))
+        });
+        table.add_row(std::iter::once(size.to_string()).chain(ns));
+    }
+    table
 }

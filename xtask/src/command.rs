@@ -31,3 +31,17 @@ pub fn run(command: &mut Command) -> Result<()> {
     }
     Ok(())
 }
+
+/// Cargo of the nightly toolchain; why not, where there is none.
+pub fn nightly_cargo() -> std::result::Result<Command, &'static str> {
+    let rustup = |arguments: &[&str]| {
+        let mut command = Command::new("rustup");
+        command.args(["run", "nightly"]).args(arguments).current_dir(root());
+        command
+    };
+    match rustup(&["cargo", "--version"]).output() {
+        Err(_) => Err("there is no rustup"),
+        Ok(output) if !output.status.success() => Err("there is no nightly toolchain"),
+        Ok(_) => Ok(rustup(&["cargo"])),
+    }
+}

@@ -1,9 +1,12 @@
-//! The main job on real input: four agents publish the status of the machine's
+//! The main job on real input. The table: four agents publish the status of the machine's
 //! processes, two readers look them up all the time, and one agent is killed inside a
-//! write; another takes its share over.
+//! write; another takes its share over. The map: see `names.rs`.
 
-use std::io::{IsTerminal, Write};
+mod names;
+mod screen;
+
 use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,6 +17,8 @@ use serde_json::Value;
 use shm_harness::{Child, Step, Stepper, TempNamespace};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use self::names::Names;
+use self::screen::Screen;
 use crate::report;
 use crate::worker::Worker;
 
@@ -23,7 +28,7 @@ const READERS: usize = 2;
 const VICTIM: usize = 1;
 const HEIR: usize = 2;
 /// Rows of the board.
-const ROWS: usize = 15;
+const ROWS: usize = 10;
 const FRAME: Duration = Duration::from_millis(500);
 const WATCHDOG: Duration = Duration::from_secs(20);
 /// How far a write is followed before it counts as not locking.
@@ -49,12 +54,18 @@ pub struct Figures {
     pub recoveries: u64,
     pub torn: u64,
     pub lost: u64,
+    /// In names of characters, by code, by prefix and by rank.
+    pub lookups_per_s: u64,
+    /// Editions of the names that one reader saw; the most of any.
+    pub editions: u64,
+    /// Values of one edition in another, or of another name.
+    pub mixtures: u64,
     pub seconds: f64,
 }
 
 impl Figures {
     pub fn is_clean(&self) -> bool {
-        self.torn + self.lost == 0
+        self.torn + self.lost + self.mixtures == 0
     }
 }
 
@@ -76,8 +87,12 @@ pub fn demo(arguments: &Arguments) -> Result<Figures> {
     let mut demo = Demo::start(&worker, &namespace, Screen::new(arguments.json))?;
     let start = Instant::now();
     let length = Duration::from_secs(arguments.seconds);
-    let mut killed = false;
+    let (mut killed, mut killed_publisher) = (false, false);
     while start.elapsed() < length && !stop.load(Ordering::Relaxed) {
+        if !killed_publisher && start.elapsed() > length / 3 {
+            demo.kill_inside_a_publication()?;
+            killed_publisher = true;
+        }
         if !killed && start.elapsed() > length / 2 {
             demo.kill_inside_a_write()?;
             killed = true;
@@ -94,8 +109,9 @@ struct Demo<'a> {
     lock_addresses: Vec<usize>,
     readers: Vec<Child>,
     board: Child,
+    names: Names,
     screen: Screen,
-    _namespace: &'a TempNamespace,
+    namespace: &'a TempNamespace,
 }
 
 #[derive(Deserialize)]
@@ -128,9 +144,7 @@ struct Check {
 impl<'a> Demo<'a> {
     fn start(worker: &Worker, namespace: &'a TempNamespace, screen: Screen) -> Result<Self> {
         let spawn = |role: &str, arguments: &[String]| {
-            let mut command = worker.command(role, namespace.path());
-            // Ctrl-C is for this program, which then ends the others in order.
-            Child::spawn(command.args(arguments).process_group(0))
+            spawn(worker.command(role, namespace.path()).args(arguments))
         };
         let mut agents = Vec::new();
         let mut lock_addresses = Vec::new();
@@ -143,7 +157,8 @@ impl<'a> Demo<'a> {
         }
         let readers = (0..READERS).map(|_| spawn("demo-reader", &[])).collect::<Result<_>>()?;
         let board = spawn("demo-board", &[])?;
-        Ok(Self { agents, lock_addresses, readers, board, screen, _namespace: namespace })
+        let names = Names::start(worker, namespace)?;
+        Ok(Self { agents, lock_addresses, readers, board, names, screen, namespace })
     }
 
     fn look(&mut self) -> Result<Board> {
@@ -153,7 +168,14 @@ impl<'a> Demo<'a> {
 
     fn frame(&mut self) -> Result<()> {
         let board = self.look()?;
-        self.screen.show(&board, false)
+        let names = self.names.look()?;
+        self.screen.show(&board, &names, false)
+    }
+
+    fn kill_inside_a_publication(&mut self) -> Result<()> {
+        let note = self.names.kill_inside_a_publication(self.namespace)?;
+        self.screen.note(note);
+        Ok(())
     }
 
     /// Has the victim stop before its next write, follows that write instruction by
@@ -187,7 +209,7 @@ impl<'a> Demo<'a> {
             bail!("the victim had finished its write already");
         }
         self.screen.note(format!(
-            "agent {VICTIM} (pid {pid}) was killed {steps} instructions into a write, holding the lock; \
+            "agent {VICTIM} (pid {pid}) was killed {steps} instructions into a write, holding the lock;\n  \
              agent {HEIR} took its share over"
         ));
         match &mut self.agents[HEIR] {
@@ -210,7 +232,11 @@ impl<'a> Demo<'a> {
             bail!("the table is damaged: {damage}");
         }
         let board = self.look()?;
-        self.screen.show(&board, true)?;
+        let names = self.names.finish(self.namespace)?;
+        self.screen.show(&board, &names, true)?;
+        figures.lookups_per_s = names.lookups_per_s;
+        (figures.editions, figures.mixtures) = (names.editions, names.mixtures);
+        figures.lost += names.went_back;
         (figures.entries, figures.writes) = (board.entries, board.writes);
         figures.recoveries = board.recoveries;
         let mut rate = 0.0;
@@ -228,57 +254,8 @@ impl<'a> Demo<'a> {
     }
 }
 
-/// Where the board goes: refreshed in place on a terminal; elsewhere once, at the end.
-struct Screen {
-    quiet: bool,
-    in_place: bool,
-    lines: usize,
-    notes: Vec<String>,
-}
-
-impl Screen {
-    fn new(quiet: bool) -> Self {
-        let in_place = std::io::stdout().is_terminal();
-        Self { quiet, in_place, lines: 0, notes: Vec::new() }
-    }
-
-    fn note(&mut self, note: String) {
-        self.notes.push(note);
-    }
-
-    fn show(&mut self, board: &Board, last: bool) -> Result<()> {
-        if self.quiet || (!self.in_place && !last) {
-            return Ok(());
-        }
-        let heading = ["pid", "command", "state", "RSS KiB", "CPU ticks", "written by", "age"];
-        let mut table = report::table(&heading);
-        for row in &board.rows {
-            let cell = |value: &Value| value.as_str().map_or(value.to_string(), printable);
-            table.add_row(row.iter().map(cell));
-        }
-        let mut text = format!(
-            "{table}\n{} processes on the board, {} writes, {} recoveries\n",
-            board.entries, board.writes, board.recoveries
-        );
-        for note in &self.notes {
-            text.push_str(note);
-            text.push('\n');
-        }
-        let mut out = std::io::stdout().lock();
-        if self.in_place && self.lines > 0 {
-            // Up to the first line of the last frame, and clear from there.
-            write!(out, "\x1b[{}F\x1b[J", self.lines)?;
-        }
-        write!(out, "{text}")?;
-        out.flush()?;
-        self.lines = text.lines().count();
-        Ok(())
-    }
-}
-
-/// Names of processes may hold anything; control characters would break the screen.
-fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
-        .collect()
+/// Starts a worker.
+fn spawn(command: &mut Command) -> Result<Child> {
+    // Ctrl-C is for this program, which then ends the others in order.
+    Child::spawn(command.process_group(0))
 }

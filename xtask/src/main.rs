@@ -8,6 +8,7 @@
 mod bench;
 mod command;
 mod demo;
+mod plot;
 mod python;
 mod report;
 mod step_kill;

@@ -2,6 +2,8 @@
 //! check what it left: the old state or the new one, nothing torn, nothing lost,
 //! nothing left locked or leaked.
 
+mod path;
+
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use shm_harness::{Child, Hung, Step, Stepper, TempNamespace};
 
+use self::path::{Path, Place};
 use crate::report;
 use crate::worker::{Sabotage, Worker};
 
@@ -46,6 +49,11 @@ pub enum Operation {
     Batch,
     Repair,
     Create,
+    Share,
+    ForceShare,
+    Settle,
+    RemoveName,
+    Freeze,
 }
 
 impl Operation {
@@ -56,6 +64,8 @@ impl Operation {
             Self::Add | Self::Update | Self::Upsert | Self::Remove | Self::Clear => 1,
             Self::Create | Self::Repair => 13,
             Self::Batch => 97,
+            Self::Share | Self::ForceShare | Self::Freeze | Self::RemoveName => 17,
+            Self::Settle => 41,
         }
     }
 
@@ -104,7 +114,9 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
 pub fn step_kill(arguments: &Arguments) -> Result<Findings> {
     let worker = Worker::build(arguments.sabotage)?;
     let preludes = match arguments.op {
-        Operation::Repair => Bench::new(&worker, arguments.op)?.around_the_commit()?,
+        Operation::Repair | Operation::Settle => {
+            Bench::new(&worker, arguments.op)?.around_the_commit()?
+        }
         _ => vec![None],
     };
     let mut total = Findings { op: arguments.op.name(), ..Findings::default() };
@@ -120,7 +132,7 @@ pub fn step_kill(arguments: &Arguments) -> Result<Findings> {
 fn all_instructions(
     worker: &Worker,
     arguments: &Arguments,
-    prelude: Option<u64>,
+    prelude: Option<Place>,
 ) -> Result<Findings> {
     let total = Mutex::new(Findings::default());
     std::thread::scope(|scope| {
@@ -129,10 +141,15 @@ fn all_instructions(
                 let total = &total;
                 scope.spawn(move || -> Result<()> {
                     let mut bench = Bench::new(worker, arguments.op)?;
+                    // By itself: the length of the namespace's name counts.
+                    let path = bench.measure(Walk::Operation, prelude)?;
                     let stride = arguments.stride;
                     let mut found = Findings::default();
                     for kill in (job..).step_by(JOBS as usize) {
-                        if let Some(length) = bench.kill_at(kill * stride, prelude, &mut found)? {
+                        let kill = kill * stride;
+                        let length = bench.kill_at(&path, kill, prelude, &mut found)?;
+                        // One run may be some instructions shorter than another.
+                        if let Some(length) = length.filter(|_| kill >= path.instructions()) {
                             found.instructions = length;
                             break;
                         }
@@ -152,6 +169,14 @@ fn all_instructions(
     total.into_inner().context("a job panicked")
 }
 
+/// What a process does that is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Walk {
+    Operation,
+    /// What a repair is to follow.
+    Prelude,
+}
+
 /// One namespace with its judge.
 struct Bench<'a> {
     worker: &'a Worker,
@@ -165,6 +190,7 @@ struct Verdict {
     torn: u64,
     lost: u64,
     leaked: u64,
+    hung: u64,
     new: bool,
 }
 
@@ -180,23 +206,37 @@ impl<'a> Bench<'a> {
         Child::spawn(worker.command("judge", namespace.path()).args(["--op", op]))
     }
 
+    /// Walks through the operation once; or through what it is to follow.
+    fn measure(&mut self, what: Walk, prelude: Option<Place>) -> Result<Path> {
+        self.prepare(prelude)?;
+        let mut stepper = self.start(what)?;
+        let pieces = stepper.measure()?;
+        let fixed = stepper.has_fixed_addresses();
+        stepper.kill()?;
+        Ok(Path::new(&pieces, fixed))
+    }
+
     /// Kills after `instructions` of the operation. Returns the operation's length
     /// when it ended before.
     fn kill_at(
         &mut self,
+        path: &Path,
         instructions: u64,
-        prelude: Option<u64>,
+        prelude: Option<Place>,
         found: &mut Findings,
     ) -> Result<Option<u64>> {
-        self.reset()?;
-        if let Some(prelude) = prelude {
-            self.stepped(true, prelude)?;
-        }
-        let step = self.stepped(false, instructions)?;
+        let mut place = path.place(instructions);
+        let step = loop {
+            self.prepare(prelude)?;
+            match self.walk(Walk::Operation, place)? {
+                Some(step) => break step,
+                None => place = place.stepped(),
+            }
+        };
         found.kills += 1;
         let (command, length) = match step {
             Step::Stopped => ("check", None),
-            Step::Marked(length) => ("check-done", Some(length)),
+            Step::Marked(steps) => ("check-done", Some(place.skipped() + steps)),
             Step::Ended(at) => bail!("the operation ended the process at instruction {at}"),
         };
         match self.judge.ask(command, WATCHDOG) {
@@ -205,7 +245,9 @@ impl<'a> Bench<'a> {
                 found.torn += verdict.torn;
                 found.lost += verdict.lost;
                 found.leaked += verdict.leaked;
-                if verdict.torn + verdict.lost + verdict.leaked > 0 && found.reported < SHOWN {
+                found.hung += verdict.hung;
+                let wrong = verdict.torn + verdict.lost + verdict.leaked + verdict.hung;
+                if wrong > 0 && found.reported < SHOWN {
                     found.reported += 1;
                     eprintln!("{} killed after {instructions} instructions: {line}", self.op);
                 }
@@ -219,48 +261,81 @@ impl<'a> Bench<'a> {
         Ok(length)
     }
 
-    fn reset(&mut self) -> Result<()> {
-        match self.judge.ask("reset", WATCHDOG)?.as_str() {
+    fn tell(&mut self, command: &str) -> Result<()> {
+        match self.judge.ask(command, WATCHDOG)?.as_str() {
             "ok" => Ok(()),
             other => bail!("the judge answered {other:?}"),
         }
     }
 
-    /// Lets a fresh process make that many instructions of the operation, and kills it.
-    fn stepped(&self, prelude: bool, instructions: u64) -> Result<Step> {
+    /// Resets, and has the death that a repair follows.
+    fn prepare(&mut self, prelude: Option<Place>) -> Result<()> {
+        match prelude {
+            None => self.tell("reset"),
+            Some(place) => {
+                self.die_before(place)?;
+                self.tell("note")
+            }
+        }
+    }
+
+    /// Resets, and kills what a repair is to follow at that place.
+    fn die_before(&mut self, mut place: Place) -> Result<()> {
+        loop {
+            self.tell("reset")?;
+            if self.walk(Walk::Prelude, place)?.is_some() {
+                return Ok(());
+            }
+            place = place.stepped();
+        }
+    }
+
+    /// A fresh process, stopped right before the operation.
+    fn start(&self, what: Walk) -> Result<Stepper> {
         let mut command = self.worker.command("operation", self.namespace.path());
         command.args(["--op", &self.op]);
-        if prelude {
+        if what == Walk::Prelude {
             command.arg("--prelude");
         }
-        let mut stepper = Stepper::spawn(&mut command)?;
-        let step = stepper.step(instructions)?;
+        Stepper::spawn(&mut command)
+    }
+
+    /// Lets a fresh process get to that place, and kills it. `None` when it did not come by the breakpoint and was killed
+    /// at its next system call: runs may differ, for instance by the secrets of a hash.
+    fn walk(&self, what: Walk, place: Place) -> Result<Option<Step>> {
+        let mut stepper = self.start(what)?;
+        let step = match stepper.skip_calls(place.calls)? {
+            Step::Stopped => match place.breakpoint {
+                Some(address) if !stepper.run_to(address)? => None,
+                _ => Some(stepper.step(place.steps)?),
+            },
+            // With fewer calls than the measured run.
+            Step::Marked(_) => Some(Step::Marked(place.steps)),
+            ended => Some(ended),
+        };
         stepper.kill()?;
         Ok(step)
     }
 
-    /// A repair follows a death. Finds the instruction of the preceding batch that
+    /// A repair follows a death. Finds the instruction of the preceding batch (or publication) that
     /// commits it, and returns deaths shortly before it (the repair drops the
     /// batch) and shortly after it (the repair finishes it).
-    fn around_the_commit(&mut self) -> Result<Vec<Option<u64>>> {
-        let (mut old, mut new) = (0, 1);
-        while !self.commits_within(new)? {
-            (old, new) = (new, new * 2);
-        }
+    fn around_the_commit(&mut self) -> Result<Vec<Option<Place>>> {
+        let path = self.measure(Walk::Prelude, None)?;
+        let (mut old, mut new) = (0, path.instructions());
         while new - old > 1 {
             let middle = old.midpoint(new);
-            if self.commits_within(middle)? {
+            if self.commits_within(path.place(middle))? {
                 new = middle;
             } else {
                 old = middle;
             }
         }
-        Ok(vec![Some(old.saturating_sub(20)), Some(new + 20)])
+        Ok(vec![Some(path.place(old.saturating_sub(20))), Some(path.place(new + 20))])
     }
 
-    fn commits_within(&mut self, instructions: u64) -> Result<bool> {
-        self.reset()?;
-        self.stepped(true, instructions)?;
+    fn commits_within(&mut self, place: Place) -> Result<bool> {
+        self.die_before(place)?;
         let line = self.judge.ask("check", WATCHDOG)?;
         Ok(serde_json::from_str::<Verdict>(&line)?.new)
     }

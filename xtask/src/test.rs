@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
-use crate::command::{cargo, run as run_command, target_dir};
+use crate::command::{cargo, nightly_cargo, run as run_command, target_dir};
 use crate::step_kill::{self, Operation};
 use crate::stress;
 use crate::worker::Sabotage;
@@ -63,6 +63,7 @@ fn steps(full: bool) -> Vec<Step> {
             Ok("passed".to_owned())
         }),
     ];
+    steps.push(step("hostile snapshots under AddressSanitizer", hostile_snapshots));
     for &op in Operation::value_variants() {
         let stride = if full { 1 } else { op.stride() };
         steps.push(step(&format!("step-kill {}, stride {stride}", op.name()), move || {
@@ -73,6 +74,8 @@ fn steps(full: bool) -> Vec<Step> {
         (Operation::Update, Sabotage::Tear),
         (Operation::Batch, Sabotage::Piecemeal),
         (Operation::Add, Sabotage::NoRepair),
+        (Operation::ForceShare, Sabotage::EarlyName),
+        (Operation::Settle, Sabotage::NoSettle),
     ] {
         let name = format!("negative control: step-kill {}, {sabotage:?}", op.name());
         steps.push(step(&name, move || sabotage_is_caught(op, sabotage)));
@@ -83,16 +86,41 @@ fn steps(full: bool) -> Vec<Step> {
     steps.push(step("python", || python::test(&python::Arguments::default())));
     steps.push(step("demo", || {
         let figures = demo::demo(&demo::Arguments { seconds: 4, json: true })?;
-        if !figures.is_clean() || figures.recoveries == 0 {
+        let idle = figures.recoveries == 0 || figures.lookups_per_s == 0 || figures.editions < 2;
+        if !figures.is_clean() || idle {
             bail!("{figures:?}");
         }
-        Ok(format!("{} entries, {} reads/s", figures.entries, figures.reads_per_s))
+        let demo::Figures { entries, reads_per_s, lookups_per_s, editions, .. } = figures;
+        Ok(format!(
+            "{entries} entries, {reads_per_s} reads/s; {editions} editions, {lookups_per_s} lookups/s"
+        ))
     }));
     steps
 }
 
 fn step(name: &str, run: impl Fn() -> Result<String> + 'static) -> Step {
     Step { name: name.to_owned(), run: Box::new(run) }
+}
+
+/// Reads outside of the bytes would not be seen otherwise, unless they crash.
+fn hostile_snapshots() -> Result<String> {
+    let arch = std::env::consts::ARCH;
+    if !cfg!(target_env = "gnu") || !["x86_64", "aarch64"].contains(&arch) {
+        return Ok(format!("skipped: no AddressSanitizer for {arch}"));
+    }
+    let mut test = match nightly_cargo() {
+        Ok(cargo) => cargo,
+        Err(reason) => return Ok(format!("skipped: {reason}")),
+    };
+    // A target of its own, so that build scripts and macros are not instrumented.
+    test.args(["test", "--quiet", "--target", &format!("{arch}-unknown-linux-gnu")]);
+    test.arg("--target-dir").arg(target_dir().join("asan"));
+    test.args(["--package", "avl-snapshot", "--package", "shm-tests", "--test", "agrees"]);
+    for name in ["crafted", "golden", "hostile", "model"] {
+        test.args(["--test", &format!("snapshot_{name}")]);
+    }
+    run_command(test.env("RUSTFLAGS", "-Zsanitizer=address"))?;
+    Ok("passed".to_owned())
 }
 
 fn killed_by_step(op: Operation, stride: u64) -> Result<String> {

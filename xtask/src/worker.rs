@@ -17,6 +17,10 @@ pub enum Sabotage {
     Piecemeal,
     /// Do not repair after a death.
     NoRepair,
+    /// Give a published file its name before it is written.
+    EarlyName,
+    /// Publish without a look at what a dead publisher left.
+    NoSettle,
 }
 
 /// The worker binary, and how to start it.

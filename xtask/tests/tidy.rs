@@ -46,12 +46,13 @@ fn dependencies(krate: &str) -> Vec<String> {
 
 #[test]
 fn crates_import_downward_only() {
-    let local = ["shm-core", "slotmap-shm", "avl-snapshot", "shm-facade", "shm-python"];
+    let local = ["shm-core", "slotmap-shm", "avl-snapshot", "shm-facade", "shm-cli", "shm-python"];
     for (krate, allowed) in [
         ("crates/shm-core", &[][..]),
         ("crates/avl-snapshot", &[][..]),
         ("crates/slotmap-shm", &["shm-core"][..]),
         ("crates/shm-facade", &["shm-core", "slotmap-shm", "avl-snapshot"][..]),
+        ("crates/shm-cli", &["shm-core", "slotmap-shm", "avl-snapshot", "shm-facade"][..]),
         ("crates/shm-python", &["shm-core", "slotmap-shm", "avl-snapshot", "shm-facade"][..]),
         ("xtask", &[][..]),
         ("tests/harness", &[][..]),
@@ -73,7 +74,7 @@ fn library_crates_stay_light() {
         }
     }
     // The pthread mutex is shm-core's alone, and so are files and mappings.
-    for krate in ["slotmap-shm", "avl-snapshot", "shm-facade"] {
+    for krate in ["slotmap-shm", "avl-snapshot", "shm-facade", "shm-cli"] {
         for low in ["libc", "rustix", "memmap2"] {
             let found = dependencies(&format!("crates/{krate}"));
             assert!(!found.iter().any(|d| d == low), "{krate} must not need {low}");

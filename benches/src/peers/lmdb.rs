@@ -29,20 +29,25 @@ pub struct Snapshot<'a> {
     entries: Entries,
 }
 
+/// Makes an environment of at most `size` bytes in `dir`, which must be empty and of this process alone.
+pub(crate) fn environment(dir: &Path, size: usize) -> Result<Env<WithTls>> {
+    let mut options = EnvOpenOptions::new();
+    options.map_size(size);
+    let flags = EnvFlags::NO_SYNC | EnvFlags::NO_META_SYNC | EnvFlags::WRITE_MAP;
+    // SAFETY: without syncing a power failure may cost the environment, which is
+    // temporary; with a writable map wild stores could, and there are none.
+    unsafe { options.flags(flags | EnvFlags::NO_READ_AHEAD) };
+    // SAFETY: the files are in a fresh private directory: nobody else modifies them.
+    Ok(unsafe { options.open(dir) }?)
+}
+
 impl Lmdb {
     /// Makes an environment in `dir`, which must be empty and of this process alone.
     ///
     /// # Errors
     /// When LMDB cannot.
     pub fn create(dir: &Path) -> Result<Self> {
-        let mut options = EnvOpenOptions::new();
-        options.map_size(64 << 20);
-        let flags = EnvFlags::NO_SYNC | EnvFlags::NO_META_SYNC | EnvFlags::WRITE_MAP;
-        // SAFETY: without syncing a power failure may cost the environment, which is
-        // temporary; with a writable map wild stores could, and there are none.
-        unsafe { options.flags(flags | EnvFlags::NO_READ_AHEAD) };
-        // SAFETY: the files are in a fresh private directory: nobody else modifies them.
-        let env = unsafe { options.open(dir) }?;
+        let env = environment(dir, 64 << 20)?;
         let txn = env.write_txn()?;
         let entries = env
             .create_databases_and_commit(txn, |opener, txn| -> heed::Result<_> {

@@ -1,7 +1,7 @@
 //! Maps that one would use instead.
 
 mod in_process;
-mod lmdb;
+pub(crate) mod lmdb;
 
 pub use in_process::{CheapHash, InProcess};
 pub use lmdb::Lmdb;

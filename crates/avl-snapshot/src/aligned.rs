@@ -51,7 +51,8 @@ impl AlignedBytes {
     pub(crate) fn align(mut self) -> Self {
         let start = self.bytes.as_ptr().align_offset(ALIGNMENT);
         let len = self.len();
-        if start != self.start {
+        // It may say that it cannot tell; then the bytes are where they are.
+        if start != self.start && start < ALIGNMENT {
             // Within the capacity that is there: it must not move.
             if start + len > self.bytes.capacity() {
                 return Self::from(&*self);

@@ -105,7 +105,7 @@ pub fn from_sorted<K: AsRef<[u8]>, V: AsRef<[u8]>>(
 ) -> Result<AlignedBytes, BuildError> {
     let entries = entries.into_iter();
     let mut builder = Builder::new();
-    builder.reserve(entries.size_hint().0, 0);
+    builder.reserve(crate::write::room_for(&entries), 0);
     for (key, value) in entries {
         builder.push(key, value)?;
     }

@@ -15,7 +15,7 @@ use crate::raw::Raw;
 pub(crate) const BUCKET: usize = 16;
 /// The most buckets that a lookup reads.
 const PROBES: usize = 16;
-/// The most entries for which an index is made: cells keep at least four bits of tag.
+/// The most entries for which an index is made: cells keep at least three bits of tag.
 const MAX_INDEXED: u64 = 1 << 28;
 
 /// Number of buckets for this many entries; 0 when there is no index for so many.

@@ -1,5 +1,6 @@
 //! Reading a block: each access is checked against the bytes' end, so that no bytes whatever
-//! lead out of them.
+//! lead out of them. Sums wrap: with 32-bit addresses, hostile numbers exceed them, and where they come
+//! back to is checked like any other place.
 
 use bytemuck::Zeroable;
 
@@ -41,7 +42,7 @@ impl<'a> Raw<'a> {
     /// The entry of rank `rank`; an empty one if there is none.
     #[inline(always)]
     pub(crate) fn entry(self, rank: usize) -> Entry {
-        let at = self.layout.entries_at + ENTRY_LEN * rank;
+        let at = self.layout.entries_at.wrapping_add(ENTRY_LEN.wrapping_mul(rank));
         // This one and the next, where this one ends.
         let Some(pair) = self.chunk::<{ 2 * ENTRY_LEN }>(at) else {
             return Entry::default();
@@ -55,15 +56,15 @@ impl<'a> Raw<'a> {
     /// The key of an entry; empty if that is not inside the data.
     #[inline(always)]
     pub(crate) fn key_of(self, entry: Entry) -> &'a [u8] {
-        let start = DATA_AT + entry.start;
-        self.bytes.get(start..start + entry.key_len).unwrap_or_default()
+        let start = DATA_AT.wrapping_add(entry.start);
+        self.bytes.get(start..start.wrapping_add(entry.key_len)).unwrap_or_default()
     }
 
     /// The value of an entry; empty if that is not inside the data.
     #[inline(always)]
     pub(crate) fn value_of(self, entry: Entry) -> &'a [u8] {
-        let start = DATA_AT + entry.start + entry.key_len;
-        self.bytes.get(start..DATA_AT + entry.end).unwrap_or_default()
+        let start = DATA_AT.wrapping_add(entry.start).wrapping_add(entry.key_len);
+        self.bytes.get(start..DATA_AT.wrapping_add(entry.end)).unwrap_or_default()
     }
 
     #[inline(always)]
@@ -90,5 +91,27 @@ impl<'a> Raw<'a> {
     pub(crate) fn common(self) -> &'a [u8] {
         // It starts the first key, whose data start the data.
         self.bytes.get(DATA_AT..DATA_AT + self.layout.common).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_beyond_all_addresses_are_no_fault() {
+        let block = crate::from_sorted([("a", "1"), ("b", "2")]).unwrap();
+        let (layout, _) = Layout::read(&block).unwrap();
+        let raw = Raw { bytes: &block, layout: &layout };
+        for start in [usize::MAX, usize::MAX - 63, usize::MAX - 64, usize::MAX / 2] {
+            for key_len in [0, 1, crate::MAX_KEY_LEN] {
+                for end in [0, start, usize::MAX] {
+                    let entry = Entry { start, key_len, end };
+                    assert!(raw.key_of(entry).len() <= block.len());
+                    assert!(raw.value_of(entry).len() <= block.len());
+                }
+            }
+            let _ = raw.entry(start);
+        }
     }
 }

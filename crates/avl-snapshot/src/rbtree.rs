@@ -8,7 +8,7 @@ mod bulk;
 use crate::aligned::AlignedBytes;
 use crate::error::BuildError;
 use crate::layout::{MAX_DATA_LEN, MAX_KEY_LEN};
-use crate::write::{FreezeOptions, Writer};
+use crate::write::{FreezeOptions, Writer, room_for};
 
 use arena::Arena;
 use balance::{NIL, Tree};
@@ -18,7 +18,7 @@ use balance::{NIL, Tree};
 /// A red-black tree (Guibas & Sedgewick 1978; insertion and deletion after Cormen et al., "Introduction to
 /// Algorithms", with a stack in place of parent pointers). Nothing is allocated for each key: nodes are 32 bytes in one
 /// vector, keys and values lie in another. Space of replaced and removed entries is reclaimed when
-/// it is more than half. At most 2^32 - 2 entries.
+/// it is more than half. At most 2^31 - 2 entries.
 ///
 /// ```
 /// use avl_snapshot::{RbTree, Snapshot};
@@ -73,7 +73,7 @@ impl RbTree {
     ) -> Result<Self, BuildError> {
         let entries = entries.into_iter();
         let mut arena = Arena::default();
-        let mut nodes = Vec::with_capacity(entries.size_hint().0 + 1);
+        let mut nodes = Vec::with_capacity(room_for(&entries) + 1);
         for (key, value) in entries {
             let (key, value) = (key.as_ref(), value.as_ref());
             Self::check(&arena, key, value)?;

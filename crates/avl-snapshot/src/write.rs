@@ -185,6 +185,12 @@ pub(crate) fn line_of(raw: &impl Keys, tier: &Tier, block: u64) -> Line {
     Line::new(skip, keys.map(|key| partial(raw.key(shape.rank(tier, block, key) as usize), skip)))
 }
 
+/// For how many entries of an iterator to make room before they come: what it promises, within reason, because an
+/// endless one promises all there can be.
+pub(crate) fn room_for(entries: &impl Iterator) -> usize {
+    entries.size_hint().0.min(1 << 20)
+}
+
 /// Length of the longest common prefix.
 pub(crate) fn shared(a: &[u8], b: &[u8]) -> usize {
     let words = a.chunks_exact(8).zip(b.chunks_exact(8)).take_while(|(a, b)| a == b).count();

@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use avl_snapshot::{Builder, FreezeOptions, RbTree, Snapshot, from_sorted};
+use avl_snapshot::{
+    BuildError, Builder, FreezeOptions, MAX_KEY_LEN, RbTree, Snapshot, from_sorted,
+};
 use proptest::prelude::*;
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -137,4 +139,13 @@ fn any_alignment_works() {
             assert_eq!(snapshot.get(i.to_be_bytes()), Some(&i.to_le_bytes()[..]));
         }
     }
+}
+
+#[test]
+fn an_endless_iterator_ends_at_its_first_fault() {
+    let again = from_sorted(std::iter::repeat(("a", "1")));
+    assert_eq!(again.unwrap_err(), BuildError::NotSorted { index: 1 });
+    let long = RbTree::from_entries(std::iter::repeat((vec![0; MAX_KEY_LEN + 1], "")));
+    let error = BuildError::KeyTooLong { len: MAX_KEY_LEN + 1, max: MAX_KEY_LEN };
+    assert_eq!(long.unwrap_err(), error);
 }

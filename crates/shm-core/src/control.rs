@@ -43,11 +43,18 @@ pub(crate) fn is_newest(word: u64, edition: u64) -> bool {
 }
 
 /// Makes the word even again after whatever death, and returns the newest edition. `at_name` is the
-/// edition of the file at the name, 0 if there is none. An error is a word out of range.
-pub(crate) fn settle(words: Words<'_>, at_name: u64, wake: impl FnOnce()) -> Result<u64, u64> {
+/// edition of the file at the name, 0 if there is none, `None` if it cannot be told. An error is a word
+/// out of range.
+pub(crate) fn settle(
+    words: Words<'_>,
+    at_name: Option<u64>,
+    wake: impl FnOnce(),
+) -> Result<u64, u64> {
     // Relaxed: only the holder of the lock stores.
     let found = words.load(WORD, Ordering::Relaxed);
-    let newest = (found / 2).max(at_name);
+    // Who died at g+1 may have published that. If it cannot be told the number is left out: twice, it
+    // would hide the second file from the readers of the first.
+    let newest = (found / 2).max(at_name.unwrap_or(found.div_ceil(2)));
     if newest >= MAX_EDITION {
         return Err(found);
     }

@@ -39,7 +39,8 @@ pub struct CreateOptions {
     /// Length of the body in bytes, a multiple of 8.
     pub body_len: u64,
     /// Permission bits of the file, exact whatever the umask. `0o600` unless others
-    /// are to read (`0o644`).
+    /// are to read (`0o644`). The owner's two bits are among them: a file that nobody may write
+    /// to is one that does not change, see [`Published`](crate::Published).
     pub mode: u32,
 }
 
@@ -68,7 +69,9 @@ impl Namespace {
     ) -> Result<WritableSegment, CreateError> {
         let dir = self.dir();
         let path = self.path_of(name, options.kind);
-        if options.mode & !0o666 != 0 || options.mode & 0o400 == 0 {
+        // Without the owner's write bit it would pass for a published file, whose bytes are lent out
+        // as `&[u8]`, while it is stored to.
+        if options.mode & !0o666 != 0 || options.mode & 0o600 != 0o600 {
             return Err(CreateError::BadMode { mode: options.mode });
         }
         let total_len = total_len(options.body_len)?;

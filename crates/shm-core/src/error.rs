@@ -151,8 +151,9 @@ pub enum CreateError {
         /// Bytes asked for.
         len: u64,
     },
-    /// The mode has bits that a segment cannot have.
-    #[error("mode {mode:#o} is not possible: only rw for user, group and others")]
+    /// The mode has bits that the file cannot have, or lacks some of the owner's: read, and for a
+    /// segment, which is stored to, write.
+    #[error("mode {mode:#o} is not possible: only rw bits, the owner's among them")]
     BadMode {
         /// Mode asked for.
         mode: u32,

@@ -72,8 +72,17 @@ fn open_control(
     trust: &Trust,
 ) -> Result<Option<Arc<Segment>>, OpenError> {
     match namespace.open_read_only(name, kind.control, CONTROL_VERSION, trust) {
-        Ok(control) => has_word(&control).map(|()| Some(Arc::new(control))),
-        Err(OpenError::NotFound { .. } | OpenError::PermissionDenied { .. }) => Ok(None),
+        Ok(control) => Ok(has_word(&control).is_ok().then(|| Arc::new(control))),
+        // Without one that can be used, each refresh looks at the name: a file that is sound and
+        // trusted must not become unreadable by what lies beside it.
+        Err(
+            OpenError::NotFound { .. }
+            | OpenError::PermissionDenied { .. }
+            | OpenError::NotAFile { .. }
+            | OpenError::ForeignOwner { .. }
+            | OpenError::ForeignWriters { .. }
+            | OpenError::Header { .. },
+        ) => Ok(None),
         Err(e) => Err(e),
     }
 }

@@ -72,6 +72,7 @@ mod open;
 mod prune;
 mod publish;
 mod published;
+mod sabotage;
 mod segment;
 mod sync;
 

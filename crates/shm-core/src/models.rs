@@ -70,7 +70,7 @@ impl Model {
     fn publish(&self) -> u64 {
         let _turn = self.lock.lock().unwrap();
         let at_name = self.name.load(Ordering::Relaxed);
-        let newest = control::settle(self.words(), at_name, || self.wake()).unwrap();
+        let newest = control::settle(self.words(), Some(at_name), || self.wake()).unwrap();
         control::publish(self.words(), newest, &mut Work { model: self, edition: newest + 1 })
             .unwrap()
     }

@@ -20,6 +20,7 @@ use crate::mutex::Acquired;
 use crate::name::Name;
 use crate::namespace::{Kind, Namespace};
 use crate::open::{RawFile, Trust, is_memory};
+use crate::sabotage;
 use crate::segment::{Segment, WritableSegment};
 use crate::sync::Words;
 
@@ -30,7 +31,8 @@ pub struct PublishedKind {
     pub kind: Kind,
     /// Version of their layout.
     pub kind_version: u64,
-    /// Of the control segments.
+    /// Of the control segments: another one than `kind`, and of no other published kind, or removing
+    /// a name of one takes the control segment of the other.
     pub control: Kind,
 }
 
@@ -65,8 +67,9 @@ impl Namespace {
     ///
     /// The file is whole before it has the name, and never changes afterwards. Whoever has an older
     /// one open keeps it. A process killed at any instruction leaves the old one, the new one, or
-    /// none where there was none; besides at most a temporary file (`.shmap-tmp-…`), which
-    /// [`Namespace::prune`] removes. The next publisher is not held up.
+    /// none where there was none; besides at most a temporary file (`.shmap-tmp-…`), and a control
+    /// segment without a file or with work begun, which [`Namespace::prune`] removes or settles. The next
+    /// publisher is not held up.
     ///
     /// # Errors
     /// [`PublishError`]; then the name leads to what it led to before.
@@ -92,7 +95,13 @@ impl Namespace {
             no_space(Errno::from_io_error(&e).unwrap_or(Errno::IO), total_len, self.dir())
         };
         draft.file().write_all_at(&[0; BODY_OFFSET], 0).map_err(full)?;
-        draft.file().write_all_at(body, BODY_OFFSET as u64).map_err(full)?;
+        // A negative control; a name that leads to an unfinished file must be noticed.
+        let unfinished = sabotage::names_unfinished_files();
+        let late = if unfinished { Some(draft.file().try_clone().map_err(full)?) } else { None };
+        match &late {
+            None => draft.file().write_all_at(body, BODY_OFFSET as u64).map_err(full)?,
+            Some(file) => file.set_len(total_len).map_err(full)?,
+        }
         // Before the lock, so that others do not wait for the disk.
         let persistent = !is_memory(draft.file());
         if persistent {
@@ -133,7 +142,11 @@ impl Namespace {
             }
             let draft = Some(draft);
             let mut place = Named { draft, path: &path, replace: options.replace, control };
-            control::publish(words, newest, &mut place)
+            let published = control::publish(words, newest, &mut place);
+            if let Some(file) = &late {
+                file.write_all_at(body, BODY_OFFSET as u64).map_err(full)?;
+            }
+            published
         })
     }
 
@@ -207,9 +220,19 @@ pub fn write_file(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), CreateErro
 /// when that is not allowed, and nothing has changed. The caller holds its lock and has seen that it
 /// has the name: only then is it surely its own.
 pub(crate) fn retire(control: &WritableSegment, words: Words<'_>) -> bool {
+    let wake = || control.wake(control::WORD);
+    let before = control::look(words.as_read());
+    // Odd before the name goes: an even word in a segment without one, left by a death in between, would
+    // tell its readers for ever that nothing is newer.
+    let begun = before.is_multiple_of(2);
+    if begun {
+        control::begin(words, before / 2, wake);
+    }
     let removed = std::fs::remove_file(control.path()).is_ok();
     if removed {
-        control::retire(words, || control.wake(control::WORD));
+        control::retire(words, wake);
+    } else if begun {
+        control::give_up(words, before / 2, wake);
     }
     removed
 }
@@ -277,20 +300,23 @@ impl Turn<'_> {
         control: &WritableSegment,
         words: Words<'_>,
     ) -> Result<u64, PublishError> {
-        control::settle(words, self.edition_at_name()?, || control.wake(control::WORD))
+        let at_name = if sabotage::settles_blindly() { None } else { self.edition_at_name()? };
+        control::settle(words, at_name, || control.wake(control::WORD))
             .map_err(|found| PublishError::ControlWord { path: control.path().to_owned(), found })
     }
 
-    /// The edition of what is at the name; 0 when that is nothing, or none of ours.
-    fn edition_at_name(&self) -> Result<u64, OpenError> {
+    /// The edition of what is at the name; 0 when that is nothing, `None` when it is something that this user
+    /// cannot read, or does not trust, or none of ours.
+    fn edition_at_name(&self) -> Result<Option<u64>, OpenError> {
         let path = self.namespace.path_of(self.name, self.kind.kind);
         let file = RawFile::open(path, OFlags::RDONLY, self.trust)
             .and_then(|raw| raw.validate(self.kind.kind, self.kind.kind_version));
         match file.map(|file| file.header().edition()) {
-            Ok(edition) if edition < control::MAX_EDITION => Ok(edition),
+            Ok(edition) if edition < control::MAX_EDITION => Ok(Some(edition)),
+            Err(OpenError::NotFound { .. }) => Ok(Some(0)),
             // A lack of descriptors, for instance: whether it is one of ours is not known.
             Err(e @ OpenError::Io { .. }) => Err(e),
-            Ok(_) | Err(_) => Ok(0),
+            Ok(_) | Err(_) => Ok(None),
         }
     }
 }

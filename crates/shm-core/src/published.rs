@@ -4,7 +4,8 @@
 //! 1. A [`MappedFile`] is made only of a file that had no write permission for anybody when it was
 //!    opened, and that belongs to the caller, to root or to a user whom the caller trusts
 //!    ([`RawFile::open`], [`RawFile::unwritable`]).
-//! 2. This crate stores to no file after it took its write permission away and gave it a name.
+//! 2. This crate stores to no file after it took its write permission away and gave it a name. Segments,
+//!    which are stored to, all have their owner's write bit (`create.rs`).
 //!
 //! So whoever changes the bytes nevertheless is the owner or root, who give themselves permission or
 //! kept a descriptor. They could as well change this process; `SECURITY.md` says so.

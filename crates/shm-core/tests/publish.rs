@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use shm_core::{
-    Acquired, CreateError, HeaderError, Kind, Litter, LockError, Name, Namespace, OpenError,
-    Ordering, PublishError, PublishOptions, PublishedKind, Trust,
+    Acquired, CreateError, CreateOptions, HeaderError, Kind, Litter, LockError, MappedFile, Name,
+    Namespace, OpenError, Ordering, PublishError, PublishOptions, PublishedKind, Trust,
 };
 
 const KIND: PublishedKind =
@@ -189,6 +189,21 @@ fn a_publisher_that_died_before_its_last_store_hides_nothing() {
 }
 
 #[test]
+fn the_number_of_a_file_that_cannot_be_read_is_not_used_again() {
+    let place = Place::new();
+    place.publish(!FORCE, b"edition1").unwrap();
+    place.publish(FORCE, b"edition2").unwrap();
+    // Its publisher died before the last store.
+    place.set_word(3);
+    let (mut follower, _second) = place.follow().unwrap();
+    // To the next one it says nothing: somebody else's, or as here one that it does not trust.
+    std::fs::set_permissions(place.file(), Permissions::from_mode(0o420)).unwrap();
+    assert_eq!(place.publish(FORCE, b"edition3").unwrap(), 3);
+    assert!(!follower.is_current(follower.look()));
+    assert_eq!(follower.successor().unwrap().unwrap().1.as_ref(), b"edition3");
+}
+
+#[test]
 fn a_remover_that_died_half_way_stops_nobody() {
     let place = Place::new();
     place.publish(!FORCE, b"edition1").unwrap();
@@ -252,10 +267,17 @@ fn a_file_without_a_control_segment_opens_and_is_followed() {
     // One that was there all along takes the control segment once it is there again.
     std::fs::remove_file(place.control()).unwrap();
     let (mut follower, _) = place.follow().unwrap();
-    let error = place.publish(!FORCE, b"").unwrap_err();
-    assert!(matches!(error, PublishError::Create(CreateError::AlreadyExists { .. })), "{error:?}");
-    place.publish(FORCE, b"edition4").unwrap();
-    follower = follower.successor().unwrap().unwrap().0;
+    assert!(!follower.is_current(follower.look()));
+    let options = shm_core::CreateOptions {
+        kind: KIND.control,
+        kind_version: 1,
+        geometry: [0; 12],
+        body_len: 8,
+        mode: 0o600,
+    };
+    drop(place.namespace.create(&place.name, &options, |_| {}).unwrap());
+    place.set_word(2 * 3);
+    assert!(follower.successor().unwrap().is_none());
     assert!(follower.is_current(follower.look()));
 }
 
@@ -277,6 +299,30 @@ fn only_what_nobody_may_write_is_used_in_place() {
         let copy = place.namespace.read_published(&place.name, kind, version, &trust).unwrap();
         assert_eq!((copy.edition(), copy.into_body()), (1, b"contents".to_vec()));
     }
+}
+
+#[test]
+fn what_is_stored_to_never_passes_for_a_file_that_nobody_may_write() {
+    let place = Place::new();
+    let options = |mode| CreateOptions {
+        kind: KIND.kind,
+        kind_version: KIND.kind_version,
+        geometry: [0; shm_core::GEOMETRY_WORDS],
+        body_len: 8,
+        mode,
+    };
+    // Else safe code has a `&[u8]` into words that it stores to.
+    for mode in [0o400, 0o444, 0o440] {
+        let error = place.namespace.create(&place.name, &options(mode), |_| {}).unwrap_err();
+        assert!(matches!(error, CreateError::BadMode { mode: m } if m == mode), "{error:?}");
+    }
+    assert!(place.files().is_empty());
+    let _segment = place.namespace.create(&place.name, &options(0o600), |_| {}).unwrap();
+    let (kind, version) = (KIND.kind, KIND.kind_version);
+    let refused = |error| matches!(error, OpenError::Writable { mode: 0o600, .. });
+    let opened = place.namespace.open_published(&place.name, kind, version, &Trust::new());
+    assert!(refused(opened.unwrap_err()));
+    assert!(refused(MappedFile::open(&place.file(), &Trust::new()).unwrap_err()));
 }
 
 #[test]
@@ -362,6 +408,49 @@ fn a_sleeper_on_a_read_only_mapping_is_woken() {
     woken.recv_timeout(watchdog).unwrap();
     // What was seen is no longer so: no sleep at all.
     follower.sleep(seen, hour).unwrap();
+}
+
+#[test]
+fn publishers_removers_and_sweepers_at_once_leave_word_and_name_in_agreement() {
+    const THREADS: usize = 4;
+    let place = Place::new();
+    for _ in 0..100 {
+        let barrier = std::sync::Barrier::new(THREADS);
+        std::thread::scope(|s| {
+            for thread in 0..THREADS {
+                let (place, barrier) = (&place, &barrier);
+                s.spawn(move || {
+                    barrier.wait();
+                    for at in 0..6 {
+                        let outcome = match (thread + at) % 6 {
+                            0 => place.remove(),
+                            1 => place.publish(!FORCE, b"only one").map(drop),
+                            2 | 3 => place
+                                .namespace
+                                .prune(&[KIND], false)
+                                .map(drop)
+                                .map_err(|_| unreachable!()),
+                            _ => place.publish(FORCE, b"any time").map(drop),
+                        };
+                        let fine = matches!(
+                            outcome,
+                            Ok(())
+                                | Err(PublishError::NotFound { .. })
+                                | Err(PublishError::Create(CreateError::AlreadyExists { .. }))
+                        );
+                        assert!(fine, "{outcome:?}");
+                    }
+                });
+            }
+        });
+        // Nobody is at work: whoever published did so under the segment that has the name.
+        if let Ok((follower, file)) = place.follow() {
+            assert!(follower.is_current(follower.look()), "{} {file:?}", place.word());
+            assert_eq!(place.files(), BOTH);
+        } else {
+            assert!(place.files().iter().all(|file| file == BOTH[1]), "{:?}", place.files());
+        }
+    }
 }
 
 #[test]

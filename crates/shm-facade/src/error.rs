@@ -8,6 +8,25 @@ use slotmap_shm::{TableError, TableOpenError};
 use thiserror::Error;
 
 /// Why a call failed. Nothing was changed.
+///
+/// The errors in it are exported here, too, so that a program needs this crate only:
+/// ```
+/// use shm_facade::{BuildError, Error, HeaderError, LockError, OpenError, PublishError, SnapshotError};
+/// # use shm_facade::{CreateError, FileKind, FreezeOptions, InvalidName, TableError, TableOpenError};
+///
+/// fn advice(error: &Error) -> &'static str {
+///     match error {
+///         Error::OpenMap(OpenError::Writable { .. }) => "open a copy",
+///         Error::Publish(PublishError::Lock { source: LockError::TimedOut { .. }, .. }) => "try again",
+///         Error::Build(BuildError::NotSorted { .. }) => "use a tree",
+///         Error::Snapshot(SnapshotError::Version { .. }) => "rebuild it",
+///         Error::OpenMap(OpenError::Header { source: HeaderError::KindVersion { .. }, .. }) => "rebuild it",
+///         _ => "read the message",
+///     }
+/// }
+/// # let error = shm_facade::Builder::with_options(FreezeOptions::default()).push([0; 1 << 20], "").unwrap_err();
+/// # assert_eq!(advice(&error.into()), "read the message");
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -78,11 +78,16 @@ mod share;
 mod shared_map;
 mod status_table;
 
-pub use avl_snapshot::{AlignedBytes, Builder, RbTree, Snapshot};
+pub use avl_snapshot::{
+    AlignedBytes, BuildError, Builder, FreezeOptions, RbTree, Snapshot, SnapshotError,
+};
 pub use error::{Error, ResultCode};
 pub use freeze::{map_key, table_key};
 pub use share::{SNAPSHOT, Share, ShareOptions};
 pub use shared_map::{MapOptions, SharedMap, prune};
-pub use shm_core::{Entry, Litter, MappedFile, Name, Namespace, Pruned, Published, Trust};
-pub use slotmap_shm::{Geometry, Stats, Upserted, Value};
+pub use shm_core::{
+    CreateError, Entry, FileKind, HeaderError, InvalidName, Kind, Litter, LockError, MappedFile,
+    Name, Namespace, OpenError, Pruned, PublishError, Published, PublishedKind, Trust,
+};
+pub use slotmap_shm::{Geometry, Stats, TableError, TableOpenError, Upserted, Value};
 pub use status_table::{StatusOptions, StatusReader, StatusTable};

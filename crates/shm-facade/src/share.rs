@@ -21,8 +21,8 @@ pub struct ShareOptions {
     pub force: bool,
     /// Permission bits, exact whatever the umask: read bits only. `0o400`; `0o444` lets others read.
     pub mode: u32,
-    /// Adds a hash index where the block is built by the call, so to an [`RbTree`] and to a table. Not
-    /// unless asked for.
+    /// Adds a hash index where the block is built by the call, so to an [`RbTree`] and to a table. On: looking single
+    /// keys up is what most readers do, and it is two to five times as fast, for six bytes an entry.
     pub hash_index: bool,
     /// How long to wait for another publisher of the name; `None` for ever. Five seconds.
     pub lock_timeout: Option<Duration>,
@@ -34,7 +34,7 @@ impl Default for ShareOptions {
     fn default() -> Self {
         let PublishOptions { replace, mode, trust, lock_timeout } = PublishOptions::default();
         let namespace = Namespace::from_env();
-        Self { namespace, force: replace, mode, hash_index: false, lock_timeout, trust }
+        Self { namespace, force: replace, mode, hash_index: true, lock_timeout, trust }
     }
 }
 

@@ -78,8 +78,8 @@ impl SharedMap {
     /// read the rest; `verify` does.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Open`] with `OpenError::Writable` for a file that anybody, its owner included, may
-    /// write to: [`SharedMap::open_copy`] is for those; otherwise [`Error::OpenMap`], [`Error::Snapshot`],
+    /// [`Error::NotFound`]; [`Error::OpenMap`] with `OpenError::Writable` for a file that anybody, its owner included, may
+    /// write to: [`SharedMap::open_copy`] is for those; other [`Error::OpenMap`], [`Error::Snapshot`],
     /// [`Error::Corrupt`], [`Error::Name`].
     pub fn open_with(name: &str, options: &MapOptions) -> Result<Self, Error> {
         let name = Name::new(name)?;

@@ -6,6 +6,7 @@
 use std::process::Command;
 
 use anyhow::{Result, bail};
+use nix::sys::personality::{self, Persona};
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -17,6 +18,7 @@ pub struct Stepper {
     /// Owns the pipes, if any; the process is reaped by `waitpid` here.
     _child: Option<std::process::Child>,
     pid: Pid,
+    fixed: bool,
     gone: bool,
 }
 
@@ -32,15 +34,24 @@ pub enum Step {
 }
 
 impl Stepper {
-    /// Starts `command`, which traces itself, and waits for its first mark.
+    /// Starts `command`, which traces itself, and waits for its first mark. Where the system permits, the
+    /// addresses of its code are not random.
     ///
     /// # Errors
     /// When it cannot be started, or ends before the mark.
     #[allow(clippy::zombie_processes, reason = "reaped by waitpid in `kill` and on drop")]
     pub fn spawn(command: &mut Command) -> Result<Self> {
-        let child = command.spawn()?;
+        // Of this thread, and inherited. Some containers do not allow it.
+        let before = personality::get().ok();
+        let change = |persona| personality::set(persona | Persona::ADDR_NO_RANDOMIZE).is_ok();
+        let fixed = before.is_some_and(change);
+        let child = command.spawn();
+        if let Some(before) = before.filter(|_| fixed) {
+            personality::set(before)?;
+        }
+        let child = child?;
         let pid = Pid::from_raw(child.id() as i32);
-        let mut stepper = Self { _child: Some(child), pid, gone: false };
+        let mut stepper = Self { _child: Some(child), pid, fixed, gone: false };
         stepper.wait_for_mark()?;
         Ok(stepper)
     }
@@ -51,7 +62,7 @@ impl Stepper {
     /// When it cannot be attached to.
     pub fn seize(pid: Pid) -> Result<Self> {
         ptrace::attach(pid)?;
-        let mut stepper = Self { _child: None, pid, gone: false };
+        let mut stepper = Self { _child: None, pid, fixed: false, gone: false };
         stepper.wait_for_mark()?;
         Ok(stepper)
     }
@@ -92,6 +103,97 @@ impl Stepper {
             }
         }
         Ok(Step::Stopped)
+    }
+
+    /// Lets it make up to `count` system calls at full speed, and stops it right after the last of them.
+    ///
+    /// # Errors
+    /// When ptrace fails.
+    pub fn skip_calls(&mut self, count: u64) -> Result<Step> {
+        ptrace::setoptions(self.pid, ptrace::Options::PTRACE_O_TRACESYSGOOD)?;
+        let mut pass_on = None;
+        // A stop where it enters each, and one where it leaves.
+        let mut stops = 0;
+        while stops < 2 * count {
+            ptrace::syscall(self.pid, pass_on.take())?;
+            match waitpid(self.pid, None)? {
+                WaitStatus::PtraceSyscall(_) => stops += 1,
+                WaitStatus::Stopped(_, Signal::SIGSTOP) => return Ok(Step::Marked(stops / 2)),
+                WaitStatus::Stopped(_, other) => pass_on = Some(other),
+                WaitStatus::Exited(..) | WaitStatus::Signaled(..) => {
+                    self.gone = true;
+                    return Ok(Step::Ended(stops / 2));
+                }
+                other => bail!("unexpected state of the traced process: {other:?}"),
+            }
+        }
+        Ok(Step::Stopped)
+    }
+
+    /// Steps to the next mark. Returns the addresses of the instructions on the way, in pieces that end
+    /// with a system call; the last one ends at the mark.
+    ///
+    /// # Errors
+    /// When ptrace fails, or the process ends.
+    pub fn measure(&mut self) -> Result<Vec<Vec<u64>>> {
+        let mut pieces = Vec::new();
+        let mut piece = Vec::new();
+        loop {
+            let address = self.address()?;
+            let calls = self.peek(address as usize)? & CALL_MASK == CALL;
+            match self.step(1)? {
+                Step::Stopped => piece.push(address),
+                Step::Marked(_) => {
+                    pieces.push(piece);
+                    return Ok(pieces);
+                }
+                Step::Ended(_) => bail!("the traced process ended"),
+            }
+            if calls {
+                pieces.push(std::mem::take(&mut piece));
+            }
+        }
+    }
+
+    /// Lets it go on at full speed until it comes to an address, and stops it before the instruction there. Also stops
+    /// where it makes a system call, if that comes first: then the answer is false.
+    ///
+    /// Only on x86-64 may the address be another one than that of the next instruction.
+    ///
+    /// # Errors
+    /// When ptrace fails, or the process ends.
+    pub fn run_to(&mut self, address: u64) -> Result<bool> {
+        if address == self.address()? {
+            return Ok(true);
+        }
+        let at = address as ptrace::AddressType;
+        let code = ptrace::read(self.pid, at)?;
+        ptrace::write(self.pid, at, code & !0xFF | BREAKPOINT)?;
+        ptrace::setoptions(self.pid, ptrace::Options::PTRACE_O_TRACESYSGOOD)?;
+        let mut pass_on = None;
+        let arrived = loop {
+            ptrace::syscall(self.pid, pass_on.take())?;
+            match waitpid(self.pid, None)? {
+                WaitStatus::Stopped(_, Signal::SIGTRAP) => break true,
+                WaitStatus::PtraceSyscall(_) => break false,
+                WaitStatus::Stopped(_, other) => pass_on = Some(other),
+                other => {
+                    self.gone = matches!(other, WaitStatus::Exited(..) | WaitStatus::Signaled(..));
+                    bail!("the traced process did not come to {address:#x}: {other:?}")
+                }
+            }
+        };
+        ptrace::write(self.pid, at, code)?;
+        if arrived {
+            self.set_address(address)?;
+        }
+        Ok(arrived)
+    }
+
+    /// True when the addresses of its code are those of every other run.
+    #[must_use]
+    pub fn has_fixed_addresses(&self) -> bool {
+        cfg!(target_arch = "x86_64") && self.fixed
     }
 
     /// Steps until `done` holds or a mark is reached; the number of steps made.
@@ -183,6 +285,47 @@ impl Stepper {
                 Ok(_) => {}
             }
         }
+    }
+}
+
+/// What the instruction of a system call looks like, and a breakpoint.
+#[cfg(target_arch = "x86_64")]
+const CALL_MASK: u64 = 0xFFFF;
+#[cfg(target_arch = "x86_64")]
+const CALL: u64 = 0x050F;
+#[cfg(not(target_arch = "x86_64"))]
+const CALL_MASK: u64 = 0xFFFF_FFFF;
+/// `svc 0` of aarch64. Where it is not known, all is one piece.
+#[cfg(not(target_arch = "x86_64"))]
+const CALL: u64 = 0xD400_0001;
+const BREAKPOINT: i64 = 0xCC;
+
+impl Stepper {
+    #[cfg(target_arch = "x86_64")]
+    fn address(&self) -> Result<u64> {
+        Ok(ptrace::getregs(self.pid)?.rip)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn set_address(&self, address: u64) -> Result<()> {
+        let mut registers = ptrace::getregs(self.pid)?;
+        registers.rip = address;
+        Ok(ptrace::setregs(self.pid, registers)?)
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn address(&self) -> Result<u64> {
+        Ok(ptrace::getregs(self.pid)?.pc)
+    }
+
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    fn address(&self) -> Result<u64> {
+        bail!("the registers of this processor are not known")
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn set_address(&self, _address: u64) -> Result<()> {
+        bail!("breakpoints are not implemented for this processor")
     }
 }
 

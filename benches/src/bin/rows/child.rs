@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `writer STORE NAME HALF` | upserts one half of the keys of a store while told to |
 //! | `loop NAME` | upserts keys of a table without end; to be stepped, stopped and killed |
+//! | `reader FILE`, `copy FILE` | reads all of a snapshot, in place or from a copy of its own, and stays |
 //!
 //! A writer is told what to do through a second table, `control`, so that obeying
 //! costs it one read in 64 writes, and no system call:
@@ -25,6 +26,7 @@ use shm_harness::{Child, TempNamespace};
 use slotmap_shm::Table;
 
 use crate::apart::{Pinned, Spent, Stopwatch};
+use crate::snapshot::readers;
 
 const TURN: i32 = 0;
 const REPORT: i32 = 1;
@@ -112,6 +114,8 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = String>) -> Result<()> {
             }
         }
         "loop" => write_without_end(&subject::table(dir, &next()?)?),
+        "reader" => readers::read(&dir.join(next()?)),
+        "copy" => readers::copy(&dir.join(next()?)),
         other => bail!("no role {other:?}"),
     }
 }

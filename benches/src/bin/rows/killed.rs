@@ -10,7 +10,7 @@ use shm_benches::workload::{CAPACITY, SHORT, Workload};
 use shm_harness::TempNamespace;
 
 use crate::measure::quantile;
-use crate::report::{Bench, Row};
+use crate::report::Bench;
 use crate::stopped::Stopped;
 
 /// The bar, in nanoseconds.
@@ -42,22 +42,13 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     table.verify()?;
     let (p50, p99) = (quantile(&mut times, 0.5), quantile(&mut times, 0.99));
     let (max, kills) = (quantile(&mut times, 1.0), times.len());
-    bench.push(Row {
-        work: work_name.into(),
-        ours_ns: p99,
-        peer: peer.into(),
-        peer_ns: None,
-        ratio: None,
-        bar: Some(BAR),
-        holds: p99 < BAR,
-        quartiles: None,
-        note: Some(format!(
-            "{kills} kills, each at another instruction of a write: \
-             p50 {:.0} µs, p99 {:.0} µs, max {:.0} µs",
-            p50 / 1e3,
-            p99 / 1e3,
-            max / 1e3
-        )),
-    });
+    let note = format!(
+        "{kills} kills, each at another instruction of a write: \
+         p50 {:.0} µs, p99 {:.0} µs, max {:.0} µs",
+        p50 / 1e3,
+        p99 / 1e3,
+        max / 1e3
+    );
+    bench.figure(work_name, p99, None, Some(BAR), Some(note));
     Ok(())
 }

@@ -17,10 +17,12 @@ pub(crate) fn facts() -> Value {
         "load_1min": load.split(' ').next().and_then(|load| load.parse::<f64>().ok()),
         "kernel": read("/proc/sys/kernel/osrelease").trim(),
         "peers": {
+            "fst": locked_version("fst"),
+            "hashbrown": locked_version("hashbrown"),
             "heed": locked_version("heed"),
             "lmdb": heed::lmdb_version().string,
             "parking_lot": locked_version("parking_lot"),
-            "std": "HashMap of the Rust standard library",
+            "std": "HashMap and BTreeMap of the Rust standard library",
         },
     })
 }

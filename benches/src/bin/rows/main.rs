@@ -1,5 +1,6 @@
-//! `shm-bench-rows [--quick] [--filter TEXT]`: measures the promised rows of the table's
-//! table of speeds, each against its peer, interleaved in one run.
+//! `shm-bench-rows [--quick] [--filter TEXT]`: measures the promised rows of table and
+//! snapshot, each against its peer, interleaved in one run. With `--curves` instead: a lookup's time
+//! over the number of entries.
 //!
 //! The last line of stdout is one JSON object; stderr has a table for people. See
 //! [`measure`] for the method, [`report`] for the fields.
@@ -10,12 +11,14 @@ mod apart;
 mod batch;
 mod child;
 mod contended;
+mod curves;
 mod killed;
 mod lookups;
 mod machine;
 mod measure;
 mod neighbours;
 mod report;
+mod snapshot;
 mod stopped;
 mod updates;
 
@@ -24,17 +27,24 @@ use measure::Plan;
 use report::Bench;
 
 fn main() -> Result<()> {
-    let mut quick = false;
+    let (mut quick, mut curves) = (false, false);
     let mut filter = String::new();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--quick" => quick = true,
+            "--curves" => curves = true,
             "--filter" => filter = arguments.next().context("--filter needs a text")?,
             // Not for people: what the processes around a row do.
             "--role" => return child::run(arguments),
-            other => bail!("usage: shm-bench-rows [--quick] [--filter TEXT]; not {other:?}"),
+            other => {
+                bail!("usage: shm-bench-rows [--quick] [--filter TEXT | --curves]; not {other:?}")
+            }
         }
+    }
+    if curves {
+        println!("{}", curves::measure(&Plan::new(quick)?)?);
+        return Ok(());
     }
     let mut bench = Bench::new(Plan::new(quick)?, &filter);
     let done = measure_all(&mut bench);
@@ -51,5 +61,6 @@ fn measure_all(bench: &mut Bench) -> Result<()> {
     neighbours::measure(bench)?;
     stopped::measure(bench)?;
     killed::measure(bench)?;
-    contended::measure(bench)
+    contended::measure(bench)?;
+    snapshot::measure(bench)
 }

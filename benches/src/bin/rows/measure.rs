@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::apart::Stopwatch;
 use anyhow::{Result, ensure};
+use nix::time::{ClockId, clock_gettime};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// How often a disturbed round is repeated.
@@ -20,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) rounds: usize,
     /// Time that a round of one side takes.
     pub(crate) round: Duration,
+    /// Rounds of each side where one takes a good part of a second.
+    pub(crate) long_rounds: usize,
     /// Owners killed.
     pub(crate) kills: usize,
     interrupted: Arc<AtomicBool>,
@@ -49,8 +52,9 @@ impl Plan {
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
         }
-        let (rounds, millis, kills) = if quick { (9, 2, 30) } else { (75, 2, 200) };
-        Ok(Self { rounds, round: Duration::from_millis(millis), kills, interrupted })
+        let (rounds, long_rounds, kills) = if quick { (9, 1, 30) } else { (75, 5, 200) };
+        let round = Duration::from_millis(2);
+        Ok(Self { rounds, round, long_rounds, kills, interrupted })
     }
 
     /// An error once a signal asked the process to end: children and
@@ -62,18 +66,33 @@ impl Plan {
 
     /// Measures `ours` against `peer`.
     pub(crate) fn compare(&self, ours: Side<'_>, peer: Side<'_>) -> Result<Outcome> {
-        let ours_count = self.calibrate(ours)?;
-        let peer_count = self.calibrate(peer)?;
+        let counts = [self.calibrate(ours)?, self.calibrate(peer)?];
+        self.take_turns(self.rounds, counts, [ours, peer], settled)
+    }
+
+    /// As [`Plan::compare`] for operations so long that each is a round: few rounds, of which none
+    /// is repeated, and none to warm up. The sides go by [`processor_time`].
+    pub(crate) fn compare_long(&self, ours: Side<'_>, peer: Side<'_>) -> Result<Outcome> {
+        self.take_turns(self.long_rounds, [1, 1], [ours, peer], |side, count| side(count))
+    }
+
+    fn take_turns(
+        &self,
+        rounds: usize,
+        [ours_count, peer_count]: [u64; 2],
+        [ours, peer]: [Side<'_>; 2],
+        measure: impl Fn(Side<'_>, u64) -> Result<f64>,
+    ) -> Result<Outcome> {
         let mut times = (Vec::new(), Vec::new(), Vec::new());
-        for round in 0..self.rounds {
+        for round in 0..rounds {
             self.go_on()?;
             let (a, b);
             if round % 2 == 0 {
-                a = settled(ours, ours_count)?;
-                b = settled(peer, peer_count)?;
+                a = measure(ours, ours_count)?;
+                b = measure(peer, peer_count)?;
             } else {
-                b = settled(peer, peer_count)?;
-                a = settled(ours, ours_count)?;
+                b = measure(peer, peer_count)?;
+                a = measure(ours, ours_count)?;
             }
             times.0.push(a);
             times.1.push(b);
@@ -85,6 +104,28 @@ impl Plan {
             ratio: quantile(&mut times.2, 0.5),
             quartiles: (quantile(&mut times.2, 0.25), quantile(&mut times.2, 0.75)),
         })
+    }
+
+    /// The median nanoseconds of an operation of each side; they take turns, and each
+    /// round starts with another one.
+    pub(crate) fn medians(&self, sides: &mut [Side<'_>]) -> Result<Vec<f64>> {
+        let mut counts = Vec::new();
+        for side in sides.iter_mut() {
+            counts.push(self.calibrate(side)?);
+        }
+        let mut times = vec![Vec::new(); sides.len()];
+        for round in 0..self.rounds {
+            self.go_on()?;
+            for turn in 0..sides.len() {
+                let at = (round + turn) % sides.len();
+                let (Some(side), Some(&count)) = (sides.get_mut(at), counts.get(at)) else {
+                    continue;
+                };
+                let ns = settled(side, count)?;
+                times.get_mut(at).map(|times| times.push(ns)).unwrap_or_default();
+            }
+        }
+        Ok(times.iter_mut().map(|times| quantile(times, 0.5)).collect())
     }
 
     /// How many operations fill a round. Warms up as well.
@@ -121,6 +162,13 @@ pub(crate) fn timed(count: u64, f: impl FnOnce()) -> f64 {
     let start = Instant::now();
     f();
     start.elapsed().as_nanos() as f64 / count as f64
+}
+
+/// The processor time of this thread, in nanoseconds: for operations so long that others surely get the
+/// processor meanwhile.
+pub(crate) fn processor_time() -> Result<f64> {
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?;
+    Ok(time.tv_sec() as f64 * 1e9 + time.tv_nsec() as f64)
 }
 
 /// The value below which the given part of the values lies. Sorts them.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::machine;
 use crate::measure::{Outcome, Plan};
+use crate::snapshot::readers::Memory;
 
 /// One line of the table of speeds.
 #[derive(Clone, Debug, Serialize)]
@@ -20,7 +21,10 @@ pub(crate) struct Row {
     pub(crate) peer_ns: Option<f64>,
     /// How many times as long the peer takes: the median of the rounds' ratios.
     pub(crate) ratio: Option<f64>,
-    /// The least ratio promised; for a killed owner the most nanoseconds. None: for information.
+    /// What the two figures are, where they are not nanoseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) unit: Option<&'static str>,
+    /// The least ratio promised; where there is no peer, the most that `ours_ns` may be. None: for information.
     pub(crate) bar: Option<f64>,
     /// Whether the bar is met; true where there is none.
     pub(crate) holds: bool,
@@ -39,12 +43,13 @@ pub(crate) struct Bench {
     pub(crate) plan: Plan,
     filter: String,
     rows: Vec<Row>,
+    memory: Vec<Memory>,
 }
 
 impl Bench {
     /// Measures the rows whose work or peer contains `filter`.
     pub(crate) fn new(plan: Plan, filter: &str) -> Self {
-        Self { plan, filter: filter.to_lowercase(), rows: Vec::new() }
+        Self { plan, filter: filter.to_lowercase(), rows: Vec::new(), memory: Vec::new() }
     }
 
     /// Whether a row was asked for.
@@ -70,6 +75,7 @@ impl Bench {
             peer: peer.into(),
             peer_ns: Some(outcome.peer_ns),
             ratio: Some(outcome.ratio),
+            unit: None,
             bar,
             holds: bar.is_none_or(|bar| outcome.ratio >= bar),
             quartiles: Some(outcome.quartiles),
@@ -78,10 +84,38 @@ impl Bench {
         Ok(())
     }
 
+    /// Adds a row of one figure, which is to stay below its bar.
+    pub(crate) fn figure(
+        &mut self,
+        work: &str,
+        figure: f64,
+        unit: Option<&'static str>,
+        bar: Option<f64>,
+        note: Option<String>,
+    ) {
+        self.push(Row {
+            work: work.into(),
+            ours_ns: figure,
+            peer: "–".into(),
+            peer_ns: None,
+            ratio: None,
+            unit,
+            bar,
+            holds: bar.is_none_or(|bar| figure <= bar),
+            quartiles: None,
+            note,
+        });
+    }
+
     /// Adds a row.
     pub(crate) fn push(&mut self, row: Row) {
         eprint!(".");
         self.rows.push(row);
+    }
+
+    /// Adds to what is known of processes' memory.
+    pub(crate) fn memory(&mut self, memory: Memory) {
+        self.memory.push(memory);
     }
 
     /// Edits the row just added, if it was asked for.
@@ -112,7 +146,7 @@ impl Bench {
             lines.push([
                 row.work.clone(),
                 row.peer.clone(),
-                number(Some(row.ours_ns)),
+                number(Some(row.ours_ns)) + row.unit.map_or("", |_| "*"),
                 number(row.peer_ns),
                 number(row.ratio),
                 spread.unwrap_or_default(),
@@ -131,7 +165,13 @@ impl Bench {
             });
             eprintln!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
         }
+        for memory in &self.memory {
+            eprintln!("{memory:?}");
+        }
         for row in &self.rows {
+            if let Some(unit) = row.unit {
+                eprintln!("* {}: {unit}", row.work);
+            }
             if let Some(note) = &row.note {
                 eprintln!("{} / {}: {note}", row.work, row.peer);
             }
@@ -140,7 +180,7 @@ impl Bench {
 
     /// Everything, as JSON.
     pub(crate) fn json(&self) -> Value {
-        json!({ "rows": self.rows, "machine": machine::facts(), "rounds": self.plan.rounds,
+        json!({ "rows": self.rows, "memory": self.memory, "machine": machine::facts(), "rounds": self.plan.rounds,
                 "round_ms": self.plan.round.as_secs_f64() * 1e3 })
     }
 }

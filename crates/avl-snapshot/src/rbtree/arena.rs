@@ -27,9 +27,10 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// Increases with every entry that is stored.
-    pub(super) fn place(&self) -> u64 {
-        self.place
+    /// Of equal keys, increases with every entry that is stored: an entry that takes no space leaves its
+    /// place to the next one, which is then the longer one, or the same.
+    pub(super) fn age(&self) -> (u64, u64) {
+        (self.place, self.value_len)
     }
 
     pub(super) fn key_len(&self) -> usize {

@@ -30,7 +30,7 @@ pub(super) fn sort(nodes: &mut Vec<Node>, arena: &Arena, mut drop: impl FnMut(&N
         let digit = |node: &Node| (node.head, rest(node, depth));
         run.sort_unstable_by(|a, b| {
             let order = digit(a).cmp(&digit(b));
-            order.then_with(|| a.place().cmp(&b.place()))
+            order.then_with(|| a.age().cmp(&b.age()))
         });
         let mut start = from;
         for equal in run.chunk_by_mut(|a, b| digit(a) == digit(b)) {
@@ -71,7 +71,7 @@ fn shared_by_all(run: &[Node], arena: &Arena, depth: usize) -> usize {
 fn sort_whole(run: &mut [Node], arena: &Arena, depth: usize) {
     let rest = |node: &Node| arena.key(node).get(depth..).unwrap_or_default();
     run.sort_unstable_by(|a, b| match rest(a).cmp(rest(b)) {
-        Ordering::Equal => a.place().cmp(&b.place()),
+        Ordering::Equal => a.age().cmp(&b.age()),
         order => order,
     });
     for equal in run.chunk_by_mut(|a, b| rest(a) == rest(b)) {

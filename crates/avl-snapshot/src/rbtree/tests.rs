@@ -61,6 +61,20 @@ proptest! {
 }
 
 #[test]
+fn of_empty_keys_at_once_the_last_counts() {
+    // An entry without key and value takes no space, so that the next one is stored in its place.
+    for others in 0..200u8 {
+        for empty in [1, 2, 30] {
+            let nothing = std::iter::repeat_n((vec![], vec![]), empty);
+            let something = (0..others).map(|i| (vec![i.wrapping_mul(37)], vec![i]));
+            let entries = nothing.chain([(vec![], b"last".to_vec())]).chain(something);
+            let tree = RbTree::from_entries(entries).unwrap();
+            assert_eq!(tree.get(""), Some(&b"last"[..]), "{others} others, {empty} empty ones");
+        }
+    }
+}
+
+#[test]
 fn every_size_at_once_is_balanced() {
     for n in 0..200u32 {
         let tree = RbTree::from_entries((0..n).rev().map(|i| (i.to_be_bytes(), []))).unwrap();

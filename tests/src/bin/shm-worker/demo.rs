@@ -1,6 +1,8 @@
 //! The roles of the demo: agents that publish one status line per process of the
 //! machine, readers that look processes up, and the board that shows them.
 
+pub mod names;
+
 use std::collections::{HashMap, HashSet};
 use std::io::BufRead;
 use std::sync::mpsc::{Receiver, channel};

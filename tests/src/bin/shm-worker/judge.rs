@@ -1,7 +1,9 @@
-//! Prepares tables for step-kill, and judges what a death left of them.
+//! Prepares tables and maps for step-kill, and judges what a death left of them.
 //!
-//! Line protocol: `reset` → `ok`; `check` or `check-done` (the operation had
-//! returned) → one JSON object `{torn, lost, leaked, new}`.
+//! Line protocol: `reset` → `ok`; `note` (an operation before was killed on purpose) → `ok`; `check` or
+//! `check-done` (the operation had returned) → one JSON object `{torn, lost, leaked, hung, new}`.
+
+mod publication;
 
 use std::io::{BufRead, Write};
 
@@ -11,6 +13,7 @@ use shm_core::Namespace;
 use shm_tests::{pattern, test_name};
 use slotmap_shm::{KIND, Table, TableOptions, TableReader};
 
+use self::publication::PublicationJudge;
 use crate::operation::{KEY, NEW, NEW_KEY, OLD, Operation, old_value};
 
 #[derive(clap::Args)]
@@ -20,11 +23,17 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let judge = Judge { op: arguments.op, namespace: Namespace::from_env() };
+    let (op, namespace) = (arguments.op, Namespace::from_env());
+    let mut judge: Box<dyn Judge> = if op.is_publication() {
+        Box::new(PublicationJudge::new(op, namespace))
+    } else {
+        Box::new(TableJudge { op, namespace })
+    };
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
         let answer = match line?.as_str() {
             "reset" => judge.reset().map(|()| "ok".to_owned())?,
+            "note" => judge.note().map(|()| "ok".to_owned())?,
             "check" => judge.check(false)?.to_string(),
             "check-done" => judge.check(true)?.to_string(),
             other => bail!("unknown command {other:?}"),
@@ -35,7 +44,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-struct Judge {
+trait Judge {
+    /// Prepares the next round.
+    fn reset(&mut self) -> Result<()>;
+
+    /// Looks at what a death left that the operation is to begin with.
+    fn note(&mut self) -> Result<()>;
+
+    /// What a death left. `done` when the operation had returned.
+    fn check(&mut self, done: bool) -> Result<serde_json::Value>;
+}
+
+struct TableJudge {
     op: Operation,
     namespace: Namespace,
 }
@@ -48,10 +68,11 @@ struct Findings {
     torn: u32,
     lost: u32,
     leaked: u32,
+    hung: u32,
 }
 
-impl Judge {
-    fn reset(&self) -> Result<()> {
+impl Judge for TableJudge {
+    fn reset(&mut self) -> Result<()> {
         self.namespace.unlink(&test_name(), KIND)?;
         if self.op == Operation::Create {
             return Ok(());
@@ -63,6 +84,24 @@ impl Judge {
         Ok(())
     }
 
+    fn note(&mut self) -> Result<()> {
+        // A look would repair.
+        Ok(())
+    }
+
+    fn check(&mut self, done: bool) -> Result<serde_json::Value> {
+        let mut findings = Findings::default();
+        let is_new = if self.op == Operation::Create {
+            self.check_creation(done, &mut findings)?
+        } else {
+            self.check_table(done, &mut findings)
+        };
+        let Findings { torn, lost, leaked, hung } = findings;
+        Ok(json!({ "torn": torn, "lost": lost, "leaked": leaked, "hung": hung, "new": is_new }))
+    }
+}
+
+impl TableJudge {
     fn keys(&self) -> impl Iterator<Item = i32> {
         (0..self.op.entries()).chain([NEW_KEY])
     }
@@ -85,17 +124,6 @@ impl Judge {
             }
         }
         state
-    }
-
-    fn check(&self, done: bool) -> Result<serde_json::Value> {
-        let mut findings = Findings::default();
-        let is_new = if self.op == Operation::Create {
-            self.check_creation(done, &mut findings)?
-        } else {
-            self.check_table(done, &mut findings)
-        };
-        let Findings { torn, lost, leaked } = findings;
-        Ok(json!({ "torn": torn, "lost": lost, "leaked": leaked, "new": is_new }))
     }
 
     fn check_creation(&self, done: bool, findings: &mut Findings) -> Result<bool> {

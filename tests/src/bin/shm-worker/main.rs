@@ -41,6 +41,10 @@ enum Role {
     DemoReader,
     /// Shows the processes when asked.
     DemoBoard,
+    /// Publishes the names of characters over and over.
+    DemoPublisher(demo::names::Arguments),
+    /// Looks names up and verifies what it gets.
+    DemoNames(demo::names::Arguments),
     /// One failure scenario of the tests in `tests/tests`.
     Scenario(scenario::Arguments),
 }
@@ -56,6 +60,8 @@ fn main() -> Result<()> {
         Role::DemoAgent(arguments) => demo::agent(&arguments),
         Role::DemoReader => demo::reader(),
         Role::DemoBoard => demo::board(),
+        Role::DemoPublisher(arguments) => demo::names::publisher(&arguments),
+        Role::DemoNames(arguments) => demo::names::reader(&arguments),
         Role::Scenario(arguments) => scenario::run(&arguments),
     }
 }

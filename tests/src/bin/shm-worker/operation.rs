@@ -1,5 +1,7 @@
 //! One operation between two marks (SIGSTOP), traced by its parent.
 
+pub mod publication;
+
 use anyhow::Result;
 use clap::ValueEnum;
 use nix::sys::ptrace;
@@ -12,7 +14,7 @@ use slotmap_shm::{Table, TableOptions};
 pub struct Arguments {
     #[arg(long)]
     pub op: Operation,
-    /// Do what a repair is to follow: a batch, to be killed on its way.
+    /// Do what a repair is to follow: a batch or a publication, to be killed on its way.
     #[arg(long)]
     pub prelude: bool,
 }
@@ -28,6 +30,16 @@ pub enum Operation {
     Batch,
     Repair,
     Create,
+    /// Publishes a map under a free name.
+    Share,
+    /// Publishes a map over another one.
+    ForceShare,
+    /// Publishes over a map, after a publisher that was killed at its work.
+    Settle,
+    /// Removes a published name.
+    RemoveName,
+    /// Publishes what is in a table over a map.
+    Freeze,
 }
 
 pub const VALUE_SIZE: usize = 40;
@@ -55,6 +67,11 @@ impl Operation {
         }
     }
 
+    pub const fn is_publication(self) -> bool {
+        use Operation::*;
+        matches!(self, Share | ForceShare | Settle | RemoveName | Freeze)
+    }
+
     pub fn table_options(self) -> TableOptions {
         options(self.capacity(), VALUE_SIZE)
     }
@@ -72,6 +89,9 @@ pub fn old_value(key: i32) -> Vec<u8> {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let namespace = Namespace::from_env();
     let op = arguments.op;
+    if op.is_publication() {
+        return publication::run(op, arguments.prelude);
+    }
     ptrace::traceme()?;
     if op == Operation::Create {
         let (name, options) = (test_name(), op.table_options());
@@ -94,7 +114,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Operation::Batch => table.update_many(&entries)?,
         Operation::Repair if arguments.prelude => table.update_many(&entries)?,
         Operation::Repair => table.recover()?,
-        Operation::Create => {}
+        _ => {}
     }
     raise(Signal::SIGSTOP)?;
     Ok(())

@@ -1,6 +1,7 @@
 //! Failure scenarios of `tests/tests`, one role each: what has to happen in a process
 //! of its own. A role that finds something wrong panics, which its test notices.
 
+mod editions;
 mod guard;
 mod lifecycle;
 mod limits;
@@ -71,7 +72,7 @@ enum Scenario {
     NoName,
     /// `<gate> <once|force> <tmpfile|no-tmpfile>`: all at once publish under one name.
     ShareAtOnce,
-    /// `<share|force|remove> <value> <tmpfile|no-tmpfile>`: one publication or removal, traced.
+    /// `<share|force|remove|prune> <value> <tmpfile|no-tmpfile>`: one of these, traced.
     TracedMap,
     /// Has the map open: `get`, `refresh`, `wait`, `removed`.
     MapReader,
@@ -85,6 +86,10 @@ enum Scenario {
     MapNoDescriptors,
     /// A signal each millisecond around maps.
     MapSignals,
+    /// Publishes the next edition for each line.
+    EditionPublisher,
+    /// `<refresh|wait>`: follows the editions, and checks them.
+    EditionReader,
     /// A signal each millisecond during creation and opening.
     SignalsWhileCreating,
     /// A signal each millisecond while waiting for the lock.
@@ -123,6 +128,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Scenario::MapFullDisk => maps::full_disk(args[0]),
         Scenario::MapNoDescriptors => map_limits::no_descriptors(),
         Scenario::MapSignals => map_limits::signals_around_maps(),
+        Scenario::EditionPublisher => editions::publisher(),
+        Scenario::EditionReader => editions::reader(args[0]),
         Scenario::SignalsWhileCreating => limits::signals_while_creating(),
         Scenario::SignalsWhileLocking => limits::signals_while_locking(),
     }

@@ -44,7 +44,7 @@ pub fn share_at_once(gate: &str, how: &str, way: &str) -> Result<()> {
     }
 }
 
-/// One publication or removal between two marks, traced by the parent.
+/// One publication, removal or pruning between two marks, traced by the parent.
 pub fn traced(what: &str, value: &str, way: &str) -> Result<()> {
     seccomp::apply(way)?;
     let (tree, removing) = (tree(value)?, MapOptions::default());
@@ -53,6 +53,7 @@ pub fn traced(what: &str, value: &str, way: &str) -> Result<()> {
     raise(Signal::SIGSTOP)?;
     match what {
         "remove" => SharedMap::remove_with("test", &removing)?,
+        "prune" => drop(shm_facade::prune(&removing.namespace, false)?),
         "share" | "force" => drop(tree.share_with("test", &options)?),
         other => bail!("unknown way {other:?}"),
     }

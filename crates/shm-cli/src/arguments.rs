@@ -1,0 +1,168 @@
+//! The command line, and what all verbs have in common.
+
+use std::ffi::OsStr;
+use std::io::IsTerminal;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, ValueEnum};
+use nix::unistd::User;
+use shm_core::{Name, Namespace, Trust};
+use shm_facade::{Error, MapOptions, ShareOptions};
+use slotmap_shm::TableOptions;
+
+use crate::escape::unescape;
+use crate::failure::Failure;
+use crate::verbs::Verb;
+
+/// Shared-memory maps from the command line: tables that any process writes, and published maps that
+/// change as a whole.
+#[derive(Debug, Parser)]
+#[command(name = "shmap", version, subcommand_required = true)]
+#[command(max_term_width = 100, after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  $ shmap create workers
+  $ shmap set workers 3325 running
+  $ shmap get workers 3325
+  running
+  $ shmap list
+
+`shmap VERB --help` shows an example of each verb; `shmap --help` the exit codes.";
+
+const AFTER_LONG_HELP: &str = "\
+Exit codes:
+  0    done
+  1    the key, the name or the prefix was not found
+  2    the command line makes no sense
+  3    the table or the file system is full, or a key or value too long
+  4    the key or the name exists already
+  5    the name is not valid
+  6    the lock was not released in time
+  7    the file at the name is damaged
+  8    it is of another kind, key type, version, C library or pid namespace
+  9    the operating system does not permit it, or the owner is not trusted
+  10   anything else that the operating system refused
+  11   a line of the input is broken
+  130  ended by Ctrl-C or a signal
+
+An error means that nothing was changed.
+
+Examples:
+  $ shmap create workers
+  $ shmap set workers 3325 running
+  $ shmap get workers 3325
+  running
+  $ shmap list";
+
+// Options of every verb. No doc comment: it would be the help of the whole.
+#[derive(Args, Debug)]
+pub(crate) struct Common {
+    /// The directory of the maps [default: $SHMAP_DIR, or /dev/shm]
+    #[arg(long, short = 'N', global = true, value_name = "DIR", help_heading = GLOBAL)]
+    namespace: Option<PathBuf>,
+    /// How results are shown [default: table on a terminal, tsv elsewhere]
+    #[arg(long, short = 'F', global = true, value_name = "FORMAT", help_heading = GLOBAL)]
+    format: Option<Format>,
+    /// Also open maps of this user, by name or number; one's own and root's are trusted anyway
+    #[arg(long, global = true, value_name = "USER", help_heading = GLOBAL)]
+    trust: Vec<String>,
+    /// Also open maps that group or others may write to
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    trust_writers: bool,
+    /// How long to wait for another writer
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 5.0, help_heading = GLOBAL)]
+    timeout: f64,
+}
+
+const GLOBAL: &str = "Options of every verb";
+
+/// How results are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A table with borders, for people
+    Table,
+    /// One line a row, tabs between, escaped: for programs
+    Tsv,
+    /// One JSON object a line, or one for the whole
+    Json,
+}
+
+impl Common {
+    pub(crate) fn namespace(&self) -> Namespace {
+        self.namespace.as_ref().map_or_else(Namespace::from_env, Namespace::at)
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        let terminal = || std::io::stdout().is_terminal();
+        self.format.unwrap_or_else(|| if terminal() { Format::Table } else { Format::Tsv })
+    }
+
+    pub(crate) fn trust(&self) -> Result<Trust, Failure> {
+        let mut trust = Trust::new().shared_writers(self.trust_writers);
+        for user in &self.trust {
+            let uid = user.parse().ok().or_else(|| Some(User::from_name(user).ok()??.uid.as_raw()));
+            let Some(uid) = uid else {
+                return Err(Failure::usage(format!("there is no user {user:?}")));
+            };
+            trust = trust.owner(uid);
+        }
+        Ok(trust)
+    }
+
+    pub(crate) fn trusts_writers(&self) -> bool {
+        self.trust_writers
+    }
+
+    fn lock_timeout(&self) -> Result<Option<Duration>, Failure> {
+        Duration::try_from_secs_f64(self.timeout).map(Some).map_err(|_| {
+            Failure::usage(format!("--timeout {}: not a number of seconds", self.timeout))
+        })
+    }
+
+    pub(crate) fn table_options(&self) -> Result<TableOptions, Failure> {
+        let (trust, lock_timeout) = (self.trust()?, self.lock_timeout()?);
+        Ok(TableOptions { trust, lock_timeout, ..TableOptions::default() })
+    }
+
+    pub(crate) fn map_options(&self) -> Result<MapOptions, Failure> {
+        let (trust, lock_timeout) = (self.trust()?, self.lock_timeout()?);
+        Ok(MapOptions { namespace: self.namespace(), trust, lock_timeout })
+    }
+
+    pub(crate) fn share_options(&self, force: bool, mode: u32) -> Result<ShareOptions, Failure> {
+        let MapOptions { namespace, trust, lock_timeout } = self.map_options()?;
+        let rest = ShareOptions::default();
+        Ok(ShareOptions { namespace, trust, lock_timeout, force, mode, ..rest })
+    }
+}
+
+/// A checked name.
+pub(crate) fn name(text: &str) -> Result<Name, Failure> {
+    Name::new(text).map_err(|error| Failure::from(Error::from(error)))
+}
+
+/// Bytes of an argument; with `escaped`, its escapes undone.
+pub(crate) fn bytes(argument: &OsStr, escaped: bool) -> Result<Vec<u8>, Failure> {
+    if !escaped {
+        return Ok(argument.as_bytes().to_vec());
+    }
+    unescape(argument.as_bytes())
+        .map_err(|error| Failure::usage(format!("{}: {error}", argument.display())))
+}
+
+/// Permission bits in octal.
+pub(crate) fn mode(text: &str) -> Result<u32, String> {
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| "three octal digits, such as 600 or 644".to_owned())
+}

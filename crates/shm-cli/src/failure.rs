@@ -1,0 +1,287 @@
+//! How a command fails: what was wrong, what to do next, and the exit code.
+
+use std::error::Error as _;
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use shm_core::{CreateError, HeaderError, LockError, OpenError, PublishError};
+use shm_facade::{Error, ResultCode};
+use slotmap_shm::{TableError, TableOpenError};
+
+/// The exit codes. `--help` and the README list them; a test compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Done.
+    Ok = 0,
+    /// The key, the name or the prefix was not found.
+    NotFound = 1,
+    /// The command line makes no sense.
+    Usage = 2,
+    /// The table or the file system is full, or a key or value too long.
+    NoSpace = 3,
+    /// The key or the name exists already.
+    Exists = 4,
+    /// The name is not valid.
+    InvalidName = 5,
+    /// The lock was not released in time.
+    Timeout = 6,
+    /// The file at the name is damaged.
+    Corrupt = 7,
+    /// It is of another kind, key type, version, C library or pid namespace.
+    Mismatch = 8,
+    /// The operating system does not permit it, or the owner is not trusted.
+    Permission = 9,
+    /// Anything else that the operating system refused.
+    System = 10,
+    /// A line of the input is broken.
+    Input = 11,
+    /// Ended by Ctrl-C or a signal.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+impl From<ResultCode> for Exit {
+    fn from(code: ResultCode) -> Self {
+        match code {
+            ResultCode::Ok => Self::Ok,
+            ResultCode::NotFound => Self::NotFound,
+            ResultCode::NoSpace => Self::NoSpace,
+            ResultCode::DuplicateKey => Self::Exists,
+            ResultCode::InvalidName => Self::InvalidName,
+            ResultCode::Timeout => Self::Timeout,
+            ResultCode::Corrupt => Self::Corrupt,
+            ResultCode::Mismatch => Self::Mismatch,
+            ResultCode::Permission => Self::Permission,
+            _ => Self::System,
+        }
+    }
+}
+
+/// Why a command failed. Nothing was changed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    message: String,
+    hint: Option<String>,
+    /// Whoever read the output has gone: nothing to complain about.
+    silent: bool,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hint: None, silent: false }
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// What to do next; an earlier hint stays.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint.get_or_insert_with(|| hint.into());
+        self
+    }
+
+    /// Says what it is about, before the message.
+    pub(crate) fn about(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Prints it to stderr, and gives the exit code.
+    pub(crate) fn report(&self) -> ExitCode {
+        use std::io::Write;
+        if self.silent {
+            return ExitCode::SUCCESS;
+        }
+        // A closed stderr is no reason to panic.
+        let mut stderr = io::stderr().lock();
+        let _ = writeln!(stderr, "shmap: {}", self.message);
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(stderr, "  try: {hint}");
+        }
+        self.exit.into()
+    }
+}
+
+impl From<io::Error> for Failure {
+    /// Of standard output: other files say which they are, see [`Failure::of_file`].
+    fn from(error: io::Error) -> Self {
+        let silent = error.kind() == io::ErrorKind::BrokenPipe;
+        Self { silent, ..Self::new(Exit::System, format!("standard output: {error}")) }
+    }
+}
+
+impl Failure {
+    /// A failure on a file that is no map: an input file, a directory to write to.
+    pub(crate) fn of_file(path: impl fmt::Display, error: &io::Error) -> Self {
+        let exit = match error.kind() {
+            io::ErrorKind::NotFound => Exit::NotFound,
+            io::ErrorKind::PermissionDenied => Exit::Permission,
+            _ => Exit::System,
+        };
+        Self::new(exit, format!("{path}: {error}"))
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Some messages have their cause's within.
+            let short = text.split(" (os error").next().unwrap_or_default().to_lowercase();
+            if !message.to_lowercase().contains(&short) {
+                message = format!("{message}: {text}");
+            }
+            cause = error.source();
+        }
+        let exit = match &error {
+            // What was asked for makes no sense; nothing was looked at yet.
+            Error::Open(TableOpenError::Geometry(_))
+            | Error::Publish(
+                PublishError::BadMode { .. } | PublishError::Create(CreateError::BadMode { .. }),
+            ) => Exit::Usage,
+            other => other.code().into(),
+        };
+        let failure = Self::new(exit, message);
+        match hint(&error) {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<TableError> for Failure {
+    fn from(error: TableError) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<TableOpenError> for Failure {
+    fn from(error: TableOpenError) -> Self {
+        Error::from(error).into()
+    }
+}
+
+fn hint(error: &Error) -> Option<String> {
+    let text = match error {
+        Error::Name(_) => "a name has 1 to 200 bytes, no `/`, and no dot at its start",
+        Error::Open(TableOpenError::Open(e)) | Error::OpenMap(e) => return open_hint(e),
+        Error::Open(TableOpenError::Create(CreateError::AlreadyExists { .. })) => {
+            "`shmap stat NAME` says what is there; `shmap rm NAME --kind table` removes it"
+        }
+        Error::Open(TableOpenError::Create(e)) | Error::Publish(PublishError::Create(e)) => {
+            return create_hint(e);
+        }
+        Error::Publish(PublishError::Open(e)) => return open_hint(e),
+        Error::Open(TableOpenError::Corrupt { .. })
+        | Error::Corrupt { .. }
+        | Error::Snapshot(_)
+        | Error::Table(TableError::Corrupt { .. }) => DAMAGED,
+        Error::AlreadyExists { .. } => {
+            "add --force to replace it; who has it open keeps the old one"
+        }
+        Error::Table(e) => return table_hint(e),
+        Error::Publish(PublishError::Lock { source: LockError::TimedOut { .. }, .. }) => BUSY,
+        Error::Namespace { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            "make the directory first, or name another one: --namespace DIR"
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+const DAMAGED: &str = "`shmap verify NAME` says what is wrong; remove it with `shmap rm NAME` and \
+                       make it anew from its source";
+const BUSY: &str =
+    "`shmap stat NAME` says who has it mapped; give it longer with --timeout SECONDS";
+
+fn table_hint(error: &TableError) -> Option<String> {
+    let text = match error {
+        TableError::DuplicateKey { .. } => "`shmap set` sets it, `shmap update` replaces it",
+        TableError::NotFound { .. } => "`shmap set` or `shmap add` adds it",
+        TableError::Full { .. } => {
+            "`shmap del` makes room; a larger table is a new one: `shmap create NAME --capacity N`"
+        }
+        TableError::ValueTooLarge { .. } => {
+            "the size is fixed when a table is made: `shmap create NAME --value-size BYTES`"
+        }
+        TableError::KeyTooLong { .. } => {
+            "the size is fixed when a table is made: `shmap create NAME --keys str --key-size BYTES`"
+        }
+        TableError::InBatch { source, .. } => return table_hint(source),
+        TableError::Contended { .. } => "writers are too busy for a cut of one moment: once more",
+        TableError::Lock(LockError::TimedOut { .. }) => BUSY,
+        TableError::Corrupt { .. } => DAMAGED,
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn open_hint(error: &OpenError) -> Option<String> {
+    let text = match error {
+        OpenError::PermissionDenied { path, .. } => {
+            return Some(format!(
+                "its mode decides who may: `ls -l {}`; ask its owner, or become that user",
+                path.display()
+            ));
+        }
+        OpenError::ForeignOwner { found, .. } => {
+            return Some(format!("if you trust that user with its contents: --trust {found}"));
+        }
+        OpenError::ForeignWriters { .. } => {
+            "if you trust everybody who may write to it: --trust-writers"
+        }
+        OpenError::Writable { path, .. } => {
+            return Some(format!("`chmod a-w {}`, or share it anew", path.display()));
+        }
+        OpenError::NotAFile { path, .. } => {
+            return Some(format!("see what it is: `ls -l {}`", path.display()));
+        }
+        OpenError::Header { source, .. } => match source {
+            HeaderError::PidNamespace { .. } | HeaderError::Abi { .. } => {
+                "read it (get, dump, search, watch), or write where its writers run"
+            }
+            HeaderError::Version { .. } | HeaderError::KindVersion { .. } => {
+                "it was made by another version: use that one's shmap"
+            }
+            _ => DAMAGED,
+        },
+        OpenError::Create(e) => return create_hint(e),
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn create_hint(error: &CreateError) -> Option<String> {
+    let text = match error {
+        CreateError::NoSpace { .. } => {
+            "make room, or ask for less: `df -h` on that directory says how much is left"
+        }
+        CreateError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            "name a directory that you may write to: --namespace DIR"
+        }
+        CreateError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            "make the directory first, or name another one: --namespace DIR"
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
+}

@@ -1,0 +1,213 @@
+//! Keys of all types as one, for commands that do not know the type beforehand.
+
+use clap::ValueEnum;
+use serde_json::{Value as Json, json};
+
+use crate::escape::{escape, hex};
+use crate::failure::Failure;
+
+/// The types of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyType {
+    I8,
+    I16,
+    I32,
+    I64,
+    U8,
+    U16,
+    U32,
+    U64,
+    Str,
+    Bytes,
+}
+
+/// A key of any type. Keys of one type are ordered as they are in a map.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum AnyKey {
+    Signed(i64),
+    Unsigned(u64),
+    Bytes(Vec<u8>),
+}
+
+impl KeyType {
+    /// The type by the name that the library gives it.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let all = Self::value_variants().iter();
+        all.copied().find(|t| t.name() == name)
+    }
+
+    /// The library's name of it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::I8 => "i8",
+            Self::I16 => "i16",
+            Self::I32 => "i32",
+            Self::I64 => "i64",
+            Self::U8 => "u8",
+            Self::U16 => "u16",
+            Self::U32 => "u32",
+            Self::U64 => "u64",
+            Self::Str => "str",
+            Self::Bytes => "[u8]",
+        }
+    }
+
+    /// Bits of an integer, and whether it has a sign.
+    fn integer(self) -> Option<(u32, bool)> {
+        match self {
+            Self::I8 => Some((8, true)),
+            Self::I16 => Some((16, true)),
+            Self::I32 => Some((32, true)),
+            Self::I64 => Some((64, true)),
+            Self::U8 => Some((8, false)),
+            Self::U16 => Some((16, false)),
+            Self::U32 => Some((32, false)),
+            Self::U64 => Some((64, false)),
+            Self::Str | Self::Bytes => None,
+        }
+    }
+
+    pub(crate) fn is_integer(self) -> bool {
+        self.integer().is_some()
+    }
+
+    /// Reads a key of this type.
+    pub(crate) fn parse(self, bytes: &[u8]) -> Result<AnyKey, String> {
+        let number = || std::str::from_utf8(bytes).unwrap_or_default();
+        let wrong = || format!("{:?} is no key of type {}", escape(bytes), self.name());
+        match self.integer() {
+            Some((bits, true)) => number()
+                .parse()
+                .ok()
+                .filter(|n: &i64| n >> (bits - 1) == 0 || n >> (bits - 1) == -1)
+                .map(AnyKey::Signed)
+                .ok_or_else(wrong),
+            Some((bits, false)) => number()
+                .parse()
+                .ok()
+                .filter(|n: &u64| *n <= u64::MAX >> (64 - bits))
+                .map(AnyKey::Unsigned)
+                .ok_or_else(wrong),
+            None if self == Self::Str && std::str::from_utf8(bytes).is_err() => {
+                Err(format!("{} (not UTF-8)", wrong()))
+            }
+            None => Ok(AnyKey::Bytes(bytes.to_vec())),
+        }
+    }
+
+    /// As [`KeyType::parse`], for a key of the command line.
+    pub(crate) fn parse_argument(self, bytes: &[u8]) -> Result<AnyKey, Failure> {
+        self.parse(bytes).map_err(|reason| {
+            Failure::usage(reason).hint("`shmap stat NAME` says which keys it has")
+        })
+    }
+
+    /// The key of a published map that stands for this key: bytes as they are; integers big-endian,
+    /// with the sign flipped, so that their order is kept.
+    pub(crate) fn to_map(self, key: &AnyKey) -> Vec<u8> {
+        let Some((bits, _)) = self.integer() else {
+            return match key {
+                AnyKey::Bytes(bytes) => bytes.clone(),
+                AnyKey::Signed(n) => n.to_string().into_bytes(),
+                AnyKey::Unsigned(n) => n.to_string().into_bytes(),
+            };
+        };
+        let word = match key {
+            AnyKey::Signed(n) => n.cast_unsigned() ^ 1 << (bits - 1),
+            AnyKey::Unsigned(n) => *n,
+            AnyKey::Bytes(_) => 0,
+        };
+        let bytes = word.to_be_bytes();
+        bytes.get(bytes.len() - bits as usize / 8..).unwrap_or_default().to_vec()
+    }
+
+    /// The key that a key of a published map stands for; `None` when it has another length, or is no
+    /// text.
+    pub(crate) fn of_map(self, bytes: &[u8]) -> Option<AnyKey> {
+        let Some((bits, signed)) = self.integer() else {
+            let fine = self == Self::Bytes || std::str::from_utf8(bytes).is_ok();
+            return fine.then(|| AnyKey::Bytes(bytes.to_vec()));
+        };
+        if bytes.len() != bits as usize / 8 {
+            return None;
+        }
+        let word = bytes.iter().fold(0, |word: u64, &byte| word << 8 | u64::from(byte));
+        Some(if signed {
+            let flipped = word ^ 1 << (bits - 1);
+            AnyKey::Signed(flipped.cast_signed() << (64 - bits) >> (64 - bits))
+        } else {
+            AnyKey::Unsigned(word)
+        })
+    }
+}
+
+impl AnyKey {
+    /// As one line of text.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Signed(n) => n.to_string(),
+            Self::Unsigned(n) => n.to_string(),
+            Self::Bytes(bytes) => escape(bytes),
+        }
+    }
+
+    /// For CSV: bytes as they are, numbers in digits.
+    pub(crate) fn raw(&self) -> std::borrow::Cow<'_, [u8]> {
+        match self {
+            Self::Signed(n) => n.to_string().into_bytes().into(),
+            Self::Unsigned(n) => n.to_string().into_bytes().into(),
+            Self::Bytes(bytes) => bytes.into(),
+        }
+    }
+
+    pub(crate) fn json(&self) -> Json {
+        match self {
+            Self::Signed(n) => json!(n),
+            Self::Unsigned(n) => json!(n),
+            Self::Bytes(bytes) => json_bytes(bytes),
+        }
+    }
+}
+
+/// A string where the bytes are UTF-8, else `{"hex": "…"}`.
+pub(crate) fn json_bytes(bytes: &[u8]) -> Json {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => json!(text),
+        Err(_) => json!({ "hex": hex(bytes) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn integers_have_their_range() {
+        for (t, good, bad) in [
+            (KeyType::I8, ["-128", "127"], ["-129", "128"]),
+            (KeyType::I32, ["-2147483648", "2147483647"], ["2147483648", "1.5"]),
+            (KeyType::U16, ["0", "65535"], ["-1", "65536"]),
+            (KeyType::U64, ["0", "18446744073709551615"], ["18446744073709551616", ""]),
+        ] {
+            assert!(good.iter().all(|n| t.parse(n.as_bytes()).unwrap().text() == *n));
+            assert!(bad.iter().all(|n| t.parse(n.as_bytes()).is_err()), "{t:?}");
+        }
+        assert!(KeyType::Str.parse(b"\xff").is_err() && KeyType::Bytes.parse(b"\xff").is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn keys_in_a_map_are_the_facades_and_come_back(a in any::<i32>(), b in any::<i32>(), c in any::<u64>()) {
+            let [x, y] = [a, b].map(|n| KeyType::I32.to_map(&AnyKey::Signed(n.into())));
+            prop_assert_eq!(&x[..], &shm_facade::map_key(a)[..]);
+            prop_assert_eq!(x.cmp(&y), a.cmp(&b));
+            prop_assert_eq!(KeyType::I32.of_map(&x), Some(AnyKey::Signed(a.into())));
+            let wide = KeyType::U64.to_map(&AnyKey::Unsigned(c));
+            prop_assert_eq!(KeyType::U64.of_map(&wide), Some(AnyKey::Unsigned(c)));
+            let signed = AnyKey::Signed(c.cast_signed());
+            prop_assert_eq!(KeyType::I64.of_map(&KeyType::I64.to_map(&signed)), Some(signed));
+            prop_assert_eq!(KeyType::I64.of_map(&x), None);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! How far it is, on a terminal; how much it was and how fast, at the end.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::output::{grouped, size};
+
+/// The steps between two looks at the bar.
+const EVERY: u64 = 1 << 10;
+
+/// Counts entries and bytes; shows a bar on stderr if that is a terminal.
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    start: Instant,
+    entries: u64,
+}
+
+impl Progress {
+    /// Of a work that is this long, in bytes or entries; `None` if that is not known.
+    pub(crate) fn new(len: Option<u64>, unit: Unit) -> Self {
+        let place = match unit {
+            Unit::Bytes => ["{bytes}", "{total_bytes}", "{bytes_per_sec}"],
+            Unit::Entries => ["{human_pos}", "{human_len}", "{per_sec}"],
+        };
+        let [at, of, speed] = place;
+        let (bar, look) = match len {
+            Some(len) => {
+                let look = format!("{{bar:30}} {at} of {of}, {speed}, {{eta}} left");
+                (ProgressBar::new(len), look)
+            }
+            None => (ProgressBar::no_length(), format!("{{spinner}} {at}, {speed}")),
+        };
+        // The template is a constant of this file; without it the bar has the usual look.
+        if let Ok(style) = ProgressStyle::with_template(&look) {
+            bar.set_style(style);
+        }
+        Self { bar, start: Instant::now(), entries: 0 }
+    }
+
+    /// No bar, but a count.
+    pub(crate) fn hidden() -> Self {
+        Self { bar: ProgressBar::hidden(), start: Instant::now(), entries: 0 }
+    }
+
+    /// One more entry; `at` is how far that is.
+    pub(crate) fn step(&mut self, at: u64) {
+        self.entries += 1;
+        if self.entries.is_multiple_of(EVERY) {
+            self.bar.set_position(at);
+        }
+    }
+
+    /// What comes now takes a while and has no bar.
+    pub(crate) fn say(&self, what: &'static str) {
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+            self.bar.set_style(style);
+        }
+        self.bar.set_message(what);
+        self.bar.tick();
+    }
+
+    pub(crate) fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// Takes the bar away, and says on stderr how much it was and how fast.
+    pub(crate) fn finish(&self, bytes: u64, more: &str) {
+        self.bar.finish_and_clear();
+        let seconds = self.elapsed().as_secs_f64();
+        let speed = (self.entries as f64 / seconds.max(1e-6)) as u64;
+        let (entries, bytes, speed) = (grouped(self.entries), size(bytes), grouped(speed));
+        let mut stderr = std::io::stderr().lock();
+        let _ = writeln!(
+            stderr,
+            "{entries} entries, {bytes} in {seconds:.2} s: {speed} entries a second{more}"
+        );
+    }
+}
+
+impl Drop for Progress {
+    /// Also when it failed half way.
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Bytes,
+    Entries,
+}
+
+/// True when a bar would not run through what is printed.
+pub(crate) fn is_apart() -> bool {
+    std::io::stderr().is_terminal() && !std::io::stdout().is_terminal()
+}

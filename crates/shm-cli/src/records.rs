@@ -1,0 +1,32 @@
+//! The formats of files of entries.
+//!
+//! All three hold any bytes. TSV is escaped, one entry a line. CSV is RFC 4180 with the bytes as they are, under
+//! the heading `key,value`. JSON Lines has one `{"key": …, "value": …}` a line; what is not UTF-8 is
+//! `{"hex": "…"}`.
+
+use clap::ValueEnum;
+
+/// A format of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FileFormat {
+    /// key, tab, value; with \t \n \r \\ \xNN for what cannot stand there
+    Tsv,
+    /// under the heading key,value
+    Csv,
+    /// {"key": …, "value": …} a line; {"hex": "…"} for what is not UTF-8
+    Jsonl,
+}
+
+impl FileFormat {
+    /// By the end of a file's name; TSV where that says nothing.
+    pub(crate) fn of_path(path: &std::path::Path) -> Self {
+        match path.extension().and_then(std::ffi::OsStr::to_str) {
+            Some("csv") => Self::Csv,
+            Some("jsonl" | "ndjson" | "json") => Self::Jsonl,
+            _ => Self::Tsv,
+        }
+    }
+}
+
+/// The heading of CSV files.
+pub(crate) const HEADING: [&str; 2] = ["key", "value"];

@@ -1,0 +1,279 @@
+//! What a name of the command line leads to.
+
+use std::path::Path;
+
+use avl_snapshot::Snapshot;
+use clap::ValueEnum;
+use shm_core::{Name, Namespace, Published};
+use shm_facade::{Error, SNAPSHOT, SharedMap};
+use slotmap_shm::{KIND, Value};
+
+use crate::arguments::{Common, name};
+use crate::failure::{Exit, Failure};
+use crate::key::{AnyKey, KeyType};
+use crate::table::{self, Readable, Writable};
+
+/// The kinds of maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// A table, which changes key by key
+    Table,
+    /// A published map, which changes as a whole
+    Snapshot,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Snapshot => "snapshot",
+        }
+    }
+
+    /// For people, with its article.
+    fn called(self) -> &'static str {
+        match self {
+            Self::Table => "a table",
+            Self::Snapshot => "a published map",
+        }
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Self::Table => Self::Snapshot,
+            Self::Snapshot => Self::Table,
+        }
+    }
+
+    pub(crate) fn path(self, namespace: &Namespace, name: &Name) -> std::path::PathBuf {
+        let kind = match self {
+            Self::Table => KIND,
+            Self::Snapshot => SNAPSHOT.kind,
+        };
+        namespace.path_of(name, kind)
+    }
+}
+
+/// A name, and the one kind of map that it leads to.
+pub(crate) struct Target {
+    pub(crate) namespace: Namespace,
+    pub(crate) name: Name,
+    pub(crate) kind: Kind,
+}
+
+/// An open map of either kind.
+pub(crate) enum Open {
+    Table(Box<dyn Readable>),
+    Snapshot(Box<SharedMap>),
+}
+
+impl Target {
+    /// Finds out what is at a name.
+    pub(crate) fn find(text: &str, kind: Option<Kind>, common: &Common) -> Result<Self, Failure> {
+        let (namespace, name) = (common.namespace(), name(text)?);
+        let there = |kind: Kind| exists(&kind.path(&namespace, &name));
+        let kind = match kind {
+            Some(kind) if there(kind)? => kind,
+            Some(kind) if there(kind.other())? => {
+                let (wanted, found) = (kind.called(), kind.other().called());
+                let text = format!("`{name}` is {found}, not {wanted}");
+                return Err(Failure::new(Exit::Mismatch, text).hint(match kind {
+                    Kind::Table => {
+                        "a published map changes as a whole: `shmap share NAME FILE --force`"
+                    }
+                    Kind::Snapshot => "leave --kind out, or publish the table: `shmap freeze NAME`",
+                }));
+            }
+            None => match (there(Kind::Table)?, there(Kind::Snapshot)?) {
+                (true, false) => Kind::Table,
+                (false, true) => Kind::Snapshot,
+                (true, true) => {
+                    let text = format!("`{name}` is a table, and also a published map");
+                    return Err(
+                        Failure::usage(text).hint("say which: --kind table or --kind snapshot")
+                    );
+                }
+                (false, false) => return Err(missing(&namespace, &name, None)),
+            },
+            kind => return Err(missing(&namespace, &name, kind)),
+        };
+        Ok(Self { namespace, name, kind })
+    }
+
+    /// Opens it for reading.
+    pub(crate) fn open(&self, common: &Common) -> Result<Open, Failure> {
+        Ok(match self.kind {
+            Kind::Table => Open::Table(self.reader(common)?),
+            Kind::Snapshot => Open::Snapshot(Box::new(self.map(common)?)),
+        })
+    }
+
+    pub(crate) fn reader(&self, common: &Common) -> Result<Box<dyn Readable>, Failure> {
+        table::open_reader(&self.namespace, &self.name, &common.table_options()?)
+    }
+
+    pub(crate) fn writer(&self, common: &Common) -> Result<Box<dyn Writable>, Failure> {
+        table::open(&self.namespace, &self.name, &common.table_options()?)
+    }
+
+    pub(crate) fn map(&self, common: &Common) -> Result<SharedMap, Failure> {
+        Ok(SharedMap::open_with(self.name.as_str(), &common.map_options()?)?)
+    }
+
+    pub(crate) fn path(&self) -> std::path::PathBuf {
+        self.kind.path(&self.namespace, &self.name)
+    }
+}
+
+/// Opens a table for writing.
+pub(crate) fn writable(text: &str, common: &Common) -> Result<Box<dyn Writable>, Failure> {
+    Target::find(text, Some(Kind::Table), common)?.writer(common)
+}
+
+/// True when there is something of that path, whatever it is.
+pub(crate) fn exists(path: &Path) -> Result<bool, Failure> {
+    match path.symlink_metadata() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Failure::of_file(path.display(), &error)),
+    }
+}
+
+fn missing(namespace: &Namespace, name: &Name, kind: Option<Kind>) -> Failure {
+    let dir = namespace.dir();
+    if !dir.is_dir() {
+        return Failure::new(Exit::NotFound, format!("there is no directory {}", dir.display()))
+            .hint("make it, or name another one: --namespace DIR");
+    }
+    let what = kind.map_or("neither a table nor a published map", |kind| match kind {
+        Kind::Table => "no table",
+        Kind::Snapshot => "no published map",
+    });
+    let text = format!("there is {what} `{name}` in {}", dir.display());
+    Failure::new(Exit::NotFound, text).hint(match kind {
+        Some(Kind::Table) => "`shmap list` shows what there is; `shmap create NAME` makes a table",
+        Some(Kind::Snapshot) => {
+            "`shmap list` shows what there is; `shmap share NAME FILE` publishes a map"
+        }
+        None => {
+            "`shmap list` shows what there is; `shmap create NAME` makes a table, `shmap share NAME \
+             FILE` publishes a map"
+        }
+    })
+}
+
+impl Open {
+    /// The type of the keys: the table's own, or for a map the one that was asked for.
+    pub(crate) fn key_type(&self, asked: Option<KeyType>) -> Result<KeyType, Failure> {
+        match (self, asked) {
+            (Self::Table(table), Some(asked)) if asked != table.key_type() => {
+                let text = format!(
+                    "the table has keys of type {}, not {}",
+                    table.key_type().name(),
+                    asked.name()
+                );
+                Err(Failure::new(Exit::Mismatch, text).hint("leave --keys out"))
+            }
+            (Self::Table(table), _) => Ok(table.key_type()),
+            (Self::Snapshot(_), asked) => Ok(asked.unwrap_or(KeyType::Bytes)),
+        }
+    }
+}
+
+/// The key of an entry of a published map, by the type of keys that was asked for.
+pub(crate) fn map_key(key_type: KeyType, key: &[u8]) -> Result<AnyKey, Failure> {
+    key_type.of_map(key).ok_or_else(|| {
+        let shown = AnyKey::Bytes(key.to_vec()).text();
+        let text = format!("the map's key {shown} stands for no key of type {}", key_type.name());
+        Failure::new(Exit::Mismatch, text).hint("leave --keys out to see keys as they are")
+    })
+}
+
+/// Entries of either kind, one after the other, in key order.
+pub(crate) enum Entries<'a> {
+    Table(std::vec::IntoIter<(AnyKey, Value)>),
+    Snapshot(KeyType, avl_snapshot::Iter<'a>),
+}
+
+/// A value, wherever it lies.
+pub(crate) enum AnyValue<'a> {
+    Copied(Value),
+    Mapped(&'a [u8]),
+}
+
+impl AsRef<[u8]> for AnyValue<'_> {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Copied(value) => value,
+            Self::Mapped(bytes) => bytes,
+        }
+    }
+}
+
+impl<'a> Entries<'a> {
+    pub(crate) fn of(open: &'a Open, key_type: KeyType) -> Result<Self, Failure> {
+        Ok(match open {
+            Open::Table(table) => Self::Table(table.entries()?.into_iter()),
+            Open::Snapshot(map) => Self::of_map(map, key_type),
+        })
+    }
+
+    pub(crate) fn of_map(map: &'a Snapshot<Published>, key_type: KeyType) -> Self {
+        Self::Snapshot(key_type, map.iter())
+    }
+
+    fn entry((key_type, (key, value)): (KeyType, (&'a [u8], &'a [u8]))) -> Entry<'a> {
+        Ok((map_key(key_type, key)?, AnyValue::Mapped(value)))
+    }
+}
+
+/// A key and its value.
+pub(crate) type Entry<'a> = Result<(AnyKey, AnyValue<'a>), Failure>;
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Entry<'a>;
+
+    fn next(&mut self) -> Option<Entry<'a>> {
+        match self {
+            Self::Table(entries) => entries.next().map(|(k, v)| Ok((k, AnyValue::Copied(v)))),
+            Self::Snapshot(key_type, entries) => Some(Self::entry((*key_type, entries.next()?))),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match self {
+            Self::Table(entries) => entries.size_hint(),
+            Self::Snapshot(_, entries) => entries.size_hint(),
+        }
+    }
+}
+
+impl DoubleEndedIterator for Entries<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Table(entries) => entries.next_back().map(|(k, v)| Ok((k, AnyValue::Copied(v)))),
+            Self::Snapshot(key_type, entries) => {
+                Some(Self::entry((*key_type, entries.next_back()?)))
+            }
+        }
+    }
+}
+
+impl ExactSizeIterator for Entries<'_> {}
+
+/// Removes what has the name.
+pub(crate) fn remove(target: &Target, common: &Common) -> Result<(), Failure> {
+    match target.kind {
+        Kind::Snapshot => SharedMap::remove_with(target.name.as_str(), &common.map_options()?)?,
+        Kind::Table => {
+            let namespace = &target.namespace;
+            let removed = namespace.unlink(&target.name, KIND).map_err(|source| {
+                Failure::from(Error::Namespace { dir: namespace.dir().to_owned(), source })
+            })?;
+            if !removed {
+                return Err(missing(namespace, &target.name, Some(Kind::Table)));
+            }
+        }
+    }
+    Ok(())
+}

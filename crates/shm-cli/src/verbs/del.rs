@@ -1,0 +1,36 @@
+//! `shmap del`
+
+use std::ffi::OsString;
+
+use clap::Args;
+
+use crate::arguments::{Common, bytes};
+use crate::failure::{Exit, Failure};
+use crate::target::writable;
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  $ shmap del jobs 3325 3326
+
+The exit code is 1 if a key is not there; then none is removed.")]
+pub(crate) struct Arguments {
+    /// Name of the table
+    name: String,
+    /// The keys
+    #[arg(required = true, allow_negative_numbers = true)]
+    key: Vec<OsString>,
+    /// Keys have escapes, as in what `dump` prints
+    #[arg(long, short)]
+    escaped: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
+    let table = writable(&arguments.name, common)?;
+    let mut keys = Vec::with_capacity(arguments.key.len());
+    for key in &arguments.key {
+        keys.push(table.key_type().parse_argument(&bytes(key, arguments.escaped)?)?);
+    }
+    table.remove_many(&keys).map_err(|failure| failure.about(&arguments.name))?;
+    Ok(Exit::Ok)
+}

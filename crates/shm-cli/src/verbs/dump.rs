@@ -1,0 +1,83 @@
+//! `shmap dump`
+
+use std::io::IsTerminal;
+
+use clap::Args;
+
+use crate::arguments::{Common, Format};
+use crate::failure::{Exit, Failure};
+use crate::key::KeyType;
+use crate::output::stdout;
+use crate::progress::{Progress, Unit, is_apart};
+use crate::records::FileFormat;
+use crate::target::{Entries, Kind, Target};
+use crate::writing::Writer;
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  $ shmap dump jobs > jobs.tsv
+  $ shmap dump words --to csv
+  key,value
+  blau,blue
+  rot,red
+
+Entries come in key order, those of a table as they were at one moment. `load` and `share` read
+all three formats, and get the same bytes back.")]
+pub(crate) struct Arguments {
+    /// Name of the map
+    name: String,
+    /// The format [default: tsv; with --format json, jsonl]
+    #[arg(long, value_name = "FORMAT")]
+    to: Option<FileFormat>,
+    /// What keys of a published map stand for, such as i32 for a frozen table
+    #[arg(long, value_name = "TYPE")]
+    keys: Option<KeyType>,
+    /// Which one, where a table and a map have the name
+    #[arg(long)]
+    kind: Option<Kind>,
+}
+
+pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
+    let json = common.format() == Format::Json;
+    let usual = if json { FileFormat::Jsonl } else { FileFormat::Tsv };
+    let format = arguments.to.unwrap_or(usual);
+    let open = Target::find(&arguments.name, arguments.kind, common)?.open(common)?;
+    let entries = Entries::of(&open, open.key_type(arguments.keys)?)?;
+    let apart = is_apart();
+    let mut progress = match apart {
+        true => Progress::new(Some(entries.len() as u64), Unit::Entries),
+        false => Progress::hidden(),
+    };
+    let terminal = std::io::stdout().is_terminal();
+    let mut writer = Writer::new(format, stdout())?;
+    let (mut bytes, mut at) = (0, 0);
+    for entry in entries {
+        let (key, value) = entry?;
+        let (key_bytes, value) = (key.raw(), value.as_ref());
+        if terminal && format == FileFormat::Csv {
+            printable(&key_bytes)?;
+            printable(value)?;
+        }
+        bytes += (key_bytes.len() + value.len()) as u64;
+        at += 1;
+        writer.write(&key, value)?;
+        progress.step(at);
+    }
+    writer.finish()?;
+    if apart {
+        progress.finish(bytes, "");
+    }
+    Ok(Exit::Ok)
+}
+
+/// CSV has the bytes as they are, and those may do anything to a terminal.
+fn printable(bytes: &[u8]) -> Result<(), Failure> {
+    let shown = std::str::from_utf8(bytes)
+        .is_ok_and(|text| !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')));
+    if shown {
+        return Ok(());
+    }
+    Err(Failure::usage("an entry has bytes that a terminal cannot show")
+        .hint("--to tsv shows them escaped; or redirect to a file"))
+}

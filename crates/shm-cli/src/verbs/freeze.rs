@@ -1,0 +1,56 @@
+//! `shmap freeze`
+
+use avl_snapshot::Builder;
+use clap::Args;
+use serde_json::json;
+use shm_facade::Error;
+
+use super::load::println;
+use super::share::PublishArguments;
+use crate::arguments::{Common, Format};
+use crate::failure::{Exit, Failure};
+use crate::target::{Kind, Target};
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  $ shmap freeze jobs jobs-of-today
+
+The entries are those of one moment. Integer keys are stored big-endian with the sign flipped,
+so that their order is kept: `shmap dump jobs-of-today --keys i32` shows them as numbers.")]
+pub(crate) struct Arguments {
+    /// The table
+    name: String,
+    /// The name of the map [default: the table's]
+    map: Option<String>,
+    /// Replace what is published under the name
+    #[arg(long, short)]
+    force: bool,
+    #[command(flatten)]
+    publish: PublishArguments,
+}
+
+pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
+    let map = arguments.map.as_ref().unwrap_or(&arguments.name);
+    let table = Target::find(&arguments.name, Some(Kind::Table), common)?.reader(common)?;
+    arguments.publish.check(map, arguments.force, common)?;
+    let mut builder = Builder::with_options(arguments.publish.freeze_options());
+    let entries = table.entries()?;
+    for (key, value) in &entries {
+        let key = table.key_type().to_map(key);
+        builder.push(key, value.as_bytes()).map_err(Error::from)?;
+    }
+    let block = builder.finish();
+    let edition = arguments.publish.publish(&block, map, arguments.force, common)?;
+    let entries = entries.len();
+    match common.format() {
+        Format::Json => println(&json!({ "edition": edition, "entries": entries }))?,
+        _ => eprintln_quietly(&format!("{entries} entries; edition {edition}")),
+    }
+    Ok(Exit::Ok)
+}
+
+fn eprintln_quietly(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

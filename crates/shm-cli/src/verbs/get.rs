@@ -1,0 +1,104 @@
+//! `shmap get`
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::arguments::{Common, Format, bytes};
+use crate::escape::escape;
+use crate::failure::{Exit, Failure};
+use crate::key::{AnyKey, KeyType, json_bytes};
+use crate::output::{Cell, rows, stdout};
+use crate::target::{Kind, Open, Target};
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  $ shmap get jobs 3325
+  running
+  $ shmap get words rot blau
+  rot\tred
+  blau\tblue
+
+One key prints its value, several print key, tab, value; all are of one moment. What cannot be
+printed is escaped: \\t \\n \\r \\\\ \\xNN; --raw writes the bytes as they are. The exit code is
+1 if a key is absent.")]
+pub(crate) struct Arguments {
+    /// Name of the map
+    name: String,
+    /// The keys
+    #[arg(required = true, allow_negative_numbers = true)]
+    key: Vec<OsString>,
+    /// Write the bytes of the values, and nothing else
+    #[arg(long, short)]
+    raw: bool,
+    /// Keys have escapes, as in what `dump` prints
+    #[arg(long, short)]
+    escaped: bool,
+    /// What keys of a published map stand for, such as i32 for a frozen table
+    #[arg(long, value_name = "TYPE")]
+    keys: Option<KeyType>,
+    /// Which one, where a table and a map have the name
+    #[arg(long)]
+    kind: Option<Kind>,
+}
+
+pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
+    let open = Target::find(&arguments.name, arguments.kind, common)?.open(common)?;
+    let key_type = open.key_type(arguments.keys)?;
+    let mut keys = Vec::with_capacity(arguments.key.len());
+    for key in &arguments.key {
+        keys.push(key_type.parse_argument(&bytes(key, arguments.escaped)?)?);
+    }
+    let values: Vec<Option<Vec<u8>>> = match &open {
+        Open::Table(table) => {
+            table.get_many(&keys)?.into_iter().map(|value| value.map(Vec::from)).collect()
+        }
+        Open::Snapshot(map) => {
+            keys.iter().map(|key| map.get(key_type.to_map(key)).map(<[u8]>::to_vec)).collect()
+        }
+    };
+    let absent = keys.iter().zip(&values).filter(|(_, value)| value.is_none());
+    let absent: Vec<_> = absent.map(|(key, _)| key.text()).collect();
+    let found: Vec<(AnyKey, Vec<u8>)> =
+        keys.into_iter().zip(values).filter_map(|(key, value)| Some((key, value?))).collect();
+    print(&found, arguments, common)?;
+    if absent.is_empty() {
+        return Ok(Exit::Ok);
+    }
+    let text = format!("no key {} in `{}`", absent.join(", "), arguments.name);
+    Err(Failure::new(Exit::NotFound, text)
+        .hint(format!("`shmap search {}` prints which there are", arguments.name)))
+}
+
+fn print(
+    found: &[(AnyKey, Vec<u8>)],
+    arguments: &Arguments,
+    common: &Common,
+) -> Result<(), Failure> {
+    let mut out = stdout();
+    if arguments.raw {
+        for (_, value) in found {
+            out.write_all(value)?;
+        }
+    } else if common.format() == Format::Json {
+        for (key, value) in found {
+            writeln!(out, "{}", json!({ "key": key.json(), "value": json_bytes(value) }))?;
+        }
+    } else if arguments.key.len() == 1 {
+        for (_, value) in found {
+            writeln!(out, "{}", escape(value))?;
+        }
+    } else {
+        drop(out);
+        let row = |(key, value): &(AnyKey, Vec<u8>)| {
+            vec![Cell::new(key.text(), key.json()), Cell::new(escape(value), json_bytes(value))]
+        };
+        rows(common.format(), &["key", "value"], found.iter().map(row).collect())?;
+        return Ok(());
+    }
+    out.flush()?;
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! `shmap load`
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::arguments::{Common, Format};
+use crate::failure::{Exit, Failure};
+use crate::key::AnyKey;
+use crate::progress::{Progress, Unit};
+use crate::reading::{Reader, Record};
+use crate::records::FileFormat;
+use crate::table::Writable;
+use crate::target::writable;
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  $ shmap load jobs jobs.tsv
+  $ shmap dump jobs --to jsonl | shmap load jobs - --from jsonl
+
+Keys that the file does not name stay. Of a key that it names twice the last value counts.
+Readers see all of it at once. A broken line is named, and then nothing is changed.")]
+pub(crate) struct Arguments {
+    /// Name of the table
+    name: String,
+    /// The file; `-` is standard input
+    file: PathBuf,
+    #[command(flatten)]
+    input: InputArguments,
+}
+
+// No doc comment: it would be the help of the verb.
+#[derive(Args, Debug)]
+pub(crate) struct InputArguments {
+    /// The format [default: by the file's name, .csv, .jsonl, .ndjson or .json; else tsv]
+    #[arg(long, value_name = "FORMAT")]
+    from: Option<FileFormat>,
+    /// The CSV file does not begin with the line key,value
+    #[arg(long)]
+    no_heading: bool,
+}
+
+impl InputArguments {
+    pub(super) fn open(&self, file: &std::path::Path) -> Result<Reader, Failure> {
+        Reader::open(file, self.from, !self.no_heading)
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
+    let table = writable(&arguments.name, common)?;
+    let mut reader = arguments.input.open(&arguments.file)?;
+    let mut progress = Progress::new(reader.len(), Unit::Bytes);
+    let batch = read(&*table, &mut reader, &mut progress)?;
+    let (lines, entries): (Vec<u64>, Vec<_>) = batch.into_iter().unzip();
+    table.upsert_many(&entries).map_err(|(index, failure)| {
+        match index.and_then(|index| lines.get(index)) {
+            Some(&line) => reader.at_line(line, failure),
+            None => failure.about(&arguments.name),
+        }
+    })?;
+    let (read, set) = (progress.entries(), entries.len() as u64);
+    let twice = read - set;
+    let more = if twice > 0 { format!("; {twice} named again later") } else { String::new() };
+    progress.finish(reader.at(), &more);
+    if common.format() == Format::Json {
+        let seconds = progress.elapsed().as_secs_f64();
+        let bytes = reader.at();
+        println(&json!({"read": read, "set": set, "bytes": bytes, "seconds": seconds}))?;
+    }
+    Ok(Exit::Ok)
+}
+
+pub(super) fn println(json: &serde_json::Value) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut out = crate::output::stdout();
+    writeln!(out, "{json}")?;
+    out.flush()
+}
+
+type Entry = (AnyKey, Vec<u8>);
+
+/// The entries of the file, each key once, in the order of their lines. No more than the table holds are kept,
+/// so a file of any length may be given.
+fn read(
+    table: &dyn Writable,
+    reader: &mut Reader,
+    progress: &mut Progress,
+) -> Result<Vec<(u64, Entry)>, Failure> {
+    let (stats, key_type) = (table.stats(), table.key_type());
+    let mut entries: HashMap<AnyKey, (u64, Vec<u8>)> = HashMap::new();
+    let mut record = Record::default();
+    while reader.next(&mut record)? {
+        let key = key_type.parse(&record.key).map_err(|e| reader.bad(record.line, e))?;
+        if record.value.len() > stats.value_size {
+            let (len, max) = (record.value.len(), stats.value_size);
+            let error = slotmap_shm::TableError::ValueTooLarge { len, max };
+            return Err(reader.at_line(record.line, error.into()));
+        }
+        let line = record.line;
+        entries.insert(key, (line, std::mem::take(&mut record.value)));
+        if entries.len() > stats.capacity {
+            let error = slotmap_shm::TableError::Full { capacity: stats.capacity };
+            return Err(reader.at_line(line, error.into()));
+        }
+        progress.step(reader.at());
+    }
+    let mut batch: Vec<_> =
+        entries.into_iter().map(|(key, (line, value))| (line, (key, value))).collect();
+    batch.sort_unstable_by_key(|&(line, _)| line);
+    Ok(batch)
+}

@@ -1,0 +1,29 @@
+//! `shmap man`
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory};
+
+use crate::failure::{Exit, Failure};
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  $ mkdir man1 && shmap man --out man1
+
+One page for shmap, and one for each verb.")]
+pub(crate) struct Arguments {
+    /// The directory to write to
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    let dir = &arguments.out;
+    let failed = |error: std::io::Error| {
+        Failure::of_file(dir.display(), &error)
+            .hint("make the directory first, or name another one")
+    };
+    clap_mangen::generate_to(crate::arguments::Arguments::command(), dir).map_err(failed)?;
+    Ok(Exit::Ok)
+}

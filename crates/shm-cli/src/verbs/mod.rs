@@ -1,0 +1,96 @@
+//! The verbs, one file each.
+
+mod completions;
+mod create;
+mod del;
+mod dump;
+mod freeze;
+mod get;
+mod list;
+mod load;
+mod man;
+mod prune;
+mod put;
+mod rm;
+mod search;
+mod share;
+mod stat;
+mod verify;
+mod watch;
+
+use clap::Subcommand;
+
+use crate::arguments::Arguments;
+use crate::failure::{Exit, Failure};
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Show all maps of the directory
+    List(list::Arguments),
+    /// Show what one map is: geometry, load, recoveries, owner, mode, age, who maps it
+    Stat(stat::Arguments),
+    /// Make a table
+    Create(create::Arguments),
+    /// Print the values of keys
+    Get(get::Arguments),
+    /// Set the value of a key of a table, be it there or not
+    #[command(after_help = put::SET)]
+    Set(put::Entry),
+    /// Add a key to a table that does not have it
+    #[command(after_help = put::ADD)]
+    Add(put::Entry),
+    /// Replace the value of a key that a table has
+    #[command(after_help = put::UPDATE)]
+    Update(put::Entry),
+    /// Remove keys from a table: all of them or, if one is not there, none
+    Del(del::Arguments),
+    /// Print the entries whose keys begin so, or lie between two
+    Search(search::Arguments),
+    /// Write all entries to standard output
+    Dump(dump::Arguments),
+    /// Set the keys of a table to the entries of a file: all of them or none
+    Load(load::Arguments),
+    /// Publish the entries of a file as a map
+    Share(share::Arguments),
+    /// Publish the entries of a table as a map
+    Freeze(freeze::Arguments),
+    /// Show a map live, with what changes
+    Watch(watch::Arguments),
+    /// Check all of a map
+    Verify(verify::Arguments),
+    /// Remove what killed publishers left: says what, and with --yes does it
+    Prune(prune::Arguments),
+    /// Remove maps by name; who has one open keeps it
+    Rm(rm::Arguments),
+    /// Print the completions for a shell
+    Completions(completions::Arguments),
+    /// Write the manual pages
+    Man(man::Arguments),
+}
+
+/// Does it.
+pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    let common = &arguments.common;
+    match &arguments.verb {
+        Verb::List(arguments) => list::run(arguments, common),
+        Verb::Stat(arguments) => stat::run(arguments, common),
+        Verb::Create(arguments) => create::run(arguments, common),
+        Verb::Get(arguments) => get::run(arguments, common),
+        Verb::Set(entry) => put::run(crate::table::Put::Set, entry, common),
+        Verb::Add(entry) => put::run(crate::table::Put::Add, entry, common),
+        Verb::Update(entry) => put::run(crate::table::Put::Update, entry, common),
+        Verb::Del(arguments) => del::run(arguments, common),
+        Verb::Search(arguments) => search::run(arguments, common),
+        Verb::Dump(arguments) => dump::run(arguments, common),
+        Verb::Load(arguments) => load::run(arguments, common),
+        Verb::Share(arguments) => share::run(arguments, common),
+        Verb::Freeze(arguments) => freeze::run(arguments, common),
+        Verb::Watch(arguments) => watch::run(arguments, common),
+        Verb::Verify(arguments) => verify::run(arguments, common),
+        Verb::Prune(arguments) => prune::run(arguments, common),
+        Verb::Rm(arguments) => rm::run(arguments, common),
+        Verb::Completions(arguments) => completions::run(arguments),
+        Verb::Man(arguments) => man::run(arguments),
+    }
+}

@@ -1,0 +1,44 @@
+//! `shmap prune`
+
+use clap::Args;
+use shm_facade::{Litter, prune};
+
+use crate::arguments::Common;
+use crate::failure::{Exit, Failure};
+use crate::output::{Cell, rows};
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  $ shmap prune
+  $ shmap prune --yes
+
+Touches no table, no published map, nothing of other users and nothing that a living process is
+about to publish.")]
+pub(crate) struct Arguments {
+    /// Do it; else only say what would be done
+    #[arg(long, short)]
+    yes: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
+    let found = prune(&common.namespace(), !arguments.yes)?;
+    let row = |pruned: &shm_facade::Pruned| {
+        let what = match (pruned.what, arguments.yes) {
+            (Litter::Temporary, _) => "unfinished file",
+            (Litter::Control, _) => "control segment of nothing",
+            (Litter::Unsettled, _) => "publication that nobody ends",
+            _ => "litter",
+        };
+        let path = pruned.path.display().to_string();
+        let done = if arguments.yes { "done" } else { "to do" };
+        let path = Cell::new(crate::escape::escape(path.as_bytes()), path);
+        vec![Cell::text(done), Cell::text(what), path]
+    };
+    rows(common.format(), &["state", "what", "path"], found.iter().map(row).collect())?;
+    if !arguments.yes && !found.is_empty() {
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), "nothing was removed: `shmap prune --yes` does it");
+    }
+    Ok(Exit::Ok)
+}

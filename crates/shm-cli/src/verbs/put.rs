@@ -1,0 +1,64 @@
+//! `shmap set`, `shmap add`, `shmap update`
+
+use std::ffi::OsString;
+use std::io::Read;
+
+use clap::Args;
+
+use crate::arguments::{Common, bytes};
+use crate::failure::{Exit, Failure};
+use crate::table::{Put, Writable};
+use crate::target::writable;
+
+// No doc comment: it would be the help of the verbs.
+#[derive(Args, Debug)]
+pub(crate) struct Entry {
+    /// Name of the table
+    name: String,
+    /// The key
+    #[arg(allow_negative_numbers = true)]
+    key: OsString,
+    /// The value; `-` is standard input to its end
+    #[arg(allow_negative_numbers = true)]
+    value: OsString,
+    /// Key and value have escapes: \t \n \r \\ \xNN
+    #[arg(long, short)]
+    escaped: bool,
+}
+
+pub(super) const SET: &str = "\
+Examples:
+  $ shmap set jobs 3325 stopped
+  $ date | shmap set jobs 1 -
+
+Makes no table: `shmap create` does.";
+
+pub(super) const ADD: &str = "\
+Example:
+  $ shmap add jobs 4711 queued
+
+The exit code is 4 if the key is there already.";
+
+pub(super) const UPDATE: &str = "\
+Example:
+  $ shmap update jobs 3325 'stopped\\n' --escaped
+
+The exit code is 1 if the key is not there.";
+
+pub(crate) fn run(how: Put, entry: &Entry, common: &Common) -> Result<Exit, Failure> {
+    let table = writable(&entry.name, common)?;
+    let key = table.key_type().parse_argument(&bytes(&entry.key, entry.escaped)?)?;
+    let value =
+        if entry.value == "-" { from_stdin(&*table)? } else { bytes(&entry.value, entry.escaped)? };
+    table.put(how, &key, &value).map_err(|failure| failure.about(&entry.name))?;
+    Ok(Exit::Ok)
+}
+
+/// Reads as much as fits and a byte more, so that what is too long is refused, whatever its length.
+fn from_stdin(table: &dyn Writable) -> Result<Vec<u8>, Failure> {
+    let most = table.stats().value_size as u64;
+    let mut value = Vec::new();
+    let read = std::io::stdin().lock().take(most + 1).read_to_end(&mut value);
+    read.map_err(|error| Failure::of_file("standard input", &error))?;
+    Ok(value)
+}

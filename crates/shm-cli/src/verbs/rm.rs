@@ -1,0 +1,32 @@
+//! `shmap rm`
+
+use clap::Args;
+
+use crate::arguments::Common;
+use crate::failure::{Exit, Failure};
+use crate::target::{Kind, Target, remove};
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  $ shmap rm jobs
+
+Processes that have it open go on with it. The memory is free when the last of them ends.")]
+pub(crate) struct Arguments {
+    /// Names of the maps
+    #[arg(required = true)]
+    name: Vec<String>,
+    /// Which one, where a table and a map have the name
+    #[arg(long)]
+    kind: Option<Kind>,
+}
+
+pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
+    // All must be there before one is removed.
+    let find = |name: &String| Target::find(name, arguments.kind, common);
+    let targets: Vec<_> = arguments.name.iter().map(find).collect::<Result<_, _>>()?;
+    for target in targets {
+        remove(&target, common).map_err(|failure| failure.about(&target.name))?;
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,155 @@
+//! `shmap search`
+
+use std::ffi::OsString;
+use std::ops::Bound;
+
+use clap::Args;
+use shm_facade::SharedMap;
+
+use crate::arguments::{Common, Format, bytes};
+use crate::escape::escape;
+use crate::failure::{Exit, Failure};
+use crate::key::{AnyKey, KeyType, json_bytes};
+use crate::output::{Cell, rows, stdout};
+use crate::records::FileFormat;
+use crate::target::{AnyValue, Entries, Entry, Kind, Open, Target};
+use crate::writing::Writer;
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  $ shmap search words r
+  rot\tred
+  $ shmap search words --from a --to c
+  blau\tblue
+  $ shmap search jobs --from 3000 --to 4000
+  3325\trunning
+  3326\twaiting
+
+In key order. O(log n) and what is printed for a published map; a table is read whole. The exit
+code is 1 if there is none.")]
+pub(crate) struct Arguments {
+    /// Name of the map
+    name: String,
+    /// What the keys begin with [default: all]
+    #[arg(conflicts_with_all = ["from", "to"])]
+    prefix: Option<OsString>,
+    /// The least key
+    #[arg(long, value_name = "KEY", allow_negative_numbers = true)]
+    from: Option<OsString>,
+    /// Before this key
+    #[arg(long, value_name = "KEY", allow_negative_numbers = true)]
+    to: Option<OsString>,
+    /// From the last key to the first
+    #[arg(long, short)]
+    reverse: bool,
+    /// At most so many
+    #[arg(long, short = 'n', value_name = "N")]
+    limit: Option<usize>,
+    /// Print only how many there are
+    #[arg(long, short, conflicts_with_all = ["limit", "reverse"])]
+    count: bool,
+    /// Keys have escapes, as in what `dump` prints
+    #[arg(long, short)]
+    escaped: bool,
+    /// What keys of a published map stand for, such as i32 for a frozen table
+    #[arg(long, value_name = "TYPE")]
+    keys: Option<KeyType>,
+    /// Which one, where a table and a map have the name
+    #[arg(long)]
+    kind: Option<Kind>,
+}
+
+/// Which keys.
+enum Wanted {
+    Prefix(Vec<u8>),
+    Range(Bound<AnyKey>, Bound<AnyKey>),
+}
+
+pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
+    let open = Target::find(&arguments.name, arguments.kind, common)?.open(common)?;
+    let key_type = open.key_type(arguments.keys)?;
+    let wanted = wanted(arguments, key_type)?;
+    let entries = match &open {
+        Open::Table(table) => {
+            let mut entries = table.entries()?;
+            entries.retain(|(key, _)| is_wanted(key, &wanted));
+            Entries::Table(entries.into_iter())
+        }
+        Open::Snapshot(map) => Entries::Snapshot(key_type, find(map, key_type, &wanted)),
+    };
+    let found = entries.len();
+    if arguments.count {
+        rows(common.format(), &["count"], vec![vec![Cell::count(found as u64)]])?;
+    } else {
+        let limit = arguments.limit.unwrap_or(usize::MAX);
+        if arguments.reverse {
+            print(entries.rev().take(limit), common)?;
+        } else {
+            print(entries.take(limit), common)?;
+        }
+    }
+    Ok(if found > 0 { Exit::Ok } else { Exit::NotFound })
+}
+
+fn wanted(arguments: &Arguments, key_type: KeyType) -> Result<Wanted, Failure> {
+    if let Some(prefix) = &arguments.prefix {
+        if key_type.is_integer() {
+            let text = format!("keys of type {} have no beginning", key_type.name());
+            return Err(
+                Failure::usage(text).hint("name the least and the end: --from KEY --to KEY")
+            );
+        }
+        return Ok(Wanted::Prefix(bytes(prefix, arguments.escaped)?));
+    }
+    let key = |key: &Option<OsString>| match key {
+        None => Ok(None),
+        Some(key) => key_type.parse_argument(&bytes(key, arguments.escaped)?).map(Some),
+    };
+    let from = key(&arguments.from)?.map_or(Bound::Unbounded, Bound::Included);
+    let to = key(&arguments.to)?.map_or(Bound::Unbounded, Bound::Excluded);
+    Ok(Wanted::Range(from, to))
+}
+
+fn is_wanted(key: &AnyKey, wanted: &Wanted) -> bool {
+    match (wanted, key) {
+        (Wanted::Prefix(prefix), AnyKey::Bytes(key)) => key.starts_with(prefix),
+        (Wanted::Prefix(_), _) => false,
+        (Wanted::Range(from, to), key) => {
+            std::ops::RangeBounds::contains(&(from.as_ref(), to.as_ref()), key)
+        }
+    }
+}
+
+fn find<'a>(map: &'a SharedMap, key_type: KeyType, wanted: &Wanted) -> avl_snapshot::Iter<'a> {
+    match wanted {
+        Wanted::Prefix(prefix) => map.prefix(prefix),
+        Wanted::Range(from, to) => {
+            let bound = |bound: &Bound<AnyKey>| bound.as_ref().map(|key| key_type.to_map(key));
+            map.range((bound(from), bound(to)))
+        }
+    }
+}
+
+fn print<'a>(entries: impl Iterator<Item = Entry<'a>>, common: &Common) -> Result<(), Failure> {
+    let format = match common.format() {
+        Format::Json => FileFormat::Jsonl,
+        Format::Tsv => FileFormat::Tsv,
+        Format::Table => {
+            let row = |(key, value): (AnyKey, AnyValue<'_>)| {
+                let value = value.as_ref();
+                vec![Cell::new(key.text(), key.json()), Cell::new(escape(value), json_bytes(value))]
+            };
+            let all: Result<Vec<_>, Failure> = entries.map(|entry| entry.map(row)).collect();
+            rows(Format::Table, &["key", "value"], all?)?;
+            return Ok(());
+        }
+    };
+    let mut writer = Writer::new(format, stdout())?;
+    for entry in entries {
+        let (key, value) = entry?;
+        writer.write(&key, value.as_ref())?;
+    }
+    writer.finish()?;
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! `shmap share`
+
+use std::path::PathBuf;
+
+use avl_snapshot::{AlignedBytes, BuildError, Builder, FreezeOptions, RbTree, Snapshot};
+use clap::Args;
+use serde_json::json;
+use shm_facade::{Error, Share};
+
+use super::load::{InputArguments, println};
+use crate::arguments::{Common, Format, mode, name};
+use crate::failure::{Exit, Failure};
+use crate::key::KeyType;
+use crate::progress::{Progress, Unit};
+use crate::reading::{Reader, Record};
+use crate::target::{Kind, exists};
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  $ shmap share colours words.tsv
+  $ shmap dump words | shmap share colours - --sorted --force
+
+Of a key that is there twice the last value counts. The text is never held in memory, the
+entries are. A broken line is named, and then nothing is published. Readers go from the old map
+to the new one at once.")]
+pub(crate) struct Arguments {
+    /// Name of the map to publish
+    name: String,
+    /// The file; `-` is standard input
+    file: PathBuf,
+    #[command(flatten)]
+    input: InputArguments,
+    /// Replace what is published under the name
+    #[arg(long, short)]
+    force: bool,
+    /// The keys ascend, byte by byte: less memory, faster, and what does not is refused
+    #[arg(long)]
+    sorted: bool,
+    /// Store keys as numbers of this type, in the order of numbers
+    #[arg(long, value_name = "TYPE", default_value = "bytes", hide_default_value = true)]
+    keys: KeyType,
+    #[command(flatten)]
+    publish: PublishArguments,
+}
+
+// No doc comment: it would be the help of the verb.
+#[derive(Args, Debug)]
+pub(crate) struct PublishArguments {
+    /// Leave the hash index out: six bytes an entry less, and slower lookups
+    #[arg(long)]
+    no_index: bool,
+    /// Permission bits, read bits only; 444 lets others read
+    #[arg(long, value_name = "OCTAL", default_value = "400", value_parser = mode)]
+    mode: u32,
+}
+
+impl PublishArguments {
+    pub(super) fn freeze_options(&self) -> FreezeOptions {
+        FreezeOptions::default().hash_index(!self.no_index)
+    }
+
+    /// Publishes a block. Returns the edition.
+    pub(super) fn publish(
+        &self,
+        block: &AlignedBytes,
+        name: &str,
+        force: bool,
+        common: &Common,
+    ) -> Result<u64, Failure> {
+        let options = common.share_options(force, self.mode)?;
+        block.share_with(name, &options).map_err(|e| Failure::from(e).about(name))
+    }
+
+    /// Refuses early what would be refused after all the work.
+    pub(super) fn check(&self, text: &str, force: bool, common: &Common) -> Result<(), Failure> {
+        let path = Kind::Snapshot.path(&common.namespace(), &name(text)?);
+        if !force && exists(&path)? {
+            return Err(Failure::from(Error::AlreadyExists { path }).about(text));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
+    let Arguments { publish, force, keys, .. } = arguments;
+    publish.check(&arguments.name, *force, common)?;
+    let mut reader = arguments.input.open(&arguments.file)?;
+    let mut progress = Progress::new(reader.len(), Unit::Bytes);
+    let options = publish.freeze_options();
+    let block = if arguments.sorted {
+        in_order(&mut reader, *keys, &options, &mut progress)?
+    } else {
+        in_any_order(&mut reader, *keys, &options, &mut progress)?
+    };
+    progress.say("publishing");
+    let edition = publish.publish(&block, &arguments.name, *force, common)?;
+    let entries = Snapshot::new(&block).map_err(Error::from)?.len() as u64;
+    let twice = progress.entries() - entries;
+    let named = if twice > 0 { format!("; {twice} named again later") } else { String::new() };
+    progress.finish(reader.at(), &format!("{named}; edition {edition}"));
+    if common.format() == Format::Json {
+        let (read, bytes) = (progress.entries(), reader.at());
+        println(&json!({
+            "edition": edition, "read": read, "entries": entries, "bytes": bytes,
+            "block_bytes": block.len(), "seconds": progress.elapsed().as_secs_f64(),
+        }))?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// Reads the next entry, with its key in the form that it has in a map.
+fn next(reader: &mut Reader, keys: KeyType, record: &mut Record) -> Result<bool, Failure> {
+    let more = reader.next(record)?;
+    if more && keys != KeyType::Bytes {
+        let key = keys.parse(&record.key).map_err(|e| reader.bad(record.line, e))?;
+        record.key = keys.to_map(&key);
+    }
+    Ok(more)
+}
+
+fn in_order(
+    reader: &mut Reader,
+    keys: KeyType,
+    options: &FreezeOptions,
+    progress: &mut Progress,
+) -> Result<AlignedBytes, Failure> {
+    let mut builder = Builder::with_options(options.clone());
+    let mut record = Record::default();
+    while next(reader, keys, &mut record)? {
+        builder
+            .push(&record.key, &record.value)
+            .map_err(|error| at_line(reader, record.line, error))?;
+        progress.step(reader.at());
+    }
+    progress.say("laying out");
+    Ok(builder.finish())
+}
+
+fn in_any_order(
+    reader: &mut Reader,
+    keys: KeyType,
+    options: &FreezeOptions,
+    progress: &mut Progress,
+) -> Result<AlignedBytes, Failure> {
+    // `from_entries` takes entries, not failures: the first one ends them.
+    let (mut failure, mut line) = (None, 0);
+    let entries = std::iter::from_fn(|| {
+        let mut record = Record::default();
+        match next(reader, keys, &mut record) {
+            Ok(true) => {
+                line = record.line;
+                progress.step(reader.at());
+                Some((record.key, record.value))
+            }
+            Ok(false) => None,
+            Err(error) => {
+                failure = Some(error);
+                None
+            }
+        }
+    });
+    let tree = RbTree::from_entries(entries);
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    let tree = tree.map_err(|error| at_line(reader, line, error))?;
+    progress.say("laying out");
+    Ok(tree.freeze_with(options))
+}
+
+fn at_line(reader: &Reader, line: u64, error: BuildError) -> Failure {
+    if let BuildError::NotSorted { .. } = error {
+        let text = "the key is not greater than the one before it";
+        return reader.bad_order(line, text);
+    }
+    reader.at_line(line, Error::from(error).into())
+}

@@ -1,0 +1,121 @@
+//! `shmap stat`
+
+use std::os::unix::fs::MetadataExt;
+
+use clap::Args;
+use serde_json::json;
+use shm_facade::SharedMap;
+
+use super::list::{age, mode, owner};
+use crate::arguments::Common;
+use crate::escape::{escape, hex};
+use crate::failure::{Exit, Failure};
+use crate::mappers::{Mappers, mappers};
+use crate::output::{Cell, fields, grouped};
+use crate::table::Readable;
+use crate::target::{Kind, Open, Target};
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  $ shmap stat jobs
+
+Who maps it is read from /proc: of processes of other users only root sees that; the others are
+counted. Processes in another pid namespace are not seen at all.")]
+pub(crate) struct Arguments {
+    /// Name of the map
+    name: String,
+    /// Which one, where a table and a map have the name
+    #[arg(long)]
+    kind: Option<Kind>,
+}
+
+type Fields = Vec<(&'static str, Cell)>;
+
+pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
+    let target = Target::find(&arguments.name, arguments.kind, common)?;
+    let name = target.name.as_str();
+    let shown = Cell::new(escape(name.as_bytes()), name);
+    let mut all = vec![("name", shown), ("kind", Cell::text(target.kind.name()))];
+    let open = target.open(common)?;
+    let created = match &open {
+        Open::Table(table) => {
+            all.extend(of_table(&**table));
+            table.segment().created()
+        }
+        Open::Snapshot(map) => {
+            all.extend(of_map(map));
+            map.snapshot().get_ref().created()
+        }
+    };
+    let path = target.path();
+    let shown = path.display().to_string();
+    let meta = path.symlink_metadata().map_err(|error| Failure::of_file(&shown, &error))?;
+    let mappers = mappers(&path).map_err(|error| Failure::of_file("/proc", &error))?;
+    all.extend([
+        ("file_bytes", Cell::bytes(meta.len())),
+        ("owner", owner(meta.uid())),
+        ("mode", mode(meta.mode())),
+        ("age", age(Some(created))),
+        ("path", Cell::new(escape(shown.as_bytes()), shown)),
+        ("mapped_by", mapped_by(&mappers)),
+        ("not_looked_at", Cell::count(mappers.hidden)),
+    ]);
+    fields(common.format(), all)?;
+    Ok(Exit::Ok)
+}
+
+fn of_table(table: &dyn Readable) -> Fields {
+    let (stats, geometry) = (table.stats(), table.geometry());
+    let load = stats.len as f64 / stats.capacity.max(1) as f64;
+    let mut fields = vec![("keys", Cell::text(table.key_type().name()))];
+    if !table.key_type().is_integer() {
+        fields.push(("key_size", Cell::bytes(geometry.key_size as u64)));
+    }
+    fields.extend([
+        ("entries", Cell::count(stats.len as u64)),
+        ("capacity", Cell::count(stats.capacity as u64)),
+        ("load", Cell::new(format!("{:.1} %", load * 100.0), load).plain(load)),
+        ("value_size", Cell::bytes(stats.value_size as u64)),
+        ("writes", Cell::count(stats.writes)),
+        ("recoveries", Cell::count(stats.recoveries)),
+        ("tombstones", Cell::count(stats.tombstones as u64)),
+        ("id", Cell::text(hex(&table.segment().id()))),
+    ]);
+    fields
+}
+
+fn of_map(map: &SharedMap) -> Fields {
+    let stats = map.stats();
+    let index = if map.has_hash_index() { "yes" } else { "no" };
+    vec![
+        ("edition", Cell::count(map.generation())),
+        ("entries", Cell::count(stats.entries as u64)),
+        ("depth", Cell::count(u64::from(stats.depth))),
+        ("hash_index", Cell::new(index, map.has_hash_index())),
+        ("data_bytes", Cell::bytes(stats.data_bytes as u64)),
+        ("tree_bytes", Cell::bytes(stats.tree_bytes as u64)),
+        ("entry_bytes", Cell::bytes(stats.entry_bytes as u64)),
+        ("index_bytes", Cell::bytes(stats.index_bytes as u64)),
+        ("id", Cell::text(hex(&map.snapshot().get_ref().id()))),
+    ]
+}
+
+fn mapped_by(mappers: &Mappers) -> Cell {
+    let one = |m: &crate::mappers::Mapper| {
+        format!("{} {} ({})", m.pid, m.command, if m.writes { "writes" } else { "reads" })
+    };
+    let json = mappers
+        .seen
+        .iter()
+        .map(|m| json!({"pid": m.pid, "command": m.command, "writes": m.writes}));
+    let mut text: Vec<_> = mappers.seen.iter().map(one).collect();
+    let plain = text.join(", ");
+    if text.is_empty() {
+        text.push("nobody that you may see".to_owned());
+    }
+    if mappers.hidden > 0 {
+        text.push(format!("({} processes are not yours to look at)", grouped(mappers.hidden)));
+    }
+    Cell::new(text.join("\n"), json.collect::<Vec<_>>()).plain(plain)
+}

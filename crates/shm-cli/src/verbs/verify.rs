@@ -1,0 +1,57 @@
+//! `shmap verify`
+
+use clap::Args;
+use shm_facade::Error;
+
+use crate::arguments::Common;
+use crate::failure::{Exit, Failure};
+use crate::output::{Cell, rows};
+use crate::target::{Kind, Target};
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  $ shmap verify words jobs
+  words\tsnapshot\tsound
+  jobs\ttable\tsound
+
+A table is checked under its lock, which needs write permission; who may only read it gets all
+entries read. The exit code is 7 if one is damaged.")]
+pub(crate) struct Arguments {
+    /// Names of the maps
+    #[arg(required = true)]
+    name: Vec<String>,
+    /// Which one, where a table and a map have the name
+    #[arg(long)]
+    kind: Option<Kind>,
+}
+
+pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
+    let mut table = Vec::new();
+    for name in &arguments.name {
+        let target = Target::find(name, arguments.kind, common)?;
+        let verdict = check(&target, common).map_err(|failure| failure.about(name))?;
+        table.push(vec![Cell::text(name), Cell::text(target.kind.name()), Cell::text(verdict)]);
+    }
+    rows(common.format(), &["name", "kind", "verdict"], table)?;
+    Ok(Exit::Ok)
+}
+
+fn check(target: &Target, common: &Common) -> Result<&'static str, Failure> {
+    if target.kind == Kind::Snapshot {
+        target.map(common)?.verify().map_err(Error::from)?;
+        return Ok("sound");
+    }
+    match target.writer(common) {
+        Ok(table) => {
+            table.verify()?;
+            Ok("sound")
+        }
+        Err(failure) if matches!(failure.exit(), Exit::Permission | Exit::Mismatch) => {
+            // It may be one that is only for reading.
+            target.reader(common)?.entries()?;
+            Ok("readable")
+        }
+        Err(failure) => Err(failure),
+    }
+}

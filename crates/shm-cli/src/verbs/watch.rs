@@ -1,0 +1,230 @@
+//! `shmap watch`
+
+mod changes;
+mod screen;
+
+use std::io::{IsTerminal, Write};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde_json::json;
+use shm_facade::SharedMap;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
+use signal_hook::iterator::Signals;
+use slotmap_shm::Value;
+
+use self::changes::{Change, Recent, diff};
+use self::screen::{Frame, Screen};
+use crate::arguments::{Common, Format};
+use crate::escape::escape;
+use crate::failure::{Exit, Failure};
+use crate::key::{AnyKey, KeyType, json_bytes};
+use crate::output::{grouped, stdout};
+use crate::table::Readable;
+use crate::target::{Entries, Kind, Open, Target};
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  $ shmap watch jobs --frames 1
+  +\t3325\trunning
+  +\t3326\twaiting
+
+On a terminal: a table in place; Ctrl-C ends. Elsewhere: a line for each change, + new, ~
+changed, - removed, then tab, key, tab, value; at first all there is is new. What changes and
+changes back between two looks is not seen. Colours are off with NO_COLOR. The exit code is 1
+when the map was removed.")]
+pub(crate) struct Arguments {
+    /// Name of the map
+    name: String,
+    /// Time between two looks
+    #[arg(long, short, value_name = "SECONDS", default_value_t = 0.5)]
+    interval: f64,
+    /// End after so many looks
+    #[arg(long, short = 'n', value_name = "N")]
+    frames: Option<u64>,
+    /// What keys of a published map stand for, such as i32 for a frozen table
+    #[arg(long, value_name = "TYPE")]
+    keys: Option<KeyType>,
+    /// Which one, where a table and a map have the name
+    #[arg(long)]
+    kind: Option<Kind>,
+}
+
+pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
+    let interval = Duration::try_from_secs_f64(arguments.interval).map_err(|_| {
+        Failure::usage(format!("--interval {}: not a number of seconds", arguments.interval))
+    })?;
+    let target = Target::find(&arguments.name, arguments.kind, common)?;
+    let key_type = target.open(common)?.key_type(arguments.keys)?;
+    let mut watched = Watched { target, common, key_type, open: None, entries: Vec::new() };
+    let signals = signals()?;
+    let format = common.format();
+    let mut screen = match format {
+        Format::Table if std::io::stdout().is_terminal() => Some(Screen::enter()?),
+        _ => None,
+    };
+    let mut recent = Recent::default();
+    let mut looks = 0;
+    loop {
+        let changes = watched.look()?;
+        looks += 1;
+        match &mut screen {
+            // At first everything is new, which is not worth a colour.
+            Some(_) if looks == 1 => {}
+            Some(_) => recent.add(&changes),
+            None => print(&changes, format)?,
+        }
+        if let Some(screen) = &mut screen {
+            screen.draw(&watched.frame(&recent, screen.rows())?)?;
+        }
+        if arguments.frames.is_some_and(|frames| looks >= frames) {
+            return Ok(Exit::Ok);
+        }
+        let next = Instant::now() + interval;
+        loop {
+            match signals.recv_timeout(next.saturating_duration_since(Instant::now())) {
+                Ok(SIGWINCH) => {
+                    if let Some(screen) = &mut screen {
+                        screen.draw(&watched.frame(&recent, screen.rows())?)?;
+                    }
+                }
+                // The screen is left as it was found when it is dropped.
+                Ok(_) | Err(RecvTimeoutError::Disconnected) => return Ok(Exit::Interrupted),
+                Err(RecvTimeoutError::Timeout) => break,
+            }
+        }
+    }
+}
+
+fn signals() -> Result<Receiver<i32>, Failure> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGWINCH])
+        .map_err(|error| Failure::of_file("signals", &error))?;
+    let (send, receive) = channel();
+    std::thread::spawn(move || {
+        for signal in signals.forever() {
+            if send.send(signal).is_err() {
+                break;
+            }
+        }
+    });
+    Ok(receive)
+}
+
+/// A map, and what was seen of it last.
+struct Watched<'a> {
+    target: Target,
+    common: &'a Common,
+    key_type: KeyType,
+    open: Option<Open>,
+    /// Of a table; a published map is its own memory.
+    entries: Vec<(AnyKey, Value)>,
+}
+
+impl Watched<'_> {
+    /// What has changed since the last look.
+    fn look(&mut self) -> Result<Vec<Change>, Failure> {
+        match self.target.kind {
+            Kind::Table => self.look_at_table(),
+            Kind::Snapshot => self.look_at_map(),
+        }
+    }
+
+    fn look_at_table(&mut self) -> Result<Vec<Change>, Failure> {
+        let table = match self.open.take() {
+            Some(Open::Table(table)) if !self.is_orphaned(&*table)? => table,
+            _ => {
+                let table = self.find()?.reader(self.common)?;
+                if table.key_type() != self.key_type {
+                    let text =
+                        format!("`{}` was replaced by a table of other keys", self.target.name);
+                    return Err(Failure::new(Exit::Mismatch, text));
+                }
+                table
+            }
+        };
+        let entries = match table.entries() {
+            Ok(entries) => entries,
+            // Writers are too busy for a cut of one moment: the next look may have more luck.
+            Err(failure) if failure.exit() == Exit::Timeout => self.entries.clone(),
+            Err(failure) => return Err(failure),
+        };
+        self.open = Some(Open::Table(table));
+        let before = std::mem::replace(&mut self.entries, entries.clone());
+        diff(Entries::Table(before.into_iter()), Entries::Table(entries.into_iter()))
+    }
+
+    fn look_at_map(&mut self) -> Result<Vec<Change>, Failure> {
+        // O(1), and the old edition is still there to compare with.
+        let map = self.find()?.map(self.common)?;
+        let id = |map: &SharedMap| map.snapshot().get_ref().id();
+        let changes = match &self.open {
+            Some(Open::Snapshot(before)) if id(before) == id(&map) => Vec::new(),
+            Some(Open::Snapshot(before)) => {
+                let of = |map| Entries::of_map(map, self.key_type);
+                diff(of(before), of(&map))?
+            }
+            _ => {
+                let none = Entries::Table(Vec::new().into_iter());
+                diff(none, Entries::of_map(&map, self.key_type))?
+            }
+        };
+        self.open = Some(Open::Snapshot(Box::new(map)));
+        Ok(changes)
+    }
+
+    fn is_orphaned(&self, table: &dyn Readable) -> Result<bool, Failure> {
+        let path = self.target.path();
+        table.segment().is_orphaned().map_err(|error| Failure::of_file(path.display(), &error))
+    }
+
+    /// The same name again: what is there now may be another file.
+    fn find(&self) -> Result<Target, Failure> {
+        Target::find(self.target.name.as_str(), Some(self.target.kind), self.common)
+    }
+
+    /// What fits into so many rows.
+    fn frame(&self, recent: &Recent, rows: usize) -> Result<Frame, Failure> {
+        let Some(open) = &self.open else { return Ok(Frame::default()) };
+        let (entries, of) = match open {
+            Open::Table(table) => {
+                let stats = table.stats();
+                let capacity = grouped(stats.capacity as u64);
+                let of = format!(" of {capacity} entries, {} writes", grouped(stats.writes));
+                (Entries::Table(self.entries.clone().into_iter()), of)
+            }
+            Open::Snapshot(map) => {
+                let of = format!(" entries, edition {}", grouped(map.generation()));
+                (Entries::of_map(map, self.key_type), of)
+            }
+        };
+        let len = entries.len();
+        let mut shown = Vec::with_capacity(rows);
+        for entry in entries.take(rows) {
+            let (key, value) = entry?;
+            let mark = recent.mark(&key);
+            shown.push(Change { mark, value: value.as_ref().to_vec(), key });
+        }
+        recent.merge_removed(&mut shown, rows);
+        let name = escape(self.target.name.as_str().as_bytes());
+        let kind = self.target.kind.name();
+        let heading = format!("{name}  {kind}  {}{of}  Ctrl-C ends", grouped(len as u64));
+        Ok(Frame { heading, more: len.saturating_sub(shown.len()), rows: shown })
+    }
+}
+
+fn print(changes: &[Change], format: Format) -> Result<(), Failure> {
+    let mut out = stdout();
+    for Change { mark, key, value } in changes {
+        match format {
+            Format::Json => {
+                let (change, key, value) = (mark.word(), key.json(), json_bytes(value));
+                writeln!(out, "{}", json!({"change": change, "key": key, "value": value}))?;
+            }
+            _ => writeln!(out, "{}\t{}\t{}", mark.sign(), key.text(), escape(value))?,
+        }
+    }
+    out.flush()?;
+    Ok(())
+}

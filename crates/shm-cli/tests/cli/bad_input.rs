@@ -1,0 +1,258 @@
+//! What every verb says to a missing name, a wrong kind, a damaged file, something too long. Nothing changes.
+
+use std::fs::Permissions;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+
+use shm_core::Acquired;
+
+use crate::place::Place;
+
+/// Verbs that need a map of either kind, with arguments that suit it.
+const EITHER: [&[&str]; 7] = [
+    &["stat", "NAME"],
+    &["get", "NAME", "3325"],
+    &["search", "NAME"],
+    &["dump", "NAME"],
+    &["watch", "NAME", "--frames", "1"],
+    &["verify", "NAME"],
+    &["rm", "NAME"],
+];
+
+/// Verbs that need a table.
+const TABLE: [&[&str]; 6] = [
+    &["set", "NAME", "1", "x"],
+    &["add", "NAME", "1", "x"],
+    &["update", "NAME", "3325", "x"],
+    &["del", "NAME", "3325"],
+    &["load", "NAME", "jobs.tsv"],
+    &["freeze", "NAME"],
+];
+
+fn with(verb: &[&str], name: &str) -> Vec<String> {
+    verb.iter().map(|&word| if word == "NAME" { name } else { word }.to_owned()).collect()
+}
+
+fn all() -> impl Iterator<Item = &'static [&'static str]> {
+    EITHER.into_iter().chain(TABLE)
+}
+
+#[test]
+fn a_missing_name_is_said_with_what_to_do() {
+    let place = Place::with_maps();
+    for verb in all() {
+        place.fails(with(verb, "nope"), 1, &["`nope`", "try: `shmap list`"]);
+    }
+    place.fails(["share", "new", "nope.tsv"], 1, &["nope.tsv", "No such file"]);
+    place.fails(["man", "--out", "nope"], 1, &["nope", "try: make the directory"]);
+    place.fails(["completions", "nope"], 2, &["nope", "bash"]);
+}
+
+#[test]
+fn a_missing_directory_is_said() {
+    let place = Place::with_maps();
+    let everywhere = [&["list"][..], &["prune"], &["create", "x"], &["share", "x", "words.tsv"]];
+    for verb in all().chain(everywhere) {
+        let mut arguments = with(verb, "jobs");
+        arguments.extend(["--namespace".to_owned(), "/nope".to_owned()]);
+        place.fails(arguments, 1, &["/nope", "try: "]);
+    }
+}
+
+#[test]
+fn names_that_cannot_be_are_said() {
+    let place = Place::with_maps();
+    let long = "x".repeat(201);
+    for name in ["", "a/b", "..", long.as_str()] {
+        for verb in all().chain([&["create", "NAME"][..], &["share", "NAME", "words.tsv"]]) {
+            place.fails(with(verb, name), 5, &["name", "try: a name has 1 to 200 bytes"]);
+        }
+    }
+}
+
+#[test]
+fn the_wrong_kind_is_said() {
+    let place = Place::with_maps();
+    for verb in EITHER {
+        for (name, kind) in [("jobs", "snapshot"), ("words", "table")] {
+            let mut arguments = with(verb, name);
+            arguments.extend(["--kind".to_owned(), kind.to_owned()]);
+            place.fails(arguments, 8, &["`", ", not a ", "try: "]);
+        }
+    }
+    for verb in TABLE {
+        place.fails(with(verb, "words"), 8, &["`words` is a published map, not a table", "try: "]);
+    }
+    // The name says one kind and the file is of another.
+    std::fs::copy(place.path("jobs", "table"), place.path("odd", "snapshot")).unwrap();
+    let read_only = Permissions::from_mode(0o400);
+    std::fs::set_permissions(place.path("odd", "snapshot"), read_only).unwrap();
+    place.fails(["get", "odd", "1"], 7, &["`table`", "`snapshot`"]);
+    std::fs::copy(place.path("words", "snapshot"), place.path("odder", "table")).unwrap();
+    place.fails(["get", "odder", "1"], 7, &["`snapshot`", "`table`"]);
+}
+
+#[test]
+fn one_name_for_both_kinds_needs_a_word_more() {
+    let place = Place::with_maps();
+    place.ok(["freeze", "jobs"]);
+    for verb in EITHER {
+        place.fails(with(verb, "jobs"), 2, &["also a published map", "--kind table"]);
+    }
+    assert_eq!(place.ok(["get", "jobs", "3325", "--kind", "table"]), "running\n");
+    // Those that write can mean only the table.
+    place.ok(["set", "jobs", "3325", "stopped"]);
+}
+
+#[test]
+fn a_damaged_table_is_said() {
+    let place = Place::with_maps();
+    let file = std::fs::File::options().write(true).open(place.path("jobs", "table")).unwrap();
+    file.write_all_at(b"damage", 100).unwrap();
+    for verb in all().filter(|verb| verb[0] != "rm") {
+        place.fails(with(verb, "jobs"), 7, &["checksum", "try: "]);
+    }
+    assert!(place.ok(["list"]).contains("checksum"));
+    place.ok(["rm", "jobs"]);
+    place.ok(["create", "jobs"]);
+
+    let file = std::fs::File::options().write(true).open(place.path("jobs", "table")).unwrap();
+    file.set_len(5000).unwrap();
+    for verb in all().filter(|verb| verb[0] != "rm") {
+        place.fails(with(verb, "jobs"), 7, &["file is 5000 bytes long", "try: "]);
+    }
+}
+
+#[test]
+fn a_damaged_map_is_said() {
+    let place = Place::with_maps();
+    let path = place.path("words", "snapshot");
+    let damage = |at: u64| {
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.write_all_at(b"damage", at).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
+    };
+    // In a value: only `verify` reads all of it.
+    let bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(4).position(|window| window == b"blue").unwrap();
+    damage(at as u64);
+    place.fails(["verify", "words"], 7, &["words: ", "at byte", "try: "]);
+    assert_eq!(place.run(["verify", "jobs", "words"]).code, 7);
+    // In the block's header, and in the first page.
+    for at in [4096, 0] {
+        damage(at);
+        for verb in EITHER.iter().filter(|verb| verb[0] != "rm") {
+            place.fails(with(verb, "words"), 7, &["try: "]);
+        }
+    }
+    assert!(place.ok(["list"]).contains("starts with"));
+    place.ok(["share", "words", "words.tsv", "--force"]);
+    assert_eq!(place.ok(["get", "words", "rot"]), "red\n");
+}
+
+#[test]
+fn what_is_no_file_is_said() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("dir", "table")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", place.path("link", "table")).unwrap();
+    for (name, word) in [("dir", "Directory"), ("link", "Symlink")] {
+        let said = place.run(["get", name, "1"]);
+        assert_eq!(said.code, 7, "{said:?}");
+        assert!(said.err.contains(word), "{said:?}");
+    }
+    assert_eq!(place.run(["create", "dir"]).code, 4);
+}
+
+#[test]
+fn what_is_too_long_is_said() {
+    let place = Place::with_maps();
+    let long = "x".repeat(257);
+    for verb in ["set", "add", "update"] {
+        let key = if verb == "add" { "1" } else { "3325" };
+        let fits = &["jobs: value is 257 bytes long, at most 256 fit", "try: "];
+        place.fails([verb, "jobs", key, &long], 3, fits);
+        let said = place.run_with([verb, "jobs", key, "-"], "x".repeat(100_000).as_bytes());
+        assert_eq!(said.code, 3, "{said:?}");
+    }
+    place.write("long.tsv", format!("1\tx\n2\t{long}\n"));
+    place.fails(["load", "jobs", "long.tsv"], 3, &["long.tsv:2: value is 257 bytes", "try: "]);
+    place.ok(["create", "names", "--keys", "str", "--key-size", "4"]);
+    place.fails(["set", "names", "too long", "x"], 3, &["key is 8 bytes long, at most 4 fit"]);
+    place.write("long.tsv", "four\tx\nlonger\tx\n");
+    place.fails(["load", "names", "long.tsv"], 3, &["long.tsv:2: key is 6 bytes", "try: "]);
+    place.write("long.tsv", format!("a\tb\n{}\tx\n", "k".repeat(1 << 20)));
+    for sorted in [&[][..], &["--sorted"]] {
+        let arguments = ["share", "long", "long.tsv"].iter().chain(sorted);
+        place.fails(arguments, 3, &["long.tsv:2: key is 1048576 bytes"]);
+    }
+}
+
+#[test]
+fn what_is_full_or_there_or_not_there_is_said() {
+    let place = Place::with_maps();
+    place.ok(["create", "small", "--capacity", "2"]);
+    place.ok(["load", "small", "jobs.tsv"]);
+    place.fails(["set", "small", "1", "x"], 3, &["small: the table is full: all 2", "try: "]);
+    place.write("three.tsv", "3325\tx\n1\tx\n");
+    place.fails(["load", "small", "three.tsv"], 3, &["three.tsv:2: the table is full", "try: "]);
+    place.fails(["add", "small", "3325", "x"], 4, &["key 3325 exists already", "`shmap set`"]);
+    place.fails(["update", "small", "1", "x"], 1, &["key 1 does not exist", "`shmap add`"]);
+    place.fails(["del", "small", "3325", "1"], 1, &["key 1 does not exist"]);
+    place.fails(["get", "small", "1"], 1, &["no key 1 in `small`", "try: "]);
+    place.fails(["search", "small", "--from", "5000"], 1, &[]);
+    place.fails(["create", "small"], 4, &["small: ", "exists already", "try: "]);
+    place.fails(["share", "words", "words.tsv"], 4, &["words: ", "exists already", "--force"]);
+    place.fails(["freeze", "jobs", "words"], 4, &["words: ", "exists already", "--force"]);
+}
+
+#[test]
+fn what_makes_no_sense_is_said() {
+    let place = Place::with_maps();
+    for (arguments, word) in [
+        (&["set", "jobs", "x", "y"][..], "no key of type i32"),
+        (&["get", "jobs", "2147483648"], "no key of type i32"),
+        (&["search", "jobs", "33"], "have no beginning"),
+        (&["search", "words", "r", "--from", "a"], "cannot be used with"),
+        (&["create", "x", "--capacity", "0"], "capacity is 0"),
+        (&["create", "x", "--mode", "999"], "octal"),
+        (&["create", "x", "--mode", "666"], "--trust-writers"),
+        (&["share", "x", "words.tsv", "--mode", "600"], "read bits"),
+        (&["get", "jobs", "1", "--trust", "no-such-user"], "no user"),
+        (&["set", "jobs", "1", "\\q", "--escaped"], "backslash at byte 1"),
+        (&["set", "jobs", "1", "x", "--timeout=-1"], "--timeout"),
+        (&["watch", "jobs", "--interval", "NaN"], "--interval"),
+        (&["get", "jobs"], "Usage"),
+        (&[], "Usage"),
+    ] {
+        place.fails(arguments, 2, &[word]);
+    }
+    place.fails(["get", "jobs", "1", "--keys", "str"], 8, &["keys of type i32, not str"]);
+    place.fails(["dump", "words", "--keys", "i32"], 8, &["stands for no key of type i32"]);
+}
+
+#[test]
+fn a_lock_that_is_held_is_said() {
+    let place = Place::with_maps();
+    let segment = place.table_segment("jobs");
+    let Acquired::Clean(guard) = segment.lock().unwrap() else { panic!("nobody died") };
+    for verb in ["set", "add", "update"] {
+        let arguments = [verb, "jobs", "3325", "x", "--timeout", "0.05"];
+        place.fails(arguments, 6, &["not released within", "try: `shmap stat NAME`"]);
+    }
+    place.fails(["del", "jobs", "3325", "--timeout", "0.05"], 6, &["not released within"]);
+    place.fails(["load", "jobs", "jobs.tsv", "--timeout", "0"], 6, &["not released within"]);
+    // Readers wait for nobody.
+    assert_eq!(place.ok(["get", "jobs", "3325"]), "running\n");
+    drop(guard);
+    place.ok(["set", "jobs", "3325", "x"]);
+}
+
+#[test]
+fn a_map_that_may_be_written_to_is_said() {
+    let place = Place::with_maps();
+    let writable = Permissions::from_mode(0o600);
+    std::fs::set_permissions(place.path("words", "snapshot"), writable).unwrap();
+    for verb in EITHER.iter().filter(|verb| verb[0] != "rm") {
+        place.fails(with(verb, "words"), 9, &["0o600", "try: `chmod a-w "]);
+    }
+}

@@ -1,0 +1,21 @@
+//! The real `shmap`, run in namespaces of its own. One module for each thing that may go wrong.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests, and what they have in common"
+)]
+
+mod bad_input;
+mod broken_lines;
+mod documents;
+mod examples;
+mod files;
+mod other_user;
+mod pipes;
+mod place;
+mod terminal;
+mod verbs;
+mod watch;

@@ -1,0 +1,204 @@
+//! What the verbs do when nothing is wrong.
+
+use serde_json::Value as Json;
+use shm_core::Acquired;
+use shm_harness::Child;
+
+use crate::place::{Place, WATCHDOG};
+
+fn json(text: &str) -> Vec<Json> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn values_are_shown_escaped_and_never_mangled() {
+    let place = Place::with_maps();
+    place.ok(["set", "jobs", "1", "caf\\xe9\\t\\n\\\\", "--escaped"]);
+    assert_eq!(place.ok(["get", "jobs", "1"]), "caf\\xe9\\t\\n\\\\\n");
+    let raw = place.command(["get", "jobs", "1", "--raw"]).output().unwrap();
+    assert_eq!(raw.stdout, b"caf\xe9\t\n\\");
+    let said = json(&place.ok(["get", "jobs", "1", "3325", "--format", "json"]));
+    assert_eq!(said[0]["value"]["hex"], "636166e9090a5c");
+    assert_eq!((&said[1]["key"], &said[1]["value"]), (&3325.into(), &"running".into()));
+    // Not escaped unless asked for.
+    place.ok(["set", "jobs", "1", "\\n"]);
+    assert_eq!(place.ok(["get", "jobs", "1"]), "\\\\n\n");
+}
+
+#[test]
+fn keys_of_all_types() {
+    let place = Place::new();
+    for (keys, first, second) in [
+        ("i8", "-128", "127"),
+        ("i16", "-5", "300"),
+        ("i64", "-9223372036854775808", "9"),
+        ("u8", "9", "255"),
+        ("u16", "9", "65535"),
+        ("u32", "9", "4294967295"),
+        ("u64", "9", "18446744073709551615"),
+        ("str", "a", "红"),
+        ("bytes", "", "a b"),
+    ] {
+        place.ok(["create", keys, "--keys", keys, "--capacity", "4"]);
+        place.ok(["add", keys, second, "2"]);
+        place.ok(["add", keys, first, "1"]);
+        place.ok(["update", keys, second, "3"]);
+        assert_eq!(place.ok(["search", keys]), format!("{first}\t1\n{second}\t3\n"));
+        assert_eq!(place.ok(["search", keys, "--from", second]), format!("{second}\t3\n"));
+        place.ok(["del", keys, first]);
+        assert_eq!(place.run(["get", keys, first]).code, 1);
+        place.ok(["verify", keys]);
+        let name = if keys == "bytes" { "[u8]" } else { keys };
+        assert!(place.ok(["stat", keys]).contains(&format!("keys\t{name}\n")));
+    }
+}
+
+#[test]
+fn negative_numbers_are_keys_and_no_options() {
+    let place = Place::with_maps();
+    place.ok(["set", "jobs", "-7", "-1"]);
+    assert_eq!(place.ok(["get", "jobs", "-7"]), "-1\n");
+    assert_eq!(place.ok(["search", "jobs", "--from", "-10", "--to", "0"]), "-7\t-1\n");
+    assert_eq!(place.ok(["get", "jobs", "-7", "--raw"]), "-1");
+    place.ok(["del", "jobs", "-7"]);
+    place.ok(["set", "jobs", "1", "--", "--help"]);
+    assert_eq!(place.ok(["get", "jobs", "1"]), "--help\n");
+}
+
+#[test]
+fn search_by_prefix_and_range() {
+    let place = Place::new();
+    place.write("w.tsv", "a\t1\nab\t2\nabc\t3\nb\t4\n\\xff\t5\n");
+    place.ok(["share", "map", "w.tsv"]);
+    place.ok(["create", "table", "--keys", "bytes"]);
+    place.ok(["load", "table", "w.tsv"]);
+    for name in ["map", "table"] {
+        let keys = |arguments: &[&str]| {
+            let all = ["search", name].into_iter().chain(arguments.iter().copied());
+            let said = place.run(all);
+            assert_eq!(said.code, i32::from(said.out.is_empty()), "{said:?}");
+            let key = |line: &str| line.split('\t').next().unwrap().to_owned();
+            said.out.lines().map(key).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(keys(&[]), "a ab abc b \\xff");
+        assert_eq!(keys(&["ab"]), "ab abc");
+        assert_eq!(keys(&["x"]), "");
+        assert_eq!(keys(&["\\xff", "-e"]), "\\xff");
+        assert_eq!(keys(&["--from", "ab", "--to", "b"]), "ab abc");
+        assert_eq!(keys(&["--from", "abcd"]), "b \\xff");
+        assert_eq!(keys(&["--to", "ab"]), "a");
+        assert_eq!(keys(&["--from", "b", "--to", "a"]), "");
+        assert_eq!(keys(&["a", "--reverse"]), "abc ab a");
+        assert_eq!(keys(&["a", "--reverse", "-n", "1"]), "abc");
+        assert_eq!(place.ok(["search", name, "a", "--count"]), "3\n");
+    }
+}
+
+#[test]
+fn a_load_is_all_or_nothing_and_leaves_other_keys() {
+    let place = Place::with_maps();
+    place.write("more.tsv", "3326\tdone\n1\tx\n");
+    place.ok(["load", "jobs", "more.tsv"]);
+    assert_eq!(place.ok(["dump", "jobs"]), "1\tx\n3325\trunning\n3326\tdone\n");
+}
+
+#[test]
+fn list_and_stat_say_what_there_is() {
+    let place = Place::with_maps();
+    let lines = json(&place.ok(["list", "--format", "json"]));
+    let names: Vec<_> = lines.iter().map(|line| (&line["name"], &line["kind"])).collect();
+    assert_eq!(names, [(&"jobs".into(), &"table".into()), (&"words".into(), &"snapshot".into())]);
+    assert_eq!((&lines[0]["entries"], &lines[0]["capacity"]), (&2.into(), &16.into()));
+    assert_eq!((&lines[0]["mode"], &lines[1]["mode"]), (&"0600".into(), &"0400".into()));
+    assert_eq!(lines[1]["remark"], "edition 1");
+
+    let stat = &json(&place.ok(["stat", "jobs", "--format", "json"]))[0];
+    for (field, value) in [("entries", 2), ("capacity", 16), ("value_size", 256), ("recoveries", 0)]
+    {
+        assert_eq!(stat[field], value, "{stat}");
+    }
+    assert_eq!((&stat["load"], &stat["keys"]), (&0.125.into(), &"i32".into()));
+    let stat = &json(&place.ok(["stat", "words", "--format", "json"]))[0];
+    assert_eq!((&stat["edition"], &stat["entries"]), (&1.into(), &2.into()));
+    assert_eq!(stat["hash_index"], true);
+    place.ok(["share", "words", "words.tsv", "--force", "--no-index", "--mode", "444"]);
+    let stat = &json(&place.ok(["stat", "words", "--format", "json"]))[0];
+    assert_eq!((&stat["edition"], &stat["hash_index"]), (&2.into(), &false.into()));
+    assert_eq!(stat["mode"], "0444");
+}
+
+#[test]
+fn stat_says_who_maps_it() {
+    let place = Place::with_maps();
+    let of =
+        |name: &str| json(&place.ok(["stat", name, "--format", "json"]))[0]["mapped_by"].clone();
+    assert_eq!(of("jobs"), Json::Array(Vec::new()));
+    let watch = Child::spawn(&mut place.command(["watch", "jobs", "--interval", "1000"])).unwrap();
+    assert_eq!(watch.line(WATCHDOG).unwrap(), "+\t3325\trunning");
+    let mapped = of("jobs");
+    assert_eq!(mapped[0]["pid"], watch.pid().as_raw());
+    assert_eq!((&mapped[0]["command"], &mapped[0]["writes"]), (&"shmap".into(), &false.into()));
+    assert_eq!(of("words"), Json::Array(Vec::new()));
+}
+
+#[test]
+fn stat_counts_recoveries() {
+    let place = Place::with_maps();
+    let segment = place.table_segment("jobs");
+    let recoveries =
+        || json(&place.ok(["stat", "jobs", "--format", "json"]))[0]["recoveries"].clone();
+    assert_eq!(recoveries(), 0);
+    // A thread that ends with the lock is an owner that died.
+    std::thread::scope(|scope| {
+        scope.spawn(|| match segment.lock().unwrap() {
+            Acquired::Clean(guard) => std::mem::forget(guard),
+            Acquired::OwnerDied(_) => panic!("nobody died"),
+        });
+    });
+    assert_eq!(place.ok(["get", "jobs", "3325"]), "running\n");
+    place.ok(["set", "jobs", "3325", "stopped"]);
+    assert_eq!(recoveries(), 1);
+}
+
+#[test]
+fn prune_says_first_and_then_does() {
+    let place = Place::with_maps();
+    assert_eq!(place.ok(["prune"]), "");
+    let litter = place.dir().join(".shmap-tmp-0123456789abcdef");
+    std::fs::write(&litter, "half a file").unwrap();
+    let said = place.run(["prune"]);
+    let line = format!("to do\tunfinished file\t{}\n", litter.display());
+    assert_eq!((said.code, &said.out), (0, &line));
+    assert!(said.err.contains("nothing was removed: `shmap prune --yes`"), "{said:?}");
+    assert!(litter.exists());
+    assert_eq!(place.ok(["prune", "--yes"]), line.replace("to do", "done"));
+    assert!(!litter.exists());
+    assert_eq!(place.ok(["list"]).lines().count(), 2);
+}
+
+#[test]
+fn rm_removes_all_or_none() {
+    let place = Place::with_maps();
+    place.fails(["rm", "jobs", "nope"], 1, &["`nope`"]);
+    place.ok(["rm", "jobs", "words"]);
+    assert!(place.files().is_empty(), "{:?}", place.files().keys());
+}
+
+#[test]
+fn verify_tells_each_one() {
+    let place = Place::with_maps();
+    assert_eq!(
+        place.ok(["verify", "words", "jobs"]),
+        "words\tsnapshot\tsound\njobs\ttable\tsound\n"
+    );
+}
+
+#[test]
+fn a_namespace_by_option_goes_before_the_environment() {
+    let place = Place::with_maps();
+    let other = Place::new();
+    let dir = other.dir().to_str().unwrap();
+    assert_eq!(place.ok(["list", "--namespace", dir]), "");
+    place.ok(["-N", dir, "create", "there"]);
+    assert!(other.ok(["list"]).starts_with("there\ttable\ti32\t0\t1024\t"));
+}

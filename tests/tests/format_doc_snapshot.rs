@@ -1,0 +1,213 @@
+//! `docs/format.md` says what is in a snapshot's block: its tables, formulas and examples are compared with real ones. The
+//! rest of its text is what `shm_tests::block` does, which the golden files compare with the library.
+
+use avl_snapshot::{FORMAT_VERSION, FreezeOptions, MAX_DATA_LEN, MAX_ENTRIES, MAX_KEY_LEN};
+use avl_snapshot::{RbTree, Snapshot, SnapshotError};
+use shm_tests::block::{Sections, blocks, encode, header, word};
+use shm_tests::document::{Document, number};
+use shm_tests::golden;
+
+/// A block with an index.
+fn block() -> Vec<u8> {
+    encode(&golden::numbered(20), true)
+}
+
+#[test]
+fn the_header() {
+    let document = Document::read();
+    let section = document.section("Snapshot block");
+    section.covers(0, header::LEN);
+    let block = block();
+    let bytes = |name: &str| &block[section.field(name).offset..][..section.field(name).size];
+    for (name, offset) in [
+        ("magic", header::MAGIC),
+        ("version", header::VERSION),
+        ("reserved", header::RESERVED),
+        ("entries", header::ENTRIES),
+        ("data_len", header::DATA_LEN),
+        ("buckets", header::BUCKETS),
+        ("common", header::COMMON),
+        ("reserved2", header::RESERVED2),
+        ("body_crc", header::BODY_CRC),
+        ("header_crc", header::HEADER_CRC),
+    ] {
+        assert_eq!(section.field(name).offset, offset, "{name}");
+    }
+    assert_eq!(bytes("magic"), b"AVLSNAP\n");
+    assert_eq!(section.number("version"), u64::from(FORMAT_VERSION));
+    assert_eq!(bytes("version"), FORMAT_VERSION.to_le_bytes());
+    assert_eq!(section.number("entries"), MAX_ENTRIES);
+    assert_eq!(section.number("data_len"), MAX_DATA_LEN);
+    document.says(&format!("Keys are at most {} bytes long", "1,048,575"));
+    assert_eq!(number("1,048,575"), MAX_KEY_LEN as u64);
+    assert_eq!(bytes("body_crc"), crc32fast::hash(&block[64..]).to_le_bytes());
+    assert_eq!(bytes("header_crc"), crc32fast::hash(&block[..60]).to_le_bytes());
+    for name in ["reserved", "reserved2"] {
+        assert!(bytes(name).iter().all(|&byte| byte == 0), "{name}");
+    }
+}
+
+#[test]
+fn the_places_of_the_sections() {
+    let document = Document::read();
+    for formula in [
+        "lines_at   = 64 + ⌈data_len⌉₆₄",
+        "entries_at = lines_at + 64 · number of lines",
+        "buckets_at = ⌈entries_at + 8 · (n + 1)⌉₆₄ ",
+        "total_len  = buckets_at + 64 · buckets ",
+        "total_len  = entries_at + 8 · (n + 1) ",
+        "`⌊3n / 2⌋ / 16`, rounded up, and one more",
+    ] {
+        document.says(formula);
+    }
+    let round_up = |x: usize| x.next_multiple_of(64);
+    for n in [0, 1, 2, 15, 16, 17, 100, 300] {
+        for index in [false, true] {
+            let mut tree = RbTree::new();
+            for (key, value) in golden::numbered(n) {
+                tree.set(key, value).unwrap();
+            }
+            let block = tree.freeze_with(&FreezeOptions::default().hash_index(index));
+            let stats = Snapshot::new(&block[..]).unwrap().stats();
+            let lines_at = 64 + round_up(stats.data_bytes);
+            let entries_at = lines_at + 64 * blocks(n).len();
+            let end = entries_at + 8 * (n + 1);
+            let buckets = if n == 0 { 0 } else { (3 * n / 2).div_ceil(16) + 1 };
+            let total = if index && n > 0 { round_up(end) + 64 * buckets } else { end };
+            assert_eq!(block.len(), total, "{n} {index}");
+            let sections = Sections::of(&block);
+            assert_eq!((sections.lines.start, sections.entries.start), (lines_at, entries_at));
+            assert_eq!(stats.tree_bytes, 64 * blocks(n).len());
+        }
+    }
+}
+
+#[test]
+fn the_shapes() {
+    let document = Document::read();
+    let mut checked = 0;
+    for row in document.rows("Snapshot tree") {
+        let [n, levels, tiers, lines] = row[..] else { continue };
+        let Ok(levels) = levels.parse::<u32>() else { continue };
+        let n = number(n) as usize;
+        assert_eq!(levels, usize::BITS - n.leading_zeros());
+        let heights: Vec<u32> = tiers.split(", ").filter_map(|tier| tier.parse().ok()).collect();
+        assert_eq!(heights.iter().sum::<u32>(), levels);
+        assert!(heights.iter().skip(1).all(|&height| height == 4));
+        assert!(n == 0 || heights[0] == (levels - 1) % 4 + 1);
+        let block = avl_snapshot::from_sorted((0..n as u32).map(|i| (i.to_be_bytes(), [])));
+        let stats = Snapshot::new(block.unwrap()).unwrap().stats();
+        assert_eq!((stats.depth, stats.tiers), (levels, heights.len()), "{n}");
+        assert_eq!(stats.tree_bytes, 64 * number(lines) as usize, "{n}");
+        checked += 1;
+    }
+    assert_eq!(checked, 8);
+    document.says("it has\n`(L − 1) mod 4 + 1`");
+}
+
+/// The ranks of the drawn tree, level by level, are those of the walked one.
+#[test]
+fn the_drawn_tree() {
+    let document = Document::read();
+    let (mut drawn, mut is_drawing) = (Vec::new(), false);
+    for line in document.lines("Snapshot tree") {
+        is_drawing = line.starts_with("```text") || is_drawing && !line.starts_with("```");
+        let tree: String = line.chars().take(52).collect();
+        if is_drawing {
+            drawn.extend(tree.split_whitespace().filter_map(|word| word.parse::<usize>().ok()));
+        }
+    }
+    // Breadth first, each node with the ranks that its subtree has.
+    let mut queue = std::collections::VecDeque::new();
+    queue.push_back(0..20usize);
+    let mut walked = Vec::new();
+    while let Some(ranks) = queue.pop_front() {
+        // Of a complete tree, the left half of the last level is filled first.
+        let half = 1 << ranks.len().ilog2();
+        let last = ranks.len() + 1 - half;
+        let root = ranks.start + (half / 2 + last.min(half / 2)).saturating_sub(1);
+        walked.push(root);
+        queue
+            .extend([ranks.start..root, root + 1..ranks.end].into_iter().filter(|r| !r.is_empty()));
+    }
+    assert_eq!(drawn, walked);
+    let lines = blocks(20);
+    assert_eq!((lines[1].all.clone(), lines[2].all.clone()), (0..12, 13..20));
+    document.says("line 1 has ranks 0 to 11,");
+    document.says("line 2 ranks 13 to 19");
+}
+
+#[test]
+fn the_ranks() {
+    let document = Document::read();
+    for formula in [
+        "`last = n − (2^(L−1) − 1)`",
+        "before(p) = min(p, p / 2 + last)",
+        "before(b · 2^height) + k ",
+        "before((b · 2^height + k + 1) · 2^below) − 1 ",
+        "`before((b + 1) · 2^height) − before(b · 2^height) − 1` keys, any other `2^height − 1`",
+    ] {
+        document.says(formula);
+    }
+    for n in (1..300usize).chain([1000, 4095, 4096, 5000]) {
+        let levels = usize::BITS - n.leading_zeros();
+        let last = n - ((1 << (levels - 1)) - 1);
+        let before = |p: usize| p.min(p / 2 + last);
+        let mut lines = blocks(n).into_iter();
+        let mut above = 0;
+        while above < levels {
+            let height = if above == 0 { (levels - 1) % 4 + 1 } else { 4 };
+            let below = levels - above - height;
+            for b in 0..1usize << above {
+                let ranks = lines.next().unwrap().ranks;
+                let keys = match below {
+                    0 => before((b + 1) << height) - before(b << height) - 1,
+                    _ => (1 << height) - 1,
+                };
+                let by_formula = (0..keys).map(|k| match below {
+                    0 => before(b << height) + k,
+                    _ => before(((b << height) + k + 1) << below) - 1,
+                });
+                assert!(by_formula.eq(ranks.iter().copied()), "{n} {above} {b}: {ranks:?}");
+            }
+            above += height;
+        }
+        assert!(lines.next().is_none());
+    }
+}
+
+#[test]
+fn the_names_of_the_errors() {
+    let document = Document::read();
+    // Each of these is provoked in `snapshot_crafted.rs`, by this name.
+    let crafted = include_str!("snapshot_crafted.rs");
+    let mut named = 0;
+    for row in document.rows("Snapshot checks") {
+        let name = row[1].strip_prefix("`Corrupt`: ").unwrap_or(row[1]);
+        if name.starts_with('`') || name.starts_with("fails") || name.starts_with('-') {
+            continue;
+        }
+        assert!(crafted.contains(&format!("corrupt(\"{name}\"")), "{name}");
+        named += 1;
+    }
+    assert_eq!(named, 13);
+    assert!(matches!(Snapshot::new(b"AVLSNAP\n"), Err(SnapshotError::Length { .. })));
+}
+
+#[test]
+fn the_worked_example() {
+    let document = Document::read();
+    let mut tree = RbTree::new();
+    for (key, value) in [("", "x"), ("ab", ""), ("abc", "yz")] {
+        tree.set(key, value).unwrap();
+    }
+    let block = tree.freeze_with(&FreezeOptions::default().hash_index(true));
+    document.says(&format!("with a hash index: {} bytes.", block.len()));
+    let mut checked = 0;
+    for row in document.rows("Snapshot example") {
+        let Ok(offset) = row[0].parse() else { continue };
+        assert_eq!(word(&block, offset), number(row[1]), "{row:?}");
+        checked += 1;
+    }
+    assert_eq!(checked, 16);
+}
