@@ -183,14 +183,28 @@ class Table(MutableMapping[_K, bytes]):
         cls,
         name: str,
         *,
-        keys: type[_K],
+        keys: type[int],
         bits: Literal[32, 64, None] = None,
         read_only: bool = False,
         namespace: _Dir = None,
         timeout: Optional[float] = 5.0,
         trust: Iterable[int] = (),
         shared_writers: bool = False,
-    ) -> Table[_K]: ...
+    ) -> Table[int]: ...
+    @overload
+    @classmethod
+    def open(
+        cls,
+        name: str,
+        *,
+        keys: type[str],
+        bits: None = None,
+        read_only: bool = False,
+        namespace: _Dir = None,
+        timeout: Optional[float] = 5.0,
+        trust: Iterable[int] = (),
+        shared_writers: bool = False,
+    ) -> Table[str]: ...
     def __getitem__(self, key: _K, /) -> bytes: ...
     def __setitem__(self, key: _K, value: _Value, /) -> None: ...
     def __delitem__(self, key: _K, /) -> None: ...
