@@ -9,6 +9,7 @@ mod bench;
 mod command;
 mod demo;
 mod plot;
+mod python;
 mod report;
 mod step_kill;
 mod stress;
@@ -36,6 +37,8 @@ enum Command {
     Stress(stress::Arguments),
     /// The benchmarks, ours and the peers' in one run.
     Bench(bench::Arguments),
+    /// The Python package: build the wheel, test it with every Python that is here, check the stubs.
+    Python(python::Arguments),
     /// The whole test suite.
     Test(test::Arguments),
 }
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::StepKill(arguments) => step_kill::run(&arguments),
         Command::Stress(arguments) => stress::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Python(arguments) => python::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     };
     match outcome {

@@ -46,7 +46,7 @@ fn dependencies(krate: &str) -> Vec<String> {
 
 #[test]
 fn crates_import_downward_only() {
-    let local = ["shm-core", "slotmap-shm", "avl-snapshot", "shm-facade", "shm-cli", "shm-capi"];
+    let local = ["shm-core", "slotmap-shm", "avl-snapshot", "shm-facade", "shm-cli", "shm-capi", "shm-python"];
     for (krate, allowed) in [
         ("crates/shm-core", &[][..]),
         ("crates/avl-snapshot", &[][..]),
@@ -54,6 +54,7 @@ fn crates_import_downward_only() {
         ("crates/shm-facade", &["shm-core", "slotmap-shm", "avl-snapshot"][..]),
         ("crates/shm-cli", &["shm-core", "slotmap-shm", "avl-snapshot", "shm-facade"][..]),
         ("crates/shm-capi", &["shm-facade"][..]),
+        ("crates/shm-python", &["shm-core", "slotmap-shm", "avl-snapshot", "shm-facade"][..]),
         ("xtask", &[][..]),
         ("tests/harness", &[][..]),
     ] {
@@ -79,6 +80,27 @@ fn library_crates_stay_light() {
             let found = dependencies(&format!("crates/{krate}"));
             assert!(!found.iter().any(|d| d == low), "{krate} must not need {low}");
         }
+    }
+}
+
+#[test]
+fn the_extension_module_needs_no_python_to_build() {
+    let manifest = read(&root().join("crates/shm-python/Cargo.toml"));
+    for line in ["publish = false", "test = false", "doctest = false", "crate-type = [\"cdylib\"]"]
+    {
+        assert!(manifest.lines().any(|l| l == line), "shm-python lacks `{line}`");
+    }
+    let workspace = read(&root().join("Cargo.toml"));
+    let pyo3 = workspace.lines().find(|l| l.starts_with("pyo3 = ")).unwrap();
+    for feature in ["abi3-py39", "extension-module"] {
+        assert!(pyo3.contains(feature), "pyo3 lacks {feature}");
+    }
+    // Files and locks are the libraries' business.
+    for low in ["libc", "rustix", "memmap2", "nix"] {
+        assert!(
+            !dependencies("crates/shm-python").iter().any(|d| d == low),
+            "shm-python needs {low}"
+        );
     }
 }
 

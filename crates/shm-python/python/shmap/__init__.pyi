@@ -1,0 +1,445 @@
+"""Dictionaries in shared memory, for Linux.
+
+`namespace` is a directory: `$SHMAP_DIR` or `/dev/shm` unless given. `timeout` is in seconds, `None` for ever.
+A value is given as bytes, or as text that becomes UTF-8, and comes back as a copy. Every error is an `Error`, and
+also what Python itself would raise; nothing was changed then.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, Literal, Optional, TypedDict, TypeVar, Union, overload
+
+from . import sharedmap as sharedmap
+from ._errors import AlreadyExistsError as AlreadyExistsError
+from ._errors import ClosedError as ClosedError
+from ._errors import CorruptError as CorruptError
+from ._errors import Error as Error
+from ._errors import FullError as FullError
+from ._errors import InvalidNameError as InvalidNameError
+from ._errors import KeyExistsError as KeyExistsError
+from ._errors import KeyMissingError as KeyMissingError
+from ._errors import KeyTooLongError as KeyTooLongError
+from ._errors import LockTimeoutError as LockTimeoutError
+from ._errors import MismatchError as MismatchError
+from ._errors import NoSpaceError as NoSpaceError
+from ._errors import NotFoundError as NotFoundError
+from ._errors import PermissionDeniedError as PermissionDeniedError
+from ._errors import ReadOnlyError as ReadOnlyError
+from ._errors import SystemCallError as SystemCallError
+from ._errors import ValueTooLongError as ValueTooLongError
+from ._errors import WrongKindError as WrongKindError
+
+__all__ = [
+    "AlreadyExistsError",
+    "ClosedError",
+    "CorruptError",
+    "Error",
+    "FullError",
+    "InvalidNameError",
+    "KeyExistsError",
+    "KeyMissingError",
+    "KeyTooLongError",
+    "LockTimeoutError",
+    "MismatchError",
+    "NoSpaceError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "RbTree",
+    "ReadOnlyError",
+    "Snapshot",
+    "SystemCallError",
+    "Table",
+    "ValueTooLongError",
+    "WrongKindError",
+    "names",
+    "prune",
+    "remove",
+    "sharedmap",
+]
+
+_K = TypeVar("_K", int, str)
+_SK = TypeVar("_SK", int, str, bytes)
+_T = TypeVar("_T")
+
+_Value = Union[bytes, str, bytearray, memoryview]
+_Dir = Optional[Union[str, PathLike[str]]]
+_Pairs = Union[Mapping[_SK, _Value], Iterable[tuple[_SK, _Value]]]
+
+class _Stats(TypedDict):
+    len: int
+    capacity: int
+    free: int
+    value_size: int
+    writes: int
+    recoveries: int
+    tombstones: int
+    file_len: int
+
+class Table(MutableMapping[_K, bytes]):
+    """A table of live status: any process writes, every process reads.
+
+    Readers take no lock and wait for nobody. Each change, and each batch, is all or nothing, also when the writer is
+    killed. It does not grow: `capacity` entries fit, exactly, of up to `value_size` bytes. A handle goes through fork,
+    and through pickle by its name; it is a context manager, and may be used by many threads.
+    """
+
+    @overload
+    def __new__(
+        cls,
+        name: str,
+        *,
+        keys: type[int] = ...,
+        bits: Literal[32, 64, None] = None,
+        capacity: int = 1024,
+        value_size: int = 256,
+        key_size: int = 64,
+        namespace: _Dir = None,
+        mode: int = 0o600,
+        timeout: Optional[float] = 5.0,
+        trust: Iterable[int] = (),
+        shared_writers: bool = False,
+    ) -> Table[int]:
+        """Opens the table, or creates it.
+
+        `keys` are `int`, of 32 `bits` unless told otherwise, or `str` of up to `key_size` bytes. `mode` are the exact
+        permission bits. `trust` are further user ids whose tables are opened, `shared_writers` accepts tables that
+        group or others may write to. Raises `MismatchError` when it exists with another geometry, `WrongKindError`
+        with other keys.
+        """
+    @overload
+    def __new__(
+        cls,
+        name: str,
+        *,
+        keys: type[str],
+        bits: None = None,
+        capacity: int = 1024,
+        value_size: int = 256,
+        key_size: int = 64,
+        namespace: _Dir = None,
+        mode: int = 0o600,
+        timeout: Optional[float] = 5.0,
+        trust: Iterable[int] = (),
+        shared_writers: bool = False,
+    ) -> Table[str]: ...
+    @overload
+    @classmethod
+    def create(
+        cls,
+        name: str,
+        *,
+        keys: type[int] = ...,
+        bits: Literal[32, 64, None] = None,
+        capacity: int = 1024,
+        value_size: int = 256,
+        key_size: int = 64,
+        namespace: _Dir = None,
+        mode: int = 0o600,
+        timeout: Optional[float] = 5.0,
+        trust: Iterable[int] = (),
+        shared_writers: bool = False,
+    ) -> Table[int]:
+        """Creates it. Raises `AlreadyExistsError`."""
+    @overload
+    @classmethod
+    def create(
+        cls,
+        name: str,
+        *,
+        keys: type[str],
+        bits: None = None,
+        capacity: int = 1024,
+        value_size: int = 256,
+        key_size: int = 64,
+        namespace: _Dir = None,
+        mode: int = 0o600,
+        timeout: Optional[float] = 5.0,
+        trust: Iterable[int] = (),
+        shared_writers: bool = False,
+    ) -> Table[str]: ...
+    @overload
+    @classmethod
+    def open(
+        cls,
+        name: str,
+        *,
+        keys: None = None,
+        bits: None = None,
+        read_only: bool = False,
+        namespace: _Dir = None,
+        timeout: Optional[float] = 5.0,
+        trust: Iterable[int] = (),
+        shared_writers: bool = False,
+    ) -> Table[Any]:
+        """Opens what is there, of any geometry; without `keys`, with any keys. Raises `NotFoundError`.
+
+        `read_only` needs no permission to write, and works from another pid namespace.
+        """
+    @overload
+    @classmethod
+    def open(
+        cls,
+        name: str,
+        *,
+        keys: type[int],
+        bits: Literal[32, 64, None] = None,
+        read_only: bool = False,
+        namespace: _Dir = None,
+        timeout: Optional[float] = 5.0,
+        trust: Iterable[int] = (),
+        shared_writers: bool = False,
+    ) -> Table[int]: ...
+    @overload
+    @classmethod
+    def open(
+        cls,
+        name: str,
+        *,
+        keys: type[str],
+        bits: None = None,
+        read_only: bool = False,
+        namespace: _Dir = None,
+        timeout: Optional[float] = 5.0,
+        trust: Iterable[int] = (),
+        shared_writers: bool = False,
+    ) -> Table[str]: ...
+    def __getitem__(self, key: _K, /) -> bytes: ...
+    def __setitem__(self, key: _K, value: _Value, /) -> None: ...
+    def __delitem__(self, key: _K, /) -> None: ...
+    def __iter__(self) -> Iterator[_K]:
+        """The keys of one moment, in no order. O(capacity); so are `keys`, `values`, `items`."""
+    def __len__(self) -> int: ...
+    def __contains__(self, key: object, /) -> bool: ...
+    @overload
+    def get(self, key: _K, default: None = None) -> Optional[bytes]:
+        """A copy of the value. O(1)."""
+    @overload
+    def get(self, key: _K, default: Union[bytes, _T]) -> Union[bytes, _T]: ...
+    @overload
+    def get_str(self, key: _K, default: None = None) -> Optional[str]:
+        """The value as text. O(1). Raises `UnicodeDecodeError`."""
+    @overload
+    def get_str(self, key: _K, default: Union[str, _T]) -> Union[str, _T]: ...
+    def get_many(self, keys: Iterable[_K]) -> list[Optional[bytes]]:
+        """The values of several keys, all of one moment."""
+    def entries(self) -> list[tuple[_K, bytes]]:
+        """All entries, in no order, as they were at one moment. O(capacity)."""
+    def add(self, key: _K, value: _Value) -> None:
+        """Only if it is absent. Raises `KeyExistsError`, `FullError`, `ValueTooLongError`."""
+    def replace(self, key: _K, value: _Value) -> None:
+        """Only if it is present. Raises `KeyMissingError`, `ValueTooLongError`."""
+    def add_many(self, entries: _Pairs[_K]) -> None:
+        """`add` of all, or of none."""
+    def replace_many(self, entries: _Pairs[_K]) -> None:
+        """`replace` of all, or of none."""
+    def upsert_many(self, entries: _Pairs[_K]) -> None:
+        """Sets all, or none, at one moment."""
+    def update(self, entries: _Pairs[_K] = (), /, **more: _Value) -> None:  # type: ignore[override]
+        """As `upsert_many`."""
+    def remove_many(self, keys: Iterable[_K]) -> None:
+        """Removes all, or none. Raises `KeyMissingError`."""
+    def compare_exchange(self, key: _K, expected: _Value, new: _Value) -> bool:
+        """Sets `new` if the value is `expected`, and says whether it was. Raises `KeyMissingError`."""
+    def fetch_add(self, key: _K, delta: int = 1) -> int:
+        """Adds to a value of eight bytes, a little-endian signed number; returns the number before.
+
+        Raises `MismatchError` for a value of another length, `KeyMissingError`.
+        """
+    def freeze(self, name: str, force: bool = False, *, hash_index: bool = True, mode: int = 0o400) -> int:
+        """Publishes the entries of one moment as a snapshot, over what is there if `force`; returns the edition.
+
+        Open it by `Snapshot(name, keys=int)`, or `keys=str` where the table's are.
+        """
+    def load(self, snapshot: Snapshot[Any]) -> int:
+        """Sets all entries of a snapshot that `freeze` made, or none; returns how many."""
+    def verify(self) -> None:
+        """Checks all of the table, under the lock. Raises `CorruptError`."""
+    def recover(self) -> None:
+        """Finishes or drops what a killed writer began. The next write does so by itself."""
+    def unlink(self) -> bool:
+        """Removes the name; False when there was none. Who has the table open keeps it."""
+    def is_orphaned(self) -> bool:
+        """True when the name leads elsewhere by now."""
+    def stats(self) -> _Stats: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def namespace(self) -> Path: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def capacity(self) -> int: ...
+    @property
+    def value_size(self) -> int: ...
+    @property
+    def key_size(self) -> int: ...
+    @property
+    def key_type(self) -> type[_K]: ...
+    @property
+    def read_only(self) -> bool: ...
+    @property
+    def timeout(self) -> Optional[float]: ...
+    @property
+    def closed(self) -> bool: ...
+    def close(self) -> None:
+        """Ends this handle. The table stays."""
+    def __enter__(self) -> Table[_K]: ...
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+        /,
+    ) -> None: ...
+
+class _Iterator(Iterator[_T], Generic[_T]):
+    """Entries of one edition of a snapshot, in key order, from both ends."""
+
+    def __next__(self) -> _T: ...
+    def __reversed__(self) -> _Iterator[_T]: ...
+    def __len__(self) -> int:
+        """How many are left."""
+
+class Snapshot(Mapping[_SK, bytes]):
+    """A published dictionary, in key order, read in place.
+
+    A handle has one edition until `refresh` or `wait_for_update` takes another. Keys may be looked up by `str` or by
+    `bytes`; `keys` says what comes back. It goes through fork, and through pickle by its name.
+    """
+
+    @overload
+    def __new__(cls, name: str, *, keys: type[str] = ..., namespace: _Dir = None, trust: Iterable[int] = ()) -> Snapshot[str]:
+        """Opens it. O(1). `keys=int` is for frozen tables. Raises `NotFoundError`, `CorruptError`, `PermissionDeniedError`."""
+    @overload
+    def __new__(cls, name: str, *, keys: type[_SK], namespace: _Dir = None, trust: Iterable[int] = ()) -> Snapshot[_SK]: ...
+    def __getitem__(self, key: Union[_SK, _Value], /) -> bytes: ...
+    def __iter__(self) -> Iterator[_SK]: ...
+    def __reversed__(self) -> Iterator[_SK]: ...
+    def __len__(self) -> int: ...
+    def __contains__(self, key: object, /) -> bool: ...
+    @overload
+    def get(self, key: Union[_SK, _Value], default: None = None) -> Optional[bytes]:
+        """A copy of the value. O(1) with a hash index, else O(log n)."""
+    @overload
+    def get(self, key: Union[_SK, _Value], default: Union[bytes, _T]) -> Union[bytes, _T]: ...
+    @overload
+    def get_str(self, key: Union[_SK, _Value], default: None = None) -> Optional[str]:
+        """The value as text. Raises `UnicodeDecodeError`."""
+    @overload
+    def get_str(self, key: Union[_SK, _Value], default: Union[str, _T]) -> Union[str, _T]: ...
+    def get_many(self, keys: Iterable[Union[_SK, _Value]]) -> list[Optional[bytes]]:
+        """The values of several keys; faster than one by one."""
+    def range(
+        self,
+        start: Optional[Union[_SK, _Value]] = None,
+        stop: Optional[Union[_SK, _Value]] = None,
+        *,
+        inclusive: bool = False,
+    ) -> _Iterator[tuple[_SK, bytes]]:
+        """The entries from `start` up to `stop`, which is among them if `inclusive`. O(log n), then O(1) a step."""
+    def prefix(self, prefix: _Value) -> _Iterator[tuple[_SK, bytes]]:
+        """The entries whose keys start with `prefix`. O(log n), then O(1) a step."""
+    def rank(self, key: Union[_SK, _Value]) -> int:
+        """How many keys are less than `key`, which need not be there. O(log n)."""
+    def nth(self, rank: int) -> tuple[_SK, bytes]:
+        """The entry of a rank, from 0, or from -1 backwards. O(1). Raises `IndexError`."""
+    def refresh(self) -> bool:
+        """Takes the newest edition; True if that is another one. One load when nothing was published."""
+    def wait_for_update(self, timeout: Optional[float] = None) -> bool:
+        """Sleeps until there is another edition and takes it; False when the time is over. Other threads run meanwhile."""
+    @property
+    def generation(self) -> int:
+        """The edition in hand: 1 for the first under this name."""
+    def is_removed(self) -> bool:
+        """True when the name leads nowhere now."""
+    def verify(self) -> None:
+        """Checks all of it. O(n). Raises `CorruptError`."""
+    def dump(self) -> bytes: ...
+    def save(self, path: Union[str, PathLike[str]]) -> None:
+        """Writes the bytes to a file of mode 0400, in one step."""
+    @property
+    def has_hash_index(self) -> bool: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def namespace(self) -> Path: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def key_type(self) -> type[_SK]: ...
+    @property
+    def closed(self) -> bool: ...
+    def close(self) -> None:
+        """Ends this handle."""
+    def __enter__(self) -> Snapshot[_SK]: ...
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+        /,
+    ) -> None: ...
+
+class RbTree(MutableMapping[_SK, bytes]):
+    """A dictionary in private memory and in key order, on its way to `share`. Pickles by its contents."""
+
+    @overload
+    def __new__(cls, entries: None = None, *, keys: type[str] = ...) -> RbTree[str]:
+        """Of a mapping or of pairs; of equal keys the last one counts."""
+    @overload
+    def __new__(cls, entries: _Pairs[str], *, keys: type[str] = ...) -> RbTree[str]: ...
+    @overload
+    def __new__(cls, entries: Optional[_Pairs[_SK]] = None, *, keys: type[_SK]) -> RbTree[_SK]: ...
+    def __getitem__(self, key: Union[_SK, _Value], /) -> bytes: ...
+    def __setitem__(self, key: Union[_SK, _Value], value: _Value, /) -> None: ...
+    def __delitem__(self, key: Union[_SK, _Value], /) -> None: ...
+    def __iter__(self) -> Iterator[_SK]: ...
+    def __len__(self) -> int: ...
+    def __contains__(self, key: object, /) -> bool: ...
+    def set(self, key: Union[_SK, _Value], value: _Value) -> bool:
+        """Sets it; True when it had another value. O(log n)."""
+    @overload
+    def get(self, key: Union[_SK, _Value], default: None = None) -> Optional[bytes]: ...
+    @overload
+    def get(self, key: Union[_SK, _Value], default: Union[bytes, _T]) -> Union[bytes, _T]: ...
+    @overload
+    def get_str(self, key: Union[_SK, _Value], default: None = None) -> Optional[str]: ...
+    @overload
+    def get_str(self, key: Union[_SK, _Value], default: Union[str, _T]) -> Union[str, _T]: ...
+    def remove(self, key: Union[_SK, _Value]) -> bool:
+        """Removes it; False when it was not there."""
+    def set_many(self, entries: _Pairs[_SK]) -> None:
+        """Sets all, or none."""
+    def update(self, entries: _Pairs[_SK] = (), /, **more: _Value) -> None:  # type: ignore[override]
+        """As `set_many`."""
+    def entries(self) -> list[tuple[_SK, bytes]]: ...
+    def share(
+        self,
+        name: str,
+        force: bool = False,
+        *,
+        hash_index: bool = True,
+        namespace: _Dir = None,
+        mode: int = 0o400,
+        timeout: Optional[float] = 5.0,
+    ) -> int:
+        """Publishes under `name`, whole and at once, over what is there if `force`; returns the edition. O(n).
+
+        `mode` has read bits only; `0o444` lets others read. `hash_index` makes `Snapshot.get` faster and the file
+        larger. Raises `AlreadyExistsError`, `LockTimeoutError`, `NoSpaceError`; the name leads to what it did before.
+        """
+    def dump(self, *, hash_index: bool = False) -> bytes:
+        """The bytes that `share` would publish. O(n)."""
+    @property
+    def key_type(self) -> type[_SK]: ...
+
+def remove(name: str, *, namespace: _Dir = None, timeout: Optional[float] = 5.0) -> None:
+    """Removes a published name. Who has it open keeps it. Raises `NotFoundError`."""
+
+def prune(*, namespace: _Dir = None, dry_run: bool = False) -> list[Path]:
+    """Removes what killed publishers of this user left; with `dry_run` it only says what."""
+
+def names(*, namespace: _Dir = None) -> list[tuple[str, str]]:
+    """The names of a namespace, each with its kind: `table` or `snapshot`."""

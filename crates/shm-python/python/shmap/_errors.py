@@ -1,0 +1,73 @@
+"""The exceptions of `shmap`: each is an `Error`, and what Python itself would raise."""
+
+
+class Error(Exception):
+    """Base of all. Nothing was changed by the call that raised it."""
+
+
+class NotFoundError(Error, FileNotFoundError):
+    """There is no table or snapshot of that name."""
+
+
+class AlreadyExistsError(Error, FileExistsError):
+    """The name is taken."""
+
+
+class PermissionDeniedError(Error, PermissionError):
+    """The operating system, or the owner or mode of the file, does not allow it."""
+
+
+class ReadOnlyError(PermissionDeniedError):
+    """The handle was opened for reading only."""
+
+
+class LockTimeoutError(Error, TimeoutError):
+    """The lock was not free in time."""
+
+
+class NoSpaceError(Error, OSError):
+    """The file system is full."""
+
+
+class SystemCallError(Error, OSError):
+    """Anything else that the operating system refused."""
+
+
+class InvalidNameError(Error, ValueError):
+    """What cannot be a name: empty, too long, with a slash or a NUL, with a leading dot."""
+
+
+class WrongKindError(Error, TypeError):
+    """The file is of another kind, or its keys are of another type."""
+
+
+class MismatchError(Error, ValueError):
+    """Whole, but not as asked for: another geometry, format version, C library or pid namespace."""
+
+
+class CorruptError(Error, ValueError):
+    """The bytes are not those of a table or snapshot, or contradict themselves."""
+
+
+class KeyMissingError(Error, KeyError):
+    """The key is not there."""
+
+
+class KeyExistsError(Error, KeyError):
+    """The key is there already."""
+
+
+class FullError(Error):
+    """All entries are taken."""
+
+
+class ValueTooLongError(Error, ValueError):
+    """The value does not fit."""
+
+
+class KeyTooLongError(Error, ValueError):
+    """The key does not fit."""
+
+
+class ClosedError(Error, ValueError):
+    """The handle was closed."""

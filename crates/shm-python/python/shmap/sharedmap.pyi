@@ -1,0 +1,36 @@
+from os import PathLike
+from typing import Optional, Union
+
+__all__ = ["rbtree", "sharedmap"]
+
+_Text = Union[str, bytes, bytearray, memoryview]
+
+class rbtree:
+    """A dictionary in private memory, which `share` publishes."""
+
+    def __new__(cls) -> rbtree: ...
+    def set(self, key: _Text, val: _Text) -> bool:
+        """Gives `key` this value, in place of another. True. O(log n)."""
+    def get(self, key: _Text) -> Optional[str]:
+        """The value of `key`, `None` when there is none. O(log n)."""
+    def share(self, name: str, force: object = None) -> bool:
+        """Publishes under `name`: whole, at once; over what is there if `force`. True. O(n).
+
+        Raises `FileExistsError` without `force` when the name is taken.
+        """
+    def dump(self) -> bytes:
+        """The bytes that `share` would publish. Changes nothing. O(n)."""
+    @staticmethod
+    def remove(name: str) -> bool:
+        """Removes a published name; False when there is none. Who has it open keeps it."""
+
+class sharedmap:
+    """A published dictionary, read in place."""
+
+    def __new__(cls, name: str, *, namespace: Optional[Union[str, PathLike[str]]] = None) -> sharedmap:
+        """Opens it. O(1). Raises `FileNotFoundError` when there is none.
+
+        `namespace` is a directory: `$SHMAP_DIR` or `/dev/shm` unless given. The original has only the name.
+        """
+    def get(self, key: _Text) -> Optional[str]:
+        """The value of `key`, `None` when there is none. O(1)."""

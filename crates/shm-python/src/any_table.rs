@@ -1,0 +1,349 @@
+//! Tables of every type of key behind one trait, in terms of Python objects.
+
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyInt, PyString};
+use shm_core::LockError;
+use shm_facade::map_key;
+use slotmap_shm::{Key, Stats, Table, TableError, TableReader, Value};
+
+use crate::failure::{bug, failure, missing, read_only, timed_out};
+use crate::keys::{bytes_of, int_of, wrong_type};
+
+/// What to do with a key that is there, or is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    Add,
+    Replace,
+    Upsert,
+}
+
+/// A type of keys.
+pub(crate) trait PyKey: Key {
+    /// What holds a key taken from Python.
+    type Held<'py>;
+
+    /// The key that an object is; `None` for one that no table can have.
+    fn take<'py>(key: &Bound<'py, PyAny>) -> PyResult<Option<Self::Held<'py>>>;
+
+    /// The key held.
+    fn held<'a>(held: &'a Self::Held<'_>) -> PyResult<&'a Self>;
+
+    /// The key as an object.
+    fn give(key: Self::Owned, py: Python<'_>) -> PyResult<Bound<'_, PyAny>>;
+
+    /// The key that stands for this one in a frozen map.
+    fn frozen(owned: &Self::Owned) -> Option<Vec<u8>>;
+
+    /// The Python type.
+    fn py_type(py: Python<'_>) -> Bound<'_, PyAny>;
+}
+
+macro_rules! int_keys {
+    ($($t:ty: $frozen:expr),*) => {$(
+        impl PyKey for $t {
+            type Held<'py> = $t;
+
+            #[inline]
+            fn take<'py>(key: &Bound<'py, PyAny>) -> PyResult<Option<$t>> {
+                Ok(int_of(key)?.and_then(|key| <$t>::try_from(key).ok()))
+            }
+
+            #[inline]
+            fn held(held: &$t) -> PyResult<&$t> {
+                Ok(held)
+            }
+
+            fn give(key: $t, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+                Ok(key.into_pyobject(py)?.into_any())
+            }
+
+            fn frozen(owned: &$t) -> Option<Vec<u8>> {
+                let frozen: fn($t) -> Option<Vec<u8>> = $frozen;
+                frozen(*owned)
+            }
+
+            fn py_type(py: Python<'_>) -> Bound<'_, PyAny> {
+                py.get_type::<PyInt>().into_any()
+            }
+        }
+    )*};
+}
+
+int_keys!(i32: |key| Some(map_key(key).to_vec()), i64: |_| None);
+
+impl PyKey for str {
+    type Held<'py> = Bound<'py, PyBytes>;
+
+    #[inline]
+    fn take<'py>(key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        match key.cast::<PyString>() {
+            Ok(key) => key.encode_utf8().map(Some),
+            Err(_) => Err(wrong_type(key, "str")),
+        }
+    }
+
+    #[inline]
+    fn held<'a>(held: &'a Bound<'_, PyBytes>) -> PyResult<&'a str> {
+        // `encode_utf8` made it.
+        std::str::from_utf8(held.as_bytes()).map_err(|_| bug("a string was not encoded as UTF-8"))
+    }
+
+    fn give(key: String, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        Ok(PyString::new(py, &key).into_any())
+    }
+
+    fn frozen(owned: &String) -> Option<Vec<u8>> {
+        Some(owned.as_bytes().to_vec())
+    }
+
+    fn py_type(py: Python<'_>) -> Bound<'_, PyAny> {
+        py.get_type::<PyString>().into_any()
+    }
+}
+
+type Object<'py> = Bound<'py, PyAny>;
+type Pair<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
+
+/// A table, whatever its keys.
+pub(crate) trait AnyTable: Send + Sync {
+    fn key_type<'py>(&self, py: Python<'py>) -> Object<'py>;
+    fn len(&self) -> usize;
+    fn stats(&self) -> Stats;
+    fn key_size(&self) -> usize;
+    fn is_read_only(&self) -> bool;
+    fn is_orphaned(&self) -> std::io::Result<bool>;
+    fn get(&self, key: &Object<'_>) -> PyResult<Option<Value>>;
+    fn contains(&self, key: &Object<'_>) -> PyResult<bool>;
+    fn get_many<'py>(&self, py: Python<'py>, keys: &[Object<'py>]) -> PyResult<Vec<Option<Value>>>;
+    fn entries<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Object<'py>, Value)>>;
+    fn frozen(&self, py: Python<'_>) -> PyResult<Vec<(Vec<u8>, Value)>>;
+    fn put(&self, put: Put, key: &Object<'_>, value: &Object<'_>) -> PyResult<()>;
+    fn put_many<'py>(&self, py: Python<'py>, put: Put, entries: &[Pair<'py>]) -> PyResult<()>;
+    fn remove(&self, key: &Object<'_>) -> PyResult<()>;
+    fn remove_many<'py>(&self, py: Python<'py>, keys: &[Object<'py>]) -> PyResult<()>;
+    fn clear(&self, py: Python<'_>) -> PyResult<()>;
+    fn compare_exchange(&self, key: &Object<'_>, old: &[u8], new: &[u8]) -> PyResult<bool>;
+    fn fetch_add(&self, key: &Object<'_>, delta: i64) -> PyResult<i64>;
+    fn verify(&self, py: Python<'_>) -> PyResult<()>;
+    fn recover(&self, py: Python<'_>) -> PyResult<()>;
+}
+
+/// A table opened for writing, or for reading only.
+pub(crate) enum Access<K: PyKey + ?Sized> {
+    Write(Table<K>),
+    Read(TableReader<K>),
+}
+
+/// A table, and how long its writers wait for the lock.
+pub(crate) struct Opened<K: PyKey + ?Sized> {
+    pub(crate) access: Access<K>,
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl<K: PyKey + ?Sized + Sync> Opened<K>
+where
+    K::Owned: Send + Sync,
+{
+    #[inline]
+    fn reader(&self) -> &TableReader<K> {
+        match &self.access {
+            Access::Write(table) => table,
+            Access::Read(table) => table,
+        }
+    }
+
+    fn failure(&self, py: Python<'_>, error: TableError) -> PyErr {
+        failure(py, error, Some(self.reader().segment().path()))
+    }
+
+    /// Does `f` without the interpreter, and again while the lock is not free: the table itself waits for no
+    /// more than a slice, so that signals are heard.
+    fn write<R: Send>(
+        &self,
+        py: Python<'_>,
+        f: impl Fn(&Table<K>) -> Result<R, TableError> + Sync,
+    ) -> PyResult<R> {
+        let path = self.reader().segment().path();
+        let Access::Write(table) = &self.access else { return Err(read_only(py, path)) };
+        let start = Instant::now();
+        loop {
+            match py.detach(|| f(table)) {
+                Err(TableError::Lock(LockError::TimedOut { .. })) => {
+                    py.check_signals()?;
+                    if let Some(limit) = self.timeout.filter(|limit| start.elapsed() >= *limit) {
+                        return Err(timed_out(py, limit.as_secs_f64(), path));
+                    }
+                }
+                done => return done.map_err(|error| self.failure(py, error)),
+            }
+        }
+    }
+
+    /// A key to store under.
+    fn key<'py>(key: &Bound<'py, PyAny>) -> PyResult<K::Held<'py>> {
+        K::take(key)?.ok_or_else(|| PyOverflowError::new_err("the number is too large for a key"))
+    }
+}
+
+impl<K: PyKey + ?Sized + Sync> AnyTable for Opened<K>
+where
+    K::Owned: Send + Sync,
+{
+    fn key_type<'py>(&self, py: Python<'py>) -> Object<'py> {
+        K::py_type(py)
+    }
+
+    fn len(&self) -> usize {
+        self.reader().len()
+    }
+
+    fn stats(&self) -> Stats {
+        self.reader().stats()
+    }
+
+    fn key_size(&self) -> usize {
+        self.reader().geometry().key_size
+    }
+
+    fn is_read_only(&self) -> bool {
+        matches!(self.access, Access::Read(_))
+    }
+
+    fn is_orphaned(&self) -> std::io::Result<bool> {
+        self.reader().is_orphaned()
+    }
+
+    #[inline]
+    fn get(&self, key: &Object<'_>) -> PyResult<Option<Value>> {
+        let Some(held) = K::take(key)? else { return Ok(None) };
+        match self.reader().get(K::held(&held)?) {
+            // No table has such a key, so it is not there.
+            Err(TableError::KeyTooLong { .. }) => Ok(None),
+            found => found.map_err(|error| self.failure(key.py(), error)),
+        }
+    }
+
+    #[inline]
+    fn contains(&self, key: &Object<'_>) -> PyResult<bool> {
+        let Some(held) = K::take(key)? else { return Ok(false) };
+        match self.reader().contains_key(K::held(&held)?) {
+            Err(TableError::KeyTooLong { .. }) => Ok(false),
+            found => found.map_err(|error| self.failure(key.py(), error)),
+        }
+    }
+
+    fn get_many<'py>(&self, py: Python<'py>, keys: &[Object<'py>]) -> PyResult<Vec<Option<Value>>> {
+        let held = keys.iter().map(Self::key).collect::<PyResult<Vec<_>>>()?;
+        let keys = held.iter().map(|held| K::held(held)).collect::<PyResult<Vec<&K>>>()?;
+        let found = py.detach(|| match &self.access {
+            Access::Write(table) => table.get_many(&keys),
+            Access::Read(table) => table.get_many(&keys),
+        });
+        found.map_err(|error| self.failure(py, error))
+    }
+
+    fn entries<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Object<'py>, Value)>> {
+        let entries = self.copied(py)?;
+        entries.into_iter().map(|(key, value)| Ok((K::give(key, py)?, value))).collect()
+    }
+
+    fn frozen(&self, py: Python<'_>) -> PyResult<Vec<(Vec<u8>, Value)>> {
+        let mut frozen = Vec::new();
+        for (key, value) in self.copied(py)? {
+            let key = K::frozen(&key).ok_or_else(|| {
+                PyTypeError::new_err("a table of 64-bit keys cannot be frozen, only one of 32 bits")
+            })?;
+            frozen.push((key, value));
+        }
+        Ok(frozen)
+    }
+
+    fn put(&self, put: Put, key: &Object<'_>, value: &Object<'_>) -> PyResult<()> {
+        let py = key.py();
+        let (held, value) = (Self::key(key)?, bytes_of(value)?);
+        let (key, value) = (K::held(&held)?, value.as_bytes());
+        self.write(py, |table| match put {
+            Put::Add => table.add(key, value),
+            Put::Replace => table.update(key, value),
+            Put::Upsert => table.upsert(key, value).map(drop),
+        })
+    }
+
+    fn put_many<'py>(&self, py: Python<'py>, put: Put, entries: &[Pair<'py>]) -> PyResult<()> {
+        let mut held = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            held.push((Self::key(key)?, bytes_of(value)?));
+        }
+        let mut batch: Vec<(&K, &[u8])> = Vec::with_capacity(held.len());
+        for (key, value) in &held {
+            batch.push((K::held(key)?, value.as_bytes()));
+        }
+        self.write(py, |table| match put {
+            Put::Add => table.add_many(&batch),
+            Put::Replace => table.update_many(&batch),
+            Put::Upsert => table.upsert_many(&batch),
+        })
+    }
+
+    fn remove(&self, key: &Object<'_>) -> PyResult<()> {
+        let Some(held) = K::take(key)? else { return Err(missing(key)) };
+        let taken = K::held(&held)?;
+        let removed = self.write(key.py(), |table| match table.remove(taken) {
+            Ok(()) => Ok(true),
+            Err(TableError::NotFound { .. } | TableError::KeyTooLong { .. }) => Ok(false),
+            Err(error) => Err(error),
+        })?;
+        if removed { Ok(()) } else { Err(missing(key)) }
+    }
+
+    fn remove_many<'py>(&self, py: Python<'py>, keys: &[Object<'py>]) -> PyResult<()> {
+        let held = keys.iter().map(Self::key).collect::<PyResult<Vec<_>>>()?;
+        let keys = held.iter().map(|held| K::held(held)).collect::<PyResult<Vec<&K>>>()?;
+        self.write(py, |table| table.remove_many(&keys))
+    }
+
+    fn clear(&self, py: Python<'_>) -> PyResult<()> {
+        self.write(py, Table::clear)
+    }
+
+    fn compare_exchange(&self, key: &Object<'_>, old: &[u8], new: &[u8]) -> PyResult<bool> {
+        let held = Self::key(key)?;
+        let taken = K::held(&held)?;
+        self.write(key.py(), |table| match table.compare_exchange(taken, old, new) {
+            Ok(()) => Ok(true),
+            Err(TableError::Mismatch { .. }) => Ok(false),
+            Err(error) => Err(error),
+        })
+    }
+
+    fn fetch_add(&self, key: &Object<'_>, delta: i64) -> PyResult<i64> {
+        let held = Self::key(key)?;
+        let taken = K::held(&held)?;
+        self.write(key.py(), |table| table.fetch_add(taken, delta))
+    }
+
+    fn verify(&self, py: Python<'_>) -> PyResult<()> {
+        self.write(py, Table::verify)
+    }
+
+    fn recover(&self, py: Python<'_>) -> PyResult<()> {
+        self.write(py, Table::recover)
+    }
+}
+
+impl<K: PyKey + ?Sized + Sync> Opened<K>
+where
+    K::Owned: Send + Sync,
+{
+    /// The entries of one moment.
+    fn copied(&self, py: Python<'_>) -> PyResult<Vec<(K::Owned, Value)>> {
+        let entries = py.detach(|| match &self.access {
+            Access::Write(table) => table.entries(),
+            Access::Read(table) => table.entries(),
+        });
+        entries.map_err(|error| self.failure(py, error))
+    }
+}

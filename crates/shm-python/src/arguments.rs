@@ -1,0 +1,38 @@
+//! Arguments that many calls have.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use shm_facade::{MapOptions, Namespace, Trust};
+
+/// No call sleeps or waits longer than this without a look at signals.
+pub(crate) const SLICE: Duration = Duration::from_millis(100);
+
+/// The directory given, or `$SHMAP_DIR`, or `/dev/shm`.
+pub(crate) fn namespace(dir: Option<PathBuf>) -> Namespace {
+    dir.map_or_else(Namespace::from_env, Namespace::at)
+}
+
+pub(crate) fn trust(owners: &[u32], shared_writers: bool) -> Trust {
+    let trust = Trust::new().shared_writers(shared_writers);
+    owners.iter().fold(trust, |trust, &owner| trust.owner(owner))
+}
+
+/// Seconds, or `None` for ever.
+pub(crate) fn timeout(seconds: Option<f64>) -> PyResult<Option<Duration>> {
+    let Some(seconds) = seconds else { return Ok(None) };
+    if seconds.is_nan() || seconds < 0.0 {
+        return Err(PyValueError::new_err(format!("a timeout cannot be {seconds}")));
+    }
+    Ok(Duration::try_from_secs_f64(seconds).ok())
+}
+
+pub(crate) fn map_options(
+    dir: Option<PathBuf>,
+    owners: &[u32],
+    lock_timeout: Option<Duration>,
+) -> MapOptions {
+    MapOptions { namespace: namespace(dir), trust: trust(owners, false), lock_timeout }
+}

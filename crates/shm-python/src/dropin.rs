@@ -1,0 +1,124 @@
+//! `shmap.sharedmap`: the two classes of the original Python module, `str` in and `str` out.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString, PyType};
+use shm_facade::{Error, MapOptions, RbTree, ShareOptions, SharedMap};
+
+use crate::arguments::map_options;
+use crate::failure::failure;
+use crate::keys::bytes_of;
+
+/// The original's `rbtree`.
+#[pyclass(subclass, module = "shmap.sharedmap", name = "rbtree")]
+#[derive(Default)]
+pub(crate) struct DropInTree {
+    tree: Arc<RbTree>,
+}
+
+#[pymethods]
+impl DropInTree {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    fn set(&mut self, key: &Bound<'_, PyAny>, val: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let (key, value) = (bytes_of(key)?, bytes_of(val)?);
+        let tree = Arc::make_mut(&mut self.tree);
+        tree.set(key.as_bytes(), value.as_bytes())
+            .map_err(|error| failure(key.py(), error, None))?;
+        Ok(true)
+    }
+
+    fn get<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
+        let bytes = bytes_of(key)?;
+        let found = self.tree.get(bytes.as_bytes());
+        found.map(|value| PyString::from_bytes(key.py(), value)).transpose()
+    }
+
+    #[pyo3(signature = (name, force = None))]
+    fn share(
+        slf: &Bound<'_, Self>,
+        name: &str,
+        force: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let py = slf.py();
+        let force = force.map_or(Ok(false), |force| force.is_truthy())?;
+        let options = ShareOptions { force, hash_index: true, ..ShareOptions::default() };
+        let tree = Arc::clone(&slf.borrow().tree);
+        crate::tree::share(py, &tree, name, &options)?;
+        Ok(true)
+    }
+
+    fn dump<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyBytes> {
+        let py = slf.py();
+        let tree = Arc::clone(&slf.borrow().tree);
+        let block = py.detach(|| tree.freeze());
+        PyBytes::new(py, &block)
+    }
+
+    /// False when there is no such name, as in the original.
+    #[staticmethod]
+    fn remove(py: Python<'_>, name: &str) -> PyResult<bool> {
+        match py.detach(|| SharedMap::remove(name)) {
+            Ok(()) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(failure(py, error, None)),
+        }
+    }
+}
+
+/// Class, name and namespace of a pickled `sharedmap`.
+type Place<'py> = (Bound<'py, PyType>, String, PathBuf);
+
+/// What a pickled `sharedmap` is opened by.
+#[pyfunction]
+pub(crate) fn open_sharedmap<'py>(
+    class: Bound<'py, PyType>,
+    name: String,
+    namespace: PathBuf,
+) -> PyResult<Bound<'py, PyAny>> {
+    let named = PyDict::new(class.py());
+    named.set_item("namespace", namespace)?;
+    class.call((name,), Some(&named))
+}
+
+/// The original's `sharedmap`.
+#[pyclass(subclass, frozen, module = "shmap.sharedmap", name = "sharedmap")]
+pub(crate) struct DropInMap {
+    map: SharedMap,
+    name: String,
+    options: MapOptions,
+}
+
+#[pymethods]
+impl DropInMap {
+    #[new]
+    #[pyo3(signature = (name, *, namespace = None))]
+    fn new(py: Python<'_>, name: String, namespace: Option<PathBuf>) -> PyResult<Self> {
+        let options = map_options(namespace, &[], None);
+        match SharedMap::open_with(&name, &options) {
+            Ok(map) => Ok(Self { map, name, options }),
+            Err(error) => Err(failure(py, error, None)),
+        }
+    }
+
+    fn get<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
+        let found = self.map.get(bytes_of(key)?.as_bytes());
+        found.map(|value| PyString::from_bytes(key.py(), value)).transpose()
+    }
+
+    /// By name and namespace: another process may have another default.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Place<'py>)> {
+        let reopen = slf.py().import("shmap._shmap")?.getattr("open_sharedmap")?;
+        let (class, this) = (slf.get_type(), slf.get());
+        Ok((reopen, (class, this.name.clone(), this.options.namespace.dir().to_owned())))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<sharedmap {:?} in {:?}>", self.name, self.options.namespace.dir())
+    }
+}

@@ -1,0 +1,222 @@
+//! From the errors of the libraries to Python's exceptions, which are classes of `shmap._errors`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use avl_snapshot::BuildError;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use shm_core::{CreateError, HeaderError, LockError, OpenError, PublishError};
+use shm_facade::Error;
+use slotmap_shm::{TableError, TableOpenError};
+
+const ENOENT: i32 = 2;
+const EACCES: i32 = 13;
+const EEXIST: i32 = 17;
+const ENOSPC: i32 = 28;
+const ETIMEDOUT: i32 = 110;
+
+/// An exception to be: its class, and for subclasses of `OSError` the number and the file.
+struct Failure {
+    class: &'static str,
+    errno: Option<i32>,
+    path: Option<PathBuf>,
+}
+
+/// The exception for an error of the libraries. `path` names the file where the error does not.
+pub(crate) fn failure(py: Python<'_>, error: impl Into<Error>, path: Option<&Path>) -> PyErr {
+    let error = error.into();
+    let Failure { class, errno, path: found } = classify(&error);
+    let path = found.as_deref().or(path).map(Path::as_os_str);
+    match errno {
+        // The file is an attribute, and Python shows it.
+        Some(ENOENT) => raise(py, class, (ENOENT, "does not exist", path)),
+        Some(EEXIST) => raise(py, class, (EEXIST, "exists already", path)),
+        Some(errno) => raise(py, class, (errno, text(&error), path)),
+        None => raise(py, class, (text(&error),)),
+    }
+}
+
+/// An exception of a class in `shmap._errors`.
+pub(crate) fn raise<'py>(
+    py: Python<'py>,
+    class: &str,
+    args: impl pyo3::call::PyCallArgs<'py>,
+) -> PyErr {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    let module = MODULE.get_or_try_init(py, || Ok(py.import("shmap._errors")?.unbind()));
+    let made = module.and_then(|module| module.bind(py).getattr(class)?.call1(args));
+    made.map_or_else(|error| error, PyErr::from_value)
+}
+
+/// The handle was closed.
+pub(crate) fn closed(py: Python<'_>, what: &str) -> PyErr {
+    raise(py, "ClosedError", (format!("the {what} is closed"),))
+}
+
+/// The key is not there.
+pub(crate) fn missing(key: &Bound<'_, PyAny>) -> PyErr {
+    raise(key.py(), "KeyMissingError", (key,))
+}
+
+/// The lock was not free in time.
+pub(crate) fn timed_out(py: Python<'_>, seconds: f64, path: &Path) -> PyErr {
+    let text = format!("the lock was not released within {seconds} s");
+    raise(py, "LockTimeoutError", (ETIMEDOUT, text, path.as_os_str()))
+}
+
+/// The handle may only read.
+pub(crate) fn read_only(py: Python<'_>, path: &Path) -> PyErr {
+    raise(py, "ReadOnlyError", (EACCES, "the table was opened for reading only", path.as_os_str()))
+}
+
+/// The error and its causes, in one line.
+fn text(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn plain(class: &'static str) -> Failure {
+    Failure { class, errno: None, path: None }
+}
+
+fn os(class: &'static str, errno: i32, path: &Path) -> Failure {
+    Failure { class, errno: Some(errno), path: Some(path.to_owned()) }
+}
+
+fn classify(error: &Error) -> Failure {
+    match error {
+        Error::Name(_) => plain("InvalidNameError"),
+        Error::Open(e) => classify_table_open(e),
+        Error::Table(e) => classify_table(e),
+        Error::NotFound { path } => os("NotFoundError", ENOENT, path),
+        Error::AlreadyExists { path } => os("AlreadyExistsError", EEXIST, path),
+        Error::OpenMap(e) => classify_open(e),
+        Error::Publish(e) => classify_publish(e),
+        Error::Build(BuildError::KeyTooLong { .. }) => plain("KeyTooLongError"),
+        Error::Build(BuildError::TooLarge { .. }) => plain("ValueTooLongError"),
+        Error::Build(_) => plain("FullError"),
+        Error::NotATableKey { .. } => plain("WrongKindError"),
+        Error::Snapshot(avl_snapshot::SnapshotError::Version { .. }) => plain("MismatchError"),
+        Error::Snapshot(_) | Error::Corrupt { .. } => plain("CorruptError"),
+        Error::Namespace { dir, source } => classify_io(source, dir),
+        _ => plain("Error"),
+    }
+}
+
+fn classify_table(error: &TableError) -> Failure {
+    match error {
+        TableError::NotFound { .. } => plain("KeyMissingError"),
+        TableError::DuplicateKey { .. } => plain("KeyExistsError"),
+        TableError::Full { .. } => plain("FullError"),
+        TableError::ValueTooLarge { .. } => plain("ValueTooLongError"),
+        TableError::KeyTooLong { .. } => plain("KeyTooLongError"),
+        TableError::InBatch { source, .. } => classify_table(source),
+        TableError::Corrupt { .. } => plain("CorruptError"),
+        TableError::NotACounter { .. } => plain("MismatchError"),
+        TableError::Lock(e) => classify_lock(e, None),
+        TableError::Contended { .. } => {
+            Failure { class: "LockTimeoutError", errno: Some(ETIMEDOUT), path: None }
+        }
+        _ => plain("Error"),
+    }
+}
+
+fn classify_table_open(error: &TableOpenError) -> Failure {
+    match error {
+        TableOpenError::Create(e) => classify_create(e),
+        TableOpenError::Open(e) => classify_open(e),
+        TableOpenError::KeyKind { .. } => plain("WrongKindError"),
+        TableOpenError::Corrupt { .. } => plain("CorruptError"),
+        _ => plain("MismatchError"),
+    }
+}
+
+fn classify_open(error: &OpenError) -> Failure {
+    match error {
+        OpenError::InvalidName(_) => plain("InvalidNameError"),
+        OpenError::NotFound { path } => os("NotFoundError", ENOENT, path),
+        OpenError::PermissionDenied { path, .. }
+        | OpenError::ForeignOwner { path, .. }
+        | OpenError::ForeignWriters { path, .. }
+        | OpenError::Writable { path, .. } => os("PermissionDeniedError", EACCES, path),
+        OpenError::Header { source: HeaderError::Kind { .. } | HeaderError::NoLock, .. }
+        | OpenError::NotAFile { .. } => plain("WrongKindError"),
+        OpenError::Header {
+            source:
+                HeaderError::Abi { .. }
+                | HeaderError::PidNamespace { .. }
+                | HeaderError::Version { .. }
+                | HeaderError::KindVersion { .. }
+                | HeaderError::ByteOrder { .. },
+            ..
+        } => plain("MismatchError"),
+        OpenError::Header { .. } => plain("CorruptError"),
+        OpenError::ResetBusy { path, .. } => os("LockTimeoutError", ETIMEDOUT, path),
+        OpenError::Create(e) => classify_create(e),
+        OpenError::Io { path, source, .. } => classify_io(source, path),
+        _ => plain("Error"),
+    }
+}
+
+fn classify_create(error: &CreateError) -> Failure {
+    match error {
+        CreateError::InvalidName(_) => plain("InvalidNameError"),
+        CreateError::AlreadyExists { path } => os("AlreadyExistsError", EEXIST, path),
+        CreateError::NoSpace { dir, .. } => os("NoSpaceError", ENOSPC, dir),
+        CreateError::Io { path, source, .. } => classify_io(source, path),
+        _ => plain("MismatchError"),
+    }
+}
+
+fn classify_publish(error: &PublishError) -> Failure {
+    match error {
+        PublishError::NotFound { path } => os("NotFoundError", ENOENT, path),
+        PublishError::Create(e) => classify_create(e),
+        PublishError::Open(e) => classify_open(e),
+        PublishError::Lock { path, source } => classify_lock(source, Some(path)),
+        PublishError::ControlWord { .. } => plain("CorruptError"),
+        PublishError::Io { path, source, .. } => classify_io(source, path),
+        _ => plain("MismatchError"),
+    }
+}
+
+fn classify_lock(error: &LockError, path: Option<&Path>) -> Failure {
+    let path = path.map(Path::to_owned);
+    match error {
+        LockError::TimedOut { .. } | LockError::WouldBlock => {
+            Failure { class: "LockTimeoutError", errno: Some(ETIMEDOUT), path }
+        }
+        LockError::NotRecoverable => plain("CorruptError"),
+        LockError::Os(source) => Failure {
+            class: "SystemCallError",
+            errno: Some(source.raw_os_error().unwrap_or(0)),
+            path,
+        },
+        _ => plain("Error"),
+    }
+}
+
+fn classify_io(error: &io::Error, path: &Path) -> Failure {
+    let errno = error.raw_os_error().unwrap_or(0);
+    match error.kind() {
+        io::ErrorKind::NotFound => os("NotFoundError", errno, path),
+        io::ErrorKind::PermissionDenied => os("PermissionDeniedError", errno, path),
+        io::ErrorKind::StorageFull => os("NoSpaceError", errno, path),
+        _ => os("SystemCallError", errno, path),
+    }
+}
+
+/// For what can only go wrong if this crate is wrong.
+pub(crate) fn bug(what: &'static str) -> PyErr {
+    PyRuntimeError::new_err(what)
+}

@@ -1,0 +1,123 @@
+//! What Python objects stand for which bytes.
+
+use std::borrow::Cow;
+
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyInt, PyMemoryView, PyString};
+use shm_facade::{map_key, table_key};
+
+/// The bytes of a `bytes`, a `str` (as UTF-8), a `bytearray` or a `memoryview`.
+pub(crate) fn bytes_of<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    if let Ok(text) = object.cast::<PyString>() {
+        return text.encode_utf8();
+    }
+    if let Ok(bytes) = object.cast::<PyBytes>() {
+        return Ok(bytes.clone());
+    }
+    if object.is_instance_of::<PyByteArray>() || object.is_instance_of::<PyMemoryView>() {
+        let bytes = object.py().get_type::<PyBytes>().call1((object,))?;
+        return Ok(bytes.cast_into()?);
+    }
+    Err(wrong_type(object, "str or bytes"))
+}
+
+pub(crate) fn wrong_type(object: &Bound<'_, PyAny>, expected: &str) -> PyErr {
+    match object.get_type().qualname() {
+        Ok(found) => PyTypeError::new_err(format!("expected {expected}, not {found}")),
+        Err(error) => error,
+    }
+}
+
+/// An `int` that may be too large for any table.
+pub(crate) fn int_of(object: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
+    match object.extract::<i64>() {
+        Ok(number) => Ok(Some(number)),
+        Err(error) if error.is_instance_of::<PyOverflowError>(object.py()) => Ok(None),
+        Err(_) => Err(wrong_type(object, "int")),
+    }
+}
+
+/// What the keys of a snapshot or tree are to Python.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyForm {
+    Str,
+    Bytes,
+    /// Keys of a frozen table.
+    Int,
+}
+
+/// The bytes of a key.
+pub(crate) enum KeyBytes<'py> {
+    Object(Bound<'py, PyBytes>),
+    Int([u8; 4]),
+}
+
+impl AsRef<[u8]> for KeyBytes<'_> {
+    #[inline]
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Object(bytes) => bytes.as_bytes(),
+            Self::Int(bytes) => bytes,
+        }
+    }
+}
+
+impl KeyForm {
+    /// From one of the types `str`, `bytes`, `int`.
+    pub(crate) fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = object.py();
+        if object.is(py.get_type::<PyString>()) {
+            Ok(Self::Str)
+        } else if object.is(py.get_type::<PyBytes>()) {
+            Ok(Self::Bytes)
+        } else if object.is(py.get_type::<PyInt>()) {
+            Ok(Self::Int)
+        } else {
+            Err(PyTypeError::new_err("keys must be str, bytes or int"))
+        }
+    }
+
+    /// The type, for Python.
+    pub(crate) fn to_type(self, py: Python<'_>) -> Bound<'_, PyAny> {
+        match self {
+            Self::Str => py.get_type::<PyString>().into_any(),
+            Self::Bytes => py.get_type::<PyBytes>().into_any(),
+            Self::Int => py.get_type::<PyInt>().into_any(),
+        }
+    }
+
+    /// The bytes to look for; `None` for a number that is no key of any table.
+    #[inline]
+    pub(crate) fn encode<'py>(self, key: &Bound<'py, PyAny>) -> PyResult<Option<KeyBytes<'py>>> {
+        match self {
+            Self::Str | Self::Bytes => Ok(Some(KeyBytes::Object(bytes_of(key)?))),
+            Self::Int => {
+                let number = int_of(key)?.and_then(|number| i32::try_from(number).ok());
+                Ok(number.map(|number| KeyBytes::Int(map_key(number))))
+            }
+        }
+    }
+
+    /// The bytes to store under, or to compare with.
+    pub(crate) fn key<'py>(self, key: &Bound<'py, PyAny>) -> PyResult<KeyBytes<'py>> {
+        self.encode(key)?
+            .ok_or_else(|| PyOverflowError::new_err("the number is too large for a key"))
+    }
+
+    /// The key that bytes stand for.
+    pub(crate) fn decode<'py>(self, py: Python<'py>, key: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Str => Ok(PyString::from_bytes(py, key)?.into_any()),
+            Self::Bytes => Ok(PyBytes::new(py, key).into_any()),
+            Self::Int => match table_key(key) {
+                Some(number) => Ok(number.into_pyobject(py)?.into_any()),
+                None => {
+                    let text: Cow<'_, str> = String::from_utf8_lossy(key);
+                    let text = format!("{text:?} is not a key of a frozen table");
+                    Err(crate::failure::raise(py, "WrongKindError", (text,)))
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! `shmap.Snapshot` below its mapping methods, and the functions on names.
+
+use std::ops::Bound as RangeBound;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+use shm_core::Name;
+use shm_facade::{Error, MapOptions, SNAPSHOT, SharedMap};
+
+use crate::arguments::{SLICE, map_options, namespace, timeout};
+use crate::entries::{Entries, Yields};
+use crate::failure::{closed, failure, missing};
+use crate::keys::KeyForm;
+use crate::table::list;
+
+/// How often a name that leads nowhere is looked at by who waits for it.
+const POLL: Duration = Duration::from_millis(10);
+
+/// A published map, opened.
+#[pyclass(subclass, mapping, module = "shmap._shmap", name = "SnapshotBase")]
+pub(crate) struct SnapshotBase {
+    map: Option<Arc<SharedMap>>,
+    /// A second handle, to sleep by: made by the first wait.
+    waiter: Arc<Mutex<Option<SharedMap>>>,
+    form: KeyForm,
+    name: String,
+    options: MapOptions,
+    trust: Vec<u32>,
+}
+
+#[pymethods]
+impl SnapshotBase {
+    #[new]
+    #[pyo3(signature = (name, keys, namespace, trust))]
+    fn new(
+        py: Python<'_>,
+        name: String,
+        keys: &Bound<'_, PyAny>,
+        namespace: Option<PathBuf>,
+        trust: Vec<u32>,
+    ) -> PyResult<Self> {
+        let form = KeyForm::new(keys)?;
+        let options = map_options(namespace, &trust, None);
+        let map = SharedMap::open_with(&name, &options)
+            .map_err(|error| open_failure(py, error, &name, &options))?;
+        let waiter = Arc::default();
+        Ok(Self { map: Some(Arc::new(map)), waiter, form, name, options, trust })
+    }
+
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.map(py)?.len())
+    }
+
+    fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let map = self.map(key.py())?;
+        Ok(self.form.encode(key)?.is_some_and(|key| map.contains_key(key)))
+    }
+
+    fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+        match self.find(key)? {
+            Some(value) => Ok(PyBytes::new(key.py(), value)),
+            None => Err(missing(key)),
+        }
+    }
+
+    fn __iter__(&self, py: Python<'_>) -> PyResult<Entries> {
+        self.all(py, Yields::Keys)
+    }
+
+    #[pyo3(signature = (key, default = None))]
+    fn get<'py>(
+        &self,
+        key: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(match self.find(key)? {
+            Some(value) => Some(PyBytes::new(key.py(), value).into_any()),
+            None => default,
+        })
+    }
+
+    #[pyo3(signature = (key, default = None))]
+    fn get_str<'py>(
+        &self,
+        key: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(match self.find(key)? {
+            Some(value) => Some(PyString::from_bytes(key.py(), value)?.into_any()),
+            None => default,
+        })
+    }
+
+    fn get_many<'py>(
+        slf: &Bound<'py, Self>,
+        keys: &Bound<'py, PyAny>,
+    ) -> PyResult<Vec<Option<Bound<'py, PyBytes>>>> {
+        let (py, keys) = (slf.py(), list(keys)?);
+        let (map, form) = Self::owned(slf)?;
+        let mut held = Vec::with_capacity(keys.len());
+        for key in &keys {
+            held.push(form.encode(key)?);
+        }
+        // A key that encodes to nothing is in no map; the empty slice stands in for it.
+        let slices: Vec<&[u8]> =
+            held.iter().map(|key| key.as_ref().map_or(&[][..], AsRef::as_ref)).collect();
+        let found = map.get_many(&slices);
+        let values = found.into_iter().zip(&held);
+        Ok(values
+            .map(|(value, key)| value.filter(|_| key.is_some()).map(|v| PyBytes::new(py, v)))
+            .collect())
+    }
+
+    fn _keys(&self, py: Python<'_>) -> PyResult<Entries> {
+        self.all(py, Yields::Keys)
+    }
+
+    fn _values(&self, py: Python<'_>) -> PyResult<Entries> {
+        self.all(py, Yields::Values)
+    }
+
+    fn _items(&self, py: Python<'_>) -> PyResult<Entries> {
+        self.all(py, Yields::Items)
+    }
+
+    #[pyo3(signature = (start = None, stop = None, *, inclusive = false))]
+    fn range(
+        &self,
+        py: Python<'_>,
+        start: Option<&Bound<'_, PyAny>>,
+        stop: Option<&Bound<'_, PyAny>>,
+        inclusive: bool,
+    ) -> PyResult<Entries> {
+        let map = self.shared(py)?;
+        let (start, stop) =
+            (start.map(|key| self.form.key(key)), stop.map(|key| self.form.key(key)));
+        let (start, stop) = (start.transpose()?, stop.transpose()?);
+        let from = start.map_or(RangeBound::Unbounded, RangeBound::Included);
+        let to = match stop {
+            None => RangeBound::Unbounded,
+            Some(stop) if inclusive => RangeBound::Included(stop),
+            Some(stop) => RangeBound::Excluded(stop),
+        };
+        let ranks = map.range((from, to)).ranks();
+        Ok(Entries::new(map, self.form, Yields::Items, ranks))
+    }
+
+    fn prefix(&self, prefix: &Bound<'_, PyAny>) -> PyResult<Entries> {
+        let map = self.shared(prefix.py())?;
+        let ranks = map.prefix(crate::keys::bytes_of(prefix)?.as_bytes()).ranks();
+        Ok(Entries::new(map, self.form, Yields::Items, ranks))
+    }
+
+    fn rank(&self, key: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let map = self.map(key.py())?;
+        match self.form.encode(key)? {
+            Some(bytes) => Ok(map.rank(bytes)),
+            // Beyond all keys on one side or the other.
+            None if key.lt(0)? => Ok(0),
+            None => Ok(map.len()),
+        }
+    }
+
+    fn nth<'py>(
+        slf: &Bound<'py, Self>,
+        rank: isize,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyBytes>)> {
+        let py = slf.py();
+        let (map, form) = Self::owned(slf)?;
+        let at =
+            if rank < 0 { map.len().checked_add_signed(rank) } else { usize::try_from(rank).ok() };
+        match at.and_then(|at| map.nth(at)) {
+            Some((key, value)) => Ok((form.decode(py, key)?, PyBytes::new(py, value))),
+            None => {
+                let text = format!("rank {rank} in a map of {} entries", map.len());
+                Err(pyo3::exceptions::PyIndexError::new_err(text))
+            }
+        }
+    }
+
+    fn refresh(&mut self, py: Python<'_>) -> PyResult<bool> {
+        let Some(map) = &mut self.map else { return Err(closed(py, "snapshot")) };
+        if let Some(map) = Arc::get_mut(map) {
+            return map.refresh().map_err(|error| failure(py, error, None));
+        }
+        // An iterator holds this edition, so it stays; another handle takes its place here.
+        match SharedMap::open_with(&self.name, &self.options) {
+            Ok(newer) if newer.get_ref().id() != map.get_ref().id() => {
+                self.map = Some(Arc::new(newer));
+                Ok(true)
+            }
+            Ok(_) | Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(failure(py, error, None)),
+        }
+    }
+
+    #[pyo3(signature = (timeout = None))]
+    fn wait_for_update(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<bool> {
+        let py = slf.py();
+        let (start, limit) = (Instant::now(), self::timeout(timeout)?);
+        loop {
+            if slf.borrow_mut().refresh(py)? {
+                return Ok(true);
+            }
+            let left = limit.map(|limit| limit.saturating_sub(start.elapsed()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(false);
+            }
+            let slice = left.map_or(SLICE, |left| left.min(SLICE));
+            let this = slf.borrow();
+            let waiter = Waiter {
+                handle: Arc::clone(&this.waiter),
+                name: this.name.clone(),
+                options: this.options.clone(),
+                id: this.map(py)?.get_ref().id(),
+            };
+            drop(this);
+            py.detach(|| waiter.sleep(slice)).map_err(|error| failure(py, error, None))?;
+            py.check_signals()?;
+        }
+    }
+
+    #[getter]
+    fn generation(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.map(py)?.generation())
+    }
+
+    fn is_removed(&self, py: Python<'_>) -> PyResult<bool> {
+        self.map(py)?.is_removed().map_err(|error| failure(py, error, None))
+    }
+
+    fn verify(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (map, _) = Self::owned(slf)?;
+        let py = slf.py();
+        py.detach(|| map.verify()).map_err(|error| failure(py, error, Some(map.get_ref().path())))
+    }
+
+    fn dump<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, self.map(py)?.as_bytes()))
+    }
+
+    fn save(slf: &Bound<'_, Self>, path: PathBuf) -> PyResult<()> {
+        let (map, _) = Self::owned(slf)?;
+        let py = slf.py();
+        py.detach(|| map.save(&path)).map_err(|error| failure(py, error, Some(&path)))
+    }
+
+    #[getter]
+    fn has_hash_index(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.map(py)?.has_hash_index())
+    }
+
+    #[getter]
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    #[getter]
+    fn namespace(&self) -> &Path {
+        self.options.namespace.dir()
+    }
+
+    #[getter]
+    fn path(&self, py: Python<'_>) -> PyResult<PathBuf> {
+        Ok(self.map(py)?.get_ref().path().to_owned())
+    }
+
+    #[getter]
+    fn key_type<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.form.to_type(py)
+    }
+
+    #[getter]
+    fn closed(&self) -> bool {
+        self.map.is_none()
+    }
+
+    #[getter]
+    fn _trust(&self) -> Vec<u32> {
+        self.trust.clone()
+    }
+
+    fn close(&mut self) {
+        self.map = None;
+        self.waiter = Arc::default();
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let class = slf.get_type().name()?;
+        let this = slf.borrow();
+        let name = &this.name;
+        Ok(match &this.map {
+            Some(map) => {
+                let (len, generation) = (map.len(), map.generation());
+                format!("<{class} {name:?}: {len} entries, generation {generation}>")
+            }
+            None => format!("<{class} {name:?}: closed>"),
+        })
+    }
+}
+
+impl SnapshotBase {
+    #[inline]
+    fn map(&self, py: Python<'_>) -> PyResult<&SharedMap> {
+        self.map.as_deref().ok_or_else(|| closed(py, "snapshot"))
+    }
+
+    pub(crate) fn shared(&self, py: Python<'_>) -> PyResult<Arc<SharedMap>> {
+        self.map.clone().ok_or_else(|| closed(py, "snapshot"))
+    }
+
+    /// The map and the form of its keys, with the handle unborrowed.
+    fn owned(slf: &Bound<'_, Self>) -> PyResult<(Arc<SharedMap>, KeyForm)> {
+        let this = slf.borrow();
+        Ok((this.shared(slf.py())?, this.form))
+    }
+
+    #[inline]
+    fn find(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<&[u8]>> {
+        let map = self.map(key.py())?;
+        Ok(self.form.encode(key)?.and_then(|key| map.get(key)))
+    }
+
+    fn all(&self, py: Python<'_>, yields: Yields) -> PyResult<Entries> {
+        let map = self.shared(py)?;
+        let ranks = 0..map.len();
+        Ok(Entries::new(map, self.form, yields, ranks))
+    }
+}
+
+/// Sleeping until there may be something newer than a certain file.
+struct Waiter {
+    handle: Arc<Mutex<Option<SharedMap>>>,
+    name: String,
+    options: MapOptions,
+    id: [u8; 16],
+}
+
+impl Waiter {
+    /// Returns early when there is something newer. It may return early without it, too.
+    fn sleep(&self, slice: Duration) -> Result<(), Error> {
+        let mut handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
+        if handle.is_none() {
+            match SharedMap::open_with(&self.name, &self.options) {
+                Ok(map) => {
+                    let newer = map.get_ref().id() != self.id;
+                    *handle = Some(map);
+                    if newer {
+                        return Ok(());
+                    }
+                }
+                Err(Error::NotFound { .. }) => {
+                    std::thread::sleep(slice.min(POLL));
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match handle.as_mut() {
+            Some(map) => map.wait_for_update(slice).map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A name that leads to no snapshot may lead to a table: then say so.
+fn open_failure(py: Python<'_>, error: Error, name: &str, options: &MapOptions) -> PyErr {
+    let Error::NotFound { path } = &error else { return failure(py, error, None) };
+    let table = Name::new(name).map(|name| options.namespace.path_of(&name, slotmap_shm::KIND));
+    match table {
+        Ok(table) if table.exists() => {
+            let text = format!("there is no snapshot of the name {name:?}, but a table");
+            crate::failure::raise(py, "NotFoundError", (2, text, path.as_os_str()))
+        }
+        _ => failure(py, error, None),
+    }
+}
+
+/// Removes a published name.
+#[pyfunction]
+#[pyo3(
+    signature = (name, *, namespace = None, timeout = Some(5.0)),
+    text_signature = "(name, *, namespace=None, timeout=5.0)"
+)]
+pub(crate) fn remove(
+    py: Python<'_>,
+    name: &str,
+    namespace: Option<PathBuf>,
+    timeout: Option<f64>,
+) -> PyResult<()> {
+    let options = map_options(namespace, &[], self::timeout(timeout)?);
+    py.detach(|| SharedMap::remove_with(name, &options)).map_err(|error| failure(py, error, None))
+}
+
+/// Removes what killed publishers left; says what.
+#[pyfunction]
+#[pyo3(signature = (*, namespace = None, dry_run = false))]
+pub(crate) fn prune(
+    py: Python<'_>,
+    namespace: Option<PathBuf>,
+    dry_run: bool,
+) -> PyResult<Vec<PathBuf>> {
+    let namespace = self::namespace(namespace);
+    let pruned = py
+        .detach(|| shm_facade::prune(&namespace, dry_run))
+        .map_err(|error| failure(py, error, None))?;
+    Ok(pruned.into_iter().map(|pruned| pruned.path).collect())
+}
+
+/// The names of a namespace, each with its kind.
+#[pyfunction]
+#[pyo3(signature = (*, namespace = None))]
+pub(crate) fn names(py: Python<'_>, namespace: Option<PathBuf>) -> PyResult<Vec<(String, String)>> {
+    let namespace = self::namespace(namespace);
+    let entries = namespace.list().map_err(|source| {
+        let dir = namespace.dir().to_owned();
+        failure(py, Error::Namespace { dir, source }, None)
+    })?;
+    let shown = entries.into_iter().filter(|entry| entry.kind != SNAPSHOT.control.to_string());
+    Ok(shown.map(|entry| (entry.name.to_string(), entry.kind)).collect())
+}

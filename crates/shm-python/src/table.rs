@@ -1,0 +1,454 @@
+//! `shmap.Table` below its mapping methods.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyInt, PyString};
+use shm_core::{Name, Namespace};
+use shm_facade::{RbTree, Share, ShareOptions};
+use slotmap_shm::{Geometry, KIND, Table, TableOpenError, TableOptions, TableReader, Value};
+
+use crate::any_table::{Access, AnyTable, Opened, Put, PyKey};
+use crate::arguments::{SLICE, namespace, timeout, trust};
+use crate::failure::{closed, failure, missing};
+use crate::keys::{KeyForm, bytes_of};
+use crate::snapshot::SnapshotBase;
+
+/// A table of the namespace, opened.
+#[pyclass(subclass, mapping, module = "shmap._shmap", name = "TableBase")]
+pub(crate) struct TableBase {
+    table: Option<Arc<dyn AnyTable>>,
+    name: Name,
+    namespace: Namespace,
+    timeout: Option<f64>,
+    trust: Vec<u32>,
+    shared_writers: bool,
+}
+
+/// How a table is made or found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    Create,
+    Open,
+    OpenOrCreate,
+    Read,
+}
+
+impl How {
+    fn new(how: &str) -> PyResult<Self> {
+        match how {
+            "create" => Ok(Self::Create),
+            "open" => Ok(Self::Open),
+            "open_or_create" => Ok(Self::OpenOrCreate),
+            "read" => Ok(Self::Read),
+            other => Err(PyValueError::new_err(format!("no such way to open a table: {other:?}"))),
+        }
+    }
+
+    fn go<K: PyKey + ?Sized + Sync + 'static>(
+        self,
+        place: (&Namespace, &Name),
+        options: &TableOptions,
+        timeout: Option<Duration>,
+    ) -> Result<Arc<dyn AnyTable>, TableOpenError>
+    where
+        K::Owned: Send + Sync,
+    {
+        let (namespace, name) = place;
+        let access = match self {
+            Self::Create => Access::Write(Table::<K>::create(namespace, name, options)?),
+            Self::Open => Access::Write(Table::<K>::open(namespace, name, options)?),
+            Self::OpenOrCreate => {
+                Access::Write(Table::<K>::open_or_create(namespace, name, options)?)
+            }
+            Self::Read => Access::Read(TableReader::<K>::open(namespace, name, options)?),
+        };
+        Ok(Arc::new(Opened { access, timeout }))
+    }
+}
+
+/// The types of keys, by their width in bits; 0 for `str`.
+const WIDTHS: [u32; 3] = [32, 64, 0];
+
+/// Which types of keys will do; none means any.
+fn widths(keys: Option<&Bound<'_, PyAny>>, bits: Option<u32>, how: How) -> PyResult<Vec<u32>> {
+    let created = matches!(how, How::Create | How::OpenOrCreate);
+    let Some(keys) = keys else {
+        return Ok(if created { vec![bits.unwrap_or(32)] } else { WIDTHS.to_vec() });
+    };
+    let py = keys.py();
+    if keys.is(py.get_type::<PyString>()) && bits.is_none() {
+        return Ok(vec![0]);
+    }
+    match (keys.is(py.get_type::<PyInt>()), bits) {
+        (true, Some(bits @ (32 | 64))) => Ok(vec![bits]),
+        (true, None) if created => Ok(vec![32]),
+        (true, None) => Ok(vec![32, 64]),
+        _ => Err(PyTypeError::new_err("keys must be int, of 32 or 64 bits, or str")),
+    }
+}
+
+#[pymethods]
+impl TableBase {
+    #[new]
+    #[pyo3(signature = (name, how, keys, bits, geometry, namespace, mode, timeout, trust, shared_writers))]
+    #[expect(clippy::too_many_arguments, reason = "called by Python code that gives them names")]
+    fn new(
+        py: Python<'_>,
+        name: &str,
+        how: &str,
+        keys: Option<&Bound<'_, PyAny>>,
+        bits: Option<u32>,
+        geometry: (usize, usize, usize),
+        namespace: Option<PathBuf>,
+        mode: u32,
+        timeout: Option<f64>,
+        trust: Vec<u32>,
+        shared_writers: bool,
+    ) -> PyResult<Self> {
+        let how = How::new(how)?;
+        let widths = widths(keys, bits, how)?;
+        let limit = self::timeout(timeout)?;
+        let (capacity, value_size, key_size) = geometry;
+        let options = TableOptions {
+            geometry: Geometry { capacity, value_size, key_size },
+            mode,
+            trust: self::trust(&trust, shared_writers),
+            lock_timeout: Some(limit.map_or(SLICE, |limit| limit.min(SLICE))),
+        };
+        let namespace = self::namespace(namespace);
+        let name = Name::new(name).map_err(|error| failure(py, error, None))?;
+        let path = namespace.path_of(&name, KIND);
+        let opened = py.detach(|| {
+            let place = (&namespace, &name);
+            let mut outcome = None;
+            for width in widths {
+                let attempt = match width {
+                    32 => how.go::<i32>(place, &options, limit),
+                    64 => how.go::<i64>(place, &options, limit),
+                    _ => how.go::<str>(place, &options, limit),
+                };
+                let other_key = matches!(attempt, Err(TableOpenError::KeyKind { .. }));
+                outcome = Some(attempt);
+                if !other_key {
+                    break;
+                }
+            }
+            outcome
+        });
+        match opened {
+            Some(Ok(table)) => {
+                Ok(Self { table: Some(table), name, namespace, timeout, trust, shared_writers })
+            }
+            Some(Err(error)) => Err(failure(py, error, Some(&path))),
+            None => Err(crate::failure::bug("no type of keys was tried")),
+        }
+    }
+
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.table(py)?.len())
+    }
+
+    fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.table(key.py())?.contains(key)
+    }
+
+    fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+        match self.table(key.py())?.get(key)? {
+            Some(value) => Ok(PyBytes::new(key.py(), value.as_bytes())),
+            None => Err(missing(key)),
+        }
+    }
+
+    fn __setitem__(
+        slf: &Bound<'_, Self>,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        Self::owned(slf)?.put(Put::Upsert, key, value)
+    }
+
+    fn __delitem__(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        Self::owned(slf)?.remove(key)
+    }
+
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let keys: Vec<_> = Self::owned(slf)?.entries(py)?.into_iter().map(|(key, _)| key).collect();
+        Ok(keys.into_pyobject(py)?.try_iter()?.into_any())
+    }
+
+    #[pyo3(signature = (key, default = None))]
+    fn get<'py>(
+        &self,
+        key: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.table(key.py())?.get(key)? {
+            Some(value) => Ok(Some(PyBytes::new(key.py(), value.as_bytes()).into_any())),
+            None => Ok(default),
+        }
+    }
+
+    #[pyo3(signature = (key, default = None))]
+    fn get_str<'py>(
+        &self,
+        key: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.table(key.py())?.get(key)? {
+            Some(value) => Ok(Some(PyString::from_bytes(key.py(), value.as_bytes())?.into_any())),
+            None => Ok(default),
+        }
+    }
+
+    fn get_many<'py>(
+        slf: &Bound<'py, Self>,
+        keys: &Bound<'py, PyAny>,
+    ) -> PyResult<Vec<Option<Bound<'py, PyBytes>>>> {
+        let (py, keys) = (slf.py(), list(keys)?);
+        let found = Self::owned(slf)?.get_many(py, &keys)?;
+        let bytes = |value: Value| PyBytes::new(py, value.as_bytes());
+        Ok(found.into_iter().map(|value| value.map(bytes)).collect())
+    }
+
+    fn entries<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyBytes>)>> {
+        let py = slf.py();
+        let entries = Self::owned(slf)?.entries(py)?.into_iter();
+        Ok(entries.map(|(key, value)| (key, PyBytes::new(py, value.as_bytes()))).collect())
+    }
+
+    fn add(
+        slf: &Bound<'_, Self>,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        Self::owned(slf)?.put(Put::Add, key, value)
+    }
+
+    fn replace(
+        slf: &Bound<'_, Self>,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        Self::owned(slf)?.put(Put::Replace, key, value)
+    }
+
+    fn add_many(slf: &Bound<'_, Self>, entries: &Bound<'_, PyAny>) -> PyResult<()> {
+        Self::owned(slf)?.put_many(slf.py(), Put::Add, &pairs(entries)?)
+    }
+
+    fn replace_many(slf: &Bound<'_, Self>, entries: &Bound<'_, PyAny>) -> PyResult<()> {
+        Self::owned(slf)?.put_many(slf.py(), Put::Replace, &pairs(entries)?)
+    }
+
+    fn upsert_many(slf: &Bound<'_, Self>, entries: &Bound<'_, PyAny>) -> PyResult<()> {
+        Self::owned(slf)?.put_many(slf.py(), Put::Upsert, &pairs(entries)?)
+    }
+
+    fn remove_many(slf: &Bound<'_, Self>, keys: &Bound<'_, PyAny>) -> PyResult<()> {
+        Self::owned(slf)?.remove_many(slf.py(), &list(keys)?)
+    }
+
+    fn clear(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::owned(slf)?.clear(slf.py())
+    }
+
+    fn compare_exchange(
+        slf: &Bound<'_, Self>,
+        key: &Bound<'_, PyAny>,
+        expected: &Bound<'_, PyAny>,
+        new: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        let (expected, new) = (bytes_of(expected)?, bytes_of(new)?);
+        Self::owned(slf)?.compare_exchange(key, expected.as_bytes(), new.as_bytes())
+    }
+
+    #[pyo3(signature = (key, delta = 1))]
+    fn fetch_add(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>, delta: i64) -> PyResult<i64> {
+        Self::owned(slf)?.fetch_add(key, delta)
+    }
+
+    #[pyo3(signature = (name, force = false, *, hash_index = true, mode = 0o400))]
+    fn freeze(
+        slf: &Bound<'_, Self>,
+        name: &str,
+        force: bool,
+        hash_index: bool,
+        mode: u32,
+    ) -> PyResult<u64> {
+        let py = slf.py();
+        let entries = Self::owned(slf)?.frozen(py)?;
+        let table = slf.borrow();
+        let options = ShareOptions {
+            namespace: table.namespace.clone(),
+            force,
+            mode,
+            hash_index,
+            lock_timeout: timeout(table.timeout)?,
+            trust: trust(&table.trust, false),
+        };
+        drop(table);
+        py.detach(|| RbTree::from_entries(entries)?.share_with(name, &options))
+            .map_err(|error| failure(py, error, None))
+    }
+
+    fn load(slf: &Bound<'_, Self>, snapshot: &Bound<'_, SnapshotBase>) -> PyResult<usize> {
+        let py = slf.py();
+        let table = Self::owned(slf)?;
+        let strings = table.key_type(py).is(py.get_type::<PyString>());
+        let form = if strings { KeyForm::Str } else { KeyForm::Int };
+        let map = snapshot.borrow().shared(py)?;
+        let mut entries = Vec::with_capacity(map.len());
+        for (key, value) in map.iter() {
+            entries.push((form.decode(py, key)?, PyBytes::new(py, value).into_any()));
+        }
+        table.put_many(py, Put::Upsert, &entries)?;
+        Ok(entries.len())
+    }
+
+    fn verify(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::owned(slf)?.verify(slf.py())
+    }
+
+    fn recover(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::owned(slf)?.recover(slf.py())
+    }
+
+    fn unlink(&self, py: Python<'_>) -> PyResult<bool> {
+        self.namespace.unlink(&self.name, KIND).map_err(|source| self.namespace_failure(py, source))
+    }
+
+    fn is_orphaned(&self, py: Python<'_>) -> PyResult<bool> {
+        self.table(py)?.is_orphaned().map_err(|source| self.namespace_failure(py, source))
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = self.table(py)?.stats();
+        let dict = PyDict::new(py);
+        dict.set_item("len", stats.len)?;
+        dict.set_item("capacity", stats.capacity)?;
+        dict.set_item("free", stats.free)?;
+        dict.set_item("value_size", stats.value_size)?;
+        dict.set_item("writes", stats.writes)?;
+        dict.set_item("recoveries", stats.recoveries)?;
+        dict.set_item("tombstones", stats.tombstones)?;
+        dict.set_item("file_len", stats.file_len)?;
+        Ok(dict)
+    }
+
+    #[getter]
+    fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    #[getter]
+    fn namespace(&self) -> &Path {
+        self.namespace.dir()
+    }
+
+    #[getter]
+    fn path(&self) -> PathBuf {
+        self.namespace.path_of(&self.name, KIND)
+    }
+
+    #[getter]
+    fn capacity(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.table(py)?.stats().capacity)
+    }
+
+    #[getter]
+    fn value_size(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.table(py)?.stats().value_size)
+    }
+
+    #[getter]
+    fn key_size(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.table(py)?.key_size())
+    }
+
+    #[getter]
+    fn key_type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.table(py)?.key_type(py))
+    }
+
+    #[getter]
+    fn read_only(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.table(py)?.is_read_only())
+    }
+
+    #[getter]
+    fn closed(&self) -> bool {
+        self.table.is_none()
+    }
+
+    #[getter]
+    fn timeout(&self) -> Option<f64> {
+        self.timeout
+    }
+
+    /// What the Python class needs to open the table anew, after pickling.
+    #[getter]
+    fn _trust(&self) -> (Vec<u32>, bool) {
+        (self.trust.clone(), self.shared_writers)
+    }
+
+    fn close(&mut self) {
+        self.table = None;
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let class = slf.get_type().name()?;
+        let this = slf.borrow();
+        let name = this.name.as_str();
+        Ok(match &this.table {
+            Some(table) => {
+                let stats = table.stats();
+                format!("<{class} {name:?}: {} of {} entries>", stats.len, stats.capacity)
+            }
+            None => format!("<{class} {name:?}: closed>"),
+        })
+    }
+}
+
+impl TableBase {
+    #[inline]
+    fn table(&self, py: Python<'_>) -> PyResult<&dyn AnyTable> {
+        self.table.as_deref().ok_or_else(|| closed(py, "table"))
+    }
+
+    /// The table, with the handle unborrowed.
+    fn owned(slf: &Bound<'_, Self>) -> PyResult<Arc<dyn AnyTable>> {
+        slf.borrow().table.clone().ok_or_else(|| closed(slf.py(), "table"))
+    }
+
+    fn namespace_failure(&self, py: Python<'_>, source: std::io::Error) -> PyErr {
+        let dir = self.namespace.dir().to_owned();
+        failure(py, shm_facade::Error::Namespace { dir, source }, None)
+    }
+}
+
+/// The members of an iterable.
+pub(crate) fn list<'py>(objects: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    objects.try_iter()?.collect()
+}
+
+/// The entries of a mapping or of an iterable of pairs.
+pub(crate) fn pairs<'py>(
+    entries: &Bound<'py, PyAny>,
+) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
+    let items;
+    let entries = match entries.getattr_opt("items")? {
+        Some(method) => {
+            items = method.call0()?;
+            &items
+        }
+        None => entries,
+    };
+    entries.try_iter()?.map(|pair| pair?.extract()).collect()
+}

@@ -1,0 +1,212 @@
+//! `shmap.RbTree` below its mapping methods.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+use shm_facade::{Error, RbTree, Share, ShareOptions};
+
+use crate::arguments::{namespace, timeout, trust};
+use crate::failure::{failure, missing};
+use crate::keys::{KeyForm, bytes_of};
+use crate::table::pairs;
+
+/// A map in private memory, on its way to being published.
+///
+/// The tree is shared only while it is being published without the interpreter; a change meanwhile copies it.
+#[pyclass(subclass, mapping, module = "shmap._shmap", name = "TreeBase")]
+pub(crate) struct TreeBase {
+    tree: Arc<RbTree>,
+    form: KeyForm,
+}
+
+#[pymethods]
+impl TreeBase {
+    #[new]
+    #[pyo3(signature = (entries, keys))]
+    fn new(entries: Option<&Bound<'_, PyAny>>, keys: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let form = KeyForm::new(keys)?;
+        let tree = match entries {
+            Some(entries) => built(form, entries)?,
+            None => RbTree::new(),
+        };
+        Ok(Self { tree: Arc::new(tree), form })
+    }
+
+    fn __len__(&self) -> usize {
+        self.tree.len()
+    }
+
+    fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        Ok(self.form.encode(key)?.is_some_and(|key| self.tree.contains_key(key)))
+    }
+
+    fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+        match self.find(key)? {
+            Some(value) => Ok(PyBytes::new(key.py(), value)),
+            None => Err(missing(key)),
+        }
+    }
+
+    fn __setitem__(&mut self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.set(key, value).map(drop)
+    }
+
+    fn __delitem__(&mut self, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        if self.remove(key)? { Ok(()) } else { Err(missing(key)) }
+    }
+
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let (tree, form) = Self::owned(slf);
+        let keys: Vec<_> =
+            tree.iter().map(|(key, _)| form.decode(py, key)).collect::<PyResult<_>>()?;
+        drop(tree);
+        Ok(keys.into_pyobject(py)?.try_iter()?.into_any())
+    }
+
+    fn entries<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyBytes>)>> {
+        let py = slf.py();
+        let (tree, form) = Self::owned(slf);
+        let entries = tree.iter();
+        entries.map(|(key, value)| Ok((form.decode(py, key)?, PyBytes::new(py, value)))).collect()
+    }
+
+    fn set(&mut self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let (key, value) = (self.form.key(key)?, bytes_of(value)?);
+        let tree = Arc::make_mut(&mut self.tree);
+        tree.set(&key, value.as_bytes()).map_err(|error| failure(value.py(), error, None))
+    }
+
+    #[pyo3(signature = (key, default = None))]
+    fn get<'py>(
+        &self,
+        key: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(match self.find(key)? {
+            Some(value) => Some(PyBytes::new(key.py(), value).into_any()),
+            None => default,
+        })
+    }
+
+    #[pyo3(signature = (key, default = None))]
+    fn get_str<'py>(
+        &self,
+        key: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(match self.find(key)? {
+            Some(value) => Some(PyString::from_bytes(key.py(), value)?.into_any()),
+            None => default,
+        })
+    }
+
+    fn remove(&mut self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let Some(key) = self.form.encode(key)? else { return Ok(false) };
+        Ok(Arc::make_mut(&mut self.tree).remove(key))
+    }
+
+    fn clear(&mut self) {
+        self.tree = Arc::default();
+    }
+
+    fn set_many(slf: &Bound<'_, Self>, entries: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (tree, form) = Self::owned(slf);
+        let changed = if tree.is_empty() {
+            built(form, entries)?
+        } else {
+            let mut changed = RbTree::clone(&tree);
+            for (key, value) in pairs(entries)? {
+                let (key, value) = (form.key(&key)?, bytes_of(&value)?);
+                changed
+                    .set(&key, value.as_bytes())
+                    .map_err(|error| failure(slf.py(), error, None))?;
+            }
+            changed
+        };
+        slf.borrow_mut().tree = Arc::new(changed);
+        Ok(())
+    }
+
+    #[pyo3(
+        signature = (name, force = false, *, hash_index = true, namespace = None, mode = 0o400, timeout = Some(5.0)),
+        text_signature = "($self, name, force=False, *, hash_index=True, namespace=None, mode=0o400, timeout=5.0)"
+    )]
+    fn share(
+        slf: &Bound<'_, Self>,
+        name: &str,
+        force: bool,
+        hash_index: bool,
+        namespace: Option<PathBuf>,
+        mode: u32,
+        timeout: Option<f64>,
+    ) -> PyResult<u64> {
+        let (tree, _) = Self::owned(slf);
+        let options = ShareOptions {
+            namespace: self::namespace(namespace),
+            force,
+            mode,
+            hash_index,
+            lock_timeout: self::timeout(timeout)?,
+            trust: trust(&[], false),
+        };
+        share(slf.py(), &tree, name, &options)
+    }
+
+    #[pyo3(signature = (*, hash_index = false))]
+    fn dump<'py>(slf: &Bound<'py, Self>, hash_index: bool) -> Bound<'py, PyBytes> {
+        let (tree, _) = Self::owned(slf);
+        let options = avl_snapshot::FreezeOptions::default().hash_index(hash_index);
+        let block = slf.py().detach(|| tree.freeze_with(&options));
+        PyBytes::new(slf.py(), &block)
+    }
+
+    #[getter]
+    fn key_type<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.form.to_type(py)
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        Ok(format!("<{}: {} entries>", slf.get_type().name()?, slf.borrow().tree.len()))
+    }
+}
+
+impl TreeBase {
+    #[inline]
+    fn find(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<&[u8]>> {
+        Ok(self.form.encode(key)?.and_then(|key| self.tree.get(key)))
+    }
+
+    /// The tree and the form of its keys, with the handle unborrowed.
+    fn owned(slf: &Bound<'_, Self>) -> (Arc<RbTree>, KeyForm) {
+        let this = slf.borrow();
+        (Arc::clone(&this.tree), this.form)
+    }
+}
+
+/// A tree of the entries of a mapping, or of pairs; of equal keys the last one counts.
+fn built(form: KeyForm, entries: &Bound<'_, PyAny>) -> PyResult<RbTree> {
+    let py = entries.py();
+    let mut held = Vec::new();
+    for (key, value) in pairs(entries)? {
+        held.push((form.key(&key)?, bytes_of(&value)?));
+    }
+    let slices: Vec<(&[u8], &[u8])> =
+        held.iter().map(|(key, value)| (key.as_ref(), value.as_bytes())).collect();
+    py.detach(|| RbTree::from_entries(slices))
+        .map_err(|error| failure(py, Error::from(error), None))
+}
+
+/// Publishes without the interpreter.
+pub(crate) fn share(
+    py: Python<'_>,
+    tree: &RbTree,
+    name: &str,
+    options: &ShareOptions,
+) -> PyResult<u64> {
+    py.detach(|| tree.share_with(name, options)).map_err(|error| failure(py, error, None))
+}

@@ -1,0 +1,49 @@
+"""Not run but checked: `mypy --strict` must agree with each annotation, and with each of the marked refusals."""
+
+from collections.abc import Mapping, MutableMapping
+from typing import Optional
+
+import shmap
+import shmap.sharedmap as sharedmap
+
+numbers: shmap.Table[int] = shmap.Table("numbers")
+words: shmap.Table[str] = shmap.Table("words", keys=str, capacity=10)
+opened: shmap.Table[str] = shmap.Table.open("words", keys=str, read_only=True)
+as_mutable: MutableMapping[int, bytes] = numbers
+
+value: bytes = numbers[1]
+maybe: Optional[bytes] = numbers.get(1)
+certain: bytes = numbers.get(1, b"")
+text: Optional[str] = numbers.get_str(1)
+numbers[1] = b"bytes"
+numbers[2] = "text"
+numbers.update({3: "three"})
+several: list[Optional[bytes]] = numbers.get_many([1, 2])
+edition: int = numbers.freeze("frozen", force=True)
+with shmap.Table("words", keys=str) as table:
+    entries: list[tuple[str, bytes]] = table.entries()
+
+numbers["x"] = b""  # type: ignore[index]
+words[1]  # type: ignore[index]
+numbers[1] = 5  # type: ignore[assignment]
+
+snapshot: shmap.Snapshot[str] = shmap.Snapshot("words")
+frozen: shmap.Snapshot[int] = shmap.Snapshot("frozen", keys=int)
+raw: shmap.Snapshot[bytes] = shmap.Snapshot("words", keys=bytes)
+as_mapping: Mapping[str, bytes] = snapshot
+for key, found in snapshot.range("a", "b", inclusive=True):
+    pair: tuple[str, bytes] = (key, found)
+for number, _ in frozen.items():
+    number + 1
+updated: bool = snapshot.wait_for_update(timeout=1.5)
+rank: int = snapshot.rank("x")
+snapshot["x"] = b""  # type: ignore[index]
+
+tree: shmap.RbTree[str] = shmap.RbTree({"a": "b"})
+tree["c"] = b"d"
+tree.share("words", force=True, mode=0o444)
+
+drop_in = sharedmap.rbtree()
+drop_in.set("a", "b")
+original: Optional[str] = sharedmap.sharedmap("words").get("a")
+error: type[FileNotFoundError] = shmap.NotFoundError
