@@ -46,7 +46,15 @@ fn dependencies(krate: &str) -> Vec<String> {
 
 #[test]
 fn crates_import_downward_only() {
-    let local = ["shm-core", "slotmap-shm", "avl-snapshot", "shm-facade", "shm-cli", "shm-capi", "shm-python"];
+    let local = [
+        "shm-core",
+        "slotmap-shm",
+        "avl-snapshot",
+        "shm-facade",
+        "shm-cli",
+        "shm-capi",
+        "shm-python",
+    ];
     for (krate, allowed) in [
         ("crates/shm-core", &[][..]),
         ("crates/avl-snapshot", &[][..]),
