@@ -134,20 +134,20 @@ fn all_instructions(
     arguments: &Arguments,
     prelude: Option<Place>,
 ) -> Result<Findings> {
+    // One for all: runs differ a little, and each job by itself might leave out the same places.
+    let path = Bench::new(worker, arguments.op)?.measure(Walk::Operation, prelude)?;
     let total = Mutex::new(Findings::default());
     std::thread::scope(|scope| {
         let jobs: Vec<_> = (0..JOBS)
             .map(|job| {
-                let total = &total;
+                let (total, path) = (&total, &path);
                 scope.spawn(move || -> Result<()> {
                     let mut bench = Bench::new(worker, arguments.op)?;
-                    // By itself: the length of the namespace's name counts.
-                    let path = bench.measure(Walk::Operation, prelude)?;
                     let stride = arguments.stride;
                     let mut found = Findings::default();
                     for kill in (job..).step_by(JOBS as usize) {
                         let kill = kill * stride;
-                        let length = bench.kill_at(&path, kill, prelude, &mut found)?;
+                        let length = bench.kill_at(path, kill, prelude, &mut found)?;
                         // One run may be some instructions shorter than another.
                         if let Some(length) = length.filter(|_| kill >= path.instructions()) {
                             found.instructions = length;
