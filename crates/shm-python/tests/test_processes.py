@@ -299,7 +299,10 @@ def test_ctrl_c_ends_a_wait(call):
         stop_while_it_writes(writer)
         shmap.RbTree({"a": "1"}).share("awaited")
         source = f"""
+import signal
 import shmap
+# A shell that starts the tests in the background has it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 snapshot, table = shmap.Snapshot("awaited"), shmap.Table.open("killed", timeout=None)
 try:
     print("ready", flush=True)
