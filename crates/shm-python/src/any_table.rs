@@ -1,15 +1,17 @@
 //! Tables of every type of key behind one trait, in terms of Python objects.
 
+use std::borrow::Borrow;
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyInt, PyString};
+use pyo3::types::{PyInt, PyString};
 use shm_core::LockError;
 use shm_facade::map_key;
 use slotmap_shm::{Key, Stats, Table, TableError, TableReader, Value};
 
-use crate::failure::{bug, failure, missing, read_only, timed_out};
+use crate::failure::{failure, missing, read_only, timed_out};
+use crate::fast::utf8;
 use crate::keys::{bytes_of, int_of, wrong_type};
 
 /// What to do with a key that is there, or is not.
@@ -23,13 +25,10 @@ pub(crate) enum Put {
 /// A type of keys.
 pub(crate) trait PyKey: Key {
     /// What holds a key taken from Python.
-    type Held<'py>;
+    type Held<'a>: Borrow<Self>;
 
     /// The key that an object is; `None` for one that no table can have.
-    fn take<'py>(key: &Bound<'py, PyAny>) -> PyResult<Option<Self::Held<'py>>>;
-
-    /// The key held.
-    fn held<'a>(held: &'a Self::Held<'_>) -> PyResult<&'a Self>;
+    fn take<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<Option<Self::Held<'a>>>;
 
     /// The key as an object.
     fn give(key: Self::Owned, py: Python<'_>) -> PyResult<Bound<'_, PyAny>>;
@@ -44,16 +43,11 @@ pub(crate) trait PyKey: Key {
 macro_rules! int_keys {
     ($($t:ty: $frozen:expr),*) => {$(
         impl PyKey for $t {
-            type Held<'py> = $t;
+            type Held<'a> = $t;
 
             #[inline]
-            fn take<'py>(key: &Bound<'py, PyAny>) -> PyResult<Option<$t>> {
+            fn take(key: &Bound<'_, PyAny>) -> PyResult<Option<$t>> {
                 Ok(int_of(key)?.and_then(|key| <$t>::try_from(key).ok()))
-            }
-
-            #[inline]
-            fn held(held: &$t) -> PyResult<&$t> {
-                Ok(held)
             }
 
             fn give(key: $t, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
@@ -75,20 +69,14 @@ macro_rules! int_keys {
 int_keys!(i32: |key| Some(map_key(key).to_vec()), i64: |_| None);
 
 impl PyKey for str {
-    type Held<'py> = Bound<'py, PyBytes>;
+    type Held<'a> = &'a str;
 
     #[inline]
-    fn take<'py>(key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    fn take<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<Option<&'a str>> {
         match key.cast::<PyString>() {
-            Ok(key) => key.encode_utf8().map(Some),
+            Ok(key) => utf8(key).map(Some),
             Err(_) => Err(wrong_type(key, "str")),
         }
-    }
-
-    #[inline]
-    fn held<'a>(held: &'a Bound<'_, PyBytes>) -> PyResult<&'a str> {
-        // `encode_utf8` made it.
-        std::str::from_utf8(held.as_bytes()).map_err(|_| bug("a string was not encoded as UTF-8"))
     }
 
     fn give(key: String, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
@@ -183,7 +171,7 @@ where
     }
 
     /// A key to store under.
-    fn key<'py>(key: &Bound<'py, PyAny>) -> PyResult<K::Held<'py>> {
+    fn key<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<K::Held<'a>> {
         K::take(key)?.ok_or_else(|| PyOverflowError::new_err("the number is too large for a key"))
     }
 }
@@ -219,7 +207,7 @@ where
     #[inline]
     fn get(&self, key: &Object<'_>) -> PyResult<Option<Value>> {
         let Some(held) = K::take(key)? else { return Ok(None) };
-        match self.reader().get(K::held(&held)?) {
+        match self.reader().get(held.borrow()) {
             // No table has such a key, so it is not there.
             Err(TableError::KeyTooLong { .. }) => Ok(None),
             found => found.map_err(|error| self.failure(key.py(), error)),
@@ -229,7 +217,7 @@ where
     #[inline]
     fn contains(&self, key: &Object<'_>) -> PyResult<bool> {
         let Some(held) = K::take(key)? else { return Ok(false) };
-        match self.reader().contains_key(K::held(&held)?) {
+        match self.reader().contains_key(held.borrow()) {
             Err(TableError::KeyTooLong { .. }) => Ok(false),
             found => found.map_err(|error| self.failure(key.py(), error)),
         }
@@ -237,7 +225,7 @@ where
 
     fn get_many<'py>(&self, py: Python<'py>, keys: &[Object<'py>]) -> PyResult<Vec<Option<Value>>> {
         let held = keys.iter().map(Self::key).collect::<PyResult<Vec<_>>>()?;
-        let keys = held.iter().map(|held| K::held(held)).collect::<PyResult<Vec<&K>>>()?;
+        let keys: Vec<&K> = held.iter().map(Borrow::borrow).collect();
         let found = py.detach(|| match &self.access {
             Access::Write(table) => table.get_many(&keys),
             Access::Read(table) => table.get_many(&keys),
@@ -264,7 +252,7 @@ where
     fn put(&self, put: Put, key: &Object<'_>, value: &Object<'_>) -> PyResult<()> {
         let py = key.py();
         let (held, value) = (Self::key(key)?, bytes_of(value)?);
-        let (key, value) = (K::held(&held)?, value.as_bytes());
+        let (key, value): (&K, &[u8]) = (held.borrow(), value.as_bytes());
         self.write(py, |table| match put {
             Put::Add => table.add(key, value),
             Put::Replace => table.update(key, value),
@@ -279,7 +267,7 @@ where
         }
         let mut batch: Vec<(&K, &[u8])> = Vec::with_capacity(held.len());
         for (key, value) in &held {
-            batch.push((K::held(key)?, value.as_bytes()));
+            batch.push((key.borrow(), value.as_bytes()));
         }
         self.write(py, |table| match put {
             Put::Add => table.add_many(&batch),
@@ -290,7 +278,7 @@ where
 
     fn remove(&self, key: &Object<'_>) -> PyResult<()> {
         let Some(held) = K::take(key)? else { return Err(missing(key)) };
-        let taken = K::held(&held)?;
+        let taken: &K = held.borrow();
         let removed = self.write(key.py(), |table| match table.remove(taken) {
             Ok(()) => Ok(true),
             Err(TableError::NotFound { .. } | TableError::KeyTooLong { .. }) => Ok(false),
@@ -301,7 +289,7 @@ where
 
     fn remove_many<'py>(&self, py: Python<'py>, keys: &[Object<'py>]) -> PyResult<()> {
         let held = keys.iter().map(Self::key).collect::<PyResult<Vec<_>>>()?;
-        let keys = held.iter().map(|held| K::held(held)).collect::<PyResult<Vec<&K>>>()?;
+        let keys: Vec<&K> = held.iter().map(Borrow::borrow).collect();
         self.write(py, |table| table.remove_many(&keys))
     }
 
@@ -311,7 +299,7 @@ where
 
     fn compare_exchange(&self, key: &Object<'_>, old: &[u8], new: &[u8]) -> PyResult<bool> {
         let held = Self::key(key)?;
-        let taken = K::held(&held)?;
+        let taken: &K = held.borrow();
         self.write(key.py(), |table| match table.compare_exchange(taken, old, new) {
             Ok(()) => Ok(true),
             Err(TableError::Mismatch { .. }) => Ok(false),
@@ -321,7 +309,7 @@ where
 
     fn fetch_add(&self, key: &Object<'_>, delta: i64) -> PyResult<i64> {
         let held = Self::key(key)?;
-        let taken = K::held(&held)?;
+        let taken: &K = held.borrow();
         self.write(key.py(), |table| table.fetch_add(taken, delta))
     }
 

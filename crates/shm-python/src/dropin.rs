@@ -1,5 +1,6 @@
 //! `shmap.sharedmap`: the two classes of the original Python module, `str` in and `str` out.
 
+use std::ffi::CStr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use shm_facade::{Error, MapOptions, RbTree, ShareOptions, SharedMap};
 
 use crate::arguments::map_options;
 use crate::failure::failure;
+use crate::fast::Lookup;
 use crate::keys::bytes_of;
 
 /// The original's `rbtree`.
@@ -26,10 +28,9 @@ impl DropInTree {
     }
 
     fn set(&mut self, key: &Bound<'_, PyAny>, val: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let (key, value) = (bytes_of(key)?, bytes_of(val)?);
+        let (py, key, value) = (key.py(), bytes_of(key)?, bytes_of(val)?);
         let tree = Arc::make_mut(&mut self.tree);
-        tree.set(key.as_bytes(), value.as_bytes())
-            .map_err(|error| failure(key.py(), error, None))?;
+        tree.set(key.as_bytes(), value.as_bytes()).map_err(|error| failure(py, error, None))?;
         Ok(true)
     }
 
@@ -106,11 +107,6 @@ impl DropInMap {
         }
     }
 
-    fn get<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
-        let found = self.map.get(bytes_of(key)?.as_bytes());
-        found.map(|value| PyString::from_bytes(key.py(), value)).transpose()
-    }
-
     /// By name and namespace: another process may have another default.
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Place<'py>)> {
         let reopen = slf.py().import("shmap._shmap")?.getattr("open_sharedmap")?;
@@ -120,5 +116,26 @@ impl DropInMap {
 
     fn __repr__(&self) -> String {
         format!("<sharedmap {:?} in {:?}>", self.name, self.options.namespace.dir())
+    }
+}
+
+/// `sharedmap.get`.
+pub(crate) struct Get;
+
+impl Lookup for Get {
+    type Class = DropInMap;
+    const NAME: &'static CStr = c"get";
+    const DOC: &'static CStr = c"get($self, key)\n--\n\n\
+        The value of key, as str; None when there is none. O(1).";
+    const DEFAULT: bool = false;
+
+    #[inline]
+    fn find<'py>(
+        class: &DropInMap,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let found = class.map.get(bytes_of(key)?.as_bytes());
+        let value = found.map(|value| PyString::from_bytes(key.py(), value));
+        Ok(value.transpose()?.map(Bound::into_any))
     }
 }

@@ -7,21 +7,41 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyInt, PyMemoryView, PyString};
 use shm_facade::{map_key, table_key};
 
+use crate::fast::utf8;
+
+/// The bytes of an object: where they lie, or a copy.
+pub(crate) enum Bytes<'a, 'py> {
+    Lent(&'a [u8]),
+    Copied(Bound<'py, PyBytes>),
+}
+
+impl Bytes<'_, '_> {
+    #[inline]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Lent(bytes) => bytes,
+            Self::Copied(bytes) => bytes.as_bytes(),
+        }
+    }
+}
+
 /// The bytes of a `bytes`, a `str` (as UTF-8), a `bytearray` or a `memoryview`.
-pub(crate) fn bytes_of<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+#[inline]
+pub(crate) fn bytes_of<'a, 'py>(object: &'a Bound<'py, PyAny>) -> PyResult<Bytes<'a, 'py>> {
     if let Ok(text) = object.cast::<PyString>() {
-        return text.encode_utf8();
+        return Ok(Bytes::Lent(utf8(text)?.as_bytes()));
     }
     if let Ok(bytes) = object.cast::<PyBytes>() {
-        return Ok(bytes.clone());
+        return Ok(Bytes::Lent(bytes.as_bytes()));
     }
     if object.is_instance_of::<PyByteArray>() || object.is_instance_of::<PyMemoryView>() {
         let bytes = object.py().get_type::<PyBytes>().call1((object,))?;
-        return Ok(bytes.cast_into()?);
+        return Ok(Bytes::Copied(bytes.cast_into()?));
     }
     Err(wrong_type(object, "str or bytes"))
 }
 
+#[cold]
 pub(crate) fn wrong_type(object: &Bound<'_, PyAny>, expected: &str) -> PyErr {
     match object.get_type().qualname() {
         Ok(found) => PyTypeError::new_err(format!("expected {expected}, not {found}")),
@@ -48,12 +68,12 @@ pub(crate) enum KeyForm {
 }
 
 /// The bytes of a key.
-pub(crate) enum KeyBytes<'py> {
-    Object(Bound<'py, PyBytes>),
+pub(crate) enum KeyBytes<'a, 'py> {
+    Object(Bytes<'a, 'py>),
     Int([u8; 4]),
 }
 
-impl AsRef<[u8]> for KeyBytes<'_> {
+impl AsRef<[u8]> for KeyBytes<'_, '_> {
     #[inline]
     fn as_ref(&self) -> &[u8] {
         match self {
@@ -89,7 +109,10 @@ impl KeyForm {
 
     /// The bytes to look for; `None` for a number that is no key of any table.
     #[inline]
-    pub(crate) fn encode<'py>(self, key: &Bound<'py, PyAny>) -> PyResult<Option<KeyBytes<'py>>> {
+    pub(crate) fn encode<'a, 'py>(
+        self,
+        key: &'a Bound<'py, PyAny>,
+    ) -> PyResult<Option<KeyBytes<'a, 'py>>> {
         match self {
             Self::Str | Self::Bytes => Ok(Some(KeyBytes::Object(bytes_of(key)?))),
             Self::Int => {
@@ -100,7 +123,7 @@ impl KeyForm {
     }
 
     /// The bytes to store under, or to compare with.
-    pub(crate) fn key<'py>(self, key: &Bound<'py, PyAny>) -> PyResult<KeyBytes<'py>> {
+    pub(crate) fn key<'a, 'py>(self, key: &'a Bound<'py, PyAny>) -> PyResult<KeyBytes<'a, 'py>> {
         self.encode(key)?
             .ok_or_else(|| PyOverflowError::new_err("the number is too large for a key"))
     }

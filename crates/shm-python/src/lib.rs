@@ -13,6 +13,7 @@ mod arguments;
 mod dropin;
 mod entries;
 mod failure;
+mod fast;
 mod keys;
 mod snapshot;
 mod table;
@@ -23,6 +24,10 @@ use pyo3::prelude::*;
 /// What `shmap` is made of.
 #[pymodule]
 mod _shmap {
+    use pyo3::prelude::*;
+
+    use super::{dropin, fast, snapshot, table};
+
     #[pymodule_export]
     use super::dropin::{DropInMap, DropInTree, open_sharedmap};
     #[pymodule_export]
@@ -33,4 +38,15 @@ mod _shmap {
     use super::table::TableBase;
     #[pymodule_export]
     use super::tree::TreeBase;
+
+    /// The lookups, whose calls are not PyO3's.
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let py = module.py();
+        fast::add::<dropin::Get>(py)?;
+        fast::add::<snapshot::Get>(py)?;
+        fast::add::<snapshot::GetStr>(py)?;
+        fast::add::<table::Get>(py)?;
+        fast::add::<table::GetStr>(py)
+    }
 }

@@ -1,5 +1,6 @@
 //! `shmap.Snapshot` below its mapping methods, and the functions on names.
 
+use std::ffi::CStr;
 use std::ops::Bound as RangeBound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +14,7 @@ use shm_facade::{Error, MapOptions, SNAPSHOT, SharedMap};
 use crate::arguments::{SLICE, map_options, namespace, timeout};
 use crate::entries::{Entries, Yields};
 use crate::failure::{closed, failure, missing};
+use crate::fast::Lookup;
 use crate::keys::KeyForm;
 use crate::table::list;
 
@@ -68,30 +70,6 @@ impl SnapshotBase {
 
     fn __iter__(&self, py: Python<'_>) -> PyResult<Entries> {
         self.all(py, Yields::Keys)
-    }
-
-    #[pyo3(signature = (key, default = None))]
-    fn get<'py>(
-        &self,
-        key: &Bound<'py, PyAny>,
-        default: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        Ok(match self.find(key)? {
-            Some(value) => Some(PyBytes::new(key.py(), value).into_any()),
-            None => default,
-        })
-    }
-
-    #[pyo3(signature = (key, default = None))]
-    fn get_str<'py>(
-        &self,
-        key: &Bound<'py, PyAny>,
-        default: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        Ok(match self.find(key)? {
-            Some(value) => Some(PyString::from_bytes(key.py(), value)?.into_any()),
-            None => default,
-        })
     }
 
     fn get_many<'py>(
@@ -421,4 +399,41 @@ pub(crate) fn names(py: Python<'_>, namespace: Option<PathBuf>) -> PyResult<Vec<
     })?;
     let shown = entries.into_iter().filter(|entry| entry.kind != SNAPSHOT.control.to_string());
     Ok(shown.map(|entry| (entry.name.to_string(), entry.kind)).collect())
+}
+
+/// `Snapshot.get`.
+pub(crate) struct Get;
+
+impl Lookup for Get {
+    type Class = SnapshotBase;
+    const NAME: &'static CStr = c"get";
+    const DOC: &'static CStr = c"get($self, key, default=None)\n--\n\n\
+        The value of key, as bytes; default where there is none. O(1).";
+
+    #[inline]
+    fn find<'py>(
+        class: &SnapshotBase,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(class.find(key)?.map(|value| PyBytes::new(key.py(), value).into_any()))
+    }
+}
+
+/// `Snapshot.get_str`.
+pub(crate) struct GetStr;
+
+impl Lookup for GetStr {
+    type Class = SnapshotBase;
+    const NAME: &'static CStr = c"get_str";
+    const DOC: &'static CStr = c"get_str($self, key, default=None)\n--\n\n\
+        As get, but the value as str; UnicodeDecodeError where it is not UTF-8.";
+
+    #[inline]
+    fn find<'py>(
+        class: &SnapshotBase,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let value = class.find(key)?.map(|value| PyString::from_bytes(key.py(), value));
+        Ok(value.transpose()?.map(Bound::into_any))
+    }
 }

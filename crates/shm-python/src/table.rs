@@ -1,5 +1,6 @@
 //! `shmap.Table` below its mapping methods.
 
+use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use slotmap_shm::{Geometry, KIND, Table, TableOpenError, TableOptions, TableRead
 use crate::any_table::{Access, AnyTable, Opened, Put, PyKey};
 use crate::arguments::{SLICE, namespace, timeout, trust};
 use crate::failure::{closed, failure, missing};
+use crate::fast::Lookup;
 use crate::keys::{KeyForm, bytes_of};
 use crate::snapshot::SnapshotBase;
 
@@ -179,30 +181,6 @@ impl TableBase {
         let py = slf.py();
         let keys: Vec<_> = Self::owned(slf)?.entries(py)?.into_iter().map(|(key, _)| key).collect();
         Ok(keys.into_pyobject(py)?.try_iter()?.into_any())
-    }
-
-    #[pyo3(signature = (key, default = None))]
-    fn get<'py>(
-        &self,
-        key: &Bound<'py, PyAny>,
-        default: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        match self.table(key.py())?.get(key)? {
-            Some(value) => Ok(Some(PyBytes::new(key.py(), value.as_bytes()).into_any())),
-            None => Ok(default),
-        }
-    }
-
-    #[pyo3(signature = (key, default = None))]
-    fn get_str<'py>(
-        &self,
-        key: &Bound<'py, PyAny>,
-        default: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        match self.table(key.py())?.get(key)? {
-            Some(value) => Ok(Some(PyString::from_bytes(key.py(), value.as_bytes())?.into_any())),
-            None => Ok(default),
-        }
     }
 
     fn get_many<'py>(
@@ -430,6 +408,45 @@ impl TableBase {
     fn namespace_failure(&self, py: Python<'_>, source: std::io::Error) -> PyErr {
         let dir = self.namespace.dir().to_owned();
         failure(py, shm_facade::Error::Namespace { dir, source }, None)
+    }
+}
+
+/// `Table.get`.
+pub(crate) struct Get;
+
+impl Lookup for Get {
+    type Class = TableBase;
+    const NAME: &'static CStr = c"get";
+    const DOC: &'static CStr = c"get($self, key, default=None)\n--\n\n\
+        A copy of the value of key, as bytes; default where there is none. O(1). Takes no lock.";
+
+    #[inline]
+    fn find<'py>(
+        class: &TableBase,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let value = class.table(key.py())?.get(key)?;
+        Ok(value.map(|value| PyBytes::new(key.py(), value.as_bytes()).into_any()))
+    }
+}
+
+/// `Table.get_str`.
+pub(crate) struct GetStr;
+
+impl Lookup for GetStr {
+    type Class = TableBase;
+    const NAME: &'static CStr = c"get_str";
+    const DOC: &'static CStr = c"get_str($self, key, default=None)\n--\n\n\
+        As get, but the value as str; UnicodeDecodeError where it is not UTF-8.";
+
+    #[inline]
+    fn find<'py>(
+        class: &TableBase,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let value = class.table(key.py())?.get(key)?;
+        let value = value.map(|value| PyString::from_bytes(key.py(), value.as_bytes()));
+        Ok(value.transpose()?.map(Bound::into_any))
     }
 }
 

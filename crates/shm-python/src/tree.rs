@@ -76,9 +76,9 @@ impl TreeBase {
     }
 
     fn set(&mut self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let (key, value) = (self.form.key(key)?, bytes_of(value)?);
+        let (py, key, value) = (key.py(), self.form.key(key)?, bytes_of(value)?);
         let tree = Arc::make_mut(&mut self.tree);
-        tree.set(&key, value.as_bytes()).map_err(|error| failure(value.py(), error, None))
+        tree.set(&key, value.as_bytes()).map_err(|error| failure(py, error, None))
     }
 
     #[pyo3(signature = (key, default = None))]
@@ -190,10 +190,10 @@ impl TreeBase {
 
 /// A tree of the entries of a mapping, or of pairs; of equal keys the last one counts.
 fn built(form: KeyForm, entries: &Bound<'_, PyAny>) -> PyResult<RbTree> {
-    let py = entries.py();
-    let mut held = Vec::new();
-    for (key, value) in pairs(entries)? {
-        held.push((form.key(&key)?, bytes_of(&value)?));
+    let (py, pairs) = (entries.py(), pairs(entries)?);
+    let mut held = Vec::with_capacity(pairs.len());
+    for (key, value) in &pairs {
+        held.push((form.key(key)?, bytes_of(value)?));
     }
     let slices: Vec<(&[u8], &[u8])> =
         held.iter().map(|(key, value)| (key.as_ref(), value.as_bytes())).collect();

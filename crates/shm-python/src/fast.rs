@@ -1,0 +1,191 @@
+//! Two calls of the C API that PyO3 has only where the oldest Python is 3.10.
+//!
+//! Both are part of the stable ABI since 3.10, so 3.10 and every later version has them as they are here; 3.9, the only older
+//! version that this module is for, has them too, outside of its limited API. Without them, a lookup makes a tuple of
+//! its arguments and a `bytes` of its key: as long again as all the rest of it.
+
+#![allow(unsafe_code, reason = "calls of the C API; the rest of the crate has none")]
+
+use std::ffi::{CStr, c_char, c_int};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::{self, NonNull};
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::panic::PanicException;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+use pyo3::{Borrowed, PyClass, PyTypeInfo, ffi};
+
+unsafe extern "C" {
+    fn PyUnicode_AsUTF8AndSize(
+        unicode: *mut ffi::PyObject,
+        size: *mut ffi::Py_ssize_t,
+    ) -> *const c_char;
+}
+
+/// The text of a string, where it lies in it. (One that is not ASCII keeps its UTF-8 from then on.)
+#[inline]
+pub(crate) fn utf8<'a>(text: &'a Bound<'_, PyString>) -> PyResult<&'a str> {
+    let mut len = 0;
+    // SAFETY: a string, and this thread is attached, as a `Bound` says.
+    let start = unsafe { PyUnicode_AsUTF8AndSize(text.as_ptr(), &raw mut len) };
+    let Some(start) = NonNull::new(start.cast_mut().cast::<u8>()) else {
+        return Err(PyErr::fetch(text.py()));
+    };
+    // SAFETY: the buffer belongs to the string, which does not change, and which the borrow keeps alive.
+    let bytes = unsafe { std::slice::from_raw_parts(start.as_ptr(), len.unsigned_abs()) };
+    // SAFETY: it is UTF-8; lone surrogates have been refused.
+    Ok(unsafe { std::str::from_utf8_unchecked(bytes) })
+}
+
+/// A method `(key, default=None)`, or `(key)`.
+pub(crate) trait Lookup {
+    /// Whose method it is.
+    type Class: PyClass;
+    const NAME: &'static CStr;
+    /// Signature and description.
+    const DOC: &'static CStr;
+    /// Whether there is an argument `default`.
+    const DEFAULT: bool = true;
+
+    /// What is found; nothing stands for the default.
+    fn find<'py>(
+        class: &Self::Class,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>>;
+}
+
+/// `METH_FASTCALL | METH_KEYWORDS`: arguments come in an array.
+const FAST: c_int = 0x0080 | ffi::METH_KEYWORDS;
+/// What Python calls then.
+type Fast = unsafe extern "C" fn(
+    *mut ffi::PyObject,
+    *const *mut ffi::PyObject,
+    ffi::Py_ssize_t,
+    *mut ffi::PyObject,
+) -> *mut ffi::PyObject;
+
+/// Makes `L` a method of its class.
+pub(crate) fn add<L: Lookup>(py: Python<'_>) -> PyResult<()> {
+    let class = L::Class::type_object(py);
+    let call: Fast = call::<L>;
+    // SAFETY: pointers to functions have one size; Python goes by `ml_flags`.
+    let call = unsafe { std::mem::transmute::<Fast, ffi::PyCFunctionWithKeywords>(call) };
+    // For ever: a method's definition must outlive the type.
+    let definition = Box::leak(Box::new(ffi::PyMethodDef {
+        ml_name: L::NAME.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunctionWithKeywords: call },
+        ml_flags: FAST,
+        ml_doc: L::DOC.as_ptr(),
+    }));
+    // SAFETY: a type and a definition that lives on; `call` has the form that `FAST` says.
+    let method = unsafe { ffi::PyDescr_NewMethod(class.as_type_ptr(), definition) };
+    // SAFETY: a new reference, or null with an exception set.
+    let method = unsafe { Bound::from_owned_ptr_or_err(py, method) }?;
+    class.setattr(L::NAME, method)
+}
+
+/// What Python calls.
+unsafe extern "C" fn call<L: Lookup>(
+    this: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: Python calls with this thread attached.
+    let py = unsafe { Python::assume_attached() };
+    let found = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: Python holds the object that it calls with.
+        let this = unsafe { Borrowed::from_ptr(py, this) };
+        // SAFETY: as Python hands them over.
+        let taken = unsafe { Arguments::take(py, arguments, count, names, L::DEFAULT) };
+        let Arguments { key, default } = taken.map_err(|wrong| wrong.error::<L>())?;
+        let class = this.cast::<L::Class>()?.try_borrow()?;
+        Ok(L::find(&class, &key)?.or_else(|| default.map(|default| default.to_owned())))
+    }));
+    let error = match found {
+        Ok(Ok(found)) => return found.unwrap_or_else(|| py.None().into_bound(py)).into_ptr(),
+        Ok(Err(error)) => error,
+        Err(_) => PanicException::new_err("a bug in shmap"),
+    };
+    error.restore(py);
+    ptr::null_mut()
+}
+
+/// A key and a default, wherever they stand among the arguments.
+struct Arguments<'a, 'py> {
+    key: Borrowed<'a, 'py, PyAny>,
+    default: Option<Borrowed<'a, 'py, PyAny>>,
+}
+
+/// How arguments can be wrong.
+enum Wrong {
+    Missing,
+    TooMany(usize),
+    Unknown(String),
+    Twice(String),
+}
+
+impl<'a, 'py> Arguments<'a, 'py> {
+    /// # Safety
+    /// As Python calls: `count` objects by position, and then one for each of `names`, a tuple or null; all held during `'a`.
+    #[inline]
+    unsafe fn take(
+        py: Python<'py>,
+        arguments: *const *mut ffi::PyObject,
+        count: ffi::Py_ssize_t,
+        names: *mut ffi::PyObject,
+        has_default: bool,
+    ) -> Result<Self, Wrong> {
+        let at = |place: usize| {
+            // SAFETY: there are as many, the caller says.
+            let argument = unsafe { arguments.add(place) };
+            // SAFETY: as above.
+            let argument = unsafe { argument.read() };
+            // SAFETY: an object that is held meanwhile.
+            unsafe { Borrowed::from_ptr(py, argument) }
+        };
+        let count = count.unsigned_abs();
+        if count > 1 + usize::from(has_default) {
+            return Err(Wrong::TooMany(count));
+        }
+        let (mut key, mut default) = ((count > 0).then(|| at(0)), (count > 1).then(|| at(1)));
+        // SAFETY: null or an object that is held meanwhile.
+        let names = unsafe { Borrowed::<PyAny>::from_ptr_or_opt(py, names) };
+        for (place, name) in names.iter().flat_map(|names| names.try_iter()).flatten().enumerate() {
+            let name = name.map(|name| name.to_string()).unwrap_or_default();
+            let slot = match name.as_str() {
+                "key" => &mut key,
+                "default" if has_default => &mut default,
+                _ => return Err(Wrong::Unknown(name)),
+            };
+            if slot.replace(at(count + place)).is_some() {
+                return Err(Wrong::Twice(name));
+            }
+        }
+        key.map(|key| Self { key, default }).ok_or(Wrong::Missing)
+    }
+}
+
+impl Wrong {
+    /// In the words of Python.
+    #[cold]
+    fn error<L: Lookup>(self) -> PyErr {
+        let name = L::NAME.to_string_lossy();
+        PyTypeError::new_err(match self {
+            Self::Missing => format!("{name}() missing 1 required positional argument: 'key'"),
+            Self::TooMany(count) => {
+                let most = if L::DEFAULT {
+                    "from 1 to 2 positional arguments"
+                } else {
+                    "1 positional argument"
+                };
+                format!("{name}() takes {most} but {count} were given")
+            }
+            Self::Unknown(word) => {
+                format!("{name}() got an unexpected keyword argument '{word}'")
+            }
+            Self::Twice(word) => format!("{name}() got multiple values for argument '{word}'"),
+        })
+    }
+}
