@@ -41,10 +41,17 @@ impl AlignedBytes {
         self.bytes.extend_from_slice(more);
     }
 
+    pub(crate) fn append_zeros(&mut self, more: usize) {
+        self.bytes.resize(self.bytes.len() + more, 0);
+    }
+
     /// Appends zeros up to a multiple of `multiple` of the length.
     pub(crate) fn pad_to(&mut self, multiple: usize) {
-        let len = self.len().next_multiple_of(multiple);
-        self.bytes.resize(self.start + len, 0);
+        self.append_zeros(self.len().next_multiple_of(multiple) - self.len());
+    }
+
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.bytes.truncate(self.start + len);
     }
 
     /// Ends the growing: moves the bytes to where they are aligned, which they mostly are.

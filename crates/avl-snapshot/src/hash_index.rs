@@ -165,31 +165,46 @@ fn cell_of(high: u32, low: u32) -> Cell {
     Cell::Entry(Entry { start, key_len, end: start.wrapping_add(key_len + value_len) })
 }
 
-/// The cells for keys in order; `None` when some lookup would take too long.
+/// Keys whose buckets are looked at together.
+const BATCH: usize = 16;
+
+/// Fills empty buckets with the cells for keys in order; `None` when some lookup would take too long.
 pub(crate) fn build<'a>(
     entries: impl Iterator<Item = (&'a [u8], Entry)>,
-    buckets: usize,
-) -> Option<Vec<Words>> {
-    let mut index = vec![Words::ZERO; buckets];
-    for (key, entry) in entries {
-        let probe = Probe::new(key, buckets);
-        let mut at = probe.home;
-        let mut left = PROBES;
-        loop {
-            let bucket = index.get_mut(at)?;
-            let empty = bucket.equal_mask(KEY_LEN, 0) & HIGH;
-            if empty != 0 {
-                let high = empty.trailing_zeros() as usize;
-                let cell = probe.cell(entry);
-                bucket.set_word(high - 1, cell as u32);
-                bucket.set_word(high, (cell >> 32) as u32);
-                break;
-            }
-            left = left.checked_sub(1).filter(|&left| left > 0)?;
-            at = probe.next(at);
+    index: &mut [Words],
+) -> Option<()> {
+    let buckets = index.len();
+    let mut probes = entries.map(|(key, entry)| (Probe::new(key, buckets), entry));
+    loop {
+        let some: [_; BATCH] = std::array::from_fn(|_| probes.next());
+        // Reads all their buckets first, so that the cache misses overlap.
+        let homes = some.iter().flatten().filter_map(|(probe, _)| index.get(probe.home));
+        std::hint::black_box(homes.fold(0, |all, bucket| all ^ bucket.word(0)));
+        for (probe, entry) in some.iter().flatten() {
+            insert(index, probe, *entry)?;
+        }
+        if some.last().is_none_or(Option::is_none) {
+            return Some(());
         }
     }
-    Some(index)
+}
+
+/// Puts a key into the first empty cell; `None` when that is too far.
+fn insert(index: &mut [Words], probe: &Probe, entry: Entry) -> Option<()> {
+    let mut at = probe.home;
+    for _ in 0..PROBES {
+        let bucket = index.get_mut(at)?;
+        let empty = bucket.equal_mask(KEY_LEN, 0) & HIGH;
+        if empty != 0 {
+            let high = empty.trailing_zeros() as usize;
+            let cell = probe.cell(entry);
+            bucket.set_word(high - 1, cell as u32);
+            bucket.set_word(high, (cell >> 32) as u32);
+            return Some(());
+        }
+        at = probe.next(at);
+    }
+    None
 }
 
 #[cfg(test)]
@@ -232,7 +247,8 @@ mod tests {
     fn too_many_collisions_give_no_index() {
         let entry: (&[u8], Entry) = (b"the same", Entry { start: 0, key_len: 8, end: 8 });
         let room = 8 * PROBES;
-        assert!(build(std::iter::repeat_n(entry, room + 1), 100).is_none());
-        assert!(build(std::iter::repeat_n(entry, room), 100).is_some());
+        let fits = |n| build(std::iter::repeat_n(entry, n), &mut vec![Words::ZERO; 100]).is_some();
+        assert!(fits(room));
+        assert!(!fits(room + 1));
     }
 }

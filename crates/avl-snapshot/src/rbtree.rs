@@ -186,10 +186,17 @@ impl RbTree {
     #[must_use]
     pub fn freeze_with(&self, options: &FreezeOptions) -> AlignedBytes {
         let mut writer = Writer::with_capacity(self.len(), self.arena.bytes_used() as usize);
-        for (key, value) in self.iter() {
-            writer.push(key, value);
+        let mut entries = self.tree.iter().map(|node| (self.arena.entry(node), node.key_len()));
+        loop {
+            let some: [_; BATCH] = std::array::from_fn(|_| entries.next());
+            warm(&some);
+            for (entry, key_len) in some.into_iter().flatten() {
+                writer.push_entry(entry, key_len);
+            }
+            if some.last().is_none_or(Option::is_none) {
+                return writer.finish(options);
+            }
         }
-        writer.finish(options)
     }
 
     fn check(arena: &Arena, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
@@ -218,6 +225,18 @@ impl RbTree {
             self.arena.compact(order.into_iter(), self.tree.nodes_mut());
         }
     }
+}
+
+/// Entries that are copied at a time.
+const BATCH: usize = 16;
+
+/// Reads a little of each entry, which is nowhere near the others: so the cache misses of a batch overlap, which in the
+/// copying they do not.
+#[inline(always)]
+fn warm(entries: &[Option<(&[u8], usize)>; BATCH]) {
+    let ends = |entry: &[u8]| Some(entry.first()? ^ entry.last()?);
+    let read = entries.iter().flatten().filter_map(|(entry, _)| ends(entry));
+    std::hint::black_box(read.fold(0, |all, some| all ^ some));
 }
 
 #[cfg(test)]

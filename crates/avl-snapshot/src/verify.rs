@@ -3,6 +3,7 @@
 use crate::error::SnapshotError;
 use crate::hash_index;
 use crate::layout::{DATA_AT, ENTRY_LEN, HEADER_LEN, Header, LINE_LEN, unpack};
+use crate::line::Words;
 use crate::raw::{Entry, Raw};
 use crate::write::{common, line_of};
 
@@ -88,9 +89,10 @@ fn index(raw: Raw<'_>) -> Result<(), SnapshotError> {
     }
     let entries = (0..layout.entries).map(|rank| raw.entry(rank));
     let entries = entries.map(|entry| (raw.key_of(entry), entry));
-    let Some(index) = hash_index::build(entries, layout.buckets) else {
+    let mut index = vec![Words::ZERO; layout.buckets];
+    if hash_index::build(entries, &mut index).is_none() {
         return corrupt("hash index of colliding keys", layout.buckets_at);
-    };
+    }
     for (at, bucket) in index.into_iter().enumerate() {
         if raw.bucket(at) != bucket {
             return corrupt("bucket of the hash index", layout.buckets_at + LINE_LEN * at);

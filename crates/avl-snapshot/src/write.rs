@@ -83,6 +83,13 @@ impl Writer {
         self.bytes.append(value);
     }
 
+    /// As `push`; key and value are end to end already.
+    #[inline]
+    pub(crate) fn push_entry(&mut self, entry: &[u8], key_len: usize) {
+        self.entries.push(pack(self.data_len(), key_len));
+        self.bytes.append(entry);
+    }
+
     #[inline]
     pub(crate) fn last_key(&self) -> Option<&[u8]> {
         let (start, len) = unpack(*self.entries.last()?);
@@ -106,15 +113,14 @@ impl Writer {
         for tier in layout.shape.tiers() {
             lines.extend((0..tier.blocks()).map(|block| line_of(&raw, &tier, block)));
         }
-        let index = hash_index::build(raw.entries(), buckets as usize);
         bytes.append(bytemuck::cast_slice(&lines));
+        // Both no work where numbers are little-endian anyway.
         entries.iter_mut().for_each(|entry| *entry = entry.to_le());
         bytes.append(bytemuck::cast_slice(&entries));
+        entries.iter_mut().for_each(|entry| *entry = u64::from_le(*entry));
         let mut layout = layout;
-        if let Some(index) = index.filter(|index| !index.is_empty()) {
-            bytes.pad_to(LINE_LEN);
-            bytes.append(bytemuck::cast_slice(&index));
-            layout.buckets = index.len();
+        if append_index(&mut bytes, &entries, layout, buckets as usize) {
+            layout.buckets = buckets as usize;
         }
         let body = bytes.get(HEADER_LEN..).unwrap_or_default();
         let header = layout.header(crc32fast::hash(body));
@@ -123,6 +129,24 @@ impl Writer {
         }
         bytes.align()
     }
+}
+
+/// Appends a hash index in so many buckets. False, and nothing done, when there are none or when keys collide too much.
+fn append_index(bytes: &mut AlignedBytes, entries: &[u64], layout: Layout, buckets: usize) -> bool {
+    if buckets == 0 {
+        return false;
+    }
+    let before = bytes.len();
+    bytes.pad_to(LINE_LEN);
+    let at = bytes.len();
+    bytes.append_zeros(LINE_LEN * buckets);
+    let (block, index) = bytes.as_mut().split_at_mut(at);
+    let draft = Draft { entries, bytes: block, layout };
+    let built = hash_index::build(draft.entries(), bytemuck::cast_slice_mut(index)).is_some();
+    if !built {
+        bytes.truncate(before);
+    }
+    built
 }
 
 /// Where keys are read from while lines are derived.

@@ -142,6 +142,12 @@ impl Arena {
         self.bytes.get(start..start + len).unwrap_or_default()
     }
 
+    /// Key and value, end to end.
+    pub(super) fn entry(&self, node: &Node) -> &[u8] {
+        let (start, len) = unpack(node.place);
+        self.bytes.get(start..start + len + node.value_len as usize).unwrap_or_default()
+    }
+
     pub(super) fn value(&self, node: &Node) -> &[u8] {
         let (start, len) = unpack(node.place);
         let start = start + len;
