@@ -93,6 +93,10 @@ impl PyKey for str {
 }
 
 type Object<'py> = Bound<'py, PyAny>;
+/// Makes an object of a value.
+type Make<'a, 'py> = dyn Fn(&[u8]) -> PyResult<Object<'py>> + 'a;
+/// Values of up to so many bytes are copied to the stack.
+const SMALL: usize = 64;
 type Pair<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
 
 /// A table, whatever its keys.
@@ -103,7 +107,8 @@ pub(crate) trait AnyTable: Send + Sync {
     fn key_size(&self) -> usize;
     fn is_read_only(&self) -> bool;
     fn is_orphaned(&self) -> std::io::Result<bool>;
-    fn get(&self, key: &Object<'_>) -> PyResult<Option<Value>>;
+    /// The value of a key, made an object.
+    fn get<'py>(&self, key: &Object<'py>, make: &Make<'_, 'py>) -> PyResult<Option<Object<'py>>>;
     fn contains(&self, key: &Object<'_>) -> PyResult<bool>;
     fn get_many<'py>(&self, py: Python<'py>, keys: &[Object<'py>]) -> PyResult<Vec<Option<Value>>>;
     fn entries<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Object<'py>, Value)>>;
@@ -205,12 +210,24 @@ where
     }
 
     #[inline]
-    fn get(&self, key: &Object<'_>) -> PyResult<Option<Value>> {
+    fn get<'py>(&self, key: &Object<'py>, make: &Make<'_, 'py>) -> PyResult<Option<Object<'py>>> {
         let Some(held) = K::take(key)? else { return Ok(None) };
-        match self.reader().get(held.borrow()) {
+        let reader = self.reader();
+        let found = if reader.geometry().value_size <= SMALL {
+            let mut buffer = [0; SMALL];
+            match reader.get_into(held.borrow(), &mut buffer) {
+                Ok(Some(len)) => return make(buffer.get(..len).unwrap_or_default()).map(Some),
+                Ok(None) => Ok(None),
+                Err(error) => Err(error),
+            }
+        } else {
+            reader.get(held.borrow())
+        };
+        match found {
+            Ok(value) => value.map(|value| make(&value)).transpose(),
             // No table has such a key, so it is not there.
             Err(TableError::KeyTooLong { .. }) => Ok(None),
-            found => found.map_err(|error| self.failure(key.py(), error)),
+            Err(error) => Err(self.failure(key.py(), error)),
         }
     }
 

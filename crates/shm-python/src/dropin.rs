@@ -4,20 +4,23 @@ use std::ffi::CStr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use avl_snapshot::{BuildError, MAX_KEY_LEN};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString, PyType};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyString, PyType};
 use shm_facade::{Error, MapOptions, RbTree, ShareOptions, SharedMap};
 
 use crate::arguments::map_options;
 use crate::failure::failure;
-use crate::fast::Lookup;
-use crate::keys::bytes_of;
+use crate::fast::Method;
+use crate::keys::{Bytes, bytes_of};
 
 /// The original's `rbtree`.
 #[pyclass(subclass, module = "shmap.sharedmap", name = "rbtree")]
 #[derive(Default)]
 pub(crate) struct DropInTree {
     tree: Arc<RbTree>,
+    /// Entries that are not in the tree yet: many at once go in several times as fast.
+    pending: Vec<(Py<PyAny>, Py<PyAny>)>,
 }
 
 #[pymethods]
@@ -27,16 +30,9 @@ impl DropInTree {
         Self::default()
     }
 
-    fn set(&mut self, key: &Bound<'_, PyAny>, val: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let (py, key, value) = (key.py(), bytes_of(key)?, bytes_of(val)?);
-        let tree = Arc::make_mut(&mut self.tree);
-        tree.set(key.as_bytes(), value.as_bytes()).map_err(|error| failure(py, error, None))?;
-        Ok(true)
-    }
-
-    fn get<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
+    fn get<'py>(&mut self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
         let bytes = bytes_of(key)?;
-        let found = self.tree.get(bytes.as_bytes());
+        let found = self.complete(key.py())?.get(bytes.as_bytes());
         found.map(|value| PyString::from_bytes(key.py(), value)).transpose()
     }
 
@@ -49,16 +45,16 @@ impl DropInTree {
         let py = slf.py();
         let force = force.map_or(Ok(false), |force| force.is_truthy())?;
         let options = ShareOptions { force, hash_index: true, ..ShareOptions::default() };
-        let tree = Arc::clone(&slf.borrow().tree);
+        let tree = Arc::clone(slf.borrow_mut().complete(py)?);
         crate::tree::share(py, &tree, name, &options)?;
         Ok(true)
     }
 
-    fn dump<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyBytes> {
+    fn dump<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyBytes>> {
         let py = slf.py();
-        let tree = Arc::clone(&slf.borrow().tree);
+        let tree = Arc::clone(slf.borrow_mut().complete(py)?);
         let block = py.detach(|| tree.freeze());
-        PyBytes::new(py, &block)
+        Ok(PyBytes::new(py, &block))
     }
 
     /// False when there is no such name, as in the original.
@@ -69,6 +65,28 @@ impl DropInTree {
             Err(Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(failure(py, error, None)),
         }
+    }
+}
+
+impl DropInTree {
+    /// The tree, with all entries in it.
+    fn complete(&mut self, py: Python<'_>) -> PyResult<&Arc<RbTree>> {
+        if !self.pending.is_empty() {
+            let mut slices = Vec::with_capacity(self.pending.len());
+            for (key, value) in &self.pending {
+                slices.push((bytes_of(key.bind(py))?, bytes_of(value.bind(py))?));
+            }
+            let mut slices = slices.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes()));
+            let full = |error| failure(py, Error::from(error), None);
+            if self.tree.is_empty() {
+                self.tree = Arc::new(RbTree::from_entries(slices).map_err(full)?);
+            } else {
+                let tree = Arc::make_mut(&mut self.tree);
+                slices.try_for_each(|(key, value)| tree.set(key, value).map(drop)).map_err(full)?;
+            }
+            self.pending.clear();
+        }
+        Ok(&self.tree)
     }
 }
 
@@ -122,20 +140,60 @@ impl DropInMap {
 /// `sharedmap.get`.
 pub(crate) struct Get;
 
-impl Lookup for Get {
+impl Method for Get {
     type Class = DropInMap;
     const NAME: &'static CStr = c"get";
     const DOC: &'static CStr = c"get($self, key)\n--\n\n\
         The value of key, as str; None when there is none. O(1).";
-    const DEFAULT: bool = false;
+    const ARGUMENTS: &'static [&'static str] = &["key"];
+    const REQUIRED: usize = 1;
 
     #[inline]
-    fn find<'py>(
-        class: &DropInMap,
+    fn call<'py>(
+        this: &Bound<'py, DropInMap>,
         key: &Bound<'py, PyAny>,
+        _: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let found = class.map.get(bytes_of(key)?.as_bytes());
+        let found = this.get().map.get(bytes_of(key)?.as_bytes());
         let value = found.map(|value| PyString::from_bytes(key.py(), value));
         Ok(value.transpose()?.map(Bound::into_any))
+    }
+}
+
+/// `rbtree.set`.
+pub(crate) struct Set;
+
+impl Method for Set {
+    type Class = DropInTree;
+    const NAME: &'static CStr = c"set";
+    const DOC: &'static CStr = c"set($self, key, val)\n--\n\n\
+        Gives key this value, in place of another. True. O(1) until the next call of another method, O(log n) with it.";
+    const ARGUMENTS: &'static [&'static str] = &["key", "val"];
+    const REQUIRED: usize = 2;
+
+    #[inline]
+    fn call<'py>(
+        this: &Bound<'py, DropInTree>,
+        key: &Bound<'py, PyAny>,
+        val: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = key.py();
+        let entry = (kept(key)?, kept(val.unwrap_or(key))?);
+        let len = bytes_of(key)?.as_bytes().len();
+        if len > MAX_KEY_LEN {
+            let error = BuildError::KeyTooLong { len, max: MAX_KEY_LEN };
+            return Err(failure(py, Error::from(error), None));
+        }
+        this.try_borrow_mut()?.pending.push(entry);
+        Ok(Some(PyBool::new(py, true).to_owned().into_any()))
+    }
+}
+
+/// An object that has bytes and does not change: this one, or a copy.
+#[inline]
+fn kept(object: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    match bytes_of(object)? {
+        Bytes::Lent(_) => Ok(object.clone().unbind()),
+        Bytes::Copied(bytes) => Ok(bytes.into_any().unbind()),
     }
 }

@@ -38,20 +38,23 @@ pub(crate) fn utf8<'a>(text: &'a Bound<'_, PyString>) -> PyResult<&'a str> {
     Ok(unsafe { std::str::from_utf8_unchecked(bytes) })
 }
 
-/// A method `(key, default=None)`, or `(key)`.
-pub(crate) trait Lookup {
+/// A method with one argument or two.
+pub(crate) trait Method {
     /// Whose method it is.
     type Class: PyClass;
     const NAME: &'static CStr;
     /// Signature and description.
     const DOC: &'static CStr;
-    /// Whether there is an argument `default`.
-    const DEFAULT: bool = true;
+    /// The names of its arguments: one or two.
+    const ARGUMENTS: &'static [&'static str];
+    /// How many of them must be given.
+    const REQUIRED: usize;
 
-    /// What is found; nothing stands for the default.
-    fn find<'py>(
-        class: &Self::Class,
-        key: &Bound<'py, PyAny>,
+    /// With an argument that was given, and another.
+    fn call<'py>(
+        this: &Bound<'py, Self::Class>,
+        first: &Bound<'py, PyAny>,
+        second: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>>;
 }
 
@@ -65,28 +68,28 @@ type Fast = unsafe extern "C" fn(
     *mut ffi::PyObject,
 ) -> *mut ffi::PyObject;
 
-/// Makes `L` a method of its class.
-pub(crate) fn add<L: Lookup>(py: Python<'_>) -> PyResult<()> {
-    let class = L::Class::type_object(py);
-    let call: Fast = call::<L>;
+/// Makes `M` a method of its class.
+pub(crate) fn add<M: Method>(py: Python<'_>) -> PyResult<()> {
+    let class = M::Class::type_object(py);
+    let call: Fast = call::<M>;
     // SAFETY: pointers to functions have one size; Python goes by `ml_flags`.
     let call = unsafe { std::mem::transmute::<Fast, ffi::PyCFunctionWithKeywords>(call) };
     // For ever: a method's definition must outlive the type.
     let definition = Box::leak(Box::new(ffi::PyMethodDef {
-        ml_name: L::NAME.as_ptr(),
+        ml_name: M::NAME.as_ptr(),
         ml_meth: ffi::PyMethodDefPointer { PyCFunctionWithKeywords: call },
         ml_flags: FAST,
-        ml_doc: L::DOC.as_ptr(),
+        ml_doc: M::DOC.as_ptr(),
     }));
     // SAFETY: a type and a definition that lives on; `call` has the form that `FAST` says.
     let method = unsafe { ffi::PyDescr_NewMethod(class.as_type_ptr(), definition) };
     // SAFETY: a new reference, or null with an exception set.
     let method = unsafe { Bound::from_owned_ptr_or_err(py, method) }?;
-    class.setattr(L::NAME, method)
+    class.setattr(M::NAME, method)
 }
 
 /// What Python calls.
-unsafe extern "C" fn call<L: Lookup>(
+unsafe extern "C" fn call<M: Method>(
     this: *mut ffi::PyObject,
     arguments: *const *mut ffi::PyObject,
     count: ffi::Py_ssize_t,
@@ -98,10 +101,10 @@ unsafe extern "C" fn call<L: Lookup>(
         // SAFETY: Python holds the object that it calls with.
         let this = unsafe { Borrowed::from_ptr(py, this) };
         // SAFETY: as Python hands them over.
-        let taken = unsafe { Arguments::take(py, arguments, count, names, L::DEFAULT) };
-        let Arguments { key, default } = taken.map_err(|wrong| wrong.error::<L>())?;
-        let class = this.cast::<L::Class>()?.try_borrow()?;
-        Ok(L::find(&class, &key)?.or_else(|| default.map(|default| default.to_owned())))
+        let taken = unsafe { Arguments::take::<M>(py, arguments, count, names) };
+        let Arguments([first, second]) = taken.map_err(|wrong| wrong.error::<M>())?;
+        let first = first.ok_or_else(|| Wrong::Missing([true, false]).error::<M>())?;
+        M::call(&*this.cast::<M::Class>()?, &first, second.as_deref())
     }));
     let error = match found {
         Ok(Ok(found)) => return found.unwrap_or_else(|| py.None().into_bound(py)).into_ptr(),
@@ -112,30 +115,27 @@ unsafe extern "C" fn call<L: Lookup>(
     ptr::null_mut()
 }
 
-/// A key and a default, wherever they stand among the arguments.
-struct Arguments<'a, 'py> {
-    key: Borrowed<'a, 'py, PyAny>,
-    default: Option<Borrowed<'a, 'py, PyAny>>,
-}
+/// The arguments, wherever they stood. Those that must be there are.
+struct Arguments<'a, 'py>([Option<Borrowed<'a, 'py, PyAny>>; 2]);
 
 /// How arguments can be wrong.
 enum Wrong {
-    Missing,
+    Missing([bool; 2]),
     TooMany(usize),
     Unknown(String),
     Twice(String),
 }
 
-impl<'a, 'py> Arguments<'a, 'py> {
+impl<'py> Arguments<'_, 'py> {
     /// # Safety
-    /// As Python calls: `count` objects by position, and then one for each of `names`, a tuple or null; all held during `'a`.
+    /// As Python calls: `count` objects by position, and then one for each of `names`, a tuple or null; all held during the
+    /// lifetime of the result.
     #[inline]
-    unsafe fn take(
+    unsafe fn take<M: Method>(
         py: Python<'py>,
         arguments: *const *mut ffi::PyObject,
         count: ffi::Py_ssize_t,
         names: *mut ffi::PyObject,
-        has_default: bool,
     ) -> Result<Self, Wrong> {
         let at = |place: usize| {
             // SAFETY: there are as many, the caller says.
@@ -146,39 +146,44 @@ impl<'a, 'py> Arguments<'a, 'py> {
             unsafe { Borrowed::from_ptr(py, argument) }
         };
         let count = count.unsigned_abs();
-        if count > 1 + usize::from(has_default) {
+        if count > M::ARGUMENTS.len() {
             return Err(Wrong::TooMany(count));
         }
-        let (mut key, mut default) = ((count > 0).then(|| at(0)), (count > 1).then(|| at(1)));
+        let mut taken = [(count > 0).then(|| at(0)), (count > 1).then(|| at(1))];
         // SAFETY: null or an object that is held meanwhile.
         let names = unsafe { Borrowed::<PyAny>::from_ptr_or_opt(py, names) };
         for (place, name) in names.iter().flat_map(|names| names.try_iter()).flatten().enumerate() {
             let name = name.map(|name| name.to_string()).unwrap_or_default();
-            let slot = match name.as_str() {
-                "key" => &mut key,
-                "default" if has_default => &mut default,
-                _ => return Err(Wrong::Unknown(name)),
-            };
+            let known = M::ARGUMENTS.iter().zip(&mut taken).find(|(known, _)| **known == name);
+            let Some((_, slot)) = known else { return Err(Wrong::Unknown(name)) };
             if slot.replace(at(count + place)).is_some() {
                 return Err(Wrong::Twice(name));
             }
         }
-        key.map(|key| Self { key, default }).ok_or(Wrong::Missing)
+        let [first, second] = &taken;
+        let missing = [first.is_none(), second.is_none() && M::REQUIRED > 1];
+        if missing == [false, false] { Ok(Self(taken)) } else { Err(Wrong::Missing(missing)) }
     }
 }
 
 impl Wrong {
     /// In the words of Python.
     #[cold]
-    fn error<L: Lookup>(self) -> PyErr {
-        let name = L::NAME.to_string_lossy();
+    fn error<M: Method>(self) -> PyErr {
+        let name = M::NAME.to_string_lossy();
         PyTypeError::new_err(match self {
-            Self::Missing => format!("{name}() missing 1 required positional argument: 'key'"),
+            Self::Missing(missing) => {
+                let names = M::ARGUMENTS.iter().zip(missing).filter(|(_, missing)| *missing);
+                let names: Vec<_> = names.map(|(name, _)| format!("'{name}'")).collect();
+                let arguments = if names.len() > 1 { "arguments" } else { "argument" };
+                let (count, names) = (names.len(), names.join(" and "));
+                format!("{name}() missing {count} required positional {arguments}: {names}")
+            }
             Self::TooMany(count) => {
-                let most = if L::DEFAULT {
-                    "from 1 to 2 positional arguments"
-                } else {
-                    "1 positional argument"
+                let most = match (M::REQUIRED, M::ARGUMENTS.len()) {
+                    (1, 1) => "1 positional argument",
+                    (1, _) => "from 1 to 2 positional arguments",
+                    _ => "2 positional arguments",
                 };
                 format!("{name}() takes {most} but {count} were given")
             }

@@ -39,11 +39,12 @@ mod _shmap {
     #[pymodule_export]
     use super::tree::TreeBase;
 
-    /// The lookups, whose calls are not PyO3's.
+    /// Methods whose calls are not PyO3's.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
         fast::add::<dropin::Get>(py)?;
+        fast::add::<dropin::Set>(py)?;
         fast::add::<snapshot::Get>(py)?;
         fast::add::<snapshot::GetStr>(py)?;
         fast::add::<table::Get>(py)?;

@@ -14,7 +14,7 @@ use shm_facade::{Error, MapOptions, SNAPSHOT, SharedMap};
 use crate::arguments::{SLICE, map_options, namespace, timeout};
 use crate::entries::{Entries, Yields};
 use crate::failure::{closed, failure, missing};
-use crate::fast::Lookup;
+use crate::fast::Method;
 use crate::keys::KeyForm;
 use crate::table::list;
 
@@ -404,36 +404,45 @@ pub(crate) fn names(py: Python<'_>, namespace: Option<PathBuf>) -> PyResult<Vec<
 /// `Snapshot.get`.
 pub(crate) struct Get;
 
-impl Lookup for Get {
+impl Method for Get {
     type Class = SnapshotBase;
     const NAME: &'static CStr = c"get";
     const DOC: &'static CStr = c"get($self, key, default=None)\n--\n\n\
         The value of key, as bytes; default where there is none. O(1).";
+    const ARGUMENTS: &'static [&'static str] = &["key", "default"];
+    const REQUIRED: usize = 1;
 
     #[inline]
-    fn find<'py>(
-        class: &SnapshotBase,
+    fn call<'py>(
+        this: &Bound<'py, SnapshotBase>,
         key: &Bound<'py, PyAny>,
+        default: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        Ok(class.find(key)?.map(|value| PyBytes::new(key.py(), value).into_any()))
+        let this = this.try_borrow()?;
+        let value = this.find(key)?.map(|value| PyBytes::new(key.py(), value).into_any());
+        Ok(value.or_else(|| default.cloned()))
     }
 }
 
 /// `Snapshot.get_str`.
 pub(crate) struct GetStr;
 
-impl Lookup for GetStr {
+impl Method for GetStr {
     type Class = SnapshotBase;
     const NAME: &'static CStr = c"get_str";
     const DOC: &'static CStr = c"get_str($self, key, default=None)\n--\n\n\
         As get, but the value as str; UnicodeDecodeError where it is not UTF-8.";
+    const ARGUMENTS: &'static [&'static str] = &["key", "default"];
+    const REQUIRED: usize = 1;
 
     #[inline]
-    fn find<'py>(
-        class: &SnapshotBase,
+    fn call<'py>(
+        this: &Bound<'py, SnapshotBase>,
         key: &Bound<'py, PyAny>,
+        default: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let value = class.find(key)?.map(|value| PyString::from_bytes(key.py(), value));
-        Ok(value.transpose()?.map(Bound::into_any))
+        let this = this.try_borrow()?;
+        let value = this.find(key)?.map(|value| PyString::from_bytes(key.py(), value));
+        Ok(value.transpose()?.map(Bound::into_any).or_else(|| default.cloned()))
     }
 }

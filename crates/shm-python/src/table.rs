@@ -15,7 +15,7 @@ use slotmap_shm::{Geometry, KIND, Table, TableOpenError, TableOptions, TableRead
 use crate::any_table::{Access, AnyTable, Opened, Put, PyKey};
 use crate::arguments::{SLICE, namespace, timeout, trust};
 use crate::failure::{closed, failure, missing};
-use crate::fast::Lookup;
+use crate::fast::Method;
 use crate::keys::{KeyForm, bytes_of};
 use crate::snapshot::SnapshotBase;
 
@@ -158,11 +158,9 @@ impl TableBase {
         self.table(key.py())?.contains(key)
     }
 
-    fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-        match self.table(key.py())?.get(key)? {
-            Some(value) => Ok(PyBytes::new(key.py(), value.as_bytes())),
-            None => Err(missing(key)),
-        }
+    fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let make = |value: &[u8]| Ok(PyBytes::new(key.py(), value).into_any());
+        self.table(key.py())?.get(key, &make)?.ok_or_else(|| missing(key))
     }
 
     fn __setitem__(
@@ -414,39 +412,46 @@ impl TableBase {
 /// `Table.get`.
 pub(crate) struct Get;
 
-impl Lookup for Get {
+impl Method for Get {
     type Class = TableBase;
     const NAME: &'static CStr = c"get";
     const DOC: &'static CStr = c"get($self, key, default=None)\n--\n\n\
         A copy of the value of key, as bytes; default where there is none. O(1). Takes no lock.";
+    const ARGUMENTS: &'static [&'static str] = &["key", "default"];
+    const REQUIRED: usize = 1;
 
     #[inline]
-    fn find<'py>(
-        class: &TableBase,
+    fn call<'py>(
+        this: &Bound<'py, TableBase>,
         key: &Bound<'py, PyAny>,
+        default: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let value = class.table(key.py())?.get(key)?;
-        Ok(value.map(|value| PyBytes::new(key.py(), value.as_bytes()).into_any()))
+        let this = this.try_borrow()?;
+        let make = |value: &[u8]| Ok(PyBytes::new(key.py(), value).into_any());
+        Ok(this.table(key.py())?.get(key, &make)?.or_else(|| default.cloned()))
     }
 }
 
 /// `Table.get_str`.
 pub(crate) struct GetStr;
 
-impl Lookup for GetStr {
+impl Method for GetStr {
     type Class = TableBase;
     const NAME: &'static CStr = c"get_str";
     const DOC: &'static CStr = c"get_str($self, key, default=None)\n--\n\n\
         As get, but the value as str; UnicodeDecodeError where it is not UTF-8.";
+    const ARGUMENTS: &'static [&'static str] = &["key", "default"];
+    const REQUIRED: usize = 1;
 
     #[inline]
-    fn find<'py>(
-        class: &TableBase,
+    fn call<'py>(
+        this: &Bound<'py, TableBase>,
         key: &Bound<'py, PyAny>,
+        default: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let value = class.table(key.py())?.get(key)?;
-        let value = value.map(|value| PyString::from_bytes(key.py(), value.as_bytes()));
-        Ok(value.transpose()?.map(Bound::into_any))
+        let this = this.try_borrow()?;
+        let make = |value: &[u8]| Ok(PyString::from_bytes(key.py(), value)?.into_any());
+        Ok(this.table(key.py())?.get(key, &make)?.or_else(|| default.cloned()))
     }
 }
 

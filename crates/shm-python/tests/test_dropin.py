@@ -3,6 +3,7 @@
 import pickle
 
 import pytest
+import shmap
 import shmap.sharedmap as sharedmap
 
 
@@ -87,3 +88,41 @@ def test_types_that_are_neither_text_nor_bytes():
     for call in (lambda: tree.set(1, "x"), lambda: tree.set("x", 1), lambda: tree.get(None), lambda: tree.share(1)):
         with pytest.raises(TypeError):
             call()
+
+
+def test_entries_count_in_the_order_they_were_set():
+    tree, model = sharedmap.rbtree(), {}
+    for step in range(300):
+        for number in range(step % 7):
+            key, value = f"k{step * 7919 % 101 + number}", f"v{step}-{number}"
+            assert tree.set(key, value) is True
+            model[key] = value
+        if step % 5 == 0:
+            assert tree.get(f"k{step % 101}") == model.get(f"k{step % 101}")
+        if step % 50 == 49:
+            tree.share("words", force=True)
+            shared = sharedmap.sharedmap("words")
+            assert all(shared.get(key) == value for key, value in model.items())
+    assert all(tree.get(key) == value for key, value in model.items())
+    assert tree.get("no such key") is None
+
+
+def test_what_was_set_does_not_change_with_its_object():
+    tree, key, value = sharedmap.rbtree(), bytearray(b"key"), bytearray(b"value")
+    tree.set(key, memoryview(value))
+    key[0] = value[0] = ord("X")
+    assert tree.get("key") == "value"
+
+
+def test_a_key_that_is_too_long_is_refused_at_once():
+    tree = filled()
+    with pytest.raises(shmap.KeyTooLongError):
+        tree.set("k" * (1 << 20), "x")
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'val'"):
+        tree.set("x")
+    with pytest.raises(TypeError, match="missing 2 required positional arguments: 'key' and 'val'"):
+        tree.set()
+    with pytest.raises(TypeError, match="takes 2 positional arguments but 3 were given"):
+        tree.set("x", "y", "z")
+    assert tree.set(val="y", key="x") is True
+    assert (tree.get("x"), tree.get("zb")) == ("y", "1233")
