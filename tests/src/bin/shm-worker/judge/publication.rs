@@ -15,9 +15,9 @@ use crate::operation::publication::{KEYS, NAME, NEWER, table_options};
 use crate::operation::{NEW, OLD, Operation};
 
 /// What the judge itself publishes in the end.
-const NEXT: u64 = 4;
+pub const NEXT: u64 = 4;
 /// Nobody holds the lock: the process with it is dead and reaped. So who gets it later than this, hung.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where the name leads: to this edition, with these contents.
 type State = Option<(u64, u64)>;
