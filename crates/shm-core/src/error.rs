@@ -264,6 +264,14 @@ pub enum OpenError {
         /// How long this call waited.
         waited: Duration,
     },
+    /// A copy of the file does not fit into this process's memory.
+    #[error("no memory for the {needed} bytes of {path:?}")]
+    NoMemory {
+        /// Path of the file.
+        path: PathBuf,
+        /// Bytes needed.
+        needed: u64,
+    },
     /// It did not exist, and could not be created either.
     #[error(transparent)]
     Create(#[from] CreateError),

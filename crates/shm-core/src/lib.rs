@@ -54,6 +54,7 @@ compile_error!("segments are mapped whole and counted in 64-bit words: 64-bit ta
 
 mod alive;
 mod control;
+mod copy;
 mod create;
 mod draft;
 mod error;
@@ -76,6 +77,7 @@ mod sabotage;
 mod segment;
 mod sync;
 
+pub use copy::CopySource;
 pub use create::{CreateOptions, random};
 pub use error::{CreateError, FileKind, HeaderError, LockError, OpenError, PublishError};
 pub use follow::{Follower, Seen};
@@ -86,7 +88,7 @@ pub use namespace::{Entry, Kind, Namespace};
 pub use open::Trust;
 pub use prune::{Litter, Pruned};
 pub use publish::{PublishOptions, PublishedKind, write_file};
-pub use published::{Copied, MappedFile, Published, read_file};
+pub use published::{MappedFile, Published};
 pub use segment::{Segment, WritableSegment};
 #[cfg(loom)]
 pub use sync::crash;

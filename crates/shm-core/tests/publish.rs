@@ -296,8 +296,11 @@ fn only_what_nobody_may_write_is_used_in_place() {
         let error = place.namespace.follow(&place.name, KIND, &trust).unwrap_err();
         assert!(matches!(error, OpenError::Writable { mode: m, .. } if m == mode), "{error:?}");
         let (kind, version) = (KIND.kind, KIND.kind_version);
-        let copy = place.namespace.read_published(&place.name, kind, version, &trust).unwrap();
-        assert_eq!((copy.edition(), copy.into_body()), (1, b"contents".to_vec()));
+        let copy = place.namespace.open_to_copy(&place.name, kind, version, &trust).unwrap();
+        let mut body = [0; 8];
+        copy.read_at(&mut body, 0).unwrap();
+        assert_eq!((copy.source_len(), &body), (8, b"contents"));
+        assert!(matches!(copy.read_at(&mut body, 1), Err(OpenError::Io { .. })));
     }
 }
 

@@ -5,10 +5,10 @@ use std::ops::Deref;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use avl_snapshot::{AlignedBytes, Snapshot};
+use avl_snapshot::{AlignedBytes, HEADER_LEN, Snapshot, SnapshotError, block_len};
 use shm_core::{
-    Follower, MappedFile, Name, Namespace, Pruned, PublishOptions, Published, Seen, Trust,
-    read_file,
+    CopySource, Follower, MappedFile, Name, Namespace, Pruned, PublishOptions, Published, Seen,
+    Trust,
 };
 
 use crate::error::Error;
@@ -91,12 +91,12 @@ impl SharedMap {
     /// `options.trust` accepts the owner and such writers. O(n).
     ///
     /// # Errors
-    /// As [`SharedMap::open_with`], but never for the owner's write permission.
+    /// As [`SharedMap::open_with`], but never for the owner's write permission; [`Error::OpenMap`] with `OpenError::NoMemory`
+    /// when it does not fit. No memory is asked for before the block's header and the length of the file agree.
     pub fn open_copy(name: &str, options: &MapOptions) -> Result<Snapshot<AlignedBytes>, Error> {
         let (name, version) = (Name::new(name)?, SNAPSHOT.kind_version);
         let namespace = &options.namespace;
-        let copy = namespace.read_published(&name, SNAPSHOT.kind, version, &options.trust)?;
-        verified(copy.as_ref())
+        copied(&namespace.open_to_copy(&name, SNAPSHOT.kind, version, &options.trust)?)
     }
 
     /// Opens a bare block: a file that [`SharedMap::save`] or [`Share::save`](crate::Share::save) wrote. O(1).
@@ -115,7 +115,7 @@ impl SharedMap {
         path: impl AsRef<Path>,
         trust: &Trust,
     ) -> Result<Snapshot<AlignedBytes>, Error> {
-        verified(&read_file(path.as_ref(), trust)?)
+        copied(&CopySource::open(path.as_ref(), trust)?)
     }
 
     /// Takes the newest edition; true if that is another one. One atomic load when nothing was published.
@@ -247,8 +247,20 @@ impl fmt::Debug for SharedMap {
     }
 }
 
-fn verified(bytes: &[u8]) -> Result<Snapshot<AlignedBytes>, Error> {
-    let snapshot = Snapshot::new(AlignedBytes::from(bytes))?;
+fn copied(source: &CopySource) -> Result<Snapshot<AlignedBytes>, Error> {
+    let found = source.source_len();
+    // A hole of any length costs nothing to make: first whether it can be a block at all.
+    let mut head = vec![0; HEADER_LEN.min(usize::try_from(found).unwrap_or(HEADER_LEN))];
+    source.read_at(&mut head, 0)?;
+    let expected = block_len(&head)?;
+    if found != expected {
+        return Err(SnapshotError::Length { found, expected }.into());
+    }
+    let no_memory = || source.no_memory(expected);
+    let len = usize::try_from(expected).map_err(|_| no_memory())?;
+    let mut bytes = AlignedBytes::try_zeroed(len).map_err(|_| no_memory())?;
+    source.read_at(bytes.as_mut(), 0)?;
+    let snapshot = Snapshot::new(bytes)?;
     snapshot.verify()?;
     Ok(snapshot)
 }

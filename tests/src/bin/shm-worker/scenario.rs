@@ -84,6 +84,8 @@ enum Scenario {
     MapFullDisk,
     /// The descriptors run out, at every call on maps.
     MapNoDescriptors,
+    /// Copies files that are longer than memory.
+    MapHugeFiles,
     /// A signal each millisecond around maps.
     MapSignals,
     /// Publishes the next edition for each line.
@@ -127,6 +129,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Scenario::MapProbe => maps::probe(),
         Scenario::MapFullDisk => maps::full_disk(args[0]),
         Scenario::MapNoDescriptors => map_limits::no_descriptors(),
+        Scenario::MapHugeFiles => map_limits::huge_files(),
         Scenario::MapSignals => map_limits::signals_around_maps(),
         Scenario::EditionPublisher => editions::publisher(),
         Scenario::EditionReader => editions::reader(args[0]),
