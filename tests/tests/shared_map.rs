@@ -210,6 +210,12 @@ fn what_lies_in_place_of_the_control_segment_makes_no_map_unreadable() {
         let error = tree("new").share_with("test", &sharing(&namespace, true)).unwrap_err();
         assert!(matches!(error, Error::Publish(_)), "{error:?}");
         assert_eq!(open(&namespace).unwrap().get("key"), Some(&b"old"[..]));
+        // The map can be removed, and a file that is damaged goes with it; else somebody has to look.
+        let rest: &[&str] =
+            if control.symlink_metadata().unwrap().is_file() { &[] } else { &BOTH[..1] };
+        SharedMap::remove_with("test", &opening(&namespace)).unwrap();
+        assert_eq!(namespace.files().unwrap(), rest);
+        assert!(!map.refresh().unwrap() && map.is_removed().unwrap());
     }
 }
 
@@ -285,6 +291,35 @@ fn another_user_reads_mode_0444_and_nothing_else() {
     set_mode(&namespace.path().join(BOTH[0]), 0o600);
     assert_eq!(run_as(NOBODY, WORKER, "map-probe", namespace.path())[0], "open: ok: 2 entries");
     assert_eq!(namespace.files().unwrap(), BOTH);
+}
+
+#[test]
+fn who_may_not_remove_a_map_leaves_nothing_beside_it() {
+    if !is_root("becoming another user") {
+        return;
+    }
+    let (namespace, path) = with_map();
+    // Everybody may make files there, and nobody remove those of others.
+    std::fs::set_permissions(namespace.path(), Permissions::from_mode(0o1777)).unwrap();
+    set_mode(&path, 0o444);
+    std::fs::remove_file(namespace.path().join(BOTH[0])).unwrap();
+    assert_eq!(run_as(NOBODY, WORKER, "map-remove", namespace.path()), ["Permission"]);
+    assert_eq!(namespace.files().unwrap(), [BOTH[1]]);
+}
+
+#[test]
+fn a_strangers_control_segment_keeps_nobody_from_removing_a_map() {
+    if !is_root("giving files away") {
+        return;
+    }
+    let (namespace, _) = with_map();
+    chown(namespace.path().join(BOTH[0]), Some(NOBODY), None).unwrap();
+    let error = tree("new").share_with("test", &sharing(&namespace, true)).unwrap_err();
+    assert_eq!(error.code(), ResultCode::Permission, "{error:?}");
+    SharedMap::remove_with("test", &opening(&namespace)).unwrap();
+    assert_eq!(namespace.files().unwrap(), [BOTH[0]], "which stays");
+    let error = SharedMap::remove_with("test", &opening(&namespace)).unwrap_err();
+    assert!(matches!(error, Error::NotFound { .. }), "{error:?}");
 }
 
 #[test]

@@ -287,6 +287,26 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// True when what is at the name is no segment that anybody could use, or is a stranger's: not
+    /// merely one for others, or out of reach.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::NotAFile { .. } | Self::ForeignOwner { .. } => true,
+            Self::Header { source, .. } => !matches!(
+                source,
+                HeaderError::Abi { .. }
+                    | HeaderError::NoLock
+                    | HeaderError::PidNamespace { .. }
+                    | HeaderError::Version { .. }
+                    | HeaderError::KindVersion { .. }
+                    | HeaderError::ByteOrder { .. }
+            ),
+            _ => false,
+        }
+    }
+}
+
 /// Why a file was not published, or its name not removed. Nothing was changed.
 #[derive(Debug, Error)]
 #[non_exhaustive]

@@ -76,6 +76,8 @@ mod published;
 mod sabotage;
 mod segment;
 mod sync;
+mod turn;
+mod unpublish;
 
 pub use copy::CopySource;
 pub use create::{CreateOptions, random};
@@ -93,3 +95,4 @@ pub use segment::{Segment, WritableSegment};
 #[cfg(loom)]
 pub use sync::crash;
 pub use sync::{Ordering, ReadWords, Word, Words, fence};
+pub use unpublish::Removal;

@@ -16,8 +16,9 @@ use crate::mutex::Acquired;
 use crate::name::Name;
 use crate::namespace::Namespace;
 use crate::open::Trust;
-use crate::publish::{CONTROL_VERSION, PublishedKind, Turn, has_word, retire};
+use crate::publish::PublishedKind;
 use crate::sabotage;
+use crate::turn::{CONTROL_VERSION, Turn, has_word, retire};
 
 /// What [`Namespace::prune`] found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -24,7 +24,7 @@ pub struct ShareOptions {
     /// Adds a hash index where the block is built by the call, so to an [`RbTree`] and to a table. On: looking single
     /// keys up is what most readers do, and it is two to five times as fast, for six bytes an entry.
     pub hash_index: bool,
-    /// How long to wait for another publisher of the name; `None` for ever. Five seconds.
+    /// How long to wait for other publishers of the name, all in all; `None` for ever. Five seconds.
     pub lock_timeout: Option<Duration>,
     /// Whose control segment to use: one's own and root's.
     pub trust: Trust,

@@ -21,7 +21,7 @@ pub struct MapOptions {
     pub namespace: Namespace,
     /// Whose maps to open: one's own and root's.
     pub trust: Trust,
-    /// How long a removal waits for a publisher; `None` for ever. Five seconds.
+    /// How long a removal waits for publishers, all in all; `None` for ever. Five seconds.
     pub lock_timeout: Option<Duration>,
 }
 
@@ -215,11 +215,16 @@ impl SharedMap {
 
     /// Removes a name. Later openings fail with [`Error::NotFound`]; who has the map open keeps it.
     ///
+    /// Also where the control segment beside it is damaged, which then goes, too; or is another user's or none at
+    /// all, which then stays, and keeps the name from being published until somebody takes it away.
+    ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Publish`], [`Error::Name`]; nothing was changed.
+    /// [`Error::NotFound`], [`Error::Name`]; [`Error::Publish`], also when a process has a damaged control segment open to
+    /// publish. Nothing was changed.
     pub fn remove_with(name: &str, options: &MapOptions) -> Result<(), Error> {
         let name = Name::new(name)?;
-        Ok(options.namespace.unpublish(&name, SNAPSHOT, &options.trust, options.lock_timeout)?)
+        options.namespace.unpublish(&name, SNAPSHOT, &options.trust, options.lock_timeout)?;
+        Ok(())
     }
 
     fn namespace_error(&self, source: std::io::Error) -> Error {

@@ -111,6 +111,14 @@ pub fn probe() -> Result<()> {
     said("share", tree("new")?.share_with("test", &self::options(false)).map(|_| 0))
 }
 
+/// Removes the map and says what came of it.
+pub fn remove() -> Result<()> {
+    match SharedMap::remove_with("test", &MapOptions::default()) {
+        Ok(()) => say("removed"),
+        Err(e) => say(&format!("{:?}", e.code())),
+    }
+}
+
 pub fn full_disk(way: &str) -> Result<()> {
     let namespace = Namespace::from_env();
     if !small_tmpfs(&namespace, "size=1m,mode=700")? {
