@@ -10,8 +10,8 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use shm_core::Namespace;
 use shm_facade::{
-    AlignedBytes, Error, MapOptions, RbTree, ResultCode, SNAPSHOT, Share, ShareOptions, SharedMap,
-    Snapshot, StatusOptions, StatusReader, StatusTable, Trust, map_key,
+    AlignedBytes, Error, HeaderError, MapOptions, OpenError, RbTree, ResultCode, SNAPSHOT, Share,
+    ShareOptions, SharedMap, Snapshot, StatusOptions, StatusReader, StatusTable, Trust, map_key,
 };
 use shm_tests::patch::{self, Checksum, HEADER};
 use shm_tests::roles::{NOBODY, finish, is_root, run, run_as, scenario};
@@ -416,6 +416,36 @@ fn a_table_is_no_map_and_a_map_no_table() {
         // Root gets as far as the kind; others are not let in to write.
         let code = error.code();
         assert!(matches!(code, ResultCode::Corrupt | ResultCode::Permission), "{error:?}");
+    }
+}
+
+#[test]
+fn a_file_with_a_lock_is_not_used_in_place_whatever_its_mode() {
+    let (namespace, path) = with_map();
+    let mut map = open(&namespace).unwrap();
+    share(&namespace, "new");
+    set_mode(&path, 0o600);
+    // Of this C library, or of any other.
+    let control = namespace.path().join(BOTH[0]);
+    for abi in [patch::read(&control, patch::header::ABI as u64).unwrap(), [1; 8]] {
+        patch::field(&path, HEADER, patch::header::ABI, &abi, Checksum::Right).unwrap();
+        set_mode(&path, 0o400);
+        for error in [open(&namespace).unwrap_err(), map.refresh().unwrap_err()] {
+            let Error::OpenMap(OpenError::Header { source: HeaderError::Locked { found }, .. }) =
+                error
+            else {
+                panic!("{error:?}");
+            };
+            assert_eq!(found, u64::from_ne_bytes(abi));
+        }
+        assert_eq!(open(&namespace).unwrap_err().code(), ResultCode::Mismatch);
+        assert_eq!(map.get("key"), Some(&b"old"[..]));
+        // A copy is nobody's but the caller's.
+        assert_eq!(
+            SharedMap::open_copy("test", &opening(&namespace)).unwrap().get("key"),
+            Some(&b"new"[..])
+        );
+        set_mode(&path, 0o600);
     }
 }
 

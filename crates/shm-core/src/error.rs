@@ -98,6 +98,12 @@ pub enum HeaderError {
         /// ABI id of this process.
         expected: u64,
     },
+    /// The file has a lock, hence is stored to, whatever its mode says: it cannot be used in place.
+    #[error("the file has a lock (mutex ABI {found:#x}), so it is no published one")]
+    Locked {
+        /// ABI id in the header.
+        found: u64,
+    },
     /// The file was published: it has no lock, and nobody may write to it.
     #[error("a published file has no lock: open it read-only")]
     NoLock,

@@ -248,6 +248,12 @@ impl ValidatedFile {
         &self.header
     }
 
+    /// Refuses a segment that has a lock, whatever its mode.
+    pub(crate) fn lockless(self) -> Result<Self, OpenError> {
+        self.header.validate_lockless().map_err(|e| self.raw.header_error(e))?;
+        Ok(self)
+    }
+
     /// The file and the header.
     pub(crate) fn into_parts(self) -> (RawFile, Header) {
         (self.raw, self.header)

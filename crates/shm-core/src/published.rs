@@ -3,7 +3,8 @@
 //! # Invariants
 //! 1. A [`MappedFile`] is made only of a file that had no write permission for anybody when it was
 //!    opened, and that belongs to the caller, to root or to a user whom the caller trusts
-//!    ([`RawFile::open`], [`RawFile::unwritable`]).
+//!    ([`RawFile::open`], [`RawFile::unwritable`]). A [`Published`] is one, and its header says that it has no lock:
+//!    a segment that is stored to does not pass for it, should somebody take its write bits away.
 //! 2. This crate stores to no file after it took its write permission away and gave it a name. Segments,
 //!    which are stored to, all have their owner's write bit (`create.rs`).
 //!
@@ -91,8 +92,8 @@ impl Namespace {
     /// Opens a published segment to use its body in place. O(1), maps `PROT_READ`.
     ///
     /// # Errors
-    /// [`OpenError::Writable`] when anybody, its owner included, may write to it; and as
-    /// [`Namespace::open_read_only`].
+    /// [`OpenError::Writable`] when anybody, its owner included, may write to it; [`HeaderError::Locked`] in
+    /// [`OpenError::Header`] when it is stored to all the same; and as [`Namespace::open_read_only`].
     pub fn open_published(
         &self,
         name: &Name,
@@ -115,7 +116,8 @@ impl Published {
     ) -> Result<ValidatedFile, OpenError> {
         RawFile::open(namespace.path_of(name, kind), OFlags::RDONLY, trust)?
             .unwritable()?
-            .validate(kind, kind_version)
+            .validate(kind, kind_version)?
+            .lockless()
     }
 
     pub(crate) fn new(file: ValidatedFile) -> Result<Self, OpenError> {

@@ -72,7 +72,8 @@ fn a_removal_that_fails_leaves_the_word_as_it_was_whatever_it_was() {
 
 #[test]
 fn a_name_beside_a_damaged_control_segment_is_removed_and_published_again() {
-    let damages: [(&str, fn(&Place)); 5] = [
+    type Damage = fn(&Place);
+    let damages: [(&str, Damage); 5] = [
         ("header", |place| damage(place, 0, &[0xFF; 256])),
         ("session", |place| damage(place, 256, &[0xFF; 64])),
         ("lock", |place| damage(place, 512, &[0xFF; 64])),

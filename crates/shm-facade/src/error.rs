@@ -213,6 +213,7 @@ fn open_code(error: &OpenError) -> ResultCode {
             source:
                 HeaderError::Abi { .. }
                 | HeaderError::NoLock
+                | HeaderError::Locked { .. }
                 | HeaderError::PidNamespace { .. }
                 | HeaderError::Version { .. }
                 | HeaderError::KindVersion { .. }

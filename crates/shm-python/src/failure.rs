@@ -149,7 +149,10 @@ fn classify_open(error: &OpenError) -> Failure {
         | OpenError::ForeignOwner { path, .. }
         | OpenError::ForeignWriters { path, .. }
         | OpenError::Writable { path, .. } => os("PermissionDeniedError", EACCES, path),
-        OpenError::Header { source: HeaderError::Kind { .. } | HeaderError::NoLock, .. }
+        OpenError::Header {
+            source: HeaderError::Kind { .. } | HeaderError::NoLock | HeaderError::Locked { .. },
+            ..
+        }
         | OpenError::NotAFile { .. } => plain("WrongKindError"),
         OpenError::Header {
             source:
