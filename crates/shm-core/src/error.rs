@@ -332,9 +332,9 @@ pub enum PublishError {
         /// Mode asked for.
         mode: u32,
     },
-    /// The control segment, or what is at the name, could not be opened.
+    /// The control segment, or what is at the name, could not be opened. (Not created: that is `Create`.)
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Open(OpenError),
     /// It is not this one's turn.
     #[error("lock of {path:?}: {source}")]
     Lock {
@@ -361,6 +361,16 @@ pub enum PublishError {
         /// The cause.
         source: io::Error,
     },
+}
+
+impl From<OpenError> for PublishError {
+    /// What could not be created is [`PublishError::Create`], be it the file or the control segment.
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Create(e) => Self::Create(e),
+            other => Self::Open(other),
+        }
+    }
 }
 
 /// Why the lock of a segment was not acquired, or may not be used.
