@@ -218,8 +218,11 @@ pub(crate) const fn pack(offset: u64, key_len: usize) -> u64 {
     offset << KEY_LEN_BITS | key_len as u64
 }
 
-/// Offset and key length of an entry.
+/// Offset and key length of an entry. An offset beyond all addresses is the last of them, which is in no block.
 #[inline(always)]
 pub(crate) const fn unpack(entry: u64) -> (usize, usize) {
-    ((entry >> KEY_LEN_BITS) as usize, entry as usize & MAX_KEY_LEN)
+    let offset = entry >> KEY_LEN_BITS;
+    // Of 64 bits, no offset is.
+    let offset = if offset > usize::MAX as u64 { usize::MAX } else { offset as usize };
+    (offset, entry as usize & MAX_KEY_LEN)
 }

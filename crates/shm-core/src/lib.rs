@@ -52,6 +52,9 @@
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("segments are mapped whole and counted in 64-bit words: 64-bit targets only");
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("robust mutexes, futexes, O_TMPFILE and open file description locks: Linux only");
+
 mod alive;
 mod control;
 mod copy;
