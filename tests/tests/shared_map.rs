@@ -21,11 +21,11 @@ const WORKER: &str = env!("CARGO_BIN_EXE_shm-worker");
 const PROCESSES: usize = 64;
 
 fn sharing(namespace: &TempNamespace, force: bool) -> ShareOptions {
-    ShareOptions { namespace: Namespace::at(namespace.path()), force, ..ShareOptions::default() }
+    ShareOptions::default().namespace(Namespace::at(namespace.path())).force(force)
 }
 
 fn opening(namespace: &TempNamespace) -> MapOptions {
-    MapOptions { namespace: Namespace::at(namespace.path()), ..MapOptions::default() }
+    MapOptions::default().namespace(Namespace::at(namespace.path()))
 }
 
 fn open(namespace: &TempNamespace) -> Result<SharedMap, Error> {
@@ -128,7 +128,7 @@ fn handles_are_shared_by_threads() {
 fn a_hash_index_is_added_if_asked_for() {
     let namespace = TempNamespace::new().unwrap();
     for hash_index in [false, true] {
-        let options = ShareOptions { hash_index, ..sharing(&namespace, true) };
+        let options = sharing(&namespace, true).hash_index(hash_index);
         tree("1").share_with("test", &options).unwrap();
         assert_eq!(open(&namespace).unwrap().has_hash_index(), hash_index);
     }
@@ -282,7 +282,7 @@ fn another_user_reads_mode_0444_and_nothing_else() {
     let (namespace, _) = with_map();
     let said = run_as(NOBODY, WORKER, "map-probe", namespace.path());
     assert!(said[..2].iter().all(|line| line.contains("Permission ")), "{said:?}");
-    let options = ShareOptions { mode: 0o444, ..sharing(&namespace, true) };
+    let options = sharing(&namespace, true).mode(0o444);
     tree("new").share_with("test", &options).unwrap();
     let said = run_as(NOBODY, WORKER, "map-probe", namespace.path());
     assert_eq!(said[..2], ["open: ok: 2 entries", "copy: ok: 2 entries"]);
@@ -332,7 +332,7 @@ fn a_stranger_must_be_trusted() {
     let error = open(&namespace).unwrap_err();
     assert_eq!(error.code(), ResultCode::Permission, "{error:?}");
     let trust = Trust::new().owner(NOBODY);
-    let options = MapOptions { trust, ..opening(&namespace) };
+    let options = opening(&namespace).trust(trust);
     assert_eq!(SharedMap::open_with("test", &options).unwrap().get("key"), Some(&b"old"[..]));
     // With a write bit not even then; but a copy is possible.
     set_mode(&path, 0o644);
@@ -541,7 +541,7 @@ fn a_table_is_frozen_and_loaded() {
     assert_eq!(found, expected);
     // And so by a reader.
     let reader = StatusReader::open_with("test", &options).unwrap();
-    let sharing = ShareOptions { hash_index: true, ..sharing(&namespace, true) };
+    let sharing = sharing(&namespace, true).hash_index(true);
     assert_eq!(reader.freeze_with("frozen", &sharing).unwrap(), 2);
     assert!(SharedMap::open_with("frozen", &opening(&namespace)).unwrap().has_hash_index());
 

@@ -14,8 +14,9 @@ use shm_core::{
 use crate::error::Error;
 use crate::share::{SNAPSHOT, save};
 
-/// How a map is opened or removed.
+/// How a map is opened or removed. Made from its default, as [`ShareOptions`](crate::ShareOptions) are.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct MapOptions {
     /// Where: `$SHMAP_DIR`, or `/dev/shm`.
     pub namespace: Namespace,
@@ -32,6 +33,29 @@ impl Default for MapOptions {
     }
 }
 
+impl MapOptions {
+    /// In this namespace.
+    #[must_use]
+    pub fn namespace(mut self, namespace: Namespace) -> Self {
+        self.namespace = namespace;
+        self
+    }
+
+    /// Maps of these.
+    #[must_use]
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// Waiting so long at most to remove one; `None` for ever.
+    #[must_use]
+    pub fn lock_timeout(mut self, lock_timeout: Option<Duration>) -> Self {
+        self.lock_timeout = lock_timeout;
+        self
+    }
+}
+
 /// A published map. Dereferences to [`Snapshot`]: `get`, `get_many`, `range`, `prefix`, `iter`, `verify`.
 ///
 /// What `get` returns lies in the mapping; nothing is copied, locked or stored to. One handle has one
@@ -43,13 +67,13 @@ impl Default for MapOptions {
 /// # let dir = std::env::temp_dir().join(format!("shared-map-doc-{}", std::process::id()));
 /// # std::fs::create_dir_all(&dir)?;
 /// # let namespace = Namespace::at(&dir);
-/// let options = ShareOptions { namespace: namespace.clone(), force: true, ..ShareOptions::default() };
+/// let options = ShareOptions::default().namespace(namespace.clone()).force(true);
 /// let mut tree = RbTree::new();
 /// tree.set("alpha", "1")?;
 /// tree.share_with("greek", &options)?;
 ///
 /// // In any other process:
-/// let mut map = SharedMap::open_with("greek", &MapOptions { namespace, ..MapOptions::default() })?;
+/// let mut map = SharedMap::open_with("greek", &MapOptions::default().namespace(namespace))?;
 /// assert_eq!(map.get("alpha"), Some(&b"1"[..]));
 ///
 /// tree.set("alpha", "2")?;

@@ -47,7 +47,7 @@ impl DropInTree {
     ) -> PyResult<bool> {
         let py = slf.py();
         let force = force.map_or(Ok(false), |force| force.is_truthy())?;
-        let options = ShareOptions { force, hash_index: true, ..ShareOptions::default() };
+        let options = ShareOptions::default().force(force).hash_index(true);
         let tree = Arc::clone(&slf.borrow().tree);
         crate::tree::share(py, &tree, name, &options)?;
         Ok(true)

@@ -38,17 +38,15 @@ impl PublicationJudge {
     }
 
     fn share(&self, contents: u64) -> Result<u64, Error> {
-        let options = ShareOptions {
-            namespace: self.namespace.clone(),
-            force: true,
-            lock_timeout: Some(PATIENCE),
-            ..ShareOptions::default()
-        };
+        let options = ShareOptions::default()
+            .namespace(self.namespace.clone())
+            .force(true)
+            .lock_timeout(Some(PATIENCE));
         edition::tree(contents, KEYS).share_with(NAME, &options)
     }
 
     fn opening(&self) -> MapOptions {
-        MapOptions { namespace: self.namespace.clone(), ..MapOptions::default() }
+        MapOptions::default().namespace(self.namespace.clone())
     }
 
     /// What a newcomer finds; `None` when that is no whole map.

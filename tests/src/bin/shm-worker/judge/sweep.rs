@@ -55,18 +55,16 @@ impl SweepJudge {
     }
 
     fn share(&self, name: &str, contents: u64) -> Result<u64, Error> {
-        let options = ShareOptions {
-            namespace: self.namespace.clone(),
-            force: true,
-            lock_timeout: Some(PATIENCE),
-            ..ShareOptions::default()
-        };
+        let options = ShareOptions::default()
+            .namespace(self.namespace.clone())
+            .force(true)
+            .lock_timeout(Some(PATIENCE));
         edition::tree(contents, KEYS).share_with(name, &options)
     }
 
     fn open(&self, name: &str) -> Result<SharedMap, Error> {
         let namespace = self.namespace.clone();
-        SharedMap::open_with(name, &MapOptions { namespace, ..MapOptions::default() })
+        SharedMap::open_with(name, &MapOptions::default().namespace(namespace))
     }
 
     /// A control segment whose publisher was at the second edition.

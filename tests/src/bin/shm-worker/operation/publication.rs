@@ -21,7 +21,7 @@ pub fn table_options() -> StatusOptions {
 }
 
 pub fn run(op: Operation, prelude: bool) -> Result<()> {
-    let sharing = ShareOptions { force: op != Operation::Share, ..ShareOptions::default() };
+    let sharing = ShareOptions::default().force(op != Operation::Share);
     let opening = MapOptions::default();
     let follows = op == Operation::Settle && !prelude;
     let tree = edition::tree(if follows { NEWER } else { NEW }, KEYS);

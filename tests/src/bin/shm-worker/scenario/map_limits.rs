@@ -23,7 +23,7 @@ fn tree(value: &str) -> Result<RbTree> {
 }
 
 fn options(force: bool) -> ShareOptions {
-    ShareOptions { force, ..ShareOptions::default() }
+    ShareOptions::default().force(force)
 }
 
 /// The descriptors run out, at every call and at every point of it.
