@@ -20,7 +20,7 @@ fn mixtures(change: impl Fn(&mut RbTree)) -> u64 {
     let mut tree = RbTree::from_entries(entries).unwrap();
     change(&mut tree);
     let namespace = Namespace::at(dir.path());
-    let options = ShareOptions { namespace, ..ShareOptions::default() };
+    let options = ShareOptions::default().namespace(namespace);
     assert_eq!(tree.share_with("unicode-names", &options).unwrap(), 1);
 
     let mut command = worker(env!("CARGO_BIN_EXE_shm-worker"), "demo-names", dir.path());

@@ -127,7 +127,7 @@ fn a_reader_notices_a_mixed_edition() {
     let (key, value) = edition::entries(2, 50).swap_remove(20);
     mixed.set(shm_facade::map_key(key), value).unwrap();
     let namespace = place.namespace.clone();
-    let options = ShareOptions { namespace, ..ShareOptions::default() };
+    let options = ShareOptions::default().namespace(namespace);
     assert_eq!(mixed.share_with("test", &options).unwrap(), 1);
     let said = place.reader("refresh").line(WATCHDOG).unwrap();
     assert_eq!(said, "wrong: edition 1 holds None");
@@ -137,7 +137,7 @@ fn a_reader_notices_a_mixed_edition() {
 fn a_reader_notices_an_edition_under_another_number() {
     let place = Place::new();
     let namespace = place.namespace.clone();
-    let options = ShareOptions { namespace, ..ShareOptions::default() };
+    let options = ShareOptions::default().namespace(namespace);
     assert_eq!(edition::tree(2, 50).share_with("test", &options).unwrap(), 1);
     let said = place.reader("refresh").line(WATCHDOG).unwrap();
     assert_eq!(said, "wrong: edition 1 holds Some(2)");

@@ -139,7 +139,7 @@ fn a_published_file_and_its_control_segment() {
     let ns = Namespace::at(namespace.path());
     let mut tree = RbTree::new();
     tree.set("key", "value").unwrap();
-    let options = ShareOptions { namespace: ns.clone(), force: true, ..Default::default() };
+    let options = ShareOptions::default().namespace(ns.clone()).force(true);
     for _ in 0..3 {
         tree.share_with("test", &options).unwrap();
     }

@@ -29,13 +29,13 @@ impl Place {
         let mut tree = RbTree::new();
         tree.set("key", value).unwrap();
         let namespace = self.namespace.clone();
-        let options = ShareOptions { namespace, force: true, ..ShareOptions::default() };
+        let options = ShareOptions::default().namespace(namespace).force(true);
         tree.share_with("test", &options).unwrap()
     }
 
     fn open(&self) -> SharedMap {
         let namespace = self.namespace.clone();
-        SharedMap::open_with("test", &MapOptions { namespace, ..MapOptions::default() }).unwrap()
+        SharedMap::open_with("test", &MapOptions::default().namespace(namespace)).unwrap()
     }
 
     fn word(&self) -> Option<u64> {
@@ -157,7 +157,7 @@ fn a_creator_whose_file_was_swept_begins_again() {
 fn a_first_publisher_killed_before_the_link_leaves_a_control_segment() {
     for way in WAYS {
         let place = Place::new();
-        let options = MapOptions { namespace: place.namespace.clone(), ..MapOptions::default() };
+        let options = MapOptions::default().namespace(place.namespace.clone());
         SharedMap::remove_with("test", &options).unwrap();
         let stepper = place.stopped("share", way, || place.word() == Some(1));
         assert_eq!(place.pruned(false), []);

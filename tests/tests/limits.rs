@@ -1,5 +1,7 @@
 //! Row 21: out of descriptors, out of address space, interrupted by signals.
 
+use std::path::Path;
+
 use shm_tests::roles::{run, scenario};
 use shm_tests::{TempNamespace, create};
 
@@ -27,6 +29,14 @@ fn refused_at_the_last_step() {
 #[test]
 fn out_of_descriptors_around_maps() {
     role("map-no-descriptors", &TempNamespace::new().unwrap());
+}
+
+#[test]
+fn copies_of_huge_files() {
+    // On a disk: in memory, files with holes are refused before.
+    let namespace = TempNamespace::below(Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap();
+    let said = run(scenario(WORKER, "map-huge-files", namespace.path()));
+    assert!(said.iter().all(|line| line.starts_with("skipped: ")), "{said:?}");
 }
 
 #[test]

@@ -10,8 +10,8 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use shm_core::Namespace;
 use shm_facade::{
-    AlignedBytes, Error, MapOptions, RbTree, ResultCode, SNAPSHOT, Share, ShareOptions, SharedMap,
-    Snapshot, StatusOptions, StatusReader, StatusTable, Trust, map_key,
+    AlignedBytes, Error, HeaderError, MapOptions, OpenError, RbTree, ResultCode, SNAPSHOT, Share,
+    ShareOptions, SharedMap, Snapshot, StatusOptions, StatusReader, StatusTable, Trust, map_key,
 };
 use shm_tests::patch::{self, Checksum, HEADER};
 use shm_tests::roles::{NOBODY, finish, is_root, run, run_as, scenario};
@@ -21,11 +21,11 @@ const WORKER: &str = env!("CARGO_BIN_EXE_shm-worker");
 const PROCESSES: usize = 64;
 
 fn sharing(namespace: &TempNamespace, force: bool) -> ShareOptions {
-    ShareOptions { namespace: Namespace::at(namespace.path()), force, ..ShareOptions::default() }
+    ShareOptions::default().namespace(Namespace::at(namespace.path())).force(force)
 }
 
 fn opening(namespace: &TempNamespace) -> MapOptions {
-    MapOptions { namespace: Namespace::at(namespace.path()), ..MapOptions::default() }
+    MapOptions::default().namespace(Namespace::at(namespace.path()))
 }
 
 fn open(namespace: &TempNamespace) -> Result<SharedMap, Error> {
@@ -128,7 +128,7 @@ fn handles_are_shared_by_threads() {
 fn a_hash_index_is_added_if_asked_for() {
     let namespace = TempNamespace::new().unwrap();
     for hash_index in [false, true] {
-        let options = ShareOptions { hash_index, ..sharing(&namespace, true) };
+        let options = sharing(&namespace, true).hash_index(hash_index);
         tree("1").share_with("test", &options).unwrap();
         assert_eq!(open(&namespace).unwrap().has_hash_index(), hash_index);
     }
@@ -210,6 +210,12 @@ fn what_lies_in_place_of_the_control_segment_makes_no_map_unreadable() {
         let error = tree("new").share_with("test", &sharing(&namespace, true)).unwrap_err();
         assert!(matches!(error, Error::Publish(_)), "{error:?}");
         assert_eq!(open(&namespace).unwrap().get("key"), Some(&b"old"[..]));
+        // The map can be removed, and a file that is damaged goes with it; else somebody has to look.
+        let rest: &[&str] =
+            if control.symlink_metadata().unwrap().is_file() { &[] } else { &BOTH[..1] };
+        SharedMap::remove_with("test", &opening(&namespace)).unwrap();
+        assert_eq!(namespace.files().unwrap(), rest);
+        assert!(!map.refresh().unwrap() && map.is_removed().unwrap());
     }
 }
 
@@ -276,7 +282,7 @@ fn another_user_reads_mode_0444_and_nothing_else() {
     let (namespace, _) = with_map();
     let said = run_as(NOBODY, WORKER, "map-probe", namespace.path());
     assert!(said[..2].iter().all(|line| line.contains("Permission ")), "{said:?}");
-    let options = ShareOptions { mode: 0o444, ..sharing(&namespace, true) };
+    let options = sharing(&namespace, true).mode(0o444);
     tree("new").share_with("test", &options).unwrap();
     let said = run_as(NOBODY, WORKER, "map-probe", namespace.path());
     assert_eq!(said[..2], ["open: ok: 2 entries", "copy: ok: 2 entries"]);
@@ -285,6 +291,35 @@ fn another_user_reads_mode_0444_and_nothing_else() {
     set_mode(&namespace.path().join(BOTH[0]), 0o600);
     assert_eq!(run_as(NOBODY, WORKER, "map-probe", namespace.path())[0], "open: ok: 2 entries");
     assert_eq!(namespace.files().unwrap(), BOTH);
+}
+
+#[test]
+fn who_may_not_remove_a_map_leaves_nothing_beside_it() {
+    if !is_root("becoming another user") {
+        return;
+    }
+    let (namespace, path) = with_map();
+    // Everybody may make files there, and nobody remove those of others.
+    std::fs::set_permissions(namespace.path(), Permissions::from_mode(0o1777)).unwrap();
+    set_mode(&path, 0o444);
+    std::fs::remove_file(namespace.path().join(BOTH[0])).unwrap();
+    assert_eq!(run_as(NOBODY, WORKER, "map-remove", namespace.path()), ["Permission"]);
+    assert_eq!(namespace.files().unwrap(), [BOTH[1]]);
+}
+
+#[test]
+fn a_strangers_control_segment_keeps_nobody_from_removing_a_map() {
+    if !is_root("giving files away") {
+        return;
+    }
+    let (namespace, _) = with_map();
+    chown(namespace.path().join(BOTH[0]), Some(NOBODY), None).unwrap();
+    let error = tree("new").share_with("test", &sharing(&namespace, true)).unwrap_err();
+    assert_eq!(error.code(), ResultCode::Permission, "{error:?}");
+    SharedMap::remove_with("test", &opening(&namespace)).unwrap();
+    assert_eq!(namespace.files().unwrap(), [BOTH[0]], "which stays");
+    let error = SharedMap::remove_with("test", &opening(&namespace)).unwrap_err();
+    assert!(matches!(error, Error::NotFound { .. }), "{error:?}");
 }
 
 #[test]
@@ -297,7 +332,7 @@ fn a_stranger_must_be_trusted() {
     let error = open(&namespace).unwrap_err();
     assert_eq!(error.code(), ResultCode::Permission, "{error:?}");
     let trust = Trust::new().owner(NOBODY);
-    let options = MapOptions { trust, ..opening(&namespace) };
+    let options = opening(&namespace).trust(trust);
     assert_eq!(SharedMap::open_with("test", &options).unwrap().get("key"), Some(&b"old"[..]));
     // With a write bit not even then; but a copy is possible.
     set_mode(&path, 0o644);
@@ -381,6 +416,36 @@ fn a_table_is_no_map_and_a_map_no_table() {
         // Root gets as far as the kind; others are not let in to write.
         let code = error.code();
         assert!(matches!(code, ResultCode::Corrupt | ResultCode::Permission), "{error:?}");
+    }
+}
+
+#[test]
+fn a_file_with_a_lock_is_not_used_in_place_whatever_its_mode() {
+    let (namespace, path) = with_map();
+    let mut map = open(&namespace).unwrap();
+    share(&namespace, "new");
+    set_mode(&path, 0o600);
+    // Of this C library, or of any other.
+    let control = namespace.path().join(BOTH[0]);
+    for abi in [patch::read(&control, patch::header::ABI as u64).unwrap(), [1; 8]] {
+        patch::field(&path, HEADER, patch::header::ABI, &abi, Checksum::Right).unwrap();
+        set_mode(&path, 0o400);
+        for error in [open(&namespace).unwrap_err(), map.refresh().unwrap_err()] {
+            let Error::OpenMap(OpenError::Header { source: HeaderError::Locked { found }, .. }) =
+                error
+            else {
+                panic!("{error:?}");
+            };
+            assert_eq!(found, u64::from_ne_bytes(abi));
+        }
+        assert_eq!(open(&namespace).unwrap_err().code(), ResultCode::Mismatch);
+        assert_eq!(map.get("key"), Some(&b"old"[..]));
+        // A copy is nobody's but the caller's.
+        assert_eq!(
+            SharedMap::open_copy("test", &opening(&namespace)).unwrap().get("key"),
+            Some(&b"new"[..])
+        );
+        set_mode(&path, 0o600);
     }
 }
 
@@ -476,7 +541,7 @@ fn a_table_is_frozen_and_loaded() {
     assert_eq!(found, expected);
     // And so by a reader.
     let reader = StatusReader::open_with("test", &options).unwrap();
-    let sharing = ShareOptions { hash_index: true, ..sharing(&namespace, true) };
+    let sharing = sharing(&namespace, true).hash_index(true);
     assert_eq!(reader.freeze_with("frozen", &sharing).unwrap(), 2);
     assert!(SharedMap::open_with("frozen", &opening(&namespace)).unwrap().has_hash_index());
 

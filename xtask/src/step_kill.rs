@@ -54,6 +54,7 @@ pub enum Operation {
     Settle,
     RemoveName,
     Freeze,
+    Prune,
 }
 
 impl Operation {
@@ -65,7 +66,7 @@ impl Operation {
             Self::Create | Self::Repair => 13,
             Self::Batch => 97,
             Self::Share | Self::ForceShare | Self::Freeze | Self::RemoveName => 17,
-            Self::Settle => 41,
+            Self::Settle | Self::Prune => 41,
         }
     }
 

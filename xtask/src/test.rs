@@ -76,6 +76,7 @@ fn steps(full: bool) -> Vec<Step> {
         (Operation::Add, Sabotage::NoRepair),
         (Operation::ForceShare, Sabotage::EarlyName),
         (Operation::Settle, Sabotage::NoSettle),
+        (Operation::Prune, Sabotage::GreedyPrune),
     ] {
         let name = format!("negative control: step-kill {}, {sabotage:?}", op.name());
         steps.push(step(&name, move || sabotage_is_caught(op, sabotage)));

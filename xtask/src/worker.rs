@@ -21,6 +21,8 @@ pub enum Sabotage {
     EarlyName,
     /// Publish without a look at what a dead publisher left.
     NoSettle,
+    /// Sweep what belongs to the living, too.
+    GreedyPrune,
 }
 
 /// The worker binary, and how to start it.

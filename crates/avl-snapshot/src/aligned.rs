@@ -1,5 +1,6 @@
 //! Bytes of one's own that start at a cache line.
 
+use std::collections::TryReserveError;
 use std::fmt;
 use std::ops::Deref;
 
@@ -25,6 +26,27 @@ const ALIGNMENT: usize = 64;
 const LIKELY_START: usize = 48;
 
 impl AlignedBytes {
+    /// So many zeros, to be written over through `AsMut<[u8]>`. O(length).
+    ///
+    /// # Errors
+    /// When there is no memory for them: of a length that somebody else chose, that is to be expected.
+    ///
+    /// ```
+    /// use avl_snapshot::AlignedBytes;
+    /// let mut bytes = AlignedBytes::try_zeroed(3)?;
+    /// bytes.as_mut().copy_from_slice(b"any");
+    /// assert_eq!(&bytes[..], b"any");
+    /// assert!(AlignedBytes::try_zeroed(usize::MAX).is_err());
+    /// # Ok::<(), std::collections::TryReserveError>(())
+    /// ```
+    pub fn try_zeroed(len: usize) -> Result<Self, TryReserveError> {
+        let mut bytes = Vec::<u8>::new();
+        bytes.try_reserve_exact(len.saturating_add(ALIGNMENT))?;
+        let start = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        bytes.resize(start + len, 0);
+        Ok(Self { bytes, start })
+    }
+
     /// No bytes yet, and room for `capacity`.
     pub(crate) fn with_capacity(capacity: usize) -> Self {
         let mut bytes = Vec::with_capacity(capacity + ALIGNMENT);
@@ -71,10 +93,6 @@ impl AlignedBytes {
         }
         self
     }
-
-    pub(crate) fn as_mut(&mut self) -> &mut [u8] {
-        self.bytes.get_mut(self.start..).unwrap_or_default()
-    }
 }
 
 impl Deref for AlignedBytes {
@@ -96,6 +114,13 @@ impl AsRef<[u8]> for AlignedBytes {
     #[inline(always)]
     fn as_ref(&self) -> &[u8] {
         self
+    }
+}
+
+impl AsMut<[u8]> for AlignedBytes {
+    #[inline(always)]
+    fn as_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.start..).unwrap_or_default()
     }
 }
 

@@ -24,7 +24,8 @@ use crate::shape::Shape;
 pub(crate) const MAGIC: [u8; 8] = *b"AVLSNAP\n";
 /// Version of the format that this crate writes and reads.
 pub const FORMAT_VERSION: u32 = 1;
-pub(crate) const HEADER_LEN: usize = 64;
+/// Length of the header that each block begins with, in bytes.
+pub const HEADER_LEN: usize = 64;
 /// Where the data start: after the header.
 pub(crate) const DATA_AT: usize = HEADER_LEN;
 pub(crate) const LINE_LEN: usize = 64;
@@ -113,8 +114,18 @@ impl Layout {
         })
     }
 
-    /// Reads and checks the header of a block. O(1).
+    /// Reads and checks the header of a block, and that the block is as long as it says. O(1).
     pub(crate) fn read(bytes: &[u8]) -> Result<(Self, Header), SnapshotError> {
+        let (layout, header) = Self::claimed(bytes)?;
+        let (found, expected) = (bytes.len() as u64, layout.total_len as u64);
+        if found != expected {
+            return Err(SnapshotError::Length { found, expected });
+        }
+        Ok((layout, header))
+    }
+
+    /// Reads and checks the header of a block of which perhaps no more is there. O(1).
+    fn claimed(bytes: &[u8]) -> Result<(Self, Header), SnapshotError> {
         let mut magic = [0; 8];
         for (to, from) in magic.iter_mut().zip(bytes) {
             *to = *from;
@@ -154,9 +165,6 @@ impl Layout {
                 at: offset_of!(Header, entries) as u64,
             });
         };
-        if layout.total_len as u64 != found {
-            return Err(SnapshotError::Length { found, expected: layout.total_len as u64 });
-        }
         Ok((layout, header))
     }
 
@@ -186,14 +194,35 @@ impl Header {
     }
 }
 
+/// How long a block is, in bytes, by its first [`HEADER_LEN`] bytes. O(1).
+///
+/// For who is to make room for a block, and does not know yet whether it is one.
+///
+/// # Errors
+/// As [`Snapshot::new`](crate::Snapshot::new), when these bytes cannot be the start of a block.
+///
+/// ```
+/// use avl_snapshot::{HEADER_LEN, RbTree, block_len};
+/// let block = RbTree::new().freeze();
+/// assert_eq!(block_len(&block[..HEADER_LEN])?, block.len() as u64);
+/// assert!(block_len(b"something else").is_err());
+/// # Ok::<(), avl_snapshot::SnapshotError>(())
+/// ```
+pub fn block_len(head: &[u8]) -> Result<u64, SnapshotError> {
+    Layout::claimed(head).map(|(layout, _)| layout.total_len as u64)
+}
+
 /// An entry: where its data start, and how long its key is.
 #[inline(always)]
 pub(crate) const fn pack(offset: u64, key_len: usize) -> u64 {
     offset << KEY_LEN_BITS | key_len as u64
 }
 
-/// Offset and key length of an entry.
+/// Offset and key length of an entry. An offset beyond all addresses is the last of them, which is in no block.
 #[inline(always)]
 pub(crate) const fn unpack(entry: u64) -> (usize, usize) {
-    ((entry >> KEY_LEN_BITS) as usize, entry as usize & MAX_KEY_LEN)
+    let offset = entry >> KEY_LEN_BITS;
+    // Of 64 bits, no offset is.
+    let offset = if offset > usize::MAX as u64 { usize::MAX } else { offset as usize };
+    (offset, entry as usize & MAX_KEY_LEN)
 }

@@ -108,3 +108,32 @@ fn zeros(raw: Raw<'_>, from: usize, to: usize) -> Result<(), SnapshotError> {
         Some(at) => corrupt("padding", from + at),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::KEY_LEN_BITS;
+    use crate::{Snapshot, from_sorted};
+
+    #[test]
+    fn offsets_that_are_equal_in_their_low_half_only_are_noticed() {
+        let block = from_sorted([("a", "1"), ("b", "2"), ("c", "3")]).unwrap();
+        let layout = crate::layout::Layout::read(&block).unwrap().0;
+        for entry in 0..=3 {
+            // More than there are addresses, where these have 32 bits.
+            for bit in [32, 43] {
+                let mut bytes = block.to_vec();
+                let at = layout.entries_at + ENTRY_LEN * entry;
+                let word = &mut bytes[at..at + 8];
+                let found = u64::from_le_bytes(word.try_into().unwrap());
+                word.copy_from_slice(&(found | 1 << (bit + KEY_LEN_BITS)).to_le_bytes());
+                let header = layout.header(crc32fast::hash(&bytes[HEADER_LEN..]));
+                bytes[..HEADER_LEN].copy_from_slice(bytemuck::bytes_of(&header));
+                let snapshot = Snapshot::new(bytes).unwrap();
+                let error = snapshot.verify().unwrap_err();
+                assert!(matches!(error, SnapshotError::Corrupt { .. }), "{error:?}");
+                assert!(snapshot.iter().count() <= 3);
+            }
+        }
+    }
+}

@@ -65,7 +65,7 @@
 #define SHMAP_SYSTEM -9
 
 // An argument is not possible: a null pointer, a handle that is none (any more) or of another kind, a length
-// without data.
+// without data, a mode or a size that nothing can have.
 #define SHMAP_INVALID -10
 
 // A defect of the library: it panicked. Nothing worse happened; please report the message.
@@ -227,8 +227,10 @@ int shmap_table_create(const char *name, const struct shmap_table_options *optio
 
 // Opens a table, or creates it. One that exists must have the sizes asked for. Otherwise as `shmap_table_open`.
 //
-// Errors: SHMAP_MISMATCH for other sizes, SHMAP_NO_SPACE, and those of `shmap_table_open`.
-int shmap_table_open_or_create(const char *name, const struct shmap_table_options *options, struct shmap_table **table);
+// Errors: SHMAP_MISMATCH for other sizes, SHMAP_INVALID for impossible ones, SHMAP_NO_SPACE, and those of `shmap_table_open`.
+int shmap_table_open_or_create(const char *name,
+                               const struct shmap_table_options *options,
+                               struct shmap_table **table);
 
 // Opens a table for reading only: read permission is enough, and every call that would change the table
 // fails with SHMAP_PERMISSION. Otherwise as `shmap_table_open`.

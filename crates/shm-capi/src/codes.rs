@@ -1,4 +1,4 @@
-//! Result codes: those of the facade, and two that only a border needs.
+//! Result codes: those of the facade, and one that only a border needs.
 
 use std::ffi::{CStr, c_int};
 
@@ -25,7 +25,7 @@ pub const SHMAP_PERMISSION: c_int = -8;
 /// Anything else the operating system refused.
 pub const SHMAP_SYSTEM: c_int = -9;
 /// An argument is not possible: a null pointer, a handle that is none (any more) or of another kind, a length
-/// without data.
+/// without data, a mode or a size that nothing can have.
 pub const SHMAP_INVALID: c_int = -10;
 /// A defect of the library: it panicked. Nothing worse happened; please report the message.
 pub const SHMAP_PANIC: c_int = -11;
@@ -46,7 +46,7 @@ pub(crate) fn meaning(code: c_int) -> &'static CStr {
         SHMAP_PERMISSION => c"not permitted",
         SHMAP_SYSTEM => c"the operating system refused",
         SHMAP_INVALID => {
-            c"an argument is not possible: null, a dead or foreign handle, a bad length"
+            c"an argument is not possible: null, a dead or foreign handle, a bad length, size or mode"
         }
         SHMAP_PANIC => c"the library panicked: a defect of it",
         _ => c"not a code of this library",
@@ -71,6 +71,7 @@ mod tests {
             (SHMAP_MISMATCH, ResultCode::Mismatch),
             (SHMAP_PERMISSION, ResultCode::Permission),
             (SHMAP_SYSTEM, ResultCode::System),
+            (SHMAP_INVALID, ResultCode::Invalid),
         ];
         for (code, of_facade) in facade {
             assert_eq!(code, of_facade as c_int);

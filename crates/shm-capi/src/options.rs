@@ -184,14 +184,13 @@ pub(crate) fn of_share(
     if !options.is_null() {
         check_size::<ShmapMapOptions>(*call.one("options", options.cast::<usize>())?)?;
         let given = call.one("options", options)?;
-        share = ShareOptions {
-            namespace: namespace(call, given.dir)?,
-            force: given.force != 0,
-            mode: given.mode,
-            hash_index: given.hash_index != 0,
-            lock_timeout: limit(given.lock_timeout_ms),
-            trust: trust(call, given.shared_writers, given.trusted_uids, given.trusted_count)?,
-        };
+        share = ShareOptions::default()
+            .namespace(namespace(call, given.dir)?)
+            .force(given.force != 0)
+            .mode(given.mode)
+            .hash_index(given.hash_index != 0)
+            .lock_timeout(limit(given.lock_timeout_ms))
+            .trust(trust(call, given.shared_writers, given.trusted_uids, given.trusted_count)?);
         if !given.dir.is_null() {
             return Ok(share);
         }
@@ -205,5 +204,5 @@ pub(crate) fn of_share(
 /// Of an opening or a removal; NULL for the defaults.
 pub(crate) fn of_map(call: &Call, options: *const ShmapMapOptions) -> Result<MapOptions, Fault> {
     let ShareOptions { namespace, trust, lock_timeout, .. } = of_share(call, options, None)?;
-    Ok(MapOptions { namespace, trust, lock_timeout })
+    Ok(MapOptions::default().namespace(namespace).trust(trust).lock_timeout(lock_timeout))
 }

@@ -67,7 +67,7 @@ pub unsafe extern "C" fn shmap_table_create(
 
 /// Opens a table, or creates it. One that exists must have the sizes asked for. Otherwise as `shmap_table_open`.
 ///
-/// Errors: SHMAP_MISMATCH for other sizes, SHMAP_NO_SPACE, and those of `shmap_table_open`.
+/// Errors: SHMAP_MISMATCH for other sizes, SHMAP_INVALID for impossible ones, SHMAP_NO_SPACE, and those of `shmap_table_open`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_open_or_create(
     name: *const c_char,

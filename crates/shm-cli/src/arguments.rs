@@ -135,13 +135,20 @@ impl Common {
 
     pub(crate) fn map_options(&self) -> Result<MapOptions, Failure> {
         let (trust, lock_timeout) = (self.trust()?, self.lock_timeout()?);
-        Ok(MapOptions { namespace: self.namespace(), trust, lock_timeout })
+        Ok(MapOptions::default()
+            .namespace(self.namespace())
+            .trust(trust)
+            .lock_timeout(lock_timeout))
     }
 
     pub(crate) fn share_options(&self, force: bool, mode: u32) -> Result<ShareOptions, Failure> {
-        let MapOptions { namespace, trust, lock_timeout } = self.map_options()?;
-        let rest = ShareOptions::default();
-        Ok(ShareOptions { namespace, trust, lock_timeout, force, mode, ..rest })
+        let (trust, lock_timeout) = (self.trust()?, self.lock_timeout()?);
+        Ok(ShareOptions::default()
+            .namespace(self.namespace())
+            .trust(trust)
+            .lock_timeout(lock_timeout)
+            .force(force)
+            .mode(mode))
     }
 }
 

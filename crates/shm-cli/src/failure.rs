@@ -59,6 +59,8 @@ impl From<ResultCode> for Exit {
             ResultCode::Corrupt => Self::Corrupt,
             ResultCode::Mismatch => Self::Mismatch,
             ResultCode::Permission => Self::Permission,
+            // What was asked for makes no sense; nothing was looked at yet.
+            ResultCode::Invalid => Self::Usage,
             _ => Self::System,
         }
     }
@@ -133,6 +135,7 @@ impl Failure {
         let exit = match error.kind() {
             io::ErrorKind::NotFound => Exit::NotFound,
             io::ErrorKind::PermissionDenied => Exit::Permission,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Exit::NoSpace,
             _ => Exit::System,
         };
         Self::new(exit, format!("{path}: {error}"))
@@ -152,15 +155,7 @@ impl From<Error> for Failure {
             }
             cause = error.source();
         }
-        let exit = match &error {
-            // What was asked for makes no sense; nothing was looked at yet.
-            Error::Open(TableOpenError::Geometry(_))
-            | Error::Publish(
-                PublishError::BadMode { .. } | PublishError::Create(CreateError::BadMode { .. }),
-            ) => Exit::Usage,
-            other => other.code().into(),
-        };
-        let failure = Self::new(exit, message);
+        let failure = Self::new(error.code().into(), message);
         match hint(&error) {
             Some(hint) => failure.hint(hint),
             None => failure,

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | 2g | edition g is the newest, and nobody is at work |
 //! | 2g+1 | edition g+1 is being published, or the name removed, or who did so died |
+//! | 2⁶³ or more | damaged: there is no edition to count on from |
 //! | [`RETIRED`] | the name is removed and this segment dead: look up the name |
 //!
 //! Only the holder of the segment's mutex stores to it. `docs/concurrency.md` has the whole
@@ -89,10 +90,10 @@ pub(crate) fn begin(words: Words<'_>, newest: u64, wake: impl FnOnce()) {
     wake();
 }
 
-/// Takes back [`begin`].
-pub(crate) fn give_up(words: Words<'_>, newest: u64, wake: impl FnOnce()) {
+/// Takes back [`begin`], before which the word was `before`.
+pub(crate) fn give_up(words: Words<'_>, before: u64, wake: impl FnOnce()) {
     // Release: as in `publish`.
-    words.store(WORD, 2 * newest, Ordering::Release);
+    words.store(WORD, before, Ordering::Release);
     wake();
 }
 

@@ -98,6 +98,12 @@ pub enum HeaderError {
         /// ABI id of this process.
         expected: u64,
     },
+    /// The file has a lock, hence is stored to, whatever its mode says: it cannot be used in place.
+    #[error("the file has a lock (mutex ABI {found:#x}), so it is no published one")]
+    Locked {
+        /// ABI id in the header.
+        found: u64,
+    },
     /// The file was published: it has no lock, and nobody may write to it.
     #[error("a published file has no lock: open it read-only")]
     NoLock,
@@ -264,6 +270,14 @@ pub enum OpenError {
         /// How long this call waited.
         waited: Duration,
     },
+    /// A copy of the file does not fit into this process's memory.
+    #[error("no memory for the {needed} bytes of {path:?}")]
+    NoMemory {
+        /// Path of the file.
+        path: PathBuf,
+        /// Bytes needed.
+        needed: u64,
+    },
     /// It did not exist, and could not be created either.
     #[error(transparent)]
     Create(#[from] CreateError),
@@ -277,6 +291,26 @@ pub enum OpenError {
         /// The cause.
         source: io::Error,
     },
+}
+
+impl OpenError {
+    /// True when what is at the name is no segment that anybody could use, or is a stranger's: not
+    /// merely one for others, or out of reach.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::NotAFile { .. } | Self::ForeignOwner { .. } => true,
+            Self::Header { source, .. } => !matches!(
+                source,
+                HeaderError::Abi { .. }
+                    | HeaderError::NoLock
+                    | HeaderError::PidNamespace { .. }
+                    | HeaderError::Version { .. }
+                    | HeaderError::KindVersion { .. }
+                    | HeaderError::ByteOrder { .. }
+            ),
+            _ => false,
+        }
+    }
 }
 
 /// Why a file was not published, or its name not removed. Nothing was changed.
@@ -298,9 +332,9 @@ pub enum PublishError {
         /// Mode asked for.
         mode: u32,
     },
-    /// The control segment, or what is at the name, could not be opened.
+    /// The control segment, or what is at the name, could not be opened. (Not created: that is `Create`.)
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Open(OpenError),
     /// It is not this one's turn.
     #[error("lock of {path:?}: {source}")]
     Lock {
@@ -327,6 +361,16 @@ pub enum PublishError {
         /// The cause.
         source: io::Error,
     },
+}
+
+impl From<OpenError> for PublishError {
+    /// What could not be created is [`PublishError::Create`], be it the file or the control segment.
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Create(e) => Self::Create(e),
+            other => Self::Open(other),
+        }
+    }
 }
 
 /// Why the lock of a segment was not acquired, or may not be used.

@@ -9,9 +9,10 @@ use crate::error::OpenError;
 use crate::name::Name;
 use crate::namespace::Namespace;
 use crate::open::Trust;
-use crate::publish::{CONTROL_VERSION, PublishedKind, has_word};
+use crate::publish::PublishedKind;
 use crate::published::Published;
 use crate::segment::Segment;
+use crate::turn::{CONTROL_VERSION, has_word};
 
 /// How long one sleeps in one go when nobody is publishing: a wake ends it.
 const LONG: Duration = Duration::from_secs(1);

@@ -17,8 +17,9 @@ use crate::sync::Word;
 #[cfg(not(loom))]
 pub(crate) fn wait(word: &Word, seen: u64, limit: Duration) -> io::Result<()> {
     let timeout = libc::timespec {
-        tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
-        tv_nsec: limit.subsec_nanos().into(),
+        // Lossless, whatever the types' names and sizes in this C library: some 68 years at most.
+        tv_sec: limit.as_secs().min(i32::MAX as u64) as _,
+        tv_nsec: limit.subsec_nanos() as _,
     };
     // Not FUTEX_PRIVATE_FLAG: the sleepers and wakers are processes.
     // SAFETY: the address is that of half a word, 4-aligned and mapped as long as `word` lives;

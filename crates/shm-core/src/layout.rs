@@ -135,6 +135,11 @@ impl Header {
         Ok(())
     }
 
+    /// Checks that there is no mutex: what has one is stored to.
+    pub(crate) fn validate_lockless(&self) -> Result<(), HeaderError> {
+        if self.abi == NO_LOCK { Ok(()) } else { Err(HeaderError::Locked { found: self.abi }) }
+    }
+
     /// Checks that this process may use the mutex of the segment.
     pub(crate) fn validate_abi(&self) -> Result<(), HeaderError> {
         let expected = identity::abi();
@@ -239,6 +244,7 @@ mod tests {
         assert!(matches!(h.validate_abi(), Err(HeaderError::Abi { .. })));
         h.abi = NO_LOCK;
         assert!(matches!(h.validate_abi(), Err(HeaderError::NoLock)));
+        assert_eq!(h.validate_lockless(), Ok(()));
     }
 
     #[test]

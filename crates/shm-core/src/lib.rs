@@ -52,8 +52,12 @@
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("segments are mapped whole and counted in 64-bit words: 64-bit targets only");
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("robust mutexes, futexes, O_TMPFILE and open file description locks: Linux only");
+
 mod alive;
 mod control;
+mod copy;
 mod create;
 mod draft;
 mod error;
@@ -75,7 +79,10 @@ mod published;
 mod sabotage;
 mod segment;
 mod sync;
+mod turn;
+mod unpublish;
 
+pub use copy::CopySource;
 pub use create::{CreateOptions, random};
 pub use error::{CreateError, FileKind, HeaderError, LockError, OpenError, PublishError};
 pub use follow::{Follower, Seen};
@@ -86,8 +93,9 @@ pub use namespace::{Entry, Kind, Namespace};
 pub use open::Trust;
 pub use prune::{Litter, Pruned};
 pub use publish::{PublishOptions, PublishedKind, write_file};
-pub use published::{Copied, MappedFile, Published, read_file};
+pub use published::{MappedFile, Published};
 pub use segment::{Segment, WritableSegment};
 #[cfg(loom)]
 pub use sync::crash;
 pub use sync::{Ordering, ReadWords, Word, Words, fence};
+pub use unpublish::Removal;

@@ -348,7 +348,7 @@ fn deadline(clock: libc::clockid_t, limit: Duration) -> Result<libc::timespec, L
     let nanos = now.tv_nsec as u64 + u64::from(limit.subsec_nanos());
     let seconds = limit.as_secs().min(i64::MAX as u64 / 4) as i64 + (nanos / 1_000_000_000) as i64;
     Ok(libc::timespec {
-        tv_sec: now.tv_sec.saturating_add(seconds as libc::time_t),
+        tv_sec: now.tv_sec.saturating_add(seconds as _),
         tv_nsec: (nanos % 1_000_000_000) as _,
     })
 }

@@ -78,10 +78,14 @@ impl Namespace {
     /// The environment variable that [`Namespace::from_env`] looks at.
     pub const ENV: &'static str = "SHMAP_DIR";
 
-    /// The namespace in directory `dir`, which must exist when it is used.
+    /// The namespace in directory `dir`, which must exist when it is used. A relative path is taken from the
+    /// working directory of this moment, and means the same when the process goes elsewhere.
     #[must_use]
     pub fn at(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into() }
+        let dir = dir.into();
+        // Fails for no path at all, and where the working directory is gone: each use will say so.
+        let dir = std::path::absolute(&dir).unwrap_or(dir);
+        Self { dir }
     }
 
     /// The namespace in `$SHMAP_DIR`, or in `/dev/shm` where that is not set.

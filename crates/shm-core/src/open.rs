@@ -114,8 +114,19 @@ impl Namespace {
         name: &Name,
         options: &CreateOptions,
         trust: &Trust,
-        mut init: impl FnMut(Words<'_>),
+        init: impl FnMut(Words<'_>),
     ) -> Result<WritableSegment, OpenError> {
+        self.open_or_make(name, options, trust, init).map(|(segment, _)| segment)
+    }
+
+    /// As [`Namespace::open_or_create`]; true when it was created.
+    pub(crate) fn open_or_make(
+        &self,
+        name: &Name,
+        options: &CreateOptions,
+        trust: &Trust,
+        mut init: impl FnMut(Words<'_>),
+    ) -> Result<(WritableSegment, bool), OpenError> {
         // What is created must open again by the same call.
         if options.mode & FOREIGN_WRITE != 0 && !trust.shared_writers {
             let path = self.path_of(name, options.kind);
@@ -124,13 +135,13 @@ impl Namespace {
         loop {
             match self.open(name, options.kind, options.kind_version, trust) {
                 Err(OpenError::NotFound { .. }) => {}
-                other => return other,
+                other => return other.map(|segment| (segment, false)),
             }
             match self.create(name, options, &mut init) {
                 // It appeared in between; open it. Each further round needs
                 // another process that unlinks and one that creates.
                 Err(CreateError::AlreadyExists { .. }) => {}
-                other => return other.map_err(OpenError::from),
+                other => return Ok((other?, true)),
             }
         }
     }
@@ -235,6 +246,12 @@ impl ValidatedFile {
     /// The private copy of the header.
     pub(crate) fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// Refuses a segment that has a lock, whatever its mode.
+    pub(crate) fn lockless(self) -> Result<Self, OpenError> {
+        self.header.validate_lockless().map_err(|e| self.raw.header_error(e))?;
+        Ok(self)
     }
 
     /// The file and the header.

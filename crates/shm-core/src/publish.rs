@@ -1,4 +1,4 @@
-//! Publication of whole files: given a name, replaced, removed, each in one step.
+//! Publication of whole files: given a name, or replaced, in one step. (`unpublish.rs` removes.)
 //!
 //! `docs/concurrency.md`, chapter Publication, has the steps, their order, and what a death leaves.
 
@@ -8,21 +8,19 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use crate::control::{self, Place, RETIRED};
+use crate::control::{self, Place};
 use crate::create::{CreateOptions, header, no_space, total_len};
 use crate::draft::{Draft, directory_of};
-use crate::error::{CreateError, HeaderError, LockError, OpenError, PublishError};
+use crate::error::{CreateError, PublishError};
 use crate::layout::{BODY_OFFSET, GEOMETRY_WORDS, NO_LOCK};
-use crate::mutex::Acquired;
 use crate::name::Name;
 use crate::namespace::{Kind, Namespace};
-use crate::open::{RawFile, Trust, is_memory};
+use crate::open::{Trust, is_memory};
 use crate::sabotage;
-use crate::segment::{Segment, WritableSegment};
-use crate::sync::Words;
+use crate::segment::WritableSegment;
+use crate::turn::{Patience, Turn, io_error};
 
 /// A kind of files that are published, and of the control segments beside them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +44,7 @@ pub struct PublishOptions {
     pub mode: u32,
     /// Whose control segment to use.
     pub trust: Trust,
-    /// How long to wait for another publisher; `None` for ever.
+    /// How long to wait for other publishers, all in all; `None` for ever.
     pub lock_timeout: Option<Duration>,
 }
 
@@ -57,9 +55,6 @@ impl Default for PublishOptions {
         Self { replace: false, mode: 0o400, trust: Trust::new(), lock_timeout }
     }
 }
-
-/// Version of the layout of control segments.
-pub(crate) const CONTROL_VERSION: u64 = 1;
 
 impl Namespace {
     /// Publishes `body`, a multiple of 8 bytes long, under a name. Returns its edition: 1, or one
@@ -109,12 +104,12 @@ impl Namespace {
         }
 
         let turn = Turn { namespace: self, name, kind, trust: &options.trust };
-        turn.take(options.mode | 0o200, options.lock_timeout, |control, words| {
+        let patience = Patience::new(options.lock_timeout);
+        turn.take(options.mode | 0o200, patience, |control, words| {
             let newest = turn.settle(control, words)?;
             if !options.replace && path.symlink_metadata().is_ok() {
                 return Err(taken(&path));
             }
-            set_mode(control, options.mode | 0o200)?;
             let mut geometry = [0; GEOMETRY_WORDS];
             if let Some(edition) = geometry.first_mut() {
                 *edition = newest + 1;
@@ -141,53 +136,13 @@ impl Namespace {
                 draft.file().sync_all().map_err(full)?;
             }
             let draft = Some(draft);
-            let mut place = Named { draft, path: &path, replace: options.replace, control };
+            let mode = options.mode | 0o200;
+            let mut place = Named { draft, path: &path, replace: options.replace, control, mode };
             let published = control::publish(words, newest, &mut place);
             if let Some(file) = &late {
                 file.write_all_at(body, BODY_OFFSET as u64).map_err(full)?;
             }
             published
-        })
-    }
-
-    /// Removes a published name and its control segment. Whoever has the file open keeps it. Killed
-    /// at any instruction, it leaves the file as it was, or absent.
-    ///
-    /// # Errors
-    /// [`PublishError::NotFound`]; others as [`Namespace::publish`]. Nothing was changed.
-    pub fn unpublish(
-        &self,
-        name: &Name,
-        kind: PublishedKind,
-        trust: &Trust,
-        lock_timeout: Option<Duration>,
-    ) -> Result<(), PublishError> {
-        let path = self.path_of(name, kind.kind);
-        let exists = || match path.symlink_metadata() {
-            Ok(_) => Ok(()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                Err(PublishError::NotFound { path: path.clone() })
-            }
-            Err(e) => Err(io_error("look at", &path, e)),
-        };
-        exists()?;
-        let turn = Turn { namespace: self, name, kind, trust };
-        turn.take(0o600, lock_timeout, |control, words| {
-            exists()?;
-            let newest = turn.settle(control, words)?;
-            let wake = || control.wake(control::WORD);
-            control::begin(words, newest, wake);
-            if let Err(e) = std::fs::remove_file(&path)
-                && e.kind() != io::ErrorKind::NotFound
-            {
-                control::give_up(words, newest, wake);
-                return Err(io_error("remove", &path, e));
-            }
-            if !retire(control, words) {
-                // It stays in use, for the next publication.
-                control::give_up(words, newest, wake);
-            }
-            Ok(())
         })
     }
 }
@@ -216,130 +171,15 @@ pub fn write_file(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), CreateErro
     Ok(())
 }
 
-/// Takes the name from a control segment that is of no use any more, and says so to its readers; false
-/// when that is not allowed, and nothing has changed. The caller holds its lock and has seen that it
-/// has the name: only then is it surely its own.
-pub(crate) fn retire(control: &WritableSegment, words: Words<'_>) -> bool {
-    let wake = || control.wake(control::WORD);
-    let before = control::look(words.as_read());
-    // Odd before the name goes: an even word in a segment without one, left by a death in between, would
-    // tell its readers for ever that nothing is newer.
-    let begun = before.is_multiple_of(2);
-    if begun {
-        control::begin(words, before / 2, wake);
-    }
-    let removed = std::fs::remove_file(control.path()).is_ok();
-    if removed {
-        control::retire(words, wake);
-    } else if begun {
-        control::give_up(words, before / 2, wake);
-    }
-    removed
-}
-
-/// Whose turn it is to change what a name leads to.
-pub(crate) struct Turn<'a> {
-    pub(crate) namespace: &'a Namespace,
-    pub(crate) name: &'a Name,
-    pub(crate) kind: PublishedKind,
-    pub(crate) trust: &'a Trust,
-}
-
-impl Turn<'_> {
-    /// Runs `act` under the lock of the control segment that has the name. That is made, with this
-    /// mode, where there is none.
-    fn take<T>(
-        &self,
-        mode: u32,
-        limit: Option<Duration>,
-        act: impl FnOnce(&WritableSegment, Words<'_>) -> Result<T, PublishError>,
-    ) -> Result<T, PublishError> {
-        let options = CreateOptions {
-            kind: self.kind.control,
-            kind_version: CONTROL_VERSION,
-            geometry: [0; GEOMETRY_WORDS],
-            body_len: 8,
-            mode,
-        };
-        // Each further round needs another process that removed the name meanwhile.
-        loop {
-            let control = self.namespace.open_or_create(self.name, &options, self.trust, |_| {})?;
-            has_word(&control)?;
-            let lock = |source| PublishError::Lock { path: control.path().to_owned(), source };
-            let acquired = match limit {
-                Some(limit) => control.lock_timeout(limit),
-                None => control.lock(),
-            };
-            let guard = match acquired.map_err(lock)? {
-                Acquired::Clean(guard) => guard,
-                // Whatever its owner left, `settle` puts right each time.
-                Acquired::OwnerDied(recovery) => {
-                    recovery.repair(|_| Ok::<(), LockError>(())).map_err(lock)?
-                }
-            };
-            let words = guard.words().map_err(lock)?;
-            let wake = || control.wake(control::WORD);
-            if control.is_orphaned().map_err(|e| io_error("look at", control.path(), e))? {
-                // Its remover died before it could say so.
-                control::retire(words, wake);
-                continue;
-            }
-            if control::look(words.as_read()) == RETIRED {
-                // Somebody gave it its name back.
-                std::fs::remove_file(control.path())
-                    .map_err(|e| io_error("remove", control.path(), e))?;
-                continue;
-            }
-            return act(&control, words);
-        }
-    }
-
-    /// The newest edition there ever was; settles the word by it.
-    pub(crate) fn settle(
-        &self,
-        control: &WritableSegment,
-        words: Words<'_>,
-    ) -> Result<u64, PublishError> {
-        let at_name = if sabotage::settles_blindly() { None } else { self.edition_at_name()? };
-        control::settle(words, at_name, || control.wake(control::WORD))
-            .map_err(|found| PublishError::ControlWord { path: control.path().to_owned(), found })
-    }
-
-    /// The edition of what is at the name; 0 when that is nothing, `None` when it is something that this user
-    /// cannot read, or does not trust, or none of ours.
-    fn edition_at_name(&self) -> Result<Option<u64>, OpenError> {
-        let path = self.namespace.path_of(self.name, self.kind.kind);
-        let file = RawFile::open(path, OFlags::RDONLY, self.trust)
-            .and_then(|raw| raw.validate(self.kind.kind, self.kind.kind_version));
-        match file.map(|file| file.header().edition()) {
-            Ok(edition) if edition < control::MAX_EDITION => Ok(Some(edition)),
-            Err(OpenError::NotFound { .. }) => Ok(Some(0)),
-            // A lack of descriptors, for instance: whether it is one of ours is not known.
-            Err(e @ OpenError::Io { .. }) => Err(e),
-            Ok(_) | Err(_) => Ok(None),
-        }
-    }
-}
-
-/// Checks that a control segment has a control word.
-pub(crate) fn has_word(control: &Segment) -> Result<(), OpenError> {
-    if control.file_len() > BODY_OFFSET as u64 {
-        return Ok(());
-    }
-    let source =
-        HeaderError::Length { found: control.file_len(), expected: BODY_OFFSET as u64 + 8 };
-    Err(OpenError::Header { path: control.path().to_owned(), source })
-}
-
-/// Readers of the file are to be readers of the control segment.
-fn set_mode(control: &WritableSegment, mode: u32) -> Result<(), PublishError> {
+/// Readers of the file are to be readers of the control segment. Returns the mode that it had.
+fn set_mode(control: &WritableSegment, mode: u32) -> Result<u32, PublishError> {
     let io = |action| move |e| io_error(action, control.path(), e);
     let found = control.file().metadata().map_err(io("stat"))?.mode() & 0o7777;
     if found != mode {
         let permissions = Permissions::from_mode(mode);
         control.file().set_permissions(permissions).map_err(io("set the mode of"))?;
     }
-    Ok(())
+    Ok(found)
 }
 
 /// The name in the file system, and a file for it.
@@ -348,6 +188,8 @@ struct Named<'a> {
     path: &'a PathBuf,
     replace: bool,
     control: &'a WritableSegment,
+    /// What that is to have.
+    mode: u32,
 }
 
 impl Place for Named<'_> {
@@ -357,7 +199,13 @@ impl Place for Named<'_> {
         // It is linked once.
         if let Some(draft) = self.draft.take() {
             let link = if self.replace { Draft::replace } else { Draft::publish };
-            link(draft, self.path)?;
+            // Before the link, so that whoever finds the new file may read the word beside it.
+            let before = set_mode(self.control, self.mode)?;
+            if let Err(e) = link(draft, self.path) {
+                // The old file's readers are none of the new one's.
+                let _ = set_mode(self.control, before);
+                return Err(e.into());
+            }
         }
         Ok(())
     }
@@ -365,8 +213,4 @@ impl Place for Named<'_> {
     fn wake(&self) {
         self.control.wake(control::WORD);
     }
-}
-
-fn io_error(action: &'static str, path: &Path, source: io::Error) -> PublishError {
-    PublishError::Io { action, path: path.to_owned(), source }
 }

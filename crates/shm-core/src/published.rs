@@ -3,7 +3,8 @@
 //! # Invariants
 //! 1. A [`MappedFile`] is made only of a file that had no write permission for anybody when it was
 //!    opened, and that belongs to the caller, to root or to a user whom the caller trusts
-//!    ([`RawFile::open`], [`RawFile::unwritable`]).
+//!    ([`RawFile::open`], [`RawFile::unwritable`]). A [`Published`] is one, and its header says that it has no lock:
+//!    a segment that is stored to does not pass for it, should somebody take its write bits away.
 //! 2. This crate stores to no file after it took its write permission away and gave it a name. Segments,
 //!    which are stored to, all have their owner's write bit (`create.rs`).
 //!
@@ -14,7 +15,6 @@
 
 use std::fmt;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -41,13 +41,6 @@ pub struct MappedFile {
 pub struct Published {
     file: MappedFile,
     header: Header,
-}
-
-/// The body of a published segment, copied into private memory.
-#[derive(Debug)]
-pub struct Copied {
-    header: Header,
-    body: Vec<u8>,
 }
 
 impl MappedFile {
@@ -95,35 +88,12 @@ impl fmt::Debug for MappedFile {
     }
 }
 
-/// Reads all of a file, also of one that may be written to, into private memory. O(length).
-///
-/// What is read is a mixture if somebody writes meanwhile: check it.
-///
-/// # Errors
-/// [`OpenError`], and [`OpenError::Io`] when it is cut short meanwhile or there is no memory.
-pub fn read_file(path: &Path, trust: &Trust) -> Result<Vec<u8>, OpenError> {
-    read_from(RawFile::open(path.to_owned(), OFlags::RDONLY, trust)?, 0)
-}
-
-fn read_from(raw: RawFile, start: u64) -> Result<Vec<u8>, OpenError> {
-    let (file, path, len) = raw.into_parts();
-    let len = usize::try_from(len.saturating_sub(start)).unwrap_or(usize::MAX);
-    let mut bytes = Vec::new();
-    // The length is whatever somebody made it.
-    bytes
-        .try_reserve_exact(len)
-        .map_err(|_| io_error("make room for", &path, io::ErrorKind::OutOfMemory.into()))?;
-    bytes.resize(len, 0);
-    file.read_exact_at(&mut bytes, start).map_err(|e| io_error("read", &path, e))?;
-    Ok(bytes)
-}
-
 impl Namespace {
     /// Opens a published segment to use its body in place. O(1), maps `PROT_READ`.
     ///
     /// # Errors
-    /// [`OpenError::Writable`] when anybody, its owner included, may write to it; and as
-    /// [`Namespace::open_read_only`].
+    /// [`OpenError::Writable`] when anybody, its owner included, may write to it; [`HeaderError::Locked`] in
+    /// [`OpenError::Header`] when it is stored to all the same; and as [`Namespace::open_read_only`].
     pub fn open_published(
         &self,
         name: &Name,
@@ -132,25 +102,6 @@ impl Namespace {
         trust: &Trust,
     ) -> Result<Published, OpenError> {
         Published::new(Published::find(self, name, kind, kind_version, trust)?)
-    }
-
-    /// Copies the body of a published segment into private memory. Also of one that may be
-    /// written to, which cannot be used in place. O(length).
-    ///
-    /// # Errors
-    /// As [`Namespace::open_read_only`], and [`OpenError::Io`] when it is cut short meanwhile or
-    /// there is no memory.
-    pub fn read_published(
-        &self,
-        name: &Name,
-        kind: Kind,
-        kind_version: u64,
-        trust: &Trust,
-    ) -> Result<Copied, OpenError> {
-        let path = self.path_of(name, kind);
-        let file = RawFile::open(path, OFlags::RDONLY, trust)?.validate(kind, kind_version)?;
-        let (raw, header) = file.into_parts();
-        Ok(Copied { header, body: read_from(raw, BODY_OFFSET as u64)? })
     }
 }
 
@@ -165,7 +116,8 @@ impl Published {
     ) -> Result<ValidatedFile, OpenError> {
         RawFile::open(namespace.path_of(name, kind), OFlags::RDONLY, trust)?
             .unwritable()?
-            .validate(kind, kind_version)
+            .validate(kind, kind_version)?
+            .lockless()
     }
 
     pub(crate) fn new(file: ValidatedFile) -> Result<Self, OpenError> {
@@ -231,25 +183,5 @@ impl fmt::Debug for Published {
             .field("len", &self.header.total_len)
             .field("edition", &self.edition())
             .finish_non_exhaustive()
-    }
-}
-
-impl Copied {
-    /// The edition, as [`Published::edition`].
-    #[must_use]
-    pub fn edition(&self) -> u64 {
-        self.header.edition()
-    }
-
-    /// The body.
-    #[must_use]
-    pub fn into_body(self) -> Vec<u8> {
-        self.body
-    }
-}
-
-impl AsRef<[u8]> for Copied {
-    fn as_ref(&self) -> &[u8] {
-        &self.body
     }
 }

@@ -14,6 +14,10 @@ mod control {
     pub(crate) const fn settles_blindly() -> bool {
         false
     }
+    #[inline(always)]
+    pub(crate) const fn sweeps_the_living() -> bool {
+        false
+    }
 }
 
 #[cfg(shm_negative_control)]
@@ -32,6 +36,10 @@ mod control {
     pub(crate) fn settles_blindly() -> bool {
         chosen("no-settle")
     }
+    /// Takes everybody for dead when it prunes.
+    pub(crate) fn sweeps_the_living() -> bool {
+        chosen("greedy-prune")
+    }
 }
 
-pub(crate) use control::{names_unfinished_files, settles_blindly};
+pub(crate) use control::{names_unfinished_files, settles_blindly, sweeps_the_living};

@@ -3,86 +3,19 @@
 #![cfg(not(loom))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests, and what they have in common")]
 
+mod place;
+
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use shm_core::{
-    Acquired, CreateError, CreateOptions, HeaderError, Kind, Litter, LockError, MappedFile, Name,
-    Namespace, OpenError, Ordering, PublishError, PublishOptions, PublishedKind, Trust,
+    CreateError, CreateOptions, HeaderError, Litter, LockError, MappedFile, Name, OpenError,
+    Ordering, PublishError, PublishOptions, Trust,
 };
 
-const KIND: PublishedKind =
-    PublishedKind { kind: Kind::new("blob"), kind_version: 3, control: Kind::new("control") };
-const FORCE: bool = true;
-
-/// A namespace of one test's own.
-struct Place {
-    namespace: Namespace,
-    name: Name,
-}
-
-impl Place {
-    fn new() -> Self {
-        use std::sync::atomic::{AtomicU32, Ordering};
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let dir = PathBuf::from(format!("/dev/shm/shmap-publish-{}-{count}", std::process::id()));
-        std::fs::create_dir(&dir).unwrap();
-        Self { namespace: Namespace::at(dir), name: Name::new("x").unwrap() }
-    }
-
-    fn publish(&self, replace: bool, body: &[u8]) -> Result<u64, PublishError> {
-        let options = PublishOptions { replace, ..PublishOptions::default() };
-        self.namespace.publish(&self.name, KIND, &options, body)
-    }
-
-    fn remove(&self) -> Result<(), PublishError> {
-        self.namespace.unpublish(&self.name, KIND, &Trust::new(), Some(Duration::from_secs(5)))
-    }
-
-    fn follow(&self) -> Result<(shm_core::Follower, shm_core::Published), OpenError> {
-        self.namespace.follow(&self.name, KIND, &Trust::new())
-    }
-
-    fn file(&self) -> PathBuf {
-        self.namespace.path_of(&self.name, KIND.kind)
-    }
-
-    fn control(&self) -> PathBuf {
-        self.namespace.path_of(&self.name, KIND.control)
-    }
-
-    fn files(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.namespace.dir()).unwrap();
-        let mut names: Vec<_> =
-            entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
-    /// Stores a control word, as a publisher that died would leave it.
-    fn set_word(&self, word: u64) {
-        let control = self.namespace.open(&self.name, KIND.control, 1, &Trust::new()).unwrap();
-        let Ok(Acquired::Clean(guard)) = control.lock() else { panic!("not clean") };
-        guard.words().unwrap().store(0, word, Ordering::Release);
-    }
-
-    fn word(&self) -> u64 {
-        let control =
-            self.namespace.open_read_only(&self.name, KIND.control, 1, &Trust::new()).unwrap();
-        control.words().load(0, Ordering::Acquire)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(self.namespace.dir());
-    }
-}
-
-const BOTH: [&str; 2] = ["shmap.x.blob", "shmap.x.control"];
+use place::{BOTH, FORCE, KIND, Place};
 
 #[test]
 fn a_name_is_published_once_unless_forced() {
@@ -296,8 +229,11 @@ fn only_what_nobody_may_write_is_used_in_place() {
         let error = place.namespace.follow(&place.name, KIND, &trust).unwrap_err();
         assert!(matches!(error, OpenError::Writable { mode: m, .. } if m == mode), "{error:?}");
         let (kind, version) = (KIND.kind, KIND.kind_version);
-        let copy = place.namespace.read_published(&place.name, kind, version, &trust).unwrap();
-        assert_eq!((copy.edition(), copy.into_body()), (1, b"contents".to_vec()));
+        let copy = place.namespace.open_to_copy(&place.name, kind, version, &trust).unwrap();
+        let mut body = [0; 8];
+        copy.read_at(&mut body, 0).unwrap();
+        assert_eq!((copy.source_len(), &body), (8, b"contents"));
+        assert!(matches!(copy.read_at(&mut body, 1), Err(OpenError::Io { .. })));
     }
 }
 
@@ -423,7 +359,7 @@ fn publishers_removers_and_sweepers_at_once_leave_word_and_name_in_agreement() {
                     barrier.wait();
                     for at in 0..6 {
                         let outcome = match (thread + at) % 6 {
-                            0 => place.remove(),
+                            0 => place.remove().map(drop),
                             1 => place.publish(!FORCE, b"only one").map(drop),
                             2 | 3 => place
                                 .namespace

@@ -115,6 +115,8 @@ pub enum ResultCode {
     Permission = -8,
     /// Anything else the operating system refused.
     System = -9,
+    /// What was asked for is not possible: a mode, a size. Nothing was looked at.
+    Invalid = -10,
 }
 
 impl From<OpenError> for Error {
@@ -183,7 +185,7 @@ fn table_code(error: &TableError) -> ResultCode {
         TableError::InBatch { source, .. } => table_code(source),
         TableError::Corrupt { .. } => ResultCode::Corrupt,
         TableError::Contended { .. } => ResultCode::Timeout,
-        TableError::Lock(shm_core::LockError::TimedOut { .. }) => ResultCode::Timeout,
+        TableError::Lock(e) => lock_code(e),
         _ => ResultCode::System,
     }
 }
@@ -193,9 +195,10 @@ fn table_open_code(error: &TableOpenError) -> ResultCode {
         TableOpenError::Open(e) => open_code(e),
         TableOpenError::Create(e) => create_code(e),
         TableOpenError::Corrupt { .. } => ResultCode::Corrupt,
-        TableOpenError::KeyKind { .. }
-        | TableOpenError::GeometryMismatch { .. }
-        | TableOpenError::Geometry(_) => ResultCode::Mismatch,
+        TableOpenError::KeyKind { .. } | TableOpenError::GeometryMismatch { .. } => {
+            ResultCode::Mismatch
+        }
+        TableOpenError::Geometry(_) => ResultCode::Invalid,
         _ => ResultCode::System,
     }
 }
@@ -213,6 +216,7 @@ fn open_code(error: &OpenError) -> ResultCode {
             source:
                 HeaderError::Abi { .. }
                 | HeaderError::NoLock
+                | HeaderError::Locked { .. }
                 | HeaderError::PidNamespace { .. }
                 | HeaderError::Version { .. }
                 | HeaderError::KindVersion { .. }
@@ -232,7 +236,8 @@ fn publish_code(error: &PublishError) -> ResultCode {
         PublishError::NotFound { .. } => ResultCode::NotFound,
         PublishError::Create(e) => create_code(e),
         PublishError::Open(e) => open_code(e),
-        PublishError::Lock { source: LockError::TimedOut { .. }, .. } => ResultCode::Timeout,
+        PublishError::Lock { source, .. } => lock_code(source),
+        PublishError::BadMode { .. } => ResultCode::Invalid,
         PublishError::ControlWord { .. } => ResultCode::Corrupt,
         PublishError::Io { source, .. } => io_code(source),
         _ => ResultCode::System,
@@ -244,15 +249,27 @@ fn create_code(error: &CreateError) -> ResultCode {
         CreateError::InvalidName(_) => ResultCode::InvalidName,
         CreateError::AlreadyExists { .. } => ResultCode::DuplicateKey,
         CreateError::NoSpace { .. } => ResultCode::NoSpace,
+        CreateError::BadMode { .. } | CreateError::BadLength { .. } => ResultCode::Invalid,
         CreateError::Io { source, .. } => io_code(source),
         _ => ResultCode::System,
     }
 }
 
+fn lock_code(error: &LockError) -> ResultCode {
+    match error {
+        LockError::TimedOut { .. } | LockError::WouldBlock => ResultCode::Timeout,
+        LockError::NotRecoverable => ResultCode::Corrupt,
+        LockError::Os(source) => io_code(source),
+        _ => ResultCode::System,
+    }
+}
+
 fn io_code(error: &std::io::Error) -> ResultCode {
+    use std::io::ErrorKind::*;
     match error.kind() {
-        std::io::ErrorKind::NotFound => ResultCode::NotFound,
-        std::io::ErrorKind::PermissionDenied => ResultCode::Permission,
+        NotFound => ResultCode::NotFound,
+        PermissionDenied | ReadOnlyFilesystem => ResultCode::Permission,
+        StorageFull | QuotaExceeded | FileTooLarge => ResultCode::NoSpace,
         _ => ResultCode::System,
     }
 }
@@ -260,7 +277,8 @@ fn io_code(error: &std::io::Error) -> ResultCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use slotmap_shm::KeyValue;
+    use slotmap_shm::{GeometryError, KeyValue};
+    use std::time::Duration;
 
     #[test]
     fn the_originals_codes_are_kept() {
@@ -273,6 +291,94 @@ mod tests {
         let source = Box::new(TableError::NotFound { key });
         assert_eq!(code(TableError::InBatch { index: 0, source }), -1);
         assert_eq!(Error::from(InvalidName::Empty).code() as i32, -4);
+    }
+
+    #[test]
+    fn one_cause_has_one_code_by_whatever_way_it_comes() {
+        use ResultCode::*;
+        use std::io::Error as Io;
+        let (path, action) = (PathBuf::from("x"), "try on");
+        let io = |errno| Io::from_raw_os_error(errno);
+        let [enospc, edquot, efbig, enoent, eacces, eperm, erofs, enomem, eio] =
+            [28, 122, 27, 2, 13, 1, 30, 12, 5];
+        // Of the operating system: the same for whatever was tried.
+        let table = [
+            (enospc, NoSpace),
+            (edquot, NoSpace),
+            (efbig, NoSpace),
+            (enoent, NotFound),
+            (eacces, Permission),
+            (eperm, Permission),
+            (erofs, Permission),
+            (enomem, System),
+            (eio, System),
+        ];
+        for (errno, expected) in table {
+            let (path, dir) = (path.clone(), path.clone());
+            let create = || CreateError::Io { action, path: path.clone(), source: io(errno) };
+            let open = || OpenError::Io { action, path: path.clone(), source: io(errno) };
+            let publish = || PublishError::Io { action, path: path.clone(), source: io(errno) };
+            let lock = || LockError::Os(io(errno));
+            let errors = [
+                Error::from(TableOpenError::from(create())),
+                Error::from(TableOpenError::from(open())),
+                Error::from(TableOpenError::from(OpenError::from(create()))),
+                Error::from(open()),
+                Error::from(OpenError::from(create())),
+                Error::from(publish()),
+                Error::from(PublishError::from(create())),
+                Error::from(PublishError::from(open())),
+                Error::from(PublishError::from(OpenError::from(create()))),
+                Error::from(PublishError::Lock { path: path.clone(), source: lock() }),
+                Error::from(TableError::from(lock())),
+                Error::Namespace { dir, source: io(errno) },
+            ];
+            for error in errors {
+                assert_eq!(error.code(), expected, "{error:?}");
+            }
+        }
+        // Found out by this library.
+        let no_space = || CreateError::NoSpace { needed: 1, dir: path.clone() };
+        let mode = || CreateError::BadMode { mode: 0 };
+        let len = || CreateError::BadLength { len: 3 };
+        let size = GeometryError::TooLarge { capacity: 1, value_size: 1 };
+        let timed_out = || LockError::TimedOut { waited: Duration::ZERO };
+        let lock = |source| PublishError::Lock { path: path.clone(), source };
+        let table: [(Error, ResultCode); 21] = [
+            (TableOpenError::from(no_space()).into(), NoSpace),
+            (TableOpenError::from(OpenError::from(no_space())).into(), NoSpace),
+            (PublishError::from(no_space()).into(), NoSpace),
+            (PublishError::from(OpenError::from(no_space())).into(), NoSpace),
+            (TableOpenError::from(mode()).into(), Invalid),
+            (TableOpenError::from(OpenError::from(mode())).into(), Invalid),
+            (PublishError::from(mode()).into(), Invalid),
+            (PublishError::BadMode { mode: 0 }.into(), Invalid),
+            (TableOpenError::from(len()).into(), Invalid),
+            (PublishError::from(len()).into(), Invalid),
+            (TableOpenError::from(size).into(), Invalid),
+            (PublishError::from(OpenError::NotFound { path: path.clone() }).into(), NotFound),
+            (OpenError::NoMemory { path: path.clone(), needed: 1 }.into(), System),
+            (TableError::from(timed_out()).into(), Timeout),
+            (TableError::from(LockError::WouldBlock).into(), Timeout),
+            (lock(timed_out()).into(), Timeout),
+            (lock(LockError::WouldBlock).into(), Timeout),
+            (TableError::from(LockError::NotRecoverable).into(), Corrupt),
+            (lock(LockError::NotRecoverable).into(), Corrupt),
+            (TableError::from(LockError::WouldDeadlock).into(), System),
+            (lock(LockError::ForeignProcess).into(), System),
+        ];
+        for (error, expected) in table {
+            assert_eq!(error.code(), expected, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_lack_of_space_has_one_shape() {
+        let no_space = || OpenError::from(CreateError::NoSpace { needed: 1, dir: "x".into() });
+        let error = PublishError::from(no_space());
+        assert!(matches!(error, PublishError::Create(CreateError::NoSpace { .. })), "{error:?}");
+        let error = TableOpenError::from(no_space());
+        assert!(matches!(error, TableOpenError::Create(CreateError::NoSpace { .. })), "{error:?}");
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl StatusTable {
     /// table.upsert(3325, "running")?;
     /// table.freeze("workers", false)?;
     ///
-    /// let map = SharedMap::open_with("workers", &MapOptions { namespace, ..MapOptions::default() })?;
+    /// let map = SharedMap::open_with("workers", &MapOptions::default().namespace(namespace))?;
     /// assert_eq!(map.get(map_key(3325)), Some(&b"running"[..]));
     /// table.clear()?;
     /// assert_eq!(table.load(&map)?, 1);

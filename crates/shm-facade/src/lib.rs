@@ -36,8 +36,8 @@
 //! # let dir = std::env::temp_dir().join(format!("facade-map-doc-{}", std::process::id()));
 //! # std::fs::create_dir_all(&dir)?;
 //! # let namespace = shm_facade::Namespace::at(&dir);
-//! # let options = shm_facade::MapOptions { namespace: namespace.clone(), ..Default::default() };
-//! # let share = shm_facade::ShareOptions { namespace, force: true, ..Default::default() };
+//! # let options = shm_facade::MapOptions::default().namespace(namespace.clone());
+//! # let share = shm_facade::ShareOptions::default().namespace(namespace).force(true);
 //! let mut words = RbTree::new();
 //! words.set("rot", "red")?;
 //! words.set("blau", "blue")?;

@@ -12,8 +12,15 @@ use crate::error::Error;
 pub const SNAPSHOT: PublishedKind =
     PublishedKind { kind: Kind::new("snapshot"), kind_version: 1, control: Kind::new("control") };
 
-/// How a map is published.
+/// How a map is published. Made from its default:
+///
+/// ```
+/// use shm_facade::ShareOptions;
+/// let options = ShareOptions::default().force(true).mode(0o444);
+/// assert!(options.force && options.hash_index);
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ShareOptions {
     /// Where: `$SHMAP_DIR`, or `/dev/shm`.
     pub namespace: Namespace,
@@ -24,7 +31,7 @@ pub struct ShareOptions {
     /// Adds a hash index where the block is built by the call, so to an [`RbTree`] and to a table. On: looking single
     /// keys up is what most readers do, and it is two to five times as fast, for twelve bytes an entry.
     pub hash_index: bool,
-    /// How long to wait for another publisher of the name; `None` for ever. Five seconds.
+    /// How long to wait for other publishers of the name, all in all; `None` for ever. Five seconds.
     pub lock_timeout: Option<Duration>,
     /// Whose control segment to use: one's own and root's.
     pub trust: Trust,
@@ -39,6 +46,48 @@ impl Default for ShareOptions {
 }
 
 impl ShareOptions {
+    /// In this namespace.
+    #[must_use]
+    pub fn namespace(mut self, namespace: Namespace) -> Self {
+        self.namespace = namespace;
+        self
+    }
+
+    /// Over what has the name, or not.
+    #[must_use]
+    pub fn force(mut self, force: bool) -> Self {
+        self.force = force;
+        self
+    }
+
+    /// With these permission bits.
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// With or without a hash index.
+    #[must_use]
+    pub fn hash_index(mut self, hash_index: bool) -> Self {
+        self.hash_index = hash_index;
+        self
+    }
+
+    /// Waiting so long at most; `None` for ever.
+    #[must_use]
+    pub fn lock_timeout(mut self, lock_timeout: Option<Duration>) -> Self {
+        self.lock_timeout = lock_timeout;
+        self
+    }
+
+    /// Using the control segments of these.
+    #[must_use]
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
     pub(crate) fn freeze_options(&self) -> FreezeOptions {
         FreezeOptions::default().hash_index(self.hash_index)
     }
@@ -50,7 +99,7 @@ impl ShareOptions {
 /// use shm_facade::{RbTree, Share, SharedMap};
 /// # let dir = std::env::temp_dir().join(format!("share-doc-{}", std::process::id()));
 /// # std::fs::create_dir_all(&dir)?;
-/// # let options = shm_facade::ShareOptions { namespace: shm_facade::Namespace::at(&dir), ..Default::default() };
+/// # let options = shm_facade::ShareOptions::default().namespace(shm_facade::Namespace::at(&dir));
 ///
 /// let mut tree = RbTree::new();
 /// tree.set("alpha", "1")?;

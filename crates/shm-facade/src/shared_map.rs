@@ -5,23 +5,24 @@ use std::ops::Deref;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use avl_snapshot::{AlignedBytes, Snapshot};
+use avl_snapshot::{AlignedBytes, HEADER_LEN, Snapshot, SnapshotError, block_len};
 use shm_core::{
-    Follower, MappedFile, Name, Namespace, Pruned, PublishOptions, Published, Seen, Trust,
-    read_file,
+    CopySource, Follower, MappedFile, Name, Namespace, Pruned, PublishOptions, Published, Seen,
+    Trust,
 };
 
 use crate::error::Error;
 use crate::share::{SNAPSHOT, save};
 
-/// How a map is opened or removed.
+/// How a map is opened or removed. Made from its default, as [`ShareOptions`](crate::ShareOptions) are.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct MapOptions {
     /// Where: `$SHMAP_DIR`, or `/dev/shm`.
     pub namespace: Namespace,
     /// Whose maps to open: one's own and root's.
     pub trust: Trust,
-    /// How long a removal waits for a publisher; `None` for ever. Five seconds.
+    /// How long a removal waits for publishers, all in all; `None` for ever. Five seconds.
     pub lock_timeout: Option<Duration>,
 }
 
@@ -29,6 +30,29 @@ impl Default for MapOptions {
     fn default() -> Self {
         let PublishOptions { trust, lock_timeout, .. } = PublishOptions::default();
         Self { namespace: Namespace::from_env(), trust, lock_timeout }
+    }
+}
+
+impl MapOptions {
+    /// In this namespace.
+    #[must_use]
+    pub fn namespace(mut self, namespace: Namespace) -> Self {
+        self.namespace = namespace;
+        self
+    }
+
+    /// Maps of these.
+    #[must_use]
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// Waiting so long at most to remove one; `None` for ever.
+    #[must_use]
+    pub fn lock_timeout(mut self, lock_timeout: Option<Duration>) -> Self {
+        self.lock_timeout = lock_timeout;
+        self
     }
 }
 
@@ -43,13 +67,13 @@ impl Default for MapOptions {
 /// # let dir = std::env::temp_dir().join(format!("shared-map-doc-{}", std::process::id()));
 /// # std::fs::create_dir_all(&dir)?;
 /// # let namespace = Namespace::at(&dir);
-/// let options = ShareOptions { namespace: namespace.clone(), force: true, ..ShareOptions::default() };
+/// let options = ShareOptions::default().namespace(namespace.clone()).force(true);
 /// let mut tree = RbTree::new();
 /// tree.set("alpha", "1")?;
 /// tree.share_with("greek", &options)?;
 ///
 /// // In any other process:
-/// let mut map = SharedMap::open_with("greek", &MapOptions { namespace, ..MapOptions::default() })?;
+/// let mut map = SharedMap::open_with("greek", &MapOptions::default().namespace(namespace))?;
 /// assert_eq!(map.get("alpha"), Some(&b"1"[..]));
 ///
 /// tree.set("alpha", "2")?;
@@ -91,12 +115,12 @@ impl SharedMap {
     /// `options.trust` accepts the owner and such writers. O(n).
     ///
     /// # Errors
-    /// As [`SharedMap::open_with`], but never for the owner's write permission.
+    /// As [`SharedMap::open_with`], but never for the owner's write permission; [`Error::OpenMap`] with `OpenError::NoMemory`
+    /// when it does not fit. No memory is asked for before the block's header and the length of the file agree.
     pub fn open_copy(name: &str, options: &MapOptions) -> Result<Snapshot<AlignedBytes>, Error> {
         let (name, version) = (Name::new(name)?, SNAPSHOT.kind_version);
         let namespace = &options.namespace;
-        let copy = namespace.read_published(&name, SNAPSHOT.kind, version, &options.trust)?;
-        verified(copy.as_ref())
+        copied(&namespace.open_to_copy(&name, SNAPSHOT.kind, version, &options.trust)?)
     }
 
     /// Opens a bare block: a file that [`SharedMap::save`] or [`Share::save`](crate::Share::save) wrote. O(1).
@@ -115,7 +139,7 @@ impl SharedMap {
         path: impl AsRef<Path>,
         trust: &Trust,
     ) -> Result<Snapshot<AlignedBytes>, Error> {
-        verified(&read_file(path.as_ref(), trust)?)
+        copied(&CopySource::open(path.as_ref(), trust)?)
     }
 
     /// Takes the newest edition; true if that is another one. One atomic load when nothing was published.
@@ -215,11 +239,16 @@ impl SharedMap {
 
     /// Removes a name. Later openings fail with [`Error::NotFound`]; who has the map open keeps it.
     ///
+    /// Also where the control segment beside it is damaged, which then goes, too; or is another user's or none at
+    /// all, which then stays, and keeps the name from being published until somebody takes it away.
+    ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Publish`], [`Error::Name`]; nothing was changed.
+    /// [`Error::NotFound`], [`Error::Name`]; [`Error::Publish`], also when a process has a damaged control segment open to
+    /// publish. Nothing was changed.
     pub fn remove_with(name: &str, options: &MapOptions) -> Result<(), Error> {
         let name = Name::new(name)?;
-        Ok(options.namespace.unpublish(&name, SNAPSHOT, &options.trust, options.lock_timeout)?)
+        options.namespace.unpublish(&name, SNAPSHOT, &options.trust, options.lock_timeout)?;
+        Ok(())
     }
 
     fn namespace_error(&self, source: std::io::Error) -> Error {
@@ -247,8 +276,20 @@ impl fmt::Debug for SharedMap {
     }
 }
 
-fn verified(bytes: &[u8]) -> Result<Snapshot<AlignedBytes>, Error> {
-    let snapshot = Snapshot::new(AlignedBytes::from(bytes))?;
+fn copied(source: &CopySource) -> Result<Snapshot<AlignedBytes>, Error> {
+    let found = source.source_len();
+    // A hole of any length costs nothing to make: first whether it can be a block at all.
+    let mut head = vec![0; HEADER_LEN.min(usize::try_from(found).unwrap_or(HEADER_LEN))];
+    source.read_at(&mut head, 0)?;
+    let expected = block_len(&head)?;
+    if found != expected {
+        return Err(SnapshotError::Length { found, expected }.into());
+    }
+    let no_memory = || source.no_memory(expected);
+    let len = usize::try_from(expected).map_err(|_| no_memory())?;
+    let mut bytes = AlignedBytes::try_zeroed(len).map_err(|_| no_memory())?;
+    source.read_at(bytes.as_mut(), 0)?;
+    let snapshot = Snapshot::new(bytes)?;
     snapshot.verify()?;
     Ok(snapshot)
 }

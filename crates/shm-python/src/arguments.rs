@@ -34,5 +34,8 @@ pub(crate) fn map_options(
     owners: &[u32],
     lock_timeout: Option<Duration>,
 ) -> MapOptions {
-    MapOptions { namespace: namespace(dir), trust: trust(owners, false), lock_timeout }
+    MapOptions::default()
+        .namespace(namespace(dir))
+        .trust(trust(owners, false))
+        .lock_timeout(lock_timeout)
 }

@@ -44,7 +44,7 @@ impl DropInTree {
     ) -> PyResult<bool> {
         let py = slf.py();
         let force = force.map_or(Ok(false), |force| force.is_truthy())?;
-        let options = ShareOptions { force, hash_index: true, ..ShareOptions::default() };
+        let options = ShareOptions::default().force(force).hash_index(true);
         let tree = Arc::clone(slf.borrow_mut().complete(py)?);
         crate::tree::share(py, &tree, name, &options)?;
         Ok(true)

@@ -12,6 +12,7 @@ use shm_facade::Error;
 use slotmap_shm::{TableError, TableOpenError};
 
 const ENOENT: i32 = 2;
+const ENOMEM: i32 = 12;
 const EACCES: i32 = 13;
 const EEXIST: i32 = 17;
 const ENOSPC: i32 = 28;
@@ -149,7 +150,10 @@ fn classify_open(error: &OpenError) -> Failure {
         | OpenError::ForeignOwner { path, .. }
         | OpenError::ForeignWriters { path, .. }
         | OpenError::Writable { path, .. } => os("PermissionDeniedError", EACCES, path),
-        OpenError::Header { source: HeaderError::Kind { .. } | HeaderError::NoLock, .. }
+        OpenError::Header {
+            source: HeaderError::Kind { .. } | HeaderError::NoLock | HeaderError::Locked { .. },
+            ..
+        }
         | OpenError::NotAFile { .. } => plain("WrongKindError"),
         OpenError::Header {
             source:
@@ -163,6 +167,7 @@ fn classify_open(error: &OpenError) -> Failure {
         OpenError::Header { .. } => plain("CorruptError"),
         OpenError::ResetBusy { path, .. } => os("LockTimeoutError", ETIMEDOUT, path),
         OpenError::Create(e) => classify_create(e),
+        OpenError::NoMemory { path, .. } => os("SystemCallError", ENOMEM, path),
         OpenError::Io { path, source, .. } => classify_io(source, path),
         _ => plain("Error"),
     }
@@ -211,7 +216,9 @@ fn classify_io(error: &io::Error, path: &Path) -> Failure {
     match error.kind() {
         io::ErrorKind::NotFound => os("NotFoundError", errno, path),
         io::ErrorKind::PermissionDenied => os("PermissionDeniedError", errno, path),
-        io::ErrorKind::StorageFull => os("NoSpaceError", errno, path),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            os("NoSpaceError", errno, path)
+        }
         _ => os("SystemCallError", errno, path),
     }
 }

@@ -261,14 +261,13 @@ impl TableBase {
         let py = slf.py();
         let entries = Self::owned(slf)?.frozen(py)?;
         let table = slf.borrow();
-        let options = ShareOptions {
-            namespace: table.namespace.clone(),
-            force,
-            mode,
-            hash_index,
-            lock_timeout: timeout(table.timeout)?,
-            trust: trust(&table.trust, false),
-        };
+        let options = ShareOptions::default()
+            .namespace(table.namespace.clone())
+            .force(force)
+            .mode(mode)
+            .hash_index(hash_index)
+            .lock_timeout(timeout(table.timeout)?)
+            .trust(trust(&table.trust, false));
         drop(table);
         py.detach(|| RbTree::from_entries(entries)?.share_with(name, &options))
             .map_err(|error| failure(py, error, None))

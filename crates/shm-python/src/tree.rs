@@ -146,14 +146,13 @@ impl TreeBase {
         timeout: Option<f64>,
     ) -> PyResult<u64> {
         let (tree, _) = Self::owned(slf);
-        let options = ShareOptions {
-            namespace: self::namespace(namespace),
-            force,
-            mode,
-            hash_index,
-            lock_timeout: self::timeout(timeout)?,
-            trust: trust(&[], false),
-        };
+        let options = ShareOptions::default()
+            .namespace(self::namespace(namespace))
+            .force(force)
+            .mode(mode)
+            .hash_index(hash_index)
+            .lock_timeout(self::timeout(timeout)?)
+            .trust(trust(&[], false));
         share(slf.py(), &tree, name, &options)
     }
 

@@ -244,8 +244,14 @@ def test_refresh_to_a_damaged_edition_keeps_the_old_one(namespace):
 def test_a_damaged_control_segment(namespace):
     snapshot_at_it()
     damage(f"{namespace}/shmap.it.control", 0)
-    for name in (*PUBLISHERS, "remove", "rbtree.remove"):
+    for name in PUBLISHERS:
         refused(namespace, OPENERS[name], shmap.CorruptError, ValueError)
+    # It does not keep the map from being removed, and goes with it.
+    for name in ("remove", "rbtree.remove"):
+        OPENERS[name]()
+        assert not [file for file in os.listdir(namespace) if file.startswith("shmap.it.")]
+        snapshot_at_it()
+        damage(f"{namespace}/shmap.it.control", 0)
 
 
 WRITES = {

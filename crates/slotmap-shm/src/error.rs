@@ -32,6 +32,16 @@ pub enum GeometryError {
     },
 }
 
+impl From<OpenError> for TableOpenError {
+    /// What could not be created is [`TableOpenError::Create`], by whatever call.
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Create(e) => Self::Create(e),
+            other => Self::Open(other),
+        }
+    }
+}
+
 /// Why a table could not be created or opened.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -44,7 +54,7 @@ pub enum TableOpenError {
     Create(#[from] CreateError),
     /// The segment could not be opened.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Open(OpenError),
     /// The table has keys of another type.
     #[error("table has keys of type {found}, not {expected}")]
     KeyKind {

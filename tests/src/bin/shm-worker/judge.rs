@@ -4,6 +4,7 @@
 //! `check-done` (the operation had returned) → one JSON object `{torn, lost, leaked, hung, new}`.
 
 mod publication;
+mod sweep;
 
 use std::io::{BufRead, Write};
 
@@ -14,6 +15,7 @@ use shm_tests::{pattern, test_name};
 use slotmap_shm::{KIND, Table, TableOptions, TableReader};
 
 use self::publication::PublicationJudge;
+use self::sweep::SweepJudge;
 use crate::operation::{KEY, NEW, NEW_KEY, OLD, Operation, old_value};
 
 #[derive(clap::Args)]
@@ -24,7 +26,9 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let (op, namespace) = (arguments.op, Namespace::from_env());
-    let mut judge: Box<dyn Judge> = if op.is_publication() {
+    let mut judge: Box<dyn Judge> = if op == Operation::Prune {
+        Box::new(SweepJudge::new(namespace))
+    } else if op.is_publication() {
         Box::new(PublicationJudge::new(op, namespace))
     } else {
         Box::new(TableJudge { op, namespace })

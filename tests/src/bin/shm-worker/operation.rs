@@ -40,6 +40,8 @@ pub enum Operation {
     RemoveName,
     /// Publishes what is in a table over a map.
     Freeze,
+    /// Removes what killed publishers left.
+    Prune,
 }
 
 pub const VALUE_SIZE: usize = 40;
@@ -69,7 +71,7 @@ impl Operation {
 
     pub const fn is_publication(self) -> bool {
         use Operation::*;
-        matches!(self, Share | ForceShare | Settle | RemoveName | Freeze)
+        matches!(self, Share | ForceShare | Settle | RemoveName | Freeze | Prune)
     }
 
     pub fn table_options(self) -> TableOptions {

@@ -80,10 +80,14 @@ enum Scenario {
     MapUmask,
     /// Opens the map in every way and says what came of it.
     MapProbe,
+    /// Removes the map and says what came of it.
+    MapRemove,
     /// `<tmpfile|no-tmpfile>`: publishes on a full tmpfs.
     MapFullDisk,
     /// The descriptors run out, at every call on maps.
     MapNoDescriptors,
+    /// Copies files that are longer than memory.
+    MapHugeFiles,
     /// A signal each millisecond around maps.
     MapSignals,
     /// Publishes the next edition for each line.
@@ -125,8 +129,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Scenario::MapReader => maps::reader(),
         Scenario::MapUmask => maps::umask(args[0], args[1], args[2]),
         Scenario::MapProbe => maps::probe(),
+        Scenario::MapRemove => maps::remove(),
         Scenario::MapFullDisk => maps::full_disk(args[0]),
         Scenario::MapNoDescriptors => map_limits::no_descriptors(),
+        Scenario::MapHugeFiles => map_limits::huge_files(),
         Scenario::MapSignals => map_limits::signals_around_maps(),
         Scenario::EditionPublisher => editions::publisher(),
         Scenario::EditionReader => editions::reader(args[0]),

@@ -15,9 +15,9 @@ use crate::operation::publication::{KEYS, NAME, NEWER, table_options};
 use crate::operation::{NEW, OLD, Operation};
 
 /// What the judge itself publishes in the end.
-const NEXT: u64 = 4;
+pub const NEXT: u64 = 4;
 /// Nobody holds the lock: the process with it is dead and reaped. So who gets it later than this, hung.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where the name leads: to this edition, with these contents.
 type State = Option<(u64, u64)>;
@@ -38,17 +38,15 @@ impl PublicationJudge {
     }
 
     fn share(&self, contents: u64) -> Result<u64, Error> {
-        let options = ShareOptions {
-            namespace: self.namespace.clone(),
-            force: true,
-            lock_timeout: Some(PATIENCE),
-            ..ShareOptions::default()
-        };
+        let options = ShareOptions::default()
+            .namespace(self.namespace.clone())
+            .force(true)
+            .lock_timeout(Some(PATIENCE));
         edition::tree(contents, KEYS).share_with(NAME, &options)
     }
 
     fn opening(&self) -> MapOptions {
-        MapOptions { namespace: self.namespace.clone(), ..MapOptions::default() }
+        MapOptions::default().namespace(self.namespace.clone())
     }
 
     /// What a newcomer finds; `None` when that is no whole map.

@@ -1,9 +1,9 @@
-//! Publications and removals between two marks.
+//! Publications, removals and sweeps between two marks.
 
 use anyhow::Result;
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
-use shm_facade::{MapOptions, Share, ShareOptions, SharedMap, StatusOptions, StatusTable};
+use shm_facade::{MapOptions, Share, ShareOptions, SharedMap, StatusOptions, StatusTable, prune};
 use shm_tests::edition;
 
 use super::{NEW, Operation};
@@ -21,7 +21,7 @@ pub fn table_options() -> StatusOptions {
 }
 
 pub fn run(op: Operation, prelude: bool) -> Result<()> {
-    let sharing = ShareOptions { force: op != Operation::Share, ..ShareOptions::default() };
+    let sharing = ShareOptions::default().force(op != Operation::Share);
     let opening = MapOptions::default();
     let follows = op == Operation::Settle && !prelude;
     let tree = edition::tree(if follows { NEWER } else { NEW }, KEYS);
@@ -35,6 +35,7 @@ pub fn run(op: Operation, prelude: bool) -> Result<()> {
     raise(Signal::SIGSTOP)?;
     match &table {
         Some(table) => drop(table.freeze_with(NAME, &sharing)?),
+        None if op == Operation::Prune => drop(prune(&opening.namespace, false)?),
         None if op == Operation::RemoveName => SharedMap::remove_with(NAME, &opening)?,
         None if op == Operation::Share => drop(tree.share_with(NAME, &sharing)?),
         None => drop(block.share_with(NAME, &sharing)?),

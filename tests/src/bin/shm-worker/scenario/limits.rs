@@ -33,7 +33,6 @@ fn done_or<T>(errno: i32, result: Result<T, TableOpenError>) -> bool {
         Ok(_) => return true,
         Err(
             TableOpenError::Create(CreateError::Io { source, .. })
-            | TableOpenError::Open(OpenError::Create(CreateError::Io { source, .. }))
             | TableOpenError::Open(OpenError::Io { source, .. }),
         ) => failed_by(source),
         Err(other) => panic!("{other:?}"),

@@ -6,8 +6,12 @@ use std::time::Duration;
 use anyhow::Result;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
-use shm_core::Namespace;
-use shm_facade::{Error, MapOptions, RbTree, ResultCode, Share, ShareOptions, SharedMap};
+use shm_core::{Namespace, OpenError, Trust};
+use shm_facade::{
+    Error, MapOptions, RbTree, ResultCode, SNAPSHOT, Share, ShareOptions, SharedMap, SnapshotError,
+};
+use shm_tests::patch::{self, Checksum, HEADER};
+use shm_tests::test_name;
 
 use super::files;
 use super::limits::{descriptors, signals, storm};
@@ -19,7 +23,7 @@ fn tree(value: &str) -> Result<RbTree> {
 }
 
 fn options(force: bool) -> ShareOptions {
-    ShareOptions { force, ..ShareOptions::default() }
+    ShareOptions::default().force(force)
 }
 
 /// The descriptors run out, at every call and at every point of it.
@@ -120,5 +124,93 @@ pub fn signals_around_maps() -> Result<()> {
     drop(map);
     assert_eq!(descriptors()?, before);
     assert_eq!(files()?.len(), 3);
+    Ok(())
+}
+
+const MIB: u64 = 1 << 20;
+const TIB: u64 = 1 << 40;
+
+/// The head of a block without entries, whose numbers agree with each other, and the length that it claims.
+fn claim(data_len: u64) -> ([u8; 64], u64) {
+    let mut head = [0; 64];
+    for (at, field) in [
+        (0, *b"AVLSNAP\n"),
+        (8, 1_u64.to_le_bytes()),
+        (24, data_len.to_le_bytes()),
+        (56, u64::from(crc32fast::hash(b"")).to_le_bytes()),
+    ] {
+        head[at..at + 8].copy_from_slice(&field);
+    }
+    let crc = crc32fast::hash(&head[..60]);
+    head[60..].copy_from_slice(&crc.to_le_bytes());
+    (head, (64 + data_len).next_multiple_of(64) + 8)
+}
+
+/// Files that are longer than memory, or say so, are copied: no call asks for more than there is, or aborts.
+pub fn huge_files() -> Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_AS)?;
+    let limit = 512 * MIB;
+    tree("value")?.share_with("test", &options(false))?;
+    let published = Namespace::from_env().path_of(&test_name(), SNAPSHOT.kind);
+    let whole = std::fs::read(&published)?;
+    let bare = Namespace::from_env().dir().join("bare");
+    let make = |head: &[u8], len: u64| -> Result<()> {
+        for (path, page) in [(&bare, &[][..]), (&published, &whole[..patch::BODY as usize])] {
+            // It may have no write bit.
+            std::fs::remove_file(path).or_else(|e| match e.kind() {
+                std::io::ErrorKind::NotFound => Ok(()),
+                _ => Err(e),
+            })?;
+            std::fs::write(path, [page, head].concat())?;
+            let len = page.len() as u64 + len;
+            std::fs::OpenOptions::new().write(true).open(path)?.set_len(len)?;
+            if !page.is_empty() {
+                let field = patch::header::TOTAL_LEN;
+                patch::field(path, HEADER, field, &len.to_ne_bytes(), Checksum::Right)?;
+            }
+        }
+        Ok(())
+    };
+    let both = || {
+        let copy = SharedMap::open_copy("test", &MapOptions::default());
+        [copy, SharedMap::open_file_copy(&bare, &Trust::new())].map(|made| made.map(drop))
+    };
+
+    setrlimit(Resource::RLIMIT_AS, limit, hard)?;
+    make(&[], TIB)?;
+    for found in both() {
+        let found = found.unwrap_err();
+        if found.to_string().contains("holes") {
+            println!("skipped: a file system in memory");
+            return Ok(());
+        }
+        assert!(matches!(found, Error::Snapshot(SnapshotError::Magic { .. })), "{found:?}");
+    }
+    // The claims and the length are compared before there is room for either.
+    let (head, claimed) = claim(4);
+    make(&head, TIB)?;
+    for found in both() {
+        let Err(Error::Snapshot(SnapshotError::Length { found, expected })) = found else {
+            panic!("{found:?}");
+        };
+        assert_eq!((found, expected), (TIB, claimed));
+    }
+    // Too much, although the file is as long as it says.
+    for data_len in [limit, TIB] {
+        let (head, claimed) = claim(data_len);
+        make(&head, claimed)?;
+        for found in both() {
+            let Err(Error::OpenMap(OpenError::NoMemory { needed, .. })) = found else {
+                panic!("{found:?}");
+            };
+            assert_eq!(needed, claimed);
+        }
+    }
+    // Once it fits, but not twice: it is damaged, and that is all.
+    let (head, claimed) = claim(300 * MIB);
+    make(&head, claimed)?;
+    for found in both() {
+        assert!(matches!(found, Err(Error::Corrupt { .. })), "{found:?}");
+    }
     Ok(())
 }

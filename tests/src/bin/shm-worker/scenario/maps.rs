@@ -27,7 +27,7 @@ fn tree(value: &str) -> Result<RbTree> {
 }
 
 fn options(force: bool) -> ShareOptions {
-    ShareOptions { force, ..ShareOptions::default() }
+    ShareOptions::default().force(force)
 }
 
 /// All at once publish under one name, when the test releases its lock on the gate.
@@ -89,7 +89,7 @@ pub fn umask(umask: &str, mode: &str, way: &str) -> Result<()> {
     nix::sys::stat::umask(Mode::from_bits_truncate(u32::from_str_radix(umask, 8)?));
     let namespace = Namespace::from_env();
     for force in [false, true] {
-        tree("new")?.share_with("test", &ShareOptions { mode, ..options(force) })?;
+        tree("new")?.share_with("test", &options(force).mode(mode))?;
         for (kind, expected) in [(SNAPSHOT.kind, mode), (SNAPSHOT.control, mode | 0o200)] {
             let found = namespace.path_of(&test_name(), kind).metadata()?.mode() & 0o7777;
             assert_eq!(format!("{found:o}"), format!("{expected:o}"), "umask {umask}, {way}");
@@ -109,6 +109,14 @@ pub fn probe() -> Result<()> {
     said("open", SharedMap::open_with("test", &options).map(|map| map.len()))?;
     said("copy", SharedMap::open_copy("test", &options).map(|map| map.len()))?;
     said("share", tree("new")?.share_with("test", &self::options(false)).map(|_| 0))
+}
+
+/// Removes the map and says what came of it.
+pub fn remove() -> Result<()> {
+    match SharedMap::remove_with("test", &MapOptions::default()) {
+        Ok(()) => say("removed"),
+        Err(e) => say(&format!("{:?}", e.code())),
+    }
 }
 
 pub fn full_disk(way: &str) -> Result<()> {

@@ -9,7 +9,7 @@ use nix::mount::{MsFlags, mount, umount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, signal};
-use shm_core::{CreateError, Name, Namespace, OpenError};
+use shm_core::{CreateError, Name, Namespace};
 use shm_facade::{ResultCode, StatusOptions, StatusTable};
 use shm_tests::roles::SKIPPED;
 use shm_tests::{options, test_name};
@@ -31,10 +31,7 @@ pub fn small_tmpfs(namespace: &Namespace, size: &str) -> Result<bool> {
 
 fn no_space<T>(result: Result<T, TableOpenError>) -> u64 {
     match result {
-        Err(
-            TableOpenError::Create(CreateError::NoSpace { needed, .. })
-            | TableOpenError::Open(OpenError::Create(CreateError::NoSpace { needed, .. })),
-        ) => needed,
+        Err(TableOpenError::Create(CreateError::NoSpace { needed, .. })) => needed,
         Err(other) => panic!("not a lack of space: {other:?}"),
         Ok(_) => panic!("there was room"),
     }

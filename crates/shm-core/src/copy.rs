@@ -1,0 +1,83 @@
+//! Files that are read into private memory, because somebody may write to them or cut them short.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+use crate::error::OpenError;
+use crate::layout::BODY_OFFSET;
+use crate::name::Name;
+use crate::namespace::{Kind, Namespace};
+use crate::open::{RawFile, Trust, io_error};
+
+/// A file of a trusted owner, open to be copied; of a published segment, its body.
+///
+/// Its length is whatever somebody made it: look at the first bytes, and make room by an allocation that may
+/// fail, with [`CopySource::no_memory`] when it does. What is read is a mixture if somebody writes
+/// meanwhile: check it.
+#[derive(Debug)]
+pub struct CopySource {
+    file: File,
+    path: PathBuf,
+    /// Where it begins in the file.
+    start: u64,
+    len: u64,
+}
+
+impl CopySource {
+    /// Opens a file of any contents, also one that may be written to. O(1).
+    ///
+    /// # Errors
+    /// As [`Namespace::open_read_only`], apart from what that says of the contents.
+    pub fn open(path: &Path, trust: &Trust) -> Result<Self, OpenError> {
+        Ok(Self::new(RawFile::open(path.to_owned(), OFlags::RDONLY, trust)?, 0))
+    }
+
+    fn new(raw: RawFile, start: u64) -> Self {
+        let (file, path, len) = raw.into_parts();
+        Self { file, path, start, len: len.saturating_sub(start) }
+    }
+
+    /// How many bytes there are, or were when it was opened.
+    #[must_use]
+    pub fn source_len(&self) -> u64 {
+        self.len
+    }
+
+    /// Reads bytes from `offset` on until `buffer` is full. O(its length).
+    ///
+    /// # Errors
+    /// [`OpenError::Io`], also when there are not so many.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), OpenError> {
+        self.file
+            .read_exact_at(buffer, self.start.saturating_add(offset))
+            .map_err(|e| io_error("read", &self.path, e))
+    }
+
+    /// The error for who has no memory for so many bytes.
+    #[must_use]
+    pub fn no_memory(&self, needed: u64) -> OpenError {
+        OpenError::NoMemory { path: self.path.clone(), needed }
+    }
+}
+
+impl Namespace {
+    /// Opens a published segment to copy its body. Also one that may be written to, which cannot be
+    /// used in place. O(1).
+    ///
+    /// # Errors
+    /// As [`Namespace::open_read_only`].
+    pub fn open_to_copy(
+        &self,
+        name: &Name,
+        kind: Kind,
+        kind_version: u64,
+        trust: &Trust,
+    ) -> Result<CopySource, OpenError> {
+        let path = self.path_of(name, kind);
+        let file = RawFile::open(path, OFlags::RDONLY, trust)?.validate(kind, kind_version)?;
+        Ok(CopySource::new(file.into_parts().0, BODY_OFFSET as u64))
+    }
+}

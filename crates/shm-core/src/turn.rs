@@ -1,0 +1,169 @@
+//! Turns at a published name: the lock of the control segment that has the name, and what is settled under it.
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::fs::OFlags;
+
+use crate::control::{self, RETIRED};
+use crate::create::CreateOptions;
+use crate::error::{HeaderError, LockError, OpenError, PublishError};
+use crate::layout::{BODY_OFFSET, GEOMETRY_WORDS};
+use crate::mutex::Acquired;
+use crate::name::Name;
+use crate::namespace::Namespace;
+use crate::open::{RawFile, Trust};
+use crate::publish::PublishedKind;
+use crate::sabotage;
+use crate::segment::{Segment, WritableSegment};
+use crate::sync::Words;
+
+/// Version of the layout of control segments.
+pub(crate) const CONTROL_VERSION: u64 = 1;
+
+/// Takes the name from a control segment that is of no use any more, and says so to its readers; false
+/// when that is not allowed, and nothing has changed. The caller holds its lock and has seen that it
+/// has the name: only then is it surely its own.
+pub(crate) fn retire(control: &WritableSegment, words: Words<'_>) -> bool {
+    let wake = || control.wake(control::WORD);
+    let before = control::look(words.as_read());
+    // Odd before the name goes: an even word in a segment without one, left by a death in between, would
+    // tell its readers for ever that nothing is newer.
+    let begun = before.is_multiple_of(2);
+    if begun {
+        control::begin(words, before / 2, wake);
+    }
+    let removed = std::fs::remove_file(control.path()).is_ok();
+    if removed {
+        control::retire(words, wake);
+    } else if begun {
+        control::give_up(words, before, wake);
+    }
+    removed
+}
+
+/// How long a whole call waits for locks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    start: Instant,
+    limit: Option<Duration>,
+}
+
+impl Patience {
+    /// From now on.
+    pub(crate) fn new(limit: Option<Duration>) -> Self {
+        Self { start: Instant::now(), limit }
+    }
+
+    fn lock<'a>(&self, control: &'a WritableSegment) -> Result<Acquired<'a>, LockError> {
+        let Some(limit) = self.limit else { return control.lock() };
+        // It may be the second lock of the call, of another segment that has the name by now.
+        control.lock_timeout(limit.saturating_sub(self.start.elapsed())).map_err(|e| match e {
+            LockError::TimedOut { .. } => LockError::TimedOut { waited: self.start.elapsed() },
+            other => other,
+        })
+    }
+}
+
+/// Whose turn it is to change what a name leads to.
+pub(crate) struct Turn<'a> {
+    pub(crate) namespace: &'a Namespace,
+    pub(crate) name: &'a Name,
+    pub(crate) kind: PublishedKind,
+    pub(crate) trust: &'a Trust,
+}
+
+impl Turn<'_> {
+    /// Runs `act` under the lock of the control segment that has the name. That is made, with this
+    /// mode, where there is none.
+    ///
+    /// When `act` fails, a segment that was made for it goes again.
+    pub(crate) fn take<T>(
+        &self,
+        mode: u32,
+        patience: Patience,
+        act: impl FnOnce(&WritableSegment, Words<'_>) -> Result<T, PublishError>,
+    ) -> Result<T, PublishError> {
+        let options = CreateOptions {
+            kind: self.kind.control,
+            kind_version: CONTROL_VERSION,
+            geometry: [0; GEOMETRY_WORDS],
+            body_len: 8,
+            mode,
+        };
+        // Each further round needs another process that removed the name meanwhile.
+        loop {
+            let (control, is_new) =
+                self.namespace.open_or_make(self.name, &options, self.trust, |_| {})?;
+            has_word(&control)?;
+            let lock = |source| PublishError::Lock { path: control.path().to_owned(), source };
+            let guard = match patience.lock(&control).map_err(lock)? {
+                Acquired::Clean(guard) => guard,
+                // Whatever its owner left, `settle` puts right each time.
+                Acquired::OwnerDied(recovery) => {
+                    recovery.repair(|_| Ok::<(), LockError>(())).map_err(lock)?
+                }
+            };
+            let words = guard.words().map_err(lock)?;
+            let wake = || control.wake(control::WORD);
+            if control.is_orphaned().map_err(|e| io_error("look at", control.path(), e))? {
+                // Its remover died before it could say so.
+                control::retire(words, wake);
+                continue;
+            }
+            if control::look(words.as_read()) == RETIRED {
+                // Somebody gave it its name back.
+                std::fs::remove_file(control.path())
+                    .map_err(|e| io_error("remove", control.path(), e))?;
+                continue;
+            }
+            let outcome = act(&control, words);
+            if is_new && outcome.is_err() {
+                // Nothing was published under it: whoever waits for it finds that, and makes another.
+                retire(&control, words);
+            }
+            return outcome;
+        }
+    }
+
+    /// The newest edition there ever was; settles the word by it.
+    pub(crate) fn settle(
+        &self,
+        control: &WritableSegment,
+        words: Words<'_>,
+    ) -> Result<u64, PublishError> {
+        let at_name = if sabotage::settles_blindly() { None } else { self.edition_at_name()? };
+        control::settle(words, at_name, || control.wake(control::WORD))
+            .map_err(|found| PublishError::ControlWord { path: control.path().to_owned(), found })
+    }
+
+    /// The edition of what is at the name; 0 when that is nothing, `None` when it is something that this user
+    /// cannot read, or does not trust, or none of ours.
+    fn edition_at_name(&self) -> Result<Option<u64>, OpenError> {
+        let path = self.namespace.path_of(self.name, self.kind.kind);
+        let file = RawFile::open(path, OFlags::RDONLY, self.trust)
+            .and_then(|raw| raw.validate(self.kind.kind, self.kind.kind_version));
+        match file.map(|file| file.header().edition()) {
+            Ok(edition) if edition < control::MAX_EDITION => Ok(Some(edition)),
+            Err(OpenError::NotFound { .. }) => Ok(Some(0)),
+            // A lack of descriptors, for instance: whether it is one of ours is not known.
+            Err(e @ OpenError::Io { .. }) => Err(e),
+            Ok(_) | Err(_) => Ok(None),
+        }
+    }
+}
+
+/// Checks that a control segment has a control word.
+pub(crate) fn has_word(control: &Segment) -> Result<(), OpenError> {
+    if control.file_len() > BODY_OFFSET as u64 {
+        return Ok(());
+    }
+    let source =
+        HeaderError::Length { found: control.file_len(), expected: BODY_OFFSET as u64 + 8 };
+    Err(OpenError::Header { path: control.path().to_owned(), source })
+}
+
+pub(crate) fn io_error(action: &'static str, path: &Path, source: io::Error) -> PublishError {
+    PublishError::Io { action, path: path.to_owned(), source }
+}

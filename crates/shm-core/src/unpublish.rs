@@ -1,0 +1,201 @@
+//! Removal of published names, also of those whose control segment is of no use any more.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::alive::{self, Hold};
+use crate::control::{self, MAX_EDITION, RETIRED};
+use crate::create::retry;
+use crate::error::{OpenError, PublishError};
+use crate::layout::BODY_OFFSET;
+use crate::name::Name;
+use crate::namespace::Namespace;
+use crate::open::Trust;
+use crate::publish::PublishedKind;
+use crate::segment::WritableSegment;
+use crate::sync::Words;
+use crate::turn::{Patience, Turn, io_error, retire};
+
+/// What a removal found beside the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Removal {
+    /// A sound control segment. It is gone, and its readers know.
+    InTurn,
+    /// A control segment that was damaged, or whose word was out of range. It is gone, and who had it
+    /// open finds out.
+    Damaged,
+    /// Something else, or another user's: it stays. Publishing under the name fails until
+    /// somebody takes it away, or trusts it.
+    Foreign,
+}
+
+impl Namespace {
+    /// Removes a published name and its control segment. Whoever has the file open keeps it. Killed
+    /// at any instruction, it leaves the file as it was, or absent.
+    ///
+    /// It is not in the way that the control segment is damaged, or belongs to somebody else; see [`Removal`]. Only
+    /// a damaged one that some process still has open for publishing is.
+    ///
+    /// # Errors
+    /// [`PublishError::NotFound`]; [`PublishError::Open`] when it is not known who is publishing; others as
+    /// [`Namespace::publish`]. Nothing was changed.
+    pub fn unpublish(
+        &self,
+        name: &Name,
+        kind: PublishedKind,
+        trust: &Trust,
+        lock_timeout: Option<Duration>,
+    ) -> Result<Removal, PublishError> {
+        let patience = Patience::new(lock_timeout);
+        let turn = Turn { namespace: self, name, kind, trust };
+        let path = self.path_of(name, kind.kind);
+        let control = self.path_of(name, kind.control);
+        // Each further round needs another process that removed the control segment meanwhile.
+        loop {
+            // Nothing is made only to be removed. A control segment alone may be damaged.
+            if !is_taken(&path)? && !is_taken(&control)? {
+                return Err(PublishError::NotFound { path });
+            }
+            let why = match turn.take(0o600, patience, |c, words| in_turn(&turn, &path, c, words)) {
+                Err(PublishError::Open(why)) if why.is_damage() => why,
+                // Whatever is in the way: there is nothing to remove.
+                Err(_) if !is_taken(&path)? => return Err(PublishError::NotFound { path }),
+                other => return other,
+            };
+            if let Some(removal) = beside(&path, &control, why)? {
+                return Ok(removal);
+            }
+        }
+    }
+}
+
+/// Under the lock of the control segment.
+fn in_turn(
+    turn: &Turn<'_>,
+    path: &Path,
+    control: &WritableSegment,
+    words: Words<'_>,
+) -> Result<Removal, PublishError> {
+    let wake = || control.wake(control::WORD);
+    let there = is_taken(path)?;
+    let (newest, before, removal) = match turn.settle(control, words) {
+        // What is left of it is for `prune`, or for the next publisher.
+        Ok(_) if !there => return Err(PublishError::NotFound { path: path.to_owned() }),
+        Ok(newest) => (newest, 2 * newest, Removal::InTurn),
+        // Nobody can count on from there. Should this process die, it says the same again.
+        Err(PublishError::ControlWord { found, .. }) => (MAX_EDITION, found, Removal::Damaged),
+        Err(e) => return Err(e),
+    };
+    control::begin(words, newest, wake);
+    if there && let Err(e) = remove(path) {
+        control::give_up(words, before, wake);
+        return Err(e);
+    }
+    if !retire(control, words) {
+        // It stays in use, for the next publication.
+        control::give_up(words, before, wake);
+    }
+    Ok(removal)
+}
+
+/// Beside what cannot be a control segment. `None`: look again.
+fn beside(path: &Path, control: &Path, why: OpenError) -> Result<Option<Removal>, PublishError> {
+    let wreck = match Wreck::find(control)? {
+        Found::Gone => return Ok(None),
+        Found::InUse => return Err(why.into()),
+        Found::NotOurs if !is_taken(path)? => {
+            return Err(PublishError::NotFound { path: path.to_owned() });
+        }
+        Found::NotOurs => None,
+        Found::Wreck(wreck) => Some(wreck),
+    };
+    if let Some(wreck) = &wreck {
+        wreck.retire().map_err(|e| io_error("write to", control, e))?;
+    }
+    remove(path)?;
+    let Some(wreck) = wreck else { return Ok(Some(Removal::Foreign)) };
+    // The name is removed already. What is left is found by the next call.
+    let _ = std::fs::remove_file(control);
+    drop(wreck);
+    Ok(Some(Removal::Damaged))
+}
+
+/// A damaged control segment of this user's, that nobody else has open to write to: no publisher, since it cannot
+/// be opened any more, and no other remover.
+struct Wreck {
+    file: File,
+    len: u64,
+}
+
+enum Found {
+    Wreck(Wreck),
+    /// Somebody has it open to write to.
+    InUse,
+    NotOurs,
+    Gone,
+}
+
+impl Wreck {
+    fn find(path: &Path) -> Result<Found, PublishError> {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let io = |action| move |e| io_error(action, path, e);
+        let Some(named) = look(path)? else { return Ok(Found::Gone) };
+        if !named.is_file() || named.uid() != rustix::process::geteuid().as_raw() {
+            return Ok(Found::NotOurs);
+        }
+        let file = match retry(|| rustix::fs::open(path, flags, Mode::empty())) {
+            Ok(fd) => File::from(fd),
+            Err(e) if e == rustix::io::Errno::NOENT => return Ok(Found::Gone),
+            Err(e) => return Err(io("open")(e.into())),
+        };
+        if !alive::try_hold(&file, Hold::Exclusive).map_err(io("lock"))? {
+            return Ok(Found::InUse);
+        }
+        let meta = file.metadata().map_err(io("stat"))?;
+        // Held, and still at the name: so nobody takes it from there meanwhile.
+        match look(path)? {
+            Some(named) if (named.dev(), named.ino()) == (meta.dev(), meta.ino()) => {
+                Ok(Found::Wreck(Self { file, len: meta.len() }))
+            }
+            _ => Ok(Found::Gone),
+        }
+    }
+
+    /// Has readers who opened it before the damage look up the name. The lock cannot be taken, and need not: this is the
+    /// only one who may write.
+    fn retire(&self) -> io::Result<()> {
+        let at = (BODY_OFFSET + 8 * control::WORD) as u64;
+        // Not to make a word where none is: that would need memory.
+        if self.len < at + 8 {
+            return Ok(());
+        }
+        self.file.write_all_at(&RETIRED.to_ne_bytes(), at)
+    }
+}
+
+/// True when the path leads to something, whatever it is.
+fn is_taken(path: &Path) -> Result<bool, PublishError> {
+    Ok(look(path)?.is_some())
+}
+
+fn look(path: &Path) -> Result<Option<std::fs::Metadata>, PublishError> {
+    match path.symlink_metadata() {
+        Ok(meta) => Ok(Some(meta)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(io_error("look at", path, e)),
+    }
+}
+
+/// Removes a name, if it is there.
+fn remove(path: &Path) -> Result<(), PublishError> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error("remove", path, e)),
+        _ => Ok(()),
+    }
+}

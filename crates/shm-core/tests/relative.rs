@@ -1,0 +1,39 @@
+//! A namespace given by a relative path, in a process that goes elsewhere. A program of its own: the working directory is the
+//! process's.
+
+#![cfg(not(loom))]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests, and what they have in common")]
+
+mod place;
+
+use shm_core::{Namespace, PublishOptions, Trust};
+
+use place::{BOTH, FORCE, KIND, Place};
+
+#[test]
+fn a_relative_namespace_stays_where_it_was_when_the_process_goes_elsewhere() {
+    let place = Place::new();
+    std::env::set_current_dir(place.namespace.dir()).unwrap();
+    std::fs::create_dir("below").unwrap();
+    let here = Namespace::at(".");
+    let below = Namespace::at("below/../below");
+    let options = PublishOptions { replace: FORCE, ..PublishOptions::default() };
+    for namespace in [&here, &below] {
+        assert!(namespace.dir().is_absolute(), "{namespace:?}");
+        namespace.publish(&place.name, KIND, &options, b"edition1").unwrap();
+    }
+    let (mut follower, _file) = below.follow(&place.name, KIND, &Trust::new()).unwrap();
+    let control = below.open(&place.name, KIND.control, 1, &Trust::new()).unwrap();
+
+    std::env::set_current_dir("/").unwrap();
+    assert!(!control.is_orphaned().unwrap() && !follower.is_removed().unwrap());
+    drop(control);
+    assert_eq!(below.publish(&place.name, KIND, &options, b"edition2").unwrap(), 2);
+    assert_eq!(follower.successor().unwrap().unwrap().1.as_ref(), b"edition2");
+    assert_eq!(here.list().unwrap().len(), 2);
+    here.unpublish(&place.name, KIND, &Trust::new(), None).unwrap();
+    assert_eq!(place.files(), ["below"]);
+    let names = below.list().unwrap().into_iter().map(|e| e.path).collect::<Vec<_>>();
+    assert!(names.iter().all(|path| path.is_absolute()), "{names:?}");
+    assert_eq!(names.len(), BOTH.len());
+}
