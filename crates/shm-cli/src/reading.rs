@@ -58,8 +58,8 @@ impl Reader {
             return Ok(Self::new("standard input", input, None, format, heading));
         }
         let name = path.display().to_string();
-        let file = File::open(path).map_err(|error| Failure::of_file(&name, &error))?;
-        let meta = file.metadata().map_err(|error| Failure::of_file(&name, &error))?;
+        let file = File::open(path).map_err(|error| Failure::of_input(&name, &error))?;
+        let meta = file.metadata().map_err(|error| Failure::of_input(&name, &error))?;
         let len = meta.is_file().then_some(meta.len());
         Ok(Self::new(&name, Box::new(file), len, format, heading))
     }
@@ -116,7 +116,7 @@ impl Reader {
         };
         outcome.map_err(|broken| match broken {
             Broken::Line(bad) => self.bad(bad.line, bad.reason),
-            Broken::Io(error) => Failure::of_file(&self.name, &error),
+            Broken::Io(error) => Failure::of_input(&self.name, &error),
         })
     }
 
