@@ -18,6 +18,7 @@
 )]
 
 pub mod about;
+mod at_name;
 mod border;
 pub mod codes;
 pub mod entries;
