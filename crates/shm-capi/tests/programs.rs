@@ -9,7 +9,7 @@
 
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
@@ -57,21 +57,77 @@ fn what_is_found_at_a_name_gives_codes_and_changes_nothing() {
     program(C11, "c/hostile.c", &[]);
 }
 
-#[test]
-fn a_user_without_rights_is_refused_by_the_same_codes() {
+/// Runs a program as `nobody`, in a directory of that user's. It is started through a descriptor, so that the user needs
+/// no access to the directories above it. Nothing when this is not root.
+fn run_as_nobody(source: &str, name: &str) -> Option<Vec<String>> {
     if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
         println!("skipped: becoming another user needs root");
-        return;
+        return None;
     }
-    let source = root().join("tests/c/hostile.c");
-    let Some(program) = compile(C11, &source, "hostile-static", Link::Static) else { return };
-    // Through a descriptor, so that the user needs no access to the directories above the program.
+    let source = root().join("tests").join(source);
+    let program = compile(C11, &source, name, Link::Static)?;
     let file = std::fs::File::open(program).unwrap();
     let namespace = TempNamespace::new().unwrap();
     chown(namespace.path(), Some(NOBODY), Some(NOBODY)).unwrap();
     let mut command = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd()));
     command.uid(NOBODY).gid(NOBODY).current_dir("/");
-    assert_eq!(run_in(&mut command, namespace.path()), ["ok"]);
+    Some(run_in(&mut command, namespace.path()))
+}
+
+#[test]
+fn a_user_without_rights_is_refused_by_the_same_codes() {
+    if let Some(said) = run_as_nobody("c/hostile.c", "hostile-static") {
+        assert_eq!(said, ["ok"]);
+    }
+}
+
+/// What may be wrong, as `tests/c/matrix.c` calls it.
+const FAULTS: [&str; 10] = [
+    "missing",
+    "kind",
+    "corrupt",
+    "too-long",
+    "read-only",
+    "owner",
+    "writers",
+    "mode",
+    "hidden",
+    "directory",
+];
+
+/// The cells that the program has made: function and fault, and how.
+fn cells(said: &[String]) -> BTreeMap<(String, String), String> {
+    assert_eq!(said.last().map(String::as_str), Some("ok"), "{said:#?}");
+    let mut cells = BTreeMap::new();
+    for line in said.iter().filter(|line| line.starts_with("shmap_")) {
+        let [function, fault, how] =
+            line.split(' ').collect::<Vec<_>>().try_into().unwrap_or_else(|_| panic!("{line}"));
+        let twice = cells.insert((function.to_owned(), fault.to_owned()), how.to_owned());
+        assert_eq!(twice, None, "{line}: a second time");
+    }
+    cells
+}
+
+#[test]
+fn every_function_meets_every_fault_and_changes_nothing() {
+    let source = root().join("tests/c/matrix.c");
+    let Some(program) = compile(C11, &source, "matrix", Link::Shared) else { return };
+    let mut made = cells(&run(&mut Command::new(&program)));
+    let all: BTreeSet<(String, String)> = declared()
+        .iter()
+        .flat_map(|function| FAULTS.map(|fault| (function.clone(), fault.to_owned())))
+        .collect();
+    assert_eq!(made.keys().cloned().collect::<BTreeSet<_>>(), all, "a row for each function");
+    // Root can give files away, and is not stopped by modes: with another user no cell is left.
+    if let Some(said) = run_as_nobody("c/matrix.c", "matrix-static") {
+        made.extend(cells(&said).into_iter().filter(|(_, how)| how != "skipped"));
+        let skipped: Vec<_> = made.iter().filter(|(_, how)| *how == "skipped").collect();
+        assert!(skipped.is_empty(), "{skipped:#?}");
+    }
+    if let Some(mut command) = valgrind(&program) {
+        let again = cells(&run(&mut command));
+        assert_eq!(again.keys().cloned().collect::<BTreeSet<_>>(), all);
+    }
 }
 
 #[test]
@@ -178,16 +234,21 @@ fn the_shared_object_exports_the_header_and_nothing_else() {
         .map(|line| line.trim().to_owned())
         .filter(|name| !name.is_empty() && name != "rust_eh_personality")
         .collect();
+    let declared = declared();
+    assert_eq!(exported, declared);
+}
+
+/// The functions of `shmap.h`.
+fn declared() -> BTreeSet<String> {
     let header = std::fs::read_to_string(root().join("include/shmap.h")).unwrap();
-    let declared = header
+    header
         .lines()
         .filter(|line| !line.trim_start().starts_with("//"))
         .filter_map(|line| line.split('(').next().filter(|_| line.contains('(')))
         .filter_map(|start| start.rsplit([' ', '*']).next())
         .filter(|name| name.starts_with("shmap_"))
         .map(str::to_owned)
-        .collect();
-    assert_eq!(exported, declared);
+        .collect()
 }
 
 /// The examples of the README in one language.
