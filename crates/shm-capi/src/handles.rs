@@ -24,6 +24,7 @@ use crate::codes::SHMAP_NO_SPACE;
 use crate::entries::ShmapEntries;
 use crate::fault::Fault;
 use crate::map::ShmapMap;
+use crate::names::ShmapNames;
 use crate::table::ShmapTable;
 use crate::tree::ShmapTree;
 
@@ -106,11 +107,12 @@ pub(crate) fn insert<T: Handle>(value: T) -> Result<*mut T, Fault> {
 }
 
 /// The kinds of handles that callers have, with what they are called.
-const KINDS: [(u8, &str); 4] = [
+const KINDS: [(u8, &str); 5] = [
     (ShmapTable::KIND, ShmapTable::WHAT),
     (ShmapEntries::KIND, ShmapEntries::WHAT),
     (ShmapTree::KIND, ShmapTree::WHAT),
     (ShmapMap::KIND, ShmapMap::WHAT),
+    (ShmapNames::KIND, ShmapNames::WHAT),
 ];
 
 fn called(kind: usize) -> &'static str {

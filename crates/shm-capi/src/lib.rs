@@ -27,6 +27,7 @@ mod fault;
 mod handles;
 pub mod map;
 pub mod map_read;
+pub mod names;
 pub mod options;
 pub mod plain;
 pub mod table;

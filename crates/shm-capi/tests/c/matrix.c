@@ -34,10 +34,12 @@ static shmap_table *table, *reader, *hurt_table, *out_table;
 static shmap_tree *tree;
 static shmap_map *map, *frozen, *hurt_map, *wide, *out_map;
 static shmap_entries *entries, *out_entries;
+static shmap_names *out_names;
 static shmap_table_options small, large, nowhere, trusting;
 static shmap_map_options force, nowhere_map;
 static shmap_bytes value;
 static shmap_pair pair;
+static shmap_name name;
 static shmap_range range;
 static shmap_stats stats;
 static shmap_status status;
@@ -53,6 +55,7 @@ static int is_none;
 #define NOT_A_MAP ((shmap_map *)(void *)table)
 #define NOT_A_TREE ((shmap_tree *)(void *)map)
 #define NOT_ENTRIES ((shmap_entries *)(void *)table)
+#define NOT_NAMES ((shmap_names *)(void *)table)
 
 // The call fails so; the message goes to the log, too.
 #define REFUSED(code, text, call)                                                                         \
@@ -272,7 +275,7 @@ static void spoil(enum fault fault) {
 }
 
 static void tear_down(void) {
-    CHECK(out_table == NULL && out_map == NULL && out_entries == NULL);
+    CHECK(out_table == NULL && out_map == NULL && out_entries == NULL && out_names == NULL);
     if (table != NULL) GIVES(SHMAP_OK, shmap_table_close(table));
     if (reader != NULL) GIVES(SHMAP_OK, shmap_table_close(reader));
     if (hurt_table != NULL) GIVES(SHMAP_OK, shmap_table_close(hurt_table));

@@ -27,6 +27,14 @@
 #define PURE(function, too_long, why)                                                                     \
     ROW(function, NONE(why), NONE(why), NONE(why), too_long, NONE(why), NONE(why), NONE(why), NONE(why), NONE(why), NONE(why))
 
+// What cannot be opened is listed, too.
+#define LISTS(count)                                                                                      \
+    GIVES(SHMAP_OK, shmap_list(NULL, &out_names));                                                        \
+    GIVES(SHMAP_OK, shmap_names_len(out_names, &len));                                                    \
+    CHECK(len == (count));                                                                                \
+    GIVES(SHMAP_OK, shmap_names_free(out_names));                                                         \
+    out_names = NULL
+
 #define TABLE_FILE "shmap.victim.table"
 #define MAP_FILE "shmap.published.snapshot"
 #define CONTROL_FILE "shmap.published.control"
@@ -393,6 +401,22 @@ ROW(shmap_prune,
     REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_prune(NULL, 0, &len)),
     GIVES(SHMAP_OK, shmap_prune(NULL, 1, &len)); CHECK(len == 1);
     REFUSED(SHMAP_PERMISSION, ".shmap-tmp-0123456789abcdef", shmap_prune(NULL, 0, &len)))
+
+// Names.
+ROW(shmap_list,
+    REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_list("/no/such/directory", &out_names)),
+    LISTS(4),
+    LISTS(6),
+    REFUSED(SHMAP_SYSTEM, "too long", shmap_list(long_path, &out_names)),
+    NO_HANDLE,
+    LISTS(4),
+    LISTS(4),
+    LISTS(4),
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_list(NULL, &out_names)),
+    ONLY_READS)
+HANDLE(shmap_names_len, WRONG("listed names", shmap_names_len(NOT_NAMES, &len)), PRIVATE, NO_BYTES, NO_HANDLE)
+HANDLE(shmap_names_at, WRONG("listed names", shmap_names_at(NOT_NAMES, 0, &name)), PRIVATE, NO_BYTES, NO_HANDLE)
+HANDLE(shmap_names_free, WRONG("listed names", shmap_names_free(NOT_NAMES)), PRIVATE, NO_BYTES, NO_HANDLE)
 
 // Maps: handles.
 MAP(shmap_map_close,
