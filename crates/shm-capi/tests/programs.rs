@@ -13,12 +13,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use shm_harness::TempNamespace;
 use support::{
     C11, CPP17, Language, Link, compile, have, must, prefix, root, run, run_in, valgrind,
+    valgrind_as,
 };
 
 /// The user `nobody`: not root.
@@ -57,28 +58,34 @@ fn what_is_found_at_a_name_gives_codes_and_changes_nothing() {
     program(C11, "c/hostile.c", &[]);
 }
 
-/// Runs a program as `nobody`, in a directory of that user's. It is started through a descriptor, so that the user needs
-/// no access to the directories above it. Nothing when this is not root.
-fn run_as_nobody(source: &str, name: &str) -> Option<Vec<String>> {
+/// A program for [`run_as_nobody`]. Nothing when this is not root.
+fn program_for_nobody(source: &str, name: &str) -> Option<PathBuf> {
     if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
         println!("skipped: becoming another user needs root");
         return None;
     }
-    let source = root().join("tests").join(source);
-    let program = compile(C11, &source, name, Link::Static)?;
+    compile(C11, &root().join("tests").join(source), name, Link::Static)
+}
+
+/// Runs a program as `nobody`, in a directory of that user's. It is started through a descriptor, so that the user needs
+/// no access to the directories above it.
+fn run_as_nobody(program: &Path) -> Vec<String> {
     let file = std::fs::File::open(program).unwrap();
-    let namespace = TempNamespace::new().unwrap();
-    chown(namespace.path(), Some(NOBODY), Some(NOBODY)).unwrap();
     let mut command = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd()));
     command.uid(NOBODY).gid(NOBODY).current_dir("/");
-    Some(run_in(&mut command, namespace.path()))
+    run_in(&mut command, namespace_of_nobody().path())
+}
+
+fn namespace_of_nobody() -> TempNamespace {
+    let namespace = TempNamespace::new().unwrap();
+    chown(namespace.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    namespace
 }
 
 #[test]
 fn a_user_without_rights_is_refused_by_the_same_codes() {
-    if let Some(said) = run_as_nobody("c/hostile.c", "hostile-static") {
-        assert_eq!(said, ["ok"]);
-    }
+    let Some(program) = program_for_nobody("c/hostile.c", "hostile-static") else { return };
+    assert_eq!(run_as_nobody(&program), ["ok"]);
 }
 
 /// What may be wrong, as `tests/c/matrix.c` calls it.
@@ -113,20 +120,23 @@ fn every_function_meets_every_fault_and_changes_nothing() {
     let source = root().join("tests/c/matrix.c");
     let Some(program) = compile(C11, &source, "matrix", Link::Shared) else { return };
     let mut made = cells(&run(&mut Command::new(&program)));
+    if let Some(mut command) = valgrind(&program) {
+        assert_eq!(cells(&run(&mut command)), made);
+    }
     let all: BTreeSet<(String, String)> = declared()
         .iter()
         .flat_map(|function| FAULTS.map(|fault| (function.clone(), fault.to_owned())))
         .collect();
     assert_eq!(made.keys().cloned().collect::<BTreeSet<_>>(), all, "a row for each function");
     // Root can give files away, and is not stopped by modes: with another user no cell is left.
-    if let Some(said) = run_as_nobody("c/matrix.c", "matrix-static") {
-        made.extend(cells(&said).into_iter().filter(|(_, how)| how != "skipped"));
+    if let Some(program) = program_for_nobody("c/matrix.c", "matrix-static") {
+        let said = cells(&run_as_nobody(&program));
+        made.extend(said.clone().into_iter().filter(|(_, how)| how != "skipped"));
+        if let Some(mut command) = valgrind_as(NOBODY, &program) {
+            assert_eq!(cells(&run_in(&mut command, namespace_of_nobody().path())), said);
+        }
         let skipped: Vec<_> = made.iter().filter(|(_, how)| *how == "skipped").collect();
         assert!(skipped.is_empty(), "{skipped:#?}");
-    }
-    if let Some(mut command) = valgrind(&program) {
-        let again = cells(&run(&mut command));
-        assert_eq!(again.keys().cloned().collect::<BTreeSet<_>>(), all);
     }
 }
 
