@@ -80,11 +80,20 @@
 // Patch level of this header.
 #define SHMAP_VERSION_PATCH 0
 
+// A table has the name.
+#define SHMAP_KIND_TABLE 1
+
+// A map has the name.
+#define SHMAP_KIND_MAP 2
+
 // Copies of entries of a table, all of one moment. They no longer change.
 typedef struct shmap_entries shmap_entries;
 
 // A map that is open. One handle has one edition until it is refreshed.
 typedef struct shmap_map shmap_map;
+
+// The names that were in a directory. They no longer change.
+typedef struct shmap_names shmap_names;
 
 // A table that is open, for reading and writing or for reading only.
 typedef struct shmap_table shmap_table;
@@ -185,6 +194,14 @@ typedef struct shmap_range {
   // One more than the rank of the last one.
   size_t back;
 } shmap_range;
+
+// A name, and what has it.
+typedef struct shmap_name {
+  // The name, as text that ends with a NUL.
+  const char *name;
+  // `SHMAP_KIND_TABLE` or `SHMAP_KIND_MAP`.
+  int kind;
+} shmap_name;
 
 #ifdef __cplusplus
 extern "C" {
@@ -605,6 +622,28 @@ int shmap_map_block(const struct shmap_map *map,
 // Errors: as `shmap_tree_save`.
 int shmap_map_save(const struct shmap_map *map,
                    const char *path);
+
+// Lists the tables and maps of a directory, whether they can be opened or not, in the order of their names; of one
+// name the map comes before the table. Stores a handle of the list in `*names`, which the caller frees with `shmap_names_free`. NULL
+// for `dir` means `$SHMAP_DIR`, or `/dev/shm`. Opens none of them. Any thread. O(files in the directory).
+//
+// Errors: SHMAP_NOT_FOUND, SHMAP_PERMISSION, SHMAP_SYSTEM.
+int shmap_list(const char *dir,
+               struct shmap_names **names);
+
+// Stores the number of names in `*len`. Any thread. O(1).
+int shmap_names_len(const struct shmap_names *names, size_t *len);
+
+// Stores name number `index`, counted from 0, in `*name`. Its text belongs to the handle, and is valid until that is freed. Any
+// thread. O(1).
+//
+// Errors: SHMAP_INVALID when there is no such name.
+int shmap_names_at(const struct shmap_names *names,
+                   size_t index,
+                   struct shmap_name *name);
+
+// Frees the list. No other thread may be in a call with this handle.
+int shmap_names_free(struct shmap_names *names);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -512,6 +512,30 @@ inline std::optional<std::int32_t> table_key(std::string_view map_key) {
     return key;
 }
 
+enum class Kind { Table = SHMAP_KIND_TABLE, Map = SHMAP_KIND_MAP };
+
+// A name, and what has it.
+struct Name {
+    std::string name;
+    Kind kind;
+};
+
+// The tables and maps of a directory, in the order of their names, whether they can be opened or not.
+inline std::vector<Name> list(const std::string &dir = {}) {
+    shmap_names *handle = nullptr;
+    detail::check(shmap_list(dir.empty() ? nullptr : dir.c_str(), &handle));
+    const std::unique_ptr<shmap_names, detail::Closer<shmap_names_free>> names(handle);
+    std::size_t size = 0;
+    detail::check(shmap_names_len(names.get(), &size));
+    std::vector<Name> all;
+    for (std::size_t i = 0; i < size; i++) {
+        shmap_name one;
+        detail::check(shmap_names_at(names.get(), i, &one));
+        all.push_back({one.name, static_cast<Kind>(one.kind)});
+    }
+    return all;
+}
+
 // Removes what killed publishers left; returns how many files those are.
 inline std::size_t prune(const std::string &dir = {}, bool dry_run = false) {
     std::size_t count = 0;

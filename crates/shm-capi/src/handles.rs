@@ -21,7 +21,12 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::codes::SHMAP_NO_SPACE;
+use crate::entries::ShmapEntries;
 use crate::fault::Fault;
+use crate::map::ShmapMap;
+use crate::names::ShmapNames;
+use crate::table::ShmapTable;
+use crate::tree::ShmapTree;
 
 /// First byte of each number. Addresses of user processes have zeros there.
 const MARK: usize = 0xA5;
@@ -101,6 +106,20 @@ pub(crate) fn insert<T: Handle>(value: T) -> Result<*mut T, Fault> {
     Ok(ptr::without_provenance_mut(number))
 }
 
+/// The kinds of handles that callers have, with what they are called.
+const KINDS: [(u8, &str); 5] = [
+    (ShmapTable::KIND, ShmapTable::WHAT),
+    (ShmapEntries::KIND, ShmapEntries::WHAT),
+    (ShmapTree::KIND, ShmapTree::WHAT),
+    (ShmapMap::KIND, ShmapMap::WHAT),
+    (ShmapNames::KIND, ShmapNames::WHAT),
+];
+
+fn called(kind: usize) -> &'static str {
+    let known = KINDS.iter().find(|(known, _)| usize::from(*known) == kind);
+    known.map_or("an unknown kind", |(_, what)| what)
+}
+
 /// The slot of a living handle.
 fn alive<T: Handle>(handle: *const T) -> Result<&'static Slot, Fault> {
     let number = handle.addr();
@@ -110,8 +129,10 @@ fn alive<T: Handle>(handle: *const T) -> Result<&'static Slot, Fault> {
     if number >> MARK_SHIFT != MARK {
         return Err(Fault::invalid(format!("{number:#x} is no handle, let alone {}", T::WHAT)));
     }
-    if number >> KIND_SHIFT & 0xFF != usize::from(T::KIND) {
-        return Err(Fault::invalid(format!("the handle is of another kind than {}", T::WHAT)));
+    let kind = number >> KIND_SHIFT & 0xFF;
+    if kind != usize::from(T::KIND) {
+        let text = format!("the handle is of {}, not of {}", called(kind), T::WHAT);
+        return Err(Fault::invalid(text));
     }
     slot(number & ((1 << PLACE_BITS) - 1))
         // Pairs with the release store in `insert`.
@@ -199,7 +220,8 @@ mod tests {
             assert_eq!(fault.code, crate::codes::SHMAP_INVALID);
         }
         let other = insert(Other).unwrap();
-        assert!(read(other.cast()).unwrap_err().message.contains("another kind"));
+        let fault = read(other.cast()).unwrap_err();
+        assert_eq!(fault.message, "the handle is of an unknown kind, not of a number");
         let beyond = ptr::without_provenance(
             MARK << MARK_SHIFT | 200 << KIND_SHIFT | ((1 << PLACE_BITS) - 1),
         );
@@ -249,14 +271,8 @@ mod tests {
 
     #[test]
     fn kinds_differ() {
-        let kinds = [
-            crate::table::ShmapTable::KIND,
-            crate::entries::ShmapEntries::KIND,
-            crate::tree::ShmapTree::KIND,
-            crate::map::ShmapMap::KIND,
-        ];
-        for (i, kind) in kinds.iter().enumerate() {
-            assert!(!kinds[..i].contains(kind));
+        for (i, (kind, _)) in KINDS.iter().enumerate() {
+            assert!(KINDS[..i].iter().all(|(other, _)| other != kind));
         }
     }
 }

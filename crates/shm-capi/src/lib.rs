@@ -18,6 +18,7 @@
 )]
 
 pub mod about;
+mod at_name;
 mod border;
 pub mod codes;
 pub mod entries;
@@ -26,6 +27,7 @@ mod fault;
 mod handles;
 pub mod map;
 pub mod map_read;
+pub mod names;
 pub mod options;
 pub mod plain;
 pub mod table;

@@ -3,10 +3,12 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{c_char, c_int};
+use std::path::Path;
 use std::time::Duration;
 
 use shm_facade::{AlignedBytes, MappedFile, SharedMap, Snapshot, prune};
 
+use crate::at_name;
 use crate::border::Call;
 use crate::codes::SHMAP_OK;
 use crate::exclusive::{Changing, Exclusive};
@@ -28,6 +30,17 @@ pub(crate) enum Source {
 impl Handle for ShmapMap {
     const KIND: u8 = 4;
     const WHAT: &'static str = "a map";
+}
+
+impl Source {
+    /// What it was opened by; nothing for a copy.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Published(map) => Some(map.snapshot().get_ref().path()),
+            Self::File(map) => Some(map.get_ref().path()),
+            Self::Copy(_) => None,
+        }
+    }
 }
 
 impl ShmapMap {
@@ -86,7 +99,8 @@ pub unsafe extern "C" fn shmap_map_open(
     let call = unsafe { Call::of_caller() };
     open(&call, map, || {
         let (name, options) = (call.name(name)?, of_map(&call, options)?);
-        Ok(Source::Published(SharedMap::open_with(name, &options)?))
+        let map = SharedMap::open_with(name, &options);
+        Ok(Source::Published(map.map_err(|e| at_name::of_map(&options.namespace, name, e))?))
     })
 }
 
@@ -102,7 +116,8 @@ pub unsafe extern "C" fn shmap_map_open_copy(
     let call = unsafe { Call::of_caller() };
     open(&call, map, || {
         let (name, options) = (call.name(name)?, of_map(&call, options)?);
-        Ok(Source::Copy(SharedMap::open_copy(name, &options)?))
+        let map = SharedMap::open_copy(name, &options);
+        Ok(Source::Copy(map.map_err(|e| at_name::of_map(&options.namespace, name, e))?))
     })
 }
 
@@ -118,7 +133,8 @@ pub unsafe extern "C" fn shmap_map_open_file(
     let call = unsafe { Call::of_caller() };
     open(&call, map, || {
         let (path, options) = (call.path("the path", path)?, of_map(&call, options)?);
-        Ok(Source::File(SharedMap::open_file(path, &options.trust)?))
+        let map = SharedMap::open_file(path, &options.trust);
+        Ok(Source::File(map.map_err(|error| at_name::of_file(path, error))?))
     })
 }
 
@@ -216,7 +232,8 @@ pub unsafe extern "C" fn shmap_map_remove_name(
     let call = unsafe { Call::of_caller() };
     call.run(|| {
         let (name, options) = (call.name(name)?, of_map(&call, options)?);
-        SharedMap::remove_with(name, &options)?;
+        SharedMap::remove_with(name, &options)
+            .map_err(|error| at_name::of_map(&options.namespace, name, error))?;
         Ok(SHMAP_OK)
     })
 }

@@ -6,6 +6,7 @@ use std::ffi::{c_char, c_int, c_void};
 
 use shm_facade::Share;
 
+use crate::at_name;
 use crate::border::Call;
 use crate::codes::{SHMAP_NOT_FOUND, SHMAP_OK};
 use crate::fault::Fault;
@@ -275,7 +276,13 @@ pub unsafe extern "C" fn shmap_map_verify(map: *const ShmapMap) -> c_int {
     let call = unsafe { Call::of_caller() };
     call.run(|| {
         let map = call.handle(map)?.read(&call)?;
-        with_snapshot!(map, snapshot => snapshot.verify()).map_err(shm_facade::Error::from)?;
+        with_snapshot!(map, snapshot => snapshot.verify()).map_err(|error| {
+            let error = shm_facade::Error::from(error);
+            match map.path() {
+                Some(path) => at_name::of_file(path, error),
+                None => error.into(),
+            }
+        })?;
         Ok(SHMAP_OK)
     })
 }

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 /// What C may put into memory.
 ///
@@ -53,6 +53,16 @@ pub struct ShmapPair {
     value: ShmapBytes,
 }
 
+/// A name, and what has it.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ShmapName {
+    /// The name, as text that ends with a NUL.
+    name: *const c_char,
+    /// `SHMAP_KIND_TABLE` or `SHMAP_KIND_MAP`.
+    kind: c_int,
+}
+
 /// Entries of a map between two ranks: what is left of a walk. Owns nothing; may be copied and thrown away. After a refresh it
 /// counts in the new edition.
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,6 +107,13 @@ impl ShmapBytes {
 
     pub(crate) fn parts(&self) -> (*const c_void, usize) {
         (self.data, self.len)
+    }
+}
+
+impl ShmapName {
+    /// This name; who stores the result keeps the text.
+    pub(crate) fn of(name: &CStr, kind: c_int) -> Self {
+        Self { name: name.as_ptr(), kind }
     }
 }
 

@@ -4,8 +4,11 @@
 
 use std::ffi::{c_char, c_int};
 
-use shm_facade::{Error, StatusOptions, StatusReader, StatusTable, map_key, table_key};
+use shm_facade::{
+    Error, Name, StatusOptions, StatusReader, StatusTable, TABLE, map_key, table_key,
+};
 
+use crate::at_name;
 use crate::border::Call;
 use crate::codes::{SHMAP_MISMATCH, SHMAP_NOT_FOUND, SHMAP_OK};
 use crate::fault::Fault;
@@ -24,7 +27,8 @@ fn open(
     call.run(|| {
         let out = call.out("the place for the handle", table)?;
         let (name, options) = (call.name(name)?, of_table(call, options)?);
-        let access = access(name, &options)?;
+        let access = access(name, &options)
+            .map_err(|error| at_name::of_table(&options.namespace, name, error))?;
         let name = name.to_owned();
         out.set(insert(ShmapTable { access, namespace: options.namespace, name })?);
         Ok(SHMAP_OK)
@@ -136,8 +140,8 @@ pub unsafe extern "C" fn shmap_table_remove_name(
         if StatusTable::unlink_name(name, &options.namespace)? {
             return Ok(SHMAP_OK);
         }
-        let dir = options.namespace.dir();
-        Err(Fault::new(SHMAP_NOT_FOUND, format!("there is no table {name:?} in {dir:?}")))
+        let path = options.namespace.path_of(&Name::new(name).map_err(Error::from)?, TABLE);
+        Err(at_name::of_table(&options.namespace, name, Error::NotFound { path }))
     })
 }
 

@@ -188,6 +188,7 @@ pub(crate) fn missing(key: &[u8]) -> Fault {
     /// Bytes of a key that a message quotes.
     const QUOTED: usize = 64;
     let start = key.get(..QUOTED).unwrap_or(key).escape_ascii();
-    let more = if key.len() > QUOTED { "…" } else { "" };
-    Fault::new(SHMAP_NOT_FOUND, format!("key \"{start}{more}\" does not exist"))
+    let len = key.len();
+    let more = if len > QUOTED { format!("…\" of {len} bytes") } else { "\"".to_owned() };
+    Fault::new(SHMAP_NOT_FOUND, format!("key \"{start}{more} does not exist"))
 }

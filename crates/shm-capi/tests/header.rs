@@ -10,7 +10,7 @@
 use std::path::Path;
 
 /// In the order of the header.
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     "codes",
     "about",
     "plain",
@@ -22,6 +22,7 @@ const SOURCES: [&str; 11] = [
     "tree",
     "map",
     "map_read",
+    "names",
 ];
 
 #[test]

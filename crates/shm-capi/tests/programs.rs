@@ -9,16 +9,17 @@
 
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use shm_harness::TempNamespace;
 use support::{
     C11, CPP17, Language, Link, compile, have, must, prefix, root, run, run_in, valgrind,
+    valgrind_as,
 };
 
 /// The user `nobody`: not root.
@@ -57,21 +58,86 @@ fn what_is_found_at_a_name_gives_codes_and_changes_nothing() {
     program(C11, "c/hostile.c", &[]);
 }
 
-#[test]
-fn a_user_without_rights_is_refused_by_the_same_codes() {
+/// A program for [`run_as_nobody`]. Nothing when this is not root.
+fn program_for_nobody(source: &str, name: &str) -> Option<PathBuf> {
     if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
         println!("skipped: becoming another user needs root");
-        return;
+        return None;
     }
-    let source = root().join("tests/c/hostile.c");
-    let Some(program) = compile(C11, &source, "hostile-static", Link::Static) else { return };
-    // Through a descriptor, so that the user needs no access to the directories above the program.
+    compile(C11, &root().join("tests").join(source), name, Link::Static)
+}
+
+/// Runs a program as `nobody`, in a directory of that user's. It is started through a descriptor, so that the user needs
+/// no access to the directories above it.
+fn run_as_nobody(program: &Path) -> Vec<String> {
     let file = std::fs::File::open(program).unwrap();
-    let namespace = TempNamespace::new().unwrap();
-    chown(namespace.path(), Some(NOBODY), Some(NOBODY)).unwrap();
     let mut command = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd()));
     command.uid(NOBODY).gid(NOBODY).current_dir("/");
-    assert_eq!(run_in(&mut command, namespace.path()), ["ok"]);
+    run_in(&mut command, namespace_of_nobody().path())
+}
+
+fn namespace_of_nobody() -> TempNamespace {
+    let namespace = TempNamespace::new().unwrap();
+    chown(namespace.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    namespace
+}
+
+#[test]
+fn a_user_without_rights_is_refused_by_the_same_codes() {
+    let Some(program) = program_for_nobody("c/hostile.c", "hostile-static") else { return };
+    assert_eq!(run_as_nobody(&program), ["ok"]);
+}
+
+/// What may be wrong, as `tests/c/matrix.c` calls it.
+const FAULTS: [&str; 10] = [
+    "missing",
+    "kind",
+    "corrupt",
+    "too-long",
+    "read-only",
+    "owner",
+    "writers",
+    "mode",
+    "hidden",
+    "directory",
+];
+
+/// The cells that the program has made: function and fault, and how.
+fn cells(said: &[String]) -> BTreeMap<(String, String), String> {
+    assert_eq!(said.last().map(String::as_str), Some("ok"), "{said:#?}");
+    let mut cells = BTreeMap::new();
+    for line in said.iter().filter(|line| line.starts_with("shmap_")) {
+        let [function, fault, how] =
+            line.split(' ').collect::<Vec<_>>().try_into().unwrap_or_else(|_| panic!("{line}"));
+        let twice = cells.insert((function.to_owned(), fault.to_owned()), how.to_owned());
+        assert_eq!(twice, None, "{line}: a second time");
+    }
+    cells
+}
+
+#[test]
+fn every_function_meets_every_fault_and_changes_nothing() {
+    let source = root().join("tests/c/matrix.c");
+    let Some(program) = compile(C11, &source, "matrix", Link::Shared) else { return };
+    let mut made = cells(&run(&mut Command::new(&program)));
+    if let Some(mut command) = valgrind(&program) {
+        assert_eq!(cells(&run(&mut command)), made);
+    }
+    let all: BTreeSet<(String, String)> = declared()
+        .iter()
+        .flat_map(|function| FAULTS.map(|fault| (function.clone(), fault.to_owned())))
+        .collect();
+    assert_eq!(made.keys().cloned().collect::<BTreeSet<_>>(), all, "a row for each function");
+    // Root can give files away, and is not stopped by modes: with another user no cell is left.
+    if let Some(program) = program_for_nobody("c/matrix.c", "matrix-static") {
+        let said = cells(&run_as_nobody(&program));
+        made.extend(said.clone().into_iter().filter(|(_, how)| how != "skipped"));
+        if let Some(mut command) = valgrind_as(NOBODY, &program) {
+            assert_eq!(cells(&run_in(&mut command, namespace_of_nobody().path())), said);
+        }
+        let skipped: Vec<_> = made.iter().filter(|(_, how)| *how == "skipped").collect();
+        assert!(skipped.is_empty(), "{skipped:#?}");
+    }
 }
 
 #[test]
@@ -178,16 +244,21 @@ fn the_shared_object_exports_the_header_and_nothing_else() {
         .map(|line| line.trim().to_owned())
         .filter(|name| !name.is_empty() && name != "rust_eh_personality")
         .collect();
+    let declared = declared();
+    assert_eq!(exported, declared);
+}
+
+/// The functions of `shmap.h`.
+fn declared() -> BTreeSet<String> {
     let header = std::fs::read_to_string(root().join("include/shmap.h")).unwrap();
-    let declared = header
+    header
         .lines()
         .filter(|line| !line.trim_start().starts_with("//"))
         .filter_map(|line| line.split('(').next().filter(|_| line.contains('(')))
         .filter_map(|start| start.rsplit([' ', '*']).next())
         .filter(|name| name.starts_with("shmap_"))
         .map(str::to_owned)
-        .collect();
-    assert_eq!(exported, declared);
+        .collect()
 }
 
 /// The examples of the README in one language.

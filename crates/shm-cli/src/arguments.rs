@@ -96,6 +96,9 @@ pub(crate) enum Format {
     Json,
 }
 
+/// What a time may be.
+pub(crate) const SECONDS: &str = "a number of seconds, not negative, such as 0.5";
+
 impl Common {
     pub(crate) fn namespace(&self) -> Namespace {
         self.namespace.as_ref().map_or_else(Namespace::from_env, Namespace::at)
@@ -111,7 +114,8 @@ impl Common {
         for user in &self.trust {
             let uid = user.parse().ok().or_else(|| Some(User::from_name(user).ok()??.uid.as_raw()));
             let Some(uid) = uid else {
-                return Err(Failure::usage(format!("there is no user {user:?}")));
+                return Err(Failure::usage(format!("there is no user {user:?}"))
+                    .hint("a name that `getent passwd` knows, or a number"));
             };
             trust = trust.owner(uid);
         }
@@ -125,6 +129,7 @@ impl Common {
     fn lock_timeout(&self) -> Result<Option<Duration>, Failure> {
         Duration::try_from_secs_f64(self.timeout).map(Some).map_err(|_| {
             Failure::usage(format!("--timeout {}: not a number of seconds", self.timeout))
+                .hint(SECONDS)
         })
     }
 
@@ -162,8 +167,10 @@ pub(crate) fn bytes(argument: &OsStr, escaped: bool) -> Result<Vec<u8>, Failure>
     if !escaped {
         return Ok(argument.as_bytes().to_vec());
     }
-    unescape(argument.as_bytes())
-        .map_err(|error| Failure::usage(format!("{}: {error}", argument.display())))
+    unescape(argument.as_bytes()).map_err(|error| {
+        Failure::usage(format!("{}: {error}", argument.display()))
+            .hint("\\t \\n \\r \\\\ \\xNN are the escapes; without --escaped a backslash is one")
+    })
 }
 
 /// Permission bits in octal.

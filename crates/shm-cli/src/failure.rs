@@ -3,11 +3,12 @@
 use std::error::Error as _;
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
-use shm_core::{CreateError, HeaderError, LockError, OpenError, PublishError};
-use shm_facade::{Error, ResultCode};
-use slotmap_shm::{TableError, TableOpenError};
+use shm_core::{CreateError, HeaderError, Kind, LockError, OpenError, PublishError};
+use shm_facade::{BuildError, Error, ResultCode, SNAPSHOT};
+use slotmap_shm::{GeometryError, TableError, TableOpenError};
 
 /// The exit codes. `--help` and the README list them; a test compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,10 +92,25 @@ impl Failure {
         self
     }
 
+    /// What to do next of a damaged map, for who knows already what is wrong.
+    pub(crate) fn known_to_be_damaged(mut self) -> Self {
+        if self.exit == Exit::Corrupt {
+            self.hint =
+                Some("remove it with `shmap rm NAME`, and make it anew from its source".into());
+        }
+        self
+    }
+
     /// Says what it is about, before the message.
     pub(crate) fn about(mut self, what: impl fmt::Display) -> Self {
         self.message = format!("{what}: {}", self.message);
         self
+    }
+
+    /// Says which file it is about, unless the message does so already.
+    pub(crate) fn naming(self, path: &Path) -> Self {
+        let path = path.display().to_string();
+        if self.message.contains(&path) { self } else { self.about(path) }
     }
 
     pub(crate) fn exit(&self) -> Exit {
@@ -140,6 +156,25 @@ impl Failure {
         };
         Self::new(exit, format!("{path}: {error}"))
     }
+
+    /// A failure on a file of entries.
+    pub(crate) fn of_input(path: impl fmt::Display, error: &io::Error) -> Self {
+        let failure = Self::of_file(&path, error);
+        match failure.exit {
+            Exit::NotFound => failure.hint("the path counts from here; `-` is standard input"),
+            Exit::Permission => failure.hint(who_may(path)),
+            _ => failure.hint(format!("see what it is: `ls -ld {path}`")),
+        }
+    }
+
+    /// A failure on the directory of the maps.
+    pub(crate) fn of_directory(dir: &Path, error: &io::Error) -> Self {
+        let failure = Self::of_file(dir.display(), error);
+        match failure.exit {
+            Exit::NotFound => failure.hint(NO_DIRECTORY),
+            _ => failure.hint(denied(dir)),
+        }
+    }
 }
 
 impl From<Error> for Failure {
@@ -175,12 +210,27 @@ impl From<TableOpenError> for Failure {
     }
 }
 
+const NO_DIRECTORY: &str = "make the directory first, or name another one: --namespace DIR";
+
+/// For a file that the caller may not open.
+fn who_may(path: impl fmt::Display) -> String {
+    format!("its mode decides who may: `ls -l {path}`; ask its owner, or become that user")
+}
+
 fn hint(error: &Error) -> Option<String> {
     let text = match error {
         Error::Name(_) => "a name has 1 to 200 bytes, no `/`, and no dot at its start",
         Error::Open(TableOpenError::Open(e)) | Error::OpenMap(e) => return open_hint(e),
         Error::Open(TableOpenError::Create(CreateError::AlreadyExists { .. })) => {
             "`shmap stat NAME` says what is there; `shmap rm NAME --kind table` removes it"
+        }
+        Error::Open(TableOpenError::Geometry(GeometryError::OutOfRange { what, .. })) => {
+            return Some(format!("ask for another one: --{}", what.replace('_', "-")));
+        }
+        Error::Open(TableOpenError::Geometry(_)) => "ask for less: --capacity, --value-size",
+        Error::Publish(PublishError::BadMode { .. }) => "--mode 400, 440 or 444",
+        Error::Open(TableOpenError::Create(CreateError::BadMode { .. })) => {
+            "--mode 600, 640 or 644; with --trust-writers 660, 664 or 666, too"
         }
         Error::Open(TableOpenError::Create(e)) | Error::Publish(PublishError::Create(e)) => {
             return create_hint(e);
@@ -195,12 +245,44 @@ fn hint(error: &Error) -> Option<String> {
         }
         Error::Table(e) => return table_hint(e),
         Error::Publish(PublishError::Lock { source: LockError::TimedOut { .. }, .. }) => BUSY,
-        Error::Namespace { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-            "make the directory first, or name another one: --namespace DIR"
+        Error::Namespace { source, .. } if source.kind() == io::ErrorKind::NotFound => NO_DIRECTORY,
+        Error::Namespace { dir, source } if source.kind() == io::ErrorKind::PermissionDenied => {
+            return Some(denied(dir));
+        }
+        Error::Publish(PublishError::Io { path, source, .. })
+            if source.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            return Some(denied(path.parent().unwrap_or(path)));
+        }
+        Error::Publish(PublishError::ControlWord { path, .. }) => {
+            return Some(control_hint(path));
+        }
+        Error::Build(BuildError::KeyTooLong { .. }) => {
+            "shorten the key: what is long belongs into the value"
         }
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+/// In a directory that the caller may not change.
+fn denied(dir: &Path) -> String {
+    format!("`ls -ld {}` says who may; become that user, or --namespace DIR", dir.display())
+}
+
+fn is_of_kind(path: &Path, kind: Kind) -> bool {
+    path.extension().is_some_and(|extension| extension == kind.as_str())
+}
+
+/// A published map is used in place, so nobody may write to it.
+fn take_write_bits(path: &Path) -> String {
+    format!("`chmod a-w {}`, or share it anew", path.display())
+}
+
+/// A control segment holds nothing but the number of the edition.
+fn control_hint(path: &Path) -> String {
+    let path = path.display();
+    format!("no map is in that file, only the count of editions: `rm {path}`, then once more")
 }
 
 const DAMAGED: &str = "`shmap verify NAME` says what is wrong; remove it with `shmap rm NAME` and \
@@ -232,30 +314,37 @@ fn table_hint(error: &TableError) -> Option<String> {
 
 fn open_hint(error: &OpenError) -> Option<String> {
     let text = match error {
+        OpenError::Io { path, source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            return Some(denied(path.parent().unwrap_or(path)));
+        }
         OpenError::PermissionDenied { path, .. } => {
-            return Some(format!(
-                "its mode decides who may: `ls -l {}`; ask its owner, or become that user",
-                path.display()
-            ));
+            return Some(who_may(path.display()));
         }
         OpenError::ForeignOwner { found, .. } => {
             return Some(format!("if you trust that user with its contents: --trust {found}"));
+        }
+        // It would be refused for its owner's write bit, too.
+        OpenError::ForeignWriters { path, .. } if is_of_kind(path, SNAPSHOT.kind) => {
+            return Some(take_write_bits(path));
         }
         OpenError::ForeignWriters { .. } => {
             "if you trust everybody who may write to it: --trust-writers"
         }
         OpenError::Writable { path, .. } => {
-            return Some(format!("`chmod a-w {}`, or share it anew", path.display()));
+            return Some(take_write_bits(path));
         }
         OpenError::NotAFile { path, .. } => {
             return Some(format!("see what it is: `ls -l {}`", path.display()));
         }
-        OpenError::Header { source, .. } => match source {
+        OpenError::Header { path, source } => match source {
             HeaderError::PidNamespace { .. } | HeaderError::Abi { .. } => {
                 "read it (get, dump, search, watch), or write where its writers run"
             }
             HeaderError::Version { .. } | HeaderError::KindVersion { .. } => {
                 "it was made by another version: use that one's shmap"
+            }
+            _ if is_of_kind(path, SNAPSHOT.control) => {
+                return Some(control_hint(path));
             }
             _ => DAMAGED,
         },
@@ -273,9 +362,7 @@ fn create_hint(error: &CreateError) -> Option<String> {
         CreateError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
             "name a directory that you may write to: --namespace DIR"
         }
-        CreateError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-            "make the directory first, or name another one: --namespace DIR"
-        }
+        CreateError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => NO_DIRECTORY,
         _ => return None,
     };
     Some(text.to_owned())

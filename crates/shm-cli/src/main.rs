@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod bounded;
 mod escape;
 mod failure;
 mod key;

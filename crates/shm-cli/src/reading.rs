@@ -8,11 +8,12 @@ use std::path::Path;
 use csv::ByteRecord;
 use serde_json::Value as Json;
 
+use crate::bounded::{BUFFER, Bounded, Left, bounded, is_too_long};
 use crate::escape::{unescape_to, unhex};
 use crate::failure::{Exit, Failure};
 use crate::records::{FileFormat, HEADING};
 
-/// The longest line of TSV and JSON Lines: a file without line ends must not fill the memory.
+/// The longest record: a file without line ends, or with a quote that is never closed, must not fill the memory.
 const MAX_RECORD: u64 = 1 << 30;
 
 /// An entry, and where it stood.
@@ -28,13 +29,15 @@ pub(crate) struct Record {
 pub(crate) struct Reader {
     name: String,
     lines: Lines,
+    /// The longest record, in bytes.
+    most: u64,
     /// Bytes of the file, where that is known.
     len: Option<u64>,
 }
 
 enum Lines {
     Text { format: FileFormat, input: Input, buffer: Vec<u8>, line: u64, at: u64 },
-    Csv { reader: Box<csv::Reader<Input>>, record: ByteRecord, heading: bool },
+    Csv { reader: Box<csv::Reader<Bounded<Input>>>, record: ByteRecord, heading: bool, left: Left },
 }
 
 type Input = BufReader<Box<dyn Read>>;
@@ -55,13 +58,13 @@ impl Reader {
         let format = format.unwrap_or_else(|| FileFormat::of_path(path));
         if path == Path::new("-") {
             let input: Box<dyn Read> = Box::new(io::stdin());
-            return Ok(Self::new("standard input", input, None, format, heading));
+            return Ok(Self::new("standard input", input, None, format, heading, MAX_RECORD));
         }
         let name = path.display().to_string();
-        let file = File::open(path).map_err(|error| Failure::of_file(&name, &error))?;
-        let meta = file.metadata().map_err(|error| Failure::of_file(&name, &error))?;
+        let file = File::open(path).map_err(|error| Failure::of_input(&name, &error))?;
+        let meta = file.metadata().map_err(|error| Failure::of_input(&name, &error))?;
         let len = meta.is_file().then_some(meta.len());
-        Ok(Self::new(&name, Box::new(file), len, format, heading))
+        Ok(Self::new(&name, Box::new(file), len, format, heading, MAX_RECORD))
     }
 
     fn new(
@@ -70,19 +73,20 @@ impl Reader {
         len: Option<u64>,
         format: FileFormat,
         heading: bool,
+        most: u64,
     ) -> Self {
         let input = BufReader::with_capacity(1 << 18, input);
         let lines = match format {
-            FileFormat::Csv => Lines::Csv {
-                reader: Box::new(
-                    csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(input),
-                ),
-                record: ByteRecord::new(),
-                heading,
-            },
+            FileFormat::Csv => {
+                let (input, left) = bounded(input);
+                let mut builder = csv::ReaderBuilder::new();
+                builder.has_headers(false).flexible(true).buffer_capacity(BUFFER);
+                let reader = builder.from_reader(input);
+                Lines::Csv { reader: Box::new(reader), record: ByteRecord::new(), heading, left }
+            }
             _ => Lines::Text { format, input, buffer: Vec::new(), line: 0, at: 0 },
         };
-        Self { name: name.to_owned(), lines, len }
+        Self { name: name.to_owned(), lines, most, len }
     }
 
     /// Bytes of the file, where that is known.
@@ -101,22 +105,24 @@ impl Reader {
     /// Reads the next entry; false at the end of the file.
     pub(crate) fn next(&mut self, record: &mut Record) -> Result<bool, Failure> {
         let outcome = match &mut self.lines {
-            Lines::Text { format, input, buffer, line, at } => next_line(input, buffer, line, at)
-                .and_then(|more| {
+            Lines::Text { format, input, buffer, line, at } => {
+                next_line(input, buffer, line, at, self.most).and_then(|more| {
                     if more {
                         let bad = |reason| Broken::Line(Bad { line: *line, reason });
                         parse(*format, buffer, record).map_err(bad)?;
                         record.line = *line;
                     }
                     Ok(more)
-                }),
-            Lines::Csv { reader, record: fields, heading } => {
-                next_csv(reader, fields, heading, record)
+                })
+            }
+            Lines::Csv { reader, record: fields, heading, left } => {
+                left.begin(self.most);
+                next_csv(reader, fields, heading, record, self.most)
             }
         };
         outcome.map_err(|broken| match broken {
             Broken::Line(bad) => self.bad(bad.line, bad.reason),
-            Broken::Io(error) => Failure::of_file(&self.name, &error),
+            Broken::Io(error) => Failure::of_input(&self.name, &error),
         })
     }
 
@@ -155,13 +161,14 @@ fn next_line(
     buffer: &mut Vec<u8>,
     line: &mut u64,
     at: &mut u64,
+    most: u64,
 ) -> Result<bool, Broken> {
     buffer.clear();
-    let read = input.take(MAX_RECORD).read_until(b'\n', buffer).map_err(Broken::Io)?;
+    let read = input.take(most.saturating_add(1)).read_until(b'\n', buffer).map_err(Broken::Io)?;
     *at += read as u64;
     *line += u64::from(read > 0);
-    if read as u64 == MAX_RECORD && buffer.last() != Some(&b'\n') {
-        let reason = format!("a line of more than {MAX_RECORD} bytes");
+    if read as u64 > most && buffer.last() != Some(&b'\n') {
+        let reason = format!("a line of more than {most} bytes");
         return Err(Bad { line: *line, reason }.into());
     }
     if buffer.last() == Some(&b'\n') {
@@ -218,14 +225,20 @@ fn json_to_bytes(json: Json) -> Option<Vec<u8>> {
 }
 
 fn next_csv(
-    reader: &mut csv::Reader<Input>,
+    reader: &mut csv::Reader<Bounded<Input>>,
     fields: &mut ByteRecord,
     heading: &mut bool,
     record: &mut Record,
+    most: u64,
 ) -> Result<bool, Broken> {
     loop {
         let line = reader.position().line();
         let more = reader.read_byte_record(fields).map_err(|error| match error.into_kind() {
+            csv::ErrorKind::Io(error) if is_too_long(&error) => {
+                let reason =
+                    format!("a record of more than {most} bytes (a quote without its end?)");
+                Bad { line, reason }.into()
+            }
             csv::ErrorKind::Io(error) => Broken::Io(error),
             other => Bad { line, reason: format!("{other:?}") }.into(),
         })?;
@@ -261,8 +274,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(bytes: &[u8], format: FileFormat) -> Result<Vec<Record>, Failure> {
+        read_at_most(bytes, format, MAX_RECORD)
+    }
+
+    fn read_at_most(bytes: &[u8], format: FileFormat, most: u64) -> Result<Vec<Record>, Failure> {
         let input: Box<dyn Read> = Box::new(io::Cursor::new(bytes.to_vec()));
-        let mut reader = Reader::new("words", input, None, format, true);
+        let mut reader = Reader::new("words", input, None, format, true, most);
         let (mut records, mut record) = (Vec::new(), Record::default());
         while reader.next(&mut record)? {
             records.push(record.clone());
@@ -296,6 +313,34 @@ mod tests {
             assert!(failure.message().starts_with(said), "{}", failure.message());
             assert_eq!(failure.exit(), Exit::Input);
         }
+    }
+
+    #[test]
+    fn a_record_without_an_end_is_refused_and_not_read_to_its_end() {
+        use FileFormat::{Csv, Jsonl, Tsv};
+        let long = "x".repeat(200_000);
+        let tsv = format!("a\t1\nb\t{long}");
+        let csv = format!("key,value\na,1\nb,\"{long}\n{long}");
+        let jsonl = format!("{{\"key\":\"a\",\"value\":\"1\"}}\n{{\"key\":\"{long}\"}}\n");
+        for (format, text, said) in [
+            (Tsv, tsv, "words:2: a line of more than 1000 bytes"),
+            (Csv, csv, "words:3: a record of more than 1000 bytes"),
+            (Jsonl, jsonl, "words:2: a line of more than 1000 bytes"),
+        ] {
+            let failure = read_at_most(text.as_bytes(), format, 1000).unwrap_err();
+            assert!(failure.message().starts_with(said), "{}", failure.message());
+            assert_eq!(failure.exit(), Exit::Input);
+        }
+    }
+
+    #[test]
+    fn many_records_are_longer_together_than_one_may_be() {
+        let record = format!("k,{}\n", "v".repeat(900));
+        let csv = format!("key,value\n{}", record.repeat(1000));
+        assert_eq!(read_at_most(csv.as_bytes(), FileFormat::Csv, 1000).unwrap().len(), 1000);
+        // Exactly as long as it may be.
+        let tsv = format!("k\t{}\n", "v".repeat(998));
+        assert_eq!(read_at_most(tsv.repeat(3).as_bytes(), FileFormat::Tsv, 1000).unwrap().len(), 3);
     }
 
     #[test]

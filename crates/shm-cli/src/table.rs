@@ -115,7 +115,7 @@ fn one<K: TableKey + ?Sized>(key: &AnyKey) -> Result<K::Owned, Failure> {
     // Keys are parsed by the type of the table; this is for a table that was replaced meanwhile.
     let wrong = || {
         let text = format!("{} is no key of type {}", key.text(), K::TYPE.name());
-        Failure::new(Exit::Mismatch, text)
+        Failure::new(Exit::Mismatch, text).hint("the table was replaced meanwhile: once more")
     };
     K::of(key).ok_or_else(wrong)
 }

@@ -1,7 +1,5 @@
 //! What a name of the command line leads to.
 
-use std::path::Path;
-
 use avl_snapshot::Snapshot;
 use clap::ValueEnum;
 use shm_core::{Name, Namespace, Published};
@@ -71,7 +69,7 @@ impl Target {
     /// Finds out what is at a name.
     pub(crate) fn find(text: &str, kind: Option<Kind>, common: &Common) -> Result<Self, Failure> {
         let (namespace, name) = (common.namespace(), name(text)?);
-        let there = |kind: Kind| exists(&kind.path(&namespace, &name));
+        let there = |kind: Kind| exists(&namespace, &name, kind);
         let kind = match kind {
             Some(kind) if there(kind)? => kind,
             Some(kind) if there(kind.other())? => {
@@ -110,14 +108,17 @@ impl Target {
 
     pub(crate) fn reader(&self, common: &Common) -> Result<Box<dyn Readable>, Failure> {
         table::open_reader(&self.namespace, &self.name, &common.table_options()?)
+            .map_err(|failure| failure.naming(&self.path()))
     }
 
     pub(crate) fn writer(&self, common: &Common) -> Result<Box<dyn Writable>, Failure> {
         table::open(&self.namespace, &self.name, &common.table_options()?)
+            .map_err(|failure| failure.naming(&self.path()))
     }
 
     pub(crate) fn map(&self, common: &Common) -> Result<SharedMap, Failure> {
-        Ok(SharedMap::open_with(self.name.as_str(), &common.map_options()?)?)
+        SharedMap::open_with(self.name.as_str(), &common.map_options()?)
+            .map_err(|error| Failure::from(error).naming(&self.path()))
     }
 
     pub(crate) fn path(&self) -> std::path::PathBuf {
@@ -130,12 +131,13 @@ pub(crate) fn writable(text: &str, common: &Common) -> Result<Box<dyn Writable>,
     Target::find(text, Some(Kind::Table), common)?.writer(common)
 }
 
-/// True when there is something of that path, whatever it is.
-pub(crate) fn exists(path: &Path) -> Result<bool, Failure> {
-    match path.symlink_metadata() {
+/// True when there is something of that name and kind, whatever it is.
+pub(crate) fn exists(namespace: &Namespace, name: &Name, kind: Kind) -> Result<bool, Failure> {
+    match kind.path(namespace, name).symlink_metadata() {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Failure::of_file(path.display(), &error)),
+        // Of a file one may always know that it is there; the directory says who may look.
+        Err(error) => Err(Failure::of_directory(namespace.dir(), &error)),
     }
 }
 

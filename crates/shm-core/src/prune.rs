@@ -51,20 +51,34 @@ impl Namespace {
     /// opened is left alone.
     ///
     /// # Errors
-    /// When the directory cannot be read.
+    /// When the directory cannot be read, or what is to be removed cannot be removed from it. The message names the
+    /// file; what was removed before it stays so.
     pub fn prune(&self, kinds: &[PublishedKind], dry_run: bool) -> io::Result<Vec<Pruned>> {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(self.dir())? {
             let entry = entry?;
             let path = entry.path();
-            if is_temporary(&entry.file_name()) && sweep(&path, dry_run).unwrap_or(false) {
-                found.push(Pruned { path, what: Litter::Temporary });
+            if !is_temporary(&entry.file_name()) {
+                continue;
             }
+            // What cannot be opened is left alone.
+            let Ok(Some(_held)) = dead_draft(&path) else { continue };
+            if !dry_run {
+                remove(&path)?;
+            }
+            found.push(Pruned { path, what: Litter::Temporary });
         }
         for entry in self.list()? {
             for kind in kinds.iter().filter(|kind| kind.control.as_str() == entry.kind) {
-                if let Ok(Some(what)) = self.prune_control(&entry.name, *kind, dry_run) {
-                    found.push(Pruned { path: entry.path.clone(), what });
+                match self.prune_control(&entry.name, *kind, dry_run) {
+                    Ok(Some(what)) => found.push(Pruned { path: entry.path.clone(), what }),
+                    Err(PublishError::Io { action: REMOVE, path, source })
+                        if source.kind() != io::ErrorKind::NotFound =>
+                    {
+                        return Err(not_removed(&path, &source));
+                    }
+                    // Not ours to prune, or no longer there.
+                    Ok(None) | Err(_) => {}
                 }
             }
         }
@@ -122,8 +136,14 @@ impl Namespace {
         let found = litter(control::look(words.as_read()));
         match found {
             // Whoever waits for the lock sees that it has no name any more, and makes another one.
-            Some(Litter::Control) if !retire(&control, words) => return Ok(None),
-            Some(Litter::Control) => {}
+            Some(Litter::Control) => {
+                let io = |source| PublishError::Io {
+                    action: REMOVE,
+                    path: control.path().to_owned(),
+                    source,
+                };
+                retire(&control, words).map_err(io)?;
+            }
             Some(_) => {
                 Turn { namespace: self, name, kind, trust: &trust }.settle(&control, words)?;
             }
@@ -140,8 +160,24 @@ fn is_temporary(file_name: &std::ffi::OsStr) -> bool {
     })
 }
 
-/// Removes a file under a temporary name that no living process is about to give another one.
-fn sweep(path: &Path, dry_run: bool) -> io::Result<bool> {
+/// What `prune_control` failed to do when its caller is to know of it.
+const REMOVE: &str = "remove";
+
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        // Somebody else has swept it.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(|e| not_removed(path, &e)),
+    }
+}
+
+fn not_removed(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{REMOVE} {path:?}: {error}"))
+}
+
+/// A file of this user under a temporary name, if no living process is about to give it another one. None
+/// will be as long as the file is held.
+fn dead_draft(path: &Path) -> io::Result<Option<File>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = File::from(retry(|| rustix::fs::open(path, flags, Mode::empty()))?);
     let meta = file.metadata()?;
@@ -150,16 +186,10 @@ fn sweep(path: &Path, dry_run: bool) -> io::Result<bool> {
         && meta.uid() == euid()
         && (sabotage::sweeps_the_living() || alive::try_hold_draft(&file, Hold::Shared)?);
     if !dead {
-        return Ok(false);
+        return Ok(None);
     }
     let named = path.symlink_metadata()?;
-    if (named.dev(), named.ino()) != (meta.dev(), meta.ino()) {
-        return Ok(false);
-    }
-    if !dry_run {
-        std::fs::remove_file(path)?;
-    }
-    Ok(true)
+    Ok(((named.dev(), named.ino()) == (meta.dev(), meta.ino())).then_some(file))
 }
 
 fn euid() -> u32 {

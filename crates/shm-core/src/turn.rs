@@ -25,7 +25,7 @@ pub(crate) const CONTROL_VERSION: u64 = 1;
 /// Takes the name from a control segment that is of no use any more, and says so to its readers; false
 /// when that is not allowed, and nothing has changed. The caller holds its lock and has seen that it
 /// has the name: only then is it surely its own.
-pub(crate) fn retire(control: &WritableSegment, words: Words<'_>) -> bool {
+pub(crate) fn retire(control: &WritableSegment, words: Words<'_>) -> io::Result<()> {
     let wake = || control.wake(control::WORD);
     let before = control::look(words.as_read());
     // Odd before the name goes: an even word in a segment without one, left by a death in between, would
@@ -34,8 +34,8 @@ pub(crate) fn retire(control: &WritableSegment, words: Words<'_>) -> bool {
     if begun {
         control::begin(words, before / 2, wake);
     }
-    let removed = std::fs::remove_file(control.path()).is_ok();
-    if removed {
+    let removed = std::fs::remove_file(control.path());
+    if removed.is_ok() {
         control::retire(words, wake);
     } else if begun {
         control::give_up(words, before, wake);

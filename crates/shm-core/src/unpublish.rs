@@ -97,7 +97,7 @@ fn in_turn(
         control::give_up(words, before, wake);
         return Err(e);
     }
-    if !retire(control, words) {
+    if retire(control, words).is_err() {
         // It stays in use, for the next publication.
         control::give_up(words, before, wake);
     }

@@ -89,5 +89,7 @@ pub use shm_core::{
     CreateError, Entry, FileKind, HeaderError, InvalidName, Kind, Litter, LockError, MappedFile,
     Name, Namespace, OpenError, Pruned, PublishError, Published, PublishedKind, Trust,
 };
-pub use slotmap_shm::{Geometry, Stats, TableError, TableOpenError, Upserted, Value};
+pub use slotmap_shm::{
+    Geometry, KIND as TABLE, Stats, TableError, TableOpenError, Upserted, Value,
+};
 pub use status_table::{StatusOptions, StatusReader, StatusTable};

@@ -180,6 +180,20 @@ static void maps(shmap_tree *tree, shmap_map *map) {
     CHECK(len == 1);
 }
 
+static void names(shmap_names *names) {
+    shmap_names *out = NULL;
+    shmap_name name;
+    NO_HANDLE(shmap_names, shmap_names_len(h, &len));
+    NO_HANDLE(shmap_names, shmap_names_at(h, 0, &name));
+    NO_HANDLE(shmap_names, shmap_names_free(h));
+    INVALID(shmap_list(NULL, NULL));
+    INVALID(shmap_names_len(names, NULL));
+    INVALID(shmap_names_at(names, 0, NULL));
+    FAILS(SHMAP_INVALID, "name 2 of 2", shmap_names_at(names, 2, &name));
+    FAILS(SHMAP_INVALID, "empty", shmap_list("", &out));
+    CHECK(out == NULL);
+}
+
 static void options(void) {
     shmap_table_options table;
     shmap_map_options map;
@@ -210,6 +224,7 @@ int main(void) {
     shmap_tree *tree = NULL, *freed = NULL;
     shmap_map *map = NULL;
     shmap_entries *entries = NULL;
+    shmap_names *listed = NULL;
     void *on_heap = calloc(1, 64);
     CHECK(*shmap_version() != '\0' && *shmap_strerror(-1) != '\0');
     GIVES(SHMAP_OK, shmap_table_open_or_create("bad", NULL, &table));
@@ -233,6 +248,10 @@ int main(void) {
     bad[7] = (void *)~(uintptr_t)0;
     tables(table, map);
     maps(tree, map);
+    GIVES(SHMAP_OK, shmap_list(NULL, &listed));
+    names(listed);
+    GIVES(SHMAP_OK, shmap_names_free(listed));
+    FAILS(SHMAP_INVALID, "closed already", shmap_names_free(listed));
     options();
 
     // Living handles of another kind.

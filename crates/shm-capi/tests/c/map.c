@@ -184,6 +184,37 @@ static void an_empty_map_is_a_map(void) {
     GIVES(SHMAP_OK, shmap_tree_free(tree));
 }
 
+static void names_are_listed(void) {
+    static const struct {
+        const char *name;
+        int kind;
+    } expected[] = {{"routes", SHMAP_KIND_MAP}, {"routes", SHMAP_KIND_TABLE}, {"z\xc3\xa4hler", SHMAP_KIND_TABLE}};
+    shmap_table *tables[2];
+    shmap_names *names = NULL;
+    shmap_name name;
+    size_t len;
+    GIVES(SHMAP_OK, shmap_table_create("z\xc3\xa4hler", NULL, &tables[0]));
+    GIVES(SHMAP_OK, shmap_table_create("routes", NULL, &tables[1]));
+    GIVES(SHMAP_OK, shmap_list(NULL, &names));
+    // What comes and goes later is not in it.
+    for (size_t i = 0; i < 2; i++) {
+        GIVES(SHMAP_OK, shmap_table_unlink(tables[i]));
+        GIVES(SHMAP_OK, shmap_table_close(tables[i]));
+    }
+    GIVES(SHMAP_OK, shmap_names_len(names, &len));
+    CHECK(len == 3);
+    for (size_t i = 0; i < len; i++) {
+        GIVES(SHMAP_OK, shmap_names_at(names, i, &name));
+        CHECK(strcmp(name.name, expected[i].name) == 0 && name.kind == expected[i].kind);
+    }
+    FAILS(SHMAP_INVALID, "name 3 of 3", shmap_names_at(names, 3, &name));
+    GIVES(SHMAP_OK, shmap_names_free(names));
+    GIVES(SHMAP_OK, shmap_list(getenv("SHMAP_DIR"), &names));
+    GIVES(SHMAP_OK, shmap_names_len(names, &len));
+    CHECK(len == 1);
+    GIVES(SHMAP_OK, shmap_names_free(names));
+}
+
 int main(void) {
     shmap_tree *tree = build();
     shmap_map *map = NULL;
@@ -196,6 +227,7 @@ int main(void) {
     GIVES(SHMAP_OK, shmap_tree_share(tree, "routes", NULL, &edition));
     CHECK(edition == 1);
     GIVES(SHMAP_OK, shmap_map_open("routes", NULL, &map));
+    names_are_listed();
     lookups(map);
     walks(map);
     files_and_copies(tree, map, &force);

@@ -106,6 +106,9 @@ static void maps() {
     CHECK(tree.share("routes") == 1);
     CHECK(thrown("routes", [&] { tree.share("routes"); }) == SHMAP_DUPLICATE_KEY);
     CHECK(thrown("none", [] { shmap::Map::open("none"); }) == SHMAP_NOT_FOUND);
+    const auto names = shmap::list();
+    CHECK(names.size() == 1 && names[0].name == "routes" && names[0].kind == shmap::Kind::Map);
+    CHECK(thrown("/no/such", [] { shmap::list("/no/such/directory"); }) == SHMAP_NOT_FOUND);
 
     shmap::Map map = shmap::Map::open("routes");
     CHECK(map.get("/users") == "10.0.0.7" && !map.get("x") && map.contains("/orders") && map.size() == 3 && !map.empty());

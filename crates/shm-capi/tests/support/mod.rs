@@ -148,13 +148,33 @@ pub(crate) fn run_in(command: &mut Command, namespace: &Path) -> Vec<String> {
     lines
 }
 
+const VALGRIND: [&str; 5] = [
+    "--quiet",
+    "--error-exitcode=9",
+    "--leak-check=full",
+    "--track-fds=no",
+    "--errors-for-leak-kinds=definite,indirect,possible",
+];
+
 /// The program under valgrind; nothing where that is missing.
 pub(crate) fn valgrind(program: &Path) -> Option<Command> {
     if !have("valgrind") {
         return None;
     }
     let mut command = Command::new("valgrind");
-    command.args(["--quiet", "--error-exitcode=9", "--leak-check=full", "--track-fds=no"]);
-    command.arg("--errors-for-leak-kinds=definite,indirect,possible").arg(program);
+    command.args(VALGRIND).arg(program);
+    Some(command)
+}
+
+/// The program under valgrind as another user, for root only; nothing where a tool is missing. It is started through a
+/// descriptor, so that the user needs no access to the directories above it.
+pub(crate) fn valgrind_as(user: u32, program: &Path) -> Option<Command> {
+    if !have("valgrind") || !have("setpriv") {
+        return None;
+    }
+    let user = format!("setpriv --reuid={user} --regid={user} --clear-groups");
+    let script = format!("exec {user} valgrind {} /proc/self/fd/3 3< \"$0\"", VALGRIND.join(" "));
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(script).arg(program).current_dir("/");
     Some(command)
 }

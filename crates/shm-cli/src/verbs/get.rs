@@ -54,7 +54,8 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     }
     let values: Vec<Option<Vec<u8>>> = match &open {
         Open::Table(table) => {
-            table.get_many(&keys)?.into_iter().map(|value| value.map(Vec::from)).collect()
+            let values = table.get_many(&keys).map_err(|failure| failure.about(&arguments.name))?;
+            values.into_iter().map(|value| value.map(Vec::from)).collect()
         }
         Open::Snapshot(map) => {
             keys.iter().map(|key| map.get(key_type.to_map(key)).map(<[u8]>::to_vec)).collect()

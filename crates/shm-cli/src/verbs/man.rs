@@ -21,8 +21,10 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let dir = &arguments.out;
     let failed = |error: std::io::Error| {
-        Failure::of_file(dir.display(), &error)
-            .hint("make the directory first, or name another one")
+        Failure::of_file(dir.display(), &error).hint(match error.kind() {
+            std::io::ErrorKind::NotFound => "make the directory first, or name another one",
+            _ => "name a directory that you may write to",
+        })
     };
     clap_mangen::generate_to(crate::arguments::Arguments::command(), dir).map_err(failed)?;
     Ok(Exit::Ok)

@@ -74,8 +74,9 @@ impl PublishArguments {
 
     /// Refuses early what would be refused after all the work.
     pub(super) fn check(&self, text: &str, force: bool, common: &Common) -> Result<(), Failure> {
-        let path = Kind::Snapshot.path(&common.namespace(), &name(text)?);
-        if !force && exists(&path)? {
+        let (namespace, name) = (common.namespace(), name(text)?);
+        if !force && exists(&namespace, &name, Kind::Snapshot)? {
+            let path = Kind::Snapshot.path(&namespace, &name);
             return Err(Failure::from(Error::AlreadyExists { path }).about(text));
         }
         Ok(())

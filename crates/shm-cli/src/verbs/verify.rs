@@ -30,7 +30,8 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     let mut table = Vec::new();
     for name in &arguments.name {
         let target = Target::find(name, arguments.kind, common)?;
-        let verdict = check(&target, common).map_err(|failure| failure.about(name))?;
+        let verdict =
+            check(&target, common).map_err(|failure| failure.known_to_be_damaged().about(name))?;
         table.push(vec![Cell::text(name), Cell::text(target.kind.name()), Cell::text(verdict)]);
     }
     rows(common.format(), &["name", "kind", "verdict"], table)?;

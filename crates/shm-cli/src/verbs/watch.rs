@@ -16,7 +16,7 @@ use slotmap_shm::Value;
 
 use self::changes::{Change, Recent, diff};
 use self::screen::{Frame, Screen};
-use crate::arguments::{Common, Format};
+use crate::arguments::{Common, Format, SECONDS};
 use crate::escape::escape;
 use crate::failure::{Exit, Failure};
 use crate::key::{AnyKey, KeyType, json_bytes};
@@ -55,6 +55,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
     let interval = Duration::try_from_secs_f64(arguments.interval).map_err(|_| {
         Failure::usage(format!("--interval {}: not a number of seconds", arguments.interval))
+            .hint(SECONDS)
     })?;
     let target = Target::find(&arguments.name, arguments.kind, common)?;
     let key_type = target.open(common)?.key_type(arguments.keys)?;
@@ -139,7 +140,7 @@ impl Watched<'_> {
                 if table.key_type() != self.key_type {
                     let text =
                         format!("`{}` was replaced by a table of other keys", self.target.name);
-                    return Err(Failure::new(Exit::Mismatch, text));
+                    return Err(Failure::new(Exit::Mismatch, text).hint("watch it anew"));
                 }
                 table
             }

@@ -1,7 +1,7 @@
-//! What every verb says to a missing name, a wrong kind, a damaged file, something too long. Nothing changes.
+//! What is wrong with a command line or with what it leads to, beside what `matrix.rs` has. Nothing changes.
 
 use std::fs::Permissions;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 
 use shm_core::Acquired;
 
@@ -37,28 +37,6 @@ fn all() -> impl Iterator<Item = &'static [&'static str]> {
 }
 
 #[test]
-fn a_missing_name_is_said_with_what_to_do() {
-    let place = Place::with_maps();
-    for verb in all() {
-        place.fails(with(verb, "nope"), 1, &["`nope`", "try: `shmap list`"]);
-    }
-    place.fails(["share", "new", "nope.tsv"], 1, &["nope.tsv", "No such file"]);
-    place.fails(["man", "--out", "nope"], 1, &["nope", "try: make the directory"]);
-    place.fails(["completions", "nope"], 2, &["nope", "bash"]);
-}
-
-#[test]
-fn a_missing_directory_is_said() {
-    let place = Place::with_maps();
-    let everywhere = [&["list"][..], &["prune"], &["create", "x"], &["share", "x", "words.tsv"]];
-    for verb in all().chain(everywhere) {
-        let mut arguments = with(verb, "jobs");
-        arguments.extend(["--namespace".to_owned(), "/nope".to_owned()]);
-        place.fails(arguments, 1, &["/nope", "try: "]);
-    }
-}
-
-#[test]
 fn names_that_cannot_be_are_said() {
     let place = Place::with_maps();
     let long = "x".repeat(201);
@@ -67,28 +45,6 @@ fn names_that_cannot_be_are_said() {
             place.fails(with(verb, name), 5, &["name", "try: a name has 1 to 200 bytes"]);
         }
     }
-}
-
-#[test]
-fn the_wrong_kind_is_said() {
-    let place = Place::with_maps();
-    for verb in EITHER {
-        for (name, kind) in [("jobs", "snapshot"), ("words", "table")] {
-            let mut arguments = with(verb, name);
-            arguments.extend(["--kind".to_owned(), kind.to_owned()]);
-            place.fails(arguments, 8, &["`", ", not a ", "try: "]);
-        }
-    }
-    for verb in TABLE {
-        place.fails(with(verb, "words"), 8, &["`words` is a published map, not a table", "try: "]);
-    }
-    // The name says one kind and the file is of another.
-    std::fs::copy(place.path("jobs", "table"), place.path("odd", "snapshot")).unwrap();
-    let read_only = Permissions::from_mode(0o400);
-    std::fs::set_permissions(place.path("odd", "snapshot"), read_only).unwrap();
-    place.fails(["get", "odd", "1"], 7, &["`table`", "`snapshot`"]);
-    std::fs::copy(place.path("words", "snapshot"), place.path("odder", "table")).unwrap();
-    place.fails(["get", "odder", "1"], 7, &["`snapshot`", "`table`"]);
 }
 
 #[test]
@@ -104,17 +60,8 @@ fn one_name_for_both_kinds_needs_a_word_more() {
 }
 
 #[test]
-fn a_damaged_table_is_said() {
+fn a_file_that_was_cut_is_said() {
     let place = Place::with_maps();
-    let file = std::fs::File::options().write(true).open(place.path("jobs", "table")).unwrap();
-    file.write_all_at(b"damage", 100).unwrap();
-    for verb in all().filter(|verb| verb[0] != "rm") {
-        place.fails(with(verb, "jobs"), 7, &["checksum", "try: "]);
-    }
-    assert!(place.ok(["list"]).contains("checksum"));
-    place.ok(["rm", "jobs"]);
-    place.ok(["create", "jobs"]);
-
     let file = std::fs::File::options().write(true).open(place.path("jobs", "table")).unwrap();
     file.set_len(5000).unwrap();
     for verb in all().filter(|verb| verb[0] != "rm") {
@@ -123,29 +70,14 @@ fn a_damaged_table_is_said() {
 }
 
 #[test]
-fn a_damaged_map_is_said() {
+fn a_damaged_map_is_made_anew() {
     let place = Place::with_maps();
     let path = place.path("words", "snapshot");
-    let damage = |at: u64| {
-        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-        let file = std::fs::File::options().write(true).open(&path).unwrap();
-        file.write_all_at(b"damage", at).unwrap();
-        std::fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
-    };
-    // In a value: only `verify` reads all of it.
-    let bytes = std::fs::read(&path).unwrap();
-    let at = bytes.windows(4).position(|window| window == b"blue").unwrap();
-    damage(at as u64);
-    place.fails(["verify", "words"], 7, &["words: ", "at byte", "try: "]);
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(&path, "no map").unwrap();
+    std::fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
+    place.fails(["get", "words", "rot"], 7, &["6 bytes long"]);
     assert_eq!(place.run(["verify", "jobs", "words"]).code, 7);
-    // In the block's header, and in the first page.
-    for at in [4096, 0] {
-        damage(at);
-        for verb in EITHER.iter().filter(|verb| verb[0] != "rm") {
-            place.fails(with(verb, "words"), 7, &["try: "]);
-        }
-    }
-    assert!(place.ok(["list"]).contains("starts with"));
     place.ok(["share", "words", "words.tsv", "--force"]);
     assert_eq!(place.ok(["get", "words", "rot"]), "red\n");
 }
@@ -199,7 +131,8 @@ fn what_is_full_or_there_or_not_there_is_said() {
     place.fails(["update", "small", "1", "x"], 1, &["key 1 does not exist", "`shmap add`"]);
     place.fails(["del", "small", "3325", "1"], 1, &["key 1 does not exist"]);
     place.fails(["get", "small", "1"], 1, &["no key 1 in `small`", "try: "]);
-    place.fails(["search", "small", "--from", "5000"], 1, &[]);
+    let said = place.run(["search", "small", "--from", "5000"]);
+    assert_eq!((said.code, said.out, said.err), (1, String::new(), String::new()));
     place.fails(["create", "small"], 4, &["small: ", "exists already", "try: "]);
     place.fails(["share", "words", "words.tsv"], 4, &["words: ", "exists already", "--force"]);
     place.fails(["freeze", "jobs", "words"], 4, &["words: ", "exists already", "--force"]);

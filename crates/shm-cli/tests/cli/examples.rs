@@ -44,7 +44,8 @@ fn run(place: &Place, examples: &[Example]) {
     }
 }
 
-fn verbs(help: &str) -> Vec<&str> {
+/// The verbs that `--help` lists.
+pub(crate) fn verbs(help: &str) -> Vec<&str> {
     let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
     let verbs = commands.lines().filter_map(|line| line.split_whitespace().next());
     verbs.filter(|verb| *verb != "help").collect()

@@ -13,6 +13,7 @@ mod broken_lines;
 mod documents;
 mod examples;
 mod files;
+mod matrix;
 mod other_user;
 mod pipes;
 mod place;

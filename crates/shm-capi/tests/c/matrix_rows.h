@@ -1,0 +1,479 @@
+// The cells of the matrix: ROW(function, missing, kind, corrupt, too long, read-only, owner, writers, mode, hidden,
+// directory), see `matrix.c`, which includes this twice.
+
+#ifndef MATRIX_CELLS
+#define MATRIX_CELLS
+
+#define LOOKED_UP NONE("the name was looked up, and the file checked, when the handle was made")
+#define NO_HANDLE NONE("takes no handle of a table")
+#define NO_BYTES NONE("takes neither name, key nor value")
+#define ONLY_READS NONE("only reads")
+#define PRIVATE NONE("private memory, which no file and no other process can damage")
+#define BY_DIRECTORY NONE("a name may be removed by who may write to the directory, whatever has it")
+#define WRONG(what, call) REFUSED(SHMAP_INVALID, ", not of " what, call)
+#define LONG_NAME(call) REFUSED(SHMAP_INVALID_NAME, "201", call)
+#define READER(call) REFUSED(SHMAP_PERMISSION, "\"victim\" was opened for reading only", call)
+#define LONG_VALUE(text, call)                                                                            \
+    status.value.len = 17;                                                                                \
+    REFUSED(SHMAP_NO_SPACE, text "value is 17 bytes long, at most 16 fit", call);                         \
+    status.value.len = 1
+
+// A call with a handle, which no name and no file meets any more.
+#define HANDLE(function, kind, corrupt, too_long, read_only)                                              \
+    ROW(function, LOOKED_UP, kind, corrupt, too_long, read_only, LOOKED_UP, LOOKED_UP, LOOKED_UP, LOOKED_UP, LOOKED_UP)
+#define TREE(function, kind, too_long) HANDLE(function, kind, PRIVATE, too_long, NO_HANDLE)
+#define MAP(function, kind, corrupt, too_long) HANDLE(function, kind, corrupt, too_long, NO_HANDLE)
+// A call that meets nothing shared.
+#define PURE(function, too_long, why)                                                                     \
+    ROW(function, NONE(why), NONE(why), NONE(why), too_long, NONE(why), NONE(why), NONE(why), NONE(why), NONE(why), NONE(why))
+
+// What cannot be opened is listed, too.
+#define LISTS(count)                                                                                      \
+    GIVES(SHMAP_OK, shmap_list(NULL, &out_names));                                                        \
+    GIVES(SHMAP_OK, shmap_names_len(out_names, &len));                                                    \
+    CHECK(len == (count));                                                                                \
+    GIVES(SHMAP_OK, shmap_names_free(out_names));                                                         \
+    out_names = NULL
+
+#define TABLE_FILE "shmap.victim.table"
+#define MAP_FILE "shmap.published.snapshot"
+#define CONTROL_FILE "shmap.published.control"
+#endif
+
+PURE(shmap_version, NO_BYTES, "constant text")
+PURE(shmap_strerror, NO_BYTES, "constant text")
+PURE(shmap_last_error, NO_BYTES, "what this thread failed at last")
+PURE(shmap_table_options_init, NO_BYTES, "fills in a structure of the caller")
+PURE(shmap_map_options_init, NO_BYTES, "fills in a structure of the caller")
+PURE(shmap_map_key, NO_BYTES, "arithmetic")
+PURE(shmap_table_key, REFUSED(SHMAP_MISMATCH, "a key of 5 bytes", shmap_table_key("12345", 5, &key)), "arithmetic")
+PURE(shmap_tree_new, NO_BYTES, "private memory")
+
+// Tables: names.
+ROW(shmap_table_open,
+    REFUSED(SHMAP_NOT_FOUND, TABLE_FILE, shmap_table_open("victim", NULL, &out_table));
+    REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_table_open("victim", &nowhere, &out_table)),
+    REFUSED(SHMAP_CORRUPT, TABLE_FILE "\": segment is a `snapshot`", shmap_table_open("victim", NULL, &out_table));
+    REFUSED(SHMAP_NOT_FOUND, "there is a map of that name", shmap_table_open("frozen", NULL, &out_table)),
+    REFUSED(SHMAP_CORRUPT, TABLE_FILE, shmap_table_open("victim", NULL, &out_table)),
+    LONG_NAME(shmap_table_open(long_name, NULL, &out_table)),
+    NO_HANDLE,
+    REFUSED(SHMAP_PERMISSION, TABLE_FILE "\" belongs to uid 12345", shmap_table_open("victim", NULL, &out_table)),
+    REFUSED(SHMAP_PERMISSION, TABLE_FILE "\" has mode 0o666", shmap_table_open("victim", NULL, &out_table)),
+    REFUSED(SHMAP_PERMISSION, TABLE_FILE, shmap_table_open("victim", NULL, &out_table)),
+    REFUSED(SHMAP_PERMISSION, TABLE_FILE, shmap_table_open("victim", NULL, &out_table)),
+    NONE("opens what is there, and stores in that"))
+ROW(shmap_table_open_read_only,
+    REFUSED(SHMAP_NOT_FOUND, TABLE_FILE, shmap_table_open_read_only("victim", NULL, &out_table));
+    REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_table_open_read_only("victim", &nowhere, &out_table)),
+    REFUSED(SHMAP_CORRUPT, TABLE_FILE "\": segment is a `snapshot`", shmap_table_open_read_only("victim", NULL, &out_table));
+    REFUSED(SHMAP_NOT_FOUND, "there is a map of that name", shmap_table_open_read_only("frozen", NULL, &out_table)),
+    REFUSED(SHMAP_CORRUPT, TABLE_FILE, shmap_table_open_read_only("victim", NULL, &out_table)),
+    LONG_NAME(shmap_table_open_read_only(long_name, NULL, &out_table)),
+    NO_HANDLE,
+    REFUSED(SHMAP_PERMISSION, TABLE_FILE "\" belongs to uid 12345", shmap_table_open_read_only("victim", NULL, &out_table)),
+    REFUSED(SHMAP_PERMISSION, TABLE_FILE "\" has mode 0o666", shmap_table_open_read_only("victim", NULL, &out_table)),
+    REFUSED(SHMAP_PERMISSION, TABLE_FILE, shmap_table_open_read_only("victim", NULL, &out_table)),
+    REFUSED(SHMAP_PERMISSION, TABLE_FILE, shmap_table_open_read_only("victim", NULL, &out_table)),
+    ONLY_READS)
+ROW(shmap_table_create,
+    REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_table_create("new", &nowhere, &out_table)),
+    REFUSED(SHMAP_DUPLICATE_KEY, TABLE_FILE "\" exists", shmap_table_create("victim", NULL, &out_table)),
+    REFUSED(SHMAP_DUPLICATE_KEY, TABLE_FILE "\" exists", shmap_table_create("victim", NULL, &out_table)),
+    LONG_NAME(shmap_table_create(long_name, NULL, &out_table));
+    REFUSED(SHMAP_MISMATCH, "value_size is 1099511627776", shmap_table_create("new", &large, &out_table)),
+    NO_HANDLE,
+    REFUSED(SHMAP_DUPLICATE_KEY, TABLE_FILE "\" exists", shmap_table_create("victim", NULL, &out_table)),
+    REFUSED(SHMAP_DUPLICATE_KEY, TABLE_FILE "\" exists", shmap_table_create("victim", NULL, &out_table)),
+    REFUSED(SHMAP_DUPLICATE_KEY, TABLE_FILE "\" exists", shmap_table_create("victim", NULL, &out_table)),
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_table_create("new", NULL, &out_table)),
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_table_create("new", NULL, &out_table)))
+ROW(shmap_table_open_or_create,
+    REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_table_open_or_create("victim", &nowhere, &out_table)),
+    REFUSED(SHMAP_CORRUPT, TABLE_FILE "\": segment is a `snapshot`", shmap_table_open_or_create("victim", NULL, &out_table)),
+    REFUSED(SHMAP_CORRUPT, TABLE_FILE, shmap_table_open_or_create("victim", NULL, &out_table)),
+    LONG_NAME(shmap_table_open_or_create(long_name, NULL, &out_table));
+    REFUSED(SHMAP_MISMATCH, "value_size is 1099511627776", shmap_table_open_or_create("new", &large, &out_table)),
+    NO_HANDLE,
+    REFUSED(SHMAP_PERMISSION, TABLE_FILE "\" belongs to uid 12345", shmap_table_open_or_create("victim", NULL, &out_table)),
+    REFUSED(SHMAP_PERMISSION, TABLE_FILE "\" has mode 0o666", shmap_table_open_or_create("victim", NULL, &out_table)),
+    REFUSED(SHMAP_PERMISSION, TABLE_FILE, shmap_table_open_or_create("victim", NULL, &out_table)),
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_table_open_or_create("new", NULL, &out_table)),
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_table_open_or_create("new", NULL, &out_table)))
+ROW(shmap_table_remove_name,
+    REFUSED(SHMAP_NOT_FOUND, TABLE_FILE, shmap_table_remove_name("victim", NULL));
+    REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_table_remove_name("victim", &nowhere)),
+    REFUSED(SHMAP_NOT_FOUND, "there is a map of that name", shmap_table_remove_name("frozen", NULL)),
+    BY_DIRECTORY,
+    LONG_NAME(shmap_table_remove_name(long_name, NULL)),
+    NO_HANDLE,
+    BY_DIRECTORY,
+    BY_DIRECTORY,
+    BY_DIRECTORY,
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_table_remove_name("victim", NULL)),
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_table_remove_name("victim", NULL)))
+ROW(shmap_table_unlink,
+    REFUSED(SHMAP_NOT_FOUND, "\"victim\" does not lead to this table", shmap_table_unlink(table)),
+    WRONG("a table", shmap_table_unlink(NOT_A_TABLE));
+    REFUSED(SHMAP_NOT_FOUND, "\"victim\" does not lead to this table", shmap_table_unlink(table)),
+    BY_DIRECTORY,
+    NO_BYTES,
+    READER(shmap_table_unlink(reader)),
+    BY_DIRECTORY,
+    BY_DIRECTORY,
+    BY_DIRECTORY,
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_table_unlink(table)),
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_table_unlink(table)))
+ROW(shmap_table_is_orphaned,
+    GIVES(1, shmap_table_is_orphaned(table)),
+    WRONG("a table", shmap_table_is_orphaned(NOT_A_TABLE));
+    GIVES(1, shmap_table_is_orphaned(table)),
+    GIVES(0, shmap_table_is_orphaned(hurt_table)),
+    NO_BYTES,
+    GIVES(0, shmap_table_is_orphaned(reader)),
+    GIVES(0, shmap_table_is_orphaned(table)),
+    GIVES(0, shmap_table_is_orphaned(table)),
+    GIVES(0, shmap_table_is_orphaned(table)),
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_table_is_orphaned(table)),
+    ONLY_READS)
+ROW(shmap_table_freeze,
+    REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_table_freeze(table, "new", &nowhere_map, NULL)),
+    WRONG("a table", shmap_table_freeze(NOT_A_TABLE, "new", NULL, NULL));
+    REFUSED(SHMAP_DUPLICATE_KEY, MAP_FILE "\" exists", shmap_table_freeze(table, "published", NULL, NULL)),
+    REFUSED(SHMAP_CORRUPT, CONTROL_FILE, shmap_table_freeze(table, "published", &force, NULL));
+    SURVIVES(shmap_table_freeze(hurt_table, "hurt-too", NULL, NULL)),
+    LONG_NAME(shmap_table_freeze(table, long_name, NULL, NULL)),
+    ONLY_READS,
+    REFUSED(SHMAP_PERMISSION, CONTROL_FILE "\" belongs to uid 12345", shmap_table_freeze(table, "published", &force, NULL)),
+    REFUSED(SHMAP_PERMISSION, CONTROL_FILE "\" has mode 0o666", shmap_table_freeze(table, "published", &force, NULL)),
+    REFUSED(SHMAP_PERMISSION, CONTROL_FILE, shmap_table_freeze(table, "published", &force, NULL)),
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_table_freeze(table, "new", NULL, NULL)),
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_table_freeze(table, "new", NULL, NULL));
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_table_freeze(table, "published", &force, NULL)))
+
+// Tables: handles.
+HANDLE(shmap_table_close,
+    WRONG("a table", shmap_table_close(NOT_A_TABLE)),
+    GIVES(SHMAP_OK, shmap_table_close(hurt_table)); hurt_table = NULL,
+    NO_BYTES,
+    GIVES(SHMAP_OK, shmap_table_close(reader)); reader = NULL)
+HANDLE(shmap_table_load,
+    WRONG("a table", shmap_table_load(NOT_A_TABLE, frozen, NULL));
+    WRONG("a map", shmap_table_load(table, NOT_A_MAP, NULL));
+    REFUSED(SHMAP_MISMATCH, "key 0 of the map is not a table's", shmap_table_load(table, map, NULL)),
+    SURVIVES(shmap_table_load(hurt_table, hurt_map, NULL)),
+    LONG_VALUE("batch member 0: ", shmap_table_load(table, wide, NULL)),
+    READER(shmap_table_load(reader, frozen, NULL)))
+HANDLE(shmap_table_add,
+    WRONG("a table", shmap_table_add(NOT_A_TABLE, 2, "x", 1)),
+    SURVIVES(shmap_table_add(hurt_table, 2, "x", 1)),
+    LONG_VALUE("", shmap_table_add(table, 2, big, 17)),
+    READER(shmap_table_add(reader, 2, "x", 1)))
+HANDLE(shmap_table_update,
+    WRONG("a table", shmap_table_update(NOT_A_TABLE, 1, "x", 1)),
+    SURVIVES(shmap_table_update(hurt_table, 1, "x", 1)),
+    LONG_VALUE("", shmap_table_update(table, 1, big, 17)),
+    READER(shmap_table_update(reader, 1, "x", 1)))
+HANDLE(shmap_table_upsert,
+    WRONG("a table", shmap_table_upsert(NOT_A_TABLE, 1, "x", 1)),
+    SURVIVES(shmap_table_upsert(hurt_table, 1, "x", 1)),
+    LONG_VALUE("", shmap_table_upsert(table, 1, big, 17)),
+    READER(shmap_table_upsert(reader, 1, "x", 1)))
+HANDLE(shmap_table_get,
+    WRONG("a table", shmap_table_get(NOT_A_TABLE, 1, buffer, sizeof buffer, &len)),
+    SURVIVES(shmap_table_get(hurt_table, 1, buffer, sizeof buffer, &len)),
+    REFUSED(SHMAP_NO_SPACE, "value is 3 bytes long, the buffer has room for 2", shmap_table_get(table, 1, buffer, 2, &len)),
+    ONLY_READS)
+HANDLE(shmap_table_contains,
+    WRONG("a table", shmap_table_contains(NOT_A_TABLE, 1)),
+    SURVIVES(shmap_table_contains(hurt_table, 1)),
+    NO_BYTES,
+    ONLY_READS)
+HANDLE(shmap_table_remove,
+    WRONG("a table", shmap_table_remove(NOT_A_TABLE, 1)),
+    SURVIVES(shmap_table_remove(hurt_table, 1)),
+    NO_BYTES,
+    READER(shmap_table_remove(reader, 1)))
+HANDLE(shmap_table_clear,
+    WRONG("a table", shmap_table_clear(NOT_A_TABLE)),
+    SURVIVES(shmap_table_clear(hurt_table)),
+    NO_BYTES,
+    READER(shmap_table_clear(reader)))
+HANDLE(shmap_table_compare_exchange,
+    WRONG("a table", shmap_table_compare_exchange(NOT_A_TABLE, 1, "one", 3, "x", 1)),
+    SURVIVES(shmap_table_compare_exchange(hurt_table, 1, "one", 3, "x", 1)),
+    LONG_VALUE("", shmap_table_compare_exchange(table, 1, "one", 3, big, 17));
+    REFUSED(SHMAP_MISMATCH, "not the expected one", shmap_table_compare_exchange(table, 1, big, 17, "x", 1)),
+    READER(shmap_table_compare_exchange(reader, 1, "one", 3, "x", 1)))
+HANDLE(shmap_table_fetch_add,
+    WRONG("a table", shmap_table_fetch_add(NOT_A_TABLE, 1, 1, &before));
+    REFUSED(SHMAP_MISMATCH, "value is 3 bytes long, a counter is 8", shmap_table_fetch_add(table, 1, 1, &before)),
+    SURVIVES(shmap_table_fetch_add(hurt_table, 1, 1, &before)),
+    NO_BYTES,
+    READER(shmap_table_fetch_add(reader, 1, 1, &before)))
+HANDLE(shmap_table_len,
+    WRONG("a table", shmap_table_len(NOT_A_TABLE, &len)),
+    SURVIVES(shmap_table_len(hurt_table, &len)),
+    NO_BYTES,
+    ONLY_READS)
+HANDLE(shmap_table_stats,
+    WRONG("a table", shmap_table_stats(NOT_A_TABLE, &stats)),
+    SURVIVES(shmap_table_stats(hurt_table, &stats)),
+    NO_BYTES,
+    ONLY_READS)
+HANDLE(shmap_table_verify,
+    WRONG("a table", shmap_table_verify(NOT_A_TABLE)),
+    REFUSED(SHMAP_CORRUPT, "damaged table: ", shmap_table_verify(hurt_table)),
+    NO_BYTES,
+    READER(shmap_table_verify(reader)))
+HANDLE(shmap_table_add_many,
+    WRONG("a table", shmap_table_add_many(NOT_A_TABLE, &status, 1)),
+    SURVIVES(shmap_table_add_many(hurt_table, &status, 1)),
+    LONG_VALUE("batch member 0: ", shmap_table_add_many(table, &status, 1)),
+    READER(shmap_table_add_many(reader, &status, 1)))
+HANDLE(shmap_table_update_many,
+    WRONG("a table", shmap_table_update_many(NOT_A_TABLE, &status, 1)),
+    SURVIVES(shmap_table_update_many(hurt_table, &status, 1)),
+    status.key = 1; LONG_VALUE("batch member 0: ", shmap_table_update_many(table, &status, 1)); status.key = 2,
+    READER(shmap_table_update_many(reader, &status, 1)))
+HANDLE(shmap_table_upsert_many,
+    WRONG("a table", shmap_table_upsert_many(NOT_A_TABLE, &status, 1)),
+    SURVIVES(shmap_table_upsert_many(hurt_table, &status, 1)),
+    LONG_VALUE("batch member 0: ", shmap_table_upsert_many(table, &status, 1)),
+    READER(shmap_table_upsert_many(reader, &status, 1)))
+HANDLE(shmap_table_remove_many,
+    WRONG("a table", shmap_table_remove_many(NOT_A_TABLE, &status.key, 1)),
+    SURVIVES(shmap_table_remove_many(hurt_table, &status.key, 1)),
+    NO_BYTES,
+    READER(shmap_table_remove_many(reader, &status.key, 1)))
+HANDLE(shmap_table_get_many,
+    WRONG("a table", shmap_table_get_many(NOT_A_TABLE, &status.key, 1, &out_entries)),
+    SURVIVES(shmap_table_get_many(hurt_table, &status.key, 1, &out_entries));
+    if (out_entries != NULL) GIVES(SHMAP_OK, shmap_entries_free(out_entries));
+    out_entries = NULL,
+    NO_BYTES,
+    ONLY_READS)
+HANDLE(shmap_table_entries,
+    WRONG("a table", shmap_table_entries(NOT_A_TABLE, &out_entries)),
+    SURVIVES(shmap_table_entries(hurt_table, &out_entries));
+    if (out_entries != NULL) GIVES(SHMAP_OK, shmap_entries_free(out_entries));
+    out_entries = NULL,
+    NO_BYTES,
+    ONLY_READS)
+HANDLE(shmap_entries_len, WRONG("copied entries", shmap_entries_len(NOT_ENTRIES, &len)), PRIVATE, NO_BYTES, NO_HANDLE)
+HANDLE(shmap_entries_at, WRONG("copied entries", shmap_entries_at(NOT_ENTRIES, 0, &status)), PRIVATE, NO_BYTES, NO_HANDLE)
+HANDLE(shmap_entries_free, WRONG("copied entries", shmap_entries_free(NOT_ENTRIES)), PRIVATE, NO_BYTES, NO_HANDLE)
+
+// Trees.
+TREE(shmap_tree_set,
+    WRONG("a tree", shmap_tree_set(NOT_A_TREE, "x", 1, "y", 1)),
+    REFUSED(SHMAP_NO_SPACE, "key is 1048576 bytes long", shmap_tree_set(tree, big, sizeof big, "y", 1)))
+TREE(shmap_tree_get,
+    WRONG("a tree", shmap_tree_get(NOT_A_TREE, "x", 1, &value)),
+    REFUSED(SHMAP_NOT_FOUND, "1048576 bytes", shmap_tree_get(tree, big, sizeof big, &value)))
+TREE(shmap_tree_remove,
+    WRONG("a tree", shmap_tree_remove(NOT_A_TREE, "x", 1)),
+    REFUSED(SHMAP_NOT_FOUND, "1048576 bytes", shmap_tree_remove(tree, big, sizeof big)))
+TREE(shmap_tree_clear, WRONG("a tree", shmap_tree_clear(NOT_A_TREE)), NO_BYTES)
+TREE(shmap_tree_len, WRONG("a tree", shmap_tree_len(NOT_A_TREE, &len)), NO_BYTES)
+TREE(shmap_tree_free, WRONG("a tree", shmap_tree_free(NOT_A_TREE)), NO_BYTES)
+ROW(shmap_tree_share,
+    REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_tree_share(tree, "new", &nowhere_map, NULL)),
+    WRONG("a tree", shmap_tree_share(NOT_A_TREE, "new", NULL, NULL));
+    REFUSED(SHMAP_DUPLICATE_KEY, MAP_FILE "\" exists", shmap_tree_share(tree, "published", NULL, NULL)),
+    REFUSED(SHMAP_CORRUPT, CONTROL_FILE, shmap_tree_share(tree, "published", &force, NULL)),
+    LONG_NAME(shmap_tree_share(tree, long_name, NULL, NULL)),
+    NO_HANDLE,
+    REFUSED(SHMAP_PERMISSION, CONTROL_FILE "\" belongs to uid 12345", shmap_tree_share(tree, "published", &force, NULL)),
+    REFUSED(SHMAP_PERMISSION, CONTROL_FILE "\" has mode 0o666", shmap_tree_share(tree, "published", &force, NULL)),
+    REFUSED(SHMAP_PERMISSION, CONTROL_FILE, shmap_tree_share(tree, "published", &force, NULL)),
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_tree_share(tree, "new", NULL, NULL)),
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_tree_share(tree, "new", NULL, NULL));
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_tree_share(tree, "published", &force, NULL)))
+ROW(shmap_tree_save,
+    REFUSED(SHMAP_NOT_FOUND, "/no/such/directory", shmap_tree_save(tree, "/no/such/directory/x")),
+    WRONG("a tree", shmap_tree_save(NOT_A_TREE, saved)),
+    BY_DIRECTORY,
+    REFUSED(SHMAP_SYSTEM, "too long", shmap_tree_save(tree, long_path)),
+    NO_HANDLE,
+    BY_DIRECTORY,
+    BY_DIRECTORY,
+    BY_DIRECTORY,
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_tree_save(tree, saved)),
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_tree_save(tree, saved)))
+
+// Maps: names.
+ROW(shmap_map_open,
+    REFUSED(SHMAP_NOT_FOUND, MAP_FILE, shmap_map_open("published", NULL, &out_map));
+    REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_map_open("published", &nowhere_map, &out_map)),
+    REFUSED(SHMAP_CORRUPT, MAP_FILE "\": segment is a `table`", shmap_map_open("published", NULL, &out_map));
+    REFUSED(SHMAP_NOT_FOUND, "there is a table of that name", shmap_map_open("victim", NULL, &out_map)),
+    REFUSED(SHMAP_CORRUPT, MAP_FILE, shmap_map_open("published", NULL, &out_map)),
+    LONG_NAME(shmap_map_open(long_name, NULL, &out_map)),
+    NO_HANDLE,
+    REFUSED(SHMAP_PERMISSION, MAP_FILE "\" belongs to uid 12345", shmap_map_open("published", NULL, &out_map)),
+    REFUSED(SHMAP_PERMISSION, MAP_FILE "\" has mode 0o666", shmap_map_open("published", NULL, &out_map)),
+    REFUSED(SHMAP_PERMISSION, MAP_FILE, shmap_map_open("published", NULL, &out_map)),
+    REFUSED(SHMAP_PERMISSION, MAP_FILE, shmap_map_open("published", NULL, &out_map)),
+    ONLY_READS)
+ROW(shmap_map_open_copy,
+    REFUSED(SHMAP_NOT_FOUND, MAP_FILE, shmap_map_open_copy("published", NULL, &out_map));
+    REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_map_open_copy("published", &nowhere_map, &out_map)),
+    REFUSED(SHMAP_CORRUPT, MAP_FILE "\": segment is a `table`", shmap_map_open_copy("published", NULL, &out_map));
+    REFUSED(SHMAP_NOT_FOUND, "there is a table of that name", shmap_map_open_copy("victim", NULL, &out_map)),
+    REFUSED(SHMAP_CORRUPT, MAP_FILE, shmap_map_open_copy("published", NULL, &out_map));
+    REFUSED(SHMAP_CORRUPT, "shmap.hurt.snapshot\": damaged map: ", shmap_map_open_copy("hurt", NULL, &out_map)),
+    LONG_NAME(shmap_map_open_copy(long_name, NULL, &out_map)),
+    NO_HANDLE,
+    REFUSED(SHMAP_PERMISSION, MAP_FILE "\" belongs to uid 12345", shmap_map_open_copy("published", NULL, &out_map)),
+    REFUSED(SHMAP_PERMISSION, MAP_FILE "\" has mode 0o666", shmap_map_open_copy("published", NULL, &out_map)),
+    REFUSED(SHMAP_PERMISSION, MAP_FILE, shmap_map_open_copy("published", NULL, &out_map)),
+    REFUSED(SHMAP_PERMISSION, MAP_FILE, shmap_map_open_copy("published", NULL, &out_map)),
+    ONLY_READS)
+ROW(shmap_map_open_file,
+    REFUSED(SHMAP_NOT_FOUND, "saved.avl", shmap_map_open_file(saved, NULL, &out_map)),
+    REFUSED(SHMAP_CORRUPT, "saved.avl\": not a snapshot", shmap_map_open_file(saved, NULL, &out_map)),
+    REFUSED(SHMAP_CORRUPT, "saved.avl\": damaged map: ", shmap_map_open_file(saved, NULL, &out_map)),
+    REFUSED(SHMAP_SYSTEM, "too long", shmap_map_open_file(long_path, NULL, &out_map)),
+    NO_HANDLE,
+    REFUSED(SHMAP_PERMISSION, "saved.avl\" belongs to uid 12345", shmap_map_open_file(saved, NULL, &out_map)),
+    REFUSED(SHMAP_PERMISSION, "saved.avl\" has mode 0o666", shmap_map_open_file(saved, NULL, &out_map)),
+    REFUSED(SHMAP_PERMISSION, "saved.avl", shmap_map_open_file(saved, NULL, &out_map)),
+    REFUSED(SHMAP_PERMISSION, "saved.avl", shmap_map_open_file(saved, NULL, &out_map)),
+    ONLY_READS)
+ROW(shmap_map_remove_name,
+    REFUSED(SHMAP_NOT_FOUND, MAP_FILE, shmap_map_remove_name("published", NULL));
+    REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_map_remove_name("published", &nowhere_map)),
+    REFUSED(SHMAP_NOT_FOUND, "there is a table of that name", shmap_map_remove_name("victim", NULL)),
+    REFUSED(SHMAP_CORRUPT, CONTROL_FILE, shmap_map_remove_name("published", NULL)),
+    LONG_NAME(shmap_map_remove_name(long_name, NULL)),
+    NO_HANDLE,
+    REFUSED(SHMAP_PERMISSION, CONTROL_FILE "\" belongs to uid 12345", shmap_map_remove_name("published", NULL)),
+    REFUSED(SHMAP_PERMISSION, CONTROL_FILE "\" has mode 0o666", shmap_map_remove_name("published", NULL)),
+    REFUSED(SHMAP_PERMISSION, CONTROL_FILE, shmap_map_remove_name("published", NULL)),
+    REFUSED(SHMAP_PERMISSION, MAP_FILE, shmap_map_remove_name("published", NULL)),
+    REFUSED(SHMAP_PERMISSION, MAP_FILE, shmap_map_remove_name("published", NULL)))
+ROW(shmap_map_refresh,
+    GIVES(0, shmap_map_refresh(map)),
+    WRONG("a map", shmap_map_refresh(NOT_A_MAP));
+    REFUSED(SHMAP_CORRUPT, MAP_FILE "\": segment is a `table`", shmap_map_refresh(map)),
+    REFUSED(SHMAP_CORRUPT, MAP_FILE, shmap_map_refresh(map)),
+    NO_BYTES,
+    NO_HANDLE,
+    REFUSED(SHMAP_PERMISSION, MAP_FILE "\" belongs to uid 12345", shmap_map_refresh(map)),
+    REFUSED(SHMAP_PERMISSION, MAP_FILE "\" has mode 0o666", shmap_map_refresh(map)),
+    REFUSED(SHMAP_PERMISSION, MAP_FILE, shmap_map_refresh(map)),
+    REFUSED(SHMAP_PERMISSION, "shmap.published.", shmap_map_refresh(map)),
+    ONLY_READS)
+ROW(shmap_map_wait_for_update,
+    GIVES(0, shmap_map_wait_for_update(map, 0)),
+    WRONG("a map", shmap_map_wait_for_update(NOT_A_MAP, 0));
+    REFUSED(SHMAP_CORRUPT, MAP_FILE "\": segment is a `table`", shmap_map_wait_for_update(map, -1)),
+    REFUSED(SHMAP_CORRUPT, MAP_FILE, shmap_map_wait_for_update(map, -1)),
+    NO_BYTES,
+    NO_HANDLE,
+    REFUSED(SHMAP_PERMISSION, MAP_FILE "\" belongs to uid 12345", shmap_map_wait_for_update(map, -1)),
+    REFUSED(SHMAP_PERMISSION, MAP_FILE "\" has mode 0o666", shmap_map_wait_for_update(map, -1)),
+    REFUSED(SHMAP_PERMISSION, MAP_FILE, shmap_map_wait_for_update(map, -1)),
+    REFUSED(SHMAP_PERMISSION, "shmap.published.", shmap_map_wait_for_update(map, -1)),
+    ONLY_READS)
+ROW(shmap_map_is_removed,
+    GIVES(1, shmap_map_is_removed(map)),
+    WRONG("a map", shmap_map_is_removed(NOT_A_MAP));
+    GIVES(0, shmap_map_is_removed(map)),
+    GIVES(0, shmap_map_is_removed(map)),
+    NO_BYTES,
+    NO_HANDLE,
+    GIVES(0, shmap_map_is_removed(map)),
+    GIVES(0, shmap_map_is_removed(map)),
+    GIVES(0, shmap_map_is_removed(map)),
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_map_is_removed(map)),
+    ONLY_READS)
+ROW(shmap_prune,
+    REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_prune("/no/such/directory", 0, &len)),
+    NONE("goes by no name"),
+    GIVES(SHMAP_OK, shmap_prune(NULL, 0, &len)); CHECK(len == 0),
+    REFUSED(SHMAP_SYSTEM, "too long", shmap_prune(long_path, 0, &len)),
+    NO_HANDLE,
+    GIVES(SHMAP_OK, shmap_prune(NULL, 0, &len)); CHECK(len == 0),
+    GIVES(SHMAP_OK, shmap_prune(NULL, 0, &len)); CHECK(len == 0),
+    GIVES(SHMAP_OK, shmap_prune(NULL, 0, &len)); CHECK(len == 0),
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_prune(NULL, 0, &len)),
+    GIVES(SHMAP_OK, shmap_prune(NULL, 1, &len)); CHECK(len == 1);
+    REFUSED(SHMAP_PERMISSION, ".shmap-tmp-0123456789abcdef", shmap_prune(NULL, 0, &len)))
+
+// Names.
+ROW(shmap_list,
+    REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_list("/no/such/directory", &out_names)),
+    LISTS(4),
+    LISTS(6),
+    REFUSED(SHMAP_SYSTEM, "too long", shmap_list(long_path, &out_names)),
+    NO_HANDLE,
+    LISTS(4),
+    LISTS(4),
+    LISTS(4),
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_list(NULL, &out_names)),
+    ONLY_READS)
+HANDLE(shmap_names_len, WRONG("listed names", shmap_names_len(NOT_NAMES, &len)), PRIVATE, NO_BYTES, NO_HANDLE)
+HANDLE(shmap_names_at, WRONG("listed names", shmap_names_at(NOT_NAMES, 0, &name)), PRIVATE, NO_BYTES, NO_HANDLE)
+HANDLE(shmap_names_free, WRONG("listed names", shmap_names_free(NOT_NAMES)), PRIVATE, NO_BYTES, NO_HANDLE)
+
+// Maps: handles.
+MAP(shmap_map_close,
+    WRONG("a map", shmap_map_close(NOT_A_MAP)),
+    GIVES(SHMAP_OK, shmap_map_close(hurt_map)); hurt_map = NULL,
+    NO_BYTES)
+MAP(shmap_map_generation, WRONG("a map", shmap_map_generation(NOT_A_MAP, &number)), SURVIVES(shmap_map_generation(hurt_map, &number)), NO_BYTES)
+MAP(shmap_map_get,
+    WRONG("a map", shmap_map_get(NOT_A_MAP, "x", 1, &value)),
+    SURVIVES(shmap_map_get(hurt_map, "a key", 5, &value)),
+    REFUSED(SHMAP_NOT_FOUND, "1048576 bytes", shmap_map_get(map, big, sizeof big, &value)))
+MAP(shmap_map_get_many,
+    WRONG("a map", shmap_map_get_many(NOT_A_MAP, &status.value, 1, &value)),
+    SURVIVES(shmap_map_get_many(hurt_map, &status.value, 1, &value)),
+    status.value.len = sizeof big; GIVES(SHMAP_OK, shmap_map_get_many(map, &status.value, 1, &value));
+    status.value.len = 1; CHECK(value.data == NULL))
+MAP(shmap_map_contains,
+    WRONG("a map", shmap_map_contains(NOT_A_MAP, "x", 1)),
+    SURVIVES(shmap_map_contains(hurt_map, "a key", 5)),
+    GIVES(0, shmap_map_contains(map, big, sizeof big)))
+MAP(shmap_map_len, WRONG("a map", shmap_map_len(NOT_A_MAP, &len)), SURVIVES(shmap_map_len(hurt_map, &len)), NO_BYTES)
+MAP(shmap_map_first, WRONG("a map", shmap_map_first(NOT_A_MAP, &pair)), SURVIVES(shmap_map_first(hurt_map, &pair)), NO_BYTES)
+MAP(shmap_map_last, WRONG("a map", shmap_map_last(NOT_A_MAP, &pair)), SURVIVES(shmap_map_last(hurt_map, &pair)), NO_BYTES)
+MAP(shmap_map_nth, WRONG("a map", shmap_map_nth(NOT_A_MAP, 0, &pair)), SURVIVES(shmap_map_nth(hurt_map, 0, &pair)), NO_BYTES)
+MAP(shmap_map_rank,
+    WRONG("a map", shmap_map_rank(NOT_A_MAP, "x", 1, &len)),
+    SURVIVES(shmap_map_rank(hurt_map, "a key", 5, &len)),
+    GIVES(SHMAP_OK, shmap_map_rank(map, big, sizeof big, &len)); CHECK(len == 0))
+MAP(shmap_map_range,
+    WRONG("a map", shmap_map_range(NOT_A_MAP, NULL, 0, NULL, 0, &range)),
+    SURVIVES(shmap_map_range(hurt_map, "a", 1, "b", 1, &range)),
+    GIVES(SHMAP_OK, shmap_map_range(map, NULL, 0, big, sizeof big, &range)); CHECK(range.front == range.back))
+MAP(shmap_map_prefix,
+    WRONG("a map", shmap_map_prefix(NOT_A_MAP, "a", 1, &range)),
+    SURVIVES(shmap_map_prefix(hurt_map, "a", 1, &range)),
+    GIVES(SHMAP_OK, shmap_map_prefix(map, big, sizeof big, &range)); CHECK(range.front == range.back))
+MAP(shmap_map_next,
+    WRONG("a map", shmap_map_next(NOT_A_MAP, &range, &pair)),
+    range.front = 0; range.back = SIZE_MAX; SURVIVES(shmap_map_next(hurt_map, &range, &pair)),
+    NO_BYTES)
+MAP(shmap_map_prev,
+    WRONG("a map", shmap_map_prev(NOT_A_MAP, &range, &pair)),
+    range.front = 0; range.back = SIZE_MAX; SURVIVES(shmap_map_prev(hurt_map, &range, &pair)),
+    NO_BYTES)
+MAP(shmap_map_verify,
+    WRONG("a map", shmap_map_verify(NOT_A_MAP)),
+    REFUSED(SHMAP_CORRUPT, "shmap.hurt.snapshot\": damaged map: ", shmap_map_verify(hurt_map)),
+    NO_BYTES)
+MAP(shmap_map_block, WRONG("a map", shmap_map_block(NOT_A_MAP, &value)), SURVIVES(shmap_map_block(hurt_map, &value)), NO_BYTES)
+ROW(shmap_map_save,
+    REFUSED(SHMAP_NOT_FOUND, "/no/such/directory", shmap_map_save(map, "/no/such/directory/x")),
+    WRONG("a map", shmap_map_save(NOT_A_MAP, saved)),
+    SURVIVES(shmap_map_save(hurt_map, at("hurt.avl"))),
+    REFUSED(SHMAP_SYSTEM, "too long", shmap_map_save(map, long_path)),
+    NO_HANDLE,
+    BY_DIRECTORY,
+    BY_DIRECTORY,
+    BY_DIRECTORY,
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_map_save(map, saved)),
+    REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_map_save(map, saved)))
