@@ -15,8 +15,7 @@ pub fn as_the_readmes_say() -> Result<String> {
         std::fs::remove_dir_all(&prefix)?;
     }
     std::fs::create_dir_all(&prefix)?;
-    let library = library(&prefix)?;
-    Ok(format!("{library}; {}", command_line(&prefix)?))
+    Ok([library(&prefix)?, command_line(&prefix)?, package(&prefix)?].join("; "))
 }
 
 /// `libshmap`, the README's program in C, and one of the original.
@@ -52,6 +51,27 @@ fn command_line(prefix: &Path) -> Result<String> {
     shell(&format!("{} --quiet --root '{}'", install.trim(), prefix.display()), &root())?;
     run(Command::new(prefix.join("bin/shmap")).arg("--version"))?;
     Ok("shmap".to_owned())
+}
+
+/// The Python package, in an environment of its own.
+fn package(prefix: &Path) -> Result<String> {
+    let mut venv = Command::new("python3");
+    let made = venv.args(["-m", "venv"]).arg(prefix.join("venv")).output();
+    if !made.is_ok_and(|output| output.status.success()) {
+        return Ok("shmap for Python skipped: python3 makes no virtual environment".to_owned());
+    }
+    let readme = std::fs::read_to_string(root().join("crates/shm-python/README.md"))?;
+    let install = blocks(&readme, "sh").into_iter().next().context("the commands are missing")?;
+    let (wheel, install) = install.split_once('\n').context("a command is missing")?;
+    // The variable only says where the wheel goes: not into the sources.
+    let settle = ". venv/bin/activate; export PIP_QUIET=1 PIP_DISABLE_PIP_VERSION_CHECK=1";
+    let wheel = format!("{settle} PIP_WHEEL_DIR=$PWD; cd '{}'; {wheel}", root().display());
+    shell(&wheel, prefix)?;
+    shell(
+        &format!("{settle}; {}; python -c 'import shmap; shmap.RbTree'", install.trim()),
+        prefix,
+    )?;
+    Ok("shmap for Python".to_owned())
 }
 
 /// The blocks of code in a language.
