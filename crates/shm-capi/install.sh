@@ -11,6 +11,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 prefix=/usr/local libdir= destdir= from=${CARGO_TARGET_DIR:-$here/../../target}/release
 while [ $# -gt 0 ]; do
+    case $1 in -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
     [ $# -ge 2 ] || { echo "install.sh: $1 needs a value" >&2; exit 2; }
     case $1 in
     --prefix) prefix=$2 ;;
@@ -22,6 +23,9 @@ while [ $# -gt 0 ]; do
     shift 2
 done
 libdir=${libdir:-$prefix/lib}
+# shmap.pc is read from anywhere.
+case $prefix in /*) ;; *) prefix=$PWD/$prefix ;; esac
+case $libdir in /*) ;; *) libdir=$PWD/$libdir ;; esac
 for library in libshmap.so libshmap.a; do
     [ -f "$from/$library" ] || {
         echo "install.sh: $from/$library is missing; run:" >&2
@@ -44,3 +48,4 @@ install -m 644 "$from/libshmap.a" "$destdir$libdir/"
 sed -e "s|@prefix@|$prefix|" -e "s|@libdir@|$libdir|" -e "s|@version@|$version|" \
     "$here/shmap.pc.in" > "$destdir$libdir/pkgconfig/shmap.pc"
 echo "libshmap $version is in $destdir$libdir, its headers are in $destdir$prefix/include"
+[ -n "$destdir" ] || echo "programs find it after ldconfig, if that looks there, or with LD_LIBRARY_PATH=$libdir"

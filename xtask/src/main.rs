@@ -8,6 +8,7 @@
 mod bench;
 mod command;
 mod demo;
+mod install;
 mod plot;
 mod python;
 mod report;

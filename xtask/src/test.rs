@@ -9,7 +9,7 @@ use crate::command::{cargo, nightly_cargo, run as run_command, target_dir};
 use crate::step_kill::{self, Operation};
 use crate::stress;
 use crate::worker::Sabotage;
-use crate::{demo, python, report};
+use crate::{demo, install, python, report};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct Arguments {
@@ -84,6 +84,7 @@ fn steps(full: bool) -> Vec<Step> {
     let kills = if full { 20_000 } else { 1000 };
     steps.push(step(&format!("stress, {kills} kills"), move || killed_at_random(kills)));
     steps.push(step("negative control: stress, Tear", stress_catches_tearing));
+    steps.push(step("installation as the READMEs say", install::as_the_readmes_say));
     steps.push(step("python", || python::test(&python::Arguments::default())));
     steps.push(step("demo", || {
         let figures = demo::demo(&demo::Arguments { seconds: 4, json: true })?;

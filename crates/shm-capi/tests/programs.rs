@@ -18,7 +18,7 @@ use std::process::Command;
 
 use shm_harness::TempNamespace;
 use support::{
-    C11, CPP17, Language, Link, compile, have, must, prefix, root, run, run_in, valgrind,
+    C11, CPP17, Language, Link, built, compile, have, must, prefix, root, run, run_in, valgrind,
     valgrind_as,
 };
 
@@ -230,6 +230,50 @@ fn pkg_config_finds_what_was_installed() {
         let needed = must(Command::new("readelf").arg("--dynamic").arg(&program));
         assert!(needed.contains("[libshmap.so.0]"), "{needed}");
     }
+}
+
+#[test]
+fn the_shared_object_needs_the_c_library_and_libgcc_alone() {
+    if !have("readelf") {
+        return;
+    }
+    let mut readelf = Command::new("readelf");
+    let dynamic = must(readelf.arg("--dynamic").arg(prefix().join("lib/libshmap.so")));
+    let needed: Vec<_> = dynamic
+        .lines()
+        .filter(|line| line.contains("(NEEDED)"))
+        .filter_map(|line| line.split(['[', ']']).nth(1))
+        .collect();
+    assert!(needed.iter().any(|name| name.starts_with("libc.")), "{dynamic}");
+    for name in needed {
+        let known = ["libc.", "libgcc_s.", "libpthread.", "libdl.", "libm.", "librt.", "ld-linux"];
+        assert!(known.iter().any(|start| name.starts_with(start)), "it needs {name}");
+    }
+}
+
+#[test]
+fn the_installer_explains_itself_and_a_prefix_may_be_relative() {
+    let script = root().join("install.sh");
+    let help = must(Command::new(&script).arg("--help"));
+    for option in ["--prefix", "--libdir", "--destdir", "--from"] {
+        assert!(help.contains(&format!("\n{option} ")), "{help}");
+    }
+    assert!(!help.contains("set -eu"), "{help}");
+    for wrong in [&["--prefix"][..], &["--wrong", "x"], &["--from", "/no/such/directory"]] {
+        let said = Command::new(&script).args(wrong).output().unwrap();
+        assert!(!said.status.success() && !said.stderr.is_empty(), "{wrong:?}: {said:?}");
+    }
+
+    let place = prefix().join("relative");
+    std::fs::create_dir_all(&place).unwrap();
+    let mut install = Command::new(&script);
+    install.current_dir(&place).args(["--prefix", "here", "--libdir", "there/lib"]);
+    let said = must(install.arg("--from").arg(built()));
+    assert!(said.contains("ldconfig"), "{said}");
+    let pc = std::fs::read_to_string(place.join("there/lib/pkgconfig/shmap.pc")).unwrap();
+    assert!(pc.contains(&format!("\nlibdir={}/there/lib\n", place.display())), "{pc}");
+    assert!(pc.starts_with(&format!("prefix={}/here\n", place.display())), "{pc}");
+    assert!(place.join("here/include/shmap.h").exists());
 }
 
 #[test]

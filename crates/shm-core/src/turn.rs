@@ -22,8 +22,8 @@ use crate::sync::Words;
 /// Version of the layout of control segments.
 pub(crate) const CONTROL_VERSION: u64 = 1;
 
-/// Takes the name from a control segment that is of no use any more, and says so to its readers; false
-/// when that is not allowed, and nothing has changed. The caller holds its lock and has seen that it
+/// Takes the name from a control segment that is of no use any more, and says so to its readers; when that
+/// is not allowed, an error, and nothing has changed. The caller holds its lock and has seen that it
 /// has the name: only then is it surely its own.
 pub(crate) fn retire(control: &WritableSegment, words: Words<'_>) -> io::Result<()> {
     let wake = || control.wake(control::WORD);
@@ -120,8 +120,9 @@ impl Turn<'_> {
             }
             let outcome = act(&control, words);
             if is_new && outcome.is_err() {
-                // Nothing was published under it: whoever waits for it finds that, and makes another.
-                retire(&control, words);
+                // Nothing was published under it: whoever waits for it finds that, and makes another. Where it cannot be
+                // removed it stays, and the call's own error counts.
+                let _ = retire(&control, words);
             }
             return outcome;
         }
