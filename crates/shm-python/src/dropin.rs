@@ -61,6 +61,16 @@ impl DropInTree {
         PyBytes::new(py, &block)
     }
 
+    /// By its contents.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Contents<'py>)> {
+        let py = slf.py();
+        let rebuild = py.import("shmap._shmap")?.getattr("build_rbtree")?;
+        let tree = Arc::clone(&slf.borrow().tree);
+        let entries = tree.iter();
+        let entries = entries.map(|(key, value)| (PyBytes::new(py, key), PyBytes::new(py, value)));
+        Ok((rebuild, (slf.get_type(), entries.collect())))
+    }
+
     /// False when there is no such name, as in the original.
     #[staticmethod]
     fn remove(py: Python<'_>, name: &str) -> PyResult<bool> {
@@ -70,6 +80,22 @@ impl DropInTree {
             Err(error) => Err(failure(py, error, None)),
         }
     }
+}
+
+/// Class and entries of a pickled `rbtree`.
+type Contents<'py> = (Bound<'py, PyType>, Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>);
+
+/// What a pickled `rbtree` is made by.
+#[pyfunction]
+pub(crate) fn build_rbtree<'py>(
+    class: Bound<'py, PyType>,
+    entries: Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let made = class.call0()?;
+    for entry in entries {
+        made.call_method1("set", entry)?;
+    }
+    Ok(made)
 }
 
 /// Class, name and namespace of a pickled `sharedmap`.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use shm_facade::SharedMap;
 
+use crate::edition::Edition;
 use crate::keys::KeyForm;
 
 /// What an iterator yields.
@@ -20,7 +20,7 @@ pub(crate) enum Yields {
 /// Entries of consecutive ranks, in order or backwards.
 #[pyclass(module = "shmap._shmap")]
 pub(crate) struct Entries {
-    map: Arc<SharedMap>,
+    map: Arc<Edition>,
     form: KeyForm,
     yields: Yields,
     ranks: Range<usize>,
@@ -29,7 +29,7 @@ pub(crate) struct Entries {
 
 impl Entries {
     pub(crate) fn new(
-        map: Arc<SharedMap>,
+        map: Arc<Edition>,
         form: KeyForm,
         yields: Yields,
         ranks: Range<usize>,

@@ -12,8 +12,9 @@ use shm_core::Name;
 use shm_facade::{Error, MapOptions, SNAPSHOT, SharedMap};
 
 use crate::arguments::{SLICE, map_options, namespace, timeout};
+use crate::edition::Edition;
 use crate::entries::{Entries, Yields};
-use crate::failure::{closed, failure, missing};
+use crate::failure::{closed, failure, missing, raise};
 use crate::fast::Lookup;
 use crate::keys::KeyForm;
 use crate::table::list;
@@ -21,13 +22,14 @@ use crate::table::list;
 /// How often a name that leads nowhere is looked at by who waits for it.
 const POLL: Duration = Duration::from_millis(10);
 
-/// A published map, opened.
+/// A published map, or a saved one, opened.
 #[pyclass(subclass, mapping, module = "shmap._shmap", name = "SnapshotBase")]
 pub(crate) struct SnapshotBase {
-    map: Option<Arc<SharedMap>>,
+    map: Option<Arc<Edition>>,
     /// A second handle, to sleep by: made by the first wait.
     waiter: Arc<Mutex<Option<SharedMap>>>,
     form: KeyForm,
+    /// For a saved map, its path.
     name: String,
     options: MapOptions,
     trust: Vec<u32>,
@@ -36,19 +38,25 @@ pub(crate) struct SnapshotBase {
 #[pymethods]
 impl SnapshotBase {
     #[new]
-    #[pyo3(signature = (name, keys, namespace, trust))]
+    #[pyo3(signature = (name, keys, namespace, trust, saved = None))]
     fn new(
         py: Python<'_>,
         name: String,
         keys: &Bound<'_, PyAny>,
         namespace: Option<PathBuf>,
         trust: Vec<u32>,
+        saved: Option<PathBuf>,
     ) -> PyResult<Self> {
         let form = KeyForm::new(keys)?;
         let options = map_options(namespace, &trust, None);
-        let map = SharedMap::open_with(&name, &options)
-            .map_err(|error| open_failure(py, error, &name, &options))?;
-        let waiter = Arc::default();
+        let map = match saved {
+            Some(path) => Edition::saved(&path, &options.trust)
+                .map_err(|error| failure(py, error, Some(&path)))?,
+            None => SharedMap::open_with(&name, &options)
+                .map(Edition::Published)
+                .map_err(|error| open_failure(py, error, &name, &options))?,
+        };
+        let (form, waiter) = (form.of(&map), Arc::default());
         Ok(Self { map: Some(Arc::new(map)), waiter, form, name, options, trust })
     }
 
@@ -122,13 +130,13 @@ impl SnapshotBase {
             Some(stop) if inclusive => RangeBound::Included(stop),
             Some(stop) => RangeBound::Excluded(stop),
         };
-        let ranks = map.range((from, to)).ranks();
+        let ranks = map.range((from, to));
         Ok(Entries::new(map, self.form, Yields::Items, ranks))
     }
 
     fn prefix(&self, prefix: &Bound<'_, PyAny>) -> PyResult<Entries> {
         let map = self.shared(prefix.py())?;
-        let ranks = map.prefix(crate::keys::bytes_of(prefix)?.as_bytes()).ranks();
+        let ranks = map.prefix(crate::keys::bytes_of(prefix)?.as_bytes());
         Ok(Entries::new(map, self.form, Yields::Items, ranks))
     }
 
@@ -161,12 +169,19 @@ impl SnapshotBase {
 
     fn refresh(&mut self, py: Python<'_>) -> PyResult<bool> {
         let Some(map) = &mut self.map else { return Err(closed(py, "snapshot")) };
+        let Some(id) = map.id() else { return Ok(false) };
         if let Some(map) = Arc::get_mut(map) {
-            return map.refresh().map_err(|error| failure(py, error, None));
+            let newer = map.refresh().map_err(|error| failure(py, error, None))?;
+            if newer {
+                self.form = self.form.of(map);
+            }
+            return Ok(newer);
         }
         // An iterator holds this edition, so it stays; another handle takes its place here.
         match SharedMap::open_with(&self.name, &self.options) {
-            Ok(newer) if newer.get_ref().id() != map.get_ref().id() => {
+            Ok(newer) if newer.get_ref().id() != id => {
+                let newer = Edition::Published(newer);
+                self.form = self.form.of(&newer);
                 self.map = Some(Arc::new(newer));
                 Ok(true)
             }
@@ -180,6 +195,7 @@ impl SnapshotBase {
         let py = slf.py();
         let (start, limit) = (Instant::now(), self::timeout(timeout)?);
         loop {
+            let Some(id) = slf.borrow().map(py)?.id() else { return Err(never(slf)) };
             if slf.borrow_mut().refresh(py)? {
                 return Ok(true);
             }
@@ -193,7 +209,7 @@ impl SnapshotBase {
                 handle: Arc::clone(&this.waiter),
                 name: this.name.clone(),
                 options: this.options.clone(),
-                id: this.map(py)?.get_ref().id(),
+                id,
             };
             drop(this);
             py.detach(|| waiter.sleep(slice)).map_err(|error| failure(py, error, None))?;
@@ -213,7 +229,7 @@ impl SnapshotBase {
     fn verify(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (map, _) = Self::owned(slf)?;
         let py = slf.py();
-        py.detach(|| map.verify()).map_err(|error| failure(py, error, Some(map.get_ref().path())))
+        py.detach(|| map.verify()).map_err(|error| failure(py, error, Some(map.path())))
     }
 
     fn dump<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
@@ -243,7 +259,7 @@ impl SnapshotBase {
 
     #[getter]
     fn path(&self, py: Python<'_>) -> PyResult<PathBuf> {
-        Ok(self.map(py)?.get_ref().path().to_owned())
+        Ok(self.map(py)?.path().to_owned())
     }
 
     #[getter]
@@ -254,6 +270,11 @@ impl SnapshotBase {
     #[getter]
     fn closed(&self) -> bool {
         self.map.is_none()
+    }
+
+    #[getter]
+    fn _saved(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.map(py)?.id().is_none())
     }
 
     #[getter]
@@ -282,16 +303,16 @@ impl SnapshotBase {
 
 impl SnapshotBase {
     #[inline]
-    fn map(&self, py: Python<'_>) -> PyResult<&SharedMap> {
+    fn map(&self, py: Python<'_>) -> PyResult<&Edition> {
         self.map.as_deref().ok_or_else(|| closed(py, "snapshot"))
     }
 
-    pub(crate) fn shared(&self, py: Python<'_>) -> PyResult<Arc<SharedMap>> {
+    pub(crate) fn shared(&self, py: Python<'_>) -> PyResult<Arc<Edition>> {
         self.map.clone().ok_or_else(|| closed(py, "snapshot"))
     }
 
     /// The map and the form of its keys, with the handle unborrowed.
-    fn owned(slf: &Bound<'_, Self>) -> PyResult<(Arc<SharedMap>, KeyForm)> {
+    fn owned(slf: &Bound<'_, Self>) -> PyResult<(Arc<Edition>, KeyForm)> {
         let this = slf.borrow();
         Ok((this.shared(slf.py())?, this.form))
     }
@@ -307,6 +328,13 @@ impl SnapshotBase {
         let ranks = 0..map.len();
         Ok(Entries::new(map, self.form, yields, ranks))
     }
+}
+
+/// What is waited for never comes.
+#[cold]
+fn never(slf: &Bound<'_, SnapshotBase>) -> PyErr {
+    let text = format!("nothing is ever published over the saved file {:?}", slf.borrow().name);
+    raise(slf.py(), "WrongKindError", (text,))
 }
 
 /// Sleeping until there may be something newer than a certain file.
@@ -351,7 +379,7 @@ fn open_failure(py: Python<'_>, error: Error, name: &str, options: &MapOptions) 
     match table {
         Ok(table) if table.exists() => {
             let text = format!("there is no snapshot of the name {name:?}, but a table");
-            crate::failure::raise(py, "NotFoundError", (2, text, path.as_os_str()))
+            raise(py, "NotFoundError", (2, text, path.as_os_str()))
         }
         _ => failure(py, error, None),
     }

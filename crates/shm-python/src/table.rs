@@ -280,8 +280,8 @@ impl TableBase {
         let py = slf.py();
         let table = Self::owned(slf)?;
         let strings = table.key_type(py).is(py.get_type::<PyString>());
-        let form = if strings { KeyForm::Str } else { KeyForm::Int };
         let map = snapshot.borrow().shared(py)?;
+        let form = if strings { KeyForm::Str } else { KeyForm::Int.of(&map) };
         let mut entries = Vec::with_capacity(map.len());
         for (key, value) in map.iter() {
             entries.push((form.decode(py, key)?, PyBytes::new(py, value).into_any()));

@@ -314,6 +314,21 @@ class Snapshot(Mapping[_SK, bytes]):
         """Opens it. O(1). `keys=int` is for frozen tables. Raises `NotFoundError`, `CorruptError`, `PermissionDeniedError`."""
     @overload
     def __new__(cls, name: str, *, keys: type[_SK], namespace: _Dir = None, trust: Iterable[int] = ()) -> Snapshot[_SK]: ...
+    @overload
+    @classmethod
+    def open_file(
+        cls, path: Union[str, PathLike[str]], *, keys: type[str] = ..., trust: Iterable[int] = ()
+    ) -> Snapshot[str]:
+        """Opens a file that `save` wrote, in place. O(1). Raises as opening by a name does.
+
+        Its `name` is the path, its `generation` 0; nothing is ever published over it, so `refresh` is False and
+        `wait_for_update` raises `WrongKindError`. It goes through pickle by its path.
+        """
+    @overload
+    @classmethod
+    def open_file(
+        cls, path: Union[str, PathLike[str]], *, keys: type[_SK], trust: Iterable[int] = ()
+    ) -> Snapshot[_SK]: ...
     def __getitem__(self, key: Union[_SK, _Value], /) -> bytes: ...
     def __iter__(self) -> Iterator[_SK]: ...
     def __reversed__(self) -> Iterator[_SK]: ...

@@ -3,6 +3,7 @@
 Signatures are repeated in `__init__.pyi`, with types and documentation.
 """
 
+import os
 from collections.abc import ItemsView, Mapping, MutableMapping, ValuesView
 from types import GenericAlias
 from typing import Any
@@ -148,6 +149,12 @@ class Snapshot(SnapshotBase, Mapping):
     def __new__(cls, name, *, keys=str, namespace=None, trust=()):
         return SnapshotBase.__new__(cls, name, keys, namespace, list(trust))
 
+    @classmethod
+    def open_file(cls, path, *, keys=str, trust=()):
+        path = os.path.abspath(os.fsdecode(path))
+        shown = os.fsencode(path).decode(errors="replace")
+        return SnapshotBase.__new__(cls, shown, keys, os.path.dirname(path), list(trust), path)
+
     def __reversed__(self):
         return reversed(self._keys())
 
@@ -158,6 +165,8 @@ class Snapshot(SnapshotBase, Mapping):
         return _SnapshotValues(self)
 
     def __reduce__(self):
+        if self._saved:
+            return _open_file, (type(self), (str(self.path), self.key_type, self._trust))
         return _open_snapshot, (type(self), (self.name, self.key_type, str(self.namespace), self._trust))
 
     def __enter__(self):
@@ -170,6 +179,11 @@ class Snapshot(SnapshotBase, Mapping):
 def _open_snapshot(cls, arguments):
     name, keys, namespace, trust = arguments
     return cls(name, keys=keys, namespace=namespace, trust=trust)
+
+
+def _open_file(cls, arguments):
+    path, keys, trust = arguments
+    return cls.open_file(path, keys=keys, trust=trust)
 
 
 class RbTree(TreeBase, MutableMapping):
