@@ -12,6 +12,7 @@ use crate::arguments::map_options;
 use crate::failure::failure;
 use crate::fast::Lookup;
 use crate::keys::bytes_of;
+use crate::snapshot::name_failure;
 
 /// The original's `rbtree`.
 #[pyclass(subclass, module = "shmap.sharedmap", name = "rbtree")]
@@ -129,7 +130,7 @@ impl DropInMap {
         let options = map_options(namespace, &[], None);
         match SharedMap::open_with(&name, &options) {
             Ok(map) => Ok(Self { map, name, options }),
-            Err(error) => Err(failure(py, error, None)),
+            Err(error) => Err(name_failure(py, error, &name, &options)),
         }
     }
 

@@ -14,7 +14,7 @@ use shm_facade::{Error, MapOptions, SNAPSHOT, SharedMap};
 use crate::arguments::{SLICE, map_options, namespace, timeout};
 use crate::edition::Edition;
 use crate::entries::{Entries, Yields};
-use crate::failure::{closed, failure, missing, raise};
+use crate::failure::{closed, failure, missing, not_found, raise};
 use crate::fast::Lookup;
 use crate::keys::KeyForm;
 use crate::table::list;
@@ -54,7 +54,7 @@ impl SnapshotBase {
                 .map_err(|error| failure(py, error, Some(&path)))?,
             None => SharedMap::open_with(&name, &options)
                 .map(Edition::Published)
-                .map_err(|error| open_failure(py, error, &name, &options))?,
+                .map_err(|error| name_failure(py, error, &name, &options))?,
         };
         let (form, waiter) = (form.of(&map), Arc::default());
         Ok(Self { map: Some(Arc::new(map)), waiter, form, name, options, trust })
@@ -171,7 +171,10 @@ impl SnapshotBase {
         let Some(map) = &mut self.map else { return Err(closed(py, "snapshot")) };
         let Some(id) = map.id() else { return Ok(false) };
         if let Some(map) = Arc::get_mut(map) {
-            let newer = map.refresh().map_err(|error| failure(py, error, None))?;
+            let newer = match map.refresh() {
+                Ok(newer) => newer,
+                Err(error) => return Err(failure(py, error, Some(map.path()))),
+            };
             if newer {
                 self.form = self.form.of(map);
             }
@@ -186,7 +189,7 @@ impl SnapshotBase {
                 Ok(true)
             }
             Ok(_) | Err(Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(failure(py, error, None)),
+            Err(error) => Err(failure(py, error, Some(map.path()))),
         }
     }
 
@@ -373,16 +376,16 @@ impl Waiter {
 }
 
 /// A name that leads to no snapshot may lead to a table: then say so.
-fn open_failure(py: Python<'_>, error: Error, name: &str, options: &MapOptions) -> PyErr {
-    let Error::NotFound { path } = &error else { return failure(py, error, None) };
-    let table = Name::new(name).map(|name| options.namespace.path_of(&name, slotmap_shm::KIND));
-    match table {
-        Ok(table) if table.exists() => {
-            let text = format!("there is no snapshot of the name {name:?}, but a table");
-            raise(py, "NotFoundError", (2, text, path.as_os_str()))
-        }
-        _ => failure(py, error, None),
-    }
+pub(crate) fn name_failure(
+    py: Python<'_>,
+    error: Error,
+    name: &str,
+    options: &MapOptions,
+) -> PyErr {
+    let Ok(valid) = Name::new(name) else { return failure(py, error, None) };
+    let path = |kind| options.namespace.path_of(&valid, kind);
+    let paths = (&*path(SNAPSHOT.kind), &*path(slotmap_shm::KIND));
+    not_found(py, error, name, ("snapshot", "table"), paths)
 }
 
 /// Removes a published name.
@@ -398,7 +401,8 @@ pub(crate) fn remove(
     timeout: Option<f64>,
 ) -> PyResult<()> {
     let options = map_options(namespace, &[], self::timeout(timeout)?);
-    py.detach(|| SharedMap::remove_with(name, &options)).map_err(|error| failure(py, error, None))
+    py.detach(|| SharedMap::remove_with(name, &options))
+        .map_err(|error| name_failure(py, error, name, &options))
 }
 
 /// Removes what killed publishers left; says what.

@@ -9,12 +9,12 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyString};
 use shm_core::{Name, Namespace};
-use shm_facade::{RbTree, Share, ShareOptions};
+use shm_facade::{RbTree, SNAPSHOT, Share, ShareOptions};
 use slotmap_shm::{Geometry, KIND, Table, TableOpenError, TableOptions, TableReader, Value};
 
 use crate::any_table::{Access, AnyTable, Opened, Put, PyKey};
 use crate::arguments::{SLICE, namespace, timeout, trust};
-use crate::failure::{closed, failure, missing};
+use crate::failure::{closed, failure, missing, not_found};
 use crate::fast::Lookup;
 use crate::keys::{KeyForm, bytes_of};
 use crate::snapshot::SnapshotBase;
@@ -145,7 +145,11 @@ impl TableBase {
             Some(Ok(table)) => {
                 Ok(Self { table: Some(table), name, namespace, timeout, trust, shared_writers })
             }
-            Some(Err(error)) => Err(failure(py, error, Some(&path))),
+            Some(Err(error)) => {
+                let snapshot = namespace.path_of(&name, SNAPSHOT.kind);
+                let kinds = ("table", "snapshot");
+                Err(not_found(py, error, name.as_str(), kinds, (&path, &snapshot)))
+            }
             None => Err(crate::failure::bug("no type of keys was tried")),
         }
     }
@@ -406,7 +410,8 @@ impl TableBase {
     }
 
     fn namespace_failure(&self, py: Python<'_>, source: std::io::Error) -> PyErr {
-        let dir = self.namespace.dir().to_owned();
+        // Of its file, not of all of the namespace.
+        let dir = self.path();
         failure(py, shm_facade::Error::Namespace { dir, source }, None)
     }
 }
