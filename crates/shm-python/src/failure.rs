@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use avl_snapshot::BuildError;
@@ -250,6 +251,8 @@ fn classify_io(error: &io::Error, path: &Path) -> Failure {
         io::ErrorKind::NotFound => os("NotFoundError", errno, path),
         io::ErrorKind::PermissionDenied => os("PermissionDeniedError", errno, path),
         io::ErrorKind::StorageFull => os("NoSpaceError", errno, path),
+        // No file can have it.
+        _ if path.as_os_str().as_bytes().contains(&0) => plain("InvalidNameError"),
         _ => os("SystemCallError", errno, path),
     }
 }

@@ -78,18 +78,18 @@ const WIDTHS: [u32; 3] = [32, 64, 0];
 /// Which types of keys will do; none means any.
 fn widths(keys: Option<&Bound<'_, PyAny>>, bits: Option<u32>, how: How) -> PyResult<Vec<u32>> {
     let created = matches!(how, How::Create | How::OpenOrCreate);
+    let wrong = || PyTypeError::new_err("keys must be int, of 32 or 64 bits, or str");
     let Some(keys) = keys else {
-        return Ok(if created { vec![bits.unwrap_or(32)] } else { WIDTHS.to_vec() });
+        return if created || bits.is_some() { Err(wrong()) } else { Ok(WIDTHS.to_vec()) };
     };
     let py = keys.py();
-    if keys.is(py.get_type::<PyString>()) && bits.is_none() {
-        return Ok(vec![0]);
-    }
-    match (keys.is(py.get_type::<PyInt>()), bits) {
-        (true, Some(bits @ (32 | 64))) => Ok(vec![bits]),
-        (true, None) if created => Ok(vec![32]),
-        (true, None) => Ok(vec![32, 64]),
-        _ => Err(PyTypeError::new_err("keys must be int, of 32 or 64 bits, or str")),
+    match bits {
+        None if keys.is(py.get_type::<PyString>()) => Ok(vec![0]),
+        _ if !keys.is(py.get_type::<PyInt>()) => Err(wrong()),
+        None if created => Ok(vec![32]),
+        None => Ok(vec![32, 64]),
+        Some(bits @ (32 | 64)) => Ok(vec![bits]),
+        Some(_) => Err(wrong()),
     }
 }
 
