@@ -14,7 +14,11 @@ use crate::fast::Lookup;
 use crate::keys::bytes_of;
 use crate::snapshot::name_failure;
 
-/// The original's `rbtree`.
+/// A dictionary in private memory, which `share` publishes.
+///
+/// >>> wmap = rbtree()
+/// >>> wmap.set("红", "32是"), wmap.share("test:3325", force=True)
+/// (True, True)
 #[pyclass(subclass, module = "shmap.sharedmap", name = "rbtree")]
 #[derive(Default)]
 pub(crate) struct DropInTree {
@@ -28,6 +32,7 @@ impl DropInTree {
         Self::default()
     }
 
+    /// Gives `key` this value, in place of another. True. O(log n). Raises `KeyTooLongError`, a `ValueError`.
     fn set(&mut self, key: &Bound<'_, PyAny>, val: &Bound<'_, PyAny>) -> PyResult<bool> {
         let (py, key, value) = (key.py(), bytes_of(key)?, bytes_of(val)?);
         let tree = Arc::make_mut(&mut self.tree);
@@ -35,12 +40,16 @@ impl DropInTree {
         Ok(true)
     }
 
+    /// The value of `key`, as `str`; `None` when there is none. O(log n).
     fn get<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
         let bytes = bytes_of(key)?;
         let found = self.tree.get(bytes.as_bytes());
         found.map(|value| PyString::from_bytes(key.py(), value)).transpose()
     }
 
+    /// Publishes under `name`: whole, at once; over what is there if `force`. True. O(n).
+    ///
+    /// Raises `FileExistsError` without `force` when the name is taken.
     #[pyo3(signature = (name, force = None))]
     fn share(
         slf: &Bound<'_, Self>,
@@ -55,6 +64,7 @@ impl DropInTree {
         Ok(true)
     }
 
+    /// The bytes that `share` would publish. Changes nothing. O(n).
     fn dump<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyBytes> {
         let py = slf.py();
         let tree = Arc::clone(&slf.borrow().tree);
@@ -72,7 +82,7 @@ impl DropInTree {
         Ok((rebuild, (slf.get_type(), entries.collect())))
     }
 
-    /// False when there is no such name, as in the original.
+    /// Removes a published name; False when there is none. Who has it open keeps it.
     #[staticmethod]
     fn remove(py: Python<'_>, name: &str) -> PyResult<bool> {
         match py.detach(|| SharedMap::remove(name)) {
@@ -114,7 +124,11 @@ pub(crate) fn open_sharedmap<'py>(
     class.call((name,), Some(&named))
 }
 
-/// The original's `sharedmap`.
+/// A published dictionary, read in place: that edition which was the newest when it was opened.
+///
+/// >>> rmap = sharedmap("test:3325")
+/// >>> rmap.get("红"), rmap.get("missing")
+/// ('32是', None)
 #[pyclass(subclass, frozen, module = "shmap.sharedmap", name = "sharedmap")]
 pub(crate) struct DropInMap {
     map: SharedMap,
@@ -153,7 +167,7 @@ impl Lookup for Get {
     type Class = DropInMap;
     const NAME: &'static CStr = c"get";
     const DOC: &'static CStr = c"get($self, key)\n--\n\n\
-        The value of key, as str; None when there is none. O(1).";
+        The value of `key`, as `str`; `None` when there is none. O(1).";
     const DEFAULT: bool = false;
 
     #[inline]

@@ -17,7 +17,7 @@ pub(crate) enum Yields {
     Items,
 }
 
-/// Entries of consecutive ranks, in order or backwards.
+/// Entries of one edition of a snapshot, in key order, from both ends. `len` says how many are left.
 #[pyclass(module = "shmap._shmap")]
 pub(crate) struct Entries {
     map: Arc<Edition>,

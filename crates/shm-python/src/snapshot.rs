@@ -80,6 +80,7 @@ impl SnapshotBase {
         self.all(py, Yields::Keys)
     }
 
+    /// The values of several keys, or `None`, in their order; faster than one by one.
     fn get_many<'py>(
         slf: &Bound<'py, Self>,
         keys: &Bound<'py, PyAny>,
@@ -112,6 +113,7 @@ impl SnapshotBase {
         self.all(py, Yields::Items)
     }
 
+    /// The entries from `start` up to `stop`, which is among them if `inclusive`. O(log n), then O(1) a step.
     #[pyo3(signature = (start = None, stop = None, *, inclusive = false))]
     fn range(
         &self,
@@ -134,12 +136,14 @@ impl SnapshotBase {
         Ok(Entries::new(map, self.form, Yields::Items, ranks))
     }
 
+    /// The entries whose keys start with `prefix`. O(log n), then O(1) a step.
     fn prefix(&self, prefix: &Bound<'_, PyAny>) -> PyResult<Entries> {
         let map = self.shared(prefix.py())?;
         let ranks = map.prefix(crate::keys::bytes_of(prefix)?.as_bytes());
         Ok(Entries::new(map, self.form, Yields::Items, ranks))
     }
 
+    /// How many keys are less than `key`, which need not be there. O(log n).
     fn rank(&self, key: &Bound<'_, PyAny>) -> PyResult<usize> {
         let map = self.map(key.py())?;
         match self.form.encode(key)? {
@@ -150,6 +154,7 @@ impl SnapshotBase {
         }
     }
 
+    /// The entry of a rank, from 0, or from -1 backwards. O(1). Raises `IndexError`.
     fn nth<'py>(
         slf: &Bound<'py, Self>,
         rank: isize,
@@ -167,6 +172,9 @@ impl SnapshotBase {
         }
     }
 
+    /// Takes the newest edition; True if that is another one. One load when nothing was published.
+    ///
+    /// Raises as opening does; the handle then stays at its edition. Iterators keep theirs.
     fn refresh(&mut self, py: Python<'_>) -> PyResult<bool> {
         let Some(map) = &mut self.map else { return Err(closed(py, "snapshot")) };
         let Some(id) = map.id() else { return Ok(false) };
@@ -193,6 +201,10 @@ impl SnapshotBase {
         }
     }
 
+    /// Sleeps until there is another edition and takes it; False when the time is over.
+    ///
+    /// `timeout` is in seconds, `None` for ever. Other threads run meanwhile, and Ctrl-C ends it. After a removal it
+    /// waits for the name to be published again. Raises as `refresh` does.
     #[pyo3(signature = (timeout = None))]
     fn wait_for_update(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<bool> {
         let py = slf.py();
@@ -220,56 +232,69 @@ impl SnapshotBase {
         }
     }
 
+    /// The edition in hand: 1 for the first under this name.
     #[getter]
     fn generation(&self, py: Python<'_>) -> PyResult<u64> {
         Ok(self.map(py)?.generation())
     }
 
+    /// True when the name leads nowhere now. One system call.
     fn is_removed(&self, py: Python<'_>) -> PyResult<bool> {
         self.map(py)?.is_removed().map_err(|error| failure(py, error, None))
     }
 
+    /// Checks all of it. O(n). Raises `CorruptError`.
     fn verify(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (map, _) = Self::owned(slf)?;
         let py = slf.py();
         py.detach(|| map.verify()).map_err(|error| failure(py, error, Some(map.path())))
     }
 
+    /// A copy of all its bytes. O(n).
     fn dump<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(py, self.map(py)?.as_bytes()))
     }
 
+    /// Writes the bytes to a file of mode 0400, in one step, over what is there. O(n). `open_file` opens it.
+    ///
+    /// Raises `PermissionDeniedError`, `NoSpaceError`, `NotFoundError` where the directory is not there.
     fn save(slf: &Bound<'_, Self>, path: PathBuf) -> PyResult<()> {
         let (map, _) = Self::owned(slf)?;
         let py = slf.py();
         py.detach(|| map.save(&path)).map_err(|error| failure(py, error, Some(&path)))
     }
 
+    /// Whether it was published with a hash index.
     #[getter]
     fn has_hash_index(&self, py: Python<'_>) -> PyResult<bool> {
         Ok(self.map(py)?.has_hash_index())
     }
 
+    /// The name.
     #[getter]
     fn name(&self) -> &str {
         &self.name
     }
 
+    /// The directory.
     #[getter]
     fn namespace(&self) -> &Path {
         self.options.namespace.dir()
     }
 
+    /// The file.
     #[getter]
     fn path(&self, py: Python<'_>) -> PyResult<PathBuf> {
         Ok(self.map(py)?.path().to_owned())
     }
 
+    /// `str`, `bytes` or `int`: what keys come back as.
     #[getter]
     fn key_type<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.form.to_type(py)
     }
 
+    /// Whether `close` was called.
     #[getter]
     fn closed(&self) -> bool {
         self.map.is_none()
@@ -285,6 +310,7 @@ impl SnapshotBase {
         self.trust.clone()
     }
 
+    /// Ends this handle. Iterators keep their edition.
     fn close(&mut self) {
         self.map = None;
         self.waiter = Arc::default();
@@ -388,7 +414,10 @@ pub(crate) fn name_failure(
     not_found(py, error, name, ("snapshot", "table"), paths)
 }
 
-/// Removes a published name.
+/// Removes a published name. Who has it open keeps it. O(1).
+///
+/// Waits for a publisher for up to `timeout` seconds. Raises `NotFoundError`, `PermissionDeniedError`,
+/// `LockTimeoutError`. A table's name is removed by `Table.unlink`.
 #[pyfunction]
 #[pyo3(
     signature = (name, *, namespace = None, timeout = Some(5.0)),
@@ -405,7 +434,10 @@ pub(crate) fn remove(
         .map_err(|error| name_failure(py, error, name, &options))
 }
 
-/// Removes what killed publishers left; says what.
+/// Removes what killed publishers of this user left, and returns what; with `dry_run` it only says what.
+///
+/// Living publishers, names, and other users' files are left alone. Raises `NotFoundError` where the directory is not
+/// there.
 #[pyfunction]
 #[pyo3(signature = (*, namespace = None, dry_run = false))]
 pub(crate) fn prune(
@@ -420,7 +452,9 @@ pub(crate) fn prune(
     Ok(pruned.into_iter().map(|pruned| pruned.path).collect())
 }
 
-/// The names of a namespace, each with its kind.
+/// The names of a namespace, each with its kind, `table` or `snapshot`. O(files). Opens none of them.
+///
+/// Raises `NotFoundError` where the directory is not there, `PermissionDeniedError`.
 #[pyfunction]
 #[pyo3(signature = (*, namespace = None))]
 pub(crate) fn names(py: Python<'_>, namespace: Option<PathBuf>) -> PyResult<Vec<(String, String)>> {
@@ -440,7 +474,7 @@ impl Lookup for Get {
     type Class = SnapshotBase;
     const NAME: &'static CStr = c"get";
     const DOC: &'static CStr = c"get($self, key, default=None)\n--\n\n\
-        The value of key, as bytes; default where there is none. O(1).";
+        A copy of the value, as bytes, or `default`. O(1) with a hash index, else O(log n). Takes no lock.";
 
     #[inline]
     fn find<'py>(
@@ -458,7 +492,7 @@ impl Lookup for GetStr {
     type Class = SnapshotBase;
     const NAME: &'static CStr = c"get_str";
     const DOC: &'static CStr = c"get_str($self, key, default=None)\n--\n\n\
-        As get, but the value as str; UnicodeDecodeError where it is not UTF-8.";
+        As `get`, but the value as text. Raises `UnicodeDecodeError` where it is not UTF-8.";
 
     #[inline]
     fn find<'py>(

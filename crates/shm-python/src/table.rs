@@ -187,6 +187,9 @@ impl TableBase {
         Ok(keys.into_pyobject(py)?.try_iter()?.into_any())
     }
 
+    /// The values of several keys, or `None`, in their order, all of one moment. O(keys).
+    ///
+    /// Raises `LockTimeoutError` when other writes kept completing meanwhile, `CorruptError`.
     fn get_many<'py>(
         slf: &Bound<'py, Self>,
         keys: &Bound<'py, PyAny>,
@@ -197,6 +200,7 @@ impl TableBase {
         Ok(found.into_iter().map(|value| value.map(bytes)).collect())
     }
 
+    /// All entries, in no order, as they were at one moment. O(capacity). Raises as `get_many` does.
     fn entries<'py>(
         slf: &Bound<'py, Self>,
     ) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyBytes>)>> {
@@ -205,6 +209,10 @@ impl TableBase {
         Ok(entries.map(|(key, value)| (key, PyBytes::new(py, value.as_bytes()))).collect())
     }
 
+    /// Only if it is absent. O(1). Raises `KeyExistsError`, `FullError`, `ValueTooLongError`, `KeyTooLongError`.
+    ///
+    /// As every change, it waits for the lock for up to `timeout` seconds, and then raises `LockTimeoutError`; a handle
+    /// for reading only raises `ReadOnlyError`.
     fn add(
         slf: &Bound<'_, Self>,
         key: &Bound<'_, PyAny>,
@@ -213,6 +221,7 @@ impl TableBase {
         Self::owned(slf)?.put(Put::Add, key, value)
     }
 
+    /// Only if it is present. O(1). Raises `KeyMissingError`, `ValueTooLongError`.
     fn replace(
         slf: &Bound<'_, Self>,
         key: &Bound<'_, PyAny>,
@@ -221,26 +230,36 @@ impl TableBase {
         Self::owned(slf)?.put(Put::Replace, key, value)
     }
 
+    /// `add` of all, or of none. The error names the first member at fault by its position.
     fn add_many(slf: &Bound<'_, Self>, entries: &Bound<'_, PyAny>) -> PyResult<()> {
         Self::owned(slf)?.put_many(slf.py(), Put::Add, &pairs(entries)?)
     }
 
+    /// `replace` of all, or of none. The error names the first member at fault by its position.
     fn replace_many(slf: &Bound<'_, Self>, entries: &Bound<'_, PyAny>) -> PyResult<()> {
         Self::owned(slf)?.put_many(slf.py(), Put::Replace, &pairs(entries)?)
     }
 
+    /// Sets all, or none, at one moment; of equal keys the last one counts.
+    ///
+    /// The error names the first member at fault by its position: `FullError`, `ValueTooLongError`, `KeyTooLongError`.
     fn upsert_many(slf: &Bound<'_, Self>, entries: &Bound<'_, PyAny>) -> PyResult<()> {
         Self::owned(slf)?.put_many(slf.py(), Put::Upsert, &pairs(entries)?)
     }
 
+    /// Removes all, or none. Raises `KeyMissingError`.
     fn remove_many(slf: &Bound<'_, Self>, keys: &Bound<'_, PyAny>) -> PyResult<()> {
         Self::owned(slf)?.remove_many(slf.py(), &list(keys)?)
     }
 
+    /// Removes all entries, at one moment. O(capacity).
     fn clear(slf: &Bound<'_, Self>) -> PyResult<()> {
         Self::owned(slf)?.clear(slf.py())
     }
 
+    /// Sets `new` if the value is `expected`, and says whether it was. O(1).
+    ///
+    /// Raises `KeyMissingError`, `ValueTooLongError`.
     fn compare_exchange(
         slf: &Bound<'_, Self>,
         key: &Bound<'_, PyAny>,
@@ -251,11 +270,18 @@ impl TableBase {
         Self::owned(slf)?.compare_exchange(key, expected.as_bytes(), new.as_bytes())
     }
 
+    /// Adds to a value of eight bytes, a little-endian signed number that wraps; returns the number before. O(1).
+    ///
+    /// Raises `MismatchError` for a value of another length, `KeyMissingError`.
     #[pyo3(signature = (key, delta = 1))]
     fn fetch_add(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>, delta: i64) -> PyResult<i64> {
         Self::owned(slf)?.fetch_add(key, delta)
     }
 
+    /// Publishes the entries of one moment as a snapshot, over what is there if `force`; returns the edition.
+    ///
+    /// O(n log n). Open it by `Snapshot(name, keys=int)`, or `keys=str` where the table's are; numbers are in their
+    /// order. Raises as `RbTree.share` does.
     #[pyo3(signature = (name, force = false, *, hash_index = true, mode = 0o400))]
     fn freeze(
         slf: &Bound<'_, Self>,
@@ -280,6 +306,10 @@ impl TableBase {
             .map_err(|error| failure(py, error, None))
     }
 
+    /// Sets all entries of a snapshot that `freeze` made, or none; returns how many. O(n).
+    ///
+    /// Raises `WrongKindError` for keys that are no table's, `OverflowError` for numbers of more bits than this table's
+    /// keys have, and what `upsert_many` does.
     fn load(slf: &Bound<'_, Self>, snapshot: &Bound<'_, SnapshotBase>) -> PyResult<usize> {
         let py = slf.py();
         let table = Self::owned(slf)?;
@@ -294,22 +324,32 @@ impl TableBase {
         Ok(entries.len())
     }
 
+    /// Checks all of the table, under the lock. O(capacity). Raises `CorruptError`; the next write then repairs.
     fn verify(slf: &Bound<'_, Self>) -> PyResult<()> {
         Self::owned(slf)?.verify(slf.py())
     }
 
+    /// Finishes or drops what a killed writer began. The next write does so by itself.
     fn recover(slf: &Bound<'_, Self>) -> PyResult<()> {
         Self::owned(slf)?.recover(slf.py())
     }
 
+    /// Removes the name; False when there was none. Who has the table open keeps it.
+    ///
+    /// Works with a closed handle, too. Raises `PermissionDeniedError`.
     fn unlink(&self, py: Python<'_>) -> PyResult<bool> {
         self.namespace.unlink(&self.name, KIND).map_err(|source| self.namespace_failure(py, source))
     }
 
+    /// True when the name leads elsewhere by now, or nowhere.
     fn is_orphaned(&self, py: Python<'_>) -> PyResult<bool> {
         self.table(py)?.is_orphaned().map_err(|source| self.namespace_failure(py, source))
     }
 
+    /// `len`, `capacity`, `free`, `value_size`, `writes`, `recoveries`, `tombstones` of the index, `file_len` in
+    /// bytes.
+    ///
+    /// O(1). Not of one moment, while others write.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = self.table(py)?.stats();
         let dict = PyDict::new(py);
@@ -324,51 +364,61 @@ impl TableBase {
         Ok(dict)
     }
 
+    /// The name.
     #[getter]
     fn name(&self) -> &str {
         self.name.as_str()
     }
 
+    /// The directory.
     #[getter]
     fn namespace(&self) -> &Path {
         self.namespace.dir()
     }
 
+    /// The file.
     #[getter]
     fn path(&self) -> PathBuf {
         self.namespace.path_of(&self.name, KIND)
     }
 
+    /// How many entries fit.
     #[getter]
     fn capacity(&self, py: Python<'_>) -> PyResult<usize> {
         Ok(self.table(py)?.stats().capacity)
     }
 
+    /// How long a value may be, in bytes.
     #[getter]
     fn value_size(&self, py: Python<'_>) -> PyResult<usize> {
         Ok(self.table(py)?.stats().value_size)
     }
 
+    /// How long a key may be, in bytes; of no use where keys are numbers.
     #[getter]
     fn key_size(&self, py: Python<'_>) -> PyResult<usize> {
         Ok(self.table(py)?.key_size())
     }
 
+    /// `int` or `str`.
     #[getter]
     fn key_type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         Ok(self.table(py)?.key_type(py))
     }
 
+    /// Whether this handle may only read.
     #[getter]
     fn read_only(&self, py: Python<'_>) -> PyResult<bool> {
         Ok(self.table(py)?.is_read_only())
     }
 
+    /// Whether `close` was called.
     #[getter]
     fn closed(&self) -> bool {
         self.table.is_none()
     }
 
+    /// How long a write waits for the lock, in seconds; `None` for ever.
     #[getter]
     fn timeout(&self) -> Option<f64> {
         self.timeout
@@ -380,6 +430,7 @@ impl TableBase {
         (self.trust.clone(), self.shared_writers)
     }
 
+    /// Ends this handle. The table stays.
     fn close(&mut self) {
         self.table = None;
     }
@@ -423,7 +474,9 @@ impl Lookup for Get {
     type Class = TableBase;
     const NAME: &'static CStr = c"get";
     const DOC: &'static CStr = c"get($self, key, default=None)\n--\n\n\
-        A copy of the value of key, as bytes; default where there is none. O(1). Takes no lock.";
+        A copy of the value, as bytes, or `default`. O(1). Takes no lock.\n\
+        \n\
+        Raises `CorruptError` where the file is damaged.";
 
     #[inline]
     fn find<'py>(
@@ -442,7 +495,7 @@ impl Lookup for GetStr {
     type Class = TableBase;
     const NAME: &'static CStr = c"get_str";
     const DOC: &'static CStr = c"get_str($self, key, default=None)\n--\n\n\
-        As get, but the value as str; UnicodeDecodeError where it is not UTF-8.";
+        As `get`, but the value as text. Raises `UnicodeDecodeError` where it is not UTF-8.";
 
     #[inline]
     fn find<'py>(
