@@ -186,10 +186,10 @@ pub fn encode(entries: &[Entry], index: bool) -> Vec<u8> {
 /// The block of these entries with this many buckets, all empty.
 #[must_use]
 pub fn encode_empty_index(entries: &[Entry], buckets: usize) -> Vec<u8> {
-    encode_with(entries, vec![[0; 16]; buckets])
+    encode_with(entries, vec![[0; 8]; buckets])
 }
 
-fn encode_with(entries: &[Entry], buckets: Vec<[u32; 16]>) -> Vec<u8> {
+fn encode_with(entries: &[Entry], buckets: Vec<index::Bucket>) -> Vec<u8> {
     let key = |rank: usize| entries[rank].0.as_slice();
     let n = entries.len();
     let common = if n == 0 { 0 } else { shared(key(0), key(n - 1)) };

@@ -24,6 +24,7 @@ pub fn all() -> Vec<Golden> {
         ("empty-key-and-value".to_owned(), vec![entry(b"", b"")]),
         ("prefixes-and-nuls".to_owned(), prefixes_and_nuls()),
         ("high-bytes".to_owned(), high_bytes()),
+        ("long".to_owned(), long()),
     ];
     for n in [15, 16, 17, 255, 256, 1000] {
         shapes.push((format!("{n}-keys"), numbered(n)));
@@ -63,6 +64,16 @@ pub fn high_bytes() -> Vec<Entry> {
     entries.extend((0..12).map(|last| ([vec![0xFF; 4], vec![last]].concat(), vec![])));
     entries.extend([entry(b"\x7F\xFF\xFF\xFF", b"largest"), entry(b"\x80\0\0\0", b"smallest")]);
     sorted(entries)
+}
+
+/// Keys and values about as long as a cell of the hash index can say, and longer.
+#[must_use]
+pub fn long() -> Vec<Entry> {
+    let keys = [0, 1, 252, 253, 254, 255, 256, 300];
+    let values = [0, 4093, 4094, 4095, 4096];
+    let key = |len: usize, last: u8| [vec![b'k'; len], vec![last]].concat();
+    let of_key = |len| values.map(|value| (key(len, value as u8), vec![len as u8; value]));
+    sorted(keys.into_iter().flat_map(of_key).collect())
 }
 
 /// `n` keys of different lengths with some structure, and values of different lengths.

@@ -56,7 +56,7 @@ fn the_places_of_the_sections() {
         "buckets_at = ⌈entries_at + 8 · (n + 1)⌉₆₄ ",
         "total_len  = buckets_at + 64 · buckets ",
         "total_len  = entries_at + 8 · (n + 1) ",
-        "`⌊3n / 2⌋ / 16`, rounded up, and one more",
+        "`3n / 16`, rounded up, and one more",
     ] {
         document.says(formula);
     }
@@ -72,7 +72,7 @@ fn the_places_of_the_sections() {
             let lines_at = 64 + round_up(stats.data_bytes);
             let entries_at = lines_at + 64 * blocks(n).len();
             let end = entries_at + 8 * (n + 1);
-            let buckets = if n == 0 { 0 } else { (3 * n / 2).div_ceil(16) + 1 };
+            let buckets = if n == 0 { 0 } else { (3 * n).div_ceil(16) + 1 };
             let total = if index && n > 0 { round_up(end) + 64 * buckets } else { end };
             assert_eq!(block.len(), total, "{n} {index}");
             let sections = Sections::of(&block);
@@ -209,5 +209,5 @@ fn the_worked_example() {
         assert_eq!(word(&block, offset), number(row[1]), "{row:?}");
         checked += 1;
     }
-    assert_eq!(checked, 16);
+    assert_eq!(checked, 21);
 }

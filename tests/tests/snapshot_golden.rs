@@ -69,6 +69,18 @@ fn opening_gives_exactly_these_entries() {
             assert_eq!(snapshot.get(key), Some(&value[..]), "{name}: {key:x?}");
             assert_eq!(snapshot.search(key), Ok(rank), "{name}: {key:x?}");
         }
+        let (keys, values): (Vec<_>, Vec<_>) = golden.entries.iter().map(|(k, v)| (k, v)).unzip();
+        let found: Vec<_> = snapshot.get_many(&keys).into_iter().flatten().collect();
+        assert_eq!(found, values, "{name}");
+        for key in keys {
+            for absent in [[key, &b"\0"[..]].concat(), key[..key.len().saturating_sub(1)].to_vec()]
+            {
+                if golden.entries.iter().all(|(key, _)| *key != absent) {
+                    assert_eq!(snapshot.get(&absent), None, "{name}: {absent:x?}");
+                    assert_eq!(snapshot.get_many(&[&absent]), [None], "{name}: {absent:x?}");
+                }
+            }
+        }
         assert_eq!(snapshot.has_hash_index(), golden.index && !golden.entries.is_empty(), "{name}");
     }
 }

@@ -88,7 +88,7 @@ impl Layout {
         if entries > MAX_ENTRIES || data_len > MAX_DATA_LEN || common > MAX_KEY_LEN as u64 {
             return None;
         }
-        if buckets != 0 && buckets != hash_index::buckets_for(entries) {
+        if buckets != 0 && buckets != hash_index::buckets_for(entries, data_len) {
             return None;
         }
         let shape = Shape::of(entries);

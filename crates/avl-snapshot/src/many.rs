@@ -1,8 +1,8 @@
 //! Many lookups at once: sixteen walk down side by side, so that their cache misses overlap.
 
-use crate::hash_index::Probe;
+use crate::hash_index::{Cell, Probe};
 use crate::line::Query;
-use crate::raw::{Entry, Raw};
+use crate::raw::Raw;
 use crate::search::{At, Look};
 
 /// Lookups that walk side by side.
@@ -12,34 +12,34 @@ impl<'a> Raw<'a> {
     /// Appends the value of each key to `found`.
     pub(crate) fn get_many<K: AsRef<[u8]>>(self, keys: &[K], found: &mut Vec<Option<&'a [u8]>>) {
         for group in keys.chunks(GROUP) {
-            let mut ranks = [None; GROUP];
             if self.layout.buckets > 0 {
-                self.candidates_by_index(group, &mut ranks);
-            } else {
-                self.candidates_by_tree(group, &mut ranks);
+                let cells = self.candidates_by_index(group);
+                for (key, cell) in group.iter().zip(cells) {
+                    found.push(self.confirm(key.as_ref(), cell));
+                }
+                continue;
             }
+            let ranks = self.candidates_by_tree(group);
             let entries = ranks.map(|rank| rank.map(|rank| self.entry(rank)));
             for (key, entry) in group.iter().zip(entries) {
-                found.push(self.confirm(key.as_ref(), entry));
+                // A tie in a line was the only one: another key proves absence.
+                let entry = entry.filter(|&entry| self.key_of(entry) == key.as_ref());
+                found.push(entry.map(|entry| self.value_of(entry)));
             }
         }
     }
 
-    fn confirm(self, key: &[u8], entry: Option<Entry>) -> Option<&'a [u8]> {
-        let entry = entry?;
-        if self.key_of(entry) == key {
-            return Some(self.value_of(entry));
+    fn confirm(self, key: &[u8], cell: Option<Cell>) -> Option<&'a [u8]> {
+        match cell? {
+            Cell::Entry(entry) if self.key_of(entry) == key => Some(self.value_of(entry)),
+            // The tag of a hash may be that of another key.
+            _ => Some(self.value_of(self.search_index(key, self.probe(key))?)),
         }
-        // The tag of a hash may be that of another key. (A tie in a line was the only one.)
-        if self.layout.buckets == 0 {
-            return None;
-        }
-        let rank = self.search_index(key, self.probe(key))?;
-        Some(self.value_of(self.entry(rank)))
     }
 
     /// For each key the rank where it is, if it is anywhere.
-    fn candidates_by_tree<K: AsRef<[u8]>>(self, keys: &[K], ranks: &mut [Option<usize>; GROUP]) {
+    fn candidates_by_tree<K: AsRef<[u8]>>(self, keys: &[K]) -> [Option<usize>; GROUP] {
+        let mut ranks = [None; GROUP];
         let none = Query::new(&[]);
         let mut queries = [none; GROUP];
         let mut walks: [Option<At>; GROUP] = [None; GROUP];
@@ -64,6 +64,7 @@ impl<'a> Raw<'a> {
                 };
             }
         }
+        ranks
     }
 
     /// The rank where the query is, if it is in this block of the bottom tier. A single tie is not looked into: that
@@ -85,13 +86,11 @@ impl<'a> Raw<'a> {
         }
     }
 
-    fn candidates_by_index<K: AsRef<[u8]>>(self, keys: &[K], ranks: &mut [Option<usize>; GROUP]) {
+    fn candidates_by_index<K: AsRef<[u8]>>(self, keys: &[K]) -> [Option<Cell>; GROUP] {
         let mut probes: [Option<Probe>; GROUP] = [None; GROUP];
         for (key, probe) in keys.iter().zip(&mut probes) {
             *probe = Some(self.probe(key.as_ref()));
         }
-        for (probe, rank) in probes.iter().zip(ranks) {
-            *rank = probe.as_ref().and_then(|probe| self.candidate(probe));
-        }
+        probes.map(|probe| probe.and_then(|probe| self.candidate(&probe)))
     }
 }

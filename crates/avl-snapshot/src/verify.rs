@@ -86,8 +86,9 @@ fn index(raw: Raw<'_>) -> Result<(), SnapshotError> {
     if layout.buckets == 0 {
         return Ok(());
     }
-    let keys = (0..layout.entries).map(|rank| raw.key(rank));
-    let Some(index) = hash_index::build(keys, layout.entries, layout.buckets) else {
+    let entries = (0..layout.entries).map(|rank| raw.entry(rank));
+    let entries = entries.map(|entry| (raw.key_of(entry), entry));
+    let Some(index) = hash_index::build(entries, layout.buckets) else {
         return corrupt("hash index of colliding keys", layout.buckets_at);
     };
     for (at, bucket) in index.into_iter().enumerate() {

@@ -7,7 +7,7 @@ use std::str::Utf8Error;
 use crate::error::SnapshotError;
 use crate::iter::Iter;
 use crate::layout::{Header, Layout};
-use crate::raw::Raw;
+use crate::raw::{Entry, Raw};
 use crate::verify::verify;
 
 /// An ordered map from byte strings to byte strings, read in place from `D`: a mapping, a file's contents, a `Vec`,
@@ -96,8 +96,7 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
     #[must_use]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Option<&[u8]> {
         let raw = self.raw();
-        let rank = raw.find(key.as_ref())?;
-        Some(raw.value_of(raw.entry(rank)))
+        Some(raw.value_of(raw.find(key.as_ref())?))
     }
 
     /// The value of `key` as text: `Some(Err(_))` when it is not UTF-8. As [`Snapshot::get`].
@@ -264,13 +263,13 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
 }
 
 impl Raw<'_> {
-    /// The rank of `key`.
+    /// The entry of `key`.
     #[inline(always)]
-    fn find(self, key: &[u8]) -> Option<usize> {
+    fn find(self, key: &[u8]) -> Option<Entry> {
         if self.layout.buckets > 0 {
             return self.search_index(key, self.probe(key));
         }
-        self.search(key).ok()
+        Some(self.entry(self.search(key).ok()?))
     }
 }
 

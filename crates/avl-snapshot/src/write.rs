@@ -7,15 +7,15 @@ use crate::layout::{
     DATA_AT, HEADER_LEN, LINE_LEN, Layout, MAX_DATA_LEN, MAX_ENTRIES, MAX_KEY_LEN, pack, unpack,
 };
 use crate::line::{Line, partial};
-use crate::raw::Raw;
+use crate::raw::{Entry, Raw};
 use crate::shape::Tier;
 
 /// What to put into a block besides the map.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct FreezeOptions {
-    /// Add a hash index: exact lookups then take one look at it instead of a walk down the tree, for six bytes
-    /// an entry more. Maps of more than 2^28 entries, and keys made to collide, get none. Off unless asked for.
+    /// Add a hash index: exact lookups then take one look at it instead of a walk down the tree, for twelve bytes
+    /// an entry more. Maps of more than 2^32 entries or 64 GiB, and keys made to collide, get none. Off unless asked for.
     pub hash_index: bool,
 }
 
@@ -91,9 +91,8 @@ impl Writer {
 
     /// Derives lines, index, checksums and header.
     pub(crate) fn finish(self, options: &FreezeOptions) -> AlignedBytes {
-        let count = self.len() as u64;
-        let buckets = if options.hash_index { hash_index::buckets_for(count) } else { 0 };
-        let data_len = self.data_len();
+        let (count, data_len) = (self.len() as u64, self.data_len());
+        let buckets = if options.hash_index { hash_index::buckets_for(count, data_len) } else { 0 };
         // `check` keeps the limits, and what is in memory can be addressed.
         let Some(layout) = Layout::new(count, data_len, 0, 0) else { return self.bytes };
         let Self { mut bytes, mut entries } = self;
@@ -107,7 +106,7 @@ impl Writer {
         for tier in layout.shape.tiers() {
             lines.extend((0..tier.blocks()).map(|block| line_of(&raw, &tier, block)));
         }
-        let index = hash_index::build(raw.keys(), entries.len() - 1, buckets as usize);
+        let index = hash_index::build(raw.entries(), buckets as usize);
         bytes.append(bytemuck::cast_slice(&lines));
         entries.iter_mut().for_each(|entry| *entry = entry.to_le());
         bytes.append(bytemuck::cast_slice(&entries));
@@ -130,10 +129,6 @@ impl Writer {
 pub(crate) trait Keys {
     fn layout(&self) -> &Layout;
     fn key(&self, rank: usize) -> &[u8];
-
-    fn keys(&self) -> impl Iterator<Item = &[u8]> {
-        (0..self.layout().entries).map(|rank| self.key(rank))
-    }
 }
 
 /// A block whose entries are not in it yet.
@@ -141,6 +136,17 @@ struct Draft<'a> {
     entries: &'a [u64],
     bytes: &'a [u8],
     layout: Layout,
+}
+
+impl Draft<'_> {
+    /// Each entry with its key.
+    fn entries(&self) -> impl Iterator<Item = (&[u8], Entry)> {
+        let ends = self.entries.iter().skip(1);
+        self.entries.iter().zip(ends).enumerate().map(|(rank, (&this, &next))| {
+            let ((start, key_len), (end, _)) = (unpack(this), unpack(next));
+            (self.key(rank), Entry { start, key_len, end })
+        })
+    }
 }
 
 impl Keys for Draft<'_> {

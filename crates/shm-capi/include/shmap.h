@@ -125,7 +125,7 @@ typedef struct shmap_map_options {
   // Publishing: not 0 replaces what has the name. 0.
   int force;
   // Publishing a tree or table: not 0 adds a hash index, which makes lookups of single keys several times as fast,
-  // for six bytes an entry. 1.
+  // for twelve bytes an entry. 1.
   int hash_index;
   // Not 0: also uses what group or others may write to. 0.
   int shared_writers;

@@ -49,7 +49,7 @@ pub struct ShmapMapOptions {
     /// Publishing: not 0 replaces what has the name. 0.
     force: c_int,
     /// Publishing a tree or table: not 0 adds a hash index, which makes lookups of single keys several times as fast,
-    /// for six bytes an entry. 1.
+    /// for twelve bytes an entry. 1.
     hash_index: c_int,
     /// Not 0: also uses what group or others may write to. 0.
     shared_writers: c_int,

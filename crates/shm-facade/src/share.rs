@@ -22,7 +22,7 @@ pub struct ShareOptions {
     /// Permission bits, exact whatever the umask: read bits only. `0o400`; `0o444` lets others read.
     pub mode: u32,
     /// Adds a hash index where the block is built by the call, so to an [`RbTree`] and to a table. On: looking single
-    /// keys up is what most readers do, and it is two to five times as fast, for six bytes an entry.
+    /// keys up is what most readers do, and it is two to five times as fast, for twelve bytes an entry.
     pub hash_index: bool,
     /// How long to wait for another publisher of the name; `None` for ever. Five seconds.
     pub lock_timeout: Option<Duration>,

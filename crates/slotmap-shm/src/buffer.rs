@@ -158,7 +158,7 @@ fn store_words(to: Words<'_>, bytes: &[u8]) {
 /// Loads only whole pieces: bytes stored one by one and loaded as a word would
 /// stall on store forwarding.
 #[inline(always)]
-fn last_word(bytes: &[u8]) -> u64 {
+pub(crate) fn last_word(bytes: &[u8]) -> u64 {
     let len = bytes.len() % 8;
     if let Some(last) = bytes.last_chunk::<8>() {
         return u64::from_le_bytes(*last) >> (64 - 8 * len);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::buffer::last_word;
 use crate::error::TableError;
 
 /// Longest byte or string key.
@@ -129,18 +130,28 @@ impl Key for [u8] {
 
     fn to_words<'a>(&self, max: usize, room: &'a mut Self::Room) -> Result<&'a [u64], TableError> {
         let max = max.min(MAX_KEY_BYTES);
-        let too_long = || TableError::KeyTooLong { len: self.len(), max };
-        let (len, rest) = room.split_first_mut().ok_or_else(too_long)?;
-        *len = self.len() as u64;
-        let to = bytemuck::cast_slice_mut::<u64, u8>(rest).get_mut(..self.len());
-        to.filter(|to| to.len() <= max).ok_or_else(too_long)?.copy_from_slice(self);
-        room.get(..1 + self.len().div_ceil(8)).ok_or_else(too_long)
+        if self.len() > max {
+            return Err(TableError::KeyTooLong { len: self.len(), max });
+        }
+        // Stored as the words that hash and comparison load: loads of what was stored in pieces would stall on store
+        // forwarding, which took as long as the rest of a lookup.
+        let (whole, rest) = self.as_chunks::<8>();
+        let last = (!rest.is_empty()).then(|| last_word(self));
+        let words = whole.iter().map(|chunk| u64::from_le_bytes(*chunk)).chain(last);
+        let words = std::iter::once(self.len() as u64).chain(words);
+        let mut used = 0;
+        for (to, word) in room.iter_mut().zip(words) {
+            *to = word;
+            used += 1;
+        }
+        Ok(room.get(..used).unwrap_or_default())
     }
 
     fn from_words(words: &[u64]) -> Option<Vec<u8>> {
         let (&len, rest) = words.split_first()?;
-        let bytes: &[u8] = bytemuck::cast_slice(rest);
-        Some(bytes.get(..usize::try_from(len).ok()?)?.to_vec())
+        let bytes = rest.iter().flat_map(|word| word.to_le_bytes());
+        let len = usize::try_from(len).ok().filter(|&len| len <= 8 * rest.len())?;
+        Some(bytes.take(len).collect())
     }
 }
 

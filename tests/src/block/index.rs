@@ -4,7 +4,7 @@ use super::Entry;
 
 const D: [u64; 3] = [0x2d35_8dcc_aa6c_78a5, 0x8bb8_4b93_962e_acc9, 0x4b33_a62e_d433_d4a3];
 /// Buckets that a lookup reads at most.
-const PROBES: usize = 16;
+const PROBES: usize = 64;
 
 fn mum(a: u64, b: u64) -> (u64, u64) {
     let product = u128::from(a) * u128::from(b);
@@ -68,23 +68,30 @@ pub fn colliding_key(number: u64) -> Vec<u8> {
     [D[1].to_le_bytes(), number.to_be_bytes()].concat()
 }
 
-/// The buckets of these entries; `None` where some key finds no room in its sixteen.
-pub(super) fn buckets(entries: &[Entry]) -> Option<Vec<[u32; 16]>> {
+/// A bucket: eight cells.
+pub(super) type Bucket = [u64; 8];
+
+/// The buckets of these entries; `None` where some key finds no room in its sixty-four.
+pub(super) fn buckets(entries: &[Entry]) -> Option<Vec<Bucket>> {
     let n = entries.len();
-    if n == 0 || n > 1 << 28 {
+    if n == 0 {
         return None;
     }
-    let mut buckets = vec![[0u32; 16]; (n + n / 2).div_ceil(16) + 1];
+    let mut buckets = vec![[0; 8]; (3 * n).div_ceil(16) + 1];
     let count = buckets.len();
-    // The bits that rank + 1 may need.
-    let ranks = (1u32 << (usize::BITS - n.leading_zeros())) - 1;
-    for (rank, (key, _)) in entries.iter().enumerate() {
+    let mut start = 0;
+    for (key, value) in entries {
         let hash = hash(key);
         let home = (((hash >> 32) * count as u64) >> 32) as usize;
         let near = (0..PROBES).map(|step| (home + step) % count);
         let at = { near }.find(|&at| buckets[at].contains(&0))?;
         let cell = buckets[at].iter_mut().find(|cell| **cell == 0)?;
-        *cell = (hash as u32 & !ranks) | (rank as u32 + 1);
+        let tag = (hash as u32 >> 24) as u64;
+        *cell = tag << 56
+            | (key.len() as u64 + 1).min(255) << 48
+            | (value.len() as u64).min(4095) << 36
+            | start;
+        start += (key.len() + value.len()) as u64;
     }
     Some(buckets)
 }

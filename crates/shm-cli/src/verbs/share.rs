@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
 // No doc comment: it would be the help of the verb.
 #[derive(Args, Debug)]
 pub(crate) struct PublishArguments {
-    /// Leave the hash index out: six bytes an entry less, and slower lookups
+    /// Leave the hash index out: twelve bytes an entry less, and slower lookups
     #[arg(long)]
     no_index: bool,
     /// Permission bits, read bits only; 444 lets others read
