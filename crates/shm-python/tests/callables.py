@@ -12,9 +12,8 @@ import shmap.sharedmap as sharedmap
 
 WORDS = {str(number): str(number) * 3 for number in range(100)}
 COUNTER = (5).to_bytes(8, "little")
-#: Dunders that are Python's own, or made by `abc` and `types.GenericAlias`.
-NOT_OURS = {"__class_getitem__", "__subclasshook__", "__abstractmethods__", "__annotations__", "__hash__"}
-NOT_OURS |= {"__doc__", "__module__", "__slots__"}
+#: Methods that `abc` and `types.GenericAlias` make, and annotations.
+NOT_OURS = {"__class_getitem__", "__subclasshook__", "__annotate__", "__annotate_func__"}
 
 
 def classes():
@@ -32,7 +31,7 @@ def functions():
 def members(cls):
     """Methods and properties of a class: what is public, and the protocols that it implements."""
     for name in dir(cls):
-        special = name.startswith("__") and name.endswith("__")
+        special = name.startswith("__") and name.endswith("__") and callable(getattr(cls, name))
         inherited = inspect.getattr_static(cls, name) is inspect.getattr_static(object, name, None)
         if name not in NOT_OURS and not inherited and (special or not name.startswith("_")):
             yield name
