@@ -41,11 +41,15 @@ struct Python {
 /// Builds and tests; says with what, or why not.
 pub fn test(arguments: &Arguments) -> Result<String> {
     let pythons = match &arguments.python {
-        Some(program) => Python::probe(program).into_iter().collect(),
+        Some(program) => match Python::probe(program) {
+            Some(python) => vec![python],
+            None => bail!("{} is no CPython of version 3.9 or later", program.display()),
+        },
         None => interpreters(),
     };
     let Some(first) = pythons.first() else {
-        return Ok("skipped: there is no python3 of version 3.9 or later here".to_owned());
+        let what = "the wheel, its tests, and the checks of its stubs";
+        return Ok(format!("skipped {what}: there is no CPython of version 3.9 or later here"));
     };
     let main = first.environment()?;
     let wheel = build(&main)?;

@@ -3,16 +3,15 @@
 use std::borrow::Borrow;
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyString};
 use shm_core::LockError;
-use shm_facade::map_key;
 use slotmap_shm::{Key, Stats, Table, TableError, TableReader, Value};
 
 use crate::failure::{failure, missing, read_only, timed_out};
 use crate::fast::utf8;
-use crate::keys::{bytes_of, int_of, wrong_type};
+use crate::keys::{bytes_of, int_of, long_key, wrong_type};
 
 /// What to do with a key that is there, or is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,18 +29,21 @@ pub(crate) trait PyKey: Key {
     /// The key that an object is; `None` for one that no table can have.
     fn take<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<Option<Self::Held<'a>>>;
 
+    /// Whether a table of keys of so many bytes can have it.
+    fn fits(&self, key_size: usize) -> bool;
+
     /// The key as an object.
     fn give(key: Self::Owned, py: Python<'_>) -> PyResult<Bound<'_, PyAny>>;
 
     /// The key that stands for this one in a frozen map.
-    fn frozen(owned: &Self::Owned) -> Option<Vec<u8>>;
+    fn frozen(owned: &Self::Owned) -> Vec<u8>;
 
     /// The Python type.
     fn py_type(py: Python<'_>) -> Bound<'_, PyAny>;
 }
 
 macro_rules! int_keys {
-    ($($t:ty: $frozen:expr),*) => {$(
+    ($($t:ty: $frozen:path),*) => {$(
         impl PyKey for $t {
             type Held<'a> = $t;
 
@@ -50,13 +52,17 @@ macro_rules! int_keys {
                 Ok(int_of(key)?.and_then(|key| <$t>::try_from(key).ok()))
             }
 
+            #[inline]
+            fn fits(&self, _key_size: usize) -> bool {
+                true
+            }
+
             fn give(key: $t, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
                 Ok(key.into_pyobject(py)?.into_any())
             }
 
-            fn frozen(owned: &$t) -> Option<Vec<u8>> {
-                let frozen: fn($t) -> Option<Vec<u8>> = $frozen;
-                frozen(*owned)
+            fn frozen(owned: &$t) -> Vec<u8> {
+                $frozen(*owned).to_vec()
             }
 
             fn py_type(py: Python<'_>) -> Bound<'_, PyAny> {
@@ -66,7 +72,7 @@ macro_rules! int_keys {
     )*};
 }
 
-int_keys!(i32: |key| Some(map_key(key).to_vec()), i64: |_| None);
+int_keys!(i32: shm_facade::map_key, i64: long_key);
 
 impl PyKey for str {
     type Held<'a> = &'a str;
@@ -79,12 +85,17 @@ impl PyKey for str {
         }
     }
 
+    #[inline]
+    fn fits(&self, key_size: usize) -> bool {
+        self.len() <= key_size
+    }
+
     fn give(key: String, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         Ok(PyString::new(py, &key).into_any())
     }
 
-    fn frozen(owned: &String) -> Option<Vec<u8>> {
-        Some(owned.as_bytes().to_vec())
+    fn frozen(owned: &String) -> Vec<u8> {
+        owned.as_bytes().to_vec()
     }
 
     fn py_type(py: Python<'_>) -> Bound<'_, PyAny> {
@@ -175,6 +186,12 @@ where
         }
     }
 
+    /// A key to look for; `None` for one that this table cannot have.
+    fn possible<'a>(&self, key: &'a Bound<'_, PyAny>) -> PyResult<Option<K::Held<'a>>> {
+        let key_size = self.key_size();
+        Ok(K::take(key)?.filter(|held| held.borrow().fits(key_size)))
+    }
+
     /// A key to store under.
     fn key<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<K::Held<'a>> {
         K::take(key)?.ok_or_else(|| PyOverflowError::new_err("the number is too large for a key"))
@@ -241,13 +258,15 @@ where
     }
 
     fn get_many<'py>(&self, py: Python<'py>, keys: &[Object<'py>]) -> PyResult<Vec<Option<Value>>> {
-        let held = keys.iter().map(Self::key).collect::<PyResult<Vec<_>>>()?;
-        let keys: Vec<&K> = held.iter().map(Borrow::borrow).collect();
+        let held = keys.iter().map(|key| self.possible(key)).collect::<PyResult<Vec<_>>>()?;
+        let keys: Vec<&K> = held.iter().flatten().map(Borrow::borrow).collect();
         let found = py.detach(|| match &self.access {
             Access::Write(table) => table.get_many(&keys),
             Access::Read(table) => table.get_many(&keys),
         });
-        found.map_err(|error| self.failure(py, error))
+        let mut found = found.map_err(|error| self.failure(py, error))?.into_iter();
+        // No table has the others, so they are not there.
+        Ok(held.iter().map(|held| held.as_ref().and_then(|_| found.next().flatten())).collect())
     }
 
     fn entries<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Object<'py>, Value)>> {
@@ -256,14 +275,8 @@ where
     }
 
     fn frozen(&self, py: Python<'_>) -> PyResult<Vec<(Vec<u8>, Value)>> {
-        let mut frozen = Vec::new();
-        for (key, value) in self.copied(py)? {
-            let key = K::frozen(&key).ok_or_else(|| {
-                PyTypeError::new_err("a table of 64-bit keys cannot be frozen, only one of 32 bits")
-            })?;
-            frozen.push((key, value));
-        }
-        Ok(frozen)
+        let entries = self.copied(py)?.into_iter();
+        Ok(entries.map(|(key, value)| (K::frozen(&key), value)).collect())
     }
 
     fn put(&self, put: Put, key: &Object<'_>, value: &Object<'_>) -> PyResult<()> {
@@ -305,7 +318,10 @@ where
     }
 
     fn remove_many<'py>(&self, py: Python<'py>, keys: &[Object<'py>]) -> PyResult<()> {
-        let held = keys.iter().map(Self::key).collect::<PyResult<Vec<_>>>()?;
+        let mut held = Vec::with_capacity(keys.len());
+        for key in keys {
+            held.push(self.possible(key)?.ok_or_else(|| missing(key))?);
+        }
         let keys: Vec<&K> = held.iter().map(Borrow::borrow).collect();
         self.write(py, |table| table.remove_many(&keys))
     }

@@ -13,8 +13,13 @@ use crate::arguments::map_options;
 use crate::failure::failure;
 use crate::fast::Method;
 use crate::keys::{Bytes, bytes_of};
+use crate::snapshot::name_failure;
 
-/// The original's `rbtree`.
+/// A dictionary in private memory, which `share` publishes.
+///
+/// >>> wmap = rbtree()
+/// >>> wmap.set("红", "32是"), wmap.share("test:3325", force=True)
+/// (True, True)
 #[pyclass(subclass, module = "shmap.sharedmap", name = "rbtree")]
 #[derive(Default)]
 pub(crate) struct DropInTree {
@@ -30,12 +35,16 @@ impl DropInTree {
         Self::default()
     }
 
+    /// The value of `key`, as `str`; `None` when there is none. O(log n).
     fn get<'py>(&mut self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
         let bytes = bytes_of(key)?;
         let found = self.complete(key.py())?.get(bytes.as_bytes());
         found.map(|value| PyString::from_bytes(key.py(), value)).transpose()
     }
 
+    /// Publishes under `name`: whole, at once; over what is there if `force`. True. O(n).
+    ///
+    /// Raises `FileExistsError` without `force` when the name is taken.
     #[pyo3(signature = (name, force = None))]
     fn share(
         slf: &Bound<'_, Self>,
@@ -50,6 +59,7 @@ impl DropInTree {
         Ok(true)
     }
 
+    /// The bytes that `share` would publish. Changes nothing. O(n).
     fn dump<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyBytes>> {
         let py = slf.py();
         let tree = Arc::clone(slf.borrow_mut().complete(py)?);
@@ -57,7 +67,17 @@ impl DropInTree {
         Ok(PyBytes::new(py, &block))
     }
 
-    /// False when there is no such name, as in the original.
+    /// By its contents.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Contents<'py>)> {
+        let py = slf.py();
+        let rebuild = py.import("shmap._shmap")?.getattr("build_rbtree")?;
+        let tree = Arc::clone(slf.borrow_mut().complete(py)?);
+        let entries = tree.iter();
+        let entries = entries.map(|(key, value)| (PyBytes::new(py, key), PyBytes::new(py, value)));
+        Ok((rebuild, (slf.get_type(), entries.collect())))
+    }
+
+    /// Removes a published name; False when there is none. Who has it open keeps it.
     #[staticmethod]
     fn remove(py: Python<'_>, name: &str) -> PyResult<bool> {
         match py.detach(|| SharedMap::remove(name)) {
@@ -90,6 +110,22 @@ impl DropInTree {
     }
 }
 
+/// Class and entries of a pickled `rbtree`.
+type Contents<'py> = (Bound<'py, PyType>, Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>);
+
+/// What a pickled `rbtree` is made by.
+#[pyfunction]
+pub(crate) fn build_rbtree<'py>(
+    class: Bound<'py, PyType>,
+    entries: Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let made = class.call0()?;
+    for entry in entries {
+        made.call_method1("set", entry)?;
+    }
+    Ok(made)
+}
+
 /// Class, name and namespace of a pickled `sharedmap`.
 type Place<'py> = (Bound<'py, PyType>, String, PathBuf);
 
@@ -105,7 +141,11 @@ pub(crate) fn open_sharedmap<'py>(
     class.call((name,), Some(&named))
 }
 
-/// The original's `sharedmap`.
+/// A published dictionary, read in place: that edition which was the newest when it was opened.
+///
+/// >>> rmap = sharedmap("test:3325")
+/// >>> rmap.get("红"), rmap.get("missing")
+/// ('32是', None)
 #[pyclass(subclass, frozen, module = "shmap.sharedmap", name = "sharedmap")]
 pub(crate) struct DropInMap {
     map: SharedMap,
@@ -121,7 +161,7 @@ impl DropInMap {
         let options = map_options(namespace, &[], None);
         match SharedMap::open_with(&name, &options) {
             Ok(map) => Ok(Self { map, name, options }),
-            Err(error) => Err(failure(py, error, None)),
+            Err(error) => Err(name_failure(py, error, &name, &options)),
         }
     }
 
@@ -144,7 +184,7 @@ impl Method for Get {
     type Class = DropInMap;
     const NAME: &'static CStr = c"get";
     const DOC: &'static CStr = c"get($self, key)\n--\n\n\
-        The value of key, as str; None when there is none. O(1).";
+        The value of `key`, as `str`; `None` when there is none. O(1).";
     const ARGUMENTS: &'static [&'static str] = &["key"];
     const REQUIRED: usize = 1;
 
@@ -167,7 +207,7 @@ impl Method for Set {
     type Class = DropInTree;
     const NAME: &'static CStr = c"set";
     const DOC: &'static CStr = c"set($self, key, val)\n--\n\n\
-        Gives key this value, in place of another. True. O(1) until the next call of another method, O(log n) with it.";
+        Gives `key` this value, in place of another. True. O(log n). Raises `KeyTooLongError`, a `ValueError`.";
     const ARGUMENTS: &'static [&'static str] = &["key", "val"];
     const REQUIRED: usize = 2;
 

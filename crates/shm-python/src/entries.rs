@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use shm_facade::SharedMap;
 
+use crate::edition::Edition;
 use crate::keys::KeyForm;
 
 /// What an iterator yields.
@@ -17,10 +17,10 @@ pub(crate) enum Yields {
     Items,
 }
 
-/// Entries of consecutive ranks, in order or backwards.
+/// Entries of one edition of a snapshot, in key order, from both ends. `len` says how many are left.
 #[pyclass(module = "shmap._shmap")]
 pub(crate) struct Entries {
-    map: Arc<SharedMap>,
+    map: Arc<Edition>,
     form: KeyForm,
     yields: Yields,
     ranks: Range<usize>,
@@ -29,7 +29,7 @@ pub(crate) struct Entries {
 
 impl Entries {
     pub(crate) fn new(
-        map: Arc<SharedMap>,
+        map: Arc<Edition>,
         form: KeyForm,
         yields: Yields,
         ranks: Range<usize>,

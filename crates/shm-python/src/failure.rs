@@ -1,6 +1,8 @@
 //! From the errors of the libraries to Python's exceptions, which are classes of `shmap._errors`.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use avl_snapshot::BuildError;
@@ -34,9 +36,46 @@ pub(crate) fn failure(py: Python<'_>, error: impl Into<Error>, path: Option<&Pat
         // The file is an attribute, and Python shows it.
         Some(ENOENT) => raise(py, class, (ENOENT, "does not exist", path)),
         Some(EEXIST) => raise(py, class, (EEXIST, "exists already", path)),
-        Some(errno) => raise(py, class, (errno, text(&error), path)),
-        None => raise(py, class, (text(&error),)),
+        Some(errno) => raise(py, class, (errno, os_text(&error, path), path)),
+        None => raise(py, class, (text_of(&error, class, path),)),
     }
+}
+
+/// The text of an exception that shows number and file by itself: without them.
+fn os_text(error: &Error, path: Option<&OsStr>) -> String {
+    let text = text(error);
+    let text = text.find(" (os error ").and_then(|at| text.get(..at)).unwrap_or(&text);
+    let Some(path) = path else { return text.to_owned() };
+    let leads = [format!("permission denied on {path:?}: "), format!("namespace {path:?}: ")];
+    leads.iter().find_map(|lead| text.strip_prefix(lead)).unwrap_or(text).to_owned()
+}
+
+/// The text of an exception without a file of its own; which file is damaged is said in it.
+fn text_of(error: &Error, class: &str, path: Option<&OsStr>) -> String {
+    let text = text(error);
+    match path.map(|path| format!("{path:?}")) {
+        Some(path) if class == "CorruptError" && !text.contains(&path) => format!("{path}: {text}"),
+        _ => text,
+    }
+}
+
+/// Nothing is at the name but something of the other kind: then say so.
+pub(crate) fn not_found(
+    py: Python<'_>,
+    error: impl Into<Error>,
+    name: &str,
+    (kind, other): (&str, &str),
+    (path, other_path): (&Path, &Path),
+) -> PyErr {
+    let error = error.into();
+    let Failure { class: "NotFoundError", .. } = classify(&error) else {
+        return failure(py, error, Some(path));
+    };
+    if !other_path.exists() {
+        return failure(py, error, Some(path));
+    }
+    let text = format!("there is no {kind} of the name {name:?}, but a {other}");
+    raise(py, "NotFoundError", (ENOENT, text, path.as_os_str()))
 }
 
 /// An exception of a class in `shmap._errors`.
@@ -219,6 +258,8 @@ fn classify_io(error: &io::Error, path: &Path) -> Failure {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             os("NoSpaceError", errno, path)
         }
+        // No file can have it.
+        _ if path.as_os_str().as_bytes().contains(&0) => plain("InvalidNameError"),
         _ => os("SystemCallError", errno, path),
     }
 }

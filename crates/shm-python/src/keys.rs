@@ -1,12 +1,11 @@
 //! What Python objects stand for which bytes.
 
-use std::borrow::Cow;
-
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyInt, PyMemoryView, PyString};
 use shm_facade::{map_key, table_key};
 
+use crate::edition::Edition;
 use crate::fast::utf8;
 
 /// The bytes of an object: where they lie, or a copy.
@@ -63,14 +62,17 @@ pub(crate) fn int_of(object: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
 pub(crate) enum KeyForm {
     Str,
     Bytes,
-    /// Keys of a frozen table.
+    /// Keys of a frozen table: four bytes.
     Int,
+    /// Keys of a frozen table of 64-bit keys: eight bytes.
+    Long,
 }
 
 /// The bytes of a key.
 pub(crate) enum KeyBytes<'a, 'py> {
     Object(Bytes<'a, 'py>),
     Int([u8; 4]),
+    Long([u8; 8]),
 }
 
 impl AsRef<[u8]> for KeyBytes<'_, '_> {
@@ -79,6 +81,7 @@ impl AsRef<[u8]> for KeyBytes<'_, '_> {
         match self {
             Self::Object(bytes) => bytes.as_bytes(),
             Self::Int(bytes) => bytes,
+            Self::Long(bytes) => bytes,
         }
     }
 }
@@ -98,12 +101,23 @@ impl KeyForm {
         }
     }
 
+    /// The form of a map's keys: numbers are as wide as the first of them.
+    pub(crate) fn of(self, map: &Edition) -> Self {
+        match self {
+            Self::Str | Self::Bytes => self,
+            Self::Int | Self::Long => match map.nth(0) {
+                Some((key, _)) if key.len() == 8 => Self::Long,
+                _ => Self::Int,
+            },
+        }
+    }
+
     /// The type, for Python.
     pub(crate) fn to_type(self, py: Python<'_>) -> Bound<'_, PyAny> {
         match self {
             Self::Str => py.get_type::<PyString>().into_any(),
             Self::Bytes => py.get_type::<PyBytes>().into_any(),
-            Self::Int => py.get_type::<PyInt>().into_any(),
+            Self::Int | Self::Long => py.get_type::<PyInt>().into_any(),
         }
     }
 
@@ -119,6 +133,7 @@ impl KeyForm {
                 let number = int_of(key)?.and_then(|number| i32::try_from(number).ok());
                 Ok(number.map(|number| KeyBytes::Int(map_key(number))))
             }
+            Self::Long => Ok(int_of(key)?.map(|number| KeyBytes::Long(long_key(number)))),
         }
     }
 
@@ -135,12 +150,28 @@ impl KeyForm {
             Self::Bytes => Ok(PyBytes::new(py, key).into_any()),
             Self::Int => match table_key(key) {
                 Some(number) => Ok(number.into_pyobject(py)?.into_any()),
-                None => {
-                    let text: Cow<'_, str> = String::from_utf8_lossy(key);
-                    let text = format!("{text:?} is not a key of a frozen table");
-                    Err(crate::failure::raise(py, "WrongKindError", (text,)))
-                }
+                None => Err(no_number(py, key)),
+            },
+            Self::Long => match key.try_into() {
+                Ok(bytes) => Ok(number_of(bytes).into_pyobject(py)?.into_any()),
+                Err(_) => Err(no_number(py, key)),
             },
         }
     }
+}
+
+/// The key of a map that stands for this key of a table: as `map_key`, of eight bytes.
+pub(crate) fn long_key(key: i64) -> [u8; 8] {
+    (key ^ i64::MIN).to_be_bytes()
+}
+
+/// The key of a table that eight bytes stand for.
+fn number_of(key: [u8; 8]) -> i64 {
+    i64::from_be_bytes(key) ^ i64::MIN
+}
+
+#[cold]
+fn no_number(py: Python<'_>, key: &[u8]) -> PyErr {
+    let text = format!("{:?} is not a key of a frozen table", String::from_utf8_lossy(key));
+    crate::failure::raise(py, "WrongKindError", (text,))
 }

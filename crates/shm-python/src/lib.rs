@@ -11,6 +11,7 @@
 mod any_table;
 mod arguments;
 mod dropin;
+mod edition;
 mod entries;
 mod failure;
 mod fast;
@@ -29,7 +30,7 @@ mod _shmap {
     use super::{dropin, fast, snapshot, table};
 
     #[pymodule_export]
-    use super::dropin::{DropInMap, DropInTree, open_sharedmap};
+    use super::dropin::{DropInMap, DropInTree, build_rbtree, open_sharedmap};
     #[pymodule_export]
     use super::entries::Entries;
     #[pymodule_export]

@@ -12,8 +12,9 @@ use shm_core::Name;
 use shm_facade::{Error, MapOptions, SNAPSHOT, SharedMap};
 
 use crate::arguments::{SLICE, map_options, namespace, timeout};
+use crate::edition::Edition;
 use crate::entries::{Entries, Yields};
-use crate::failure::{closed, failure, missing};
+use crate::failure::{closed, failure, missing, not_found, raise};
 use crate::fast::Method;
 use crate::keys::KeyForm;
 use crate::table::list;
@@ -21,13 +22,14 @@ use crate::table::list;
 /// How often a name that leads nowhere is looked at by who waits for it.
 const POLL: Duration = Duration::from_millis(10);
 
-/// A published map, opened.
+/// A published map, or a saved one, opened.
 #[pyclass(subclass, mapping, module = "shmap._shmap", name = "SnapshotBase")]
 pub(crate) struct SnapshotBase {
-    map: Option<Arc<SharedMap>>,
+    map: Option<Arc<Edition>>,
     /// A second handle, to sleep by: made by the first wait.
     waiter: Arc<Mutex<Option<SharedMap>>>,
     form: KeyForm,
+    /// For a saved map, its path.
     name: String,
     options: MapOptions,
     trust: Vec<u32>,
@@ -36,19 +38,25 @@ pub(crate) struct SnapshotBase {
 #[pymethods]
 impl SnapshotBase {
     #[new]
-    #[pyo3(signature = (name, keys, namespace, trust))]
+    #[pyo3(signature = (name, keys, namespace, trust, saved = None))]
     fn new(
         py: Python<'_>,
         name: String,
         keys: &Bound<'_, PyAny>,
         namespace: Option<PathBuf>,
         trust: Vec<u32>,
+        saved: Option<PathBuf>,
     ) -> PyResult<Self> {
         let form = KeyForm::new(keys)?;
         let options = map_options(namespace, &trust, None);
-        let map = SharedMap::open_with(&name, &options)
-            .map_err(|error| open_failure(py, error, &name, &options))?;
-        let waiter = Arc::default();
+        let map = match saved {
+            Some(path) => Edition::saved(&path, &options.trust)
+                .map_err(|error| failure(py, error, Some(&path)))?,
+            None => SharedMap::open_with(&name, &options)
+                .map(Edition::Published)
+                .map_err(|error| name_failure(py, error, &name, &options))?,
+        };
+        let (form, waiter) = (form.of(&map), Arc::default());
         Ok(Self { map: Some(Arc::new(map)), waiter, form, name, options, trust })
     }
 
@@ -72,6 +80,7 @@ impl SnapshotBase {
         self.all(py, Yields::Keys)
     }
 
+    /// The values of several keys, or `None`, in their order; faster than one by one.
     fn get_many<'py>(
         slf: &Bound<'py, Self>,
         keys: &Bound<'py, PyAny>,
@@ -104,6 +113,7 @@ impl SnapshotBase {
         self.all(py, Yields::Items)
     }
 
+    /// The entries from `start` up to `stop`, which is among them if `inclusive`. O(log n), then O(1) a step.
     #[pyo3(signature = (start = None, stop = None, *, inclusive = false))]
     fn range(
         &self,
@@ -122,16 +132,18 @@ impl SnapshotBase {
             Some(stop) if inclusive => RangeBound::Included(stop),
             Some(stop) => RangeBound::Excluded(stop),
         };
-        let ranks = map.range((from, to)).ranks();
+        let ranks = map.range((from, to));
         Ok(Entries::new(map, self.form, Yields::Items, ranks))
     }
 
+    /// The entries whose keys start with `prefix`. O(log n), then O(1) a step.
     fn prefix(&self, prefix: &Bound<'_, PyAny>) -> PyResult<Entries> {
         let map = self.shared(prefix.py())?;
-        let ranks = map.prefix(crate::keys::bytes_of(prefix)?.as_bytes()).ranks();
+        let ranks = map.prefix(crate::keys::bytes_of(prefix)?.as_bytes());
         Ok(Entries::new(map, self.form, Yields::Items, ranks))
     }
 
+    /// How many keys are less than `key`, which need not be there. O(log n).
     fn rank(&self, key: &Bound<'_, PyAny>) -> PyResult<usize> {
         let map = self.map(key.py())?;
         match self.form.encode(key)? {
@@ -142,6 +154,7 @@ impl SnapshotBase {
         }
     }
 
+    /// The entry of a rank, from 0, or from -1 backwards. O(1). Raises `IndexError`.
     fn nth<'py>(
         slf: &Bound<'py, Self>,
         rank: isize,
@@ -159,27 +172,45 @@ impl SnapshotBase {
         }
     }
 
+    /// Takes the newest edition; True if that is another one. One load when nothing was published.
+    ///
+    /// Raises as opening does; the handle then stays at its edition. Iterators keep theirs.
     fn refresh(&mut self, py: Python<'_>) -> PyResult<bool> {
         let Some(map) = &mut self.map else { return Err(closed(py, "snapshot")) };
+        let Some(id) = map.id() else { return Ok(false) };
         if let Some(map) = Arc::get_mut(map) {
-            return map.refresh().map_err(|error| failure(py, error, None));
+            let newer = match map.refresh() {
+                Ok(newer) => newer,
+                Err(error) => return Err(failure(py, error, Some(map.path()))),
+            };
+            if newer {
+                self.form = self.form.of(map);
+            }
+            return Ok(newer);
         }
         // An iterator holds this edition, so it stays; another handle takes its place here.
         match SharedMap::open_with(&self.name, &self.options) {
-            Ok(newer) if newer.get_ref().id() != map.get_ref().id() => {
+            Ok(newer) if newer.get_ref().id() != id => {
+                let newer = Edition::Published(newer);
+                self.form = self.form.of(&newer);
                 self.map = Some(Arc::new(newer));
                 Ok(true)
             }
             Ok(_) | Err(Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(failure(py, error, None)),
+            Err(error) => Err(failure(py, error, Some(map.path()))),
         }
     }
 
+    /// Sleeps until there is another edition and takes it; False when the time is over.
+    ///
+    /// `timeout` is in seconds, `None` for ever. Other threads run meanwhile, and Ctrl-C ends it. After a removal it
+    /// waits for the name to be published again. Raises as `refresh` does.
     #[pyo3(signature = (timeout = None))]
     fn wait_for_update(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<bool> {
         let py = slf.py();
         let (start, limit) = (Instant::now(), self::timeout(timeout)?);
         loop {
+            let Some(id) = slf.borrow().map(py)?.id() else { return Err(never(slf)) };
             if slf.borrow_mut().refresh(py)? {
                 return Ok(true);
             }
@@ -193,7 +224,7 @@ impl SnapshotBase {
                 handle: Arc::clone(&this.waiter),
                 name: this.name.clone(),
                 options: this.options.clone(),
-                id: this.map(py)?.get_ref().id(),
+                id,
             };
             drop(this);
             py.detach(|| waiter.sleep(slice)).map_err(|error| failure(py, error, None))?;
@@ -201,59 +232,77 @@ impl SnapshotBase {
         }
     }
 
+    /// The edition in hand: 1 for the first under this name.
     #[getter]
     fn generation(&self, py: Python<'_>) -> PyResult<u64> {
         Ok(self.map(py)?.generation())
     }
 
+    /// True when the name leads nowhere now. One system call.
     fn is_removed(&self, py: Python<'_>) -> PyResult<bool> {
         self.map(py)?.is_removed().map_err(|error| failure(py, error, None))
     }
 
+    /// Checks all of it. O(n). Raises `CorruptError`.
     fn verify(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (map, _) = Self::owned(slf)?;
         let py = slf.py();
-        py.detach(|| map.verify()).map_err(|error| failure(py, error, Some(map.get_ref().path())))
+        py.detach(|| map.verify()).map_err(|error| failure(py, error, Some(map.path())))
     }
 
+    /// A copy of all its bytes. O(n).
     fn dump<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(py, self.map(py)?.as_bytes()))
     }
 
+    /// Writes the bytes to a file of mode 0400, in one step, over what is there. O(n). `open_file` opens it.
+    ///
+    /// Raises `PermissionDeniedError`, `NoSpaceError`, `NotFoundError` where the directory is not there.
     fn save(slf: &Bound<'_, Self>, path: PathBuf) -> PyResult<()> {
         let (map, _) = Self::owned(slf)?;
         let py = slf.py();
         py.detach(|| map.save(&path)).map_err(|error| failure(py, error, Some(&path)))
     }
 
+    /// Whether it was published with a hash index.
     #[getter]
     fn has_hash_index(&self, py: Python<'_>) -> PyResult<bool> {
         Ok(self.map(py)?.has_hash_index())
     }
 
+    /// The name.
     #[getter]
     fn name(&self) -> &str {
         &self.name
     }
 
+    /// The directory.
     #[getter]
     fn namespace(&self) -> &Path {
         self.options.namespace.dir()
     }
 
+    /// The file.
     #[getter]
     fn path(&self, py: Python<'_>) -> PyResult<PathBuf> {
-        Ok(self.map(py)?.get_ref().path().to_owned())
+        Ok(self.map(py)?.path().to_owned())
     }
 
+    /// `str`, `bytes` or `int`: what keys come back as.
     #[getter]
     fn key_type<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.form.to_type(py)
     }
 
+    /// Whether `close` was called.
     #[getter]
     fn closed(&self) -> bool {
         self.map.is_none()
+    }
+
+    #[getter]
+    fn _saved(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.map(py)?.id().is_none())
     }
 
     #[getter]
@@ -261,6 +310,7 @@ impl SnapshotBase {
         self.trust.clone()
     }
 
+    /// Ends this handle. Iterators keep their edition.
     fn close(&mut self) {
         self.map = None;
         self.waiter = Arc::default();
@@ -282,16 +332,16 @@ impl SnapshotBase {
 
 impl SnapshotBase {
     #[inline]
-    fn map(&self, py: Python<'_>) -> PyResult<&SharedMap> {
+    fn map(&self, py: Python<'_>) -> PyResult<&Edition> {
         self.map.as_deref().ok_or_else(|| closed(py, "snapshot"))
     }
 
-    pub(crate) fn shared(&self, py: Python<'_>) -> PyResult<Arc<SharedMap>> {
+    pub(crate) fn shared(&self, py: Python<'_>) -> PyResult<Arc<Edition>> {
         self.map.clone().ok_or_else(|| closed(py, "snapshot"))
     }
 
     /// The map and the form of its keys, with the handle unborrowed.
-    fn owned(slf: &Bound<'_, Self>) -> PyResult<(Arc<SharedMap>, KeyForm)> {
+    fn owned(slf: &Bound<'_, Self>) -> PyResult<(Arc<Edition>, KeyForm)> {
         let this = slf.borrow();
         Ok((this.shared(slf.py())?, this.form))
     }
@@ -307,6 +357,13 @@ impl SnapshotBase {
         let ranks = 0..map.len();
         Ok(Entries::new(map, self.form, yields, ranks))
     }
+}
+
+/// What is waited for never comes.
+#[cold]
+fn never(slf: &Bound<'_, SnapshotBase>) -> PyErr {
+    let text = format!("nothing is ever published over the saved file {:?}", slf.borrow().name);
+    raise(slf.py(), "WrongKindError", (text,))
 }
 
 /// Sleeping until there may be something newer than a certain file.
@@ -345,19 +402,22 @@ impl Waiter {
 }
 
 /// A name that leads to no snapshot may lead to a table: then say so.
-fn open_failure(py: Python<'_>, error: Error, name: &str, options: &MapOptions) -> PyErr {
-    let Error::NotFound { path } = &error else { return failure(py, error, None) };
-    let table = Name::new(name).map(|name| options.namespace.path_of(&name, slotmap_shm::KIND));
-    match table {
-        Ok(table) if table.exists() => {
-            let text = format!("there is no snapshot of the name {name:?}, but a table");
-            crate::failure::raise(py, "NotFoundError", (2, text, path.as_os_str()))
-        }
-        _ => failure(py, error, None),
-    }
+pub(crate) fn name_failure(
+    py: Python<'_>,
+    error: Error,
+    name: &str,
+    options: &MapOptions,
+) -> PyErr {
+    let Ok(valid) = Name::new(name) else { return failure(py, error, None) };
+    let path = |kind| options.namespace.path_of(&valid, kind);
+    let paths = (&*path(SNAPSHOT.kind), &*path(slotmap_shm::KIND));
+    not_found(py, error, name, ("snapshot", "table"), paths)
 }
 
-/// Removes a published name.
+/// Removes a published name. Who has it open keeps it. O(1).
+///
+/// Waits for a publisher for up to `timeout` seconds. Raises `NotFoundError`, `PermissionDeniedError`,
+/// `LockTimeoutError`. A table's name is removed by `Table.unlink`.
 #[pyfunction]
 #[pyo3(
     signature = (name, *, namespace = None, timeout = Some(5.0)),
@@ -370,10 +430,14 @@ pub(crate) fn remove(
     timeout: Option<f64>,
 ) -> PyResult<()> {
     let options = map_options(namespace, &[], self::timeout(timeout)?);
-    py.detach(|| SharedMap::remove_with(name, &options)).map_err(|error| failure(py, error, None))
+    py.detach(|| SharedMap::remove_with(name, &options))
+        .map_err(|error| name_failure(py, error, name, &options))
 }
 
-/// Removes what killed publishers left; says what.
+/// Removes what killed publishers of this user left, and returns what; with `dry_run` it only says what.
+///
+/// Living publishers, names, and other users' files are left alone. Raises `NotFoundError` where the directory is not
+/// there.
 #[pyfunction]
 #[pyo3(signature = (*, namespace = None, dry_run = false))]
 pub(crate) fn prune(
@@ -388,7 +452,9 @@ pub(crate) fn prune(
     Ok(pruned.into_iter().map(|pruned| pruned.path).collect())
 }
 
-/// The names of a namespace, each with its kind.
+/// The names of a namespace, each with its kind, `table` or `snapshot`. O(files). Opens none of them.
+///
+/// Raises `NotFoundError` where the directory is not there, `PermissionDeniedError`.
 #[pyfunction]
 #[pyo3(signature = (*, namespace = None))]
 pub(crate) fn names(py: Python<'_>, namespace: Option<PathBuf>) -> PyResult<Vec<(String, String)>> {
@@ -408,7 +474,7 @@ impl Method for Get {
     type Class = SnapshotBase;
     const NAME: &'static CStr = c"get";
     const DOC: &'static CStr = c"get($self, key, default=None)\n--\n\n\
-        The value of key, as bytes; default where there is none. O(1).";
+        A copy of the value, as bytes, or `default`. O(1) with a hash index, else O(log n). Takes no lock.";
     const ARGUMENTS: &'static [&'static str] = &["key", "default"];
     const REQUIRED: usize = 1;
 
@@ -431,7 +497,7 @@ impl Method for GetStr {
     type Class = SnapshotBase;
     const NAME: &'static CStr = c"get_str";
     const DOC: &'static CStr = c"get_str($self, key, default=None)\n--\n\n\
-        As get, but the value as str; UnicodeDecodeError where it is not UTF-8.";
+        As `get`, but the value as text. Raises `UnicodeDecodeError` where it is not UTF-8.";
     const ARGUMENTS: &'static [&'static str] = &["key", "default"];
     const REQUIRED: usize = 1;
 

@@ -9,12 +9,12 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyString};
 use shm_core::{Name, Namespace};
-use shm_facade::{RbTree, Share, ShareOptions};
+use shm_facade::{RbTree, SNAPSHOT, Share, ShareOptions};
 use slotmap_shm::{Geometry, KIND, Table, TableOpenError, TableOptions, TableReader, Value};
 
 use crate::any_table::{Access, AnyTable, Opened, Put, PyKey};
 use crate::arguments::{SLICE, namespace, timeout, trust};
-use crate::failure::{closed, failure, missing};
+use crate::failure::{closed, failure, missing, not_found};
 use crate::fast::Method;
 use crate::keys::{KeyForm, bytes_of};
 use crate::snapshot::SnapshotBase;
@@ -78,18 +78,18 @@ const WIDTHS: [u32; 3] = [32, 64, 0];
 /// Which types of keys will do; none means any.
 fn widths(keys: Option<&Bound<'_, PyAny>>, bits: Option<u32>, how: How) -> PyResult<Vec<u32>> {
     let created = matches!(how, How::Create | How::OpenOrCreate);
+    let wrong = || PyTypeError::new_err("keys must be int, of 32 or 64 bits, or str");
     let Some(keys) = keys else {
-        return Ok(if created { vec![bits.unwrap_or(32)] } else { WIDTHS.to_vec() });
+        return if created || bits.is_some() { Err(wrong()) } else { Ok(WIDTHS.to_vec()) };
     };
     let py = keys.py();
-    if keys.is(py.get_type::<PyString>()) && bits.is_none() {
-        return Ok(vec![0]);
-    }
-    match (keys.is(py.get_type::<PyInt>()), bits) {
-        (true, Some(bits @ (32 | 64))) => Ok(vec![bits]),
-        (true, None) if created => Ok(vec![32]),
-        (true, None) => Ok(vec![32, 64]),
-        _ => Err(PyTypeError::new_err("keys must be int, of 32 or 64 bits, or str")),
+    match bits {
+        None if keys.is(py.get_type::<PyString>()) => Ok(vec![0]),
+        _ if !keys.is(py.get_type::<PyInt>()) => Err(wrong()),
+        None if created => Ok(vec![32]),
+        None => Ok(vec![32, 64]),
+        Some(bits @ (32 | 64)) => Ok(vec![bits]),
+        Some(_) => Err(wrong()),
     }
 }
 
@@ -145,7 +145,11 @@ impl TableBase {
             Some(Ok(table)) => {
                 Ok(Self { table: Some(table), name, namespace, timeout, trust, shared_writers })
             }
-            Some(Err(error)) => Err(failure(py, error, Some(&path))),
+            Some(Err(error)) => {
+                let snapshot = namespace.path_of(&name, SNAPSHOT.kind);
+                let kinds = ("table", "snapshot");
+                Err(not_found(py, error, name.as_str(), kinds, (&path, &snapshot)))
+            }
             None => Err(crate::failure::bug("no type of keys was tried")),
         }
     }
@@ -181,6 +185,9 @@ impl TableBase {
         Ok(keys.into_pyobject(py)?.try_iter()?.into_any())
     }
 
+    /// The values of several keys, or `None`, in their order, all of one moment. O(keys).
+    ///
+    /// Raises `LockTimeoutError` when other writes kept completing meanwhile, `CorruptError`.
     fn get_many<'py>(
         slf: &Bound<'py, Self>,
         keys: &Bound<'py, PyAny>,
@@ -191,6 +198,7 @@ impl TableBase {
         Ok(found.into_iter().map(|value| value.map(bytes)).collect())
     }
 
+    /// All entries, in no order, as they were at one moment. O(capacity). Raises as `get_many` does.
     fn entries<'py>(
         slf: &Bound<'py, Self>,
     ) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyBytes>)>> {
@@ -199,6 +207,10 @@ impl TableBase {
         Ok(entries.map(|(key, value)| (key, PyBytes::new(py, value.as_bytes()))).collect())
     }
 
+    /// Only if it is absent. O(1). Raises `KeyExistsError`, `FullError`, `ValueTooLongError`, `KeyTooLongError`.
+    ///
+    /// As every change, it waits for the lock for up to `timeout` seconds, and then raises `LockTimeoutError`; a handle
+    /// for reading only raises `ReadOnlyError`.
     fn add(
         slf: &Bound<'_, Self>,
         key: &Bound<'_, PyAny>,
@@ -207,6 +219,7 @@ impl TableBase {
         Self::owned(slf)?.put(Put::Add, key, value)
     }
 
+    /// Only if it is present. O(1). Raises `KeyMissingError`, `ValueTooLongError`.
     fn replace(
         slf: &Bound<'_, Self>,
         key: &Bound<'_, PyAny>,
@@ -215,26 +228,36 @@ impl TableBase {
         Self::owned(slf)?.put(Put::Replace, key, value)
     }
 
+    /// `add` of all, or of none. The error names the first member at fault by its position.
     fn add_many(slf: &Bound<'_, Self>, entries: &Bound<'_, PyAny>) -> PyResult<()> {
         Self::owned(slf)?.put_many(slf.py(), Put::Add, &pairs(entries)?)
     }
 
+    /// `replace` of all, or of none. The error names the first member at fault by its position.
     fn replace_many(slf: &Bound<'_, Self>, entries: &Bound<'_, PyAny>) -> PyResult<()> {
         Self::owned(slf)?.put_many(slf.py(), Put::Replace, &pairs(entries)?)
     }
 
+    /// Sets all, or none, at one moment; of equal keys the last one counts.
+    ///
+    /// The error names the first member at fault by its position: `FullError`, `ValueTooLongError`, `KeyTooLongError`.
     fn upsert_many(slf: &Bound<'_, Self>, entries: &Bound<'_, PyAny>) -> PyResult<()> {
         Self::owned(slf)?.put_many(slf.py(), Put::Upsert, &pairs(entries)?)
     }
 
+    /// Removes all, or none. Raises `KeyMissingError`.
     fn remove_many(slf: &Bound<'_, Self>, keys: &Bound<'_, PyAny>) -> PyResult<()> {
         Self::owned(slf)?.remove_many(slf.py(), &list(keys)?)
     }
 
+    /// Removes all entries, at one moment. O(capacity).
     fn clear(slf: &Bound<'_, Self>) -> PyResult<()> {
         Self::owned(slf)?.clear(slf.py())
     }
 
+    /// Sets `new` if the value is `expected`, and says whether it was. O(1).
+    ///
+    /// Raises `KeyMissingError`, `ValueTooLongError`.
     fn compare_exchange(
         slf: &Bound<'_, Self>,
         key: &Bound<'_, PyAny>,
@@ -245,11 +268,18 @@ impl TableBase {
         Self::owned(slf)?.compare_exchange(key, expected.as_bytes(), new.as_bytes())
     }
 
+    /// Adds to a value of eight bytes, a little-endian signed number that wraps; returns the number before. O(1).
+    ///
+    /// Raises `MismatchError` for a value of another length, `KeyMissingError`.
     #[pyo3(signature = (key, delta = 1))]
     fn fetch_add(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>, delta: i64) -> PyResult<i64> {
         Self::owned(slf)?.fetch_add(key, delta)
     }
 
+    /// Publishes the entries of one moment as a snapshot, over what is there if `force`; returns the edition.
+    ///
+    /// O(n log n). Open it by `Snapshot(name, keys=int)`, or `keys=str` where the table's are; numbers are in their
+    /// order. Raises as `RbTree.share` does.
     #[pyo3(signature = (name, force = false, *, hash_index = true, mode = 0o400))]
     fn freeze(
         slf: &Bound<'_, Self>,
@@ -273,12 +303,16 @@ impl TableBase {
             .map_err(|error| failure(py, error, None))
     }
 
+    /// Sets all entries of a snapshot that `freeze` made, or none; returns how many. O(n).
+    ///
+    /// Raises `WrongKindError` for keys that are no table's, `OverflowError` for numbers of more bits than this table's
+    /// keys have, and what `upsert_many` does.
     fn load(slf: &Bound<'_, Self>, snapshot: &Bound<'_, SnapshotBase>) -> PyResult<usize> {
         let py = slf.py();
         let table = Self::owned(slf)?;
         let strings = table.key_type(py).is(py.get_type::<PyString>());
-        let form = if strings { KeyForm::Str } else { KeyForm::Int };
         let map = snapshot.borrow().shared(py)?;
+        let form = if strings { KeyForm::Str } else { KeyForm::Int.of(&map) };
         let mut entries = Vec::with_capacity(map.len());
         for (key, value) in map.iter() {
             entries.push((form.decode(py, key)?, PyBytes::new(py, value).into_any()));
@@ -287,22 +321,32 @@ impl TableBase {
         Ok(entries.len())
     }
 
+    /// Checks all of the table, under the lock. O(capacity). Raises `CorruptError`; the next write then repairs.
     fn verify(slf: &Bound<'_, Self>) -> PyResult<()> {
         Self::owned(slf)?.verify(slf.py())
     }
 
+    /// Finishes or drops what a killed writer began. The next write does so by itself.
     fn recover(slf: &Bound<'_, Self>) -> PyResult<()> {
         Self::owned(slf)?.recover(slf.py())
     }
 
+    /// Removes the name; False when there was none. Who has the table open keeps it.
+    ///
+    /// Works with a closed handle, too. Raises `PermissionDeniedError`.
     fn unlink(&self, py: Python<'_>) -> PyResult<bool> {
         self.namespace.unlink(&self.name, KIND).map_err(|source| self.namespace_failure(py, source))
     }
 
+    /// True when the name leads elsewhere by now, or nowhere.
     fn is_orphaned(&self, py: Python<'_>) -> PyResult<bool> {
         self.table(py)?.is_orphaned().map_err(|source| self.namespace_failure(py, source))
     }
 
+    /// `len`, `capacity`, `free`, `value_size`, `writes`, `recoveries`, `tombstones` of the index, `file_len` in
+    /// bytes.
+    ///
+    /// O(1). Not of one moment, while others write.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = self.table(py)?.stats();
         let dict = PyDict::new(py);
@@ -317,51 +361,61 @@ impl TableBase {
         Ok(dict)
     }
 
+    /// The name.
     #[getter]
     fn name(&self) -> &str {
         self.name.as_str()
     }
 
+    /// The directory.
     #[getter]
     fn namespace(&self) -> &Path {
         self.namespace.dir()
     }
 
+    /// The file.
     #[getter]
     fn path(&self) -> PathBuf {
         self.namespace.path_of(&self.name, KIND)
     }
 
+    /// How many entries fit.
     #[getter]
     fn capacity(&self, py: Python<'_>) -> PyResult<usize> {
         Ok(self.table(py)?.stats().capacity)
     }
 
+    /// How long a value may be, in bytes.
     #[getter]
     fn value_size(&self, py: Python<'_>) -> PyResult<usize> {
         Ok(self.table(py)?.stats().value_size)
     }
 
+    /// How long a key may be, in bytes; of no use where keys are numbers.
     #[getter]
     fn key_size(&self, py: Python<'_>) -> PyResult<usize> {
         Ok(self.table(py)?.key_size())
     }
 
+    /// `int` or `str`.
     #[getter]
     fn key_type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         Ok(self.table(py)?.key_type(py))
     }
 
+    /// Whether this handle may only read.
     #[getter]
     fn read_only(&self, py: Python<'_>) -> PyResult<bool> {
         Ok(self.table(py)?.is_read_only())
     }
 
+    /// Whether `close` was called.
     #[getter]
     fn closed(&self) -> bool {
         self.table.is_none()
     }
 
+    /// How long a write waits for the lock, in seconds; `None` for ever.
     #[getter]
     fn timeout(&self) -> Option<f64> {
         self.timeout
@@ -373,6 +427,7 @@ impl TableBase {
         (self.trust.clone(), self.shared_writers)
     }
 
+    /// Ends this handle. The table stays.
     fn close(&mut self) {
         self.table = None;
     }
@@ -403,7 +458,8 @@ impl TableBase {
     }
 
     fn namespace_failure(&self, py: Python<'_>, source: std::io::Error) -> PyErr {
-        let dir = self.namespace.dir().to_owned();
+        // Of its file, not of all of the namespace.
+        let dir = self.path();
         failure(py, shm_facade::Error::Namespace { dir, source }, None)
     }
 }
@@ -415,7 +471,9 @@ impl Method for Get {
     type Class = TableBase;
     const NAME: &'static CStr = c"get";
     const DOC: &'static CStr = c"get($self, key, default=None)\n--\n\n\
-        A copy of the value of key, as bytes; default where there is none. O(1). Takes no lock.";
+        A copy of the value, as bytes, or `default`. O(1). Takes no lock.\n\
+        \n\
+        Raises `CorruptError` where the file is damaged.";
     const ARGUMENTS: &'static [&'static str] = &["key", "default"];
     const REQUIRED: usize = 1;
 
@@ -438,7 +496,7 @@ impl Method for GetStr {
     type Class = TableBase;
     const NAME: &'static CStr = c"get_str";
     const DOC: &'static CStr = c"get_str($self, key, default=None)\n--\n\n\
-        As get, but the value as str; UnicodeDecodeError where it is not UTF-8.";
+        As `get`, but the value as text. Raises `UnicodeDecodeError` where it is not UTF-8.";
     const ARGUMENTS: &'static [&'static str] = &["key", "default"];
     const REQUIRED: usize = 1;
 

@@ -66,6 +66,7 @@ impl TreeBase {
         Ok(keys.into_pyobject(py)?.try_iter()?.into_any())
     }
 
+    /// All entries, in key order. O(n).
     fn entries<'py>(
         slf: &Bound<'py, Self>,
     ) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyBytes>)>> {
@@ -75,12 +76,14 @@ impl TreeBase {
         entries.map(|(key, value)| Ok((form.decode(py, key)?, PyBytes::new(py, value)))).collect()
     }
 
+    /// Sets it; True when it had another value. O(log n). Raises `KeyTooLongError`.
     fn set(&mut self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<bool> {
         let (py, key, value) = (key.py(), self.form.key(key)?, bytes_of(value)?);
         let tree = Arc::make_mut(&mut self.tree);
         tree.set(&key, value.as_bytes()).map_err(|error| failure(py, error, None))
     }
 
+    /// A copy of the value, as bytes, or `default`. O(log n).
     #[pyo3(signature = (key, default = None))]
     fn get<'py>(
         &self,
@@ -93,6 +96,7 @@ impl TreeBase {
         })
     }
 
+    /// As `get`, but the value as text. Raises `UnicodeDecodeError` where it is not UTF-8.
     #[pyo3(signature = (key, default = None))]
     fn get_str<'py>(
         &self,
@@ -105,15 +109,18 @@ impl TreeBase {
         })
     }
 
+    /// Removes it; False when it was not there. O(log n).
     fn remove(&mut self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         let Some(key) = self.form.encode(key)? else { return Ok(false) };
         Ok(Arc::make_mut(&mut self.tree).remove(key))
     }
 
+    /// Removes all entries.
     fn clear(&mut self) {
         self.tree = Arc::default();
     }
 
+    /// Sets all, or none.
     fn set_many(slf: &Bound<'_, Self>, entries: &Bound<'_, PyAny>) -> PyResult<()> {
         let (tree, form) = Self::owned(slf);
         let changed = if tree.is_empty() {
@@ -132,6 +139,12 @@ impl TreeBase {
         Ok(())
     }
 
+    /// Publishes under `name`, whole and at once, over what is there if `force`; returns the edition. O(n).
+    ///
+    /// `mode` has read bits only; `0o444` lets others read. `hash_index` makes `Snapshot.get` faster and the file
+    /// larger. Waits for another publisher for up to `timeout` seconds. Raises `AlreadyExistsError`,
+    /// `LockTimeoutError`, `NoSpaceError`, `PermissionDeniedError`, `CorruptError` where the name's control segment is
+    /// damaged; the name leads to what it did before.
     #[pyo3(
         signature = (name, force = false, *, hash_index = true, namespace = None, mode = 0o400, timeout = Some(5.0)),
         text_signature = "($self, name, force=False, *, hash_index=True, namespace=None, mode=0o400, timeout=5.0)"
@@ -156,6 +169,7 @@ impl TreeBase {
         share(slf.py(), &tree, name, &options)
     }
 
+    /// The bytes that `share` would publish. Changes nothing. O(n).
     #[pyo3(signature = (*, hash_index = false))]
     fn dump<'py>(slf: &Bound<'py, Self>, hash_index: bool) -> Bound<'py, PyBytes> {
         let (tree, _) = Self::owned(slf);
@@ -164,6 +178,7 @@ impl TreeBase {
         PyBytes::new(slf.py(), &block)
     }
 
+    /// `str`, `bytes` or `int`: what keys come back as.
     #[getter]
     fn key_type<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.form.to_type(py)

@@ -83,6 +83,14 @@ def test_it_pickles_by_name():
     assert pickle.loads(pickle.dumps(sharedmap.sharedmap("words"))).get("zb") == "1233"
 
 
+def test_a_tree_pickles_by_its_contents():
+    tree = filled()
+    copy = pickle.loads(pickle.dumps(tree))
+    assert copy.dump() == tree.dump() and copy.get("红") == "32是"
+    copy.set("zb", "changed")
+    assert tree.get("zb") == "1233"
+
+
 def test_types_that_are_neither_text_nor_bytes():
     tree = filled()
     for call in (lambda: tree.set(1, "x"), lambda: tree.set("x", 1), lambda: tree.get(None), lambda: tree.share(1)):

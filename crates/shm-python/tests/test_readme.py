@@ -12,10 +12,11 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```$", README.read_text(encoding="utf-8"
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_an_example(number):
-    done = subprocess.run([sys.executable, "-c", BLOCKS[number]], capture_output=True, text=True, timeout=120)
+def test_an_example(number, tmp_path):
+    command = [sys.executable, "-c", BLOCKS[number]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
 
 def test_there_are_examples():
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5

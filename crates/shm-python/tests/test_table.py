@@ -241,10 +241,48 @@ def test_frozen_and_loaded(table):
     with pytest.raises(shmap.WrongKindError):
         table.load(shmap.Snapshot("words"))
     assert dict(table) == before
+
+
+def test_keys_of_64_bits_are_frozen_and_loaded(table):
+    numbers = {-(2**63): b"least", -1: b"minus", 0: b"", 2**31: b"wide", 2**63 - 1: b"most"}
     wide = shmap.Table("wide", bits=64)
-    wide[1] = b""
-    with pytest.raises(TypeError):
-        wide.freeze("wide")
+    wide.update(numbers)
+    wide.freeze("wide")
+    with shmap.Snapshot("wide", keys=int) as frozen:
+        assert list(frozen.items()) == sorted(numbers.items())
+        assert frozen[2**31] == b"wide" and 5 not in frozen and 2**64 not in frozen
+        assert frozen.get_many([-1, 2**64, 0]) == [b"minus", None, b""]
+        assert frozen.rank(0) == 2 and frozen.rank(2**64) == 5 and frozen.rank(-(2**64)) == 0
+        assert list(frozen.range(0, 2**31, inclusive=True)) == [(0, b""), (2**31, b"wide")]
+        wide.clear()
+        assert wide.load(frozen) == 5 and dict(wide) == numbers
+        with pytest.raises(OverflowError):
+            table.load(frozen)
+        assert len(table) == 0
+        # The next edition may have narrower keys, and the one after it wider ones again.
+        table[7] = b"narrow"
+        table.freeze("wide", force=True)
+        assert frozen.refresh() and dict(frozen) == {7: b"narrow"} and frozen[7] == b"narrow"
+        assert wide.load(frozen) == 1 and wide[7] == b"narrow"
+        iterator = iter(frozen)
+        wide.freeze("wide", force=True)
+        assert frozen.refresh() and frozen[2**31] == b"wide" and frozen[7] == b"narrow"
+        assert list(iterator) == [7]
+
+
+def test_keys_that_no_table_can_have_are_not_there(table):
+    table[1] = b"x"
+    names = shmap.Table("names", keys=str, key_size=4)
+    names["a"] = b"x"
+    for some, key, impossible in ((table, 1, 2**70), (names, "a", "too long")):
+        assert some.get(impossible) is None and impossible not in some
+        assert some.get_many([impossible, key, impossible]) == [None, b"x", None]
+        for call in (lambda: some[impossible], lambda: some.__delitem__(impossible), lambda: some.pop(impossible)):
+            with pytest.raises(shmap.KeyMissingError):
+                call()
+        with pytest.raises(shmap.KeyMissingError) as caught:
+            some.remove_many([key, impossible])
+        assert caught.value.args == (impossible,) and some[key] == b"x"
 
 
 def test_figures(table):

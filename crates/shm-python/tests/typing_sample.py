@@ -29,6 +29,7 @@ numbers[1] = 5  # type: ignore[assignment]
 
 snapshot: shmap.Snapshot[str] = shmap.Snapshot("words")
 frozen: shmap.Snapshot[int] = shmap.Snapshot("frozen", keys=int)
+saved: shmap.Snapshot[int] = shmap.Snapshot.open_file("words.avl", keys=int)
 raw: shmap.Snapshot[bytes] = shmap.Snapshot("words", keys=bytes)
 as_mapping: Mapping[str, bytes] = snapshot
 for key, found in snapshot.range("a", "b", inclusive=True):

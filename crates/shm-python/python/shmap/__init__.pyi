@@ -83,6 +83,12 @@ class Table(MutableMapping[_K, bytes]):
     Readers take no lock and wait for nobody. Each change, and each batch, is all or nothing, also when the writer is
     killed. It does not grow: `capacity` entries fit, exactly, of up to `value_size` bytes. A handle goes through fork,
     and through pickle by its name; it is a context manager, and may be used by many threads.
+
+    >>> with Table("workers", capacity=100, value_size=32) as table:
+    ...     table[3325] = "running"
+    ...     table.update({3325: "stopped", 4711: "running"})
+    ...     table[3325], len(table), table.get(1)
+    (b'stopped', 2, None)
     """
 
     @overload
@@ -101,12 +107,14 @@ class Table(MutableMapping[_K, bytes]):
         trust: Iterable[int] = (),
         shared_writers: bool = False,
     ) -> Table[int]:
-        """Opens the table, or creates it.
+        """Opens the table, or creates it: `capacity` entries of up to `value_size` bytes.
 
-        `keys` are `int`, of 32 `bits` unless told otherwise, or `str` of up to `key_size` bytes. `mode` are the exact
-        permission bits. `trust` are further user ids whose tables are opened, `shared_writers` accepts tables that
-        group or others may write to. Raises `MismatchError` when it exists with another geometry, `WrongKindError`
-        with other keys.
+        `keys` are `int`, of 32 `bits` unless told otherwise, or `str` of up to `key_size` bytes of UTF-8. `capacity` is
+        at most 2**28, `value_size` 2**24, `key_size` 256; all of it is allocated at once. `mode` are the exact
+        permission bits. A write waits for the lock for up to `timeout` seconds. `trust` are further user ids whose
+        tables are opened, `shared_writers` accepts tables that group or others may write to. Raises `MismatchError`
+        when it exists with another geometry, `WrongKindError` with other keys, `CorruptError`, `PermissionDeniedError`,
+        `NoSpaceError`, `InvalidNameError`.
         """
     @overload
     def __new__(
@@ -141,7 +149,7 @@ class Table(MutableMapping[_K, bytes]):
         trust: Iterable[int] = (),
         shared_writers: bool = False,
     ) -> Table[int]:
-        """Creates it. Raises `AlreadyExistsError`."""
+        """Creates it, with the arguments of `Table`. Raises `AlreadyExistsError`, and what `Table` does."""
     @overload
     @classmethod
     def create(
@@ -173,7 +181,7 @@ class Table(MutableMapping[_K, bytes]):
         trust: Iterable[int] = (),
         shared_writers: bool = False,
     ) -> Table[Any]:
-        """Opens what is there, of any geometry; without `keys`, with any keys. Raises `NotFoundError`.
+        """Opens what is there, of any geometry; without `keys`, with any keys. O(1). Raises `NotFoundError`.
 
         `read_only` needs no permission to write, and works from another pid namespace.
         """
@@ -214,75 +222,116 @@ class Table(MutableMapping[_K, bytes]):
     def __contains__(self, key: object, /) -> bool: ...
     @overload
     def get(self, key: _K, default: None = None) -> Optional[bytes]:
-        """A copy of the value. O(1)."""
+        """A copy of the value, as bytes, or `default`. O(1). Takes no lock.
+
+        Raises `CorruptError` where the file is damaged.
+        """
     @overload
     def get(self, key: _K, default: Union[bytes, _T]) -> Union[bytes, _T]: ...
     @overload
     def get_str(self, key: _K, default: None = None) -> Optional[str]:
-        """The value as text. O(1). Raises `UnicodeDecodeError`."""
+        """As `get`, but the value as text. Raises `UnicodeDecodeError` where it is not UTF-8."""
     @overload
     def get_str(self, key: _K, default: Union[str, _T]) -> Union[str, _T]: ...
     def get_many(self, keys: Iterable[_K]) -> list[Optional[bytes]]:
-        """The values of several keys, all of one moment."""
+        """The values of several keys, or `None`, in their order, all of one moment. O(keys).
+
+        Raises `LockTimeoutError` when other writes kept completing meanwhile, `CorruptError`.
+        """
     def entries(self) -> list[tuple[_K, bytes]]:
-        """All entries, in no order, as they were at one moment. O(capacity)."""
+        """All entries, in no order, as they were at one moment. O(capacity). Raises as `get_many` does."""
     def add(self, key: _K, value: _Value) -> None:
-        """Only if it is absent. Raises `KeyExistsError`, `FullError`, `ValueTooLongError`."""
+        """Only if it is absent. O(1). Raises `KeyExistsError`, `FullError`, `ValueTooLongError`, `KeyTooLongError`.
+
+        As every change, it waits for the lock for up to `timeout` seconds, and then raises `LockTimeoutError`; a handle
+        for reading only raises `ReadOnlyError`.
+        """
     def replace(self, key: _K, value: _Value) -> None:
-        """Only if it is present. Raises `KeyMissingError`, `ValueTooLongError`."""
+        """Only if it is present. O(1). Raises `KeyMissingError`, `ValueTooLongError`."""
     def add_many(self, entries: _Pairs[_K]) -> None:
-        """`add` of all, or of none."""
+        """`add` of all, or of none. The error names the first member at fault by its position."""
     def replace_many(self, entries: _Pairs[_K]) -> None:
-        """`replace` of all, or of none."""
+        """`replace` of all, or of none. The error names the first member at fault by its position."""
     def upsert_many(self, entries: _Pairs[_K]) -> None:
-        """Sets all, or none, at one moment."""
+        """Sets all, or none, at one moment; of equal keys the last one counts.
+
+        The error names the first member at fault by its position: `FullError`, `ValueTooLongError`, `KeyTooLongError`.
+        """
     def update(self, entries: _Pairs[_K] = (), /, **more: _Value) -> None:  # type: ignore[override]
         """As `upsert_many`."""
     def remove_many(self, keys: Iterable[_K]) -> None:
         """Removes all, or none. Raises `KeyMissingError`."""
+    def clear(self) -> None:
+        """Removes all entries, at one moment. O(capacity)."""
     def compare_exchange(self, key: _K, expected: _Value, new: _Value) -> bool:
-        """Sets `new` if the value is `expected`, and says whether it was. Raises `KeyMissingError`."""
+        """Sets `new` if the value is `expected`, and says whether it was. O(1).
+
+        Raises `KeyMissingError`, `ValueTooLongError`.
+        """
     def fetch_add(self, key: _K, delta: int = 1) -> int:
-        """Adds to a value of eight bytes, a little-endian signed number; returns the number before.
+        """Adds to a value of eight bytes, a little-endian signed number that wraps; returns the number before. O(1).
 
         Raises `MismatchError` for a value of another length, `KeyMissingError`.
         """
     def freeze(self, name: str, force: bool = False, *, hash_index: bool = True, mode: int = 0o400) -> int:
         """Publishes the entries of one moment as a snapshot, over what is there if `force`; returns the edition.
 
-        Open it by `Snapshot(name, keys=int)`, or `keys=str` where the table's are.
+        O(n log n). Open it by `Snapshot(name, keys=int)`, or `keys=str` where the table's are; numbers are in their
+        order. Raises as `RbTree.share` does.
         """
     def load(self, snapshot: Snapshot[Any]) -> int:
-        """Sets all entries of a snapshot that `freeze` made, or none; returns how many."""
+        """Sets all entries of a snapshot that `freeze` made, or none; returns how many. O(n).
+
+        Raises `WrongKindError` for keys that are no table's, `OverflowError` for numbers of more bits than this table's
+        keys have, and what `upsert_many` does.
+        """
     def verify(self) -> None:
-        """Checks all of the table, under the lock. Raises `CorruptError`."""
+        """Checks all of the table, under the lock. O(capacity). Raises `CorruptError`; the next write then repairs."""
     def recover(self) -> None:
         """Finishes or drops what a killed writer began. The next write does so by itself."""
     def unlink(self) -> bool:
-        """Removes the name; False when there was none. Who has the table open keeps it."""
+        """Removes the name; False when there was none. Who has the table open keeps it.
+
+        Works with a closed handle, too. Raises `PermissionDeniedError`.
+        """
     def is_orphaned(self) -> bool:
-        """True when the name leads elsewhere by now."""
-    def stats(self) -> _Stats: ...
+        """True when the name leads elsewhere by now, or nowhere."""
+    def stats(self) -> _Stats:
+        """`len`, `capacity`, `free`, `value_size`, `writes`, `recoveries`, `tombstones` of the index, `file_len` in
+        bytes.
+
+        O(1). Not of one moment, while others write.
+        """
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name."""
     @property
-    def namespace(self) -> Path: ...
+    def namespace(self) -> Path:
+        """The directory."""
     @property
-    def path(self) -> Path: ...
+    def path(self) -> Path:
+        """The file."""
     @property
-    def capacity(self) -> int: ...
+    def capacity(self) -> int:
+        """How many entries fit."""
     @property
-    def value_size(self) -> int: ...
+    def value_size(self) -> int:
+        """How long a value may be, in bytes."""
     @property
-    def key_size(self) -> int: ...
+    def key_size(self) -> int:
+        """How long a key may be, in bytes; of no use where keys are numbers."""
     @property
-    def key_type(self) -> type[_K]: ...
+    def key_type(self) -> type[_K]:
+        """`int` or `str`."""
     @property
-    def read_only(self) -> bool: ...
+    def read_only(self) -> bool:
+        """Whether this handle may only read."""
     @property
-    def timeout(self) -> Optional[float]: ...
+    def timeout(self) -> Optional[float]:
+        """How long a write waits for the lock, in seconds; `None` for ever."""
     @property
-    def closed(self) -> bool: ...
+    def closed(self) -> bool:
+        """Whether `close` was called."""
     def close(self) -> None:
         """Ends this handle. The table stays."""
     def __enter__(self) -> Table[_K]: ...
@@ -295,7 +344,7 @@ class Table(MutableMapping[_K, bytes]):
     ) -> None: ...
 
 class _Iterator(Iterator[_T], Generic[_T]):
-    """Entries of one edition of a snapshot, in key order, from both ends."""
+    """Entries of one edition of a snapshot, in key order, from both ends. `len` says how many are left."""
 
     def __next__(self) -> _T: ...
     def __reversed__(self) -> _Iterator[_T]: ...
@@ -306,14 +355,45 @@ class Snapshot(Mapping[_SK, bytes]):
     """A published dictionary, in key order, read in place.
 
     A handle has one edition until `refresh` or `wait_for_update` takes another. Keys may be looked up by `str` or by
-    `bytes`; `keys` says what comes back. It goes through fork, and through pickle by its name.
+    `bytes`; `keys` says what comes back. It goes through fork, and through pickle by its name; it is a context manager.
+
+    >>> RbTree({"rot": "red", "blau": "blue"}).share("colours", force=True)
+    1
+    >>> with Snapshot("colours") as colours:
+    ...     colours["rot"], list(colours.prefix("b")), colours.rank("c")
+    (b'red', [('blau', b'blue')], 1)
     """
 
     @overload
     def __new__(cls, name: str, *, keys: type[str] = ..., namespace: _Dir = None, trust: Iterable[int] = ()) -> Snapshot[str]:
-        """Opens it. O(1). `keys=int` is for frozen tables. Raises `NotFoundError`, `CorruptError`, `PermissionDeniedError`."""
+        """Opens a published name. O(1): it checks owner, mode and headers; `verify` checks the rest.
+
+        `keys` are `str`, `bytes`, or `int` for frozen tables. `trust` are further user ids whose snapshots are opened.
+        Raises `NotFoundError`, `CorruptError`, `WrongKindError`, `PermissionDeniedError` (also for a file that anybody,
+        its owner included, may write to), `InvalidNameError`.
+        """
     @overload
     def __new__(cls, name: str, *, keys: type[_SK], namespace: _Dir = None, trust: Iterable[int] = ()) -> Snapshot[_SK]: ...
+    @overload
+    @classmethod
+    def open_file(
+        cls, path: Union[str, PathLike[str]], *, keys: type[str] = ..., trust: Iterable[int] = ()
+    ) -> Snapshot[str]:
+        """Opens a file that `save` wrote, in place. O(1). Raises as opening by a name does.
+
+        Its `name` is the path, its `generation` 0; nothing is ever published over it, so `refresh` is False and
+        `wait_for_update` raises `WrongKindError`. It goes through pickle by its path.
+        """
+    @overload
+    @classmethod
+    def open_file(
+        cls, path: Union[str, PathLike[str]], *, keys: type[int], trust: Iterable[int] = ()
+    ) -> Snapshot[int]: ...
+    @overload
+    @classmethod
+    def open_file(
+        cls, path: Union[str, PathLike[str]], *, keys: type[bytes], trust: Iterable[int] = ()
+    ) -> Snapshot[bytes]: ...
     def __getitem__(self, key: Union[_SK, _Value], /) -> bytes: ...
     def __iter__(self) -> Iterator[_SK]: ...
     def __reversed__(self) -> Iterator[_SK]: ...
@@ -321,16 +401,16 @@ class Snapshot(Mapping[_SK, bytes]):
     def __contains__(self, key: object, /) -> bool: ...
     @overload
     def get(self, key: Union[_SK, _Value], default: None = None) -> Optional[bytes]:
-        """A copy of the value. O(1) with a hash index, else O(log n)."""
+        """A copy of the value, as bytes, or `default`. O(1) with a hash index, else O(log n). Takes no lock."""
     @overload
     def get(self, key: Union[_SK, _Value], default: Union[bytes, _T]) -> Union[bytes, _T]: ...
     @overload
     def get_str(self, key: Union[_SK, _Value], default: None = None) -> Optional[str]:
-        """The value as text. Raises `UnicodeDecodeError`."""
+        """As `get`, but the value as text. Raises `UnicodeDecodeError` where it is not UTF-8."""
     @overload
     def get_str(self, key: Union[_SK, _Value], default: Union[str, _T]) -> Union[str, _T]: ...
     def get_many(self, keys: Iterable[Union[_SK, _Value]]) -> list[Optional[bytes]]:
-        """The values of several keys; faster than one by one."""
+        """The values of several keys, or `None`, in their order; faster than one by one."""
     def range(
         self,
         start: Optional[Union[_SK, _Value]] = None,
@@ -346,33 +426,50 @@ class Snapshot(Mapping[_SK, bytes]):
     def nth(self, rank: int) -> tuple[_SK, bytes]:
         """The entry of a rank, from 0, or from -1 backwards. O(1). Raises `IndexError`."""
     def refresh(self) -> bool:
-        """Takes the newest edition; True if that is another one. One load when nothing was published."""
+        """Takes the newest edition; True if that is another one. One load when nothing was published.
+
+        Raises as opening does; the handle then stays at its edition. Iterators keep theirs.
+        """
     def wait_for_update(self, timeout: Optional[float] = None) -> bool:
-        """Sleeps until there is another edition and takes it; False when the time is over. Other threads run meanwhile."""
+        """Sleeps until there is another edition and takes it; False when the time is over.
+
+        `timeout` is in seconds, `None` for ever. Other threads run meanwhile, and Ctrl-C ends it. After a removal it
+        waits for the name to be published again. Raises as `refresh` does.
+        """
     @property
     def generation(self) -> int:
         """The edition in hand: 1 for the first under this name."""
     def is_removed(self) -> bool:
-        """True when the name leads nowhere now."""
+        """True when the name leads nowhere now. One system call."""
     def verify(self) -> None:
         """Checks all of it. O(n). Raises `CorruptError`."""
-    def dump(self) -> bytes: ...
+    def dump(self) -> bytes:
+        """A copy of all its bytes. O(n)."""
     def save(self, path: Union[str, PathLike[str]]) -> None:
-        """Writes the bytes to a file of mode 0400, in one step."""
+        """Writes the bytes to a file of mode 0400, in one step, over what is there. O(n). `open_file` opens it.
+
+        Raises `PermissionDeniedError`, `NoSpaceError`, `NotFoundError` where the directory is not there.
+        """
     @property
-    def has_hash_index(self) -> bool: ...
+    def has_hash_index(self) -> bool:
+        """Whether it was published with a hash index."""
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name."""
     @property
-    def namespace(self) -> Path: ...
+    def namespace(self) -> Path:
+        """The directory."""
     @property
-    def path(self) -> Path: ...
+    def path(self) -> Path:
+        """The file."""
     @property
-    def key_type(self) -> type[_SK]: ...
+    def key_type(self) -> type[_SK]:
+        """`str`, `bytes` or `int`: what keys come back as."""
     @property
-    def closed(self) -> bool: ...
+    def closed(self) -> bool:
+        """Whether `close` was called."""
     def close(self) -> None:
-        """Ends this handle."""
+        """Ends this handle. Iterators keep their edition."""
     def __enter__(self) -> Snapshot[_SK]: ...
     def __exit__(
         self,
@@ -383,11 +480,22 @@ class Snapshot(Mapping[_SK, bytes]):
     ) -> None: ...
 
 class RbTree(MutableMapping[_SK, bytes]):
-    """A dictionary in private memory and in key order, on its way to `share`. Pickles by its contents."""
+    """A dictionary in private memory and in key order, on its way to `share`. Pickles by its contents.
+
+    Keys are of less than 2**20 bytes of UTF-8, values of any length.
+
+    >>> tree = RbTree({"rot": "red"})
+    >>> tree["blau"] = "blue"
+    >>> list(tree), tree.get("x"), tree.share("colours", force=True)
+    (['blau', 'rot'], None, 1)
+    """
 
     @overload
     def __new__(cls, entries: None = None, *, keys: type[str] = ...) -> RbTree[str]:
-        """Of a mapping or of pairs; of equal keys the last one counts."""
+        """Of a mapping or of pairs; of equal keys the last one counts. O(n log n). Raises `KeyTooLongError`.
+
+        `keys` are `str`, `bytes`, or `int` of 32 bits.
+        """
     @overload
     def __new__(cls, entries: _Pairs[str], *, keys: type[str] = ...) -> RbTree[str]: ...
     @overload
@@ -399,22 +507,27 @@ class RbTree(MutableMapping[_SK, bytes]):
     def __len__(self) -> int: ...
     def __contains__(self, key: object, /) -> bool: ...
     def set(self, key: Union[_SK, _Value], value: _Value) -> bool:
-        """Sets it; True when it had another value. O(log n)."""
+        """Sets it; True when it had another value. O(log n). Raises `KeyTooLongError`."""
     @overload
-    def get(self, key: Union[_SK, _Value], default: None = None) -> Optional[bytes]: ...
+    def get(self, key: Union[_SK, _Value], default: None = None) -> Optional[bytes]:
+        """A copy of the value, as bytes, or `default`. O(log n)."""
     @overload
     def get(self, key: Union[_SK, _Value], default: Union[bytes, _T]) -> Union[bytes, _T]: ...
     @overload
-    def get_str(self, key: Union[_SK, _Value], default: None = None) -> Optional[str]: ...
+    def get_str(self, key: Union[_SK, _Value], default: None = None) -> Optional[str]:
+        """As `get`, but the value as text. Raises `UnicodeDecodeError` where it is not UTF-8."""
     @overload
     def get_str(self, key: Union[_SK, _Value], default: Union[str, _T]) -> Union[str, _T]: ...
     def remove(self, key: Union[_SK, _Value]) -> bool:
-        """Removes it; False when it was not there."""
+        """Removes it; False when it was not there. O(log n)."""
+    def clear(self) -> None:
+        """Removes all entries."""
     def set_many(self, entries: _Pairs[_SK]) -> None:
         """Sets all, or none."""
     def update(self, entries: _Pairs[_SK] = (), /, **more: _Value) -> None:  # type: ignore[override]
         """As `set_many`."""
-    def entries(self) -> list[tuple[_SK, bytes]]: ...
+    def entries(self) -> list[tuple[_SK, bytes]]:
+        """All entries, in key order. O(n)."""
     def share(
         self,
         name: str,
@@ -428,18 +541,32 @@ class RbTree(MutableMapping[_SK, bytes]):
         """Publishes under `name`, whole and at once, over what is there if `force`; returns the edition. O(n).
 
         `mode` has read bits only; `0o444` lets others read. `hash_index` makes `Snapshot.get` faster and the file
-        larger. Raises `AlreadyExistsError`, `LockTimeoutError`, `NoSpaceError`; the name leads to what it did before.
+        larger. Waits for another publisher for up to `timeout` seconds. Raises `AlreadyExistsError`,
+        `LockTimeoutError`, `NoSpaceError`, `PermissionDeniedError`, `CorruptError` where the name's control segment is
+        damaged; the name leads to what it did before.
         """
     def dump(self, *, hash_index: bool = False) -> bytes:
-        """The bytes that `share` would publish. O(n)."""
+        """The bytes that `share` would publish. Changes nothing. O(n)."""
     @property
-    def key_type(self) -> type[_SK]: ...
+    def key_type(self) -> type[_SK]:
+        """`str`, `bytes` or `int`: what keys come back as."""
 
 def remove(name: str, *, namespace: _Dir = None, timeout: Optional[float] = 5.0) -> None:
-    """Removes a published name. Who has it open keeps it. Raises `NotFoundError`."""
+    """Removes a published name. Who has it open keeps it. O(1).
+
+    Waits for a publisher for up to `timeout` seconds. Raises `NotFoundError`, `PermissionDeniedError`,
+    `LockTimeoutError`. A table's name is removed by `Table.unlink`.
+    """
 
 def prune(*, namespace: _Dir = None, dry_run: bool = False) -> list[Path]:
-    """Removes what killed publishers of this user left; with `dry_run` it only says what."""
+    """Removes what killed publishers of this user left, and returns what; with `dry_run` it only says what.
+
+    Living publishers, names, and other users' files are left alone. Raises `NotFoundError` where the directory is not
+    there.
+    """
 
 def names(*, namespace: _Dir = None) -> list[tuple[str, str]]:
-    """The names of a namespace, each with its kind: `table` or `snapshot`."""
+    """The names of a namespace, each with its kind, `table` or `snapshot`. O(files). Opens none of them.
+
+    Raises `NotFoundError` where the directory is not there, `PermissionDeniedError`.
+    """

@@ -3,6 +3,7 @@
 Signatures are repeated in `__init__.pyi`, with types and documentation.
 """
 
+import os
 from collections.abc import ItemsView, Mapping, MutableMapping, ValuesView
 from types import GenericAlias
 from typing import Any
@@ -49,6 +50,19 @@ class _SnapshotValues(ValuesView):
 
 
 class Table(TableBase, MutableMapping):
+    """A table of live status: any process writes, every process reads.
+
+    Readers take no lock and wait for nobody. Each change, and each batch, is all or nothing, also when the writer is
+    killed. It does not grow: `capacity` entries fit, exactly, of up to `value_size` bytes. A handle goes through fork,
+    and through pickle by its name; it is a context manager, and may be used by many threads.
+
+    >>> with Table("workers", capacity=100, value_size=32) as table:
+    ...     table[3325] = "running"
+    ...     table.update({3325: "stopped", 4711: "running"})
+    ...     table[3325], len(table), table.get(1)
+    (b'stopped', 2, None)
+    """
+
     __slots__ = ()
     __class_getitem__: Any = classmethod(GenericAlias)
 
@@ -67,6 +81,15 @@ class Table(TableBase, MutableMapping):
         trust=(),
         shared_writers=False,
     ):
+        """Opens the table, or creates it: `capacity` entries of up to `value_size` bytes.
+
+        `keys` are `int`, of 32 `bits` unless told otherwise, or `str` of up to `key_size` bytes of UTF-8. `capacity` is
+        at most 2**28, `value_size` 2**24, `key_size` 256; all of it is allocated at once. `mode` are the exact
+        permission bits. A write waits for the lock for up to `timeout` seconds. `trust` are further user ids whose
+        tables are opened, `shared_writers` accepts tables that group or others may write to. Raises `MismatchError`
+        when it exists with another geometry, `WrongKindError` with other keys, `CorruptError`, `PermissionDeniedError`,
+        `NoSpaceError`, `InvalidNameError`.
+        """
         geometry = (capacity, value_size, key_size)
         return TableBase.__new__(
             cls, name, "open_or_create", keys, bits, geometry, namespace, mode, timeout, list(trust), shared_writers
@@ -88,6 +111,7 @@ class Table(TableBase, MutableMapping):
         trust=(),
         shared_writers=False,
     ):
+        """Creates it, with the arguments of `Table`. Raises `AlreadyExistsError`, and what `Table` does."""
         geometry = (capacity, value_size, key_size)
         return TableBase.__new__(
             cls, name, "create", keys, bits, geometry, namespace, mode, timeout, list(trust), shared_writers
@@ -106,12 +130,17 @@ class Table(TableBase, MutableMapping):
         trust=(),
         shared_writers=False,
     ):
+        """Opens what is there, of any geometry; without `keys`, with any keys. O(1). Raises `NotFoundError`.
+
+        `read_only` needs no permission to write, and works from another pid namespace.
+        """
         how = "read" if read_only else "open"
         return TableBase.__new__(
             cls, name, how, keys, bits, (1, 0, 1), namespace, 0o600, timeout, list(trust), shared_writers
         )
 
     def update(self, entries=(), /, **more):
+        """As `upsert_many`."""
         if more:
             entries = {**dict(entries), **more}
         self.upsert_many(entries)
@@ -142,11 +171,40 @@ def _open_table(cls, arguments):
 
 
 class Snapshot(SnapshotBase, Mapping):
+    """A published dictionary, in key order, read in place.
+
+    A handle has one edition until `refresh` or `wait_for_update` takes another. Keys may be looked up by `str` or by
+    `bytes`; `keys` says what comes back. It goes through fork, and through pickle by its name; it is a context manager.
+
+    >>> RbTree({"rot": "red", "blau": "blue"}).share("colours", force=True)
+    1
+    >>> with Snapshot("colours") as colours:
+    ...     colours["rot"], list(colours.prefix("b")), colours.rank("c")
+    (b'red', [('blau', b'blue')], 1)
+    """
+
     __slots__ = ()
     __class_getitem__: Any = classmethod(GenericAlias)
 
     def __new__(cls, name, *, keys=str, namespace=None, trust=()):
+        """Opens a published name. O(1): it checks owner, mode and headers; `verify` checks the rest.
+
+        `keys` are `str`, `bytes`, or `int` for frozen tables. `trust` are further user ids whose snapshots are opened.
+        Raises `NotFoundError`, `CorruptError`, `WrongKindError`, `PermissionDeniedError` (also for a file that anybody,
+        its owner included, may write to), `InvalidNameError`.
+        """
         return SnapshotBase.__new__(cls, name, keys, namespace, list(trust))
+
+    @classmethod
+    def open_file(cls, path, *, keys=str, trust=()):
+        """Opens a file that `save` wrote, in place. O(1). Raises as opening by a name does.
+
+        Its `name` is the path, its `generation` 0; nothing is ever published over it, so `refresh` is False and
+        `wait_for_update` raises `WrongKindError`. It goes through pickle by its path.
+        """
+        path = os.path.abspath(os.fsdecode(path))
+        shown = os.fsencode(path).decode(errors="replace")
+        return SnapshotBase.__new__(cls, shown, keys, os.path.dirname(path), list(trust), path)
 
     def __reversed__(self):
         return reversed(self._keys())
@@ -158,6 +216,8 @@ class Snapshot(SnapshotBase, Mapping):
         return _SnapshotValues(self)
 
     def __reduce__(self):
+        if self._saved:
+            return _open_file, (type(self), (str(self.path), self.key_type, self._trust))
         return _open_snapshot, (type(self), (self.name, self.key_type, str(self.namespace), self._trust))
 
     def __enter__(self):
@@ -172,14 +232,34 @@ def _open_snapshot(cls, arguments):
     return cls(name, keys=keys, namespace=namespace, trust=trust)
 
 
+def _open_file(cls, arguments):
+    path, keys, trust = arguments
+    return cls.open_file(path, keys=keys, trust=trust)
+
+
 class RbTree(TreeBase, MutableMapping):
+    """A dictionary in private memory and in key order, on its way to `share`. Pickles by its contents.
+
+    Keys are of less than 2**20 bytes of UTF-8, values of any length.
+
+    >>> tree = RbTree({"rot": "red"})
+    >>> tree["blau"] = "blue"
+    >>> list(tree), tree.get("x"), tree.share("colours", force=True)
+    (['blau', 'rot'], None, 1)
+    """
+
     __slots__ = ()
     __class_getitem__: Any = classmethod(GenericAlias)
 
     def __new__(cls, entries=None, *, keys=str):
+        """Of a mapping or of pairs; of equal keys the last one counts. O(n log n). Raises `KeyTooLongError`.
+
+        `keys` are `str`, `bytes`, or `int` of 32 bits.
+        """
         return TreeBase.__new__(cls, entries, keys)
 
     def update(self, entries=(), /, **more):
+        """As `set_many`."""
         if more:
             entries = {**dict(entries), **more}
         self.set_many(entries)

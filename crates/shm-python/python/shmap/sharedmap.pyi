@@ -6,13 +6,18 @@ __all__ = ["rbtree", "sharedmap"]
 _Text = Union[str, bytes, bytearray, memoryview]
 
 class rbtree:
-    """A dictionary in private memory, which `share` publishes."""
+    """A dictionary in private memory, which `share` publishes.
+
+    >>> wmap = rbtree()
+    >>> wmap.set("红", "32是"), wmap.share("test:3325", force=True)
+    (True, True)
+    """
 
     def __new__(cls) -> rbtree: ...
     def set(self, key: _Text, val: _Text) -> bool:
-        """Gives `key` this value, in place of another. True. O(log n)."""
+        """Gives `key` this value, in place of another. True. O(log n). Raises `KeyTooLongError`, a `ValueError`."""
     def get(self, key: _Text) -> Optional[str]:
-        """The value of `key`, `None` when there is none. O(log n)."""
+        """The value of `key`, as `str`; `None` when there is none. O(log n)."""
     def share(self, name: str, force: object = None) -> bool:
         """Publishes under `name`: whole, at once; over what is there if `force`. True. O(n).
 
@@ -25,7 +30,12 @@ class rbtree:
         """Removes a published name; False when there is none. Who has it open keeps it."""
 
 class sharedmap:
-    """A published dictionary, read in place."""
+    """A published dictionary, read in place: that edition which was the newest when it was opened.
+
+    >>> rmap = sharedmap("test:3325")
+    >>> rmap.get("红"), rmap.get("missing")
+    ('32是', None)
+    """
 
     def __new__(cls, name: str, *, namespace: Optional[Union[str, PathLike[str]]] = None) -> sharedmap:
         """Opens it. O(1). Raises `FileNotFoundError` when there is none.
@@ -33,4 +43,4 @@ class sharedmap:
         `namespace` is a directory: `$SHMAP_DIR` or `/dev/shm` unless given. The original has only the name.
         """
     def get(self, key: _Text) -> Optional[str]:
-        """The value of `key`, `None` when there is none. O(1)."""
+        """The value of `key`, as `str`; `None` when there is none. O(1)."""
