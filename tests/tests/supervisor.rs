@@ -99,15 +99,14 @@ fn table(namespace: &TempNamespace) -> StatusTable {
 
 fn map(namespace: &TempNamespace) -> SharedMap {
     let namespace = Namespace::at(namespace.path());
-    SharedMap::open_with("fleet", &MapOptions { namespace, ..Default::default() }).unwrap()
+    SharedMap::open_with("fleet", &MapOptions::default().namespace(namespace)).unwrap()
 }
 
 fn share(namespace: &TempNamespace, key: &str, value: &str) -> u64 {
     let mut tree = RbTree::new();
     tree.set(key, value).unwrap();
     let namespace = Namespace::at(namespace.path());
-    tree.share_with("fleet", &ShareOptions { namespace, force: true, ..Default::default() })
-        .unwrap()
+    tree.share_with("fleet", &ShareOptions::default().namespace(namespace).force(true)).unwrap()
 }
 
 /// A process stopped under ptrace right after it took the lock of the table.
