@@ -115,6 +115,21 @@ static void not_permitted(void) {
     CHECK(unlink(other) == 0 && map == NULL);
 }
 
+// A control segment that is damaged, or a stranger's, keeps nobody from removing a map of one's own.
+static void removed_all_the_same(shmap_tree *tree) {
+    GIVES(SHMAP_OK, shmap_tree_share(tree, "beside", NULL, NULL));
+    make(at(path, "shmap.beside.control"), "x", 1, 0600);
+    GIVES(SHMAP_OK, shmap_map_remove_name("beside", NULL));
+    FAILS(SHMAP_NOT_FOUND, "beside", shmap_map_remove_name("beside", NULL));
+    CHECK(access(path, F_OK) != 0);
+    if (geteuid() != 0) return;
+    GIVES(SHMAP_OK, shmap_tree_share(tree, "beside", NULL, NULL));
+    CHECK(chown(path, 12345, (gid_t)-1) == 0);
+    GIVES(SHMAP_OK, shmap_map_remove_name("beside", NULL));
+    FAILS(SHMAP_NOT_FOUND, "beside", shmap_map_remove_name("beside", NULL));
+    CHECK(unlink(path) == 0);
+}
+
 int main(void) {
     shmap_table *table = NULL;
     shmap_tree *tree = NULL;
@@ -131,6 +146,7 @@ int main(void) {
     no_files();
     corrupt(tree);
     not_permitted();
+    removed_all_the_same(tree);
 
     // Nothing of all this changed anything.
     GIVES(SHMAP_OK, shmap_table_stats(table, &stats));

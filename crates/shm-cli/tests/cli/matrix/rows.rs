@@ -392,12 +392,10 @@ fn rm() -> Row {
             works("rm sheep", [], ["shmap.sheep.table"]),
             works("rm wolf", [], ["shmap.wolf.snapshot"]),
         ]),
-        header: calls([
-            table(),
-            fails("rm words", 7, ["words: ", CONTROL, "header checksum is 0x"]),
-        ]),
+        // A damaged control segment, or a stranger's, keeps nobody from removing a map of one's own.
+        header: calls([table(), works("rm words", [], [CONTROL, MAP])]),
         block: calls([works("rm words", [], [CONTROL, MAP])]),
-        owner: calls([table(), fails("rm words", 9, [CONTROL, "uid 65534", "--trust 65534"])]),
+        owner: calls([table(), works("rm words", [], [MAP])]),
         writers: calls([table(), fails("rm words", 9, [CONTROL, "0o666", "--trust-writers"])]),
         mode: calls([table(), fails("rm words", 9, [CONTROL, "ermission denied"])]),
         directory: calls([
