@@ -78,7 +78,8 @@ impl Probe {
 
     /// The cell of a key that is sought like this.
     fn cell(&self, entry: Entry) -> u64 {
-        let value_len = entry.end.saturating_sub(entry.start + entry.key_len).min(LONG_VALUE);
+        let value_len = entry.end.saturating_sub(entry.start.saturating_add(entry.key_len));
+        let value_len = value_len.min(LONG_VALUE);
         u64::from(self.sought) << 32 | (value_len as u64) << START_BITS | entry.start as u64
     }
 }
@@ -161,7 +162,8 @@ fn cell_of(high: u32, low: u32) -> Cell {
         return Cell::Long;
     }
     let start = (u64::from(high) << 32 | u64::from(low)) & ((1 << START_BITS) - 1);
-    let start = start as usize;
+    // Beyond all addresses of 32 bits: the last of them, which is in no block.
+    let start = usize::try_from(start).unwrap_or(usize::MAX);
     Cell::Entry(Entry { start, key_len, end: start.wrapping_add(key_len + value_len) })
 }
 
@@ -215,10 +217,13 @@ mod tests {
     fn cells_say_what_they_were_made_of() {
         for key_len in [0, 1, 252, 253, 254, 255, crate::MAX_KEY_LEN] {
             for value_len in [0, 1, 4094, 4095, 4096, 1 << 30] {
-                for start in [0, 1, u32::MAX as usize, (1 << START_BITS) - 1] {
+                for start in [0u64, 1, u64::from(u32::MAX), (1 << START_BITS) - 1] {
                     let probe = Probe::new(&vec![b'k'; key_len], 1000);
                     assert!(probe.home < 1000);
-                    let entry = Entry { start, key_len, end: start + key_len + value_len };
+                    // Not all are addresses everywhere.
+                    let Ok(start) = usize::try_from(start) else { continue };
+                    let Some(end) = start.checked_add(key_len + value_len) else { continue };
+                    let entry = Entry { start, key_len, end };
                     let cell = probe.cell(entry);
                     let (high, low) = ((cell >> 32) as u32, cell as u32);
                     assert_eq!(high & SOUGHT, probe.sought);
