@@ -102,8 +102,7 @@ unsafe extern "C" fn call<M: Method>(
         let this = unsafe { Borrowed::from_ptr(py, this) };
         // SAFETY: as Python hands them over.
         let taken = unsafe { Arguments::take::<M>(py, arguments, count, names) };
-        let Arguments([first, second]) = taken.map_err(|wrong| wrong.error::<M>())?;
-        let first = first.ok_or_else(|| Wrong::Missing([true, false]).error::<M>())?;
+        let Arguments { first, second } = taken.map_err(|wrong| wrong.error::<M>())?;
         M::call(&*this.cast::<M::Class>()?, &first, second.as_deref())
     }));
     let error = match found {
@@ -115,8 +114,11 @@ unsafe extern "C" fn call<M: Method>(
     ptr::null_mut()
 }
 
-/// The arguments, wherever they stood. Those that must be there are.
-struct Arguments<'a, 'py>([Option<Borrowed<'a, 'py, PyAny>>; 2]);
+/// The arguments, wherever they stood. The second is there, if it must be.
+struct Arguments<'a, 'py> {
+    first: Borrowed<'a, 'py, PyAny>,
+    second: Option<Borrowed<'a, 'py, PyAny>>,
+}
 
 /// How arguments can be wrong.
 enum Wrong {
@@ -160,9 +162,14 @@ impl<'py> Arguments<'_, 'py> {
                 return Err(Wrong::Twice(name));
             }
         }
-        let [first, second] = &taken;
-        let missing = [first.is_none(), second.is_none() && M::REQUIRED > 1];
-        if missing == [false, false] { Ok(Self(taken)) } else { Err(Wrong::Missing(missing)) }
+        match taken {
+            [Some(first), second] if second.is_some() || M::REQUIRED == 1 => {
+                Ok(Self { first, second })
+            }
+            [first, second] => {
+                Err(Wrong::Missing([first.is_none(), second.is_none() && M::REQUIRED > 1]))
+            }
+        }
     }
 }
 
