@@ -71,17 +71,22 @@ pub(crate) enum KeyForm {
 /// The bytes of a key.
 pub(crate) enum KeyBytes<'a, 'py> {
     Object(Bytes<'a, 'py>),
-    Int([u8; 4]),
-    Long([u8; 8]),
+    Int(Word<4>),
+    Long(Word<8>),
 }
+
+/// Bytes where a word may be, so that what holds them is moved word by word: in pieces that overlap, it would stall
+/// on store forwarding for as long as the lookup takes.
+#[repr(align(8))]
+pub(crate) struct Word<const N: usize>([u8; N]);
 
 impl AsRef<[u8]> for KeyBytes<'_, '_> {
     #[inline]
     fn as_ref(&self) -> &[u8] {
         match self {
             Self::Object(bytes) => bytes.as_bytes(),
-            Self::Int(bytes) => bytes,
-            Self::Long(bytes) => bytes,
+            Self::Int(Word(bytes)) => bytes,
+            Self::Long(Word(bytes)) => bytes,
         }
     }
 }
@@ -131,9 +136,9 @@ impl KeyForm {
             Self::Str | Self::Bytes => Ok(Some(KeyBytes::Object(bytes_of(key)?))),
             Self::Int => {
                 let number = int_of(key)?.and_then(|number| i32::try_from(number).ok());
-                Ok(number.map(|number| KeyBytes::Int(map_key(number))))
+                Ok(number.map(|number| KeyBytes::Int(Word(map_key(number)))))
             }
-            Self::Long => Ok(int_of(key)?.map(|number| KeyBytes::Long(long_key(number)))),
+            Self::Long => Ok(int_of(key)?.map(|number| KeyBytes::Long(Word(long_key(number))))),
         }
     }
 
