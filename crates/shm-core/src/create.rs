@@ -90,6 +90,7 @@ impl Namespace {
 
         let map = Mapping::new(draft.file(), total_len as usize, true)
             .map_err(io("map a new segment in"))?;
+        map.use_huge_pages();
         init(Words::new(map.body()));
         mutex::init(&map, Segment::canary(&header), false)
             .map_err(io("make the mutex of a new segment in"))?;

@@ -61,6 +61,7 @@ mod copy;
 mod create;
 mod draft;
 mod error;
+mod file_map;
 mod follow;
 mod fork;
 mod futex;

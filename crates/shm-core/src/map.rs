@@ -8,8 +8,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use memmap2::{MmapOptions, MmapRaw};
-
+use crate::file_map::FileMap;
 use crate::layout::BODY_OFFSET;
 use crate::sync::Word;
 
@@ -24,7 +23,7 @@ use crate::sync::Word;
 ///    follow a dangling pointer.
 #[derive(Debug)]
 pub(crate) struct Mapping {
-    raw: ManuallyDrop<MmapRaw>,
+    raw: ManuallyDrop<FileMap>,
     /// The body: `body_len` words from `body` on.
     #[cfg_attr(loom, allow(dead_code, reason = "there is no body under loom"))]
     body: NonNull<Word>,
@@ -42,10 +41,7 @@ impl Mapping {
         if len < BODY_OFFSET || !len.is_multiple_of(8) {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
         }
-        let mut options = MmapOptions::new();
-        options.len(len);
-        let raw =
-            if writable { options.map_raw(file)? } else { options.map_raw_read_only(file)? };
+        let raw = FileMap::new(file, len, writable)?;
         let held = AtomicBool::new(false);
         // SAFETY: the mapping is longer than BODY_OFFSET, as checked above.
         let body = unsafe { raw.as_mut_ptr().add(BODY_OFFSET) }.cast();
@@ -100,6 +96,11 @@ impl Mapping {
     #[allow(clippy::panic, reason = "a model that maps is wrong")]
     pub(crate) fn header_word(&self, _offset: usize) -> &Word {
         panic!("segments cannot be mapped under loom")
+    }
+
+    /// Asks for huge pages, for all who map the file.
+    pub(crate) fn use_huge_pages(&self) {
+        self.raw.use_huge_pages();
     }
 
     /// Writes dirty pages back to the file (`msync`).

@@ -14,6 +14,7 @@ use crate::control::{self, Place};
 use crate::create::{CreateOptions, header, no_space, total_len};
 use crate::draft::{Draft, directory_of};
 use crate::error::{CreateError, PublishError};
+use crate::file_map::FileMap;
 use crate::layout::{BODY_OFFSET, GEOMETRY_WORDS, NO_LOCK};
 use crate::name::Name;
 use crate::namespace::{Kind, Namespace};
@@ -97,10 +98,12 @@ impl Namespace {
             None => draft.file().write_all_at(body, BODY_OFFSET as u64).map_err(full)?,
             Some(file) => file.set_len(total_len).map_err(full)?,
         }
-        // Before the lock, so that others do not wait for the disk.
+        // Before the lock, so that others do not wait for the disk, or for memory.
         let persistent = !is_memory(draft.file());
         if persistent {
             draft.file().sync_data().map_err(full)?;
+        } else if let Ok(map) = FileMap::new(draft.file(), total_len as usize, false) {
+            map.use_huge_pages();
         }
 
         let turn = Turn { namespace: self, name, kind, trust: &options.trust };

@@ -18,10 +18,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use memmap2::{Mmap, MmapOptions};
 use rustix::fs::OFlags;
 
 use crate::error::{HeaderError, OpenError};
+use crate::file_map::FileMap;
 use crate::layout::{BODY_OFFSET, GEOMETRY_WORDS, Header};
 use crate::name::Name;
 use crate::namespace::{Kind, Namespace};
@@ -29,7 +29,7 @@ use crate::open::{RawFile, Trust, ValidatedFile, io_error};
 
 /// A whole file, mapped read-only, that nobody may write to. `AsRef<[u8]>` gives its bytes.
 pub struct MappedFile {
-    map: Mmap,
+    map: FileMap,
     path: PathBuf,
 }
 
@@ -56,12 +56,8 @@ impl MappedFile {
     fn new(raw: RawFile) -> Result<Self, OpenError> {
         let (file, path, len) = raw.into_parts();
         let too_long = |_| io_error("map", &path, io::ErrorKind::OutOfMemory.into());
-        let mut options = MmapOptions::new();
-        options.len(usize::try_from(len).map_err(too_long)?);
-        // SAFETY: the bytes do not change (invariants 1 and 2): who could change them is trusted
-        // with this process. The mapping is as long as the file was found to be.
-        let map = unsafe { options.map(&file) };
-        let map = map.map_err(|e| io_error("map", &path, e))?;
+        let len = usize::try_from(len).map_err(too_long)?;
+        let map = FileMap::new(&file, len, false).map_err(|e| io_error("map", &path, e))?;
         Ok(Self { map, path })
     }
 
@@ -75,7 +71,9 @@ impl MappedFile {
 impl AsRef<[u8]> for MappedFile {
     #[inline]
     fn as_ref(&self) -> &[u8] {
-        &self.map
+        // SAFETY: the mapping is of that length and lives as long as `self`. The bytes do not change
+        // (invariants 1 and 2): who could change them is trusted with this process.
+        unsafe { std::slice::from_raw_parts(self.map.as_mut_ptr(), self.map.len()) }
     }
 }
 
@@ -172,7 +170,7 @@ impl Published {
 impl AsRef<[u8]> for Published {
     #[inline]
     fn as_ref(&self) -> &[u8] {
-        self.file.map.get(BODY_OFFSET..).unwrap_or_default()
+        self.file.as_ref().get(BODY_OFFSET..).unwrap_or_default()
     }
 }
 

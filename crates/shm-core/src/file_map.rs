@@ -1,0 +1,198 @@
+//! Where in the address space a file is mapped, and in pages of what size.
+//!
+//! A random access to a map of many megabytes misses the TLB as a rule, and the walk through the page
+//! tables then costs as much as the data. Pages of two megabytes make it rare. tmpfs gives them to a file on
+//! request, one range at a time (`MADV_COLLAPSE`, Linux 6.1); a process gets their good where the
+//! mapping and the file agree in the low 21 bits. `docs/benchmarks.md` has what it was measured to bring.
+
+#![allow(unsafe_code, reason = "a mapping over a part of one that we own, and advice on it")]
+
+use std::fs::File;
+use std::io;
+
+use memmap2::{MmapOptions, MmapRaw};
+use rustix::mm::{MapFlags, ProtFlags};
+
+/// Bytes of a huge page, where pages have 4096: on x86-64, and on most of aarch64. Elsewhere the kernel
+/// declines what is asked for below, and nothing but alignment is lost.
+const HUGE_PAGE: usize = 2 << 20;
+
+/// How much is asked for at a time: the first refusal ends it, and costs no more than this.
+const STEP: usize = 16 * HUGE_PAGE;
+
+/// A shared mapping of the first bytes of a file; of two megabytes or more, at a multiple of them.
+#[derive(Debug)]
+pub(crate) struct FileMap {
+    /// Owns the addresses. Of a small file it is the mapping; of a large one, the mapping lies over it.
+    range: MmapRaw,
+    /// Where in `range` the mapping begins.
+    start: usize,
+    len: usize,
+}
+
+impl FileMap {
+    /// Maps the first `len` bytes of `file`, `PROT_READ` unless `writable`.
+    pub(crate) fn new(file: &File, len: usize, writable: bool) -> io::Result<Self> {
+        let mut options = MmapOptions::new();
+        if len < HUGE_PAGE {
+            options.len(len);
+            let range =
+                if writable { options.map_raw(file)? } else { options.map_raw_read_only(file)? };
+            return Ok(Self { range, start: 0, len });
+        }
+        // The file itself keeps the room: unlike anonymous memory that counts against no limit. Only
+        // the part that is mapped again is ever touched.
+        options.len(len.checked_add(HUGE_PAGE).ok_or(io::ErrorKind::OutOfMemory)?);
+        let range = options.map_raw_read_only(file)?;
+        let start = range.as_ptr().align_offset(HUGE_PAGE);
+        debug_assert!(start <= range.len() - len);
+        let protection =
+            if writable { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
+        let flags = MapFlags::SHARED | MapFlags::FIXED;
+        let address = range.as_mut_ptr().wrapping_add(start).cast();
+        // SAFETY: `start + len` is within `range`, as `start` is less than HUGE_PAGE: what is replaced is a
+        // part of a mapping that is ours and that nobody has a pointer to.
+        let placed = unsafe { rustix::mm::mmap(address, len, protection, flags, file, 0) };
+        if let Err(e) = placed {
+            // The kernel may have made the hole already, and another thread have filled it.
+            std::mem::forget(range);
+            return Err(e.into());
+        }
+        Ok(Self { range, start, len })
+    }
+
+    /// The first byte.
+    #[inline(always)]
+    pub(crate) fn as_mut_ptr(&self) -> *mut u8 {
+        self.range.as_mut_ptr().wrapping_add(self.start)
+    }
+
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Writes dirty pages back to the file (`msync`).
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        self.range.flush_range(self.start, self.len)
+    }
+
+    /// Asks for huge pages, for all who map the file; the bytes stay as they are. The pages are
+    /// copied, if there are any already. Not an error where there are none to be had: the kernel is too old or told not to, the file
+    /// not on tmpfs, memory short or in pieces.
+    pub(crate) fn use_huge_pages(&self) {
+        let mut at = 0;
+        while self.len - at >= HUGE_PAGE {
+            let step = STEP.min((self.len - at) / HUGE_PAGE * HUGE_PAGE);
+            let address = self.as_mut_ptr().wrapping_add(at);
+            // SAFETY: the range is within the mapping, and the advice changes no byte of it.
+            let advised = unsafe { libc::madvise(address.cast(), step, libc::MADV_COLLAPSE) };
+            if advised != 0 {
+                break;
+            }
+            at += step;
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use std::os::unix::fs::{FileExt, MetadataExt};
+    use std::path::Path;
+
+    /// Not whole huge pages, nor whole pages.
+    const LEN: usize = 2 * HUGE_PAGE + 12_296;
+
+    /// A file without a name, of bytes that tell where they are; in memory, where there is such a directory.
+    fn file(len: usize) -> File {
+        let memory = Path::new("/dev/shm");
+        let dir = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let file = crate::draft::Draft::new(&dir).unwrap().file().try_clone().unwrap();
+        let bytes: Vec<u8> = (0..len).map(byte).collect();
+        file.write_all_at(&bytes, 0).unwrap();
+        file
+    }
+
+    fn byte(at: usize) -> u8 {
+        (at % 251 + at / 4096) as u8
+    }
+
+    fn bytes(map: &FileMap) -> Vec<u8> {
+        // SAFETY: the mapping is of that length; nobody else has the file, and it is not stored to meanwhile.
+        unsafe { std::slice::from_raw_parts(map.as_mut_ptr(), map.len()) }.to_vec()
+    }
+
+    /// Lines of `/proc/self/smaps` about a file, by its inode.
+    fn mappings(file: &File) -> String {
+        let ino = format!(" {} ", file.metadata().unwrap().ino());
+        let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut ours = false;
+        let about = smaps.lines().filter(|line| {
+            if line.split(' ').next().is_some_and(|range| range.contains('-')) {
+                ours = line.contains(&ino);
+            }
+            ours
+        });
+        about.map(|line| format!("{line}\n")).collect()
+    }
+
+    #[test]
+    fn every_length_is_mapped_whole_and_unmapped_whole() {
+        for len in [8, 4096, HUGE_PAGE - 8, HUGE_PAGE, HUGE_PAGE + 8, LEN] {
+            let file = file(len);
+            let map = FileMap::new(&file, len, true).unwrap();
+            let reader = FileMap::new(&file, len, false).unwrap();
+            assert_eq!((map.len(), reader.len()), (len, len));
+            if len >= HUGE_PAGE {
+                assert_eq!(map.as_mut_ptr().addr() % HUGE_PAGE, 0);
+                assert_eq!(reader.as_mut_ptr().addr() % HUGE_PAGE, 0);
+            }
+            // SAFETY: within the mapping; nobody else has the file.
+            unsafe { map.as_mut_ptr().wrapping_add(len - 1).write(!byte(len - 1)) };
+            map.flush().unwrap();
+            let read = bytes(&reader);
+            assert!((0..len - 1).all(|at| read[at] == byte(at)), "{len} bytes");
+            assert_eq!(read[len - 1], !byte(len - 1));
+            drop((map, reader));
+            assert_eq!(mappings(&file), "", "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn what_may_not_be_mapped_leaves_an_error() {
+        let file = file(LEN);
+        let read_only =
+            File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file)));
+        let error = FileMap::new(&read_only.unwrap(), LEN, true).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        let error = FileMap::new(&file, usize::MAX - 7, false).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
+    }
+
+    #[test]
+    fn huge_pages_change_no_byte_and_take_no_room() {
+        for len in [8, HUGE_PAGE, LEN] {
+            let file = file(len);
+            let blocks = file.metadata().unwrap().blocks();
+            let other = FileMap::new(&file, len, false).unwrap();
+            assert!(bytes(&other).iter().enumerate().all(|(at, &found)| found == byte(at)));
+            let map = FileMap::new(&file, len, false).unwrap();
+            map.use_huge_pages();
+            for map in [&map, &other] {
+                assert!(bytes(map).iter().enumerate().all(|(at, &found)| found == byte(at)));
+            }
+            assert_eq!(file.metadata().unwrap().blocks(), blocks);
+            let mapped = mappings(&file);
+            let huge = mapped.lines().filter(|line| line.starts_with("ShmemPmdMapped"));
+            if len >= HUGE_PAGE && huge.clone().all(|line| line.contains(" 0 kB")) {
+                println!(
+                    "{len} bytes: no huge pages to be had here: not checked that they are used"
+                );
+            }
+        }
+    }
+}
