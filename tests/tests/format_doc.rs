@@ -243,9 +243,10 @@ impl Sizes {
         let key_words = if integer { 1 } else { 1 + key_size.div_ceil(8) };
         let tail_words = value_size.div_ceil(8).saturating_sub(2);
         let slot_words = line(7 + key_words + 2 * tail_words);
-        let index_len = (4 * capacity).next_power_of_two();
+        let spread = if capacity <= 16384 { 4 } else { 2 };
+        let index_len = (spread * capacity).next_power_of_two();
         let index_at = 24 + line(capacity);
-        let slots_at = line(index_at + index_len);
+        let slots_at = line(index_at + index_len / 2);
         let body_words = slots_at + capacity * slot_words;
         Self { key_words, tail_words, slot_words, index_len, index_at, slots_at, body_words }
     }
@@ -264,7 +265,7 @@ fn the_derived_sizes() {
         ("tail_words", sizes.tail_words),
         ("slot_words", sizes.slot_words),
         ("index_len", sizes.index_len),
-        ("index_limit", sizes.index_len / 2),
+        ("index_limit", 1024 + (sizes.index_len - 1024) / 3),
         ("index_at", sizes.index_at),
         ("slots_at", sizes.slots_at),
         ("body_words", sizes.body_words),
@@ -281,15 +282,19 @@ fn the_derived_sizes() {
         ("key_words", "1 for integers; 1 + ⌈key_size / 8⌉ for bytes"),
         ("tail_words", "max(0, ⌈value_size / 8⌉ − 2)"),
         ("slot_words", "⌈7 + key_words + 2 · tail_words⌉₈"),
-        ("index_len", "the least power of two ≥ 4 · capacity"),
+        (
+            "index_len",
+            "the least power of two ≥ 4 · capacity up to a capacity of 16384, ≥ 2 · capacity beyond",
+        ),
+        ("index_limit", "capacity + ⌊(index_len − capacity) / 3⌋"),
         ("index_at", "24 + ⌈capacity⌉₈"),
-        ("slots_at", "⌈index_at + index_len⌉₈"),
+        ("slots_at", "⌈index_at + index_len / 2⌉₈"),
         ("body_words", "slots_at + capacity · slot_words"),
         ("file_bytes", "4096 + 8 · body_words"),
     ] {
         assert!(rows.iter().any(|row| row[0].trim_matches('`') == name && row[1] == formula));
     }
-    for capacity in [1, 7, 8, 9, 1000] {
+    for capacity in [1, 7, 8, 9, 1000, 16384, 16385] {
         for value_size in [0, 1, 16, 17, 255, 256] {
             let options = options(capacity, value_size);
             let namespace = TempNamespace::new().unwrap();
@@ -311,12 +316,12 @@ fn the_body_and_a_slot() {
     let field = |name| body.field(name);
     assert_eq!(field("free").size, 8 * 1024);
     assert_eq!(field("index").offset, BODY_OFFSET + 8 * sizes.index_at);
-    assert_eq!(field("index").size, 8 * sizes.index_len);
+    assert_eq!(field("index").size, 4 * sizes.index_len);
     assert_eq!(field("slots").offset, BODY_OFFSET + 8 * sizes.slots_at);
     let (first, size) = (field("slots").offset, 8 * sizes.slot_words);
     document.says(&format!("Slot `n` begins at `{first} + {size} · n`."));
-    document.says(&format!("`{} + 8 · (hash mod {})`", field("index").offset, sizes.index_len));
-    assert_eq!(field("index").meaning, format!("{} words; derived", sizes.index_len));
+    document.says(&format!("`{} + 4 · (hash mod {})`", field("index").offset, sizes.index_len));
+    assert_eq!(field("index").meaning, format!("{} places of 4 bytes; derived", sizes.index_len));
     assert_eq!(field("slots").meaning, format!("1024 slots of {size} bytes"));
 
     let (_namespace, path, table) = with_table();
@@ -337,13 +342,13 @@ fn the_body_and_a_slot() {
     let file = Bytes::of(&path);
     let now = |name| file.u64(field(name));
     assert_eq!((now("epoch"), now("commit"), now("len"), now("used")), (2, 4, 2, 2));
-    assert_eq!(part(&file, 0).at(slot.field("head_1")), b"in the head only");
+    assert_eq!(part(&file, 0).at(slot.field("head_0")), b"in the head only");
     let one = part(&file, 1);
     assert_eq!(one.u64(slot.field("key")), -8i64 as u64);
-    assert_eq!((one.u32(slot.field("length_0")), one.u32(slot.field("length_1"))), (0, 256));
-    assert_eq!(one.at(slot.field("head_1")), &long[..16]);
-    assert_eq!(one.at(slot.field("tail_1")), &long[16..]);
-    assert!(one.is_zero(slot.field("head_0")) && one.is_zero(slot.field("tail_0")));
+    assert_eq!((one.u32(slot.field("length_0")), one.u32(slot.field("length_1"))), (256, 0));
+    assert_eq!(one.at(slot.field("head_0")), &long[..16]);
+    assert_eq!(one.at(slot.field("tail_0")), &long[16..]);
+    assert!(one.is_zero(slot.field("head_1")) && one.is_zero(slot.field("tail_1")));
     assert!(one.is_zero(slot.field("padding")));
     let added = version(&file, 1);
     assert_eq!(one.u64(slot.field("next")), added);
@@ -353,12 +358,12 @@ fn the_body_and_a_slot() {
     let file = Bytes::of(&path);
     assert_eq!(file.u64(field("commit")), 6);
     let one = part(&file, 1);
-    assert_eq!(one.at(slot.field("head_0")), &other[..16]);
-    assert_eq!(one.at(slot.field("tail_0")), &other[16..]);
-    assert_eq!(one.at(slot.field("tail_1")), &long[16..], "the value before stays");
+    assert_eq!(one.at(slot.field("head_1")), &other[..16]);
+    assert_eq!(one.at(slot.field("tail_1")), &other[16..]);
+    assert_eq!(one.at(slot.field("tail_0")), &long[16..], "the value before stays");
     let updated = version(&file, 1);
-    document.says(&format!("version {added} (counter {}, live, buffer 1)", added >> 2));
-    document.says(&format!("the second {updated} (counter {}, live, buffer 0)", updated >> 2));
+    document.says(&format!("version {added} (counter {}, live, buffer 0)", added >> 2));
+    document.says(&format!("the second {updated} (counter {}, live, buffer 1)", updated >> 2));
     for name in ["epoch_line", "commit_line", "bookkeeping_line"] {
         assert!(file.is_zero(field(name)), "{name}");
     }
@@ -468,8 +473,12 @@ fn only_entry<K: Key + ?Sized>(document: &Document, key: &K, words: &[u64]) {
     let seed = file.u64(document.section("Geometry of a table").field("seed"));
     let hash = Hash::new(document, seed).of_key(words);
     let place = hash as usize % sizes.index_len;
-    let at = BODY_OFFSET + 8 * (sizes.index_at + place);
-    assert_eq!(file.word(at), (hash >> 32) << 32 | 2, "{words:x?}");
+    let at = BODY_OFFSET + 8 * sizes.index_at + 4 * place;
+    let slot_mask = (options.geometry.capacity as u32 + 2).next_power_of_two() - 1;
+    let entry = u32::from_ne_bytes(file.0[at..at + 4].try_into().unwrap());
+    assert_eq!(entry, (hash >> 32) as u32 & !slot_mask | 2, "{words:x?}");
+    assert_eq!(slot_mask, !0xffff_f800);
+    document.says("(hash high half & 0xfffff800) | 2");
     let key_at = document.section("Slot").field("key").offset;
     let slot = BODY_OFFSET + 8 * sizes.slots_at + key_at;
     for (at, &word) in words.iter().enumerate() {

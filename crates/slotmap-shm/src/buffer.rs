@@ -1,12 +1,12 @@
 //! The two value buffers of a slot, as words that are loaded and stored one by one.
 //!
-//! The first two words of both lie in the slot's first cache line, so that
-//! finding and copying a short value touches that line only; the rest follows in one piece.
+//! The first two words of both follow the key, so that finding and copying a short value
+//! touches the slot's first cache line only, if the key is short too; the rest follows in one piece.
 //! Bytes are little endian within a word.
 
 use shm_core::{Ordering, ReadWords, Words};
 
-use crate::layout::{HEAD_WORDS, HEADS, Layout};
+use crate::layout::{HEAD_WORDS, Layout};
 
 /// Bytes of a value that lie in the head.
 const HEAD_BYTES: usize = HEAD_WORDS * 8;
@@ -15,7 +15,6 @@ const HEAD_BYTES: usize = HEAD_WORDS * 8;
 /// has been checked.
 #[derive(Clone, Copy)]
 pub(crate) struct Buffer<'a> {
-    line: ReadWords<'a>,
     all: ReadWords<'a>,
     layout: &'a Layout,
     slot: usize,
@@ -23,16 +22,10 @@ pub(crate) struct Buffer<'a> {
 }
 
 impl<'a> Buffer<'a> {
-    /// Buffer `number` of `slot`, whose first cache line is `line`.
+    /// Buffer `number` of `slot`.
     #[inline(always)]
-    pub(crate) fn new(
-        line: ReadWords<'a>,
-        all: ReadWords<'a>,
-        layout: &'a Layout,
-        slot: usize,
-        number: usize,
-    ) -> Self {
-        Self { line, all, layout, slot, number }
+    pub(crate) fn new(all: ReadWords<'a>, layout: &'a Layout, slot: usize, number: usize) -> Self {
+        Self { all, layout, slot, number }
     }
 
     /// Copies the first `to.len()` bytes, at most the table's value size.
@@ -78,8 +71,9 @@ impl<'a> Buffer<'a> {
 
     #[inline(always)]
     fn head(&self) -> [u64; HEAD_WORDS] {
-        let at = HEADS + HEAD_WORDS * self.number;
-        [self.line.load(at, Ordering::Relaxed), self.line.load(at + 1, Ordering::Relaxed)]
+        let at = self.layout.slot_at(self.slot) + self.layout.head_at(self.number);
+        let head = self.all.slice(at, HEAD_WORDS);
+        [head.load(0, Ordering::Relaxed), head.load(1, Ordering::Relaxed)]
     }
 
     fn tail(&self) -> ReadWords<'a> {
@@ -124,15 +118,8 @@ fn put_last(mut word: u64, to: &mut [u8]) {
 /// Stores a value of at most the table's value size. Relaxed: readers do not use
 /// this buffer before the commit, which is a Release store.
 #[inline]
-pub(crate) fn store(
-    line: Words<'_>,
-    all: Words<'_>,
-    layout: &Layout,
-    slot: usize,
-    number: usize,
-    value: &[u8],
-) {
-    let head = line.slice(HEADS + HEAD_WORDS * number, HEAD_WORDS);
+pub(crate) fn store(all: Words<'_>, layout: &Layout, slot: usize, number: usize, value: &[u8]) {
+    let head = all.slice(layout.slot_at(slot) + layout.head_at(number), HEAD_WORDS);
     match value.split_at_checked(HEAD_BYTES) {
         Some((first, rest)) if !rest.is_empty() => {
             store_words(head, first);
@@ -179,7 +166,7 @@ pub(crate) fn last_word(bytes: &[u8]) -> u64 {
 mod tests {
     use super::*;
     use crate::key::Key;
-    use crate::layout::{Geometry, LINE_WORDS};
+    use crate::layout::Geometry;
     use shm_core::Word;
 
     #[test]
@@ -189,14 +176,13 @@ mod tests {
             let layout = Layout::new(geometry, i32::KIND, 1).unwrap();
             let words: Vec<Word> = (0..layout.total_words).map(|_| Word::new(u64::MAX)).collect();
             let all = Words::new(&words);
-            let line = all.slice(layout.slot_at(0), LINE_WORDS);
             let bytes: Vec<u8> = (1..=value_size as u8).collect();
             for len in 0..=value_size {
                 let other: Vec<u8> = bytes[..len].iter().map(|b| !b).collect();
-                store(line, all, &layout, 0, 0, &bytes[..len]);
-                store(line, all, &layout, 0, 1, &other);
+                store(all, &layout, 0, 0, &bytes[..len]);
+                store(all, &layout, 0, 1, &other);
                 for (number, expected) in [(0, &bytes[..len]), (1, &other)] {
-                    let buffer = Buffer::new(line.as_read(), all.as_read(), &layout, 0, number);
+                    let buffer = Buffer::new(all.as_read(), &layout, 0, number);
                     let mut to = vec![0; len];
                     buffer.copy_to(&mut to);
                     assert_eq!(to, expected);

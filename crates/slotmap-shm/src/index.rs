@@ -1,11 +1,15 @@
-//! The index: open addressing with linear probing over atomic words. It is
-//! derived from the slots and can be rebuilt from them at any time.
+//! The index: open addressing with linear probing over places of 32 bits, two in each
+//! atomic word. It is derived from the slots and can be rebuilt from them at any time.
 //!
-//! | word | meaning |
+//! | place | meaning |
 //! |---|---|
 //! | 0 | empty: a probe ends here |
 //! | 1 | tombstone: a probe goes on |
-//! | `fingerprint << 32 \| slot + 2` | an entry; the fingerprint is the high half of the key's hash |
+//! | `fingerprint \| slot + 2` | an entry; the fingerprint is what the slot leaves of the high half of the key's hash |
+//!
+//! Places of half a word, because the index of a large table is no longer in the cache, and the smaller
+//! it is, the more of it is: `docs/benchmarks.md`. Only the holder of the lock stores, so it can store the word
+//! with one half as it was.
 //!
 //! # Why readers need no lock
 //! While a key is present, no place between its home and its entry is empty: an
@@ -22,9 +26,9 @@ use shm_core::{Ordering, ReadWords, Words, fence};
 use crate::layout::{EPOCH, Layout, USED};
 use crate::slot::{self, SlotMut};
 
-const EMPTY: u64 = 0;
-const TOMBSTONE: u64 = 1;
-const FIRST_ENTRY: u64 = 2;
+const EMPTY: u32 = 0;
+const TOMBSTONE: u32 = 1;
+const FIRST_ENTRY: u32 = 2;
 
 /// Hash of a key's words under the table's secrets, which are drawn at creation, so
 /// that colliding keys cannot be made without reading the segment.
@@ -54,23 +58,76 @@ fn fold(a: u64, b: u64) -> u64 {
     (product >> 64) as u64 ^ product as u64
 }
 
-#[inline]
-fn entry(hash: u64, slot: usize) -> u64 {
-    (hash & !0xFFFF_FFFF) | (slot as u64 + FIRST_ENTRY)
+/// The places, as readers see them.
+#[derive(Clone, Copy)]
+struct Places<'a>(ReadWords<'a>);
+
+impl<'a> Places<'a> {
+    #[inline(always)]
+    fn new(words: ReadWords<'a>, layout: &Layout) -> Self {
+        Self(words.slice(layout.index, layout.index_words()))
+    }
+
+    /// Relaxed: what an entry leads to is validated by the slot's version.
+    #[inline(always)]
+    fn load(self, place: usize) -> u32 {
+        (self.0.load(place / 2, Ordering::Relaxed) >> shift(place)) as u32
+    }
 }
 
-/// The slot of an entry whose fingerprint is that of `hash`. Empty words and
+/// The places, as the holder of the lock sees them.
+#[derive(Clone, Copy)]
+struct PlacesMut<'a>(Words<'a>);
+
+impl<'a> PlacesMut<'a> {
+    #[inline(always)]
+    fn new(words: Words<'a>, layout: &Layout) -> Self {
+        Self(words.slice(layout.index, layout.index_words()))
+    }
+
+    #[inline(always)]
+    fn load(self, place: usize) -> u32 {
+        (self.0.load(place / 2, Ordering::Relaxed) >> shift(place)) as u32
+    }
+
+    /// Release, always: a reader of several keys that misses one because its place was cleared sees the
+    /// commit that came before, also when the word was stored to again for the sake of the other half.
+    #[inline(always)]
+    fn store(self, place: usize, entry: u32) {
+        let others = self.0.load(place / 2, Ordering::Relaxed) & !(0xFFFF_FFFF << shift(place));
+        self.0.store(place / 2, others | u64::from(entry) << shift(place), Ordering::Release);
+    }
+}
+
+/// Where in its word a place is: the lower half first.
+#[inline(always)]
+fn shift(place: usize) -> u32 {
+    (place as u32 & 1) * 32
+}
+
+/// The fingerprint of a hash: its high half, without the bits that number slots.
+#[inline(always)]
+fn fingerprint(layout: &Layout, hash: u64) -> u32 {
+    (hash >> 32) as u32 & !layout.slot_mask
+}
+
+#[inline]
+fn entry(layout: &Layout, hash: u64, slot: usize) -> u32 {
+    fingerprint(layout, hash) | (slot as u32 + FIRST_ENTRY)
+}
+
+/// The slot of an entry whose fingerprint is that of `hash`. Empty places and
 /// tombstones lead to numbers that no slot has.
 #[inline(always)]
-fn slot_of(word: u64, hash: u64, capacity: usize) -> Option<usize> {
-    let slot = ((word & 0xFFFF_FFFF) as usize).wrapping_sub(FIRST_ENTRY as usize);
-    ((word ^ hash) >> 32 == 0 && slot < capacity).then_some(slot)
+fn slot_of(layout: &Layout, entry: u32, hash: u64) -> Option<usize> {
+    let slot = (entry ^ fingerprint(layout, hash)).wrapping_sub(FIRST_ENTRY) as usize;
+    (slot < layout.geometry.capacity).then_some(slot)
 }
 
 /// A reader's probe: an iterator over the slots that may hold a key.
 pub(crate) struct Probe<'a> {
     words: ReadWords<'a>,
-    index: ReadWords<'a>,
+    places: Places<'a>,
     layout: &'a Layout,
     hash: u64,
     epoch: u64,
@@ -88,8 +145,8 @@ impl<'a> Probe<'a> {
             return None;
         }
         let (place, left) = (hash as usize & layout.index_mask, layout.index_len());
-        let index = words.slice(layout.index, left);
-        Some(Self { words, index, layout, hash, epoch, place, left })
+        let places = Places::new(words, layout);
+        Some(Self { words, places, layout, hash, epoch, place, left })
     }
 
     /// After the last candidate: true when the key is absent; false when the index
@@ -109,14 +166,13 @@ impl Iterator for Probe<'_> {
     #[inline(always)]
     fn next(&mut self) -> Option<usize> {
         while self.left > 0 {
-            // Relaxed: what the entry leads to is validated by the slot's version.
-            let word = self.index.load(self.place, Ordering::Relaxed);
-            if word == EMPTY {
+            let entry = self.places.load(self.place);
+            if entry == EMPTY {
                 return None;
             }
             self.left -= 1;
             self.place = (self.place + 1) & self.layout.index_mask;
-            let slot = slot_of(word, self.hash, self.layout.geometry.capacity);
+            let slot = slot_of(self.layout, entry, self.hash);
             if slot.is_some() {
                 return slot;
             }
@@ -137,18 +193,18 @@ pub(crate) enum Located {
 /// The writer's search. Sees what the transaction in flight has staged.
 #[inline(always)]
 pub(crate) fn locate(words: Words<'_>, layout: &Layout, hash: u64, key: &[u64]) -> Located {
-    let index = words.slice(layout.index, layout.index_len());
+    let places = PlacesMut::new(words, layout);
     let mut free = None;
     let mut place = hash as usize & layout.index_mask;
     for _ in 0..layout.index_len() {
-        let word = index.load(place, Ordering::Relaxed);
-        if word == EMPTY {
+        let entry = places.load(place);
+        if entry == EMPTY {
             let empty = free.is_none();
             return Located::Absent { place: free.or(Some(place)), empty };
         }
-        if word == TOMBSTONE {
+        if entry == TOMBSTONE {
             free = free.or(Some(place));
-        } else if let Some(slot) = slot_of(word, hash, layout.geometry.capacity) {
+        } else if let Some(slot) = slot_of(layout, entry, hash) {
             let found = SlotMut::new(words, layout, slot);
             if found.will_be_live() && found.key_is(key) {
                 return Located::Found { slot, place };
@@ -170,8 +226,7 @@ pub(crate) fn insert(
     place: usize,
     empty: bool,
 ) {
-    // Relaxed: a reader that is led to the slot synchronises with the slot's own words.
-    words.store(layout.index + place, entry(hash, slot), Ordering::Relaxed);
+    PlacesMut::new(words, layout).store(place, entry(layout, hash, slot));
     if empty {
         let used = words.load(USED, Ordering::Relaxed);
         words.store(USED, used.wrapping_add(1), Ordering::Relaxed);
@@ -182,8 +237,7 @@ pub(crate) fn insert(
 /// are gone, so no present key's probe leads over it.
 pub(crate) fn undo_insert(words: Words<'_>, layout: &Layout, place: usize, empty: bool) {
     let before = if empty { EMPTY } else { TOMBSTONE };
-    // Relaxed: the entry led to a key that was never effective.
-    words.store(layout.index + place, before, Ordering::Relaxed);
+    PlacesMut::new(words, layout).store(place, before);
     if empty {
         let used = words.load(USED, Ordering::Relaxed);
         words.store(USED, used.wrapping_sub(1), Ordering::Relaxed);
@@ -200,21 +254,19 @@ pub(crate) fn has_room(words: Words<'_>, layout: &Layout) -> bool {
 /// lead on, and clears the tombstones before it where it may not.
 #[inline]
 pub(crate) fn delete(words: Words<'_>, layout: &Layout, place: usize) {
-    let index = words.slice(layout.index, layout.index_len());
+    let places = PlacesMut::new(words, layout);
     let after = (place + 1) & layout.index_mask;
-    if index.load(after, Ordering::Relaxed) != EMPTY {
-        // Release: a reader of several keys that misses this one because of this
-        // store sees the commit that came before it.
-        index.store(place, TOMBSTONE, Ordering::Release);
+    if places.load(after) != EMPTY {
+        places.store(place, TOMBSTONE);
         return;
     }
     let mut cleared = 0;
     let mut at = place;
     loop {
-        index.store(at, EMPTY, Ordering::Release);
+        places.store(at, EMPTY);
         cleared += 1;
         at = at.wrapping_sub(1) & layout.index_mask;
-        if index.load(at, Ordering::Relaxed) != TOMBSTONE || cleared == layout.index_len() as u64 {
+        if places.load(at) != TOMBSTONE || cleared == layout.index_len() as u64 {
             break;
         }
     }
@@ -237,9 +289,10 @@ pub(crate) fn rebuild(
     words.store(EPOCH, odd, Ordering::Relaxed);
     // Release: pairs with the Acquire fence in `Probe::proves_absence`.
     fence(Ordering::Release);
-    for place in 0..layout.index_len() {
-        words.store(layout.index + place, EMPTY, Ordering::Relaxed);
+    for at in 0..layout.index_words() {
+        words.store(layout.index + at, 0, Ordering::Relaxed);
     }
+    let places = PlacesMut::new(words, layout);
     let mut entries = 0;
     let mut buffer = Vec::with_capacity(layout.key_words);
     for slot in 0..layout.geometry.capacity {
@@ -251,7 +304,7 @@ pub(crate) fn rebuild(
         let hash = hash(layout, key);
         match locate(words, layout, hash, key) {
             Located::Absent { place: Some(place), .. } => {
-                words.store(layout.index + place, entry(hash, slot), Ordering::Relaxed);
+                places.store(place, entry(layout, hash, slot));
                 entries += 1;
             }
             Located::Absent { place: None, .. } | Located::Found { .. } => duplicate(this),
@@ -297,14 +350,17 @@ pub(crate) fn check(words: Words<'_>, layout: &Layout) -> Result<usize, (&'stati
             Located::Absent { .. } => return Err(("slot that the index does not know", slot)),
         }
     }
-    let index = words.slice(layout.index, layout.index_len());
-    let in_use = index.iter_relaxed().filter(|&word| word != EMPTY).count();
-    let entries = index.iter_relaxed().filter(|&word| word > TOMBSTONE).count();
+    let places = PlacesMut::new(words, layout);
+    let count = |is: fn(u32) -> bool| {
+        (0..layout.index_len()).filter(|&place| is(places.load(place))).count()
+    };
+    let in_use = count(|entry| entry != EMPTY);
+    let entries = count(|entry| entry > TOMBSTONE);
     if entries != live {
         return Err(("number of index entries", entries));
     }
     if words.load(USED, Ordering::Relaxed) != in_use as u64 {
-        return Err(("number of index words in use", in_use));
+        return Err(("number of index places in use", in_use));
     }
     Ok(live)
 }
@@ -315,6 +371,47 @@ mod tests {
     use super::*;
     use crate::key::Key;
     use crate::layout::Geometry;
+    use shm_core::Word;
+
+    #[test]
+    fn the_two_places_of_a_word_leave_each_other_alone() {
+        let geometry = Geometry { capacity: 1, value_size: 0, key_size: 8 };
+        let layout = Layout::new(geometry, u64::KIND, 1).unwrap();
+        let words: Vec<Word> = (0..layout.total_words).map(|_| Word::new(0)).collect();
+        let places = PlacesMut::new(Words::new(&words), &layout);
+        let mut expected = vec![0; layout.index_len()];
+        for (at, entry) in [(0, u32::MAX), (1, 7), (2, 1), (3, u32::MAX), (0, 0), (3, 5), (1, 0)] {
+            places.store(at, entry);
+            expected[at] = entry;
+            let readers = Places::new(ReadWords::new(&words), &layout);
+            let seen = |at| (places.load(at), readers.load(at));
+            assert!((0..4).all(|at| seen(at) == (expected[at], expected[at])), "{expected:?}");
+        }
+        let around = words.iter().enumerate().filter(|(at, _)| !(24..34).contains(at));
+        assert!(around.into_iter().all(|(_, word)| word.load(Ordering::Relaxed) == 0));
+    }
+
+    #[test]
+    fn an_entry_leads_to_its_slot_and_nothing_else_leads_to_one() {
+        for capacity in [1, 2, 1022, 1023, 1024, 1 << 20, Geometry::MAX_CAPACITY] {
+            let geometry = Geometry { capacity, value_size: 0, key_size: 8 };
+            let layout = Layout::new(geometry, u64::KIND, 1).unwrap();
+            assert!(layout.slot_mask as usize > capacity && layout.slot_mask.leading_zeros() >= 3);
+            for hash in [0, u64::MAX, 0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3210] {
+                for slot in [0, capacity / 2, capacity - 1] {
+                    assert_eq!(slot_of(&layout, entry(&layout, hash, slot), hash), Some(slot));
+                    assert!(entry(&layout, hash, slot) >= FIRST_ENTRY);
+                    // Every bit of the fingerprint counts.
+                    let other = hash ^ 1 << 63;
+                    assert_eq!(slot_of(&layout, entry(&layout, other, slot), hash), None);
+                }
+                let beyond = fingerprint(&layout, hash) | (capacity as u32 + FIRST_ENTRY);
+                assert_eq!(slot_of(&layout, beyond, hash), None);
+                assert_eq!(slot_of(&layout, EMPTY, hash), None);
+                assert_eq!(slot_of(&layout, TOMBSTONE, hash), None);
+            }
+        }
+    }
 
     /// The longest run of words in use when all these keys have entries.
     fn longest_run(layout: &Layout, keys: &[u64]) -> usize {

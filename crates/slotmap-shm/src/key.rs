@@ -128,6 +128,7 @@ impl Key for [u8] {
     type Room = [u64; MAX_KEY_WORDS];
     const ROOM: Self::Room = [0; MAX_KEY_WORDS];
 
+    #[inline]
     fn to_words<'a>(&self, max: usize, room: &'a mut Self::Room) -> Result<&'a [u64], TableError> {
         let max = max.min(MAX_KEY_BYTES);
         if self.len() > max {
@@ -136,12 +137,14 @@ impl Key for [u8] {
         // Stored as the words that hash and comparison load: loads of what was stored in pieces would stall on store
         // forwarding, which took as long as the rest of a lookup.
         let (whole, rest) = self.as_chunks::<8>();
-        let last = (!rest.is_empty()).then(|| last_word(self));
-        let words = whole.iter().map(|chunk| u64::from_le_bytes(*chunk)).chain(last);
-        let words = std::iter::once(self.len() as u64).chain(words);
-        let mut used = 0;
-        for (to, word) in room.iter_mut().zip(words) {
-            *to = word;
+        let [len, words @ ..] = room;
+        *len = self.len() as u64;
+        for (to, chunk) in words.iter_mut().zip(whole) {
+            *to = u64::from_le_bytes(*chunk);
+        }
+        let mut used = 1 + whole.len();
+        if let Some(to) = room.get_mut(used).filter(|_| !rest.is_empty()) {
+            *to = last_word(self);
             used += 1;
         }
         Ok(room.get(..used).unwrap_or_default())
@@ -165,6 +168,7 @@ impl Key for str {
     type Room = <[u8] as Key>::Room;
     const ROOM: Self::Room = <[u8] as Key>::ROOM;
 
+    #[inline]
     fn to_words<'a>(&self, max: usize, room: &'a mut Self::Room) -> Result<&'a [u64], TableError> {
         self.as_bytes().to_words(max, room)
     }

@@ -9,7 +9,7 @@
 //! | commit word | 8 | 1, alone in its cache line |
 //! | bookkeeping: len, used, recoveries | 16 | 3, in a cache line for writers only |
 //! | free stack | 24 | capacity, rounded up to a cache line |
-//! | index | … | at least 4 × capacity, a power of two |
+//! | index | … | a place for each entry and at least one more, two places a word |
 //! | slots | … | capacity × slot words |
 //!
 //! A slot is a whole number of cache lines:
@@ -19,12 +19,12 @@
 //! | 0 | version |
 //! | 1 | next version |
 //! | 2 | length of buffer 0 (low half) and of buffer 1 (high half), in bytes |
-//! | 3, 5 | head of buffer 0, head of buffer 1: 2 words each |
-//! | 7 | key: 1 word for an integer, 1 + ⌈max/8⌉ for bytes |
+//! | 3 | key: 1 word for an integer, 1 + ⌈max/8⌉ for bytes |
+//! | … | head of buffer 0, head of buffer 1: 2 words each |
 //! | … | tail of buffer 0, tail of buffer 1: the words of a value after the second |
 //!
-//! With integer keys, all that a reader needs of a value of up to 16 bytes is in
-//! the first cache line.
+//! What a reader needs of a value of up to 16 bytes is in the first cache line: with integer keys always,
+//! with keys of up to 16 bytes while buffer 0, which is the first to be used, holds it.
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_nano_inline};
 use shm_core::GEOMETRY_WORDS;
@@ -45,20 +45,23 @@ const FREE: usize = 24;
 pub(crate) const VERSION: usize = 0;
 pub(crate) const NEXT: usize = 1;
 pub(crate) const LENGTHS: usize = 2;
-pub(crate) const HEADS: usize = 3;
-pub(crate) const KEY: usize = 7;
+pub(crate) const KEY: usize = 3;
 
-/// Words of each buffer that lie in the first cache line.
+/// Words of each buffer that lie next to the key.
 pub(crate) const HEAD_WORDS: usize = 2;
 
 /// Words of a cache line.
 pub(crate) const LINE_WORDS: usize = 8;
 
+/// Up to this capacity the index is a quarter full at most, which keeps probes from being mispredicted: at half
+/// that cost a third of a lookup. Beyond, where it is the cache that decides, it is half full at most.
+const SPARSE_CAPACITY: usize = 1 << 14;
+
 /// How many entries a table holds, and how large they may be. Fixed at creation.
 ///
 /// A slot takes two buffers of `value_size` (at least 16 bytes each), the key (8 bytes, or 8 and
-/// `key_size`) and 32 bytes, rounded up to whole cache lines of 64; index and free stack take 40 to
-/// 72 bytes an entry. All of it is allocated at creation.
+/// `key_size`) and 32 bytes, rounded up to whole cache lines of 64; index and free stack take 16 to
+/// 40 bytes an entry. All of it is allocated at creation.
 ///
 /// ```
 /// use slotmap_shm::{Geometry, TableOptions};
@@ -99,9 +102,14 @@ impl Default for Geometry {
 pub(crate) struct Layout {
     pub(crate) geometry: Geometry,
     pub(crate) key_words: usize,
+    /// Of head 0 within a slot.
+    pub(crate) heads: usize,
     pub(crate) tail_words: usize,
     pub(crate) slot_words: usize,
+    /// Places of the index, less one.
     pub(crate) index_mask: usize,
+    /// The bits of an index entry that say which slot.
+    pub(crate) slot_mask: u32,
     pub(crate) index: usize,
     pub(crate) slots: usize,
     pub(crate) total_words: usize,
@@ -127,12 +135,12 @@ impl Layout {
         let key_words = kind.words(key_size);
         let value_words = value_size.div_ceil(8);
         let tail_words = value_words.saturating_sub(HEAD_WORDS);
-        let used_words = KEY + key_words + 2 * tail_words;
+        let used_words = KEY + key_words + 2 * (HEAD_WORDS + tail_words);
         let slot_words = used_words.next_multiple_of(LINE_WORDS);
-        // A quarter full at most: at half, mispredicted probes cost a third of a lookup.
-        let index_len = (4 * capacity).next_power_of_two();
+        let spread = if capacity <= SPARSE_CAPACITY { 4 } else { 2 };
+        let index_len = (spread * capacity).next_power_of_two();
         let index = FREE + capacity.next_multiple_of(LINE_WORDS);
-        let slots = (index + index_len).next_multiple_of(LINE_WORDS);
+        let slots = (index + index_len / 2).next_multiple_of(LINE_WORDS);
         let too_large = GeometryError::TooLarge { capacity, value_size };
         let total_words = slot_words
             .checked_mul(capacity)
@@ -142,9 +150,12 @@ impl Layout {
         Ok(Self {
             geometry,
             key_words,
+            heads: KEY + key_words,
             tail_words,
             slot_words,
             index_mask: index_len - 1,
+            // Two numbers more than slots: of an empty place, and of a tombstone.
+            slot_mask: (capacity as u32 + 2).next_power_of_two() - 1,
             index,
             slots,
             total_words,
@@ -153,16 +164,24 @@ impl Layout {
         })
     }
 
+    /// How many places the index has.
     #[inline]
     pub(crate) fn index_len(&self) -> usize {
         self.index_mask + 1
     }
 
-    /// The index is rebuilt before more than this many of its words are in use
+    /// Two places a word.
+    #[inline(always)]
+    pub(crate) fn index_words(&self) -> usize {
+        self.index_len() / 2
+    }
+
+    /// The index is rebuilt before more than this many of its places are in use
     /// (entries and tombstones), so a probe always ends soon.
     #[inline]
     pub(crate) fn index_limit(&self) -> usize {
-        self.index_len() / 2
+        let capacity = self.geometry.capacity;
+        capacity + (self.index_len() - capacity) / 3
     }
 
     #[inline]
@@ -175,10 +194,16 @@ impl Layout {
         FREE + place
     }
 
+    /// Offset within a slot of the first two words of a buffer.
+    #[inline(always)]
+    pub(crate) fn head_at(&self, buffer: usize) -> usize {
+        self.heads + buffer * HEAD_WORDS
+    }
+
     /// Offset within a slot of the other words of a buffer.
     #[inline]
     pub(crate) fn tail_at(&self, buffer: usize) -> usize {
-        KEY + self.key_words + buffer * self.tail_words
+        self.heads + 2 * HEAD_WORDS + buffer * self.tail_words
     }
 }
 
@@ -227,22 +252,26 @@ mod tests {
 
     #[test]
     fn parts_follow_each_other_and_start_at_cache_lines() {
-        for capacity in [1, 2, 3, 7, 8, 9, 1000, 1024] {
+        for capacity in [1, 2, 3, 7, 8, 9, 1000, 1024, 16_384, 16_385, 1 << 20] {
             for value_size in [0, 1, 8, 255, 256, 257] {
                 let g = Geometry { capacity, value_size, key_size: 13 };
                 for kind in [i32::KIND, str::KIND] {
                     let l = Layout::new(g, kind, 1).unwrap();
-                    assert!(l.index_len() >= 4 * capacity && l.index_len().is_power_of_two());
+                    let spread = if capacity <= 16_384 { 4 } else { 2 };
+                    assert!((spread..2 * spread).contains(&(l.index_len() / capacity)));
+                    assert!(l.index_len().is_power_of_two());
                     assert!(l.free_at(capacity - 1) < l.index);
                     assert_eq!(l.index % LINE_WORDS, 0);
-                    assert!(l.slots >= l.index + l.index_len());
+                    assert!(l.slots >= l.index + l.index_words());
                     assert_eq!(l.slots % LINE_WORDS, 0);
                     assert_eq!(l.slot_words % LINE_WORDS, 0);
                     assert!(l.tail_at(2) <= l.slot_words);
                     assert!(HEAD_WORDS + l.tail_words >= value_size.div_ceil(8));
-                    assert!(l.tail_at(0) >= KEY + l.key_words);
+                    assert_eq!(l.tail_at(0), l.head_at(2));
+                    assert_eq!(l.head_at(0), KEY + l.key_words);
                     assert_eq!(l.total_words, l.slot_at(capacity));
                     assert!(l.index_limit() > capacity, "a full table leaves room for tombstones");
+                    assert!(l.index_limit() <= 2 * l.index_len() / 3, "probes end soon");
                 }
             }
         }
@@ -252,8 +281,7 @@ mod tests {
     fn the_default_slot_is_nine_cache_lines() {
         let l = Layout::new(Geometry::default(), i32::KIND, 1).unwrap();
         assert_eq!(l.slot_words, 9 * 8);
-        assert_eq!(KEY + l.key_words, LINE_WORDS, "short values need one line");
-        assert_eq!(HEADS + 2 * HEAD_WORDS, KEY);
+        assert_eq!(l.head_at(2), LINE_WORDS, "short values need one line");
         assert_eq!(l.index_len(), 4096);
     }
 

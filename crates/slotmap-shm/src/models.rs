@@ -13,7 +13,7 @@ use shm_core::{Ordering, ReadWords, Word, Words, crash};
 use crate::buffer::Buffer;
 use crate::index;
 use crate::key::Key;
-use crate::layout::{Geometry, HEADS, LEN, Layout, USED};
+use crate::layout::{Geometry, LEN, Layout, USED};
 use crate::recover;
 use crate::slot::SlotMut;
 use crate::transaction::{Mode, Room, Transaction};
@@ -238,6 +238,33 @@ fn a_batch_of_removals_is_one_step_for_a_reader_of_several_keys() {
         let ((a, b), together) = model.view().at_one_moment(|| (model.get(1), model.get(2)));
         assert!(!together || a == b, "{a:?} {b:?}");
         writer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_cleared_place_tells_of_the_removal_also_when_its_word_is_stored_to_again() {
+    // Two keys at home in the two halves of a word of the index, and one elsewhere.
+    let layout =
+        Layout::new(Geometry { capacity: 3, value_size: 16, key_size: 8 }, u64::KIND, 7).unwrap();
+    let at = |place: usize| (0..).find(|&k| Model::home(&layout, k) == place).unwrap();
+    let (gone, new, elsewhere) = (at(2), at(3), at(6));
+    explore(move || {
+        let model = Model::new(3, &[(gone, 10), (elsewhere, 10)]);
+        let writer = {
+            let model = model.clone();
+            thread::spawn(move || {
+                let mut transaction = model.begin();
+                transaction.remove::<u64>(&[gone]).unwrap();
+                transaction.remove::<u64>(&[elsewhere]).unwrap();
+                transaction.commit();
+                model.upsert(&[(new, 20)]);
+            })
+        };
+        let view = model.view();
+        let ((a, b), together) = view.at_one_moment(|| (model.get(gone), model.get(elsewhere)));
+        assert!(!together || a == b, "{a:?} {b:?}");
+        writer.join().unwrap();
+        model.check();
     });
 }
 
@@ -480,7 +507,8 @@ fn writing_into_the_readers_buffer_is_caught() {
             let model = model.clone();
             thread::spawn(move || {
                 let slot = SlotMut::new(model.words(), &model.layout, 0);
-                let at = model.layout.slot_at(0) + HEADS + 2 * (slot.version() & 1) as usize;
+                let at =
+                    model.layout.slot_at(0) + model.layout.head_at((slot.version() & 1) as usize);
                 model.words().store(at, 11, Ordering::Relaxed);
                 model.words().store(at + 1, 11, Ordering::Relaxed);
             })

@@ -33,9 +33,9 @@ const BUFFER: u64 = 1;
 const LIVE: u64 = 2;
 const COUNT: u64 = 4;
 
-/// The version of a slot that was never used: dead, counter 1. Zero is no valid
-/// version, so that zeroed memory is noticed.
-pub(crate) const INITIAL: u64 = COUNT;
+/// The version of a slot that was never used: dead, counter 1, and in buffer 1, so that buffer 0 is
+/// used first. Zero is no valid version, so that zeroed memory is noticed.
+pub(crate) const INITIAL: u64 = COUNT | BUFFER;
 
 #[inline]
 pub(crate) fn is_live(version: u64) -> bool {
@@ -160,7 +160,7 @@ impl<'a> Slot<'a> {
         let number = buffer_of(version);
         let lengths = self.line.load(LENGTHS, Ordering::Relaxed);
         let len = (lengths >> (32 * number)) as u32 as usize;
-        (Buffer::new(self.line, self.all, self.layout, self.number, number), len)
+        (Buffer::new(self.all, self.layout, self.number, number), len)
     }
 
     /// True when no write of the slot completed since it had this version, so that what
@@ -184,6 +184,7 @@ impl<'a> Slot<'a> {
     }
 
     /// The words of the key.
+    #[inline(always)]
     pub(crate) fn key(&self) -> ReadWords<'a> {
         self.all.slice(self.layout.slot_at(self.number) + KEY, self.layout.key_words)
     }
@@ -253,8 +254,7 @@ impl<'a> SlotMut<'a> {
     pub(crate) fn value(&self) -> (Buffer<'a>, usize) {
         let buffer = buffer_of(self.version());
         let len = (self.line.load(LENGTHS, Ordering::Relaxed) >> (32 * buffer)) as u32 as usize;
-        let (line, all) = (self.line.as_read(), self.all.as_read());
-        let words = Buffer::new(line, all, self.layout, self.number, buffer);
+        let words = Buffer::new(self.all.as_read(), self.layout, self.number, buffer);
         (words, len.min(self.layout.geometry.value_size))
     }
 
@@ -281,14 +281,14 @@ impl<'a> SlotMut<'a> {
         let version = self.version();
         let next = successor(version, true);
         let buffer = buffer_of(if sabotage::tears() { version } else { next });
-        buffer::store(self.line, self.all, self.layout, self.number, buffer, value);
+        buffer::store(self.all, self.layout, self.number, buffer, value);
         let shift = 32 * buffer;
         let other = self.line.load(LENGTHS, Ordering::Relaxed) & !(0xFFFF_FFFF << shift);
         self.line.store(LENGTHS, other | (value.len() as u64) << shift, Ordering::Relaxed);
         if sabotage::tears() {
             // The flip leads to the other buffer.
             let other = buffer_of(next);
-            buffer::store(self.line, self.all, self.layout, self.number, other, value);
+            buffer::store(self.all, self.layout, self.number, other, value);
             let twice = value.len() as u64 | (value.len() as u64) << 32;
             self.line.store(LENGTHS, twice, Ordering::Relaxed);
         }
@@ -349,6 +349,7 @@ mod tests {
     #[test]
     fn a_successor_counts_on_and_changes_the_buffer() {
         let live = successor(INITIAL, true);
+        assert_eq!(buffer_of(live), 0);
         assert!(is_live(live) && !is_live(INITIAL));
         assert!(live > INITIAL);
         assert_ne!(buffer_of(live), buffer_of(INITIAL));
