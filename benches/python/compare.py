@@ -1,7 +1,7 @@
 """The Python package and its peers, in one run: `cargo xtask python --bench`.
 
 Every contender answers the same random hits with keys that are new string objects, touches the value, and is
-measured in rounds that take turns, in stretches of a millisecond, of which the median counts: so whatever else the
+measured in rounds that take turns, each round in another order, in stretches of a millisecond, of which the median counts: so whatever else the
 machine does falls on all, or on none. Building is one process' work and is counted in its processor time.
 A contender that is too slow for the whole of a round does as much as fits its time. Prints Markdown.
 """
@@ -71,10 +71,15 @@ def timed(call, budget=1.0):
 
 
 def median_of(contenders, keys, rounds, notes):
-    """The median sample of each contender; they take turns. One that needs a tenth of a second a key has one round."""
+    """The median sample of each contender; one that needs a tenth of a second a key has one round.
+
+    They take turns, in another order each round: who comes first finds colder caches than who comes after one that read the
+    same memory.
+    """
     found = {name: [] for name in contenders}
+    order = random.Random(rounds)
     for _ in range(rounds):
-        for name, measure in contenders.items():
+        for name, measure in order.sample(list(contenders.items()), len(contenders)):
             if name in found and (not found[name] or min(found[name]) < 1e8):
                 try:
                     found[name] += measure(keys)

@@ -10,6 +10,7 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyString, PyType};
 use shm_facade::{Error, MapOptions, RbTree, ShareOptions, SharedMap};
 
 use crate::arguments::map_options;
+use crate::attached::Attached;
 use crate::failure::failure;
 use crate::fast::Method;
 use crate::keys::{Bytes, bytes_of};
@@ -20,9 +21,12 @@ use crate::snapshot::name_failure;
 /// >>> wmap = rbtree()
 /// >>> wmap.set("红", "32是"), wmap.share("test:3325", force=True)
 /// (True, True)
-#[pyclass(subclass, module = "shmap.sharedmap", name = "rbtree")]
+#[pyclass(subclass, frozen, module = "shmap.sharedmap", name = "rbtree")]
+pub(crate) struct DropInTree(Attached<Contents>);
+
+/// What it holds.
 #[derive(Default)]
-pub(crate) struct DropInTree {
+struct Contents {
     tree: Arc<RbTree>,
     /// Entries that are not in the tree yet: many at once go in several times as fast.
     pending: Vec<(Py<PyAny>, Py<PyAny>)>,
@@ -32,13 +36,14 @@ pub(crate) struct DropInTree {
 impl DropInTree {
     #[new]
     fn new() -> Self {
-        Self::default()
+        Self(Attached::new(Contents::default()))
     }
 
     /// The value of `key`, as `str`; `None` when there is none. O(log n).
-    fn get<'py>(&mut self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
+    fn get<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
         let bytes = bytes_of(key)?;
-        let found = self.complete(key.py())?.get(bytes.as_bytes());
+        let mut contents = self.0.borrow_mut(key.py())?;
+        let found = contents.complete(key.py())?.get(bytes.as_bytes());
         found.map(|value| PyString::from_bytes(key.py(), value)).transpose()
     }
 
@@ -54,7 +59,7 @@ impl DropInTree {
         let py = slf.py();
         let force = force.map_or(Ok(false), |force| force.is_truthy())?;
         let options = ShareOptions::default().force(force).hash_index(true);
-        let tree = Arc::clone(slf.borrow_mut().complete(py)?);
+        let tree = Arc::clone(slf.get().0.borrow_mut(py)?.complete(py)?);
         crate::tree::share(py, &tree, name, &options)?;
         Ok(true)
     }
@@ -62,16 +67,16 @@ impl DropInTree {
     /// The bytes that `share` would publish. Changes nothing. O(n).
     fn dump<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyBytes>> {
         let py = slf.py();
-        let tree = Arc::clone(slf.borrow_mut().complete(py)?);
+        let tree = Arc::clone(slf.get().0.borrow_mut(py)?.complete(py)?);
         let block = py.detach(|| tree.freeze());
         Ok(PyBytes::new(py, &block))
     }
 
     /// By its contents.
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Contents<'py>)> {
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Pickled<'py>)> {
         let py = slf.py();
         let rebuild = py.import("shmap._shmap")?.getattr("build_rbtree")?;
-        let tree = Arc::clone(slf.borrow_mut().complete(py)?);
+        let tree = Arc::clone(slf.get().0.borrow_mut(py)?.complete(py)?);
         let entries = tree.iter();
         let entries = entries.map(|(key, value)| (PyBytes::new(py, key), PyBytes::new(py, value)));
         Ok((rebuild, (slf.get_type(), entries.collect())))
@@ -88,21 +93,31 @@ impl DropInTree {
     }
 }
 
-impl DropInTree {
+impl Contents {
     /// The tree, with all entries in it.
     fn complete(&mut self, py: Python<'_>) -> PyResult<&Arc<RbTree>> {
         if !self.pending.is_empty() {
-            let mut slices = Vec::with_capacity(self.pending.len());
-            for (key, value) in &self.pending {
-                slices.push((bytes_of(key.bind(py))?, bytes_of(value.bind(py))?));
-            }
-            let mut slices = slices.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes()));
+            // Not gathered first: a million of them are as much memory again as the tree. All are lent,
+            // or `set` would have refused them.
+            let mut refused = None;
+            let mut entries = self.pending.iter().map(|(key, value)| {
+                let entry = lent(key.bind(py)).and_then(|key| Ok((key, lent(value.bind(py))?)));
+                entry.unwrap_or_else(|error| {
+                    refused = Some(error);
+                    Default::default()
+                })
+            });
             let full = |error| failure(py, Error::from(error), None);
             if self.tree.is_empty() {
-                self.tree = Arc::new(RbTree::from_entries(slices).map_err(full)?);
+                self.tree = Arc::new(RbTree::from_entries(entries).map_err(full)?);
             } else {
                 let tree = Arc::make_mut(&mut self.tree);
-                slices.try_for_each(|(key, value)| tree.set(key, value).map(drop)).map_err(full)?;
+                entries
+                    .try_for_each(|(key, value)| tree.set(key, value).map(drop))
+                    .map_err(full)?;
+            }
+            if let Some(error) = refused {
+                return Err(error);
             }
             self.pending.clear();
         }
@@ -111,7 +126,7 @@ impl DropInTree {
 }
 
 /// Class and entries of a pickled `rbtree`.
-type Contents<'py> = (Bound<'py, PyType>, Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>);
+type Pickled<'py> = (Bound<'py, PyType>, Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>);
 
 /// What a pickled `rbtree` is made by.
 #[pyfunction]
@@ -224,8 +239,17 @@ impl Method for Set {
             let error = BuildError::KeyTooLong { len, max: MAX_KEY_LEN };
             return Err(failure(py, Error::from(error), None));
         }
-        this.try_borrow_mut()?.pending.push(entry);
+        this.get().0.borrow_mut(py)?.pending.push(entry);
         Ok(Some(PyBool::new(py, true).to_owned().into_any()))
+    }
+}
+
+/// The bytes of what [`kept`] gave.
+#[inline]
+fn lent<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
+    match bytes_of(object)? {
+        Bytes::Lent(bytes) => Ok(bytes),
+        Bytes::Copied(_) => Err(crate::failure::bug("an object that may change was kept")),
     }
 }
 

@@ -100,10 +100,12 @@ unsafe extern "C" fn call<M: Method>(
     let found = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: Python holds the object that it calls with.
         let this = unsafe { Borrowed::from_ptr(py, this) };
+        // SAFETY: the method's descriptor, which `add` made of the class, has checked that it is an instance.
+        let this = unsafe { this.cast_unchecked::<M::Class>() };
         // SAFETY: as Python hands them over.
         let taken = unsafe { Arguments::take::<M>(py, arguments, count, names) };
         let Arguments { first, second } = taken.map_err(|wrong| wrong.error::<M>())?;
-        M::call(&*this.cast::<M::Class>()?, &first, second.as_deref())
+        M::call(&this, &first, second.as_deref())
     }));
     let error = match found {
         Ok(Ok(found)) => return found.unwrap_or_else(|| py.None().into_bound(py)).into_ptr(),
@@ -152,6 +154,11 @@ impl<'py> Arguments<'_, 'py> {
             return Err(Wrong::TooMany(count));
         }
         let mut taken = [(count > 0).then(|| at(0)), (count > 1).then(|| at(1))];
+        if let ([Some(first), second], true) = (taken, names.is_null())
+            && count >= M::REQUIRED
+        {
+            return Ok(Self { first, second });
+        }
         // SAFETY: null or an object that is held meanwhile.
         let names = unsafe { Borrowed::<PyAny>::from_ptr_or_opt(py, names) };
         for (place, name) in names.iter().flat_map(|names| names.try_iter()).flatten().enumerate() {

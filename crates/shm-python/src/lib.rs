@@ -10,6 +10,7 @@
 
 mod any_table;
 mod arguments;
+mod attached;
 mod dropin;
 mod edition;
 mod entries;

@@ -12,6 +12,7 @@ use shm_core::Name;
 use shm_facade::{Error, MapOptions, SNAPSHOT, SharedMap};
 
 use crate::arguments::{SLICE, map_options, namespace, timeout};
+use crate::attached::Attached;
 use crate::edition::Edition;
 use crate::entries::{Entries, Yields};
 use crate::failure::{closed, failure, missing, not_found, raise};
@@ -23,16 +24,21 @@ use crate::table::list;
 const POLL: Duration = Duration::from_millis(10);
 
 /// A published map, or a saved one, opened.
-#[pyclass(subclass, mapping, module = "shmap._shmap", name = "SnapshotBase")]
+#[pyclass(subclass, frozen, mapping, module = "shmap._shmap", name = "SnapshotBase")]
 pub(crate) struct SnapshotBase {
-    map: Option<Arc<Edition>>,
-    /// A second handle, to sleep by: made by the first wait.
-    waiter: Arc<Mutex<Option<SharedMap>>>,
-    form: KeyForm,
+    handle: Attached<Handle>,
     /// For a saved map, its path.
     name: String,
     options: MapOptions,
     trust: Vec<u32>,
+}
+
+/// What changes when there is a newer edition, and when it is closed.
+struct Handle {
+    map: Option<Arc<Edition>>,
+    /// A second handle, to sleep by: made by the first wait.
+    waiter: Arc<Mutex<Option<SharedMap>>>,
+    form: KeyForm,
 }
 
 #[pymethods]
@@ -57,20 +63,22 @@ impl SnapshotBase {
                 .map_err(|error| name_failure(py, error, &name, &options))?,
         };
         let (form, waiter) = (form.of(&map), Arc::default());
-        Ok(Self { map: Some(Arc::new(map)), waiter, form, name, options, trust })
+        let handle = Attached::new(Handle { map: Some(Arc::new(map)), waiter, form });
+        Ok(Self { handle, name, options, trust })
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
-        Ok(self.map(py)?.len())
+        Ok(self.handle.borrow(py)?.map(py)?.len())
     }
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let map = self.map(key.py())?;
-        Ok(self.form.encode(key)?.is_some_and(|key| map.contains_key(key)))
+        let handle = self.handle.borrow(key.py())?;
+        let map = handle.map(key.py())?;
+        Ok(handle.form.encode(key)?.is_some_and(|key| map.contains_key(key)))
     }
 
     fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-        match self.find(key)? {
+        match self.handle.borrow(key.py())?.find(key)? {
             Some(value) => Ok(PyBytes::new(key.py(), value)),
             None => Err(missing(key)),
         }
@@ -82,11 +90,11 @@ impl SnapshotBase {
 
     /// The values of several keys, or `None`, in their order; faster than one by one.
     fn get_many<'py>(
-        slf: &Bound<'py, Self>,
+        &self,
         keys: &Bound<'py, PyAny>,
     ) -> PyResult<Vec<Option<Bound<'py, PyBytes>>>> {
-        let (py, keys) = (slf.py(), list(keys)?);
-        let (map, form) = Self::owned(slf)?;
+        let (py, keys) = (keys.py(), list(keys)?);
+        let (map, form) = self.owned(py)?;
         let mut held = Vec::with_capacity(keys.len());
         for key in &keys {
             held.push(form.encode(key)?);
@@ -122,9 +130,8 @@ impl SnapshotBase {
         stop: Option<&Bound<'_, PyAny>>,
         inclusive: bool,
     ) -> PyResult<Entries> {
-        let map = self.shared(py)?;
-        let (start, stop) =
-            (start.map(|key| self.form.key(key)), stop.map(|key| self.form.key(key)));
+        let (map, form) = self.owned(py)?;
+        let (start, stop) = (start.map(|key| form.key(key)), stop.map(|key| form.key(key)));
         let (start, stop) = (start.transpose()?, stop.transpose()?);
         let from = start.map_or(RangeBound::Unbounded, RangeBound::Included);
         let to = match stop {
@@ -133,20 +140,20 @@ impl SnapshotBase {
             Some(stop) => RangeBound::Excluded(stop),
         };
         let ranks = map.range((from, to));
-        Ok(Entries::new(map, self.form, Yields::Items, ranks))
+        Ok(Entries::new(map, form, Yields::Items, ranks))
     }
 
     /// The entries whose keys start with `prefix`. O(log n), then O(1) a step.
     fn prefix(&self, prefix: &Bound<'_, PyAny>) -> PyResult<Entries> {
-        let map = self.shared(prefix.py())?;
+        let (map, form) = self.owned(prefix.py())?;
         let ranks = map.prefix(crate::keys::bytes_of(prefix)?.as_bytes());
-        Ok(Entries::new(map, self.form, Yields::Items, ranks))
+        Ok(Entries::new(map, form, Yields::Items, ranks))
     }
 
     /// How many keys are less than `key`, which need not be there. O(log n).
     fn rank(&self, key: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let map = self.map(key.py())?;
-        match self.form.encode(key)? {
+        let (map, form) = self.owned(key.py())?;
+        match form.encode(key)? {
             Some(bytes) => Ok(map.rank(bytes)),
             // Beyond all keys on one side or the other.
             None if key.lt(0)? => Ok(0),
@@ -156,11 +163,11 @@ impl SnapshotBase {
 
     /// The entry of a rank, from 0, or from -1 backwards. O(1). Raises `IndexError`.
     fn nth<'py>(
-        slf: &Bound<'py, Self>,
+        &self,
+        py: Python<'py>,
         rank: isize,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyBytes>)> {
-        let py = slf.py();
-        let (map, form) = Self::owned(slf)?;
+        let (map, form) = self.owned(py)?;
         let at =
             if rank < 0 { map.len().checked_add_signed(rank) } else { usize::try_from(rank).ok() };
         match at.and_then(|at| map.nth(at)) {
@@ -175,8 +182,10 @@ impl SnapshotBase {
     /// Takes the newest edition; True if that is another one. One load when nothing was published.
     ///
     /// Raises as opening does; the handle then stays at its edition. Iterators keep theirs.
-    fn refresh(&mut self, py: Python<'_>) -> PyResult<bool> {
-        let Some(map) = &mut self.map else { return Err(closed(py, "snapshot")) };
+    fn refresh(&self, py: Python<'_>) -> PyResult<bool> {
+        let mut handle = self.handle.borrow_mut(py)?;
+        let Handle { map, form, .. } = &mut *handle;
+        let Some(map) = map else { return Err(closed(py, "snapshot")) };
         let Some(id) = map.id() else { return Ok(false) };
         if let Some(map) = Arc::get_mut(map) {
             let newer = match map.refresh() {
@@ -184,7 +193,7 @@ impl SnapshotBase {
                 Err(error) => return Err(failure(py, error, Some(map.path()))),
             };
             if newer {
-                self.form = self.form.of(map);
+                *form = form.of(map);
             }
             return Ok(newer);
         }
@@ -192,8 +201,8 @@ impl SnapshotBase {
         match SharedMap::open_with(&self.name, &self.options) {
             Ok(newer) if newer.get_ref().id() != id => {
                 let newer = Edition::Published(newer);
-                self.form = self.form.of(&newer);
-                self.map = Some(Arc::new(newer));
+                *form = form.of(&newer);
+                *map = Arc::new(newer);
                 Ok(true)
             }
             Ok(_) | Err(Error::NotFound { .. }) => Ok(false),
@@ -206,12 +215,11 @@ impl SnapshotBase {
     /// `timeout` is in seconds, `None` for ever. Other threads run meanwhile, and Ctrl-C ends it. After a removal it
     /// waits for the name to be published again. Raises as `refresh` does.
     #[pyo3(signature = (timeout = None))]
-    fn wait_for_update(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<bool> {
-        let py = slf.py();
+    fn wait_for_update(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let (start, limit) = (Instant::now(), self::timeout(timeout)?);
         loop {
-            let Some(id) = slf.borrow().map(py)?.id() else { return Err(never(slf)) };
-            if slf.borrow_mut().refresh(py)? {
+            let Some(id) = self.owned(py)?.0.id() else { return Err(self.never(py)) };
+            if self.refresh(py)? {
                 return Ok(true);
             }
             let left = limit.map(|limit| limit.saturating_sub(start.elapsed()));
@@ -219,14 +227,12 @@ impl SnapshotBase {
                 return Ok(false);
             }
             let slice = left.map_or(SLICE, |left| left.min(SLICE));
-            let this = slf.borrow();
             let waiter = Waiter {
-                handle: Arc::clone(&this.waiter),
-                name: this.name.clone(),
-                options: this.options.clone(),
+                handle: Arc::clone(&self.handle.borrow(py)?.waiter),
+                name: self.name.clone(),
+                options: self.options.clone(),
                 id,
             };
-            drop(this);
             py.detach(|| waiter.sleep(slice)).map_err(|error| failure(py, error, None))?;
             py.check_signals()?;
         }
@@ -235,39 +241,37 @@ impl SnapshotBase {
     /// The edition in hand: 1 for the first under this name.
     #[getter]
     fn generation(&self, py: Python<'_>) -> PyResult<u64> {
-        Ok(self.map(py)?.generation())
+        Ok(self.owned(py)?.0.generation())
     }
 
     /// True when the name leads nowhere now. One system call.
     fn is_removed(&self, py: Python<'_>) -> PyResult<bool> {
-        self.map(py)?.is_removed().map_err(|error| failure(py, error, None))
+        self.owned(py)?.0.is_removed().map_err(|error| failure(py, error, None))
     }
 
     /// Checks all of it. O(n). Raises `CorruptError`.
-    fn verify(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let (map, _) = Self::owned(slf)?;
-        let py = slf.py();
+    fn verify(&self, py: Python<'_>) -> PyResult<()> {
+        let (map, _) = self.owned(py)?;
         py.detach(|| map.verify()).map_err(|error| failure(py, error, Some(map.path())))
     }
 
     /// A copy of all its bytes. O(n).
     fn dump<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        Ok(PyBytes::new(py, self.map(py)?.as_bytes()))
+        Ok(PyBytes::new(py, self.owned(py)?.0.as_bytes()))
     }
 
     /// Writes the bytes to a file of mode 0400, in one step, over what is there. O(n). `open_file` opens it.
     ///
     /// Raises `PermissionDeniedError`, `NoSpaceError`, `NotFoundError` where the directory is not there.
-    fn save(slf: &Bound<'_, Self>, path: PathBuf) -> PyResult<()> {
-        let (map, _) = Self::owned(slf)?;
-        let py = slf.py();
+    fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        let (map, _) = self.owned(py)?;
         py.detach(|| map.save(&path)).map_err(|error| failure(py, error, Some(&path)))
     }
 
     /// Whether it was published with a hash index.
     #[getter]
     fn has_hash_index(&self, py: Python<'_>) -> PyResult<bool> {
-        Ok(self.map(py)?.has_hash_index())
+        Ok(self.owned(py)?.0.has_hash_index())
     }
 
     /// The name.
@@ -285,24 +289,24 @@ impl SnapshotBase {
     /// The file.
     #[getter]
     fn path(&self, py: Python<'_>) -> PyResult<PathBuf> {
-        Ok(self.map(py)?.path().to_owned())
+        Ok(self.owned(py)?.0.path().to_owned())
     }
 
     /// `str`, `bytes` or `int`: what keys come back as.
     #[getter]
-    fn key_type<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
-        self.form.to_type(py)
+    fn key_type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.handle.borrow(py)?.form.to_type(py))
     }
 
     /// Whether `close` was called.
     #[getter]
-    fn closed(&self) -> bool {
-        self.map.is_none()
+    fn closed(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.handle.borrow(py)?.map.is_none())
     }
 
     #[getter]
     fn _saved(&self, py: Python<'_>) -> PyResult<bool> {
-        Ok(self.map(py)?.id().is_none())
+        Ok(self.owned(py)?.0.id().is_none())
     }
 
     #[getter]
@@ -311,16 +315,17 @@ impl SnapshotBase {
     }
 
     /// Ends this handle. Iterators keep their edition.
-    fn close(&mut self) {
-        self.map = None;
-        self.waiter = Arc::default();
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let mut handle = self.handle.borrow_mut(py)?;
+        handle.map = None;
+        handle.waiter = Arc::default();
+        Ok(())
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let class = slf.get_type().name()?;
-        let this = slf.borrow();
-        let name = &this.name;
-        Ok(match &this.map {
+        let name = &slf.get().name;
+        Ok(match &slf.get().handle.borrow(slf.py())?.map {
             Some(map) => {
                 let (len, generation) = (map.len(), map.generation());
                 format!("<{class} {name:?}: {len} entries, generation {generation}>")
@@ -331,19 +336,31 @@ impl SnapshotBase {
 }
 
 impl SnapshotBase {
+    /// The map, and the form of its keys, whatever becomes of the handle.
+    pub(crate) fn owned(&self, py: Python<'_>) -> PyResult<(Arc<Edition>, KeyForm)> {
+        let handle = self.handle.borrow(py)?;
+        let map = handle.map.clone().ok_or_else(|| closed(py, "snapshot"))?;
+        Ok((map, handle.form))
+    }
+
+    fn all(&self, py: Python<'_>, yields: Yields) -> PyResult<Entries> {
+        let (map, form) = self.owned(py)?;
+        let ranks = 0..map.len();
+        Ok(Entries::new(map, form, yields, ranks))
+    }
+
+    /// What is waited for never comes.
+    #[cold]
+    fn never(&self, py: Python<'_>) -> PyErr {
+        let text = format!("nothing is ever published over the saved file {:?}", self.name);
+        raise(py, "WrongKindError", (text,))
+    }
+}
+
+impl Handle {
     #[inline]
     fn map(&self, py: Python<'_>) -> PyResult<&Edition> {
         self.map.as_deref().ok_or_else(|| closed(py, "snapshot"))
-    }
-
-    pub(crate) fn shared(&self, py: Python<'_>) -> PyResult<Arc<Edition>> {
-        self.map.clone().ok_or_else(|| closed(py, "snapshot"))
-    }
-
-    /// The map and the form of its keys, with the handle unborrowed.
-    fn owned(slf: &Bound<'_, Self>) -> PyResult<(Arc<Edition>, KeyForm)> {
-        let this = slf.borrow();
-        Ok((this.shared(slf.py())?, this.form))
     }
 
     #[inline]
@@ -351,19 +368,6 @@ impl SnapshotBase {
         let map = self.map(key.py())?;
         Ok(self.form.encode(key)?.and_then(|key| map.get(key)))
     }
-
-    fn all(&self, py: Python<'_>, yields: Yields) -> PyResult<Entries> {
-        let map = self.shared(py)?;
-        let ranks = 0..map.len();
-        Ok(Entries::new(map, self.form, yields, ranks))
-    }
-}
-
-/// What is waited for never comes.
-#[cold]
-fn never(slf: &Bound<'_, SnapshotBase>) -> PyErr {
-    let text = format!("nothing is ever published over the saved file {:?}", slf.borrow().name);
-    raise(slf.py(), "WrongKindError", (text,))
 }
 
 /// Sleeping until there may be something newer than a certain file.
@@ -484,8 +488,8 @@ impl Method for Get {
         key: &Bound<'py, PyAny>,
         default: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let this = this.try_borrow()?;
-        let value = this.find(key)?.map(|value| PyBytes::new(key.py(), value).into_any());
+        let handle = this.get().handle.borrow(key.py())?;
+        let value = handle.find(key)?.map(|value| PyBytes::new(key.py(), value).into_any());
         Ok(value.or_else(|| default.cloned()))
     }
 }
@@ -507,8 +511,8 @@ impl Method for GetStr {
         key: &Bound<'py, PyAny>,
         default: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let this = this.try_borrow()?;
-        let value = this.find(key)?.map(|value| PyString::from_bytes(key.py(), value));
+        let handle = this.get().handle.borrow(key.py())?;
+        let value = handle.find(key)?.map(|value| PyString::from_bytes(key.py(), value));
         Ok(value.transpose()?.map(Bound::into_any).or_else(|| default.cloned()))
     }
 }

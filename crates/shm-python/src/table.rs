@@ -14,15 +14,17 @@ use slotmap_shm::{Geometry, KIND, Table, TableOpenError, TableOptions, TableRead
 
 use crate::any_table::{Access, AnyTable, Opened, Put, PyKey};
 use crate::arguments::{SLICE, namespace, timeout, trust};
+use crate::attached::Attached;
 use crate::failure::{closed, failure, missing, not_found};
 use crate::fast::Method;
 use crate::keys::{KeyForm, bytes_of};
 use crate::snapshot::SnapshotBase;
 
 /// A table of the namespace, opened.
-#[pyclass(subclass, mapping, module = "shmap._shmap", name = "TableBase")]
+#[pyclass(subclass, frozen, mapping, module = "shmap._shmap", name = "TableBase")]
 pub(crate) struct TableBase {
-    table: Option<Arc<dyn AnyTable>>,
+    /// None when it is closed.
+    table: Attached<Option<Arc<dyn AnyTable>>>,
     name: Name,
     namespace: Namespace,
     timeout: Option<f64>,
@@ -143,7 +145,8 @@ impl TableBase {
         });
         match opened {
             Some(Ok(table)) => {
-                Ok(Self { table: Some(table), name, namespace, timeout, trust, shared_writers })
+                let table = Attached::new(Some(table));
+                Ok(Self { table, name, namespace, timeout, trust, shared_writers })
             }
             Some(Err(error)) => {
                 let snapshot = namespace.path_of(&name, SNAPSHOT.kind);
@@ -155,33 +158,28 @@ impl TableBase {
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
-        Ok(self.table(py)?.len())
+        Ok(self.owned(py)?.len())
     }
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        self.table(key.py())?.contains(key)
+        open(&*self.table.borrow(key.py())?, key.py())?.contains(key)
     }
 
     fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let make = |value: &[u8]| Ok(PyBytes::new(key.py(), value).into_any());
-        self.table(key.py())?.get(key, &make)?.ok_or_else(|| missing(key))
+        open(&*self.table.borrow(key.py())?, key.py())?.get(key, &make)?.ok_or_else(|| missing(key))
     }
 
-    fn __setitem__(
-        slf: &Bound<'_, Self>,
-        key: &Bound<'_, PyAny>,
-        value: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        Self::owned(slf)?.put(Put::Upsert, key, value)
+    fn __setitem__(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.owned(key.py())?.put(Put::Upsert, key, value)
     }
 
-    fn __delitem__(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>) -> PyResult<()> {
-        Self::owned(slf)?.remove(key)
+    fn __delitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.owned(key.py())?.remove(key)
     }
 
-    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let keys: Vec<_> = Self::owned(slf)?.entries(py)?.into_iter().map(|(key, _)| key).collect();
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let keys: Vec<_> = self.owned(py)?.entries(py)?.into_iter().map(|(key, _)| key).collect();
         Ok(keys.into_pyobject(py)?.try_iter()?.into_any())
     }
 
@@ -189,21 +187,21 @@ impl TableBase {
     ///
     /// Raises `LockTimeoutError` when other writes kept completing meanwhile, `CorruptError`.
     fn get_many<'py>(
-        slf: &Bound<'py, Self>,
+        &self,
         keys: &Bound<'py, PyAny>,
     ) -> PyResult<Vec<Option<Bound<'py, PyBytes>>>> {
-        let (py, keys) = (slf.py(), list(keys)?);
-        let found = Self::owned(slf)?.get_many(py, &keys)?;
+        let (py, keys) = (keys.py(), list(keys)?);
+        let found = self.owned(py)?.get_many(py, &keys)?;
         let bytes = |value: Value| PyBytes::new(py, value.as_bytes());
         Ok(found.into_iter().map(|value| value.map(bytes)).collect())
     }
 
     /// All entries, in no order, as they were at one moment. O(capacity). Raises as `get_many` does.
     fn entries<'py>(
-        slf: &Bound<'py, Self>,
+        &self,
+        py: Python<'py>,
     ) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyBytes>)>> {
-        let py = slf.py();
-        let entries = Self::owned(slf)?.entries(py)?.into_iter();
+        let entries = self.owned(py)?.entries(py)?.into_iter();
         Ok(entries.map(|(key, value)| (key, PyBytes::new(py, value.as_bytes()))).collect())
     }
 
@@ -211,69 +209,61 @@ impl TableBase {
     ///
     /// As every change, it waits for the lock for up to `timeout` seconds, and then raises `LockTimeoutError`; a handle
     /// for reading only raises `ReadOnlyError`.
-    fn add(
-        slf: &Bound<'_, Self>,
-        key: &Bound<'_, PyAny>,
-        value: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        Self::owned(slf)?.put(Put::Add, key, value)
+    fn add(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.owned(key.py())?.put(Put::Add, key, value)
     }
 
     /// Only if it is present. O(1). Raises `KeyMissingError`, `ValueTooLongError`.
-    fn replace(
-        slf: &Bound<'_, Self>,
-        key: &Bound<'_, PyAny>,
-        value: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        Self::owned(slf)?.put(Put::Replace, key, value)
+    fn replace(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.owned(key.py())?.put(Put::Replace, key, value)
     }
 
     /// `add` of all, or of none. The error names the first member at fault by its position.
-    fn add_many(slf: &Bound<'_, Self>, entries: &Bound<'_, PyAny>) -> PyResult<()> {
-        Self::owned(slf)?.put_many(slf.py(), Put::Add, &pairs(entries)?)
+    fn add_many(&self, entries: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.owned(entries.py())?.put_many(entries.py(), Put::Add, &pairs(entries)?)
     }
 
     /// `replace` of all, or of none. The error names the first member at fault by its position.
-    fn replace_many(slf: &Bound<'_, Self>, entries: &Bound<'_, PyAny>) -> PyResult<()> {
-        Self::owned(slf)?.put_many(slf.py(), Put::Replace, &pairs(entries)?)
+    fn replace_many(&self, entries: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.owned(entries.py())?.put_many(entries.py(), Put::Replace, &pairs(entries)?)
     }
 
     /// Sets all, or none, at one moment; of equal keys the last one counts.
     ///
     /// The error names the first member at fault by its position: `FullError`, `ValueTooLongError`, `KeyTooLongError`.
-    fn upsert_many(slf: &Bound<'_, Self>, entries: &Bound<'_, PyAny>) -> PyResult<()> {
-        Self::owned(slf)?.put_many(slf.py(), Put::Upsert, &pairs(entries)?)
+    fn upsert_many(&self, entries: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.owned(entries.py())?.put_many(entries.py(), Put::Upsert, &pairs(entries)?)
     }
 
     /// Removes all, or none. Raises `KeyMissingError`.
-    fn remove_many(slf: &Bound<'_, Self>, keys: &Bound<'_, PyAny>) -> PyResult<()> {
-        Self::owned(slf)?.remove_many(slf.py(), &list(keys)?)
+    fn remove_many(&self, keys: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.owned(keys.py())?.remove_many(keys.py(), &list(keys)?)
     }
 
     /// Removes all entries, at one moment. O(capacity).
-    fn clear(slf: &Bound<'_, Self>) -> PyResult<()> {
-        Self::owned(slf)?.clear(slf.py())
+    fn clear(&self, py: Python<'_>) -> PyResult<()> {
+        self.owned(py)?.clear(py)
     }
 
     /// Sets `new` if the value is `expected`, and says whether it was. O(1).
     ///
     /// Raises `KeyMissingError`, `ValueTooLongError`.
     fn compare_exchange(
-        slf: &Bound<'_, Self>,
+        &self,
         key: &Bound<'_, PyAny>,
         expected: &Bound<'_, PyAny>,
         new: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
         let (expected, new) = (bytes_of(expected)?, bytes_of(new)?);
-        Self::owned(slf)?.compare_exchange(key, expected.as_bytes(), new.as_bytes())
+        self.owned(key.py())?.compare_exchange(key, expected.as_bytes(), new.as_bytes())
     }
 
     /// Adds to a value of eight bytes, a little-endian signed number that wraps; returns the number before. O(1).
     ///
     /// Raises `MismatchError` for a value of another length, `KeyMissingError`.
     #[pyo3(signature = (key, delta = 1))]
-    fn fetch_add(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>, delta: i64) -> PyResult<i64> {
-        Self::owned(slf)?.fetch_add(key, delta)
+    fn fetch_add(&self, key: &Bound<'_, PyAny>, delta: i64) -> PyResult<i64> {
+        self.owned(key.py())?.fetch_add(key, delta)
     }
 
     /// Publishes the entries of one moment as a snapshot, over what is there if `force`; returns the edition.
@@ -282,23 +272,21 @@ impl TableBase {
     /// order. Raises as `RbTree.share` does.
     #[pyo3(signature = (name, force = false, *, hash_index = true, mode = 0o400))]
     fn freeze(
-        slf: &Bound<'_, Self>,
+        &self,
+        py: Python<'_>,
         name: &str,
         force: bool,
         hash_index: bool,
         mode: u32,
     ) -> PyResult<u64> {
-        let py = slf.py();
-        let entries = Self::owned(slf)?.frozen(py)?;
-        let table = slf.borrow();
+        let entries = self.owned(py)?.frozen(py)?;
         let options = ShareOptions::default()
-            .namespace(table.namespace.clone())
+            .namespace(self.namespace.clone())
             .force(force)
             .mode(mode)
             .hash_index(hash_index)
-            .lock_timeout(timeout(table.timeout)?)
-            .trust(trust(&table.trust, false));
-        drop(table);
+            .lock_timeout(timeout(self.timeout)?)
+            .trust(trust(&self.trust, false));
         py.detach(|| RbTree::from_entries(entries)?.share_with(name, &options))
             .map_err(|error| failure(py, error, None))
     }
@@ -307,11 +295,11 @@ impl TableBase {
     ///
     /// Raises `WrongKindError` for keys that are no table's, `OverflowError` for numbers of more bits than this table's
     /// keys have, and what `upsert_many` does.
-    fn load(slf: &Bound<'_, Self>, snapshot: &Bound<'_, SnapshotBase>) -> PyResult<usize> {
-        let py = slf.py();
-        let table = Self::owned(slf)?;
+    fn load(&self, snapshot: &Bound<'_, SnapshotBase>) -> PyResult<usize> {
+        let py = snapshot.py();
+        let table = self.owned(py)?;
         let strings = table.key_type(py).is(py.get_type::<PyString>());
-        let map = snapshot.borrow().shared(py)?;
+        let (map, _) = snapshot.get().owned(py)?;
         let form = if strings { KeyForm::Str } else { KeyForm::Int.of(&map) };
         let mut entries = Vec::with_capacity(map.len());
         for (key, value) in map.iter() {
@@ -322,13 +310,13 @@ impl TableBase {
     }
 
     /// Checks all of the table, under the lock. O(capacity). Raises `CorruptError`; the next write then repairs.
-    fn verify(slf: &Bound<'_, Self>) -> PyResult<()> {
-        Self::owned(slf)?.verify(slf.py())
+    fn verify(&self, py: Python<'_>) -> PyResult<()> {
+        self.owned(py)?.verify(py)
     }
 
     /// Finishes or drops what a killed writer began. The next write does so by itself.
-    fn recover(slf: &Bound<'_, Self>) -> PyResult<()> {
-        Self::owned(slf)?.recover(slf.py())
+    fn recover(&self, py: Python<'_>) -> PyResult<()> {
+        self.owned(py)?.recover(py)
     }
 
     /// Removes the name; False when there was none. Who has the table open keeps it.
@@ -340,7 +328,7 @@ impl TableBase {
 
     /// True when the name leads elsewhere by now, or nowhere.
     fn is_orphaned(&self, py: Python<'_>) -> PyResult<bool> {
-        self.table(py)?.is_orphaned().map_err(|source| self.namespace_failure(py, source))
+        self.owned(py)?.is_orphaned().map_err(|source| self.namespace_failure(py, source))
     }
 
     /// `len`, `capacity`, `free`, `value_size`, `writes`, `recoveries`, `tombstones` of the index, `file_len` in
@@ -348,7 +336,7 @@ impl TableBase {
     ///
     /// O(1). Not of one moment, while others write.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let stats = self.table(py)?.stats();
+        let stats = self.owned(py)?.stats();
         let dict = PyDict::new(py);
         dict.set_item("len", stats.len)?;
         dict.set_item("capacity", stats.capacity)?;
@@ -382,37 +370,37 @@ impl TableBase {
     /// How many entries fit.
     #[getter]
     fn capacity(&self, py: Python<'_>) -> PyResult<usize> {
-        Ok(self.table(py)?.stats().capacity)
+        Ok(self.owned(py)?.stats().capacity)
     }
 
     /// How long a value may be, in bytes.
     #[getter]
     fn value_size(&self, py: Python<'_>) -> PyResult<usize> {
-        Ok(self.table(py)?.stats().value_size)
+        Ok(self.owned(py)?.stats().value_size)
     }
 
     /// How long a key may be, in bytes; of no use where keys are numbers.
     #[getter]
     fn key_size(&self, py: Python<'_>) -> PyResult<usize> {
-        Ok(self.table(py)?.key_size())
+        Ok(self.owned(py)?.key_size())
     }
 
     /// `int` or `str`.
     #[getter]
     fn key_type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(self.table(py)?.key_type(py))
+        Ok(self.owned(py)?.key_type(py))
     }
 
     /// Whether this handle may only read.
     #[getter]
     fn read_only(&self, py: Python<'_>) -> PyResult<bool> {
-        Ok(self.table(py)?.is_read_only())
+        Ok(self.owned(py)?.is_read_only())
     }
 
     /// Whether `close` was called.
     #[getter]
-    fn closed(&self) -> bool {
-        self.table.is_none()
+    fn closed(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.table.borrow(py)?.is_none())
     }
 
     /// How long a write waits for the lock, in seconds; `None` for ever.
@@ -428,15 +416,15 @@ impl TableBase {
     }
 
     /// Ends this handle. The table stays.
-    fn close(&mut self) {
-        self.table = None;
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        *self.table.borrow_mut(py)? = None;
+        Ok(())
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let class = slf.get_type().name()?;
-        let this = slf.borrow();
-        let name = this.name.as_str();
-        Ok(match &this.table {
+        let name = slf.get().name.as_str();
+        Ok(match &*slf.get().table.borrow(slf.py())? {
             Some(table) => {
                 let stats = table.stats();
                 format!("<{class} {name:?}: {} of {} entries>", stats.len, stats.capacity)
@@ -447,14 +435,9 @@ impl TableBase {
 }
 
 impl TableBase {
-    #[inline]
-    fn table(&self, py: Python<'_>) -> PyResult<&dyn AnyTable> {
-        self.table.as_deref().ok_or_else(|| closed(py, "table"))
-    }
-
-    /// The table, with the handle unborrowed.
-    fn owned(slf: &Bound<'_, Self>) -> PyResult<Arc<dyn AnyTable>> {
-        slf.borrow().table.clone().ok_or_else(|| closed(slf.py(), "table"))
+    /// The table, whatever becomes of the handle.
+    fn owned(&self, py: Python<'_>) -> PyResult<Arc<dyn AnyTable>> {
+        self.table.borrow(py)?.clone().ok_or_else(|| closed(py, "table"))
     }
 
     fn namespace_failure(&self, py: Python<'_>, source: std::io::Error) -> PyErr {
@@ -462,6 +445,12 @@ impl TableBase {
         let dir = self.path();
         failure(py, shm_facade::Error::Namespace { dir, source }, None)
     }
+}
+
+/// A table that was not closed.
+#[inline]
+fn open<'a>(table: &'a Option<Arc<dyn AnyTable>>, py: Python<'_>) -> PyResult<&'a dyn AnyTable> {
+    table.as_deref().ok_or_else(|| closed(py, "table"))
 }
 
 /// `Table.get`.
@@ -483,9 +472,9 @@ impl Method for Get {
         key: &Bound<'py, PyAny>,
         default: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let this = this.try_borrow()?;
+        let table = this.get().table.borrow(key.py())?;
         let make = |value: &[u8]| Ok(PyBytes::new(key.py(), value).into_any());
-        Ok(this.table(key.py())?.get(key, &make)?.or_else(|| default.cloned()))
+        Ok(open(&table, key.py())?.get(key, &make)?.or_else(|| default.cloned()))
     }
 }
 
@@ -506,9 +495,9 @@ impl Method for GetStr {
         key: &Bound<'py, PyAny>,
         default: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let this = this.try_borrow()?;
+        let table = this.get().table.borrow(key.py())?;
         let make = |value: &[u8]| Ok(PyString::from_bytes(key.py(), value)?.into_any());
-        Ok(this.table(key.py())?.get(key, &make)?.or_else(|| default.cloned()))
+        Ok(open(&table, key.py())?.get(key, &make)?.or_else(|| default.cloned()))
     }
 }
 
