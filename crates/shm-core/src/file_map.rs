@@ -11,13 +11,14 @@ use std::fs::File;
 use std::io;
 
 use memmap2::{MmapOptions, MmapRaw};
+use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 
 /// Bytes of a huge page, where pages have 4096: on x86-64, and on most of aarch64. Elsewhere the kernel
 /// declines what is asked for below, and nothing but alignment is lost.
 const HUGE_PAGE: usize = 2 << 20;
 
-/// How much is asked for at a time: the first refusal ends it, and costs no more than this.
+/// How much is asked for at a time: the first refusal ends it, with no more memory moved than this.
 const STEP: usize = 16 * HUGE_PAGE;
 
 /// A shared mapping of the first bytes of a file; of two megabytes or more, at a multiple of them.
@@ -33,32 +34,38 @@ pub(crate) struct FileMap {
 impl FileMap {
     /// Maps the first `len` bytes of `file`, `PROT_READ` unless `writable`.
     pub(crate) fn new(file: &File, len: usize, writable: bool) -> io::Result<Self> {
-        let mut options = MmapOptions::new();
-        if len < HUGE_PAGE {
+        let map = |len| {
+            let mut options = MmapOptions::new();
             options.len(len);
-            let range =
-                if writable { options.map_raw(file)? } else { options.map_raw_read_only(file)? };
-            return Ok(Self { range, start: 0, len });
+            if writable { options.map_raw(file) } else { options.map_raw_read_only(file) }
+        };
+        if len < HUGE_PAGE {
+            return Ok(Self { range: map(len)?, start: 0, len });
         }
-        // The file itself keeps the room: unlike anonymous memory that counts against no limit. Only
-        // the part that is mapped again is ever touched.
-        options.len(len.checked_add(HUGE_PAGE).ok_or(io::ErrorKind::OutOfMemory)?);
-        let range = options.map_raw_read_only(file)?;
-        let start = range.as_ptr().align_offset(HUGE_PAGE);
-        debug_assert!(start <= range.len() - len);
+        // The file itself keeps the room, with the protection that it is to have: what may not be mapped so is
+        // refused here. Only the part that is mapped again is ever touched.
+        let room = len.checked_add(HUGE_PAGE).ok_or(io::ErrorKind::OutOfMemory)?;
+        let range = map(room)?;
+        let start = range.as_ptr().addr().next_multiple_of(HUGE_PAGE) - range.as_ptr().addr();
         let protection =
             if writable { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
         let flags = MapFlags::SHARED | MapFlags::FIXED;
         let address = range.as_mut_ptr().wrapping_add(start).cast();
         // SAFETY: `start + len` is within `range`, as `start` is less than HUGE_PAGE: what is replaced is a
         // part of a mapping that is ours and that nobody has a pointer to.
-        let placed = unsafe { rustix::mm::mmap(address, len, protection, flags, file, 0) };
-        if let Err(e) = placed {
-            // The kernel may have made the hole already, and another thread have filled it.
-            std::mem::forget(range);
-            return Err(e.into());
+        match unsafe { rustix::mm::mmap(address, len, protection, flags, file, 0) } {
+            Ok(_) => Ok(Self { range, start, len }),
+            // Locked memory (`mlockall`) counts twice for a moment. Nothing is mapped or unmapped then.
+            Err(Errno::AGAIN) => {
+                drop(range);
+                Ok(Self { range: map(len)?, start: 0, len })
+            }
+            Err(e) => {
+                // The kernel may have made the hole already, and another thread have filled it.
+                std::mem::forget(range);
+                Err(e.into())
+            }
         }
-        Ok(Self { range, start, len })
     }
 
     /// The first byte.
@@ -78,7 +85,7 @@ impl FileMap {
     }
 
     /// Asks for huge pages, for all who map the file; the bytes stay as they are. The pages are
-    /// copied, if there are any already. Not an error where there are none to be had: the kernel is too old or told not to, the file
+    /// copied, if there are any already; the kernel may move others to make room. Not an error where there are none to be had: the kernel is too old or told not to, the file
     /// not on tmpfs, memory short or in pieces.
     pub(crate) fn use_huge_pages(&self) {
         let mut at = 0;
@@ -92,6 +99,15 @@ impl FileMap {
             }
             at += step;
         }
+    }
+}
+
+/// Asks for huge pages for the first `len` bytes of a file that need not be mapped.
+pub(crate) fn give_huge_pages(file: &File, len: usize) {
+    if len >= HUGE_PAGE
+        && let Ok(map) = FileMap::new(file, len, false)
+    {
+        map.use_huge_pages();
     }
 }
 

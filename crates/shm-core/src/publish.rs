@@ -14,7 +14,7 @@ use crate::control::{self, Place};
 use crate::create::{CreateOptions, header, no_space, total_len};
 use crate::draft::{Draft, directory_of};
 use crate::error::{CreateError, PublishError};
-use crate::file_map::FileMap;
+use crate::file_map;
 use crate::layout::{BODY_OFFSET, GEOMETRY_WORDS, NO_LOCK};
 use crate::name::Name;
 use crate::namespace::{Kind, Namespace};
@@ -102,8 +102,8 @@ impl Namespace {
         let persistent = !is_memory(draft.file());
         if persistent {
             draft.file().sync_data().map_err(full)?;
-        } else if let Ok(map) = FileMap::new(draft.file(), total_len as usize, false) {
-            map.use_huge_pages();
+        } else {
+            file_map::give_huge_pages(draft.file(), total_len as usize);
         }
 
         let turn = Turn { namespace: self, name, kind, trust: &options.trust };

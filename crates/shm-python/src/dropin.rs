@@ -109,15 +109,19 @@ impl Contents {
             });
             let full = |error| failure(py, Error::from(error), None);
             if self.tree.is_empty() {
-                self.tree = Arc::new(RbTree::from_entries(entries).map_err(full)?);
+                let tree = RbTree::from_entries(entries).map_err(full)?;
+                if let Some(error) = refused {
+                    return Err(error);
+                }
+                self.tree = Arc::new(tree);
             } else {
                 let tree = Arc::make_mut(&mut self.tree);
                 entries
                     .try_for_each(|(key, value)| tree.set(key, value).map(drop))
                     .map_err(full)?;
-            }
-            if let Some(error) = refused {
-                return Err(error);
+                if let Some(error) = refused {
+                    return Err(error);
+                }
             }
             self.pending.clear();
         }

@@ -53,7 +53,11 @@ pub(crate) fn int_of(object: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
     match object.extract::<i64>() {
         Ok(number) => Ok(Some(number)),
         Err(error) if error.is_instance_of::<PyOverflowError>(object.py()) => Ok(None),
-        Err(_) => Err(wrong_type(object, "int")),
+        Err(error) if error.is_instance_of::<PyTypeError>(object.py()) => {
+            Err(wrong_type(object, "int"))
+        }
+        // Of its `__index__`.
+        Err(error) => Err(error),
     }
 }
 

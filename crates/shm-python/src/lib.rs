@@ -24,11 +24,11 @@ mod tree;
 use pyo3::prelude::*;
 
 /// What `shmap` is made of.
-#[pymodule]
+#[pymodule(gil_used = true)]
 mod _shmap {
     use pyo3::prelude::*;
 
-    use super::{dropin, fast, snapshot, table};
+    use super::{attached, dropin, fast, snapshot, table};
 
     #[pymodule_export]
     use super::dropin::{DropInMap, DropInTree, build_rbtree, open_sharedmap};
@@ -45,6 +45,7 @@ mod _shmap {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
+        attached::require_lock(py)?;
         fast::add::<dropin::Get>(py)?;
         fast::add::<dropin::Set>(py)?;
         fast::add::<snapshot::Get>(py)?;

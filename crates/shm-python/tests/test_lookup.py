@@ -77,3 +77,43 @@ def test_lookups_hold_no_references(words):
         with pytest.raises(TypeError):
             words.get(key, default, default)
     assert (sys.getrefcount(key), sys.getrefcount(default)) == before
+
+
+@pytest.mark.parametrize("method", ["get", "get_str"])
+def test_a_method_is_called_with_its_own_class_only(words, method):
+    other = shmap.Snapshot if isinstance(words, shmap.Table) else shmap.Table
+    for stranger in (object(), None, 1, other):
+        with pytest.raises(TypeError):
+            getattr(type(words), method)(stranger, "a")
+    with pytest.raises(TypeError):
+        getattr(other, method)(words, "a")
+
+
+def test_a_handle_is_not_closed_under_its_own_lookup():
+    class Closing:
+        def __index__(self):
+            table.close()
+            return 1
+
+    with shmap.Table("numbers", keys=int) as table:
+        table[1] = "one"
+        for look in (table.get, table.__getitem__, table.__contains__):
+            with pytest.raises(RuntimeError, match="in use"):
+                look(Closing())
+            assert not table.closed and table.get(1) == b"one"
+
+
+def test_without_the_interpreters_lock_it_does_not_load(python):
+    """Such interpreters do not load the wheel at all; this is for who builds for one and switches the lock off."""
+    script = """
+import sys
+sys._is_gil_enabled = lambda: {enabled}
+try:
+    import shmap
+except ImportError as error:
+    assert "lock" in str(error), error
+else:
+    assert {enabled}
+"""
+    for enabled in (True, False):
+        python(script.format(enabled=enabled))

@@ -1,7 +1,7 @@
 //! The two value buffers of a slot, as words that are loaded and stored one by one.
 //!
 //! The first two words of both follow the key, so that finding and copying a short value
-//! touches the slot's first cache line only, if the key is short too; the rest follows in one piece.
+//! touches the slot's first cache line only, if keys are short, too; the rest follows in one piece.
 //! Bytes are little endian within a word.
 
 use shm_core::{Ordering, ReadWords, Words};

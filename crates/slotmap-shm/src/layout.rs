@@ -9,7 +9,7 @@
 //! | commit word | 8 | 1, alone in its cache line |
 //! | bookkeeping: len, used, recoveries | 16 | 3, in a cache line for writers only |
 //! | free stack | 24 | capacity, rounded up to a cache line |
-//! | index | … | a place for each entry and at least one more, two places a word |
+//! | index | … | at least two places for each entry of the capacity, two places a word |
 //! | slots | … | capacity × slot words |
 //!
 //! A slot is a whole number of cache lines:
@@ -24,7 +24,7 @@
 //! | … | tail of buffer 0, tail of buffer 1: the words of a value after the second |
 //!
 //! What a reader needs of a value of up to 16 bytes is in the first cache line: with integer keys always,
-//! with keys of up to 16 bytes while buffer 0, which is the first to be used, holds it.
+//! with a `key_size` of up to 16 while buffer 0, which is the first to be used, holds it.
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_nano_inline};
 use shm_core::GEOMETRY_WORDS;

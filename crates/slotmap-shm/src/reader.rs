@@ -55,7 +55,7 @@ pub struct Stats {
     pub writes: u64,
     /// Repairs after a writer died, since creation.
     pub recoveries: u64,
-    /// Words of the index that hold a tombstone.
+    /// Places of the index that hold a tombstone.
     pub tombstones: usize,
     /// Length of the segment file in bytes.
     pub file_len: u64,
