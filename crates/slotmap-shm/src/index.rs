@@ -116,11 +116,11 @@ fn entry(layout: &Layout, hash: u64, slot: usize) -> u32 {
     fingerprint(layout, hash) | (slot as u32 + FIRST_ENTRY)
 }
 
-/// The slot of an entry whose fingerprint is that of `hash`. Empty places and
+/// The slot of an entry of this fingerprint. Empty places and
 /// tombstones lead to numbers that no slot has.
 #[inline(always)]
-fn slot_of(layout: &Layout, entry: u32, hash: u64) -> Option<usize> {
-    let slot = (entry ^ fingerprint(layout, hash)).wrapping_sub(FIRST_ENTRY) as usize;
+fn slot_of(layout: &Layout, entry: u32, fingerprint: u32) -> Option<usize> {
+    let slot = (entry ^ fingerprint).wrapping_sub(FIRST_ENTRY) as usize;
     (slot < layout.geometry.capacity).then_some(slot)
 }
 
@@ -129,7 +129,7 @@ pub(crate) struct Probe<'a> {
     words: ReadWords<'a>,
     places: Places<'a>,
     layout: &'a Layout,
-    hash: u64,
+    fingerprint: u32,
     epoch: u64,
     place: usize,
     left: usize,
@@ -146,7 +146,8 @@ impl<'a> Probe<'a> {
         }
         let (place, left) = (hash as usize & layout.index_mask, layout.index_len());
         let places = Places::new(words, layout);
-        Some(Self { words, places, layout, hash, epoch, place, left })
+        let fingerprint = fingerprint(layout, hash);
+        Some(Self { words, places, layout, fingerprint, epoch, place, left })
     }
 
     /// After the last candidate: true when the key is absent; false when the index
@@ -172,7 +173,7 @@ impl Iterator for Probe<'_> {
             }
             self.left -= 1;
             self.place = (self.place + 1) & self.layout.index_mask;
-            let slot = slot_of(self.layout, entry, self.hash);
+            let slot = slot_of(self.layout, entry, self.fingerprint);
             if slot.is_some() {
                 return slot;
             }
@@ -194,6 +195,7 @@ pub(crate) enum Located {
 #[inline(always)]
 pub(crate) fn locate(words: Words<'_>, layout: &Layout, hash: u64, key: &[u64]) -> Located {
     let places = PlacesMut::new(words, layout);
+    let fingerprint = fingerprint(layout, hash);
     let mut free = None;
     let mut place = hash as usize & layout.index_mask;
     for _ in 0..layout.index_len() {
@@ -204,7 +206,7 @@ pub(crate) fn locate(words: Words<'_>, layout: &Layout, hash: u64, key: &[u64]) 
         }
         if entry == TOMBSTONE {
             free = free.or(Some(place));
-        } else if let Some(slot) = slot_of(layout, entry, hash) {
+        } else if let Some(slot) = slot_of(layout, entry, fingerprint) {
             let found = SlotMut::new(words, layout, slot);
             if found.will_be_live() && found.key_is(key) {
                 return Located::Found { slot, place };
@@ -398,17 +400,18 @@ mod tests {
             let layout = Layout::new(geometry, u64::KIND, 1).unwrap();
             assert!(layout.slot_mask as usize > capacity && layout.slot_mask.leading_zeros() >= 3);
             for hash in [0, u64::MAX, 0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3210] {
+                let print = fingerprint(&layout, hash);
                 for slot in [0, capacity / 2, capacity - 1] {
-                    assert_eq!(slot_of(&layout, entry(&layout, hash, slot), hash), Some(slot));
+                    assert_eq!(slot_of(&layout, entry(&layout, hash, slot), print), Some(slot));
                     assert!(entry(&layout, hash, slot) >= FIRST_ENTRY);
                     // Every bit of the fingerprint counts.
                     let other = hash ^ 1 << 63;
-                    assert_eq!(slot_of(&layout, entry(&layout, other, slot), hash), None);
+                    assert_eq!(slot_of(&layout, entry(&layout, other, slot), print), None);
                 }
-                let beyond = fingerprint(&layout, hash) | (capacity as u32 + FIRST_ENTRY);
-                assert_eq!(slot_of(&layout, beyond, hash), None);
-                assert_eq!(slot_of(&layout, EMPTY, hash), None);
-                assert_eq!(slot_of(&layout, TOMBSTONE, hash), None);
+                let beyond = print | (capacity as u32 + FIRST_ENTRY);
+                assert_eq!(slot_of(&layout, beyond, print), None);
+                assert_eq!(slot_of(&layout, EMPTY, print), None);
+                assert_eq!(slot_of(&layout, TOMBSTONE, print), None);
             }
         }
     }
