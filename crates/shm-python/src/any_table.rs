@@ -77,7 +77,7 @@ int_keys!(i32: shm_facade::map_key, i64: long_key);
 impl PyKey for str {
     type Held<'a> = &'a str;
 
-    #[inline]
+    #[inline(always)]
     fn take<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<Option<&'a str>> {
         match key.cast::<PyString>() {
             Ok(key) => utf8(key).map(Some),

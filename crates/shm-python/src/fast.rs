@@ -24,7 +24,7 @@ unsafe extern "C" {
 }
 
 /// The text of a string, where it lies in it. (One that is not ASCII keeps its UTF-8 from then on.)
-#[inline]
+#[inline(always)]
 pub(crate) fn utf8<'a>(text: &'a Bound<'_, PyString>) -> PyResult<&'a str> {
     let mut len = 0;
     // SAFETY: a string, and this thread is attached, as a `Bound` says.
