@@ -1,8 +1,8 @@
 """The Python package and its peers, in one run: `cargo xtask python --bench`.
 
 Every contender answers the same random hits with keys that are new string objects, touches the value, and is
-measured in rounds that take turns, each round in another order, in stretches of a millisecond, of which the median counts: so whatever else the
-machine does falls on all, or on none. Building is one process' work and is counted in its processor time.
+measured in rounds that take turns, each round in another order, in stretches of a millisecond, of which the median
+counts: so whatever else the machine does falls on all, or on none. Building is one process' work and is counted in its processor time.
 A contender that is too slow for the whole of a round does as much as fits its time. Prints Markdown.
 """
 

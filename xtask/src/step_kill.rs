@@ -49,6 +49,7 @@ pub enum Operation {
     Batch,
     Repair,
     Create,
+    CreateLarge,
     Share,
     ForceShare,
     Settle,
@@ -66,7 +67,7 @@ impl Operation {
             Self::Create | Self::Repair => 13,
             Self::Batch => 97,
             Self::Share | Self::ForceShare | Self::Freeze | Self::RemoveName => 17,
-            Self::Settle | Self::Prune => 41,
+            Self::CreateLarge | Self::Settle | Self::Prune => 41,
         }
     }
 

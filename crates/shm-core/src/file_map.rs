@@ -34,18 +34,20 @@ pub(crate) struct FileMap {
 impl FileMap {
     /// Maps the first `len` bytes of `file`, `PROT_READ` unless `writable`.
     pub(crate) fn new(file: &File, len: usize, writable: bool) -> io::Result<Self> {
-        let map = |len| {
-            let mut options = MmapOptions::new();
-            options.len(len);
-            if writable { options.map_raw(file) } else { options.map_raw_read_only(file) }
-        };
-        if len < HUGE_PAGE {
-            return Ok(Self { range: map(len)?, start: 0, len });
+        // Alignment takes more room for a moment, which limits (RLIMIT_AS, locked memory) may not allow.
+        match Self::aligned(file, len, writable) {
+            Some(map) => Ok(map),
+            None => Ok(Self { range: map(file, len, writable)?, start: 0, len }),
         }
-        // The file itself keeps the room, with the protection that it is to have: what may not be mapped so is
-        // refused here. Only the part that is mapped again is ever touched.
-        let room = len.checked_add(HUGE_PAGE).ok_or(io::ErrorKind::OutOfMemory)?;
-        let range = map(room)?;
+    }
+
+    /// Maps at a multiple of a huge page, if the file has as much.
+    fn aligned(file: &File, len: usize, writable: bool) -> Option<Self> {
+        if len < HUGE_PAGE {
+            return None;
+        }
+        // The file itself keeps the room. Only the part that is mapped again is ever touched.
+        let range = map(file, len.checked_add(HUGE_PAGE)?, writable).ok()?;
         let start = range.as_ptr().addr().next_multiple_of(HUGE_PAGE) - range.as_ptr().addr();
         let protection =
             if writable { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
@@ -54,16 +56,13 @@ impl FileMap {
         // SAFETY: `start + len` is within `range`, as `start` is less than HUGE_PAGE: what is replaced is a
         // part of a mapping that is ours and that nobody has a pointer to.
         match unsafe { rustix::mm::mmap(address, len, protection, flags, file, 0) } {
-            Ok(_) => Ok(Self { range, start, len }),
-            // Locked memory (`mlockall`) counts twice for a moment. Nothing is mapped or unmapped then.
-            Err(Errno::AGAIN) => {
-                drop(range);
-                Ok(Self { range: map(len)?, start: 0, len })
-            }
-            Err(e) => {
+            Ok(_) => Some(Self { range, start, len }),
+            // More locked memory than allowed: refused before anything was unmapped.
+            Err(Errno::AGAIN) => None,
+            Err(_) => {
                 // The kernel may have made the hole already, and another thread have filled it.
                 std::mem::forget(range);
-                Err(e.into())
+                None
             }
         }
     }
@@ -84,10 +83,11 @@ impl FileMap {
         self.range.flush_range(self.start, self.len)
     }
 
-    /// Asks for huge pages, for all who map the file; the bytes stay as they are. The pages are
-    /// copied, if there are any already; the kernel may move others to make room. Not an error where there are none to be had: the kernel is too old or told not to, the file
-    /// not on tmpfs, memory short or in pieces.
-    pub(crate) fn use_huge_pages(&self) {
+    /// Asks for huge pages, for all who map the file, and returns how many bytes have them. The bytes
+    /// stay as they are: pages that are there already are copied, and the kernel may move others to make
+    /// room. Not an error where there are none to be had: the kernel is too old or told not to, the
+    /// file not on tmpfs, memory short or in pieces.
+    pub(crate) fn use_huge_pages(&self) -> usize {
         let mut at = 0;
         while self.len - at >= HUGE_PAGE {
             let step = STEP.min((self.len - at) / HUGE_PAGE * HUGE_PAGE);
@@ -99,7 +99,14 @@ impl FileMap {
             }
             at += step;
         }
+        at
     }
+}
+
+fn map(file: &File, len: usize, writable: bool) -> io::Result<MmapRaw> {
+    let mut options = MmapOptions::new();
+    options.len(len);
+    if writable { options.map_raw(file) } else { options.map_raw_read_only(file) }
 }
 
 /// Asks for huge pages for the first `len` bytes of a file that need not be mapped.
@@ -185,8 +192,13 @@ mod tests {
             File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file)));
         let error = FileMap::new(&read_only.unwrap(), LEN, true).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
-        let error = FileMap::new(&file, usize::MAX - 7, false).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
+        // No address space has so much; no length of a file is the other.
+        for (len, kind) in
+            [(1 << 60, io::ErrorKind::OutOfMemory), (usize::MAX - 7, io::ErrorKind::InvalidData)]
+        {
+            assert_eq!(FileMap::new(&file, len, false).unwrap_err().kind(), kind);
+        }
+        assert_eq!(mappings(&file), "");
     }
 
     #[test]
@@ -197,17 +209,22 @@ mod tests {
             let other = FileMap::new(&file, len, false).unwrap();
             assert!(bytes(&other).iter().enumerate().all(|(at, &found)| found == byte(at)));
             let map = FileMap::new(&file, len, false).unwrap();
-            map.use_huge_pages();
+            let given = map.use_huge_pages();
             for map in [&map, &other] {
                 assert!(bytes(map).iter().enumerate().all(|(at, &found)| found == byte(at)));
             }
             assert_eq!(file.metadata().unwrap().blocks(), blocks);
-            let mapped = mappings(&file);
-            let huge = mapped.lines().filter(|line| line.starts_with("ShmemPmdMapped"));
-            if len >= HUGE_PAGE && huge.clone().all(|line| line.contains(" 0 kB")) {
-                println!(
-                    "{len} bytes: no huge pages to be had here: not checked that they are used"
-                );
+            assert!(given <= len && given.is_multiple_of(HUGE_PAGE));
+            if given > 0 {
+                // For a mapping that is made afterwards, too, as another process makes it.
+                let late = FileMap::new(&file, len, false).unwrap();
+                assert_eq!(bytes(&late).len(), len);
+                let whole = format!(" {} kB", given / 1024);
+                let mapped = mappings(&file);
+                let huge = mapped.lines().filter(|line| line.starts_with("ShmemPmdMapped"));
+                assert_eq!(huge.filter(|line| line.ends_with(&whole)).count(), 3, "{mapped}");
+            } else if len >= HUGE_PAGE {
+                println!("skipped: {len} bytes: no huge pages to be had here");
             }
         }
     }

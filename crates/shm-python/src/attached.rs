@@ -9,16 +9,16 @@ use pyo3::prelude::*;
 
 /// A `RefCell` for threads that are attached to the interpreter.
 ///
-/// PyO3's own borrows are atomic, for interpreters without a lock, which do not load this module (`lib.rs`). Such a
+/// PyO3's own borrows are atomic, for interpreters without a lock, which do not load this module ([`require_lock`]). Such a
 /// borrow waits until all loads before it are done: of lookups one after the other, each would wait for the cache
 /// misses of the one before.
 pub(crate) struct Attached<T>(RefCell<T>);
 
 // SAFETY: the cell's count of borrows is touched only where it is borrowed and where a borrow ends. Both are in a
-// thread that is attached: `borrow` and `borrow_mut` take the token that says so, no borrow outlives it, and none can get into
-// what runs detached, as that must be `Send`. One thread at a time is attached: the module refuses to be loaded
-// where that is not so. Borrowed `T`s may be shared
-// between threads, and taken out in another than they were put in.
+// thread that is attached: `borrow` and `borrow_mut` take the token that says so, no borrow outlives it, and
+// none can get into what runs detached, as that must be `Send`. One thread at a time is attached: the module
+// refuses to be loaded where that is not so. Borrowed `T`s may be shared between threads, and taken out in
+// another than they were put in.
 unsafe impl<T: Send + Sync> Sync for Attached<T> {}
 
 impl<T> Attached<T> {

@@ -1,8 +1,10 @@
 """Real processes: fork, spawn, forkserver, kill."""
 
+import ctypes
 import multiprocessing
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -356,3 +358,49 @@ def test_a_tree_may_change_while_it_is_being_published():
             snapshot.verify()
             assert len(snapshot) == 20000
     assert tree["0"] == b"b"
+
+
+def test_what_is_larger_than_huge_pages_is_whole_in_another_process(python):
+    entries = {f"key {number}": f"{number} ".encode() * 20 for number in range(30_000)}
+    assert shmap.RbTree(entries).share("large") == 1
+    with shmap.Table("large", keys=str, capacity=len(entries), value_size=140) as table:
+        table.upsert_many(entries)
+        assert table.stats()["file_len"] > 4 << 20
+        script = """
+import shmap
+table, snapshot = shmap.Table.open("large", read_only=True), shmap.Snapshot("large")
+assert len(snapshot.dump()) > 4 << 20
+snapshot.verify()
+for map in (table, snapshot):
+    for number in range(30_000):
+        assert map[f"key {number}"] == f"{number} ".encode() * 20, number
+    assert len(map) == 30_000
+print("whole")
+"""
+        assert python(script) == "whole"
+        table.unlink()
+
+
+def test_a_limit_on_locked_memory_need_be_no_larger_than_the_file(as_nobody):
+    with shmap.Table("large", keys=int, capacity=1100, value_size=1024, mode=0o644) as table:
+        table[1] = "one"
+        size = os.stat(table.path).st_size
+        assert size > 2 << 20
+        hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
+        if hard != resource.RLIM_INFINITY and hard < size + (1 << 20):
+            pytest.skip(f"no more than {hard} bytes may be locked here")
+        os.chmod(table.namespace, 0o755)
+        libc, outcomes = ctypes.CDLL(None), []
+        for limit in (size - (1 << 20), size + (1 << 20)):
+
+            def look(limit=limit):
+                resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
+                MCL_FUTURE = 2
+                assert libc.mlockall(MCL_FUTURE) == 0
+                with shmap.Table.open("large", read_only=True, namespace=table.namespace) as locked:
+                    assert locked[1] == b"one"
+
+            outcomes.append(as_nobody(look))
+        table.unlink()
+    assert "Error" in outcomes[0], outcomes
+    assert outcomes[1] == "nothing was raised", outcomes

@@ -27,8 +27,8 @@ const MAX_UPDATES: usize = 10_000;
 ///
 /// # Complexity
 /// A call that names one key is O(1), one that names n keys O(n), besides copying the
-/// values. Rarely, and amortised over insertions and removals in proportion to the capacity, an insertion rebuilds the index;
-/// the first write after a death repairs; a batch that is refused drops what it had staged: O(capacity) each.
+/// values. Rarely, and amortised over insertions and removals in proportion to the capacity, an insertion
+/// rebuilds the index; the first write after a death repairs; a batch that is refused drops what it had staged: O(capacity) each.
 ///
 /// # Example
 /// ```

@@ -78,7 +78,7 @@ struct Findings {
 impl Judge for TableJudge {
     fn reset(&mut self) -> Result<()> {
         self.namespace.unlink(&test_name(), KIND)?;
-        if self.op == Operation::Create {
+        if self.op.is_creation() {
             return Ok(());
         }
         let table = Table::<i32>::create(&self.namespace, &test_name(), &self.op.table_options())?;
@@ -95,7 +95,7 @@ impl Judge for TableJudge {
 
     fn check(&mut self, done: bool) -> Result<serde_json::Value> {
         let mut findings = Findings::default();
-        let is_new = if self.op == Operation::Create {
+        let is_new = if self.op.is_creation() {
             self.check_creation(done, &mut findings)?
         } else {
             self.check_table(done, &mut findings)

@@ -30,6 +30,8 @@ pub enum Operation {
     Batch,
     Repair,
     Create,
+    /// Creates a table of more than two huge pages.
+    CreateLarge,
     /// Publishes a map under a free name.
     Share,
     /// Publishes a map over another one.
@@ -64,7 +66,7 @@ impl Operation {
     pub const fn entries(self) -> i32 {
         match self {
             Self::Batch => 100,
-            Self::Create => 0,
+            _ if self.is_creation() => 0,
             _ => 10,
         }
     }
@@ -74,8 +76,13 @@ impl Operation {
         matches!(self, Share | ForceShare | Settle | RemoveName | Freeze | Prune)
     }
 
+    pub const fn is_creation(self) -> bool {
+        matches!(self, Self::Create | Self::CreateLarge)
+    }
+
     pub fn table_options(self) -> TableOptions {
-        options(self.capacity(), VALUE_SIZE)
+        let value_size = if matches!(self, Self::CreateLarge) { 160_000 } else { VALUE_SIZE };
+        options(self.capacity(), value_size)
     }
 }
 
@@ -95,7 +102,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return publication::run(op, arguments.prelude);
     }
     ptrace::traceme()?;
-    if op == Operation::Create {
+    if op.is_creation() {
         let (name, options) = (test_name(), op.table_options());
         raise(Signal::SIGSTOP)?;
         let table = Table::<i32>::create(&namespace, &name, &options)?;

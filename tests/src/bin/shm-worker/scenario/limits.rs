@@ -84,7 +84,15 @@ pub fn no_address_space() -> Result<()> {
     let (before, one) = (descriptors()?, files()?);
     let pages = std::fs::read_to_string("/proc/self/statm")?;
     let pages: u64 = pages.split(' ').next().unwrap_or_default().parse()?;
-    let limit = pages * 4096 + (32 << 20);
+    let (used, megabyte) = (pages * 4096, 1 << 20);
+    // Room for the table where the kernel likes, but not for the choice of an address.
+    let (_, hard) = getrlimit(Resource::RLIMIT_AS)?;
+    let path = namespace.path_of(&name, KIND);
+    let tight = used + path.metadata()?.len() + megabyte;
+    setrlimit(Resource::RLIMIT_AS, tight, hard)?;
+    assert!(done_or(ENOMEM, Table::<i32>::open(&namespace, &name, &big())));
+    assert!(done_or(ENOMEM, TableReader::<i32>::open(&namespace, &name, &big())));
+    let limit = used + 32 * megabyte;
     setrlimit(Resource::RLIMIT_AS, limit, limit)?;
     for _ in 0..20 {
         assert!(!done_or(ENOMEM, Table::<i32>::create(&namespace, &other, &big())));

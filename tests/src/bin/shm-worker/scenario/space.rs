@@ -13,7 +13,7 @@ use shm_core::{CreateError, Name, Namespace};
 use shm_facade::{ResultCode, StatusOptions, StatusTable};
 use shm_tests::roles::SKIPPED;
 use shm_tests::{options, test_name};
-use slotmap_shm::{KIND, Table, TableOpenError, TableOptions};
+use slotmap_shm::{KIND, Table, TableOpenError, TableOptions, TableReader};
 
 use super::{files, say, seccomp};
 
@@ -78,7 +78,37 @@ pub fn full_disk(way: &str) -> Result<()> {
     Table::<i32>::create(&namespace, &second, &TableOptions::default())?.add(&1, b"fits")?;
     namespace.unlink(&second, KIND)?;
     umount(namespace.dir())?;
+    large(&namespace)?;
     no_inodes(&namespace)
+}
+
+/// Files of more than two huge pages on a tmpfs that has just their size, or a little less.
+fn large(namespace: &Namespace) -> Result<()> {
+    const VALUE: usize = 2048;
+    let (name, options) = (test_name(), options(1024, VALUE));
+    for (size, fits) in [("size=5m,mode=700", true), ("size=4m,mode=700", false)] {
+        mount(Some("tmpfs"), namespace.dir(), Some("tmpfs"), MsFlags::empty(), Some(size))?;
+        if fits {
+            let table = Table::<i32>::create(namespace, &name, &options)?;
+            assert!(table.stats().file_len > 2 << 21);
+            let filler = fill(namespace)?;
+            for key in 0..1024 {
+                table.add(&key, &[key as u8; VALUE])?;
+            }
+            table.verify()?;
+            let reader = TableReader::<i32>::open(namespace, &name, &options)?;
+            for key in 0..1024 {
+                assert_eq!(reader.get(&key)?.as_deref(), Some(&[key as u8; VALUE][..]));
+            }
+            std::fs::remove_file(filler)?;
+            namespace.unlink(&name, KIND)?;
+        } else {
+            no_space(Table::<i32>::create(namespace, &name, &options));
+            assert_eq!(files()?, [""; 0], "no name, no litter");
+        }
+        umount(namespace.dir())?;
+    }
+    Ok(())
 }
 
 pub fn fill(namespace: &Namespace) -> Result<std::path::PathBuf> {
