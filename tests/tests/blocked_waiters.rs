@@ -1,6 +1,6 @@
 //! Row 6: of eight writers that wait for the lock, some are killed. Nobody is stranded.
 
-use shm_core::{Acquired, LockError, Namespace, Trust};
+use shm_core::{Acquired, LockError, Namespace, Patience, Trust};
 use shm_tests::random::Random;
 use shm_tests::{Child, TempNamespace, WATCHDOG, create, pattern, test_name, worker};
 use slotmap_shm::KIND;
@@ -33,7 +33,13 @@ fn nobody_is_stranded() {
     let namespace = TempNamespace::new().unwrap();
     let table = create(&namespace, 1024, 40);
     let ns = Namespace::at(namespace.path());
-    let segment = ns.open(&test_name(), KIND, table.segment().kind_version(), &Trust::new());
+    let segment = ns.open(
+        &test_name(),
+        KIND,
+        table.segment().kind_version(),
+        &Trust::new(),
+        &Patience::forever(),
+    );
     let segment = segment.unwrap();
     let mut random = Random::new(6);
     for round in 0..ROUNDS {

@@ -4,7 +4,7 @@
 use std::borrow::Borrow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use shm_core::{Acquired, Namespace, Trust};
+use shm_core::{Acquired, Namespace, Patience, Trust};
 use shm_facade::{StatusOptions, StatusTable};
 use shm_tests::roles::{run, scenario};
 use shm_tests::{Child, TempNamespace, WATCHDOG, create, test_name};
@@ -169,8 +169,9 @@ impl MemberValue {
 #[test]
 fn panic_while_holding_the_bare_lock() {
     let (namespace, table) = with_table();
-    let segment =
-        Namespace::at(namespace.path()).open(&test_name(), KIND, 1, &Trust::new()).unwrap();
+    let segment = Namespace::at(namespace.path())
+        .open(&test_name(), KIND, 1, &Trust::new(), &Patience::forever())
+        .unwrap();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let Acquired::Clean(guard) = segment.try_lock().unwrap() else { panic!("nobody died") };
         guard.words().unwrap();

@@ -216,7 +216,7 @@ fn a_lock_held_elsewhere_times_out_and_says_so() {
         Table::<i32>::open(&Namespace::at(namespace.path()), &test_name(), &impatient).unwrap();
     let error = table.add(&1, b"one").unwrap_err();
     assert!(
-        matches!(error, TableError::Lock(LockError::TimedOut { waited }) if waited >= limit),
+        matches!(error, TableError::Lock(LockError::TimedOut { waited, .. }) if waited >= limit),
         "{error:?}"
     );
     assert_eq!(table.get(&1).unwrap(), None);

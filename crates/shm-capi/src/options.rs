@@ -171,6 +171,7 @@ pub(crate) fn of_table(
         mode: given.mode,
         trust: trust(call, given.shared_writers, given.trusted_uids, given.trusted_count)?,
         lock_timeout: limit(given.lock_timeout_ms),
+        ..StatusOptions::default()
     })
 }
 

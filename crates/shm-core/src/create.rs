@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use crate::alive::{self, Hold};
 use crate::draft::Draft;
 use crate::error::CreateError;
+use crate::fork::process_token;
 use crate::identity;
 use crate::layout::{
     BODY_OFFSET, BYTE_ORDER, FORMAT_VERSION, GEOMETRY_WORDS, Header, MAGIC, SESSION_OFFSET, Session,
@@ -88,12 +89,13 @@ impl Namespace {
         let session =
             Session::current(meta.dev(), meta.ino()).map_err(io("identify the process for"))?;
 
-        let map = Mapping::new(draft.file(), total_len as usize, true)
+        let mut map = Mapping::new(draft.file(), total_len as usize, true)
             .map_err(io("map a new segment in"))?;
         map.use_huge_pages();
         init(Words::new(map.body()));
         mutex::init(&map, Segment::canary(&header), false)
             .map_err(io("make the mutex of a new segment in"))?;
+        map.admit(session.pid_namespace, process_token());
         write_page(draft.file(), &header, &session).map_err(io("write a new segment in"))?;
         draft
             .file()

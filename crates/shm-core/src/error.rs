@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::holder::Holder;
 use crate::name::InvalidName;
 
 /// Why the first page of a file is not that of a usable segment.
@@ -259,12 +260,24 @@ pub enum OpenError {
         /// What is wrong.
         source: HeaderError,
     },
-    /// It is of another boot, or its file has another identity, than this process sees; and
-    /// processes that write to it are alive, or one is taking it over all the time.
+    /// The segment would have to be taken over, because it is of another boot, of another pid
+    /// namespace, or of another file than this process sees, or because its lock is held; but a
+    /// process that writes to it may be alive, or another one was taking it over all the time.
     #[error(
-        "{path:?}: in use by writers that see another boot id or another file, for all of {waited:?}"
+        "{path:?}: cannot be taken over, its writers may be alive (waited {waited:?}{})",
+        held(holder)
     )]
     ResetBusy {
+        /// Path looked at.
+        path: PathBuf,
+        /// How long this call waited.
+        waited: Duration,
+        /// Who held the lock in the end, where that is known.
+        holder: Option<Holder>,
+    },
+    /// The caller's [`Interrupt`](crate::Interrupt) ended the waiting for others.
+    #[error("{path:?}: interrupted after waiting {waited:?}")]
+    Interrupted {
         /// Path looked at.
         path: PathBuf,
         /// How long this call waited.
@@ -373,6 +386,14 @@ impl From<OpenError> for PublishError {
     }
 }
 
+fn by(holder: &Option<Holder>) -> String {
+    holder.as_ref().map(|holder| format!(" by {holder}")).unwrap_or_default()
+}
+
+fn held(holder: &Option<Holder>) -> String {
+    holder.as_ref().map(|holder| format!("; locked by {holder}")).unwrap_or_default()
+}
+
 /// Why the lock of a segment was not acquired, or may not be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -380,11 +401,29 @@ pub enum LockError {
     /// Another thread, or this one, holds it, and the call was not to wait.
     #[error("the lock is held by another thread")]
     WouldBlock,
-    /// Another thread held it for all of the time given.
-    #[error("the lock was not released within {waited:?}")]
+    /// Others held it for all of the time given.
+    #[error("the lock was not released within {waited:?}{}", by(holder))]
     TimedOut {
         /// How long this call waited.
         waited: Duration,
+        /// Who held it in the end, where that is known.
+        holder: Option<Holder>,
+    },
+    /// The caller's [`Interrupt`](crate::Interrupt) ended the waiting.
+    #[error("interrupted after waiting {waited:?} for the lock")]
+    Interrupted {
+        /// How long this call waited.
+        waited: Duration,
+    },
+    /// The lock belongs to the threads of another pid namespace: this process was forked into one
+    /// of its own, or a process of another one took the segment over because it saw no sign of a
+    /// living writer here. Open the segment anew.
+    #[error("the lock is that of pid namespace {found}, this process is in {expected}")]
+    PidNamespace {
+        /// Namespace id of the threads that may lock.
+        found: u64,
+        /// Namespace id of this process.
+        expected: u64,
     },
     /// This thread holds it already.
     #[error("this thread holds the lock already")]

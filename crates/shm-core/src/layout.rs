@@ -30,6 +30,7 @@ pub(crate) const BYTE_ORDER: u32 = 0x0102_0304;
 /// In place of an ABI id: there is no mutex.
 pub(crate) const NO_LOCK: u64 = 0;
 pub(crate) const SESSION_OFFSET: usize = 256;
+pub(crate) const PID_NAMESPACE_OFFSET: usize = SESSION_OFFSET + 16;
 pub(crate) const LOCK_OFFSET: usize = 512;
 pub(crate) const CANARY_OFFSET: usize = LOCK_OFFSET + 48;
 pub(crate) const DIRTY_OFFSET: usize = LOCK_OFFSET + 56;
@@ -75,6 +76,7 @@ const _: () = {
     assert!(offset_of!(Header, geometry) == 80);
     assert!(offset_of!(Header, checksum) == 248);
     assert!(size_of::<Session>() == 64);
+    assert!(offset_of!(Session, pid_namespace) == PID_NAMESPACE_OFFSET - SESSION_OFFSET);
     assert!(offset_of!(Session, checksum) == 56);
     assert!(SESSION_OFFSET == size_of::<Header>());
     assert!(LOCK_OFFSET >= SESSION_OFFSET + size_of::<Session>());
@@ -176,9 +178,10 @@ impl Session {
         self.checksum == self.checksum()
     }
 
-    /// True when processes that use this very file may be alive.
-    pub(crate) fn same_file_and_boot(&self, other: &Self) -> bool {
-        self.boot_id == other.boot_id && self.device == other.device && self.inode == other.inode
+    /// True when processes that use this very file may be alive. The device is left out: a file
+    /// below an overlay has two.
+    pub(crate) fn is_same_boot_and_inode(&self, other: &Self) -> bool {
+        self.boot_id == other.boot_id && self.inode == other.inode
     }
 }
 
@@ -251,9 +254,9 @@ mod tests {
     fn a_session_knows_its_file_and_its_damage() {
         let s = Session::current(1, 2).unwrap();
         assert!(s.is_intact());
-        assert!(s.same_file_and_boot(&Session::current(1, 2).unwrap()));
-        assert!(!s.same_file_and_boot(&Session::current(1, 3).unwrap()));
-        assert!(!s.same_file_and_boot(&Session::current(2, 2).unwrap()));
+        assert!(s.is_same_boot_and_inode(&Session::current(1, 2).unwrap()));
+        assert!(!s.is_same_boot_and_inode(&Session::current(1, 3).unwrap()));
+        assert!(s.is_same_boot_and_inode(&Session::current(2, 2).unwrap()));
         assert!(!Session { pid_namespace: 0, ..s }.is_intact());
         assert!(!Session::zeroed().is_intact());
     }

@@ -16,7 +16,9 @@
 //!
 //! # Example
 //! ```
-//! use shm_core::{Acquired, CreateOptions, Kind, LockError, Name, Namespace, Ordering, Trust};
+//! use shm_core::{
+//!     Acquired, CreateOptions, Kind, LockError, Name, Namespace, Ordering, Patience, Trust,
+//! };
 //!
 //! const COUNTER: Kind = Kind::new("counter");
 //! let options = CreateOptions {
@@ -26,7 +28,7 @@
 //! # std::fs::create_dir_all(&dir)?;
 //! let namespace = Namespace::at(&dir); // or Namespace::from_env()
 //! let name = Name::new("visits")?;
-//! let segment = namespace.open_or_create(&name, &options, &Trust::new(), |_| {})?;
+//! let segment = namespace.open_or_create(&name, &options, &Trust::new(), &Patience::forever(), |_| {})?;
 //!
 //! let guard = match segment.lock()? {
 //!     Acquired::Clean(guard) => guard,
@@ -65,6 +67,8 @@ mod file_map;
 mod follow;
 mod fork;
 mod futex;
+mod guard;
+mod holder;
 mod identity;
 mod layout;
 mod map;
@@ -74,12 +78,14 @@ mod mutex;
 mod name;
 mod namespace;
 mod open;
+mod patience;
 mod prune;
 mod publish;
 mod published;
 mod sabotage;
 mod segment;
 mod sync;
+mod takeover;
 mod turn;
 mod unpublish;
 
@@ -87,11 +93,13 @@ pub use copy::CopySource;
 pub use create::{CreateOptions, random};
 pub use error::{CreateError, FileKind, HeaderError, LockError, OpenError, PublishError};
 pub use follow::{Follower, Seen};
+pub use guard::{Acquired, Guard, Recovery};
+pub use holder::Holder;
 pub use layout::{BODY_OFFSET, FORMAT_VERSION, GEOMETRY_WORDS};
-pub use mutex::{Acquired, Guard, Recovery};
 pub use name::{InvalidName, Name};
 pub use namespace::{Entry, Kind, Namespace};
 pub use open::Trust;
+pub use patience::{Interrupt, Patience};
 pub use prune::{Litter, Pruned};
 pub use publish::{PublishOptions, PublishedKind, write_file};
 pub use published::{MappedFile, Published};

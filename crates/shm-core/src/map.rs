@@ -6,10 +6,11 @@ use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::file_map::FileMap;
-use crate::layout::BODY_OFFSET;
+use crate::holder::LOCK_WORD;
+use crate::layout::{BODY_OFFSET, LOCK_OFFSET};
 use crate::sync::Word;
 
 /// A shared mapping of a whole segment file, read-only or read-write.
@@ -32,6 +33,10 @@ pub(crate) struct Mapping {
     writable: bool,
     /// Set while a guard lives. Stored only by the holder of the mutex.
     held: AtomicBool,
+    /// The pid namespace whose thread ids the mutex means; 0 before that is known.
+    pid_namespace: u64,
+    /// The token of the process that may use the mutex: it lives in that pid namespace.
+    user: AtomicU64,
 }
 
 impl Mapping {
@@ -47,7 +52,9 @@ impl Mapping {
         let body = unsafe { raw.as_mut_ptr().add(BODY_OFFSET) }.cast();
         let body = NonNull::new(body).ok_or(io::ErrorKind::InvalidInput)?;
         let body_len = (len - BODY_OFFSET) / 8;
-        Ok(Self { raw: ManuallyDrop::new(raw), body, body_len, writable, held })
+        let (pid_namespace, user) = (0, AtomicU64::new(0));
+        let raw = ManuallyDrop::new(raw);
+        Ok(Self { raw, body, body_len, writable, held, pid_namespace, user })
     }
 
     pub(crate) fn is_writable(&self) -> bool {
@@ -86,6 +93,17 @@ impl Mapping {
         unsafe { &*word }
     }
 
+    /// The word of the mutex that names its owner, where the C library's layout is known.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) fn lock_word(&self) -> Option<&AtomicU32> {
+        let offset = LOCK_OFFSET + LOCK_WORD?;
+        // SAFETY: the lock block is inside the first page (invariant 1).
+        let word = unsafe { self.base().add(offset) }.cast::<AtomicU32>();
+        // SAFETY: as in `body`; 4-aligned, as LOCK_OFFSET and LOCK_WORD are multiples of 4.
+        Some(unsafe { &*word })
+    }
+
     // Loom's atomics are not words of memory; models bring their own.
     #[cfg(loom)]
     pub(crate) fn body(&self) -> &[Word] {
@@ -96,6 +114,35 @@ impl Mapping {
     #[allow(clippy::panic, reason = "a model that maps is wrong")]
     pub(crate) fn header_word(&self, _offset: usize) -> &Word {
         panic!("segments cannot be mapped under loom")
+    }
+
+    #[cfg(loom)]
+    pub(crate) fn lock_word(&self) -> Option<&AtomicU32> {
+        None
+    }
+
+    /// This process, a member of that pid namespace, may use the mutex.
+    pub(crate) fn admit(&mut self, pid_namespace: u64, process: u64) {
+        self.pid_namespace = pid_namespace;
+        self.set_used_by(process);
+    }
+
+    /// The pid namespace whose thread ids the mutex means.
+    #[inline(always)]
+    pub(crate) fn pid_namespace(&self) -> u64 {
+        self.pid_namespace
+    }
+
+    /// True when this process was admitted; false in a forked child.
+    #[inline(always)]
+    pub(crate) fn is_used_by(&self, process: u64) -> bool {
+        // Relaxed: private memory; a thread that sees an older value looks again.
+        self.user.load(Ordering::Relaxed) == process
+    }
+
+    /// Admits the process with this token.
+    pub(crate) fn set_used_by(&self, process: u64) {
+        self.user.store(process, Ordering::Relaxed);
     }
 
     /// Asks for huge pages, for all who map the file.

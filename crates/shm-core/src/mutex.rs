@@ -1,11 +1,13 @@
-//! The robust process-shared mutex and the type state around a dead owner.
+//! The robust process-shared mutex: the calls of the C library, and waiting.
 //!
 //! rustix has futexes but no pthread mutex, and only the C library's mutex takes
-//! part in the kernel's robust list, so this module alone uses `libc`.
+//! part in the kernel's robust list, so this module alone uses `libc` for it. What a caller
+//! gets is in `guard.rs`.
 //!
-//! A dead owner is not an error that carries a live guard: a bare `?` would then
-//! release an inconsistent mutex, which is unrecoverable for ever. It is
-//! [`Acquired::OwnerDied`], and only [`Recovery::repair`] turns it into a guard.
+//! # Waiting
+//! A process that may only read the segment can still call `futex` on the mutex, and take or move
+//! the wake-up that a release sends. So nobody sleeps for long: each sleep lasts at
+//! most [`SLICE`], and then the lock is tried again.
 //!
 //! # Invariants
 //! 1. The functions here are called on writable mappings whose lock block was
@@ -15,37 +17,42 @@
 #![allow(unsafe_code, reason = "pthread calls")]
 
 use std::io;
-use std::marker::PhantomData;
 use std::mem::MaybeUninit;
-use std::ops::Deref;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_utils::Backoff;
 use libc::c_int;
 
 use crate::error::{HeaderError, LockError};
 use crate::fork::process_token;
-use crate::layout::{CANARY_OFFSET, DIRTY_OFFSET, LOCK_OFFSET};
+use crate::guard::{Acquired, Guard, Recovery};
+use crate::holder::{self, LockWord};
+use crate::identity;
+use crate::layout::{CANARY_OFFSET, DIRTY_OFFSET, LOCK_OFFSET, PID_NAMESPACE_OFFSET};
 use crate::map::Mapping;
-use crate::sync::Words;
+use crate::patience::Waiting;
 
 const _: () = assert!(LOCK_OFFSET + size_of::<libc::pthread_mutex_t>() <= CANARY_OFFSET);
 
+/// How long a thread sleeps in one go.
+const SLICE: Duration = Duration::from_millis(20);
+/// How long a thread that held the lock long gives way to those who wait.
+const GIVE_WAY: Duration = Duration::from_millis(5);
+
 /// How long an acquisition may wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wait {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wait<'a> {
     No,
-    For(Duration),
-    Forever,
+    While(Waiting<'a>),
 }
 
 /// Makes the mutex anew. `dirty` asks the first owner to repair.
 ///
-/// Nobody else may use the segment meanwhile: it has no name yet, or is one
-/// of an earlier boot and the caller holds its `flock`.
+/// Nobody else may use the segment meanwhile: it has no name yet, or no living writer. Cut short, it
+/// leaves an [unfinished](is_unfinished) lock.
 pub(crate) fn init(map: &Mapping, canary: u64, dirty: bool) -> io::Result<()> {
-    map.header_word(CANARY_OFFSET).store(0, Ordering::SeqCst);
+    map.header_word(CANARY_OFFSET).store(!canary, Ordering::SeqCst);
     let mut attr = MaybeUninit::<libc::pthread_mutexattr_t>::uninit();
     // SAFETY: `attr` is valid for writing an attribute object.
     check(unsafe { libc::pthread_mutexattr_init(attr.as_mut_ptr()) })?;
@@ -80,177 +87,94 @@ pub(crate) fn validate(map: &Mapping, canary: u64) -> Result<(), HeaderError> {
     }
 }
 
+/// True when [`init`] is at work, or its process died there.
+pub(crate) fn is_unfinished(map: &Mapping, canary: u64) -> bool {
+    map.header_word(CANARY_OFFSET).load(Ordering::SeqCst) == !canary
+}
+
 /// Locks.
 #[inline]
-pub(crate) fn acquire(map: &Mapping, wait: Wait) -> Result<Acquired<'_>, LockError> {
-    let inconsistent = match trylock(map) {
-        libc::EBUSY if wait != Wait::No => lock_contended(map, wait)?,
-        tried => outcome(tried, Duration::ZERO)?,
-    };
-    let guard = Guard::new(map);
-    if inconsistent || is_dirty(map) {
-        Ok(Acquired::OwnerDied(Recovery { guard, inconsistent }))
-    } else {
-        Ok(Acquired::Clean(guard))
+pub(crate) fn acquire<'a>(map: &'a Mapping, wait: Wait<'_>) -> Result<Acquired<'a>, LockError> {
+    let process = process_token();
+    if !map.is_used_by(process) {
+        enter_process(map, process)?;
     }
+    let inconsistent = match (trylock(map), wait) {
+        (libc::EBUSY, Wait::While(waiting)) => lock_contended(map, waiting)?,
+        (tried, _) => outcome(tried)?,
+    };
+    let guard = Guard::new(map, process);
+    let acquired = if inconsistent || is_dirty(map) {
+        Acquired::OwnerDied(Recovery::new(guard, inconsistent))
+    } else {
+        Acquired::Clean(guard)
+    };
+    if is_taken_over(map) {
+        // Whatever was acquired is put back as it was.
+        return Err(foreign(map));
+    }
+    Ok(acquired)
 }
 
 /// Locks if that takes no waiting and no repair.
 #[inline]
 pub(crate) fn acquire_clean(map: &Mapping) -> Option<Guard<'_>> {
+    let process = process_token();
+    if !map.is_used_by(process) {
+        return None;
+    }
     match trylock(map) {
         0 => {
-            let guard = Guard::new(map);
+            let guard = Guard::new(map, process);
             // Dropping the guard leaves the flag, and with it the duty to repair.
-            (!is_dirty(map)).then_some(guard)
+            (!is_dirty(map) && !is_taken_over(map)).then_some(guard)
         }
         libc::EOWNERDEAD => {
             // Held now, and inconsistent: put it back as one that needs repair.
-            drop(Recovery { guard: Guard::new(map), inconsistent: true });
+            drop(Recovery::new(Guard::new(map, process), true));
             None
         }
         _ => None,
     }
 }
 
-/// A lock that was acquired: either nothing happened, or its last owner died
-/// (or gave up in the middle) and the data must be repaired first.
-#[derive(Debug)]
-#[must_use]
-pub enum Acquired<'a> {
-    /// The last owner released the lock in order.
-    Clean(Guard<'a>),
-    /// The last owner did not.
-    OwnerDied(Recovery<'a>),
+/// A forked child uses the mapping for the first time. It may live in another pid namespace
+/// than its parent, where thread ids mean something else: the mutex would take one thread
+/// for another.
+#[cold]
+fn enter_process(map: &Mapping, process: u64) -> Result<(), LockError> {
+    let here = identity::pid_namespace().map_err(LockError::Os)?;
+    if here != map.pid_namespace() {
+        let (found, expected) = (map.pid_namespace(), here);
+        return Err(LockError::PidNamespace { found, expected });
+    }
+    map.set_used_by(process);
+    Ok(())
 }
 
-/// Proof that this thread holds the lock. Released on drop.
-#[derive(Debug)]
-#[must_use]
-pub struct Guard<'a> {
-    map: &'a Mapping,
-    /// The process token; made even when the thread was unwinding already as it locked, so
-    /// that the panic cut nothing short here. One word for both: a guard of two words stays in
-    /// registers, one of three cost a write 14 ns of store-forwarding stalls.
-    process: u64,
-    /// A pthread mutex must be released by the thread that locked it.
-    _not_send: PhantomData<*mut ()>,
+/// True when the writers are those of another pid namespace by now: they saw no sign of this one
+/// when they opened the segment.
+#[inline]
+fn is_taken_over(map: &Mapping) -> bool {
+    // Relaxed: pairs with nothing. Where it is stored to by now, it is another value for ever.
+    map.header_word(PID_NAMESPACE_OFFSET).load(Ordering::Relaxed) != map.pid_namespace()
 }
 
-impl<'a> Guard<'a> {
-    /// The caller has just locked the mutex.
-    #[inline]
-    fn new(map: &'a Mapping) -> Self {
-        map.set_held(true);
-        let process = process_token() ^ u64::from(std::thread::panicking());
-        Self { map, process, _not_send: PhantomData }
-    }
-
-    /// False in a forked child.
-    #[inline]
-    fn is_ours(&self) -> bool {
-        self.process | 1 == process_token()
-    }
-
-    /// The body, for writing.
-    ///
-    /// # Errors
-    /// [`LockError::ForeignProcess`] in a forked child: the parent holds the
-    /// lock, and the child may not write.
-    #[inline]
-    pub fn words(&self) -> Result<Words<'_>, LockError> {
-        if self.is_ours() {
-            Ok(Words::new(self.map.body()))
-        } else {
-            Err(LockError::ForeignProcess)
-        }
-    }
-
-    /// Asks the next owner to repair, as if this one had died. For a writer that
-    /// must stop in the middle.
-    pub fn mark_dirty(&self) {
-        if self.is_ours() {
-            self.map.header_word(DIRTY_OFFSET).store(1, Ordering::Relaxed);
-        }
-    }
+#[cold]
+fn foreign(map: &Mapping) -> LockError {
+    let found = map.header_word(PID_NAMESPACE_OFFSET).load(Ordering::Relaxed);
+    LockError::PidNamespace { found, expected: map.pid_namespace() }
 }
 
-impl Drop for Guard<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        // A forked child inherits the guard but not the lock.
-        if self.is_ours() {
-            if self.process & 1 == 1 && std::thread::panicking() {
-                // Whatever the panic cut short is the next owner's to repair.
-                self.mark_dirty();
-            }
-            self.map.set_held(false);
-            // SAFETY: the mutex is initialised (invariant 1) and this thread
-            // holds it (the guard is neither Send nor Clone).
-            unsafe { libc::pthread_mutex_unlock(raw(self.map)) };
-        }
-    }
-}
-
-/// A lock whose last owner died. Dropping it unrepaired leaves the repair to the
-/// next owner.
-#[derive(Debug)]
-#[must_use]
-pub struct Recovery<'a> {
-    guard: Guard<'a>,
-    /// The mutex itself is inconsistent, not only the data.
-    inconsistent: bool,
-}
-
-impl<'a> Recovery<'a> {
-    /// Runs `repair` on the body and, if it succeeds, returns the guard.
-    ///
-    /// If it fails, panics, or the process dies in it, the next owner is asked to
-    /// repair again; so `repair` must be idempotent.
-    ///
-    /// # Errors
-    /// Whatever `repair` returns, or [`LockError::ForeignProcess`].
-    pub fn repair<E: From<LockError>>(
-        mut self,
-        repair: impl FnOnce(Words<'_>) -> Result<(), E>,
-    ) -> Result<Guard<'a>, E> {
-        let words = self.guard.words()?;
-        repair(words)?;
-        // `repair` may have forked; the child must not call the mutex consistent.
-        self.guard.words()?;
-        // Order: a death before `consistent` is seen as EOWNERDEAD again.
-        self.guard.map.header_word(DIRTY_OFFSET).store(0, Ordering::Relaxed);
-        if std::mem::take(&mut self.inconsistent) {
-            consistent(self.guard.map).map_err(LockError::Os)?;
-        }
-        let this = std::mem::ManuallyDrop::new(self);
-        // SAFETY: `this` is never used or dropped, so the guard is moved out once.
-        Ok(unsafe { std::ptr::read(&this.guard) })
-    }
-}
-
-impl Drop for Recovery<'_> {
-    fn drop(&mut self) {
-        // Unlocking an inconsistent mutex would make it unrecoverable; the dirty
-        // flag carries the duty on instead. The guard then unlocks.
-        self.guard.mark_dirty();
-        if self.inconsistent && self.guard.is_ours() {
-            let _ = consistent(self.guard.map);
-        }
-    }
-}
-
-impl<'a> Deref for Recovery<'a> {
-    type Target = Guard<'a>;
-
-    fn deref(&self) -> &Guard<'a> {
-        &self.guard
-    }
+/// Asks the next owner to repair.
+pub(crate) fn set_dirty(map: &Mapping, dirty: bool) {
+    // Relaxed: the flag is stored only under the lock.
+    map.header_word(DIRTY_OFFSET).store(u64::from(dirty), Ordering::Relaxed);
 }
 
 #[inline]
 fn is_dirty(map: &Mapping) -> bool {
-    // Relaxed: the flag is stored only under the lock.
+    // Relaxed: as above.
     map.header_word(DIRTY_OFFSET).load(Ordering::Relaxed) != 0
 }
 
@@ -260,13 +184,42 @@ fn trylock(map: &Mapping) -> c_int {
     unsafe { libc::pthread_mutex_trylock(raw(map)) }
 }
 
+/// Unlocks. The calling thread holds the lock.
+#[inline]
+pub(crate) fn unlock(map: &Mapping) {
+    // SAFETY: the mutex is initialised (invariant 1). It is of the error-checking kind, so a
+    // thread that does not hold it gets an error.
+    unsafe { libc::pthread_mutex_unlock(raw(map)) };
+}
+
+/// Unlocks, and gives way to whoever waits. Without it, a thread that locks again at once has
+/// the lock before the one that it woke runs.
+pub(crate) fn unlock_and_give_way(map: &Mapping) {
+    let waited_for = LockWord::of(map).is_some_and(LockWord::has_waiters);
+    unlock(map);
+    if !waited_for {
+        return;
+    }
+    // Until another thread has the lock. One that was quicker than this loop, or that waits no
+    // longer, costs no more than the limit.
+    let start = std::time::Instant::now();
+    let backoff = Backoff::new();
+    while LockWord::of(map).is_some_and(|word| word.owner().is_none()) {
+        if start.elapsed() > GIVE_WAY {
+            break;
+        }
+        backoff.snooze();
+    }
+}
+
 #[inline]
 fn raw(map: &Mapping) -> *mut libc::pthread_mutex_t {
     // SAFETY: LOCK_OFFSET is inside the first page, which is mapped.
     unsafe { map.base().add(LOCK_OFFSET) }.cast()
 }
 
-fn consistent(map: &Mapping) -> io::Result<()> {
+/// Makes a mutex whose owner died a sound one. The calling thread holds it.
+pub(crate) fn make_consistent(map: &Mapping) -> io::Result<()> {
     // SAFETY: the mutex is initialised and held by this thread.
     check(unsafe { libc::pthread_mutex_consistent(raw(map)) })
 }
@@ -277,36 +230,37 @@ fn check(code: c_int) -> io::Result<()> {
 
 /// Waits for the lock; true when its last owner died.
 #[cold]
-fn lock_contended(map: &Mapping, wait: Wait) -> Result<bool, LockError> {
+fn lock_contended(map: &Mapping, waiting: Waiting<'_>) -> Result<bool, LockError> {
     // A critical section is shorter than a sleep and a wake-up: spin a little.
     let backoff = Backoff::new();
     while !backoff.is_completed() {
         backoff.spin();
         let code = trylock(map);
         if code != libc::EBUSY {
-            return outcome(code, Duration::ZERO);
+            return outcome(code);
         }
         backoff.snooze();
     }
-    match wait {
-        Wait::For(limit) => {
-            let start = Instant::now();
-            let code = timed_lock(map, limit)?;
-            outcome(code, start.elapsed())
+    loop {
+        match timed_lock(map, waiting.slice(SLICE))? {
+            libc::ETIMEDOUT => {}
+            code => return outcome(code),
         }
-        Wait::Forever | Wait::No => {
-            // SAFETY: the mutex is initialised (invariant 1).
-            outcome(unsafe { libc::pthread_mutex_lock(raw(map)) }, Duration::ZERO)
+        if waiting.is_over() {
+            let (waited, holder) = (waiting.waited(), holder::holder(map));
+            return Err(LockError::TimedOut { waited, holder });
+        }
+        if waiting.is_interrupted() {
+            return Err(LockError::Interrupted { waited: waiting.waited() });
         }
     }
 }
 
-fn outcome(code: c_int, waited: Duration) -> Result<bool, LockError> {
+fn outcome(code: c_int) -> Result<bool, LockError> {
     match code {
         0 => Ok(false),
         libc::EOWNERDEAD => Ok(true),
         libc::EBUSY => Err(LockError::WouldBlock),
-        libc::ETIMEDOUT => Err(LockError::TimedOut { waited }),
         libc::EDEADLK => Err(LockError::WouldDeadlock),
         libc::ENOTRECOVERABLE => Err(LockError::NotRecoverable),
         other => Err(LockError::Os(io::Error::from_raw_os_error(other))),
@@ -351,47 +305,4 @@ fn deadline(clock: libc::clockid_t, limit: Duration) -> Result<libc::timespec, L
         tv_sec: now.tv_sec.saturating_add(seconds as _),
         tv_nsec: (nanos % 1_000_000_000) as _,
     })
-}
-
-#[cfg(test)]
-#[cfg(not(loom))]
-mod tests {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
-
-    use super::*;
-    use crate::{CreateOptions, Kind, Name, Namespace, WritableSegment};
-
-    /// Locks in its destructor, as one that records that its worker failed.
-    struct Last<'a>(&'a WritableSegment);
-
-    impl Drop for Last<'_> {
-        fn drop(&mut self) {
-            assert!(matches!(self.0.lock(), Ok(Acquired::Clean(_))));
-        }
-    }
-
-    #[test]
-    fn a_panic_asks_for_a_repair_only_if_the_lock_was_held_before_it() {
-        let dir = std::env::temp_dir().join(format!("shm-core-unwinding-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let (kind, geometry) = (Kind::new("test"), [0; crate::GEOMETRY_WORDS]);
-        let options = CreateOptions { kind, kind_version: 1, geometry, body_len: 8, mode: 0o600 };
-        let name = Name::new("unwinding").unwrap();
-        let segment = Namespace::at(&dir).create(&name, &options, |_| ()).unwrap();
-
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let _last = Last(&segment);
-            panic!("on purpose");
-        }));
-        assert!(outcome.is_err());
-        assert!(matches!(segment.lock(), Ok(Acquired::Clean(_))));
-
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let _guard = segment.lock().unwrap();
-            panic!("on purpose");
-        }));
-        assert!(outcome.is_err());
-        assert!(matches!(segment.lock(), Ok(Acquired::OwnerDied(_))));
-        std::fs::remove_dir_all(&dir).unwrap();
-    }
 }

@@ -4,19 +4,17 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::alive::{self, Hold};
 use crate::create::{CreateOptions, retry};
 use crate::error::{CreateError, FileKind, HeaderError, OpenError};
-use crate::layout::{Header, SESSION_OFFSET, Session};
+use crate::layout::Header;
 use crate::map::Mapping;
-use crate::mutex::{self, Wait};
 use crate::name::Name;
 use crate::namespace::{Kind, Namespace};
+use crate::patience::{Patience, Waiting};
 use crate::segment::{Segment, WritableSegment};
 use crate::sync::Words;
 
@@ -55,13 +53,6 @@ impl Trust {
 const FOREIGN_WRITE: u32 = 0o022;
 /// Permission bits that let anybody write.
 const ANY_WRITE: u32 = 0o222;
-/// How long an opener waits for another one that takes the segment over, or for writers
-/// that see another boot or another file to go away.
-const RESET_LIMIT: Duration = Duration::from_secs(5);
-/// How long it waits for writers of another pid namespace: long enough to outlast others
-/// that only look.
-const FOREIGN_LIMIT: Duration = Duration::from_millis(100);
-
 impl Namespace {
     /// Opens a segment for reading. Needs only read permission; maps `PROT_READ`.
     ///
@@ -88,6 +79,9 @@ impl Namespace {
     /// that nobody else holds has no living writer: if it is of an earlier boot, a copied file, or
     /// of another pid namespace, or if its mutex is held all the same, that is put right first.
     ///
+    /// Waits for five seconds at most for another process that takes it over, or until
+    /// `patience` ends.
+    ///
     /// # Errors
     /// [`OpenError`]; [`HeaderError::Abi`] and [`HeaderError::PidNamespace`] in
     /// [`OpenError::Header`] when only reading is possible from here.
@@ -97,10 +91,22 @@ impl Namespace {
         kind: Kind,
         kind_version: u64,
         trust: &Trust,
+        patience: &Patience,
+    ) -> Result<WritableSegment, OpenError> {
+        self.open_waiting(name, kind, kind_version, trust, Waiting::new(patience))
+    }
+
+    fn open_waiting(
+        &self,
+        name: &Name,
+        kind: Kind,
+        kind_version: u64,
+        trust: &Trust,
+        waiting: Waiting<'_>,
     ) -> Result<WritableSegment, OpenError> {
         RawFile::open(self.path_of(name, kind), OFlags::RDWR, trust)?
             .validate(kind, kind_version)?
-            .into_writer()
+            .into_writer(waiting)
     }
 
     /// Opens a segment, or creates it where the name is free. Of any number of
@@ -114,9 +120,11 @@ impl Namespace {
         name: &Name,
         options: &CreateOptions,
         trust: &Trust,
+        patience: &Patience,
         init: impl FnMut(Words<'_>),
     ) -> Result<WritableSegment, OpenError> {
-        self.open_or_make(name, options, trust, init).map(|(segment, _)| segment)
+        let waiting = Waiting::new(patience);
+        self.open_or_make(name, options, trust, waiting, init).map(|(segment, _)| segment)
     }
 
     /// As [`Namespace::open_or_create`]; true when it was created.
@@ -125,6 +133,7 @@ impl Namespace {
         name: &Name,
         options: &CreateOptions,
         trust: &Trust,
+        waiting: Waiting<'_>,
         mut init: impl FnMut(Words<'_>),
     ) -> Result<(WritableSegment, bool), OpenError> {
         // What is created must open again by the same call.
@@ -133,7 +142,7 @@ impl Namespace {
             return Err(OpenError::ForeignWriters { path, mode: options.mode });
         }
         loop {
-            match self.open(name, options.kind, options.kind_version, trust) {
+            match self.open_waiting(name, options.kind, options.kind_version, trust, waiting) {
                 Err(OpenError::NotFound { .. }) => {}
                 other => return other.map(|segment| (segment, false)),
             }
@@ -254,6 +263,18 @@ impl ValidatedFile {
         Ok(self)
     }
 
+    pub(crate) fn file(&self) -> &File {
+        &self.raw.file
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.raw.path
+    }
+
+    pub(crate) fn header_error(&self, source: HeaderError) -> OpenError {
+        self.raw.header_error(source)
+    }
+
     /// The file and the header.
     pub(crate) fn into_parts(self) -> (RawFile, Header) {
         (self.raw, self.header)
@@ -263,92 +284,7 @@ impl ValidatedFile {
         self.map(false)
     }
 
-    fn into_writer(self) -> Result<WritableSegment, OpenError> {
-        self.header.validate_abi().map_err(|e| self.raw.header_error(e))?;
-        let meta = self.raw.file.metadata().map_err(|e| io_error("stat", &self.raw.path, e))?;
-        let here = Session::current(meta.dev(), meta.ino())
-            .map_err(|e| io_error("identify the process for", &self.raw.path, e))?;
-        let start = Instant::now();
-        loop {
-            if self.try_hold(Hold::Exclusive)? {
-                self.settle(&here)?;
-                self.try_hold(Hold::Shared)?;
-                return self.into_checked(&here);
-            }
-            // Others write, or one of them is settling it.
-            if self.try_hold(Hold::Shared)? {
-                let session = self.intact_session()?;
-                let same = session.same_file_and_boot(&here);
-                let waited = start.elapsed();
-                if same && (session.pid_namespace == here.pid_namespace || waited > FOREIGN_LIMIT) {
-                    return self.into_checked(&session);
-                }
-                self.try_hold(Hold::Nothing)?;
-            }
-            let waited = start.elapsed();
-            if waited > RESET_LIMIT {
-                return Err(OpenError::ResetBusy { path: self.raw.path, waited });
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    /// Makes a segment without any living writer usable here: one of an earlier boot, a copied
-    /// file, one whose writers lived in another pid namespace, or one whose mutex is held
-    /// by nobody that lives.
-    ///
-    /// The caller holds it exclusively. Killed in between, it leaves the old session or a
-    /// mutex to repair, and the next opener does it all again. The record is 64 bytes in one
-    /// page, written by one call, which a signal does not split.
-    fn settle(&self, here: &Session) -> Result<(), OpenError> {
-        let found = self.intact_session()?;
-        let io = |action| move |e| io_error(action, &self.raw.path, e);
-        let map = Mapping::new(&self.raw.file, self.header.total_len as usize, true)
-            .map_err(io("map"))?;
-        let canary = Segment::canary(&self.header);
-        let mut stuck = !found.same_file_and_boot(here);
-        if !stuck {
-            mutex::validate(&map, canary).map_err(|e| self.raw.header_error(e))?;
-            // A clean guard, and one that died, are put back as they were.
-            stuck = mutex::acquire(&map, Wait::No).is_err();
-        }
-        if stuck {
-            mutex::init(&map, canary, true).map_err(io("make the mutex of"))?;
-        }
-        if found != *here {
-            self.raw
-                .file
-                .write_all_at(bytemuck::bytes_of(here), SESSION_OFFSET as u64)
-                .map_err(io("write the session of"))?;
-        }
-        Ok(())
-    }
-
-    fn into_checked(self, session: &Session) -> Result<WritableSegment, OpenError> {
-        let path = self.raw.path.clone();
-        let segment = self.map(true)?;
-        segment.check_lock(session).map_err(|source| OpenError::Header { path, source })?;
-        Ok(WritableSegment::new(segment))
-    }
-
-    fn try_hold(&self, hold: Hold) -> Result<bool, OpenError> {
-        alive::try_hold(&self.raw.file, hold).map_err(|e| io_error("lock", &self.raw.path, e))
-    }
-
-    fn intact_session(&self) -> Result<Session, OpenError> {
-        let session = self.session()?;
-        if session.is_intact() {
-            Ok(session)
-        } else {
-            Err(self.raw.header_error(HeaderError::Session))
-        }
-    }
-
-    fn session(&self) -> Result<Session, OpenError> {
-        self.raw.read_at(SESSION_OFFSET).map_err(|e| io_error("read", &self.raw.path, e))
-    }
-
-    fn map(self, writable: bool) -> Result<Segment, OpenError> {
+    pub(crate) fn map(self, writable: bool) -> Result<Segment, OpenError> {
         let RawFile { file, path, .. } = self.raw;
         let len = usize::try_from(self.header.total_len).map_err(|_| OpenError::Header {
             path: path.clone(),

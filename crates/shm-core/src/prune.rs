@@ -12,10 +12,11 @@ use crate::control;
 use crate::create::retry;
 use crate::draft::TEMPORARY_PREFIX;
 use crate::error::{LockError, OpenError, PublishError};
-use crate::mutex::Acquired;
+use crate::guard::Acquired;
 use crate::name::Name;
 use crate::namespace::Namespace;
 use crate::open::Trust;
+use crate::patience::Patience;
 use crate::publish::PublishedKind;
 use crate::sabotage;
 use crate::turn::{CONTROL_VERSION, Turn, has_word, retire};
@@ -117,7 +118,8 @@ impl Namespace {
             return Ok(found);
         }
 
-        let control = self.open(name, kind.control, CONTROL_VERSION, &trust)?;
+        let patience = Patience::forever();
+        let control = self.open(name, kind.control, CONTROL_VERSION, &trust, &patience)?;
         has_word(&control)?;
         let lock = |source| PublishError::Lock { path: control.path().to_owned(), source };
         let guard = match control.try_lock() {

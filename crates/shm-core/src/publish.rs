@@ -19,9 +19,10 @@ use crate::layout::{BODY_OFFSET, GEOMETRY_WORDS, NO_LOCK};
 use crate::name::Name;
 use crate::namespace::{Kind, Namespace};
 use crate::open::{Trust, is_memory};
+use crate::patience::{Interrupt, Patience, Waiting};
 use crate::sabotage;
 use crate::segment::WritableSegment;
-use crate::turn::{Patience, Turn, io_error};
+use crate::turn::{Turn, io_error};
 
 /// A kind of files that are published, and of the control segments beside them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,13 +48,16 @@ pub struct PublishOptions {
     pub trust: Trust,
     /// How long to wait for other publishers, all in all; `None` for ever.
     pub lock_timeout: Option<Duration>,
+    /// What ends the waiting early.
+    pub interrupt: Interrupt,
 }
 
 impl Default for PublishOptions {
     /// For a free name, mode 0400, five seconds.
     fn default() -> Self {
         let lock_timeout = Some(Duration::from_secs(5));
-        Self { replace: false, mode: 0o400, trust: Trust::new(), lock_timeout }
+        let (trust, interrupt) = (Trust::new(), Interrupt::never());
+        Self { replace: false, mode: 0o400, trust, lock_timeout, interrupt }
     }
 }
 
@@ -107,8 +111,9 @@ impl Namespace {
         }
 
         let turn = Turn { namespace: self, name, kind, trust: &options.trust };
-        let patience = Patience::new(options.lock_timeout);
-        turn.take(options.mode | 0o200, patience, |control, words| {
+        let patience =
+            Patience::forever().limit(options.lock_timeout).interrupt(options.interrupt.clone());
+        turn.take(options.mode | 0o200, Waiting::new(&patience), |control, words| {
             let newest = turn.settle(control, words)?;
             if !options.replace && path.symlink_metadata().is_ok() {
                 return Err(taken(&path));

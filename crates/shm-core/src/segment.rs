@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::error::{HeaderError, LockError};
+use crate::fork::process_token;
 use crate::futex;
+use crate::guard::{Acquired, Guard};
 use crate::layout::{GEOMETRY_WORDS, Header, Session};
 use crate::map::Mapping;
-use crate::mutex::{self, Acquired, Guard, Wait};
+use crate::mutex::{self, Wait};
+use crate::patience::{Patience, Waiting};
 use crate::sync::ReadWords;
 
 /// A segment mapped for reading (`PROT_READ` when opened so).
@@ -144,13 +147,15 @@ impl Segment {
         u64::from(crc32fast::hash(&header.random_id)) << 32 | 0x4C4F_434B
     }
 
-    pub(crate) fn check_lock(&self, session: &Session) -> Result<(), HeaderError> {
+    /// Lets this process, which lives in pid namespace `here`, use the mutex, if that is for it.
+    pub(crate) fn admit(&mut self, session: &Session, here: u64) -> Result<(), HeaderError> {
         self.header.validate_abi()?;
-        let here = crate::identity::pid_namespace().map_err(|_| HeaderError::Session)?;
         if session.pid_namespace != here {
             return Err(HeaderError::PidNamespace { found: session.pid_namespace, expected: here });
         }
-        mutex::validate(&self.map, Self::canary(&self.header))
+        mutex::validate(&self.map, Self::canary(&self.header))?;
+        self.map.admit(here, process_token());
+        Ok(())
     }
 }
 
@@ -190,7 +195,7 @@ impl WritableSegment {
     /// [`Acquired::OwnerDied`].
     #[inline]
     pub fn lock(&self) -> Result<Acquired<'_>, LockError> {
-        mutex::acquire(&self.segment.map, Wait::Forever)
+        self.lock_with(&Patience::forever())
     }
 
     /// Locks, waiting at most `limit` (monotonic clock).
@@ -199,7 +204,24 @@ impl WritableSegment {
     /// As [`WritableSegment::lock`], and [`LockError::TimedOut`].
     #[inline]
     pub fn lock_timeout(&self, limit: Duration) -> Result<Acquired<'_>, LockError> {
-        mutex::acquire(&self.segment.map, Wait::For(limit))
+        self.lock_with(&Patience::forever().limit(Some(limit)))
+    }
+
+    /// Locks, waiting as long as `patience` lasts. A process that may only read the segment can
+    /// take wake-ups away, which costs a waiter 20 ms each time and no more.
+    ///
+    /// # Errors
+    /// As [`WritableSegment::lock_timeout`], and [`LockError::Interrupted`].
+    #[inline]
+    pub fn lock_with(&self, patience: &Patience) -> Result<Acquired<'_>, LockError> {
+        match mutex::acquire(&self.segment.map, Wait::No) {
+            Err(LockError::WouldBlock) => self.lock_waiting(Waiting::new(patience)),
+            tried => tried,
+        }
+    }
+
+    pub(crate) fn lock_waiting(&self, waiting: Waiting<'_>) -> Result<Acquired<'_>, LockError> {
+        mutex::acquire(&self.segment.map, Wait::While(waiting))
     }
 
     /// Locks if the lock is free.

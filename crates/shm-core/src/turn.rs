@@ -2,18 +2,18 @@
 
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 
 use crate::control::{self, RETIRED};
 use crate::create::CreateOptions;
 use crate::error::{HeaderError, LockError, OpenError, PublishError};
+use crate::guard::Acquired;
 use crate::layout::{BODY_OFFSET, GEOMETRY_WORDS};
-use crate::mutex::Acquired;
 use crate::name::Name;
 use crate::namespace::Namespace;
 use crate::open::{RawFile, Trust};
+use crate::patience::Waiting;
 use crate::publish::PublishedKind;
 use crate::sabotage;
 use crate::segment::{Segment, WritableSegment};
@@ -43,29 +43,6 @@ pub(crate) fn retire(control: &WritableSegment, words: Words<'_>) -> io::Result<
     removed
 }
 
-/// How long a whole call waits for locks.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
-    start: Instant,
-    limit: Option<Duration>,
-}
-
-impl Patience {
-    /// From now on.
-    pub(crate) fn new(limit: Option<Duration>) -> Self {
-        Self { start: Instant::now(), limit }
-    }
-
-    fn lock<'a>(&self, control: &'a WritableSegment) -> Result<Acquired<'a>, LockError> {
-        let Some(limit) = self.limit else { return control.lock() };
-        // It may be the second lock of the call, of another segment that has the name by now.
-        control.lock_timeout(limit.saturating_sub(self.start.elapsed())).map_err(|e| match e {
-            LockError::TimedOut { .. } => LockError::TimedOut { waited: self.start.elapsed() },
-            other => other,
-        })
-    }
-}
-
 /// Whose turn it is to change what a name leads to.
 pub(crate) struct Turn<'a> {
     pub(crate) namespace: &'a Namespace,
@@ -82,7 +59,7 @@ impl Turn<'_> {
     pub(crate) fn take<T>(
         &self,
         mode: u32,
-        patience: Patience,
+        waiting: Waiting<'_>,
         act: impl FnOnce(&WritableSegment, Words<'_>) -> Result<T, PublishError>,
     ) -> Result<T, PublishError> {
         let options = CreateOptions {
@@ -95,10 +72,10 @@ impl Turn<'_> {
         // Each further round needs another process that removed the name meanwhile.
         loop {
             let (control, is_new) =
-                self.namespace.open_or_make(self.name, &options, self.trust, |_| {})?;
+                self.namespace.open_or_make(self.name, &options, self.trust, waiting, |_| {})?;
             has_word(&control)?;
             let lock = |source| PublishError::Lock { path: control.path().to_owned(), source };
-            let guard = match patience.lock(&control).map_err(lock)? {
+            let guard = match control.lock_waiting(waiting).map_err(lock)? {
                 Acquired::Clean(guard) => guard,
                 // Whatever its owner left, `settle` puts right each time.
                 Acquired::OwnerDied(recovery) => {

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
-use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 
@@ -16,10 +15,11 @@ use crate::layout::BODY_OFFSET;
 use crate::name::Name;
 use crate::namespace::Namespace;
 use crate::open::Trust;
+use crate::patience::{Patience, Waiting};
 use crate::publish::PublishedKind;
 use crate::segment::WritableSegment;
 use crate::sync::Words;
-use crate::turn::{Patience, Turn, io_error, retire};
+use crate::turn::{Turn, io_error, retire};
 
 /// What a removal found beside the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +50,9 @@ impl Namespace {
         name: &Name,
         kind: PublishedKind,
         trust: &Trust,
-        lock_timeout: Option<Duration>,
+        patience: &Patience,
     ) -> Result<Removal, PublishError> {
-        let patience = Patience::new(lock_timeout);
+        let waiting = Waiting::new(patience);
         let turn = Turn { namespace: self, name, kind, trust };
         let path = self.path_of(name, kind.kind);
         let control = self.path_of(name, kind.control);
@@ -62,7 +62,7 @@ impl Namespace {
             if !is_taken(&path)? && !is_taken(&control)? {
                 return Err(PublishError::NotFound { path });
             }
-            let why = match turn.take(0o600, patience, |c, words| in_turn(&turn, &path, c, words)) {
+            let why = match turn.take(0o600, waiting, |c, words| in_turn(&turn, &path, c, words)) {
                 Err(PublishError::Open(why)) if why.is_damage() => why,
                 // Whatever is in the way: there is nothing to remove.
                 Err(_) if !is_taken(&path)? => return Err(PublishError::NotFound { path }),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use shm_core::{
     CreateError, CreateOptions, HeaderError, Litter, LockError, MappedFile, Name, OpenError,
-    Ordering, PublishError, PublishOptions, Trust,
+    Ordering, Patience, PublishError, PublishOptions, Trust,
 };
 
 use place::{BOTH, FORCE, KIND, Place};
@@ -268,7 +268,10 @@ fn a_published_file_has_no_lock() {
     // Root may open it for writing all the same.
     std::fs::set_permissions(place.file(), Permissions::from_mode(0o600)).unwrap();
     let (kind, version) = (KIND.kind, KIND.kind_version);
-    let error = place.namespace.open(&place.name, kind, version, &Trust::new()).unwrap_err();
+    let error = place
+        .namespace
+        .open(&place.name, kind, version, &Trust::new(), &Patience::forever())
+        .unwrap_err();
     assert!(matches!(error, OpenError::Header { source: HeaderError::NoLock, .. }), "{error:?}");
     let segment =
         place.namespace.open_read_only(&place.name, kind, version, &Trust::new()).unwrap();
@@ -298,7 +301,10 @@ fn whatever_else_has_the_name_is_taken_and_can_be_replaced() {
 fn a_publisher_waits_for_the_lock_and_gives_up_in_time() {
     let place = Place::new();
     place.publish(!FORCE, b"edition1").unwrap();
-    let control = place.namespace.open(&place.name, KIND.control, 1, &Trust::new()).unwrap();
+    let control = place
+        .namespace
+        .open(&place.name, KIND.control, 1, &Trust::new(), &Patience::forever())
+        .unwrap();
     let (locked, wait) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
     std::thread::scope(|s| {
         s.spawn(|| {
@@ -310,7 +316,7 @@ fn a_publisher_waits_for_the_lock_and_gives_up_in_time() {
         let lock_timeout = Some(Duration::from_millis(20));
         let options = PublishOptions { replace: true, lock_timeout, ..PublishOptions::default() };
         let error = place.namespace.publish(&place.name, KIND, &options, b"edition2").unwrap_err();
-        let source = LockError::TimedOut { waited: Duration::ZERO };
+        let source = LockError::TimedOut { waited: Duration::ZERO, holder: None };
         let same = |e: &LockError| std::mem::discriminant(e) == std::mem::discriminant(&source);
         assert!(matches!(&error, PublishError::Lock { source, .. } if same(source)), "{error:?}");
         assert_eq!(place.files(), BOTH);

@@ -6,7 +6,7 @@
 
 mod place;
 
-use shm_core::{Namespace, PublishOptions, Trust};
+use shm_core::{Namespace, Patience, PublishOptions, Trust};
 
 use place::{BOTH, FORCE, KIND, Place};
 
@@ -23,7 +23,8 @@ fn a_relative_namespace_stays_where_it_was_when_the_process_goes_elsewhere() {
         namespace.publish(&place.name, KIND, &options, b"edition1").unwrap();
     }
     let (mut follower, _file) = below.follow(&place.name, KIND, &Trust::new()).unwrap();
-    let control = below.open(&place.name, KIND.control, 1, &Trust::new()).unwrap();
+    let control =
+        below.open(&place.name, KIND.control, 1, &Trust::new(), &Patience::forever()).unwrap();
 
     std::env::set_current_dir("/").unwrap();
     assert!(!control.is_orphaned().unwrap() && !follower.is_removed().unwrap());
@@ -31,7 +32,7 @@ fn a_relative_namespace_stays_where_it_was_when_the_process_goes_elsewhere() {
     assert_eq!(below.publish(&place.name, KIND, &options, b"edition2").unwrap(), 2);
     assert_eq!(follower.successor().unwrap().unwrap().1.as_ref(), b"edition2");
     assert_eq!(here.list().unwrap().len(), 2);
-    here.unpublish(&place.name, KIND, &Trust::new(), None).unwrap();
+    here.unpublish(&place.name, KIND, &Trust::new(), &Patience::forever()).unwrap();
     assert_eq!(place.files(), ["below"]);
     let names = below.list().unwrap().into_iter().map(|e| e.path).collect::<Vec<_>>();
     assert!(names.iter().all(|path| path.is_absolute()), "{names:?}");

@@ -11,7 +11,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use shm_core::{
-    Acquired, BODY_OFFSET, CreateOptions, Follower, GEOMETRY_WORDS, LockError, OpenError,
+    Acquired, BODY_OFFSET, CreateOptions, Follower, GEOMETRY_WORDS, LockError, OpenError, Patience,
     PublishError, PublishOptions, Trust,
 };
 
@@ -116,7 +116,10 @@ fn a_name_beside_a_damaged_control_segment_is_removed_and_published_again() {
 fn nothing_is_removed_beside_a_damaged_control_segment_that_somebody_has_open() {
     let place = Place::new();
     place.publish(!FORCE, b"edition1").unwrap();
-    let control = place.namespace.open(&place.name, KIND.control, 1, &Trust::new()).unwrap();
+    let control = place
+        .namespace
+        .open(&place.name, KIND.control, 1, &Trust::new(), &Patience::forever())
+        .unwrap();
     damage(&place, 0, &[0xFF; 256]);
     let error = place.remove().unwrap_err();
     assert!(matches!(error, PublishError::Open(OpenError::Header { .. })), "{error:?}");
@@ -180,7 +183,10 @@ fn the_time_limit_is_for_the_whole_call_however_often_the_lock_changes() {
     let limit = Duration::from_millis(200);
     let lock_timeout = Some(limit);
     let options = PublishOptions { replace: true, lock_timeout, ..PublishOptions::default() };
-    let control = place.namespace.open(&place.name, KIND.control, 1, &Trust::new()).unwrap();
+    let control = place
+        .namespace
+        .open(&place.name, KIND.control, 1, &Trust::new(), &Patience::forever())
+        .unwrap();
     let (started, starts) = channel();
     let (finished, finishes) = channel();
     std::thread::scope(|s| {
@@ -195,7 +201,7 @@ fn the_time_limit_is_for_the_whole_call_however_often_the_lock_changes() {
         for _ in 0..40 {
             // Each lock is held for half the limit only; then another segment has the name, and it is held.
             if let Ok(outcome) = finishes.recv_timeout(limit / 2) {
-                let Err(PublishError::Lock { source: LockError::TimedOut { waited }, .. }) =
+                let Err(PublishError::Lock { source: LockError::TimedOut { waited, .. }, .. }) =
                     outcome
                 else {
                     panic!("{outcome:?}");

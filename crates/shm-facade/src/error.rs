@@ -224,7 +224,7 @@ fn open_code(error: &OpenError) -> ResultCode {
             ..
         } => ResultCode::Mismatch,
         OpenError::Header { .. } | OpenError::NotAFile { .. } => ResultCode::Corrupt,
-        OpenError::ResetBusy { .. } => ResultCode::Timeout,
+        OpenError::ResetBusy { .. } | OpenError::Interrupted { .. } => ResultCode::Timeout,
         OpenError::Create(e) => create_code(e),
         OpenError::Io { source, .. } => io_code(source),
         _ => ResultCode::System,
@@ -257,7 +257,10 @@ fn create_code(error: &CreateError) -> ResultCode {
 
 fn lock_code(error: &LockError) -> ResultCode {
     match error {
-        LockError::TimedOut { .. } | LockError::WouldBlock => ResultCode::Timeout,
+        LockError::TimedOut { .. } | LockError::Interrupted { .. } | LockError::WouldBlock => {
+            ResultCode::Timeout
+        }
+        LockError::PidNamespace { .. } => ResultCode::Mismatch,
         LockError::NotRecoverable => ResultCode::Corrupt,
         LockError::Os(source) => io_code(source),
         _ => ResultCode::System,
@@ -342,7 +345,7 @@ mod tests {
         let mode = || CreateError::BadMode { mode: 0 };
         let len = || CreateError::BadLength { len: 3 };
         let size = GeometryError::TooLarge { capacity: 1, value_size: 1 };
-        let timed_out = || LockError::TimedOut { waited: Duration::ZERO };
+        let timed_out = || LockError::TimedOut { waited: Duration::ZERO, holder: None };
         let lock = |source| PublishError::Lock { path: path.clone(), source };
         let table: [(Error, ResultCode); 21] = [
             (TableOpenError::from(no_space()).into(), NoSpace),

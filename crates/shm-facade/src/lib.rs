@@ -86,8 +86,9 @@ pub use freeze::{map_key, table_key};
 pub use share::{SNAPSHOT, Share, ShareOptions};
 pub use shared_map::{MapOptions, SharedMap, prune};
 pub use shm_core::{
-    CreateError, Entry, FileKind, HeaderError, InvalidName, Kind, Litter, LockError, MappedFile,
-    Name, Namespace, OpenError, Pruned, PublishError, Published, PublishedKind, Trust,
+    CreateError, Entry, FileKind, HeaderError, Holder, Interrupt, InvalidName, Kind, Litter,
+    LockError, MappedFile, Name, Namespace, OpenError, Pruned, PublishError, Published,
+    PublishedKind, Trust,
 };
 pub use slotmap_shm::{
     Geometry, KIND as TABLE, Stats, TableError, TableOpenError, Upserted, Value,

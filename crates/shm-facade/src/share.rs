@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use avl_snapshot::{AlignedBytes, FreezeOptions, RbTree, Snapshot};
-use shm_core::{Kind, Name, Namespace, PublishOptions, PublishedKind, Trust};
+use shm_core::{Interrupt, Kind, Name, Namespace, PublishOptions, PublishedKind, Trust};
 
 use crate::error::Error;
 
@@ -33,15 +33,18 @@ pub struct ShareOptions {
     pub hash_index: bool,
     /// How long to wait for other publishers of the name, all in all; `None` for ever. Five seconds.
     pub lock_timeout: Option<Duration>,
+    /// What ends that waiting early.
+    pub interrupt: Interrupt,
     /// Whose control segment to use: one's own and root's.
     pub trust: Trust,
 }
 
 impl Default for ShareOptions {
     fn default() -> Self {
-        let PublishOptions { replace, mode, trust, lock_timeout } = PublishOptions::default();
+        let PublishOptions { replace, mode, trust, lock_timeout, interrupt } =
+            PublishOptions::default();
         let namespace = Namespace::from_env();
-        Self { namespace, force: replace, mode, hash_index: true, lock_timeout, trust }
+        Self { namespace, force: replace, mode, hash_index: true, lock_timeout, interrupt, trust }
     }
 }
 
@@ -78,6 +81,13 @@ impl ShareOptions {
     #[must_use]
     pub fn lock_timeout(mut self, lock_timeout: Option<Duration>) -> Self {
         self.lock_timeout = lock_timeout;
+        self
+    }
+
+    /// With this to end the waiting early.
+    #[must_use]
+    pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = interrupt;
         self
     }
 
@@ -196,6 +206,7 @@ pub(crate) fn publish(name: &Name, block: &[u8], options: &ShareOptions) -> Resu
         mode: options.mode,
         trust: options.trust.clone(),
         lock_timeout: options.lock_timeout,
+        interrupt: options.interrupt.clone(),
     };
     Ok(options.namespace.publish(name, SNAPSHOT, &how, block)?)
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use avl_snapshot::{AlignedBytes, HEADER_LEN, Snapshot, SnapshotError, block_len};
 use shm_core::{
-    CopySource, Follower, MappedFile, Name, Namespace, Pruned, PublishOptions, Published, Seen,
-    Trust,
+    CopySource, Follower, Interrupt, MappedFile, Name, Namespace, Patience, Pruned, PublishOptions,
+    Published, Seen, Trust,
 };
 
 use crate::error::Error;
@@ -24,12 +24,14 @@ pub struct MapOptions {
     pub trust: Trust,
     /// How long a removal waits for publishers, all in all; `None` for ever. Five seconds.
     pub lock_timeout: Option<Duration>,
+    /// What ends that waiting early.
+    pub interrupt: Interrupt,
 }
 
 impl Default for MapOptions {
     fn default() -> Self {
-        let PublishOptions { trust, lock_timeout, .. } = PublishOptions::default();
-        Self { namespace: Namespace::from_env(), trust, lock_timeout }
+        let PublishOptions { trust, lock_timeout, interrupt, .. } = PublishOptions::default();
+        Self { namespace: Namespace::from_env(), trust, lock_timeout, interrupt }
     }
 }
 
@@ -52,6 +54,13 @@ impl MapOptions {
     #[must_use]
     pub fn lock_timeout(mut self, lock_timeout: Option<Duration>) -> Self {
         self.lock_timeout = lock_timeout;
+        self
+    }
+
+    /// With this to end the waiting early.
+    #[must_use]
+    pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = interrupt;
         self
     }
 }
@@ -247,7 +256,9 @@ impl SharedMap {
     /// publish. Nothing was changed.
     pub fn remove_with(name: &str, options: &MapOptions) -> Result<(), Error> {
         let name = Name::new(name)?;
-        options.namespace.unpublish(&name, SNAPSHOT, &options.trust, options.lock_timeout)?;
+        let patience =
+            Patience::forever().limit(options.lock_timeout).interrupt(options.interrupt.clone());
+        options.namespace.unpublish(&name, SNAPSHOT, &options.trust, &patience)?;
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shm_core::{Entry, Name, Namespace, Trust};
+use shm_core::{Entry, Interrupt, Name, Namespace, Trust};
 use slotmap_shm::{Geometry, KIND, Table, TableOptions, TableReader, Upserted, Value};
 
 use crate::error::Error;
@@ -26,13 +26,17 @@ pub struct StatusOptions {
     pub trust: Trust,
     /// How long a write waits for another writer; `None` for ever. Five seconds.
     pub lock_timeout: Option<Duration>,
+    /// What ends such waiting early.
+    pub interrupt: Interrupt,
 }
 
 impl Default for StatusOptions {
     fn default() -> Self {
-        let TableOptions { geometry, mode, trust, lock_timeout } = TableOptions::default();
+        let TableOptions { geometry, mode, trust, lock_timeout, interrupt } =
+            TableOptions::default();
         let Geometry { capacity, value_size, .. } = geometry;
-        Self { namespace: Namespace::from_env(), capacity, value_size, mode, trust, lock_timeout }
+        let namespace = Namespace::from_env();
+        Self { namespace, capacity, value_size, mode, trust, lock_timeout, interrupt }
     }
 }
 
@@ -48,6 +52,7 @@ impl StatusOptions {
             mode: self.mode,
             trust: self.trust.clone(),
             lock_timeout: self.lock_timeout,
+            interrupt: self.interrupt.clone(),
         }
     }
 }

@@ -204,7 +204,9 @@ fn classify_open(error: &OpenError) -> Failure {
             ..
         } => plain("MismatchError"),
         OpenError::Header { .. } => plain("CorruptError"),
-        OpenError::ResetBusy { path, .. } => os("LockTimeoutError", ETIMEDOUT, path),
+        OpenError::ResetBusy { path, .. } | OpenError::Interrupted { path, .. } => {
+            os("LockTimeoutError", ETIMEDOUT, path)
+        }
         OpenError::Create(e) => classify_create(e),
         OpenError::NoMemory { path, .. } => os("SystemCallError", ENOMEM, path),
         OpenError::Io { path, source, .. } => classify_io(source, path),
@@ -237,10 +239,11 @@ fn classify_publish(error: &PublishError) -> Failure {
 fn classify_lock(error: &LockError, path: Option<&Path>) -> Failure {
     let path = path.map(Path::to_owned);
     match error {
-        LockError::TimedOut { .. } | LockError::WouldBlock => {
+        LockError::TimedOut { .. } | LockError::Interrupted { .. } | LockError::WouldBlock => {
             Failure { class: "LockTimeoutError", errno: Some(ETIMEDOUT), path }
         }
         LockError::NotRecoverable => plain("CorruptError"),
+        LockError::PidNamespace { .. } => plain("MismatchError"),
         LockError::Os(source) => Failure {
             class: "SystemCallError",
             errno: Some(source.raw_os_error().unwrap_or(0)),

@@ -122,6 +122,7 @@ impl TableBase {
             mode,
             trust: self::trust(&trust, shared_writers),
             lock_timeout: Some(limit.map_or(SLICE, |limit| limit.min(SLICE))),
+            ..TableOptions::default()
         };
         let namespace = self::namespace(namespace);
         let name = Name::new(name).map_err(|error| failure(py, error, None))?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shm_core::Trust;
+use shm_core::{Interrupt, Patience, Trust};
 
 use crate::layout::Geometry;
 
@@ -23,6 +23,14 @@ pub struct TableOptions {
     /// `LockError::TimedOut`; `None` waits for ever. Five seconds: a writer
     /// that is stopped (SIGSTOP, a debugger) must not stop all others.
     pub lock_timeout: Option<Duration>,
+    /// What ends such waiting early, and that for another process which takes the table over.
+    pub interrupt: Interrupt,
+}
+
+impl TableOptions {
+    pub(crate) fn patience(&self) -> Patience {
+        Patience::forever().limit(self.lock_timeout).interrupt(self.interrupt.clone())
+    }
 }
 
 impl Default for TableOptions {
@@ -32,6 +40,7 @@ impl Default for TableOptions {
             mode: 0o600,
             trust: Trust::new(),
             lock_timeout: Some(Duration::from_secs(5)),
+            interrupt: Interrupt::never(),
         }
     }
 }

@@ -2,10 +2,9 @@
 
 use std::borrow::Borrow;
 use std::ops::Deref;
-use std::time::Duration;
 
 use shm_core::{
-    Acquired, CreateOptions, Guard, LockError, Name, Namespace, Recovery, WritableSegment,
+    Acquired, CreateOptions, Guard, LockError, Name, Namespace, Patience, Recovery, WritableSegment,
 };
 
 use crate::error::{TableError, TableOpenError};
@@ -66,7 +65,7 @@ const MAX_UPDATES: usize = 10_000;
 /// ```
 pub struct Table<K: Key + ?Sized> {
     reader: TableReader<K>,
-    lock_timeout: Option<Duration>,
+    patience: Patience,
 }
 
 impl<K: Key + ?Sized> Table<K> {
@@ -94,7 +93,8 @@ impl<K: Key + ?Sized> Table<K> {
         name: &Name,
         options: &TableOptions,
     ) -> Result<Self, TableOpenError> {
-        let segment = namespace.open(name, KIND, LAYOUT_VERSION, &options.trust)?;
+        let patience = options.patience();
+        let segment = namespace.open(name, KIND, LAYOUT_VERSION, &options.trust, &patience)?;
         Self::from_segment(segment, options)
     }
 
@@ -110,7 +110,8 @@ impl<K: Key + ?Sized> Table<K> {
     ) -> Result<Self, TableOpenError> {
         let (create, layout) = Self::prepare(options)?;
         let init = |words: shm_core::Words<'_>| recover::initialise(words, &layout);
-        let segment = namespace.open_or_create(name, &create, &options.trust, init)?;
+        let (trust, patience) = (&options.trust, options.patience());
+        let segment = namespace.open_or_create(name, &create, trust, &patience, init)?;
         let table = Self::from_segment(segment, options)?;
         let (found, asked) = (table.geometry(), options.geometry);
         let mut fields = vec![
@@ -154,7 +155,7 @@ impl<K: Key + ?Sized> Table<K> {
         options: &TableOptions,
     ) -> Result<Self, TableOpenError> {
         let reader = TableReader::from_mapped(Mapped::Writable(segment))?;
-        Ok(Self { reader, lock_timeout: options.lock_timeout })
+        Ok(Self { reader, patience: options.patience() })
     }
 
     /// Adds an entry for a key that has none.
@@ -492,11 +493,7 @@ impl<K: Key + ?Sized> Table<K> {
         let Some(segment) = self.reader.writable() else {
             return Err(TableError::Lock(LockError::NotRecoverable));
         };
-        let acquired = match self.lock_timeout {
-            Some(limit) => segment.lock_timeout(limit)?,
-            None => segment.lock()?,
-        };
-        match acquired {
+        match segment.lock_with(&self.patience)? {
             Acquired::Clean(guard) => Ok(guard),
             Acquired::OwnerDied(recovery) => self.repair(recovery),
         }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use shm_core::{Name, Namespace, Trust, WritableSegment};
+use shm_core::{Name, Namespace, Patience, Trust, WritableSegment};
 use shm_harness::TempNamespace;
 
 /// The binary.
@@ -89,7 +89,9 @@ impl Place {
     /// The segment that a table lies in.
     pub(crate) fn table_segment(&self, name: &str) -> WritableSegment {
         let (namespace, name) = (Namespace::at(self.dir()), Name::new(name).unwrap());
-        let open = |version| namespace.open(&name, slotmap_shm::KIND, version, &Trust::new());
+        let open = |version| {
+            namespace.open(&name, slotmap_shm::KIND, version, &Trust::new(), &Patience::forever())
+        };
         // Which version tables have is not the business of these tests.
         (1..100).find_map(|version| open(version).ok()).unwrap()
     }

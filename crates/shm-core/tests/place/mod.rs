@@ -3,10 +3,9 @@
 #![allow(dead_code, unreachable_pub, reason = "shared by tests, not all of which use all of it")]
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use shm_core::{
-    Acquired, Kind, Name, Namespace, OpenError, Ordering, PublishError, PublishOptions,
+    Acquired, Kind, Name, Namespace, OpenError, Ordering, Patience, PublishError, PublishOptions,
     PublishedKind, Removal, Trust,
 };
 
@@ -36,7 +35,7 @@ impl Place {
     }
 
     pub fn remove(&self) -> Result<Removal, PublishError> {
-        self.namespace.unpublish(&self.name, KIND, &Trust::new(), Some(Duration::from_secs(5)))
+        self.namespace.unpublish(&self.name, KIND, &Trust::new(), &Patience::forever())
     }
 
     pub fn follow(&self) -> Result<(shm_core::Follower, shm_core::Published), OpenError> {
@@ -61,7 +60,10 @@ impl Place {
 
     /// Stores a control word, as a publisher that died would leave it.
     pub fn set_word(&self, word: u64) {
-        let control = self.namespace.open(&self.name, KIND.control, 1, &Trust::new()).unwrap();
+        let control = self
+            .namespace
+            .open(&self.name, KIND.control, 1, &Trust::new(), &Patience::forever())
+            .unwrap();
         let Ok(Acquired::Clean(guard)) = control.lock() else { panic!("not clean") };
         guard.words().unwrap().store(0, word, Ordering::Release);
     }

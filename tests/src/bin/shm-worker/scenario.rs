@@ -16,7 +16,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use shm_core::{Name, Namespace, Trust, WritableSegment};
+use shm_core::{Name, Namespace, Patience, Trust, WritableSegment};
 use shm_tests::test_name;
 use slotmap_shm::{KIND, Table, TableOptions};
 
@@ -165,7 +165,7 @@ fn open_table() -> Result<Table<i32>> {
 
 /// The segment of the test table, for its lock.
 fn open_segment(name: &Name) -> Result<WritableSegment> {
-    Ok(Namespace::from_env().open(name, KIND, 1, &Trust::new())?)
+    Ok(Namespace::from_env().open(name, KIND, 1, &Trust::new(), &Patience::forever())?)
 }
 
 /// Names of the files in the namespace.

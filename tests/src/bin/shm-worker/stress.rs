@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use nix::time::{ClockId, clock_gettime};
 use serde_json::json;
-use shm_core::{Acquired, CreateOptions, Kind, LockError, Name, Namespace, Ordering, Trust, Words};
+use shm_core::{
+    Acquired, CreateOptions, Kind, LockError, Name, Namespace, Ordering, Patience, Trust, Words,
+};
 use shm_tests::{options, pattern, test_name};
 use slotmap_shm::{Table, TableOptions, TableReader};
 
@@ -137,7 +139,13 @@ pub fn write(arguments: &WriterArguments) -> Result<()> {
         mode: 0o600,
     };
     let namespace = Namespace::from_env();
-    let segment = namespace.open_or_create(&name, &log_options, &Trust::new(), |_| {})?;
+    let segment = namespace.open_or_create(
+        &name,
+        &log_options,
+        &Trust::new(),
+        &Patience::forever(),
+        |_| {},
+    )?;
     // The log is locked as long as the writer lives; its predecessor was killed.
     let guard = match segment.lock()? {
         Acquired::Clean(guard) => guard,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 use nix::fcntl::{FcntlArg, fcntl};
 use serde_json::json;
-use shm_core::{Acquired, Litter, Name, Namespace, Ordering, Trust, WritableSegment};
+use shm_core::{Acquired, Litter, Name, Namespace, Ordering, Patience, Trust, WritableSegment};
 use shm_facade::{Error, MapOptions, SNAPSHOT, Share, ShareOptions, SharedMap, prune};
 use shm_tests::edition;
 
@@ -69,7 +69,13 @@ impl SweepJudge {
 
     /// A control segment whose publisher was at the second edition.
     fn begin(&self, name: &str) -> Result<WritableSegment> {
-        let control = self.namespace.open(&Name::new(name)?, SNAPSHOT.control, 1, &Trust::new())?;
+        let control = self.namespace.open(
+            &Name::new(name)?,
+            SNAPSHOT.control,
+            1,
+            &Trust::new(),
+            &Patience::forever(),
+        )?;
         match control.try_lock()? {
             Acquired::Clean(guard) => guard.words()?.store(0, ODD, Ordering::Release),
             Acquired::OwnerDied(_) => bail!("nobody died yet"),

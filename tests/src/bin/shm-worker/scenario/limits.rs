@@ -212,7 +212,10 @@ pub fn signals_while_locking() -> Result<()> {
         assert!(got?, "lock_timeout");
         let short = Duration::from_millis(10);
         let got = while_held(&segment, || segment.lock_timeout(short).map(drop));
-        assert!(matches!(got, Err(LockError::TimedOut { waited }) if waited >= short), "{got:?}");
+        assert!(
+            matches!(got, Err(LockError::TimedOut { waited, .. }) if waited >= short),
+            "{got:?}"
+        );
         while_held(&segment, || table.upsert(&1, b"value"))?;
     }
     Ok(table.verify()?)

@@ -1,0 +1,198 @@
+//! What a lock gives: a guard, or the duty to repair first.
+//!
+//! A dead owner is not an error that carries a live guard: a bare `?` would then
+//! release an inconsistent mutex, which is unrecoverable for ever. It is
+//! [`Acquired::OwnerDied`], and only [`Recovery::repair`] turns it into a guard.
+
+use std::marker::PhantomData;
+
+use crate::error::LockError;
+use crate::fork::process_token;
+use crate::map::Mapping;
+use crate::mutex;
+use crate::sync::Words;
+
+/// A lock that was acquired: either nothing happened, or its last owner died
+/// (or gave up in the middle) and the data must be repaired first.
+#[derive(Debug)]
+#[must_use]
+pub enum Acquired<'a> {
+    /// The last owner released the lock in order.
+    Clean(Guard<'a>),
+    /// The last owner did not.
+    OwnerDied(Recovery<'a>),
+}
+
+/// Proof that this thread holds the lock. Released on drop.
+#[derive(Debug)]
+#[must_use]
+pub struct Guard<'a> {
+    map: &'a Mapping,
+    /// The process token; made even when the thread was unwinding already as it locked, so
+    /// that the panic cut nothing short here. One word for both: a guard of two words stays in
+    /// registers, one of three cost a write 14 ns of store-forwarding stalls.
+    process: u64,
+    /// A pthread mutex must be released by the thread that locked it.
+    _not_send: PhantomData<*mut ()>,
+}
+
+impl<'a> Guard<'a> {
+    /// The caller, a thread of `process`, has just locked the mutex.
+    #[inline]
+    pub(crate) fn new(map: &'a Mapping, process: u64) -> Self {
+        map.set_held(true);
+        let process = process ^ u64::from(std::thread::panicking());
+        Self { map, process, _not_send: PhantomData }
+    }
+
+    /// False in a forked child.
+    #[inline]
+    fn is_ours(&self) -> bool {
+        self.process | 1 == process_token()
+    }
+
+    /// The body, for writing.
+    ///
+    /// # Errors
+    /// [`LockError::ForeignProcess`] in a forked child: the parent holds the
+    /// lock, and the child may not write.
+    #[inline]
+    pub fn words(&self) -> Result<Words<'_>, LockError> {
+        if self.is_ours() {
+            Ok(Words::new(self.map.body()))
+        } else {
+            Err(LockError::ForeignProcess)
+        }
+    }
+
+    /// Asks the next owner to repair, as if this one had died. For a writer that
+    /// must stop in the middle.
+    pub fn mark_dirty(&self) {
+        if self.is_ours() {
+            mutex::set_dirty(self.map, true);
+        }
+    }
+
+    /// Releases the lock and, if others wait for it, lets one of them have it before this thread
+    /// may lock again; waits 5 ms for that at most. For calls that hold the lock long and may
+    /// be repeated at once: others would starve beside them.
+    pub fn hand_over(mut self) {
+        self.release(mutex::unlock_and_give_way);
+        std::mem::forget(self);
+    }
+
+    #[inline(always)]
+    fn release(&mut self, unlock: impl FnOnce(&Mapping)) {
+        // A forked child inherits the guard but not the lock.
+        if self.is_ours() {
+            if self.process & 1 == 1 && std::thread::panicking() {
+                // Whatever the panic cut short is the next owner's to repair.
+                self.mark_dirty();
+            }
+            self.map.set_held(false);
+            unlock(self.map);
+        }
+    }
+}
+
+impl Drop for Guard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.release(mutex::unlock);
+    }
+}
+
+/// A lock whose last owner died. Nothing can be stored through it but by
+/// [`Recovery::repair`]. Dropping it unrepaired leaves the repair to the next owner.
+#[derive(Debug)]
+#[must_use]
+pub struct Recovery<'a> {
+    /// Taken by a repair that succeeds.
+    guard: Option<Guard<'a>>,
+    /// The mutex itself is inconsistent, not only the data.
+    inconsistent: bool,
+}
+
+impl<'a> Recovery<'a> {
+    pub(crate) fn new(guard: Guard<'a>, inconsistent: bool) -> Self {
+        Self { guard: Some(guard), inconsistent }
+    }
+
+    /// Runs `repair` on the body and, if it succeeds, returns the guard.
+    ///
+    /// If it fails, panics, or the process dies in it, the next owner is asked to
+    /// repair again; so `repair` must be idempotent.
+    ///
+    /// # Errors
+    /// Whatever `repair` returns, or [`LockError::ForeignProcess`].
+    pub fn repair<E: From<LockError>>(
+        mut self,
+        repair: impl FnOnce(Words<'_>) -> Result<(), E>,
+    ) -> Result<Guard<'a>, E> {
+        let guard = self.guard.as_ref().ok_or(LockError::ForeignProcess)?;
+        repair(guard.words()?)?;
+        // `repair` may have forked; the child must not call the mutex consistent.
+        guard.words()?;
+        // Order: a death before `consistent` is seen as EOWNERDEAD again.
+        mutex::set_dirty(guard.map, false);
+        if std::mem::take(&mut self.inconsistent) {
+            mutex::make_consistent(guard.map).map_err(LockError::Os)?;
+        }
+        self.guard.take().ok_or_else(|| LockError::ForeignProcess.into())
+    }
+}
+
+impl Drop for Recovery<'_> {
+    fn drop(&mut self) {
+        let Some(guard) = self.guard.take() else { return };
+        // Unlocking an inconsistent mutex would make it unrecoverable; the dirty
+        // flag carries the duty on instead. The guard then unlocks.
+        guard.mark_dirty();
+        if self.inconsistent && guard.is_ours() {
+            let _ = mutex::make_consistent(guard.map);
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::{CreateOptions, Kind, Name, Namespace, WritableSegment};
+
+    /// Locks in its destructor, as one that records that its worker failed.
+    struct Last<'a>(&'a WritableSegment);
+
+    impl Drop for Last<'_> {
+        fn drop(&mut self) {
+            assert!(matches!(self.0.lock(), Ok(Acquired::Clean(_))));
+        }
+    }
+
+    #[test]
+    fn a_panic_asks_for_a_repair_only_if_the_lock_was_held_before_it() {
+        let dir = std::env::temp_dir().join(format!("shm-core-unwinding-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let (kind, geometry) = (Kind::new("test"), [0; crate::GEOMETRY_WORDS]);
+        let options = CreateOptions { kind, kind_version: 1, geometry, body_len: 8, mode: 0o600 };
+        let name = Name::new("unwinding").unwrap();
+        let segment = Namespace::at(&dir).create(&name, &options, |_| ()).unwrap();
+
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let _last = Last(&segment);
+            panic!("on purpose");
+        }));
+        assert!(outcome.is_err());
+        assert!(matches!(segment.lock(), Ok(Acquired::Clean(_))));
+
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let _guard = segment.lock().unwrap();
+            panic!("on purpose");
+        }));
+        assert!(outcome.is_err());
+        assert!(matches!(segment.lock(), Ok(Acquired::OwnerDied(_))));
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}

@@ -1,0 +1,156 @@
+//! Who holds a mutex, by the word that the kernel looks at, too.
+
+use std::fmt;
+
+use rustix::process::Pid;
+
+use crate::map::Mapping;
+use crate::sync::Ordering;
+
+/// Bits of the lock word of a robust mutex, as the kernel reads them (`linux/futex.h`).
+const TID: u32 = 0x3FFF_FFFF;
+const OWNER_DIED: u32 = 0x4000_0000;
+const WAITERS: u32 = 0x8000_0000;
+
+/// Offset of the lock word in a `pthread_mutex_t`, where it is known: `__data.__lock` of glibc,
+/// `__u.__vi[1]` of musl.
+pub(crate) const LOCK_WORD: Option<usize> = if cfg!(target_env = "gnu") {
+    Some(0)
+} else if cfg!(target_env = "musl") {
+    Some(4)
+} else {
+    None
+};
+
+/// The thread that holds a lock. It may have released it by now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Holder {
+    /// Its thread id, in the pid namespace of the segment's writers.
+    pub tid: u32,
+    /// Its process, where `/proc` tells.
+    pub pid: Option<u32>,
+    /// The command that the process runs (at most 15 bytes of its name), where `/proc` tells.
+    pub command: Option<String>,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.pid, &self.command) {
+            (Some(pid), Some(command)) => write!(f, "process {pid} ({command})")?,
+            (Some(pid), None) => write!(f, "process {pid}")?,
+            _ => return write!(f, "thread {}", self.tid),
+        }
+        if self.pid == Some(self.tid) { Ok(()) } else { write!(f, ", thread {}", self.tid) }
+    }
+}
+
+impl Holder {
+    /// A thread of a pid namespace whose processes this one does not see.
+    pub(crate) fn unknown(tid: u32) -> Self {
+        Self { tid, pid: None, command: None }
+    }
+
+    pub(crate) fn of_thread(tid: u32) -> Self {
+        let pid = std::fs::read_to_string(format!("/proc/{tid}/status")).ok().and_then(|status| {
+            status.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok())
+        });
+        let command = pid.and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).ok());
+        Self { tid, pid, command: command.map(|command| command.trim_end().to_owned()) }
+    }
+}
+
+/// A lock word as it was at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LockWord(pub(crate) u32);
+
+impl LockWord {
+    /// `None` where the C library's layout is not known.
+    pub(crate) fn of(map: &Mapping) -> Option<Self> {
+        // Relaxed: nothing that the lock protects is read on the strength of it.
+        map.lock_word().map(|word| Self(word.load(Ordering::Relaxed)))
+    }
+
+    /// The thread that holds the lock. A dead one that the kernel has marked does not.
+    pub(crate) fn owner(self) -> Option<u32> {
+        let owner = self.0 & TID;
+        (owner != 0 && self.0 & OWNER_DIED == 0).then_some(owner)
+    }
+
+    /// True when a thread sleeps until the lock is released, or did a moment ago.
+    pub(crate) fn has_waiters(self) -> bool {
+        self.0 & WAITERS != 0
+    }
+}
+
+/// Who holds the lock of `map` now.
+pub(crate) fn holder(map: &Mapping) -> Option<Holder> {
+    LockWord::of(map)?.owner().map(Holder::of_thread)
+}
+
+/// True unless it is certain that no living thread of this number, in the caller's pid namespace,
+/// has a file of this inode number mapped to write to it. The device is left out: a file below an
+/// overlay has two.
+pub(crate) fn may_have_mapped(tid: u32, inode: u64) -> bool {
+    let Some(pid) = i32::try_from(tid).ok().and_then(Pid::from_raw) else { return false };
+    // Not by `/proc`, which may hide other users' processes.
+    if rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH) {
+        return false;
+    }
+    let Ok(maps) = std::fs::read_to_string(format!("/proc/{tid}/maps")) else { return true };
+    // address perms offset device inode path
+    let inode = inode.to_string();
+    maps.lines().any(|line| {
+        let mut fields = line.split_ascii_whitespace().skip(1);
+        let writable = fields.next().is_some_and(|permissions| permissions.contains('w'));
+        writable && fields.nth(2) == Some(inode.as_str())
+    })
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_tells_its_owner_unless_it_died() {
+        assert_eq!(LockWord(0).owner(), None);
+        assert_eq!(LockWord(WAITERS).owner(), None);
+        assert_eq!(LockWord(7 | WAITERS).owner(), Some(7));
+        assert_eq!(LockWord(7 | OWNER_DIED).owner(), None);
+        assert!(LockWord(7 | WAITERS).has_waiters() && !LockWord(7).has_waiters());
+    }
+
+    fn this_thread() -> u32 {
+        let link = std::fs::read_link("/proc/thread-self").unwrap();
+        link.file_name().unwrap().to_str().unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn this_thread_is_told_by_its_process_and_command() {
+        let tid = this_thread();
+        let holder = Holder::of_thread(tid);
+        assert_eq!(holder.pid, Some(std::process::id()));
+        let command = holder.command.clone().unwrap();
+        let expected = format!("process {} ({command}), thread {tid}", std::process::id());
+        assert_eq!(holder.to_string(), expected);
+        assert_eq!(Holder::unknown(9).to_string(), "thread 9");
+    }
+
+    #[test]
+    fn only_what_is_mapped_to_be_written_to_is_found() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = std::env::temp_dir();
+        let draft = crate::draft::Draft::new(&dir).unwrap();
+        draft.file().set_len(8192).unwrap();
+        let inode = draft.file().metadata().unwrap().ino();
+        let tid = this_thread();
+        let reading = Mapping::new(draft.file(), 8192, false).unwrap();
+        assert!(!may_have_mapped(tid, inode));
+        let writing = Mapping::new(draft.file(), 8192, true).unwrap();
+        assert!(may_have_mapped(tid, inode));
+        assert!(!may_have_mapped(TID, inode), "no such thread");
+        drop((reading, writing));
+        assert!(!may_have_mapped(tid, inode));
+    }
+}

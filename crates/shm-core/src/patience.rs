@@ -1,0 +1,102 @@
+//! How long a call waits for others, and what may end the waiting early.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Asked from time to time while a call waits. When it answers true, the call gives up with
+/// [`LockError::Interrupted`](crate::LockError::Interrupted), and nothing has changed.
+///
+/// For programs that must hear something else meanwhile: an interpreter its signals, a server the
+/// request to stop. The function runs on the waiting thread, about every 20 ms, and holds
+/// nothing of this library.
+#[derive(Clone, Default)]
+pub struct Interrupt(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
+
+impl Interrupt {
+    /// Waiting ends when `asked` returns true.
+    pub fn new(asked: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(asked)))
+    }
+
+    /// Nothing ends it early.
+    #[must_use]
+    pub fn never() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn is_requested(&self) -> bool {
+        self.0.as_ref().is_some_and(|asked| asked())
+    }
+}
+
+impl fmt::Debug for Interrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Interrupt(..)" } else { "Interrupt(never)" })
+    }
+}
+
+/// How long a whole call may wait for others, however many it has to wait for.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Patience {
+    /// At most so long, by the monotonic clock; `None` for ever.
+    pub limit: Option<Duration>,
+    /// What ends it early.
+    pub interrupt: Interrupt,
+}
+
+impl Patience {
+    /// As long as it takes.
+    #[must_use]
+    pub fn forever() -> Self {
+        Self::default()
+    }
+
+    /// At most so long; `None` for ever.
+    #[must_use]
+    pub fn limit(mut self, limit: Option<Duration>) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// What ends it early.
+    #[must_use]
+    pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = interrupt;
+        self
+    }
+}
+
+/// A patience that has begun to run out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiting<'a> {
+    start: Instant,
+    patience: &'a Patience,
+}
+
+impl<'a> Waiting<'a> {
+    /// From now on.
+    pub(crate) fn new(patience: &'a Patience) -> Self {
+        Self { start: Instant::now(), patience }
+    }
+
+    /// Since when.
+    pub(crate) fn waited(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// What is left, at most `slice` of it; zero when it is over.
+    pub(crate) fn slice(&self, slice: Duration) -> Duration {
+        let left = self.patience.limit.map(|limit| limit.saturating_sub(self.waited()));
+        left.map_or(slice, |left| left.min(slice))
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.patience.limit.is_some_and(|limit| self.waited() >= limit)
+    }
+
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.patience.interrupt.is_requested()
+    }
+}

@@ -1,0 +1,212 @@
+//! Opening a segment to write: as one of its living writers or, where there is none, by taking
+//! it over: from an earlier boot, from a file that was copied, from another pid namespace, from a
+//! lock that nobody alive holds.
+//!
+//! `docs/concurrency.md`, chapter Takeover, says why each step is safe, and what a death leaves.
+
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::time::Duration;
+
+use bytemuck::Zeroable;
+
+use crate::alive::{self, Hold};
+use crate::error::{HeaderError, LockError, OpenError};
+use crate::fork::process_token;
+use crate::holder::{Holder, LOCK_WORD, LockWord, holder, may_have_mapped};
+use crate::identity;
+use crate::layout::{LOCK_OFFSET, SESSION_OFFSET, Session};
+use crate::map::Mapping;
+use crate::mutex::{self, Wait};
+use crate::open::{ValidatedFile, io_error};
+use crate::patience::Waiting;
+use crate::segment::{Segment, WritableSegment};
+
+/// How long an opener waits for another one that takes the segment over, or for writers
+/// that see another boot or another file to go away.
+const RESET_LIMIT: Duration = Duration::from_secs(5);
+/// How long it waits for writers of another pid namespace: long enough to outlast others
+/// that only look. How long it listens for some before it takes the segment over.
+const FOREIGN_LIMIT: Duration = Duration::from_millis(100);
+/// How often it looks.
+const STEP: Duration = Duration::from_millis(1);
+
+/// What a takeover came to.
+enum Outcome {
+    /// The segment may be used here.
+    Usable,
+    /// A writer may be alive, whatever the file locks say. Nothing was changed.
+    InUse(Option<Holder>),
+}
+
+/// What is to become of the mutex.
+enum Lock {
+    /// It is made anew: nobody holds it, or will ever release it.
+    Lost,
+    /// It is taken like any other.
+    Sound,
+}
+
+impl ValidatedFile {
+    pub(crate) fn into_writer(self, waiting: Waiting<'_>) -> Result<WritableSegment, OpenError> {
+        self.header().validate_abi().map_err(|e| self.header_error(e))?;
+        let meta = self.file().metadata().map_err(|e| io_error("stat", self.path(), e))?;
+        let here = Session::current(meta.dev(), meta.ino())
+            .map_err(|e| io_error("identify the process for", self.path(), e))?;
+        let mut holder = None;
+        loop {
+            if self.try_hold(Hold::Exclusive)? {
+                match self.take_over(&here)? {
+                    Outcome::Usable => {
+                        self.try_hold(Hold::Shared)?;
+                        return self.into_checked(&here);
+                    }
+                    Outcome::InUse(by) => holder = by,
+                }
+                self.try_hold(Hold::Nothing)?;
+            } else if self.try_hold(Hold::Shared)? {
+                // Others write, or one of them has just taken it over.
+                let session = self.intact_session()?;
+                let patient = waiting.waited() <= FOREIGN_LIMIT && !waiting.is_over();
+                let native = session.pid_namespace == here.pid_namespace;
+                if session.is_same_boot_and_inode(&here) && (native || !patient) {
+                    return self.into_checked(&session);
+                }
+                self.try_hold(Hold::Nothing)?;
+            }
+            let (path, waited) = (self.path(), waiting.waited());
+            if waited > RESET_LIMIT || waiting.is_over() {
+                return Err(OpenError::ResetBusy { path: path.to_owned(), waited, holder });
+            }
+            if waiting.is_interrupted() {
+                return Err(OpenError::Interrupted { path: path.to_owned(), waited });
+            }
+            std::thread::sleep(STEP);
+        }
+    }
+
+    /// Makes the segment usable here. The caller holds the file lock of all writers, so there is no
+    /// other one that it can see. It cannot see those who opened the file by another of its inodes
+    /// (below an overlay, it has two) and those who lost their descriptor; the mutex sees them.
+    fn take_over(&self, here: &Session) -> Result<Outcome, OpenError> {
+        let found = self.intact_session()?;
+        let lock = match self.judge_lock(&found, here)? {
+            Ok(lock) => lock,
+            Err(owner) => return Ok(Outcome::InUse(owner)),
+        };
+        let io = |action| move |e| io_error(action, self.path(), e);
+        let len = self.header().total_len as usize;
+        let mut map = Mapping::new(self.file(), len, true).map_err(io("map"))?;
+        map.admit(found.pid_namespace, process_token());
+        let canary = Segment::canary(self.header());
+        let is_sound = matches!(lock, Lock::Sound) && !mutex::is_unfinished(&map, canary);
+        if is_sound {
+            mutex::validate(&map, canary).map_err(|e| self.header_error(e))?;
+            // The first acquisition clears what a dead owner left, also the sign that others wait.
+            match mutex::acquire(&map, Wait::No).and_then(|acquired| {
+                drop(acquired);
+                mutex::acquire(&map, Wait::No)
+            }) {
+                Ok(acquired) => {
+                    if found.pid_namespace != here.pid_namespace && is_wanted(&map) {
+                        return Ok(Outcome::InUse(None));
+                    }
+                    let moved = found.device != here.device || found.inode != here.inode;
+                    if moved {
+                        // A copy may be of the middle of a write.
+                        mutex::set_dirty(&map, true);
+                    }
+                    self.write_session(&found, here)?;
+                    drop(acquired);
+                    return Ok(Outcome::Usable);
+                }
+                // Of no use to anybody any more.
+                Err(LockError::NotRecoverable) => {}
+                // It was free a moment ago: somebody is alive.
+                Err(LockError::WouldBlock | LockError::WouldDeadlock) => {
+                    return Ok(Outcome::InUse(holder(&map)));
+                }
+                Err(LockError::Os(e)) => return Err(io("lock")(e)),
+                Err(e) => return Err(io("lock")(io::Error::other(e))),
+            }
+        }
+        mutex::init(&map, canary, true).map_err(io("make the mutex of"))?;
+        self.write_session(&found, here)?;
+        Ok(Outcome::Usable)
+    }
+
+    /// Looks at the mutex before it is touched; the error names a holder that may be alive.
+    fn judge_lock(
+        &self,
+        found: &Session,
+        here: &Session,
+    ) -> Result<Result<Lock, Option<Holder>>, OpenError> {
+        if found.boot_id != here.boot_id {
+            return Ok(Ok(Lock::Lost));
+        }
+        // Read from the file: this process is not to count among those that have it mapped.
+        let Some(offset) = LOCK_WORD else { return Ok(Ok(Lock::Sound)) };
+        let mut word = [0; 4];
+        self.file()
+            .read_exact_at(&mut word, (LOCK_OFFSET + offset) as u64)
+            .map_err(|e| io_error("read", self.path(), e))?;
+        let Some(tid) = LockWord(u32::from_ne_bytes(word)).owner() else {
+            return Ok(Ok(Lock::Sound));
+        };
+        // Held, and the kernel has not marked it. It marks the deaths of all who have this very file
+        // mapped; so the owner lives, or held the lock of another file, of which this is a copy.
+        let native = found.pid_namespace == here.pid_namespace;
+        let may_live =
+            if native { may_have_mapped(tid, here.inode) } else { found.inode == here.inode };
+        if !may_live {
+            return Ok(Ok(Lock::Lost));
+        }
+        let holder = if native { Holder::of_thread(tid) } else { Holder::unknown(tid) };
+        Ok(Err(Some(holder)))
+    }
+
+    /// 64 bytes in one page, written by one call, which a signal does not split.
+    fn write_session(&self, found: &Session, here: &Session) -> Result<(), OpenError> {
+        if found == here {
+            return Ok(());
+        }
+        self.file()
+            .write_all_at(bytemuck::bytes_of(here), SESSION_OFFSET as u64)
+            .map_err(|e| io_error("write the session of", self.path(), e))
+    }
+
+    fn into_checked(self, session: &Session) -> Result<WritableSegment, OpenError> {
+        let path = self.path().to_owned();
+        let here = identity::pid_namespace()
+            .map_err(|e| io_error("identify the process for", &path, e))?;
+        let mut segment = self.map(true)?;
+        segment.admit(session, here).map_err(|source| OpenError::Header { path, source })?;
+        Ok(WritableSegment::new(segment))
+    }
+
+    fn try_hold(&self, hold: Hold) -> Result<bool, OpenError> {
+        alive::try_hold(self.file(), hold).map_err(|e| io_error("lock", self.path(), e))
+    }
+
+    fn intact_session(&self) -> Result<Session, OpenError> {
+        let mut session = Session::zeroed();
+        self.file()
+            .read_exact_at(bytemuck::bytes_of_mut(&mut session), SESSION_OFFSET as u64)
+            .map_err(|e| io_error("read", self.path(), e))?;
+        if session.is_intact() { Ok(session) } else { Err(self.header_error(HeaderError::Session)) }
+    }
+}
+
+/// True when somebody waits for the lock, which the caller holds, within [`FOREIGN_LIMIT`]: a writer
+/// of another pid namespace that the file locks do not show. One that does not write
+/// meanwhile is told at its next lock that it has lost the segment.
+fn is_wanted(map: &Mapping) -> bool {
+    let start = std::time::Instant::now();
+    while start.elapsed() < FOREIGN_LIMIT {
+        if LockWord::of(map).is_some_and(LockWord::has_waiters) {
+            return true;
+        }
+        std::thread::sleep(STEP);
+    }
+    false
+}
