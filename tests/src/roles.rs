@@ -29,11 +29,21 @@ pub fn scenario(binary: &str, name: &str, namespace: &Path) -> Command {
 /// When the binary cannot be opened, or as [`run`] does.
 #[must_use]
 pub fn run_as(uid: u32, binary: &str, name: &str, namespace: &Path) -> Vec<String> {
+    let (command, _binary) = as_user(uid, binary, &[name], namespace);
+    run(command)
+}
+
+/// A command that runs a scenario as another user, and the file that it is started from. Needs root.
+///
+/// # Panics
+/// When the binary cannot be opened.
+#[must_use]
+pub fn as_user(uid: u32, binary: &str, words: &[&str], namespace: &Path) -> (Command, File) {
     let file = File::open(binary).expect("open the worker");
     let link = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let mut command = scenario(&link, name, namespace);
-    command.uid(uid).gid(uid).current_dir("/");
-    run(command)
+    let mut command = worker(&link, "scenario", namespace);
+    command.args(words).uid(uid).gid(uid).current_dir("/");
+    (command, file)
 }
 
 /// Runs a command to its end and returns the lines it printed.

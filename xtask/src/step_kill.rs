@@ -56,6 +56,9 @@ pub enum Operation {
     RemoveName,
     Freeze,
     Prune,
+    /// Opening a table that nobody alive has: one whose lock is held by a dead thread, one of an
+    /// earlier boot, one of another pid namespace.
+    Takeover,
 }
 
 impl Operation {
@@ -68,6 +71,17 @@ impl Operation {
             Self::Batch => 97,
             Self::Share | Self::ForceShare | Self::Freeze | Self::RemoveName => 17,
             Self::CreateLarge | Self::Settle | Self::Prune => 41,
+            Self::Takeover => 37,
+        }
+    }
+
+    /// What the workers call it: one name, or one for each state that it begins with.
+    fn walks(self) -> Vec<String> {
+        match self {
+            Self::Takeover => {
+                ["stuck", "boot", "pids"].map(|from| format!("takeover-{from}")).into()
+            }
+            _ => vec![self.name()],
         }
     }
 
@@ -115,17 +129,21 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
 /// Runs the whole of it and returns what it found.
 pub fn step_kill(arguments: &Arguments) -> Result<Findings> {
     let worker = Worker::build(arguments.sabotage)?;
-    let preludes = match arguments.op {
-        Operation::Repair | Operation::Settle => {
-            Bench::new(&worker, arguments.op)?.around_the_commit()?
-        }
-        _ => vec![None],
-    };
     let mut total = Findings { op: arguments.op.name(), ..Findings::default() };
-    for prelude in preludes {
-        let found = all_instructions(&worker, arguments, prelude)?;
-        total.instructions += found.instructions;
-        total.add(&found);
+    // A negative control need not be caught in each of them.
+    let walks = if arguments.sabotage.is_some() { 1 } else { usize::MAX };
+    for walk in arguments.op.walks().into_iter().take(walks) {
+        let preludes = match arguments.op {
+            Operation::Repair | Operation::Settle => {
+                Bench::new(&worker, &walk)?.around_the_commit()?
+            }
+            _ => vec![None],
+        };
+        for prelude in preludes {
+            let found = all_instructions(&worker, &walk, arguments.stride, prelude)?;
+            total.instructions += found.instructions;
+            total.add(&found);
+        }
     }
     Ok(total)
 }
@@ -133,19 +151,19 @@ pub fn step_kill(arguments: &Arguments) -> Result<Findings> {
 /// Splits the instructions over the cores. Job j takes kills j, j + JOBS, …
 fn all_instructions(
     worker: &Worker,
-    arguments: &Arguments,
+    op: &str,
+    stride: u64,
     prelude: Option<Place>,
 ) -> Result<Findings> {
     // One for all: runs differ a little, and each job by itself might leave out the same places.
-    let path = Bench::new(worker, arguments.op)?.measure(Walk::Operation, prelude)?;
+    let path = Bench::new(worker, op)?.measure(Walk::Operation, prelude)?;
     let total = Mutex::new(Findings::default());
     std::thread::scope(|scope| {
         let jobs: Vec<_> = (0..JOBS)
             .map(|job| {
                 let (total, path) = (&total, &path);
                 scope.spawn(move || -> Result<()> {
-                    let mut bench = Bench::new(worker, arguments.op)?;
-                    let stride = arguments.stride;
+                    let mut bench = Bench::new(worker, op)?;
                     let mut found = Findings::default();
                     for kill in (job..).step_by(JOBS as usize) {
                         let kill = kill * stride;
@@ -197,11 +215,10 @@ struct Verdict {
 }
 
 impl<'a> Bench<'a> {
-    fn new(worker: &'a Worker, op: Operation) -> Result<Self> {
+    fn new(worker: &'a Worker, op: &str) -> Result<Self> {
         let namespace = TempNamespace::new()?;
-        let op = op.name();
-        let judge = Self::judge(worker, &op, &namespace)?;
-        Ok(Self { worker, op, namespace, judge })
+        let judge = Self::judge(worker, op, &namespace)?;
+        Ok(Self { worker, op: op.to_owned(), namespace, judge })
     }
 
     fn judge(worker: &Worker, op: &str, namespace: &TempNamespace) -> Result<Child> {

@@ -19,6 +19,8 @@ pub enum Sabotage {
     NoRepair,
     /// Give a published file its name before it is written.
     EarlyName,
+    /// Open a table without noticing that its mutex was being made anew.
+    ForgetUnfinished,
     /// Publish without a look at what a dead publisher left.
     NoSettle,
     /// Sweep what belongs to the living, too.

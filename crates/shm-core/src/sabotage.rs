@@ -1,4 +1,4 @@
-//! The negative controls: ways to break publication on purpose, so that the crash
+//! The negative controls: ways to break publication and takeover on purpose, so that the crash
 //! harnesses can show that they would notice.
 //!
 //! They exist only under `--cfg shm_negative_control`, which no manifest can set;
@@ -8,6 +8,10 @@
 mod control {
     #[inline(always)]
     pub(crate) const fn names_unfinished_files() -> bool {
+        false
+    }
+    #[inline(always)]
+    pub(crate) const fn forgets_unfinished_locks() -> bool {
         false
     }
     #[inline(always)]
@@ -32,6 +36,10 @@ mod control {
     pub(crate) fn names_unfinished_files() -> bool {
         chosen("early-name")
     }
+    /// Does not notice that whoever made the mutex anew died there.
+    pub(crate) fn forgets_unfinished_locks() -> bool {
+        chosen("forget-unfinished")
+    }
     /// Believes what a dead publisher left in the control word, and does not look at the name.
     pub(crate) fn settles_blindly() -> bool {
         chosen("no-settle")
@@ -42,4 +50,6 @@ mod control {
     }
 }
 
-pub(crate) use control::{names_unfinished_files, settles_blindly, sweeps_the_living};
+pub(crate) use control::{
+    forgets_unfinished_locks, names_unfinished_files, settles_blindly, sweeps_the_living,
+};

@@ -7,10 +7,12 @@ mod publication;
 mod sweep;
 
 use std::io::{BufRead, Write};
+use std::path::Path;
 
 use anyhow::{Result, bail};
 use serde_json::json;
 use shm_core::Namespace;
+use shm_tests::patch::{self, Checksum, LOCK, SESSION, session};
 use shm_tests::{pattern, test_name};
 use slotmap_shm::{KIND, Table, TableOptions, TableReader};
 
@@ -59,6 +61,25 @@ trait Judge {
     fn check(&mut self, done: bool) -> Result<serde_json::Value>;
 }
 
+/// Leaves the table as those who had it before a takeover leave it.
+fn abandon(op: Operation, path: &Path) -> Result<()> {
+    if matches!(op, Operation::TakeoverStuck | Operation::TakeoverBoot) {
+        // A thread id that no thread has.
+        patch::bytes(path, LOCK.0, &0x3FFF_FFFEu32.to_ne_bytes())?;
+    }
+    match op {
+        Operation::TakeoverBoot => {
+            patch::field(path, SESSION, session::BOOT_ID, &[0xB0; 16], Checksum::Right)?;
+        }
+        Operation::TakeoverPids => {
+            let pids = 77u64.to_ne_bytes();
+            patch::field(path, SESSION, session::PID_NAMESPACE, &pids, Checksum::Right)?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
 struct TableJudge {
     op: Operation,
     namespace: Namespace,
@@ -85,7 +106,9 @@ impl Judge for TableJudge {
         for key in 0..self.op.entries() {
             table.add(&key, &old_value(key))?;
         }
-        Ok(())
+        let path = table.segment().path().to_owned();
+        drop(table);
+        abandon(self.op, &path)
     }
 
     fn note(&mut self) -> Result<()> {

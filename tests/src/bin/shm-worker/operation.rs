@@ -44,6 +44,12 @@ pub enum Operation {
     Freeze,
     /// Removes what killed publishers left.
     Prune,
+    /// Opens a table whose lock is held by a thread that does not live.
+    TakeoverStuck,
+    /// Opens a table of an earlier boot, whose lock is held.
+    TakeoverBoot,
+    /// Opens a table whose writers lived in another pid namespace.
+    TakeoverPids,
 }
 
 pub const VALUE_SIZE: usize = 40;
@@ -76,6 +82,10 @@ impl Operation {
         matches!(self, Share | ForceShare | Settle | RemoveName | Freeze | Prune)
     }
 
+    pub const fn is_takeover(self) -> bool {
+        matches!(self, Self::TakeoverStuck | Self::TakeoverBoot | Self::TakeoverPids)
+    }
+
     pub const fn is_creation(self) -> bool {
         matches!(self, Self::Create | Self::CreateLarge)
     }
@@ -106,6 +116,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let (name, options) = (test_name(), op.table_options());
         raise(Signal::SIGSTOP)?;
         let table = Table::<i32>::create(&namespace, &name, &options)?;
+        raise(Signal::SIGSTOP)?;
+        drop(table);
+        return Ok(());
+    }
+    if op.is_takeover() {
+        let (name, options) = (test_name(), TableOptions::default());
+        raise(Signal::SIGSTOP)?;
+        let table = Table::<i32>::open(&namespace, &name, &options)?;
         raise(Signal::SIGSTOP)?;
         drop(table);
         return Ok(());

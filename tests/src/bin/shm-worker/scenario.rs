@@ -11,6 +11,7 @@ mod probe;
 mod scribble;
 mod seccomp;
 mod space;
+mod thief;
 
 use std::io::Write;
 
@@ -94,6 +95,8 @@ enum Scenario {
     EditionPublisher,
     /// `<refresh|wait>`: follows the editions, and checks them.
     EditionReader,
+    /// `<wait|requeue> <table|control>`: takes the wake-ups of a lock, as one who may only read.
+    Thief,
     /// A signal each millisecond during creation and opening.
     SignalsWhileCreating,
     /// A signal each millisecond while waiting for the lock.
@@ -136,6 +139,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Scenario::MapSignals => map_limits::signals_around_maps(),
         Scenario::EditionPublisher => editions::publisher(),
         Scenario::EditionReader => editions::reader(args[0]),
+        Scenario::Thief => thief::thief(args[0], args[1]),
         Scenario::SignalsWhileCreating => limits::signals_while_creating(),
         Scenario::SignalsWhileLocking => limits::signals_while_locking(),
     }
