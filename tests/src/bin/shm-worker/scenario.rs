@@ -7,6 +7,8 @@ mod lifecycle;
 mod limits;
 mod map_limits;
 mod maps;
+mod overlay;
+mod pids;
 mod probe;
 mod scribble;
 mod seccomp;
@@ -95,6 +97,18 @@ enum Scenario {
     EditionPublisher,
     /// `<refresh|wait>`: follows the editions, and checks them.
     EditionReader,
+    /// Writes a key of its own until stdin has a line.
+    Writes,
+    /// Opens the table; writes at each line.
+    WritesWhenTold,
+    /// The same, in a pid namespace of its own.
+    ForeignWritesWhenTold,
+    /// A table below an overlay and in its upper directory.
+    TwoInodes,
+    /// The same, in two pid namespaces.
+    TwoInodesAndPids,
+    /// A handle that a fork carries into another pid namespace.
+    CarriedHandle,
     /// `<wait|requeue> <table|control>`: takes the wake-ups of a lock, as one who may only read.
     Thief,
     /// A signal each millisecond during creation and opening.
@@ -139,6 +153,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Scenario::MapSignals => map_limits::signals_around_maps(),
         Scenario::EditionPublisher => editions::publisher(),
         Scenario::EditionReader => editions::reader(args[0]),
+        Scenario::Writes => overlay::writes(),
+        Scenario::WritesWhenTold => overlay::writes_when_told(),
+        Scenario::ForeignWritesWhenTold => overlay::foreign_writes_when_told(),
+        Scenario::TwoInodes => overlay::two_inodes(),
+        Scenario::TwoInodesAndPids => overlay::two_inodes_and_pids(),
+        Scenario::CarriedHandle => pids::carried(),
         Scenario::Thief => thief::thief(args[0], args[1]),
         Scenario::SignalsWhileCreating => limits::signals_while_creating(),
         Scenario::SignalsWhileLocking => limits::signals_while_locking(),
