@@ -13,7 +13,7 @@ use memmap2::MmapMut;
 /// (`MADV_WIPEONFORK`, Linux 4.14), so it is right after a raw `clone` too,
 /// where `pthread_atfork` handlers do not run. One relaxed load when warm.
 #[inline]
-pub(crate) fn process_token() -> u64 {
+pub fn process_token() -> u64 {
     match PAGE.get() {
         Some(Some(word)) => match word.load(Ordering::Relaxed) {
             0 => new_token(),
