@@ -160,11 +160,15 @@ impl SharedMap {
     /// As [`SharedMap::open_with`]; the handle stays at its edition.
     #[inline]
     pub fn refresh(&mut self) -> Result<bool, Error> {
-        if self.follower.is_current(self.follower.look()) {
-            Ok(false)
-        } else {
-            self.look_at_the_name()
-        }
+        if self.is_newest() { Ok(false) } else { self.look_at_the_name() }
+    }
+
+    /// True when nothing newer was published, as far as one atomic load can tell; else [`SharedMap::newer`] must
+    /// look closer.
+    #[inline]
+    #[must_use]
+    pub fn is_newest(&self) -> bool {
+        self.follower.is_current(self.follower.look())
     }
 
     #[cold]
@@ -181,10 +185,7 @@ impl SharedMap {
     /// As [`SharedMap::refresh`].
     #[inline]
     pub fn newer(&self) -> Result<Option<Self>, Error> {
-        if self.follower.is_current(self.follower.look()) {
-            return Ok(None);
-        }
-        successor(&mut self.follower.clone())
+        if self.is_newest() { Ok(None) } else { successor(&mut self.follower.clone()) }
     }
 
     /// Sleeps until there is another edition and takes it: true; false when `timeout` is over
