@@ -168,7 +168,8 @@ private:
     shmap_range range_;
 };
 
-// A published map, a file or a copy, opened. Movable. Reading is for any thread; refreshing for one that nobody reads beside.
+// A published map, a file or a copy, opened. Movable. Reading and wait() are for any thread; refresh() and wait_for_update()
+// for one that nobody reads beside.
 class Map {
 public:
     static Map open(const std::string &name, const MapOptions &options = {}) {
@@ -246,8 +247,12 @@ public:
         return {handle(), range};
     }
 
+    // True when there is another edition, which refresh() takes. Negative waits for ever.
+    bool wait(std::chrono::milliseconds timeout) const {
+        return detail::check(shmap_map_wait(handle(), timeout.count())) == 1;
+    }
     bool refresh() { return detail::check(shmap_map_refresh(handle())) == 1; }
-    // Negative waits for ever.
+    // As wait() and refresh(). Any number of threads.
     bool wait_for_update(std::chrono::milliseconds timeout) {
         return detail::check(shmap_map_wait_for_update(handle(), timeout.count())) == 1;
     }

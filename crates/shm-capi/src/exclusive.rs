@@ -4,7 +4,7 @@
 
 use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use shm_facade::process_token;
 
@@ -54,11 +54,12 @@ impl<T> Exclusive<T> {
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R, Broken> {
         let _held = self.turn.take();
         self.whole()?;
-        // A signal fence would do: only a fork can look at both from outside, and it sees all that this thread stored
-        // or, of another thread, what the processor had made visible; so release and acquire keep the order.
-        self.changing.swap(process_token(), Ordering::AcqRel);
+        self.changing.store(process_token(), Ordering::Relaxed);
+        // A child that is forked now sees the store above if it sees any of those that follow.
+        fence(Ordering::Release);
         // SAFETY: by invariant 1 and `_held` nobody has another reference; it is whole, as just looked at.
         let result = change(unsafe { &mut *self.value.get() });
+        // Release: such a child does not see this without all of them.
         self.changing.store(0, Ordering::Release);
         Ok(result)
     }
