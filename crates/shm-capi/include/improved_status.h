@@ -39,7 +39,8 @@
 #define DUPLICATE_KEY -3
 #endif
 
-// As the original has them: constants of the language, so for sizes of arrays, labels and std::min; #if knows neither.
+// As the original has them: constants of the language, so for sizes of arrays, labels and std::min;
+// #if knows neither.
 const int MAX_VALUE_LEN = 256;
 const int STATUS_MAX_ENTRIES = 1024;
 
@@ -64,8 +65,9 @@ public:
 
     // The one of this process, made at the first call. After cleanup() it leads to the new table. Throws as the constructor does.
     static StatusRscManager &getInstance() {
-        // No lock, not even that of a static variable's initialisation: a process that is forked meanwhile would find it locked
-        // for ever. Never destroyed, so that destructors of other objects may still use it.
+        // No lock, not even that of a static variable's initialisation: a process that is forked
+        // meanwhile would find it locked for ever. Never destroyed, so that destructors of other
+        // objects may still use it.
         static std::atomic<StatusRscManager *> instance(nullptr);
         StatusRscManager *found = instance.load();
         if (found == nullptr) {

@@ -168,8 +168,8 @@ private:
     shmap_range range_;
 };
 
-// A published map, a file or a copy, opened. Movable. Reading and wait() are for any thread; refresh() and wait_for_update()
-// for one that nobody reads beside.
+// A published map, a file or a copy, opened. Movable. Reading and wait() are for any thread;
+// refresh() and wait_for_update() for one that nobody reads beside.
 class Map {
 public:
     static Map open(const std::string &name, const MapOptions &options = {}) {

@@ -4,9 +4,12 @@
 //! The header says the same to them, in its first comment.
 //! 1. Text ends with a NUL. Where a pointer and a count are given, so many elements can be read there, or written if it
 //!    is a place for results. A place for one result has room for it. Nobody else changes any of it during the call.
-//! 2. A handle is not closed while another call uses it, other than a wait for another edition of a map.
-//! 3. A map handle takes no other edition (a refresh, or a wait that takes one) while another call reads with it.
-//! 4. A signal handler that interrupts a call returns: it does not jump out of it, and ends no thread.
+//! 2. A handle is not closed while another call uses it, other than a wait for another edition of a
+//!    map.
+//! 3. A map handle takes no other edition (a refresh, or a wait that takes one) while another call
+//!    reads with it.
+//! 4. A signal handler that interrupts a call returns: it does not jump out of it, and ends no
+//!    thread.
 //!
 //! Null pointers, odd addresses, impossible lengths and handles of any value whatever are *not* among the promises: they are
 //! checked, and give a code.

@@ -1,7 +1,8 @@
 //! Holding off the cancellation of a thread (`pthread_cancel`) for the length of a call.
 //!
-//! Cancellation unwinds the thread from within a function of the C library that is a cancellation point (`open`,
-//! `read`, `nanosleep` ...). Rust's frames are not made for that: it would end the process, and leave whatever was locked.
+//! Cancellation unwinds the thread from within a function of the C library that is a cancellation
+//! point (`open`, `read`, `nanosleep` ...). Rust's frames are not made for that: it would end the
+//! process, and leave whatever was locked.
 
 #![allow(unsafe_code)]
 
@@ -36,8 +37,8 @@ impl HeldOff {
 impl Drop for HeldOff {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: the state is the one before, as the C library gave it; where nobody wants the old one, null is allowed (glibc and
-        // musl both take it).
+        // SAFETY: the state is the one before, as the C library gave it; where nobody wants the old
+        // one, null is allowed (glibc and musl both take it).
         unsafe { pthread_setcancelstate(self.before, ptr::null_mut()) };
     }
 }

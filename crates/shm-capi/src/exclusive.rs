@@ -8,14 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use shm_facade::process_token;
 
-use crate::turn::Turn;
+use crate::short_lock::ShortLock;
 
 /// # Invariants
-/// 1. References into `value` exist only under `turn`, or with `&mut self`.
-/// 2. `changing` is not 0 while somebody has `&mut T`: it is the token of that process. It stays if the change
-///    ends by a panic, or if this is the copy that a forked child has of a value that was being changed.
+/// 1. References into `value` exist only under `lock`, or with `&mut self`.
+/// 2. `changing` is not 0 while somebody has `&mut T`: it is the token of that process. It stays if
+///    the change ends by a panic, or if this is the copy that a forked child has of a value that
+///    was being changed.
 pub(crate) struct Exclusive<T> {
-    turn: Turn,
+    lock: ShortLock,
     changing: AtomicU64,
     value: UnsafeCell<ManuallyDrop<T>>,
 }
@@ -35,7 +36,7 @@ pub(crate) enum Broken {
 impl<T> Exclusive<T> {
     pub(crate) fn new(value: T) -> Self {
         Self {
-            turn: Turn::new(),
+            lock: ShortLock::new(),
             changing: AtomicU64::new(0),
             value: UnsafeCell::new(ManuallyDrop::new(value)),
         }
@@ -43,21 +44,23 @@ impl<T> Exclusive<T> {
 
     /// Reads. Others wait meanwhile.
     pub(crate) fn read<R>(&self, read: impl FnOnce(&T) -> R) -> Result<R, Broken> {
-        let _held = self.turn.take();
+        let _held = self.lock.take();
         self.whole()?;
-        // SAFETY: by invariant 1 and `_held` nobody has a mutable reference. Readers of the parent at a fork left it as it was.
+        // SAFETY: by invariant 1 and `_held` nobody has a mutable reference. Readers of the parent
+        // at a fork left it as it was.
         let value = unsafe { &*self.value.get() };
         Ok(read(value))
     }
 
     /// Changes. Others wait meanwhile.
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R, Broken> {
-        let _held = self.turn.take();
+        let _held = self.lock.take();
         self.whole()?;
         self.changing.store(process_token(), Ordering::Relaxed);
         // A child that is forked now sees the store above if it sees any of those that follow.
         fence(Ordering::Release);
-        // SAFETY: by invariant 1 and `_held` nobody has another reference; it is whole, as just looked at.
+        // SAFETY: by invariant 1 and `_held` nobody has another reference; it is whole, as just
+        // looked at.
         let result = change(unsafe { &mut *self.value.get() });
         // Release: such a child does not see this without all of them.
         self.changing.store(0, Ordering::Release);
@@ -75,8 +78,8 @@ impl<T> Exclusive<T> {
 
 impl<T> Drop for Exclusive<T> {
     fn drop(&mut self) {
-        // What was being changed at the fork may refer to memory that was freed already: it is left alone. A panic
-        // unwinds, and leaves what can be dropped.
+        // What was being changed at the fork may refer to memory that was freed already: it is left
+        // alone. A panic unwinds, and leaves what can be dropped.
         if self.whole() != Err(Broken::Forked) {
             // SAFETY: `&mut self`: nobody uses it, now or later, and it is dropped once.
             unsafe { ManuallyDrop::drop(self.value.get_mut()) };

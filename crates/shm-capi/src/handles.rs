@@ -1,16 +1,18 @@
 //! Handles: numbers that C takes for pointers.
 //!
-//! A handle is never dereferenced. It is looked up here, so that a null, foreign, wrong or freed one is found out without a look at
-//! memory that it might name. A number is, from the highest bits down: [`MARK`], which no pointer of a user's process has in
-//! its first byte; the kind; a generation, another one each time a place is taken again; the place. No number is given
-//! out twice: a place whose generations are used up is not taken again.
+//! A handle is never dereferenced. It is looked up here, so that a null, foreign, wrong or freed
+//! one is found out without a look at memory that it might name. A number is, from the highest bits
+//! down: [`MARK`], which no pointer of a user's process has in its first byte; the kind; a
+//! generation, another one each time a place is taken again; the place. No number is given out
+//! twice: a place whose generations are used up is not taken again.
 //!
-//! Nothing here takes a lock that a fork could leave locked (`places.rs`, `turn.rs`).
+//! Nothing here takes a lock that a fork could leave locked (`places.rs`, `short_lock.rs`).
 //!
 //! # Invariants
-//! 1. While a slot's `number` is that of a handle, its `value` came of `Box::into_raw` for the type of the number's
-//!    kind, and nobody else owns it. `insert` makes it so, with one release store of `number` at the end.
-//! 2. `take` alone ends that, under the slot's turn.
+//! 1. While a slot's `number` is that of a handle, its `value` came of `Box::into_raw` for the type
+//!    of the number's kind, and nobody else owns it. `insert` makes it so, with one release store
+//!    of `number` at the end.
+//! 2. `take` alone ends that, under the slot's lock.
 //! 3. The kinds of all `Handle` types differ. A test looks.
 
 #![allow(unsafe_code)]
@@ -24,16 +26,17 @@ use crate::fault::Fault;
 use crate::map::ShmapMap;
 use crate::names::ShmapNames;
 use crate::places::{PLACE_BITS, PLACES, Places, Slot};
+use crate::short_lock::Held;
 use crate::table::ShmapTable;
 use crate::tree::ShmapTree;
-use crate::turn::Held;
 
 /// First byte of each number. Addresses of user processes have zeros there.
 const MARK: u64 = 0xA5;
 const MARK_SHIFT: u32 = 56;
 const KIND_BITS: u32 = 4;
 const KIND_SHIFT: u32 = MARK_SHIFT - KIND_BITS;
-/// 28: a place is used that many times, 2 to the power of, and all places together 2 to the power of 52.
+/// 28: a place is used that many times, 2 to the power of, and all places together 2 to the power
+/// of 52.
 const GENERATION_BITS: u32 = KIND_SHIFT - PLACE_BITS;
 
 /// What handles lead to.
@@ -133,18 +136,20 @@ pub(crate) unsafe fn find<'a, T: Handle>(handle: *const T) -> Result<&'a T, Faul
     Ok(unsafe { &*value })
 }
 
-/// A few instructions with what a handle leads to, whatever other threads do with the handle, closing it included. `work` must not
-/// sleep or wait; its stores are such that a child which is forked between two of them can go on.
+/// A few instructions with what a handle leads to, whatever other threads do with the handle,
+/// closing it included. `work` must not sleep or wait; its stores are such that a child which is
+/// forked between two of them can go on.
 pub(crate) fn shortly<T: Handle, R>(
     handle: *const T,
     work: impl FnOnce(&T, &Held<'_>) -> R,
 ) -> Result<R, Fault> {
     let (slot, number) = slot_of(handle)?;
-    let turn = slot.turn.take();
+    let lock = slot.lock.take();
     check::<T>(slot, number)?;
     let value: *const T = slot.value.load(Ordering::Relaxed).cast();
-    // SAFETY: by invariants 1 and 3 it is a `T` that came of `Box::into_raw`; by invariant 2 it lives as long as the turn is held.
-    Ok(work(unsafe { &*value }, &turn))
+    // SAFETY: by invariants 1 and 3 it is a `T` that came of `Box::into_raw`; by invariant 2 it
+    // lives as long as the lock is held.
+    Ok(work(unsafe { &*value }, &lock))
 }
 
 /// Ends a handle; gives back what it owned. Of two calls for one handle at most one succeeds.
@@ -153,16 +158,16 @@ pub(crate) fn shortly<T: Handle, R>(
 /// No reference that [`find`] gave for this handle is in use any more.
 pub(crate) unsafe fn take<T: Handle>(handle: *mut T) -> Result<Box<T>, Fault> {
     let (slot, number) = slot_of(handle)?;
-    let turn = slot.turn.take();
+    let lock = slot.lock.take();
     check::<T>(slot, number)?;
     // No number of a handle. Of a child that is forked now, the place is lost.
     slot.number.store(0, Ordering::Relaxed);
     let value: *mut T = slot.value.swap(ptr::null_mut(), Ordering::Relaxed).cast();
-    drop(turn);
+    drop(lock);
     let (place, generation) = parts_of(number);
     ALL.give_back(place, generation, slot);
-    // SAFETY: by invariants 1 and 3 it came of `Box::into_raw` for a `T`; only this call found the number, and
-    // no reference is left by the caller's promise.
+    // SAFETY: by invariants 1 and 3 it came of `Box::into_raw` for a `T`; only this call found the
+    // number, and no reference is left by the caller's promise.
     Ok(unsafe { Box::from_raw(value) })
 }
 
@@ -266,7 +271,8 @@ mod tests {
         assert_eq!(numbers.len(), count);
     }
 
-    /// Each with a table of its own would take 2^28 rounds: the arithmetic is the same for any last generation.
+    /// Each with a table of its own would take 2^28 rounds: the arithmetic is the same for any last
+    /// generation.
     #[test]
     fn no_number_comes_twice_when_generations_are_used_up() {
         let places = Places::new(255);

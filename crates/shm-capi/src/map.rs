@@ -15,7 +15,7 @@ use crate::current::Current;
 use crate::fault::Fault;
 use crate::handles::{Handle, insert};
 use crate::options::{ShmapMapOptions, namespace, of_map};
-use crate::turn::Held;
+use crate::short_lock::Held;
 
 /// A map that is open. One handle has one edition until it takes another.
 pub struct ShmapMap(Current<Source>);
@@ -52,13 +52,13 @@ impl ShmapMap {
     }
 
     /// What it leads to now, kept.
-    pub(crate) fn share(&self, turn: &Held<'_>) -> Arc<Source> {
-        self.0.share(turn)
+    pub(crate) fn share(&self, lock: &Held<'_>) -> Arc<Source> {
+        self.0.share(lock)
     }
 
     /// True when it still leads to this.
-    pub(crate) fn is(&self, source: &Arc<Source>, turn: &Held<'_>) -> bool {
-        self.0.is(source, turn)
+    pub(crate) fn is(&self, source: &Arc<Source>, lock: &Held<'_>) -> bool {
+        self.0.is(source, lock)
     }
 
     /// Leads to `newer` from now on, if it still leads to `from`. Gives back what is left over.
@@ -66,15 +66,15 @@ impl ShmapMap {
         &self,
         from: &Arc<Source>,
         newer: Arc<Source>,
-        turn: &Held<'_>,
+        lock: &Held<'_>,
     ) -> Arc<Source> {
-        if self.is(from, turn) { self.0.replace(newer, turn) } else { newer }
+        if self.is(from, lock) { self.0.replace(newer, lock) } else { newer }
     }
 
     /// True when nothing newer was published. One load.
     #[inline]
-    pub(crate) fn is_newest(&self, turn: &Held<'_>) -> bool {
-        self.0.look(turn, |source| match source {
+    pub(crate) fn is_newest(&self, lock: &Held<'_>) -> bool {
+        self.0.look(lock, |source| match source {
             Source::Published(map) => map.is_newest(),
             _ => true,
         })
@@ -163,8 +163,9 @@ pub unsafe extern "C" fn shmap_map_open_file(
     })
 }
 
-/// Closes a handle. What was published stays; pointers into the map are no longer valid. No other thread may be in a call with
-/// this handle, other than `shmap_map_wait` and `shmap_map_wait_for_update`, which end within a second, with SHMAP_INVALID.
+/// Closes a handle. What was published stays; pointers into the map are no longer valid. No other
+/// thread may be in a call with this handle, other than `shmap_map_wait` and
+/// `shmap_map_wait_for_update`, which end within a second, with SHMAP_INVALID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_close(map: *mut ShmapMap) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.

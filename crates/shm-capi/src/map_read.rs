@@ -14,8 +14,8 @@ use crate::map::{ShmapMap, with_snapshot};
 use crate::plain::{ShmapBytes, ShmapPair, ShmapRange};
 use crate::tree::missing;
 
-/// Stores where the value of a key lies in `*value`: in the mapping, nothing is copied. It is valid until the handle is refreshed,
-/// waited on or closed. Any thread; takes no lock. O(1) with a hash index, otherwise O(log n).
+/// Stores where the value of a key lies in `*value`: in the mapping, nothing is copied. It is valid until the handle takes
+/// another edition or is closed. Any thread; takes no lock. O(1) with a hash index, otherwise O(log n).
 ///
 /// Errors: SHMAP_NOT_FOUND.
 #[unsafe(no_mangle)]

@@ -1,16 +1,21 @@
-//! Places for what handles lead to: given out and taken back without a lock, so that a fork can leave none locked.
+//! Places for what handles lead to: given out and taken back without a lock, so that a fork can
+//! leave none locked.
 //!
-//! A place is a slot in a chunk; chunks are never moved or freed. Places that were given back form a stack: each one's
-//! `number` says which is below it. They are counted by generations, and one whose generations are used up is
-//! never given out again, so no two handles are ever the same number.
+//! A place is a slot in a chunk; chunks are never moved or freed. Places that were given back form
+//! a stack: each one's `number` says which is below it. They are counted by generations, and one
+//! whose generations are used up is never given out again, so no two handles are ever the same
+//! number.
 //!
-//! A child that is forked while another thread is between two steps here loses that thread's place, and nothing else.
+//! A child that is forked while another thread is between two steps here loses that thread's place,
+//! and nothing else.
 //!
 //! # Invariants
-//! 1. `chunks[n]` is null, or came of `Box::into_raw` of a slice of `FIRST << n` slots, and stays so to the end.
+//! 1. `chunks[n]` is null, or came of `Box::into_raw` of a slice of `FIRST << n` slots, and stays
+//!    so to the end.
 //! 2. The slot of a place that was reserved belongs to whoever reserved it, until it is given back.
-//! 3. `top` is the place on top of the stack plus 1, or 0, and above it a count of all changes. Each change adds
-//!    one, so an exchange that succeeds has seen the place below that goes with the one on top.
+//! 3. `top` is the place on top of the stack plus 1, or 0, and above it a count of all changes.
+//!    Each change adds one, so an exchange that succeeds has seen the place below that goes with
+//!    the one on top.
 
 #![allow(unsafe_code)]
 
@@ -18,7 +23,7 @@ use std::ffi::c_void;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
-use crate::turn::Turn;
+use crate::short_lock::ShortLock;
 
 pub(crate) const PLACE_BITS: u32 = 24;
 const PLACE: u64 = (1 << PLACE_BITS) - 1;
@@ -31,12 +36,12 @@ const _: () = assert!(PLACES < PLACE as usize && usize::BITS == 64);
 
 #[derive(Default)]
 pub(crate) struct Slot {
-    /// While it is in use, the number of its handle. Otherwise the generation to use next, above the place below it
-    /// in the stack plus 1: no number of a handle, since its highest byte is 0.
+    /// While it is in use, the number of its handle. Otherwise the generation to use next, above
+    /// the place below it in the stack plus 1: no number of a handle, since its highest byte is 0.
     pub(crate) number: AtomicU64,
     pub(crate) value: AtomicPtr<c_void>,
     /// For what must not meet the end of the handle.
-    pub(crate) turn: Turn,
+    pub(crate) lock: ShortLock,
 }
 
 pub(crate) struct Places {
@@ -81,7 +86,8 @@ impl Places {
         }
         // SAFETY: invariant 1; the place is in the chunk that `chunk_of` says, so below its length.
         let slot = unsafe { slots.add(place - start) };
-        // SAFETY: it lies in the allocation, which stays; all of its fields are atomic, and nobody has it mutably.
+        // SAFETY: it lies in the allocation, which stays; all of its fields are atomic, and nobody
+        // has it mutably.
         Some(unsafe { &*slot })
     }
 
@@ -91,8 +97,8 @@ impl Places {
     }
 
     fn pop(&self) -> Option<Reserved<'_>> {
-        // Acquire: pairs with the release in `give_back`. All stores to `top` are exchanges, so it also pairs with those of
-        // the places that lay there longer.
+        // Acquire: pairs with the release in `give_back`. All stores to `top` are exchanges, so it
+        // also pairs with those of the places that lay there longer.
         let mut top = self.top.load(Ordering::Acquire);
         loop {
             let place = usize::try_from((top & PLACE).checked_sub(1)?).ok()?;

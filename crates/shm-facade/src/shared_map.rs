@@ -163,8 +163,8 @@ impl SharedMap {
         if self.is_newest() { Ok(false) } else { self.look_at_the_name() }
     }
 
-    /// True when nothing newer was published, as far as one atomic load can tell; else [`SharedMap::newer`] must
-    /// look closer.
+    /// True when nothing newer was published, as far as one atomic load can tell; else
+    /// [`SharedMap::newer`] must look closer.
     #[inline]
     #[must_use]
     pub fn is_newest(&self) -> bool {
@@ -178,8 +178,8 @@ impl SharedMap {
         Ok(true)
     }
 
-    /// Opens the newest edition, if that is another one than this handle's; this one stays as it is. For a handle
-    /// that several threads use. One atomic load when nothing was published.
+    /// Opens the newest edition, if that is another one than this handle's; this one stays as it
+    /// is. For a handle that several threads use. One atomic load when nothing was published.
     ///
     /// # Errors
     /// As [`SharedMap::refresh`].
@@ -201,8 +201,8 @@ impl SharedMap {
         Ok(true)
     }
 
-    /// Sleeps as [`SharedMap::wait_for_update`], but returns the other edition, and leaves this handle as it is:
-    /// other threads use it meanwhile. `None` when `timeout` is over.
+    /// Sleeps as [`SharedMap::wait_for_update`], but returns the other edition, and leaves this
+    /// handle as it is: other threads use it meanwhile. `None` when `timeout` is over.
     ///
     /// # Errors
     /// As [`SharedMap::refresh`].

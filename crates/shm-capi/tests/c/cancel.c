@@ -1,5 +1,5 @@
-// Threads that are cancelled in each function: none ends the process, none takes anything with it, and each ends after the call. The
-// number of threads for each function is the argument.
+// Threads that are cancelled in each function: none ends the process, none takes anything with it,
+// and each ends after the call. The number of threads for each function is the argument.
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>

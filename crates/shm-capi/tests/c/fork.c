@@ -1,6 +1,6 @@
-// Children forked beside threads that open, close, refresh, wait, publish and change trees: each child uses every handle of its
-// parent, and opens, closes and waits, and ends. One that hangs is ended by its alarm, which the parent sees. The number of forks
-// is the argument.
+// Children forked beside threads that open, close, refresh, wait, publish and change trees: each
+// child uses every handle of its parent, and opens, closes and waits, and ends. One that hangs is
+// ended by its alarm, which the parent sees. The number of forks is the argument.
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>

@@ -1,4 +1,5 @@
-// Threads share handles; each has its own last error; a thread that reads what it waited for has a handle of its own.
+// Threads share handles; each has its own last error; a thread that reads what it waited for has a
+// handle of its own.
 #include <pthread.h>
 
 #include "check.h"

@@ -1,5 +1,6 @@
-// Waiting for another edition of a map holds nothing: while some threads sleep, others read, refresh, wait and close with the
-// same handle; signals that are handled do not end a wait. What would hang here ends by the watchdog of the test.
+// Waiting for another edition of a map holds nothing: while some threads sleep, others read,
+// refresh, wait and close with the same handle; signals that are handled do not end a wait. What
+// would hang here ends by the watchdog of the test.
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -81,7 +82,8 @@ int main(void) {
     publish("begun");
     GIVES(SHMAP_OK, shmap_map_open("waited", NULL, &map));
 
-    // Some wait for ever. With the same handle, meanwhile, others wait for a while, and this thread reads and refreshes.
+    // Some wait for ever. With the same handle, meanwhile, others wait for a while, and this thread
+    // reads and refreshes.
     start(threads, WAITERS, wait_for_ever, NULL);
     until_waiting(WAITERS);
     start(brief, WAITERS, wait_briefly, NULL);

@@ -1,4 +1,5 @@
-// A program of the original that uses all of its header's constants, in every way that the language has.
+// A program of the original that uses all of its header's constants, in every way that the language
+// has.
 #include "improved_status.h"
 
 #include <algorithm>

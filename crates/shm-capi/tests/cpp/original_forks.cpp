@@ -1,5 +1,6 @@
-// Programs of the original that fork beside threads: getInstance() and cleanup() hold no lock that a child could find locked. One that
-// hangs is ended by its alarm, which the parent sees. The number of forks is the argument.
+// Programs of the original that fork beside threads: getInstance() and cleanup() hold no lock that
+// a child could find locked. One that hangs is ended by its alarm, which the parent sees. The
+// number of forks is the argument.
 #include <atomic>
 #include <cstdlib>
 #include <iostream>

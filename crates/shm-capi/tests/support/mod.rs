@@ -164,7 +164,8 @@ pub(crate) fn valgrind(program: &Path) -> Option<Command> {
     Some(command)
 }
 
-/// The same, for a program whose forked children have memory in which threads that they do not have left off.
+/// The same, for a program whose forked children have memory in which threads that they do not have
+/// left off.
 pub(crate) fn valgrind_without_leaks(program: &Path) -> Option<Command> {
     if !have("valgrind") {
         return None;

@@ -1,28 +1,31 @@
 //! A lock in private memory that no forked child finds locked for ever.
 //!
-//! A child has the memory of its parent as it was at the fork, but of the parent's threads only the one that
-//! forked. What another thread had locked by then, nobody in the child would ever unlock. So the lock says which
-//! process its owner belongs to: one that belongs to another process is over, and is taken from it.
+//! A child has the memory of its parent as it was at the fork, but of the parent's threads only the
+//! one that forked. What another thread had locked by then, nobody in the child would ever unlock.
+//! So the lock says which process its owner belongs to: one that belongs to another process is
+//! over, and is taken from it.
 //!
-//! It is held for a few instructions. Nobody sleeps with it, waits for another process with it, or calls back.
+//! It is held for a few instructions. Nobody sleeps with it, waits for another process with it, or
+//! calls back.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use shm_facade::process_token;
 
-/// The lock. It guards what somebody else has: whoever does that says what a child finds that was forked meanwhile.
+/// The lock. It guards what somebody else has: whoever does that says what a child finds that was
+/// forked meanwhile.
 #[derive(Debug, Default)]
-pub(crate) struct Turn {
+pub(crate) struct ShortLock {
     /// 0, or the token of the process whose thread has it.
     owner: AtomicU64,
 }
 
 /// The lock, locked.
 #[derive(Debug)]
-pub(crate) struct Held<'a>(&'a Turn);
+pub(crate) struct Held<'a>(&'a ShortLock);
 
-impl Turn {
+impl ShortLock {
     pub(crate) const fn new() -> Self {
         Self { owner: AtomicU64::new(0) }
     }
@@ -41,8 +44,8 @@ impl Turn {
     fn wait(&self, mut owner: u64, me: u64) -> Held<'_> {
         let mut tries = 0;
         loop {
-            // Taken from the parent's thread, too: this memory is a copy, so it stores nothing here any more. Everything it
-            // stored happened before the fork.
+            // Taken from the parent's thread, too: this memory is a copy, so it stores nothing here
+            // any more. Everything it stored happened before the fork.
             let free = if owner == me { 0 } else { owner };
             match self.owner.compare_exchange(free, me, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => return Held(self),
@@ -78,12 +81,12 @@ mod tests {
 
     #[test]
     fn one_has_it_at_a_time() {
-        let (turn, count) = (Turn::new(), AtomicU64::new(0));
+        let (lock, count) = (ShortLock::new(), AtomicU64::new(0));
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..5_000 {
-                        let _held = turn.take();
+                        let _held = lock.take();
                         // Lost if two do it at once.
                         let seen = count.load(Ordering::Relaxed);
                         std::hint::spin_loop();
@@ -97,12 +100,12 @@ mod tests {
 
     #[test]
     fn it_is_taken_from_a_thread_of_the_parent() {
-        let turn = Turn::new();
-        std::mem::forget(turn.take());
+        let lock = ShortLock::new();
+        std::mem::forget(lock.take());
         // What a child sees: the token of another process.
-        let foreign = turn.owner.load(Ordering::Relaxed) ^ 2;
-        turn.owner.store(foreign, Ordering::Relaxed);
-        drop(turn.take());
-        assert_eq!(turn.owner.load(Ordering::Relaxed), 0);
+        let foreign = lock.owner.load(Ordering::Relaxed) ^ 2;
+        lock.owner.store(foreign, Ordering::Relaxed);
+        drop(lock.take());
+        assert_eq!(lock.owner.load(Ordering::Relaxed), 0);
     }
 }
