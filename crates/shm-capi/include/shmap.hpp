@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
 // Failures throw shmap::Error, apart from those that a caller asks about: a key that is there already or missing makes add, update,
-// remove and the like return false, and get return std::nullopt. Views into a map are valid until it is refreshed, waited on or destroyed.
+// remove and the like return false, and get return std::nullopt. Views into a map are valid until
+// it takes another edition (refresh, wait_for_update) or is destroyed.
 #ifndef SHMAP_HPP
 #define SHMAP_HPP
 

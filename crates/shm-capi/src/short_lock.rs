@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use shm_facade::process_token;
 
-/// The lock. It guards what somebody else has: whoever does that says what a child finds that was
-/// forked meanwhile.
+/// The lock. It holds no data: whatever uses it says what a child finds that was forked while
+/// another thread had it.
 #[derive(Debug, Default)]
 pub(crate) struct ShortLock {
     /// 0, or the token of the process whose thread has it.
