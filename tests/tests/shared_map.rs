@@ -166,6 +166,31 @@ fn a_reader_keeps_its_edition_until_it_asks() {
 }
 
 #[test]
+fn threads_wait_on_one_map_together() {
+    let (namespace, _) = with_map();
+    let map = open(&namespace).unwrap();
+    let before = map.generation();
+    assert!(map.newer().unwrap().is_none());
+    std::thread::scope(|scope| {
+        let waiters: Vec<_> =
+            (0..5).map(|_| scope.spawn(|| map.wait_for_newer(WATCHDOG).unwrap())).collect();
+        share(&namespace, "newer");
+        for waiter in waiters {
+            let newer = waiter.join().unwrap().unwrap();
+            assert_eq!(newer.get("key"), Some(&b"newer"[..]));
+            assert_eq!(newer.generation(), before + 1);
+        }
+    });
+    assert_eq!(map.generation(), before);
+    assert_eq!(map.newer().unwrap().unwrap().generation(), before + 1);
+    let start = std::time::Instant::now();
+    let limit = std::time::Duration::from_millis(20);
+    SharedMap::remove_with("test", &opening(&namespace)).unwrap();
+    assert!(map.wait_for_newer(limit).unwrap().is_none());
+    assert!(start.elapsed() >= limit);
+}
+
+#[test]
 fn waiting_ends_in_time() {
     let (namespace, _) = with_map();
     let mut map = open(&namespace).unwrap();

@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -38,26 +39,44 @@
 #define DUPLICATE_KEY -3
 #endif
 
+// As the original has them: constants of the language, so for sizes of arrays, labels and std::min;
+// #if knows neither.
+const int MAX_VALUE_LEN = 256;
+const int STATUS_MAX_ENTRIES = 1024;
+
 class StatusRscManager {
 public:
     // Opens the table, or creates it. Throws std::runtime_error when that is not possible.
     StatusRscManager() : StatusRscManager(std::string(defaultName())) {}
 
     // The same for a table of another name.
-    explicit StatusRscManager(const std::string &name)
-        : name_(name), table_(open(name)), cleanups_(cleanups().load()) {}
+    explicit StatusRscManager(const std::string &name) : name_(name), opened_(open(name, nullptr)) {}
 
-    ~StatusRscManager() { shmap_table_close(table_.load()); }
+    ~StatusRscManager() {
+        for (Opened *opened = opened_.load(); opened != nullptr;) {
+            Opened *const before = opened->before;
+            close(opened);
+            opened = before;
+        }
+    }
 
     StatusRscManager(const StatusRscManager &) = delete;
     StatusRscManager &operator=(const StatusRscManager &) = delete;
 
     // The one of this process, made at the first call. After cleanup() it leads to the new table. Throws as the constructor does.
     static StatusRscManager &getInstance() {
-        // Never destroyed, so that destructors of other objects may still use it.
-        static StatusRscManager *const instance = new StatusRscManager();
-        instance->renew();
-        return *instance;
+        // No lock, not even that of a static variable's initialisation: a process that is forked
+        // meanwhile would find it locked for ever. Never destroyed, so that destructors of other
+        // objects may still use it.
+        static std::atomic<StatusRscManager *> instance(nullptr);
+        StatusRscManager *found = instance.load();
+        if (found == nullptr) {
+            std::unique_ptr<StatusRscManager> made(new StatusRscManager());
+            // Of threads that come first at once, one decides.
+            if (instance.compare_exchange_strong(found, made.get())) found = made.release();
+        }
+        found->renew();
+        return *found;
     }
 
     // Adds a key that is absent. DUPLICATE_KEY; NO_SPACE_ERR when the table is full or the value too long.
@@ -77,7 +96,7 @@ public:
 
     // The value of a key; "" when it has none.
     std::string getRsc(int key) const {
-        char buffer[256];
+        char buffer[MAX_VALUE_LEN];
         std::size_t length = 0;
         if (shmap_table_get(table(), key, buffer, sizeof buffer, &length) != SHMAP_OK) return std::string();
         return std::string(buffer, length);
@@ -153,30 +172,41 @@ private:
         return count;
     }
 
-    static shmap_table *open(const std::string &name) {
-        shmap_table *table = nullptr;
-        if (shmap_table_open_or_create(name.c_str(), nullptr, &table) != SHMAP_OK) {
+    // A handle, and how many cleanups there had been before it was made.
+    struct Opened {
+        shmap_table *table;
+        unsigned cleanups;
+        Opened *before;
+    };
+
+    static Opened *open(const std::string &name, Opened *before) {
+        std::unique_ptr<Opened> opened(new Opened{nullptr, cleanups().load(), before});
+        if (shmap_table_open_or_create(name.c_str(), nullptr, &opened->table) != SHMAP_OK) {
             throw std::runtime_error(std::string("StatusRscManager: ") + shmap_last_error());
         }
-        return table;
+        return opened.release();
+    }
+
+    static void close(Opened *opened) {
+        shmap_table_close(opened->table);
+        delete opened;
     }
 
     // Follows a cleanup() of this process. The old handle stays open: other threads may be using it.
     void renew() {
-        if (cleanups_.load() == cleanups().load()) return;
-        static std::mutex one_at_a_time;
-        const std::lock_guard<std::mutex> lock(one_at_a_time);
-        const unsigned now = cleanups().load();
-        if (cleanups_.load() == now) return;
-        table_.store(open(name_));
-        cleanups_.store(now);
+        Opened *now = opened_.load();
+        while (now->cleanups != cleanups().load()) {
+            Opened *const next = open(name_, now);
+            if (opened_.compare_exchange_strong(now, next)) return;
+            // Another thread did it; `now` is what it opened.
+            close(next);
+        }
     }
 
-    shmap_table *table() const { return table_.load(std::memory_order_acquire); }
+    shmap_table *table() const { return opened_.load(std::memory_order_acquire)->table; }
 
     const std::string name_;
-    std::atomic<shmap_table *> table_;
-    std::atomic<unsigned> cleanups_;
+    std::atomic<Opened *> opened_;
 };
 
 #endif

@@ -17,13 +17,28 @@
 // YOU PROMISE, and the library cannot check:
 // 1. Text ends with a NUL. Where a pointer and a count are given, so many elements can be read there, or written if it is a
 //    place for results. A place for one result has room for it. Nobody else changes any of it during the call.
-// 2. A handle is not closed while another thread is in a call with it.
-// 3. A map handle is not refreshed, waited on or closed while another thread is in a call with it, or still uses
-//    pointers into the map. Threads that want to refresh have a handle each. (Mistakes are often, not always, noticed.)
+// 2. A handle is not closed while another thread is in a call with it, other than shmap_map_wait or
+//    shmap_map_wait_for_update.
+// 3. While shmap_map_refresh or shmap_map_wait_for_update takes an edition (they return 1), no
+//    other thread is in a call that reads with this handle, and nobody uses pointers into the map
+//    any more. Others may wait on it and refresh it. Threads that read beside each other's
+//    refreshes have a handle each, or sleep in shmap_map_wait, which takes nothing.
+// 4. A signal handler that interrupts a call returns: no longjmp, no pthread_exit, no exception out
+//    of it.
 // NULL stands for no bytes where the length is 0. Lengths are in bytes.
 //
-// THREADS. Apart from 2 and 3, any thread may call any function at any time. FORK. A child may go on with the handles of its parent;
-// in a program with threads it may open and close none before it calls exec. SIGNALS. No function may be called in a signal handler.
+// THREADS. Apart from 2 and 3, any thread may call any function at any time. SIGNALS. No function
+// may be called in a signal handler. Handlers run during a wait, and the wait goes on.
+//
+// FORK. A child, also of a program with threads, may call every function at once, with the handles
+// of its parent and with new ones, whatever the other threads did at the fork. One thing is lost: a
+// tree that another thread was changing at that moment is half changed in the child. There each
+// call with it gives SHMAP_INVALID, apart from shmap_tree_free.
+//
+// CANCELLATION. No function is a cancellation point. A thread that is cancelled (pthread_cancel)
+// within a call ends after it, at its next cancellation point; so a thread that is to be cancelled
+// does not wait for ever here, but in a loop with a timeout and pthread_testcancel. With
+// asynchronous cancellation enabled (PTHREAD_CANCEL_ASYNCHRONOUS) no function may be called.
 
 
 #ifndef SHMAP_H
@@ -89,7 +104,7 @@
 // Copies of entries of a table, all of one moment. They no longer change.
 typedef struct shmap_entries shmap_entries;
 
-// A map that is open. One handle has one edition until it is refreshed.
+// A map that is open. One handle has one edition until it takes another.
 typedef struct shmap_map shmap_map;
 
 // The names that were in a directory. They no longer change.
@@ -500,24 +515,10 @@ int shmap_map_open_file(const char *path,
                         const struct shmap_map_options *options,
                         struct shmap_map **map);
 
-// Closes a handle. What was published stays; pointers into the map are no longer valid. No other thread may be in a call with
-// this handle; SHMAP_INVALID when one is found to wait on it.
+// Closes a handle. What was published stays; pointers into the map are no longer valid. No other
+// thread may be in a call with this handle, other than `shmap_map_wait` and
+// `shmap_map_wait_for_update`, which end within a second, with SHMAP_INVALID.
 int shmap_map_close(struct shmap_map *map);
-
-// Takes the newest edition: 1 if that is another one, 0 if not, or an error code. After 1, pointers into the map are no longer
-// valid. Files and copies stay what they are. No other thread may be in a call with this handle. One atomic load
-// when nothing was published.
-//
-// Errors: those of `shmap_map_open`; the handle keeps its edition. A name that was removed is no error: the handle goes on.
-int shmap_map_refresh(const struct shmap_map *map);
-
-// Sleeps until there is another edition, and takes it: 1; 0 when `timeout_ms` milliseconds are over, or an error code. Negative
-// waits for ever. Otherwise as `shmap_map_refresh`: no other thread may be in a call with this handle, so a thread
-// that waits has a handle of its own.
-//
-// Errors: those of `shmap_map_open`; SHMAP_INVALID for a file or a copy, which has no later editions.
-int shmap_map_wait_for_update(const struct shmap_map *map,
-                              int64_t timeout_ms);
 
 // Stores the edition in hand in `*generation`: 1 for the first under the name, one more each time. 0 for files and copies. Any
 // thread. O(1).
@@ -546,8 +547,34 @@ int shmap_prune(const char *dir,
                 int dry_run,
                 size_t *count);
 
-// Stores where the value of a key lies in `*value`: in the mapping, nothing is copied. It is valid until the handle is refreshed,
-// waited on or closed. Any thread; takes no lock. O(1) with a hash index, otherwise O(log n).
+// Takes the newest edition: 1 if that is another one, 0 if not, or an error code. After 1,
+// pointers into the map are no longer valid. Files and copies stay what they are. No other thread
+// may be in a call that reads with this handle, or use pointers into the map; others may wait on
+// it and refresh it. One atomic load, under a lock of its own, when nothing was published.
+//
+// Errors: those of `shmap_map_open`; the handle keeps its edition. A name that was removed is no
+// error: the handle goes on.
+int shmap_map_refresh(const struct shmap_map *map);
+
+// Sleeps until there is another edition, and takes it: 1; 0 when `timeout_ms` milliseconds are
+// over, or an error code. Negative waits for ever. After 1, pointers into the map are no longer
+// valid. No other thread may be in a call that reads with this handle, or use pointers into the
+// map, when an edition is taken: `shmap_map_wait` takes none. Any number of threads may wait on
+// one handle: each returns 1.
+//
+// Errors: those of `shmap_map_open`; SHMAP_INVALID for a file or a copy, which has no later
+// editions, and when the handle is closed meanwhile.
+int shmap_map_wait_for_update(const struct shmap_map *map, int64_t timeout_ms);
+
+// Sleeps until there is another edition than the one in hand: 1; 0 when `timeout_ms` milliseconds
+// are over, or an error code. Negative waits for ever. It takes none, so pointers into the map
+// stay valid; `shmap_map_refresh` does. Other threads may do anything with the handle meanwhile.
+//
+// Errors: as `shmap_map_wait_for_update`.
+int shmap_map_wait(const struct shmap_map *map, int64_t timeout_ms);
+
+// Stores where the value of a key lies in `*value`: in the mapping, nothing is copied. It is valid until the handle takes
+// another edition or is closed. Any thread; takes no lock. O(1) with a hash index, otherwise O(log n).
 //
 // Errors: SHMAP_NOT_FOUND.
 int shmap_map_get(const struct shmap_map *map,

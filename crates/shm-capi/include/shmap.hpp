@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
 // Failures throw shmap::Error, apart from those that a caller asks about: a key that is there already or missing makes add, update,
-// remove and the like return false, and get return std::nullopt. Views into a map are valid until it is refreshed, waited on or destroyed.
+// remove and the like return false, and get return std::nullopt. Views into a map are valid until
+// it takes another edition (refresh, wait_for_update) or is destroyed.
 #ifndef SHMAP_HPP
 #define SHMAP_HPP
 
@@ -168,7 +169,8 @@ private:
     shmap_range range_;
 };
 
-// A published map, a file or a copy, opened. Movable. Reading is for any thread; refreshing for one that nobody reads beside.
+// A published map, a file or a copy, opened. Movable. Reading and wait() are for any thread;
+// refresh() and wait_for_update() for one that nobody reads beside.
 class Map {
 public:
     static Map open(const std::string &name, const MapOptions &options = {}) {
@@ -246,8 +248,12 @@ public:
         return {handle(), range};
     }
 
+    // True when there is another edition, which refresh() takes. Negative waits for ever.
+    bool wait(std::chrono::milliseconds timeout) const {
+        return detail::check(shmap_map_wait(handle(), timeout.count())) == 1;
+    }
     bool refresh() { return detail::check(shmap_map_refresh(handle())) == 1; }
-    // Negative waits for ever.
+    // As wait() and refresh(). Any number of threads.
     bool wait_for_update(std::chrono::milliseconds timeout) {
         return detail::check(shmap_map_wait_for_update(handle(), timeout.count())) == 1;
     }

@@ -4,8 +4,12 @@
 //! The header says the same to them, in its first comment.
 //! 1. Text ends with a NUL. Where a pointer and a count are given, so many elements can be read there, or written if it
 //!    is a place for results. A place for one result has room for it. Nobody else changes any of it during the call.
-//! 2. A handle is not closed while another call uses it.
-//! 3. A map handle is not refreshed, waited on or closed while another call uses it.
+//! 2. A handle is not closed while another call uses it, other than a wait for another edition of a
+//!    map.
+//! 3. A map handle takes no other edition (a refresh, or a wait that takes one) while another call
+//!    reads with it.
+//! 4. A signal handler that interrupts a call returns: it does not jump out of it, and ends no
+//!    thread.
 //!
 //! Null pointers, odd addresses, impossible lengths and handles of any value whatever are *not* among the promises: they are
 //! checked, and give a code.
@@ -13,6 +17,7 @@
 //! # Invariants
 //! 1. A [`Call`] exists only inside of a function that C called, and stands for these promises, for that function's arguments.
 //! 2. What its methods give does not outlive it.
+//! 3. While it exists, the thread is not cancelled.
 
 #![allow(unsafe_code)]
 
@@ -22,13 +27,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use crate::cancel::HeldOff;
 use crate::codes::SHMAP_INVALID_NAME;
 use crate::fault::{Fault, report};
 use crate::handles::{self, Handle};
 use crate::plain::{Plain, ShmapBytes};
 
 /// One call from C.
-pub(crate) struct Call(());
+pub(crate) struct Call {
+    /// Ends with the call, so after everything that borrows it.
+    _no_cancellation: HeldOff,
+}
 
 /// A place for a result.
 pub(crate) struct Out<'c, T> {
@@ -50,7 +59,7 @@ impl Call {
     /// Called by a function that C called, for the arguments of which the promises hold; dropped before it returns.
     #[inline]
     pub(crate) unsafe fn of_caller() -> Self {
-        Self(())
+        Self { _no_cancellation: HeldOff::new() }
     }
 
     /// Does the work, and makes a code and a message of a failure or a panic.

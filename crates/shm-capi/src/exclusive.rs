@@ -1,81 +1,139 @@
-//! A value that many threads may read, or one may change, where the caller promises not to mix the two.
+//! A value that one thread uses at a time, and of which a forked child knows whether it is whole.
 
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
-use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::mem::ManuallyDrop;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-use crate::border::Call;
-use crate::fault::Fault;
+use shm_facade::process_token;
 
-/// Reading costs one load. A reader that comes while somebody changes the value is mostly noticed and refused; that
-/// none comes is what the C caller promises (promise 3 in `border.rs`), for whom a [`Call`] stands.
+use crate::short_lock::ShortLock;
+
+/// # Invariants
+/// 1. References into `value` exist only under `lock`, or with `&mut self`.
+/// 2. `changing` is not 0 while somebody has `&mut T`: it is the token of that process. It stays if
+///    the change ends by a panic, or if this is the copy that a forked child has of a value that
+///    was being changed.
 pub(crate) struct Exclusive<T> {
-    value: UnsafeCell<T>,
-    changing: AtomicBool,
+    lock: ShortLock,
+    changing: AtomicU64,
+    value: UnsafeCell<ManuallyDrop<T>>,
 }
 
-// SAFETY: `read` gives `&T` to many threads, which `T: Sync` allows; `change` gives `&mut T` to one, which `T: Send` allows. By
-// promise 3, stood for by the `Call` that both need, they do not overlap.
-unsafe impl<T: Send + Sync> Sync for Exclusive<T> {}
+// SAFETY: by invariant 1 one thread at a time has a reference, for which `T: Send` is enough.
+unsafe impl<T: Send> Sync for Exclusive<T> {}
 
-/// The right to change the value.
-pub(crate) struct Changing<'a, T> {
-    of: &'a Exclusive<T>,
+/// Why a value is not used any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// A change panicked.
+    Panicked,
+    /// The process was forked while another thread of it changed the value.
+    Forked,
 }
 
 impl<T> Exclusive<T> {
     pub(crate) fn new(value: T) -> Self {
-        Self { value: UnsafeCell::new(value), changing: AtomicBool::new(false) }
-    }
-
-    /// Reads. Refused while another call changes the value.
-    #[inline]
-    pub(crate) fn read<'c>(&'c self, _call: &'c Call) -> Result<&'c T, Fault> {
-        // Relaxed: it finds mistakes, and orders nothing.
-        if self.changing.load(Ordering::Relaxed) {
-            return Err(busy());
+        Self {
+            lock: ShortLock::new(),
+            changing: AtomicU64::new(0),
+            value: UnsafeCell::new(ManuallyDrop::new(value)),
         }
-        // SAFETY: nobody changes it during this call: promise 3.
-        Ok(unsafe { &*self.value.get() })
     }
 
-    /// Changes. Refused while another call does.
-    pub(crate) fn change<'c>(&'c self, _call: &'c Call) -> Result<Changing<'c, T>, Fault> {
-        // Acquire: pairs with the release in `drop` of the one before.
-        if self.changing.swap(true, Ordering::Acquire) {
-            return Err(busy());
+    /// Reads. Others wait meanwhile.
+    pub(crate) fn read<R>(&self, read: impl FnOnce(&T) -> R) -> Result<R, Broken> {
+        let _held = self.lock.take();
+        self.whole()?;
+        // SAFETY: by invariant 1 and `_held` nobody has a mutable reference. Readers of the parent
+        // at a fork left it as it was.
+        let value = unsafe { &*self.value.get() };
+        Ok(read(value))
+    }
+
+    /// Changes. Others wait meanwhile.
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R, Broken> {
+        let _held = self.lock.take();
+        self.whole()?;
+        self.changing.store(process_token(), Ordering::Relaxed);
+        // A child that is forked now sees the store above if it sees any of those that follow.
+        fence(Ordering::Release);
+        // SAFETY: by invariant 1 and `_held` nobody has another reference; it is whole, as just
+        // looked at.
+        let result = change(unsafe { &mut *self.value.get() });
+        // Release: such a child does not see this without all of them.
+        self.changing.store(0, Ordering::Release);
+        Ok(result)
+    }
+
+    fn whole(&self) -> Result<(), Broken> {
+        match self.changing.load(Ordering::Acquire) {
+            0 => Ok(()),
+            here if here == process_token() => Err(Broken::Panicked),
+            _ => Err(Broken::Forked),
         }
-        Ok(Changing { of: self })
     }
 }
 
-fn busy() -> Fault {
-    Fault::invalid(
-        "another thread refreshes this handle or waits on it: use a handle for each thread",
-    )
-}
-
-impl<T> Deref for Changing<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        // SAFETY: `changing` is ours, so no other call changes it, and by promise 3 none reads it.
-        unsafe { &*self.of.value.get() }
-    }
-}
-
-impl<T> DerefMut for Changing<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as for `deref`; `self` is borrowed mutably, so there is no other reference from here.
-        unsafe { &mut *self.of.value.get() }
-    }
-}
-
-impl<T> Drop for Changing<'_, T> {
+impl<T> Drop for Exclusive<T> {
     fn drop(&mut self) {
-        // Release: pairs with the acquire in `change`.
-        self.of.changing.store(false, Ordering::Release);
+        // What was being changed at the fork may refer to memory that was freed already: it is left
+        // alone. A panic unwinds, and leaves what can be dropped.
+        if self.whole() != Err(Broken::Forked) {
+            // SAFETY: `&mut self`: nobody uses it, now or later, and it is dropped once.
+            unsafe { ManuallyDrop::drop(self.value.get_mut()) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn threads_change_it_one_at_a_time() {
+        let value = Exclusive::new(Vec::new());
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let value = &value;
+                scope.spawn(move || {
+                    for _ in 0..1_000 {
+                        value.change(|vec| vec.push(thread)).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(value.read(Vec::len), Ok(4_000));
+    }
+
+    #[test]
+    fn what_a_panic_left_is_refused_and_dropped() {
+        let inside = Arc::new(());
+        let value = Exclusive::new(Arc::clone(&inside));
+        let panicked = catch_unwind(AssertUnwindSafe(|| value.change(|_| panic!("in a change"))));
+        assert!(panicked.is_err());
+        assert_eq!(value.read(|_| ()), Err(Broken::Panicked));
+        assert_eq!(value.change(|_| ()), Err(Broken::Panicked));
+        drop(value);
+        assert_eq!(Arc::strong_count(&inside), 1);
+        // A reader's panic breaks nothing.
+        let value = Exclusive::new(7);
+        assert!(catch_unwind(AssertUnwindSafe(|| value.read(|_| panic!("in a look")))).is_err());
+        assert_eq!(value.read(|&number| number), Ok(7));
+    }
+
+    #[test]
+    fn what_a_fork_left_half_changed_is_refused_and_not_touched() {
+        let inside = Arc::new(());
+        let value = Exclusive::new(Arc::clone(&inside));
+        value.changing.store(process_token() ^ 2, Ordering::Relaxed);
+        assert_eq!(value.read(|_| ()), Err(Broken::Forked));
+        assert_eq!(value.change(|_| ()), Err(Broken::Forked));
+        drop(value);
+        assert_eq!(Arc::strong_count(&inside), 2);
     }
 }

@@ -1,109 +1,75 @@
 //! Handles: numbers that C takes for pointers.
 //!
-//! A handle is never dereferenced. It is looked up here, so that a null, foreign, wrong or freed one is found out without a look at
-//! memory that it might name. A number is, from the highest bits down: [`MARK`], which no pointer of a user's process has in
-//! its first byte; the kind; a generation, another one each time a place is taken again; the place.
+//! A handle is never dereferenced. It is looked up here, so that a null, foreign, wrong or freed
+//! one is found out without a look at memory that it might name. A number is, from the highest bits
+//! down: [`MARK`], which no pointer of a user's process has in its first byte; the kind; a
+//! generation, another one each time a place is taken again; the place. No number is given out
+//! twice: a place whose generations are used up is not taken again.
 //!
-//! Looking up takes no lock: chunks of places are never moved or freed.
+//! Nothing here takes a lock that a fork could leave locked (`places.rs`, `short_lock.rs`).
 //!
 //! # Invariants
-//! 1. While a slot's `number` is not 0, its `value` came of `Box::into_raw` for the type of the number's kind, and
-//!    nobody else owns it. `insert` makes it so, with one release store of `number` at the end.
-//! 2. `take` alone ends that, by the one exchange of `number` to 0 that succeeds.
+//! 1. While a slot's `number` is that of a handle, its `value` came of `Box::into_raw` for the type
+//!    of the number's kind, and nobody else owns it. `insert` makes it so, with one release store
+//!    of `number` at the end.
+//! 2. `take` alone ends that, under the slot's lock.
 //! 3. The kinds of all `Handle` types differ. A test looks.
 
 #![allow(unsafe_code)]
 
-use std::collections::VecDeque;
-use std::ffi::c_void;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::Ordering;
 
 use crate::codes::SHMAP_NO_SPACE;
 use crate::entries::ShmapEntries;
 use crate::fault::Fault;
 use crate::map::ShmapMap;
 use crate::names::ShmapNames;
+use crate::places::{PLACE_BITS, PLACES, Places, Slot};
+use crate::short_lock::Held;
 use crate::table::ShmapTable;
 use crate::tree::ShmapTree;
 
 /// First byte of each number. Addresses of user processes have zeros there.
-const MARK: usize = 0xA5;
-const PLACE_BITS: u32 = 24;
-const GENERATION_BITS: u32 = 24;
-const KIND_SHIFT: u32 = PLACE_BITS + GENERATION_BITS;
-const MARK_SHIFT: u32 = KIND_SHIFT + 8;
-
-/// Places in the first chunk; each further one has twice as many.
-const FIRST: usize = 64;
-const CHUNKS: usize = 18;
-const PLACES: usize = FIRST * ((1 << CHUNKS) - 1);
-const _: () = assert!(PLACES < 1 << PLACE_BITS && usize::BITS == 64);
+const MARK: u64 = 0xA5;
+const MARK_SHIFT: u32 = 56;
+const KIND_BITS: u32 = 4;
+const KIND_SHIFT: u32 = MARK_SHIFT - KIND_BITS;
+/// 28: a place is used that many times, 2 to the power of, and all places together 2 to the power
+/// of 52.
+const GENERATION_BITS: u32 = KIND_SHIFT - PLACE_BITS;
 
 /// What handles lead to.
 pub(crate) trait Handle: Send + Sync + 'static {
-    /// A number of its own, for invariant 3.
+    /// A number of its own, for invariant 3; below 16.
     const KIND: u8;
     /// What it is called in messages, with its article.
     const WHAT: &'static str;
 }
 
-#[derive(Default)]
-struct Slot {
-    number: AtomicUsize,
-    value: AtomicPtr<c_void>,
+static ALL: Places = Places::new((1 << GENERATION_BITS) - 1);
+
+fn number_of(kind: u8, generation: u64, place: usize) -> u64 {
+    MARK << MARK_SHIFT | u64::from(kind) << KIND_SHIFT | generation << PLACE_BITS | place as u64
 }
 
-struct Free {
-    /// Places that were given back, with the generation to use next; the longest unused first.
-    again: VecDeque<(usize, usize)>,
-    /// The first place that was never used.
-    unused: usize,
-}
-
-static SLOTS: [OnceLock<Box<[Slot]>>; CHUNKS] = [const { OnceLock::new() }; CHUNKS];
-static FREE: Mutex<Free> = Mutex::new(Free { again: VecDeque::new(), unused: 0 });
-
-/// Chunk of a place, and where it starts.
-fn chunk_of(place: usize) -> (usize, usize) {
-    let chunk = (place / FIRST + 1).ilog2() as usize;
-    (chunk, FIRST * ((1 << chunk) - 1))
-}
-
-fn slot(place: usize) -> Option<&'static Slot> {
-    let (chunk, start) = chunk_of(place);
-    SLOTS.get(chunk)?.get()?.get(place - start)
+/// Place and generation of the number of a handle.
+fn parts_of(number: u64) -> (usize, u64) {
+    let place = number & ((1 << PLACE_BITS) - 1);
+    (place as usize, number >> PLACE_BITS & ((1 << GENERATION_BITS) - 1))
 }
 
 /// Makes a handle that owns `value`.
 pub(crate) fn insert<T: Handle>(value: T) -> Result<*mut T, Fault> {
-    let (place, generation) = {
-        let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
-        match free.again.pop_front() {
-            Some(found) => found,
-            None if free.unused < PLACES => {
-                free.unused += 1;
-                (free.unused - 1, 0)
-            }
-            None => {
-                return Err(Fault::new(SHMAP_NO_SPACE, format!("all {PLACES} handles are open")));
-            }
-        }
-    };
-    let (chunk, start) = chunk_of(place);
-    let slots = SLOTS.get(chunk).map(|chunk| {
-        chunk.get_or_init(|| (0..FIRST << chunk_of(place).0).map(|_| Slot::default()).collect())
-    });
-    let Some(slot) = slots.and_then(|slots| slots.get(place - start)) else {
-        return Err(Fault::new(SHMAP_NO_SPACE, "no place for a handle"));
-    };
-    let number =
-        MARK << MARK_SHIFT | usize::from(T::KIND) << KIND_SHIFT | generation << PLACE_BITS | place;
-    slot.value.store(Box::into_raw(Box::new(value)).cast(), Ordering::Relaxed);
-    // Pairs with the acquire load in `find`.
-    slot.number.store(number, Ordering::Release);
-    Ok(ptr::without_provenance_mut(number))
+    const { assert!(T::KIND >> KIND_BITS == 0, "kinds are below 16") };
+    let no_place =
+        || Fault::new(SHMAP_NO_SPACE, format!("all {PLACES} handles are open, or worn out"));
+    let reserved = ALL.reserve().ok_or_else(no_place)?;
+    let number = number_of(T::KIND, reserved.generation, reserved.place);
+    reserved.slot.value.store(Box::into_raw(Box::new(value)).cast(), Ordering::Relaxed);
+    // Pairs with the acquire load in `check`.
+    reserved.slot.number.store(number, Ordering::Release);
+    Ok(ptr::without_provenance_mut(number as usize))
 }
 
 /// The kinds of handles that callers have, with what they are called.
@@ -115,40 +81,75 @@ const KINDS: [(u8, &str); 5] = [
     (ShmapNames::KIND, ShmapNames::WHAT),
 ];
 
-fn called(kind: usize) -> &'static str {
-    let known = KINDS.iter().find(|(known, _)| usize::from(*known) == kind);
+fn called(kind: u64) -> &'static str {
+    let known = KINDS.iter().find(|(known, _)| u64::from(*known) == kind);
     known.map_or("an unknown kind", |(_, what)| what)
 }
 
-/// The slot of a living handle.
-fn alive<T: Handle>(handle: *const T) -> Result<&'static Slot, Fault> {
-    let number = handle.addr();
-    if number == 0 {
-        return Err(Fault::invalid(format!("the handle is null, not {}", T::WHAT)));
-    }
+/// The slot of what could be a handle of this kind, and its number.
+#[inline]
+fn slot_of<T: Handle>(handle: *const T) -> Result<(&'static Slot, u64), Fault> {
+    let number = handle.addr() as u64;
     if number >> MARK_SHIFT != MARK {
-        return Err(Fault::invalid(format!("{number:#x} is no handle, let alone {}", T::WHAT)));
+        return Err(no_handle::<T>(number));
     }
-    let kind = number >> KIND_SHIFT & 0xFF;
-    if kind != usize::from(T::KIND) {
+    let kind = number >> KIND_SHIFT & ((1 << KIND_BITS) - 1);
+    if kind != u64::from(T::KIND) {
         let text = format!("the handle is of {}, not of {}", called(kind), T::WHAT);
         return Err(Fault::invalid(text));
     }
-    slot(number & ((1 << PLACE_BITS) - 1))
-        // Pairs with the release store in `insert`.
-        .filter(|slot| slot.number.load(Ordering::Acquire) == number)
-        .ok_or_else(|| Fault::invalid(format!("the handle of {} was closed already", T::WHAT)))
+    let slot = ALL.slot(parts_of(number).0).ok_or_else(closed::<T>)?;
+    Ok((slot, number))
+}
+
+#[cold]
+fn no_handle<T: Handle>(number: u64) -> Fault {
+    Fault::invalid(match number {
+        0 => format!("the handle is null, not {}", T::WHAT),
+        _ => format!("{number:#x} is no handle, let alone {}", T::WHAT),
+    })
+}
+
+#[cold]
+fn closed<T: Handle>() -> Fault {
+    Fault::invalid(format!("the handle of {} was closed already", T::WHAT))
+}
+
+/// Looks whether the slot still has this handle.
+#[inline]
+fn check<T: Handle>(slot: &Slot, number: u64) -> Result<(), Fault> {
+    // Pairs with the release store in `insert`.
+    if slot.number.load(Ordering::Acquire) == number { Ok(()) } else { Err(closed::<T>()) }
 }
 
 /// What a handle leads to.
 ///
 /// # Safety
 /// Nobody closes the handle within `'a`.
+#[inline]
 pub(crate) unsafe fn find<'a, T: Handle>(handle: *const T) -> Result<&'a T, Fault> {
-    let value: *const T = alive(handle)?.value.load(Ordering::Relaxed).cast();
+    let (slot, number) = slot_of(handle)?;
+    check::<T>(slot, number)?;
+    let value: *const T = slot.value.load(Ordering::Relaxed).cast();
     // SAFETY: by invariants 1 and 3 it is a `T` that came of `Box::into_raw`; by invariant 2 and the caller's
     // promise it lives for `'a`.
     Ok(unsafe { &*value })
+}
+
+/// A few instructions with what a handle leads to, whatever other threads do with the handle,
+/// closing it included. `work` must not sleep or wait; its stores are such that a child which is
+/// forked between two of them can go on.
+pub(crate) fn shortly<T: Handle, R>(
+    handle: *const T,
+    work: impl FnOnce(&T, &Held<'_>) -> R,
+) -> Result<R, Fault> {
+    let (slot, number) = slot_of(handle)?;
+    let lock = slot.lock.take();
+    check::<T>(slot, number)?;
+    let value: *const T = slot.value.load(Ordering::Relaxed).cast();
+    // SAFETY: by invariants 1 and 3 it is a `T` that came of `Box::into_raw`; by invariant 2 it
+    // lives as long as the lock is held.
+    Ok(work(unsafe { &*value }, &lock))
 }
 
 /// Ends a handle; gives back what it owned. Of two calls for one handle at most one succeeds.
@@ -156,19 +157,18 @@ pub(crate) unsafe fn find<'a, T: Handle>(handle: *const T) -> Result<&'a T, Faul
 /// # Safety
 /// No reference that [`find`] gave for this handle is in use any more.
 pub(crate) unsafe fn take<T: Handle>(handle: *mut T) -> Result<Box<T>, Fault> {
-    let slot = alive(handle)?;
-    let number = handle.addr();
-    slot.number
-        .compare_exchange(number, 0, Ordering::AcqRel, Ordering::Relaxed)
-        .map_err(|_| Fault::invalid(format!("the handle of {} was closed already", T::WHAT)))?;
+    let (slot, number) = slot_of(handle)?;
+    let lock = slot.lock.take();
+    check::<T>(slot, number)?;
+    // No number of a handle. Of a child that is forked now, the place is lost.
+    slot.number.store(0, Ordering::Relaxed);
     let value: *mut T = slot.value.swap(ptr::null_mut(), Ordering::Relaxed).cast();
-    // SAFETY: by invariants 1 and 3 it came of `Box::into_raw` for a `T`; only this call's exchange succeeded, and
-    // no reference is left by the caller's promise.
-    let value = unsafe { Box::from_raw(value) };
-    let place = number & ((1 << PLACE_BITS) - 1);
-    let generation = ((number >> PLACE_BITS) + 1) & ((1 << GENERATION_BITS) - 1);
-    FREE.lock().unwrap_or_else(PoisonError::into_inner).again.push_back((place, generation));
-    Ok(value)
+    drop(lock);
+    let (place, generation) = parts_of(number);
+    ALL.give_back(place, generation, slot);
+    // SAFETY: by invariants 1 and 3 it came of `Box::into_raw` for a `T`; only this call found the
+    // number, and no reference is left by the caller's promise.
+    Ok(unsafe { Box::from_raw(value) })
 }
 
 #[cfg(test)]
@@ -177,12 +177,12 @@ mod tests {
 
     struct Number(u32);
     impl Handle for Number {
-        const KIND: u8 = 200;
+        const KIND: u8 = 14;
         const WHAT: &'static str = "a number";
     }
     struct Other;
     impl Handle for Other {
-        const KIND: u8 = 201;
+        const KIND: u8 = 15;
         const WHAT: &'static str = "another";
     }
 
@@ -222,10 +222,8 @@ mod tests {
         let other = insert(Other).unwrap();
         let fault = read(other.cast()).unwrap_err();
         assert_eq!(fault.message, "the handle is of an unknown kind, not of a number");
-        let beyond = ptr::without_provenance(
-            MARK << MARK_SHIFT | 200 << KIND_SHIFT | ((1 << PLACE_BITS) - 1),
-        );
-        assert!(read(beyond).is_err());
+        let beyond = number_of(Number::KIND, 0, (1 << PLACE_BITS) - 1);
+        assert!(read(ptr::without_provenance(beyond as usize)).is_err());
         // SAFETY: nobody uses it any more.
         unsafe { take(other) }.unwrap();
     }
@@ -254,19 +252,61 @@ mod tests {
     }
 
     #[test]
-    fn places_fill_chunk_after_chunk() {
-        let mut expected = (0, 0);
-        for place in 0..10_000 {
-            let (chunk, start) = chunk_of(place);
-            if chunk != expected.0 {
-                assert_eq!((chunk, start), (expected.0 + 1, place));
-                assert_eq!(place - expected.1, FIRST << expected.0);
-                expected = (chunk, start);
+    fn numbers_tell_kinds_generations_and_places_apart() {
+        let last = (1 << GENERATION_BITS) - 1;
+        let mut numbers = Vec::new();
+        for kind in [0, 15] {
+            for generation in [0, 1, last - 1, last] {
+                for place in [0, 1, PLACES - 1] {
+                    let number = number_of(kind, generation, place);
+                    assert_eq!(parts_of(number), (place, generation));
+                    assert_eq!(number >> MARK_SHIFT, MARK);
+                    numbers.push(number);
+                }
             }
-            assert_eq!(start, expected.1);
         }
-        assert_eq!(chunk_of(PLACES - 1).0, CHUNKS - 1);
-        assert_eq!(chunk_of(PLACES).0, CHUNKS);
+        let count = numbers.len();
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), count);
+    }
+
+    /// Each with a table of its own would take 2^28 rounds: the arithmetic is the same for any last
+    /// generation.
+    #[test]
+    fn no_number_comes_twice_when_generations_are_used_up() {
+        let places = Places::new(255);
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..100_000 {
+            let reserved = places.reserve().unwrap();
+            assert!(seen.insert(number_of(1, reserved.generation, reserved.place)));
+            places.give_back(reserved.place, reserved.generation, reserved.slot);
+        }
+    }
+
+    #[test]
+    fn short_work_meets_no_end() {
+        let handle = insert(Number(7)).unwrap().expose_provenance();
+        std::thread::scope(|scope| {
+            let at_it: Vec<_> = (0..3)
+                .map(|_| {
+                    scope.spawn(move || {
+                        let handle = ptr::without_provenance(handle);
+                        let mut count = 0;
+                        while let Ok(found) = shortly(handle, |number: &Number, _| number.0) {
+                            assert_eq!(found, 7);
+                            count += 1;
+                        }
+                        count
+                    })
+                })
+                .collect();
+            std::thread::yield_now();
+            assert_eq!(close(ptr::without_provenance_mut(handle)).unwrap(), 7);
+            for thread in at_it {
+                let _: u64 = thread.join().unwrap();
+            }
+        });
     }
 
     #[test]

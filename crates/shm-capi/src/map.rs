@@ -1,23 +1,24 @@
-//! Maps: opening, following, removing.
+//! Maps: opening, closing, removing.
 
 #![allow(unsafe_code)]
 
 use std::ffi::{c_char, c_int};
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
 
 use shm_facade::{AlignedBytes, MappedFile, SharedMap, Snapshot, prune};
 
 use crate::at_name;
 use crate::border::Call;
 use crate::codes::SHMAP_OK;
-use crate::exclusive::{Changing, Exclusive};
+use crate::current::Current;
 use crate::fault::Fault;
 use crate::handles::{Handle, insert};
-use crate::options::{ShmapMapOptions, limit, namespace, of_map};
+use crate::options::{ShmapMapOptions, namespace, of_map};
+use crate::short_lock::Held;
 
-/// A map that is open. One handle has one edition until it is refreshed.
-pub struct ShmapMap(Exclusive<Source>);
+/// A map that is open. One handle has one edition until it takes another.
+pub struct ShmapMap(Current<Source>);
 
 /// What a map is read from.
 #[allow(clippy::large_enum_variant, reason = "one for each open map, and boxed")]
@@ -46,13 +47,37 @@ impl Source {
 impl ShmapMap {
     /// For reading.
     #[inline]
-    pub(crate) fn read<'c>(&'c self, call: &'c Call) -> Result<&'c Source, Fault> {
+    pub(crate) fn read<'c>(&'c self, call: &'c Call) -> &'c Source {
         self.0.read(call)
     }
 
-    /// For taking another edition.
-    fn change<'c>(&'c self, call: &'c Call) -> Result<Changing<'c, Source>, Fault> {
-        self.0.change(call)
+    /// What it leads to now, kept.
+    pub(crate) fn share(&self, lock: &Held<'_>) -> Arc<Source> {
+        self.0.share(lock)
+    }
+
+    /// True when it still leads to this.
+    pub(crate) fn is(&self, source: &Arc<Source>, lock: &Held<'_>) -> bool {
+        self.0.is(source, lock)
+    }
+
+    /// Leads to `newer` from now on, if it still leads to `from`. Gives back what is left over.
+    pub(crate) fn replace(
+        &self,
+        from: &Arc<Source>,
+        newer: Arc<Source>,
+        lock: &Held<'_>,
+    ) -> Arc<Source> {
+        if self.is(from, lock) { self.0.replace(newer, lock) } else { newer }
+    }
+
+    /// True when nothing newer was published. One load.
+    #[inline]
+    pub(crate) fn is_newest(&self, lock: &Held<'_>) -> bool {
+        self.0.look(lock, |source| match source {
+            Source::Published(map) => map.is_newest(),
+            _ => true,
+        })
     }
 }
 
@@ -78,7 +103,7 @@ fn open(
 ) -> c_int {
     call.run(|| {
         let out = call.out("the place for the handle", map)?;
-        out.set(insert(ShmapMap(Exclusive::new(source()?)))?);
+        out.set(insert(ShmapMap(Current::new(source()?)))?);
         Ok(SHMAP_OK)
     })
 }
@@ -138,55 +163,14 @@ pub unsafe extern "C" fn shmap_map_open_file(
     })
 }
 
-/// Closes a handle. What was published stays; pointers into the map are no longer valid. No other thread may be in a call with
-/// this handle; SHMAP_INVALID when one is found to wait on it.
+/// Closes a handle. What was published stays; pointers into the map are no longer valid. No other
+/// thread may be in a call with this handle, other than `shmap_map_wait` and
+/// `shmap_map_wait_for_update`, which end within a second, with SHMAP_INVALID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_close(map: *mut ShmapMap) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
-    match call.run(|| call.handle(map)?.change(&call).map(|_| SHMAP_OK)) {
-        SHMAP_OK => call.close(map),
-        busy => busy,
-    }
-}
-
-/// Takes the newest edition: 1 if that is another one, 0 if not, or an error code. After 1, pointers into the map are no longer
-/// valid. Files and copies stay what they are. No other thread may be in a call with this handle. One atomic load
-/// when nothing was published.
-///
-/// Errors: those of `shmap_map_open`; the handle keeps its edition. A name that was removed is no error: the handle goes on.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmap_map_refresh(map: *const ShmapMap) -> c_int {
-    // SAFETY: C calls, and promises what `border.rs` says.
-    let call = unsafe { Call::of_caller() };
-    call.run(|| {
-        let map = call.handle(map)?;
-        match &mut *map.change(&call)? {
-            Source::Published(map) => Ok(c_int::from(map.refresh()?)),
-            _ => Ok(0),
-        }
-    })
-}
-
-/// Sleeps until there is another edition, and takes it: 1; 0 when `timeout_ms` milliseconds are over, or an error code. Negative
-/// waits for ever. Otherwise as `shmap_map_refresh`: no other thread may be in a call with this handle, so a thread
-/// that waits has a handle of its own.
-///
-/// Errors: those of `shmap_map_open`; SHMAP_INVALID for a file or a copy, which has no later editions.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmap_map_wait_for_update(map: *const ShmapMap, timeout_ms: i64) -> c_int {
-    // SAFETY: C calls, and promises what `border.rs` says.
-    let call = unsafe { Call::of_caller() };
-    call.run(|| {
-        let map = call.handle(map)?;
-        match &mut *map.change(&call)? {
-            Source::Published(map) => {
-                let timeout = limit(timeout_ms).unwrap_or(Duration::MAX);
-                Ok(c_int::from(map.wait_for_update(timeout)?))
-            }
-            _ => Err(not_published()),
-        }
-    })
+    call.close(map)
 }
 
 /// Stores the edition in hand in `*generation`: 1 for the first under the name, one more each time. 0 for files and copies. Any
@@ -196,7 +180,7 @@ pub unsafe extern "C" fn shmap_map_generation(map: *const ShmapMap, generation: 
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
     call.run(|| {
-        let map = call.handle(map)?.read(&call)?;
+        let map = call.handle(map)?.read(&call);
         call.out("generation", generation)?.set(match map {
             Source::Published(map) => map.generation(),
             _ => 0,
@@ -213,7 +197,7 @@ pub unsafe extern "C" fn shmap_map_generation(map: *const ShmapMap, generation: 
 pub unsafe extern "C" fn shmap_map_is_removed(map: *const ShmapMap) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
-    call.run(|| match call.handle(map)?.read(&call)? {
+    call.run(|| match call.handle(map)?.read(&call) {
         Source::Published(map) => Ok(c_int::from(map.is_removed()?)),
         _ => Err(not_published()),
     })
@@ -261,6 +245,6 @@ pub unsafe extern "C" fn shmap_prune(
     })
 }
 
-fn not_published() -> Fault {
+pub(crate) fn not_published() -> Fault {
     Fault::invalid("the map is a file or a copy: it follows no name")
 }

@@ -14,8 +14,8 @@ use crate::map::{ShmapMap, with_snapshot};
 use crate::plain::{ShmapBytes, ShmapPair, ShmapRange};
 use crate::tree::missing;
 
-/// Stores where the value of a key lies in `*value`: in the mapping, nothing is copied. It is valid until the handle is refreshed,
-/// waited on or closed. Any thread; takes no lock. O(1) with a hash index, otherwise O(log n).
+/// Stores where the value of a key lies in `*value`: in the mapping, nothing is copied. It is valid until the handle takes
+/// another edition or is closed. Any thread; takes no lock. O(1) with a hash index, otherwise O(log n).
 ///
 /// Errors: SHMAP_NOT_FOUND.
 #[unsafe(no_mangle)]
@@ -28,7 +28,7 @@ pub unsafe extern "C" fn shmap_map_get(
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
     call.run(|| {
-        let map = call.handle(map)?.read(&call)?;
+        let map = call.handle(map)?.read(&call);
         let key = call.bytes("the key", key, key_len)?;
         let out = call.out("value", value)?;
         match with_snapshot!(map, snapshot => snapshot.get(key)) {
@@ -51,7 +51,7 @@ pub unsafe extern "C" fn shmap_map_get_many(
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
     call.run(|| {
-        let map = call.handle(map)?.read(&call)?;
+        let map = call.handle(map)?.read(&call);
         let keys: Vec<&[u8]> = call
             .array("keys", keys, count)?
             .iter()
@@ -74,7 +74,7 @@ pub unsafe extern "C" fn shmap_map_contains(
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
     call.run(|| {
-        let map = call.handle(map)?.read(&call)?;
+        let map = call.handle(map)?.read(&call);
         let key = call.bytes("the key", key, key_len)?;
         Ok(c_int::from(with_snapshot!(map, snapshot => snapshot.contains_key(key))))
     })
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn shmap_map_len(map: *const ShmapMap, len: *mut usize) ->
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
     call.run(|| {
-        let map = call.handle(map)?.read(&call)?;
+        let map = call.handle(map)?.read(&call);
         call.out("len", len)?.set(with_snapshot!(map, snapshot => snapshot.len()));
         Ok(SHMAP_OK)
     })
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn shmap_map_first(map: *const ShmapMap, entry: *mut Shmap
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
     call.run(|| {
-        let map = call.handle(map)?.read(&call)?;
+        let map = call.handle(map)?.read(&call);
         let out = call.out("entry", entry)?;
         let found = with_snapshot!(map, snapshot => snapshot.first()).ok_or_else(empty)?;
         out.set(ShmapPair::of(found));
@@ -114,7 +114,7 @@ pub unsafe extern "C" fn shmap_map_last(map: *const ShmapMap, entry: *mut ShmapP
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
     call.run(|| {
-        let map = call.handle(map)?.read(&call)?;
+        let map = call.handle(map)?.read(&call);
         let out = call.out("entry", entry)?;
         let found = with_snapshot!(map, snapshot => snapshot.last()).ok_or_else(empty)?;
         out.set(ShmapPair::of(found));
@@ -134,7 +134,7 @@ pub unsafe extern "C" fn shmap_map_nth(
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
     call.run(|| {
-        let map = call.handle(map)?.read(&call)?;
+        let map = call.handle(map)?.read(&call);
         let out = call.out("entry", entry)?;
         let found = with_snapshot!(map, snapshot => snapshot.nth(rank)).ok_or_else(|| {
             let len = with_snapshot!(map, snapshot => snapshot.len());
@@ -156,7 +156,7 @@ pub unsafe extern "C" fn shmap_map_rank(
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
     call.run(|| {
-        let map = call.handle(map)?.read(&call)?;
+        let map = call.handle(map)?.read(&call);
         let key = call.bytes("the key", key, key_len)?;
         call.out("rank", rank)?.set(with_snapshot!(map, snapshot => snapshot.rank(key)));
         Ok(SHMAP_OK)
@@ -177,7 +177,7 @@ pub unsafe extern "C" fn shmap_map_range(
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
     call.run(|| {
-        let map = call.handle(map)?.read(&call)?;
+        let map = call.handle(map)?.read(&call);
         let from = call.bytes("the first key", first, first_len)?;
         let to = call.bytes("the end key", end, end_len)?;
         let out = call.out("range", range)?;
@@ -201,7 +201,7 @@ pub unsafe extern "C" fn shmap_map_prefix(
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
     call.run(|| {
-        let map = call.handle(map)?.read(&call)?;
+        let map = call.handle(map)?.read(&call);
         let prefix = call.bytes("the prefix", prefix, prefix_len)?;
         let out = call.out("range", range)?;
         let ranks = with_snapshot!(map, snapshot => snapshot.prefix(prefix).ranks());
@@ -251,7 +251,7 @@ fn step(
     take: impl FnOnce(&mut ShmapRange) -> usize,
 ) -> c_int {
     call.run(|| {
-        let map = call.handle(map)?.read(call)?;
+        let map = call.handle(map)?.read(call);
         let mut left = *call.one("range", range)?;
         let (range, entry) = (call.out("range", range)?, call.out("entry", entry)?);
         // The handle may have taken a smaller edition since, and C may have written anything.
@@ -275,7 +275,7 @@ pub unsafe extern "C" fn shmap_map_verify(map: *const ShmapMap) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
     call.run(|| {
-        let map = call.handle(map)?.read(&call)?;
+        let map = call.handle(map)?.read(&call);
         with_snapshot!(map, snapshot => snapshot.verify()).map_err(|error| {
             let error = shm_facade::Error::from(error);
             match map.path() {
@@ -293,7 +293,7 @@ pub unsafe extern "C" fn shmap_map_block(map: *const ShmapMap, block: *mut Shmap
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
     call.run(|| {
-        let map = call.handle(map)?.read(&call)?;
+        let map = call.handle(map)?.read(&call);
         let bytes = with_snapshot!(map, snapshot => snapshot.as_bytes());
         call.out("block", block)?.set(ShmapBytes::of(bytes));
         Ok(SHMAP_OK)
@@ -308,7 +308,7 @@ pub unsafe extern "C" fn shmap_map_save(map: *const ShmapMap, path: *const c_cha
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
     call.run(|| {
-        let map = call.handle(map)?.read(&call)?;
+        let map = call.handle(map)?.read(&call);
         let path = call.path("the path", path)?;
         with_snapshot!(map, snapshot => snapshot.save(path))?;
         Ok(SHMAP_OK)

@@ -205,7 +205,7 @@ pub unsafe extern "C" fn shmap_table_load(
     let call = unsafe { Call::of_caller() };
     call.run(|| {
         let table = call.handle(table)?.writable()?;
-        let map = call.handle(map)?.read(&call)?;
+        let map = call.handle(map)?.read(&call);
         let count = call.out_or_null("count", count)?;
         let loaded = with_snapshot!(map, snapshot => table.load(snapshot))?;
         if let Some(count) = count {

@@ -3,19 +3,19 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{c_char, c_int, c_void};
-use std::sync::{Mutex, MutexGuard};
 
-use shm_facade::{RbTree, Share};
+use shm_facade::{FreezeOptions, RbTree, Share};
 
 use crate::border::Call;
-use crate::codes::{SHMAP_NOT_FOUND, SHMAP_OK, SHMAP_PANIC};
+use crate::codes::{SHMAP_INVALID, SHMAP_NOT_FOUND, SHMAP_OK, SHMAP_PANIC};
+use crate::exclusive::{Broken, Exclusive};
 use crate::fault::Fault;
 use crate::handles::{Handle, insert};
 use crate::options::{ShmapMapOptions, of_share};
 use crate::plain::ShmapBytes;
 
 /// An ordered map in private memory, from which maps are published.
-pub struct ShmapTree(Mutex<RbTree>);
+pub struct ShmapTree(Exclusive<RbTree>);
 
 impl Handle for ShmapTree {
     const KIND: u8 = 3;
@@ -23,10 +23,24 @@ impl Handle for ShmapTree {
 }
 
 impl ShmapTree {
-    fn lock(&self) -> Result<MutexGuard<'_, RbTree>, Fault> {
-        self.0.lock().map_err(|_| {
+    fn read<R>(&self, read: impl FnOnce(&RbTree) -> R) -> Result<R, Fault> {
+        self.0.read(read).map_err(broken)
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut RbTree) -> R) -> Result<R, Fault> {
+        self.0.change(change).map_err(broken)
+    }
+}
+
+fn broken(why: Broken) -> Fault {
+    match why {
+        Broken::Panicked => {
             Fault::new(SHMAP_PANIC, "the library panicked while it changed this tree: free it")
-        })
+        }
+        Broken::Forked => Fault::new(
+            SHMAP_INVALID,
+            "this process was forked while another thread changed the tree, which is half changed here: free it",
+        ),
     }
 }
 
@@ -37,7 +51,7 @@ pub unsafe extern "C" fn shmap_tree_new(tree: *mut *mut ShmapTree) -> c_int {
     let call = unsafe { Call::of_caller() };
     call.run(|| {
         let out = call.out("the place for the handle", tree)?;
-        out.set(insert(ShmapTree(Mutex::new(RbTree::new())))?);
+        out.set(insert(ShmapTree(Exclusive::new(RbTree::new())))?);
         Ok(SHMAP_OK)
     })
 }
@@ -59,7 +73,7 @@ pub unsafe extern "C" fn shmap_tree_set(
         let tree = call.handle(tree)?;
         let key = call.bytes("the key", key, key_len)?;
         let value = call.bytes("the value", value, value_len)?;
-        tree.lock()?.set(key, value)?;
+        tree.change(|tree| tree.set(key, value))??;
         Ok(SHMAP_OK)
     })
 }
@@ -81,10 +95,8 @@ pub unsafe extern "C" fn shmap_tree_get(
         let tree = call.handle(tree)?;
         let key = call.bytes("the key", key, key_len)?;
         let out = call.out("value", value)?;
-        match tree.lock()?.get(key) {
-            Some(found) => out.set(ShmapBytes::of(found)),
-            None => return Err(missing(key)),
-        }
+        let found = tree.read(|tree| tree.get(key).map(ShmapBytes::of))?;
+        out.set(found.ok_or_else(|| missing(key))?);
         Ok(SHMAP_OK)
     })
 }
@@ -103,7 +115,7 @@ pub unsafe extern "C" fn shmap_tree_remove(
     call.run(|| {
         let tree = call.handle(tree)?;
         let key = call.bytes("the key", key, key_len)?;
-        if tree.lock()?.remove(key) { Ok(SHMAP_OK) } else { Err(missing(key)) }
+        if tree.change(|tree| tree.remove(key))? { Ok(SHMAP_OK) } else { Err(missing(key)) }
     })
 }
 
@@ -113,7 +125,7 @@ pub unsafe extern "C" fn shmap_tree_clear(tree: *const ShmapTree) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
     call.run(|| {
-        call.handle(tree)?.lock()?.clear();
+        call.handle(tree)?.change(RbTree::clear)?;
         Ok(SHMAP_OK)
     })
 }
@@ -126,7 +138,7 @@ pub unsafe extern "C" fn shmap_tree_len(tree: *const ShmapTree, len: *mut usize)
     call.run(|| {
         let tree = call.handle(tree)?;
         let out = call.out("len", len)?;
-        out.set(tree.lock()?.len());
+        out.set(tree.read(RbTree::len)?);
         Ok(SHMAP_OK)
     })
 }
@@ -150,7 +162,10 @@ pub unsafe extern "C" fn shmap_tree_share(
         let tree = call.handle(tree)?;
         let edition = call.out_or_null("edition", edition)?;
         let (name, options) = (call.name(name)?, of_share(&call, options, None)?);
-        let made = tree.lock()?.share_with(name, &options)?;
+        let freeze = FreezeOptions::default().hash_index(options.hash_index);
+        // Other threads may use the tree while this one waits for other publishers, or for a disk.
+        let block = tree.read(|tree| tree.freeze_with(&freeze))?;
+        let made = block.share_with(name, &options)?;
         if let Some(edition) = edition {
             edition.set(made);
         }
@@ -170,7 +185,7 @@ pub unsafe extern "C" fn shmap_tree_save(tree: *const ShmapTree, path: *const c_
     call.run(|| {
         let tree = call.handle(tree)?;
         let path = call.path("the path", path)?;
-        tree.lock()?.save(path)?;
+        tree.read(|tree| tree.freeze_with(&FreezeOptions::default()))?.save(path)?;
         Ok(SHMAP_OK)
     })
 }

@@ -10,7 +10,7 @@
 use std::path::Path;
 
 /// In the order of the header.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     "codes",
     "about",
     "plain",
@@ -21,6 +21,7 @@ const SOURCES: [&str; 12] = [
     "entries",
     "tree",
     "map",
+    "map_follow",
     "map_read",
     "names",
 ];

@@ -19,7 +19,7 @@ use std::process::Command;
 use shm_harness::TempNamespace;
 use support::{
     C11, CPP17, Language, Link, built, compile, have, must, prefix, root, run, run_in, valgrind,
-    valgrind_as,
+    valgrind_as, valgrind_without_leaks,
 };
 
 /// The user `nobody`: not root.
@@ -27,6 +27,20 @@ const NOBODY: u32 = 65534;
 
 /// Compiles and runs `tests/SOURCE`, plainly and under valgrind, there with `few` as arguments.
 fn program(language: Language, source: &str, few: &[&str]) {
+    program_by(language, source, few, valgrind);
+}
+
+/// One that forks beside threads: what was in the hands of the other threads leaks in the child.
+fn program_that_forks(language: Language, source: &str, few: &[&str]) {
+    program_by(language, source, few, valgrind_without_leaks);
+}
+
+fn program_by(
+    language: Language,
+    source: &str,
+    few: &[&str],
+    valgrind: impl FnOnce(&Path) -> Option<Command>,
+) {
     let name = source.replace('/', "-");
     let source = root().join("tests").join(source);
     let Some(program) = compile(language, &source, &name, Link::Shared) else { return };
@@ -151,6 +165,21 @@ fn threads_share_handles() {
 }
 
 #[test]
+fn a_wait_holds_nothing() {
+    program(C11, "c/waits.c", &[]);
+}
+
+#[test]
+fn a_child_forked_beside_threads_uses_everything() {
+    program_that_forks(C11, "c/fork.c", &["3"]);
+}
+
+#[test]
+fn a_cancelled_thread_ends_after_the_call() {
+    program(C11, "c/cancel.c", &["3"]);
+}
+
+#[test]
 fn classes_of_cpp() {
     program(CPP17, "cpp/classes.cpp", &[]);
 }
@@ -161,13 +190,25 @@ fn a_program_of_the_original_runs_unchanged() {
 }
 
 #[test]
+fn a_program_of_the_original_uses_its_constants() {
+    program(CPP17, "cpp/original_constants.cpp", &[]);
+}
+
+#[test]
+fn a_program_of_the_original_forks_beside_threads() {
+    program_that_forks(CPP17, "cpp/original_forks.cpp", &["2"]);
+}
+
+#[test]
 fn a_program_of_the_original_compiles_in_every_standard() {
-    let source = root().join("tests/cpp/original.cpp");
-    for flags in [&["-std=c++11"][..], &["-std=c++14"], &["-std=c++20"]] {
-        let language = Language { compiler: "g++", flags };
-        let name = format!("original{}", flags[0]);
-        let Some(program) = compile(language, &source, &name, Link::Shared) else { return };
-        assert_eq!(run(&mut Command::new(program)), ["ok"]);
+    for name in ["original", "original_constants"] {
+        let source = root().join("tests/cpp").join(name).with_extension("cpp");
+        for flags in [&["-std=c++11"][..], &["-std=c++14"], &["-std=c++20"]] {
+            let language = Language { compiler: "g++", flags };
+            let name = format!("{name}{}", flags[0]);
+            let Some(program) = compile(language, &source, &name, Link::Shared) else { return };
+            assert_eq!(run(&mut Command::new(program)), ["ok"]);
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 #![allow(unsafe_code, reason = "a leaked anonymous mapping that the kernel wipes")]
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use memmap2::MmapMut;
 
@@ -13,24 +13,25 @@ use memmap2::MmapMut;
 /// (`MADV_WIPEONFORK`, Linux 4.14), so it is right after a raw `clone` too,
 /// where `pthread_atfork` handlers do not run. One relaxed load when warm.
 #[inline]
-pub(crate) fn process_token() -> u64 {
-    match PAGE.get() {
-        Some(Some(word)) => match word.load(Ordering::Relaxed) {
+pub fn process_token() -> u64 {
+    // SAFETY: null, or a word that lives for 'static.
+    match unsafe { PAGE.load(Ordering::Acquire).as_ref() } {
+        Some(word) => match word.load(Ordering::Relaxed) {
             0 => new_token(),
             token => token,
         },
-        _ => new_token(),
+        None => new_token(),
     }
 }
 
-static PAGE: OnceLock<Option<&'static AtomicU64>> = OnceLock::new();
+/// The word, once there is one. Not a `OnceLock`: a child that is forked while another thread
+/// initialises one waits for that thread for ever.
+static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
 
 /// The first call in a process, or any call where the kernel has no such pages.
 #[cold]
 fn new_token() -> u64 {
-    let Some(word) = PAGE.get_or_init(wiped_page) else {
-        return pid_token();
-    };
+    let Some(word) = page() else { return pid_token() };
     // Random, because a child in a pid namespace of its own may have its parent's pid.
     let mut bytes = [0; 8];
     let random = crate::create::random(&mut bytes).is_ok();
@@ -42,24 +43,37 @@ fn new_token() -> u64 {
     }
 }
 
+/// The page, made if there is none yet. Of threads that make one at once, one decides.
+fn page() -> Option<&'static AtomicU64> {
+    let mut word = PAGE.load(Ordering::Acquire);
+    if word.is_null() {
+        let mut page = wiped_page()?;
+        let made = page.as_mut_ptr().cast::<AtomicU64>();
+        match PAGE.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => {
+                // For 'static.
+                std::mem::forget(page);
+                word = made;
+            }
+            Err(decided) => word = decided,
+        }
+    }
+    // SAFETY: a page-aligned mapping of at least 8 bytes, zeroed (a valid AtomicU64), private to
+    // this process, and never unmapped; nothing else refers to it.
+    Some(unsafe { &*word })
+}
+
 fn pid_token() -> u64 {
     u64::from(std::process::id()) << 1 | 1
 }
 
-fn wiped_page() -> Option<&'static AtomicU64> {
-    let page = Box::leak(Box::new(MmapMut::map_anon(size_of::<AtomicU64>()).ok()?));
+fn wiped_page() -> Option<MmapMut> {
+    let mut page = MmapMut::map_anon(size_of::<AtomicU64>()).ok()?;
     // SAFETY: the range is one anonymous private mapping of this process, which
     // is what MADV_WIPEONFORK asks for; it changes nothing in this process.
     let advised =
         unsafe { libc::madvise(page.as_mut_ptr().cast(), page.len(), libc::MADV_WIPEONFORK) };
-    if advised != 0 {
-        return None;
-    }
-    let word = page.as_mut_ptr().cast::<AtomicU64>();
-    // SAFETY: the mapping is page-aligned, at least 8 bytes long, zeroed (a
-    // valid AtomicU64), private to this process, and leaked, so it lives for
-    // 'static; nothing else refers to it.
-    Some(unsafe { &*word })
+    (advised == 0).then_some(page)
 }
 
 #[cfg(test)]

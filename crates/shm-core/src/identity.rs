@@ -3,18 +3,28 @@
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The kernel's random id of this boot (`/proc/sys/kernel/random/boot_id`).
 pub(crate) fn boot_id() -> io::Result<[u8; 16]> {
-    static BOOT: OnceLock<[u8; 16]> = OnceLock::new();
-    if let Some(id) = BOOT.get() {
-        return Ok(*id);
+    // Not a `OnceLock`: a child that is forked while another thread initialises one waits for
+    // that thread for ever. Here all threads store the same.
+    static BOOT: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+    static KNOWN: AtomicBool = AtomicBool::new(false);
+    let [high, low] = &BOOT;
+    // Acquire: pairs with the release below.
+    if KNOWN.load(Ordering::Acquire) {
+        let id = u128::from(high.load(Ordering::Relaxed)) << 64;
+        return Ok((id | u128::from(low.load(Ordering::Relaxed))).to_be_bytes());
     }
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
     let id = parse_uuid(text.trim())
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "boot_id is not a UUID"))?;
-    Ok(*BOOT.get_or_init(|| id))
+    let number = u128::from_be_bytes(id);
+    high.store((number >> 64) as u64, Ordering::Relaxed);
+    low.store(number as u64, Ordering::Relaxed);
+    KNOWN.store(true, Ordering::Release);
+    Ok(id)
 }
 
 fn parse_uuid(text: &str) -> Option<[u8; 16]> {

@@ -93,6 +93,8 @@ pub use copy::CopySource;
 pub use create::{CreateOptions, random};
 pub use error::{CreateError, FileKind, HeaderError, LockError, OpenError, PublishError};
 pub use follow::{Follower, Seen};
+#[doc(hidden)]
+pub use fork::process_token;
 pub use guard::{Acquired, Guard, Recovery};
 pub use holder::Holder;
 pub use layout::{BODY_OFFSET, FORMAT_VERSION, GEOMETRY_WORDS};

@@ -85,6 +85,9 @@ pub use error::{Error, ResultCode};
 pub use freeze::{map_key, table_key};
 pub use share::{SNAPSHOT, Share, ShareOptions};
 pub use shared_map::{MapOptions, SharedMap, prune};
+// For the libraries of other languages, whose handles survive a fork.
+#[doc(hidden)]
+pub use shm_core::process_token;
 pub use shm_core::{
     CreateError, Entry, FileKind, HeaderError, Holder, Interrupt, InvalidName, Kind, Litter,
     LockError, MappedFile, Name, Namespace, OpenError, Pruned, PublishError, Published,

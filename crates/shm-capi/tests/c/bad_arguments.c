@@ -128,6 +128,7 @@ static void maps(shmap_tree *tree, shmap_map *map) {
     NO_HANDLE(shmap_map, shmap_map_save(h, "/never/never"));
     NO_HANDLE(shmap_map, shmap_map_refresh(h));
     NO_HANDLE(shmap_map, shmap_map_wait_for_update(h, 0));
+    NO_HANDLE(shmap_map, shmap_map_wait(h, 0));
     NO_HANDLE(shmap_map, shmap_map_generation(h, &number));
     NO_HANDLE(shmap_map, shmap_map_is_removed(h));
     NO_HANDLE(shmap_map, shmap_map_close(h));

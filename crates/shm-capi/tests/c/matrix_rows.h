@@ -377,6 +377,18 @@ ROW(shmap_map_wait_for_update,
     REFUSED(SHMAP_PERMISSION, MAP_FILE, shmap_map_wait_for_update(map, -1)),
     REFUSED(SHMAP_PERMISSION, "shmap.published.", shmap_map_wait_for_update(map, -1)),
     ONLY_READS)
+ROW(shmap_map_wait,
+    GIVES(0, shmap_map_wait(map, 0)),
+    WRONG("a map", shmap_map_wait(NOT_A_MAP, 0));
+    REFUSED(SHMAP_CORRUPT, MAP_FILE "\": segment is a `table`", shmap_map_wait(map, -1)),
+    REFUSED(SHMAP_CORRUPT, MAP_FILE, shmap_map_wait(map, -1)),
+    NO_BYTES,
+    NO_HANDLE,
+    REFUSED(SHMAP_PERMISSION, MAP_FILE "\" belongs to uid 12345", shmap_map_wait(map, -1)),
+    REFUSED(SHMAP_PERMISSION, MAP_FILE "\" has mode 0o666", shmap_map_wait(map, -1)),
+    REFUSED(SHMAP_PERMISSION, MAP_FILE, shmap_map_wait(map, -1)),
+    REFUSED(SHMAP_PERMISSION, "shmap.published.", shmap_map_wait(map, -1)),
+    ONLY_READS)
 ROW(shmap_map_is_removed,
     GIVES(1, shmap_map_is_removed(map)),
     WRONG("a map", shmap_map_is_removed(NOT_A_MAP));

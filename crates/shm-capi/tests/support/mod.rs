@@ -164,6 +164,19 @@ pub(crate) fn valgrind(program: &Path) -> Option<Command> {
     Some(command)
 }
 
+/// The same, for a program whose forked children have memory in which threads that they do not have
+/// left off.
+pub(crate) fn valgrind_without_leaks(program: &Path) -> Option<Command> {
+    if !have("valgrind") {
+        return None;
+    }
+    let mut command = Command::new("valgrind");
+    command
+        .args(["--quiet", "--error-exitcode=9", "--leak-check=no", "--fair-sched=try"])
+        .arg(program);
+    Some(command)
+}
+
 /// The program under valgrind as another user, for root only; nothing where a tool is missing. It is started through a
 /// descriptor, so that the user needs no access to the directories above it.
 pub(crate) fn valgrind_as(user: u32, program: &Path) -> Option<Command> {
