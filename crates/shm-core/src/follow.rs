@@ -22,7 +22,7 @@ const SHORT: Duration = Duration::from_millis(50);
 /// Knows which file of a name a reader has, and notices when the name leads to another one.
 ///
 /// It does not hold the file: [`Namespace::follow`] gives the two apart. `Send` and `Sync`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Follower {
     namespace: Namespace,
     name: Name,
@@ -183,6 +183,12 @@ impl Follower {
     #[must_use]
     pub fn edition(&self) -> u64 {
         self.edition
+    }
+
+    /// Where it looks.
+    #[must_use]
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
     }
 
     /// The name that it follows.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use avl_snapshot::{AlignedBytes, HEADER_LEN, Snapshot, SnapshotError, block_len};
 use shm_core::{
     CopySource, Follower, Interrupt, MappedFile, Name, Namespace, Patience, Pruned, PublishOptions,
-    Published, Seen, Trust,
+    Published, Trust,
 };
 
 use crate::error::Error;
@@ -160,21 +160,31 @@ impl SharedMap {
     /// As [`SharedMap::open_with`]; the handle stays at its edition.
     #[inline]
     pub fn refresh(&mut self) -> Result<bool, Error> {
-        let seen = self.follower.look();
-        self.refresh_by(seen)
-    }
-
-    #[inline]
-    fn refresh_by(&mut self, seen: Seen) -> Result<bool, Error> {
-        if self.follower.is_current(seen) { Ok(false) } else { self.look_at_the_name() }
+        if self.follower.is_current(self.follower.look()) {
+            Ok(false)
+        } else {
+            self.look_at_the_name()
+        }
     }
 
     #[cold]
     fn look_at_the_name(&mut self) -> Result<bool, Error> {
-        let Some((follower, published)) = self.follower.successor()? else { return Ok(false) };
-        self.snapshot = Snapshot::new(published)?;
-        self.follower = follower;
+        let Some(newer) = successor(&mut self.follower)? else { return Ok(false) };
+        *self = newer;
         Ok(true)
+    }
+
+    /// Opens the newest edition, if that is another one than this handle's; this one stays as it is. For a handle
+    /// that several threads use. One atomic load when nothing was published.
+    ///
+    /// # Errors
+    /// As [`SharedMap::refresh`].
+    #[inline]
+    pub fn newer(&self) -> Result<Option<Self>, Error> {
+        if self.follower.is_current(self.follower.look()) {
+            return Ok(None);
+        }
+        successor(&mut self.follower.clone())
     }
 
     /// Sleeps until there is another edition and takes it: true; false when `timeout` is over
@@ -185,22 +195,18 @@ impl SharedMap {
     /// # Errors
     /// As [`SharedMap::refresh`].
     pub fn wait_for_update(&mut self, timeout: Duration) -> Result<bool, Error> {
-        let start = Instant::now();
-        let mut before = None;
-        loop {
-            let seen = self.follower.look();
-            // Slept through a whole slice: somebody may have removed the control segment by hand.
-            let closer = before.replace(seen) == Some(seen);
-            let taken = if closer { self.look_at_the_name() } else { self.refresh_by(seen) };
-            if taken? {
-                return Ok(true);
-            }
-            let left = timeout.saturating_sub(start.elapsed());
-            if left.is_zero() {
-                return Ok(false);
-            }
-            self.follower.sleep(seen, left).map_err(|source| self.namespace_error(source))?;
-        }
+        let Some(newer) = wait(&mut self.follower, timeout)? else { return Ok(false) };
+        *self = newer;
+        Ok(true)
+    }
+
+    /// Sleeps as [`SharedMap::wait_for_update`], but returns the other edition, and leaves this handle as it is:
+    /// other threads use it meanwhile. `None` when `timeout` is over.
+    ///
+    /// # Errors
+    /// As [`SharedMap::refresh`].
+    pub fn wait_for_newer(&self, timeout: Duration) -> Result<Option<Self>, Error> {
+        wait(&mut self.follower.clone(), timeout)
     }
 
     /// The edition in hand: 1 for the first that was published under the name, and one more each time. After a
@@ -215,7 +221,7 @@ impl SharedMap {
     /// # Errors
     /// [`Error::Namespace`].
     pub fn is_removed(&self) -> Result<bool, Error> {
-        self.follower.is_removed().map_err(|source| self.namespace_error(source))
+        self.follower.is_removed().map_err(|source| namespace_error(&self.follower, source))
     }
 
     /// A copy of the block, which [`Snapshot::new`] opens. Changes nothing. O(n).
@@ -261,11 +267,6 @@ impl SharedMap {
         options.namespace.unpublish(&name, SNAPSHOT, &options.trust, &patience)?;
         Ok(())
     }
-
-    fn namespace_error(&self, source: std::io::Error) -> Error {
-        let dir = self.snapshot.get_ref().path().parent().unwrap_or(Path::new("."));
-        Error::Namespace { dir: dir.to_owned(), source }
-    }
 }
 
 impl Deref for SharedMap {
@@ -285,6 +286,35 @@ impl fmt::Debug for SharedMap {
             .field("len", &self.len())
             .finish_non_exhaustive()
     }
+}
+
+/// What the name leads to, if that is another edition than the follower's.
+fn successor(follower: &mut Follower) -> Result<Option<SharedMap>, Error> {
+    let Some((follower, published)) = follower.successor()? else { return Ok(None) };
+    Ok(Some(SharedMap { snapshot: Snapshot::new(published)?, follower }))
+}
+
+fn wait(follower: &mut Follower, timeout: Duration) -> Result<Option<SharedMap>, Error> {
+    let start = Instant::now();
+    let mut before = None;
+    loop {
+        let seen = follower.look();
+        // Slept through a whole slice: somebody may have removed the control segment by hand.
+        let closer = before.replace(seen) == Some(seen);
+        let newer = if closer || !follower.is_current(seen) { successor(follower)? } else { None };
+        if newer.is_some() {
+            return Ok(newer);
+        }
+        let left = timeout.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Ok(None);
+        }
+        follower.sleep(seen, left).map_err(|source| namespace_error(follower, source))?;
+    }
+}
+
+fn namespace_error(follower: &Follower, source: std::io::Error) -> Error {
+    Error::Namespace { dir: follower.namespace().dir().to_owned(), source }
 }
 
 fn copied(source: &CopySource) -> Result<Snapshot<AlignedBytes>, Error> {
