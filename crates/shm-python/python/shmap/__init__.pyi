@@ -433,8 +433,9 @@ class Snapshot(Mapping[_SK, bytes]):
     def wait_for_update(self, timeout: Optional[float] = None) -> bool:
         """Sleeps until there is another edition and takes it; False when the time is over.
 
-        `timeout` is in seconds, `None` for ever. Other threads run meanwhile, and Ctrl-C ends it. After a removal it
-        waits for the name to be published again. Raises as `refresh` does.
+        `timeout` is in seconds, `None` for ever. Other threads run meanwhile, and may use this handle, wait by it, too, or
+        fork. When one of them takes another edition, this is True. Ctrl-C ends it. After a removal it waits for the
+        name to be published again. Raises as `refresh` does.
         """
     @property
     def generation(self) -> int:
