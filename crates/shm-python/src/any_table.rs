@@ -1,17 +1,16 @@
 //! Tables of every type of key behind one trait, in terms of Python objects.
 
 use std::borrow::Borrow;
-use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyString};
-use shm_core::LockError;
 use slotmap_shm::{Key, Stats, Table, TableError, TableReader, Value};
 
-use crate::failure::{failure, missing, read_only, timed_out};
+use crate::failure::{failure, missing, read_only};
 use crate::fast::utf8;
 use crate::keys::{bytes_of, int_of, long_key, wrong_type};
+use crate::signals;
 
 /// What to do with a key that is there, or is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,11 +140,8 @@ pub(crate) enum Access<K: PyKey + ?Sized> {
     Read(TableReader<K>),
 }
 
-/// A table, and how long its writers wait for the lock.
-pub(crate) struct Opened<K: PyKey + ?Sized> {
-    pub(crate) access: Access<K>,
-    pub(crate) timeout: Option<Duration>,
-}
+/// A table. The lock is waited for as `signals` wants it.
+pub(crate) struct Opened<K: PyKey + ?Sized>(pub(crate) Access<K>);
 
 impl<K: PyKey + ?Sized + Sync> Opened<K>
 where
@@ -153,7 +149,7 @@ where
 {
     #[inline]
     fn reader(&self) -> &TableReader<K> {
-        match &self.access {
+        match &self.0 {
             Access::Write(table) => table,
             Access::Read(table) => table,
         }
@@ -163,27 +159,16 @@ where
         failure(py, error, Some(self.reader().segment().path()))
     }
 
-    /// Does `f` without the interpreter, and again while the lock is not free: the table itself waits for no
-    /// more than a slice, so that signals are heard.
+    /// Does `f` without the interpreter.
     fn write<R: Send>(
         &self,
         py: Python<'_>,
-        f: impl Fn(&Table<K>) -> Result<R, TableError> + Sync,
+        f: impl FnOnce(&Table<K>) -> Result<R, TableError> + Send,
     ) -> PyResult<R> {
-        let path = self.reader().segment().path();
-        let Access::Write(table) = &self.access else { return Err(read_only(py, path)) };
-        let start = Instant::now();
-        loop {
-            match py.detach(|| f(table)) {
-                Err(TableError::Lock(LockError::TimedOut { .. })) => {
-                    py.check_signals()?;
-                    if let Some(limit) = self.timeout.filter(|limit| start.elapsed() >= *limit) {
-                        return Err(timed_out(py, limit.as_secs_f64(), path));
-                    }
-                }
-                done => return done.map_err(|error| self.failure(py, error)),
-            }
-        }
+        let Access::Write(table) = &self.0 else {
+            return Err(read_only(py, self.reader().segment().path()));
+        };
+        signals::detach(py, || f(table))?.map_err(|error| self.failure(py, error))
     }
 
     /// A key to look for; `None` for one that this table cannot have.
@@ -219,7 +204,7 @@ where
     }
 
     fn is_read_only(&self) -> bool {
-        matches!(self.access, Access::Read(_))
+        matches!(self.0, Access::Read(_))
     }
 
     fn is_orphaned(&self) -> std::io::Result<bool> {
@@ -260,11 +245,11 @@ where
     fn get_many<'py>(&self, py: Python<'py>, keys: &[Object<'py>]) -> PyResult<Vec<Option<Value>>> {
         let held = keys.iter().map(|key| self.possible(key)).collect::<PyResult<Vec<_>>>()?;
         let keys: Vec<&K> = held.iter().flatten().map(Borrow::borrow).collect();
-        let found = py.detach(|| match &self.access {
+        let found = signals::detach(py, || match &self.0 {
             Access::Write(table) => table.get_many(&keys),
             Access::Read(table) => table.get_many(&keys),
         });
-        let mut found = found.map_err(|error| self.failure(py, error))?.into_iter();
+        let mut found = found?.map_err(|error| self.failure(py, error))?.into_iter();
         // No table has the others, so they are not there.
         Ok(held.iter().map(|held| held.as_ref().and_then(|_| found.next().flatten())).collect())
     }
@@ -361,10 +346,10 @@ where
 {
     /// The entries of one moment.
     fn copied(&self, py: Python<'_>) -> PyResult<Vec<(K::Owned, Value)>> {
-        let entries = py.detach(|| match &self.access {
+        let entries = signals::detach(py, || match &self.0 {
             Access::Write(table) => table.entries(),
             Access::Read(table) => table.entries(),
         });
-        entries.map_err(|error| self.failure(py, error))
+        entries?.map_err(|error| self.failure(py, error))
     }
 }

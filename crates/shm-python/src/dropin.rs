@@ -15,6 +15,7 @@ use crate::attached::Attached;
 use crate::failure::failure;
 use crate::fast::Method;
 use crate::keys::{Bytes, bytes_of};
+use crate::signals;
 use crate::snapshot::name_failure;
 
 /// A dictionary in private memory, which `share` publishes.
@@ -62,7 +63,8 @@ impl DropInTree {
     ) -> PyResult<bool> {
         let py = slf.py();
         let force = force.map_or(Ok(false), |force| force.is_truthy())?;
-        let options = ShareOptions::default().force(force).hash_index(true);
+        let options =
+            ShareOptions::default().force(force).hash_index(true).interrupt(signals::interrupt());
         let tree = slf.get().complete(py)?;
         crate::tree::share(py, &tree, name, &options)?;
         Ok(true)
@@ -89,7 +91,8 @@ impl DropInTree {
     /// Removes a published name; False when there is none. Who has it open keeps it.
     #[staticmethod]
     fn remove(py: Python<'_>, name: &str) -> PyResult<bool> {
-        match py.detach(|| SharedMap::remove(name)) {
+        let options = MapOptions::default().interrupt(signals::interrupt());
+        match signals::detach(py, || SharedMap::remove_with(name, &options))? {
             Ok(()) => Ok(true),
             Err(Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(failure(py, error, None)),

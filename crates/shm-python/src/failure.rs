@@ -47,7 +47,8 @@ fn os_text(error: &Error, path: Option<&OsStr>) -> String {
     let text = text(error);
     let text = text.find(" (os error ").and_then(|at| text.get(..at)).unwrap_or(&text);
     let Some(path) = path else { return text.to_owned() };
-    let leads = [format!("permission denied on {path:?}: "), format!("namespace {path:?}: ")];
+    let leads = ["permission denied on ", "namespace ", "lock of ", ""];
+    let leads = leads.map(|lead| format!("{lead}{path:?}: "));
     leads.iter().find_map(|lead| text.strip_prefix(lead)).unwrap_or(text).to_owned()
 }
 
@@ -113,12 +114,6 @@ pub(crate) fn closed(py: Python<'_>, what: &str) -> PyErr {
 /// The key is not there.
 pub(crate) fn missing(key: &Bound<'_, PyAny>) -> PyErr {
     raise(key.py(), "KeyMissingError", (key,))
-}
-
-/// The lock was not free in time.
-pub(crate) fn timed_out(py: Python<'_>, seconds: f64, path: &Path) -> PyErr {
-    let text = format!("the lock was not released within {seconds} s");
-    raise(py, "LockTimeoutError", (ETIMEDOUT, text, path.as_os_str()))
 }
 
 /// The handle may only read.

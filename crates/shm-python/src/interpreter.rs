@@ -50,6 +50,8 @@ pub(crate) fn require_lock(py: Python<'_>) -> PyResult<()> {
 /// has the same fault.
 pub(crate) fn warm(py: Python<'_>) -> PyResult<()> {
     PanicException::type_object(py);
+    // That attaching waits until the interpreter is there.
+    py.detach(|| Python::attach(|_| ()));
     // Of `operator`.
     let _ = PyList::empty(py).try_iter()?.size_hint();
     Ok(())

@@ -19,6 +19,7 @@ mod failure;
 mod fast;
 mod interpreter;
 mod keys;
+mod signals;
 mod snapshot;
 mod table;
 mod tree;

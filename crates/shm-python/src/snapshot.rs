@@ -19,6 +19,7 @@ use crate::failure::{closed, failure, missing, not_found, raise};
 use crate::fast::Method;
 use crate::interpreter;
 use crate::keys::KeyForm;
+use crate::signals;
 use crate::table::list;
 
 /// A published map, or a saved one, opened.
@@ -386,8 +387,9 @@ pub(crate) fn remove(
     namespace: Option<PathBuf>,
     timeout: Option<f64>,
 ) -> PyResult<()> {
-    let options = map_options(namespace, &[], self::timeout(timeout)?);
-    py.detach(|| SharedMap::remove_with(name, &options))
+    let options =
+        map_options(namespace, &[], self::timeout(timeout)?).interrupt(signals::interrupt());
+    signals::detach(py, || SharedMap::remove_with(name, &options))?
         .map_err(|error| name_failure(py, error, name, &options))
 }
 

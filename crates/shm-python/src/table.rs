@@ -3,7 +3,6 @@
 use std::ffi::CStr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -13,12 +12,13 @@ use shm_facade::{RbTree, SNAPSHOT, Share, ShareOptions};
 use slotmap_shm::{Geometry, KIND, Table, TableOpenError, TableOptions, TableReader, Value};
 
 use crate::any_table::{Access, AnyTable, Opened, Put, PyKey};
-use crate::arguments::{SLICE, namespace, timeout, trust};
+use crate::arguments::{namespace, timeout, trust};
 use crate::attached::Lending;
 use crate::failure::{closed, failure, missing, not_found};
 use crate::fast::Method;
 use crate::interpreter;
 use crate::keys::{KeyForm, bytes_of};
+use crate::signals;
 use crate::snapshot::SnapshotBase;
 
 /// A table of the namespace, opened.
@@ -57,7 +57,6 @@ impl How {
         self,
         place: (&Namespace, &Name),
         options: &TableOptions,
-        timeout: Option<Duration>,
     ) -> Result<Arc<dyn AnyTable>, TableOpenError>
     where
         K::Owned: Send + Sync,
@@ -71,7 +70,7 @@ impl How {
             }
             Self::Read => Access::Read(TableReader::<K>::open(namespace, name, options)?),
         };
-        Ok(Arc::new(Opened { access, timeout }))
+        Ok(Arc::new(Opened(access)))
     }
 }
 
@@ -122,20 +121,20 @@ impl TableBase {
             geometry: Geometry { capacity, value_size, key_size },
             mode,
             trust: self::trust(&trust, shared_writers),
-            lock_timeout: Some(limit.map_or(SLICE, |limit| limit.min(SLICE))),
-            ..TableOptions::default()
+            lock_timeout: limit,
+            interrupt: signals::interrupt(),
         };
         let namespace = self::namespace(namespace);
         let name = Name::new(name).map_err(|error| failure(py, error, None))?;
         let path = namespace.path_of(&name, KIND);
-        let opened = py.detach(|| {
+        let opened = signals::detach(py, || {
             let place = (&namespace, &name);
             let mut outcome = None;
             for width in widths {
                 let attempt = match width {
-                    32 => how.go::<i32>(place, &options, limit),
-                    64 => how.go::<i64>(place, &options, limit),
-                    _ => how.go::<str>(place, &options, limit),
+                    32 => how.go::<i32>(place, &options),
+                    64 => how.go::<i64>(place, &options),
+                    _ => how.go::<str>(place, &options),
                 };
                 let other_key = matches!(attempt, Err(TableOpenError::KeyKind { .. }));
                 outcome = Some(attempt);
@@ -144,7 +143,7 @@ impl TableBase {
                 }
             }
             outcome
-        });
+        })?;
         match opened {
             Some(Ok(table)) => {
                 let table = Lending::new(py, Some(table));
@@ -288,8 +287,9 @@ impl TableBase {
             .mode(mode)
             .hash_index(hash_index)
             .lock_timeout(timeout(self.timeout)?)
+            .interrupt(signals::interrupt())
             .trust(trust(&self.trust, false));
-        py.detach(|| RbTree::from_entries(entries)?.share_with(name, &options))
+        signals::detach(py, || RbTree::from_entries(entries)?.share_with(name, &options))?
             .map_err(|error| failure(py, error, None))
     }
 

@@ -11,6 +11,7 @@ use crate::arguments::{namespace, timeout, trust};
 use crate::attached::Attached;
 use crate::failure::{failure, missing};
 use crate::keys::{KeyForm, bytes_of};
+use crate::signals;
 use crate::table::pairs;
 
 /// A map in private memory, on its way to being published.
@@ -164,6 +165,7 @@ impl TreeBase {
             .mode(mode)
             .hash_index(hash_index)
             .lock_timeout(self::timeout(timeout)?)
+            .interrupt(signals::interrupt())
             .trust(trust(&[], false));
         share(py, &tree, name, &options)
     }
@@ -216,12 +218,13 @@ fn built(form: KeyForm, entries: &Bound<'_, PyAny>) -> PyResult<RbTree> {
         .map_err(|error| failure(py, Error::from(error), None))
 }
 
-/// Publishes without the interpreter.
+/// Publishes without the interpreter. `options` have the interrupt of `signals`.
 pub(crate) fn share(
     py: Python<'_>,
     tree: &RbTree,
     name: &str,
     options: &ShareOptions,
 ) -> PyResult<u64> {
-    py.detach(|| tree.share_with(name, options)).map_err(|error| failure(py, error, None))
+    signals::detach(py, || tree.share_with(name, options))?
+        .map_err(|error| failure(py, error, None))
 }
