@@ -104,19 +104,3 @@ def test_a_handle_may_be_closed_under_its_own_lookup():
             assert table.closed
             with pytest.raises(shmap.ClosedError):
                 getattr(table, look)(1)
-
-
-def test_without_the_interpreters_lock_it_does_not_load(python):
-    """Such interpreters do not load the wheel at all; this is for who builds for one and switches the lock off."""
-    script = """
-import sys
-sys._is_gil_enabled = lambda: {enabled}
-try:
-    import shmap
-except ImportError as error:
-    assert "lock" in str(error), error
-else:
-    assert {enabled}
-"""
-    for enabled in (True, False):
-        python(script.format(enabled=enabled))
