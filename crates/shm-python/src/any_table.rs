@@ -9,7 +9,7 @@ use slotmap_shm::{Key, Stats, Table, TableError, TableReader, Value};
 
 use crate::failure::{failure, missing, read_only};
 use crate::fast::utf8;
-use crate::keys::{bytes_of, int_of, long_key, wrong_type};
+use crate::keys::{Refusal, bytes_of, equal_int, int_of, long_key};
 use crate::signals;
 
 /// What to do with a key that is there, or is not.
@@ -25,8 +25,11 @@ pub(crate) trait PyKey: Key {
     /// What holds a key taken from Python.
     type Held<'a>: Borrow<Self>;
 
-    /// The key that an object is; `None` for one that no table can have.
-    fn take<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<Option<Self::Held<'a>>>;
+    /// The key that an object is; `None` for a number that no table can have.
+    fn take<'a>(key: &'a Bound<'_, PyAny>) -> Result<Option<Self::Held<'a>>, Refusal>;
+
+    /// The key that is equal to an object, to look for it or to remove it.
+    fn equal<'a>(key: &'a Bound<'_, PyAny>) -> Result<Option<Self::Held<'a>>, Refusal>;
 
     /// Whether a table of keys of so many bytes can have it.
     fn fits(&self, key_size: usize) -> bool;
@@ -47,8 +50,13 @@ macro_rules! int_keys {
             type Held<'a> = $t;
 
             #[inline]
-            fn take(key: &Bound<'_, PyAny>) -> PyResult<Option<$t>> {
+            fn take(key: &Bound<'_, PyAny>) -> Result<Option<$t>, Refusal> {
                 Ok(int_of(key)?.and_then(|key| <$t>::try_from(key).ok()))
+            }
+
+            #[inline]
+            fn equal(key: &Bound<'_, PyAny>) -> Result<Option<$t>, Refusal> {
+                Ok(equal_int(key)?.and_then(|key| <$t>::try_from(key).ok()))
             }
 
             #[inline]
@@ -77,11 +85,16 @@ impl PyKey for str {
     type Held<'a> = &'a str;
 
     #[inline(always)]
-    fn take<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<Option<&'a str>> {
+    fn take<'a>(key: &'a Bound<'_, PyAny>) -> Result<Option<&'a str>, Refusal> {
         match key.cast::<PyString>() {
-            Ok(key) => utf8(key).map(Some),
-            Err(_) => Err(wrong_type(key, "str")),
+            Ok(key) => utf8(key).map(Some).map_err(Refusal::Text),
+            Err(_) => Err(Refusal::Type("str")),
         }
+    }
+
+    #[inline(always)]
+    fn equal<'a>(key: &'a Bound<'_, PyAny>) -> Result<Option<&'a str>, Refusal> {
+        Self::take(key)
     }
 
     #[inline]
@@ -171,15 +184,27 @@ where
         signals::detach(py, || f(table))?.map_err(|error| self.failure(py, error))
     }
 
-    /// A key to look for; `None` for one that this table cannot have.
-    fn possible<'a>(&self, key: &'a Bound<'_, PyAny>) -> PyResult<Option<K::Held<'a>>> {
-        let key_size = self.key_size();
-        Ok(K::take(key)?.filter(|held| held.borrow().fits(key_size)))
+    /// A key to look for; `None` for what is no key of any table, be it for its type.
+    #[inline]
+    fn looked_up<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<Option<K::Held<'a>>> {
+        K::equal(key).or_else(|refusal| refusal.absent(key).map(|()| None))
+    }
+
+    /// A key to remove; `None` for a number that no table can have.
+    fn removed<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<Option<K::Held<'a>>> {
+        K::equal(key).map_err(|refusal| refusal.error(key))
     }
 
     /// A key to store under.
     fn key<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<K::Held<'a>> {
-        K::take(key)?.ok_or_else(|| PyOverflowError::new_err("the number is too large for a key"))
+        K::take(key)
+            .map_err(|refusal| refusal.error(key))?
+            .ok_or_else(|| PyOverflowError::new_err("the number is too large for a key"))
+    }
+
+    /// Whether this table can have it.
+    fn fits(&self, held: &K::Held<'_>) -> bool {
+        held.borrow().fits(self.key_size())
     }
 }
 
@@ -213,7 +238,7 @@ where
 
     #[inline]
     fn get<'py>(&self, key: &Object<'py>, make: &Make<'_, 'py>) -> PyResult<Option<Object<'py>>> {
-        let Some(held) = K::take(key)? else { return Ok(None) };
+        let Some(held) = Self::looked_up(key)? else { return Ok(None) };
         let reader = self.reader();
         let found = if reader.geometry().value_size <= SMALL {
             let mut buffer = [0; SMALL];
@@ -235,7 +260,7 @@ where
 
     #[inline]
     fn contains(&self, key: &Object<'_>) -> PyResult<bool> {
-        let Some(held) = K::take(key)? else { return Ok(false) };
+        let Some(held) = Self::looked_up(key)? else { return Ok(false) };
         match self.reader().contains_key(held.borrow()) {
             Err(TableError::KeyTooLong { .. }) => Ok(false),
             found => found.map_err(|error| self.failure(key.py(), error)),
@@ -243,7 +268,10 @@ where
     }
 
     fn get_many<'py>(&self, py: Python<'py>, keys: &[Object<'py>]) -> PyResult<Vec<Option<Value>>> {
-        let held = keys.iter().map(|key| self.possible(key)).collect::<PyResult<Vec<_>>>()?;
+        let mut held = Vec::with_capacity(keys.len());
+        for key in keys {
+            held.push(Self::looked_up(key)?.filter(|held| self.fits(held)));
+        }
         let keys: Vec<&K> = held.iter().flatten().map(Borrow::borrow).collect();
         let found = signals::detach(py, || match &self.0 {
             Access::Write(table) => table.get_many(&keys),
@@ -292,7 +320,7 @@ where
     }
 
     fn remove(&self, key: &Object<'_>) -> PyResult<()> {
-        let Some(held) = K::take(key)? else { return Err(missing(key)) };
+        let Some(held) = Self::removed(key)? else { return Err(missing(key)) };
         let taken: &K = held.borrow();
         let removed = self.write(key.py(), |table| match table.remove(taken) {
             Ok(()) => Ok(true),
@@ -305,7 +333,8 @@ where
     fn remove_many<'py>(&self, py: Python<'py>, keys: &[Object<'py>]) -> PyResult<()> {
         let mut held = Vec::with_capacity(keys.len());
         for key in keys {
-            held.push(self.possible(key)?.ok_or_else(|| missing(key))?);
+            let found = Self::removed(key)?.filter(|held| self.fits(held));
+            held.push(found.ok_or_else(|| missing(key))?);
         }
         let keys: Vec<&K> = held.iter().map(Borrow::borrow).collect();
         self.write(py, |table| table.remove_many(&keys))

@@ -70,7 +70,7 @@ impl SnapshotBase {
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         let handle = self.handle.lend(key.py());
         let map = handle.map(key.py())?;
-        Ok(handle.form.encode(key)?.is_some_and(|key| map.contains_key(key)))
+        Ok(handle.form.looked_up(key)?.is_some_and(|key| map.contains_key(key)))
     }
 
     fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
@@ -93,7 +93,7 @@ impl SnapshotBase {
         let (map, form) = self.owned(py)?;
         let mut held = Vec::with_capacity(keys.len());
         for key in &keys {
-            held.push(form.encode(key)?);
+            held.push(form.looked_up(key)?);
         }
         // A key that encodes to nothing is in no map; the empty slice stands in for it.
         let slices: Vec<&[u8]> =
@@ -149,7 +149,7 @@ impl SnapshotBase {
     /// How many keys are less than `key`, which need not be there. O(log n).
     fn rank(&self, key: &Bound<'_, PyAny>) -> PyResult<usize> {
         let (map, form) = self.owned(key.py())?;
-        match form.encode(key)? {
+        match form.placed(key)? {
             Some(bytes) => Ok(map.rank(bytes)),
             // Beyond all keys on one side or the other.
             None if key.lt(0)? => Ok(0),
@@ -355,7 +355,7 @@ impl Handle {
     #[inline]
     fn find(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<&[u8]>> {
         let map = self.map(key.py())?;
-        Ok(self.form.encode(key)?.and_then(|key| map.get(key)))
+        Ok(self.form.looked_up(key)?.and_then(|key| map.get(key)))
     }
 }
 

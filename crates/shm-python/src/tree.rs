@@ -42,7 +42,7 @@ impl TreeBase {
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = key.py();
-        let key = self.form.encode(key)?;
+        let key = self.form.looked_up(key)?;
         Ok(key.is_some_and(|key| self.tree.with(py, |tree| tree.contains_key(key))))
     }
 
@@ -110,7 +110,7 @@ impl TreeBase {
     /// Removes it; False when it was not there. O(log n).
     fn remove(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = key.py();
-        let Some(key) = self.form.encode(key)? else { return Ok(false) };
+        let Some(key) = self.form.removed(key)? else { return Ok(false) };
         Ok(self.tree.change(py, |tree| Arc::make_mut(tree).remove(key)))
     }
 
@@ -195,7 +195,7 @@ impl TreeBase {
     #[inline]
     fn find<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let py = key.py();
-        let Some(key) = self.form.encode(key)? else { return Ok(None) };
+        let Some(key) = self.form.looked_up(key)? else { return Ok(None) };
         Ok(self.tree.with(py, |tree| tree.get(key).map(|value| PyBytes::new(py, value))))
     }
 

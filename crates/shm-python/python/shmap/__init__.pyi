@@ -1,8 +1,9 @@
 """Dictionaries in shared memory, for Linux.
 
 `namespace` is a directory: `$SHMAP_DIR` or `/dev/shm` unless given. `timeout` is in seconds, `None` for ever.
-A value is given as bytes, or as text that becomes UTF-8, and comes back as a copy. Every error is an `Error`, and
-also what Python itself would raise; nothing was changed then.
+A value is given as bytes, or as text that becomes UTF-8, and comes back as a copy. A lookup by a key of another type
+finds nothing, as in a `dict`. Every error is an `Error`, and also what Python itself would raise; nothing was changed
+then.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
