@@ -1,10 +1,11 @@
 //! What an object holds and changes, guarded by the interpreter's lock.
 //!
-//! A borrow must not be held while Python code may run. That code may let another thread run, which finds the object
-//! in use, or which forks: the child has only the forking thread, so it has the object in use for ever. Python code
-//! runs in more places than one thinks of: in `__index__` of a key, in the making of an exception or a tuple (which may
-//! run the garbage collector, and so finalizers), in the end of an object. Both types here hold a borrow
-//! only for an access that is over before any of that, and so no access fails.
+//! A borrow must not be held while Python code may run. That code may let another thread run, which
+//! finds the object in use, or which forks: the child has only the forking thread, so it has the
+//! object in use for ever. Python code runs in more places than one thinks of: in `__index__` of a
+//! key, in the making of an exception or a tuple (which may run the garbage collector, and so
+//! finalizers), in the end of an object. Both types here hold a borrow only for an access that is
+//! over before any of that, and so no access fails.
 
 #![allow(unsafe_code, reason = "Send and Sync, which the interpreter's lock makes true")]
 
@@ -23,10 +24,10 @@ use pyo3::prelude::*;
 /// misses of the one before.
 pub(crate) struct Attached<T>(RefCell<T>);
 
-// SAFETY: the cell's count of borrows is touched only in `with` and `change`, in a thread that is attached, as the token
-// says, and that stays so: what they call neither runs Python code nor detaches. One thread at a time is attached:
-// the module refuses to be loaded where that is not so. Borrowed `T`s may be shared between threads, and taken
-// out in another than they were put in.
+// SAFETY: the cell's count of borrows is touched only in `with` and `change`, in a thread that is
+// attached, as the token says, and that stays so: what they call neither runs Python code nor
+// detaches. One thread at a time is attached: the module refuses to be loaded where that is not so.
+// Borrowed `T`s may be shared between threads, and taken out in another than they were put in.
 unsafe impl<T: Send + Sync> Sync for Attached<T> {}
 
 impl<T> Attached<T> {
@@ -52,9 +53,10 @@ impl<T> Attached<T> {
 /// As an `Arc` in an [`Attached`], but for the price: its count is not atomic.
 pub(crate) struct Lending<T>(RefCell<Rc<T>>);
 
-// SAFETY: the counts, of the cell and of the `Rc`, are touched only by attached threads: in `lend` and `replace`, which
-// take the token, where what was lent ends, which has a token, and at the end of the Python object that this is a
-// part of. One thread at a time is attached, as above. `T`s may be shared between threads, and end in another.
+// SAFETY: the counts, of the cell and of the `Rc`, are touched only by attached threads: in `lend`
+// and `replace`, which take the token, where what was lent ends, which has a token, and at the end
+// of the Python object that this is a part of. One thread at a time is attached, as above. `T`s may
+// be shared between threads, and end in another.
 unsafe impl<T: Send + Sync> Sync for Lending<T> {}
 // SAFETY: as above: it goes to other threads only as a part of a Python object.
 unsafe impl<T: Send + Sync> Send for Lending<T> {}

@@ -193,9 +193,10 @@ impl SnapshotBase {
 
     /// Sleeps until there is another edition and takes it; False when the time is over.
     ///
-    /// `timeout` is in seconds, `None` for ever. Other threads run meanwhile, and may use this handle, wait by it, too, or
-    /// fork. When one of them takes another edition, this is True. Ctrl-C ends it. After a removal it waits for the
-    /// name to be published again. Raises as `refresh` does.
+    /// `timeout` is in seconds, `None` for ever. Other threads run meanwhile, and may use this
+    /// handle, wait by it, too, or fork. When one of them takes another edition, this is True.
+    /// Ctrl-C ends it. After a removal it waits for the name to be published again. Raises as
+    /// `refresh` does.
     #[pyo3(signature = (timeout = None))]
     fn wait_for_update(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let (start, limit) = (Instant::now(), self::timeout(timeout)?);
