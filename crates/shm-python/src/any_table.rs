@@ -1,17 +1,16 @@
 //! Tables of every type of key behind one trait, in terms of Python objects.
 
 use std::borrow::Borrow;
-use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyString};
-use shm_core::LockError;
 use slotmap_shm::{Key, Stats, Table, TableError, TableReader, Value};
 
-use crate::failure::{failure, missing, read_only, timed_out};
+use crate::failure::{failure, missing, read_only};
 use crate::fast::utf8;
-use crate::keys::{bytes_of, int_of, long_key, wrong_type};
+use crate::keys::{Refusal, bytes_of, equal_int, int_of, long_key};
+use crate::signals;
 
 /// What to do with a key that is there, or is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +25,11 @@ pub(crate) trait PyKey: Key {
     /// What holds a key taken from Python.
     type Held<'a>: Borrow<Self>;
 
-    /// The key that an object is; `None` for one that no table can have.
-    fn take<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<Option<Self::Held<'a>>>;
+    /// The key that an object is; `None` for a number that no table can have.
+    fn take<'a>(key: &'a Bound<'_, PyAny>) -> Result<Option<Self::Held<'a>>, Refusal>;
+
+    /// The key that is equal to an object, to look for it or to remove it.
+    fn equal<'a>(key: &'a Bound<'_, PyAny>) -> Result<Option<Self::Held<'a>>, Refusal>;
 
     /// Whether a table of keys of so many bytes can have it.
     fn fits(&self, key_size: usize) -> bool;
@@ -48,8 +50,13 @@ macro_rules! int_keys {
             type Held<'a> = $t;
 
             #[inline]
-            fn take(key: &Bound<'_, PyAny>) -> PyResult<Option<$t>> {
+            fn take(key: &Bound<'_, PyAny>) -> Result<Option<$t>, Refusal> {
                 Ok(int_of(key)?.and_then(|key| <$t>::try_from(key).ok()))
+            }
+
+            #[inline]
+            fn equal(key: &Bound<'_, PyAny>) -> Result<Option<$t>, Refusal> {
+                Ok(equal_int(key)?.and_then(|key| <$t>::try_from(key).ok()))
             }
 
             #[inline]
@@ -78,11 +85,16 @@ impl PyKey for str {
     type Held<'a> = &'a str;
 
     #[inline(always)]
-    fn take<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<Option<&'a str>> {
+    fn take<'a>(key: &'a Bound<'_, PyAny>) -> Result<Option<&'a str>, Refusal> {
         match key.cast::<PyString>() {
-            Ok(key) => utf8(key).map(Some),
-            Err(_) => Err(wrong_type(key, "str")),
+            Ok(key) => utf8(key).map(Some).map_err(Refusal::Text),
+            Err(_) => Err(Refusal::Type("str")),
         }
+    }
+
+    #[inline(always)]
+    fn equal<'a>(key: &'a Bound<'_, PyAny>) -> Result<Option<&'a str>, Refusal> {
+        Self::take(key)
     }
 
     #[inline]
@@ -141,11 +153,8 @@ pub(crate) enum Access<K: PyKey + ?Sized> {
     Read(TableReader<K>),
 }
 
-/// A table, and how long its writers wait for the lock.
-pub(crate) struct Opened<K: PyKey + ?Sized> {
-    pub(crate) access: Access<K>,
-    pub(crate) timeout: Option<Duration>,
-}
+/// A table. The lock is waited for as `signals` wants it.
+pub(crate) struct Opened<K: PyKey + ?Sized>(pub(crate) Access<K>);
 
 impl<K: PyKey + ?Sized + Sync> Opened<K>
 where
@@ -153,7 +162,7 @@ where
 {
     #[inline]
     fn reader(&self) -> &TableReader<K> {
-        match &self.access {
+        match &self.0 {
             Access::Write(table) => table,
             Access::Read(table) => table,
         }
@@ -163,38 +172,39 @@ where
         failure(py, error, Some(self.reader().segment().path()))
     }
 
-    /// Does `f` without the interpreter, and again while the lock is not free: the table itself waits for no
-    /// more than a slice, so that signals are heard.
+    /// Does `f` without the interpreter.
     fn write<R: Send>(
         &self,
         py: Python<'_>,
-        f: impl Fn(&Table<K>) -> Result<R, TableError> + Sync,
+        f: impl FnOnce(&Table<K>) -> Result<R, TableError> + Send,
     ) -> PyResult<R> {
-        let path = self.reader().segment().path();
-        let Access::Write(table) = &self.access else { return Err(read_only(py, path)) };
-        let start = Instant::now();
-        loop {
-            match py.detach(|| f(table)) {
-                Err(TableError::Lock(LockError::TimedOut { .. })) => {
-                    py.check_signals()?;
-                    if let Some(limit) = self.timeout.filter(|limit| start.elapsed() >= *limit) {
-                        return Err(timed_out(py, limit.as_secs_f64(), path));
-                    }
-                }
-                done => return done.map_err(|error| self.failure(py, error)),
-            }
-        }
+        let Access::Write(table) = &self.0 else {
+            return Err(read_only(py, self.reader().segment().path()));
+        };
+        signals::detach(py, || f(table))?.map_err(|error| self.failure(py, error))
     }
 
-    /// A key to look for; `None` for one that this table cannot have.
-    fn possible<'a>(&self, key: &'a Bound<'_, PyAny>) -> PyResult<Option<K::Held<'a>>> {
-        let key_size = self.key_size();
-        Ok(K::take(key)?.filter(|held| held.borrow().fits(key_size)))
+    /// A key to look for; `None` for what is no key of any table, be it for its type.
+    #[inline]
+    fn looked_up<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<Option<K::Held<'a>>> {
+        K::equal(key).or_else(|refusal| refusal.absent(key).map(|()| None))
+    }
+
+    /// A key to remove; `None` for a number that no table can have.
+    fn removed<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<Option<K::Held<'a>>> {
+        K::equal(key).map_err(|refusal| refusal.error(key))
     }
 
     /// A key to store under.
     fn key<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<K::Held<'a>> {
-        K::take(key)?.ok_or_else(|| PyOverflowError::new_err("the number is too large for a key"))
+        K::take(key)
+            .map_err(|refusal| refusal.error(key))?
+            .ok_or_else(|| PyOverflowError::new_err("the number is too large for a key"))
+    }
+
+    /// Whether this table can have it.
+    fn fits(&self, held: &K::Held<'_>) -> bool {
+        held.borrow().fits(self.key_size())
     }
 }
 
@@ -219,7 +229,7 @@ where
     }
 
     fn is_read_only(&self) -> bool {
-        matches!(self.access, Access::Read(_))
+        matches!(self.0, Access::Read(_))
     }
 
     fn is_orphaned(&self) -> std::io::Result<bool> {
@@ -228,7 +238,7 @@ where
 
     #[inline]
     fn get<'py>(&self, key: &Object<'py>, make: &Make<'_, 'py>) -> PyResult<Option<Object<'py>>> {
-        let Some(held) = K::take(key)? else { return Ok(None) };
+        let Some(held) = Self::looked_up(key)? else { return Ok(None) };
         let reader = self.reader();
         let found = if reader.geometry().value_size <= SMALL {
             let mut buffer = [0; SMALL];
@@ -250,7 +260,7 @@ where
 
     #[inline]
     fn contains(&self, key: &Object<'_>) -> PyResult<bool> {
-        let Some(held) = K::take(key)? else { return Ok(false) };
+        let Some(held) = Self::looked_up(key)? else { return Ok(false) };
         match self.reader().contains_key(held.borrow()) {
             Err(TableError::KeyTooLong { .. }) => Ok(false),
             found => found.map_err(|error| self.failure(key.py(), error)),
@@ -258,13 +268,16 @@ where
     }
 
     fn get_many<'py>(&self, py: Python<'py>, keys: &[Object<'py>]) -> PyResult<Vec<Option<Value>>> {
-        let held = keys.iter().map(|key| self.possible(key)).collect::<PyResult<Vec<_>>>()?;
+        let mut held = Vec::with_capacity(keys.len());
+        for key in keys {
+            held.push(Self::looked_up(key)?.filter(|held| self.fits(held)));
+        }
         let keys: Vec<&K> = held.iter().flatten().map(Borrow::borrow).collect();
-        let found = py.detach(|| match &self.access {
+        let found = signals::detach(py, || match &self.0 {
             Access::Write(table) => table.get_many(&keys),
             Access::Read(table) => table.get_many(&keys),
         });
-        let mut found = found.map_err(|error| self.failure(py, error))?.into_iter();
+        let mut found = found?.map_err(|error| self.failure(py, error))?.into_iter();
         // No table has the others, so they are not there.
         Ok(held.iter().map(|held| held.as_ref().and_then(|_| found.next().flatten())).collect())
     }
@@ -307,7 +320,7 @@ where
     }
 
     fn remove(&self, key: &Object<'_>) -> PyResult<()> {
-        let Some(held) = K::take(key)? else { return Err(missing(key)) };
+        let Some(held) = Self::removed(key)? else { return Err(missing(key)) };
         let taken: &K = held.borrow();
         let removed = self.write(key.py(), |table| match table.remove(taken) {
             Ok(()) => Ok(true),
@@ -320,7 +333,8 @@ where
     fn remove_many<'py>(&self, py: Python<'py>, keys: &[Object<'py>]) -> PyResult<()> {
         let mut held = Vec::with_capacity(keys.len());
         for key in keys {
-            held.push(self.possible(key)?.ok_or_else(|| missing(key))?);
+            let found = Self::removed(key)?.filter(|held| self.fits(held));
+            held.push(found.ok_or_else(|| missing(key))?);
         }
         let keys: Vec<&K> = held.iter().map(Borrow::borrow).collect();
         self.write(py, |table| table.remove_many(&keys))
@@ -361,10 +375,10 @@ where
 {
     /// The entries of one moment.
     fn copied(&self, py: Python<'_>) -> PyResult<Vec<(K::Owned, Value)>> {
-        let entries = py.detach(|| match &self.access {
+        let entries = signals::detach(py, || match &self.0 {
             Access::Write(table) => table.entries(),
             Access::Read(table) => table.entries(),
         });
-        entries.map_err(|error| self.failure(py, error))
+        entries?.map_err(|error| self.failure(py, error))
     }
 }

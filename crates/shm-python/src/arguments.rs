@@ -7,7 +7,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use shm_facade::{MapOptions, Namespace, Trust};
 
-/// No call sleeps or waits longer than this without a look at signals.
+/// No call sleeps longer than this without a look at signals.
 pub(crate) const SLICE: Duration = Duration::from_millis(100);
 
 /// The directory given, or `$SHMAP_DIR`, or `/dev/shm`.

@@ -1,60 +1,95 @@
 //! What an object holds and changes, guarded by the interpreter's lock.
+//!
+//! A borrow must not be held while Python code may run. That code may let another thread run, which
+//! finds the object in use, or which forks: the child has only the forking thread, so it has the
+//! object in use for ever. Python code runs in more places than one thinks of: in `__index__` of a
+//! key, in the making of an exception or a tuple (which may run the garbage collector, and so
+//! finalizers), in the end of an object. Both types here hold a borrow only for an access that is
+//! over before any of that, and so no access fails.
 
-#![allow(unsafe_code, reason = "Sync, which the interpreter's lock makes true")]
+#![allow(unsafe_code, reason = "Send and Sync, which the interpreter's lock makes true")]
 
-use std::cell::{Ref, RefCell, RefMut};
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::rc::Rc;
 
-use pyo3::exceptions::{PyImportError, PyRuntimeError};
 use pyo3::prelude::*;
 
-/// A `RefCell` for threads that are attached to the interpreter.
+/// A value that is looked at and changed in place.
 ///
-/// PyO3's own borrows are atomic, for interpreters without a lock, which do not load this module ([`require_lock`]). Such a
+/// PyO3's own borrows are atomic, for interpreters without a lock, which do not load this module
+/// ([`require_lock`](crate::interpreter::require_lock)). Such a
 /// borrow waits until all loads before it are done: of lookups one after the other, each would wait for the cache
 /// misses of the one before.
 pub(crate) struct Attached<T>(RefCell<T>);
 
-// SAFETY: the cell's count of borrows is touched only where it is borrowed and where a borrow ends. Both are in a
-// thread that is attached: `borrow` and `borrow_mut` take the token that says so, no borrow outlives it, and
-// none can get into what runs detached, as that must be `Send`. One thread at a time is attached: the module
-// refuses to be loaded where that is not so. Borrowed `T`s may be shared between threads, and taken out in
-// another than they were put in.
+// SAFETY: the cell's count of borrows is touched only in `with` and `change`, in a thread that is
+// attached, as the token says, and that stays so: what they call neither runs Python code nor
+// detaches. One thread at a time is attached: the module refuses to be loaded where that is not so.
+// Borrowed `T`s may be shared between threads, and taken out in another than they were put in.
 unsafe impl<T: Send + Sync> Sync for Attached<T> {}
 
 impl<T> Attached<T> {
-    pub(crate) fn new(value: T) -> Self {
+    pub(crate) const fn new(value: T) -> Self {
         Self(RefCell::new(value))
     }
 
-    /// Fails only during a change: where Python code that it runs gets back here.
+    /// Looks at it. `f` runs no Python code, and makes no object but `bytes`, `str` and numbers.
     #[inline]
-    pub(crate) fn borrow<'a>(&'a self, _: Python<'a>) -> PyResult<Ref<'a, T>> {
-        self.0.try_borrow().map_err(|_| busy())
+    pub(crate) fn with<R>(&self, _: Python<'_>, f: impl FnOnce(&T) -> R) -> R {
+        f(&self.0.borrow())
     }
 
-    /// Fails during a use: where Python code that it runs gets back here, or lets another thread run that does.
+    /// Changes it. `f` runs no Python code, and does not drop objects: it returns them.
     #[inline]
-    pub(crate) fn borrow_mut<'a>(&'a self, _: Python<'a>) -> PyResult<RefMut<'a, T>> {
-        self.0.try_borrow_mut().map_err(|_| busy())
+    pub(crate) fn change<R>(&self, _: Python<'_>, f: impl FnOnce(&mut T) -> R) -> R {
+        f(&mut self.0.borrow_mut())
     }
 }
 
-/// Refuses an interpreter whose lock is switched off: what is here would be no guard.
+/// A value that is lent to calls, each of which keeps what it was lent, and is replaced as a whole.
 ///
-/// The wheel is of the stable ABI, which no such interpreter loads; but one may build the module for itself, and a
-/// module that needs the lock switches it on, unless it is told not to (`PYTHON_GIL=0`).
-pub(crate) fn require_lock(py: Python<'_>) -> PyResult<()> {
-    // Before Python 3.13 there is always one, and no such function.
-    let Some(enabled) = py.import("sys")?.getattr_opt("_is_gil_enabled")? else { return Ok(()) };
-    if enabled.call0()?.is_truthy()? {
-        return Ok(());
-    }
-    Err(PyImportError::new_err(
-        "shmap needs the interpreter's lock, which is switched off (PYTHON_GIL=0, -X gil=0)",
-    ))
+/// As an `Arc` in an [`Attached`], but for the price: its count is not atomic.
+pub(crate) struct Lending<T>(RefCell<Rc<T>>);
+
+// SAFETY: the counts, of the cell and of the `Rc`, are touched only by attached threads: in `lend`
+// and `replace`, which take the token, where what was lent ends, which has a token, and at the end
+// of the Python object that this is a part of. One thread at a time is attached, as above. `T`s may
+// be shared between threads, and end in another.
+unsafe impl<T: Send + Sync> Sync for Lending<T> {}
+// SAFETY: as above: it goes to other threads only as a part of a Python object.
+unsafe impl<T: Send + Sync> Send for Lending<T> {}
+
+/// What was lent to a call.
+pub(crate) struct Lent<'py, T> {
+    value: Rc<T>,
+    /// While attached.
+    token: PhantomData<Python<'py>>,
 }
 
-#[cold]
-fn busy() -> PyErr {
-    PyRuntimeError::new_err("the object is in use")
+impl<T> Lending<T> {
+    pub(crate) fn new(_: Python<'_>, value: T) -> Self {
+        Self(RefCell::new(Rc::new(value)))
+    }
+
+    #[inline]
+    pub(crate) fn lend<'py>(&self, _: Python<'py>) -> Lent<'py, T> {
+        Lent { value: Rc::clone(&self.0.borrow()), token: PhantomData }
+    }
+
+    /// Puts another value there. The old one ends with the last call that it is lent to.
+    pub(crate) fn replace(&self, _: Python<'_>, value: T) {
+        let old = self.0.replace(Rc::new(value));
+        drop(old);
+    }
+}
+
+impl<T> Deref for Lent<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.value
+    }
 }

@@ -1,6 +1,7 @@
 //! `shmap.sharedmap`: the two classes of the original Python module, `str` in and `str` out.
 
 use std::ffi::CStr;
+use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use crate::attached::Attached;
 use crate::failure::failure;
 use crate::fast::Method;
 use crate::keys::{Bytes, bytes_of};
+use crate::signals;
 use crate::snapshot::name_failure;
 
 /// A dictionary in private memory, which `share` publishes.
@@ -29,8 +31,11 @@ pub(crate) struct DropInTree(Attached<Contents>);
 struct Contents {
     tree: Arc<RbTree>,
     /// Entries that are not in the tree yet: many at once go in several times as fast.
-    pending: Vec<(Py<PyAny>, Py<PyAny>)>,
+    pending: Entries,
 }
+
+/// Keys and values, all of which [`kept`] gave.
+type Entries = Vec<(Py<PyAny>, Py<PyAny>)>;
 
 #[pymethods]
 impl DropInTree {
@@ -42,8 +47,8 @@ impl DropInTree {
     /// The value of `key`, as `str`; `None` when there is none. O(log n).
     fn get<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
         let bytes = bytes_of(key)?;
-        let mut contents = self.0.borrow_mut(key.py())?;
-        let found = contents.complete(key.py())?.get(bytes.as_bytes());
+        let tree = self.complete(key.py())?;
+        let found = tree.get(bytes.as_bytes());
         found.map(|value| PyString::from_bytes(key.py(), value)).transpose()
     }
 
@@ -58,8 +63,9 @@ impl DropInTree {
     ) -> PyResult<bool> {
         let py = slf.py();
         let force = force.map_or(Ok(false), |force| force.is_truthy())?;
-        let options = ShareOptions::default().force(force).hash_index(true);
-        let tree = Arc::clone(slf.get().0.borrow_mut(py)?.complete(py)?);
+        let options =
+            ShareOptions::default().force(force).hash_index(true).interrupt(signals::interrupt());
+        let tree = slf.get().complete(py)?;
         crate::tree::share(py, &tree, name, &options)?;
         Ok(true)
     }
@@ -67,7 +73,7 @@ impl DropInTree {
     /// The bytes that `share` would publish. Changes nothing. O(n).
     fn dump<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyBytes>> {
         let py = slf.py();
-        let tree = Arc::clone(slf.get().0.borrow_mut(py)?.complete(py)?);
+        let tree = slf.get().complete(py)?;
         let block = py.detach(|| tree.freeze());
         Ok(PyBytes::new(py, &block))
     }
@@ -76,7 +82,7 @@ impl DropInTree {
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Pickled<'py>)> {
         let py = slf.py();
         let rebuild = py.import("shmap._shmap")?.getattr("build_rbtree")?;
-        let tree = Arc::clone(slf.get().0.borrow_mut(py)?.complete(py)?);
+        let tree = slf.get().complete(py)?;
         let entries = tree.iter();
         let entries = entries.map(|(key, value)| (PyBytes::new(py, key), PyBytes::new(py, value)));
         Ok((rebuild, (slf.get_type(), entries.collect())))
@@ -85,7 +91,8 @@ impl DropInTree {
     /// Removes a published name; False when there is none. Who has it open keeps it.
     #[staticmethod]
     fn remove(py: Python<'_>, name: &str) -> PyResult<bool> {
-        match py.detach(|| SharedMap::remove(name)) {
+        let options = MapOptions::default().interrupt(signals::interrupt());
+        match signals::detach(py, || SharedMap::remove_with(name, &options))? {
             Ok(()) => Ok(true),
             Err(Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(failure(py, error, None)),
@@ -93,39 +100,47 @@ impl DropInTree {
     }
 }
 
-impl Contents {
+impl DropInTree {
     /// The tree, with all entries in it.
-    fn complete(&mut self, py: Python<'_>) -> PyResult<&Arc<RbTree>> {
-        if !self.pending.is_empty() {
-            // Not gathered first: a million of them are as much memory again as the tree. All are lent,
-            // or `set` would have refused them.
-            let mut refused = None;
-            let mut entries = self.pending.iter().map(|(key, value)| {
-                let entry = lent(key.bind(py)).and_then(|key| Ok((key, lent(value.bind(py))?)));
-                entry.unwrap_or_else(|error| {
-                    refused = Some(error);
-                    Default::default()
-                })
-            });
-            let full = |error| failure(py, Error::from(error), None);
-            if self.tree.is_empty() {
-                let tree = RbTree::from_entries(entries).map_err(full)?;
-                if let Some(error) = refused {
-                    return Err(error);
-                }
-                self.tree = Arc::new(tree);
-            } else {
-                let tree = Arc::make_mut(&mut self.tree);
-                entries
-                    .try_for_each(|(key, value)| tree.set(key, value).map(drop))
-                    .map_err(full)?;
-                if let Some(error) = refused {
-                    return Err(error);
-                }
-            }
-            self.pending.clear();
+    fn complete(&self, py: Python<'_>) -> PyResult<Arc<RbTree>> {
+        let (tree, spent) = self.0.change(py, |contents| {
+            let spent = contents.complete(py);
+            (Arc::clone(&contents.tree), spent)
+        });
+        match spent {
+            Ok(_) => Ok(tree),
+            Err(Some(error)) => Err(failure(py, Error::from(error), None)),
+            Err(None) => Err(crate::failure::bug("an object that may change was kept")),
         }
-        Ok(&self.tree)
+    }
+}
+
+impl Contents {
+    /// Puts the entries into the tree, and returns them.
+    fn complete(&mut self, py: Python<'_>) -> Result<Entries, Option<BuildError>> {
+        if self.pending.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Not gathered first: a million of them are as much memory again as the tree. All are lent,
+        // or `set` would have refused them.
+        let mut refused = false;
+        let mut entries = self.pending.iter().map(|(key, value)| {
+            let entry = lent(key.bind(py)).and_then(|key| Some((key, lent(value.bind(py))?)));
+            entry.unwrap_or_else(|| {
+                refused = true;
+                Default::default()
+            })
+        });
+        if self.tree.is_empty() {
+            self.tree = Arc::new(RbTree::from_entries(entries)?);
+        } else {
+            let tree = Arc::make_mut(&mut self.tree);
+            entries.try_for_each(|(key, value)| tree.set(key, value).map(drop))?;
+        }
+        if refused {
+            return Err(None);
+        }
+        Ok(mem::take(&mut self.pending))
     }
 }
 
@@ -243,17 +258,17 @@ impl Method for Set {
             let error = BuildError::KeyTooLong { len, max: MAX_KEY_LEN };
             return Err(failure(py, Error::from(error), None));
         }
-        this.get().0.borrow_mut(py)?.pending.push(entry);
+        this.get().0.change(py, |contents| contents.pending.push(entry));
         Ok(Some(PyBool::new(py, true).to_owned().into_any()))
     }
 }
 
 /// The bytes of what [`kept`] gave.
 #[inline]
-fn lent<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
-    match bytes_of(object)? {
-        Bytes::Lent(bytes) => Ok(bytes),
-        Bytes::Copied(_) => Err(crate::failure::bug("an object that may change was kept")),
+fn lent<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a [u8]> {
+    match bytes_of(object) {
+        Ok(Bytes::Lent(bytes)) => Some(bytes),
+        Ok(Bytes::Copied(_)) | Err(_) => None,
     }
 }
 

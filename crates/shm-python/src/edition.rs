@@ -3,6 +3,7 @@
 use std::io;
 use std::ops::{Bound, Range};
 use std::path::Path;
+use std::time::Duration;
 
 use avl_snapshot::Snapshot;
 use shm_core::{MappedFile, Trust};
@@ -109,12 +110,20 @@ impl Edition {
         }
     }
 
-    /// Takes the newest edition. Nothing is published over a saved file.
+    /// The newest edition, if that is another one. Nothing is published over a saved file.
     #[inline]
-    pub(crate) fn refresh(&mut self) -> Result<bool, Error> {
+    pub(crate) fn newer(&self) -> Result<Option<Self>, Error> {
         match self {
-            Self::Published(map) => map.refresh(),
-            Self::Saved(_) => Ok(false),
+            Self::Published(map) => Ok(map.newer()?.map(Self::Published)),
+            Self::Saved(_) => Ok(None),
+        }
+    }
+
+    /// The same, and sleeps until there is one, for `timeout` at most.
+    pub(crate) fn wait_for_newer(&self, timeout: Duration) -> Result<Option<Self>, Error> {
+        match self {
+            Self::Published(map) => Ok(map.wait_for_newer(timeout)?.map(Self::Published)),
+            Self::Saved(_) => Ok(None),
         }
     }
 

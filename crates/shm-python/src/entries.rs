@@ -6,6 +6,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::attached::Attached;
 use crate::edition::Edition;
 use crate::keys::KeyForm;
 
@@ -18,12 +19,12 @@ pub(crate) enum Yields {
 }
 
 /// Entries of one edition of a snapshot, in key order, from both ends. `len` says how many are left.
-#[pyclass(module = "shmap._shmap")]
+#[pyclass(frozen, module = "shmap._shmap")]
 pub(crate) struct Entries {
     map: Arc<Edition>,
     form: KeyForm,
     yields: Yields,
-    ranks: Range<usize>,
+    ranks: Attached<Range<usize>>,
     backwards: bool,
 }
 
@@ -34,11 +35,11 @@ impl Entries {
         yields: Yields,
         ranks: Range<usize>,
     ) -> Self {
-        Self { map, form, yields, ranks, backwards: false }
+        Self { map, form, yields, ranks: Attached::new(ranks), backwards: false }
     }
 
-    fn step(&mut self) -> Option<usize> {
-        if self.backwards { self.ranks.next_back() } else { self.ranks.next() }
+    fn step(&self, py: Python<'_>) -> Option<usize> {
+        self.ranks.change(py, |ranks| if self.backwards { ranks.next_back() } else { ranks.next() })
     }
 }
 
@@ -48,34 +49,30 @@ impl Entries {
         slf
     }
 
-    fn __next__<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let py = slf.py();
-        // A tuple may run the garbage collector, so the handle is unborrowed when it is made.
-        let (key, value) = {
-            let this = &mut *slf.borrow_mut();
-            let Some(rank) = this.step() else { return Ok(None) };
-            // Absent only in a damaged map.
-            let Some((key, value)) = this.map.nth(rank) else { return Ok(None) };
-            match this.yields {
-                Yields::Keys => return this.form.decode(py, key).map(Some),
-                Yields::Values => return Ok(Some(PyBytes::new(py, value).into_any())),
-                Yields::Items => (this.form.decode(py, key)?, PyBytes::new(py, value)),
-            }
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        // Absent only in a damaged map.
+        let Some((key, value)) = self.step(py).and_then(|rank| self.map.nth(rank)) else {
+            return Ok(None);
+        };
+        let (key, value) = match self.yields {
+            Yields::Keys => return self.form.decode(py, key).map(Some),
+            Yields::Values => return Ok(Some(PyBytes::new(py, value).into_any())),
+            Yields::Items => (self.form.decode(py, key)?, PyBytes::new(py, value)),
         };
         Ok(Some((key, value).into_pyobject(py)?.into_any()))
     }
 
-    fn __reversed__(&self) -> Self {
+    fn __reversed__(&self, py: Python<'_>) -> Self {
         Self {
             map: Arc::clone(&self.map),
             form: self.form,
             yields: self.yields,
-            ranks: self.ranks.clone(),
+            ranks: Attached::new(self.ranks.with(py, Range::clone)),
             backwards: !self.backwards,
         }
     }
 
-    fn __len__(&self) -> usize {
-        self.ranks.len()
+    fn __len__(&self, py: Python<'_>) -> usize {
+        self.ranks.with(py, Range::len)
     }
 }

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use avl_snapshot::BuildError;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use shm_core::{CreateError, HeaderError, LockError, OpenError, PublishError};
 use shm_facade::Error;
 use slotmap_shm::{TableError, TableOpenError};
+
+use crate::attached::Attached;
 
 const ENOENT: i32 = 2;
 const ENOMEM: i32 = 12;
@@ -46,7 +47,8 @@ fn os_text(error: &Error, path: Option<&OsStr>) -> String {
     let text = text(error);
     let text = text.find(" (os error ").and_then(|at| text.get(..at)).unwrap_or(&text);
     let Some(path) = path else { return text.to_owned() };
-    let leads = [format!("permission denied on {path:?}: "), format!("namespace {path:?}: ")];
+    let leads = ["permission denied on ", "namespace ", "lock of ", ""];
+    let leads = leads.map(|lead| format!("{lead}{path:?}: "));
     leads.iter().find_map(|lead| text.strip_prefix(lead)).unwrap_or(text).to_owned()
 }
 
@@ -78,15 +80,29 @@ pub(crate) fn not_found(
     raise(py, "NotFoundError", (ENOENT, text, path.as_os_str()))
 }
 
+/// `shmap._errors`, as it was when this module was imported last.
+static CLASSES: Attached<Option<Py<PyModule>>> = Attached::new(None);
+
+/// Finds the classes of the exceptions. Part of the import of this module.
+pub(crate) fn load_classes(py: Python<'_>) -> PyResult<()> {
+    let found = py.import("shmap._errors")?.unbind();
+    let before = CLASSES.change(py, |classes| classes.replace(found));
+    drop(before);
+    Ok(())
+}
+
+fn classes(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
+    let found = CLASSES.with(py, |classes| classes.as_ref().map(|classes| classes.clone_ref(py)));
+    found.map_or_else(|| py.import("shmap._errors"), |found| Ok(found.into_bound(py)))
+}
+
 /// An exception of a class in `shmap._errors`.
 pub(crate) fn raise<'py>(
     py: Python<'py>,
     class: &str,
     args: impl pyo3::call::PyCallArgs<'py>,
 ) -> PyErr {
-    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
-    let module = MODULE.get_or_try_init(py, || Ok(py.import("shmap._errors")?.unbind()));
-    let made = module.and_then(|module| module.bind(py).getattr(class)?.call1(args));
+    let made = classes(py).and_then(|module| module.getattr(class)?.call1(args));
     made.map_or_else(|error| error, PyErr::from_value)
 }
 
@@ -98,12 +114,6 @@ pub(crate) fn closed(py: Python<'_>, what: &str) -> PyErr {
 /// The key is not there.
 pub(crate) fn missing(key: &Bound<'_, PyAny>) -> PyErr {
     raise(key.py(), "KeyMissingError", (key,))
-}
-
-/// The lock was not free in time.
-pub(crate) fn timed_out(py: Python<'_>, seconds: f64, path: &Path) -> PyErr {
-    let text = format!("the lock was not released within {seconds} s");
-    raise(py, "LockTimeoutError", (ETIMEDOUT, text, path.as_os_str()))
 }
 
 /// The handle may only read.

@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyInt, PyMemoryView, PyString};
+use pyo3::types::{PyByteArray, PyBytes, PyFloat, PyInt, PyMemoryView, PyString};
 use shm_facade::{map_key, table_key};
 
 use crate::edition::Edition;
@@ -24,41 +24,92 @@ impl Bytes<'_, '_> {
     }
 }
 
+/// Why an object is no key or value.
+pub(crate) enum Refusal {
+    /// It is of a type that has none: not of the one expected.
+    Type(&'static str),
+    /// It is text without UTF-8: with lone surrogates.
+    Text(PyErr),
+    /// Its own code raised this.
+    Raised(PyErr),
+}
+
+impl Refusal {
+    /// The exception for an object that must be one.
+    #[cold]
+    pub(crate) fn error(self, object: &Bound<'_, PyAny>) -> PyErr {
+        match self {
+            Self::Type(expected) => match object.get_type().qualname() {
+                Ok(found) => PyTypeError::new_err(format!("expected {expected}, not {found}")),
+                Err(error) => error,
+            },
+            Self::Text(error) | Self::Raised(error) => error,
+        }
+    }
+
+    /// Of a key to look for: no map has it, as no `dict` has, unless that raises, too.
+    #[cold]
+    pub(crate) fn absent(self, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        match self {
+            Self::Type(_) | Self::Text(_) => key.hash().map(drop),
+            Self::Raised(error) => Err(error),
+        }
+    }
+}
+
 /// The bytes of a `bytes`, a `str` (as UTF-8), a `bytearray` or a `memoryview`.
 #[inline]
-pub(crate) fn bytes_of<'a, 'py>(object: &'a Bound<'py, PyAny>) -> PyResult<Bytes<'a, 'py>> {
+pub(crate) fn lend<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Result<Bytes<'a, 'py>, Refusal> {
     if let Ok(text) = object.cast::<PyString>() {
-        return Ok(Bytes::Lent(utf8(text)?.as_bytes()));
+        return utf8(text).map(|text| Bytes::Lent(text.as_bytes())).map_err(Refusal::Text);
     }
     if let Ok(bytes) = object.cast::<PyBytes>() {
         return Ok(Bytes::Lent(bytes.as_bytes()));
     }
     if object.is_instance_of::<PyByteArray>() || object.is_instance_of::<PyMemoryView>() {
-        let bytes = object.py().get_type::<PyBytes>().call1((object,))?;
-        return Ok(Bytes::Copied(bytes.cast_into()?));
+        let bytes = object.py().get_type::<PyBytes>().call1((object,));
+        let bytes = bytes.and_then(|bytes| Ok(bytes.cast_into()?));
+        return bytes.map(Bytes::Copied).map_err(Refusal::Raised);
     }
-    Err(wrong_type(object, "str or bytes"))
+    Err(Refusal::Type("str or bytes"))
 }
 
-#[cold]
-pub(crate) fn wrong_type(object: &Bound<'_, PyAny>, expected: &str) -> PyErr {
-    match object.get_type().qualname() {
-        Ok(found) => PyTypeError::new_err(format!("expected {expected}, not {found}")),
+/// As [`lend`], of what must have bytes.
+#[inline]
+pub(crate) fn bytes_of<'a, 'py>(object: &'a Bound<'py, PyAny>) -> PyResult<Bytes<'a, 'py>> {
+    lend(object).map_err(|refusal| refusal.error(object))
+}
+
+/// An `int`; `None` for one that is too large for any table.
+pub(crate) fn int_of(object: &Bound<'_, PyAny>) -> Result<Option<i64>, Refusal> {
+    let error = match object.extract::<i64>() {
+        Ok(number) => return Ok(Some(number)),
         Err(error) => error,
+    };
+    if error.is_instance_of::<PyOverflowError>(object.py()) {
+        return Ok(None);
+    }
+    match object.get_type().hasattr("__index__") {
+        Ok(false) => Err(Refusal::Type("int")),
+        Ok(true) => Err(Refusal::Raised(error)),
+        Err(error) => Err(Refusal::Raised(error)),
     }
 }
 
-/// An `int` that may be too large for any table.
-pub(crate) fn int_of(object: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
-    match object.extract::<i64>() {
-        Ok(number) => Ok(Some(number)),
-        Err(error) if error.is_instance_of::<PyOverflowError>(object.py()) => Ok(None),
-        Err(error) if error.is_instance_of::<PyTypeError>(object.py()) => {
-            Err(wrong_type(object, "int"))
-        }
-        // Of its `__index__`.
-        Err(error) => Err(error),
+/// As [`int_of`], and a `float` that is a whole number: to a `dict`, the two are the same key.
+pub(crate) fn equal_int(object: &Bound<'_, PyAny>) -> Result<Option<i64>, Refusal> {
+    // From here on, 64 bits do not do.
+    const END: f64 = 9_223_372_036_854_775_808.0;
+    let refusal = match int_of(object) {
+        Err(refusal) => refusal,
+        number => return number,
+    };
+    let Ok(number) = object.cast::<PyFloat>() else { return Err(refusal) };
+    let number = number.value();
+    if number.fract() != 0.0 {
+        return Err(refusal);
     }
+    Ok((-END..END).contains(&number).then_some(number as i64))
 }
 
 /// What the keys of a snapshot or tree are to Python.
@@ -130,25 +181,51 @@ impl KeyForm {
         }
     }
 
-    /// The bytes to look for; `None` for a number that is no key of any table.
+    /// The bytes of a key; `None` for a number that is no key of any table.
     #[inline]
-    pub(crate) fn encode<'a, 'py>(
+    fn encode<'a, 'py>(
+        self,
+        key: &'a Bound<'py, PyAny>,
+        int: impl FnOnce(&Bound<'py, PyAny>) -> Result<Option<i64>, Refusal>,
+    ) -> Result<Option<KeyBytes<'a, 'py>>, Refusal> {
+        match self {
+            Self::Str | Self::Bytes => Ok(Some(KeyBytes::Object(lend(key)?))),
+            Self::Int => {
+                let number = int(key)?.and_then(|number| i32::try_from(number).ok());
+                Ok(number.map(|number| KeyBytes::Int(Word(map_key(number)))))
+            }
+            Self::Long => Ok(int(key)?.map(|number| KeyBytes::Long(Word(long_key(number))))),
+        }
+    }
+
+    /// The bytes to look for; `None` for what is no key of any map, be it for its type.
+    #[inline]
+    pub(crate) fn looked_up<'a, 'py>(
         self,
         key: &'a Bound<'py, PyAny>,
     ) -> PyResult<Option<KeyBytes<'a, 'py>>> {
-        match self {
-            Self::Str | Self::Bytes => Ok(Some(KeyBytes::Object(bytes_of(key)?))),
-            Self::Int => {
-                let number = int_of(key)?.and_then(|number| i32::try_from(number).ok());
-                Ok(number.map(|number| KeyBytes::Int(Word(map_key(number)))))
-            }
-            Self::Long => Ok(int_of(key)?.map(|number| KeyBytes::Long(Word(long_key(number))))),
-        }
+        self.encode(key, equal_int).or_else(|refusal| refusal.absent(key).map(|()| None))
+    }
+
+    /// The bytes to remove; `None` for a number that is no key of any table.
+    pub(crate) fn removed<'a, 'py>(
+        self,
+        key: &'a Bound<'py, PyAny>,
+    ) -> PyResult<Option<KeyBytes<'a, 'py>>> {
+        self.encode(key, equal_int).map_err(|refusal| refusal.error(key))
+    }
+
+    /// The bytes to find a place by; `None` for a number beyond all keys.
+    pub(crate) fn placed<'a, 'py>(
+        self,
+        key: &'a Bound<'py, PyAny>,
+    ) -> PyResult<Option<KeyBytes<'a, 'py>>> {
+        self.encode(key, int_of).map_err(|refusal| refusal.error(key))
     }
 
     /// The bytes to store under, or to compare with.
     pub(crate) fn key<'a, 'py>(self, key: &'a Bound<'py, PyAny>) -> PyResult<KeyBytes<'a, 'py>> {
-        self.encode(key)?
+        self.placed(key)?
             .ok_or_else(|| PyOverflowError::new_err("the number is too large for a key"))
     }
 

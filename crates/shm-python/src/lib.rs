@@ -3,8 +3,9 @@
 //! Python code under `python/shmap` derives the public classes from those here, so that they are mappings by
 //! `collections.abc`; the stubs beside it are their documentation.
 //!
-//! A handle holds its map by `Arc`. A method that gives up the interpreter, or makes containers (which may run the
-//! garbage collector, and so anybody's code), takes the `Arc` out first and leaves the handle unborrowed.
+//! A handle holds its map by `Arc`. A method that gives up the interpreter takes the `Arc` out
+//! first. No handle is borrowed, and no lock of this process held, while Python code runs or a call
+//! sleeps: a fork by another thread would leave the child with it for ever (`attached.rs`).
 
 #![deny(unsafe_code)]
 
@@ -16,7 +17,9 @@ mod edition;
 mod entries;
 mod failure;
 mod fast;
+mod interpreter;
 mod keys;
+mod signals;
 mod snapshot;
 mod table;
 mod tree;
@@ -28,24 +31,28 @@ use pyo3::prelude::*;
 mod _shmap {
     use pyo3::prelude::*;
 
-    use super::{attached, dropin, fast, snapshot, table};
+    use super::{dropin, entries, failure, fast, interpreter, snapshot, table, tree};
 
-    #[pymodule_export]
-    use super::dropin::{DropInMap, DropInTree, build_rbtree, open_sharedmap};
-    #[pymodule_export]
-    use super::entries::Entries;
-    #[pymodule_export]
-    use super::snapshot::{SnapshotBase, names, prune, remove};
-    #[pymodule_export]
-    use super::table::TableBase;
-    #[pymodule_export]
-    use super::tree::TreeBase;
-
-    /// Methods whose calls are not PyO3's.
+    /// All by hand, in place of `pymodule_export`: that would make the types before this is asked.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        interpreter::require_main()?;
         let py = module.py();
-        attached::require_lock(py)?;
+        interpreter::require_lock(py)?;
+        interpreter::warm(py)?;
+        failure::load_classes(py)?;
+        module.add_class::<dropin::DropInMap>()?;
+        module.add_class::<dropin::DropInTree>()?;
+        module.add_class::<entries::Entries>()?;
+        module.add_class::<snapshot::SnapshotBase>()?;
+        module.add_class::<table::TableBase>()?;
+        module.add_class::<tree::TreeBase>()?;
+        module.add_function(wrap_pyfunction!(dropin::build_rbtree, module)?)?;
+        module.add_function(wrap_pyfunction!(dropin::open_sharedmap, module)?)?;
+        module.add_function(wrap_pyfunction!(snapshot::names, module)?)?;
+        module.add_function(wrap_pyfunction!(snapshot::prune, module)?)?;
+        module.add_function(wrap_pyfunction!(snapshot::remove, module)?)?;
+        // Methods whose calls are not PyO3's.
         fast::add::<dropin::Get>(py)?;
         fast::add::<dropin::Set>(py)?;
         fast::add::<snapshot::Get>(py)?;

@@ -2,9 +2,9 @@
 
 use std::ffi::CStr;
 use std::ops::Bound as RangeBound;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
@@ -12,21 +12,20 @@ use shm_core::Name;
 use shm_facade::{Error, MapOptions, SNAPSHOT, SharedMap};
 
 use crate::arguments::{SLICE, map_options, namespace, timeout};
-use crate::attached::Attached;
+use crate::attached::Lending;
 use crate::edition::Edition;
 use crate::entries::{Entries, Yields};
 use crate::failure::{closed, failure, missing, not_found, raise};
 use crate::fast::Method;
+use crate::interpreter;
 use crate::keys::KeyForm;
+use crate::signals;
 use crate::table::list;
-
-/// How often a name that leads nowhere is looked at by who waits for it.
-const POLL: Duration = Duration::from_millis(10);
 
 /// A published map, or a saved one, opened.
 #[pyclass(subclass, frozen, mapping, module = "shmap._shmap", name = "SnapshotBase")]
 pub(crate) struct SnapshotBase {
-    handle: Attached<Handle>,
+    handle: Lending<Handle>,
     /// For a saved map, its path.
     name: String,
     options: MapOptions,
@@ -36,8 +35,6 @@ pub(crate) struct SnapshotBase {
 /// What changes when there is a newer edition, and when it is closed.
 struct Handle {
     map: Option<Arc<Edition>>,
-    /// A second handle, to sleep by: made by the first wait.
-    waiter: Arc<Mutex<Option<SharedMap>>>,
     form: KeyForm,
 }
 
@@ -62,23 +59,22 @@ impl SnapshotBase {
                 .map(Edition::Published)
                 .map_err(|error| name_failure(py, error, &name, &options))?,
         };
-        let (form, waiter) = (form.of(&map), Arc::default());
-        let handle = Attached::new(Handle { map: Some(Arc::new(map)), waiter, form });
+        let handle = Lending::new(py, Handle::new(map, form));
         Ok(Self { handle, name, options, trust })
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
-        Ok(self.handle.borrow(py)?.map(py)?.len())
+        Ok(self.handle.lend(py).map(py)?.len())
     }
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let handle = self.handle.borrow(key.py())?;
+        let handle = self.handle.lend(key.py());
         let map = handle.map(key.py())?;
-        Ok(handle.form.encode(key)?.is_some_and(|key| map.contains_key(key)))
+        Ok(handle.form.looked_up(key)?.is_some_and(|key| map.contains_key(key)))
     }
 
     fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-        match self.handle.borrow(key.py())?.find(key)? {
+        match self.handle.lend(key.py()).find(key)? {
             Some(value) => Ok(PyBytes::new(key.py(), value)),
             None => Err(missing(key)),
         }
@@ -97,7 +93,7 @@ impl SnapshotBase {
         let (map, form) = self.owned(py)?;
         let mut held = Vec::with_capacity(keys.len());
         for key in &keys {
-            held.push(form.encode(key)?);
+            held.push(form.looked_up(key)?);
         }
         // A key that encodes to nothing is in no map; the empty slice stands in for it.
         let slices: Vec<&[u8]> =
@@ -153,7 +149,7 @@ impl SnapshotBase {
     /// How many keys are less than `key`, which need not be there. O(log n).
     fn rank(&self, key: &Bound<'_, PyAny>) -> PyResult<usize> {
         let (map, form) = self.owned(key.py())?;
-        match form.encode(key)? {
+        match form.placed(key)? {
             Some(bytes) => Ok(map.rank(bytes)),
             // Beyond all keys on one side or the other.
             None if key.lt(0)? => Ok(0),
@@ -183,58 +179,49 @@ impl SnapshotBase {
     ///
     /// Raises as opening does; the handle then stays at its edition. Iterators keep theirs.
     fn refresh(&self, py: Python<'_>) -> PyResult<bool> {
-        let mut handle = self.handle.borrow_mut(py)?;
-        let Handle { map, form, .. } = &mut *handle;
-        let Some(map) = map else { return Err(closed(py, "snapshot")) };
-        let Some(id) = map.id() else { return Ok(false) };
-        if let Some(map) = Arc::get_mut(map) {
-            let newer = match map.refresh() {
-                Ok(newer) => newer,
-                Err(error) => return Err(failure(py, error, Some(map.path()))),
-            };
-            if newer {
-                *form = form.of(map);
-            }
-            return Ok(newer);
-        }
-        // An iterator holds this edition, so it stays; another handle takes its place here.
-        match SharedMap::open_with(&self.name, &self.options) {
-            Ok(newer) if newer.get_ref().id() != id => {
-                let newer = Edition::Published(newer);
-                *form = form.of(&newer);
-                *map = Arc::new(newer);
+        let handle = self.handle.lend(py);
+        let map = handle.map(py)?;
+        match map.newer() {
+            Ok(None) => Ok(false),
+            Ok(Some(newer)) => {
+                self.handle.replace(py, Handle::new(newer, handle.form));
                 Ok(true)
             }
-            Ok(_) | Err(Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(failure(py, error, Some(map.path()))),
         }
     }
 
     /// Sleeps until there is another edition and takes it; False when the time is over.
     ///
-    /// `timeout` is in seconds, `None` for ever. Other threads run meanwhile, and Ctrl-C ends it. After a removal it
-    /// waits for the name to be published again. Raises as `refresh` does.
+    /// `timeout` is in seconds, `None` for ever. Other threads run meanwhile, and may use this
+    /// handle, wait by it, too, or fork. When one of them takes another edition, this is True.
+    /// Ctrl-C ends it. After a removal it waits for the name to be published again. Raises as
+    /// `refresh` does.
     #[pyo3(signature = (timeout = None))]
     fn wait_for_update(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let (start, limit) = (Instant::now(), self::timeout(timeout)?);
+        let (first, _) = self.owned(py)?;
+        let Some(first) = first.id() else { return Err(self.never(py)) };
         loop {
-            let Some(id) = self.owned(py)?.0.id() else { return Err(self.never(py)) };
-            if self.refresh(py)? {
+            let (map, form) = self.owned(py)?;
+            if map.id() != Some(first) {
                 return Ok(true);
             }
             let left = limit.map(|limit| limit.saturating_sub(start.elapsed()));
-            if left.is_some_and(|left| left.is_zero()) {
-                return Ok(false);
-            }
             let slice = left.map_or(SLICE, |left| left.min(SLICE));
-            let waiter = Waiter {
-                handle: Arc::clone(&self.handle.borrow(py)?.waiter),
-                name: self.name.clone(),
-                options: self.options.clone(),
-                id,
-            };
-            py.detach(|| waiter.sleep(slice)).map_err(|error| failure(py, error, None))?;
+            let newer = py
+                .detach(|| map.wait_for_newer(slice))
+                .map_err(|error| failure(py, error, Some(map.path())))?;
             py.check_signals()?;
+            if let Some(newer) = newer
+                && self.owned(py)?.0.id() == Some(first)
+            {
+                self.handle.replace(py, Handle::new(newer, form));
+                return Ok(true);
+            }
+            if left == Some(slice) {
+                return Ok(self.owned(py)?.0.id() != Some(first));
+            }
         }
     }
 
@@ -282,26 +269,26 @@ impl SnapshotBase {
 
     /// The directory.
     #[getter]
-    fn namespace(&self) -> &Path {
-        self.options.namespace.dir()
+    fn namespace<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        interpreter::path(py, self.options.namespace.dir())
     }
 
     /// The file.
     #[getter]
-    fn path(&self, py: Python<'_>) -> PyResult<PathBuf> {
-        Ok(self.owned(py)?.0.path().to_owned())
+    fn path<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        interpreter::path(py, self.owned(py)?.0.path())
     }
 
     /// `str`, `bytes` or `int`: what keys come back as.
     #[getter]
-    fn key_type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(self.handle.borrow(py)?.form.to_type(py))
+    fn key_type<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.handle.lend(py).form.to_type(py)
     }
 
     /// Whether `close` was called.
     #[getter]
-    fn closed(&self, py: Python<'_>) -> PyResult<bool> {
-        Ok(self.handle.borrow(py)?.map.is_none())
+    fn closed(&self, py: Python<'_>) -> bool {
+        self.handle.lend(py).map.is_none()
     }
 
     #[getter]
@@ -315,17 +302,15 @@ impl SnapshotBase {
     }
 
     /// Ends this handle. Iterators keep their edition.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let mut handle = self.handle.borrow_mut(py)?;
-        handle.map = None;
-        handle.waiter = Arc::default();
-        Ok(())
+    fn close(&self, py: Python<'_>) {
+        let form = self.handle.lend(py).form;
+        self.handle.replace(py, Handle { map: None, form });
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let class = slf.get_type().name()?;
         let name = &slf.get().name;
-        Ok(match &slf.get().handle.borrow(slf.py())?.map {
+        Ok(match &slf.get().handle.lend(slf.py()).map {
             Some(map) => {
                 let (len, generation) = (map.len(), map.generation());
                 format!("<{class} {name:?}: {len} entries, generation {generation}>")
@@ -338,7 +323,7 @@ impl SnapshotBase {
 impl SnapshotBase {
     /// The map, and the form of its keys, whatever becomes of the handle.
     pub(crate) fn owned(&self, py: Python<'_>) -> PyResult<(Arc<Edition>, KeyForm)> {
-        let handle = self.handle.borrow(py)?;
+        let handle = self.handle.lend(py);
         let map = handle.map.clone().ok_or_else(|| closed(py, "snapshot"))?;
         Ok((map, handle.form))
     }
@@ -358,6 +343,11 @@ impl SnapshotBase {
 }
 
 impl Handle {
+    /// A handle to a map. `form` may be that of another edition of it.
+    fn new(map: Edition, form: KeyForm) -> Self {
+        Self { form: form.of(&map), map: Some(Arc::new(map)) }
+    }
+
     #[inline]
     fn map(&self, py: Python<'_>) -> PyResult<&Edition> {
         self.map.as_deref().ok_or_else(|| closed(py, "snapshot"))
@@ -366,42 +356,7 @@ impl Handle {
     #[inline]
     fn find(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<&[u8]>> {
         let map = self.map(key.py())?;
-        Ok(self.form.encode(key)?.and_then(|key| map.get(key)))
-    }
-}
-
-/// Sleeping until there may be something newer than a certain file.
-struct Waiter {
-    handle: Arc<Mutex<Option<SharedMap>>>,
-    name: String,
-    options: MapOptions,
-    id: [u8; 16],
-}
-
-impl Waiter {
-    /// Returns early when there is something newer. It may return early without it, too.
-    fn sleep(&self, slice: Duration) -> Result<(), Error> {
-        let mut handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
-        if handle.is_none() {
-            match SharedMap::open_with(&self.name, &self.options) {
-                Ok(map) => {
-                    let newer = map.get_ref().id() != self.id;
-                    *handle = Some(map);
-                    if newer {
-                        return Ok(());
-                    }
-                }
-                Err(Error::NotFound { .. }) => {
-                    std::thread::sleep(slice.min(POLL));
-                    return Ok(());
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        match handle.as_mut() {
-            Some(map) => map.wait_for_update(slice).map(drop),
-            None => Ok(()),
-        }
+        Ok(self.form.looked_up(key)?.and_then(|key| map.get(key)))
     }
 }
 
@@ -433,8 +388,9 @@ pub(crate) fn remove(
     namespace: Option<PathBuf>,
     timeout: Option<f64>,
 ) -> PyResult<()> {
-    let options = map_options(namespace, &[], self::timeout(timeout)?);
-    py.detach(|| SharedMap::remove_with(name, &options))
+    let options =
+        map_options(namespace, &[], self::timeout(timeout)?).interrupt(signals::interrupt());
+    signals::detach(py, || SharedMap::remove_with(name, &options))?
         .map_err(|error| name_failure(py, error, name, &options))
 }
 
@@ -448,12 +404,12 @@ pub(crate) fn prune(
     py: Python<'_>,
     namespace: Option<PathBuf>,
     dry_run: bool,
-) -> PyResult<Vec<PathBuf>> {
+) -> PyResult<Vec<Bound<'_, PyAny>>> {
     let namespace = self::namespace(namespace);
     let pruned = py
         .detach(|| shm_facade::prune(&namespace, dry_run))
         .map_err(|error| failure(py, error, None))?;
-    Ok(pruned.into_iter().map(|pruned| pruned.path).collect())
+    pruned.into_iter().map(|pruned| interpreter::path(py, &pruned.path)).collect()
 }
 
 /// The names of a namespace, each with its kind, `table` or `snapshot`. O(files). Opens none of them.
@@ -488,7 +444,7 @@ impl Method for Get {
         key: &Bound<'py, PyAny>,
         default: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let handle = this.get().handle.borrow(key.py())?;
+        let handle = this.get().handle.lend(key.py());
         let value = handle.find(key)?.map(|value| PyBytes::new(key.py(), value).into_any());
         Ok(value.or_else(|| default.cloned()))
     }
@@ -511,7 +467,7 @@ impl Method for GetStr {
         key: &Bound<'py, PyAny>,
         default: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let handle = this.get().handle.borrow(key.py())?;
+        let handle = this.get().handle.lend(key.py());
         let value = handle.find(key)?.map(|value| PyString::from_bytes(key.py(), value));
         Ok(value.transpose()?.map(Bound::into_any).or_else(|| default.cloned()))
     }

@@ -1,9 +1,8 @@
 //! `shmap.Table` below its mapping methods.
 
 use std::ffi::CStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -13,18 +12,20 @@ use shm_facade::{RbTree, SNAPSHOT, Share, ShareOptions};
 use slotmap_shm::{Geometry, KIND, Table, TableOpenError, TableOptions, TableReader, Value};
 
 use crate::any_table::{Access, AnyTable, Opened, Put, PyKey};
-use crate::arguments::{SLICE, namespace, timeout, trust};
-use crate::attached::Attached;
+use crate::arguments::{namespace, timeout, trust};
+use crate::attached::Lending;
 use crate::failure::{closed, failure, missing, not_found};
 use crate::fast::Method;
+use crate::interpreter;
 use crate::keys::{KeyForm, bytes_of};
+use crate::signals;
 use crate::snapshot::SnapshotBase;
 
 /// A table of the namespace, opened.
 #[pyclass(subclass, frozen, mapping, module = "shmap._shmap", name = "TableBase")]
 pub(crate) struct TableBase {
     /// None when it is closed.
-    table: Attached<Option<Arc<dyn AnyTable>>>,
+    table: Lending<Option<Arc<dyn AnyTable>>>,
     name: Name,
     namespace: Namespace,
     timeout: Option<f64>,
@@ -56,7 +57,6 @@ impl How {
         self,
         place: (&Namespace, &Name),
         options: &TableOptions,
-        timeout: Option<Duration>,
     ) -> Result<Arc<dyn AnyTable>, TableOpenError>
     where
         K::Owned: Send + Sync,
@@ -70,7 +70,7 @@ impl How {
             }
             Self::Read => Access::Read(TableReader::<K>::open(namespace, name, options)?),
         };
-        Ok(Arc::new(Opened { access, timeout }))
+        Ok(Arc::new(Opened(access)))
     }
 }
 
@@ -121,20 +121,20 @@ impl TableBase {
             geometry: Geometry { capacity, value_size, key_size },
             mode,
             trust: self::trust(&trust, shared_writers),
-            lock_timeout: Some(limit.map_or(SLICE, |limit| limit.min(SLICE))),
-            ..TableOptions::default()
+            lock_timeout: limit,
+            interrupt: signals::interrupt(),
         };
         let namespace = self::namespace(namespace);
         let name = Name::new(name).map_err(|error| failure(py, error, None))?;
         let path = namespace.path_of(&name, KIND);
-        let opened = py.detach(|| {
+        let opened = signals::detach(py, || {
             let place = (&namespace, &name);
             let mut outcome = None;
             for width in widths {
                 let attempt = match width {
-                    32 => how.go::<i32>(place, &options, limit),
-                    64 => how.go::<i64>(place, &options, limit),
-                    _ => how.go::<str>(place, &options, limit),
+                    32 => how.go::<i32>(place, &options),
+                    64 => how.go::<i64>(place, &options),
+                    _ => how.go::<str>(place, &options),
                 };
                 let other_key = matches!(attempt, Err(TableOpenError::KeyKind { .. }));
                 outcome = Some(attempt);
@@ -143,10 +143,10 @@ impl TableBase {
                 }
             }
             outcome
-        });
+        })?;
         match opened {
             Some(Ok(table)) => {
-                let table = Attached::new(Some(table));
+                let table = Lending::new(py, Some(table));
                 Ok(Self { table, name, namespace, timeout, trust, shared_writers })
             }
             Some(Err(error)) => {
@@ -163,12 +163,12 @@ impl TableBase {
     }
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        open(&*self.table.borrow(key.py())?, key.py())?.contains(key)
+        open(&self.table.lend(key.py()), key.py())?.contains(key)
     }
 
     fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let make = |value: &[u8]| Ok(PyBytes::new(key.py(), value).into_any());
-        open(&*self.table.borrow(key.py())?, key.py())?.get(key, &make)?.ok_or_else(|| missing(key))
+        open(&self.table.lend(key.py()), key.py())?.get(key, &make)?.ok_or_else(|| missing(key))
     }
 
     fn __setitem__(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -287,8 +287,9 @@ impl TableBase {
             .mode(mode)
             .hash_index(hash_index)
             .lock_timeout(timeout(self.timeout)?)
+            .interrupt(signals::interrupt())
             .trust(trust(&self.trust, false));
-        py.detach(|| RbTree::from_entries(entries)?.share_with(name, &options))
+        signals::detach(py, || RbTree::from_entries(entries)?.share_with(name, &options))?
             .map_err(|error| failure(py, error, None))
     }
 
@@ -358,14 +359,14 @@ impl TableBase {
 
     /// The directory.
     #[getter]
-    fn namespace(&self) -> &Path {
-        self.namespace.dir()
+    fn namespace<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        interpreter::path(py, self.namespace.dir())
     }
 
     /// The file.
     #[getter]
-    fn path(&self) -> PathBuf {
-        self.namespace.path_of(&self.name, KIND)
+    fn path<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        interpreter::path(py, &self.namespace.path_of(&self.name, KIND))
     }
 
     /// How many entries fit.
@@ -400,8 +401,8 @@ impl TableBase {
 
     /// Whether `close` was called.
     #[getter]
-    fn closed(&self, py: Python<'_>) -> PyResult<bool> {
-        Ok(self.table.borrow(py)?.is_none())
+    fn closed(&self, py: Python<'_>) -> bool {
+        self.table.lend(py).is_none()
     }
 
     /// How long a write waits for the lock, in seconds; `None` for ever.
@@ -417,15 +418,14 @@ impl TableBase {
     }
 
     /// Ends this handle. The table stays.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
-        *self.table.borrow_mut(py)? = None;
-        Ok(())
+    fn close(&self, py: Python<'_>) {
+        self.table.replace(py, None);
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let class = slf.get_type().name()?;
         let name = slf.get().name.as_str();
-        Ok(match &*slf.get().table.borrow(slf.py())? {
+        Ok(match &*slf.get().table.lend(slf.py()) {
             Some(table) => {
                 let stats = table.stats();
                 format!("<{class} {name:?}: {} of {} entries>", stats.len, stats.capacity)
@@ -438,12 +438,12 @@ impl TableBase {
 impl TableBase {
     /// The table, whatever becomes of the handle.
     fn owned(&self, py: Python<'_>) -> PyResult<Arc<dyn AnyTable>> {
-        self.table.borrow(py)?.clone().ok_or_else(|| closed(py, "table"))
+        self.table.lend(py).clone().ok_or_else(|| closed(py, "table"))
     }
 
     fn namespace_failure(&self, py: Python<'_>, source: std::io::Error) -> PyErr {
         // Of its file, not of all of the namespace.
-        let dir = self.path();
+        let dir = self.namespace.path_of(&self.name, KIND);
         failure(py, shm_facade::Error::Namespace { dir, source }, None)
     }
 }
@@ -473,7 +473,7 @@ impl Method for Get {
         key: &Bound<'py, PyAny>,
         default: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let table = this.get().table.borrow(key.py())?;
+        let table = this.get().table.lend(key.py());
         let make = |value: &[u8]| Ok(PyBytes::new(key.py(), value).into_any());
         Ok(open(&table, key.py())?.get(key, &make)?.or_else(|| default.cloned()))
     }
@@ -496,7 +496,7 @@ impl Method for GetStr {
         key: &Bound<'py, PyAny>,
         default: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let table = this.get().table.borrow(key.py())?;
+        let table = this.get().table.lend(key.py());
         let make = |value: &[u8]| Ok(PyString::from_bytes(key.py(), value)?.into_any());
         Ok(open(&table, key.py())?.get(key, &make)?.or_else(|| default.cloned()))
     }

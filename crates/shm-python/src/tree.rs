@@ -8,16 +8,18 @@ use pyo3::types::{PyBytes, PyString};
 use shm_facade::{Error, RbTree, Share, ShareOptions};
 
 use crate::arguments::{namespace, timeout, trust};
+use crate::attached::Attached;
 use crate::failure::{failure, missing};
 use crate::keys::{KeyForm, bytes_of};
+use crate::signals;
 use crate::table::pairs;
 
 /// A map in private memory, on its way to being published.
 ///
 /// The tree is shared only while it is being published without the interpreter; a change meanwhile copies it.
-#[pyclass(subclass, mapping, module = "shmap._shmap", name = "TreeBase")]
+#[pyclass(subclass, frozen, mapping, module = "shmap._shmap", name = "TreeBase")]
 pub(crate) struct TreeBase {
-    tree: Arc<RbTree>,
+    tree: Attached<Arc<RbTree>>,
     form: KeyForm,
 }
 
@@ -31,56 +33,55 @@ impl TreeBase {
             Some(entries) => built(form, entries)?,
             None => RbTree::new(),
         };
-        Ok(Self { tree: Arc::new(tree), form })
+        Ok(Self { tree: Attached::new(Arc::new(tree)), form })
     }
 
-    fn __len__(&self) -> usize {
-        self.tree.len()
+    fn __len__(&self, py: Python<'_>) -> usize {
+        self.tree.with(py, |tree| tree.len())
     }
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        Ok(self.form.encode(key)?.is_some_and(|key| self.tree.contains_key(key)))
+        let py = key.py();
+        let key = self.form.looked_up(key)?;
+        Ok(key.is_some_and(|key| self.tree.with(py, |tree| tree.contains_key(key))))
     }
 
     fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-        match self.find(key)? {
-            Some(value) => Ok(PyBytes::new(key.py(), value)),
-            None => Err(missing(key)),
-        }
+        self.find(key)?.ok_or_else(|| missing(key))
     }
 
-    fn __setitem__(&mut self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn __setitem__(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         self.set(key, value).map(drop)
     }
 
-    fn __delitem__(&mut self, key: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn __delitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<()> {
         if self.remove(key)? { Ok(()) } else { Err(missing(key)) }
     }
 
-    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let (tree, form) = Self::owned(slf);
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let tree = self.owned(py);
         let keys: Vec<_> =
-            tree.iter().map(|(key, _)| form.decode(py, key)).collect::<PyResult<_>>()?;
+            tree.iter().map(|(key, _)| self.form.decode(py, key)).collect::<PyResult<_>>()?;
         drop(tree);
         Ok(keys.into_pyobject(py)?.try_iter()?.into_any())
     }
 
     /// All entries, in key order. O(n).
     fn entries<'py>(
-        slf: &Bound<'py, Self>,
+        &self,
+        py: Python<'py>,
     ) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyBytes>)>> {
-        let py = slf.py();
-        let (tree, form) = Self::owned(slf);
+        let (tree, form) = (self.owned(py), self.form);
         let entries = tree.iter();
         entries.map(|(key, value)| Ok((form.decode(py, key)?, PyBytes::new(py, value)))).collect()
     }
 
     /// Sets it; True when it had another value. O(log n). Raises `KeyTooLongError`.
-    fn set(&mut self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    fn set(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<bool> {
         let (py, key, value) = (key.py(), self.form.key(key)?, bytes_of(value)?);
-        let tree = Arc::make_mut(&mut self.tree);
-        tree.set(&key, value.as_bytes()).map_err(|error| failure(py, error, None))
+        self.tree
+            .change(py, |tree| Arc::make_mut(tree).set(&key, value.as_bytes()))
+            .map_err(|error| failure(py, error, None))
     }
 
     /// A copy of the value, as bytes, or `default`. O(log n).
@@ -90,10 +91,7 @@ impl TreeBase {
         key: &Bound<'py, PyAny>,
         default: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        Ok(match self.find(key)? {
-            Some(value) => Some(PyBytes::new(key.py(), value).into_any()),
-            None => default,
-        })
+        Ok(self.find(key)?.map(Bound::into_any).or(default))
     }
 
     /// As `get`, but the value as text. Raises `UnicodeDecodeError` where it is not UTF-8.
@@ -104,38 +102,38 @@ impl TreeBase {
         default: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         Ok(match self.find(key)? {
-            Some(value) => Some(PyString::from_bytes(key.py(), value)?.into_any()),
+            Some(value) => Some(PyString::from_bytes(key.py(), value.as_bytes())?.into_any()),
             None => default,
         })
     }
 
     /// Removes it; False when it was not there. O(log n).
-    fn remove(&mut self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let Some(key) = self.form.encode(key)? else { return Ok(false) };
-        Ok(Arc::make_mut(&mut self.tree).remove(key))
+    fn remove(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = key.py();
+        let Some(key) = self.form.removed(key)? else { return Ok(false) };
+        Ok(self.tree.change(py, |tree| Arc::make_mut(tree).remove(key)))
     }
 
     /// Removes all entries.
-    fn clear(&mut self) {
-        self.tree = Arc::default();
+    fn clear(&self, py: Python<'_>) {
+        self.tree.change(py, |tree| *tree = Arc::default());
     }
 
     /// Sets all, or none.
-    fn set_many(slf: &Bound<'_, Self>, entries: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (tree, form) = Self::owned(slf);
+    fn set_many(&self, entries: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = entries.py();
+        let (tree, form) = (self.owned(py), self.form);
         let changed = if tree.is_empty() {
             built(form, entries)?
         } else {
             let mut changed = RbTree::clone(&tree);
             for (key, value) in pairs(entries)? {
                 let (key, value) = (form.key(&key)?, bytes_of(&value)?);
-                changed
-                    .set(&key, value.as_bytes())
-                    .map_err(|error| failure(slf.py(), error, None))?;
+                changed.set(&key, value.as_bytes()).map_err(|error| failure(py, error, None))?;
             }
             changed
         };
-        slf.borrow_mut().tree = Arc::new(changed);
+        self.tree.change(py, |tree| *tree = Arc::new(changed));
         Ok(())
     }
 
@@ -149,8 +147,10 @@ impl TreeBase {
         signature = (name, force = false, *, hash_index = true, namespace = None, mode = 0o400, timeout = Some(5.0)),
         text_signature = "($self, name, force=False, *, hash_index=True, namespace=None, mode=0o400, timeout=5.0)"
     )]
+    #[expect(clippy::too_many_arguments, reason = "called by Python code that gives them names")]
     fn share(
-        slf: &Bound<'_, Self>,
+        &self,
+        py: Python<'_>,
         name: &str,
         force: bool,
         hash_index: bool,
@@ -158,24 +158,25 @@ impl TreeBase {
         mode: u32,
         timeout: Option<f64>,
     ) -> PyResult<u64> {
-        let (tree, _) = Self::owned(slf);
+        let tree = self.owned(py);
         let options = ShareOptions::default()
             .namespace(self::namespace(namespace))
             .force(force)
             .mode(mode)
             .hash_index(hash_index)
             .lock_timeout(self::timeout(timeout)?)
+            .interrupt(signals::interrupt())
             .trust(trust(&[], false));
-        share(slf.py(), &tree, name, &options)
+        share(py, &tree, name, &options)
     }
 
     /// The bytes that `share` would publish. Changes nothing. O(n).
     #[pyo3(signature = (*, hash_index = false))]
-    fn dump<'py>(slf: &Bound<'py, Self>, hash_index: bool) -> Bound<'py, PyBytes> {
-        let (tree, _) = Self::owned(slf);
+    fn dump<'py>(&self, py: Python<'py>, hash_index: bool) -> Bound<'py, PyBytes> {
+        let tree = self.owned(py);
         let options = avl_snapshot::FreezeOptions::default().hash_index(hash_index);
-        let block = slf.py().detach(|| tree.freeze_with(&options));
-        PyBytes::new(slf.py(), &block)
+        let block = py.detach(|| tree.freeze_with(&options));
+        PyBytes::new(py, &block)
     }
 
     /// `str`, `bytes` or `int`: what keys come back as.
@@ -185,20 +186,22 @@ impl TreeBase {
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
-        Ok(format!("<{}: {} entries>", slf.get_type().name()?, slf.borrow().tree.len()))
+        let len = slf.get().__len__(slf.py());
+        Ok(format!("<{}: {len} entries>", slf.get_type().name()?))
     }
 }
 
 impl TreeBase {
     #[inline]
-    fn find(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<&[u8]>> {
-        Ok(self.form.encode(key)?.and_then(|key| self.tree.get(key)))
+    fn find<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let py = key.py();
+        let Some(key) = self.form.looked_up(key)? else { return Ok(None) };
+        Ok(self.tree.with(py, |tree| tree.get(key).map(|value| PyBytes::new(py, value))))
     }
 
-    /// The tree and the form of its keys, with the handle unborrowed.
-    fn owned(slf: &Bound<'_, Self>) -> (Arc<RbTree>, KeyForm) {
-        let this = slf.borrow();
-        (Arc::clone(&this.tree), this.form)
+    /// The tree, whatever becomes of the handle.
+    fn owned(&self, py: Python<'_>) -> Arc<RbTree> {
+        self.tree.with(py, Arc::clone)
     }
 }
 
@@ -215,12 +218,13 @@ fn built(form: KeyForm, entries: &Bound<'_, PyAny>) -> PyResult<RbTree> {
         .map_err(|error| failure(py, Error::from(error), None))
 }
 
-/// Publishes without the interpreter.
+/// Publishes without the interpreter. `options` have the interrupt of `signals`.
 pub(crate) fn share(
     py: Python<'_>,
     tree: &RbTree,
     name: &str,
     options: &ShareOptions,
 ) -> PyResult<u64> {
-    py.detach(|| tree.share_with(name, options)).map_err(|error| failure(py, error, None))
+    signals::detach(py, || tree.share_with(name, options))?
+        .map_err(|error| failure(py, error, None))
 }

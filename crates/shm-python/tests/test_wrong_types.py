@@ -35,10 +35,16 @@ NUMBER = Kind(1, (TypeError, [None, 1.5, "1", b"1", object(), [1], (1,)]))
 #: To store under: no key of the table is larger.
 NUMBER_TO_STORE = Kind(1, (TypeError, [None, 1.5, "1", b"1", object()]), (OverflowError, [2**31, -(2**31) - 1, 2**70]))
 TEXT = Kind("a", BYTES, (UnicodeEncodeError, [LONE]))
+#: To look for: what is of another type is not there, as in a `dict`, unless it has no hash.
+UNHASHABLE = (TypeError, [[1], [b"x"], {}, set()])
+SOUGHT_NUMBER, SOUGHT_TEXT = Kind(1, UNHASHABLE), Kind("a", UNHASHABLE)
+MISSING_NUMBER = Kind(1, UNHASHABLE, (shmap.KeyMissingError, [None, 1.5, "1", b"1", object(), (1,), LONE, 2**70, 1e300]))
+MISSING_TEXT = Kind("a", UNHASHABLE, (shmap.KeyMissingError, [None, 1.5, 1, True, object(), ("x",), LONE]))
+NOT_ITERABLE = [None, 1, 1.5, object()]
+SOUGHT_NUMBERS = Kind([1], (TypeError, [*NOT_ITERABLE, [[1]], [1, {}]]))
+SOUGHT_TEXTS = Kind(["a"], (TypeError, [*NOT_ITERABLE, [[1]], ["a", {}]]))
 VALUE = Kind(b"x", BYTES, (UnicodeEncodeError, [LONE]))
 NUMBERS = Kind([1], (TypeError, [None, 1, 1.5, object(), [b"1"], [None], [1, "1"], [1, 1.5]]))
-#: To remove: a key that is not there is refused as what it is.
-TEXTS = Kind(["a"], (TypeError, [None, 1, 1.5, object(), [None], ["a", 1], [["a"]]]), (UnicodeEncodeError, [["a", LONE]]))
 _PAIRS = [None, 1, 1.5, object(), [1], [None], ["x"], {1: None}, {None: b""}, {1.5: b""}, [(1, 2.5)], {1: 1}]
 _NO_PAIRS = [[(1,)], [(1, b"", b"")], [()]]
 ENTRIES = Kind(
@@ -111,7 +117,7 @@ _OPENING = {"namespace": DIRECTORY, "timeout": TIMEOUT, "trust": TRUST, "shared_
 _MAP = {"name": NAME, "keys": MAP_KEYS, "namespace": DIRECTORY, "trust": TRUST}
 _PUT = {"key": NUMBER_TO_STORE, "value": VALUE}
 _SET = {"key": TEXT, "value": VALUE}
-_LOOK, _LOOK_UP = {"key": NUMBER, "default": ANY}, {"key": TEXT, "default": ANY}
+_LOOK, _LOOK_UP = {"key": SOUGHT_NUMBER, "default": ANY}, {"key": SOUGHT_TEXT, "default": ANY}
 
 ARGUMENTS = {
     "names": {"namespace": DIRECTORY},
@@ -120,9 +126,9 @@ ARGUMENTS = {
     "Table.__new__": {"name": NAME, **_GEOMETRY, **_OPENING},
     "Table.create": {"name": NAME, **_GEOMETRY, **_OPENING},
     "Table.open": {"name": NAME, "keys": TABLE_KEYS, "bits": BITS, "read_only": ANY, **_OPENING},
-    "Table.__contains__": {"key": NUMBER},
+    "Table.__contains__": {"key": SOUGHT_NUMBER},
     "Table.__delitem__": {"key": NUMBER},
-    "Table.__getitem__": {"key": NUMBER},
+    "Table.__getitem__": {"key": MISSING_NUMBER},
     "Table.__setitem__": _PUT,
     "Table.__eq__": {"other": ANY},
     "Table.__exit__": {"exception": ANY},
@@ -132,10 +138,10 @@ ARGUMENTS = {
     "Table.fetch_add": {"key": at(2, NUMBER_TO_STORE), "delta": DELTA},
     "Table.freeze": {"name": NAME, "force": FLAG, "hash_index": FLAG, "mode": READ_MODE},
     "Table.get": _LOOK,
-    "Table.get_many": {"keys": NUMBERS},
+    "Table.get_many": {"keys": SOUGHT_NUMBERS},
     "Table.get_str": _LOOK,
     "Table.load": {"snapshot": SNAPSHOT},
-    "Table.pop": _LOOK,
+    "Table.pop": {"key": MISSING_NUMBER, "default": ANY},
     "Table.remove_many": {"keys": NUMBERS},
     "Table.replace": _PUT,
     "Table.replace_many": {"entries": ENTRIES},
@@ -144,12 +150,12 @@ ARGUMENTS = {
     "Table.upsert_many": {"entries": ENTRIES},
     "Snapshot.__new__": _MAP,
     "Snapshot.open_file": {"path": PATH, "keys": MAP_KEYS, "trust": TRUST},
-    "Snapshot.__contains__": {"key": TEXT},
+    "Snapshot.__contains__": {"key": SOUGHT_TEXT},
     "Snapshot.__eq__": {"other": ANY},
     "Snapshot.__exit__": {"exception": ANY},
-    "Snapshot.__getitem__": {"key": TEXT},
+    "Snapshot.__getitem__": {"key": MISSING_TEXT},
     "Snapshot.get": _LOOK_UP,
-    "Snapshot.get_many": {"keys": TEXTS},
+    "Snapshot.get_many": {"keys": SOUGHT_TEXTS},
     "Snapshot.get_str": _LOOK_UP,
     "Snapshot.nth": {"rank": RANK},
     "Snapshot.prefix": {"prefix": TEXT},
@@ -158,15 +164,15 @@ ARGUMENTS = {
     "Snapshot.save": {"path": PATH},
     "Snapshot.wait_for_update": {"timeout": TIMEOUT},
     "RbTree.__new__": {"entries": at({"c": "x"}, WORDS, None), "keys": MAP_KEYS},
-    "RbTree.__contains__": {"key": TEXT},
+    "RbTree.__contains__": {"key": SOUGHT_TEXT},
     "RbTree.__delitem__": {"key": TEXT},
     "RbTree.__eq__": {"other": ANY},
-    "RbTree.__getitem__": {"key": TEXT},
+    "RbTree.__getitem__": {"key": MISSING_TEXT},
     "RbTree.__setitem__": _SET,
     "RbTree.dump": {"hash_index": FLAG},
     "RbTree.get": _LOOK_UP,
     "RbTree.get_str": _LOOK_UP,
-    "RbTree.pop": _LOOK_UP,
+    "RbTree.pop": {"key": MISSING_TEXT, "default": ANY},
     "RbTree.remove": {"key": TEXT},
     "RbTree.set": _SET,
     "RbTree.set_many": {"entries": WORDS},

@@ -1,8 +1,9 @@
 """Dictionaries in shared memory, for Linux.
 
 `namespace` is a directory: `$SHMAP_DIR` or `/dev/shm` unless given. `timeout` is in seconds, `None` for ever.
-A value is given as bytes, or as text that becomes UTF-8, and comes back as a copy. Every error is an `Error`, and
-also what Python itself would raise; nothing was changed then.
+A value is given as bytes, or as text that becomes UTF-8, and comes back as a copy. A lookup by a
+key of another type finds nothing, as in a `dict`. Every error is an `Error`, and also what Python
+itself would raise; nothing was changed then.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
@@ -433,8 +434,10 @@ class Snapshot(Mapping[_SK, bytes]):
     def wait_for_update(self, timeout: Optional[float] = None) -> bool:
         """Sleeps until there is another edition and takes it; False when the time is over.
 
-        `timeout` is in seconds, `None` for ever. Other threads run meanwhile, and Ctrl-C ends it. After a removal it
-        waits for the name to be published again. Raises as `refresh` does.
+        `timeout` is in seconds, `None` for ever. Other threads run meanwhile, and may use this
+        handle, wait by it, too, or fork. When one of them takes another edition, this is True.
+        Ctrl-C ends it. After a removal it waits for the name to be published again. Raises as
+        `refresh` does.
         """
     @property
     def generation(self) -> int:

@@ -11,7 +11,15 @@ from typing import Any
 from ._shmap import SnapshotBase, TableBase, TreeBase
 
 
-class _EntriesItems(ItemsView):
+class _Items(ItemsView):
+    __slots__ = ()
+
+    def __contains__(self, item):
+        # The mixin fails for what is no pair.
+        return isinstance(item, tuple) and len(item) == 2 and super().__contains__(item)
+
+
+class _EntriesItems(_Items):
     """Items of one moment, where the mixin would look up one key after the other."""
 
     __slots__ = ()
@@ -27,7 +35,7 @@ class _EntriesValues(ValuesView):
         return iter([value for _, value in self._mapping.entries()])
 
 
-class _SnapshotItems(ItemsView):
+class _SnapshotItems(_Items):
     """Items of one edition, in key order."""
 
     __slots__ = ()

@@ -1,0 +1,69 @@
+//! In which interpreters the module works, and what it keeps of theirs.
+
+#![allow(unsafe_code, reason = "a call of the C API that PyO3 does not wrap")]
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use pyo3::exceptions::PyImportError;
+use pyo3::panic::PanicException;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+use pyo3::{PyTypeInfo, ffi};
+
+/// Refuses a subinterpreter: the types of this module are made once a process, and would end with
+/// the interpreter that made them, for all others too.
+///
+/// It comes before anything that makes a type, or that may fail: for a failure PyO3 makes a type of
+/// its own.
+pub(crate) fn require_main() -> PyResult<()> {
+    // SAFETY: this thread is attached, as it imports the module.
+    let interpreter = unsafe { ffi::PyInterpreterState_Get() };
+    // SAFETY: of this thread, so it is alive.
+    match unsafe { ffi::PyInterpreterState_GetID(interpreter) } {
+        // The main interpreter has the first number.
+        0 => Ok(()),
+        _ => Err(PyImportError::new_err(
+            "shmap works in the main interpreter only, not in a subinterpreter \
+             (under mod_wsgi: WSGIApplicationGroup %{GLOBAL})",
+        )),
+    }
+}
+
+/// Refuses an interpreter whose lock is switched off: [`Attached`](crate::attached::Attached) would
+/// be no guard.
+///
+/// The wheel is of the stable ABI, which no such interpreter loads; but one may build the module
+/// for itself, and a module that needs the lock switches it on, unless it is told not to
+/// (`PYTHON_GIL=0`).
+pub(crate) fn require_lock(py: Python<'_>) -> PyResult<()> {
+    // Before Python 3.13 there is always one, and no such function.
+    let Some(enabled) = py.import("sys")?.getattr_opt("_is_gil_enabled")? else { return Ok(()) };
+    if enabled.call0()?.is_truthy()? {
+        return Ok(());
+    }
+    Err(PyImportError::new_err(
+        "shmap needs the interpreter's lock, which is switched off (PYTHON_GIL=0, -X gil=0)",
+    ))
+}
+
+/// Makes now what PyO3 else makes at its first use, once, under a lock of its own and by Python
+/// code.
+///
+/// Another thread may fork while that runs, and then the child waits for it for ever. During an
+/// import, Python has the same fault.
+pub(crate) fn warm(py: Python<'_>) -> PyResult<()> {
+    PanicException::type_object(py);
+    // That attaching waits until the interpreter is there.
+    py.detach(|| Python::attach(|_| ()));
+    // Of `operator`.
+    let _ = PyList::empty(py).try_iter()?.size_hint();
+    Ok(())
+}
+
+/// A `pathlib.Path`. PyO3 has the conversion, and keeps the class as [`warm`] says; this is not
+/// made early, as few programs need that module.
+pub(crate) fn path<'py>(py: Python<'py>, path: &Path) -> PyResult<Bound<'py, PyAny>> {
+    let path: &OsStr = path.as_os_str();
+    py.import("pathlib")?.getattr("Path")?.call1((path,))
+}
