@@ -9,6 +9,7 @@ mod bench;
 mod command;
 mod demo;
 mod install;
+mod platform;
 mod plot;
 mod python;
 mod report;
@@ -40,6 +41,8 @@ enum Command {
     Bench(bench::Arguments),
     /// The Python package: build the wheel, test it with every Python that is here, check the stubs.
     Python(python::Arguments),
+    /// The targets of the platform table: built, and run where this machine can.
+    Platforms(platform::Arguments),
     /// The whole test suite.
     Test(test::Arguments),
 }
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Stress(arguments) => stress::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Python(arguments) => python::run(&arguments),
+        Command::Platforms(arguments) => platform::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     };
     match outcome {

@@ -9,7 +9,7 @@ use crate::command::{cargo, nightly_cargo, run as run_command, target_dir};
 use crate::step_kill::{self, Operation};
 use crate::stress;
 use crate::worker::Sabotage;
-use crate::{demo, install, python, report};
+use crate::{demo, install, platform, python, report};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct Arguments {
@@ -46,6 +46,12 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     }
     println!("{summary}");
     Ok(passed)
+}
+
+/// What the suite consists of.
+#[cfg(test)]
+pub fn step_names(full: bool) -> Vec<String> {
+    steps(full).into_iter().map(|step| step.name).collect()
 }
 
 fn steps(full: bool) -> Vec<Step> {
@@ -87,6 +93,9 @@ fn steps(full: bool) -> Vec<Step> {
     steps.push(step("negative control: stress, Tear", stress_catches_tearing));
     steps.push(step("installation as the READMEs say", install::as_the_readmes_say));
     steps.push(step("python", || python::test(&python::Arguments::default())));
+    for target in platform::TARGETS {
+        steps.push(step(&format!("platform {}", target.triple), || platform::check(target)));
+    }
     steps.push(step("demo", || {
         let figures = demo::demo(&demo::Arguments { seconds: 4, json: true })?;
         let idle = figures.recoveries == 0 || figures.lookups_per_s == 0 || figures.editions < 2;
