@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::command::{cargo, run as run_command, target_dir};
 use crate::report;
 use standard_library::StandardLibrary;
-use targets::{Checked, LIBRARIES};
+use targets::Checked;
 pub use targets::{TARGETS, Target};
 
 #[derive(clap::Args, Clone, Debug)]

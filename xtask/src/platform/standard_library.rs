@@ -21,8 +21,8 @@ const PACKAGES: &[[&str; 3]] = &[
     ["rustc", "libstd-rust-dev", "rust-src"],
 ];
 
-/// musl lacks this function of glibc, which the unwinder of a compiler made for glibc calls.
-const FIND_OBJECT: &str = include_str!("dl_find_object.c");
+/// What musl lacks of what the unwinder of a compiler made for glibc calls.
+const UNWINDER_FOR_MUSL: &str = include_str!("unwinder_for_musl.c");
 
 pub enum StandardLibrary {
     /// The toolchain has it.
@@ -82,9 +82,9 @@ impl StandardLibrary {
 /// Makes the `libunwind.a` that Rust's standard library asks for: that of the C compiler, completed.
 fn unwinder(dir: &Path, cc: &str) -> Result<()> {
     std::fs::create_dir_all(dir)?;
-    let source = dir.join("dl_find_object.c");
-    std::fs::write(&source, FIND_OBJECT)?;
-    let (object, archive) = (dir.join("dl_find_object.o"), dir.join("libunwind.a"));
+    let source = dir.join("unwinder_for_musl.c");
+    std::fs::write(&source, UNWINDER_FOR_MUSL)?;
+    let (object, archive) = (dir.join("unwinder_for_musl.o"), dir.join("libunwind.a"));
     output(
         Command::new(cc).args(["-O2", "-Wall", "-Werror", "-c", "-o"]).arg(&object).arg(source),
     )?;
