@@ -176,6 +176,8 @@ impl Run {
         let mut command = self.worker.command("storm", self.namespace.path());
         command.arg(self.found.storm.as_str()).arg("--index").arg(index.to_string());
         command.arg("--aside").arg(self.aside.path());
+        // One line says why a process gave up.
+        command.env("RUST_BACKTRACE", "0");
         let child = Child::spawn(&mut command)?;
         Ok(Process { child, tally: Tally::default(), heard: Instant::now() })
     }

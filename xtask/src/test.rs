@@ -202,7 +202,7 @@ fn storm_is_weathered(storm: Storm, kills: u64, dir: &Path) -> Result<String> {
 }
 
 fn storm_catches(storm: Storm, sabotage: Sabotage) -> Result<String> {
-    let found = storm::rage(storm, 100, Path::new("/dev/shm"), Some(sabotage))?;
+    let found = storm::rage(storm, 300, Path::new("/dev/shm"), Some(sabotage))?;
     if found.is_clean() {
         bail!("the broken protocol was not noticed: {found:?}");
     }

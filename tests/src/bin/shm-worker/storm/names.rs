@@ -15,8 +15,9 @@ use super::Tally;
 
 const NAMES: [&str; 3] = ["first", "second", "third"];
 /// More than there are processes.
-const KEYS: i32 = 16;
-const VALUE_SIZE: usize = 200;
+const KEYS: i32 = 8;
+/// So long that kills and readers meet writers in the middle of one.
+const VALUE_SIZE: usize = 4000;
 
 pub(super) struct Process {
     index: i32,
@@ -34,21 +35,31 @@ impl Process {
     }
 
     pub(super) fn round(&mut self, tally: &mut Tally, random: &mut Random) -> Result<()> {
-        let name = any_name(random)?;
         let options = options(32, VALUE_SIZE);
+        let name = match self.held {
+            Some(_) => any_name(random)?,
+            // Where its predecessor is likely to have been.
+            None => Name::new(NAMES[0])?,
+        };
+        if self.held.is_none() {
+            self.hold(tally, Table::open_or_create(&self.namespace, &name, &options))?;
+            self.verify(tally)?;
+        }
         tally.operations += 1;
-        match random.below(64) {
-            0 => self.hold(tally, Table::create(&self.namespace, &name, &options)),
-            1 | 2 => self.hold(tally, Table::open_or_create(&self.namespace, &name, &options)),
-            3..=6 => self.hold(tally, Table::open(&self.namespace, &name, &options)),
-            7 => {
+        // A file keeps its name for so long that most processes meet in it.
+        match random.below(1024) {
+            0..=3 => self.hold(tally, Table::create(&self.namespace, &name, &options)),
+            4..=39 => self.hold(tally, Table::open_or_create(&self.namespace, &name, &options)),
+            40..=99 => self.hold(tally, Table::open(&self.namespace, &name, &options)),
+            100..=101 => {
                 self.namespace.unlink(&name, KIND)?;
                 Ok(())
             }
-            8 => self.rename(&name, &any_name(random)?),
-            9 => self.put_a_copy(&name),
-            10 => self.verify(tally),
-            11..=30 => self.read(tally, random),
+            102..=103 => self.rename(&name, &any_name(random)?),
+            104..=106 => self.put_a_copy(&name),
+            107..=111 => self.verify(tally),
+            112..=499 => self.read(tally, random),
+            500..=599 => self.remove(tally),
             _ => self.write(tally),
         }
     }
@@ -66,6 +77,10 @@ impl Process {
             ) => return Ok(()),
             Err(e) => return Err(e.into()),
         };
+        // What the dead left in it, above all.
+        for key in 0..KEYS {
+            own(&table, key, tally)?;
+        }
         let found = own(&table, self.index, tally)?;
         self.held = Some((table, found));
         Ok(())
@@ -81,6 +96,16 @@ impl Process {
         *last = Some(sequence);
         let found = own(table, self.index, tally)?;
         tally.kept(found == *last, || format!("wrote {last:?}, found {found:?}"))
+    }
+
+    fn remove(&mut self, tally: &mut Tally) -> Result<()> {
+        let Some((table, last)) = &mut self.held else { return Ok(()) };
+        if last.is_some() {
+            table.remove(&self.index)?;
+            *last = None;
+        }
+        let found = own(table, self.index, tally)?;
+        tally.kept(found.is_none(), || format!("removed, but found {found:?}"))
     }
 
     fn read(&mut self, tally: &mut Tally, random: &mut Random) -> Result<()> {
@@ -123,7 +148,9 @@ impl Process {
 fn own(table: &Table<i32>, key: i32, tally: &mut Tally) -> Result<Option<u64>> {
     let Some(value) = table.get(&key)? else { return Ok(None) };
     let sequence = pattern::sequence(key, &value);
-    tally.whole(sequence.is_some(), || format!("key {key} holds {value:02x?}"))?;
+    tally.whole(sequence.is_some(), || {
+        format!("key {key} holds {} bytes that are not whole", value.len())
+    })?;
     Ok(sequence)
 }
 
