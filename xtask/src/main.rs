@@ -9,10 +9,12 @@ mod bench;
 mod command;
 mod demo;
 mod install;
+mod platform;
 mod plot;
 mod python;
 mod report;
 mod step_kill;
+mod storm;
 mod stress;
 mod test;
 mod worker;
@@ -36,10 +38,14 @@ enum Command {
     StepKill(step_kill::Arguments),
     /// Writers and readers at full speed, and random SIGKILLs.
     Stress(stress::Arguments),
+    /// Every operation at once on a few names, by processes that are killed at random.
+    Storm(storm::Arguments),
     /// The benchmarks, ours and the peers' in one run.
     Bench(bench::Arguments),
     /// The Python package: build the wheel, test it with every Python that is here, check the stubs.
     Python(python::Arguments),
+    /// The targets of the platform table: built, and run where this machine can.
+    Platforms(platform::Arguments),
     /// The whole test suite.
     Test(test::Arguments),
 }
@@ -49,8 +55,10 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::StepKill(arguments) => step_kill::run(&arguments),
         Command::Stress(arguments) => stress::run(&arguments),
+        Command::Storm(arguments) => storm::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Python(arguments) => python::run(&arguments),
+        Command::Platforms(arguments) => platform::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     };
     match outcome {

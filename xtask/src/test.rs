@@ -1,5 +1,6 @@
 //! The whole suite, as a newcomer and as CI run it.
 
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -7,9 +8,10 @@ use clap::ValueEnum;
 
 use crate::command::{cargo, nightly_cargo, run as run_command, target_dir};
 use crate::step_kill::{self, Operation};
+use crate::storm::{self, Storm};
 use crate::stress;
 use crate::worker::Sabotage;
-use crate::{demo, install, python, report};
+use crate::{demo, install, platform, python, report};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct Arguments {
@@ -46,6 +48,12 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     }
     println!("{summary}");
     Ok(passed)
+}
+
+/// What the suite consists of.
+#[cfg(test)]
+pub fn step_names(full: bool) -> Vec<String> {
+    steps(full).into_iter().map(|step| step.name).collect()
 }
 
 fn steps(full: bool) -> Vec<Step> {
@@ -85,8 +93,29 @@ fn steps(full: bool) -> Vec<Step> {
     let kills = if full { 20_000 } else { 1000 };
     steps.push(step(&format!("stress, {kills} kills"), move || killed_at_random(kills)));
     steps.push(step("negative control: stress, Tear", stress_catches_tearing));
+    let kills = if full { 20_000 } else { 500 };
+    for &storm in Storm::value_variants() {
+        let name = format!("storm of {}, {kills} kills", storm.name());
+        steps.push(step(&name, move || storm_is_weathered(storm, kills, Path::new("/dev/shm"))));
+    }
+    let kills = if full { 2000 } else { 50 };
+    for &storm in Storm::value_variants() {
+        let name = format!("storm of {} on a disk, {kills} kills", storm.name());
+        steps.push(step(&name, move || storm_is_weathered(storm, kills, &target_dir())));
+    }
+    for (storm, sabotage) in [
+        (Storm::Names, Sabotage::Tear),
+        (Storm::Editions, Sabotage::EarlyName),
+        (Storm::Transfers, Sabotage::Piecemeal),
+    ] {
+        let name = format!("negative control: storm of {}, {sabotage:?}", storm.name());
+        steps.push(step(&name, move || storm_catches(storm, sabotage)));
+    }
     steps.push(step("installation as the READMEs say", install::as_the_readmes_say));
     steps.push(step("python", || python::test(&python::Arguments::default())));
+    for target in platform::TARGETS {
+        steps.push(step(&format!("platform {}", target.triple), || platform::check(target)));
+    }
     steps.push(step("demo", || {
         let figures = demo::demo(&demo::Arguments { seconds: 4, json: true })?;
         let idle = figures.recoveries == 0 || figures.lookups_per_s == 0 || figures.editions < 2;
@@ -159,6 +188,25 @@ fn killed_at_random(kills: u64) -> Result<String> {
         "{} recoveries, p50 {} µs, p99 {} µs, max {} µs",
         found.recoveries, found.recovery_p50_us, found.recovery_p99_us, found.recovery_max_us
     ))
+}
+
+fn storm_is_weathered(storm: Storm, kills: u64, dir: &Path) -> Result<String> {
+    let found = storm::rage(storm, kills, dir, None)?;
+    if !found.is_clean() {
+        bail!("{found:?}");
+    }
+    let storm::Findings { kills, operations, checks, .. } = found;
+    Ok(format!(
+        "{kills} kills, {operations} operations, {checks} checks: nothing torn, lost, hung or leaked"
+    ))
+}
+
+fn storm_catches(storm: Storm, sabotage: Sabotage) -> Result<String> {
+    let found = storm::rage(storm, 300, Path::new("/dev/shm"), Some(sabotage))?;
+    if found.is_clean() {
+        bail!("the broken protocol was not noticed: {found:?}");
+    }
+    Ok(format!("caught: torn {}, lost {}, leaked {}", found.torn, found.lost, found.leaked))
 }
 
 fn stress_catches_tearing() -> Result<String> {

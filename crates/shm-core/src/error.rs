@@ -7,6 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::holder::Holder;
+use crate::identity::AbiInWords;
 use crate::name::InvalidName;
 
 /// Why the first page of a file is not that of a usable segment.
@@ -92,7 +93,8 @@ pub enum HeaderError {
         supported: u64,
     },
     /// The mutex was made by another C library, architecture or pointer width.
-    #[error("mutex ABI {found:#x}, this process has {expected:#x}: open it read-only")]
+    #[error("the lock is one of {}, and this process has {}: open it read-only",
+        AbiInWords(*.found), AbiInWords(*.expected))]
     Abi {
         /// ABI id in the header.
         found: u64,
@@ -100,7 +102,7 @@ pub enum HeaderError {
         expected: u64,
     },
     /// The file has a lock, hence is stored to, whatever its mode says: it cannot be used in place.
-    #[error("the file has a lock (mutex ABI {found:#x}), so it is no published one")]
+    #[error("the file has a lock, one of {}, so it is no published one", AbiInWords(*.found))]
     Locked {
         /// ABI id in the header.
         found: u64,

@@ -18,6 +18,10 @@ use rustix::mm::{MapFlags, ProtFlags};
 /// declines what is asked for below, and nothing but alignment is lost.
 const HUGE_PAGE: usize = 2 << 20;
 
+/// `MADV_COLLAPSE` of the Linux UAPI (`include/uapi/asm-generic/mman-common.h`, Linux 6.1), the same on all
+/// architectures. `libc` has the name for glibc only.
+const MADV_COLLAPSE: libc::c_int = 25;
+
 /// How much is asked for at a time: the first refusal ends it, with no more memory moved than this.
 const STEP: usize = 16 * HUGE_PAGE;
 
@@ -93,7 +97,7 @@ impl FileMap {
             let step = STEP.min((self.len - at) / HUGE_PAGE * HUGE_PAGE);
             let address = self.as_mut_ptr().wrapping_add(at);
             // SAFETY: the range is within the mapping, and the advice changes no byte of it.
-            let advised = unsafe { libc::madvise(address.cast(), step, libc::MADV_COLLAPSE) };
+            let advised = unsafe { libc::madvise(address.cast(), step, MADV_COLLAPSE) };
             if advised != 0 {
                 break;
             }

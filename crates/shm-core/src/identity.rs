@@ -1,6 +1,7 @@
 //! What this process is, as far as a shared mutex cares: the boot, the pid
 //! namespace, and the binary interface of its C library.
 
+use std::fmt;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -66,6 +67,30 @@ pub(crate) const fn abi() -> u64 {
     (libc_id << 56) | (arch << 48) | ((usize::BITS as u64) << 40) | mutex
 }
 
+/// An id of [`abi`], for people to read. It may come from a file, so every part may be unknown.
+pub(crate) struct AbiInWords(pub(crate) u64);
+
+impl fmt::Display for AbiInWords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [libc_id, arch, bits, _, mutex @ ..] = self.0.to_be_bytes();
+        match libc_id {
+            1 => f.write_str("glibc")?,
+            2 => f.write_str("musl")?,
+            3 => f.write_str("another C library")?,
+            id => write!(f, "C library {id}")?,
+        }
+        match arch {
+            1 => f.write_str(" on x86_64")?,
+            2 => f.write_str(" on aarch64")?,
+            3 => f.write_str(" on riscv64")?,
+            0xFF => f.write_str(" on another architecture")?,
+            id => write!(f, " on architecture {id}")?,
+        }
+        let mutex = u32::from_be_bytes(mutex);
+        write!(f, " ({bits}-bit pointers, a mutex of {mutex} bytes)")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +100,35 @@ mod tests {
         assert_eq!(boot_id().unwrap(), boot_id().unwrap());
         assert_ne!(boot_id().unwrap(), [0; 16]);
         assert_eq!(parse_uuid("not a uuid"), None);
+    }
+
+    #[test]
+    fn an_abi_is_said_in_words() {
+        let words = |id| AbiInWords(id).to_string();
+        let glibc = 0x0101_4000_0000_0028;
+        assert_eq!(words(glibc), "glibc on x86_64 (64-bit pointers, a mutex of 40 bytes)");
+        let musl = 0x0202_4000_0000_0028;
+        assert_eq!(words(musl), "musl on aarch64 (64-bit pointers, a mutex of 40 bytes)");
+        let other = 0x0303_2000_0000_0018;
+        assert_eq!(
+            words(other),
+            "another C library on riscv64 (32-bit pointers, a mutex of 24 bytes)"
+        );
+        let damaged = 0x09FF_0800_0000_0001;
+        assert_eq!(
+            words(damaged),
+            "C library 9 on another architecture (8-bit pointers, a mutex of 1 bytes)"
+        );
+        let ours = words(abi());
+        let (library, arch) = (cfg!(target_env = "gnu"), std::env::consts::ARCH);
+        assert!(ours.starts_with(if library { "glibc on " } else { "musl on " }), "{ours}");
+        assert!(ours.contains(arch) || ours.contains("another architecture"), "{ours}");
+        let error = crate::HeaderError::Abi { found: musl, expected: glibc };
+        assert_eq!(
+            error.to_string(),
+            "the lock is one of musl on aarch64 (64-bit pointers, a mutex of 40 bytes), and this \
+             process has glibc on x86_64 (64-bit pointers, a mutex of 40 bytes): open it read-only"
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod judge;
 mod on_demand;
 mod operation;
 mod scenario;
+mod storm;
 mod stress;
 
 use anyhow::Result;
@@ -35,6 +36,10 @@ enum Role {
     StressReader(stress::ReaderArguments),
     /// Writes when asked, and says when that worked.
     StressProbe,
+    /// Does everything at once to a few names, until it is killed.
+    Storm(storm::Arguments),
+    /// Judges what a storm left.
+    StormJudge(storm::JudgeArguments),
     /// Publishes the status of processes.
     DemoAgent(demo::AgentArguments),
     /// Looks processes up and verifies what it gets.
@@ -57,6 +62,8 @@ fn main() -> Result<()> {
         Role::StressWriter(arguments) => stress::write(&arguments),
         Role::StressReader(arguments) => stress::read(&arguments),
         Role::StressProbe => stress::probe(),
+        Role::Storm(arguments) => storm::run(&arguments),
+        Role::StormJudge(arguments) => storm::judge(&arguments),
         Role::DemoAgent(arguments) => demo::agent(&arguments),
         Role::DemoReader => demo::reader(),
         Role::DemoBoard => demo::board(),

@@ -78,7 +78,7 @@ fn yield_at_times(random: &mut Random) {
 }
 
 /// Set when stdin is closed: the run is over.
-fn stop_flag() -> Arc<AtomicBool> {
+pub(crate) fn stop_flag() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
     std::thread::spawn(move || {

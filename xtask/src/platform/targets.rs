@@ -1,0 +1,132 @@
+//! Which targets, and what is done with each. README's platform table says the same; a test compares.
+
+use std::process::{Command, Stdio};
+
+/// The crates that other programs link. The others are programs, or made for one C library.
+pub const LIBRARIES: &[&str] = &["avl-snapshot", "shm-core", "slotmap-shm", "shm-facade"];
+
+/// The only one without memory maps: it works on any target.
+const SNAPSHOT: &[&str] = &["avl-snapshot"];
+
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    pub triple: &'static str,
+    /// A C compiler that links for it.
+    pub linker: Option<Tool>,
+    /// The emulator, if the processor of the project's machines does not run its programs.
+    pub runner: Option<Tool>,
+    pub checked: &'static [Checked],
+}
+
+/// A program, and the package of Debian that has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Tool {
+    pub program: &'static str,
+    pub package: &'static str,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Checked {
+    /// These crates compile.
+    Compiled(&'static [&'static str]),
+    /// `shm-core` does not, and says why.
+    Refused,
+    /// Tests are run: the arguments of each `cargo test`.
+    Run(&'static [&'static [&'static str]]),
+}
+
+const SNAPSHOT_TESTS: Checked = Checked::Run(&[&["--package", "avl-snapshot", "--lib", "--tests"]]);
+
+/// Those of the libraries, and some with worker processes: one crash test of tables and of maps each.
+const LIBRARY_TESTS: Checked = Checked::Run(&[
+    &[
+        "--package=avl-snapshot",
+        "--package=shm-core",
+        "--package=slotmap-shm",
+        "--package=shm-facade",
+        "--lib",
+        "--tests",
+    ],
+    &["--package=shm-tests", "--test=repeated_deaths", "--test=killed_publisher"],
+]);
+
+/// Those of README's platform table, in its order, but for the one where everything is run.
+pub const TARGETS: &[Target] = &[
+    Target {
+        triple: "x86_64-unknown-linux-musl",
+        linker: tool("musl-gcc", "musl-tools"),
+        runner: None,
+        checked: &[Checked::Compiled(LIBRARIES), LIBRARY_TESTS],
+    },
+    Target {
+        triple: "aarch64-unknown-linux-gnu",
+        linker: tool("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+        runner: tool("qemu-aarch64-static", "qemu-user-static"),
+        checked: &[Checked::Compiled(LIBRARIES), SNAPSHOT_TESTS],
+    },
+    Target {
+        triple: "aarch64-unknown-linux-musl",
+        linker: None,
+        runner: None,
+        checked: &[Checked::Compiled(LIBRARIES)],
+    },
+    Target {
+        triple: "riscv64gc-unknown-linux-gnu",
+        linker: None,
+        runner: None,
+        checked: &[Checked::Compiled(LIBRARIES)],
+    },
+    Target {
+        triple: "s390x-unknown-linux-gnu",
+        linker: tool("s390x-linux-gnu-gcc", "gcc-s390x-linux-gnu"),
+        runner: tool("qemu-s390x-static", "qemu-user-static"),
+        checked: &[Checked::Compiled(LIBRARIES), SNAPSHOT_TESTS],
+    },
+    Target {
+        triple: "i686-unknown-linux-gnu",
+        linker: tool("i686-linux-gnu-gcc", "gcc-i686-linux-gnu"),
+        runner: None,
+        checked: &[Checked::Compiled(SNAPSHOT), Checked::Refused, SNAPSHOT_TESTS],
+    },
+    Target {
+        triple: "i686-unknown-linux-musl",
+        linker: None,
+        runner: None,
+        checked: &[Checked::Compiled(SNAPSHOT), Checked::Refused],
+    },
+];
+
+const fn tool(program: &'static str, package: &'static str) -> Option<Tool> {
+    Some(Tool { program, package })
+}
+
+impl Tool {
+    pub fn is_there(&self) -> bool {
+        let mut command = Command::new(self.program);
+        command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    }
+}
+
+#[cfg(test)]
+impl Target {
+    /// What README says of it.
+    pub fn in_words(&self) -> String {
+        let run = match self.runner {
+            Some(_) => "run under emulation",
+            None => "run",
+        };
+        let said = self.checked.iter().map(|checked| match checked {
+            Checked::Compiled(packages) if *packages == LIBRARIES => {
+                "the four library crates compile".to_owned()
+            }
+            Checked::Compiled(_) => "`avl-snapshot` compiles".to_owned(),
+            Checked::Refused => "the other crates refuse to, and say why".to_owned(),
+            Checked::Run([_]) => format!("the tests of `avl-snapshot` are {run}"),
+            Checked::Run(_) => {
+                format!("their tests are {run}, and two crash tests with worker processes")
+            }
+        });
+        said.collect::<Vec<_>>().join("; ")
+    }
+}
