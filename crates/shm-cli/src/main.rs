@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
-mod bounded;
 mod escape;
 mod failure;
 mod key;

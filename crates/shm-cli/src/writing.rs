@@ -6,12 +6,13 @@ use serde_json::json;
 
 use crate::escape::escape;
 use crate::key::{AnyKey, json_bytes};
+use crate::reading::{Beginning, beginning};
 use crate::records::{FileFormat, HEADING};
 
 /// Writes entries.
 pub(crate) enum Writer<W: Write> {
     Tsv(W),
-    Csv(Box<csv::Writer<W>>),
+    Csv(W),
     Jsonl(W),
 }
 
@@ -21,9 +22,9 @@ impl<W: Write> Writer<W> {
             FileFormat::Tsv => Self::Tsv(out),
             FileFormat::Jsonl => Self::Jsonl(out),
             FileFormat::Csv => {
-                let mut writer = csv::Writer::from_writer(out);
-                writer.write_record(HEADING).map_err(io_error)?;
-                Self::Csv(Box::new(writer))
+                let mut out = out;
+                writeln!(out, "{}", HEADING.join(","))?;
+                Self::Csv(out)
             }
         })
     }
@@ -31,7 +32,10 @@ impl<W: Write> Writer<W> {
     pub(crate) fn write(&mut self, key: &AnyKey, value: &[u8]) -> io::Result<()> {
         match self {
             Self::Tsv(out) => writeln!(out, "{}\t{}", key.text(), escape(value)),
-            Self::Csv(out) => out.write_record([&*key.raw(), value]).map_err(io_error),
+            Self::Csv(out) => {
+                field(out, &key.raw(), b",")?;
+                field(out, value, b"\n")
+            }
             Self::Jsonl(out) => {
                 writeln!(out, "{}", json!({ "key": key.json(), "value": json_bytes(value) }))
             }
@@ -40,15 +44,27 @@ impl<W: Write> Writer<W> {
 
     pub(crate) fn finish(self) -> io::Result<()> {
         match self {
-            Self::Tsv(mut out) | Self::Jsonl(mut out) => out.flush(),
-            Self::Csv(mut out) => out.flush(),
+            Self::Tsv(mut out) | Self::Csv(mut out) | Self::Jsonl(mut out) => out.flush(),
         }
     }
 }
 
-fn io_error(error: csv::Error) -> io::Error {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => error,
-        other => io::Error::other(format!("{other:?}")),
+/// A field of CSV and what ends it. In quotes is what would mean something else without them, also at the start of a
+/// file whose heading was taken away.
+fn field(out: &mut impl Write, bytes: &[u8], end: &[u8]) -> io::Result<()> {
+    let meant = |byte: &u8| matches!(byte, b',' | b'"' | b'\r' | b'\n' | 0);
+    if beginning(bytes) == Beginning::Bytes && !bytes.iter().any(meant) {
+        out.write_all(bytes)?;
+    } else {
+        let quote = b"\"";
+        out.write_all(quote)?;
+        for (i, part) in bytes.split(|byte| *byte == b'"').enumerate() {
+            if i > 0 {
+                out.write_all(b"\"\"")?;
+            }
+            out.write_all(part)?;
+        }
+        out.write_all(quote)?;
     }
+    out.write_all(end)
 }

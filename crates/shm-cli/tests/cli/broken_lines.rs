@@ -8,12 +8,19 @@ fn a_broken_line_names_file_line_and_reason() {
     for (file, text, said) in [
         ("a.tsv", "1\tx\n2\n", "a.tsv:2: no tab"),
         ("a.tsv", "1\tx\n2\ty\tz\n", "a.tsv:2: 3 fields"),
-        ("a.tsv", "1\tx\n\n", "a.tsv:2: no tab"),
+        ("a.tsv", "1\tx\n\n2\ty\n", "a.tsv:2: a blank line"),
         ("a.tsv", "1\t\\q\n", "a.tsv:1: value: the backslash at byte 1"),
         ("a.csv", "1,x\n", "a.csv:1: the heading is not key,value"),
         ("a.csv", "key,value\n1,x\n2\n", "a.csv:3: 1 fields"),
+        ("a.csv", "key,value\n1,\"x\n2,y\n3,z\n", "a.csv:2: a quote that is opened here"),
+        ("a.csv", "key,value\n1,\"x\"y\n", "a.csv:2: a quote is opened here, and text follows"),
+        ("a.csv", "key,value\n1,x\"y\n", "a.csv:2: a quote in a field that does not begin"),
+        ("a.csv", "key,value\n1,x\n\n2,y\n", "a.csv:3: a blank line"),
+        ("a.csv", "key,value,note\n1,x,y\n", "a.csv:1: the heading is not key,value: `note`"),
         ("a.jsonl", "{\"key\":1,\"value\":\"x\"}\n{}\n", "a.jsonl:2: there is no \"key\""),
         ("a.ndjson", "{\"key\":1,\"value\":2}\n", "a.ndjson:1: the value is no string"),
+        ("a.jsonl", "{\"key\":1,\"value\":\"x\",\"key\":2}\n", "a.jsonl:1: \"key\" is given twice"),
+        ("a.jsonl", "{\"key\":1,\"value\":\"x\"}\n\n{}\n", "a.jsonl:2: a blank line"),
     ] {
         place.write(file, text);
         let words = [said, "try: nothing was changed"];
@@ -30,6 +37,78 @@ fn a_broken_line_names_file_line_and_reason() {
     place.write("a.tsv", b"1\tx\n\xff\ty\n");
     place.ok(["create", "names", "--keys", "str"]);
     place.fails(["load", "names", "a.tsv"], 11, &["a.tsv:2: ", "not UTF-8"]);
+}
+
+const TEXTS: [(&str, &str); 3] = [
+    ("tsv", "1\tx\n2\ty\n"),
+    ("csv", "key,value\n1,x\n2,y\n"),
+    ("jsonl", "{\"key\":\"1\",\"value\":\"x\"}\n{\"key\":\"2\",\"value\":\"y\"}\n"),
+];
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_first_key() {
+    let place = Place::with_maps();
+    for (format, text) in TEXTS {
+        let utf_16 = |order: fn(u16) -> [u8; 2]| {
+            format!("\u{feff}{text}").encode_utf16().flat_map(order).collect::<Vec<u8>>()
+        };
+        let utf_8 = format!("\u{feff}{text}\n\n").into_bytes();
+        for bytes in [utf_8, utf_16(u16::to_le_bytes), utf_16(u16::to_be_bytes)] {
+            let file = format!("a.{format}");
+            place.write(&file, &bytes);
+            place.ok(["share", "new", &file, "--force"]);
+            assert_eq!(place.ok(["dump", "new"]), "1\tx\n2\ty\n", "{format}");
+            place.ok(["load", "jobs", &file]);
+            assert_eq!(place.ok(["get", "jobs", "1", "2"]), "1\tx\n2\ty\n", "{format}");
+            let words = ["share", "new", "-", "--force", "--from", format];
+            let said = place.run_with(words, &bytes);
+            // Bytes of the file, not of the text.
+            let read = format!("2 entries, {} B in ", bytes.len());
+            assert!(said.code == 0 && said.err.starts_with(&read), "{said:?}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_no_text_of_a_known_encoding_is_refused() {
+    let place = Place::with_maps();
+    for (format, text) in TEXTS {
+        let utf_16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let utf_32: Vec<u8> =
+            format!("\u{feff}{text}").chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
+        for (bytes, said) in [
+            (utf_16.clone(), ":1: a NUL byte"),
+            (
+                [&[0xff, 0xfe][..], &utf_16[..utf_16.len() - 1]].concat(),
+                ": not UTF-16LE, which the byte order mark",
+            ),
+            (utf_32, ":1: the file is UTF-32"),
+            (b"\x1f\x8b\x08\0packed".to_vec(), ":1: the file is gzip"),
+        ] {
+            let file = format!("a.{format}");
+            place.write(&file, bytes);
+            for words in [["share", "words", &file, "--force"], ["load", "jobs", &file, "-F=json"]]
+            {
+                place.fails(words, 11, &[&format!("{file}:"), said, "try: "]);
+            }
+        }
+    }
+    place.fails(["share", "words", ".", "--force"], 10, &[".: Is a directory", "try: "]);
+}
+
+#[test]
+fn one_stray_quote_in_200_001_lines_publishes_nothing() {
+    let place = Place::with_maps();
+    let mut text = String::from("key,value\n");
+    for i in 2..=200_001 {
+        let quote = if i == 777 { "\"" } else { "" };
+        text.push_str(&format!("key {i:06},{quote}value\n"));
+    }
+    place.write("a.csv", text);
+    for sorted in [&[][..], &["--sorted"], &["--force"]] {
+        let words = ["share", "new", "a.csv"].iter().chain(sorted);
+        place.fails(words, 11, &["a.csv:777: a quote that is opened here and never closed"]);
+    }
 }
 
 #[test]

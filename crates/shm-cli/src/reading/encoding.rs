@@ -1,0 +1,202 @@
+//! The text of a file, whatever its encoding. A byte order mark says UTF-8, UTF-16LE or UTF-16BE, and then every
+//! byte must be well formed. A file without a mark is UTF-8 or any other bytes, as they are.
+
+use std::fmt;
+use std::io::{self, BufRead, Read};
+
+use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
+
+/// Bytes that are read at once.
+const RAW: usize = 1 << 16;
+/// No text that was made of so many bytes is longer: two bytes of UTF-16 become three of UTF-8.
+const TEXT: usize = 2 * RAW;
+/// The longest beginning that means something.
+const LONGEST: usize = 6;
+
+/// What the first bytes of a file say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// Nothing: UTF-8 or any other bytes.
+    Bytes,
+    /// A byte order mark of so many bytes.
+    Mark(&'static Encoding, usize),
+    /// It is no text that is read here, but this.
+    Other(&'static str),
+}
+
+/// What these first bytes of a file say.
+pub(crate) fn beginning(bytes: &[u8]) -> Beginning {
+    match bytes {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Beginning::Other("UTF-32"),
+        [0xef, 0xbb, 0xbf, ..] => Beginning::Mark(UTF_8, 3),
+        [0xff, 0xfe, ..] => Beginning::Mark(UTF_16LE, 2),
+        [0xfe, 0xff, ..] => Beginning::Mark(UTF_16BE, 2),
+        [0x1f, 0x8b, 8, ..] => Beginning::Other("gzip"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Beginning::Other("zstd"),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Beginning::Other("xz"),
+        [b'P', b'K', 3, 4, ..] => Beginning::Other("zip (or a spreadsheet)"),
+        _ => Beginning::Bytes,
+    }
+}
+
+/// Why the text of a file ends where it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unreadable {
+    /// These bytes are none of the encoding that the mark says.
+    Malformed(&'static str),
+    /// The whole file is something else.
+    Other(&'static str),
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(encoding) => {
+                write!(f, "not {encoding}, which the byte order mark of the file promises")
+            }
+            Self::Other(what) => write!(f, "the file is {what}; UTF-8 and UTF-16 can be read"),
+        }
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+/// What is wrong with the line at which this error came, if it is one of the encoding.
+pub(super) fn unreadable(error: &io::Error) -> Option<String> {
+    error.get_ref().filter(|error| error.is::<Unreadable>()).map(ToString::to_string)
+}
+
+/// The text of a file. It keeps a part of fixed length in memory.
+pub(super) struct Text {
+    file: Box<dyn Read>,
+    /// `None` before the first bytes were looked at.
+    source: Option<Source>,
+    /// Bytes of the file that are not decoded yet.
+    raw: Vec<u8>,
+    /// Bytes to be handed out, from `at` on.
+    text: Vec<u8>,
+    at: usize,
+    /// Bytes read of the file.
+    taken: u64,
+}
+
+enum Source {
+    Bytes,
+    Decoder(Decoder),
+    /// Nothing more comes.
+    End,
+    Failed(Unreadable),
+}
+
+impl Text {
+    pub(super) fn new(file: Box<dyn Read>) -> Self {
+        Self { file, source: None, raw: Vec::new(), text: Vec::new(), at: 0, taken: 0 }
+    }
+
+    /// Bytes read of the file.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Reads bytes of the file behind those of `raw`; false at its end.
+    fn read_raw(&mut self) -> io::Result<bool> {
+        let before = self.raw.len();
+        self.raw.resize(before + RAW, 0);
+        let read = loop {
+            match self.file.read(self.raw.get_mut(before..).unwrap_or_default()) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other,
+            }
+        };
+        self.raw.truncate(before + read.as_ref().map_or(0, |read| *read));
+        self.taken += *read.as_ref().unwrap_or(&0) as u64;
+        Ok(read? > 0)
+    }
+
+    fn begin(&mut self) -> io::Result<Source> {
+        // A pipe may give less at once.
+        while self.raw.len() < LONGEST && self.read_raw()? {}
+        Ok(match beginning(&self.raw) {
+            Beginning::Bytes => Source::Bytes,
+            Beginning::Other(what) => Source::Failed(Unreadable::Other(what)),
+            Beginning::Mark(encoding, len) => {
+                self.raw.drain(..len);
+                Source::Decoder(encoding.new_decoder_without_bom_handling())
+            }
+        })
+    }
+
+    /// Makes the next part of the text, which is empty only at the end.
+    fn fill(&mut self) -> io::Result<()> {
+        let mut source = match self.source.take() {
+            Some(source) => source,
+            None => self.begin()?,
+        };
+        self.text.clear();
+        self.at = 0;
+        let filled = loop {
+            match &mut source {
+                Source::Failed(why) => break Err(io::Error::other(*why)),
+                Source::End => break Ok(()),
+                Source::Bytes => {
+                    // The first part was read to see how the file begins.
+                    let more = if self.raw.is_empty() { self.read_raw() } else { Ok(true) };
+                    std::mem::swap(&mut self.raw, &mut self.text);
+                    if matches!(more, Ok(false)) {
+                        source = Source::End;
+                    }
+                    break more.map(drop);
+                }
+                Source::Decoder(decoder) => {
+                    let more = match self.read_raw() {
+                        Ok(more) => more,
+                        Err(error) => break Err(error),
+                    };
+                    self.text.resize(TEXT, 0);
+                    let (result, read, written) = decoder.decode_to_utf8_without_replacement(
+                        &self.raw,
+                        &mut self.text,
+                        !more,
+                    );
+                    self.text.truncate(written);
+                    self.raw.drain(..read);
+                    match result {
+                        DecoderResult::Malformed(..) => {
+                            let encoding = decoder.encoding().name();
+                            source = Source::Failed(Unreadable::Malformed(encoding));
+                        }
+                        DecoderResult::InputEmpty if !more => source = Source::End,
+                        _ => {}
+                    }
+                    // What stands before the fault is handed out first.
+                    if written > 0 {
+                        break Ok(());
+                    }
+                }
+            }
+        };
+        self.source = Some(source);
+        filled
+    }
+}
+
+impl BufRead for Text {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.at >= self.text.len() {
+            self.fill()?;
+        }
+        Ok(self.text.get(self.at..).unwrap_or_default())
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.at = self.text.len().min(self.at + amount);
+    }
+}
+
+impl Read for Text {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.fill_buf()?.read(buffer)?;
+        self.consume(read);
+        Ok(read)
+    }
+}
