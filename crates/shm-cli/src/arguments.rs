@@ -52,9 +52,12 @@ Exit codes:
   9    the operating system does not permit it, or the owner is not trusted
   10   anything else that the operating system refused
   11   a line of the input is broken
+  12   writers were too busy for a reading of one moment
   130  ended by Ctrl-C or a signal
+  141  nobody reads the output any more: it ends without a word
 
-An error means that nothing was changed.
+An error means that nothing was changed. If only the result of a change could not be printed
+(10 or 141), the message says so. A closed standard output is an error for what prints.
 
 Examples:
   $ shmap create workers
@@ -107,6 +110,14 @@ impl Common {
     pub(crate) fn format(&self) -> Format {
         let terminal = || std::io::stdout().is_terminal();
         self.format.unwrap_or_else(|| if terminal() { Format::Table } else { Format::Tsv })
+    }
+
+    /// Refuses early what would be refused after a change: to print its result as JSON where there is no output.
+    pub(crate) fn can_print(&self) -> Result<(), Failure> {
+        match self.format() {
+            Format::Json => Ok(crate::startup::output()?),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn trust(&self) -> Result<Trust, Failure> {

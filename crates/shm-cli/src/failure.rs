@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+use nix::libc;
 use shm_core::{CreateError, HeaderError, Kind, LockError, OpenError, PublishError};
 use shm_facade::{BuildError, Error, ResultCode, SNAPSHOT};
 use slotmap_shm::{GeometryError, TableError, TableOpenError};
@@ -38,8 +39,12 @@ pub(crate) enum Exit {
     System = 10,
     /// A line of the input is broken.
     Input = 11,
+    /// Writers were too busy for a reading of one moment.
+    Busy = 12,
     /// Ended by Ctrl-C or a signal.
     Interrupted = 130,
+    /// Nobody reads the output any more.
+    Pipe = 141,
 }
 
 impl From<Exit> for ExitCode {
@@ -67,13 +72,16 @@ impl From<ResultCode> for Exit {
     }
 }
 
-/// Why a command failed. Nothing was changed.
+/// What standard input is called.
+pub(crate) const STDIN: &str = "standard input";
+
+/// Why a command failed. Nothing was changed, or [`Failure::after`] says what was.
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
     message: String,
     hint: Option<String>,
-    /// Whoever read the output has gone: nothing to complain about.
+    /// Whoever read the output has gone, and wants no more: nothing to complain about.
     silent: bool,
 }
 
@@ -113,6 +121,13 @@ impl Failure {
         if self.message.contains(&path) { self } else { self.about(path) }
     }
 
+    /// Says what was done before it failed: only its result could not be printed.
+    pub(crate) fn after(self, done: impl fmt::Display) -> Self {
+        let message = format!("{done}, but not printed: {}", self.message);
+        let hint = Some("nothing is left to do; `shmap stat NAME` shows what there is".to_owned());
+        Self { message, hint, silent: false, ..self }
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         self.exit
     }
@@ -125,7 +140,7 @@ impl Failure {
     pub(crate) fn report(&self) -> ExitCode {
         use std::io::Write;
         if self.silent {
-            return ExitCode::SUCCESS;
+            return self.exit.into();
         }
         // A closed stderr is no reason to panic.
         let mut stderr = io::stderr().lock();
@@ -141,7 +156,14 @@ impl From<io::Error> for Failure {
     /// Of standard output: other files say which they are, see [`Failure::of_file`].
     fn from(error: io::Error) -> Self {
         let silent = error.kind() == io::ErrorKind::BrokenPipe;
-        Self { silent, ..Self::new(Exit::System, format!("standard output: {error}")) }
+        // As of a program that SIGPIPE ends.
+        let exit = if silent { Exit::Pipe } else { Exit::System };
+        let failure = Self::new(exit, format!("standard output: {error}"));
+        let hint = match error.raw_os_error() {
+            Some(libc::EBADF) => "it is closed: print to a file, a pipe or /dev/null",
+            _ => "what was printed is not complete: once more, to where there is room",
+        };
+        Self { silent, ..failure }.hint(hint)
     }
 }
 
@@ -167,6 +189,11 @@ impl Failure {
         }
     }
 
+    /// A failure on standard input.
+    pub(crate) fn of_stdin(error: &io::Error) -> Self {
+        Self::of_file(STDIN, error).hint("give it a file or a pipe, or /dev/null for nothing")
+    }
+
     /// A failure on the directory of the maps.
     pub(crate) fn of_directory(dir: &Path, error: &io::Error) -> Self {
         let failure = Self::of_file(dir.display(), error);
@@ -190,7 +217,12 @@ impl From<Error> for Failure {
             }
             cause = error.source();
         }
-        let failure = Self::new(error.code().into(), message);
+        let exit = match error {
+            // No lock was waited for, and the libraries' code is the same.
+            Error::Table(TableError::Contended { .. }) => Exit::Busy,
+            _ => error.code().into(),
+        };
+        let failure = Self::new(exit, message);
         match hint(&error) {
             Some(hint) => failure.hint(hint),
             None => failure,

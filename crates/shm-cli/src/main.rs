@@ -1,6 +1,6 @@
 //! `shmap`: shared-memory maps from the command line. See the README beside this crate.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod arguments;
 mod escape;
@@ -11,6 +11,7 @@ mod output;
 mod progress;
 mod reading;
 mod records;
+mod startup;
 mod table;
 mod target;
 mod verbs;
@@ -22,11 +23,16 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::arguments::Arguments;
+use crate::failure::{Exit, Failure};
 
 fn main() -> ExitCode {
-    // A wrong command line ends here, with 2; so do --help and --version, with 0.
-    let arguments = Arguments::parse();
-    let outcome = verbs::run(&arguments).and_then(|exit| {
+    let outcome = match Arguments::try_parse() {
+        Ok(arguments) => verbs::run(&arguments),
+        // A wrong command line ends here, with 2.
+        Err(error) if error.use_stderr() => error.exit(),
+        Err(help) => print(&help),
+    };
+    let outcome = outcome.and_then(|exit| {
         std::io::stdout().flush()?;
         Ok(exit)
     });
@@ -34,4 +40,11 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(failure) => failure.report(),
     }
+}
+
+/// Prints what `--help` or `--version` asked for.
+fn print(help: &clap::Error) -> Result<Exit, Failure> {
+    startup::output()?;
+    help.print()?;
+    Ok(Exit::Ok)
 }

@@ -6,6 +6,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets::UTF8_BOR
 use serde_json::{Map, Value as Json};
 
 use crate::arguments::Format;
+use crate::startup;
 
 /// A cell: what people read, and what programs do.
 #[derive(Clone, Debug)]
@@ -54,9 +55,23 @@ impl Cell {
     }
 }
 
+/// Standard output. One that was closed is an error, as it is for any other program.
+pub(crate) struct Stdout(StdoutLock<'static>);
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        startup::output()?;
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// Standard output, buffered.
-pub(crate) fn stdout() -> BufWriter<StdoutLock<'static>> {
-    BufWriter::new(io::stdout().lock())
+pub(crate) fn stdout() -> BufWriter<Stdout> {
+    BufWriter::new(Stdout(io::stdout().lock()))
 }
 
 /// Prints rows under a heading. In JSON each is an object, one a line.

@@ -15,8 +15,9 @@ use self::csv::Csv;
 pub(crate) use self::encoding::{Beginning, beginning};
 use self::encoding::{Text, unreadable};
 use crate::escape::unescape_to;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, STDIN};
 use crate::records::FileFormat;
+use crate::startup;
 
 /// The longest record: a file without line ends must not fill the memory.
 const MAX_RECORD: u64 = 1 << 30;
@@ -92,8 +93,9 @@ impl Reader {
     ) -> Result<Self, Failure> {
         let format = format.unwrap_or_else(|| FileFormat::of_path(path));
         if path == Path::new("-") {
+            startup::input().map_err(|error| Failure::of_stdin(&error))?;
             let input: Box<dyn Read> = Box::new(io::stdin());
-            return Ok(Self::new("standard input", input, None, format, heading, MAX_RECORD));
+            return Ok(Self::new(STDIN, input, None, format, heading, MAX_RECORD));
         }
         let name = path.display().to_string();
         let file = File::open(path).map_err(|error| Failure::of_input(&name, &error))?;
@@ -171,7 +173,10 @@ impl Reader {
             Broken::Io(error) => error,
         };
         let Some(reason) = unreadable(&error) else {
-            return Failure::of_input(&self.name, &error);
+            return match self.name == STDIN {
+                true => Failure::of_stdin(&error),
+                false => Failure::of_input(&self.name, &error),
+            };
         };
         let line = match &self.lines {
             Lines::Text { line, .. } => line + 1,

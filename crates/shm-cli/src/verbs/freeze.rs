@@ -44,7 +44,8 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     let edition = arguments.publish.publish(&block, map, arguments.force, common)?;
     let entries = entries.len();
     match common.format() {
-        Format::Json => println(&json!({ "edition": edition, "entries": entries }))?,
+        Format::Json => println(&json!({ "edition": edition, "entries": entries }))
+            .map_err(|error| Failure::from(error).after("the map is published"))?,
         _ => eprintln_quietly(&format!("{entries} entries; edition {edition}")),
     }
     Ok(Exit::Ok)

@@ -51,6 +51,7 @@ impl InputArguments {
 
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
     let table = writable(&arguments.name, common)?;
+    common.can_print()?;
     let mut reader = arguments.input.open(&arguments.file)?;
     let mut progress = Progress::new(reader.len(), Unit::Bytes);
     let batch = read(&*table, &mut reader, &mut progress)?;
@@ -68,7 +69,8 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     if common.format() == Format::Json {
         let seconds = progress.elapsed().as_secs_f64();
         let bytes = reader.at();
-        println(&json!({"read": read, "set": set, "bytes": bytes, "seconds": seconds}))?;
+        println(&json!({"read": read, "set": set, "bytes": bytes, "seconds": seconds}))
+            .map_err(|error| Failure::from(error).after("the entries are set"))?;
     }
     Ok(Exit::Ok)
 }

@@ -6,6 +6,7 @@ use shm_facade::{Litter, prune};
 use crate::arguments::Common;
 use crate::failure::{Exit, Failure};
 use crate::output::{Cell, rows};
+use crate::startup;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -22,6 +23,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
+    if arguments.yes {
+        startup::output()?;
+    }
     let found = prune(&common.namespace(), !arguments.yes)?;
     let row = |pruned: &shm_facade::Pruned| {
         let what = match (pruned.what, arguments.yes) {
@@ -35,7 +39,12 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
         let path = Cell::new(crate::escape::escape(path.as_bytes()), path);
         vec![Cell::text(done), Cell::text(what), path]
     };
-    rows(common.format(), &["state", "what", "path"], found.iter().map(row).collect())?;
+    rows(common.format(), &["state", "what", "path"], found.iter().map(row).collect()).map_err(
+        |error| match arguments.yes {
+            true => Failure::from(error).after("it is removed"),
+            false => error.into(),
+        },
+    )?;
     if !arguments.yes && !found.is_empty() {
         use std::io::Write;
         let _ = writeln!(std::io::stderr(), "nothing was removed: `shmap prune --yes` does it");

@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::arguments::{Common, bytes};
 use crate::failure::{Exit, Failure};
+use crate::startup;
 use crate::table::{Put, Writable};
 use crate::target::writable;
 
@@ -58,7 +59,8 @@ pub(crate) fn run(how: Put, entry: &Entry, common: &Common) -> Result<Exit, Fail
 fn from_stdin(table: &dyn Writable) -> Result<Vec<u8>, Failure> {
     let most = table.stats().value_size as u64;
     let mut value = Vec::new();
-    let read = std::io::stdin().lock().take(most + 1).read_to_end(&mut value);
-    read.map_err(|error| Failure::of_file("standard input", &error))?;
+    let read = startup::input()
+        .and_then(|()| std::io::stdin().lock().take(most + 1).read_to_end(&mut value));
+    read.map_err(|error| Failure::of_stdin(&error))?;
     Ok(value)
 }

@@ -75,6 +75,7 @@ impl PublishArguments {
     /// Refuses early what would be refused after all the work.
     pub(super) fn check(&self, text: &str, force: bool, common: &Common) -> Result<(), Failure> {
         let (namespace, name) = (common.namespace(), name(text)?);
+        common.can_print()?;
         if !force && exists(&namespace, &name, Kind::Snapshot)? {
             let path = Kind::Snapshot.path(&namespace, &name);
             return Err(Failure::from(Error::AlreadyExists { path }).about(text));
@@ -105,7 +106,8 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
         println(&json!({
             "edition": edition, "read": read, "entries": entries, "bytes": bytes,
             "block_bytes": block.len(), "seconds": progress.elapsed().as_secs_f64(),
-        }))?;
+        }))
+        .map_err(|error| Failure::from(error).after("the map is published"))?;
     }
     Ok(Exit::Ok)
 }

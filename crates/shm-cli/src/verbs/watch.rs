@@ -148,7 +148,7 @@ impl Watched<'_> {
         let entries = match table.entries() {
             Ok(entries) => entries,
             // Writers are too busy for a cut of one moment: the next look may have more luck.
-            Err(failure) if failure.exit() == Exit::Timeout => self.entries.clone(),
+            Err(failure) if failure.exit() == Exit::Busy => self.entries.clone(),
             Err(failure) => return Err(failure),
         };
         self.open = Some(Open::Table(table));
