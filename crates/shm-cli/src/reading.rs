@@ -1,4 +1,5 @@
-//! Reading entries in the formats of [`records`](crate::records), one at a time, whatever the size of the file.
+//! Reading entries in the formats of [`records`](crate::records), one at a time, whatever the size
+//! of the file.
 
 mod csv;
 mod encoding;

@@ -1,6 +1,6 @@
-//! Whether standard input and output were open when the program was started. Rust's runtime opens `/dev/null` in
-//! place of one that was closed, before `main`: what is printed then is lost without an error, and what is read is
-//! empty. So this looks earlier.
+//! Whether standard input and output were open when the program was started. Rust's runtime opens
+//! `/dev/null` in place of one that was closed, before `main`: what is printed then is lost without
+//! an error, and what is read is empty. So this looks earlier.
 
 #![allow(unsafe_code, reason = "a function that runs before main, and the call that it makes")]
 
@@ -12,8 +12,8 @@ use nix::libc::{EBADF, F_GETFD, STDIN_FILENO, STDOUT_FILENO, c_int, fcntl};
 static INPUT_CLOSED: AtomicBool = AtomicBool::new(false);
 static OUTPUT_CLOSED: AtomicBool = AtomicBool::new(false);
 
-// SAFETY: the section holds pointers to functions of the C ABI, and this is one. Where it is called with arguments,
-// it ignores them. It runs before `main` and needs nothing of Rust's runtime.
+// SAFETY: the section holds pointers to functions of the C ABI, and this is one. Where it is called
+// with arguments, it ignores them. It runs before `main` and needs nothing of Rust's runtime.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static LOOK: extern "C" fn() = look;
@@ -25,7 +25,8 @@ extern "C" fn look() {
 }
 
 fn is_closed(descriptor: c_int) -> bool {
-    // SAFETY: this asks for flags of a descriptor, whether there is one or not, and touches no memory.
+    // SAFETY: this asks for flags of a descriptor, whether there is one or not, and touches no
+    // memory.
     let flags = unsafe { fcntl(descriptor, F_GETFD) };
     flags == -1
 }

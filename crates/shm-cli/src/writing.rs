@@ -49,8 +49,8 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// A field of CSV and what ends it. In quotes is what would mean something else without them, also at the start of a
-/// file whose heading was taken away.
+/// A field of CSV and what ends it. In quotes is what would mean something else without them, also
+/// at the start of a file whose heading was taken away.
 fn field(out: &mut impl Write, bytes: &[u8], end: &[u8]) -> io::Result<()> {
     let meant = |byte: &u8| matches!(byte, b',' | b'"' | b'\r' | b'\n' | 0);
     if beginning(bytes) == Beginning::Bytes && !bytes.iter().any(meant) {

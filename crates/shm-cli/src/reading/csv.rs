@@ -1,4 +1,5 @@
-//! CSV by RFC 4180, strictly: what it does not allow is a broken line, not a guess. Any byte may stand within quotes.
+//! CSV by RFC 4180, strictly: what it does not allow is a broken line, not a guess. Any byte may
+//! stand within quotes.
 
 use std::io::{self, BufRead};
 
@@ -91,7 +92,8 @@ impl Csv {
         })
     }
 
-    /// Reads to the end of a record. Returns how many fields it has, 0 for a blank line, `None` at the end of the file.
+    /// Reads to the end of a record. Returns how many fields it has, 0 for a blank line, `None` at
+    /// the end of the file.
     fn fields(
         &mut self,
         input: &mut impl BufRead,

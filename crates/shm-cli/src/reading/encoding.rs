@@ -1,5 +1,6 @@
-//! The text of a file, whatever its encoding. A byte order mark says UTF-8, UTF-16LE or UTF-16BE, and then every
-//! byte must be well formed. A file without a mark is UTF-8 or any other bytes, as they are.
+//! The text of a file, whatever its encoding. A byte order mark says UTF-8, UTF-16LE or UTF-16BE,
+//! and then every byte must be well formed. A file without a mark is UTF-8 or any other bytes, as
+//! they are.
 
 use std::fmt;
 use std::io::{self, BufRead, Read};

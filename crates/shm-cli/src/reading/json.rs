@@ -1,4 +1,5 @@
-//! One line of JSON Lines. Stricter than `serde_json::Value`, which keeps the last of two members of a name.
+//! One line of JSON Lines. Stricter than `serde_json::Value`, which keeps the last of two members
+//! of a name.
 
 use std::fmt;
 

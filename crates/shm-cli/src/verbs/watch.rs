@@ -14,7 +14,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
 use signal_hook::iterator::Signals;
 use slotmap_shm::Value;
 
-use self::changes::{Change, Recent, diff};
+use self::changes::{Change, Mark, Recent, all, diff};
 use self::screen::{Frame, Screen};
 use crate::arguments::{Common, Format, SECONDS};
 use crate::escape::escape;
@@ -22,7 +22,7 @@ use crate::failure::{Exit, Failure};
 use crate::key::{AnyKey, KeyType, json_bytes};
 use crate::output::{grouped, stdout};
 use crate::table::Readable;
-use crate::target::{Entries, Kind, Open, Target};
+use crate::target::{Entries, Kind, Open, Target, exists};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -33,8 +33,11 @@ Example:
 
 On a terminal: a table in place; Ctrl-C ends. Elsewhere: a line for each change, + new, ~
 changed, - removed, then tab, key, tab, value; at first all there is is new. What changes and
-changes back between two looks is not seen. Colours are off with NO_COLOR. The exit code is 1
-when the map was removed.")]
+changes back between two looks is not seen. Colours are off with NO_COLOR.
+
+If the map is removed, all of its entries are, and the watch goes on with the next one of the
+name; both are said on standard error, or in the heading. The exit code after --frames looks is
+1 if there was no map at the last one.")]
 pub(crate) struct Arguments {
     /// Name of the map
     name: String,
@@ -58,13 +61,24 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
             .hint(SECONDS)
     })?;
     let target = Target::find(&arguments.name, arguments.kind, common)?;
-    let key_type = target.open(common)?.key_type(arguments.keys)?;
-    let mut watched = Watched { target, common, key_type, open: None, entries: Vec::new() };
+    let asked = arguments.keys;
+    let key_type = target.open(common)?.key_type(asked)?;
     let signals = signals()?;
     let format = common.format();
     let mut screen = match format {
         Format::Table if std::io::stdout().is_terminal() => Some(Screen::enter()?),
         _ => None,
+    };
+    let mut watched = Watched {
+        target,
+        common,
+        asked,
+        key_type,
+        open: None,
+        entries: Vec::new(),
+        speaks: screen.is_none(),
+        again: false,
+        removed: false,
     };
     let mut recent = Recent::default();
     let mut looks = 0;
@@ -81,7 +95,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
             screen.draw(&watched.frame(&recent, screen.rows())?)?;
         }
         if arguments.frames.is_some_and(|frames| looks >= frames) {
-            return Ok(Exit::Ok);
+            return Ok(watched.outcome());
         }
         let next = Instant::now() + interval;
         loop {
@@ -117,14 +131,23 @@ fn signals() -> Result<Receiver<i32>, Failure> {
 struct Watched<'a> {
     target: Target,
     common: &'a Common,
+    /// The type of keys that was asked for.
+    asked: Option<KeyType>,
     key_type: KeyType,
+    /// `None` before the first look, and while there is no map of the name.
     open: Option<Open>,
     /// Of a table; a published map is its own memory.
     entries: Vec<(AnyKey, Value)>,
+    /// Says on stderr what becomes of the name. A screen says it itself.
+    speaks: bool,
+    /// The map was removed and made again since the first look.
+    again: bool,
+    /// The map was removed, and there is no new one yet.
+    removed: bool,
 }
 
 impl Watched<'_> {
-    /// What has changed since the last look.
+    /// What has changed since the last look. If the map was removed, all of its entries were.
     fn look(&mut self) -> Result<Vec<Change>, Failure> {
         match self.target.kind {
             Kind::Table => self.look_at_table(),
@@ -134,44 +157,56 @@ impl Watched<'_> {
 
     fn look_at_table(&mut self) -> Result<Vec<Change>, Failure> {
         let table = match self.open.take() {
-            Some(Open::Table(table)) if !self.is_orphaned(&*table)? => table,
-            _ => {
-                let table = self.find()?.reader(self.common)?;
-                if table.key_type() != self.key_type {
-                    let text =
-                        format!("`{}` was replaced by a table of other keys", self.target.name);
-                    return Err(Failure::new(Exit::Mismatch, text).hint("watch it anew"));
-                }
-                table
+            Some(Open::Table(table)) if !self.is_orphaned(&*table)? => Some(table),
+            open => {
+                let found = self.find(|target, common| target.reader(common))?;
+                self.say(open.is_some(), found.is_some());
+                found
             }
         };
-        let entries = match table.entries() {
-            Ok(entries) => entries,
-            // Writers are too busy for a cut of one moment: the next look may have more luck.
-            Err(failure) if failure.exit() == Exit::Busy => self.entries.clone(),
-            Err(failure) => return Err(failure),
+        let (key_type, entries) = match &table {
+            None => (self.key_type, Vec::new()),
+            Some(table) => match table.entries() {
+                Ok(entries) => (table.key_type(), entries),
+                // Writers are too busy for a cut of one moment: the next look may have more luck.
+                Err(failure) if failure.exit() == Exit::Busy => {
+                    (self.key_type, self.entries.clone())
+                }
+                Err(failure) => return Err(failure),
+            },
         };
-        self.open = Some(Open::Table(table));
-        let before = std::mem::replace(&mut self.entries, entries.clone());
-        diff(Entries::Table(before.into_iter()), Entries::Table(entries.into_iter()))
+        self.open = table.map(Open::Table);
+        if let Some(open) = &self.open {
+            open.key_type(self.asked)?;
+        }
+        let mut before = std::mem::replace(&mut self.entries, entries.clone());
+        let mut changes = Vec::new();
+        if std::mem::replace(&mut self.key_type, key_type) != key_type {
+            // Keys of two types have no order between them.
+            changes = all(Mark::Removed, Entries::Table(std::mem::take(&mut before).into_iter()))?;
+        }
+        changes
+            .extend(diff(Entries::Table(before.into_iter()), Entries::Table(entries.into_iter()))?);
+        Ok(changes)
     }
 
     fn look_at_map(&mut self) -> Result<Vec<Change>, Failure> {
         // O(1), and the old edition is still there to compare with.
-        let map = self.find()?.map(self.common)?;
+        let map = self.find(|target, common| target.map(common))?;
+        let (before, key_type) = (self.open.take(), self.key_type);
+        if before.is_none() || map.is_none() {
+            self.say(before.is_some(), map.is_some());
+        }
         let id = |map: &SharedMap| map.snapshot().get_ref().id();
-        let changes = match &self.open {
-            Some(Open::Snapshot(before)) if id(before) == id(&map) => Vec::new(),
-            Some(Open::Snapshot(before)) => {
-                let of = |map| Entries::of_map(map, self.key_type);
-                diff(of(before), of(&map))?
-            }
-            _ => {
-                let none = Entries::Table(Vec::new().into_iter());
-                diff(none, Entries::of_map(&map, self.key_type))?
-            }
+        let of = |map| Entries::of_map(map, key_type);
+        let changes = match (&before, &map) {
+            (Some(Open::Snapshot(before)), Some(map)) if id(before) == id(map) => Vec::new(),
+            (Some(Open::Snapshot(before)), Some(map)) => diff(of(before), of(map))?,
+            (_, Some(map)) => all(Mark::Added, of(map))?,
+            (Some(Open::Snapshot(before)), None) => all(Mark::Removed, of(before))?,
+            (_, None) => Vec::new(),
         };
-        self.open = Some(Open::Snapshot(Box::new(map)));
+        self.open = map.map(|map| Open::Snapshot(Box::new(map)));
         Ok(changes)
     }
 
@@ -180,26 +215,65 @@ impl Watched<'_> {
         table.segment().is_orphaned().map_err(|error| Failure::of_file(path.display(), &error))
     }
 
-    /// The same name again: what is there now may be another file.
-    fn find(&self) -> Result<Target, Failure> {
-        Target::find(self.target.name.as_str(), Some(self.target.kind), self.common)
+    /// Opens the same name again: what is there now may be another file, or nothing.
+    fn find<T>(
+        &self,
+        open: impl FnOnce(&Target, &Common) -> Result<T, Failure>,
+    ) -> Result<Option<T>, Failure> {
+        let Target { namespace, name, kind } = &self.target;
+        if !exists(namespace, name, *kind)? {
+            return Ok(None);
+        }
+        match open(&self.target, self.common) {
+            Ok(open) => Ok(Some(open)),
+            // Removed in between.
+            Err(failure) if failure.exit() == Exit::NotFound => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Says that the map was removed, or that there is a new one.
+    fn say(&mut self, was_there: bool, is_there: bool) {
+        let first = !was_there && !self.removed;
+        let what = match is_there {
+            true if !first => "was made again: these are the changes to the new one",
+            false if !self.removed => "was removed: waiting until it is made again",
+            _ => "",
+        };
+        self.again |= is_there && !first;
+        self.removed = !is_there;
+        if self.speaks && !what.is_empty() {
+            let Target { name, kind, .. } = &self.target;
+            let name = escape(name.as_str().as_bytes());
+            // A closed stderr is no reason to end.
+            let _ = writeln!(std::io::stderr(), "shmap: the {} `{name}` {what}", kind.name());
+        }
+    }
+
+    /// How it ends after the last look that was asked for.
+    fn outcome(&self) -> Exit {
+        if self.removed { Exit::NotFound } else { Exit::Ok }
     }
 
     /// What fits into so many rows.
     fn frame(&self, recent: &Recent, rows: usize) -> Result<Frame, Failure> {
-        let Some(open) = &self.open else { return Ok(Frame::default()) };
-        let (entries, of) = match open {
-            Open::Table(table) => {
+        let (entries, of) = match &self.open {
+            None => {
+                let none = Entries::Table(Vec::new().into_iter());
+                (none, " entries: removed, waiting until it is made again".to_owned())
+            }
+            Some(Open::Table(table)) => {
                 let stats = table.stats();
                 let capacity = grouped(stats.capacity as u64);
                 let of = format!(" of {capacity} entries, {} writes", grouped(stats.writes));
                 (Entries::Table(self.entries.clone().into_iter()), of)
             }
-            Open::Snapshot(map) => {
+            Some(Open::Snapshot(map)) => {
                 let of = format!(" entries, edition {}", grouped(map.generation()));
                 (Entries::of_map(map, self.key_type), of)
             }
         };
+        let again = if self.again && !self.removed { ", made again" } else { "" };
         let len = entries.len();
         let mut shown = Vec::with_capacity(rows);
         for entry in entries.take(rows) {
@@ -210,7 +284,7 @@ impl Watched<'_> {
         recent.merge_removed(&mut shown, rows);
         let name = escape(self.target.name.as_str().as_bytes());
         let kind = self.target.kind.name();
-        let heading = format!("{name}  {kind}  {}{of}  Ctrl-C ends", grouped(len as u64));
+        let heading = format!("{name}  {kind}  {}{of}{again}  Ctrl-C ends", grouped(len as u64));
         Ok(Frame { heading, more: len.saturating_sub(shown.len()), rows: shown })
     }
 }

@@ -1,5 +1,8 @@
 //! `shmap watch`, on a pipe and on a terminal.
 
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
 use nix::sys::signal::Signal;
 use shm_harness::Child;
 
@@ -10,7 +13,7 @@ use crate::terminal::OnTerminal;
 fn a_pipe_gets_a_line_for_each_change() {
     let place = Place::with_maps();
     let arguments = ["watch", "jobs", "--interval", "0.02"];
-    let mut watch = Child::spawn(&mut place.command(arguments)).unwrap();
+    let watch = Child::spawn(&mut place.command(arguments)).unwrap();
     let next = |watch: &Child| watch.line(WATCHDOG).unwrap();
     assert_eq!(next(&watch), "+\t3325\trunning");
     assert_eq!(next(&watch), "+\t3326\twaiting");
@@ -20,10 +23,87 @@ fn a_pipe_gets_a_line_for_each_change() {
     assert_eq!(next(&watch), "+\t1\tnew");
     place.ok(["del", "jobs", "3326"]);
     assert_eq!(next(&watch), "-\t3326\twaiting");
-    // Replaced by another table of the name.
+}
+
+/// A watch, with what it says on stderr in the file `said`.
+fn watch(place: &Place, arguments: &[&str]) -> Child {
+    let said = File::create(place.work().join("said")).unwrap();
+    let mut command = place.command(["watch", "--interval", "0.02"].iter().chain(arguments));
+    Child::spawn(command.stderr(said)).unwrap()
+}
+
+fn lines(watch: &Child, count: usize) -> Vec<String> {
+    (0..count).map(|_| watch.line(WATCHDOG).unwrap()).collect()
+}
+
+#[test]
+fn a_table_that_is_made_again_is_watched_on() {
+    let place = Place::with_maps();
+    let watch = watch(&place, &["jobs"]);
+    assert_eq!(lines(&watch, 2), ["+\t3325\trunning", "+\t3326\twaiting"]);
     place.ok(["rm", "jobs"]);
-    let status = watch.wait(WATCHDOG).unwrap();
-    assert_eq!(status.code(), Some(1), "it was removed");
+    // It has seen that there is none: it says so first.
+    assert_eq!(lines(&watch, 2), ["-\t3325\trunning", "-\t3326\twaiting"]);
+    let removed = "shmap: the table `jobs` was removed: waiting until it is made again\n";
+    let said = || std::fs::read_to_string(place.work().join("said")).unwrap();
+    assert_eq!(said(), removed);
+    place.ok(["create", "jobs"]);
+    place.ok(["set", "jobs", "7", "new"]);
+    assert_eq!(lines(&watch, 1), ["+\t7\tnew"]);
+    let again = "shmap: the table `jobs` was made again: these are the changes to the new one\n";
+    assert_eq!(said(), format!("{removed}{again}"));
+    // A map of the name is something else. And now keys of another type.
+    place.ok(["freeze", "jobs"]);
+    place.ok(["rm", "jobs", "--kind", "table"]);
+    assert_eq!(lines(&watch, 1), ["-\t7\tnew"]);
+    place.ok(["create", "jobs", "--keys", "str"]);
+    place.ok(["set", "jobs", "seven", "newer"]);
+    assert_eq!(lines(&watch, 1), ["+\tseven\tnewer"]);
+    assert_eq!(said(), format!("{removed}{again}{removed}{again}"));
+}
+
+#[test]
+fn a_table_that_is_replaced_between_two_looks_is_compared() {
+    let place = Place::with_maps();
+    place.ok(["create", "next", "--keys", "u64"]);
+    place.ok(["set", "next", "3325", "running"]);
+    let watch = watch(&place, &["jobs"]);
+    assert_eq!(lines(&watch, 2), ["+\t3325\trunning", "+\t3326\twaiting"]);
+    // In one step, so that no look finds nothing. Keys of another type are other keys.
+    std::fs::rename(place.path("next", "table"), place.path("jobs", "table")).unwrap();
+    let changes = ["-\t3325\trunning", "-\t3326\twaiting", "+\t3325\trunning"];
+    assert_eq!(lines(&watch, 3), changes);
+    let said = std::fs::read_to_string(place.work().join("said")).unwrap();
+    assert!(
+        said.starts_with("shmap: the table `jobs` was made again") && said.lines().count() == 1
+    );
+}
+
+#[test]
+fn a_map_that_is_published_again_is_watched_on() {
+    let place = Place::with_maps();
+    let watch = watch(&place, &["words", "--format", "json"]);
+    lines(&watch, 2);
+    place.ok(["rm", "words"]);
+    let gone = lines(&watch, 2);
+    assert_eq!(gone[0], r#"{"change":"removed","key":"blau","value":"blue"}"#);
+    place.ok(["share", "words", "words.tsv"]);
+    assert_eq!(lines(&watch, 2)[1], r#"{"change":"added","key":"rot","value":"red"}"#);
+    let said = std::fs::read_to_string(place.work().join("said")).unwrap();
+    let said: Vec<_> = said.lines().collect();
+    assert!(said[0].starts_with("shmap: the snapshot `words` was removed"), "{said:?}");
+    assert!(said[1].starts_with("shmap: the snapshot `words` was made again"), "{said:?}");
+}
+
+#[test]
+fn the_last_look_at_nothing_is_told_by_the_code() {
+    let place = Place::with_maps();
+    for name in ["jobs", "words"] {
+        let mut watch = watch(&place, &[name, "--frames", "200"]);
+        lines(&watch, 2);
+        place.ok(["rm", name]);
+        assert_eq!(watch.wait(WATCHDOG).unwrap().code(), Some(1));
+    }
 }
 
 #[test]
@@ -81,12 +161,26 @@ fn a_terminal_is_given_back_after_an_error() {
     let place = Place::with_maps();
     let mut watch = OnTerminal::start(&place, &["watch", "words", "--interval", "0.02"], false);
     watch.until("red");
-    place.ok(["rm", "words"]);
+    let writable = Permissions::from_mode(0o600);
+    std::fs::set_permissions(place.path("words", "snapshot"), writable).unwrap();
     let (rest, code) = watch.end();
     // Only then is said what was wrong, so that it stays to be read.
     let (_, after) = rest.split_once(GIVEN_BACK).unwrap_or_else(|| panic!("{rest:?}"));
-    assert!(after.starts_with("shmap: there is no published map `words`"), "{rest:?}");
-    assert_eq!(code, Some(1));
+    assert!(after.starts_with("shmap: ") && after.contains("chmod a-w"), "{rest:?}");
+    assert_eq!(code, Some(9));
+}
+
+#[test]
+fn a_terminal_shows_that_a_map_was_removed_and_made_again() {
+    let place = Place::with_maps();
+    let mut watch = OnTerminal::start(&place, &["watch", "jobs", "--interval", "0.02"], false);
+    watch.until("jobs  table  2 of 16 entries");
+    place.ok(["rm", "jobs"]);
+    watch.until("jobs  table  0 entries: removed, waiting");
+    place.ok(["create", "jobs"]);
+    watch.until("jobs  table  0 of 1,024 entries, 0 writes, made again");
+    watch.signal(Signal::SIGINT);
+    assert_eq!(watch.end().1, Some(130));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::failure::Failure;
 use crate::key::AnyKey;
-use crate::target::Entries;
+use crate::target::{AnyValue, Entries};
 
 /// Looks for which a change stays marked.
 const HOLD: u8 = 3;
@@ -81,6 +81,13 @@ pub(super) fn diff(before: Entries<'_>, after: Entries<'_>) -> Result<Vec<Change
             new = after.next().transpose()?;
         }
     }
+}
+
+/// The same change of all entries.
+pub(super) fn all(mark: Mark, entries: Entries<'_>) -> Result<Vec<Change>, Failure> {
+    let change =
+        |(key, value): (AnyKey, AnyValue<'_>)| Change { mark, key, value: value.as_ref().to_vec() };
+    entries.map(|entry| entry.map(change)).collect()
 }
 
 /// Changes that are still to be marked.
