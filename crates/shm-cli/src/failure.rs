@@ -399,3 +399,15 @@ fn create_hint(error: &CreateError) -> Option<String> {
     };
     Some(text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn giving_up_a_reading_is_no_lock_that_was_not_released() {
+        let busy = Failure::from(TableError::Contended { attempts: 64 });
+        assert_eq!(busy.exit(), Exit::Busy);
+        assert_eq!(Exit::from(ResultCode::Timeout), Exit::Timeout);
+    }
+}

@@ -159,16 +159,14 @@ impl Csv {
                     State::Quoted
                 }
                 (State::Plain, b'"') => {
-                    let reason = "a quote in a field that does not begin with one (within quotes it is \"\")";
-                    return bad(self.line, reason);
+                    return bad(self.line, QUOTE);
                 }
                 (_, b'\n') => {
                     self.line += 1;
                     return Ok(Some(if blank { 0 } else { fields }));
                 }
                 (State::Return, _) => {
-                    let reason = "a carriage return without a line feed (a field that has one stands in quotes)";
-                    return bad(self.line, reason);
+                    return bad(self.line, RETURN);
                 }
                 (_, b'\r') => State::Return,
                 (_, b',') => {
@@ -187,6 +185,8 @@ impl Csv {
 }
 
 const NO_HEADING: &str = " (a file without one: --no-heading)";
+const QUOTE: &str = "a quote in a field that does not begin with one (within quotes it is doubled)";
+const RETURN: &str = "a carriage return without a line feed (a field with one stands in quotes)";
 const NUL: &str = "a NUL byte outside quotes (UTF-16 without its byte order mark?)";
 
 fn bad<T>(line: u64, reason: &str) -> Result<T, Broken> {
