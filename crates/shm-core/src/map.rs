@@ -94,7 +94,6 @@ impl Mapping {
     }
 
     /// The word of the mutex that names its owner, where the C library's layout is known.
-    #[cfg(not(loom))]
     #[inline]
     pub(crate) fn lock_word(&self) -> Option<&AtomicU32> {
         let offset = LOCK_OFFSET + LOCK_WORD?;
@@ -114,11 +113,6 @@ impl Mapping {
     #[allow(clippy::panic, reason = "a model that maps is wrong")]
     pub(crate) fn header_word(&self, _offset: usize) -> &Word {
         panic!("segments cannot be mapped under loom")
-    }
-
-    #[cfg(loom)]
-    pub(crate) fn lock_word(&self) -> Option<&AtomicU32> {
-        None
     }
 
     /// This process, a member of that pid namespace, may use the mutex.

@@ -110,7 +110,7 @@ pub fn two_inodes() -> Result<()> {
         let sides = if round % 2 == 0 { [&upper, &whole] } else { [&whole, &upper] };
         // A directory for each: an overlay does not look for changes of what it has seen.
         std::fs::create_dir(whole.join(round.to_string()))?;
-        let [here, there] = sides.map(|dir| Namespace::at(&dir.join(round.to_string())));
+        let [here, there] = sides.map(|dir| Namespace::at(dir.join(round.to_string())));
         Table::<i32>::create(&here, &test_name(), &options(64, VALUE_SIZE))?;
         let mut living = worker("writes", here.dir())?;
         assert_eq!(living.line(WATCHDOG)?, "writing");
