@@ -2,6 +2,7 @@
 //! renamed and taken over; maps that are published, removed and swept; transfers between keys.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -92,6 +93,7 @@ pub fn rage(storm: Storm, kills: u64, dir: &Path, sabotage: Option<Sabotage>) ->
     let mut run = Run {
         storm,
         worker: Worker::build(sabotage)?,
+        sabotaged: sabotage.is_some(),
         namespace: TempNamespace::below(dir)?,
         aside: TempNamespace::below(dir)?,
         found: Findings { storm: storm.name(), ..Findings::default() },
@@ -129,6 +131,7 @@ impl Process {
 struct Run {
     storm: Storm,
     worker: Worker,
+    sabotaged: bool,
     namespace: TempNamespace,
     aside: TempNamespace,
     found: Findings,
@@ -152,7 +155,9 @@ impl Run {
                 let gave_up = !process.child.is_alive();
                 if gave_up {
                     self.found.lost += 1;
-                    eprintln!("{}: process {} gave up", self.found.storm, process.child.pid());
+                    if !self.sabotaged {
+                        eprintln!("{}: process {} gave up", self.found.storm, process.child.pid());
+                    }
                 }
                 if hung || gave_up || index == victim {
                     process.child.kill()?;
@@ -178,6 +183,10 @@ impl Run {
         command.arg("--aside").arg(self.aside.path());
         // One line says why a process gave up.
         command.env("RUST_BACKTRACE", "0");
+        if self.sabotaged {
+            // Each process would say what it found.
+            command.stderr(Stdio::null());
+        }
         let child = Child::spawn(&mut command)?;
         Ok(Process { child, tally: Tally::default(), heard: Instant::now() })
     }

@@ -190,3 +190,64 @@ fn the_protocol_cannot_be_broken_by_a_feature() {
     let config = read(&root().join(".cargo/config.toml"));
     assert!(!config.contains("shm_negative_control"));
 }
+
+/// The source of the `libc` crate that this workspace uses.
+fn source_of_libc() -> PathBuf {
+    let mut metadata = std::process::Command::new(env!("CARGO"));
+    metadata.args(["metadata", "--format-version", "1"]).current_dir(root());
+    let output = metadata.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut packages = metadata["packages"].as_array().unwrap().iter();
+    let libc =
+        packages.find(|p| p["name"] == "libc" && p["version"].as_str() > Some("0.2.")).unwrap();
+    Path::new(libc["manifest_path"].as_str().unwrap()).parent().unwrap().join("src")
+}
+
+/// Cheaper than a build, and needs no standard library of another target.
+#[test]
+fn names_of_libc_are_there_with_musl_too() {
+    let source = source_of_libc();
+    let mut defined = String::new();
+    let mut dirs = vec![
+        "new/common",
+        "new/linux_uapi",
+        "new/musl",
+        "unix/linux_like/linux/arch/generic",
+        "unix/linux_like/linux/musl",
+    ];
+    for file in [
+        "primitives.rs",
+        "types.rs",
+        "unix/mod.rs",
+        "unix/linux_like/mod.rs",
+        "unix/linux_like/linux_l4re_shared.rs",
+        "unix/linux_like/linux/mod.rs",
+    ] {
+        // Which of these there are depends on the version.
+        defined += &std::fs::read_to_string(source.join(file)).unwrap_or_default();
+    }
+    dirs.retain(|dir| source.join(dir).is_dir());
+    let mut dirs: Vec<PathBuf> = dirs.into_iter().map(|dir| source.join(dir)).collect();
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { dirs.push(path) } else { defined += &read(&path) }
+        }
+    }
+    let words: std::collections::HashSet<&str> =
+        defined.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    // The constant is there for glibc only: if the walk finds it, it finds too much.
+    assert!(!words.contains("MADV_COLLAPSE") && words.contains("madvise"));
+    let mut count = 0;
+    for path in rust_files().iter().filter(|p| p.starts_with(root().join("crates/shm-core/src"))) {
+        let text = read(path);
+        for rest in text.split("libc::").skip(1) {
+            let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
+            count += 1;
+            let fine = name.is_empty() || words.contains(name);
+            assert!(fine, "{} uses libc::{name}, which musl has not", path.display());
+        }
+    }
+    assert!(count >= 50, "only {count} names were found");
+}

@@ -51,13 +51,13 @@ impl StandardLibrary {
     }
 
     /// Has a cargo command use it.
-    pub fn configure(&self, cargo: &mut Command, _: &Target) -> Result<()> {
-        let Self::Packaged(dir) = self else { return Ok(()) };
+    pub fn configure(&self, cargo: &mut Command, target: &Target) {
+        let Self::Packaged(dir) = self else { return };
+        let crates = if target.is_run() { "std,panic_unwind,test" } else { "std,panic_unwind" };
         // What the compiler's own build uses, and nightly has by another name.
-        cargo.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=std,panic_unwind,test");
+        cargo.env("RUSTC_BOOTSTRAP", "1").arg(format!("-Zbuild-std={crates}"));
         cargo.env("RUSTC", dir.join("usr/bin/rustc")).env("LD_LIBRARY_PATH", libraries(dir));
         cargo.env_remove("RUSTC_WRAPPER").env_remove("RUSTUP_TOOLCHAIN");
-        Ok(())
     }
 
     /// The program that links, where the toolchain has none.

@@ -64,7 +64,10 @@ fn publish(which: usize, tally: &mut Tally, random: &mut Random) -> Result<()> {
     let Some(name) = NAMES.get(which) else { return Ok(()) };
     let block = edition::tree(random.below(1 << 40) + 1, KEYS).freeze();
     match random.below(8) {
-        0 => Ok(drop(prune(&Namespace::from_env(), false)?)),
+        0 => {
+            prune(&Namespace::from_env(), false)?;
+            Ok(())
+        }
         1 if which >= STAYING => match SharedMap::remove(name) {
             Err(Error::NotFound { .. }) | Ok(()) => Ok(()),
             Err(e) => Err(e.into()),
