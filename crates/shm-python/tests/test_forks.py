@@ -128,7 +128,7 @@ def test_workers_that_were_forked_from_a_waiting_parent_see_new_editions():
 def test_waits_by_one_handle_do_not_wait_for_each_other():
     shmap.RbTree({"a": "1"}).share("awaited")
     with shmap.Snapshot("awaited") as snapshot:
-        for count in (5, 20):
+        for count in (10, 40):
             took = []
 
             def wait(took=took):
