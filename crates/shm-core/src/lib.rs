@@ -61,6 +61,7 @@ mod alive;
 mod control;
 mod copy;
 mod create;
+mod descriptor;
 mod draft;
 mod error;
 mod file_map;
@@ -91,7 +92,9 @@ mod unpublish;
 
 pub use copy::CopySource;
 pub use create::{CreateOptions, random};
-pub use error::{CreateError, FileKind, HeaderError, LockError, OpenError, PublishError};
+pub use error::{
+    CreateError, FileKind, HeaderError, LockError, LostDescriptor, OpenError, PublishError,
+};
 pub use follow::{Follower, Seen};
 #[doc(hidden)]
 pub use fork::process_token;

@@ -182,10 +182,11 @@ pub fn write_file(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), CreateErro
 /// Readers of the file are to be readers of the control segment. Returns the mode that it had.
 fn set_mode(control: &WritableSegment, mode: u32) -> Result<u32, PublishError> {
     let io = |action| move |e| io_error(action, control.path(), e);
-    let found = control.file().metadata().map_err(io("stat"))?.mode() & 0o7777;
+    let file = control.file().map_err(io("stat"))?;
+    let found = file.metadata().map_err(io("stat"))?.mode() & 0o7777;
     if found != mode {
         let permissions = Permissions::from_mode(mode);
-        control.file().set_permissions(permissions).map_err(io("set the mode of"))?;
+        file.set_permissions(permissions).map_err(io("set the mode of"))?;
     }
     Ok(found)
 }
