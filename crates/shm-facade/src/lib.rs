@@ -74,6 +74,7 @@
 mod error;
 mod freeze;
 mod instance;
+mod reopen;
 mod share;
 mod shared_map;
 mod status_table;

@@ -429,7 +429,8 @@ class Snapshot(Mapping[_SK, bytes]):
     def refresh(self) -> bool:
         """Takes the newest edition; True if that is another one. One load when nothing was published.
 
-        Raises as opening does; the handle then stays at its edition. Iterators keep theirs.
+        About every 100 ms it also looks at the name, so that it finds what was published anew after the files had been
+        removed from outside. Raises as opening does; the handle then stays at its edition. Iterators keep theirs.
         """
     def wait_for_update(self, timeout: Optional[float] = None) -> bool:
         """Sleeps until there is another edition and takes it; False when the time is over.
@@ -443,7 +444,9 @@ class Snapshot(Mapping[_SK, bytes]):
     def generation(self) -> int:
         """The edition in hand: 1 for the first under this name."""
     def is_removed(self) -> bool:
-        """True when the name leads nowhere now. One system call."""
+        """True when the name leads nowhere now, or was removed since this edition and then published anew: `refresh` takes
+        what is there, if anything.
+        """
     def verify(self) -> None:
         """Checks all of it. O(n). Raises `CorruptError`."""
     def dump(self) -> bytes:
