@@ -275,6 +275,9 @@ fn hint(error: &Error) -> Option<String> {
         Error::AlreadyExists { .. } => {
             "add --force to replace it; who has it open keeps the old one"
         }
+        Error::WouldEmpty { .. } => {
+            "did its input break off? add --allow-empty to publish a map without entries"
+        }
         Error::Table(e) => return table_hint(e),
         Error::Publish(PublishError::Lock { source: LockError::TimedOut { .. }, .. }) => BUSY,
         Error::Namespace { source, .. } if source.kind() == io::ErrorKind::NotFound => NO_DIRECTORY,

@@ -349,6 +349,14 @@ pub enum PublishError {
         /// Path looked at.
         path: PathBuf,
     },
+    /// The caller looked at what has the name, and would not replace it: [`Namespace::publish_if`].
+    ///
+    /// [`Namespace::publish_if`]: crate::Namespace::publish_if
+    #[error("{path:?} is not to be replaced")]
+    Declined {
+        /// Path of what stays.
+        path: PathBuf,
+    },
     /// The mode has bits that a published file cannot have.
     #[error("mode {mode:#o} is not possible: only read bits, the owner's among them")]
     BadMode {

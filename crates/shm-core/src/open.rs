@@ -41,6 +41,11 @@ impl Trust {
         self
     }
 
+    /// True for what belongs to this user, to root, or to somebody named here.
+    pub(crate) fn accepts(&self, uid: u32) -> bool {
+        uid == rustix::process::geteuid().as_raw() || uid == 0 || self.owners.contains(&uid)
+    }
+
     /// Also accepts segments that group or others may write to.
     #[must_use]
     pub fn shared_writers(mut self, accept: bool) -> Self {

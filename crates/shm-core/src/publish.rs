@@ -42,8 +42,9 @@ pub struct PublishOptions {
     /// Replaces what has the name; else that is [`CreateError::AlreadyExists`].
     pub replace: bool,
     /// Permission bits of the file, exact whatever the umask: read bits only, the owner's among
-    /// them. The control segment gets the same, and the owner's write bit.
-    pub mode: u32,
+    /// them. The control segment gets the same, and the owner's write bit. `None` keeps the read
+    /// bits of the file that is replaced, if `trust` accepts its owner; else that is `0o400`.
+    pub mode: Option<u32>,
     /// Whose control segment to use.
     pub trust: Trust,
     /// How long to wait for other publishers, all in all; `None` for ever.
@@ -53,11 +54,11 @@ pub struct PublishOptions {
 }
 
 impl Default for PublishOptions {
-    /// For a free name, mode 0400, five seconds.
+    /// For a free name, no mode, five seconds.
     fn default() -> Self {
         let lock_timeout = Some(Duration::from_secs(5));
         let (trust, interrupt) = (Trust::new(), Interrupt::never());
-        Self { replace: false, mode: 0o400, trust, lock_timeout, interrupt }
+        Self { replace: false, mode: None, trust, lock_timeout, interrupt }
     }
 }
 
@@ -80,8 +81,26 @@ impl Namespace {
         options: &PublishOptions,
         body: &[u8],
     ) -> Result<u64, PublishError> {
-        if options.mode & !0o444 != 0 || options.mode & 0o400 == 0 {
-            return Err(PublishError::BadMode { mode: options.mode });
+        self.publish_if(name, kind, options, body, || true)
+    }
+
+    /// As [`Namespace::publish`], if `agrees` says so. That runs in the turn of this publication, so
+    /// that what it finds at the name is what would be replaced; it may not publish or remove there.
+    ///
+    /// # Errors
+    /// As [`Namespace::publish`], and [`PublishError::Declined`].
+    pub fn publish_if(
+        &self,
+        name: &Name,
+        kind: PublishedKind,
+        options: &PublishOptions,
+        body: &[u8],
+        agrees: impl FnOnce() -> bool,
+    ) -> Result<u64, PublishError> {
+        if let Some(mode) = options.mode
+            && (mode & !0o444 != 0 || mode & 0o400 == 0)
+        {
+            return Err(PublishError::BadMode { mode });
         }
         let total_len = total_len(body.len() as u64)?;
         let path = self.path_of(name, kind.kind);
@@ -113,11 +132,16 @@ impl Namespace {
         let turn = Turn { namespace: self, name, kind, trust: &options.trust };
         let patience =
             Patience::forever().limit(options.lock_timeout).interrupt(options.interrupt.clone());
-        turn.take(options.mode | 0o200, Waiting::new(&patience), |control, words| {
+        let mode = options.mode.unwrap_or(PRIVATE) | 0o200;
+        turn.take(mode, Waiting::new(&patience), |control, words| {
             let newest = turn.settle(control, words)?;
             if !options.replace && path.symlink_metadata().is_ok() {
                 return Err(taken(&path));
             }
+            if !agrees() {
+                return Err(PublishError::Declined { path: path.clone() });
+            }
+            let mode = options.mode.unwrap_or_else(|| mode_at(&path, &options.trust));
             let mut geometry = [0; GEOMETRY_WORDS];
             if let Some(edition) = geometry.first_mut() {
                 *edition = newest + 1;
@@ -128,7 +152,7 @@ impl Namespace {
                     kind_version: kind.kind_version,
                     geometry,
                     body_len: body.len() as u64,
-                    mode: options.mode,
+                    mode,
                 },
                 NO_LOCK,
                 total_len,
@@ -138,13 +162,13 @@ impl Namespace {
             draft.file().write_all_at(bytemuck::bytes_of(&header), 0).map_err(full)?;
             draft
                 .file()
-                .set_permissions(Permissions::from_mode(options.mode))
+                .set_permissions(Permissions::from_mode(mode))
                 .map_err(io("set the mode of a file in"))?;
             if persistent {
                 draft.file().sync_all().map_err(full)?;
             }
             let draft = Some(draft);
-            let mode = options.mode | 0o200;
+            let mode = mode | 0o200;
             let mut place = Named { draft, path: &path, replace: options.replace, control, mode };
             let published = control::publish(words, newest, &mut place);
             if let Some(file) = &late {
@@ -177,6 +201,18 @@ pub fn write_file(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), CreateErro
     }
     draft.replace(path)?;
     Ok(())
+}
+
+/// For its owner alone.
+const PRIVATE: u32 = 0o400;
+
+/// The mode for a file that replaces what is at a path: of a stranger's it is not kept, or he would
+/// say who may read this one.
+fn mode_at(path: &Path, trust: &Trust) -> u32 {
+    match path.symlink_metadata() {
+        Ok(meta) if meta.is_file() && trust.accepts(meta.uid()) => meta.mode() & 0o444 | PRIVATE,
+        _ => PRIVATE,
+    }
 }
 
 /// Readers of the file are to be readers of the control segment. Returns the mode that it had.

@@ -51,6 +51,15 @@ pub enum Error {
         /// Path of what is there.
         path: PathBuf,
     },
+    /// No entries were to replace an edition that has some, and that was not asked for by name:
+    /// [`ShareOptions::allow_empty`](crate::ShareOptions::allow_empty).
+    #[error("{path:?} has {entries} entries, and none are to replace them")]
+    WouldEmpty {
+        /// Path of what is there, and stays.
+        path: PathBuf,
+        /// How many entries it has.
+        entries: u64,
+    },
     /// The map could not be opened.
     #[error(transparent)]
     OpenMap(OpenError),
@@ -159,7 +168,7 @@ impl Error {
             Self::Open(e) => table_open_code(e),
             Self::Table(e) => table_code(e),
             Self::NotFound { .. } => ResultCode::NotFound,
-            Self::AlreadyExists { .. } => ResultCode::DuplicateKey,
+            Self::AlreadyExists { .. } | Self::WouldEmpty { .. } => ResultCode::DuplicateKey,
             Self::OpenMap(e) => open_code(e),
             Self::Publish(e) => publish_code(e),
             Self::Build(BuildError::NotSorted { .. }) | Self::NotATableKey { .. } => {

@@ -63,8 +63,12 @@ impl DropInTree {
     ) -> PyResult<bool> {
         let py = slf.py();
         let force = force.map_or(Ok(false), |force| force.is_truthy())?;
-        let options =
-            ShareOptions::default().force(force).hash_index(true).interrupt(signals::interrupt());
+        // As the original: the program knows what is in its tree.
+        let options = ShareOptions::default()
+            .force(force)
+            .allow_empty(true)
+            .hash_index(true)
+            .interrupt(signals::interrupt());
         let tree = slf.get().complete(py)?;
         crate::tree::share(py, &tree, name, &options)?;
         Ok(true)

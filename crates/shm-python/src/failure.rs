@@ -149,7 +149,9 @@ fn classify(error: &Error) -> Failure {
         Error::Open(e) => classify_table_open(e),
         Error::Table(e) => classify_table(e),
         Error::NotFound { path } => os("NotFoundError", ENOENT, path),
-        Error::AlreadyExists { path } => os("AlreadyExistsError", EEXIST, path),
+        Error::AlreadyExists { path } | Error::WouldEmpty { path, .. } => {
+            os("AlreadyExistsError", EEXIST, path)
+        }
         Error::OpenMap(e) => classify_open(e),
         Error::Publish(e) => classify_publish(e),
         Error::Build(BuildError::KeyTooLong { .. }) => plain("KeyTooLongError"),

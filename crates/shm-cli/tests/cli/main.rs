@@ -14,6 +14,7 @@ mod documents;
 mod examples;
 mod files;
 mod matrix;
+mod nothing;
 mod other_user;
 mod pipes;
 mod place;
