@@ -394,6 +394,15 @@ fn create_hint(error: &CreateError) -> Option<String> {
         CreateError::NoSpace { .. } => {
             "make room, or ask for less: `df -h` on that directory says how much is left"
         }
+        CreateError::NoMemory { .. } => {
+            "ask for less, or name a directory on a disk: --namespace DIR"
+        }
+        CreateError::NoInodes { .. } => "`df -i` on that directory says how many files there are",
+        CreateError::Quota { .. } => "`quota` says how much you may have",
+        CreateError::FileSizeLimit { .. } => "ask for less, or raise it: `ulimit -f unlimited`",
+        CreateError::FileTooLarge { .. } => {
+            "ask for less, or name another directory: --namespace DIR"
+        }
         CreateError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
             "name a directory that you may write to: --namespace DIR"
         }

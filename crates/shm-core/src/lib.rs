@@ -72,6 +72,7 @@ mod guard;
 mod holder;
 mod identity;
 mod layout;
+mod limits;
 mod map;
 #[cfg(all(loom, test))]
 mod models;
@@ -101,6 +102,7 @@ pub use fork::process_token;
 pub use guard::{Acquired, Guard, Recovery};
 pub use holder::Holder;
 pub use layout::{BODY_OFFSET, FORMAT_VERSION, GEOMETRY_WORDS};
+pub use limits::Limit;
 pub use name::{InvalidName, Name};
 pub use namespace::{Entry, Kind, Namespace};
 pub use open::Trust;

@@ -8,14 +8,13 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::io::Errno;
-
 use crate::control::{self, Place};
-use crate::create::{CreateOptions, header, no_space, total_len};
+use crate::create::{CreateOptions, header, total_len};
 use crate::draft::{Draft, directory_of};
 use crate::error::{CreateError, PublishError};
 use crate::file_map;
 use crate::layout::{BODY_OFFSET, GEOMETRY_WORDS, NO_LOCK};
+use crate::limits;
 use crate::name::Name;
 use crate::namespace::{Kind, Namespace};
 use crate::open::{Trust, is_memory};
@@ -110,9 +109,8 @@ impl Namespace {
             return Err(taken(&path));
         }
         let draft = Draft::new(self.dir())?;
-        let full = |e: io::Error| {
-            no_space(Errno::from_io_error(&e).unwrap_or(Errno::IO), total_len, self.dir())
-        };
+        limits::check_room(draft.file(), total_len, self.dir())?;
+        let full = |e: io::Error| limits::refused("write a file in", e, total_len, self.dir());
         draft.file().write_all_at(&[0; BODY_OFFSET], 0).map_err(full)?;
         // A negative control; a name that leads to an unfinished file must be noticed.
         let unfinished = sabotage::names_unfinished_files();
@@ -190,10 +188,10 @@ pub fn write_file(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), CreateErro
         return Err(CreateError::BadMode { mode });
     }
     let dir = directory_of(path);
-    let full = |e: io::Error| {
-        no_space(Errno::from_io_error(&e).unwrap_or(Errno::IO), bytes.len() as u64, dir)
-    };
+    let len = bytes.len() as u64;
+    let full = |e: io::Error| limits::refused("write a file in", e, len, dir);
     let draft = Draft::new(dir)?;
+    limits::check_room(draft.file(), len, dir)?;
     draft.file().write_all_at(bytes, 0).map_err(full)?;
     draft.file().set_permissions(Permissions::from_mode(mode)).map_err(full)?;
     if !is_memory(draft.file()) {

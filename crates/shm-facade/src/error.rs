@@ -235,7 +235,7 @@ fn open_code(error: &OpenError) -> ResultCode {
         OpenError::Header { .. } | OpenError::NotAFile { .. } => ResultCode::Corrupt,
         OpenError::ResetBusy { .. } | OpenError::Interrupted { .. } => ResultCode::Timeout,
         OpenError::Create(e) => create_code(e),
-        OpenError::Io { source, .. } => io_code(source),
+        OpenError::Io { source, .. } | OpenError::Limit { source, .. } => io_code(source),
         _ => ResultCode::System,
     }
 }
@@ -248,7 +248,7 @@ fn publish_code(error: &PublishError) -> ResultCode {
         PublishError::Lock { source, .. } => lock_code(source),
         PublishError::BadMode { .. } => ResultCode::Invalid,
         PublishError::ControlWord { .. } => ResultCode::Corrupt,
-        PublishError::Io { source, .. } => io_code(source),
+        PublishError::Io { source, .. } | PublishError::Limit { source, .. } => io_code(source),
         _ => ResultCode::System,
     }
 }
@@ -257,9 +257,14 @@ fn create_code(error: &CreateError) -> ResultCode {
     match error {
         CreateError::InvalidName(_) => ResultCode::InvalidName,
         CreateError::AlreadyExists { .. } => ResultCode::DuplicateKey,
-        CreateError::NoSpace { .. } => ResultCode::NoSpace,
+        CreateError::NoSpace { .. }
+        | CreateError::NoMemory { .. }
+        | CreateError::NoInodes { .. }
+        | CreateError::Quota { .. }
+        | CreateError::FileSizeLimit { .. }
+        | CreateError::FileTooLarge { .. } => ResultCode::NoSpace,
         CreateError::BadMode { .. } | CreateError::BadLength { .. } => ResultCode::Invalid,
-        CreateError::Io { source, .. } => io_code(source),
+        CreateError::Io { source, .. } | CreateError::Limit { source, .. } => io_code(source),
         _ => ResultCode::System,
     }
 }
@@ -350,7 +355,7 @@ mod tests {
             }
         }
         // Found out by this library.
-        let no_space = || CreateError::NoSpace { needed: 1, dir: path.clone() };
+        let no_space = || CreateError::NoSpace { needed: 1, available: 0, dir: path.clone() };
         let mode = || CreateError::BadMode { mode: 0 };
         let len = || CreateError::BadLength { len: 3 };
         let size = GeometryError::TooLarge { capacity: 1, value_size: 1 };
@@ -386,7 +391,8 @@ mod tests {
 
     #[test]
     fn a_lack_of_space_has_one_shape() {
-        let no_space = || OpenError::from(CreateError::NoSpace { needed: 1, dir: "x".into() });
+        let no_space =
+            || OpenError::from(CreateError::NoSpace { needed: 1, available: 0, dir: "x".into() });
         let error = PublishError::from(no_space());
         assert!(matches!(error, PublishError::Create(CreateError::NoSpace { .. })), "{error:?}");
         let error = TableOpenError::from(no_space());

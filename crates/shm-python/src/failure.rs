@@ -19,6 +19,8 @@ const ENOMEM: i32 = 12;
 const EACCES: i32 = 13;
 const EEXIST: i32 = 17;
 const ENOSPC: i32 = 28;
+const EFBIG: i32 = 27;
+const EDQUOT: i32 = 122;
 const ETIMEDOUT: i32 = 110;
 
 /// An exception to be: its class, and for subclasses of `OSError` the number and the file.
@@ -221,7 +223,9 @@ fn classify_open(error: &OpenError) -> Failure {
         }
         OpenError::Create(e) => classify_create(e),
         OpenError::NoMemory { path, .. } => os("SystemCallError", ENOMEM, path),
-        OpenError::Io { path, source, .. } => classify_io(source, path),
+        OpenError::Io { path, source, .. } | OpenError::Limit { path, source, .. } => {
+            classify_io(source, path)
+        }
         _ => plain("Error"),
     }
 }
@@ -230,8 +234,16 @@ fn classify_create(error: &CreateError) -> Failure {
     match error {
         CreateError::InvalidName(_) => plain("InvalidNameError"),
         CreateError::AlreadyExists { path } => os("AlreadyExistsError", EEXIST, path),
-        CreateError::NoSpace { dir, .. } => os("NoSpaceError", ENOSPC, dir),
-        CreateError::Io { path, source, .. } => classify_io(source, path),
+        CreateError::NoSpace { dir, .. }
+        | CreateError::NoMemory { dir, .. }
+        | CreateError::NoInodes { dir, .. } => os("NoSpaceError", ENOSPC, dir),
+        CreateError::Quota { dir, .. } => os("NoSpaceError", EDQUOT, dir),
+        CreateError::FileSizeLimit { dir, .. } | CreateError::FileTooLarge { dir, .. } => {
+            os("NoSpaceError", EFBIG, dir)
+        }
+        CreateError::Io { path, source, .. } | CreateError::Limit { path, source, .. } => {
+            classify_io(source, path)
+        }
         _ => plain("MismatchError"),
     }
 }
@@ -243,7 +255,9 @@ fn classify_publish(error: &PublishError) -> Failure {
         PublishError::Open(e) => classify_open(e),
         PublishError::Lock { path, source } => classify_lock(source, Some(path)),
         PublishError::ControlWord { .. } => plain("CorruptError"),
-        PublishError::Io { path, source, .. } => classify_io(source, path),
+        PublishError::Io { path, source, .. } | PublishError::Limit { path, source, .. } => {
+            classify_io(source, path)
+        }
         _ => plain("MismatchError"),
     }
 }

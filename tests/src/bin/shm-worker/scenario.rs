@@ -45,6 +45,8 @@ enum Scenario {
     FullDisk,
     /// `<tmpfile|no-tmpfile>`: a limit on file sizes.
     FileLimit,
+    /// A tmpfs without limits, and sizes that no machine has.
+    ImpossibleSizes,
     /// `<seed>`: random words into the body, until stdin closes.
     Scribble,
     /// As `scribble`, but holding the lock.
@@ -127,6 +129,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Scenario::ForeignPids => probe::foreign_pids(),
         Scenario::FullDisk => space::full_disk(args[0]),
         Scenario::FileLimit => space::file_limit(args[0]),
+        Scenario::ImpossibleSizes => space::impossible_sizes(),
         Scenario::Scribble => scribble::scribble(args[0].parse()?),
         Scenario::ScribbleLocked => scribble::scribble_locked(args[0].parse()?),
         Scenario::ReadAnything => scribble::read(args[0].parse()?),
