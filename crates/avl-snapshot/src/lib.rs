@@ -43,6 +43,7 @@
 mod aligned;
 mod builder;
 mod error;
+mod grow;
 mod hash_index;
 mod iter;
 mod layout;

@@ -292,6 +292,9 @@ fn hint(error: &Error) -> Option<String> {
         Error::Publish(PublishError::ControlWord { path, .. }) => {
             return Some(control_hint(path));
         }
+        Error::Build(BuildError::NoMemory { .. }) => {
+            "`ulimit -v` says how much this process may have; `shmap share --sorted` needs less"
+        }
         Error::Build(BuildError::KeyTooLong { .. }) => {
             "shorten the key: what is long belongs into the value"
         }

@@ -174,6 +174,7 @@ impl Error {
             Self::Build(BuildError::NotSorted { .. }) | Self::NotATableKey { .. } => {
                 ResultCode::Mismatch
             }
+            Self::Build(BuildError::NoMemory { .. }) => ResultCode::System,
             Self::Build(_) => ResultCode::NoSpace,
             Self::Snapshot(SnapshotError::Version { .. }) => ResultCode::Mismatch,
             Self::Snapshot(_) | Self::Corrupt { .. } => ResultCode::Corrupt,

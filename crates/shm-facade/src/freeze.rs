@@ -107,7 +107,7 @@ fn block<V: AsRef<[u8]>>(
     for (key, value) in &entries {
         builder.push(map_key(*key), value.as_ref())?;
     }
-    Ok(builder.finish())
+    Ok(builder.try_finish()?)
 }
 
 #[cfg(test)]

@@ -206,7 +206,7 @@ mod sealed {
             options: &FreezeOptions,
             f: impl FnOnce(&[u8]) -> Result<R, Error>,
         ) -> Result<R, Error> {
-            f(&self.freeze_with(options))
+            f(&self.try_freeze_with(options)?)
         }
     }
 

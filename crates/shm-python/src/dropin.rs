@@ -5,7 +5,7 @@ use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use avl_snapshot::{BuildError, MAX_KEY_LEN};
+use avl_snapshot::{BuildError, FreezeOptions, MAX_KEY_LEN};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyString, PyType};
 use shm_facade::{Error, MapOptions, RbTree, ShareOptions, SharedMap};
@@ -78,7 +78,8 @@ impl DropInTree {
     fn dump<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyBytes>> {
         let py = slf.py();
         let tree = slf.get().complete(py)?;
-        let block = py.detach(|| tree.freeze());
+        let block = py.detach(|| tree.try_freeze_with(&FreezeOptions::default()));
+        let block = block.map_err(|error| failure(py, Error::from(error), None))?;
         Ok(PyBytes::new(py, &block))
     }
 

@@ -20,6 +20,7 @@ const EACCES: i32 = 13;
 const EEXIST: i32 = 17;
 const ENOSPC: i32 = 28;
 const EFBIG: i32 = 27;
+const ENOMEM: i32 = 12;
 const EDQUOT: i32 = 122;
 const ETIMEDOUT: i32 = 110;
 
@@ -158,6 +159,9 @@ fn classify(error: &Error) -> Failure {
         Error::Publish(e) => classify_publish(e),
         Error::Build(BuildError::KeyTooLong { .. }) => plain("KeyTooLongError"),
         Error::Build(BuildError::TooLarge { .. }) => plain("ValueTooLongError"),
+        Error::Build(BuildError::NoMemory { .. }) => {
+            Failure { class: "SystemCallError", errno: Some(ENOMEM), path: None }
+        }
         Error::Build(_) => plain("FullError"),
         Error::NotATableKey { .. } => plain("WrongKindError"),
         Error::Snapshot(avl_snapshot::SnapshotError::Version { .. }) => plain("MismatchError"),

@@ -179,11 +179,12 @@ impl TreeBase {
 
     /// The bytes that `share` would publish. Changes nothing. O(n).
     #[pyo3(signature = (*, hash_index = false))]
-    fn dump<'py>(&self, py: Python<'py>, hash_index: bool) -> Bound<'py, PyBytes> {
+    fn dump<'py>(&self, py: Python<'py>, hash_index: bool) -> PyResult<Bound<'py, PyBytes>> {
         let tree = self.owned(py);
         let options = avl_snapshot::FreezeOptions::default().hash_index(hash_index);
-        let block = py.detach(|| tree.freeze_with(&options));
-        PyBytes::new(py, &block)
+        let block = py.detach(|| tree.try_freeze_with(&options));
+        let block = block.map_err(|error| failure(py, Error::from(error), None))?;
+        Ok(PyBytes::new(py, &block))
     }
 
     /// `str`, `bytes` or `int`: what keys come back as.

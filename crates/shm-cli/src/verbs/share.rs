@@ -142,7 +142,7 @@ fn in_order(
         progress.step(reader.at());
     }
     progress.say("laying out");
-    Ok(builder.finish())
+    Ok(builder.try_finish().map_err(Error::from)?)
 }
 
 fn in_any_order(
@@ -174,7 +174,7 @@ fn in_any_order(
     }
     let tree = tree.map_err(|error| at_line(reader, line, error))?;
     progress.say("laying out");
-    Ok(tree.freeze_with(options))
+    Ok(tree.try_freeze_with(options).map_err(Error::from)?)
 }
 
 fn at_line(reader: &Reader, line: u64, error: BuildError) -> Failure {

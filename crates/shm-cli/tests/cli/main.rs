@@ -13,6 +13,7 @@ mod broken_lines;
 mod documents;
 mod examples;
 mod files;
+mod limits;
 mod matrix;
 mod nothing;
 mod other_user;

@@ -91,6 +91,8 @@ enum Scenario {
     MapFullDisk,
     /// The descriptors run out, at every call on maps.
     MapNoDescriptors,
+    /// The address space ends while maps are built.
+    MapNoMemory,
     /// Copies files that are longer than memory.
     MapHugeFiles,
     /// A signal each millisecond around maps.
@@ -152,6 +154,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Scenario::MapRemove => maps::remove(),
         Scenario::MapFullDisk => maps::full_disk(args[0]),
         Scenario::MapNoDescriptors => map_limits::no_descriptors(),
+        Scenario::MapNoMemory => map_limits::no_memory(),
         Scenario::MapHugeFiles => map_limits::huge_files(),
         Scenario::MapSignals => map_limits::signals_around_maps(),
         Scenario::EditionPublisher => editions::publisher(),
