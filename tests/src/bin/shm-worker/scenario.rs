@@ -1,6 +1,7 @@
 //! Failure scenarios of `tests/tests`, one role each: what has to happen in a process
 //! of its own. A role that finds something wrong panics, which its test notices.
 
+mod descriptors;
 mod editions;
 mod guard;
 mod lifecycle;
@@ -73,6 +74,10 @@ enum Scenario {
     NoDescriptors,
     /// The address space runs out.
     NoAddressSpace,
+    /// `<nothing|log|pipe|socket|same|path>`: all descriptors are closed, and these opened.
+    LostDescriptors,
+    /// All descriptors are closed, twice.
+    DescriptorsLostTwice,
     /// The new table cannot be given its name.
     NoName,
     /// `<gate> <once|force> <tmpfile|no-tmpfile>`: all at once publish under one name.
@@ -145,6 +150,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Scenario::ForkWithRecovery => guard::fork_with_recovery(),
         Scenario::NoDescriptors => limits::no_descriptors(),
         Scenario::NoAddressSpace => limits::no_address_space(),
+        Scenario::LostDescriptors => descriptors::lost(args[0]),
+        Scenario::DescriptorsLostTwice => descriptors::lost_twice(),
         Scenario::NoName => limits::no_name(),
         Scenario::ShareAtOnce => maps::share_at_once(args[0], args[1], args[2]),
         Scenario::TracedMap => maps::traced(args[0], args[1], args[2]),
