@@ -20,7 +20,6 @@ const EACCES: i32 = 13;
 const EEXIST: i32 = 17;
 const ENOSPC: i32 = 28;
 const EFBIG: i32 = 27;
-const ENOMEM: i32 = 12;
 const EDQUOT: i32 = 122;
 const ETIMEDOUT: i32 = 110;
 
