@@ -32,3 +32,12 @@ fn files_limited_in_size() {
     role("file-limit", "tmpfile");
     role("file-limit", "no-tmpfile");
 }
+
+#[test]
+fn sizes_that_no_machine_has() {
+    if is_root("mounting a tmpfs") {
+        let namespace = TempNamespace::new().unwrap();
+        let said = run(scenario(WORKER, "impossible-sizes", namespace.path()));
+        assert!(said.iter().all(|line| line.starts_with("skipped: ")), "{said:?}");
+    }
+}

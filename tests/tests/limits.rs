@@ -32,6 +32,11 @@ fn out_of_descriptors_around_maps() {
 }
 
 #[test]
+fn out_of_memory_while_maps_are_built() {
+    role("map-no-memory", &TempNamespace::new().unwrap());
+}
+
+#[test]
 fn copies_of_huge_files() {
     // On a disk: in memory, files with holes are refused before.
     let namespace = TempNamespace::below(Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap();

@@ -4,6 +4,9 @@ use std::collections::TryReserveError;
 use std::fmt;
 use std::ops::Deref;
 
+use crate::error::BuildError;
+use crate::grow::{grow, with_room};
+
 /// Owned bytes whose first one is aligned to 64 bytes: a finished block, in private memory.
 ///
 /// A [`Snapshot`](crate::Snapshot) works at any alignment. At this one, each of its lines costs one cache
@@ -48,16 +51,23 @@ impl AlignedBytes {
     }
 
     /// No bytes yet, and room for `capacity`.
-    pub(crate) fn with_capacity(capacity: usize) -> Self {
-        let mut bytes = Vec::with_capacity(capacity + ALIGNMENT);
+    pub(crate) fn with_capacity(capacity: usize) -> Result<Self, BuildError> {
+        let mut bytes = with_room(capacity.saturating_add(ALIGNMENT))?;
         bytes.resize(LIKELY_START, 0);
-        Self { bytes, start: LIKELY_START }
+        Ok(Self { bytes, start: LIKELY_START })
     }
 
-    pub(crate) fn reserve(&mut self, more: usize) {
-        self.bytes.reserve(more);
+    /// No bytes yet, and room for few.
+    pub(crate) fn small() -> Self {
+        Self { bytes: vec![0; LIKELY_START], start: LIKELY_START }
     }
 
+    #[inline(always)]
+    pub(crate) fn reserve(&mut self, more: usize) -> Result<(), BuildError> {
+        grow(&mut self.bytes, more)
+    }
+
+    /// There is room for as many.
     #[inline(always)]
     pub(crate) fn append(&mut self, more: &[u8]) {
         self.bytes.extend_from_slice(more);
@@ -158,7 +168,7 @@ mod tests {
         for len in [0usize, 1, 63, 64, 65, 1000, 100_000, 3_000_000] {
             let what: Vec<u8> = (0..len).map(|i| i as u8).collect();
             for capacity in [0, len, 2 * len] {
-                let mut bytes = AlignedBytes::with_capacity(capacity);
+                let mut bytes = AlignedBytes::with_capacity(capacity).unwrap();
                 bytes.append(&what);
                 let bytes = bytes.align();
                 assert_eq!(*bytes, *what);

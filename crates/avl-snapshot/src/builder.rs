@@ -2,6 +2,7 @@
 
 use crate::aligned::AlignedBytes;
 use crate::error::BuildError;
+use crate::grow::or_abort;
 use crate::write::{FreezeOptions, Writer};
 
 /// Builds a block from entries pushed in ascending order of their keys.
@@ -36,19 +37,21 @@ impl Builder {
     /// A builder that makes its block with these options.
     #[must_use]
     pub fn with_options(options: FreezeOptions) -> Self {
-        Self { writer: Writer::with_capacity(0, 0), options }
+        Self { writer: Writer::new(), options }
     }
 
-    /// Makes room for `entries` more with `bytes` of keys and values, to save growing.
+    /// Makes room for `entries` more with `bytes` of keys and values, to save growing; if there is as
+    /// much memory.
     pub fn reserve(&mut self, entries: usize, bytes: usize) {
-        self.writer.reserve(entries, bytes);
+        // Without, the pushes that need it say so.
+        let _ = self.writer.reserve(entries, bytes);
     }
 
     /// Appends an entry. O(length), amortised.
     ///
     /// # Errors
     /// [`BuildError::NotSorted`] when the key is not greater than the last one, [`BuildError::KeyTooLong`],
-    /// [`BuildError::TooLarge`]. The builder is as it was, and further pushes may go on.
+    /// [`BuildError::TooLarge`], [`BuildError::NoMemory`]. The builder is as it was, and further pushes may go on.
     pub fn push(
         &mut self,
         key: impl AsRef<[u8]>,
@@ -59,8 +62,7 @@ impl Builder {
         if self.writer.last_key().is_some_and(|last| key <= last) {
             return Err(BuildError::NotSorted { index: self.len() });
         }
-        self.writer.push(key, value);
-        Ok(())
+        self.writer.push(key, value)
     }
 
     /// Number of entries so far.
@@ -75,9 +77,17 @@ impl Builder {
         self.len() == 0
     }
 
-    /// The block. O(n).
+    /// The block. O(n). Without memory for it the process ends, as by any allocation.
     #[must_use]
     pub fn finish(self) -> AlignedBytes {
+        or_abort(self.try_finish())
+    }
+
+    /// The block. O(n).
+    ///
+    /// # Errors
+    /// [`BuildError::NoMemory`].
+    pub fn try_finish(self) -> Result<AlignedBytes, BuildError> {
         self.writer.finish(&self.options)
     }
 }
@@ -109,5 +119,5 @@ pub fn from_sorted<K: AsRef<[u8]>, V: AsRef<[u8]>>(
     for (key, value) in entries {
         builder.push(key, value)?;
     }
-    Ok(builder.finish())
+    builder.try_finish()
 }

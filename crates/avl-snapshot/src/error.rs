@@ -26,6 +26,12 @@ pub enum BuildError {
         /// The most possible.
         max: u64,
     },
+    /// There is no memory for what the entries need; of this process, or by its limits.
+    #[error("no memory for {needed} bytes of entries")]
+    NoMemory {
+        /// Bytes that were asked for in one piece.
+        needed: u64,
+    },
     /// Keys and values are longer, all together, than the format can say.
     #[error("keys and values of {len} bytes, at most {max} are possible")]
     TooLarge {

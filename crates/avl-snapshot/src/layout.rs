@@ -212,6 +212,21 @@ pub fn block_len(head: &[u8]) -> Result<u64, SnapshotError> {
     Layout::claimed(head).map(|(layout, _)| layout.total_len as u64)
 }
 
+/// How many entries a block has, by its first [`HEADER_LEN`] bytes. O(1).
+///
+/// # Errors
+/// As [`block_len`].
+///
+/// ```
+/// use avl_snapshot::{HEADER_LEN, block_entries, from_sorted};
+/// let block = from_sorted([("a", "1"), ("b", "2")])?;
+/// assert_eq!(block_entries(&block[..HEADER_LEN])?, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn block_entries(head: &[u8]) -> Result<u64, SnapshotError> {
+    Layout::claimed(head).map(|(layout, _)| layout.entries as u64)
+}
+
 /// An entry: where its data start, and how long its key is.
 #[inline(always)]
 pub(crate) const fn pack(offset: u64, key_len: usize) -> u64 {

@@ -43,6 +43,7 @@
 mod aligned;
 mod builder;
 mod error;
+mod grow;
 mod hash_index;
 mod iter;
 mod layout;
@@ -62,7 +63,9 @@ pub use aligned::AlignedBytes;
 pub use builder::{Builder, from_sorted};
 pub use error::{BuildError, SnapshotError};
 pub use iter::Iter;
-pub use layout::{FORMAT_VERSION, HEADER_LEN, MAX_DATA_LEN, MAX_ENTRIES, MAX_KEY_LEN, block_len};
+pub use layout::{
+    FORMAT_VERSION, HEADER_LEN, MAX_DATA_LEN, MAX_ENTRIES, MAX_KEY_LEN, block_entries, block_len,
+};
 pub use rbtree::RbTree;
 pub use view::{Snapshot, Stats};
 pub use write::FreezeOptions;

@@ -7,10 +7,11 @@ mod bulk;
 
 use crate::aligned::AlignedBytes;
 use crate::error::BuildError;
+use crate::grow::{grow, or_abort, with_room};
 use crate::layout::{MAX_DATA_LEN, MAX_KEY_LEN};
 use crate::write::{FreezeOptions, Writer, room_for};
 
-use arena::Arena;
+use arena::{Arena, Dropped};
 use balance::{NIL, Tree};
 
 /// An ordered map in private memory, from which a block is made.
@@ -47,12 +48,13 @@ impl RbTree {
         Self::default()
     }
 
-    /// An empty map with room for `entries`, with `bytes` of keys and values.
+    /// An empty map with room for `entries`, with `bytes` of keys and values; if there is as much
+    /// memory.
     #[must_use]
     pub fn with_capacity(entries: usize, bytes: usize) -> Self {
         let mut map = Self::new();
-        map.tree.reserve(entries);
-        map.arena.reserve(bytes);
+        // Without, the calls that need it say so.
+        let _ = map.tree.reserve(entries).and_then(|()| map.arena.reserve(bytes));
         map
     }
 
@@ -73,18 +75,21 @@ impl RbTree {
     ) -> Result<Self, BuildError> {
         let entries = entries.into_iter();
         let mut arena = Arena::default();
-        let mut nodes = Vec::with_capacity(room_for(&entries) + 1);
+        let mut nodes = with_room(room_for(&entries) + 1)?;
         for (key, value) in entries {
             let (key, value) = (key.as_ref(), value.as_ref());
             Self::check(&arena, key, value)?;
             if nodes.len() >= Tree::MAX_LEN {
                 return Err(BuildError::TooManyEntries { max: Tree::MAX_LEN as u64 });
             }
-            nodes.push(arena.store(key, value));
+            grow(&mut nodes, 1)?;
+            nodes.push(arena.store(key, value)?);
         }
-        let mut dropped = Vec::new();
-        bulk::sort(&mut nodes, &arena, |node| dropped.push(*node));
-        dropped.iter().for_each(|node| arena.forget(node));
+        let mut dropped = Dropped::default();
+        bulk::sort(&mut nodes, &arena, |node| dropped.count(node))?;
+        arena.forget_all(&dropped);
+        // `of_sorted` puts one more before them.
+        grow(&mut nodes, 1)?;
         arena.settle(&mut nodes);
         let mut map = Self { tree: Tree::of_sorted(nodes), arena };
         map.tidy();
@@ -106,7 +111,8 @@ impl RbTree {
     /// Gives `key` this value. True when it had another one, which is replaced. O(log n).
     ///
     /// # Errors
-    /// [`BuildError::KeyTooLong`], [`BuildError::TooManyEntries`], [`BuildError::TooLarge`]; nothing was changed.
+    /// [`BuildError::KeyTooLong`], [`BuildError::TooManyEntries`], [`BuildError::TooLarge`],
+    /// [`BuildError::NoMemory`]; nothing was changed.
     pub fn set(
         &mut self,
         key: impl AsRef<[u8]>,
@@ -119,14 +125,15 @@ impl RbTree {
         let arena = &self.arena;
         let found = self.tree.descend(|node| arena.compare(head, key, node));
         if found != NIL {
-            self.arena.replace(self.tree.node_mut(found), value);
+            self.arena.replace(self.tree.node_mut(found), value)?;
             self.tidy();
             return Ok(true);
         }
         if self.tree.len() >= Tree::MAX_LEN {
             return Err(BuildError::TooManyEntries { max: Tree::MAX_LEN as u64 });
         }
-        self.tree.insert(self.arena.store(key, value));
+        self.tree.reserve(1)?;
+        self.tree.insert(self.arena.store(key, value)?);
         Ok(false)
     }
 
@@ -176,7 +183,7 @@ impl RbTree {
     }
 
     /// The block of this map, which stays as it is. The same entries give the same bytes, in whatever order
-    /// they were set. O(n).
+    /// they were set. O(n). Without memory for it the process ends, as by any allocation.
     #[must_use]
     pub fn freeze(&self) -> AlignedBytes {
         self.freeze_with(&FreezeOptions::default())
@@ -185,13 +192,21 @@ impl RbTree {
     /// As [`RbTree::freeze`], with options.
     #[must_use]
     pub fn freeze_with(&self, options: &FreezeOptions) -> AlignedBytes {
-        let mut writer = Writer::with_capacity(self.len(), self.arena.bytes_used() as usize);
+        or_abort(self.try_freeze_with(options))
+    }
+
+    /// As [`RbTree::freeze_with`], where memory may be short.
+    ///
+    /// # Errors
+    /// [`BuildError::NoMemory`].
+    pub fn try_freeze_with(&self, options: &FreezeOptions) -> Result<AlignedBytes, BuildError> {
+        let mut writer = Writer::with_capacity(self.len(), self.arena.bytes_used() as usize)?;
         let mut entries = self.tree.iter().map(|node| (self.arena.entry(node), node.key_len()));
         loop {
             let some: [_; BATCH] = std::array::from_fn(|_| entries.next());
             warm(&some);
             for (entry, key_len) in some.into_iter().flatten() {
-                writer.push_entry(entry, key_len);
+                writer.push_entry(entry, key_len)?;
             }
             if some.last().is_none_or(Option::is_none) {
                 return writer.finish(options);
@@ -221,7 +236,9 @@ impl RbTree {
     /// Moves the living keys and values together when more than half of the arena is dead.
     fn tidy(&mut self) {
         if self.arena.is_mostly_dead() {
-            let order: Vec<u32> = self.tree.indices().collect();
+            // Without memory for it, the dead stay a while longer.
+            let Ok(mut order) = with_room(self.tree.len()) else { return };
+            order.extend(self.tree.indices());
             self.arena.compact(order.into_iter(), self.tree.nodes_mut());
         }
     }

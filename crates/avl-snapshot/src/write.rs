@@ -2,6 +2,7 @@
 
 use crate::aligned::AlignedBytes;
 use crate::error::BuildError;
+use crate::grow::{grow, with_room};
 use crate::hash_index;
 use crate::layout::{
     DATA_AT, HEADER_LEN, LINE_LEN, Layout, MAX_DATA_LEN, MAX_ENTRIES, MAX_KEY_LEN, pack, unpack,
@@ -37,18 +38,28 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// A block without entries; with room for so many, with that many bytes of keys and values.
-    pub(crate) fn with_capacity(entries: usize, data_len: usize) -> Self {
-        let data_end = DATA_AT + data_len;
-        let derived = Layout::new(entries as u64, data_len as u64, 0, 0);
-        let mut bytes = AlignedBytes::with_capacity(derived.map_or(data_end, |l| l.total_len));
+    /// A block without entries.
+    pub(crate) fn new() -> Self {
+        let mut bytes = AlignedBytes::small();
         bytes.append(&[0; HEADER_LEN]);
-        Self { bytes, entries: Vec::with_capacity(entries) }
+        Self { bytes, entries: Vec::new() }
     }
 
-    pub(crate) fn reserve(&mut self, entries: usize, data_len: usize) {
-        self.entries.reserve(entries);
-        self.bytes.reserve(data_len);
+    /// A block without entries; with room for so many, with that many bytes of keys and values.
+    pub(crate) fn with_capacity(entries: usize, data_len: usize) -> Result<Self, BuildError> {
+        let data_end = DATA_AT + data_len;
+        let derived = Layout::new(entries as u64, data_len as u64, 0, 0);
+        let mut bytes = AlignedBytes::with_capacity(derived.map_or(data_end, |l| l.total_len))?;
+        bytes.reserve(HEADER_LEN)?;
+        bytes.append(&[0; HEADER_LEN]);
+        // And the end of the last one, see `finish`.
+        Ok(Self { bytes, entries: with_room(entries + 1)? })
+    }
+
+    #[inline(always)]
+    pub(crate) fn reserve(&mut self, entries: usize, data_len: usize) -> Result<(), BuildError> {
+        grow(&mut self.entries, entries)?;
+        self.bytes.reserve(data_len)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -77,17 +88,21 @@ impl Writer {
 
     /// Appends an entry that was checked, and whose key is greater than all before.
     #[inline]
-    pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) {
+    pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
+        self.reserve(1, key.len() + value.len())?;
         self.entries.push(pack(self.data_len(), key.len()));
         self.bytes.append(key);
         self.bytes.append(value);
+        Ok(())
     }
 
     /// As `push`; key and value are end to end already.
     #[inline]
-    pub(crate) fn push_entry(&mut self, entry: &[u8], key_len: usize) {
+    pub(crate) fn push_entry(&mut self, entry: &[u8], key_len: usize) -> Result<(), BuildError> {
+        self.reserve(1, entry.len())?;
         self.entries.push(pack(self.data_len(), key_len));
         self.bytes.append(entry);
+        Ok(())
     }
 
     #[inline]
@@ -97,19 +112,20 @@ impl Writer {
     }
 
     /// Derives lines, index, checksums and header.
-    pub(crate) fn finish(self, options: &FreezeOptions) -> AlignedBytes {
+    pub(crate) fn finish(self, options: &FreezeOptions) -> Result<AlignedBytes, BuildError> {
         let (count, data_len) = (self.len() as u64, self.data_len());
         let buckets = if options.hash_index { hash_index::buckets_for(count, data_len) } else { 0 };
         // `check` keeps the limits, and what is in memory can be addressed.
-        let Some(layout) = Layout::new(count, data_len, 0, 0) else { return self.bytes };
+        let Some(layout) = Layout::new(count, data_len, 0, 0) else { return Ok(self.bytes) };
         let Self { mut bytes, mut entries } = self;
+        grow(&mut entries, 1)?;
         entries.push(pack(data_len, 0));
-        bytes.reserve(layout.total_len - bytes.len() + (buckets as usize + 1) * LINE_LEN);
+        bytes.reserve(layout.total_len - bytes.len() + (buckets as usize + 1) * LINE_LEN)?;
         bytes.pad_to(LINE_LEN);
         let mut raw = Draft { entries: &entries, bytes: &bytes, layout };
         raw.layout.common = common(&raw);
         let layout = raw.layout;
-        let mut lines = Vec::with_capacity(layout.shape.blocks() as usize);
+        let mut lines = with_room(layout.shape.blocks() as usize)?;
         for tier in layout.shape.tiers() {
             lines.extend((0..tier.blocks()).map(|block| line_of(&raw, &tier, block)));
         }
@@ -127,7 +143,7 @@ impl Writer {
         if let Some(place) = bytes.as_mut().first_chunk_mut::<HEADER_LEN>() {
             place.copy_from_slice(bytemuck::bytes_of(&header));
         }
-        bytes.align()
+        Ok(bytes.align())
     }
 }
 

@@ -144,10 +144,13 @@ typedef struct shmap_map_options {
   size_t size;
   // Directory; NULL for `$SHMAP_DIR`, or `/dev/shm` where that is not set.
   const char *dir;
-  // Publishing: permission bits, read bits only, exact whatever the umask: 0400. 0444 lets others read.
+  // Publishing: permission bits, read bits only, exact whatever the umask; 0444 lets others read. 0, the default, keeps
+  // those of the map that is replaced, and means 0400 for a first one.
   uint32_t mode;
   // Publishing: not 0 replaces what has the name. 0.
   int force;
+  // Publishing with `force`: not 0 also replaces a map that has entries by one that has none. 0.
+  int allow_empty;
   // Publishing a tree or table: not 0 adds a hash index, which makes lookups of single keys several times as fast,
   // for twelve bytes an entry. 1.
   int hash_index;
@@ -475,7 +478,8 @@ int shmap_tree_len(const struct shmap_tree *tree, size_t *len);
 // than the newest. At any moment the name leads to the old map or the new one, whole, also when this process is killed. The tree
 // stays as it is. NULL for `options` means the defaults. Any thread. O(n).
 //
-// Errors: SHMAP_DUPLICATE_KEY when the name is taken and `force` not set; SHMAP_INVALID_NAME, SHMAP_NO_SPACE, SHMAP_TIMEOUT,
+// Errors: SHMAP_DUPLICATE_KEY when the name is taken and `force` not set, or the tree is empty, what is to be replaced is not,
+// and `allow_empty` is not set; SHMAP_INVALID_NAME, SHMAP_NO_SPACE, SHMAP_TIMEOUT,
 // SHMAP_PERMISSION, SHMAP_CORRUPT, SHMAP_SYSTEM; the name leads to what it led to before.
 int shmap_tree_share(const struct shmap_tree *tree,
                      const char *name,
@@ -525,8 +529,9 @@ int shmap_map_close(struct shmap_map *map);
 int shmap_map_generation(const struct shmap_map *map,
                          uint64_t *generation);
 
-// 1 when the name leads to no map now, 0 when it does, or an error code. The handle goes on all the same. Any thread. One
-// system call.
+// 1 when the name leads to no map now, or was removed since this edition and then published anew; 0 when it leads to this
+// edition, or to one that replaced it; or an error code. The handle goes on all the same, and `shmap_map_refresh` takes what
+// is there. Any thread. Two system calls at most.
 //
 // Errors: SHMAP_INVALID for a file or a copy.
 int shmap_map_is_removed(const struct shmap_map *map);

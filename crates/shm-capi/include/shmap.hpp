@@ -99,8 +99,9 @@ struct TableOptions {
 // How a map is published, opened and removed.
 struct MapOptions {
     std::string dir;                                   // empty: $SHMAP_DIR, or /dev/shm
-    std::uint32_t mode = 0400;                         // read bits only
+    std::uint32_t mode = 0;                            // read bits only; 0: as what is replaced, or 0400
     bool force = false;                                // replace what has the name
+    bool allow_empty = false;                          // also replace entries by none
     bool hash_index = true;                            // faster lookups, six bytes an entry
     bool shared_writers = false;                       // also what group or others may write to
     std::vector<std::uint32_t> trusted_uids;           // besides one's own and root
@@ -113,6 +114,7 @@ struct MapOptions {
         options.dir = dir.empty() ? nullptr : dir.c_str();
         options.mode = mode;
         options.force = force;
+        options.allow_empty = allow_empty;
         options.hash_index = hash_index;
         options.shared_writers = shared_writers;
         options.trusted_uids = trusted_uids.data();

@@ -189,8 +189,9 @@ pub unsafe extern "C" fn shmap_map_generation(map: *const ShmapMap, generation: 
     })
 }
 
-/// 1 when the name leads to no map now, 0 when it does, or an error code. The handle goes on all the same. Any thread. One
-/// system call.
+/// 1 when the name leads to no map now, or was removed since this edition and then published anew; 0 when it leads to this
+/// edition, or to one that replaced it; or an error code. The handle goes on all the same, and `shmap_map_refresh` takes what
+/// is there. Any thread. Two system calls at most.
 ///
 /// Errors: SHMAP_INVALID for a file or a copy.
 #[unsafe(no_mangle)]

@@ -44,10 +44,13 @@ pub struct ShmapMapOptions {
     size: usize,
     /// Directory; NULL for `$SHMAP_DIR`, or `/dev/shm` where that is not set.
     dir: *const c_char,
-    /// Publishing: permission bits, read bits only, exact whatever the umask: 0400. 0444 lets others read.
+    /// Publishing: permission bits, read bits only, exact whatever the umask; 0444 lets others read. 0, the default, keeps
+    /// those of the map that is replaced, and means 0400 for a first one.
     mode: u32,
     /// Publishing: not 0 replaces what has the name. 0.
     force: c_int,
+    /// Publishing with `force`: not 0 also replaces a map that has entries by one that has none. 0.
+    allow_empty: c_int,
     /// Publishing a tree or table: not 0 adds a hash index, which makes lookups of single keys several times as fast,
     /// for twelve bytes an entry. 1.
     hash_index: c_int,
@@ -112,8 +115,9 @@ pub unsafe extern "C" fn shmap_map_options_init(
         out.set(ShmapMapOptions {
             size,
             dir: std::ptr::null(),
-            mode: default.mode,
+            mode: default.mode.unwrap_or(0),
             force: c_int::from(default.force),
+            allow_empty: c_int::from(default.allow_empty),
             hash_index: c_int::from(default.hash_index),
             shared_writers: 0,
             trusted_uids: std::ptr::null(),
@@ -188,10 +192,11 @@ pub(crate) fn of_share(
         share = ShareOptions::default()
             .namespace(namespace(call, given.dir)?)
             .force(given.force != 0)
-            .mode(given.mode)
+            .allow_empty(given.allow_empty != 0)
             .hash_index(given.hash_index != 0)
             .lock_timeout(limit(given.lock_timeout_ms))
             .trust(trust(call, given.shared_writers, given.trusted_uids, given.trusted_count)?);
+        share.mode = Some(given.mode).filter(|&mode| mode != 0);
         if !given.dir.is_null() {
             return Ok(share);
         }

@@ -147,7 +147,8 @@ pub unsafe extern "C" fn shmap_tree_len(tree: *const ShmapTree, len: *mut usize)
 /// than the newest. At any moment the name leads to the old map or the new one, whole, also when this process is killed. The tree
 /// stays as it is. NULL for `options` means the defaults. Any thread. O(n).
 ///
-/// Errors: SHMAP_DUPLICATE_KEY when the name is taken and `force` not set; SHMAP_INVALID_NAME, SHMAP_NO_SPACE, SHMAP_TIMEOUT,
+/// Errors: SHMAP_DUPLICATE_KEY when the name is taken and `force` not set, or the tree is empty, what is to be replaced is not,
+/// and `allow_empty` is not set; SHMAP_INVALID_NAME, SHMAP_NO_SPACE, SHMAP_TIMEOUT,
 /// SHMAP_PERMISSION, SHMAP_CORRUPT, SHMAP_SYSTEM; the name leads to what it led to before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_tree_share(

@@ -157,14 +157,13 @@ impl Common {
             .lock_timeout(lock_timeout))
     }
 
-    pub(crate) fn share_options(&self, force: bool, mode: u32) -> Result<ShareOptions, Failure> {
+    pub(crate) fn share_options(&self, force: bool) -> Result<ShareOptions, Failure> {
         let (trust, lock_timeout) = (self.trust()?, self.lock_timeout()?);
         Ok(ShareOptions::default()
             .namespace(self.namespace())
             .trust(trust)
             .lock_timeout(lock_timeout)
-            .force(force)
-            .mode(mode))
+            .force(force))
     }
 }
 

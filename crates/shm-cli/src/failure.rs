@@ -275,6 +275,9 @@ fn hint(error: &Error) -> Option<String> {
         Error::AlreadyExists { .. } => {
             "add --force to replace it; who has it open keeps the old one"
         }
+        Error::WouldEmpty { .. } => {
+            "did its input break off? add --allow-empty to publish a map without entries"
+        }
         Error::Table(e) => return table_hint(e),
         Error::Publish(PublishError::Lock { source: LockError::TimedOut { .. }, .. }) => BUSY,
         Error::Namespace { source, .. } if source.kind() == io::ErrorKind::NotFound => NO_DIRECTORY,
@@ -288,6 +291,9 @@ fn hint(error: &Error) -> Option<String> {
         }
         Error::Publish(PublishError::ControlWord { path, .. }) => {
             return Some(control_hint(path));
+        }
+        Error::Build(BuildError::NoMemory { .. }) => {
+            "`ulimit -v` says how much this process may have; `shmap share --sorted` needs less"
         }
         Error::Build(BuildError::KeyTooLong { .. }) => {
             "shorten the key: what is long belongs into the value"
@@ -390,6 +396,15 @@ fn create_hint(error: &CreateError) -> Option<String> {
     let text = match error {
         CreateError::NoSpace { .. } => {
             "make room, or ask for less: `df -h` on that directory says how much is left"
+        }
+        CreateError::NoMemory { .. } => {
+            "ask for less, or name a directory on a disk: --namespace DIR"
+        }
+        CreateError::NoInodes { .. } => "`df -i` on that directory says how many files there are",
+        CreateError::Quota { .. } => "`quota` says how much you may have",
+        CreateError::FileSizeLimit { .. } => "ask for less, or raise it: `ulimit -f unlimited`",
+        CreateError::FileTooLarge { .. } => {
+            "ask for less, or name another directory: --namespace DIR"
         }
         CreateError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
             "name a directory that you may write to: --namespace DIR"

@@ -1,11 +1,11 @@
 //! Files that are read into private memory, because somebody may write to them or cut them short.
 
-use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
+use crate::descriptor::OwnFile;
 use crate::error::OpenError;
 use crate::layout::BODY_OFFSET;
 use crate::name::Name;
@@ -19,7 +19,7 @@ use crate::open::{RawFile, Trust, io_error};
 /// meanwhile: check it.
 #[derive(Debug)]
 pub struct CopySource {
-    file: File,
+    file: OwnFile,
     path: PathBuf,
     /// Where it begins in the file.
     start: u64,
@@ -37,6 +37,7 @@ impl CopySource {
 
     fn new(raw: RawFile, start: u64) -> Self {
         let (file, path, len) = raw.into_parts();
+        let file = OwnFile::new(file);
         Self { file, path, start, len: len.saturating_sub(start) }
     }
 
@@ -52,7 +53,8 @@ impl CopySource {
     /// [`OpenError::Io`], also when there are not so many.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), OpenError> {
         self.file
-            .read_exact_at(buffer, self.start.saturating_add(offset))
+            .get()
+            .and_then(|file| file.read_exact_at(buffer, self.start.saturating_add(offset)))
             .map_err(|e| io_error("read", &self.path, e))
     }
 

@@ -21,6 +21,7 @@ use crate::identity;
 use crate::layout::{
     BODY_OFFSET, BYTE_ORDER, FORMAT_VERSION, GEOMETRY_WORDS, Header, MAGIC, SESSION_OFFSET, Session,
 };
+use crate::limits;
 use crate::map::Mapping;
 use crate::mutex;
 use crate::name::Name;
@@ -59,7 +60,8 @@ impl Namespace {
     ///
     /// # Errors
     /// [`CreateError::AlreadyExists`] when the name is taken, and nothing was
-    /// changed; [`CreateError::NoSpace`] when the file system is full;
+    /// changed; [`CreateError::NoSpace`], [`CreateError::NoMemory`], [`CreateError::FileSizeLimit`]
+    /// and the like, which name what is in the way, before anything was allocated;
     /// [`CreateError::BadMode`] and [`CreateError::BadLength`] for such options;
     /// [`CreateError::Io`] for all else.
     pub fn create(
@@ -81,7 +83,9 @@ impl Namespace {
             return Err(CreateError::AlreadyExists { path });
         }
         let draft = Draft::new(dir)?;
-        allocate(draft.file(), total_len).map_err(|e| no_space(e, total_len, dir))?;
+        limits::check_room(draft.file(), total_len, dir)?;
+        allocate(draft.file(), total_len)
+            .map_err(|e| limits::refused("allocate a segment in", e.into(), total_len, dir))?;
         let io = |action| move |source| io_error(action, dir, source);
         let header = header(options, identity::abi(), total_len)
             .map_err(io("draw an id for a segment in"))?;
@@ -191,22 +195,9 @@ fn write_zeros(file: &File, len: u64) -> Result<(), Errno> {
     Ok(())
 }
 
-pub(crate) fn no_space(errno: Errno, needed: u64, dir: &Path) -> CreateError {
-    match errno {
-        Errno::NOSPC | Errno::DQUOT | Errno::FBIG => {
-            CreateError::NoSpace { needed, dir: dir.to_owned() }
-        }
-        e => io_error("allocate a segment in", dir, e.into()),
-    }
-}
-
+/// For what failed on the way to a file of one page or so.
 pub(crate) fn io_error(action: &'static str, path: &Path, source: io::Error) -> CreateError {
-    match source.raw_os_error() {
-        Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG) => {
-            CreateError::NoSpace { needed: BODY_OFFSET as u64, dir: path.to_owned() }
-        }
-        _ => CreateError::Io { action, path: path.to_owned(), source },
-    }
+    limits::refused(action, source, BODY_OFFSET as u64, path)
 }
 
 pub(crate) fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {

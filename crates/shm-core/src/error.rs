@@ -8,7 +8,16 @@ use thiserror::Error;
 
 use crate::holder::Holder;
 use crate::identity::AbiInWords;
+use crate::limits::Limit;
 use crate::name::InvalidName;
+
+/// The program closed a descriptor of a segment, or gave its number to another file, and the file
+/// cannot be opened again. It is the inner error of a [`std::io::Error`].
+///
+/// What needs no descriptor goes on: reading, writing, waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the descriptor of this segment was closed or reused by the program")]
+pub struct LostDescriptor;
 
 /// Why the first page of a file is not that of a usable segment.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -146,9 +155,57 @@ pub enum CreateError {
         /// Path of the existing file.
         path: PathBuf,
     },
-    /// The file system, or the quota, has no room. Nothing was left behind.
-    #[error("no space for {needed} bytes in {dir:?}")]
+    /// The file system has no room. Nothing was left behind.
+    #[error("no space for {needed} bytes in {dir:?}: {available} are free")]
     NoSpace {
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes that were free then.
+        available: u64,
+        /// The namespace.
+        dir: PathBuf,
+    },
+    /// The namespace is in memory, and the machine does not have as much left. Nothing was allocated.
+    #[error("no memory for {needed} bytes in {dir:?}: {available} are free, swap included")]
+    NoMemory {
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes that were free then, in memory and swap.
+        available: u64,
+        /// The namespace.
+        dir: PathBuf,
+    },
+    /// The file system has no room for one more file, however small.
+    #[error("no inode for a new file in {dir:?}: all {total} are in use")]
+    NoInodes {
+        /// Files that the file system may have.
+        total: u64,
+        /// The namespace.
+        dir: PathBuf,
+    },
+    /// The disk quota of the user, the group or the project is used up.
+    #[error("the disk quota leaves no space for {needed} bytes in {dir:?}")]
+    Quota {
+        /// Bytes needed.
+        needed: u64,
+        /// The namespace.
+        dir: PathBuf,
+    },
+    /// This process may not make files of that size: `RLIMIT_FSIZE`. Nothing was written.
+    #[error(
+        "a file of {needed} bytes in {dir:?}: this process may write {limit} at most (`ulimit -f`)"
+    )]
+    FileSizeLimit {
+        /// Bytes needed.
+        needed: u64,
+        /// The longest file that it may write, in bytes.
+        limit: u64,
+        /// The namespace.
+        dir: PathBuf,
+    },
+    /// The file system has no files of that size.
+    #[error("a file of {needed} bytes is larger than the file system of {dir:?} can have")]
+    FileTooLarge {
         /// Bytes needed.
         needed: u64,
         /// The namespace.
@@ -166,6 +223,18 @@ pub enum CreateError {
     BadMode {
         /// Mode asked for.
         mode: u32,
+    },
+    /// A limit of this process or of the machine is in the way.
+    #[error("{action} {path:?}: {limit}")]
+    Limit {
+        /// What was tried.
+        action: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// The limit.
+        limit: Limit,
+        /// The cause.
+        source: io::Error,
     },
     /// The operating system refused.
     #[error("{action} {path:?}")]
@@ -296,6 +365,18 @@ pub enum OpenError {
     /// It did not exist, and could not be created either.
     #[error(transparent)]
     Create(#[from] CreateError),
+    /// A limit of this process or of the machine is in the way.
+    #[error("{action} {path:?}: {limit}")]
+    Limit {
+        /// What was tried.
+        action: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// The limit.
+        limit: Limit,
+        /// The cause.
+        source: io::Error,
+    },
     /// The operating system refused.
     #[error("{action} {path:?}")]
     Io {
@@ -341,6 +422,14 @@ pub enum PublishError {
         /// Path looked at.
         path: PathBuf,
     },
+    /// The caller looked at what has the name, and would not replace it: [`Namespace::publish_if`].
+    ///
+    /// [`Namespace::publish_if`]: crate::Namespace::publish_if
+    #[error("{path:?} is not to be replaced")]
+    Declined {
+        /// Path of what stays.
+        path: PathBuf,
+    },
     /// The mode has bits that a published file cannot have.
     #[error("mode {mode:#o} is not possible: only read bits, the owner's among them")]
     BadMode {
@@ -365,6 +454,18 @@ pub enum PublishError {
         path: PathBuf,
         /// The word.
         found: u64,
+    },
+    /// A limit of this process or of the machine is in the way.
+    #[error("{action} {path:?}: {limit}")]
+    Limit {
+        /// What was tried.
+        action: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// The limit.
+        limit: Limit,
+        /// The cause.
+        source: io::Error,
     },
     /// The operating system refused.
     #[error("{action} {path:?}")]

@@ -1,10 +1,15 @@
 //! A reader's side of publication: is there news, and sleeping until there is.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::control;
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::control::{self, RETIRED};
+use crate::descriptor::{FileId, leads_nowhere};
 use crate::error::OpenError;
 use crate::name::Name;
 use crate::namespace::Namespace;
@@ -18,6 +23,9 @@ use crate::turn::{CONTROL_VERSION, has_word};
 const LONG: Duration = Duration::from_secs(1);
 /// The same when somebody is publishing, or died there: nothing may end it.
 const SHORT: Duration = Duration::from_millis(50);
+
+/// How long a look at the names counts: [`Follower::is_due`].
+const LOOK: u64 = 100_000_000;
 
 /// Knows which file of a name a reader has, and notices when the name leads to another one.
 ///
@@ -33,6 +41,35 @@ pub struct Follower {
     control: Option<Arc<Segment>>,
     edition: u64,
     id: [u8; 16],
+    /// The file, as the name leads to it.
+    file: FileId,
+    /// When the names are to be looked at again, by the coarse monotonic clock, in nanoseconds.
+    /// Private to this process: nothing is ordered by it.
+    due: Due,
+}
+
+/// A date, as any thread may set it.
+#[derive(Debug)]
+struct Due(AtomicU64);
+
+impl Due {
+    /// One look from now.
+    fn new() -> Self {
+        Self(AtomicU64::new(now() + LOOK))
+    }
+}
+
+impl Clone for Due {
+    fn clone(&self) -> Self {
+        Self(AtomicU64::new(self.0.load(Ordering::Relaxed)))
+    }
+}
+
+/// Now, by a clock that costs a few nanoseconds and is right to a few milliseconds.
+#[inline]
+fn now() -> u64 {
+    let now = clock_gettime(ClockId::MonotonicCoarse);
+    (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
 }
 
 /// What a [`Follower`] saw of the control word.
@@ -61,6 +98,8 @@ impl Namespace {
             control,
             edition: published.edition(),
             id: published.id(),
+            file: published.file_id(),
+            due: Due::new(),
         };
         Ok((follower, published))
     }
@@ -96,12 +135,35 @@ impl Follower {
         Seen(self.control.as_ref().map(|control| control::look(control.words())))
     }
 
-    /// True when `seen` says that nothing newer was published. False says that
-    /// [`Follower::successor`] must look closer.
+    /// True when `seen` says that nothing newer was published under this control segment. False
+    /// says that [`Follower::successor`] must look closer.
     #[inline]
     #[must_use]
     pub fn is_current(&self, seen: Seen) -> bool {
         seen.0.is_some_and(|word| control::is_newest(word, self.edition))
+    }
+
+    /// True when the last look at the names was 100 ms ago, or longer: then the word alone does not
+    /// tell, and [`Follower::is_at_name`] does. A look at a coarse clock, without a system call.
+    #[inline]
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        // Wraps round when it is overdue; and a date beyond the next look is no date.
+        self.due.0.load(Ordering::Relaxed).wrapping_sub(now()) > LOOK
+    }
+
+    /// True when both names lead to the files that this follower has: its file, and the control
+    /// segment that its word is in. Two `stat`s.
+    ///
+    /// False after files were removed or replaced from outside, which no word tells; and always
+    /// without a control segment. What this process may not look at counts as unchanged: one that
+    /// gave up its privileges goes on with what it has.
+    #[must_use]
+    pub fn is_at_name(&self) -> bool {
+        self.due.0.store(now() + LOOK, Ordering::Relaxed);
+        let Some(control) = &self.control else { return false };
+        let same = |path: &Path, id| FileId::at(path).map_or(true, |found| found == Some(id));
+        !control.is_orphaned().unwrap_or(false) && same(&self.path(), self.file)
     }
 
     /// Opens the file that the name leads to, if that is another one than this follower's. `None`
@@ -133,6 +195,10 @@ impl Follower {
             if stale && newer.is_some() {
                 self.control = newer;
             }
+            // It may be a copy of the file, moved to its place.
+            if let Ok(meta) = file.into_parts().0.into_parts().0.metadata() {
+                self.file = FileId::of(&meta);
+            }
             return Ok(None);
         }
         let published = Published::new(file)?;
@@ -146,6 +212,8 @@ impl Follower {
             control,
             edition: published.edition(),
             id: published.id(),
+            file: published.file_id(),
+            due: Due::new(),
         };
         Ok(Some((follower, published)))
     }
@@ -166,17 +234,31 @@ impl Follower {
         }
     }
 
-    /// True when the name leads nowhere. One `stat`.
+    /// True when the name leads to no file now, or was removed since this follower's file had it and
+    /// then given to another one, in order or by removing the files from outside. False when a newer
+    /// edition replaced the file in order. Without a control segment the two cannot be told
+    /// apart, and it is false when there is a file. Two `stat`s at most.
     ///
     /// # Errors
-    /// When `stat` fails for another reason.
+    /// When `stat` fails for another reason than a missing name.
     pub fn is_removed(&self) -> io::Result<bool> {
-        let path = self.namespace.path_of(&self.name, self.kind.kind);
-        match path.symlink_metadata() {
-            Ok(_) => Ok(false),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
-            Err(e) => Err(e),
+        let named = match self.path().symlink_metadata() {
+            Ok(meta) if meta.is_file() => FileId::of(&meta),
+            Ok(_) => return Ok(true),
+            Err(e) if leads_nowhere(&e) => return Ok(true),
+            Err(e) => return Err(e),
+        };
+        match &self.control {
+            _ if named == self.file => Ok(false),
+            None => Ok(false),
+            Some(control) => {
+                Ok(control::look(control.words()) == RETIRED || control.is_orphaned()?)
+            }
         }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.namespace.path_of(&self.name, self.kind.kind)
     }
 
     /// The edition of this follower's file.

@@ -61,6 +61,7 @@ mod alive;
 mod control;
 mod copy;
 mod create;
+mod descriptor;
 mod draft;
 mod error;
 mod file_map;
@@ -71,6 +72,7 @@ mod guard;
 mod holder;
 mod identity;
 mod layout;
+mod limits;
 mod map;
 #[cfg(all(loom, test))]
 mod models;
@@ -91,13 +93,16 @@ mod unpublish;
 
 pub use copy::CopySource;
 pub use create::{CreateOptions, random};
-pub use error::{CreateError, FileKind, HeaderError, LockError, OpenError, PublishError};
+pub use error::{
+    CreateError, FileKind, HeaderError, LockError, LostDescriptor, OpenError, PublishError,
+};
 pub use follow::{Follower, Seen};
 #[doc(hidden)]
 pub use fork::process_token;
 pub use guard::{Acquired, Guard, Recovery};
 pub use holder::Holder;
 pub use layout::{BODY_OFFSET, FORMAT_VERSION, GEOMETRY_WORDS};
+pub use limits::Limit;
 pub use name::{InvalidName, Name};
 pub use namespace::{Entry, Kind, Namespace};
 pub use open::Trust;

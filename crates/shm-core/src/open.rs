@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use crate::create::{CreateOptions, retry};
 use crate::error::{CreateError, FileKind, HeaderError, OpenError};
 use crate::layout::Header;
+use crate::limits::Limit;
 use crate::map::Mapping;
 use crate::name::Name;
 use crate::namespace::{Kind, Namespace};
@@ -39,6 +40,11 @@ impl Trust {
     pub fn owner(mut self, uid: u32) -> Self {
         self.owners.push(uid);
         self
+    }
+
+    /// True for what belongs to this user, to root, or to somebody named here.
+    pub(crate) fn accepts(&self, uid: u32) -> bool {
+        uid == rustix::process::geteuid().as_raw() || uid == 0 || self.owners.contains(&uid)
     }
 
     /// Also accepts segments that group or others may write to.
@@ -335,10 +341,14 @@ fn open_error(errno: Errno, path: &Path) -> OpenError {
             OpenError::NotAFile { path, found: found.unwrap_or(FileKind::Other) }
         }
         Errno::ACCESS | Errno::PERM => OpenError::PermissionDenied { path, source: errno.into() },
-        e => OpenError::Io { action: "open", path, source: e.into() },
+        e => io_error("open", &path, e.into()),
     }
 }
 
 pub(crate) fn io_error(action: &'static str, path: &Path, source: io::Error) -> OpenError {
-    OpenError::Io { action, path: path.to_owned(), source }
+    let path = path.to_owned();
+    match Limit::behind(action, &source) {
+        Some(limit) => OpenError::Limit { action, path, limit, source },
+        None => OpenError::Io { action, path, source },
+    }
 }

@@ -110,7 +110,7 @@ impl Namespace {
         let found = litter(control::look(reader.words()));
         // A negative control; sweeping around the living must matter.
         let greedy = sabotage::sweeps_the_living();
-        let in_use = !greedy && alive::has_writers(reader.file()).map_err(io)?;
+        let in_use = !greedy && reader.file().and_then(alive::has_writers).map_err(io)?;
         if !ours || found.is_none() || in_use {
             return Ok(None);
         }

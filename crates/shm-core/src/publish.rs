@@ -8,14 +8,13 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::io::Errno;
-
 use crate::control::{self, Place};
-use crate::create::{CreateOptions, header, no_space, total_len};
+use crate::create::{CreateOptions, header, total_len};
 use crate::draft::{Draft, directory_of};
 use crate::error::{CreateError, PublishError};
 use crate::file_map;
 use crate::layout::{BODY_OFFSET, GEOMETRY_WORDS, NO_LOCK};
+use crate::limits;
 use crate::name::Name;
 use crate::namespace::{Kind, Namespace};
 use crate::open::{Trust, is_memory};
@@ -42,8 +41,9 @@ pub struct PublishOptions {
     /// Replaces what has the name; else that is [`CreateError::AlreadyExists`].
     pub replace: bool,
     /// Permission bits of the file, exact whatever the umask: read bits only, the owner's among
-    /// them. The control segment gets the same, and the owner's write bit.
-    pub mode: u32,
+    /// them. The control segment gets the same, and the owner's write bit. `None` keeps the read
+    /// bits of the file that is replaced, if `trust` accepts its owner; else that is `0o400`.
+    pub mode: Option<u32>,
     /// Whose control segment to use.
     pub trust: Trust,
     /// How long to wait for other publishers, all in all; `None` for ever.
@@ -53,11 +53,11 @@ pub struct PublishOptions {
 }
 
 impl Default for PublishOptions {
-    /// For a free name, mode 0400, five seconds.
+    /// For a free name, no mode, five seconds.
     fn default() -> Self {
         let lock_timeout = Some(Duration::from_secs(5));
         let (trust, interrupt) = (Trust::new(), Interrupt::never());
-        Self { replace: false, mode: 0o400, trust, lock_timeout, interrupt }
+        Self { replace: false, mode: None, trust, lock_timeout, interrupt }
     }
 }
 
@@ -80,8 +80,26 @@ impl Namespace {
         options: &PublishOptions,
         body: &[u8],
     ) -> Result<u64, PublishError> {
-        if options.mode & !0o444 != 0 || options.mode & 0o400 == 0 {
-            return Err(PublishError::BadMode { mode: options.mode });
+        self.publish_if(name, kind, options, body, || true)
+    }
+
+    /// As [`Namespace::publish`], if `agrees` says so. That runs in the turn of this publication, so
+    /// that what it finds at the name is what would be replaced; it may not publish or remove there.
+    ///
+    /// # Errors
+    /// As [`Namespace::publish`], and [`PublishError::Declined`].
+    pub fn publish_if(
+        &self,
+        name: &Name,
+        kind: PublishedKind,
+        options: &PublishOptions,
+        body: &[u8],
+        agrees: impl FnOnce() -> bool,
+    ) -> Result<u64, PublishError> {
+        if let Some(mode) = options.mode
+            && (mode & !0o444 != 0 || mode & 0o400 == 0)
+        {
+            return Err(PublishError::BadMode { mode });
         }
         let total_len = total_len(body.len() as u64)?;
         let path = self.path_of(name, kind.kind);
@@ -91,9 +109,8 @@ impl Namespace {
             return Err(taken(&path));
         }
         let draft = Draft::new(self.dir())?;
-        let full = |e: io::Error| {
-            no_space(Errno::from_io_error(&e).unwrap_or(Errno::IO), total_len, self.dir())
-        };
+        limits::check_room(draft.file(), total_len, self.dir())?;
+        let full = |e: io::Error| limits::refused("write a file in", e, total_len, self.dir());
         draft.file().write_all_at(&[0; BODY_OFFSET], 0).map_err(full)?;
         // A negative control; a name that leads to an unfinished file must be noticed.
         let unfinished = sabotage::names_unfinished_files();
@@ -113,11 +130,16 @@ impl Namespace {
         let turn = Turn { namespace: self, name, kind, trust: &options.trust };
         let patience =
             Patience::forever().limit(options.lock_timeout).interrupt(options.interrupt.clone());
-        turn.take(options.mode | 0o200, Waiting::new(&patience), |control, words| {
+        let mode = options.mode.unwrap_or(PRIVATE) | 0o200;
+        turn.take(mode, Waiting::new(&patience), |control, words| {
             let newest = turn.settle(control, words)?;
             if !options.replace && path.symlink_metadata().is_ok() {
                 return Err(taken(&path));
             }
+            if !agrees() {
+                return Err(PublishError::Declined { path: path.clone() });
+            }
+            let mode = options.mode.unwrap_or_else(|| mode_at(&path, &options.trust));
             let mut geometry = [0; GEOMETRY_WORDS];
             if let Some(edition) = geometry.first_mut() {
                 *edition = newest + 1;
@@ -128,7 +150,7 @@ impl Namespace {
                     kind_version: kind.kind_version,
                     geometry,
                     body_len: body.len() as u64,
-                    mode: options.mode,
+                    mode,
                 },
                 NO_LOCK,
                 total_len,
@@ -138,13 +160,13 @@ impl Namespace {
             draft.file().write_all_at(bytemuck::bytes_of(&header), 0).map_err(full)?;
             draft
                 .file()
-                .set_permissions(Permissions::from_mode(options.mode))
+                .set_permissions(Permissions::from_mode(mode))
                 .map_err(io("set the mode of a file in"))?;
             if persistent {
                 draft.file().sync_all().map_err(full)?;
             }
             let draft = Some(draft);
-            let mode = options.mode | 0o200;
+            let mode = mode | 0o200;
             let mut place = Named { draft, path: &path, replace: options.replace, control, mode };
             let published = control::publish(words, newest, &mut place);
             if let Some(file) = &late {
@@ -166,10 +188,10 @@ pub fn write_file(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), CreateErro
         return Err(CreateError::BadMode { mode });
     }
     let dir = directory_of(path);
-    let full = |e: io::Error| {
-        no_space(Errno::from_io_error(&e).unwrap_or(Errno::IO), bytes.len() as u64, dir)
-    };
+    let len = bytes.len() as u64;
+    let full = |e: io::Error| limits::refused("write a file in", e, len, dir);
     let draft = Draft::new(dir)?;
+    limits::check_room(draft.file(), len, dir)?;
     draft.file().write_all_at(bytes, 0).map_err(full)?;
     draft.file().set_permissions(Permissions::from_mode(mode)).map_err(full)?;
     if !is_memory(draft.file()) {
@@ -179,13 +201,26 @@ pub fn write_file(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), CreateErro
     Ok(())
 }
 
+/// For its owner alone.
+const PRIVATE: u32 = 0o400;
+
+/// The mode for a file that replaces what is at a path: of a stranger's it is not kept, or he would
+/// say who may read this one.
+fn mode_at(path: &Path, trust: &Trust) -> u32 {
+    match path.symlink_metadata() {
+        Ok(meta) if meta.is_file() && trust.accepts(meta.uid()) => meta.mode() & 0o444 | PRIVATE,
+        _ => PRIVATE,
+    }
+}
+
 /// Readers of the file are to be readers of the control segment. Returns the mode that it had.
 fn set_mode(control: &WritableSegment, mode: u32) -> Result<u32, PublishError> {
     let io = |action| move |e| io_error(action, control.path(), e);
-    let found = control.file().metadata().map_err(io("stat"))?.mode() & 0o7777;
+    let file = control.file().map_err(io("stat"))?;
+    let found = file.metadata().map_err(io("stat"))?.mode() & 0o7777;
     if found != mode {
         let permissions = Permissions::from_mode(mode);
-        control.file().set_permissions(permissions).map_err(io("set the mode of"))?;
+        file.set_permissions(permissions).map_err(io("set the mode of"))?;
     }
     Ok(found)
 }

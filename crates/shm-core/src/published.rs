@@ -20,6 +20,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
 
+use crate::descriptor::FileId;
 use crate::error::{HeaderError, OpenError};
 use crate::file_map::FileMap;
 use crate::layout::{BODY_OFFSET, GEOMETRY_WORDS, Header};
@@ -31,6 +32,7 @@ use crate::open::{RawFile, Trust, ValidatedFile, io_error};
 pub struct MappedFile {
     map: FileMap,
     path: PathBuf,
+    id: FileId,
 }
 
 /// A published segment, mapped read-only, that nobody may write to. `AsRef<[u8]>` gives its body:
@@ -55,10 +57,11 @@ impl MappedFile {
 
     fn new(raw: RawFile) -> Result<Self, OpenError> {
         let (file, path, len) = raw.into_parts();
+        let id = FileId::of(&file.metadata().map_err(|e| io_error("stat", &path, e))?);
         let too_long = |_| io_error("map", &path, io::ErrorKind::OutOfMemory.into());
         let len = usize::try_from(len).map_err(too_long)?;
         let map = FileMap::new(&file, len, false).map_err(|e| io_error("map", &path, e))?;
-        Ok(Self { map, path })
+        Ok(Self { map, path, id })
     }
 
     /// The path it was opened by.
@@ -164,6 +167,11 @@ impl Published {
     #[must_use]
     pub fn path(&self) -> &Path {
         self.file.path()
+    }
+
+    /// Which file it is. Its inode is no other file's as long as this lives.
+    pub(crate) fn file_id(&self) -> FileId {
+        self.file.id
     }
 }
 

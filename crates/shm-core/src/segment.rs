@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::descriptor::{FileId, SegmentFile};
 use crate::error::{HeaderError, LockError};
 use crate::fork::process_token;
 use crate::futex;
@@ -23,7 +24,7 @@ use crate::sync::ReadWords;
 pub struct Segment {
     map: Mapping,
     header: Header,
-    file: File,
+    file: SegmentFile,
     path: PathBuf,
 }
 
@@ -39,7 +40,7 @@ impl Segment {
     /// Joins the parts. The header is a validated private copy; `map` covers
     /// `header.total_len` bytes of `file`.
     pub(crate) fn new(map: Mapping, header: Header, file: File, path: PathBuf) -> Self {
-        Self { map, header, file, path }
+        Self { map, header, file: SegmentFile::new(file), path }
     }
 
     /// The body: every byte after the first page, as 64-bit words.
@@ -89,25 +90,32 @@ impl Segment {
     /// Owner (uid) and permission bits of the file, now.
     ///
     /// # Errors
-    /// When `fstat` fails.
+    /// When `fstat` fails; with [`LostDescriptor`](crate::LostDescriptor) in it when the program
+    /// closed the descriptor, and the name no longer leads to this segment.
     pub fn owner_and_mode(&self) -> io::Result<(u32, u32)> {
-        let meta = self.file.metadata()?;
+        let meta = match self.file() {
+            Ok(file) => file.metadata()?,
+            Err(lost) => match std::fs::symlink_metadata(&self.path) {
+                Ok(named) if FileId::of(&named) == self.file.id()? => named,
+                _ => return Err(lost),
+            },
+        };
         Ok((meta.uid(), meta.mode() & 0o7777))
     }
 
     /// True when the name no longer leads to this segment: it was unlinked, or
     /// replaced by another one. What is written here is then seen only by
-    /// processes that opened it before. One `stat`.
+    /// processes that opened it before. Needs no descriptor.
     ///
     /// # Errors
     /// When `stat` fails for another reason than the missing name.
     pub fn is_orphaned(&self) -> io::Result<bool> {
-        let mine = self.file.metadata()?;
-        match std::fs::symlink_metadata(&self.path) {
-            Ok(named) => Ok(named.dev() != mine.dev() || named.ino() != mine.ino()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
-            Err(e) => Err(e),
+        let named = FileId::at(&self.path)?;
+        if self.is_writable() {
+            // A writer whose descriptors were closed becomes one for others again.
+            let _ = self.file();
         }
+        Ok(named != Some(self.file.id()?))
     }
 
     /// Sleeps while the low half of the word at `at` of the body is that of `seen`: until somebody
@@ -133,8 +141,9 @@ impl Segment {
         futex::wake_all(&self.map.body()[at]);
     }
 
-    pub(crate) fn file(&self) -> &File {
-        &self.file
+    /// The file, if the descriptor is still its; see [`SegmentFile::get`].
+    pub(crate) fn file(&self) -> io::Result<&File> {
+        self.file.get(&self.path, self.is_writable())
     }
 
     /// True when this handle may write.
@@ -164,8 +173,8 @@ impl Drop for Segment {
         if self.map.is_held() {
             // The mapping stays because of a leaked guard; so must this process count as a
             // living writer, or another one could make the mutex anew below the
-            // thread's robust list. A copy of the descriptor shares its lock.
-            std::mem::forget(self.file.try_clone());
+            // thread's robust list.
+            self.file.leak();
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::create::CreateOptions;
 use crate::error::{HeaderError, LockError, OpenError, PublishError};
 use crate::guard::Acquired;
 use crate::layout::{BODY_OFFSET, GEOMETRY_WORDS};
+use crate::limits::Limit;
 use crate::name::Name;
 use crate::namespace::Namespace;
 use crate::open::{RawFile, Trust};
@@ -126,7 +127,7 @@ impl Turn<'_> {
             Ok(edition) if edition < control::MAX_EDITION => Ok(Some(edition)),
             Err(OpenError::NotFound { .. }) => Ok(Some(0)),
             // A lack of descriptors, for instance: whether it is one of ours is not known.
-            Err(e @ OpenError::Io { .. }) => Err(e),
+            Err(e @ (OpenError::Io { .. } | OpenError::Limit { .. })) => Err(e),
             Ok(_) | Err(_) => Ok(None),
         }
     }
@@ -143,5 +144,9 @@ pub(crate) fn has_word(control: &Segment) -> Result<(), OpenError> {
 }
 
 pub(crate) fn io_error(action: &'static str, path: &Path, source: io::Error) -> PublishError {
-    PublishError::Io { action, path: path.to_owned(), source }
+    let path = path.to_owned();
+    match Limit::behind(action, &source) {
+        Some(limit) => PublishError::Limit { action, path, limit, source },
+        None => PublishError::Io { action, path, source },
+    }
 }

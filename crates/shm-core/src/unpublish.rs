@@ -12,6 +12,7 @@ use crate::control::{self, MAX_EDITION, RETIRED};
 use crate::create::retry;
 use crate::error::{OpenError, PublishError};
 use crate::layout::BODY_OFFSET;
+use crate::limits;
 use crate::name::Name;
 use crate::namespace::Namespace;
 use crate::open::Trust;
@@ -175,6 +176,7 @@ impl Wreck {
         if self.len < at + 8 {
             return Ok(());
         }
+        limits::check_write(at + 8)?;
         self.file.write_all_at(&RETIRED.to_ne_bytes(), at)
     }
 }

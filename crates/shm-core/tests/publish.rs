@@ -46,7 +46,7 @@ fn bad_options_change_nothing() {
     let error = place.publish(!FORCE, b"123").unwrap_err();
     assert!(matches!(error, PublishError::Create(CreateError::BadLength { len: 3 })), "{error:?}");
     for mode in [0o600, 0o044, 0o555, 0o4400] {
-        let options = PublishOptions { mode, ..PublishOptions::default() };
+        let options = PublishOptions { mode: Some(mode), ..PublishOptions::default() };
         let error = place.namespace.publish(&place.name, KIND, &options, b"").unwrap_err();
         assert!(matches!(error, PublishError::BadMode { mode: m } if m == mode), "{error:?}");
     }
@@ -58,7 +58,8 @@ fn modes_are_exact_and_the_control_segment_follows() {
     let place = Place::new();
     let mode = |path: PathBuf| path.metadata().unwrap().mode() & 0o7777;
     for (of_file, of_control) in [(0o400, 0o600), (0o444, 0o644), (0o440, 0o640), (0o400, 0o600)] {
-        let options = PublishOptions { replace: true, mode: of_file, ..PublishOptions::default() };
+        let options =
+            PublishOptions { replace: true, mode: Some(of_file), ..PublishOptions::default() };
         place.namespace.publish(&place.name, KIND, &options, b"").unwrap();
         assert_eq!((mode(place.file()), mode(place.control())), (of_file, of_control));
     }

@@ -166,7 +166,7 @@ fn a_publication_that_fails_leaves_the_mode_of_the_control_segment() {
     place.publish(!FORCE, b"edition1").unwrap();
     std::fs::remove_file(place.file()).unwrap();
     std::fs::create_dir(place.file()).unwrap();
-    let options = PublishOptions { replace: true, mode: 0o444, ..PublishOptions::default() };
+    let options = PublishOptions { replace: true, mode: Some(0o444), ..PublishOptions::default() };
     let failed = place.namespace.publish(&place.name, KIND, &options, b"edition2");
     assert!(matches!(failed, Err(PublishError::Create(_))), "{failed:?}");
     assert_eq!(place.control().metadata().unwrap().mode() & 0o7777, 0o600);

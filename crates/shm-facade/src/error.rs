@@ -51,6 +51,15 @@ pub enum Error {
         /// Path of what is there.
         path: PathBuf,
     },
+    /// No entries were to replace an edition that has some, and that was not asked for by name:
+    /// [`ShareOptions::allow_empty`](crate::ShareOptions::allow_empty).
+    #[error("{path:?} has {entries} entries, and none are to replace them")]
+    WouldEmpty {
+        /// Path of what is there, and stays.
+        path: PathBuf,
+        /// How many entries it has.
+        entries: u64,
+    },
     /// The map could not be opened.
     #[error(transparent)]
     OpenMap(OpenError),
@@ -159,12 +168,13 @@ impl Error {
             Self::Open(e) => table_open_code(e),
             Self::Table(e) => table_code(e),
             Self::NotFound { .. } => ResultCode::NotFound,
-            Self::AlreadyExists { .. } => ResultCode::DuplicateKey,
+            Self::AlreadyExists { .. } | Self::WouldEmpty { .. } => ResultCode::DuplicateKey,
             Self::OpenMap(e) => open_code(e),
             Self::Publish(e) => publish_code(e),
             Self::Build(BuildError::NotSorted { .. }) | Self::NotATableKey { .. } => {
                 ResultCode::Mismatch
             }
+            Self::Build(BuildError::NoMemory { .. }) => ResultCode::System,
             Self::Build(_) => ResultCode::NoSpace,
             Self::Snapshot(SnapshotError::Version { .. }) => ResultCode::Mismatch,
             Self::Snapshot(_) | Self::Corrupt { .. } => ResultCode::Corrupt,
@@ -226,7 +236,7 @@ fn open_code(error: &OpenError) -> ResultCode {
         OpenError::Header { .. } | OpenError::NotAFile { .. } => ResultCode::Corrupt,
         OpenError::ResetBusy { .. } | OpenError::Interrupted { .. } => ResultCode::Timeout,
         OpenError::Create(e) => create_code(e),
-        OpenError::Io { source, .. } => io_code(source),
+        OpenError::Io { source, .. } | OpenError::Limit { source, .. } => io_code(source),
         _ => ResultCode::System,
     }
 }
@@ -239,7 +249,7 @@ fn publish_code(error: &PublishError) -> ResultCode {
         PublishError::Lock { source, .. } => lock_code(source),
         PublishError::BadMode { .. } => ResultCode::Invalid,
         PublishError::ControlWord { .. } => ResultCode::Corrupt,
-        PublishError::Io { source, .. } => io_code(source),
+        PublishError::Io { source, .. } | PublishError::Limit { source, .. } => io_code(source),
         _ => ResultCode::System,
     }
 }
@@ -248,9 +258,14 @@ fn create_code(error: &CreateError) -> ResultCode {
     match error {
         CreateError::InvalidName(_) => ResultCode::InvalidName,
         CreateError::AlreadyExists { .. } => ResultCode::DuplicateKey,
-        CreateError::NoSpace { .. } => ResultCode::NoSpace,
+        CreateError::NoSpace { .. }
+        | CreateError::NoMemory { .. }
+        | CreateError::NoInodes { .. }
+        | CreateError::Quota { .. }
+        | CreateError::FileSizeLimit { .. }
+        | CreateError::FileTooLarge { .. } => ResultCode::NoSpace,
         CreateError::BadMode { .. } | CreateError::BadLength { .. } => ResultCode::Invalid,
-        CreateError::Io { source, .. } => io_code(source),
+        CreateError::Io { source, .. } | CreateError::Limit { source, .. } => io_code(source),
         _ => ResultCode::System,
     }
 }
@@ -341,7 +356,7 @@ mod tests {
             }
         }
         // Found out by this library.
-        let no_space = || CreateError::NoSpace { needed: 1, dir: path.clone() };
+        let no_space = || CreateError::NoSpace { needed: 1, available: 0, dir: path.clone() };
         let mode = || CreateError::BadMode { mode: 0 };
         let len = || CreateError::BadLength { len: 3 };
         let size = GeometryError::TooLarge { capacity: 1, value_size: 1 };
@@ -377,7 +392,8 @@ mod tests {
 
     #[test]
     fn a_lack_of_space_has_one_shape() {
-        let no_space = || OpenError::from(CreateError::NoSpace { needed: 1, dir: "x".into() });
+        let no_space =
+            || OpenError::from(CreateError::NoSpace { needed: 1, available: 0, dir: "x".into() });
         let error = PublishError::from(no_space());
         assert!(matches!(error, PublishError::Create(CreateError::NoSpace { .. })), "{error:?}");
         let error = TableOpenError::from(no_space());

@@ -62,7 +62,8 @@ impl StatusTable {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Table`] for the reading; as [`Share::share_with`](crate::Share::share_with) for the publication.
+    /// [`Error::Table`] for the reading; as [`Share::share_with`](crate::Share::share_with) for the publication:
+    /// [`Error::WouldEmpty`] for an empty table over an edition that has entries.
     pub fn freeze(&self, name: &str, force: bool) -> Result<u64, Error> {
         let namespace = self.namespace().clone();
         self.freeze_with(name, &ShareOptions { namespace, force, ..ShareOptions::default() })
@@ -106,7 +107,7 @@ fn block<V: AsRef<[u8]>>(
     for (key, value) in &entries {
         builder.push(map_key(*key), value.as_ref())?;
     }
-    Ok(builder.finish())
+    Ok(builder.try_finish()?)
 }
 
 #[cfg(test)]

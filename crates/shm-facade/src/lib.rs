@@ -74,6 +74,7 @@
 mod error;
 mod freeze;
 mod instance;
+mod reopen;
 mod share;
 mod shared_map;
 mod status_table;
@@ -89,9 +90,9 @@ pub use shared_map::{MapOptions, SharedMap, prune};
 #[doc(hidden)]
 pub use shm_core::process_token;
 pub use shm_core::{
-    CreateError, Entry, FileKind, HeaderError, Holder, Interrupt, InvalidName, Kind, Litter,
-    LockError, MappedFile, Name, Namespace, OpenError, Pruned, PublishError, Published,
-    PublishedKind, Trust,
+    CreateError, Entry, FileKind, HeaderError, Holder, Interrupt, InvalidName, Kind, Limit, Litter,
+    LockError, LostDescriptor, MappedFile, Name, Namespace, OpenError, Pruned, PublishError,
+    Published, PublishedKind, Trust,
 };
 pub use slotmap_shm::{
     Geometry, KIND as TABLE, Stats, TableError, TableOpenError, Upserted, Value,

@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use avl_snapshot::{AlignedBytes, FreezeOptions, RbTree, Snapshot};
-use shm_core::{Interrupt, Kind, Name, Namespace, PublishOptions, PublishedKind, Trust};
+use avl_snapshot::{AlignedBytes, FreezeOptions, HEADER_LEN, RbTree, Snapshot, block_entries};
+use shm_core::{
+    Interrupt, Kind, Name, Namespace, PublishError, PublishOptions, PublishedKind, Trust,
+};
 
 use crate::error::Error;
 
@@ -26,8 +28,12 @@ pub struct ShareOptions {
     pub namespace: Namespace,
     /// Replaces what has the name. Not unless asked for.
     pub force: bool,
-    /// Permission bits, exact whatever the umask: read bits only. `0o400`; `0o444` lets others read.
-    pub mode: u32,
+    /// Permission bits, exact whatever the umask: read bits only; `0o444` lets others read. `None`, the
+    /// default, keeps the mode of the edition that is replaced; a first one gets `0o400`.
+    pub mode: Option<u32>,
+    /// Also replaces an edition that has entries by one that has none. Not unless asked for: an input
+    /// that broke off is empty, too.
+    pub allow_empty: bool,
     /// Adds a hash index where the block is built by the call, so to an [`RbTree`] and to a table. On: looking single
     /// keys up is what most readers do, and it is two to five times as fast, for twelve bytes an entry.
     pub hash_index: bool,
@@ -43,8 +49,16 @@ impl Default for ShareOptions {
     fn default() -> Self {
         let PublishOptions { replace, mode, trust, lock_timeout, interrupt } =
             PublishOptions::default();
-        let namespace = Namespace::from_env();
-        Self { namespace, force: replace, mode, hash_index: true, lock_timeout, interrupt, trust }
+        Self {
+            namespace: Namespace::from_env(),
+            force: replace,
+            mode,
+            allow_empty: false,
+            hash_index: true,
+            lock_timeout,
+            interrupt,
+            trust,
+        }
     }
 }
 
@@ -66,7 +80,14 @@ impl ShareOptions {
     /// With these permission bits.
     #[must_use]
     pub fn mode(mut self, mode: u32) -> Self {
-        self.mode = mode;
+        self.mode = Some(mode);
+        self
+    }
+
+    /// Also without entries, over an edition that has some, or not.
+    #[must_use]
+    pub fn allow_empty(mut self, allow_empty: bool) -> Self {
+        self.allow_empty = allow_empty;
         self
     }
 
@@ -125,17 +146,23 @@ pub trait Share: sealed::Block {
     /// Publishes under `name` in the default namespace; over what is there if `force`. The original's
     /// `share`. Returns the edition: 1, or one more than the newest. O(n).
     ///
+    /// An [`RbTree`] without entries replaces what is there, as the original's does: the program has the
+    /// tree in its hands. Other blocks come from a file, a sorted input or another map, of which nothing
+    /// may have come: for those, see [`ShareOptions::allow_empty`].
+    ///
     /// # Errors
     /// As [`Share::share_with`].
     fn share(&self, name: &str, force: bool) -> Result<u64, Error> {
-        self.share_with(name, &ShareOptions { force, ..ShareOptions::default() })
+        let allow_empty = Self::IN_HAND;
+        self.share_with(name, &ShareOptions { force, allow_empty, ..ShareOptions::default() })
     }
 
     /// Publishes under `name`. The name leads to the old map or the new one at any moment, whole, and also if
     /// this process is killed. Who has the old one open keeps it.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`] without `force`; [`Error::Snapshot`] for bytes that are none; [`Error::Name`],
+    /// [`Error::AlreadyExists`] without `force`; [`Error::WouldEmpty`] for no entries over some, without
+    /// `allow_empty`; [`Error::Snapshot`] for bytes that are none; [`Error::Name`],
     /// [`Error::Publish`]. The name leads to what it led to before.
     fn share_with(&self, name: &str, options: &ShareOptions) -> Result<u64, Error> {
         let name = Name::new(name)?;
@@ -160,6 +187,9 @@ mod sealed {
     use super::{AlignedBytes, Error, FreezeOptions, RbTree, Snapshot};
 
     pub trait Block {
+        /// Whether a program that has one knows what is in it.
+        const IN_HAND: bool = false;
+
         /// Calls `f` with a whole, valid block.
         fn with_block<R>(
             &self,
@@ -169,12 +199,14 @@ mod sealed {
     }
 
     impl Block for RbTree {
+        const IN_HAND: bool = true;
+
         fn with_block<R>(
             &self,
             options: &FreezeOptions,
             f: impl FnOnce(&[u8]) -> Result<R, Error>,
         ) -> Result<R, Error> {
-            f(&self.freeze_with(options))
+            f(&self.try_freeze_with(options)?)
         }
     }
 
@@ -208,9 +240,29 @@ pub(crate) fn publish(name: &Name, block: &[u8], options: &ShareOptions) -> Resu
         lock_timeout: options.lock_timeout,
         interrupt: options.interrupt.clone(),
     };
-    Ok(options.namespace.publish(name, SNAPSHOT, &how, block)?)
+    let empty = block.get(..HEADER_LEN).is_some_and(|head| block_entries(head) == Ok(0));
+    let mut entries = 0;
+    let agrees = || {
+        if empty && options.force && !options.allow_empty {
+            entries = entries_at(name, options).unwrap_or(0);
+        }
+        entries == 0
+    };
+    match options.namespace.publish_if(name, SNAPSHOT, &how, block, agrees) {
+        Err(PublishError::Declined { path }) => Err(Error::WouldEmpty { path, entries }),
+        other => Ok(other?),
+    }
+}
+
+/// How many entries the map at a name has, if there is one that says so.
+fn entries_at(name: &Name, options: &ShareOptions) -> Option<u64> {
+    let ShareOptions { namespace, trust, .. } = options;
+    let map = namespace.open_to_copy(name, SNAPSHOT.kind, SNAPSHOT.kind_version, trust).ok()?;
+    let mut head = [0; HEADER_LEN];
+    map.read_at(&mut head, 0).ok()?;
+    block_entries(&head).ok()
 }
 
 pub(crate) fn save(block: &[u8], path: &Path) -> Result<(), Error> {
-    Ok(shm_core::write_file(path, 0o400, block).map_err(shm_core::PublishError::from)?)
+    Ok(shm_core::write_file(path, 0o400, block).map_err(PublishError::from)?)
 }

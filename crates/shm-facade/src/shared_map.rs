@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use avl_snapshot::{AlignedBytes, HEADER_LEN, Snapshot, SnapshotError, block_len};
 use shm_core::{
     CopySource, Follower, Interrupt, MappedFile, Name, Namespace, Patience, Pruned, PublishOptions,
-    Published, Trust,
+    Published, Seen, Trust,
 };
 
 use crate::error::Error;
@@ -151,10 +151,15 @@ impl SharedMap {
         copied(&CopySource::open(path.as_ref(), trust)?)
     }
 
-    /// Takes the newest edition; true if that is another one. One atomic load when nothing was published.
+    /// Takes the newest edition; true if that is another one. One atomic load and a look at a coarse
+    /// clock when nothing was published.
     ///
-    /// After a removal it is false, until something is published under the name again. It needs `&mut self`, so
-    /// no slice of the old edition is left.
+    /// What was published, in order, before the call is found by it. When the files were removed from
+    /// outside and published anew, no word says so: each handle looks at the names itself, at most about
+    /// every 100 ms, so that such an edition is found by the first call after that time.
+    ///
+    /// After a removal it is false, until something is published under the name again. It needs
+    /// `&mut self`, so no slice of the old edition is left.
     ///
     /// # Errors
     /// As [`SharedMap::open_with`]; the handle stays at its edition.
@@ -163,35 +168,48 @@ impl SharedMap {
         if self.is_newest() { Ok(false) } else { self.look_at_the_name() }
     }
 
-    /// True when nothing newer was published, as far as one atomic load can tell; else
-    /// [`SharedMap::newer`] must look closer.
+    /// True when nothing newer was published, as far as one atomic load and a clock can tell; else
+    /// [`SharedMap::newer`] must look closer: also when the last look at the names was some 100 ms ago.
     #[inline]
     #[must_use]
     pub fn is_newest(&self) -> bool {
-        self.follower.is_current(self.follower.look())
+        self.follower.is_current(self.follower.look()) && !self.follower.is_due()
     }
 
     #[cold]
     fn look_at_the_name(&mut self) -> Result<bool, Error> {
-        let Some(newer) = successor(&mut self.follower)? else { return Ok(false) };
+        let seen = self.follower.look();
+        let Some(newer) = look_closer(&mut self.follower, seen)? else { return Ok(false) };
         *self = newer;
         Ok(true)
     }
 
     /// Opens the newest edition, if that is another one than this handle's; this one stays as it
-    /// is. For a handle that several threads use. One atomic load when nothing was published.
+    /// is. For a handle that several threads use. Finds, and costs, what [`SharedMap::refresh`] does.
     ///
     /// # Errors
     /// As [`SharedMap::refresh`].
     #[inline]
     pub fn newer(&self) -> Result<Option<Self>, Error> {
-        if self.is_newest() { Ok(None) } else { successor(&mut self.follower.clone()) }
+        if self.is_newest() { Ok(None) } else { self.newer_by_name() }
+    }
+
+    #[cold]
+    fn newer_by_name(&self) -> Result<Option<Self>, Error> {
+        let seen = self.follower.look();
+        // By this follower, which keeps the date of the look.
+        if is_current(&self.follower, seen) {
+            return Ok(None);
+        }
+        successor(&mut self.follower.clone())
     }
 
     /// Sleeps until there is another edition and takes it: true; false when `timeout` is over
     /// (monotonic clock). A publisher that dies, and signals, do no harm.
     ///
-    /// After a removal it waits for the name to be published again.
+    /// It looks at the names, too, also with a `timeout` of zero: what was published anew after the
+    /// files had been removed from outside ends it within a second. After a removal it waits for the
+    /// name to be published again.
     ///
     /// # Errors
     /// As [`SharedMap::refresh`].
@@ -217,7 +235,10 @@ impl SharedMap {
         self.follower.edition()
     }
 
-    /// True when the name leads to no map now. This handle goes on all the same. One system call.
+    /// True when the name leads to no map now, or was removed since this edition and something else
+    /// published then, be it in order or after the files were removed from outside. False when the name
+    /// leads to this edition, or to one that replaced it. This handle goes on all the same, and
+    /// [`SharedMap::refresh`] takes what is there, if anything. Two system calls at most.
     ///
     /// # Errors
     /// [`Error::Namespace`].
@@ -295,14 +316,20 @@ fn successor(follower: &mut Follower) -> Result<Option<SharedMap>, Error> {
     Ok(Some(SharedMap { snapshot: Snapshot::new(published)?, follower }))
 }
 
+/// True when the word says that nothing is newer, and the names that the word counts.
+fn is_current(follower: &Follower, seen: Seen) -> bool {
+    follower.is_current(seen) && follower.is_at_name()
+}
+
+fn look_closer(follower: &mut Follower, seen: Seen) -> Result<Option<SharedMap>, Error> {
+    if is_current(follower, seen) { Ok(None) } else { successor(follower) }
+}
+
 fn wait(follower: &mut Follower, timeout: Duration) -> Result<Option<SharedMap>, Error> {
     let start = Instant::now();
-    let mut before = None;
     loop {
         let seen = follower.look();
-        // Slept through a whole slice: somebody may have removed the control segment by hand.
-        let closer = before.replace(seen) == Some(seen);
-        let newer = if closer || !follower.is_current(seen) { successor(follower)? } else { None };
+        let newer = look_closer(follower, seen)?;
         if newer.is_some() {
             return Ok(newer);
         }

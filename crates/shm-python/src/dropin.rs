@@ -5,7 +5,7 @@ use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use avl_snapshot::{BuildError, MAX_KEY_LEN};
+use avl_snapshot::{BuildError, FreezeOptions, MAX_KEY_LEN};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyString, PyType};
 use shm_facade::{Error, MapOptions, RbTree, ShareOptions, SharedMap};
@@ -63,8 +63,12 @@ impl DropInTree {
     ) -> PyResult<bool> {
         let py = slf.py();
         let force = force.map_or(Ok(false), |force| force.is_truthy())?;
-        let options =
-            ShareOptions::default().force(force).hash_index(true).interrupt(signals::interrupt());
+        // As the original: the program knows what is in its tree.
+        let options = ShareOptions::default()
+            .force(force)
+            .allow_empty(true)
+            .hash_index(true)
+            .interrupt(signals::interrupt());
         let tree = slf.get().complete(py)?;
         crate::tree::share(py, &tree, name, &options)?;
         Ok(true)
@@ -74,7 +78,8 @@ impl DropInTree {
     fn dump<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyBytes>> {
         let py = slf.py();
         let tree = slf.get().complete(py)?;
-        let block = py.detach(|| tree.freeze());
+        let block = py.detach(|| tree.try_freeze_with(&FreezeOptions::default()));
+        let block = block.map_err(|error| failure(py, Error::from(error), None))?;
         Ok(PyBytes::new(py, &block))
     }
 

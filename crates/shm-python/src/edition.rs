@@ -127,7 +127,7 @@ impl Edition {
         }
     }
 
-    /// Whether the name, or the path, leads nowhere now.
+    /// Whether the name, or the path, leads nowhere now, or was removed since.
     pub(crate) fn is_removed(&self) -> Result<bool, Error> {
         let map = match self {
             Self::Published(map) => return map.is_removed(),

@@ -19,6 +19,8 @@ const ENOMEM: i32 = 12;
 const EACCES: i32 = 13;
 const EEXIST: i32 = 17;
 const ENOSPC: i32 = 28;
+const EFBIG: i32 = 27;
+const EDQUOT: i32 = 122;
 const ETIMEDOUT: i32 = 110;
 
 /// An exception to be: its class, and for subclasses of `OSError` the number and the file.
@@ -149,11 +151,16 @@ fn classify(error: &Error) -> Failure {
         Error::Open(e) => classify_table_open(e),
         Error::Table(e) => classify_table(e),
         Error::NotFound { path } => os("NotFoundError", ENOENT, path),
-        Error::AlreadyExists { path } => os("AlreadyExistsError", EEXIST, path),
+        Error::AlreadyExists { path } | Error::WouldEmpty { path, .. } => {
+            os("AlreadyExistsError", EEXIST, path)
+        }
         Error::OpenMap(e) => classify_open(e),
         Error::Publish(e) => classify_publish(e),
         Error::Build(BuildError::KeyTooLong { .. }) => plain("KeyTooLongError"),
         Error::Build(BuildError::TooLarge { .. }) => plain("ValueTooLongError"),
+        Error::Build(BuildError::NoMemory { .. }) => {
+            Failure { class: "SystemCallError", errno: Some(ENOMEM), path: None }
+        }
         Error::Build(_) => plain("FullError"),
         Error::NotATableKey { .. } => plain("WrongKindError"),
         Error::Snapshot(avl_snapshot::SnapshotError::Version { .. }) => plain("MismatchError"),
@@ -219,7 +226,9 @@ fn classify_open(error: &OpenError) -> Failure {
         }
         OpenError::Create(e) => classify_create(e),
         OpenError::NoMemory { path, .. } => os("SystemCallError", ENOMEM, path),
-        OpenError::Io { path, source, .. } => classify_io(source, path),
+        OpenError::Io { path, source, .. } | OpenError::Limit { path, source, .. } => {
+            classify_io(source, path)
+        }
         _ => plain("Error"),
     }
 }
@@ -228,8 +237,16 @@ fn classify_create(error: &CreateError) -> Failure {
     match error {
         CreateError::InvalidName(_) => plain("InvalidNameError"),
         CreateError::AlreadyExists { path } => os("AlreadyExistsError", EEXIST, path),
-        CreateError::NoSpace { dir, .. } => os("NoSpaceError", ENOSPC, dir),
-        CreateError::Io { path, source, .. } => classify_io(source, path),
+        CreateError::NoSpace { dir, .. }
+        | CreateError::NoMemory { dir, .. }
+        | CreateError::NoInodes { dir, .. } => os("NoSpaceError", ENOSPC, dir),
+        CreateError::Quota { dir, .. } => os("NoSpaceError", EDQUOT, dir),
+        CreateError::FileSizeLimit { dir, .. } | CreateError::FileTooLarge { dir, .. } => {
+            os("NoSpaceError", EFBIG, dir)
+        }
+        CreateError::Io { path, source, .. } | CreateError::Limit { path, source, .. } => {
+            classify_io(source, path)
+        }
         _ => plain("MismatchError"),
     }
 }
@@ -241,7 +258,9 @@ fn classify_publish(error: &PublishError) -> Failure {
         PublishError::Open(e) => classify_open(e),
         PublishError::Lock { path, source } => classify_lock(source, Some(path)),
         PublishError::ControlWord { .. } => plain("CorruptError"),
-        PublishError::Io { path, source, .. } => classify_io(source, path),
+        PublishError::Io { path, source, .. } | PublishError::Limit { path, source, .. } => {
+            classify_io(source, path)
+        }
         _ => plain("MismatchError"),
     }
 }

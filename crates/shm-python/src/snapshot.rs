@@ -177,7 +177,8 @@ impl SnapshotBase {
 
     /// Takes the newest edition; True if that is another one. One load when nothing was published.
     ///
-    /// Raises as opening does; the handle then stays at its edition. Iterators keep theirs.
+    /// About every 100 ms it also looks at the name, so that it finds what was published anew after the files had been
+    /// removed from outside. Raises as opening does; the handle then stays at its edition. Iterators keep theirs.
     fn refresh(&self, py: Python<'_>) -> PyResult<bool> {
         let handle = self.handle.lend(py);
         let map = handle.map(py)?;
@@ -231,7 +232,8 @@ impl SnapshotBase {
         Ok(self.owned(py)?.0.generation())
     }
 
-    /// True when the name leads nowhere now. One system call.
+    /// True when the name leads nowhere now, or was removed since this edition and then published anew: `refresh` takes
+    /// what is there, if anything.
     fn is_removed(&self, py: Python<'_>) -> PyResult<bool> {
         self.owned(py)?.0.is_removed().map_err(|error| failure(py, error, None))
     }

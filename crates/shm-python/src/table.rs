@@ -271,24 +271,26 @@ impl TableBase {
     ///
     /// O(n log n). Open it by `Snapshot(name, keys=int)`, or `keys=str` where the table's are; numbers are in their
     /// order. Raises as `RbTree.share` does.
-    #[pyo3(signature = (name, force = false, *, hash_index = true, mode = 0o400))]
+    #[pyo3(signature = (name, force = false, *, hash_index = true, mode = None, allow_empty = false))]
     fn freeze(
         &self,
         py: Python<'_>,
         name: &str,
         force: bool,
         hash_index: bool,
-        mode: u32,
+        mode: Option<u32>,
+        allow_empty: bool,
     ) -> PyResult<u64> {
         let entries = self.owned(py)?.frozen(py)?;
-        let options = ShareOptions::default()
+        let mut options = ShareOptions::default()
             .namespace(self.namespace.clone())
             .force(force)
-            .mode(mode)
+            .allow_empty(allow_empty)
             .hash_index(hash_index)
             .lock_timeout(timeout(self.timeout)?)
             .interrupt(signals::interrupt())
             .trust(trust(&self.trust, false));
+        options.mode = mode;
         signals::detach(py, || RbTree::from_entries(entries)?.share_with(name, &options))?
             .map_err(|error| failure(py, error, None))
     }

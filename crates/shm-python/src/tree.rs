@@ -139,13 +139,18 @@ impl TreeBase {
 
     /// Publishes under `name`, whole and at once, over what is there if `force`; returns the edition. O(n).
     ///
-    /// `mode` has read bits only; `0o444` lets others read. `hash_index` makes `Snapshot.get` faster and the file
+    /// `mode` has read bits only; `0o444` lets others read. By default it is that of the map that is replaced, or `0o400`.
+    /// No entries replace some only with `allow_empty`, else that is an `AlreadyExistsError`. `hash_index` makes `Snapshot.get` faster and the file
     /// larger. Waits for another publisher for up to `timeout` seconds. Raises `AlreadyExistsError`,
     /// `LockTimeoutError`, `NoSpaceError`, `PermissionDeniedError`, `CorruptError` where the name's control segment is
     /// damaged; the name leads to what it did before.
     #[pyo3(
-        signature = (name, force = false, *, hash_index = true, namespace = None, mode = 0o400, timeout = Some(5.0)),
-        text_signature = "($self, name, force=False, *, hash_index=True, namespace=None, mode=0o400, timeout=5.0)"
+        signature = (
+            name, force = false, *, hash_index = true, namespace = None, mode = None, timeout = Some(5.0),
+            allow_empty = false
+        ),
+        text_signature = "($self, name, force=False, *, hash_index=True, namespace=None, mode=None, timeout=5.0, \
+                          allow_empty=False)"
     )]
     #[expect(clippy::too_many_arguments, reason = "called by Python code that gives them names")]
     fn share(
@@ -155,28 +160,31 @@ impl TreeBase {
         force: bool,
         hash_index: bool,
         namespace: Option<PathBuf>,
-        mode: u32,
+        mode: Option<u32>,
         timeout: Option<f64>,
+        allow_empty: bool,
     ) -> PyResult<u64> {
         let tree = self.owned(py);
-        let options = ShareOptions::default()
+        let mut options = ShareOptions::default()
             .namespace(self::namespace(namespace))
             .force(force)
-            .mode(mode)
+            .allow_empty(allow_empty)
             .hash_index(hash_index)
             .lock_timeout(self::timeout(timeout)?)
             .interrupt(signals::interrupt())
             .trust(trust(&[], false));
+        options.mode = mode;
         share(py, &tree, name, &options)
     }
 
     /// The bytes that `share` would publish. Changes nothing. O(n).
     #[pyo3(signature = (*, hash_index = false))]
-    fn dump<'py>(&self, py: Python<'py>, hash_index: bool) -> Bound<'py, PyBytes> {
+    fn dump<'py>(&self, py: Python<'py>, hash_index: bool) -> PyResult<Bound<'py, PyBytes>> {
         let tree = self.owned(py);
         let options = avl_snapshot::FreezeOptions::default().hash_index(hash_index);
-        let block = py.detach(|| tree.freeze_with(&options));
-        PyBytes::new(py, &block)
+        let block = py.detach(|| tree.try_freeze_with(&options));
+        let block = block.map_err(|error| failure(py, Error::from(error), None))?;
+        Ok(PyBytes::new(py, &block))
     }
 
     /// `str`, `bytes` or `int`: what keys come back as.

@@ -55,6 +55,7 @@ mod layout;
 mod options;
 mod reader;
 mod recover;
+mod reopen;
 mod sabotage;
 mod slot;
 mod table;

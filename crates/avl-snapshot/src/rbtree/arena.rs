@@ -5,6 +5,8 @@
 
 use std::cmp::Ordering;
 
+use crate::error::BuildError;
+use crate::grow::{grow, with_room};
 use crate::layout::{pack, unpack};
 use crate::write::shared;
 
@@ -47,6 +49,20 @@ impl Node {
     }
 }
 
+/// Entries that are counted, to be forgotten.
+#[derive(Debug, Default)]
+pub(super) struct Dropped {
+    keys: usize,
+    bytes: usize,
+}
+
+impl Dropped {
+    pub(super) fn count(&mut self, node: &Node) {
+        self.keys += 1;
+        self.bytes += node.key_len() + node.value_len as usize;
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct Arena {
     bytes: Vec<u8>,
@@ -58,8 +74,8 @@ pub(super) struct Arena {
 }
 
 impl Arena {
-    pub(super) fn reserve(&mut self, bytes: usize) {
-        self.bytes.reserve(bytes);
+    pub(super) fn reserve(&mut self, bytes: usize) -> Result<(), BuildError> {
+        grow(&mut self.bytes, bytes)
     }
 
     /// Bytes of living keys and values.
@@ -165,19 +181,23 @@ impl Arena {
     }
 
     /// Stores an entry; a node without links that refers to it.
-    pub(super) fn store(&mut self, key: &[u8], value: &[u8]) -> Node {
+    pub(super) fn store(&mut self, key: &[u8], value: &[u8]) -> Result<Node, BuildError> {
+        grow(&mut self.bytes, key.len() + value.len())?;
         let place = pack(self.bytes.len() as u64, key.len());
         self.bytes.extend_from_slice(key);
         self.bytes.extend_from_slice(value);
         self.keys += 1;
         let head = self.head(key);
-        Node { head, place, value_len: value.len() as u64, children: [0; 2] }
+        Ok(Node { head, place, value_len: value.len() as u64, children: [0; 2] })
     }
 
     /// Gives the entry of a node another value: in its place if that fits, else with the key at the end.
-    pub(super) fn replace(&mut self, node: &mut Node, value: &[u8]) {
+    pub(super) fn replace(&mut self, node: &mut Node, value: &[u8]) -> Result<(), BuildError> {
         let (start, len) = unpack(node.place);
         let old = node.value_len as usize;
+        if value.len() > old {
+            grow(&mut self.bytes, len + value.len())?;
+        }
         let at = start + len;
         node.value_len = value.len() as u64;
         if value.len() <= old {
@@ -185,12 +205,13 @@ impl Arena {
                 place.copy_from_slice(value);
             }
             self.dead += old - value.len();
-            return;
+            return Ok(());
         }
         node.place = pack(self.bytes.len() as u64, len);
         self.bytes.extend_from_within(start..start + len);
         self.bytes.extend_from_slice(value);
         self.dead += len + old;
+        Ok(())
     }
 
     /// Counts the entry of a node as dead.
@@ -200,13 +221,20 @@ impl Arena {
         self.keys -= 1;
     }
 
+    /// Counts all of these as dead.
+    pub(super) fn forget_all(&mut self, dropped: &Dropped) {
+        self.dead += dropped.bytes;
+        self.keys -= dropped.keys;
+    }
+
     pub(super) fn is_mostly_dead(&self) -> bool {
         self.dead > WORTH_MOVING && self.dead > self.bytes.len() / 2
     }
 
     /// Moves the entries of these nodes together, in their order.
     pub(super) fn compact(&mut self, order: impl Iterator<Item = u32>, nodes: &mut [Node]) {
-        let mut bytes = Vec::with_capacity(self.bytes.len() - self.dead);
+        // Without memory for it, they stay where they are.
+        let Ok(mut bytes) = with_room::<u8>(self.bytes.len() - self.dead) else { return };
         for index in order {
             let Some(node) = nodes.get_mut(index as usize) else { continue };
             let (start, len) = unpack(node.place);

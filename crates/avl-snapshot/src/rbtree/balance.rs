@@ -12,6 +12,8 @@
 use std::cmp::Ordering;
 
 use super::arena::Node;
+use crate::error::BuildError;
+use crate::grow::grow;
 
 /// No node.
 pub(super) const NIL: u32 = 0;
@@ -99,8 +101,9 @@ impl Tree {
         self.len
     }
 
-    pub(super) fn reserve(&mut self, nodes: usize) {
-        self.nodes.reserve(nodes);
+    #[inline]
+    pub(super) fn reserve(&mut self, nodes: usize) -> Result<(), BuildError> {
+        grow(&mut self.nodes, nodes)
     }
 
     pub(super) fn clear(&mut self) {
@@ -182,6 +185,7 @@ impl Tree {
     }
 
     /// Inserts a node where [`Tree::descend`] found nothing.
+    /// [`Tree::reserve`] has made room for it.
     pub(super) fn insert(&mut self, node: Node) {
         let new = self.allocate(node);
         self.paint(new, true);

@@ -9,13 +9,19 @@
 use std::cmp::Ordering;
 
 use super::arena::{Arena, Node};
+use crate::error::BuildError;
+use crate::grow::grow;
 use crate::write::shared;
 
 /// Runs of up to so many are sorted by comparing whole keys.
 const SHORT_RUN: usize = 8;
 
 /// Sorts nodes by their keys and takes out all but the last stored of equal keys, which it hands to `drop`.
-pub(super) fn sort(nodes: &mut Vec<Node>, arena: &Arena, mut drop: impl FnMut(&Node)) {
+pub(super) fn sort(
+    nodes: &mut Vec<Node>,
+    arena: &Arena,
+    mut drop: impl FnMut(&Node),
+) -> Result<(), BuildError> {
     let mut runs = vec![(0, nodes.len(), 0)];
     while let Some((from, to, depth)) = runs.pop() {
         let Some(run) = nodes.get_mut(from..to).filter(|run| run.len() > 1) else { continue };
@@ -36,6 +42,7 @@ pub(super) fn sort(nodes: &mut Vec<Node>, arena: &Arena, mut drop: impl FnMut(&N
         for equal in run.chunk_by_mut(|a, b| digit(a) == digit(b)) {
             let end = start + equal.len();
             if equal.first().is_some_and(|node| rest(node, depth) > HEAD) {
+                grow(&mut runs, 1)?;
                 runs.push((start, end, depth + HEAD));
             } else {
                 mark_all_but_last(equal);
@@ -49,6 +56,7 @@ pub(super) fn sort(nodes: &mut Vec<Node>, arena: &Arena, mut drop: impl FnMut(&N
         }
         !node.is_marked()
     });
+    Ok(())
 }
 
 /// Bytes of a head.

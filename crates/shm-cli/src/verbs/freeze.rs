@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
         let key = table.key_type().to_map(key);
         builder.push(key, value.as_bytes()).map_err(Error::from)?;
     }
-    let block = builder.finish();
+    let block = builder.try_finish().map_err(Error::from)?;
     let edition = arguments.publish.publish(&block, map, arguments.force, common)?;
     let entries = entries.len();
     match common.format() {

@@ -50,9 +50,13 @@ pub(crate) struct PublishArguments {
     /// Leave the hash index out: twelve bytes an entry less, and slower lookups
     #[arg(long)]
     no_index: bool,
-    /// Permission bits, read bits only; 444 lets others read
-    #[arg(long, value_name = "OCTAL", default_value = "400", value_parser = mode)]
-    mode: u32,
+    /// Permission bits, read bits only; 444 lets others read [default: those of the map that is
+    /// replaced, else 400]
+    #[arg(long, value_name = "OCTAL", value_parser = mode)]
+    mode: Option<u32>,
+    /// With --force: also replace a map that has entries by one that has none
+    #[arg(long)]
+    allow_empty: bool,
 }
 
 impl PublishArguments {
@@ -68,7 +72,8 @@ impl PublishArguments {
         force: bool,
         common: &Common,
     ) -> Result<u64, Failure> {
-        let options = common.share_options(force, self.mode)?;
+        let mut options = common.share_options(force)?.allow_empty(self.allow_empty);
+        options.mode = self.mode;
         block.share_with(name, &options).map_err(|e| Failure::from(e).about(name))
     }
 
@@ -137,7 +142,7 @@ fn in_order(
         progress.step(reader.at());
     }
     progress.say("laying out");
-    Ok(builder.finish())
+    Ok(builder.try_finish().map_err(Error::from)?)
 }
 
 fn in_any_order(
@@ -169,7 +174,7 @@ fn in_any_order(
     }
     let tree = tree.map_err(|error| at_line(reader, line, error))?;
     progress.say("laying out");
-    Ok(tree.freeze_with(options))
+    Ok(tree.try_freeze_with(options).map_err(Error::from)?)
 }
 
 fn at_line(reader: &Reader, line: u64, error: BuildError) -> Failure {

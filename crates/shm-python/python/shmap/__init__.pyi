@@ -274,7 +274,8 @@ class Table(MutableMapping[_K, bytes]):
 
         Raises `MismatchError` for a value of another length, `KeyMissingError`.
         """
-    def freeze(self, name: str, force: bool = False, *, hash_index: bool = True, mode: int = 0o400) -> int:
+    def freeze(self, name: str, force: bool = False, *, hash_index: bool = True, mode: Optional[int] = None,
+               allow_empty: bool = False) -> int:
         """Publishes the entries of one moment as a snapshot, over what is there if `force`; returns the edition.
 
         O(n log n). Open it by `Snapshot(name, keys=int)`, or `keys=str` where the table's are; numbers are in their
@@ -429,7 +430,8 @@ class Snapshot(Mapping[_SK, bytes]):
     def refresh(self) -> bool:
         """Takes the newest edition; True if that is another one. One load when nothing was published.
 
-        Raises as opening does; the handle then stays at its edition. Iterators keep theirs.
+        About every 100 ms it also looks at the name, so that it finds what was published anew after the files had been
+        removed from outside. Raises as opening does; the handle then stays at its edition. Iterators keep theirs.
         """
     def wait_for_update(self, timeout: Optional[float] = None) -> bool:
         """Sleeps until there is another edition and takes it; False when the time is over.
@@ -443,7 +445,9 @@ class Snapshot(Mapping[_SK, bytes]):
     def generation(self) -> int:
         """The edition in hand: 1 for the first under this name."""
     def is_removed(self) -> bool:
-        """True when the name leads nowhere now. One system call."""
+        """True when the name leads nowhere now, or was removed since this edition and then published anew: `refresh` takes
+        what is there, if anything.
+        """
     def verify(self) -> None:
         """Checks all of it. O(n). Raises `CorruptError`."""
     def dump(self) -> bytes:
@@ -538,12 +542,14 @@ class RbTree(MutableMapping[_SK, bytes]):
         *,
         hash_index: bool = True,
         namespace: _Dir = None,
-        mode: int = 0o400,
+        mode: Optional[int] = None,
         timeout: Optional[float] = 5.0,
+        allow_empty: bool = False,
     ) -> int:
         """Publishes under `name`, whole and at once, over what is there if `force`; returns the edition. O(n).
 
-        `mode` has read bits only; `0o444` lets others read. `hash_index` makes `Snapshot.get` faster and the file
+        `mode` has read bits only; `0o444` lets others read. By default it is that of the map that is replaced, or `0o400`.
+        No entries replace some only with `allow_empty`, else that is an `AlreadyExistsError`. `hash_index` makes `Snapshot.get` faster and the file
         larger. Waits for another publisher for up to `timeout` seconds. Raises `AlreadyExistsError`,
         `LockTimeoutError`, `NoSpaceError`, `PermissionDeniedError`, `CorruptError` where the name's control segment is
         damaged; the name leads to what it did before.

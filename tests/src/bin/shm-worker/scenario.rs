@@ -1,6 +1,7 @@
 //! Failure scenarios of `tests/tests`, one role each: what has to happen in a process
 //! of its own. A role that finds something wrong panics, which its test notices.
 
+mod descriptors;
 mod editions;
 mod guard;
 mod lifecycle;
@@ -45,6 +46,8 @@ enum Scenario {
     FullDisk,
     /// `<tmpfile|no-tmpfile>`: a limit on file sizes.
     FileLimit,
+    /// A tmpfs without limits, and sizes that no machine has.
+    ImpossibleSizes,
     /// `<seed>`: random words into the body, until stdin closes.
     Scribble,
     /// As `scribble`, but holding the lock.
@@ -71,6 +74,10 @@ enum Scenario {
     NoDescriptors,
     /// The address space runs out.
     NoAddressSpace,
+    /// `<nothing|log|pipe|socket|same|path>`: all descriptors are closed, and these opened.
+    LostDescriptors,
+    /// All descriptors are closed, twice.
+    DescriptorsLostTwice,
     /// The new table cannot be given its name.
     NoName,
     /// `<gate> <once|force> <tmpfile|no-tmpfile>`: all at once publish under one name.
@@ -89,6 +96,8 @@ enum Scenario {
     MapFullDisk,
     /// The descriptors run out, at every call on maps.
     MapNoDescriptors,
+    /// The address space ends while maps are built.
+    MapNoMemory,
     /// Copies files that are longer than memory.
     MapHugeFiles,
     /// A signal each millisecond around maps.
@@ -127,6 +136,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Scenario::ForeignPids => probe::foreign_pids(),
         Scenario::FullDisk => space::full_disk(args[0]),
         Scenario::FileLimit => space::file_limit(args[0]),
+        Scenario::ImpossibleSizes => space::impossible_sizes(),
         Scenario::Scribble => scribble::scribble(args[0].parse()?),
         Scenario::ScribbleLocked => scribble::scribble_locked(args[0].parse()?),
         Scenario::ReadAnything => scribble::read(args[0].parse()?),
@@ -140,6 +150,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Scenario::ForkWithRecovery => guard::fork_with_recovery(),
         Scenario::NoDescriptors => limits::no_descriptors(),
         Scenario::NoAddressSpace => limits::no_address_space(),
+        Scenario::LostDescriptors => descriptors::lost(args[0]),
+        Scenario::DescriptorsLostTwice => descriptors::lost_twice(),
         Scenario::NoName => limits::no_name(),
         Scenario::ShareAtOnce => maps::share_at_once(args[0], args[1], args[2]),
         Scenario::TracedMap => maps::traced(args[0], args[1], args[2]),
@@ -149,6 +161,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Scenario::MapRemove => maps::remove(),
         Scenario::MapFullDisk => maps::full_disk(args[0]),
         Scenario::MapNoDescriptors => map_limits::no_descriptors(),
+        Scenario::MapNoMemory => map_limits::no_memory(),
         Scenario::MapHugeFiles => map_limits::huge_files(),
         Scenario::MapSignals => map_limits::signals_around_maps(),
         Scenario::EditionPublisher => editions::publisher(),

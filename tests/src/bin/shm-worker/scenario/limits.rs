@@ -11,7 +11,9 @@ use anyhow::Result;
 use libc::{EMFILE, ENOMEM, EPERM};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use shm_core::{Acquired, CreateError, LockError, Name, Namespace, OpenError, WritableSegment};
+use shm_core::{
+    Acquired, CreateError, Limit, LockError, Name, Namespace, OpenError, WritableSegment,
+};
 use shm_tests::{options, test_name};
 use slotmap_shm::{KIND, Table, TableOpenError, TableOptions, TableReader};
 
@@ -26,17 +28,30 @@ pub fn descriptors() -> Result<usize> {
     Ok(std::fs::read_dir("/proc/self/fd")?.count())
 }
 
-/// Succeeded, or failed with this error number of the operating system.
+/// Succeeded, or failed with this error number of the operating system; the limit behind it is named.
 fn done_or<T>(errno: i32, result: Result<T, TableOpenError>) -> bool {
     let failed_by = |source: io::Error| assert_eq!(source.raw_os_error(), Some(errno), "{source}");
     match result {
         Ok(_) => return true,
+        Err(
+            TableOpenError::Create(CreateError::Limit { limit, source, .. })
+            | TableOpenError::Open(OpenError::Limit { limit, source, .. }),
+        ) => {
+            match limit {
+                Limit::Descriptors { limit } => assert!(errno == EMFILE && limit < 1000),
+                Limit::AddressSpace { limit } => assert!(errno == ENOMEM && limit > 1 << 20),
+                other => panic!("another limit: {other:?}"),
+            }
+            failed_by(source);
+            return false;
+        }
         Err(
             TableOpenError::Create(CreateError::Io { source, .. })
             | TableOpenError::Open(OpenError::Io { source, .. }),
         ) => failed_by(source),
         Err(other) => panic!("{other:?}"),
     }
+    assert_eq!(errno, EPERM, "a limit that was not named");
     false
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 use anyhow::Result;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
-use shm_core::{Namespace, OpenError, Trust};
+use shm_core::{Limit, Namespace, OpenError, PublishError, Trust};
 use shm_facade::{
-    Error, MapOptions, RbTree, ResultCode, SNAPSHOT, Share, ShareOptions, SharedMap, SnapshotError,
+    BuildError, Error, MapOptions, RbTree, ResultCode, SNAPSHOT, Share, ShareOptions, SharedMap,
+    SnapshotError,
 };
 use shm_tests::patch::{self, Checksum, HEADER};
 use shm_tests::test_name;
@@ -124,6 +125,52 @@ pub fn signals_around_maps() -> Result<()> {
     drop(map);
     assert_eq!(descriptors()?, before);
     assert_eq!(files()?.len(), 3);
+    Ok(())
+}
+
+/// The address space ends anywhere in building, freezing and publishing: an error each time, no abort.
+pub fn no_memory() -> Result<()> {
+    const ENTRIES: u32 = 100_000;
+    let entries = || (0..ENTRIES).map(|number| (number.to_be_bytes(), [number as u8; 60]));
+    let (_, hard) = getrlimit(Resource::RLIMIT_AS)?;
+    // Room for what is small, of which this test is not.
+    drop((0..256).map(|_| vec![0_u8; 1024]).collect::<Vec<_>>());
+    let pages = std::fs::read_to_string("/proc/self/statm")?;
+    let used = pages.split(' ').next().unwrap_or_default().parse::<u64>()? * 4096;
+    type Call<'a> = Box<dyn Fn() -> Result<(), Error> + 'a>;
+    let by_one = || -> Result<(), Error> {
+        let mut tree = RbTree::new();
+        entries().try_for_each(|(key, value)| tree.set(key, value).map(drop))?;
+        tree.share_with("test", &options(true)).map(drop)
+    };
+    let calls: [Call; 3] = [
+        Box::new(|| RbTree::from_entries(entries())?.share_with("test", &options(true)).map(drop)),
+        Box::new(|| {
+            avl_snapshot::from_sorted(entries())?.share_with("test", &options(true)).map(drop)
+        }),
+        Box::new(by_one),
+    ];
+    for (at, call) in calls.iter().enumerate() {
+        let (mut room, mut refused) = (MIB, 0);
+        loop {
+            setrlimit(Resource::RLIMIT_AS, used + room, hard)?;
+            let outcome = call();
+            setrlimit(Resource::RLIMIT_AS, hard, hard)?;
+            match outcome {
+                Ok(()) => break,
+                Err(Error::Build(BuildError::NoMemory { needed })) => assert!(needed > 1 << 16),
+                Err(Error::Publish(PublishError::Open(OpenError::Limit { limit, .. }))) => {
+                    assert_eq!(limit, Limit::AddressSpace { limit: used + room });
+                }
+                Err(e) => panic!("{e:?}"),
+            }
+            (room, refused) = (room + MIB / 2, refused + 1);
+        }
+        assert!(refused > 10, "call {at}: a limit that was none");
+        let map = SharedMap::open("test")?;
+        assert_eq!(map.len(), ENTRIES as usize);
+        map.verify()?;
+    }
     Ok(())
 }
 

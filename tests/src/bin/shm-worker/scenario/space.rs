@@ -1,16 +1,15 @@
 //! No room: a full tmpfs, no inodes, a limit on the size of files.
 
-#![allow(unsafe_code, reason = "signal")]
-
 use std::io::Write;
 
 use anyhow::Result;
 use nix::mount::{MsFlags, mount, umount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SigHandler, Signal, signal};
-use shm_core::{CreateError, Name, Namespace};
-use shm_facade::{ResultCode, StatusOptions, StatusTable};
+use shm_core::{CreateError, Name, Namespace, PublishError};
+use shm_facade::{
+    Error, RbTree, ResultCode, Share, ShareOptions, SharedMap, StatusOptions, StatusTable,
+};
 use shm_tests::roles::SKIPPED;
 use shm_tests::{options, test_name};
 use slotmap_shm::{KIND, Table, TableOpenError, TableOptions, TableReader};
@@ -79,6 +78,9 @@ pub fn full_disk(way: &str) -> Result<()> {
     namespace.unlink(&second, KIND)?;
     umount(namespace.dir())?;
     large(&namespace)?;
+    mount(Some("tmpfs"), namespace.dir(), Some("tmpfs"), MsFlags::empty(), Some("size=4m"))?;
+    impossible(&namespace, &test_name())?;
+    umount(namespace.dir())?;
     no_inodes(&namespace)
 }
 
@@ -118,26 +120,107 @@ pub fn fill(namespace: &Namespace) -> Result<std::path::PathBuf> {
     Ok(path)
 }
 
+/// Sizes that no machine has: refused by their number, with nothing allocated.
+fn impossible(namespace: &Namespace, name: &Name) -> Result<()> {
+    let free =
+        || Ok::<_, anyhow::Error>(nix::sys::statvfs::statvfs(namespace.dir())?.blocks_free());
+    let before = free()?;
+    // 2^28 entries of 16 MiB, and a little more than there is.
+    for (capacity, value_size) in [(1 << 28, 16 << 20), (64, 16 << 20)] {
+        let huge = options(capacity, value_size);
+        let error = Table::<i32>::create(namespace, name, &huge).map(drop).unwrap_err();
+        let TableOpenError::Create(CreateError::NoSpace { needed, available, .. }) = error else {
+            panic!("{error:?}");
+        };
+        assert!(needed > capacity as u64 * value_size as u64, "{needed}");
+        assert!(available < needed && available <= 4 << 20, "{available}");
+        assert_eq!(free()?, before, "something was allocated");
+    }
+    Ok(())
+}
+
+/// The same where the namespace has no limit of its own: then the memory of the machine is one.
+pub fn impossible_sizes() -> Result<()> {
+    let namespace = Namespace::from_env();
+    if !small_tmpfs(&namespace, "size=0,nr_inodes=0,mode=700")? {
+        return Ok(());
+    }
+    let huge = options(1 << 28, 16 << 20);
+    let error = Table::<i32>::create(&namespace, &test_name(), &huge).map(drop).unwrap_err();
+    let TableOpenError::Create(CreateError::NoMemory { needed, available, .. }) = error else {
+        panic!("{error:?}");
+    };
+    assert!(needed > 1 << 52 && available > 0 && available < 1 << 52, "{needed} {available}");
+    assert_eq!(files()?, [""; 0]);
+    Ok(())
+}
+
 /// Two inodes: the directory's, and one.
 fn no_inodes(namespace: &Namespace) -> Result<()> {
     let none = "nr_inodes=2,mode=700";
     mount(Some("tmpfs"), namespace.dir(), Some("tmpfs"), MsFlags::empty(), Some(none))?;
     std::fs::write(namespace.dir().join("file"), "")?;
-    no_space(Table::<i32>::create(namespace, &test_name(), &options(4, 8)));
+    let error =
+        Table::<i32>::create(namespace, &test_name(), &options(4, 8)).map(drop).unwrap_err();
+    let TableOpenError::Create(CreateError::NoInodes { total: 2, .. }) = error else {
+        panic!("not a lack of inodes: {error:?}");
+    };
+    let share = ShareOptions::default().namespace(namespace.clone());
+    let error = RbTree::new().share_with("test", &share).unwrap_err();
+    assert_eq!(error.code(), ResultCode::NoSpace);
+    assert!(error.to_string().contains("inode"), "{error}");
     assert_eq!(files()?, ["file"]);
     Ok(())
 }
 
+/// Nothing ignores SIGXFSZ here: a write beyond the limit would end this process.
 pub fn file_limit(way: &str) -> Result<()> {
+    const LIMIT: u64 = 300 * 1024;
     seccomp::apply(way)?;
     let (namespace, name) = (Namespace::from_env(), test_name());
-    // SAFETY: ignoring a signal runs no handler.
-    unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }?;
-    setrlimit(Resource::RLIMIT_FSIZE, 300 * 1024, 300 * 1024)?;
-    let needed = no_space(Table::<i32>::create(&namespace, &name, &TableOptions::default()));
-    assert!(needed > 300 * 1024);
+    let (saved, table) = (namespace.dir().join("saved"), TableOptions::default());
+    let mut large = RbTree::new();
+    for number in 0..10_000_u32 {
+        large.set(number.to_be_bytes(), [1; 60])?;
+    }
+    let force = ShareOptions::default().force(true);
+    setrlimit(Resource::RLIMIT_FSIZE, LIMIT, LIMIT)?;
+
+    let refused = |error: &CreateError| match error {
+        CreateError::FileSizeLimit { needed, limit: LIMIT, .. } => assert!(*needed > LIMIT),
+        other => panic!("{other:?}"),
+    };
+    for call in [Table::<i32>::create, Table::<i32>::open_or_create] {
+        match call(&namespace, &name, &table).map(drop) {
+            Err(TableOpenError::Create(e)) => refused(&e),
+            other => panic!("{other:?}"),
+        }
+    }
+    let calls = [large.share_with("test", &force).map(drop), large.save(&saved)];
+    for outcome in calls {
+        match outcome {
+            Err(Error::Publish(PublishError::Create(e))) => refused(&e),
+            other => panic!("{other:?}"),
+        }
+    }
     assert_eq!(files()?, [""; 0], "no name, no litter");
     Table::<i32>::create(&namespace, &name, &options(16, 8))?.add(&1, b"fits")?;
-    assert_eq!(files()?.len(), 1);
+    let mut small = RbTree::new();
+    small.set("key", "fits")?;
+    small.share_with("test", &force)?;
+    small.save(&saved)?;
+    assert_eq!(files()?.len(), 4);
+
+    // Not even a page: what is there can be read, and told from what is not.
+    setrlimit(Resource::RLIMIT_FSIZE, 1024, LIMIT)?;
+    assert_eq!(
+        Table::<i32>::open(&namespace, &name, &table)?.get(&1)?.as_deref(),
+        Some(&b"fits"[..])
+    );
+    assert_eq!(small.share_with("test", &force).unwrap_err().code(), ResultCode::NoSpace);
+    assert_eq!(small.share_with("other", &force).unwrap_err().code(), ResultCode::NoSpace);
+    SharedMap::open("test")?.verify()?;
+    SharedMap::remove("test")?;
+    assert_eq!(files()?.len(), 2);
     Ok(())
 }

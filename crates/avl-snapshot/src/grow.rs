@@ -1,0 +1,42 @@
+//! Growing what follows in size from the entries, without aborting when there is no memory.
+
+use std::alloc::{Layout, handle_alloc_error};
+
+use crate::error::BuildError;
+
+/// Makes room for `more` elements.
+#[inline(always)]
+pub(crate) fn grow<T>(vec: &mut Vec<T>, more: usize) -> Result<(), BuildError> {
+    if vec.capacity() - vec.len() >= more { Ok(()) } else { reserve(vec, more) }
+}
+
+#[cold]
+fn reserve<T>(vec: &mut Vec<T>, more: usize) -> Result<(), BuildError> {
+    // Close to a limit there may be room for these, but not for twice as many as there are.
+    if vec.try_reserve(more).is_ok() || vec.try_reserve_exact(more).is_ok() {
+        return Ok(());
+    }
+    let needed = vec.len().saturating_add(more).saturating_mul(size_of::<T>());
+    Err(BuildError::NoMemory { needed: needed as u64 })
+}
+
+/// A vector of no elements, with room for so many.
+pub(crate) fn with_room<T>(elements: usize) -> Result<Vec<T>, BuildError> {
+    let mut vec = Vec::new();
+    vec.try_reserve_exact(elements).map_err(|_| BuildError::NoMemory {
+        needed: elements.saturating_mul(size_of::<T>()) as u64,
+    })?;
+    Ok(vec)
+}
+
+/// For calls that cannot say it: as every other allocation does when it fails.
+pub(crate) fn or_abort<T>(made: Result<T, BuildError>) -> T {
+    match made {
+        Ok(made) => made,
+        Err(error) => {
+            let needed = if let BuildError::NoMemory { needed } = error { needed } else { 1 };
+            let layout = Layout::array::<u8>(needed as usize);
+            handle_alloc_error(layout.unwrap_or(Layout::new::<u8>()))
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Descriptors that are kept for long, and that the program may close behind our back.
+//!
+//! A daemon that closes all descriptors closes ours, too, and the next file that it opens gets the
+//! number. So a kept descriptor is used or closed only while it is still the opening that it was.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::fd::IntoRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{Mode, OFlags, SeekFrom};
+
+use crate::alive::{self, Hold};
+use crate::create::{random, retry};
+use crate::error::LostDescriptor;
+
+/// Which file: its device and its inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileId {
+    dev: u64,
+    ino: u64,
+}
+
+impl FileId {
+    pub(crate) fn of(meta: &Metadata) -> Self {
+        Self { dev: meta.dev(), ino: meta.ino() }
+    }
+
+    /// What a path leads to, without following a symbolic link; `None` when that is nothing. One
+    /// `stat`.
+    pub(crate) fn at(path: &Path) -> io::Result<Option<Self>> {
+        match path.symlink_metadata() {
+            Ok(meta) => Ok(Some(Self::of(&meta))),
+            Err(e) if leads_nowhere(&e) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+/// True when there is nothing at a path, or no directory on the way to it.
+pub(crate) fn leads_nowhere(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// A descriptor, with what tells whether it is still the same opening of the same file.
+///
+/// Device and inode alone do not: the number may by now be that of another opening of the same
+/// file, for instance by a second handle of this library, which closes it itself. So each opening
+/// is also marked, by its file offset. Nothing here reads or writes at the offset, and every
+/// opening has its own.
+#[derive(Debug)]
+pub(crate) struct OwnFile {
+    /// Always there until the drop.
+    file: Option<File>,
+    /// `None` when it could not be told.
+    id: Option<FileId>,
+    mark: u64,
+}
+
+/// The greatest mark. Offsets end at 2^42 or later on every common file system.
+const MARKS: u64 = (1 << 40) - 1;
+
+impl OwnFile {
+    /// Takes the descriptor over. Its offset must not matter to anybody.
+    pub(crate) fn new(file: File) -> Self {
+        let id = file.metadata().ok().map(|meta| FileId::of(&meta));
+        let mut drawn = [0; 8];
+        // Where there is no mark, device and inode have to do.
+        let mark = match random(&mut drawn) {
+            Ok(()) => SeekFrom::Start(u64::from_ne_bytes(drawn) & MARKS),
+            Err(_) => SeekFrom::Current(0),
+        };
+        let mark = rustix::fs::seek(&file, mark).unwrap_or(0);
+        Self { file: Some(file), id, mark }
+    }
+
+    /// Which file it is, or was. Needs no descriptor.
+    pub(crate) fn id(&self) -> io::Result<FileId> {
+        self.id.ok_or_else(lost)
+    }
+
+    /// The file, if the descriptor is still its.
+    pub(crate) fn get(&self) -> io::Result<&File> {
+        self.file.as_ref().filter(|file| self.is_ours(file)).ok_or_else(lost)
+    }
+
+    /// Keeps the descriptor open for as long as the process lives.
+    pub(crate) fn leak(&mut self) {
+        if let Some(file) = self.file.take() {
+            // The number may be a stranger's: it is forgotten, not closed.
+            let _ = file.into_raw_fd();
+        }
+    }
+
+    fn is_ours(&self, file: &File) -> bool {
+        let now = file.metadata().ok().map(|meta| FileId::of(&meta));
+        // Asking for the offset also fails for what is open only as a path (`O_PATH`).
+        now.is_some() && now == self.id && rustix::fs::tell(file) == Ok(self.mark)
+    }
+}
+
+impl Drop for OwnFile {
+    fn drop(&mut self) {
+        if self.get().is_err() {
+            self.leak();
+        }
+    }
+}
+
+fn lost() -> io::Error {
+    io::Error::other(LostDescriptor)
+}
+
+/// The file of a segment, opened once more when the program has closed the first descriptor.
+#[derive(Debug)]
+pub(crate) struct SegmentFile {
+    first: OwnFile,
+    /// Set by the one thread that opens it again, so that nobody waits for another: a wait would
+    /// have no end in a child that was forked meanwhile.
+    opening: AtomicBool,
+    again: OnceLock<OwnFile>,
+}
+
+impl SegmentFile {
+    pub(crate) fn new(file: File) -> Self {
+        let (opening, again) = (AtomicBool::new(false), OnceLock::new());
+        Self { first: OwnFile::new(file), opening, again }
+    }
+
+    /// Which file it is. Needs no descriptor.
+    pub(crate) fn id(&self) -> io::Result<FileId> {
+        self.first.id()
+    }
+
+    /// The file. When the descriptor is lost it is opened once more by its path, if that still
+    /// leads there. A writer takes its lock on the file again, which went with the descriptor: see
+    /// `docs/concurrency.md` on what others may do meanwhile.
+    pub(crate) fn get(&self, path: &Path, writable: bool) -> io::Result<&File> {
+        let lost = match self.again.get().unwrap_or(&self.first).get() {
+            Ok(file) => return Ok(file),
+            Err(lost) => lost,
+        };
+        if self.again.get().is_some() || self.opening.swap(true, Ordering::Relaxed) {
+            return Err(lost);
+        }
+        match self.reopen(path, writable) {
+            Ok(Some(file)) => self.again.get_or_init(|| file).get(),
+            Ok(None) | Err(_) => {
+                // Perhaps later: somebody may be about to look at it.
+                self.opening.store(false, Ordering::Relaxed);
+                Err(lost)
+            }
+        }
+    }
+
+    fn reopen(&self, path: &Path, writable: bool) -> io::Result<Option<OwnFile>> {
+        let access = if writable { OFlags::RDWR } else { OFlags::RDONLY };
+        let flags = access | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        // Before it is opened: opening a device may do something.
+        if FileId::at(path)? != Some(self.id()?) {
+            return Ok(None);
+        }
+        let file = File::from(retry(|| rustix::fs::open(path, flags, Mode::empty()))?);
+        let same = FileId::of(&file.metadata()?) == self.id()?;
+        let held = same && (!writable || alive::try_hold(&file, Hold::Shared)?);
+        Ok(held.then(|| OwnFile::new(file)))
+    }
+
+    /// Keeps the descriptor open for as long as the process lives.
+    pub(crate) fn leak(&mut self) {
+        self.first.leak();
+        if let Some(again) = self.again.get_mut() {
+            again.leak();
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    #![allow(clippy::unwrap_used, unsafe_code, reason = "tests; closing behind one's own back")]
+
+    use std::os::fd::{AsRawFd, RawFd};
+
+    use super::*;
+
+    fn temporary(name: &str) -> std::path::PathBuf {
+        let path = std::env::temp_dir().join(format!("shm-core-{name}-{}", std::process::id()));
+        std::fs::write(&path, [0; 8]).unwrap();
+        path
+    }
+
+    fn open(path: &Path) -> File {
+        File::options().read(true).write(true).open(path).unwrap()
+    }
+
+    fn is_open(fd: RawFd) -> bool {
+        // SAFETY: asks for flags of a number, whatever that is.
+        unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+    }
+
+    #[test]
+    fn a_descriptor_that_is_ours_is_used_and_closed() {
+        let path = temporary("own");
+        let own = OwnFile::new(open(&path));
+        let fd = own.get().unwrap().as_raw_fd();
+        assert!(is_open(fd));
+        drop(own);
+        // Other tests of this process may have taken the number: then it is not this file.
+        let link = std::fs::read_link(format!("/proc/self/fd/{fd}"));
+        assert!(link.is_err() || link.unwrap() != path);
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn another_opening_of_the_same_file_is_not_ours() {
+        let path = temporary("reused");
+        let mut own = OwnFile::new(open(&path));
+        let first = own.file.take().unwrap();
+        let other = OwnFile::new(open(&path));
+        // As if the number had been closed and given to `other`.
+        own.file = other.get().unwrap().try_clone().ok();
+        let fd = own.file.as_ref().unwrap().as_raw_fd();
+        let error = own.get().unwrap_err();
+        assert!(error.get_ref().unwrap().is::<LostDescriptor>(), "{error}");
+        drop(own);
+        assert!(is_open(fd), "a stranger's descriptor was closed");
+        assert!(other.get().is_ok());
+        drop((first, other));
+        // SAFETY: the number was just seen to be open, and is nobody's any more.
+        unsafe { libc::close(fd) };
+        std::fs::remove_file(path).unwrap();
+    }
+}

@@ -1,0 +1,90 @@
+//! Opening a table anew when its name leads to another one.
+
+use shm_core::{Name, Namespace, OpenError};
+
+use crate::error::TableOpenError;
+use crate::key::Key;
+use crate::options::TableOptions;
+use crate::reader::TableReader;
+use crate::table::Table;
+
+impl<K: Key + ?Sized> Table<K> {
+    /// Opens what is at the name now, as [`Table::open`] does, if this table has lost it: true if that
+    /// took this one's place. For programs that run for long, while others may remove the table and
+    /// make it anew. One `stat` as long as nothing happened.
+    ///
+    /// False, and the handle stays as it is, when the name leads to this table, or nowhere: then
+    /// [`TableReader::is_orphaned`] says so, and it can be tried again. Key type aside, the other table
+    /// may be of any geometry.
+    ///
+    /// ```
+    /// # use shm_core::{Name, Namespace};
+    /// # use slotmap_shm::{KIND, Table, TableOptions};
+    /// # let dir = std::env::temp_dir().join(format!("reopen-doc-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&dir)?;
+    /// # let (namespace, name) = (Namespace::at(&dir), Name::new("jobs")?);
+    /// # let options = TableOptions::default();
+    /// let mut jobs = Table::<i32>::create(&namespace, &name, &options)?;
+    /// assert!(!jobs.reopen_if_orphaned(&namespace, &name, &options)?);
+    ///
+    /// // Somebody else:
+    /// namespace.unlink(&name, KIND)?;
+    /// Table::<i32>::create(&namespace, &name, &options)?.add(&1, b"queued")?;
+    ///
+    /// assert!(jobs.reopen_if_orphaned(&namespace, &name, &options)?);
+    /// assert!(jobs.contains_key(&1)?);
+    /// # std::fs::remove_dir_all(&dir)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Table::open`]; the handle stays as it is.
+    pub fn reopen_if_orphaned(
+        &mut self,
+        namespace: &Namespace,
+        name: &Name,
+        options: &TableOptions,
+    ) -> Result<bool, TableOpenError> {
+        if !is_orphaned(self)? {
+            return Ok(false);
+        }
+        replace(self, Self::open(namespace, name, options))
+    }
+}
+
+impl<K: Key + ?Sized> TableReader<K> {
+    /// As [`Table::reopen_if_orphaned`], for reading only.
+    ///
+    /// # Errors
+    /// As [`TableReader::open`]; the handle stays as it is.
+    pub fn reopen_if_orphaned(
+        &mut self,
+        namespace: &Namespace,
+        name: &Name,
+        options: &TableOptions,
+    ) -> Result<bool, TableOpenError> {
+        if !is_orphaned(self)? {
+            return Ok(false);
+        }
+        replace(self, Self::open(namespace, name, options))
+    }
+}
+
+fn is_orphaned<K: Key + ?Sized>(table: &TableReader<K>) -> Result<bool, OpenError> {
+    table.is_orphaned().map_err(|source| OpenError::Io {
+        action: "look at",
+        path: table.segment().path().to_owned(),
+        source,
+    })
+}
+
+fn replace<T>(table: &mut T, opened: Result<T, TableOpenError>) -> Result<bool, TableOpenError> {
+    match opened {
+        Ok(newer) => {
+            *table = newer;
+            Ok(true)
+        }
+        Err(TableOpenError::Open(OpenError::NotFound { .. })) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
