@@ -35,28 +35,37 @@ class Heard(Exception):
 
 
 class Signals:
-    """Signals to this thread from time to time, until the block ends; `handle` is the handler."""
+    """Signals to the main thread, one after the other, until the block ends. `handle` is called for each from `arm` on,
+    until it raises."""
 
     def __init__(self, handle):
-        self.handle, self.ended, self.count = handle, threading.Event(), 0
+        self.handle, self.armed, self.ended, self.count = handle, False, threading.Event(), 0
 
     def __enter__(self):
         self.before = signal.signal(signal.SIGUSR1, self.run)
-        main = threading.main_thread().ident
-        self.thread = threading.Thread(target=self.send, args=(main,))
+        self.thread = threading.Thread(target=self.send, args=(threading.main_thread().ident,))
         self.thread.start()
         return self
 
+    def arm(self):
+        self.armed = True
+
     def run(self, *_):
+        if not self.armed:
+            return
         self.count += 1
-        if not self.ended.is_set():
+        try:
             self.handle()
+        except BaseException:
+            self.armed = False
+            raise
 
     def send(self, main):
-        while not self.ended.wait(0.1):
+        while not self.ended.wait(0.05):
             signal.pthread_kill(main, signal.SIGUSR1)
 
     def __exit__(self, *exception):
+        self.armed = False
         self.ended.set()
         self.thread.join()
         signal.signal(signal.SIGUSR1, self.before)
@@ -178,9 +187,10 @@ IN_TIME = [name for name in PUBLICATIONS if not name.startswith("rbtree")]
 
 def hears(call):
     """The handler's exception comes out of the call, soon."""
-    with Signals(raise_heard):
+    with Signals(raise_heard) as signals:
         start = time.monotonic()
         with pytest.raises(Heard):
+            signals.arm()
             call()
         took = time.monotonic() - start
     assert took < PROMPT
@@ -189,6 +199,7 @@ def hears(call):
 def lasts(call, timeout):
     """Handlers that return do not end the call, which takes as long as it was told to."""
     with Signals(lambda: None) as signals:
+        signals.arm()
         start = time.monotonic()
         with pytest.raises(shmap.LockTimeoutError):
             call()
@@ -224,6 +235,7 @@ def test_waiting_for_an_update_hears_signals():
     with shmap.Snapshot("awaited") as snapshot:
         hears(snapshot.wait_for_update)
         with Signals(lambda: None) as signals:
+            signals.arm()
             start = time.monotonic()
             assert snapshot.wait_for_update(0.5) is False
             assert time.monotonic() - start >= 0.5 and signals.count > 0
@@ -243,7 +255,8 @@ def test_a_handler_may_use_the_handle_that_is_waited_by(killed):
     for call in ("wait_for_update", "__setitem__"):
         snapshot, table = shmap.Snapshot("awaited"), shmap.Table.open("killed", timeout=None)
         seen.clear()
-        with Signals(use), pytest.raises(Heard):
+        with Signals(use) as signals, pytest.raises(Heard):
+            signals.arm()
             snapshot.wait_for_update() if call == "wait_for_update" else table.__setitem__(7, b"x")
         assert seen == [(b"b", False, 1000, True)] * 3 and snapshot.closed and table.closed
 
