@@ -555,7 +555,9 @@ int shmap_prune(const char *dir,
 // Takes the newest edition: 1 if that is another one, 0 if not, or an error code. After 1,
 // pointers into the map are no longer valid. Files and copies stay what they are. No other thread
 // may be in a call that reads with this handle, or use pointers into the map; others may wait on
-// it and refresh it. One atomic load, under a lock of its own, when nothing was published.
+// it and refresh it. One atomic load, under a lock of its own, when nothing was published. About
+// every 100 ms it also looks at the name, and so finds what was published anew after the files
+// had been removed from outside.
 //
 // Errors: those of `shmap_map_open`; the handle keeps its edition. A name that was removed is no
 // error: the handle goes on.

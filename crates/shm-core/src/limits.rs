@@ -33,6 +33,11 @@ pub enum Limit {
     },
     /// Memory, or the number of mappings that a process may have: `vm.max_map_count`.
     Memory,
+    /// Length of a file that this process writes to: `RLIMIT_FSIZE`, `ulimit -f`.
+    FileSize {
+        /// How far it may write, in bytes.
+        limit: u64,
+    },
     /// Memory that this process may lock, after it called `mlockall`: `RLIMIT_MEMLOCK`, `ulimit -l`.
     LockedMemory {
         /// The most it may lock, in bytes.
@@ -55,6 +60,9 @@ impl fmt::Display for Limit {
             Self::Memory => {
                 write!(f, "no memory, or more mappings than a process may have (vm.max_map_count)")
             }
+            Self::FileSize { limit } => {
+                write!(f, "this process may write files of {limit} bytes at most (`ulimit -f`)")
+            }
             Self::LockedMemory { limit } => {
                 write!(f, "this process may lock {limit} bytes of memory (`ulimit -l`)")
             }
@@ -69,6 +77,7 @@ impl Limit {
         let maps = action.starts_with("map");
         Some(match error.raw_os_error()? {
             libc::EMFILE => Self::Descriptors { limit: soft(Resource::Nofile)? },
+            libc::EFBIG => Self::FileSize { limit: soft(Resource::Fsize)? },
             libc::ENFILE => Self::OpenFiles,
             libc::ENOMEM => match soft(Resource::As) {
                 Some(limit) if maps => Self::AddressSpace { limit },

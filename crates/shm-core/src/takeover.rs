@@ -16,6 +16,7 @@ use crate::fork::process_token;
 use crate::holder::{Holder, LOCK_WORD, LockWord, holder, may_have_mapped};
 use crate::identity;
 use crate::layout::{LOCK_OFFSET, SESSION_OFFSET, Session};
+use crate::limits;
 use crate::map::Mapping;
 use crate::mutex::{self, Wait};
 use crate::open::{ValidatedFile, io_error};
@@ -174,8 +175,10 @@ impl ValidatedFile {
         if found == here {
             return Ok(());
         }
-        self.file()
-            .write_all_at(bytemuck::bytes_of(here), SESSION_OFFSET as u64)
+        limits::check_write((SESSION_OFFSET + size_of::<Session>()) as u64)
+            .and_then(|()| {
+                self.file().write_all_at(bytemuck::bytes_of(here), SESSION_OFFSET as u64)
+            })
             .map_err(|e| io_error("write the session of", self.path(), e))
     }
 

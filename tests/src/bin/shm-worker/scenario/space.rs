@@ -6,7 +6,7 @@ use anyhow::Result;
 use nix::mount::{MsFlags, mount, umount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, setrlimit};
-use shm_core::{CreateError, Name, Namespace, PublishError};
+use shm_core::{CreateError, Limit, Name, Namespace, OpenError, PublishError};
 use shm_facade::{
     Error, RbTree, ResultCode, Share, ShareOptions, SharedMap, StatusOptions, StatusTable,
 };
@@ -210,6 +210,20 @@ pub fn file_limit(way: &str) -> Result<()> {
     small.share_with("test", &force)?;
     small.save(&saved)?;
     assert_eq!(files()?.len(), 4);
+
+    // A copy of a table needs a few bytes when it is opened first.
+    let copy = Name::new("copy")?;
+    std::fs::copy(namespace.path_of(&name, KIND), namespace.path_of(&copy, KIND))?;
+    setrlimit(Resource::RLIMIT_FSIZE, 0, LIMIT)?;
+    let error = Table::<i32>::open(&namespace, &copy, &table).map(drop).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            TableOpenError::Open(OpenError::Limit { limit: Limit::FileSize { limit: 0 }, .. })
+        ),
+        "{error:?}"
+    );
+    namespace.unlink(&copy, KIND)?;
 
     // Not even a page: what is there can be read, and told from what is not.
     setrlimit(Resource::RLIMIT_FSIZE, 1024, LIMIT)?;
