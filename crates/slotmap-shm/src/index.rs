@@ -23,6 +23,7 @@
 use rapidhash::v3::rapidhash_v3_nano_inline;
 use shm_core::{Ordering, ReadWords, Words, fence};
 
+use crate::key::{KeyRoom, NO_KEY};
 use crate::layout::{EPOCH, Layout, USED};
 use crate::slot::{self, SlotMut};
 
@@ -296,13 +297,13 @@ pub(crate) fn rebuild(
     }
     let places = PlacesMut::new(words, layout);
     let mut entries = 0;
-    let mut buffer = Vec::with_capacity(layout.key_words);
+    let mut room = NO_KEY;
     for slot in 0..layout.geometry.capacity {
         let this = SlotMut::new(words, layout, slot);
         if !this.will_be_live() && !slot::is_live(this.version()) {
             continue;
         }
-        let key = key_words(this.key(), &mut buffer);
+        let key = key_words(this.key(), &mut room);
         let hash = hash(layout, key);
         match locate(words, layout, hash, key) {
             Located::Absent { place: Some(place), .. } => {
@@ -320,15 +321,17 @@ pub(crate) fn rebuild(
 
 /// The words of a slot's key: one for an integer; for bytes, the length and as
 /// many words as it takes (clamped: the memory may be damaged).
-pub(crate) fn key_words<'b>(key: ReadWords<'_>, buffer: &'b mut Vec<u64>) -> &'b [u64] {
-    buffer.clear();
-    buffer.extend(key.iter_relaxed());
-    if key.len() == 1 {
-        return buffer;
+#[inline]
+pub(crate) fn key_words<'b>(key: ReadWords<'_>, room: &'b mut KeyRoom) -> &'b [u64] {
+    for (to, word) in room.iter_mut().zip(key.iter_relaxed()) {
+        *to = word;
     }
-    let len = buffer.first().copied().unwrap_or(0);
-    let used = usize::try_from(len).unwrap_or(usize::MAX).div_ceil(8).saturating_add(1);
-    buffer.get(..used).unwrap_or(buffer)
+    let all = room.get(..key.len()).unwrap_or_default();
+    let [len, _, ..] = all else {
+        return all;
+    };
+    let used = usize::try_from(*len).unwrap_or(usize::MAX).div_ceil(8).saturating_add(1);
+    all.get(..used).unwrap_or(all)
 }
 
 /// Checks that the index and the slots agree: for tests and for `verify`.
@@ -337,7 +340,7 @@ pub(crate) fn check(words: Words<'_>, layout: &Layout) -> Result<usize, (&'stati
     if words.load(EPOCH, Ordering::Relaxed) & 1 != 0 {
         return Err(("epoch of an unfinished rebuild", EPOCH));
     }
-    let mut buffer = Vec::new();
+    let mut room = NO_KEY;
     let mut live = 0;
     for slot in 0..layout.geometry.capacity {
         let this = SlotMut::new(words, layout, slot);
@@ -345,7 +348,7 @@ pub(crate) fn check(words: Words<'_>, layout: &Layout) -> Result<usize, (&'stati
             continue;
         }
         live += 1;
-        let key = key_words(this.key(), &mut buffer);
+        let key = key_words(this.key(), &mut room);
         match locate(words, layout, hash(layout, key), key) {
             Located::Found { slot: found, .. } if found == slot => {}
             Located::Found { .. } => return Err(("two slots with one key", slot)),

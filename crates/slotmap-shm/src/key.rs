@@ -10,6 +10,12 @@ pub(crate) const MAX_KEY_BYTES: usize = 256;
 /// A word for the length, then the bytes.
 const MAX_KEY_WORDS: usize = 1 + MAX_KEY_BYTES / 8;
 
+/// Room for the words of any key of any table.
+pub(crate) type KeyRoom = [u64; MAX_KEY_WORDS];
+
+/// Empty room.
+pub(crate) const NO_KEY: KeyRoom = [0; MAX_KEY_WORDS];
+
 /// A type of keys: `i8` to `i64`, `u8` to `u64`, `str` and `[u8]`.
 ///
 /// Byte and string keys have 0 bytes up to the table's `key_size`, which is 256 at most;
@@ -125,8 +131,8 @@ impl Key for [u8] {
 
     const KIND: KeyKind = KeyKind { class: Class::Bytes, width: 0 };
 
-    type Room = [u64; MAX_KEY_WORDS];
-    const ROOM: Self::Room = [0; MAX_KEY_WORDS];
+    type Room = KeyRoom;
+    const ROOM: Self::Room = NO_KEY;
 
     #[inline]
     fn to_words<'a>(&self, max: usize, room: &'a mut Self::Room) -> Result<&'a [u64], TableError> {

@@ -47,11 +47,14 @@
 
 #![deny(unsafe_code)]
 
+mod access;
 mod buffer;
 mod error;
+mod fault;
 mod index;
 mod key;
 mod layout;
+mod moment;
 mod options;
 mod reader;
 mod recover;
@@ -70,7 +73,7 @@ pub use error::{GeometryError, TableError, TableOpenError};
 pub use key::{Key, KeyKind, KeyValue};
 pub use layout::Geometry;
 pub use options::TableOptions;
-pub use reader::{Iter, Stats, TableReader};
+pub use reader::{Iter, Listing, Stats, TableReader};
 pub use table::Table;
 pub use transaction::Upserted;
 pub use value::Value;

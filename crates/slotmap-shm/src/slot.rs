@@ -50,8 +50,8 @@ pub(crate) fn is_valid(version: u64) -> bool {
     (COUNT..LIMIT).contains(&version)
 }
 
-#[inline]
-fn buffer_of(version: u64) -> usize {
+#[inline(always)]
+pub(crate) fn buffer_of(version: u64) -> usize {
     usize::from(version & BUFFER != 0)
 }
 
@@ -91,7 +91,7 @@ impl<'a> Slot<'a> {
 
     /// The version that counts now; `None` when it changed meanwhile.
     #[inline(always)]
-    fn effective(&self) -> Option<u64> {
+    pub(crate) fn effective(&self) -> Option<u64> {
         // Acquire: pairs with the Release store of a flip (all of that change is
         // visible) and of `stage` (the commit word below is at least that transaction's).
         let version = self.line.load(VERSION, Ordering::Acquire);
@@ -160,7 +160,7 @@ impl<'a> Slot<'a> {
         let number = buffer_of(version);
         let lengths = self.line.load(LENGTHS, Ordering::Relaxed);
         let len = (lengths >> (32 * number)) as u32 as usize;
-        (Buffer::new(self.all, self.layout, self.number, number), len)
+        (Buffer::new(self.all, self.layout, self.number, version), len)
     }
 
     /// True when no write of the slot completed since it had this version, so that what
@@ -252,9 +252,10 @@ impl<'a> SlotMut<'a> {
     /// The current value: its buffer and its length in bytes (clamped).
     #[inline]
     pub(crate) fn value(&self) -> (Buffer<'a>, usize) {
-        let buffer = buffer_of(self.version());
-        let len = (self.line.load(LENGTHS, Ordering::Relaxed) >> (32 * buffer)) as u32 as usize;
-        let words = Buffer::new(self.all.as_read(), self.layout, self.number, buffer);
+        let version = self.version();
+        let lengths = self.line.load(LENGTHS, Ordering::Relaxed);
+        let len = (lengths >> (32 * buffer_of(version))) as u32 as usize;
+        let words = Buffer::new(self.all.as_read(), self.layout, self.number, version);
         (words, len.min(self.layout.geometry.value_size))
     }
 
