@@ -146,7 +146,7 @@ impl<K: Key + ?Sized> TableReader<K> {
         loop {
             let guard = self.lock()?;
             let complete = collection.pass_locked(self, &mut scratch)?;
-            drop(guard);
+            guard.hand_over();
             if complete {
                 collection.apply(&scratch);
                 return Ok(Moment::One);

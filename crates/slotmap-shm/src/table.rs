@@ -209,6 +209,7 @@ impl<K: Key + ?Sized> Table<K> {
     pub fn clear(&self) -> Result<(), TableError> {
         let guard = self.lock()?;
         Transaction::begin(guard.words()?, self.layout(), Room::new()).clear();
+        guard.hand_over();
         Ok(())
     }
 
