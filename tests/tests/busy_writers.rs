@@ -47,8 +47,7 @@ impl Bank {
     }
 
     fn reader(&self, read_timeout: Duration) -> TableReader<i32> {
-        let options =
-            TableOptions { read_timeout: Some(read_timeout), ..TableOptions::default() };
+        let options = TableOptions { read_timeout: Some(read_timeout), ..TableOptions::default() };
         let ns = Namespace::at(self.namespace.path());
         TableReader::open(&ns, &test_name(), &options).unwrap()
     }
@@ -71,9 +70,8 @@ impl Bank {
                         let (from, to) = (random.below(half), random.below(half));
                         amounts[from as usize] -= 1;
                         amounts[to as usize] += 1;
-                        let member = |at: u64| {
-                            ((writer * half + at) as i32, value(amounts[at as usize]))
-                        };
+                        let member =
+                            |at: u64| ((writer * half + at) as i32, value(amounts[at as usize]));
                         table.update_many(&[member(from), member(to)]).unwrap();
                         if !pause.is_zero() {
                             thread::sleep(pause);
@@ -119,12 +117,15 @@ fn whoever_may_write_lists_as_of_one_moment() {
 #[test]
 fn who_may_only_read_gets_whole_entries_or_hears_how_long_it_tried() {
     let bank = Bank::new(KEYS);
-    let limit = Duration::from_millis(50);
+    let limit = Duration::from_micros(100);
     let reader = bank.reader(limit);
     let keys: Vec<i32> = (0..KEYS).collect();
     bank.beside_writers(Duration::ZERO, || {
         let mut gave_up = 0;
-        for _ in 0..5 {
+        for round in 0..1000 {
+            if round >= 10 && gave_up > 0 {
+                break;
+            }
             match reader.entries() {
                 Ok(entries) => assert_eq!(sum(&entries), i64::from(KEYS) * EACH),
                 Err(TableError::Contended { waited }) => {

@@ -39,16 +39,7 @@ impl Default for StatusOptions {
             TableOptions::default();
         let Geometry { capacity, value_size, .. } = geometry;
         let namespace = Namespace::from_env();
-        Self {
-            namespace,
-            capacity,
-            value_size,
-            mode,
-            trust,
-            lock_timeout,
-            read_timeout,
-            interrupt,
-        }
+        Self { namespace, capacity, value_size, mode, trust, lock_timeout, read_timeout, interrupt }
     }
 }
 

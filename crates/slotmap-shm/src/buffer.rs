@@ -221,7 +221,10 @@ mod tests {
                 for (number, expected) in [(0, &bytes[..len]), (1, &other)] {
                     let buffer = Buffer::new(all.as_read(), &layout, 0, number);
                     assert!(buffer.is(expected, len) && !buffer.is(expected, len + 1));
-                    assert!(len == 0 || !buffer.is(if number == 0 { &other } else { &bytes[..len] }, len));
+                    assert!(
+                        len == 0
+                            || !buffer.is(if number == 0 { &other } else { &bytes[..len] }, len)
+                    );
                     let mut to = vec![0; len];
                     buffer.copy_to(&mut to);
                     assert_eq!(to, expected);

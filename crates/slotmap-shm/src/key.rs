@@ -81,6 +81,29 @@ impl KeyKind {
         }
     }
 
+    /// True when the words in a slot are those of a key of at most `max` bytes.
+    pub(crate) fn is_possible(self, words: &[u64], max: usize) -> bool {
+        let Some((&first, rest)) = words.split_first() else { return false };
+        let unused = 64 - 8 * u32::from(self.width.clamp(1, 8));
+        match self.class {
+            Class::Signed => (first << unused) as i64 >> unused == first as i64,
+            Class::Unsigned => first << unused >> unused == first,
+            Class::Bytes | Class::Str => {
+                let Some(len) = usize::try_from(first).ok().filter(|&len| len <= max) else {
+                    return false;
+                };
+                let mut bytes = [0; MAX_KEY_BYTES];
+                for (to, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(rest) {
+                    *to = word.to_le_bytes();
+                }
+                let Some((key, behind)) = bytes.split_at_checked(len) else { return false };
+                // The last word is filled up with zeros, or it is not the one that is hashed.
+                let filled = behind.iter().take(len.next_multiple_of(8) - len).all(|&b| b == 0);
+                filled && (self.class == Class::Bytes || std::str::from_utf8(key).is_ok())
+            }
+        }
+    }
+
     /// A printable name for a code, also for one that this version does not know.
     pub(crate) fn describe(code: u64) -> String {
         let bits = (code & 0xFF) * 8;

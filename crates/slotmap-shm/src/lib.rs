@@ -49,6 +49,8 @@
 
 mod access;
 mod buffer;
+mod crowded;
+mod damage;
 mod error;
 mod fault;
 mod index;
@@ -69,11 +71,13 @@ mod view;
 #[cfg(loom)]
 mod models;
 
+pub use damage::Damage;
 pub use error::{GeometryError, TableError, TableOpenError};
 pub use key::{Key, KeyKind, KeyValue};
 pub use layout::Geometry;
 pub use options::TableOptions;
 pub use reader::{Iter, Listing, Stats, TableReader};
+pub use recover::Repaired;
 pub use table::Table;
 pub use transaction::Upserted;
 pub use value::Value;

@@ -11,6 +11,7 @@ use loom::thread;
 use shm_core::{Ordering, ReadWords, Word, Words, crash};
 
 use crate::buffer::Buffer;
+use crate::crowded::CheckRoom;
 use crate::index;
 use crate::key::Key;
 use crate::layout::{Geometry, LEN, Layout, USED};
@@ -101,10 +102,13 @@ impl Model {
             buffer.copy_to_words(&mut words);
             len = bytes;
         };
-        let found = self.view().find(&[key], &mut take, &|| {
-            thread::yield_now();
-            Ok(())
-        }).unwrap();
+        let found = self
+            .view()
+            .find(&[key], &mut take, &|| {
+                thread::yield_now();
+                Ok(())
+            })
+            .unwrap();
         found.map(|_| Self::whole(key, words, len))
     }
 
@@ -114,7 +118,8 @@ impl Model {
     }
 
     fn check(&self) {
-        assert_eq!(recover::check(self.words(), &self.layout), Ok(()));
+        let mut room = CheckRoom::new(&self.layout);
+        assert_eq!(recover::check(self.words(), &self.layout, &mut room), Ok(()));
     }
 
     fn home(layout: &Layout, key: u64) -> usize {
@@ -319,7 +324,7 @@ fn readers_find_keys_during_a_rebuild_and_after_a_dead_one() {
         let writer = {
             let model = model.clone();
             thread::spawn(move || {
-                crash::after(stores, || recover::derive(model.words(), &model.layout)).1 > 0
+                crash::after(stores, || drop(recover::derive(model.words(), &model.layout))).1 > 0
             })
         };
         assert_eq!(model.get(1), Some(10));

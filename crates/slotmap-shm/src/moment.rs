@@ -33,8 +33,11 @@ pub(crate) trait Collection<K: Key + ?Sized> {
     fn pass(&mut self, table: &TableReader<K>, tries: &Tries) -> Result<(), TableError>;
 
     /// The same under the lock, to `scratch`; false when that has no room for all.
-    fn pass_locked(&self, table: &TableReader<K>, scratch: &mut Scratch)
-    -> Result<bool, TableError>;
+    fn pass_locked(
+        &self,
+        table: &TableReader<K>,
+        scratch: &mut Scratch,
+    ) -> Result<bool, TableError>;
 
     /// Takes over what is in the scratch.
     fn apply(&mut self, scratch: &Scratch);

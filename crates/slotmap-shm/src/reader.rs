@@ -3,15 +3,16 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use shm_core::{Name, Namespace, Ordering, Segment, WritableSegment};
 
 use crate::access::{Limits, Tries};
 use crate::buffer::Buffer;
+use crate::damage::glance;
 use crate::error::{TableError, TableOpenError};
 use crate::key::{Key, KeyKind};
-use crate::layout::{COMMIT, LAYOUT_VERSION, LEN, Layout, RECOVERIES, USED, VERSION, decode};
+use crate::layout::{COMMIT, EPOCH, LAYOUT_VERSION, LEN, LOST, Layout, RECOVERIES, USED, decode};
 use crate::moment::{Collection, Entries, Moment, Values, read_slot};
 use crate::options::TableOptions;
 use crate::slot::{is_live, is_valid};
@@ -31,6 +32,8 @@ pub struct TableReader<K: Key + ?Sized> {
     segment: Mapped,
     layout: Layout,
     pub(crate) limits: Limits,
+    /// Something was wrong at opening: the first write checks, and repairs.
+    pub(crate) suspect: AtomicBool,
     /// How often a read of this handle looked again. Private memory.
     looked_again: AtomicU64,
     key: PhantomData<fn(&K)>,
@@ -57,6 +60,8 @@ pub struct Stats {
     pub writes: u64,
     /// Repairs after a writer died, since creation.
     pub recoveries: u64,
+    /// Entries that repairs could not keep, because what they were in was damaged, since creation.
+    pub lost: u64,
     /// Places of the index that hold a tombstone.
     pub tombstones: usize,
     /// Length of the segment file in bytes.
@@ -80,7 +85,8 @@ impl<K: Key + ?Sized> TableReader<K> {
     /// `read_timeout` count.
     ///
     /// Needs no write permission, and works from another pid namespace or C
-    /// library than the writers'. O(capacity): checks that no slot was zeroed.
+    /// library than the writers'. O(capacity): looks for damaged slots and a damaged index,
+    /// which are no error, see [`TableReader::damage`].
     ///
     /// ```
     /// # use shm_core::{Name, Namespace};
@@ -121,19 +127,18 @@ impl<K: Key + ?Sized> TableReader<K> {
                 expected: KeyKind::describe(K::KIND.code()),
             });
         }
-        let layout = Layout::new(geometry, K::KIND, seed)?;
+        let mut layout = Layout::new(geometry, K::KIND, seed)?;
         let words = segment.as_segment().words();
         if words.len() != layout.total_words {
             return Err(TableOpenError::Corrupt { what: "length of the body", at: words.len() });
         }
-        let zeroed = |&slot: &usize| {
-            !is_valid(words.load(layout.slot_at(slot) + VERSION, Ordering::Relaxed))
-        };
-        if let Some(at) = (0..geometry.capacity).find(zeroed) {
-            return Err(TableOpenError::Corrupt { what: "version of a slot", at });
+        let found = glance(words, &layout);
+        if found.index {
+            layout.distrusted = words.load(EPOCH, Ordering::Relaxed);
         }
+        let suspect = AtomicBool::new(found.is_suspect());
         let (limits, looked_again) = (Limits::new(options, &segment), AtomicU64::new(0));
-        Ok(Self { segment, layout, limits, looked_again, key: PhantomData })
+        Ok(Self { segment, layout, limits, suspect, looked_again, key: PhantomData })
     }
 
     #[inline(always)]
@@ -454,6 +459,7 @@ impl<K: Key + ?Sized> TableReader<K> {
             value_size: self.layout.geometry.value_size,
             writes: commits(load(COMMIT)),
             recoveries: load(RECOVERIES),
+            lost: load(LOST),
             tombstones: used.saturating_sub(len).min(self.layout.index_len()),
             file_len: self.segment.as_segment().file_len(),
         }

@@ -6,15 +6,17 @@ use std::time::Instant;
 
 use shm_core::{CreateOptions, Guard, LockError, Name, Namespace, WritableSegment};
 
+use crate::KIND;
+use crate::crowded::CheckRoom;
 use crate::error::{TableError, TableOpenError};
 use crate::fault::Fault;
 use crate::key::Key;
 use crate::layout::{LAYOUT_VERSION, Layout, encode};
 use crate::options::TableOptions;
 use crate::reader::{Mapped, TableReader};
+use crate::recover::{self, Repaired};
 use crate::transaction::{Mode, Room, Transaction, Upserted, room};
 use crate::value::Value;
-use crate::{KIND, recover};
 
 /// Attempts that [`Table::update_with`] makes at least before it gives up.
 const MIN_UPDATES: usize = 16;
@@ -338,7 +340,9 @@ impl<K: Key + ?Sized> Table<K> {
                 return Ok(());
             }
             let waited = start.elapsed();
-            if attempt >= MIN_UPDATES && self.reader.limits.lock.limit.is_some_and(|limit| waited > limit) {
+            if attempt >= MIN_UPDATES
+                && self.reader.limits.lock.limit.is_some_and(|limit| waited > limit)
+            {
                 return Err(TableError::Contended { waited });
             }
         }
@@ -423,25 +427,36 @@ impl<K: Key + ?Sized> Table<K> {
         self.reader.entries()
     }
 
-    /// Checks under the lock that slots, index, free list and count agree.
-    /// O(capacity).
+    /// Checks under the lock that slots, index, free list and count agree. The bytes of values
+    /// are not checked: any may be right.
+    /// O(capacity), and O(capacity × log capacity) for keys that were made to collide.
+    ///
+    /// The lock is held for the whole of it, since what is checked must not change meanwhile, and is
+    /// then handed to another writer who waits for it.
     ///
     /// # Errors
     /// [`TableError::Corrupt`] with what is wrong, and where; the next write then repairs.
     pub fn verify(&self) -> Result<(), TableError> {
+        let mut room = CheckRoom::new(self.layout());
         let guard = self.lock()?;
-        recover::check(guard.words()?, self.layout()).map_err(|(what, at)| {
+        let checked = recover::check(guard.words()?, self.layout(), &mut room);
+        if checked.is_err() {
             guard.mark_dirty();
-            TableError::Corrupt { what, at }
-        })
+        }
+        guard.hand_over();
+        checked.map_err(|(what, at)| TableError::Corrupt { what, at })
     }
 
-    /// Repairs now what a dead writer left, rather than at the next write.
+    /// Repairs now what a dead writer or a damaged file left, rather than at the next write. Tells
+    /// what could not be kept: everything in sound slots is.
     ///
     /// # Errors
     /// [`TableError::Lock`].
-    pub fn recover(&self) -> Result<(), TableError> {
-        Ok(self.lock().map(drop)?)
+    pub fn recover(&self) -> Result<Repaired, TableError> {
+        self.suspect();
+        let (guard, repaired) = self.lock_and_tell()?;
+        guard.hand_over();
+        Ok(repaired)
     }
 
     /// Writes the table back to its file (`msync`); of use in a namespace on a disk.

@@ -10,6 +10,7 @@
 
 use shm_core::{Ordering, Words};
 
+use crate::crowded::Steps;
 use crate::fault::Fault;
 use crate::index::{self, Located};
 use crate::layout::{COMMIT, LEN, Layout};
@@ -112,12 +113,7 @@ impl<'a> Transaction<'a> {
 
     /// Stages a write. `value` fits: the caller has checked before locking.
     #[inline(always)]
-    pub(crate) fn put(
-        &mut self,
-        mode: Mode,
-        key: &[u64],
-        value: &[u8],
-    ) -> Result<Upserted, Fault> {
+    pub(crate) fn put(&mut self, mode: Mode, key: &[u64], value: &[u8]) -> Result<Upserted, Fault> {
         let hash = index::hash(self.layout, key);
         match index::locate(self.words, self.layout, hash, key) {
             Located::Found { .. } if mode == Mode::Add => Err(Fault::Duplicate),
@@ -148,10 +144,12 @@ impl<'a> Transaction<'a> {
         mut place: Option<usize>,
         mut empty: bool,
     ) -> Result<(), Fault> {
-        let slot = self.free_slot()?;
+        let mut slot = self.free_slot()?;
         if place.is_none() || (empty && !index::has_room(self.words, self.layout)) {
-            index::rebuild(self.words, self.layout, |_| ());
+            index::rebuild(self.words, self.layout, &mut |_| (), &mut Steps::default());
             self.rebuilt = true;
+            recover::stack_free_slots(self.words, self.layout);
+            slot = self.free_slot()?;
             (place, empty) = match index::locate(self.words, self.layout, hash, key) {
                 Located::Absent { place, empty } => (place, empty),
                 Located::Found { slot, .. } => {
