@@ -82,6 +82,6 @@ fn nobody_is_stranded() {
             let value = table.get(&key).unwrap().unwrap();
             assert_eq!(pattern::sequence(key, &value), Some(0));
         }
-        table.verify().or_else(|_| table.recover().and_then(|()| table.verify())).unwrap();
+        table.verify().or_else(|_| table.recover().and_then(|_| table.verify())).unwrap();
     }
 }

@@ -26,17 +26,20 @@ pub struct StatusOptions {
     pub trust: Trust,
     /// How long a write waits for another writer; `None` for ever. Five seconds.
     pub lock_timeout: Option<Duration>,
+    /// How long a read through a [`StatusReader`] tries beside writers that do not pause, before it
+    /// fails with `TableError::Contended`; `None` for ever. One second.
+    pub read_timeout: Option<Duration>,
     /// What ends such waiting early.
     pub interrupt: Interrupt,
 }
 
 impl Default for StatusOptions {
     fn default() -> Self {
-        let TableOptions { geometry, mode, trust, lock_timeout, interrupt } =
+        let TableOptions { geometry, mode, trust, lock_timeout, read_timeout, interrupt } =
             TableOptions::default();
         let Geometry { capacity, value_size, .. } = geometry;
         let namespace = Namespace::from_env();
-        Self { namespace, capacity, value_size, mode, trust, lock_timeout, interrupt }
+        Self { namespace, capacity, value_size, mode, trust, lock_timeout, read_timeout, interrupt }
     }
 }
 
@@ -52,6 +55,7 @@ impl StatusOptions {
             mode: self.mode,
             trust: self.trust.clone(),
             lock_timeout: self.lock_timeout,
+            read_timeout: self.read_timeout,
             interrupt: self.interrupt.clone(),
         }
     }

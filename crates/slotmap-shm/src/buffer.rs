@@ -7,6 +7,11 @@
 use shm_core::{Ordering, ReadWords, Words};
 
 use crate::layout::{HEAD_WORDS, Layout};
+use crate::slot;
+
+/// A reader of a large value looks at the version after each of so many words (64 KiB): a copy
+/// that a write has overtaken ends early, so that the next one starts right after the flip.
+const PIECE_WORDS: usize = 1 << 13;
 
 /// Bytes of a value that lie in the head.
 const HEAD_BYTES: usize = HEAD_WORDS * 8;
@@ -17,15 +22,36 @@ const HEAD_BYTES: usize = HEAD_WORDS * 8;
 pub(crate) struct Buffer<'a> {
     all: ReadWords<'a>,
     layout: &'a Layout,
-    slot: usize,
-    number: usize,
+    pub(crate) slot: usize,
+    /// The version of the slot that it belongs to.
+    pub(crate) version: u64,
 }
 
 impl<'a> Buffer<'a> {
-    /// Buffer `number` of `slot`.
+    /// The buffer of `slot` that a reader of this version copies from.
     #[inline(always)]
-    pub(crate) fn new(all: ReadWords<'a>, layout: &'a Layout, slot: usize, number: usize) -> Self {
-        Self { all, layout, slot, number }
+    pub(crate) fn new(all: ReadWords<'a>, layout: &'a Layout, slot: usize, version: u64) -> Self {
+        Self { all, layout, slot, version }
+    }
+
+    #[inline(always)]
+    fn number(&self) -> usize {
+        slot::buffer_of(self.version)
+    }
+
+    /// True when a write of the slot completed: what is copied from here on is worth nothing.
+    #[cold]
+    fn is_overtaken(&self) -> bool {
+        !slot::Slot::new(self.all, self.layout, self.slot).is_unchanged(self.version)
+    }
+
+    /// True when its first `len` bytes are `expected`.
+    pub(crate) fn is(&self, expected: &[u8], len: usize) -> bool {
+        if len != expected.len() {
+            return false;
+        }
+        let words = self.head().into_iter().chain(self.tail().iter_relaxed());
+        words.zip(expected.chunks(8)).all(|(word, bytes)| word.to_le_bytes().starts_with(bytes))
     }
 
     /// Copies the first `to.len()` bytes, at most the table's value size.
@@ -46,8 +72,13 @@ impl<'a> Buffer<'a> {
             head_to_bytes(head, first);
             let (whole, last) = rest.as_chunks_mut::<8>();
             let mut words = self.tail().iter_relaxed();
-            for (to, word) in whole.iter_mut().zip(words.by_ref()) {
-                *to = word.to_le_bytes();
+            for (nth, piece) in whole.chunks_mut(PIECE_WORDS).enumerate() {
+                if nth > 0 && self.is_overtaken() {
+                    return;
+                }
+                for (to, word) in piece.iter_mut().zip(words.by_ref()) {
+                    *to = word.to_le_bytes();
+                }
             }
             if let Some(word) = words.next().filter(|_| !last.is_empty()) {
                 put_last(word, last);
@@ -63,21 +94,27 @@ impl<'a> Buffer<'a> {
             *to = word.to_le();
         }
         if let Some(rest) = to.get_mut(HEAD_WORDS..).filter(|rest| !rest.is_empty()) {
-            for (to, word) in rest.iter_mut().zip(self.tail().iter_relaxed()) {
-                *to = word.to_le();
+            let mut words = self.tail().iter_relaxed();
+            for (nth, piece) in rest.chunks_mut(PIECE_WORDS).enumerate() {
+                if nth > 0 && self.is_overtaken() {
+                    return;
+                }
+                for (to, word) in piece.iter_mut().zip(words.by_ref()) {
+                    *to = word.to_le();
+                }
             }
         }
     }
 
     #[inline(always)]
     fn head(&self) -> [u64; HEAD_WORDS] {
-        let at = self.layout.slot_at(self.slot) + self.layout.head_at(self.number);
+        let at = self.layout.slot_at(self.slot) + self.layout.head_at(self.number());
         let head = self.all.slice(at, HEAD_WORDS);
         [head.load(0, Ordering::Relaxed), head.load(1, Ordering::Relaxed)]
     }
 
     fn tail(&self) -> ReadWords<'a> {
-        let at = self.layout.slot_at(self.slot) + self.layout.tail_at(self.number);
+        let at = self.layout.slot_at(self.slot) + self.layout.tail_at(self.number());
         self.all.slice(at, self.layout.tail_words)
     }
 }
@@ -183,6 +220,11 @@ mod tests {
                 store(all, &layout, 0, 1, &other);
                 for (number, expected) in [(0, &bytes[..len]), (1, &other)] {
                     let buffer = Buffer::new(all.as_read(), &layout, 0, number);
+                    assert!(buffer.is(expected, len) && !buffer.is(expected, len + 1));
+                    assert!(
+                        len == 0
+                            || !buffer.is(if number == 0 { &other } else { &bytes[..len] }, len)
+                    );
                     let mut to = vec![0; len];
                     buffer.copy_to(&mut to);
                     assert_eq!(to, expected);

@@ -1,5 +1,7 @@
 //! Errors of the table, each with its data.
 
+use std::time::Duration;
+
 use shm_core::{CreateError, LockError, OpenError};
 use thiserror::Error;
 
@@ -149,12 +151,13 @@ pub enum TableError {
         /// What is wrong with it.
         source: Box<TableError>,
     },
-    /// Other writers completed a change under every one of this many attempts: 64 of a
-    /// read of several keys, 10,000 of `update_with`, 65,536 of a look at one slot.
-    #[error("gave up after {attempts} attempts: each time another write completed meanwhile")]
+    /// Other writers completed a change under every attempt, for as long as the call may take:
+    /// [`TableOptions::read_timeout`](crate::TableOptions::read_timeout) for a read through a handle
+    /// that may not write, the lock timeout for `update_with`.
+    #[error("gave up after {} ms: each time another write completed meanwhile", waited.as_millis())]
     Contended {
-        /// Number of attempts.
-        attempts: usize,
+        /// How long the call tried.
+        waited: Duration,
     },
     /// The shared memory holds what no writer of this library leaves there. After a write
     /// or `verify` that fails so, the next write repairs.

@@ -23,12 +23,14 @@
 use rapidhash::v3::rapidhash_v3_nano_inline;
 use shm_core::{Ordering, ReadWords, Words, fence};
 
+use crate::crowded::{self, CheckRoom, Steps};
+use crate::key::{KeyRoom, NO_KEY};
 use crate::layout::{EPOCH, Layout, USED};
 use crate::slot::{self, SlotMut};
 
-const EMPTY: u32 = 0;
-const TOMBSTONE: u32 = 1;
-const FIRST_ENTRY: u32 = 2;
+pub(crate) const EMPTY: u32 = 0;
+pub(crate) const TOMBSTONE: u32 = 1;
+pub(crate) const FIRST_ENTRY: u32 = 2;
 
 /// Hash of a key's words under the table's secrets, which are drawn at creation, so
 /// that colliding keys cannot be made without reading the segment.
@@ -77,23 +79,23 @@ impl<'a> Places<'a> {
 
 /// The places, as the holder of the lock sees them.
 #[derive(Clone, Copy)]
-struct PlacesMut<'a>(Words<'a>);
+pub(crate) struct PlacesMut<'a>(Words<'a>);
 
 impl<'a> PlacesMut<'a> {
     #[inline(always)]
-    fn new(words: Words<'a>, layout: &Layout) -> Self {
+    pub(crate) fn new(words: Words<'a>, layout: &Layout) -> Self {
         Self(words.slice(layout.index, layout.index_words()))
     }
 
     #[inline(always)]
-    fn load(self, place: usize) -> u32 {
+    pub(crate) fn load(self, place: usize) -> u32 {
         (self.0.load(place / 2, Ordering::Relaxed) >> shift(place)) as u32
     }
 
     /// Release, always: a reader of several keys that misses one because its place was cleared sees the
     /// commit that came before, also when the word was stored to again for the sake of the other half.
     #[inline(always)]
-    fn store(self, place: usize, entry: u32) {
+    pub(crate) fn store(self, place: usize, entry: u32) {
         let others = self.0.load(place / 2, Ordering::Relaxed) & !(0xFFFF_FFFF << shift(place));
         self.0.store(place / 2, others | u64::from(entry) << shift(place), Ordering::Release);
     }
@@ -112,7 +114,7 @@ fn fingerprint(layout: &Layout, hash: u64) -> u32 {
 }
 
 #[inline]
-fn entry(layout: &Layout, hash: u64, slot: usize) -> u32 {
+pub(crate) fn entry(layout: &Layout, hash: u64, slot: usize) -> u32 {
     fingerprint(layout, hash) | (slot as u32 + FIRST_ENTRY)
 }
 
@@ -151,13 +153,14 @@ impl<'a> Probe<'a> {
     }
 
     /// After the last candidate: true when the key is absent; false when the index
-    /// was rebuilt meanwhile, which proves nothing.
+    /// was rebuilt meanwhile or is damaged, which proves nothing.
     #[inline(always)]
     pub(crate) fn proves_absence(&self) -> bool {
         // Acquire: pairs with the Release fence that begins a rebuild: if a load of
         // the probe saw a word of a rebuild, the load below sees its epoch.
         fence(Ordering::Acquire);
         self.words.load(EPOCH, Ordering::Relaxed) == self.epoch
+            && self.epoch != self.layout.distrusted
     }
 }
 
@@ -278,33 +281,58 @@ pub(crate) fn delete(words: Words<'_>, layout: &Layout, place: usize) {
 
 /// Builds the index anew from the slots, those staged included. A second slot
 /// with the key of an earlier one is handed to `duplicate` and left out; returns
-/// the number of entries.
+/// the number of entries. The caller derives the free stack, which may be lost.
+///
+/// O(capacity) for keys that nobody chose, and O(capacity × log capacity) for any.
 ///
 /// Readers scan the slots meanwhile, and also ever after if this is cut short, until
 /// the next owner of the lock rebuilds again.
 pub(crate) fn rebuild(
     words: Words<'_>,
     layout: &Layout,
-    mut duplicate: impl FnMut(SlotMut<'_>),
+    duplicate: &mut dyn FnMut(SlotMut<'_>),
+    steps: &mut Steps,
 ) -> usize {
     let odd = words.load(EPOCH, Ordering::Relaxed) | 1;
     words.store(EPOCH, odd, Ordering::Relaxed);
     // Release: pairs with the Acquire fence in `Probe::proves_absence`.
     fence(Ordering::Release);
-    for at in 0..layout.index_words() {
-        words.store(layout.index + at, 0, Ordering::Relaxed);
-    }
+    let clear = || {
+        for at in 0..layout.index_words() {
+            words.store(layout.index + at, 0, Ordering::Relaxed);
+        }
+    };
+    let belongs = |slot: SlotMut<'_>| slot.will_be_live() || slot::is_live(slot.version());
+    clear();
+    let entries = fill(words, layout, belongs, duplicate, steps).unwrap_or_else(|| {
+        clear();
+        crowded::build(words, layout, belongs, duplicate, steps)
+    });
+    words.store(USED, entries as u64, Ordering::Relaxed);
+    // Release: pairs with the Acquire load in `Probe::new`.
+    words.store(EPOCH, odd.wrapping_add(1), Ordering::Release);
+    entries
+}
+
+/// Fills an empty index by probing; `None` when that takes too long.
+fn fill(
+    words: Words<'_>,
+    layout: &Layout,
+    belongs: impl Fn(SlotMut<'_>) -> bool,
+    duplicate: &mut dyn FnMut(SlotMut<'_>),
+    steps: &mut Steps,
+) -> Option<usize> {
     let places = PlacesMut::new(words, layout);
     let mut entries = 0;
-    let mut buffer = Vec::with_capacity(layout.key_words);
+    let mut room = NO_KEY;
     for slot in 0..layout.geometry.capacity {
         let this = SlotMut::new(words, layout, slot);
-        if !this.will_be_live() && !slot::is_live(this.version()) {
+        if !belongs(this) {
             continue;
         }
-        let key = key_words(this.key(), &mut buffer);
+        let key = key_words(this.key(), &mut room);
         let hash = hash(layout, key);
-        match locate(words, layout, hash, key) {
+        match locate_counted(words, layout, hash, key, steps)? {
             Located::Absent { place: Some(place), .. } => {
                 places.store(place, entry(layout, hash, slot));
                 entries += 1;
@@ -312,52 +340,142 @@ pub(crate) fn rebuild(
             Located::Absent { place: None, .. } | Located::Found { .. } => duplicate(this),
         }
     }
-    words.store(USED, entries as u64, Ordering::Relaxed);
-    // Release: pairs with the Acquire load in `Probe::new`.
-    words.store(EPOCH, odd.wrapping_add(1), Ordering::Release);
-    entries
+    Some(entries)
+}
+
+/// As [`locate`], but gives up when all probes together took too long.
+fn locate_counted(
+    words: Words<'_>,
+    layout: &Layout,
+    hash: u64,
+    key: &[u64],
+    steps: &mut Steps,
+) -> Option<Located> {
+    let places = PlacesMut::new(words, layout);
+    let home = hash as usize & layout.index_mask;
+    for nth in 0..layout.index_len() {
+        steps.count();
+        let place = (home + nth) & layout.index_mask;
+        let found = places.load(place);
+        if found == EMPTY {
+            return Some(Located::Absent { place: Some(place), empty: true });
+        }
+        if let Some(slot) = slot_of(layout, found, fingerprint(layout, hash)) {
+            let this = SlotMut::new(words, layout, slot);
+            if this.will_be_live() && this.key_is(key) {
+                return Some(Located::Found { slot, place });
+            }
+        }
+        if steps.are_too_many(layout) {
+            return None;
+        }
+    }
+    Some(Located::Absent { place: None, empty: false })
+}
+
+/// True when a reader's probe for `hash` leads to `slot`; `None` when all probes together took
+/// too long.
+pub(crate) fn leads_to(
+    words: ReadWords<'_>,
+    layout: &Layout,
+    hash: u64,
+    slot: usize,
+    steps: &mut Steps,
+) -> Option<bool> {
+    let places = Places::new(words, layout);
+    for nth in 0..layout.index_len() {
+        steps.count();
+        let found = places.load((hash as usize + nth) & layout.index_mask);
+        if found == EMPTY {
+            return Some(false);
+        }
+        if slot_of(layout, found, fingerprint(layout, hash)) == Some(slot) {
+            return Some(true);
+        }
+        if steps.are_too_many(layout) {
+            return None;
+        }
+    }
+    Some(false)
+}
+
+/// How many places hold an entry, and how many are in use. A damaged index may say anything.
+pub(crate) fn count(words: ReadWords<'_>, layout: &Layout) -> (usize, usize) {
+    let places = Places::new(words, layout);
+    let (mut entries, mut used) = (0, 0);
+    for place in 0..layout.index_len() {
+        let found = places.load(place);
+        entries += usize::from(found > TOMBSTONE);
+        used += usize::from(found != EMPTY);
+    }
+    (entries, used)
+}
+
+/// How many entries lead to a slot that `is` names.
+pub(crate) fn entries_to(words: Words<'_>, layout: &Layout, is: impl Fn(usize) -> bool) -> usize {
+    let places = PlacesMut::new(words, layout);
+    let leads = |place: usize| {
+        let slot = (places.load(place) & layout.slot_mask).wrapping_sub(FIRST_ENTRY) as usize;
+        slot < layout.geometry.capacity && is(slot)
+    };
+    (0..layout.index_len()).filter(|&place| places.load(place) > TOMBSTONE && leads(place)).count()
 }
 
 /// The words of a slot's key: one for an integer; for bytes, the length and as
 /// many words as it takes (clamped: the memory may be damaged).
-pub(crate) fn key_words<'b>(key: ReadWords<'_>, buffer: &'b mut Vec<u64>) -> &'b [u64] {
-    buffer.clear();
-    buffer.extend(key.iter_relaxed());
-    if key.len() == 1 {
-        return buffer;
+#[inline]
+pub(crate) fn key_words<'b>(key: ReadWords<'_>, room: &'b mut KeyRoom) -> &'b [u64] {
+    for (to, word) in room.iter_mut().zip(key.iter_relaxed()) {
+        *to = word;
     }
-    let len = buffer.first().copied().unwrap_or(0);
-    let used = usize::try_from(len).unwrap_or(usize::MAX).div_ceil(8).saturating_add(1);
-    buffer.get(..used).unwrap_or(buffer)
+    let all = room.get(..key.len()).unwrap_or_default();
+    let [len, _, ..] = all else {
+        return all;
+    };
+    let used = usize::try_from(*len).unwrap_or(usize::MAX).div_ceil(8).saturating_add(1);
+    all.get(..used).unwrap_or(all)
 }
 
 /// Checks that the index and the slots agree: for tests and for `verify`.
 /// Only for the holder of the lock.
-pub(crate) fn check(words: Words<'_>, layout: &Layout) -> Result<usize, (&'static str, usize)> {
+pub(crate) fn check(
+    words: Words<'_>,
+    layout: &Layout,
+    check_room: &mut CheckRoom,
+    steps: &mut Steps,
+) -> Result<usize, (&'static str, usize)> {
     if words.load(EPOCH, Ordering::Relaxed) & 1 != 0 {
         return Err(("epoch of an unfinished rebuild", EPOCH));
     }
-    let mut buffer = Vec::new();
+    let is_live = |slot: SlotMut<'_>| slot::is_live(slot.version());
+    let mut room = NO_KEY;
+    let mut crowded = false;
     let mut live = 0;
     for slot in 0..layout.geometry.capacity {
         let this = SlotMut::new(words, layout, slot);
-        if !slot::is_live(this.version()) {
+        if !is_live(this) {
             continue;
         }
         live += 1;
-        let key = key_words(this.key(), &mut buffer);
-        match locate(words, layout, hash(layout, key), key) {
-            Located::Found { slot: found, .. } if found == slot => {}
-            Located::Found { .. } => return Err(("two slots with one key", slot)),
-            Located::Absent { .. } => return Err(("slot that the index does not know", slot)),
+        if crowded {
+            continue;
+        }
+        let key = key_words(this.key(), &mut room);
+        let mut unlimited = Steps::default();
+        let counted = if check_room.can_sort(layout) { &mut *steps } else { &mut unlimited };
+        match locate_counted(words, layout, hash(layout, key), key, counted) {
+            Some(Located::Found { slot: found, .. }) if found == slot => {}
+            Some(Located::Found { .. }) => return Err(("two slots with one key", slot)),
+            Some(Located::Absent { .. }) => {
+                return Err(("slot that the index does not know", slot));
+            }
+            None => crowded = true,
         }
     }
-    let places = PlacesMut::new(words, layout);
-    let count = |is: fn(u32) -> bool| {
-        (0..layout.index_len()).filter(|&place| is(places.load(place))).count()
-    };
-    let in_use = count(|entry| entry != EMPTY);
-    let entries = count(|entry| entry > TOMBSTONE);
+    if crowded {
+        crowded::check(words, layout, check_room, is_live, steps)?;
+    }
+    let (entries, in_use) = count(words.as_read(), layout);
     if entries != live {
         return Err(("number of index entries", entries));
     }

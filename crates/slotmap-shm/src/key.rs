@@ -10,6 +10,12 @@ pub(crate) const MAX_KEY_BYTES: usize = 256;
 /// A word for the length, then the bytes.
 const MAX_KEY_WORDS: usize = 1 + MAX_KEY_BYTES / 8;
 
+/// Room for the words of any key of any table.
+pub(crate) type KeyRoom = [u64; MAX_KEY_WORDS];
+
+/// Empty room.
+pub(crate) const NO_KEY: KeyRoom = [0; MAX_KEY_WORDS];
+
 /// A type of keys: `i8` to `i64`, `u8` to `u64`, `str` and `[u8]`.
 ///
 /// Byte and string keys have 0 bytes up to the table's `key_size`, which is 256 at most;
@@ -75,6 +81,29 @@ impl KeyKind {
         }
     }
 
+    /// True when the words in a slot are those of a key of at most `max` bytes.
+    pub(crate) fn is_possible(self, words: &[u64], max: usize) -> bool {
+        let Some((&first, rest)) = words.split_first() else { return false };
+        let unused = 64 - 8 * u32::from(self.width.clamp(1, 8));
+        match self.class {
+            Class::Signed => (first << unused) as i64 >> unused == first as i64,
+            Class::Unsigned => first << unused >> unused == first,
+            Class::Bytes | Class::Str => {
+                let Some(len) = usize::try_from(first).ok().filter(|&len| len <= max) else {
+                    return false;
+                };
+                let mut bytes = [0; MAX_KEY_BYTES];
+                for (to, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(rest) {
+                    *to = word.to_le_bytes();
+                }
+                let Some((key, behind)) = bytes.split_at_checked(len) else { return false };
+                // The last word is filled up with zeros, or it is not the one that is hashed.
+                let filled = behind.iter().take(len.next_multiple_of(8) - len).all(|&b| b == 0);
+                filled && (self.class == Class::Bytes || std::str::from_utf8(key).is_ok())
+            }
+        }
+    }
+
     /// A printable name for a code, also for one that this version does not know.
     pub(crate) fn describe(code: u64) -> String {
         let bits = (code & 0xFF) * 8;
@@ -125,8 +154,8 @@ impl Key for [u8] {
 
     const KIND: KeyKind = KeyKind { class: Class::Bytes, width: 0 };
 
-    type Room = [u64; MAX_KEY_WORDS];
-    const ROOM: Self::Room = [0; MAX_KEY_WORDS];
+    type Room = KeyRoom;
+    const ROOM: Self::Room = NO_KEY;
 
     #[inline]
     fn to_words<'a>(&self, max: usize, room: &'a mut Self::Room) -> Result<&'a [u64], TableError> {

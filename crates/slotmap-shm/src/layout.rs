@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | epoch of the index | 0 | 1, alone in its cache line |
 //! | commit word | 8 | 1, alone in its cache line |
-//! | bookkeeping: len, used, recoveries | 16 | 3, in a cache line for writers only |
+//! | bookkeeping: len, used, recoveries, lost | 16 | 4, in a cache line for writers only |
 //! | free stack | 24 | capacity, rounded up to a cache line |
 //! | index | … | at least two places for each entry of the capacity, two places a word |
 //! | slots | … | capacity × slot words |
@@ -40,6 +40,7 @@ pub(crate) const COMMIT: usize = 8;
 pub(crate) const LEN: usize = 16;
 pub(crate) const USED: usize = 17;
 pub(crate) const RECOVERIES: usize = 18;
+pub(crate) const LOST: usize = 19;
 const FREE: usize = 24;
 
 pub(crate) const VERSION: usize = 0;
@@ -49,6 +50,9 @@ pub(crate) const KEY: usize = 3;
 
 /// Words of each buffer that lie next to the key.
 pub(crate) const HEAD_WORDS: usize = 2;
+
+/// No epoch of an index that is probed.
+const TRUSTED: u64 = u64::MAX;
 
 /// Words of a cache line.
 pub(crate) const LINE_WORDS: usize = 8;
@@ -101,6 +105,9 @@ impl Default for Geometry {
 #[derive(Clone)]
 pub(crate) struct Layout {
     pub(crate) geometry: Geometry,
+    pub(crate) kind: KeyKind,
+    /// The epoch of an index that was found damaged, and proves no key's absence; odd: none was.
+    pub(crate) distrusted: u64,
     pub(crate) key_words: usize,
     /// Of head 0 within a slot.
     pub(crate) heads: usize,
@@ -149,6 +156,8 @@ impl Layout {
             .ok_or(too_large)?;
         Ok(Self {
             geometry,
+            kind,
+            distrusted: TRUSTED,
             key_words,
             heads: KEY + key_words,
             tail_words,

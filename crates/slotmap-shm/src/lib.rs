@@ -47,11 +47,16 @@
 
 #![deny(unsafe_code)]
 
+mod access;
 mod buffer;
+mod crowded;
+mod damage;
 mod error;
+mod fault;
 mod index;
 mod key;
 mod layout;
+mod moment;
 mod options;
 mod reader;
 mod recover;
@@ -67,11 +72,13 @@ mod view;
 #[cfg(loom)]
 mod models;
 
+pub use damage::Damage;
 pub use error::{GeometryError, TableError, TableOpenError};
 pub use key::{Key, KeyKind, KeyValue};
 pub use layout::Geometry;
 pub use options::TableOptions;
-pub use reader::{Iter, Stats, TableReader};
+pub use reader::{Iter, Listing, Stats, TableReader};
+pub use recover::Repaired;
 pub use table::Table;
 pub use transaction::Upserted;
 pub use value::Value;

@@ -11,6 +11,7 @@ use loom::thread;
 use shm_core::{Ordering, ReadWords, Word, Words, crash};
 
 use crate::buffer::Buffer;
+use crate::crowded::CheckRoom;
 use crate::index;
 use crate::key::Key;
 use crate::layout::{Geometry, LEN, Layout, USED};
@@ -56,14 +57,14 @@ impl Model {
             let mut bytes = [0; 16];
             bytes[..8].copy_from_slice(&value.to_le_bytes());
             bytes[8..].copy_from_slice(&value.to_le_bytes());
-            let _ = transaction.put::<u64>(Mode::Upsert, &[key], &bytes);
+            let _ = transaction.put(Mode::Upsert, &[key], &bytes);
         }
         transaction.commit();
     }
 
     fn remove(&self, key: u64) {
         let mut transaction = self.begin();
-        let _ = transaction.remove::<u64>(&[key]);
+        let _ = transaction.remove(&[key]);
         transaction.commit();
     }
 
@@ -101,7 +102,13 @@ impl Model {
             buffer.copy_to_words(&mut words);
             len = bytes;
         };
-        let found = self.view().find(&[key], &mut take, &|| thread::yield_now()).unwrap();
+        let found = self
+            .view()
+            .find(&[key], &mut take, &|| {
+                thread::yield_now();
+                Ok(())
+            })
+            .unwrap();
         found.map(|_| Self::whole(key, words, len))
     }
 
@@ -111,7 +118,8 @@ impl Model {
     }
 
     fn check(&self) {
-        assert_eq!(recover::check(self.words(), &self.layout), Ok(()));
+        let mut room = CheckRoom::new(&self.layout);
+        assert_eq!(recover::check(self.words(), &self.layout, &mut room), Ok(()));
     }
 
     fn home(layout: &Layout, key: u64) -> usize {
@@ -230,8 +238,8 @@ fn a_batch_of_removals_is_one_step_for_a_reader_of_several_keys() {
             let model = model.clone();
             thread::spawn(move || {
                 let mut transaction = model.begin();
-                transaction.remove::<u64>(&[1]).unwrap();
-                transaction.remove::<u64>(&[2]).unwrap();
+                transaction.remove(&[1]).unwrap();
+                transaction.remove(&[2]).unwrap();
                 transaction.commit();
             })
         };
@@ -254,8 +262,8 @@ fn a_cleared_place_tells_of_the_removal_also_when_its_word_is_stored_to_again() 
             let model = model.clone();
             thread::spawn(move || {
                 let mut transaction = model.begin();
-                transaction.remove::<u64>(&[gone]).unwrap();
-                transaction.remove::<u64>(&[elsewhere]).unwrap();
+                transaction.remove(&[gone]).unwrap();
+                transaction.remove(&[elsewhere]).unwrap();
                 transaction.commit();
                 model.upsert(&[(new, 20)]);
             })
@@ -316,7 +324,7 @@ fn readers_find_keys_during_a_rebuild_and_after_a_dead_one() {
         let writer = {
             let model = model.clone();
             thread::spawn(move || {
-                crash::after(stores, || recover::derive(model.words(), &model.layout)).1 > 0
+                crash::after(stores, || drop(recover::derive(model.words(), &model.layout))).1 > 0
             })
         };
         assert_eq!(model.get(1), Some(10));
@@ -387,7 +395,7 @@ fn a_dropped_write_does_not_vouch_for_a_later_one() {
             thread::spawn(move || {
                 let stage = |value: u8| {
                     let mut transaction = model.begin();
-                    transaction.put::<u64>(Mode::Update, &[1], &[value; 16]).unwrap();
+                    transaction.put(Mode::Update, &[1], &[value; 16]).unwrap();
                     recover::settle_slots(model.words(), &model.layout);
                 };
                 stage(11);
@@ -408,7 +416,7 @@ fn an_aborted_add_is_never_seen_though_its_slot_and_number_are_used_again() {
             let model = model.clone();
             thread::spawn(move || {
                 let mut transaction = model.begin();
-                transaction.put::<u64>(Mode::Add, &[2], &[11; 16]).unwrap();
+                transaction.put(Mode::Add, &[2], &[11; 16]).unwrap();
                 transaction.abort();
                 model.upsert(&[(2, 20)]);
             })

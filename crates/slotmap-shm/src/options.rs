@@ -23,6 +23,11 @@ pub struct TableOptions {
     /// `LockError::TimedOut`; `None` waits for ever. Five seconds: a writer
     /// that is stopped (SIGSTOP, a debugger) must not stop all others.
     pub lock_timeout: Option<Duration>,
+    /// How long a read through a handle that may not write tries, beside writers that change
+    /// what it reads each time, before it fails with
+    /// [`TableError::Contended`](crate::TableError::Contended); `None` tries for ever. One second. A
+    /// handle that may write takes the lock instead, long before that.
+    pub read_timeout: Option<Duration>,
     /// What ends such waiting early, and that for another process which takes the table over.
     pub interrupt: Interrupt,
 }
@@ -41,6 +46,7 @@ impl Default for TableOptions {
             trust: Trust::new(),
             lock_timeout: Some(Duration::from_secs(5)),
             interrupt: Interrupt::never(),
+            read_timeout: Some(Duration::from_secs(1)),
         }
     }
 }

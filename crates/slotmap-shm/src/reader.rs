@@ -3,24 +3,26 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use crossbeam_utils::Backoff;
 use shm_core::{Name, Namespace, Ordering, Segment, WritableSegment};
 
+use crate::access::{Limits, Tries};
 use crate::buffer::Buffer;
+use crate::damage::glance;
 use crate::error::{TableError, TableOpenError};
-use crate::index::key_words;
 use crate::key::{Key, KeyKind};
-use crate::layout::{COMMIT, LAYOUT_VERSION, LEN, Layout, RECOVERIES, USED, VERSION, decode};
+use crate::layout::{COMMIT, EPOCH, LAYOUT_VERSION, LEN, LOST, Layout, RECOVERIES, USED, decode};
+use crate::moment::{Collection, Entries, Moment, Values, read_slot};
 use crate::options::TableOptions;
-use crate::slot::{Slot, is_valid};
+use crate::slot::{is_live, is_valid};
 use crate::value::Value;
 use crate::view::{Found, Look, View, commits};
 use crate::{Geometry, KIND};
 
-/// Attempts at a consistent read of several keys before it gives up.
-const MAX_ATTEMPTS: usize = 64;
+/// Optimistic attempts at a read of several keys, each from the beginning, before what was read is
+/// kept and only what changed read again.
+const ATTEMPTS: usize = 2;
 
 /// A table opened for reading. It works on a read-only mapping, takes no lock,
 /// stores nothing shared, and never waits for a writer, be it running, stopped or dead.
@@ -29,6 +31,9 @@ const MAX_ATTEMPTS: usize = 64;
 pub struct TableReader<K: Key + ?Sized> {
     segment: Mapped,
     layout: Layout,
+    pub(crate) limits: Limits,
+    /// Something was wrong at opening: the first write checks, and repairs.
+    pub(crate) suspect: AtomicBool,
     /// How often a read of this handle looked again. Private memory.
     looked_again: AtomicU64,
     key: PhantomData<fn(&K)>,
@@ -55,17 +60,33 @@ pub struct Stats {
     pub writes: u64,
     /// Repairs after a writer died, since creation.
     pub recoveries: u64,
+    /// Entries that repairs could not keep, because what they were in was damaged, since creation.
+    pub lost: u64,
     /// Places of the index that hold a tombstone.
     pub tombstones: usize,
     /// Length of the segment file in bytes.
     pub file_len: u64,
 }
 
+/// All entries of a table. See [`TableReader::listing`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Listing<O> {
+    /// The entries, in no order; each is whole.
+    pub entries: Vec<(O, Value)>,
+    /// They stood together at one moment.
+    pub one_moment: bool,
+    /// Slots that were left out, because they hold what no writer leaves there.
+    pub damaged: usize,
+}
+
 impl<K: Key + ?Sized> TableReader<K> {
-    /// Opens an existing table for reading only. Of `options`, only `trust` counts.
+    /// Opens an existing table for reading only. Of `options`, `trust` and
+    /// `read_timeout` count.
     ///
     /// Needs no write permission, and works from another pid namespace or C
-    /// library than the writers'. O(capacity): checks that no slot was zeroed.
+    /// library than the writers'. O(capacity): looks for damaged slots and a damaged index,
+    /// which are no error, see [`TableReader::damage`].
     ///
     /// ```
     /// # use shm_core::{Name, Namespace};
@@ -92,10 +113,13 @@ impl<K: Key + ?Sized> TableReader<K> {
         options: &TableOptions,
     ) -> Result<Self, TableOpenError> {
         let segment = namespace.open_read_only(name, KIND, LAYOUT_VERSION, &options.trust)?;
-        Self::from_mapped(Mapped::ReadOnly(segment))
+        Self::from_mapped(Mapped::ReadOnly(segment), options)
     }
 
-    pub(crate) fn from_mapped(segment: Mapped) -> Result<Self, TableOpenError> {
+    pub(crate) fn from_mapped(
+        segment: Mapped,
+        options: &TableOptions,
+    ) -> Result<Self, TableOpenError> {
         let (geometry, kind, seed) = decode(segment.as_segment().geometry());
         if kind != K::KIND.code() {
             return Err(TableOpenError::KeyKind {
@@ -103,18 +127,18 @@ impl<K: Key + ?Sized> TableReader<K> {
                 expected: KeyKind::describe(K::KIND.code()),
             });
         }
-        let layout = Layout::new(geometry, K::KIND, seed)?;
+        let mut layout = Layout::new(geometry, K::KIND, seed)?;
         let words = segment.as_segment().words();
         if words.len() != layout.total_words {
             return Err(TableOpenError::Corrupt { what: "length of the body", at: words.len() });
         }
-        let zeroed = |&slot: &usize| {
-            !is_valid(words.load(layout.slot_at(slot) + VERSION, Ordering::Relaxed))
-        };
-        if let Some(at) = (0..geometry.capacity).find(zeroed) {
-            return Err(TableOpenError::Corrupt { what: "version of a slot", at });
+        let found = glance(words, &layout);
+        if found.index {
+            layout.distrusted = words.load(EPOCH, Ordering::Relaxed);
         }
-        Ok(Self { segment, layout, looked_again: AtomicU64::new(0), key: PhantomData })
+        let suspect = AtomicBool::new(found.is_suspect());
+        let (limits, looked_again) = (Limits::new(options, &segment), AtomicU64::new(0));
+        Ok(Self { segment, layout, limits, suspect, looked_again, key: PhantomData })
     }
 
     #[inline(always)]
@@ -140,20 +164,43 @@ impl<K: Key + ?Sized> TableReader<K> {
         key: &[u64],
         take: &mut dyn FnMut(Buffer<'_>, usize),
     ) -> Result<Option<Found>, TableError> {
-        self.view().find(key, take, &|| self.look_again())
+        let tries = self.tries();
+        self.view().find(key, take, &|| self.overtaken(&tries))
+    }
+
+    /// The search under the lock, where no write overtakes it. `take` must not allocate.
+    #[cold]
+    fn find_locked(
+        &self,
+        key: &[u64],
+        take: &mut dyn FnMut(Buffer<'_>, usize),
+    ) -> Result<Option<Found>, TableError> {
+        let _guard = self.lock()?;
+        self.find(key, take)
+    }
+
+    /// True when a search gave up that goes on under the lock.
+    fn needs_lock<R>(&self, found: &Result<R, TableError>) -> bool {
+        matches!(found, Err(TableError::Contended { .. })) && self.may_lock()
     }
 
     /// Copies a value out, and says under which version of which slot.
     pub(crate) fn get_versioned(
         &self,
-        key: &K,
+        key: &[u64],
         value: &mut Vec<u8>,
     ) -> Result<Option<Found>, TableError> {
-        let mut room = K::ROOM;
-        self.find(self.words_of(key, &mut room)?, &mut |buffer, len| {
+        fn copy(value: &mut Vec<u8>, buffer: Buffer<'_>, len: usize) {
             value.resize(len, 0);
             buffer.copy_to(value);
-        })
+        }
+        let found = self.find(key, &mut |buffer, len| copy(value, buffer, len));
+        if !self.needs_lock(&found) {
+            return found;
+        }
+        value.clear();
+        value.reserve(self.layout.geometry.value_size);
+        self.find_locked(key, &mut |buffer, len| copy(value, buffer, len))
     }
 
     #[inline(always)]
@@ -170,13 +217,22 @@ impl<K: Key + ?Sized> TableReader<K> {
         self.looked_again.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A write completed under a read: whether it may begin again.
+    pub(crate) fn overtaken(&self, tries: &Tries) -> Result<(), TableError> {
+        self.look_again();
+        tries.ask()
+    }
+
     /// A copy of the value of `key`; `None` when the key is absent. O(1).
     ///
-    /// Linearizable: it is the value at one moment between call and return.
+    /// Linearizable: it is the value at one moment between call and return. If writes of this very
+    /// key complete under each attempt, which takes a large value and a writer that does not
+    /// pause, a handle that may write takes the lock.
     ///
     /// # Errors
-    /// [`TableError::KeyTooLong`]; [`TableError::Corrupt`] and
-    /// [`TableError::Contended`] only if a writer outside of this library stores to the segment.
+    /// [`TableError::KeyTooLong`]; [`TableError::Corrupt`] in damaged memory;
+    /// [`TableError::Contended`] from a handle that may not write, when it was overtaken for as long
+    /// as [`TableOptions::read_timeout`]; [`TableError::Lock`] from one that may.
     #[inline]
     pub fn get(&self, key: &K) -> Result<Option<Value>, TableError> {
         let mut room = K::ROOM;
@@ -191,18 +247,23 @@ impl<K: Key + ?Sized> TableReader<K> {
                         return Ok(Some(value));
                     }
                     self.look_again();
+                    return self.get_patiently(key, value);
                 }
             }
             Look::Again => {}
         }
-        self.get_patiently(key)
+        self.get_patiently(key, Value::with_room(0))
     }
 
+    /// All attempts use one piece of memory: new pages for each would take as long as the copy.
     #[cold]
-    fn get_patiently(&self, key: &[u64]) -> Result<Option<Value>, TableError> {
-        let mut value = None;
-        let found = self.find(key, &mut |buffer, len| value = Some(Value::copy(buffer, len)))?;
-        Ok(value.filter(|_| found.is_some()))
+    fn get_patiently(&self, key: &[u64], mut value: Value) -> Result<Option<Value>, TableError> {
+        let mut found = self.find(key, &mut |buffer, len| value.fill(buffer, len));
+        if self.needs_lock(&found) {
+            value = value.grow(self.layout.geometry.value_size);
+            found = self.find_locked(key, &mut |buffer, len| value.fill(buffer, len));
+        }
+        Ok(found?.map(|_| value.fit()))
     }
 
     /// Copies the value of `key` to the start of `buffer` and returns its length
@@ -240,13 +301,17 @@ impl<K: Key + ?Sized> TableReader<K> {
         buffer: &mut [u8],
     ) -> Result<Option<usize>, TableError> {
         let (room, mut needed) = (buffer.len(), 0);
-        let found = self.find(key, &mut |words, len| {
+        let mut take = |words: Buffer<'_>, len| {
             needed = len;
             if let Some(to) = buffer.get_mut(..len) {
                 words.copy_to(to);
             }
-        })?;
-        match found {
+        };
+        let mut found = self.find(key, &mut take);
+        if self.needs_lock(&found) {
+            found = self.find_locked(key, &mut take);
+        }
+        match found? {
             None => Ok(None),
             Some(_) if needed <= room => Ok(Some(needed)),
             Some(_) => Err(TableError::BufferTooSmall { len: room, needed }),
@@ -264,67 +329,94 @@ impl<K: Key + ?Sized> TableReader<K> {
         match self.view().look(key) {
             Look::Absent => Ok(false),
             Look::Found(slot, version) if slot.is_unchanged(version) => Ok(true),
-            Look::Found(..) | Look::Again => Ok(self.find(key, &mut |_, _| ())?.is_some()),
+            Look::Found(..) | Look::Again => {
+                let mut found = self.find(key, &mut |_, _| ());
+                if self.needs_lock(&found) {
+                    found = self.find_locked(key, &mut |_, _| ());
+                }
+                Ok(found?.is_some())
+            }
         }
     }
 
     /// The values of `keys`, all of one moment: no write, and no part of a batch,
     /// happened between any two of them. O(keys).
     ///
+    /// Beside writers that do not pause, a handle that may write takes the lock; any handle, through
+    /// whatever type it is called.
+    ///
     /// # Errors
-    /// As [`TableReader::get`]; [`TableError::Contended`] when writes kept
-    /// completing during each of 64 attempts. A [`Table`](crate::Table) then
-    /// takes the lock instead; here, read the keys one by one.
+    /// As [`TableReader::get`]; [`TableError::Contended`] from a handle that may not write, when writes
+    /// kept completing for as long as [`TableOptions::read_timeout`]: then read the keys one by one.
     pub fn get_many<Q: Borrow<K>>(&self, keys: &[Q]) -> Result<Vec<Option<Value>>, TableError> {
-        self.at_one_moment(|| keys.iter().map(|key| self.get(key.borrow())).collect())
+        for _ in 0..ATTEMPTS {
+            let read = || keys.iter().map(|key| self.get(key.borrow())).collect();
+            if let (values, true) = self.view().at_one_moment(read) {
+                return values;
+            }
+        }
+        let keys: Vec<&K> = keys.iter().map(Borrow::borrow).collect();
+        let mut values = Values::new(&keys);
+        match self.at_one_moment(&mut values)? {
+            Moment::One => Ok(values.into_values()),
+            Moment::Overtaken(waited) => Err(TableError::Contended { waited }),
+        }
     }
 
-    /// All entries, in no order, as they were at one moment. O(capacity).
+    /// All entries, in no order, as they were at one moment. O(capacity). Damaged slots are left
+    /// out: [`TableReader::listing`] tells how many.
+    ///
+    /// Beside writers that do not pause, a handle that may write takes the lock for a short time;
+    /// any handle, through whatever type it is called.
     ///
     /// # Errors
     /// As [`TableReader::get_many`].
     pub fn entries(&self) -> Result<Vec<(K::Owned, Value)>, TableError> {
-        self.at_one_moment(|| self.iter().collect())
+        let mut entries = Entries::new(self.capacity());
+        match self.at_one_moment(&mut entries)? {
+            Moment::One => Ok(entries.into_entries()),
+            Moment::Overtaken(waited) => Err(TableError::Contended { waited }),
+        }
     }
 
-    fn at_one_moment<R>(
-        &self,
-        mut read: impl FnMut() -> Result<R, TableError>,
-    ) -> Result<R, TableError> {
-        let backoff = Backoff::new();
-        for _ in 0..MAX_ATTEMPTS {
-            if let (result, true) = self.view().at_one_moment(&mut read) {
-                return result;
-            }
-            backoff.snooze();
-        }
-        Err(TableError::Contended { attempts: MAX_ATTEMPTS })
+    /// All entries, in no order, as they were at one moment if that can be had within
+    /// [`TableOptions::read_timeout`]; otherwise each is whole, but they are of different moments,
+    /// and [`Listing::one_moment`] is false. O(capacity).
+    ///
+    /// # Errors
+    /// As [`TableReader::get`].
+    pub fn listing(&self) -> Result<Listing<K::Owned>, TableError> {
+        let mut entries = Entries::new(self.capacity());
+        let one_moment = matches!(self.at_one_moment(&mut entries)?, Moment::One);
+        let damaged = entries.damaged();
+        Ok(Listing { entries: entries.into_entries(), one_moment, damaged })
+    }
+
+    /// All entries, in no order. Each is whole, but they are of different moments: of a batch
+    /// that is written meanwhile some may be old and some new. Never takes the lock. O(capacity).
+    ///
+    /// # Errors
+    /// As [`TableReader::get`].
+    pub fn entries_one_by_one(&self) -> Result<Vec<(K::Owned, Value)>, TableError> {
+        let mut entries = Entries::new(self.capacity());
+        entries.pass(self, &self.tries())?;
+        Ok(entries.into_entries())
     }
 
     /// The entries, in no order. Each is whole, but they are of different
-    /// moments: a key that comes or goes meanwhile may or may not be among them.
+    /// moments: a key that comes or goes meanwhile may or may not be among them. A damaged slot
+    /// is an error in its place, and the iterator goes on behind it.
     pub fn iter(&self) -> Iter<'_, K> {
-        Iter { table: self, slot: 0, buffer: Vec::with_capacity(self.layout.key_words) }
+        Iter { table: self, slot: 0 }
     }
 
-    fn read_entry(
-        &self,
-        slot: usize,
-        buffer: &mut Vec<u64>,
-    ) -> Result<Option<(K::Owned, Value)>, TableError> {
-        let mut value = None;
-        let any_key = |slot: &Slot<'_>| {
-            key_words(slot.key(), buffer);
-            true
-        };
-        let mut take = |from: Buffer<'_>, len| value = Some(Value::copy(from, len));
-        let found = self.view().read(slot, any_key, &mut take, &|| self.look_again())?;
-        let Some(value) = value.filter(|_| found.is_some()) else {
-            return Ok(None);
-        };
-        match K::from_words(buffer) {
-            Some(key) => Ok(Some((key, value))),
-            None => Err(TableError::Corrupt { what: "key", at: slot }),
+    fn read_entry(&self, slot: usize) -> Result<Option<(K::Owned, Value)>, TableError> {
+        let (tries, max) = (self.tries(), self.layout.geometry.value_size);
+        let again = || self.overtaken(&tries);
+        match read_slot::<K>(&self.view().slot(slot), 0, max, &again)? {
+            Some((_, Some(entry))) => Ok(Some(entry)),
+            Some((version, None)) if is_valid(version) && !is_live(version) => Ok(None),
+            _ => Err(TableError::Corrupt { what: "slot", at: slot }),
         }
     }
 
@@ -367,6 +459,7 @@ impl<K: Key + ?Sized> TableReader<K> {
             value_size: self.layout.geometry.value_size,
             writes: commits(load(COMMIT)),
             recoveries: load(RECOVERIES),
+            lost: load(LOST),
             tombstones: used.saturating_sub(len).min(self.layout.index_len()),
             file_len: self.segment.as_segment().file_len(),
         }
@@ -408,7 +501,6 @@ impl Mapped {
 pub struct Iter<'a, K: Key + ?Sized> {
     table: &'a TableReader<K>,
     slot: usize,
-    buffer: Vec<u64>,
 }
 
 impl<K: Key + ?Sized> Iterator for Iter<'_, K> {
@@ -418,7 +510,7 @@ impl<K: Key + ?Sized> Iterator for Iter<'_, K> {
         while self.slot < self.table.capacity() {
             let slot = self.slot;
             self.slot += 1;
-            if let Some(entry) = self.table.read_entry(slot, &mut self.buffer).transpose() {
+            if let Some(entry) = self.table.read_entry(slot).transpose() {
                 return Some(entry);
             }
         }

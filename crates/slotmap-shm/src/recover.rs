@@ -5,10 +5,11 @@
 
 use shm_core::{Ordering, Words};
 
+use crate::crowded::{CheckRoom, Steps};
 use crate::index;
-use crate::layout::{COMMIT, LEN, Layout, RECOVERIES};
+use crate::layout::{COMMIT, LEN, LOST, Layout, RECOVERIES};
 use crate::sabotage;
-use crate::slot::{self, SlotMut};
+use crate::slot::SlotMut;
 
 /// Fills the body of a new segment, which is all zeros.
 pub(crate) fn initialise(words: Words<'_>, layout: &Layout) {
@@ -18,80 +19,120 @@ pub(crate) fn initialise(words: Words<'_>, layout: &Layout) {
     derive(words, layout);
 }
 
-/// Repairs everything. O(capacity).
-pub(crate) fn repair(words: Words<'_>, layout: &Layout) {
-    if sabotage::skips_repair() {
-        return;
-    }
-    settle_slots(words, layout);
-    derive(words, layout);
-    let recoveries = words.load(RECOVERIES, Ordering::Relaxed);
-    words.store(RECOVERIES, recoveries.wrapping_add(1), Ordering::Relaxed);
+/// What a repair could not keep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Repaired {
+    /// Slots that held what no writer leaves there, and are free now.
+    pub slots: usize,
+    /// How many of them held an entry, as far as the index and the count of entries tell.
+    pub entries: usize,
 }
 
-/// Finishes the transaction that was committed, or drops the one that was not.
-pub(crate) fn settle_slots(words: Words<'_>, layout: &Layout) {
+/// Repairs everything. O(capacity), for keys that nobody chose.
+pub(crate) fn repair(words: Words<'_>, layout: &Layout) -> Repaired {
+    if sabotage::skips_repair() {
+        return Repaired::default();
+    }
+    let count = usize::try_from(words.load(LEN, Ordering::Relaxed)).unwrap_or(usize::MAX);
+    let mut repaired = settle_slots(words, layout);
+    let (len, duplicates) = derive(words, layout);
+    if count <= layout.geometry.capacity {
+        repaired.entries = repaired.entries.max(count.saturating_sub(len));
+    }
+    repaired.entries = repaired.entries.min(repaired.slots);
+    repaired.slots += duplicates;
+    for (at, more) in [(RECOVERIES, 1), (LOST, repaired.entries as u64)] {
+        words.store(at, words.load(at, Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+    }
+    repaired
+}
+
+/// Finishes the transaction that was committed, or drops the one that was not; takes damaged
+/// slots out of use.
+pub(crate) fn settle_slots(words: Words<'_>, layout: &Layout) -> Repaired {
     let commit = words.load(COMMIT, Ordering::Relaxed);
     let committed = commit & 1 != 0;
+    let is_damaged = |at: usize| SlotMut::new(words, layout, at).damage().is_some();
+    let mut damaged = 0;
     for at in 0..layout.geometry.capacity {
         let slot = SlotMut::new(words, layout, at);
         if slot.next() != slot.version() {
-            if committed && slot.next() > slot.version() {
+            if committed && slot.is_pending() {
                 slot.flip();
             } else {
                 slot.unstage();
             }
         }
-        // No writer leaves this behind; a torn disk page may.
-        if !slot::is_valid(slot.version()) || !slot.lengths_fit() {
-            slot.retire();
+        damaged += usize::from(is_damaged(at));
+    }
+    let mut repaired = Repaired { slots: damaged, entries: 0 };
+    // No writer leaves this behind; a torn disk page may.
+    if damaged > 0 {
+        repaired.entries = index::entries_to(words, layout, is_damaged);
+        for at in (0..layout.geometry.capacity).filter(|&at| is_damaged(at)) {
+            SlotMut::new(words, layout, at).retire();
         }
     }
     if committed {
         // Release: a reader that sees the word even again sees the flips.
         words.store(COMMIT, commit.wrapping_add(1), Ordering::Release);
     }
+    repaired
 }
 
-/// Derives index, free stack and length from the slots.
-pub(crate) fn derive(words: Words<'_>, layout: &Layout) {
-    let entries = index::rebuild(words, layout, |duplicate| duplicate.retire());
+/// Derives index, free stack and length from the slots. Returns the length, and the number of
+/// slots that were given up because another has the same key.
+pub(crate) fn derive(words: Words<'_>, layout: &Layout) -> (usize, usize) {
+    let mut duplicates = 0;
+    let mut retire = |duplicate: SlotMut<'_>| {
+        duplicates += 1;
+        duplicate.retire();
+    };
+    let entries = index::rebuild(words, layout, &mut retire, &mut Steps::default());
+    stack_free_slots(words, layout);
+    words.store(LEN, entries as u64, Ordering::Relaxed);
+    (entries, duplicates)
+}
+
+/// Derives the free stack, of those slots that the transaction in flight does not take.
+pub(crate) fn stack_free_slots(words: Words<'_>, layout: &Layout) {
     let capacity = layout.geometry.capacity;
     let dead =
         (0..capacity).rev().filter(|&slot| !SlotMut::new(words, layout, slot).will_be_live());
     for (place, slot) in dead.enumerate() {
         words.store(layout.free_at(place), slot as u64, Ordering::Relaxed);
     }
-    words.store(LEN, entries as u64, Ordering::Relaxed);
 }
 
-/// Checks that everything agrees; for the holder of the lock. O(capacity).
-pub(crate) fn check(words: Words<'_>, layout: &Layout) -> Result<(), (&'static str, usize)> {
+/// Checks that everything agrees; for the holder of the lock. O(capacity), for keys that nobody
+/// chose.
+pub(crate) fn check(
+    words: Words<'_>,
+    layout: &Layout,
+    room: &mut CheckRoom,
+) -> Result<(), (&'static str, usize)> {
     if words.load(COMMIT, Ordering::Relaxed) & 1 != 0 {
         return Err(("commit word of an unfinished transaction", COMMIT));
     }
     for at in 0..layout.geometry.capacity {
         let slot = SlotMut::new(words, layout, at);
-        if !slot::is_valid(slot.version()) {
-            return Err(("version of a slot", at));
+        if let Some(what) = slot.damage() {
+            return Err((what, at));
         }
         if slot.next() != slot.version() {
             return Err(("slot with an unfinished write", at));
         }
-        if !slot.lengths_fit() {
-            return Err(("length of a value", at));
-        }
     }
-    let live = index::check(words, layout)?;
+    let live = index::check(words, layout, room, &mut Steps::default())?;
     if words.load(LEN, Ordering::Relaxed) != live as u64 {
         return Err(("number of entries", LEN));
     }
-    let capacity = layout.geometry.capacity;
-    let mut free = vec![false; capacity];
-    for place in 0..capacity - live {
+    room.forget();
+    for place in 0..layout.geometry.capacity - live {
         let slot = words.load(layout.free_at(place), Ordering::Relaxed);
         let slot = usize::try_from(slot).unwrap_or(usize::MAX);
-        let fresh = free.get_mut(slot).is_some_and(|seen| !std::mem::replace(seen, true));
+        let fresh = slot < layout.geometry.capacity && room.note(slot);
         if !fresh || SlotMut::new(words, layout, slot).will_be_live() {
             return Err(("free stack", layout.free_at(place)));
         }

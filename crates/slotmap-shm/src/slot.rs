@@ -26,6 +26,8 @@
 use shm_core::{Ordering, ReadWords, Words, fence};
 
 use crate::buffer::{self, Buffer};
+use crate::index::key_words;
+use crate::key::NO_KEY;
 use crate::layout::{COMMIT, KEY, LENGTHS, LINE_WORDS, Layout, NEXT, VERSION};
 use crate::sabotage;
 
@@ -50,8 +52,8 @@ pub(crate) fn is_valid(version: u64) -> bool {
     (COUNT..LIMIT).contains(&version)
 }
 
-#[inline]
-fn buffer_of(version: u64) -> usize {
+#[inline(always)]
+pub(crate) fn buffer_of(version: u64) -> usize {
     usize::from(version & BUFFER != 0)
 }
 
@@ -91,7 +93,7 @@ impl<'a> Slot<'a> {
 
     /// The version that counts now; `None` when it changed meanwhile.
     #[inline(always)]
-    fn effective(&self) -> Option<u64> {
+    pub(crate) fn effective(&self) -> Option<u64> {
         // Acquire: pairs with the Release store of a flip (all of that change is
         // visible) and of `stage` (the commit word below is at least that transaction's).
         let version = self.line.load(VERSION, Ordering::Acquire);
@@ -160,7 +162,7 @@ impl<'a> Slot<'a> {
         let number = buffer_of(version);
         let lengths = self.line.load(LENGTHS, Ordering::Relaxed);
         let len = (lengths >> (32 * number)) as u32 as usize;
-        (Buffer::new(self.all, self.layout, self.number, number), len)
+        (Buffer::new(self.all, self.layout, self.number, version), len)
     }
 
     /// True when no write of the slot completed since it had this version, so that what
@@ -172,6 +174,28 @@ impl<'a> Slot<'a> {
         // came before that transaction.
         fence(Ordering::Acquire);
         self.line.load(VERSION, Ordering::Relaxed) <= version
+    }
+
+    /// What no writer leaves in a slot, if this is that, under a version that it has. Bytes of
+    /// values are not checked.
+    pub(crate) fn damage(&self, version: u64) -> Option<&'static str> {
+        if !is_valid(version) {
+            return Some("version of a slot");
+        }
+        if !self.lengths_fit() {
+            return Some("length of a value");
+        }
+        let mut room = NO_KEY;
+        let max = self.layout.geometry.key_size;
+        let mut is_key = || self.layout.kind.is_possible(key_words(self.key(), &mut room), max);
+        (is_live(version) && !is_key()).then_some("key")
+    }
+
+    /// True when both lengths are possible.
+    pub(crate) fn lengths_fit(&self) -> bool {
+        let lengths = self.line.load(LENGTHS, Ordering::Relaxed);
+        let max = self.layout.geometry.value_size as u64;
+        lengths & 0xFFFF_FFFF <= max && lengths >> 32 <= max
     }
 
     /// True when the slot's key is `key`.
@@ -252,9 +276,10 @@ impl<'a> SlotMut<'a> {
     /// The current value: its buffer and its length in bytes (clamped).
     #[inline]
     pub(crate) fn value(&self) -> (Buffer<'a>, usize) {
-        let buffer = buffer_of(self.version());
-        let len = (self.line.load(LENGTHS, Ordering::Relaxed) >> (32 * buffer)) as u32 as usize;
-        let words = Buffer::new(self.all.as_read(), self.layout, self.number, buffer);
+        let version = self.version();
+        let lengths = self.line.load(LENGTHS, Ordering::Relaxed);
+        let len = (lengths >> (32 * buffer_of(version))) as u32 as usize;
+        let words = Buffer::new(self.all.as_read(), self.layout, self.number, version);
         (words, len.min(self.layout.geometry.value_size))
     }
 
@@ -324,8 +349,8 @@ impl<'a> SlotMut<'a> {
 
     /// Takes a damaged slot out of use, by a version of its own.
     pub(crate) fn retire(&self) {
-        let version = self.version();
-        let dead = if is_valid(version) { successor(version, false) } else { INITIAL };
+        let next = successor(self.version(), false);
+        let dead = if is_valid(self.version()) && is_valid(next) { next } else { INITIAL };
         self.line.store(NEXT, dead, Ordering::Release);
         self.line.store(VERSION, dead, Ordering::Release);
         // Else an impossible length outlives every repair. Release: a reader that sees
@@ -333,11 +358,19 @@ impl<'a> SlotMut<'a> {
         self.line.store(LENGTHS, 0, Ordering::Release);
     }
 
-    /// True when both lengths are possible.
-    pub(crate) fn lengths_fit(&self) -> bool {
-        let lengths = self.line.load(LENGTHS, Ordering::Relaxed);
-        let max = self.layout.geometry.value_size as u64;
-        lengths & 0xFFFF_FFFF <= max && lengths >> 32 <= max
+    /// True when a write was staged, and not flipped. Else a next version that differs is damage.
+    pub(crate) fn is_pending(&self) -> bool {
+        let (version, next) = (self.version(), self.next());
+        next == successor(version, true) || next == successor(version, false)
+    }
+
+    /// What no writer leaves in a slot, if this is that.
+    pub(crate) fn damage(&self) -> Option<&'static str> {
+        self.as_read().damage(self.version())
+    }
+
+    fn as_read(&self) -> Slot<'a> {
+        Slot::new(self.all.as_read(), self.layout, self.number)
     }
 }
 

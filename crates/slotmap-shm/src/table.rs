@@ -2,22 +2,24 @@
 
 use std::borrow::Borrow;
 use std::ops::Deref;
+use std::time::Instant;
 
-use shm_core::{
-    Acquired, CreateOptions, Guard, LockError, Name, Namespace, Patience, Recovery, WritableSegment,
-};
+use shm_core::{CreateOptions, Guard, LockError, Name, Namespace, WritableSegment};
 
+use crate::KIND;
+use crate::crowded::CheckRoom;
 use crate::error::{TableError, TableOpenError};
-use crate::key::{Key, KeyValue};
+use crate::fault::Fault;
+use crate::key::Key;
 use crate::layout::{LAYOUT_VERSION, Layout, encode};
 use crate::options::TableOptions;
 use crate::reader::{Mapped, TableReader};
+use crate::recover::{self, Repaired};
 use crate::transaction::{Mode, Room, Transaction, Upserted, room};
 use crate::value::Value;
-use crate::{KIND, recover};
 
-/// Attempts of [`Table::update_with`] before it gives up.
-const MAX_UPDATES: usize = 10_000;
+/// Attempts that [`Table::update_with`] makes at least before it gives up.
+const MIN_UPDATES: usize = 16;
 
 /// A table opened for reading and writing. Dereferences to [`TableReader`].
 ///
@@ -65,7 +67,6 @@ const MAX_UPDATES: usize = 10_000;
 /// ```
 pub struct Table<K: Key + ?Sized> {
     reader: TableReader<K>,
-    patience: Patience,
 }
 
 impl<K: Key + ?Sized> Table<K> {
@@ -154,8 +155,7 @@ impl<K: Key + ?Sized> Table<K> {
         segment: WritableSegment,
         options: &TableOptions,
     ) -> Result<Self, TableOpenError> {
-        let reader = TableReader::from_mapped(Mapped::Writable(segment))?;
-        Ok(Self { reader, patience: options.patience() })
+        Ok(Self { reader: TableReader::from_mapped(Mapped::Writable(segment), options)? })
     }
 
     /// Adds an entry for a key that has none.
@@ -189,7 +189,8 @@ impl<K: Key + ?Sized> Table<K> {
         self.check_value(value)?;
         let mut room = K::ROOM;
         let key = self.words_of(key, &mut room)?;
-        self.write(Room::new(), |transaction| transaction.put::<K>(mode, key, value))
+        self.write(Room::new(), |transaction| transaction.put(mode, key, value))
+            .map_err(|fault| fault.into_error::<K>(key))
     }
 
     /// Removes an entry.
@@ -199,7 +200,8 @@ impl<K: Key + ?Sized> Table<K> {
     pub fn remove(&self, key: &K) -> Result<(), TableError> {
         let mut room = K::ROOM;
         let key = self.words_of(key, &mut room)?;
-        self.write(Room::new(), |transaction| transaction.remove::<K>(key))
+        self.write(Room::new(), |transaction| transaction.remove(key))
+            .map_err(|fault| fault.into_error::<K>(key))
     }
 
     /// Removes all entries, at once. O(capacity).
@@ -208,8 +210,8 @@ impl<K: Key + ?Sized> Table<K> {
     /// [`TableError::Lock`].
     pub fn clear(&self) -> Result<(), TableError> {
         let guard = self.lock()?;
-        let transaction = Transaction::begin(guard.words()?, self.layout(), Room::new());
-        transaction.clear();
+        Transaction::begin(guard.words()?, self.layout(), Room::new()).clear();
+        guard.hand_over();
         Ok(())
     }
 
@@ -257,15 +259,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// [`TableError::InBatch`], which names the member; [`TableError::Lock`].
     pub fn remove_many<Q: Borrow<K>>(&self, keys: &[Q]) -> Result<(), TableError> {
         let keys: Vec<&K> = keys.iter().map(Borrow::borrow).collect();
-        self.write(room(keys.len()), |transaction| {
-            for (index, key) in keys.iter().enumerate() {
-                let mut room = K::ROOM;
-                self.words_of(key, &mut room)
-                    .and_then(|key| transaction.remove::<K>(key))
-                    .map_err(|e| in_batch(index, e))?;
-            }
-            Ok(())
-        })
+        self.write_many(&keys, |key| key, |transaction, _, key| transaction.remove(key))
     }
 
     fn put_many<Q: Borrow<K>, V: AsRef<[u8]>>(
@@ -280,14 +274,35 @@ impl<K: Key + ?Sized> Table<K> {
             self.check_value(value).map_err(|e| in_batch(index, e))?;
             members.push((key.borrow(), value));
         }
-        self.write(room(members.len()), |transaction| {
-            for (index, (key, value)) in members.iter().enumerate() {
+        self.write_many(
+            &members,
+            |(key, _)| key,
+            |transaction, (_, value), key| transaction.put(mode, key, value).map(drop),
+        )
+    }
+
+    /// Stages each member of a batch, and commits them all or none.
+    fn write_many<M>(
+        &self,
+        members: &[M],
+        key_of: impl Fn(&M) -> &K,
+        stage: impl Fn(&mut Transaction<'_>, &M, &[u64]) -> Result<(), Fault>,
+    ) -> Result<(), TableError> {
+        let mut at = 0;
+        let written = self.write(room(members.len()), |transaction| {
+            for (index, member) in members.iter().enumerate() {
+                at = index;
                 let mut room = K::ROOM;
-                self.words_of(key, &mut room)
-                    .and_then(|key| transaction.put::<K>(mode, key, value))
-                    .map_err(|e| in_batch(index, e))?;
+                let key = self.words_of(key_of(member), &mut room).map_err(Fault::Key)?;
+                stage(transaction, member, key)?;
             }
             Ok(())
+        });
+        written.map_err(|fault| {
+            let mut room = K::ROOM;
+            let key = members.get(at).map(|member| self.words_of(key_of(member), &mut room));
+            let key = key.and_then(Result::ok).unwrap_or_default();
+            in_batch(at, fault.into_error::<K>(key))
         })
     }
 
@@ -299,14 +314,16 @@ impl<K: Key + ?Sized> Table<K> {
     ///
     /// # Errors
     /// [`TableError::NotFound`], [`TableError::ValueTooLarge`] (of the result),
-    /// [`TableError::Contended`] after 10,000 attempts, [`TableError::Lock`]; nothing was changed.
+    /// [`TableError::Lock`]; [`TableError::Contended`] when others changed the value first each
+    /// time, for as long as the lock timeout and sixteen times at least. Nothing was changed.
     pub fn update_with(&self, key: &K, mut f: impl FnMut(&mut Vec<u8>)) -> Result<(), TableError> {
-        for _ in 0..MAX_UPDATES {
+        let start = Instant::now();
+        let mut room = K::ROOM;
+        let words = self.words_of(key, &mut room)?;
+        for attempt in 1.. {
             let mut value = Vec::new();
-            let Some(found) = self.reader.get_versioned(key, &mut value)? else {
-                let mut room = K::ROOM;
-                let key = KeyValue::new::<K>(self.words_of(key, &mut room)?);
-                return Err(TableError::NotFound { key });
+            let Some(found) = self.reader.get_versioned(words, &mut value)? else {
+                return Err(Fault::NotFound.into_error::<K>(words));
             };
             f(&mut value);
             self.check_value(&value)?;
@@ -318,12 +335,18 @@ impl<K: Key + ?Sized> Table<K> {
                     transaction.replace(found.slot, &value);
                 }
                 Ok(same)
-            })?;
-            if stored {
+            });
+            if stored.map_err(|fault| fault.into_error::<K>(words))? {
                 return Ok(());
             }
+            let waited = start.elapsed();
+            if attempt >= MIN_UPDATES
+                && self.reader.limits.lock.limit.is_some_and(|limit| waited > limit)
+            {
+                return Err(TableError::Contended { waited });
+            }
         }
-        Err(TableError::Contended { attempts: MAX_UPDATES })
+        Ok(())
     }
 
     /// Replaces the value of `key` by `new` if it is `expected`.
@@ -333,14 +356,21 @@ impl<K: Key + ?Sized> Table<K> {
     /// [`TableError::ValueTooLarge`], [`TableError::Lock`]; nothing was changed.
     pub fn compare_exchange(&self, key: &K, expected: &[u8], new: &[u8]) -> Result<(), TableError> {
         self.check_value(new)?;
-        self.modify(key, |found| {
-            if found.as_bytes() == expected {
-                Ok(new.to_vec())
-            } else {
-                Err(TableError::Mismatch { found: found.clone() })
+        // For the value that is found instead: made before the lock is taken.
+        let mut found = Value::with_room(self.layout().geometry.value_size);
+        self.modify(key, |transaction, slot| {
+            let (buffer, len) = transaction.slot(slot).value();
+            if buffer.is(expected, len) {
+                transaction.replace(slot, new);
+                return Ok(());
             }
+            found.fill(buffer, len);
+            Err(Fault::Mismatch)
         })
-        .map(drop)
+        .map_err(|error| match error {
+            TableError::Mismatch { .. } => TableError::Mismatch { found: found.fit() },
+            other => other,
+        })
     }
 
     /// Adds `delta` to a counter (8 bytes, little endian, wrapping) and returns
@@ -350,86 +380,83 @@ impl<K: Key + ?Sized> Table<K> {
     /// [`TableError::NotACounter`], [`TableError::NotFound`], [`TableError::Lock`];
     /// nothing was changed.
     pub fn fetch_add(&self, key: &K, delta: i64) -> Result<i64, TableError> {
-        let counter = |value: &Value| match <[u8; 8]>::try_from(value.as_bytes()) {
-            Ok(bytes) => Ok(i64::from_le_bytes(bytes)),
-            Err(_) => Err(TableError::NotACounter { len: value.len() }),
-        };
-        let before = self
-            .modify(key, |found| Ok(counter(found)?.wrapping_add(delta).to_le_bytes().to_vec()))?;
-        counter(&before)
-    }
-
-    /// Replaces a value under the lock; returns the one before. `f` is the
-    /// table's own code and short.
-    fn modify(
-        &self,
-        key: &K,
-        f: impl FnOnce(&Value) -> Result<Vec<u8>, TableError>,
-    ) -> Result<Value, TableError> {
-        let mut room = K::ROOM;
-        let key = self.words_of(key, &mut room)?;
-        self.write(Room::new(), |transaction| {
-            let Some((slot, _)) = transaction.find(key) else {
-                return Err(TableError::NotFound { key: KeyValue::new::<K>(key) });
-            };
-            let (words, len) = transaction.slot(slot).value();
-            let before = Value::copy(words, len);
-            let after = f(&before)?;
-            transaction.replace(slot, &after);
+        self.modify(key, |transaction, slot| {
+            let (buffer, len) = transaction.slot(slot).value();
+            let mut bytes = [0; 8];
+            if len != bytes.len() {
+                return Err(Fault::NotACounter { len });
+            }
+            buffer.copy_to(&mut bytes);
+            let before = i64::from_le_bytes(bytes);
+            transaction.replace(slot, &before.wrapping_add(delta).to_le_bytes());
             Ok(before)
         })
     }
 
-    /// The values of `keys`, all of one moment; as [`TableReader::get_many`], but
-    /// where writes keep completing meanwhile it takes the lock. O(keys).
+    /// Changes a value under the lock. `f` is the table's own code, short, and
+    /// allocates nothing.
+    fn modify<R>(
+        &self,
+        key: &K,
+        f: impl FnOnce(&mut Transaction<'_>, usize) -> Result<R, Fault>,
+    ) -> Result<R, TableError> {
+        let mut room = K::ROOM;
+        let key = self.words_of(key, &mut room)?;
+        self.write(Room::new(), |transaction| match transaction.find(key) {
+            Some((slot, _)) => f(transaction, slot),
+            None => Err(Fault::NotFound),
+        })
+        .map_err(|fault| fault.into_error::<K>(key))
+    }
+
+    /// The values of `keys`, all of one moment: [`TableReader::get_many`], which takes the lock where
+    /// writes keep completing meanwhile. O(keys).
     ///
     /// # Errors
-    /// As [`TableReader::get`], and [`TableError::Lock`].
+    /// As [`TableReader::get`].
     pub fn get_many<Q: Borrow<K>>(&self, keys: &[Q]) -> Result<Vec<Option<Value>>, TableError> {
-        match self.reader.get_many(keys) {
-            Err(TableError::Contended { .. }) => {
-                let keys: Vec<&K> = keys.iter().map(Borrow::borrow).collect();
-                let _guard = self.lock()?;
-                keys.iter().map(|key| self.get(key)).collect()
-            }
-            other => other,
-        }
+        self.reader.get_many(keys)
     }
 
-    /// All entries as they were at one moment; as [`TableReader::entries`], but
-    /// where writes keep completing meanwhile it takes the lock. O(capacity).
+    /// All entries as they were at one moment: [`TableReader::entries`], which takes the lock where
+    /// writes keep completing meanwhile. O(capacity).
     ///
     /// # Errors
-    /// As [`TableReader::get`], and [`TableError::Lock`].
+    /// As [`TableReader::get`].
     pub fn entries(&self) -> Result<Vec<(K::Owned, Value)>, TableError> {
-        match self.reader.entries() {
-            Err(TableError::Contended { .. }) => {
-                let _guard = self.lock()?;
-                self.iter().collect()
-            }
-            other => other,
-        }
+        self.reader.entries()
     }
 
-    /// Checks under the lock that slots, index, free list and count agree.
-    /// O(capacity).
+    /// Checks under the lock that slots, index, free list and count agree. The bytes of values
+    /// are not checked: any may be right.
+    /// O(capacity), and O(capacity × log capacity) for keys that were made to collide.
+    ///
+    /// The lock is held for the whole of it, since what is checked must not change meanwhile, and is
+    /// then handed to another writer who waits for it.
     ///
     /// # Errors
     /// [`TableError::Corrupt`] with what is wrong, and where; the next write then repairs.
     pub fn verify(&self) -> Result<(), TableError> {
+        let mut room = CheckRoom::new(self.layout());
         let guard = self.lock()?;
-        recover::check(guard.words()?, self.layout()).map_err(|(what, at)| {
+        let checked = recover::check(guard.words()?, self.layout(), &mut room);
+        if checked.is_err() {
             guard.mark_dirty();
-            TableError::Corrupt { what, at }
-        })
+        }
+        guard.hand_over();
+        checked.map_err(|(what, at)| TableError::Corrupt { what, at })
     }
 
-    /// Repairs now what a dead writer left, rather than at the next write.
+    /// Repairs now what a dead writer or a damaged file left, rather than at the next write. Tells
+    /// what could not be kept: everything in sound slots is.
     ///
     /// # Errors
     /// [`TableError::Lock`].
-    pub fn recover(&self) -> Result<(), TableError> {
-        self.lock().map(drop)
+    pub fn recover(&self) -> Result<Repaired, TableError> {
+        self.suspect();
+        let (guard, repaired) = self.lock_and_tell()?;
+        guard.hand_over();
+        Ok(repaired)
     }
 
     /// Writes the table back to its file (`msync`); of use in a namespace on a disk.
@@ -460,50 +487,29 @@ impl<K: Key + ?Sized> Table<K> {
     fn write<R>(
         &self,
         room: Room,
-        f: impl FnOnce(&mut Transaction<'_>) -> Result<R, TableError>,
-    ) -> Result<R, TableError> {
+        f: impl FnOnce(&mut Transaction<'_>) -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
+        // Declared before the guard, so dropped after it: the lock is released first.
+        let _spent;
         let guard = self.lock()?;
         let mut transaction = Transaction::begin(guard.words()?, self.layout(), room);
-        match f(&mut transaction) {
-            Ok(result) => {
-                transaction.commit();
-                Ok(result)
-            }
-            Err(e) => {
+        let result = f(&mut transaction);
+        match &result {
+            Ok(_) => transaction.commit(),
+            Err(fault) => {
                 transaction.abort();
-                if matches!(e, TableError::Corrupt { .. }) {
+                if matches!(fault, Fault::Corrupt { .. }) {
                     guard.mark_dirty();
                 }
-                Err(e)
             }
         }
+        _spent = transaction.into_room();
+        result
     }
 
-    #[inline]
-    fn lock(&self) -> Result<Guard<'_>, TableError> {
-        match self.reader.writable().and_then(WritableSegment::try_lock_clean) {
-            Some(guard) => Ok(guard),
-            None => self.lock_slowly(),
-        }
-    }
-
-    #[cold]
-    fn lock_slowly(&self) -> Result<Guard<'_>, TableError> {
-        // A `Table` is made from a writable segment only.
-        let Some(segment) = self.reader.writable() else {
-            return Err(TableError::Lock(LockError::NotRecoverable));
-        };
-        match segment.lock_with(&self.patience)? {
-            Acquired::Clean(guard) => Ok(guard),
-            Acquired::OwnerDied(recovery) => self.repair(recovery),
-        }
-    }
-
-    fn repair<'a>(&self, recovery: Recovery<'a>) -> Result<Guard<'a>, TableError> {
-        recovery.repair(|words| {
-            recover::repair(words, self.layout());
-            Ok(())
-        })
+    #[inline(always)]
+    fn lock(&self) -> Result<Guard<'_>, LockError> {
+        self.reader.lock()
     }
 }
 

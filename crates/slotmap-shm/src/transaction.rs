@@ -10,9 +10,9 @@
 
 use shm_core::{Ordering, Words};
 
-use crate::error::TableError;
+use crate::crowded::Steps;
+use crate::fault::Fault;
 use crate::index::{self, Located};
-use crate::key::{Key, KeyValue};
 use crate::layout::{COMMIT, LEN, Layout};
 use crate::recover;
 use crate::slot::{self, SlotMut};
@@ -100,6 +100,12 @@ impl<'a> Transaction<'a> {
         }
     }
 
+    /// Gives the room back, so that it is freed after the lock is released.
+    #[inline]
+    pub(crate) fn into_room(self) -> Room {
+        self.more
+    }
+
     #[inline]
     pub(crate) fn slot(&self, slot: usize) -> SlotMut<'a> {
         SlotMut::new(self.words, self.layout, slot)
@@ -107,24 +113,15 @@ impl<'a> Transaction<'a> {
 
     /// Stages a write. `value` fits: the caller has checked before locking.
     #[inline(always)]
-    pub(crate) fn put<K: Key + ?Sized>(
-        &mut self,
-        mode: Mode,
-        key: &[u64],
-        value: &[u8],
-    ) -> Result<Upserted, TableError> {
+    pub(crate) fn put(&mut self, mode: Mode, key: &[u64], value: &[u8]) -> Result<Upserted, Fault> {
         let hash = index::hash(self.layout, key);
         match index::locate(self.words, self.layout, hash, key) {
-            Located::Found { .. } if mode == Mode::Add => {
-                Err(TableError::DuplicateKey { key: KeyValue::new::<K>(key) })
-            }
+            Located::Found { .. } if mode == Mode::Add => Err(Fault::Duplicate),
             Located::Found { slot, .. } => {
                 self.replace(slot, value);
                 Ok(Upserted::Updated)
             }
-            Located::Absent { .. } if mode == Mode::Update => {
-                Err(TableError::NotFound { key: KeyValue::new::<K>(key) })
-            }
+            Located::Absent { .. } if mode == Mode::Update => Err(Fault::NotFound),
             Located::Absent { place, empty } => {
                 self.insert(key, hash, value, place, empty)?;
                 Ok(Upserted::Inserted)
@@ -146,20 +143,22 @@ impl<'a> Transaction<'a> {
         value: &[u8],
         mut place: Option<usize>,
         mut empty: bool,
-    ) -> Result<(), TableError> {
-        let slot = self.free_slot()?;
+    ) -> Result<(), Fault> {
+        let mut slot = self.free_slot()?;
         if place.is_none() || (empty && !index::has_room(self.words, self.layout)) {
-            index::rebuild(self.words, self.layout, |_| ());
+            index::rebuild(self.words, self.layout, &mut |_| (), &mut Steps::default());
             self.rebuilt = true;
+            recover::stack_free_slots(self.words, self.layout);
+            slot = self.free_slot()?;
             (place, empty) = match index::locate(self.words, self.layout, hash, key) {
                 Located::Absent { place, empty } => (place, empty),
                 Located::Found { slot, .. } => {
-                    return Err(TableError::Corrupt { what: "key without an entry", at: slot });
+                    return Err(Fault::Corrupt { what: "key without an entry", at: slot });
                 }
             };
         }
         let Some(place) = place else {
-            return Err(TableError::Corrupt { what: "index without room", at: self.layout.index });
+            return Err(Fault::Corrupt { what: "index without room", at: self.layout.index });
         };
         let this = self.slot(slot);
         this.put_key(key);
@@ -172,17 +171,17 @@ impl<'a> Transaction<'a> {
 
     /// The next slot of the free stack that this transaction has not taken yet.
     #[inline]
-    fn free_slot(&self) -> Result<usize, TableError> {
+    fn free_slot(&self) -> Result<usize, Fault> {
         let capacity = self.layout.geometry.capacity;
         let taken = self.len().saturating_add(self.added);
         if taken >= capacity {
-            return Err(TableError::Full { capacity });
+            return Err(Fault::Full { capacity });
         }
         let at = self.layout.free_at(capacity - taken - 1);
         let slot = self.words.load(at, Ordering::Relaxed);
         match usize::try_from(slot) {
             Ok(slot) if slot < capacity && !self.slot(slot).will_be_live() => Ok(slot),
-            _ => Err(TableError::Corrupt { what: "free stack", at }),
+            _ => Err(Fault::Corrupt { what: "free stack", at }),
         }
     }
 
@@ -193,9 +192,9 @@ impl<'a> Transaction<'a> {
 
     /// Stages the removal of a key.
     #[inline]
-    pub(crate) fn remove<K: Key + ?Sized>(&mut self, key: &[u64]) -> Result<(), TableError> {
+    pub(crate) fn remove(&mut self, key: &[u64]) -> Result<(), Fault> {
         let Some((slot, place)) = self.find(key) else {
-            return Err(TableError::NotFound { key: KeyValue::new::<K>(key) });
+            return Err(Fault::NotFound);
         };
         self.slot(slot).stage_removal();
         self.note(slot, Change::Remove { place: place as u32 });

@@ -42,6 +42,64 @@ impl Value {
         Self { words, len }
     }
 
+    /// The first `len` bytes of some words.
+    pub(crate) fn from_words(from: &[u64], len: usize) -> Self {
+        let from = from.get(..len.div_ceil(8)).unwrap_or(from);
+        let mut inline = [0; INLINE_WORDS];
+        let words = match inline.get_mut(..from.len()) {
+            Some(to) => {
+                to.copy_from_slice(from);
+                Words::Inline(inline)
+            }
+            None => Words::Heap(from.into()),
+        };
+        Self { words, len }
+    }
+
+    /// No bytes yet, but room for `max` of them.
+    pub(crate) fn with_room(max: usize) -> Self {
+        let words = max.div_ceil(8);
+        let words = if words <= INLINE_WORDS {
+            Words::Inline([0; INLINE_WORDS])
+        } else {
+            Words::Heap(vec![0; words].into_boxed_slice())
+        };
+        Self { words, len: 0 }
+    }
+
+    /// No bytes, and room for `max`: what is there already, if that is enough.
+    pub(crate) fn grow(self, max: usize) -> Self {
+        match &self.words {
+            Words::Heap(words) if words.len() >= max.div_ceil(8) => self,
+            _ => Self::with_room(max),
+        }
+    }
+
+    /// As [`Value::copy`], into the room that is there; new room only if that is too small.
+    pub(crate) fn fill(&mut self, buffer: Buffer<'_>, len: usize) {
+        let room: &mut [u64] = match &mut self.words {
+            Words::Inline(words) => words,
+            Words::Heap(words) => words,
+        };
+        match room.get_mut(..len.div_ceil(8)) {
+            Some(to) => {
+                buffer.copy_to_words(to);
+                self.len = len;
+            }
+            None => *self = Self::copy(buffer, len),
+        }
+    }
+
+    /// The same bytes in room of about their size.
+    pub(crate) fn fit(self) -> Self {
+        match &self.words {
+            Words::Heap(words) if self.len.div_ceil(8) <= words.len() / 2 => {
+                Self::from_words(words, self.len)
+            }
+            _ => self,
+        }
+    }
+
     /// The bytes.
     #[inline]
     #[must_use]

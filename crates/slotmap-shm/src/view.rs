@@ -8,11 +8,6 @@ use crate::index::{self, Probe};
 use crate::layout::{COMMIT, Layout};
 use crate::slot::{Seen, Slot};
 
-/// How often a reader looks again at a slot that changes under it. Each time
-/// a write of that very slot completed within the read, so no honest writer
-/// gets here; it bounds what a hostile one can do.
-const MAX_LOOKS: usize = 1 << 16;
-
 /// What a reader works on.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
@@ -63,14 +58,14 @@ impl<'a> View<'a> {
 
     /// Finds `key`, whatever happens meanwhile, and lets `take` copy its value (buffer and
     /// length in bytes), once or more often: the last time counts. `again` is called
-    /// when a slot changed under the reader.
+    /// when a slot changed under the reader, and ends the search when it fails.
     #[cold]
     #[inline(never)]
     pub(crate) fn find(
         &self,
         key: &[u64],
         take: &mut dyn FnMut(Buffer<'a>, usize),
-        again: &dyn Fn(),
+        again: &dyn Fn() -> Result<(), TableError>,
     ) -> Result<Option<Found>, TableError> {
         let hash = index::hash(self.layout, key);
         let mut read = |slot| self.read(slot, |slot| slot.key_is(key), take, again).transpose();
@@ -90,10 +85,10 @@ impl<'a> View<'a> {
         number: usize,
         mut is_key: impl FnMut(&Slot<'a>) -> bool,
         take: &mut dyn FnMut(Buffer<'a>, usize),
-        again: &dyn Fn(),
+        again: &dyn Fn() -> Result<(), TableError>,
     ) -> Result<Option<Found>, TableError> {
         let slot = self.slot(number);
-        for _ in 0..MAX_LOOKS {
+        loop {
             match slot.look(&mut is_key) {
                 Seen::Match(version) => {
                     let (buffer, len) = slot.value(version);
@@ -113,10 +108,8 @@ impl<'a> View<'a> {
                 Seen::Other => return Ok(None),
                 Seen::Changed => {}
             }
-            again();
-            std::hint::spin_loop();
+            again()?;
         }
-        Err(TableError::Contended { attempts: MAX_LOOKS })
     }
 
     /// Runs `read` and says whether all it read was the state between two

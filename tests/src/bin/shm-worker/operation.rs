@@ -140,7 +140,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Operation::Clear => table.clear()?,
         Operation::Batch => table.update_many(&entries)?,
         Operation::Repair if arguments.prelude => table.update_many(&entries)?,
-        Operation::Repair => table.recover()?,
+        Operation::Repair => drop(table.recover()?),
         _ => {}
     }
     raise(Signal::SIGSTOP)?;

@@ -1,0 +1,127 @@
+//! How long a handle tries without the lock, and the lock of one that may write.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use shm_core::{Acquired, Guard, LockError, Ordering, Patience, WritableSegment};
+
+use crate::crowded::CheckRoom;
+use crate::error::TableError;
+use crate::key::Key;
+use crate::options::TableOptions;
+use crate::reader::{Mapped, TableReader};
+use crate::recover::{self, Repaired};
+
+/// How long a read through a handle that may write tries without the lock.
+const BEFORE_THE_LOCK: Duration = Duration::from_millis(20);
+
+/// The limits that a handle was opened with.
+pub(crate) struct Limits {
+    pub(crate) lock: Patience,
+    read: Option<Duration>,
+}
+
+impl Limits {
+    pub(crate) fn new(options: &TableOptions, mapped: &Mapped) -> Self {
+        let read = match mapped {
+            Mapped::ReadOnly(_) => options.read_timeout,
+            Mapped::Writable(_) => Some(BEFORE_THE_LOCK),
+        };
+        Self { lock: options.patience(), read }
+    }
+}
+
+/// Bounds in time what would have to begin anew again and again. The time runs from the first
+/// time it is asked.
+pub(crate) struct Tries {
+    start: Cell<Option<Instant>>,
+    limit: Option<Duration>,
+}
+
+impl Tries {
+    /// Something was overtaken by a write: whether to try again.
+    pub(crate) fn ask(&self) -> Result<(), TableError> {
+        std::hint::spin_loop();
+        let waited = self.waited();
+        match self.limit {
+            Some(limit) if waited > limit => Err(TableError::Contended { waited }),
+            _ => Ok(()),
+        }
+    }
+
+    fn waited(&self) -> Duration {
+        if let Some(start) = self.start.get() {
+            start.elapsed()
+        } else {
+            self.start.set(Some(Instant::now()));
+            Duration::ZERO
+        }
+    }
+}
+
+impl<K: Key + ?Sized> TableReader<K> {
+    pub(crate) fn tries(&self) -> Tries {
+        Tries { start: Cell::new(None), limit: self.limits.read }
+    }
+
+    pub(crate) fn may_lock(&self) -> bool {
+        self.writable().is_some()
+    }
+
+    /// Has the whole table checked under the lock before the next write, and repaired if need be.
+    pub(crate) fn suspect(&self) {
+        self.suspect.store(true, Ordering::Relaxed);
+    }
+
+    /// Locks, and repairs if the last owner died.
+    #[inline]
+    pub(crate) fn lock(&self) -> Result<Guard<'_>, LockError> {
+        // Relaxed: a hint to this process.
+        if !self.suspect.load(Ordering::Relaxed)
+            && let Some(guard) = self.writable().and_then(WritableSegment::try_lock_clean)
+        {
+            return Ok(guard);
+        }
+        Ok(self.lock_and_tell()?.0)
+    }
+
+    /// As [`TableReader::lock`]; tells what a repair could not keep.
+    #[cold]
+    pub(crate) fn lock_and_tell(&self) -> Result<(Guard<'_>, Repaired), LockError> {
+        let mut told = Repaired::default();
+        if self.suspect.swap(false, Ordering::Relaxed) {
+            let checked = self.check_suspect(&mut told);
+            if checked.is_err() {
+                self.suspect();
+            }
+            checked?;
+        }
+        let guard = self.lock_slowly(&mut told)?;
+        Ok((guard, told))
+    }
+
+    /// If anything is wrong, the next owner of the lock repairs, as after a death.
+    fn check_suspect(&self, told: &mut Repaired) -> Result<(), LockError> {
+        let mut room = CheckRoom::new(self.layout());
+        let guard = self.lock_slowly(told)?;
+        if recover::check(guard.words()?, self.layout(), &mut room).is_err() {
+            guard.mark_dirty();
+        }
+        drop(guard);
+        Ok(())
+    }
+
+    fn lock_slowly(&self, told: &mut Repaired) -> Result<Guard<'_>, LockError> {
+        // Only called where `may_lock`.
+        let Some(segment) = self.writable() else {
+            return Err(LockError::NotRecoverable);
+        };
+        match segment.lock_with(&self.limits.lock)? {
+            Acquired::Clean(guard) => Ok(guard),
+            Acquired::OwnerDied(recovery) => recovery.repair(|words| {
+                *told = recover::repair(words, self.layout());
+                Ok(())
+            }),
+        }
+    }
+}

@@ -1,0 +1,462 @@
+//! An index whose keys crowd one run: built and checked by sorting, not by probing.
+//!
+//! Whoever can read a table can choose keys that all belong to one run of the index; then each
+//! probe is as long as the run, and probing for all keys takes the square of it. So [`Steps`] are
+//! counted, and when they are more than any keys take that were not made for it, the keys
+//! are sorted by their homes: O(n log n), whatever they are.
+
+use std::cmp::Ordering as Order;
+
+use shm_core::{Ordering, Words};
+
+use crate::index::{self, PlacesMut};
+use crate::key::NO_KEY;
+use crate::layout::Layout;
+use crate::slot::SlotMut;
+
+/// Counts what takes time, so that tests can tell without a clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Steps(u64);
+
+impl Steps {
+    #[inline(always)]
+    pub(crate) fn count(&mut self) {
+        self.0 += 1;
+    }
+
+    /// True when probing has taken more than it does for keys that nobody chose: at most two steps
+    /// a key are to be expected at the loads there are.
+    #[inline(always)]
+    pub(crate) fn are_too_many(self, layout: &Layout) -> bool {
+        self.0 > 8 * layout.geometry.capacity as u64 + 4096
+    }
+
+    #[cfg(test)]
+    #[cfg(not(loom))]
+    pub(crate) fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// A slot with the home of its key: sorted by home.
+fn packed(home: usize, slot: usize) -> u64 {
+    (home as u64) << 32 | slot as u64
+}
+
+/// The slot, inside the table whatever a peer stores meanwhile.
+fn slot_of(layout: &Layout, packed: u64) -> usize {
+    (packed as u32 as usize).min(layout.geometry.capacity - 1)
+}
+
+fn home_of(layout: &Layout, packed: u64) -> usize {
+    (packed >> 32) as usize & layout.index_mask
+}
+
+/// Order by home, then key, then slot: equal keys are neighbours.
+fn order(words: Words<'_>, layout: &Layout, a: u64, b: u64) -> Order {
+    let keys = || {
+        let (mut left, mut right) = (NO_KEY, NO_KEY);
+        let key = |packed| SlotMut::new(words, layout, slot_of(layout, packed)).key();
+        let left = index::key_words(key(a), &mut left);
+        left.cmp(index::key_words(key(b), &mut right))
+    };
+    home_of(layout, a).cmp(&home_of(layout, b)).then_with(keys).then(a.cmp(&b))
+}
+
+fn same_key(words: Words<'_>, layout: &Layout, a: u64, b: u64) -> bool {
+    let (mut left, mut right) = (NO_KEY, NO_KEY);
+    let key = |packed| SlotMut::new(words, layout, slot_of(layout, packed)).key();
+    index::key_words(key(a), &mut left) == index::key_words(key(b), &mut right)
+}
+
+fn home(words: Words<'_>, layout: &Layout, slot: usize) -> (usize, u64) {
+    let mut room = NO_KEY;
+    let key = index::key_words(SlotMut::new(words, layout, slot).key(), &mut room);
+    let hash = index::hash(layout, key);
+    (hash as usize & layout.index_mask, hash)
+}
+
+/// Fills an empty index with the entries of the slots that `belongs` names; hands the second of
+/// two slots with one key to `duplicate`. Returns the number of entries.
+///
+/// Sorts in the free stack, which has a word for each slot: nothing is allocated. The caller
+/// derives the free stack anew.
+pub(crate) fn build(
+    words: Words<'_>,
+    layout: &Layout,
+    belongs: impl Fn(SlotMut<'_>) -> bool,
+    duplicate: &mut dyn FnMut(SlotMut<'_>),
+    steps: &mut Steps,
+) -> usize {
+    let list = words.slice(layout.free_at(0), layout.geometry.capacity);
+    let get = |at: usize| list.load(at, Ordering::Relaxed);
+    let set = |at: usize, packed: u64| list.store(at, packed, Ordering::Relaxed);
+    let mut len = 0;
+    for slot in 0..layout.geometry.capacity {
+        if belongs(SlotMut::new(words, layout, slot)) {
+            set(len, packed(home(words, layout, slot).0, slot));
+            len += 1;
+        }
+    }
+    heap_sort(len, &get, &set, &mut |a, b| {
+        steps.count();
+        order(words, layout, a, b) == Order::Less
+    });
+    // Of equal keys the slot with the least number stays.
+    let mut kept = 0;
+    for at in 0..len {
+        let this = get(at);
+        if kept > 0 && same_key(words, layout, get(kept - 1), this) {
+            duplicate(SlotMut::new(words, layout, slot_of(layout, this)));
+        } else {
+            set(kept, this);
+            kept += 1;
+        }
+    }
+    place(words, layout, kept, &get, steps);
+    kept
+}
+
+/// Stores the entries of a list in the order of their homes, each at the first place that is
+/// free from its home on.
+fn place(
+    words: Words<'_>,
+    layout: &Layout,
+    len: usize,
+    get: &impl Fn(usize) -> u64,
+    steps: &mut Steps,
+) {
+    // How many do not fit before the end. They go to the begin, before those whose home is there.
+    // More do not become too many by that: there is a gap, behind which nothing moves.
+    let mut next = 0;
+    for at in 0..len {
+        next = next.max(home_of(layout, get(at))) + 1;
+    }
+    let wrapped = next.saturating_sub(layout.index_len()).min(len);
+    let places = PlacesMut::new(words, layout);
+    let mut next = wrapped;
+    let mut store = |at: usize, place: usize| {
+        steps.count();
+        let slot = slot_of(layout, get(at));
+        let (_, hash) = home(words, layout, slot);
+        places.store(place & layout.index_mask, index::entry(layout, hash, slot));
+    };
+    for at in 0..len - wrapped {
+        next = next.max(home_of(layout, get(at)));
+        store(at, next);
+        next += 1;
+    }
+    for nth in 0..wrapped {
+        store(len - wrapped + nth, nth);
+    }
+}
+
+/// Sorts `len` words that are read and stored one by one, in place.
+fn heap_sort(
+    len: usize,
+    get: &impl Fn(usize) -> u64,
+    set: &impl Fn(usize, u64),
+    less: &mut impl FnMut(u64, u64) -> bool,
+) {
+    let mut sift = |mut at: usize, end: usize| {
+        let this = get(at);
+        loop {
+            let mut child = 2 * at + 1;
+            if child >= end {
+                break;
+            }
+            if child + 1 < end && less(get(child), get(child + 1)) {
+                child += 1;
+            }
+            if !less(this, get(child)) {
+                break;
+            }
+            set(at, get(child));
+            at = child;
+        }
+        set(at, this);
+    };
+    for at in (0..len / 2).rev() {
+        sift(at, len);
+    }
+    for end in (1..len).rev() {
+        let (first, last) = (get(0), get(end));
+        set(0, last);
+        set(end, first);
+        sift(0, end);
+    }
+}
+
+/// Private room for [`check`], made before the lock is taken.
+pub(crate) struct CheckRoom {
+    /// A bit for each slot.
+    seen: Vec<u64>,
+    /// Room for a word for each slot; none if there is no memory for it.
+    order: Vec<u64>,
+}
+
+impl CheckRoom {
+    pub(crate) fn new(layout: &Layout) -> Self {
+        let capacity = layout.geometry.capacity;
+        let mut order = Vec::new();
+        // Without it the check is slow for keys that crowd a run, and right.
+        let _ = order.try_reserve_exact(capacity);
+        Self { seen: vec![0; capacity.div_ceil(64)], order }
+    }
+
+    pub(crate) fn can_sort(&self, layout: &Layout) -> bool {
+        self.order.capacity() >= layout.geometry.capacity
+    }
+
+    pub(crate) fn forget(&mut self) {
+        self.seen.fill(0);
+    }
+
+    /// Notes a slot; false when it was noted before or is none.
+    pub(crate) fn note(&mut self, slot: usize) -> bool {
+        let Some(word) = self.seen.get_mut(slot / 64) else { return false };
+        let bit = 1 << (slot % 64);
+        *word & bit == 0 && {
+            *word |= bit;
+            true
+        }
+    }
+
+    fn has(&self, slot: usize) -> bool {
+        self.seen.get(slot / 64).is_some_and(|word| word & 1 << (slot % 64) != 0)
+    }
+}
+
+/// Checks that every live slot can be found by its key, and that no two have one key.
+pub(crate) fn check(
+    words: Words<'_>,
+    layout: &Layout,
+    room: &mut CheckRoom,
+    is_live: impl Fn(SlotMut<'_>) -> bool,
+    steps: &mut Steps,
+) -> Result<(), (&'static str, usize)> {
+    let live = |slot: usize| is_live(SlotMut::new(words, layout, slot));
+    room.order.clear();
+    for slot in (0..layout.geometry.capacity).filter(|&slot| live(slot)) {
+        room.order.push(packed(home(words, layout, slot).0, slot));
+    }
+    room.order.sort_unstable_by(|&a, &b| {
+        steps.count();
+        order(words, layout, a, b)
+    });
+    for pair in room.order.windows(2) {
+        if let &[a, b] = pair
+            && same_key(words, layout, a, b)
+        {
+            return Err(("two slots with one key", slot_of(layout, b)));
+        }
+    }
+    room.forget();
+    let places = PlacesMut::new(words, layout);
+    // Where a run begins: behind an empty place, if there is one.
+    let all = 0..layout.index_len();
+    let begin = all.clone().find(|&place| places.load(place) == index::EMPTY).unwrap_or(0);
+    let mut run = begin;
+    for place in all.map(|n| (begin + n) & layout.index_mask) {
+        steps.count();
+        let found = places.load(place);
+        if found == index::EMPTY {
+            run = (place + 1) & layout.index_mask;
+            continue;
+        }
+        let slot = (found & layout.slot_mask).wrapping_sub(index::FIRST_ENTRY) as usize;
+        if found == index::TOMBSTONE || slot >= layout.geometry.capacity || !live(slot) {
+            continue; // The number of entries tells of those that lead nowhere.
+        }
+        let (home, hash) = home(words, layout, slot);
+        let distance = |from: usize| place.wrapping_sub(from) & layout.index_mask;
+        if found == index::entry(layout, hash, slot) && distance(home) <= distance(run) {
+            room.note(slot);
+        }
+    }
+    let unknown = (0..layout.geometry.capacity).find(|&slot| live(slot) && !room.has(slot));
+    unknown.map_or(Ok(()), |slot| Err(("slot that the index does not know", slot)))
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::key::Key;
+    use crate::layout::Geometry;
+    use crate::recover;
+    use crate::slot;
+    use shm_core::Word;
+
+    struct Model {
+        layout: Layout,
+        words: Vec<Word>,
+    }
+
+    impl Model {
+        /// Live slots with these keys; index, free stack and counts are not made yet.
+        fn new(capacity: usize, keys: &[u64]) -> Self {
+            let geometry = Geometry { capacity, value_size: 0, key_size: 8 };
+            let layout = Layout::new(geometry, u64::KIND, 7).unwrap();
+            let words = (0..layout.total_words).map(|_| Word::new(0)).collect();
+            let model = Self { layout, words };
+            recover::initialise(model.words(), &model.layout);
+            for (slot, key) in keys.iter().enumerate() {
+                let slot = model.slot(slot);
+                slot.put_key(&[*key]);
+                slot.stage_value(b"");
+                slot.flip();
+            }
+            model
+        }
+
+        fn words(&self) -> Words<'_> {
+            Words::new(&self.words)
+        }
+
+        fn slot(&self, slot: usize) -> SlotMut<'_> {
+            SlotMut::new(self.words(), &self.layout, slot)
+        }
+
+        fn check(&self) -> Result<(), (&'static str, usize)> {
+            recover::check(self.words(), &self.layout, &mut CheckRoom::new(&self.layout))
+        }
+
+        /// The same by sorting, whatever the keys.
+        fn check_sorted(&self) -> Result<(), (&'static str, usize)> {
+            let (mut room, mut steps) = (CheckRoom::new(&self.layout), Steps::default());
+            let is_live = |slot: SlotMut<'_>| slot::is_live(slot.version());
+            check(self.words(), &self.layout, &mut room, is_live, &mut steps)
+        }
+
+        /// What probing for each key takes in the index as it is.
+        fn probes(&self, keys: usize) -> u64 {
+            let steps = (0..keys).map(|slot| {
+                let (mut one, (_, hash)) =
+                    (Steps::default(), home(self.words(), &self.layout, slot));
+                let words = self.words().as_read();
+                index::leads_to(words, &self.layout, hash, slot, &mut one);
+                one.get()
+            });
+            steps.sum()
+        }
+    }
+
+    /// Keys whose homes are all in this part of the index.
+    fn keys_at(layout: &Layout, homes: std::ops::Range<usize>, count: usize) -> Vec<u64> {
+        let home = |key: &u64| index::hash(layout, &[*key]) as usize & layout.index_mask;
+        (0..).filter(|key| homes.contains(&home(key))).take(count).collect()
+    }
+
+    #[test]
+    fn keys_made_for_one_run_are_indexed_and_checked_in_few_steps() {
+        const CAPACITY: usize = 1 << 17;
+        const KEYS: usize = 117_964;
+        let layout = Model::new(CAPACITY, &[]).layout;
+        let part = layout.index_len() / 16;
+        for homes in [0..part, layout.index_len() - part..layout.index_len()] {
+            let model = Model::new(CAPACITY, &keys_at(&layout, homes, KEYS));
+            let mut steps = Steps::default();
+            let none = &mut |_: SlotMut<'_>| panic!("no two keys are equal");
+            assert_eq!(index::rebuild(model.words(), &layout, none, &mut steps), KEYS);
+            let few = 64 * CAPACITY as u64;
+            assert!(steps.get() < few, "{} steps to build", steps.get());
+
+            let (mut room, mut steps) = (CheckRoom::new(&layout), Steps::default());
+            assert_eq!(index::check(model.words(), &layout, &mut room, &mut steps), Ok(KEYS));
+            assert!(steps.get() < few, "{} steps to check", steps.get());
+            recover::repair(model.words(), &layout);
+            assert_eq!(model.check(), Ok(()));
+
+            // The control: by probing, the same index takes hundreds of times that. A part of the keys
+            // is enough to tell.
+            let probes = model.probes(KEYS / 64) * 64;
+            assert!(probes > 100 * few, "{probes} probes");
+        }
+    }
+
+    #[test]
+    fn keys_that_nobody_chose_are_not_sorted() {
+        const CAPACITY: usize = 1 << 17;
+        let keys: Vec<u64> = (0..CAPACITY as u64).collect();
+        let model = Model::new(CAPACITY, &keys);
+        let mut steps = Steps::default();
+        index::rebuild(model.words(), &model.layout, &mut |_| (), &mut steps);
+        let (mut room, mut checked) = (CheckRoom::new(&model.layout), Steps::default());
+        index::check(model.words(), &model.layout, &mut room, &mut checked).unwrap();
+        let most = 4 * CAPACITY as u64;
+        assert!(steps.get() < most && checked.get() < most, "{steps:?} {checked:?}");
+        assert!(!steps.are_too_many(&model.layout));
+    }
+
+    #[test]
+    fn an_index_built_by_sorting_is_sound_wherever_its_runs_are() {
+        let layout = Model::new(64, &[]).layout;
+        let len = layout.index_len();
+        for (from, to) in
+            [(0, len), (0, 1), (len - 1, len), (len - 9, len), (3, 20), (len - 40, len)]
+        {
+            for count in [0, 1, 2, 20, 63, 64] {
+                let mut keys = keys_at(&layout, from..to, count);
+                keys.reverse();
+                let model = Model::new(64, &keys);
+                let belongs = |slot: SlotMut<'_>| slot.will_be_live();
+                let mut steps = Steps::default();
+                let built =
+                    build(model.words(), &layout, belongs, &mut |_| panic!("equal"), &mut steps);
+                assert_eq!(built, count);
+                assert_eq!(model.check_sorted(), Ok(()), "{count} keys at {from}..{to}");
+                let probed = |slot: usize| {
+                    let (_, hash) = home(model.words(), &layout, slot);
+                    let words = model.words().as_read();
+                    index::leads_to(words, &layout, hash, slot, &mut Steps::default())
+                };
+                assert!(
+                    (0..count).all(|slot| probed(slot) == Some(true)),
+                    "{count} at {from}..{to}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn sorting_finds_what_probing_finds_wrong() {
+        let layout = Model::new(8, &[]).layout;
+        let keys = keys_at(&layout, 0..layout.index_len(), 6);
+        let model = Model::new(8, &keys);
+        recover::derive(model.words(), &layout);
+        assert_eq!((model.check(), model.check_sorted()), (Ok(()), Ok(())));
+        // An entry is gone.
+        let places = PlacesMut::new(model.words(), &layout);
+        let at = (0..layout.index_len()).find(|&place| places.load(place) > index::TOMBSTONE);
+        let (at, entry) = (at.unwrap(), places.load(at.unwrap()));
+        places.store(at, index::EMPTY);
+        assert!(model.check_sorted().is_err());
+        // One is where no probe leads: behind an empty place, far from its home.
+        let far = (at + layout.index_len() / 2) & layout.index_mask;
+        let far = (far..far + layout.index_len())
+            .map(|place| place & layout.index_mask)
+            .find(|&place| places.load(place) == 0)
+            .unwrap();
+        places.store(far, entry);
+        assert!(model.check_sorted().is_err());
+        // Two slots have one key: the first stays.
+        model.slot(7).put_key(&keys[..1]);
+        model.slot(7).stage_value(b"");
+        model.slot(7).flip();
+        assert_eq!(model.check_sorted(), Err(("two slots with one key", 7)));
+        let (mut retired, mut steps) = (0, Steps::default());
+        let belongs = |slot: SlotMut<'_>| slot.will_be_live();
+        for place in 0..layout.index_len() {
+            places.store(place, index::EMPTY);
+        }
+        let mut retire = |slot: SlotMut<'_>| {
+            slot.retire();
+            retired += 1;
+        };
+        assert_eq!(build(model.words(), &layout, belongs, &mut retire, &mut steps), 6);
+        assert_eq!(retired, 1);
+        assert!(!model.slot(7).will_be_live() && model.slot(0).will_be_live());
+        assert_eq!(model.check_sorted(), Ok(()));
+    }
+}

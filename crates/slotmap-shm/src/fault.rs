@@ -1,0 +1,58 @@
+//! What goes wrong while the lock is held, without a byte of the heap.
+//!
+//! Nothing is allocated between lock and unlock: a signal handler, an interposed allocator or
+//! the kernel could keep the lock for as long as it likes. A [`Fault`] becomes a [`TableError`],
+//! with the key in it, once the lock is released.
+
+use shm_core::LockError;
+
+use crate::error::TableError;
+use crate::key::{Key, KeyValue};
+use crate::value::Value;
+
+/// Why a transaction is dropped.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The key is present, and was to be added.
+    Duplicate,
+    /// The key is absent.
+    NotFound,
+    Full {
+        capacity: usize,
+    },
+    /// The value is another than the one expected; the caller knows which.
+    Mismatch,
+    NotACounter {
+        len: usize,
+    },
+    Corrupt {
+        what: &'static str,
+        at: usize,
+    },
+    /// The lock was not acquired, or is not this process's.
+    Lock(LockError),
+    /// The key cannot be one of this table. Owns nothing on the heap either.
+    Key(TableError),
+}
+
+impl From<LockError> for Fault {
+    fn from(error: LockError) -> Self {
+        Self::Lock(error)
+    }
+}
+
+impl Fault {
+    /// The error for the caller. `key` are the words of the key at fault.
+    pub(crate) fn into_error<K: Key + ?Sized>(self, key: &[u64]) -> TableError {
+        match self {
+            Self::Duplicate => TableError::DuplicateKey { key: KeyValue::new::<K>(key) },
+            Self::NotFound => TableError::NotFound { key: KeyValue::new::<K>(key) },
+            Self::Full { capacity } => TableError::Full { capacity },
+            Self::Mismatch => TableError::Mismatch { found: Value::with_room(0) },
+            Self::NotACounter { len } => TableError::NotACounter { len },
+            Self::Corrupt { what, at } => TableError::Corrupt { what, at },
+            Self::Lock(error) => TableError::Lock(error),
+            Self::Key(error) => error,
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! Reading many slots as they were at one moment, beside writers that do not pause.
+//!
+//! A collection is kept up to date: the first pass copies everything, each later one looks at
+//! the versions and copies again only what changed. A version never comes back, so what was
+//! copied under a version is right for as long as the slot has it. A pass between whose begin and end
+//! no transaction was committed leaves the collection as the table was at that moment: see
+//! [`View::at_one_moment`](crate::view::View::at_one_moment).
+//!
+//! Where commits come faster than a pass is done, a handle that may write takes the lock for one
+//! pass. What changed since the pass before is copied to room made before the lock was taken.
+//! A handle that may not write gives up after a time, and its entries are each whole.
+
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::Backoff;
+
+use crate::access::Tries;
+use crate::buffer::Buffer;
+use crate::error::TableError;
+use crate::index::key_words;
+use crate::key::{Key, NO_KEY};
+use crate::layout::Layout;
+use crate::reader::TableReader;
+use crate::slot::{self, Slot};
+use crate::value::Value;
+
+/// Passes that are made at least before the lock is taken or the collection given up.
+const MIN_PASSES: usize = 4;
+
+/// Something that is read as of one moment.
+pub(crate) trait Collection<K: Key + ?Sized> {
+    /// Brings up to date, without the lock, what changed.
+    fn pass(&mut self, table: &TableReader<K>, tries: &Tries) -> Result<(), TableError>;
+
+    /// The same under the lock, to `scratch`; false when that has no room for all.
+    fn pass_locked(
+        &self,
+        table: &TableReader<K>,
+        scratch: &mut Scratch,
+    ) -> Result<bool, TableError>;
+
+    /// Takes over what is in the scratch.
+    fn apply(&mut self, scratch: &Scratch);
+}
+
+/// Whether a collection is of one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Moment {
+    One,
+    /// It was overtaken by writes all this time.
+    Overtaken(Duration),
+}
+
+/// Room for what is copied under the lock.
+pub(crate) struct Scratch {
+    changes: Vec<Change>,
+    words: Vec<u64>,
+    /// Words of a key in a slot.
+    key_words: usize,
+    /// Words of the largest entry.
+    largest: usize,
+}
+
+/// An item that is another now.
+struct Change {
+    item: usize,
+    /// Slot and version; `None`: absent.
+    at: Option<(usize, u64)>,
+    /// Where its words start.
+    start: usize,
+    /// Length of the value in bytes; `None` for a damaged slot.
+    len: Option<usize>,
+}
+
+impl Scratch {
+    fn new(layout: &Layout) -> Self {
+        let largest = layout.key_words + layout.geometry.value_size.div_ceil(8);
+        let words = Vec::with_capacity(largest.max(1 << 15));
+        let changes = Vec::with_capacity(1 << 10);
+        Self { changes, words, key_words: layout.key_words, largest }
+    }
+
+    /// Empties it, and makes it four times as large.
+    fn grow(&mut self) {
+        let (changes, words) = (self.changes.capacity(), self.words.capacity());
+        *self = Self {
+            changes: Vec::with_capacity(changes.saturating_mul(4)),
+            words: Vec::with_capacity(words.saturating_mul(4)),
+            ..*self
+        };
+    }
+
+    /// True when one more item certainly fits.
+    fn has_room(&self) -> bool {
+        let left = self.words.capacity() - self.words.len();
+        self.changes.len() < self.changes.capacity() && left >= self.largest
+    }
+
+    /// Copies a value behind what is there.
+    fn copy(&mut self, buffer: Buffer<'_>, len: usize) {
+        let start = self.words.len();
+        self.words.resize(start + len.div_ceil(8), 0);
+        if let Some(to) = self.words.get_mut(start..) {
+            buffer.copy_to_words(to);
+        }
+    }
+
+    fn words_of(&self, change: &Change) -> &[u64] {
+        self.words.get(change.start..).unwrap_or_default()
+    }
+}
+
+impl<K: Key + ?Sized> TableReader<K> {
+    /// Collects until all is of one moment, or the time is over.
+    pub(crate) fn at_one_moment(
+        &self,
+        collection: &mut impl Collection<K>,
+    ) -> Result<Moment, TableError> {
+        let start = Instant::now();
+        let (tries, backoff) = (self.tries(), Backoff::new());
+        for pass in 1.. {
+            let (done, together) =
+                self.view().at_one_moment(|| collection.pass(self, &self.tries()));
+            let over = match done {
+                Ok(()) if together => return Ok(Moment::One),
+                // Asked first after the first pass: a large table takes its time.
+                Ok(()) => tries.ask().is_err() && pass >= MIN_PASSES,
+                // One slot is written all the time. Under the lock it is not.
+                Err(TableError::Contended { .. }) if self.may_lock() => true,
+                Err(error) => return Err(error),
+            };
+            if over && self.may_lock() {
+                return self.at_one_moment_locked(collection);
+            }
+            if over {
+                return Ok(Moment::Overtaken(start.elapsed()));
+            }
+            backoff.spin();
+        }
+        Ok(Moment::Overtaken(start.elapsed()))
+    }
+
+    #[cold]
+    fn at_one_moment_locked(
+        &self,
+        collection: &mut impl Collection<K>,
+    ) -> Result<Moment, TableError> {
+        let mut scratch = Scratch::new(self.layout());
+        loop {
+            let guard = self.lock()?;
+            let complete = collection.pass_locked(self, &mut scratch)?;
+            guard.hand_over();
+            if complete {
+                collection.apply(&scratch);
+                return Ok(Moment::One);
+            }
+            scratch.grow();
+            match collection.pass(self, &self.tries()) {
+                Ok(()) | Err(TableError::Contended { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// All entries of a table, slot by slot.
+pub(crate) struct Entries<O> {
+    /// For each slot its version as last seen, and where its entry is.
+    seen: Vec<(u64, u32)>,
+    entries: Vec<Option<(O, Value)>>,
+}
+
+/// The slot never had an entry.
+const NOWHERE: u32 = u32::MAX;
+
+impl<O> Entries<O> {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { seen: vec![(0, NOWHERE); capacity], entries: Vec::new() }
+    }
+
+    fn set(&mut self, slot: usize, version: u64, entry: Option<(O, Value)>) {
+        let Some((seen, at)) = self.seen.get_mut(slot) else { return };
+        *seen = version;
+        if let Some(place) = self.entries.get_mut(*at as usize) {
+            *place = entry;
+        } else if entry.is_some() {
+            // Slot numbers have at most 30 bits.
+            *at = self.entries.len() as u32;
+            self.entries.push(entry);
+        }
+    }
+
+    /// How many slots hold what no writer leaves there.
+    pub(crate) fn damaged(&self) -> usize {
+        let has_entry = |at: u32| self.entries.get(at as usize).is_some_and(Option::is_some);
+        let damaged =
+            |&&(v, at): &&(u64, u32)| !slot::is_valid(v) || (slot::is_live(v) && !has_entry(at));
+        self.seen.iter().filter(damaged).count()
+    }
+
+    pub(crate) fn into_entries(self) -> Vec<(O, Value)> {
+        self.entries.into_iter().flatten().collect()
+    }
+}
+
+/// Looks at a slot that is not as it was seen: what it holds, once that is copied whole.
+pub(crate) fn read_slot<K: Key + ?Sized>(
+    slot: &Slot<'_>,
+    seen: u64,
+    max: usize,
+    again: &dyn Fn() -> Result<(), TableError>,
+) -> Result<Option<(u64, Option<(K::Owned, Value)>)>, TableError> {
+    loop {
+        if let Some(version) = slot.effective() {
+            if version == seen {
+                return Ok(None);
+            }
+            if !slot::is_valid(version) || !slot::is_live(version) {
+                return Ok(Some((version, None)));
+            }
+            let mut room = NO_KEY;
+            let key = K::from_words(key_words(slot.key(), &mut room));
+            let (buffer, len) = slot.value(version);
+            let value = (len <= max).then(|| Value::copy(buffer, len));
+            if slot.is_unchanged(version) {
+                return Ok(Some((version, key.zip(value))));
+            }
+        }
+        again()?;
+    }
+}
+
+impl<K: Key + ?Sized> Collection<K> for Entries<K::Owned> {
+    fn pass(&mut self, table: &TableReader<K>, tries: &Tries) -> Result<(), TableError> {
+        let (view, max) = (table.view(), table.layout().geometry.value_size);
+        let again = || table.overtaken(tries);
+        for number in 0..self.seen.len() {
+            let seen = self.seen.get(number).map_or(0, |&(version, _)| version);
+            if let Some((version, entry)) = read_slot::<K>(&view.slot(number), seen, max, &again)? {
+                self.set(number, version, entry);
+            }
+        }
+        Ok(())
+    }
+
+    fn pass_locked(
+        &self,
+        table: &TableReader<K>,
+        scratch: &mut Scratch,
+    ) -> Result<bool, TableError> {
+        let (view, max) = (table.view(), table.layout().geometry.value_size);
+        for (item, &(seen, _)) in self.seen.iter().enumerate() {
+            let slot = view.slot(item);
+            // Under the lock nothing is pending, but in damaged memory.
+            let version = slot.effective().unwrap_or(0);
+            if version == seen {
+                continue;
+            }
+            if !scratch.has_room() {
+                return Ok(false);
+            }
+            let (start, mut len) = (scratch.words.len(), None);
+            if slot::is_valid(version) && slot::is_live(version) {
+                let (buffer, bytes) = slot.value(version);
+                len = (bytes <= max).then_some(bytes);
+                if let Some(bytes) = len {
+                    scratch.words.extend(slot.key().iter_relaxed());
+                    scratch.copy(buffer, bytes);
+                }
+            }
+            scratch.changes.push(Change { item, at: Some((item, version)), start, len });
+        }
+        Ok(true)
+    }
+
+    fn apply(&mut self, scratch: &Scratch) {
+        for change in &scratch.changes {
+            let words = scratch.words_of(change);
+            let entry = change.len.and_then(|len| {
+                let (key, value) = words.split_at_checked(scratch.key_words)?;
+                Some((K::from_words(key)?, Value::from_words(value, len)))
+            });
+            if let Some((slot, version)) = change.at {
+                self.set(slot, version, entry);
+            }
+        }
+    }
+}
+
+/// The values of some keys.
+pub(crate) struct Values<'k, K: Key + ?Sized> {
+    keys: &'k [&'k K],
+    /// For each key the slot and version of the value.
+    found: Vec<(Option<(usize, u64)>, Value)>,
+}
+
+impl<'k, K: Key + ?Sized> Values<'k, K> {
+    pub(crate) fn new(keys: &'k [&'k K]) -> Self {
+        let found = keys.iter().map(|_| (None, Value::with_room(0))).collect();
+        Self { keys, found }
+    }
+
+    pub(crate) fn into_values(self) -> Vec<Option<Value>> {
+        self.found.into_iter().map(|(at, value)| at.map(|_| value.fit())).collect()
+    }
+}
+
+impl<K: Key + ?Sized> Collection<K> for Values<'_, K> {
+    fn pass(&mut self, table: &TableReader<K>, tries: &Tries) -> Result<(), TableError> {
+        let again = || table.overtaken(tries);
+        for (key, (at, value)) in self.keys.iter().zip(&mut self.found) {
+            let mut room = K::ROOM;
+            let key = table.words_of(key, &mut room)?;
+            let mut take = |buffer: Buffer<'_>, len| {
+                if *at != Some((buffer.slot, buffer.version)) {
+                    // Not confirmed yet.
+                    *at = None;
+                    value.fill(buffer, len);
+                }
+            };
+            let found = table.view().find(key, &mut take, &again)?;
+            *at = found.map(|found| (found.slot, found.version));
+        }
+        Ok(())
+    }
+
+    fn pass_locked(
+        &self,
+        table: &TableReader<K>,
+        scratch: &mut Scratch,
+    ) -> Result<bool, TableError> {
+        let tries = table.tries();
+        for (item, (key, (seen, _))) in self.keys.iter().zip(&self.found).enumerate() {
+            let mut room = K::ROOM;
+            let key = table.words_of(key, &mut room)?;
+            if !scratch.has_room() {
+                return Ok(false);
+            }
+            let (start, mut len) = (scratch.words.len(), None);
+            let mut take = |buffer: Buffer<'_>, bytes| {
+                scratch.words.truncate(start);
+                if *seen != Some((buffer.slot, buffer.version)) {
+                    len = Some(bytes);
+                    scratch.copy(buffer, bytes);
+                }
+            };
+            let found = table.view().find(key, &mut take, &|| tries.ask())?;
+            let at = found.map(|found| (found.slot, found.version));
+            if at != *seen {
+                scratch.changes.push(Change { item, at, start, len });
+            }
+        }
+        Ok(true)
+    }
+
+    fn apply(&mut self, scratch: &Scratch) {
+        for change in &scratch.changes {
+            let Some((at, value)) = self.found.get_mut(change.item) else { continue };
+            *at = change.at;
+            if let Some(len) = change.len {
+                *value = Value::from_words(scratch.words_of(change), len);
+            }
+        }
+    }
+}
