@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
-
+use crate::clock::coarse as now;
 use crate::control::{self, RETIRED};
 use crate::descriptor::{FileId, leads_nowhere};
 use crate::error::OpenError;
@@ -63,13 +62,6 @@ impl Clone for Due {
     fn clone(&self) -> Self {
         Self(AtomicU64::new(self.0.load(Ordering::Relaxed)))
     }
-}
-
-/// Now, by a clock that costs a few nanoseconds and is right to a few milliseconds.
-#[inline]
-fn now() -> u64 {
-    let now = clock_gettime(ClockId::MonotonicCoarse);
-    (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
 }
 
 /// What a [`Follower`] saw of the control word.

@@ -58,6 +58,7 @@ compile_error!("segments are mapped whole and counted in 64-bit words: 64-bit ta
 compile_error!("robust mutexes, futexes, O_TMPFILE and open file description locks: Linux only");
 
 mod alive;
+mod clock;
 mod control;
 mod copy;
 mod create;

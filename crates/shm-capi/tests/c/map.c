@@ -184,6 +184,110 @@ static void an_empty_map_is_a_map(void) {
     GIVES(SHMAP_OK, shmap_tree_free(tree));
 }
 
+static void path_of(char *path, size_t size, const char *file) {
+    CHECK(snprintf(path, size, "%s/%s", getenv("SHMAP_DIR"), file) < (int)size);
+}
+
+static void nothing_replaces_something_only_when_asked_to(void) {
+    shmap_tree *tree = NULL;
+    shmap_map_options force;
+    char path[4096];
+    struct stat status;
+    path_of(path, sizeof path, "shmap.kept.snapshot");
+    GIVES(SHMAP_OK, shmap_map_options_init(&force, sizeof force));
+    CHECK(force.mode == 0 && force.allow_empty == 0);
+    GIVES(SHMAP_OK, shmap_tree_new(&tree));
+    set(tree, "x", "y");
+    GIVES(SHMAP_OK, shmap_tree_share(tree, "kept", NULL, NULL));
+    CHECK(stat(path, &status) == 0 && (status.st_mode & 07777) == 0400);
+    force.force = 1;
+    force.mode = 0444;
+    GIVES(SHMAP_OK, shmap_tree_share(tree, "kept", &force, NULL));
+    force.mode = 0;
+    GIVES(SHMAP_OK, shmap_tree_share(tree, "kept", &force, NULL));
+    CHECK(stat(path, &status) == 0 && (status.st_mode & 07777) == 0444);
+    GIVES(SHMAP_OK, shmap_tree_clear(tree));
+    FAILS(SHMAP_DUPLICATE_KEY, "1 entries", shmap_tree_share(tree, "kept", &force, NULL));
+    force.allow_empty = 1;
+    GIVES(SHMAP_OK, shmap_tree_share(tree, "kept", &force, NULL));
+    GIVES(SHMAP_OK, shmap_map_remove_name("kept", NULL));
+    GIVES(SHMAP_OK, shmap_tree_free(tree));
+}
+
+// Files are removed from outside, and the name published anew: first a wait without time finds it, then a refresh.
+static void made_anew_from_outside(void) {
+    shmap_tree *tree = NULL;
+    shmap_map *map = NULL;
+    shmap_bytes value;
+    char path[4096];
+    GIVES(SHMAP_OK, shmap_tree_new(&tree));
+    set(tree, "x", "0");
+    GIVES(SHMAP_OK, shmap_tree_share(tree, "anew", NULL, NULL));
+    GIVES(SHMAP_OK, shmap_map_open("anew", NULL, &map));
+    for (int round = 1; round < 4; round++) {
+        char text[2] = {(char)('0' + round), 0};
+        path_of(path, sizeof path, "shmap.anew.snapshot");
+        CHECK(unlink(path) == 0);
+        path_of(path, sizeof path, "shmap.anew.control");
+        CHECK(unlink(path) == 0);
+        set(tree, "x", text);
+        GIVES(SHMAP_OK, shmap_tree_share(tree, "anew", NULL, NULL));
+        GIVES(1, shmap_map_is_removed(map));
+        if (round == 1) {
+            GIVES(1, shmap_map_wait_for_update(map, 0));
+        } else {
+            int taken = 0;
+            for (int tries = 0; taken == 0; tries++) {
+                CHECK(tries < 60000);
+                usleep(1000);
+                taken = shmap_map_refresh(map);
+            }
+            CHECK(taken == 1);
+        }
+        GIVES(SHMAP_OK, shmap_map_get(map, "x", 1, &value));
+        IS(value, text);
+        GIVES(0, shmap_map_is_removed(map));
+    }
+    GIVES(SHMAP_OK, shmap_map_close(map));
+    GIVES(SHMAP_OK, shmap_map_remove_name("anew", NULL));
+    GIVES(SHMAP_OK, shmap_tree_free(tree));
+}
+
+// As a daemon does: all descriptors are closed, and the numbers are those of other files then.
+static void descriptors_are_closed_and_reused(void) {
+    shmap_table *table = NULL, *reader = NULL;
+    shmap_map *map = NULL;
+    shmap_tree *tree = NULL;
+    int mine[32];
+    GIVES(SHMAP_OK, shmap_table_create("daemon", NULL, &table));
+    GIVES(SHMAP_OK, shmap_table_open_read_only("daemon", NULL, &reader));
+    GIVES(SHMAP_OK, shmap_tree_new(&tree));
+    set(tree, "x", "y");
+    GIVES(SHMAP_OK, shmap_tree_share(tree, "daemon", NULL, NULL));
+    GIVES(SHMAP_OK, shmap_map_open("daemon", NULL, &map));
+    for (int fd = 3; fd < 64; fd++) (void)close(fd);
+    for (size_t i = 0; i < 32; i += 2) CHECK(pipe(mine + i) == 0);
+    GIVES(0, shmap_table_is_orphaned(table));
+    GIVES(0, shmap_table_is_orphaned(reader));
+    GIVES(SHMAP_OK, shmap_table_add(table, 1, "one", 3));
+    GIVES(1, shmap_table_contains(reader, 1));
+    GIVES(0, shmap_map_refresh(map));
+    GIVES(0, shmap_map_wait_for_update(map, 1));
+    GIVES(SHMAP_OK, shmap_table_unlink(table));
+    GIVES(1, shmap_table_is_orphaned(reader));
+    GIVES(SHMAP_OK, shmap_table_close(reader));
+    GIVES(SHMAP_OK, shmap_table_close(table));
+    GIVES(SHMAP_OK, shmap_map_close(map));
+    GIVES(SHMAP_OK, shmap_map_remove_name("daemon", NULL));
+    GIVES(SHMAP_OK, shmap_tree_free(tree));
+    // Each is what it was.
+    for (size_t i = 0; i < 32; i += 2) {
+        char byte = 0;
+        CHECK(write(mine[i + 1], "x", 1) == 1 && read(mine[i], &byte, 1) == 1 && byte == 'x');
+        CHECK(close(mine[i]) == 0 && close(mine[i + 1]) == 0);
+    }
+}
+
 static void names_are_listed(void) {
     static const struct {
         const char *name;
@@ -222,7 +326,7 @@ int main(void) {
     uint64_t edition = 0;
     size_t litter = 9;
     GIVES(SHMAP_OK, shmap_map_options_init(&force, sizeof force));
-    CHECK(force.force == 0 && force.hash_index == 1 && force.mode == 0400);
+    CHECK(force.force == 0 && force.hash_index == 1 && force.mode == 0);
     force.force = 1;
     GIVES(SHMAP_OK, shmap_tree_share(tree, "routes", NULL, &edition));
     CHECK(edition == 1);
@@ -233,6 +337,9 @@ int main(void) {
     files_and_copies(tree, map, &force);
     editions(tree, map, &force);
     an_empty_map_is_a_map();
+    nothing_replaces_something_only_when_asked_to();
+    made_anew_from_outside();
+    descriptors_are_closed_and_reused();
     GIVES(SHMAP_OK, shmap_prune(NULL, 1, NULL));
     GIVES(SHMAP_OK, shmap_prune(getenv("SHMAP_DIR"), 0, &litter));
     CHECK(litter == 0);
