@@ -85,6 +85,11 @@ impl<K: Key + ?Sized> TableReader<K> {
         Ok(self.lock_and_tell()?.0)
     }
 
+    /// As [`TableReader::lock`], but leaves damage that was noticed at opening as it is.
+    pub(crate) fn lock_as_it_is(&self) -> Result<Guard<'_>, LockError> {
+        self.lock_slowly(&mut Repaired::default())
+    }
+
     /// As [`TableReader::lock`]; tells what a repair could not keep.
     #[cold]
     pub(crate) fn lock_and_tell(&self) -> Result<(Guard<'_>, Repaired), LockError> {
