@@ -32,9 +32,7 @@ impl Fill {
         match self {
             Self::Zeros => vec![0; len],
             Self::Ones => vec![0xFF; len],
-            Self::Random => {
-                (0..len.div_ceil(8)).flat_map(|_| random.word().to_ne_bytes()).take(len).collect()
-            }
+            Self::Random => (0..len).map(|_| random.below(256) as u8).collect(),
         }
     }
 }
