@@ -10,7 +10,7 @@ use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::mkfifo;
 use shm_core::Namespace;
-use shm_tests::patch::{self, BODY, LOCK};
+use shm_tests::patch::{self, LOCK};
 use shm_tests::roles::{NOBODY, is_root, run, run_as, scenario};
 use shm_tests::{TempNamespace, create, test_name};
 use slotmap_shm::KIND;
@@ -125,18 +125,10 @@ fn zeroed() {
     let (namespace, path) = with_table();
     let whole = std::fs::read(&path).unwrap();
     let all = whole.len();
-    let slots = all - 1024 * 9 * 64;
-    let cases: [(usize, usize, &[&str]); 6] = [
-        (0, 256, &["Header", "Magic"]),
-        (0, 4096, &["Header", "Magic"]),
-        (0, all, &["Header", "Magic"]),
-        (slots, all, &["Corrupt", "version of a slot", "at: 0"]),
-        (BODY as usize, all, &["Corrupt", "version of a slot", "at: 0"]),
-        (all - 4096, all, &["Corrupt", "version of a slot"]),
-    ];
-    for (from, to, words) in cases {
-        patch::bytes(&path, from as u64, &vec![0; to - from]).unwrap();
-        probe(&namespace).all_fail(words, "Corrupt");
+    // The body is another matter: see `damaged_pages.rs`.
+    for to in [256, 4096, all] {
+        patch::bytes(&path, 0, &vec![0; to]).unwrap();
+        probe(&namespace).all_fail(&["Header", "Magic"], "Corrupt");
         std::fs::write(&path, &whole).unwrap();
     }
     // Readers have no use for session and lock.

@@ -365,7 +365,7 @@ where
     }
 
     fn recover(&self, py: Python<'_>) -> PyResult<()> {
-        self.write(py, Table::recover)
+        self.write(py, Table::recover).map(drop)
     }
 }
 

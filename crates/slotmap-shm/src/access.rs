@@ -31,10 +31,14 @@ impl Limits {
     }
 }
 
+/// How often is tried at least: a reader that is not given the processor has not tried for long.
+const MIN_TRIES: u32 = 16;
+
 /// Bounds in time what would have to begin anew again and again. The time runs from the first
 /// time it is asked.
 pub(crate) struct Tries {
     start: Cell<Option<Instant>>,
+    count: Cell<u32>,
     limit: Option<Duration>,
 }
 
@@ -42,26 +46,28 @@ impl Tries {
     /// Something was overtaken by a write: whether to try again.
     pub(crate) fn ask(&self) -> Result<(), TableError> {
         std::hint::spin_loop();
-        let waited = self.waited();
-        match self.limit {
-            Some(limit) if waited > limit => Err(TableError::Contended { waited }),
+        let count = self.count.get().saturating_add(1);
+        self.count.set(count);
+        match self.over() {
+            Some(waited) if count >= MIN_TRIES => Err(TableError::Contended { waited }),
             _ => Ok(()),
         }
     }
 
-    fn waited(&self) -> Duration {
-        if let Some(start) = self.start.get() {
-            start.elapsed()
-        } else {
+    /// How long it has been, if that is too long.
+    pub(crate) fn over(&self) -> Option<Duration> {
+        let Some(start) = self.start.get() else {
             self.start.set(Some(Instant::now()));
-            Duration::ZERO
-        }
+            return None;
+        };
+        let waited = start.elapsed();
+        self.limit.is_some_and(|limit| waited > limit).then_some(waited)
     }
 }
 
 impl<K: Key + ?Sized> TableReader<K> {
     pub(crate) fn tries(&self) -> Tries {
-        Tries { start: Cell::new(None), limit: self.limits.read }
+        Tries { start: Cell::new(None), count: Cell::new(0), limit: self.limits.read }
     }
 
     pub(crate) fn may_lock(&self) -> bool {
@@ -83,6 +89,11 @@ impl<K: Key + ?Sized> TableReader<K> {
             return Ok(guard);
         }
         Ok(self.lock_and_tell()?.0)
+    }
+
+    /// As [`TableReader::lock`], but leaves damage that was noticed at opening as it is.
+    pub(crate) fn lock_as_it_is(&self) -> Result<Guard<'_>, LockError> {
+        self.lock_slowly(&mut Repaired::default())
     }
 
     /// As [`TableReader::lock`]; tells what a repair could not keep.

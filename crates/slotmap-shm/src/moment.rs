@@ -68,7 +68,7 @@ struct Change {
     at: Option<(usize, u64)>,
     /// Where its words start.
     start: usize,
-    /// Length of the value in bytes; `None` for a damaged slot.
+    /// Length of the value in bytes; `None` where there is none.
     len: Option<usize>,
 }
 
@@ -124,7 +124,7 @@ impl<K: Key + ?Sized> TableReader<K> {
             let over = match done {
                 Ok(()) if together => return Ok(Moment::One),
                 // Asked first after the first pass: a large table takes its time.
-                Ok(()) => tries.ask().is_err() && pass >= MIN_PASSES,
+                Ok(()) => tries.over().is_some() && pass >= MIN_PASSES,
                 // One slot is written all the time. Under the lock it is not.
                 Err(TableError::Contended { .. }) if self.may_lock() => true,
                 Err(error) => return Err(error),
@@ -165,9 +165,25 @@ impl<K: Key + ?Sized> TableReader<K> {
 
 /// All entries of a table, slot by slot.
 pub(crate) struct Entries<O> {
-    /// For each slot its version as last seen, and where its entry is.
-    seen: Vec<(u64, u32)>,
+    seen: Vec<Seen>,
     entries: Vec<Option<(O, Value)>>,
+}
+
+/// A slot as it was last seen.
+#[derive(Clone, Copy)]
+struct Seen {
+    version: u64,
+    /// Where its entry is.
+    at: u32,
+    damaged: bool,
+}
+
+/// What a slot holds.
+pub(crate) enum Held<O> {
+    Nothing,
+    Entry(O, Value),
+    /// What no writer leaves there.
+    Damage(&'static str),
 }
 
 /// The slot never had an entry.
@@ -175,27 +191,31 @@ const NOWHERE: u32 = u32::MAX;
 
 impl<O> Entries<O> {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { seen: vec![(0, NOWHERE); capacity], entries: Vec::new() }
+        // Version 0 is none that a slot has.
+        let never = Seen { version: 0, at: NOWHERE, damaged: true };
+        Self { seen: vec![never; capacity], entries: Vec::new() }
     }
 
-    fn set(&mut self, slot: usize, version: u64, entry: Option<(O, Value)>) {
-        let Some((seen, at)) = self.seen.get_mut(slot) else { return };
-        *seen = version;
-        if let Some(place) = self.entries.get_mut(*at as usize) {
+    fn set(&mut self, slot: usize, version: u64, held: Held<O>) {
+        let Some(seen) = self.seen.get_mut(slot) else { return };
+        seen.version = version;
+        seen.damaged = matches!(held, Held::Damage(_));
+        let entry = match held {
+            Held::Entry(key, value) => Some((key, value)),
+            Held::Nothing | Held::Damage(_) => None,
+        };
+        if let Some(place) = self.entries.get_mut(seen.at as usize) {
             *place = entry;
         } else if entry.is_some() {
             // Slot numbers have at most 30 bits.
-            *at = self.entries.len() as u32;
+            seen.at = self.entries.len() as u32;
             self.entries.push(entry);
         }
     }
 
     /// How many slots hold what no writer leaves there.
     pub(crate) fn damaged(&self) -> usize {
-        let has_entry = |at: u32| self.entries.get(at as usize).is_some_and(Option::is_some);
-        let damaged =
-            |&&(v, at): &&(u64, u32)| !slot::is_valid(v) || (slot::is_live(v) && !has_entry(at));
-        self.seen.iter().filter(damaged).count()
+        self.seen.iter().filter(|seen| seen.damaged).count()
     }
 
     pub(crate) fn into_entries(self) -> Vec<(O, Value)> {
@@ -203,41 +223,51 @@ impl<O> Entries<O> {
     }
 }
 
-/// Looks at a slot that is not as it was seen: what it holds, once that is copied whole.
+/// What a slot holds, copied whole, and under which version; `None` if that is `seen`.
 pub(crate) fn read_slot<K: Key + ?Sized>(
     slot: &Slot<'_>,
     seen: u64,
-    max: usize,
     again: &dyn Fn() -> Result<(), TableError>,
-) -> Result<Option<(u64, Option<(K::Owned, Value)>)>, TableError> {
+) -> Result<Option<(u64, Held<K::Owned>)>, TableError> {
     loop {
         if let Some(version) = slot.effective() {
             if version == seen {
                 return Ok(None);
             }
-            if !slot::is_valid(version) || !slot::is_live(version) {
-                return Ok(Some((version, None)));
-            }
-            let mut room = NO_KEY;
-            let key = K::from_words(key_words(slot.key(), &mut room));
-            let (buffer, len) = slot.value(version);
-            let value = (len <= max).then(|| Value::copy(buffer, len));
+            let held = hold::<K>(slot, version);
             if slot.is_unchanged(version) {
-                return Ok(Some((version, key.zip(value))));
+                return Ok(Some((version, held)));
             }
         }
         again()?;
     }
 }
 
+fn hold<K: Key + ?Sized>(slot: &Slot<'_>, version: u64) -> Held<K::Owned> {
+    if let Some(what) = slot.damage(version) {
+        return Held::Damage(what);
+    }
+    if !slot::is_live(version) {
+        return Held::Nothing;
+    }
+    let mut room = NO_KEY;
+    let (buffer, len) = slot.value(version);
+    // Once more: a peer may have stored another length by now.
+    let fits = len <= slot.max_len();
+    match K::from_words(key_words(slot.key(), &mut room)).filter(|_| fits) {
+        Some(key) => Held::Entry(key, Value::copy(buffer, len)),
+        None => Held::Damage("slot"),
+    }
+}
+
 impl<K: Key + ?Sized> Collection<K> for Entries<K::Owned> {
     fn pass(&mut self, table: &TableReader<K>, tries: &Tries) -> Result<(), TableError> {
-        let (view, max) = (table.view(), table.layout().geometry.value_size);
+        let view = table.view();
         let again = || table.overtaken(tries);
         for number in 0..self.seen.len() {
-            let seen = self.seen.get(number).map_or(0, |&(version, _)| version);
-            if let Some((version, entry)) = read_slot::<K>(&view.slot(number), seen, max, &again)? {
-                self.set(number, version, entry);
+            let seen = self.seen.get(number).map_or(0, |seen| seen.version);
+            if let Some((version, held)) = read_slot::<K>(&view.slot(number), seen, &again)? {
+                self.set(number, version, held);
             }
         }
         Ok(())
@@ -248,22 +278,22 @@ impl<K: Key + ?Sized> Collection<K> for Entries<K::Owned> {
         table: &TableReader<K>,
         scratch: &mut Scratch,
     ) -> Result<bool, TableError> {
-        let (view, max) = (table.view(), table.layout().geometry.value_size);
-        for (item, &(seen, _)) in self.seen.iter().enumerate() {
+        let view = table.view();
+        for (item, seen) in self.seen.iter().enumerate() {
             let slot = view.slot(item);
             // Under the lock nothing is pending, but in damaged memory.
             let version = slot.effective().unwrap_or(0);
-            if version == seen {
+            if version == seen.version {
                 continue;
             }
             if !scratch.has_room() {
                 return Ok(false);
             }
             let (start, mut len) = (scratch.words.len(), None);
-            if slot::is_valid(version) && slot::is_live(version) {
+            if slot::is_live(version) && slot.damage(version).is_none() {
                 let (buffer, bytes) = slot.value(version);
-                len = (bytes <= max).then_some(bytes);
-                if let Some(bytes) = len {
+                if bytes <= slot.max_len() {
+                    len = Some(bytes);
                     scratch.words.extend(slot.key().iter_relaxed());
                     scratch.copy(buffer, bytes);
                 }
@@ -278,11 +308,12 @@ impl<K: Key + ?Sized> Collection<K> for Entries<K::Owned> {
             let words = scratch.words_of(change);
             let entry = change.len.and_then(|len| {
                 let (key, value) = words.split_at_checked(scratch.key_words)?;
-                Some((K::from_words(key)?, Value::from_words(value, len)))
+                Some(Held::Entry(K::from_words(key)?, Value::from_words(value, len)))
             });
-            if let Some((slot, version)) = change.at {
-                self.set(slot, version, entry);
-            }
+            let Some((slot, version)) = change.at else { continue };
+            let dead = slot::is_valid(version) && !slot::is_live(version);
+            let other = if dead { Held::Nothing } else { Held::Damage("slot") };
+            self.set(slot, version, entry.unwrap_or(other));
         }
     }
 }

@@ -13,9 +13,8 @@ use crate::damage::glance;
 use crate::error::{TableError, TableOpenError};
 use crate::key::{Key, KeyKind};
 use crate::layout::{COMMIT, EPOCH, LAYOUT_VERSION, LEN, LOST, Layout, RECOVERIES, USED, decode};
-use crate::moment::{Collection, Entries, Moment, Values, read_slot};
+use crate::moment::{Collection, Entries, Held, Moment, Values, read_slot};
 use crate::options::TableOptions;
-use crate::slot::{is_live, is_valid};
 use crate::value::Value;
 use crate::view::{Found, Look, View, commits};
 use crate::{Geometry, KIND};
@@ -411,12 +410,13 @@ impl<K: Key + ?Sized> TableReader<K> {
     }
 
     fn read_entry(&self, slot: usize) -> Result<Option<(K::Owned, Value)>, TableError> {
-        let (tries, max) = (self.tries(), self.layout.geometry.value_size);
+        let tries = self.tries();
         let again = || self.overtaken(&tries);
-        match read_slot::<K>(&self.view().slot(slot), 0, max, &again)? {
-            Some((_, Some(entry))) => Ok(Some(entry)),
-            Some((version, None)) if is_valid(version) && !is_live(version) => Ok(None),
-            _ => Err(TableError::Corrupt { what: "slot", at: slot }),
+        match read_slot::<K>(&self.view().slot(slot), 0, &again)? {
+            Some((_, Held::Entry(key, value))) => Ok(Some((key, value))),
+            Some((_, Held::Nothing)) => Ok(None),
+            Some((_, Held::Damage(what))) => Err(TableError::Corrupt { what, at: slot }),
+            None => Err(TableError::Corrupt { what: "version of a slot", at: slot }),
         }
     }
 

@@ -191,6 +191,11 @@ impl<'a> Slot<'a> {
         (is_live(version) && !is_key()).then_some("key")
     }
 
+    /// Longest value in bytes.
+    pub(crate) fn max_len(&self) -> usize {
+        self.layout.geometry.value_size
+    }
+
     /// True when both lengths are possible.
     pub(crate) fn lengths_fit(&self) -> bool {
         let lengths = self.line.load(LENGTHS, Ordering::Relaxed);

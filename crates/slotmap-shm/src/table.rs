@@ -438,7 +438,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// [`TableError::Corrupt`] with what is wrong, and where; the next write then repairs.
     pub fn verify(&self) -> Result<(), TableError> {
         let mut room = CheckRoom::new(self.layout());
-        let guard = self.lock()?;
+        let guard = self.lock_as_it_is()?;
         let checked = recover::check(guard.words()?, self.layout(), &mut room);
         if checked.is_err() {
             guard.mark_dirty();
