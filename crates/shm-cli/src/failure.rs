@@ -102,7 +102,7 @@ impl Failure {
 
     /// What to do next of a damaged map, for who knows already what is wrong.
     pub(crate) fn known_to_be_damaged(mut self) -> Self {
-        if self.exit == Exit::Corrupt {
+        if self.exit == Exit::Corrupt && self.hint.as_deref() != Some(REPAIRABLE) {
             self.hint =
                 Some("remove it with `shmap rm NAME`, and make it anew from its source".into());
         }
@@ -270,8 +270,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::Publish(PublishError::Open(e)) => return open_hint(e),
         Error::Open(TableOpenError::Corrupt { .. })
         | Error::Corrupt { .. }
-        | Error::Snapshot(_)
-        | Error::Table(TableError::Corrupt { .. }) => DAMAGED,
+        | Error::Snapshot(_) => DAMAGED,
         Error::AlreadyExists { .. } => {
             "add --force to replace it; who has it open keeps the old one"
         }
@@ -325,6 +324,9 @@ fn control_hint(path: &Path) -> String {
 
 const DAMAGED: &str = "`shmap verify NAME` says what is wrong; remove it with `shmap rm NAME` and \
                        make it anew from its source";
+/// Of a table whose first page is sound.
+pub(crate) const REPAIRABLE: &str =
+    "`shmap repair NAME` frees the damaged slots and keeps the others";
 const BUSY: &str =
     "`shmap stat NAME` says who has it mapped; give it longer with --timeout SECONDS";
 
@@ -344,7 +346,7 @@ fn table_hint(error: &TableError) -> Option<String> {
         TableError::InBatch { source, .. } => return table_hint(source),
         TableError::Contended { .. } => "writers are too busy for a cut of one moment: once more",
         TableError::Lock(LockError::TimedOut { .. }) => BUSY,
-        TableError::Corrupt { .. } => DAMAGED,
+        TableError::Corrupt { .. } => REPAIRABLE,
         _ => return None,
     };
     Some(text.to_owned())
@@ -421,7 +423,7 @@ mod tests {
 
     #[test]
     fn giving_up_a_reading_is_no_lock_that_was_not_released() {
-        let busy = Failure::from(TableError::Contended { attempts: 64 });
+        let busy = Failure::from(TableError::Contended { waited: std::time::Duration::ZERO });
         assert_eq!(busy.exit(), Exit::Busy);
         assert_eq!(Exit::from(ResultCode::Timeout), Exit::Timeout);
     }

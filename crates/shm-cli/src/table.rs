@@ -4,7 +4,8 @@ use std::borrow::Borrow;
 
 use shm_core::{Name, Namespace, Segment};
 use slotmap_shm::{
-    Geometry, Key, Stats, Table, TableError, TableOpenError, TableOptions, TableReader, Value,
+    Damage, Geometry, Key, Repaired, Stats, Table, TableError, TableOpenError, TableOptions,
+    TableReader, Value,
 };
 
 use crate::failure::{Exit, Failure};
@@ -74,13 +75,24 @@ impl TableKey for [u8] {
     }
 }
 
+/// All entries of a table, in the order of their keys.
+pub(crate) struct Listing {
+    pub(crate) entries: Vec<(AnyKey, Value)>,
+    /// They stood together at one moment.
+    pub(crate) one_moment: bool,
+    /// Slots that were left out, because they are damaged.
+    pub(crate) damaged: usize,
+}
+
 /// What can be done with a table that is open for reading.
 pub(crate) trait Readable {
     fn key_type(&self) -> KeyType;
     /// The values of keys, of one moment.
     fn get_many(&self, keys: &[AnyKey]) -> Result<Vec<Option<Value>>, Failure>;
-    /// All entries of one moment, in the order of their keys.
-    fn entries(&self) -> Result<Vec<(AnyKey, Value)>, Failure>;
+    /// All entries, in the order of their keys.
+    fn listing(&self) -> Result<Listing, Failure>;
+    /// What is damaged.
+    fn damage(&self) -> Damage;
     fn stats(&self) -> Stats;
     fn geometry(&self) -> Geometry;
     fn segment(&self) -> &Segment;
@@ -94,6 +106,7 @@ pub(crate) trait Writable: Readable {
     /// All of them or none.
     fn remove_many(&self, keys: &[AnyKey]) -> Result<(), Failure>;
     fn verify(&self) -> Result<(), Failure>;
+    fn repair(&self) -> Result<Repaired, Failure>;
 }
 
 /// How a value is put.
@@ -129,11 +142,16 @@ impl<K: TableKey + ?Sized> Readable for TableReader<K> {
         Ok(TableReader::get_many(self, &keys::<K>(wanted)?)?)
     }
 
-    fn entries(&self) -> Result<Vec<(AnyKey, Value)>, Failure> {
-        let entries = TableReader::entries(self)?.into_iter();
-        let mut entries: Vec<_> = entries.map(|(key, value)| (K::any(key), value)).collect();
+    fn listing(&self) -> Result<Listing, Failure> {
+        let slotmap_shm::Listing { entries, one_moment, damaged, .. } = TableReader::listing(self)?;
+        let mut entries: Vec<_> =
+            entries.into_iter().map(|(key, value)| (K::any(key), value)).collect();
         entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        Ok(entries)
+        Ok(Listing { entries, one_moment, damaged })
+    }
+
+    fn damage(&self) -> Damage {
+        TableReader::damage(self)
     }
 
     fn stats(&self) -> Stats {
@@ -158,8 +176,12 @@ impl<K: TableKey + ?Sized> Readable for Table<K> {
         Ok(Table::get_many(self, &keys::<K>(wanted)?)?)
     }
 
-    fn entries(&self) -> Result<Vec<(AnyKey, Value)>, Failure> {
-        Readable::entries(&**self)
+    fn listing(&self) -> Result<Listing, Failure> {
+        Readable::listing(&**self)
+    }
+
+    fn damage(&self) -> Damage {
+        Readable::damage(&**self)
     }
 
     fn stats(&self) -> Stats {
@@ -206,6 +228,10 @@ impl<K: TableKey + ?Sized> Writable for Table<K> {
 
     fn verify(&self) -> Result<(), Failure> {
         Ok(Table::verify(self)?)
+    }
+
+    fn repair(&self) -> Result<Repaired, Failure> {
+        Ok(Table::recover(self)?)
     }
 }
 

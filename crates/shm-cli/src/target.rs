@@ -116,6 +116,34 @@ impl Target {
             .map_err(|failure| failure.naming(&self.path()))
     }
 
+    /// All entries of this table, as they were at one moment if that can be had. Where writers are
+    /// too busy for a reader, the lock is taken, if the caller may. What remains is said on
+    /// standard error: that the entries are of different moments, that some are damaged.
+    pub(crate) fn entries_of(
+        &self,
+        table: &dyn Readable,
+        common: &Common,
+    ) -> Result<Vec<(AnyKey, Value)>, Failure> {
+        let mut found = table.listing()?;
+        if !found.one_moment {
+            match self.writer(common).and_then(|table| table.listing()) {
+                Ok(locked) => found = locked,
+                // It is only for reading, or its lock is held all the time.
+                Err(_) => note(&format!(
+                    "{}: writers are busy: each entry is whole, but they are of different moments",
+                    self.name
+                )),
+            }
+        }
+        if found.damaged > 0 {
+            note(&format!(
+                "{}: {} damaged slots are left out: `shmap repair {}` frees them",
+                self.name, found.damaged, self.name
+            ));
+        }
+        Ok(found.entries)
+    }
+
     pub(crate) fn map(&self, common: &Common) -> Result<SharedMap, Failure> {
         SharedMap::open_with(self.name.as_str(), &common.map_options()?)
             .map_err(|error| Failure::from(error).naming(&self.path()))
@@ -124,6 +152,13 @@ impl Target {
     pub(crate) fn path(&self) -> std::path::PathBuf {
         self.kind.path(&self.namespace, &self.name)
     }
+}
+
+/// Something to know beside the result.
+fn note(text: &str) {
+    use std::io::Write;
+    // Where it cannot be written, nobody reads it.
+    let _ = writeln!(std::io::stderr(), "shmap: {text}");
 }
 
 /// Opens a table for writing.
@@ -213,9 +248,14 @@ impl AsRef<[u8]> for AnyValue<'_> {
 }
 
 impl<'a> Entries<'a> {
-    pub(crate) fn of(open: &'a Open, key_type: KeyType) -> Result<Self, Failure> {
+    pub(crate) fn of(
+        target: &Target,
+        open: &'a Open,
+        key_type: KeyType,
+        common: &Common,
+    ) -> Result<Self, Failure> {
         Ok(match open {
-            Open::Table(table) => Self::Table(table.entries()?.into_iter()),
+            Open::Table(table) => Self::Table(target.entries_of(&**table, common)?.into_iter()),
             Open::Snapshot(map) => Self::of_map(map, key_type),
         })
     }

@@ -42,8 +42,9 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     let json = common.format() == Format::Json;
     let usual = if json { FileFormat::Jsonl } else { FileFormat::Tsv };
     let format = arguments.to.unwrap_or(usual);
-    let open = Target::find(&arguments.name, arguments.kind, common)?.open(common)?;
-    let entries = Entries::of(&open, open.key_type(arguments.keys)?)?;
+    let target = Target::find(&arguments.name, arguments.kind, common)?;
+    let open = target.open(common)?;
+    let entries = Entries::of(&target, &open, open.key_type(arguments.keys)?, common)?;
     let apart = is_apart();
     let mut progress = match apart {
         true => Progress::new(Some(entries.len() as u64), Unit::Entries),

@@ -16,7 +16,8 @@ use crate::target::{Kind, Target};
 Example:
   $ shmap freeze jobs jobs-of-today
 
-The entries are those of one moment. Integer keys are stored big-endian with the sign flipped,
+The entries are those of one moment; where writers are too busy and the caller may not lock the
+table, each is whole, and that is said. Integer keys are stored big-endian with the sign flipped,
 so that their order is kept: `shmap dump jobs-of-today --keys i32` shows them as numbers.")]
 pub(crate) struct Arguments {
     /// The table
@@ -32,10 +33,11 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
     let map = arguments.map.as_ref().unwrap_or(&arguments.name);
-    let table = Target::find(&arguments.name, Some(Kind::Table), common)?.reader(common)?;
+    let target = Target::find(&arguments.name, Some(Kind::Table), common)?;
+    let table = target.reader(common)?;
     arguments.publish.check(map, arguments.force, common)?;
     let mut builder = Builder::with_options(arguments.publish.freeze_options());
-    let entries = table.entries()?;
+    let entries = target.entries_of(&*table, common)?;
     for (key, value) in &entries {
         let key = table.key_type().to_map(key);
         builder.push(key, value.as_bytes()).map_err(Error::from)?;

@@ -11,6 +11,7 @@ mod load;
 mod man;
 mod prune;
 mod put;
+mod repair;
 mod rm;
 mod search;
 mod share;
@@ -59,6 +60,8 @@ pub(crate) enum Verb {
     Watch(watch::Arguments),
     /// Check all of a map
     Verify(verify::Arguments),
+    /// Repair damaged tables, and say what could not be kept
+    Repair(repair::Arguments),
     /// Remove what killed publishers left: says what, and with --yes does it
     Prune(prune::Arguments),
     /// Remove maps by name; who has one open keeps it
@@ -88,6 +91,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Verb::Freeze(arguments) => freeze::run(arguments, common),
         Verb::Watch(arguments) => watch::run(arguments, common),
         Verb::Verify(arguments) => verify::run(arguments, common),
+        Verb::Repair(arguments) => repair::run(arguments, common),
         Verb::Prune(arguments) => prune::run(arguments, common),
         Verb::Rm(arguments) => rm::run(arguments, common),
         Verb::Completions(arguments) => completions::run(arguments),

@@ -67,12 +67,13 @@ enum Wanted {
 }
 
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
-    let open = Target::find(&arguments.name, arguments.kind, common)?.open(common)?;
+    let target = Target::find(&arguments.name, arguments.kind, common)?;
+    let open = target.open(common)?;
     let key_type = open.key_type(arguments.keys)?;
     let wanted = wanted(arguments, key_type)?;
     let entries = match &open {
         Open::Table(table) => {
-            let mut entries = table.entries()?;
+            let mut entries = target.entries_of(&**table, common)?;
             entries.retain(|(key, _)| is_wanted(key, &wanted));
             Entries::Table(entries.into_iter())
         }

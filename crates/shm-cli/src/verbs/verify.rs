@@ -4,7 +4,7 @@ use clap::Args;
 use shm_facade::Error;
 
 use crate::arguments::Common;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, REPAIRABLE};
 use crate::output::{Cell, rows};
 use crate::target::{Kind, Target};
 
@@ -15,8 +15,8 @@ Example:
   words\tsnapshot\tsound
   jobs\ttable\tsound
 
-A table is checked under its lock, which needs write permission; who may only read it gets all
-entries read. The exit code is 7 if one is damaged.")]
+A table is checked under its lock, which needs write permission; for a caller who may only read
+it, all entries are read. The exit code is 7 if one is damaged; `shmap repair` repairs a table.")]
 pub(crate) struct Arguments {
     /// Names of the maps
     #[arg(required = true)]
@@ -50,7 +50,14 @@ fn check(target: &Target, common: &Common) -> Result<&'static str, Failure> {
         }
         Err(failure) if matches!(failure.exit(), Exit::Permission | Exit::Mismatch) => {
             // It may be one that is only for reading.
-            target.reader(common)?.entries()?;
+            let table = target.reader(common)?;
+            let damage = table.damage();
+            if let Some(slot) = damage.slots.first() {
+                let text =
+                    format!("damaged table: {} slots, the first at {slot}", damage.slots.len());
+                return Err(Failure::new(Exit::Corrupt, text).hint(REPAIRABLE));
+            }
+            table.listing()?;
             Ok("readable")
         }
         Err(failure) => Err(failure),

@@ -166,14 +166,8 @@ impl Watched<'_> {
         };
         let (key_type, entries) = match &table {
             None => (self.key_type, Vec::new()),
-            Some(table) => match table.entries() {
-                Ok(entries) => (table.key_type(), entries),
-                // Writers are too busy for a cut of one moment: the next look may have more luck.
-                Err(failure) if failure.exit() == Exit::Busy => {
-                    (self.key_type, self.entries.clone())
-                }
-                Err(failure) => return Err(failure),
-            },
+            // Beside busy writers each entry is whole; the next look shows the rest.
+            Some(table) => (table.key_type(), table.listing()?.entries),
         };
         self.open = table.map(Open::Table);
         if let Some(open) = &self.open {

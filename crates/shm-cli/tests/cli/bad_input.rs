@@ -19,13 +19,14 @@ const EITHER: [&[&str]; 7] = [
 ];
 
 /// Verbs that need a table.
-const TABLE: [&[&str]; 6] = [
+const TABLE: [&[&str]; 7] = [
     &["set", "NAME", "1", "x"],
     &["add", "NAME", "1", "x"],
     &["update", "NAME", "3325", "x"],
     &["del", "NAME", "3325"],
     &["load", "NAME", "jobs.tsv"],
     &["freeze", "NAME"],
+    &["repair", "NAME"],
 ];
 
 fn with(verb: &[&str], name: &str) -> Vec<String> {

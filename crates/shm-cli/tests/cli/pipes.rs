@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::place::{Place, Said};
 
 /// Calls that print something, of every verb that does.
-const PRINTING: [&[&str]; 24] = [
+const PRINTING: [&[&str]; 25] = [
     &["--help"],
     &["--version"],
     &["get", "--help"],
@@ -29,6 +29,7 @@ const PRINTING: [&[&str]; 24] = [
     &["prune", "-F=table"],
     &["prune", "-F=table", "--yes"],
     &["completions", "bash"],
+    &["repair", "jobs"],
     &["load", "jobs", "more.tsv", "-F=json"],
     &["share", "more", "more.tsv", "-F=json"],
     &["freeze", "jobs", "-F=json"],

@@ -202,3 +202,27 @@ fn a_namespace_by_option_goes_before_the_environment() {
     place.ok(["-N", dir, "create", "there"]);
     assert!(other.ok(["list"]).starts_with("there\ttable\ti32\t0\t1024\t"));
 }
+
+#[test]
+fn a_table_with_a_zeroed_page_is_read_and_repaired() {
+    use std::os::unix::fs::FileExt;
+    let place = Place::new();
+    place.ok(["create", "jobs", "--capacity", "64", "--value-size", "16"]);
+    let lines: String = (0..64).map(|key| format!("{key}\tvalue\n")).collect();
+    place.write("all.tsv", &lines);
+    place.ok(["load", "jobs", "all.tsv"]);
+    // The end of the file is slots.
+    let file = std::fs::File::options().write(true).open(place.path("jobs", "table")).unwrap();
+    let end = file.metadata().unwrap().len();
+    file.write_all_at(&[0; 1024], end - 1024).unwrap();
+    let said = place.run(["dump", "jobs"]);
+    let kept = said.out.lines().count();
+    assert!(said.code == 0 && kept < 64 && kept >= 48, "{said:?}");
+    let lost = 64 - kept;
+    assert!(said.err.contains(&format!("{lost} damaged slots are left out")), "{said:?}");
+    place.fails(["verify", "jobs"], 7, &["jobs: damaged table: ", "`shmap repair NAME`"]);
+    assert_eq!(place.ok(["repair", "jobs"]), format!("jobs\t{lost}\t{lost}\n"));
+    assert_eq!(place.ok(["verify", "jobs"]), "jobs\ttable\tsound\n");
+    assert_eq!(place.ok(["repair", "jobs"]), "jobs\t0\t0\n");
+    assert_eq!(place.ok(["dump", "jobs"]).lines().count(), kept);
+}

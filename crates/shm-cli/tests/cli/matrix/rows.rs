@@ -223,6 +223,7 @@ pub(super) fn rows() -> Vec<Row> {
             ]),
             ..reads("verify", "")
         },
+        writes("repair", ""),
         prune(),
         rm(),
         Row {

@@ -1,0 +1,37 @@
+//! `shmap repair`
+
+use clap::Args;
+
+use crate::arguments::Common;
+use crate::failure::{Exit, Failure};
+use crate::output::{Cell, rows};
+use crate::startup;
+use crate::target::writable;
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  $ shmap repair jobs
+  jobs\t0\t0
+
+The columns are: name; slots that were damaged, and are free now; entries that were lost with
+them. All that lies in sound slots is kept. The first write after a damaged table is opened does
+the same, without a word.")]
+pub(crate) struct Arguments {
+    /// Names of the tables
+    #[arg(required = true)]
+    name: Vec<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
+    startup::output()?;
+    let mut told = Vec::new();
+    for name in &arguments.name {
+        let repaired = writable(name, common)?.repair().map_err(|failure| failure.about(name))?;
+        let count = |n: usize| Cell::count(n as u64);
+        told.push(vec![Cell::text(name), count(repaired.slots), count(repaired.entries)]);
+    }
+    rows(common.format(), &["name", "slots", "entries"], told)
+        .map_err(|error| Failure::from(error).after("the tables are repaired"))?;
+    Ok(Exit::Ok)
+}
