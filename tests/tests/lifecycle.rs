@@ -9,7 +9,7 @@ use shm_core::{InvalidName, LockError, Name, Namespace};
 use shm_facade::{Error, ResultCode, StatusOptions, StatusReader, StatusTable};
 use shm_tests::roles::{finish, run, scenario};
 use shm_tests::{Child, TempNamespace, WATCHDOG, create, open, open_read_only, options, test_name};
-use slotmap_shm::{KIND, Table, TableError, TableOptions};
+use slotmap_shm::{KIND, Table, TableError, TableOpenError, TableOptions};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_shm-worker");
 const PROCESSES: usize = 64;
@@ -128,6 +128,40 @@ fn one_instance_per_process_and_name() {
     assert_eq!(first.get(1).unwrap(), None);
     drop((first, second));
     assert_eq!(instance("status").get(1).unwrap().unwrap(), b"one", "the table outlives handles");
+}
+
+#[test]
+fn an_instance_of_other_sizes_is_not_handed_out() {
+    let namespace = TempNamespace::new().unwrap();
+    let small = StatusOptions { capacity: 10, value_size: 20, ..status_options(&namespace) };
+    let instance = StatusTable::instance_with("status", &small).unwrap();
+    let asked = |capacity, value_size| {
+        let options = StatusOptions { capacity, value_size, ..small.clone() };
+        match StatusTable::instance_with("status", &options) {
+            Ok(same) => {
+                assert!(Arc::ptr_eq(&same, &instance));
+                None
+            }
+            Err(Error::Open(TableOpenError::GeometryMismatch { what, found, expected })) => {
+                Some((what, found, expected))
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(asked(10, 20), None);
+    assert_eq!(asked(11, 20), Some(("capacity", 10, 11)));
+    assert_eq!(asked(10, 256), Some(("value_size", 20, 256)));
+    // As for a table that no instance in this process has open.
+    drop(instance);
+    let error = StatusTable::instance_with("status", &status_options(&namespace)).unwrap_err();
+    assert!(matches!(error, Error::Open(TableOpenError::GeometryMismatch { .. })), "{error:?}");
+}
+
+#[test]
+fn a_child_that_is_forked_while_others_open_instances_gets_its_own() {
+    let namespace = TempNamespace::new().unwrap();
+    let said = run(scenario(WORKER, "fork-in-instance", namespace.path()));
+    assert!(said.is_empty(), "{said:?}");
 }
 
 #[test]

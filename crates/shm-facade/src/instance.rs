@@ -1,29 +1,138 @@
 //! One table per process and name, as the original's singleton.
+//!
+//! The registry is locked for a few instructions: nobody opens, waits or calls back with it. A
+//! child that is forked while another thread has it would find it locked for ever, so each process
+//! takes a registry over from its parent only if nobody held it at the fork.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
+
+use shm_core::process_token;
+use slotmap_shm::TableOpenError;
 
 use crate::error::Error;
 use crate::status_table::{StatusOptions, StatusTable};
 
-type Instances = Mutex<HashMap<(PathBuf, String), Weak<StatusTable>>>;
+type Instances = BTreeMap<(PathBuf, String), Weak<StatusTable>>;
+
+/// The instances of a process.
+struct Registry {
+    /// The process one of whose threads decides whether this is its registry.
+    claimed: AtomicU64,
+    /// The process whose registry this is, or which found it locked: see [`LOST`].
+    owner: AtomicU64,
+    instances: Mutex<Instances>,
+}
+
+/// A token is odd; without this bit it says that its process cannot have the registry.
+const LOST: u64 = 1;
+
+impl Registry {
+    const fn new() -> Self {
+        let (claimed, owner) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { claimed, owner, instances: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// The instances, if this is the registry of process `me`.
+    fn lock(&self, me: u64) -> Option<MutexGuard<'_, Instances>> {
+        loop {
+            // Acquire: pairs with the store below; the registry was free then.
+            match self.owner.load(Ordering::Acquire) {
+                // The map is whole after a panic: each entry is inserted by one call.
+                owner if owner == me => {
+                    return Some(self.instances.lock().unwrap_or_else(PoisonError::into_inner));
+                }
+                owner if owner == me ^ LOST => return None,
+                _ => {}
+            }
+            let before = self.claimed.swap(me, Ordering::AcqRel);
+            if before == me {
+                // Another thread decides in a few instructions.
+                std::thread::yield_now();
+                continue;
+            }
+            let lost = matches!(self.instances.try_lock(), Err(TryLockError::WouldBlock));
+            // Release: pairs with the load above.
+            self.owner.store(if lost { me ^ LOST } else { me }, Ordering::Release);
+        }
+    }
+}
+
+/// One is lost if a process forks during the few instructions for which another of its threads has it.
+static REGISTRIES: [Registry; 8] = [const { Registry::new() }; 8];
+
+/// Runs `f` on the instances of this process; `None` if its forefathers lost every registry.
+fn with<R>(f: impl FnOnce(&mut Instances) -> R) -> Option<R> {
+    let me = process_token();
+    let mut instances = REGISTRIES.iter().find_map(|registry| registry.lock(me))?;
+    Some(f(&mut instances))
+}
 
 /// The living instance of `name`, or a new one. One that was orphaned (its name
-/// unlinked or replaced) is not handed out again.
-pub(crate) fn instance(name: &str, options: &StatusOptions) -> Result<Arc<StatusTable>, Error> {
-    static INSTANCES: OnceLock<Instances> = OnceLock::new();
+/// unlinked or replaced) is not handed out again. With `sized`, the instance must have the sizes
+/// that `options` say.
+pub(crate) fn instance(
+    name: &str,
+    options: &StatusOptions,
+    sized: bool,
+) -> Result<Arc<StatusTable>, Error> {
     let key = (options.namespace.dir().to_owned(), name.to_owned());
-    let instances = INSTANCES.get_or_init(Mutex::default);
-    // The map is whole after a panic: each entry is inserted by one call.
-    let mut instances = instances.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(table) = instances.get(&key).and_then(Weak::upgrade)
+    let living = with(|instances| instances.get(&key).and_then(Weak::upgrade)).flatten();
+    if let Some(table) = &living
         && !table.is_orphaned()?
     {
-        return Ok(table);
+        check_sizes(table, options, sized)?;
+        return Ok(table.clone());
     }
-    instances.retain(|_, table| table.strong_count() > 0);
-    let table = Arc::new(StatusTable::open_or_create_with(name, options)?);
-    instances.insert(key, Arc::downgrade(&table));
+    let new = Arc::new(StatusTable::open_or_create_with(name, options)?);
+    let registered = with(|instances| {
+        let other = instances.get(&key).and_then(Weak::upgrade);
+        let is_orphan = |other: &Arc<_>| living.as_ref().is_some_and(|old| Arc::ptr_eq(old, other));
+        // Another thread was first.
+        if let Some(first) = other.filter(|other| !is_orphan(other)) {
+            return first;
+        }
+        instances.retain(|_, table| table.strong_count() > 0);
+        instances.insert(key, Arc::downgrade(&new));
+        new.clone()
+    });
+    let table = registered.unwrap_or(new);
+    check_sizes(&table, options, sized)?;
     Ok(table)
+}
+
+fn check_sizes(table: &StatusTable, options: &StatusOptions, sized: bool) -> Result<(), Error> {
+    let found = table.geometry();
+    let sizes = [
+        ("capacity", found.capacity, options.capacity),
+        ("value_size", found.value_size, options.value_size),
+    ];
+    match sizes.into_iter().find(|(_, found, asked)| sized && found != asked) {
+        None => Ok(()),
+        Some((what, found, expected)) => Err(Error::Open(TableOpenError::GeometryMismatch {
+            what,
+            found: found as u64,
+            expected: expected as u64,
+        })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_that_was_locked_at_the_fork_is_left_alone() {
+        let (parent, child) = (2 * 17 + 1, 2 * 19 + 1);
+        let registry = Registry::new();
+        let held = registry.lock(parent).unwrap();
+        // What the child sees. It does not wait for a thread that it does not have.
+        assert!(registry.lock(child).is_none() && registry.lock(child).is_none());
+        drop(held);
+        // A child of another fork, when nobody had it.
+        drop(registry.lock(2 * 23 + 1).unwrap());
+        drop(registry.lock(2 * 23 + 1).unwrap());
+    }
 }

@@ -131,7 +131,8 @@ impl StatusTable {
     /// The table of this name in this process: opened or created at the first
     /// call, shared by all later ones as long as somebody holds it. The original's `getInstance`.
     ///
-    /// A name is looked up with its namespace's directory as that is written. One whose file was
+    /// An instance that exists is handed out whatever its sizes; a table that exists must have the
+    /// default ones. A name is looked up with its namespace's directory as that is written. One whose file was
     /// unlinked or replaced is opened or created anew.
     ///
     /// ```
@@ -157,15 +158,17 @@ impl StatusTable {
     /// # Errors
     /// [`Error::Open`], [`Error::Name`].
     pub fn instance(name: &str) -> Result<Arc<Self>, Error> {
-        Self::instance_with(name, &StatusOptions::default())
+        instance::instance(name, &StatusOptions::default(), false)
     }
 
-    /// As [`StatusTable::instance`]; `options` count at the first call for a name.
+    /// As [`StatusTable::instance`], of the sizes that `options` say; what else they say counts at
+    /// the first call for a name.
     ///
     /// # Errors
-    /// [`Error::Open`], [`Error::Name`].
+    /// [`Error::Open`], with `TableOpenError::GeometryMismatch` when there is an instance or a table
+    /// of other sizes; [`Error::Name`].
     pub fn instance_with(name: &str, options: &StatusOptions) -> Result<Arc<Self>, Error> {
-        instance::instance(name, options)
+        instance::instance(name, options, true)
     }
 
     /// Opens a table of the default namespace, or creates it.

@@ -15,6 +15,7 @@ use crate::crowded::CheckRoom;
 use crate::index;
 use crate::key::Key;
 use crate::layout::{Geometry, LEN, Layout, USED};
+use crate::moment::{Held, read_slot};
 use crate::recover;
 use crate::slot::SlotMut;
 use crate::transaction::{Mode, Room, Transaction};
@@ -204,6 +205,45 @@ fn a_read_of_several_keys_is_of_one_moment() {
         if together {
             let allowed = [(10, 10), (11, 11), (12, 11)];
             assert!(allowed.contains(&(a.unwrap(), b.unwrap())), "{a:?} {b:?}");
+        }
+        writer.join().unwrap();
+    });
+}
+
+/// What was copied before, under versions that are still those of the slots, belongs together with
+/// what is copied anew, if no commit lay between begin and end of the second pass.
+#[test]
+fn a_collection_that_is_brought_up_to_date_is_of_one_moment() {
+    explore(|| {
+        let model = Model::new(2, &[(1, 10), (2, 10)]);
+        let writer = {
+            let model = model.clone();
+            thread::spawn(move || {
+                model.upsert(&[(2, 11), (1, 11)]);
+                model.upsert(&[(1, 12)]);
+            })
+        };
+        let view = model.view();
+        let again = || {
+            thread::yield_now();
+            Ok(())
+        };
+        let mut seen = [(0, 0); 2];
+        let mut pass = || {
+            for (number, seen) in seen.iter_mut().enumerate() {
+                let read = read_slot::<u64>(&view.slot(number), seen.0, &again).unwrap();
+                if let Some((version, Held::Entry(_, value))) = read {
+                    let first = u64::from_le_bytes(value[..8].try_into().unwrap());
+                    assert_eq!(value[..8], value[8..], "torn value");
+                    *seen = (version, first);
+                }
+            }
+        };
+        pass();
+        let ((), together) = view.at_one_moment(&mut pass);
+        if together {
+            let both = (seen[0].1, seen[1].1);
+            assert!([(10, 10), (11, 11), (12, 11)].contains(&both), "{both:?}");
         }
         writer.join().unwrap();
     });

@@ -18,6 +18,9 @@ use crate::recover::{self, Repaired};
 use crate::transaction::{Mode, Room, Transaction, Upserted, room};
 use crate::value::Value;
 
+/// A batch of more members holds the lock long enough to give way to others afterwards.
+const LONG_BATCH: usize = 1000;
+
 /// Attempts that [`Table::update_with`] makes at least before it gives up.
 const MIN_UPDATES: usize = 16;
 
@@ -490,7 +493,7 @@ impl<K: Key + ?Sized> Table<K> {
         f: impl FnOnce(&mut Transaction<'_>) -> Result<R, Fault>,
     ) -> Result<R, Fault> {
         // Declared before the guard, so dropped after it: the lock is released first.
-        let _spent;
+        let spent;
         let guard = self.lock()?;
         let mut transaction = Transaction::begin(guard.words()?, self.layout(), room);
         let result = f(&mut transaction);
@@ -503,7 +506,10 @@ impl<K: Key + ?Sized> Table<K> {
                 }
             }
         }
-        _spent = transaction.into_room();
+        spent = transaction.into_room();
+        if spent.len() >= LONG_BATCH {
+            guard.hand_over();
+        }
         result
     }
 

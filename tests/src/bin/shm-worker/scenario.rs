@@ -68,6 +68,8 @@ enum Scenario {
     LeakAndDrop,
     /// A forked child uses and drops the parent's guard.
     ForkWithGuard,
+    /// Children are forked while other threads open instances.
+    ForkInInstance,
     /// A forked child uses and drops the parent's recovery.
     ForkWithRecovery,
     /// The descriptors run out, at every call.
@@ -147,6 +149,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Scenario::LeakInThread => guard::leak_in_thread(),
         Scenario::LeakAndDrop => guard::leak_and_drop(),
         Scenario::ForkWithGuard => guard::fork_with_guard(),
+        Scenario::ForkInInstance => guard::fork_in_instance(),
         Scenario::ForkWithRecovery => guard::fork_with_recovery(),
         Scenario::NoDescriptors => limits::no_descriptors(),
         Scenario::NoAddressSpace => limits::no_address_space(),

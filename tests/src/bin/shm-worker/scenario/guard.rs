@@ -5,13 +5,16 @@
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use nix::sys::wait::{WaitStatus, waitpid};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 use shm_core::{Acquired, Guard, LockError, Recovery, WritableSegment};
-use shm_tests::test_name;
+use shm_facade::StatusTable;
+use shm_tests::{WATCHDOG, test_name};
 
 use super::{open_segment, open_table, say, wait_for_line};
 
@@ -174,4 +177,51 @@ pub fn fork_with_recovery() -> Result<()> {
     drop(clean(&segment)?);
     table.upsert(&2, b"after")?;
     Ok(table.verify()?)
+}
+
+/// Children are forked while other threads are in `StatusTable::instance` all the time. Each of
+/// them asks for an instance, too.
+pub fn fork_in_instance() -> Result<()> {
+    const CHILDREN: usize = 300;
+    let stop = AtomicBool::new(false);
+    let ask = |name: &str| StatusTable::instance(name).map(drop);
+    std::thread::scope(|scope| {
+        for thread in 0..3 {
+            let stop = &stop;
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    ask(&format!("other{thread}")).expect("an instance");
+                }
+            });
+        }
+        let outcome = (0..CHILDREN).try_for_each(|nth| {
+            // SAFETY: the child allocates and opens files, which the C library allows
+            // after a fork, takes no lock of the other threads' that is not under test, and ends.
+            match unsafe { fork() }? {
+                ForkResult::Child => {
+                    let said = ask("test").and_then(|()| ask(&format!("other{}", nth % 3)));
+                    // SAFETY: ends the process; nothing of the parent's is destroyed.
+                    unsafe { libc::_exit(i32::from(said.is_err())) }
+                }
+                ForkResult::Parent { child } => {
+                    let start = Instant::now();
+                    let flags = Some(WaitPidFlag::WNOHANG);
+                    let mut status = waitpid(child, flags)?;
+                    while status == WaitStatus::StillAlive {
+                        if start.elapsed() > WATCHDOG {
+                            kill(child, Signal::SIGKILL)?;
+                            waitpid(child, None)?;
+                            anyhow::bail!("child {nth} hangs");
+                        }
+                        std::thread::yield_now();
+                        status = waitpid(child, flags)?;
+                    }
+                    anyhow::ensure!(status == WaitStatus::Exited(child, 0), "{status:?}");
+                    Ok(())
+                }
+            }
+        });
+        stop.store(true, Ordering::Relaxed);
+        outcome
+    })
 }
