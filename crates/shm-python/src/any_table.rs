@@ -1,8 +1,11 @@
 //! Tables of every type of key behind one trait, in terms of Python objects.
 
 use std::borrow::Borrow;
+use std::ffi::CString;
+use std::path::Path;
+use std::time::Instant;
 
-use pyo3::exceptions::PyOverflowError;
+use pyo3::exceptions::{PyOverflowError, PyRuntimeWarning};
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyString};
 use slotmap_shm::{Key, Stats, Table, TableError, TableReader, Value};
@@ -380,16 +383,25 @@ impl<K: PyKey + ?Sized + Sync> Opened<K>
 where
     K::Owned: Send + Sync,
 {
-    /// The entries of one moment, or else each whole.
+    /// The entries of one moment, or else each whole. Warns of damaged ones, which are not among them.
     fn copied(&self, py: Python<'_>, one_moment: bool) -> PyResult<Vec<(K::Owned, Value)>> {
-        let reader = self.reader();
-        let entries = signals::detach(py, || {
-            if one_moment {
-                reader.entries()
-            } else {
-                reader.listing().map(|listing| listing.entries)
-            }
-        });
-        entries?.map_err(|error| self.failure(py, error))
+        let (reader, start) = (self.reader(), Instant::now());
+        let listing = signals::detach(py, || reader.listing())?;
+        let listing = listing.map_err(|error| self.failure(py, error))?;
+        if one_moment && !listing.one_moment {
+            return Err(self.failure(py, TableError::Contended { waited: start.elapsed() }));
+        }
+        if listing.damaged > 0 {
+            warn_of_damage(py, listing.damaged, reader.segment().path())?;
+        }
+        Ok(listing.entries)
     }
+}
+
+#[cold]
+fn warn_of_damage(py: Python<'_>, damaged: usize, path: &Path) -> PyResult<()> {
+    let text = format!("{path:?}: left out {damaged} damaged entries; `recover` repairs the table");
+    // A path has no NUL, and is shown without control characters.
+    let text = CString::new(text).unwrap_or_default();
+    PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &text, 1)
 }

@@ -203,7 +203,7 @@ impl TableBase {
     ///
     /// Beside writers that do not pause, a handle that may write takes the lock. One for reading only
     /// gives up after a second; without `one_moment` it then returns entries that are each whole, but
-    /// of different moments.
+    /// of different moments. Damaged entries are left out, with a `RuntimeWarning` that says how many.
     #[pyo3(signature = (*, one_moment = true))]
     fn entries<'py>(
         &self,

@@ -245,7 +245,7 @@ class Table(MutableMapping[_K, bytes]):
 
         Beside writers that do not pause, a handle that may write takes the lock. One for reading only
         gives up after a second; without `one_moment` it then returns entries that are each whole, but
-        of different moments.
+        of different moments. Damaged entries are left out, with a `RuntimeWarning` that says how many.
         """
     def add(self, key: _K, value: _Value) -> None:
         """Only if it is absent. O(1). Raises `KeyExistsError`, `FullError`, `ValueTooLongError`, `KeyTooLongError`.
