@@ -1,8 +1,11 @@
 //! Tables of every type of key behind one trait, in terms of Python objects.
 
 use std::borrow::Borrow;
+use std::ffi::CString;
+use std::path::Path;
+use std::time::Instant;
 
-use pyo3::exceptions::PyOverflowError;
+use pyo3::exceptions::{PyOverflowError, PyRuntimeWarning};
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyString};
 use slotmap_shm::{Key, Stats, Table, TableError, TableReader, Value};
@@ -134,7 +137,12 @@ pub(crate) trait AnyTable: Send + Sync {
     fn get<'py>(&self, key: &Object<'py>, make: &Make<'_, 'py>) -> PyResult<Option<Object<'py>>>;
     fn contains(&self, key: &Object<'_>) -> PyResult<bool>;
     fn get_many<'py>(&self, py: Python<'py>, keys: &[Object<'py>]) -> PyResult<Vec<Option<Value>>>;
-    fn entries<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Object<'py>, Value)>>;
+    /// Of one moment, or else each whole.
+    fn entries<'py>(
+        &self,
+        py: Python<'py>,
+        one_moment: bool,
+    ) -> PyResult<Vec<(Object<'py>, Value)>>;
     fn frozen(&self, py: Python<'_>) -> PyResult<Vec<(Vec<u8>, Value)>>;
     fn put(&self, put: Put, key: &Object<'_>, value: &Object<'_>) -> PyResult<()>;
     fn put_many<'py>(&self, py: Python<'py>, put: Put, entries: &[Pair<'py>]) -> PyResult<()>;
@@ -273,22 +281,24 @@ where
             held.push(Self::looked_up(key)?.filter(|held| self.fits(held)));
         }
         let keys: Vec<&K> = held.iter().flatten().map(Borrow::borrow).collect();
-        let found = signals::detach(py, || match &self.0 {
-            Access::Write(table) => table.get_many(&keys),
-            Access::Read(table) => table.get_many(&keys),
-        });
+        let reader = self.reader();
+        let found = signals::detach(py, || reader.get_many(&keys));
         let mut found = found?.map_err(|error| self.failure(py, error))?.into_iter();
         // No table has the others, so they are not there.
         Ok(held.iter().map(|held| held.as_ref().and_then(|_| found.next().flatten())).collect())
     }
 
-    fn entries<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Object<'py>, Value)>> {
-        let entries = self.copied(py)?;
+    fn entries<'py>(
+        &self,
+        py: Python<'py>,
+        one_moment: bool,
+    ) -> PyResult<Vec<(Object<'py>, Value)>> {
+        let entries = self.copied(py, one_moment)?;
         entries.into_iter().map(|(key, value)| Ok((K::give(key, py)?, value))).collect()
     }
 
     fn frozen(&self, py: Python<'_>) -> PyResult<Vec<(Vec<u8>, Value)>> {
-        let entries = self.copied(py)?.into_iter();
+        let entries = self.copied(py, true)?.into_iter();
         Ok(entries.map(|(key, value)| (K::frozen(&key), value)).collect())
     }
 
@@ -373,12 +383,25 @@ impl<K: PyKey + ?Sized + Sync> Opened<K>
 where
     K::Owned: Send + Sync,
 {
-    /// The entries of one moment.
-    fn copied(&self, py: Python<'_>) -> PyResult<Vec<(K::Owned, Value)>> {
-        let entries = signals::detach(py, || match &self.0 {
-            Access::Write(table) => table.entries(),
-            Access::Read(table) => table.entries(),
-        });
-        entries?.map_err(|error| self.failure(py, error))
+    /// The entries of one moment, or else each whole. Warns of damaged ones, which are not among them.
+    fn copied(&self, py: Python<'_>, one_moment: bool) -> PyResult<Vec<(K::Owned, Value)>> {
+        let (reader, start) = (self.reader(), Instant::now());
+        let listing = signals::detach(py, || reader.listing())?;
+        let listing = listing.map_err(|error| self.failure(py, error))?;
+        if one_moment && !listing.one_moment {
+            return Err(self.failure(py, TableError::Contended { waited: start.elapsed() }));
+        }
+        if listing.damaged > 0 {
+            warn_of_damage(py, listing.damaged, reader.segment().path())?;
+        }
+        Ok(listing.entries)
     }
+}
+
+#[cold]
+fn warn_of_damage(py: Python<'_>, damaged: usize, path: &Path) -> PyResult<()> {
+    let text = format!("{path:?}: left out {damaged} damaged entries; `recover` repairs the table");
+    // A path has no NUL, and is shown without control characters.
+    let text = CString::new(text).unwrap_or_default();
+    PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &text, 1)
 }

@@ -123,6 +123,7 @@ impl TableBase {
             trust: self::trust(&trust, shared_writers),
             lock_timeout: limit,
             interrupt: signals::interrupt(),
+            ..TableOptions::default()
         };
         let namespace = self::namespace(namespace);
         let name = Name::new(name).map_err(|error| failure(py, error, None))?;
@@ -180,7 +181,8 @@ impl TableBase {
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let keys: Vec<_> = self.owned(py)?.entries(py)?.into_iter().map(|(key, _)| key).collect();
+        let keys: Vec<_> =
+            self.owned(py)?.entries(py, true)?.into_iter().map(|(key, _)| key).collect();
         Ok(keys.into_pyobject(py)?.try_iter()?.into_any())
     }
 
@@ -198,11 +200,17 @@ impl TableBase {
     }
 
     /// All entries, in no order, as they were at one moment. O(capacity). Raises as `get_many` does.
+    ///
+    /// Beside writers that do not pause, a handle that may write takes the lock. One for reading only
+    /// gives up after a second; without `one_moment` it then returns entries that are each whole, but
+    /// of different moments. Damaged entries are left out, with a `RuntimeWarning` that says how many.
+    #[pyo3(signature = (*, one_moment = true))]
     fn entries<'py>(
         &self,
         py: Python<'py>,
+        one_moment: bool,
     ) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyBytes>)>> {
-        let entries = self.owned(py)?.entries(py)?.into_iter();
+        let entries = self.owned(py)?.entries(py, one_moment)?.into_iter();
         Ok(entries.map(|(key, value)| (key, PyBytes::new(py, value.as_bytes()))).collect())
     }
 
@@ -335,8 +343,8 @@ impl TableBase {
         self.owned(py)?.is_orphaned().map_err(|source| self.namespace_failure(py, source))
     }
 
-    /// `len`, `capacity`, `free`, `value_size`, `writes`, `recoveries`, `tombstones` of the index, `file_len` in
-    /// bytes.
+    /// `len`, `capacity`, `free`, `value_size`, `writes`, `recoveries`, entries `lost` to damage,
+    /// `tombstones` of the index, `file_len` in bytes.
     ///
     /// O(1). Not of one moment, while others write.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -348,6 +356,7 @@ impl TableBase {
         dict.set_item("value_size", stats.value_size)?;
         dict.set_item("writes", stats.writes)?;
         dict.set_item("recoveries", stats.recoveries)?;
+        dict.set_item("lost", stats.lost)?;
         dict.set_item("tombstones", stats.tombstones)?;
         dict.set_item("file_len", stats.file_len)?;
         Ok(dict)

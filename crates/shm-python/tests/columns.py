@@ -1,7 +1,7 @@
 """The matrix of bad input: for each fault, what comes of each public callable. One column a fault."""
 
 import shmap
-from matrix import Not, Raises, Survives, Works, column
+from matrix import Not, Raises, Survives, Warns, Works, column
 
 # Groups of names that mostly share their outcomes.
 T_FIGURES = "Table: __len__ stats capacity value_size key_size key_type read_only __repr__"
@@ -131,7 +131,14 @@ COLUMNS = {
         ),
         (
             Raises(CORRUPT, "shmap.it.table\": damaged table: length of a value at 0"),
-            [T_SCANS, "Table: freeze pop popitem"],
+            ["Table: pop"],
+        ),
+        (Warns("left out 1024 damaged entries"), [T_SCANS]),
+        (Warns("left out 1024 damaged entries", changes=True), ["Table: freeze"]),
+        (Raises((KeyError,), ""), ["Table: popitem"]),
+        (
+            Works("it repairs", changes=True),
+            ["Table: recover"],
         ),
         (Raises(CORRUPT, "damaged table: length of a value at 0", marks="for who repairs"), ["Table: verify"]),
         (
@@ -145,7 +152,7 @@ COLUMNS = {
         (Raises((shmap.MismatchError, ValueError), "value is 256 bytes long, a counter is 8"), ["Table: fetch_add"]),
         (
             Works("it does not meet the damage"),
-            [T_FIGURES, "Table: __contains__", T_HANDLE, "Table: is_orphaned recover"],
+            [T_FIGURES, "Table: __contains__", T_HANDLE, "Table: is_orphaned"],
         ),
         (Works("no damaged value is the expected one"), ["Table: compare_exchange"]),
         (

@@ -29,6 +29,14 @@ class Works:
 
 
 @dataclass(frozen=True)
+class Warns:
+    """The call does what it does, as far as it can, with a warning that has this fragment."""
+
+    text: str
+    changes: bool = False
+
+
+@dataclass(frozen=True)
 class Survives:
     """Any result, or an error among these; no crash, no change."""
 
@@ -77,6 +85,9 @@ def check(outcome, call):
     """Calls, and compares with what was to come of it."""
     if isinstance(outcome, Works):
         call()
+    elif isinstance(outcome, Warns):
+        with pytest.warns(RuntimeWarning, match=outcome.text):
+            call()
     elif isinstance(outcome, Survives):
         try:
             call()
@@ -99,7 +110,7 @@ def cell(namespace, outcome, call, run=check):
     exact = not (isinstance(outcome, Raises) and outcome.marks)
     before = picture(namespace, exact)
     run(outcome, call)
-    if not (isinstance(outcome, Works) and outcome.changes):
+    if not (isinstance(outcome, (Works, Warns)) and outcome.changes):
         after = picture(namespace, exact)
         assert after.keys() == before.keys()
         for name in before:

@@ -247,6 +247,35 @@ def while_counting(call):
     return after - before
 
 
+BUSY = """
+import shmap, sys
+table = shmap.Table("busy", capacity=20000, timeout=None)
+print("ready", flush=True)
+while True:
+    for key in range(20000):
+        table[key] = sys.argv[1]
+"""
+
+
+def test_all_entries_beside_writers_that_do_not_pause():
+    """Who may write never fails for them; who may not can do without one moment."""
+    with shmap.Table("busy", capacity=20000) as table:
+        table.update({key: "a" for key in range(20000)})
+        writers = [subprocess.Popen([sys.executable, "-c", BUSY, value], stdout=subprocess.PIPE) for value in "ab"]
+        try:
+            for writer in writers:
+                assert writer.stdout.readline() == b"ready\n"
+            reader = shmap.Table.open("busy", read_only=True)
+            for _ in range(3):
+                for entries in (table.entries(), list(table.items()), reader.entries(one_moment=False)):
+                    assert len(entries) == 20000 and {value for _, value in entries} <= {b"a", b"b"}
+                assert len(list(table)) == 20000
+                assert table.freeze("frozen", force=True) > 0
+        finally:
+            for writer in writers:
+                end(writer)
+
+
 def test_waiting_for_the_lock_lets_other_threads_run():
     writer = start_writer()
     try:

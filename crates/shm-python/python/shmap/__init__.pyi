@@ -75,6 +75,7 @@ class _Stats(TypedDict):
     value_size: int
     writes: int
     recoveries: int
+    lost: int
     tombstones: int
     file_len: int
 
@@ -239,8 +240,13 @@ class Table(MutableMapping[_K, bytes]):
 
         Raises `LockTimeoutError` when other writes kept completing meanwhile, `CorruptError`.
         """
-    def entries(self) -> list[tuple[_K, bytes]]:
-        """All entries, in no order, as they were at one moment. O(capacity). Raises as `get_many` does."""
+    def entries(self, *, one_moment: bool = True) -> list[tuple[_K, bytes]]:
+        """All entries, in no order, as they were at one moment. O(capacity). Raises as `get_many` does.
+
+        Beside writers that do not pause, a handle that may write takes the lock. One for reading only
+        gives up after a second; without `one_moment` it then returns entries that are each whole, but
+        of different moments. Damaged entries are left out, with a `RuntimeWarning` that says how many.
+        """
     def add(self, key: _K, value: _Value) -> None:
         """Only if it is absent. O(1). Raises `KeyExistsError`, `FullError`, `ValueTooLongError`, `KeyTooLongError`.
 
@@ -299,8 +305,8 @@ class Table(MutableMapping[_K, bytes]):
     def is_orphaned(self) -> bool:
         """True when the name leads elsewhere by now, or nowhere."""
     def stats(self) -> _Stats:
-        """`len`, `capacity`, `free`, `value_size`, `writes`, `recoveries`, `tombstones` of the index, `file_len` in
-        bytes.
+        """`len`, `capacity`, `free`, `value_size`, `writes`, `recoveries`, entries `lost` to damage,
+        `tombstones` of the index, `file_len` in bytes.
 
         O(1). Not of one moment, while others write.
         """
