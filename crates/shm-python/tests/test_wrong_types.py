@@ -78,7 +78,7 @@ MODE = Kind(
 )
 READ_MODE = Kind(
     0o400,
-    (TypeError, [None, 1.5, "0400", object()]),
+    (TypeError, [1.5, "0400", object()]),
     (OverflowError, [-1, 2**32, 2**70]),
     (shmap.MismatchError, [0o600, 0o500, 0o044, 2**31]),
 )
@@ -136,7 +136,7 @@ ARGUMENTS = {
     "Table.add_many": {"entries": ENTRIES},
     "Table.compare_exchange": {"key": NUMBER_TO_STORE, "expected": VALUE, "new": VALUE},
     "Table.fetch_add": {"key": at(2, NUMBER_TO_STORE), "delta": DELTA},
-    "Table.freeze": {"name": NAME, "force": FLAG, "hash_index": FLAG, "mode": READ_MODE},
+    "Table.freeze": {"name": NAME, "force": FLAG, "hash_index": FLAG, "mode": READ_MODE, "allow_empty": FLAG},
     "Table.get": _LOOK,
     "Table.get_many": {"keys": SOUGHT_NUMBERS},
     "Table.get_str": _LOOK,
@@ -179,6 +179,7 @@ ARGUMENTS = {
     "RbTree.setdefault": {"key": at("c", TEXT), "default": VALUE},
     "RbTree.share": {
         "name": NAME, "force": FLAG, "hash_index": FLAG, "namespace": DIRECTORY, "mode": READ_MODE, "timeout": TIMEOUT,
+        "allow_empty": FLAG,
     },
     "RbTree.update": {"entries": WORDS, "more": ANY},
     "rbtree.get": {"key": TEXT},
