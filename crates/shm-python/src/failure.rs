@@ -35,6 +35,11 @@ pub(crate) fn failure(py: Python<'_>, error: impl Into<Error>, path: Option<&Pat
     let error = error.into();
     let Failure { class, errno, path: found } = classify(&error);
     let path = found.as_deref().or(path).map(Path::as_os_str);
+    if let Error::WouldEmpty { entries, .. } = error {
+        let text =
+            format!("{entries} entries are there, and none are to replace them: allow_empty");
+        return raise(py, class, (EEXIST, text, path));
+    }
     match errno {
         // The file is an attribute, and Python shows it.
         Some(ENOENT) => raise(py, class, (ENOENT, "does not exist", path)),
