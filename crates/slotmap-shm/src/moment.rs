@@ -223,12 +223,15 @@ impl<O> Entries<O> {
     }
 }
 
+/// What a look at a slot found, and under which version; `None` if that was seen before.
+type Looked<O> = Option<(u64, Held<O>)>;
+
 /// What a slot holds, copied whole, and under which version; `None` if that is `seen`.
 pub(crate) fn read_slot<K: Key + ?Sized>(
     slot: &Slot<'_>,
     seen: u64,
     again: &dyn Fn() -> Result<(), TableError>,
-) -> Result<Option<(u64, Held<K::Owned>)>, TableError> {
+) -> Result<Looked<K::Owned>, TableError> {
     loop {
         if let Some(version) = slot.effective() {
             if version == seen {

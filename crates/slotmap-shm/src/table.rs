@@ -492,8 +492,6 @@ impl<K: Key + ?Sized> Table<K> {
         room: Room,
         f: impl FnOnce(&mut Transaction<'_>) -> Result<R, Fault>,
     ) -> Result<R, Fault> {
-        // Declared before the guard, so dropped after it: the lock is released first.
-        let spent;
         let guard = self.lock()?;
         let mut transaction = Transaction::begin(guard.words()?, self.layout(), room);
         let result = f(&mut transaction);
@@ -506,10 +504,14 @@ impl<K: Key + ?Sized> Table<K> {
                 }
             }
         }
-        spent = transaction.into_room();
+        let spent = transaction.into_room();
         if spent.len() >= LONG_BATCH {
             guard.hand_over();
+        } else {
+            drop(guard);
         }
+        // Freed after the lock was released.
+        drop(spent);
         result
     }
 
