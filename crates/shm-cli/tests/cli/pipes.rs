@@ -51,7 +51,7 @@ const SILENT: [&[&str]; 10] = [
 
 /// The calls of [`PRINTING`] that change something first.
 fn changes(arguments: &[&str]) -> bool {
-    matches!(arguments[0], "load" | "share" | "freeze") || arguments.contains(&"--yes")
+    matches!(arguments[0], "load" | "share" | "freeze" | "repair") || arguments.contains(&"--yes")
 }
 
 fn place() -> Place {
