@@ -234,12 +234,11 @@ pub(crate) fn read_slot<K: Key + ?Sized>(
 ) -> Result<Looked<K::Owned>, TableError> {
     loop {
         if let Some(version) = slot.effective() {
-            if version == seen {
-                return Ok(None);
-            }
-            let held = hold::<K>(slot, version);
+            let held = (version != seen).then(|| hold::<K>(slot, version));
+            // Also for a version that was seen before: by now a flip may have ended it, which
+            // `effective` leaves to this check.
             if slot.is_unchanged(version) {
-                return Ok(Some((version, held)));
+                return Ok(held.map(|held| (version, held)));
             }
         }
         again()?;
