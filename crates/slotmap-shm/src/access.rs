@@ -80,7 +80,7 @@ impl<K: Key + ?Sized> TableReader<K> {
     }
 
     /// Locks, and repairs if the last owner died.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lock(&self) -> Result<Guard<'_>, LockError> {
         // Relaxed: a hint to this process.
         if !self.suspect.load(Ordering::Relaxed)
@@ -88,6 +88,11 @@ impl<K: Key + ?Sized> TableReader<K> {
         {
             return Ok(guard);
         }
+        self.lock_patiently()
+    }
+
+    #[cold]
+    fn lock_patiently(&self) -> Result<Guard<'_>, LockError> {
         Ok(self.lock_and_tell()?.0)
     }
 
