@@ -127,10 +127,10 @@ impl<K: Key + ?Sized> Subject<K> {
     }
 }
 
-fn every_page<K: Key + ?Sized>(subject: &Subject<K>)
+fn every_page<K>(subject: &Subject<K>)
 where
+    K: Key + ?Sized + std::hash::Hash + Eq,
     K::Owned: std::borrow::Borrow<K> + std::hash::Hash + Eq,
-    K: std::hash::Hash + Eq,
 {
     let mut lost = 0;
     for fill in Fill::ALL {
