@@ -368,6 +368,7 @@ fn the_body_and_a_slot() {
         assert!(file.is_zero(field(name)), "{name}");
     }
     assert_eq!(file.u64(field("recoveries")), 0);
+    assert_eq!(file.u64(field("lost")), 0);
 }
 
 /// The hash, by the text of the document.

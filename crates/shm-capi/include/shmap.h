@@ -425,9 +425,10 @@ int shmap_table_get_many(const struct shmap_table *table,
                          struct shmap_entries **entries);
 
 // Copies all entries of one moment, in ascending order of their keys, and stores a handle of the copies in `*entries`. The
-// caller frees it with `shmap_entries_free`. Any thread. O(capacity + n log n).
+// caller frees it with `shmap_entries_free`. Through a handle that is only for reading, beside writers that do not pause for a
+// second, each entry is whole, but they are of different moments. Damaged slots are left out. Any thread. O(capacity + n log n).
 //
-// Errors: SHMAP_TIMEOUT when other writers left no moment; SHMAP_CORRUPT.
+// Errors: SHMAP_TIMEOUT when the lock was not acquired; SHMAP_CORRUPT.
 int shmap_table_entries(const struct shmap_table *table,
                         struct shmap_entries **entries);
 

@@ -48,9 +48,10 @@ pub unsafe extern "C" fn shmap_table_get_many(
 }
 
 /// Copies all entries of one moment, in ascending order of their keys, and stores a handle of the copies in `*entries`. The
-/// caller frees it with `shmap_entries_free`. Any thread. O(capacity + n log n).
+/// caller frees it with `shmap_entries_free`. Through a handle that is only for reading, beside writers that do not pause for a
+/// second, each entry is whole, but they are of different moments. Damaged slots are left out. Any thread. O(capacity + n log n).
 ///
-/// Errors: SHMAP_TIMEOUT when other writers left no moment; SHMAP_CORRUPT.
+/// Errors: SHMAP_TIMEOUT when the lock was not acquired; SHMAP_CORRUPT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_entries(
     table: *const ShmapTable,
@@ -63,7 +64,7 @@ pub unsafe extern "C" fn shmap_table_entries(
         let out = call.out("the place for the handle", entries)?;
         let mut found = match &table.access {
             Access::Writable(table) => table.table().entries()?,
-            Access::ReadOnly(reader) => reader.entries()?,
+            Access::ReadOnly(reader) => reader.listing()?.entries,
         };
         found.sort_unstable_by_key(|&(key, _)| key);
         let found = found.into_iter().map(|(key, value)| (key, Some(value))).collect();
