@@ -18,6 +18,8 @@ const WATCHDOG: Duration = Duration::from_secs(30);
 
 const PROCESSES: usize = 6;
 
+const LINES_AT_ONCE: usize = 64;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Storm {
     /// Tables: create, open, write, unlink, rename, take over.
@@ -119,8 +121,11 @@ struct Process {
 }
 
 impl Process {
+    /// Reads what it has said; not more than some lines, so that a process that never stops talking
+    /// cannot keep the storm from going on.
     fn listen(&mut self) -> Result<()> {
-        while let Some(line) = self.child.try_line() {
+        for _ in 0..LINES_AT_ONCE {
+            let Some(line) = self.child.try_line() else { break };
             self.tally = serde_json::from_str(&line)?;
             self.heard = Instant::now();
         }

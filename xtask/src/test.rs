@@ -1,7 +1,8 @@
 //! The whole suite, as a newcomer and as CI run it.
 
 use std::path::Path;
-use std::time::Instant;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
@@ -23,6 +24,27 @@ pub struct Arguments {
     pub filter: Option<String>,
 }
 
+/// How long one step may take. A step that hangs must not take the others' time: the suite ends and
+/// says which one it was.
+const STEP_LIMIT: Duration = Duration::from_secs(25 * 60);
+const FULL_STEP_LIMIT: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// Runs a step; ends the whole process if it takes longer than `limit`.
+fn within<T>(limit: Duration, name: &str, step: &dyn Fn() -> T) -> T {
+    std::thread::scope(|scope| {
+        let (done, wait) = channel::<()>();
+        scope.spawn(move || {
+            if wait.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("FAILED: {name} hangs: it took more than {} s", limit.as_secs());
+                std::process::exit(1);
+            }
+        });
+        let outcome = step();
+        drop(done);
+        outcome
+    })
+}
+
 struct Step {
     name: String,
     run: Box<dyn Fn() -> Result<String>>,
@@ -37,7 +59,8 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         }
         eprintln!("── {}", step.name);
         let start = Instant::now();
-        let outcome = (step.run)();
+        let limit = if arguments.full { FULL_STEP_LIMIT } else { STEP_LIMIT };
+        let outcome = within(limit, &step.name, &step.run);
         let seconds = format!("{:.1}", start.elapsed().as_secs_f64());
         let outcome = outcome.unwrap_or_else(|error| {
             passed = false;

@@ -214,7 +214,9 @@ fn a_read_of_several_keys_is_of_one_moment() {
 /// what is copied anew, if no commit lay between begin and end of the second pass.
 #[test]
 fn a_collection_that_is_brought_up_to_date_is_of_one_moment() {
-    explore(|| {
+    // Two preemptions: three take twenty times as long, and two find the fault if the commit word
+    // is not compared.
+    explore_with(2, || {
         let model = Model::new(2, &[(1, 10), (2, 10)]);
         let writer = {
             let model = model.clone();

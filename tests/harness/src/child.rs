@@ -1,13 +1,19 @@
 //! A child process with a line protocol and a watchdog.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+/// How many lines wait to be read at most. A child that says more waits in turn: it can neither
+/// fill the memory nor keep its reader from ever catching up.
+const LINES: usize = 256;
 
 /// A child whose stdin and stdout are pipes of lines. Killed and reaped on drop.
 #[derive(Debug)]
@@ -15,6 +21,8 @@ pub struct Child {
     child: std::process::Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
+    /// Lines that came while its end was waited for.
+    backlog: RefCell<VecDeque<String>>,
 }
 
 /// The watchdog's verdict: the process did not answer, or did not end, in time.
@@ -42,7 +50,7 @@ impl Child {
             .with_context(|| format!("start {command:?}"))?;
         let stdin = child.stdin.take();
         let stdout = child.stdout.take().context("stdout of the child")?;
-        let (send, lines) = channel();
+        let (send, lines) = sync_channel(LINES);
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 if send.send(line).is_err() {
@@ -50,7 +58,7 @@ impl Child {
                 }
             }
         });
-        Ok(Self { child, stdin, lines })
+        Ok(Self { child, stdin, lines, backlog: RefCell::default() })
     }
 
     /// Its process id.
@@ -80,6 +88,9 @@ impl Child {
     /// # Errors
     /// [`Hung`] when none comes within `limit`; another error when the child ended.
     pub fn line(&self, limit: Duration) -> Result<String> {
+        if let Some(line) = self.backlog.borrow_mut().pop_front() {
+            return Ok(line);
+        }
         match self.lines.recv_timeout(limit) {
             Ok(line) => Ok(line),
             Err(RecvTimeoutError::Timeout) => Err(Hung.into()),
@@ -89,7 +100,7 @@ impl Child {
 
     /// A line that is there already, if any.
     pub fn try_line(&self) -> Option<String> {
-        self.lines.try_recv().ok()
+        self.backlog.borrow_mut().pop_front().or_else(|| self.lines.try_recv().ok())
     }
 
     /// Sends a line and waits for the answer.
@@ -130,6 +141,8 @@ impl Child {
     pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
         let start = Instant::now();
         loop {
+            // A child that has no room for what it says would not end.
+            self.backlog.get_mut().extend(self.lines.try_iter());
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status);
             }
