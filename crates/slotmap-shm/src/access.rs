@@ -106,25 +106,31 @@ impl<K: Key + ?Sized> TableReader<K> {
     pub(crate) fn lock_and_tell(&self) -> Result<(Guard<'_>, Repaired), LockError> {
         let mut told = Repaired::default();
         if self.suspect.swap(false, Ordering::Relaxed) {
-            let checked = self.check_suspect(&mut told);
-            if checked.is_err() {
-                self.suspect();
+            match self.lock_if_sound(&mut told) {
+                Ok(None) => {}
+                Ok(Some(guard)) => return Ok((guard, told)),
+                Err(error) => {
+                    self.suspect();
+                    return Err(error);
+                }
             }
-            checked?;
         }
         let guard = self.lock_slowly(&mut told)?;
         Ok((guard, told))
     }
 
-    /// If anything is wrong, the next owner of the lock repairs, as after a death.
-    fn check_suspect(&self, told: &mut Repaired) -> Result<(), LockError> {
+    /// Locks, and checks the whole table. `None`, and not locked, if anything is wrong: the next
+    /// owner of the lock repairs, as after a death.
+    fn lock_if_sound(&self, told: &mut Repaired) -> Result<Option<Guard<'_>>, LockError> {
         let mut room = CheckRoom::new(self.layout());
         let guard = self.lock_slowly(told)?;
-        if recover::check(guard.words()?, self.layout(), &mut room).is_err() {
-            guard.mark_dirty();
+        if recover::check(guard.words()?, self.layout(), &mut room).is_ok() {
+            // Not released in between: a loop of such calls would take the lock again before a
+            // writer that was woken runs, and starve it.
+            return Ok(Some(guard));
         }
-        drop(guard);
-        Ok(())
+        guard.mark_dirty();
+        Ok(None)
     }
 
     fn lock_slowly(&self, told: &mut Repaired) -> Result<Guard<'_>, LockError> {
