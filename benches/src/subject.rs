@@ -58,7 +58,7 @@ impl Store for Table<i32> {
     #[inline]
     fn get_into(&self, key: i32, buffer: &mut [u8; VALUE_SIZE]) -> Option<usize> {
         // An error counts as a miss, and misses are counted.
-        (**self).get_into(&key, buffer).ok().flatten()
+        self.get_into(&key, buffer).ok().flatten()
     }
 
     #[inline]

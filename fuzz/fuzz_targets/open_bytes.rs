@@ -72,7 +72,7 @@ fn with_geometry(namespace: &TempNamespace, path: &Path, bytes: &[u8]) {
 fn open<K: Key + ?Sized>(namespace: &TempNamespace, keys: &[&K]) {
     let (ns, name) = (Namespace::at(namespace.path()), test_name());
     let options = TableOptions::default();
-    if let Ok(reader) = TableReader::<K>::open(&ns, &name, &options) {
+    if let Ok(reader) = TableReader::<K>::open_read_only(&ns, &name, &options) {
         read(&reader, keys);
     }
     let Ok(table) = Table::<K>::open(&ns, &name, &options) else { return };

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use shm_core::{Name, Namespace};
 pub use shm_harness::{Child, Hung, Step, Stepper, TempNamespace};
-use slotmap_shm::{Geometry, Table, TableOptions, TableReader};
+use slotmap_shm::{Geometry, ReadOptions, Table, TableOptions, TableReader};
 
 /// What a watchdog grants a process that has nothing to wait for. Far beyond any
 /// honest run, so that only a hang ends there.
@@ -79,5 +79,11 @@ pub fn open(namespace: &TempNamespace) -> Table<i32> {
 #[must_use]
 pub fn open_read_only(namespace: &TempNamespace) -> TableReader<i32> {
     let ns = Namespace::at(namespace.path());
-    TableReader::open(&ns, &test_name(), &TableOptions::default()).expect("open the table")
+    TableReader::open_read_only(&ns, &test_name(), &ReadOptions::default()).expect("open the table")
+}
+
+/// Options for reading that trust whom these trust.
+#[must_use]
+pub fn reading(options: &TableOptions) -> ReadOptions {
+    ReadOptions::default().trust(options.trust.clone())
 }

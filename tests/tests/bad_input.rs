@@ -1,10 +1,10 @@
 //! Row 22: input that does not fit is a typed error with its data, and changes nothing.
 
 use shm_core::Namespace;
-use shm_facade::{Error, ResultCode, StatusOptions, StatusTable};
+use shm_facade::{Error, ReadOptions, ResultCode, StatusOptions, StatusTable};
 use shm_tests::{TempNamespace, create, open, options, test_name};
 use slotmap_shm::{
-    Geometry, GeometryError, Key, KeyValue, Table, TableError, TableOpenError, TableOptions,
+    AnyKey, Geometry, GeometryError, Key, Table, TableError, TableOpenError, TableOptions,
     TableReader, Upserted,
 };
 
@@ -47,8 +47,8 @@ macro_rules! fails_with {
     };
 }
 
-const KEY_1: KeyValue = KeyValue::Signed(1);
-const KEY_9: KeyValue = KeyValue::Signed(9);
+const KEY_1: AnyKey = AnyKey::Signed(1);
+const KEY_9: AnyKey = AnyKey::Signed(9);
 
 #[test]
 fn duplicate_and_missing_keys_are_named() {
@@ -236,7 +236,7 @@ fn string_keys_up_to_the_key_size() {
     assert_eq!(table.stats(), before);
     table.verify().unwrap();
     let error = table.update("b", b"").unwrap_err();
-    assert!(matches!(&error, TableError::NotFound { key: KeyValue::Bytes(b) } if **b == *b"b"));
+    assert!(matches!(&error, TableError::NotFound { key: AnyKey::Bytes(b) } if **b == *b"b"));
 }
 
 /// MIN, MAX and their neighbours are keys like any other.
@@ -247,7 +247,8 @@ fn extremes<K: Key<Owned = K> + Copy + PartialEq + std::fmt::Debug>(keys: &[K]) 
     for (at, key) in keys.iter().enumerate() {
         table.add(key, &at.to_le_bytes()).unwrap();
     }
-    let reader = TableReader::<K>::open(&ns, &test_name(), &TableOptions::default()).unwrap();
+    let reader =
+        TableReader::<K>::open_read_only(&ns, &test_name(), &ReadOptions::default()).unwrap();
     for (at, key) in keys.iter().enumerate() {
         assert_eq!(reader.get(key).unwrap().unwrap(), &at.to_le_bytes()[..], "{key:?}");
         assert!(reader.iter().any(|entry| entry.unwrap().0 == *key));
@@ -274,7 +275,7 @@ fn another_key_type_or_geometry_is_refused_by_name() {
     let error = Table::<i64>::open(&ns, &test_name(), &same).unwrap_err();
     let TableOpenError::KeyKind { found, expected } = error else { panic!("{error:?}") };
     assert_eq!((found.as_str(), expected.as_str()), ("i32", "i64"));
-    let opened = TableReader::<str>::open(&ns, &test_name(), &same).map(drop);
+    let opened = TableReader::<str>::open_read_only(&ns, &test_name(), &shm_tests::reading(&same)).map(drop);
     assert!(matches!(opened, Err(TableOpenError::KeyKind { .. })));
     let made = Table::<u32>::open_or_create(&ns, &test_name(), &same).map(drop);
     assert!(matches!(made, Err(TableOpenError::KeyKind { .. })));

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use shm_core::Namespace;
-use shm_facade::{StatusOptions, StatusTable};
+use shm_facade::{ReadOptions, StatusOptions, StatusTable};
 use shm_tests::random::Random;
 use shm_tests::{TempNamespace, options, test_name};
 use slotmap_shm::{Table, TableError, TableOptions, TableReader, Value};
@@ -49,7 +49,7 @@ impl Bank {
     fn reader(&self, read_timeout: Duration) -> TableReader<i32> {
         let options = TableOptions { read_timeout: Some(read_timeout), ..TableOptions::default() };
         let ns = Namespace::at(self.namespace.path());
-        TableReader::open(&ns, &test_name(), &options).unwrap()
+        TableReader::open_read_only(&ns, &test_name(), &shm_tests::reading(&options)).unwrap()
     }
 
     /// Moves amounts from key to key, two in each batch, while `read` runs; the sum stays.
@@ -214,7 +214,7 @@ fn get_beside_its_writer(
     let reader;
     let writable;
     let other: &TableReader<i32> = if read_only {
-        reader = TableReader::open(&ns, &test_name(), &TableOptions::default()).unwrap();
+        reader = TableReader::open_read_only(&ns, &test_name(), &ReadOptions::default()).unwrap();
         &reader
     } else {
         writable = Table::open(&ns, &test_name(), &TableOptions::default()).unwrap();

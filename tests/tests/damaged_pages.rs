@@ -9,7 +9,7 @@ use shm_core::{Namespace, Ordering};
 use shm_tests::patch;
 use shm_tests::random::Random;
 use shm_tests::{TempNamespace, options, test_name};
-use slotmap_shm::{KIND, Key, Repaired, Table, TableError, TableOptions, TableReader};
+use slotmap_shm::{KIND, Key, ReadOptions, Repaired, Table, TableError, TableOptions, TableReader};
 
 const PAGE: usize = 4096;
 const CAPACITY: usize = 500;
@@ -138,9 +138,12 @@ where
             let case = format!("{fill:?} at {at}");
             let page = subject.damage(at, fill);
             let sound = subject.sound(&page);
-            let reader =
-                TableReader::<K>::open(&subject.ns, &test_name(), &TableOptions::default())
-                    .unwrap();
+            let reader = TableReader::<K>::open_read_only(
+                &subject.ns,
+                &test_name(),
+                &ReadOptions::default(),
+            )
+            .unwrap();
             subject.all_there(&reader, &sound, &case);
             let damage = reader.damage();
             assert!(!damage.is_none(), "{case} is not noticed");
@@ -207,7 +210,8 @@ fn all_of_the_body() {
         let body = subject.whole.len() - PAGE;
         patch::bytes(&subject.path, PAGE as u64, &fill.bytes(body, 7)).unwrap();
         let reader =
-            TableReader::<i32>::open(&subject.ns, &test_name(), &TableOptions::default()).unwrap();
+            TableReader::<i32>::open_read_only(&subject.ns, &test_name(), &ReadOptions::default())
+                .unwrap();
         assert_eq!(reader.damage().slots.len(), CAPACITY, "{fill:?}");
         assert!(reader.entries().unwrap().is_empty());
         assert_eq!(reader.get(&1).ok().flatten(), None);
@@ -232,9 +236,12 @@ fn single_words_at_the_start_of_the_body() {
             let case = format!("word {word} is {wrong:#x}");
             std::fs::write(&subject.path, &subject.whole).unwrap();
             patch::bytes(&subject.path, (PAGE + 8 * word) as u64, &wrong.to_ne_bytes()).unwrap();
-            let reader =
-                TableReader::<i32>::open(&subject.ns, &test_name(), &TableOptions::default())
-                    .unwrap();
+            let reader = TableReader::<i32>::open_read_only(
+                &subject.ns,
+                &test_name(),
+                &ReadOptions::default(),
+            )
+            .unwrap();
             subject.all_there(&reader, &all, &case);
             let table = subject.open();
             assert_eq!(table.recover().unwrap(), Repaired::default(), "{case}");

@@ -155,7 +155,7 @@ fn copied_file_is_a_table_of_its_own() {
         assert_eq!(holder.line(WATCHDOG).unwrap(), "holding");
         std::fs::copy(ns.path_of(&test_name(), KIND), ns.path_of(&copy, KIND)).unwrap();
         let options = TableOptions::default();
-        assert_intact(&TableReader::open(&ns, &copy, &options).unwrap());
+        assert_intact(&TableReader::open_read_only(&ns, &copy, &shm_tests::reading(&options)).unwrap());
         let table = Table::<i32>::open(&ns, &copy, &options).unwrap();
         table.add(&100, b"in the copy").unwrap();
         assert_intact(&table);

@@ -223,7 +223,7 @@ fn bad_names_are_refused() {
             StatusTable::open_or_create_with(name, &options).map(drop),
             StatusTable::create_with(name, &options).map(drop),
             StatusTable::open_with(name, &options).map(drop),
-            StatusReader::open_with(name, &options).map(drop),
+            StatusReader::open_read_only_with(name, &options).map(drop),
             StatusTable::unlink_name(name, &options.namespace).map(drop),
         ];
         for error in errors.map(Result::unwrap_err) {

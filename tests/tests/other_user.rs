@@ -62,7 +62,7 @@ fn another_users_table_must_be_trusted() {
     let (ns, name) = (Namespace::at(namespace.path()), test_name());
     let open = |trust: Trust| {
         let options = TableOptions { trust, ..TableOptions::default() };
-        TableReader::<i32>::open(&ns, &name, &options)
+        TableReader::<i32>::open_read_only(&ns, &name, &shm_tests::reading(&options))
     };
     for trust in [Trust::new(), Trust::new().owner(NOBODY), Trust::new().shared_writers(true)] {
         let error = open(trust).unwrap_err();
@@ -75,9 +75,10 @@ fn another_users_table_must_be_trusted() {
     assert_eq!(reader.get(&1).unwrap().unwrap(), b"one");
     // And so through the facade.
     let options = |trust| StatusOptions { namespace: ns.clone(), trust, ..Default::default() };
-    let code = StatusReader::open_with("test", &options(Trust::new())).unwrap_err().code();
+    let code =
+        StatusReader::open_read_only_with("test", &options(Trust::new())).unwrap_err().code();
     assert_eq!(code, ResultCode::Permission);
-    StatusReader::open_with("test", &options(Trust::new().owner(stranger))).unwrap();
+    StatusReader::open_read_only_with("test", &options(Trust::new().owner(stranger))).unwrap();
 }
 
 #[test]

@@ -44,7 +44,7 @@ impl Fixture {
             Ok(value) => format!("ok: {value:?}"),
             Err(e) => format!("{e:?}"),
         };
-        let read = TableReader::<i32>::open(&ns, &name, &options);
+        let read = TableReader::<i32>::open_read_only(&ns, &name, &shm_tests::reading(&options));
         let write = Table::<i32>::open(&ns, &name, &options);
         [said(read.map(|t| t.get(&1))), said(write.map(|t| t.upsert(&2, b"two").and(t.get(&1))))]
     }

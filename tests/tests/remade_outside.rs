@@ -215,7 +215,7 @@ fn tables_are_opened_anew_when_they_lost_their_name() {
     let path = namespace.path_of(&name, TABLE);
     let mut both = |expected: bool| {
         assert_eq!(table.reopen_if_orphaned(&namespace, &name, &any).unwrap(), expected);
-        assert_eq!(reader.reopen_if_orphaned(&namespace, &name, &any).unwrap(), expected);
+        assert_eq!(reader.reopen_if_orphaned(&namespace, &name, &shm_tests::reading(&any)).unwrap(), expected);
     };
     both(false);
     for capacity in [8, 16] {
@@ -231,7 +231,7 @@ fn tables_are_opened_anew_when_they_lost_their_name() {
     fs::remove_file(&path).unwrap();
     fs::write(&path, "no table").unwrap();
     table.reopen_if_orphaned(&namespace, &name, &any).unwrap_err();
-    reader.reopen_if_orphaned(&namespace, &name, &any).unwrap_err();
+    reader.reopen_if_orphaned(&namespace, &name, &shm_tests::reading(&any)).unwrap_err();
     assert_eq!(table.get(&1).unwrap().as_deref(), Some(&b"one"[..]));
 }
 
@@ -241,7 +241,7 @@ fn status_tables_are_opened_anew_when_they_lost_their_name() {
     let namespace = Namespace::at(dir.path());
     let options = StatusOptions { namespace, ..StatusOptions::default() };
     let mut table = StatusTable::open_or_create_with("test", &options).unwrap();
-    let mut reader = StatusReader::open_with("test", &options).unwrap();
+    let mut reader = StatusReader::open_read_only_with("test", &options).unwrap();
     assert!(table.unlink().unwrap());
     assert!(!table.reopen_if_orphaned("test", &options).unwrap());
     StatusTable::create_with("test", &options).unwrap().upsert(1, "anew").unwrap();

@@ -152,7 +152,7 @@ fn survives<K: Key + ?Sized>(seed: u64, keys: &[&K]) {
     drop(table);
     scramble(&ns.path_of(&name, KIND), &mut random);
     let defaults = TableOptions::default();
-    if let Ok(reader) = TableReader::<K>::open(&ns, &name, &defaults) {
+    if let Ok(reader) = TableReader::<K>::open_read_only(&ns, &name, &shm_tests::reading(&defaults)) {
         read_all(&reader, keys);
     }
     let Ok(table) = Table::<K>::open(&ns, &name, &defaults) else { return };

@@ -436,7 +436,7 @@ fn a_table_is_no_map_and_a_map_no_table() {
     std::fs::copy(&path, other(slotmap_shm::KIND)).unwrap();
     let options = StatusOptions { namespace: ns, ..StatusOptions::default() };
     for error in [
-        StatusReader::open_with("other", &options).map(drop).unwrap_err(),
+        StatusReader::open_read_only_with("other", &options).map(drop).unwrap_err(),
         StatusTable::open_with("other", &options).map(drop).unwrap_err(),
     ] {
         // Root gets as far as the kind; others are not let in to write.
@@ -566,7 +566,7 @@ fn a_table_is_frozen_and_loaded() {
     let expected = expected.map(|(k, v)| (map_key(k).to_vec(), v.as_bytes().to_vec()));
     assert_eq!(found, expected);
     // And so by a reader.
-    let reader = StatusReader::open_with("test", &options).unwrap();
+    let reader = StatusReader::open_read_only_with("test", &options).unwrap();
     let sharing = sharing(&namespace, true).hash_index(true);
     assert_eq!(reader.freeze_with("frozen", &sharing).unwrap(), 2);
     assert!(SharedMap::open_with("frozen", &opening(&namespace)).unwrap().has_hash_index());

@@ -63,7 +63,7 @@ pub unsafe extern "C" fn shmap_table_entries(
         let table = call.handle(table)?;
         let out = call.out("the place for the handle", entries)?;
         let mut found = match &table.access {
-            Access::Writable(table) => table.table().entries()?,
+            Access::Writable(table) => table.entries()?,
             Access::ReadOnly(reader) => reader.listing()?.entries,
         };
         found.sort_unstable_by_key(|&(key, _)| key);

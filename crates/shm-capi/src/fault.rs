@@ -80,10 +80,10 @@ mod tests {
     fn a_message_names_the_causes_once() {
         let options =
             StatusOptions { namespace: Namespace::at("/nowhere"), ..StatusOptions::default() };
-        let fault = Fault::from(StatusReader::open_with("x", &options).unwrap_err());
+        let fault = Fault::from(StatusReader::open_read_only_with("x", &options).unwrap_err());
         assert_eq!(fault.code, crate::codes::SHMAP_NOT_FOUND);
         assert!(fault.message.contains("/nowhere/shmap.x.table"), "{}", fault.message);
-        let invalid = Fault::from(StatusReader::open_with("", &options).unwrap_err());
+        let invalid = Fault::from(StatusReader::open_read_only_with("", &options).unwrap_err());
         assert_eq!(invalid.code, crate::codes::SHMAP_INVALID_NAME);
         assert!(!invalid.message.contains(": "), "{}", invalid.message);
     }

@@ -3,7 +3,6 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_void};
-use std::ops::Deref;
 
 use shm_facade::{Error, Namespace, StatusReader, StatusTable, Value};
 
@@ -59,7 +58,7 @@ impl ShmapTable {
     pub(crate) fn stats(&self) -> shm_facade::Stats {
         match &self.access {
             Access::Writable(table) => table.stats(),
-            Access::ReadOnly(reader) => reader.deref().stats(),
+            Access::ReadOnly(reader) => reader.stats(),
         }
     }
 }

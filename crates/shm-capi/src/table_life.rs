@@ -96,7 +96,7 @@ pub unsafe extern "C" fn shmap_table_open_read_only(
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
     open(&call, name, options, table, |name, options| {
-        StatusReader::open_with(name, options).map(Access::ReadOnly)
+        StatusReader::open_read_only_with(name, options).map(Access::ReadOnly)
     })
 }
 
@@ -154,9 +154,7 @@ pub unsafe extern "C" fn shmap_table_is_orphaned(table: *const ShmapTable) -> c_
         let table = call.handle(table)?;
         let orphaned = match &table.access {
             Access::Writable(table) => table.is_orphaned()?,
-            Access::ReadOnly(reader) => reader.is_orphaned().map_err(|source| {
-                Error::Namespace { dir: table.namespace.dir().to_owned(), source }
-            })?,
+            Access::ReadOnly(reader) => reader.is_orphaned()?,
         };
         Ok(c_int::from(orphaned))
     })

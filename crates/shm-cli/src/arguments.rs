@@ -10,7 +10,7 @@ use clap::{Args, Parser, ValueEnum};
 use nix::unistd::User;
 use shm_core::{Name, Namespace, Trust};
 use shm_facade::{Error, MapOptions, ShareOptions};
-use slotmap_shm::TableOptions;
+use slotmap_shm::{ReadOptions, TableOptions};
 
 use crate::escape::unescape;
 use crate::failure::Failure;
@@ -147,6 +147,10 @@ impl Common {
     pub(crate) fn table_options(&self) -> Result<TableOptions, Failure> {
         let (trust, lock_timeout) = (self.trust()?, self.lock_timeout()?);
         Ok(TableOptions { trust, lock_timeout, ..TableOptions::default() })
+    }
+
+    pub(crate) fn read_options(&self) -> Result<ReadOptions, Failure> {
+        Ok(ReadOptions::default().trust(self.trust()?))
     }
 
     pub(crate) fn map_options(&self) -> Result<MapOptions, Failure> {

@@ -4,7 +4,8 @@ use clap::ValueEnum;
 use serde_json::{Value as Json, json};
 
 use crate::escape::{escape, hex};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
+use slotmap_shm::KeyKind;
 
 /// The types of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -21,50 +22,40 @@ pub(crate) enum KeyType {
     Bytes,
 }
 
-/// A key of any type. Keys of one type are ordered as they are in a map.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum AnyKey {
-    Signed(i64),
-    Unsigned(u64),
-    Bytes(Vec<u8>),
-}
+pub(crate) use slotmap_shm::AnyKey;
 
 impl KeyType {
-    /// The type by the name that the library gives it.
-    pub(crate) fn named(name: &str) -> Option<Self> {
+    /// The type of a table's keys.
+    pub(crate) fn of(kind: KeyKind) -> Result<Self, Failure> {
         let all = Self::value_variants().iter();
-        all.copied().find(|t| t.name() == name)
+        all.copied().find(|t| t.kind() == kind).ok_or_else(|| {
+            let text = format!("this version does not know keys of type {kind}");
+            Failure::new(Exit::Mismatch, text)
+        })
+    }
+
+    pub(crate) fn kind(self) -> KeyKind {
+        match self {
+            Self::I8 => KeyKind::I8,
+            Self::I16 => KeyKind::I16,
+            Self::I32 => KeyKind::I32,
+            Self::I64 => KeyKind::I64,
+            Self::U8 => KeyKind::U8,
+            Self::U16 => KeyKind::U16,
+            Self::U32 => KeyKind::U32,
+            Self::U64 => KeyKind::U64,
+            Self::Str => KeyKind::Str,
+            Self::Bytes => KeyKind::Bytes,
+        }
     }
 
     /// The library's name of it.
     pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::I8 => "i8",
-            Self::I16 => "i16",
-            Self::I32 => "i32",
-            Self::I64 => "i64",
-            Self::U8 => "u8",
-            Self::U16 => "u16",
-            Self::U32 => "u32",
-            Self::U64 => "u64",
-            Self::Str => "str",
-            Self::Bytes => "[u8]",
-        }
+        self.kind().name()
     }
 
-    /// Bits of an integer, and whether it has a sign.
     fn integer(self) -> Option<(u32, bool)> {
-        match self {
-            Self::I8 => Some((8, true)),
-            Self::I16 => Some((16, true)),
-            Self::I32 => Some((32, true)),
-            Self::I64 => Some((64, true)),
-            Self::U8 => Some((8, false)),
-            Self::U16 => Some((16, false)),
-            Self::U32 => Some((32, false)),
-            Self::U64 => Some((64, false)),
-            Self::Str | Self::Bytes => None,
-        }
+        self.kind().integer()
     }
 
     pub(crate) fn is_integer(self) -> bool {
@@ -141,9 +132,17 @@ impl KeyType {
     }
 }
 
-impl AnyKey {
+/// What a key is in files and on the terminal.
+pub(crate) trait Forms {
     /// As one line of text.
-    pub(crate) fn text(&self) -> String {
+    fn text(&self) -> String;
+    /// For CSV: bytes as they are, numbers in digits.
+    fn raw(&self) -> std::borrow::Cow<'_, [u8]>;
+    fn json(&self) -> Json;
+}
+
+impl Forms for AnyKey {
+    fn text(&self) -> String {
         match self {
             Self::Signed(n) => n.to_string(),
             Self::Unsigned(n) => n.to_string(),
@@ -151,16 +150,15 @@ impl AnyKey {
         }
     }
 
-    /// For CSV: bytes as they are, numbers in digits.
-    pub(crate) fn raw(&self) -> std::borrow::Cow<'_, [u8]> {
+    fn raw(&self) -> std::borrow::Cow<'_, [u8]> {
         match self {
             Self::Signed(n) => n.to_string().into_bytes().into(),
             Self::Unsigned(n) => n.to_string().into_bytes().into(),
-            Self::Bytes(bytes) => bytes.into(),
+            Self::Bytes(bytes) => bytes.as_slice().into(),
         }
     }
 
-    pub(crate) fn json(&self) -> Json {
+    fn json(&self) -> Json {
         match self {
             Self::Signed(n) => json!(n),
             Self::Unsigned(n) => json!(n),

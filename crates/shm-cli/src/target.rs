@@ -4,12 +4,12 @@ use avl_snapshot::Snapshot;
 use clap::ValueEnum;
 use shm_core::{Name, Namespace, Published};
 use shm_facade::{Error, SNAPSHOT, SharedMap};
-use slotmap_shm::{KIND, Value};
+use slotmap_shm::{KIND, UntypedTable, Value};
 
 use crate::arguments::{Common, name};
 use crate::failure::{Exit, Failure};
-use crate::key::{AnyKey, KeyType};
-use crate::table::{self, Readable, Writable};
+use crate::key::{AnyKey, Forms, KeyType};
+use crate::table::{self, Reader};
 
 /// The kinds of maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -61,7 +61,7 @@ pub(crate) struct Target {
 
 /// An open map of either kind.
 pub(crate) enum Open {
-    Table(Box<dyn Readable>),
+    Table(Box<Reader>),
     Snapshot(Box<SharedMap>),
 }
 
@@ -101,19 +101,19 @@ impl Target {
     /// Opens it for reading.
     pub(crate) fn open(&self, common: &Common) -> Result<Open, Failure> {
         Ok(match self.kind {
-            Kind::Table => Open::Table(self.reader(common)?),
+            Kind::Table => Open::Table(Box::new(self.reader(common)?)),
             Kind::Snapshot => Open::Snapshot(Box::new(self.map(common)?)),
         })
     }
 
-    pub(crate) fn reader(&self, common: &Common) -> Result<Box<dyn Readable>, Failure> {
-        table::open_reader(&self.namespace, &self.name, &common.table_options()?)
-            .map_err(|failure| failure.naming(&self.path()))
+    pub(crate) fn reader(&self, common: &Common) -> Result<Reader, Failure> {
+        UntypedTable::open_read_only(&self.namespace, &self.name, &common.read_options()?)
+            .map_err(|error| Failure::from(error).naming(&self.path()))
     }
 
-    pub(crate) fn writer(&self, common: &Common) -> Result<Box<dyn Writable>, Failure> {
-        table::open(&self.namespace, &self.name, &common.table_options()?)
-            .map_err(|failure| failure.naming(&self.path()))
+    pub(crate) fn writer(&self, common: &Common) -> Result<UntypedTable, Failure> {
+        UntypedTable::open(&self.namespace, &self.name, &common.table_options()?)
+            .map_err(|error| Failure::from(error).naming(&self.path()))
     }
 
     /// All entries of this table, as they were at one moment if that can be had. Where writers are
@@ -121,12 +121,12 @@ impl Target {
     /// standard error: that the entries are of different moments, that some are damaged.
     pub(crate) fn entries_of(
         &self,
-        table: &dyn Readable,
+        table: &Reader,
         common: &Common,
     ) -> Result<Vec<(AnyKey, Value)>, Failure> {
-        let mut found = table.listing()?;
+        let mut found = table::listing(table)?;
         if !found.one_moment {
-            match self.writer(common).and_then(|table| table.listing()) {
+            match self.writer(common).and_then(|table| table::listing(&table)) {
                 Ok(locked) => found = locked,
                 // It is only for reading, or its lock is held all the time.
                 Err(_) => note(&format!(
@@ -162,7 +162,7 @@ fn note(text: &str) {
 }
 
 /// Opens a table for writing.
-pub(crate) fn writable(text: &str, common: &Common) -> Result<Box<dyn Writable>, Failure> {
+pub(crate) fn writable(text: &str, common: &Common) -> Result<UntypedTable, Failure> {
     Target::find(text, Some(Kind::Table), common)?.writer(common)
 }
 
@@ -203,15 +203,15 @@ impl Open {
     /// The type of the keys: the table's own, or for a map the one that was asked for.
     pub(crate) fn key_type(&self, asked: Option<KeyType>) -> Result<KeyType, Failure> {
         match (self, asked) {
-            (Self::Table(table), Some(asked)) if asked != table.key_type() => {
+            (Self::Table(table), Some(asked)) if asked.kind() != table.key_kind() => {
                 let text = format!(
                     "the table has keys of type {}, not {}",
-                    table.key_type().name(),
-                    asked.name()
+                    table.key_kind(),
+                    asked.kind()
                 );
                 Err(Failure::new(Exit::Mismatch, text).hint("leave --keys out"))
             }
-            (Self::Table(table), _) => Ok(table.key_type()),
+            (Self::Table(table), _) => KeyType::of(table.key_kind()),
             (Self::Snapshot(_), asked) => Ok(asked.unwrap_or(KeyType::Bytes)),
         }
     }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::json;
 
 use crate::escape::escape;
-use crate::key::{AnyKey, json_bytes};
+use crate::key::{AnyKey, Forms, json_bytes};
 use crate::reading::{Beginning, beginning};
 use crate::records::{FileFormat, HEADING};
 

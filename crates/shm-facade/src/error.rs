@@ -295,12 +295,12 @@ fn io_code(error: &std::io::Error) -> ResultCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use slotmap_shm::{GeometryError, KeyValue};
+    use slotmap_shm::{AnyKey, GeometryError};
     use std::time::Duration;
 
     #[test]
     fn the_originals_codes_are_kept() {
-        let key = KeyValue::Signed(1);
+        let key = AnyKey::Signed(1);
         let code = |e: TableError| Error::from(e).code() as i32;
         assert_eq!(code(TableError::NotFound { key: key.clone() }), -1);
         assert_eq!(code(TableError::Full { capacity: 1 }), -2);

@@ -5,7 +5,8 @@ use shm_core::Name;
 
 use crate::error::Error;
 use crate::share::{ShareOptions, publish};
-use crate::status_table::{StatusReader, StatusTable};
+use crate::status_table::StatusTable;
+use slotmap_shm::Access;
 
 /// The key of a map that stands for this key of a table: four bytes, big-endian, with the sign flipped. So
 /// keys of a map are in the order of the numbers.
@@ -27,18 +28,7 @@ pub fn table_key(key: &[u8]) -> Option<i32> {
     Some(i32::from_be_bytes(key.try_into().ok()?) ^ i32::MIN)
 }
 
-impl StatusReader {
-    /// As [`StatusTable::freeze_with`], for who may only read the table.
-    ///
-    /// # Errors
-    /// As [`StatusTable::freeze`]; [`Error::Table`] with `Contended` when writes kept completing meanwhile.
-    pub fn freeze_with(&self, name: &str, options: &ShareOptions) -> Result<u64, Error> {
-        let name = Name::new(name)?;
-        publish(&name, &block(self.entries()?, options)?, options)
-    }
-}
-
-impl StatusTable {
+impl<A: Access> StatusTable<A> {
     /// Publishes the entries of one moment as a map in this table's namespace, over what is there if `force`. The
     /// keys are those that [`map_key`] makes. Returns the edition. O(n log n).
     ///
@@ -75,9 +65,11 @@ impl StatusTable {
     /// As [`StatusTable::freeze`].
     pub fn freeze_with(&self, name: &str, options: &ShareOptions) -> Result<u64, Error> {
         let name = Name::new(name)?;
-        publish(&name, &block(self.table().entries()?, options)?, options)
+        publish(&name, &block(self.entries()?, options)?, options)
     }
+}
 
+impl StatusTable {
     /// Sets the values of all keys of a map that was frozen from a table, all or nothing, in one batch; other keys
     /// stay. Returns how many those were. O(n).
     ///

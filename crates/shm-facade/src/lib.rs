@@ -95,6 +95,8 @@ pub use shm_core::{
     Published, PublishedKind, Trust,
 };
 pub use slotmap_shm::{
-    Geometry, KIND as TABLE, Stats, TableError, TableOpenError, Upserted, Value,
+    Access, AnyKey, Damage, Geometry, KIND as TABLE, Key, KeyKind, Listing, PutMode, ReadOnly,
+    ReadOptions, ReadWrite, Repaired, Stats, Table, TableError, TableOpenError, TableOptions,
+    TableReader, UntypedTable, Upserted, Value,
 };
 pub use status_table::{StatusOptions, StatusReader, StatusTable};

@@ -1,7 +1,5 @@
 //! Opening a status table anew when its name leads to another one.
 
-use std::path::Path;
-
 use shm_core::OpenError;
 use slotmap_shm::TableOpenError;
 
@@ -53,20 +51,16 @@ impl StatusReader {
     /// As [`StatusTable::reopen_if_orphaned`], for reading only.
     ///
     /// # Errors
-    /// As [`StatusReader::open_with`]; the handle stays as it is.
+    /// As [`StatusTable::open_read_only_with`]; the handle stays as it is.
     pub fn reopen_if_orphaned(
         &mut self,
         name: &str,
         options: &StatusOptions,
     ) -> Result<bool, Error> {
-        let orphaned = self.is_orphaned().map_err(|source| {
-            let dir = self.segment().path().parent().unwrap_or(Path::new("."));
-            Error::Namespace { dir: dir.to_owned(), source }
-        });
-        if !orphaned? {
+        if !self.is_orphaned()? {
             return Ok(false);
         }
-        replace(self, Self::open_with(name, options))
+        replace(self, Self::open_read_only_with(name, options))
     }
 }
 

@@ -1,11 +1,13 @@
 //! The status table: the operations of the original, under Rust names.
 
-use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use shm_core::{Entry, Interrupt, Name, Namespace, Trust};
-use slotmap_shm::{Geometry, KIND, Table, TableOptions, TableReader, Upserted, Value};
+use slotmap_shm::{
+    Access, Geometry, Iter, KIND, Listing, ReadOnly, ReadOptions, ReadWrite, Stats, Table, TableOptions,
+    Upserted, Value,
+};
 
 use crate::error::Error;
 use crate::instance;
@@ -35,8 +37,9 @@ pub struct StatusOptions {
 
 impl Default for StatusOptions {
     fn default() -> Self {
-        let TableOptions { geometry, mode, trust, lock_timeout, read_timeout, interrupt } =
+        let TableOptions { geometry, mode, trust, lock_timeout, interrupt } =
             TableOptions::default();
+        let read_timeout = ReadOptions::default().read_timeout;
         let Geometry { capacity, value_size, .. } = geometry;
         let namespace = Namespace::from_env();
         Self { namespace, capacity, value_size, mode, trust, lock_timeout, read_timeout, interrupt }
@@ -55,57 +58,77 @@ impl StatusOptions {
             mode: self.mode,
             trust: self.trust.clone(),
             lock_timeout: self.lock_timeout,
-            read_timeout: self.read_timeout,
             interrupt: self.interrupt.clone(),
         }
     }
-}
 
-/// A status table opened for reading: no lock, no waiting, no write permission needed.
-#[derive(Debug)]
-pub struct StatusReader {
-    table: TableReader<i32>,
+    fn read_options(&self) -> ReadOptions {
+        ReadOptions::default().trust(self.trust.clone()).read_timeout(self.read_timeout)
+    }
 }
 
 /// A status table: `i32` keys, values of any bytes. `Send` and `Sync`.
+///
+/// It has the operations of the original, a C++ class over POSIX shared memory, under Rust names:
+/// `addRsc` is [`add`](StatusTable::add), `getRsc` is [`get`](StatusTable::get) and so on. What
+/// the original has not is reached by [`table`](StatusTable::table).
+///
+/// `A` says what the handle may do: a `StatusTable` reads and writes, a [`StatusReader`] reads,
+/// without a lock, without waiting and without write permission.
 #[derive(Debug)]
-pub struct StatusTable {
-    table: Table<i32>,
+pub struct StatusTable<A: Access = ReadWrite> {
+    table: Table<i32, A>,
     namespace: Namespace,
     name: Name,
 }
 
-impl StatusReader {
+/// A status table that is opened for reading only.
+pub type StatusReader = StatusTable<ReadOnly>;
+
+impl StatusTable<ReadOnly> {
     /// Opens an existing table of the default namespace for reading only.
     ///
     /// # Errors
     /// [`Error::Open`], [`Error::Name`].
-    pub fn open(name: &str) -> Result<Self, Error> {
-        Self::open_with(name, &StatusOptions::default())
+    pub fn open_read_only(name: &str) -> Result<Self, Error> {
+        Self::open_read_only_with(name, &StatusOptions::default())
     }
 
-    /// Opens an existing table for reading only. Of `options`, `namespace` and `trust` count.
+    /// Opens an existing table for reading only. Of `options`, `namespace`, `trust` and
+    /// `read_timeout` count.
     ///
     /// # Errors
     /// [`Error::Open`], [`Error::Name`].
-    pub fn open_with(name: &str, options: &StatusOptions) -> Result<Self, Error> {
+    pub fn open_read_only_with(name: &str, options: &StatusOptions) -> Result<Self, Error> {
         let name = Name::new(name)?;
-        let table = TableReader::open(&options.namespace, &name, &options.table_options())?;
-        Ok(Self { table })
+        let namespace = options.namespace.clone();
+        let table = Table::open_read_only(&namespace, &name, &options.read_options())?;
+        Ok(Self { table, namespace, name })
     }
+}
 
+impl<A: Access> StatusTable<A> {
     /// A copy of the value of `key`, or `None`. The original's `getRsc`. O(1).
     ///
     /// # Errors
-    /// Only on damaged memory: [`Error::Table`].
+    /// [`Error::Table`], as [`Table::get`].
     pub fn get(&self, key: i32) -> Result<Option<Value>, Error> {
         Ok(self.table.get(&key)?)
+    }
+
+    /// Copies the value of `key` to the start of `buffer`, and returns its length in bytes; `None`
+    /// when the key is absent. O(1), no allocation.
+    ///
+    /// # Errors
+    /// [`Error::Table`], as [`Table::get_into`].
+    pub fn get_into(&self, key: i32, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
+        Ok(self.table.get_into(&key, buffer)?)
     }
 
     /// True when `key` has a value. The original's `isContain`. O(1).
     ///
     /// # Errors
-    /// As [`StatusReader::get`].
+    /// As [`StatusTable::get`].
     pub fn contains(&self, key: i32) -> Result<bool, Error> {
         Ok(self.table.contains_key(&key)?)
     }
@@ -113,16 +136,81 @@ impl StatusReader {
     /// The values of `keys`, all of one moment. The original's `batchGetRsc`.
     ///
     /// # Errors
-    /// As [`StatusReader::get`]; `TableError::Contended` when writes kept completing meanwhile.
+    /// [`Error::Table`], as [`Table::get_many`].
     pub fn batch_get(&self, keys: &[i32]) -> Result<Vec<Option<Value>>, Error> {
         Ok(self.table.get_many(keys)?)
     }
-}
 
-impl Deref for StatusReader {
-    type Target = TableReader<i32>;
+    /// All entries, in no order, as they were at one moment. O(capacity).
+    ///
+    /// # Errors
+    /// [`Error::Table`], as [`Table::entries`].
+    pub fn entries(&self) -> Result<Vec<(i32, Value)>, Error> {
+        Ok(self.table.entries()?)
+    }
 
-    fn deref(&self) -> &TableReader<i32> {
+    /// All entries, in no order, as they were at one moment if that can be had, and otherwise each
+    /// whole. O(capacity).
+    ///
+    /// # Errors
+    /// [`Error::Table`], as [`Table::listing`].
+    pub fn listing(&self) -> Result<Listing<i32>, Error> {
+        Ok(self.table.listing()?)
+    }
+
+    /// The entries, in no order. Each is whole, but they are of different moments: see
+    /// [`Table::iter`].
+    pub fn iter(&self) -> Iter<'_, i32, A> {
+        self.table.iter()
+    }
+
+    /// Number of entries. The original's `rscNum`. O(1).
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// True when there are no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Number of entries that fit, exactly.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.table.capacity()
+    }
+
+    /// The sizes it was created with.
+    #[must_use]
+    pub fn geometry(&self) -> Geometry {
+        self.table.geometry()
+    }
+
+    /// Figures of the table. O(1).
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.table.stats()
+    }
+
+    /// True when the name no longer leads to this table.
+    ///
+    /// # Errors
+    /// [`Error::Namespace`].
+    pub fn is_orphaned(&self) -> Result<bool, Error> {
+        self.table.is_orphaned().map_err(|source| namespace_error(&self.namespace, source))
+    }
+
+    /// The namespace that it is in.
+    #[must_use]
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// The table below, with all its calls.
+    #[must_use]
+    pub fn table(&self) -> &Table<i32, A> {
         &self.table
     }
 }
@@ -203,12 +291,20 @@ impl StatusTable {
         Self::made_by(Table::open, name, options)
     }
 
-    /// Opens an existing table of the default namespace for reading only.
+    /// Opens an existing table of the default namespace, whatever its sizes.
     ///
     /// # Errors
-    /// As [`StatusReader::open`].
-    pub fn open_read_only(name: &str) -> Result<StatusReader, Error> {
-        StatusReader::open(name)
+    /// As [`StatusTable::open_with`].
+    pub fn open(name: &str) -> Result<Self, Error> {
+        Self::open_with(name, &StatusOptions::default())
+    }
+
+    /// Creates a table in the default namespace where there is none.
+    ///
+    /// # Errors
+    /// As [`StatusTable::create_with`].
+    pub fn create(name: &str) -> Result<Self, Error> {
+        Self::create_with(name, &StatusOptions::default())
     }
 
     fn made_by(
@@ -258,22 +354,6 @@ impl StatusTable {
         Ok(self.table.remove(&key)?)
     }
 
-    /// A copy of the value of `key`, or `None`. The original's `getRsc`. O(1), no lock.
-    ///
-    /// # Errors
-    /// Only on damaged memory: [`Error::Table`].
-    pub fn get(&self, key: i32) -> Result<Option<Value>, Error> {
-        Ok(self.table.get(&key)?)
-    }
-
-    /// True when `key` has a value. The original's `isContain`. O(1), no lock.
-    ///
-    /// # Errors
-    /// As [`StatusTable::get`].
-    pub fn contains(&self, key: i32) -> Result<bool, Error> {
-        Ok(self.table.contains_key(&key)?)
-    }
-
     /// Replaces the values of keys that must all exist: all or nothing, also under
     /// SIGKILL. The original's `batchUpdateRsc`.
     ///
@@ -283,20 +363,37 @@ impl StatusTable {
         Ok(self.table.update_many(entries)?)
     }
 
+    /// Adds keys that must all be absent: all or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Table`] with `InBatch`, which names the key at fault; nothing was changed.
+    pub fn batch_add<V: AsRef<[u8]>>(&self, entries: &[(i32, V)]) -> Result<(), Error> {
+        Ok(self.table.add_many(entries)?)
+    }
+
+    /// Removes keys that must all exist: all or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Table`] with `InBatch`, which names the key at fault; nothing was changed.
+    pub fn batch_remove(&self, keys: &[i32]) -> Result<(), Error> {
+        Ok(self.table.remove_many(keys)?)
+    }
+
+    /// Adds `by` to a counter, which begins with `initial` if the key is absent, and returns the
+    /// value after: [`Table::increment`].
+    ///
+    /// # Errors
+    /// [`Error::Table`]: `NotACounter`, `Full`, `Lock`; nothing was changed.
+    pub fn increment(&self, key: i32, by: i64, initial: i64) -> Result<i64, Error> {
+        Ok(self.table.increment(&key, by, initial)?)
+    }
+
     /// Sets the values of keys, whether they exist or not: all or nothing.
     ///
     /// # Errors
     /// [`Error::Table`] with `InBatch`, which names the key at fault; nothing was changed.
     pub fn batch_upsert<V: AsRef<[u8]>>(&self, entries: &[(i32, V)]) -> Result<(), Error> {
         Ok(self.table.upsert_many(entries)?)
-    }
-
-    /// The values of `keys`, all of one moment. The original's `batchGetRsc`.
-    ///
-    /// # Errors
-    /// As [`StatusTable::get`], and [`Error::Table`] with `Lock`.
-    pub fn batch_get(&self, keys: &[i32]) -> Result<Vec<Option<Value>>, Error> {
-        Ok(self.table.get_many(keys)?)
     }
 
     /// Removes all entries, at once. The original's `clearRsc`.
@@ -336,34 +433,14 @@ impl StatusTable {
     pub fn list(namespace: &Namespace) -> Result<Vec<Entry>, Error> {
         namespace.list().map_err(|source| namespace_error(namespace, source))
     }
-
-    /// True when the name no longer leads to this table.
-    ///
-    /// # Errors
-    /// [`Error::Namespace`].
-    pub fn is_orphaned(&self) -> Result<bool, Error> {
-        self.table.is_orphaned().map_err(|source| namespace_error(&self.namespace, source))
-    }
-
-    /// The namespace that it is in.
-    #[must_use]
-    pub fn namespace(&self) -> &Namespace {
-        &self.namespace
-    }
-
-    /// The table below, with the read-modify-write calls.
-    #[must_use]
-    pub fn table(&self) -> &Table<i32> {
-        &self.table
-    }
 }
 
-/// `len`, `capacity`, `stats`, `iter`, `entries` and the like.
-impl Deref for StatusTable {
-    type Target = TableReader<i32>;
+impl<'a, A: Access> IntoIterator for &'a StatusTable<A> {
+    type Item = Result<(i32, Value), slotmap_shm::TableError>;
+    type IntoIter = Iter<'a, i32, A>;
 
-    fn deref(&self) -> &TableReader<i32> {
-        &self.table
+    fn into_iter(self) -> Iter<'a, i32, A> {
+        self.iter()
     }
 }
 

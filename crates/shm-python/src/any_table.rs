@@ -8,23 +8,15 @@ use std::time::Instant;
 use pyo3::exceptions::{PyOverflowError, PyRuntimeWarning};
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyString};
-use slotmap_shm::{Key, Stats, Table, TableError, TableReader, Value};
+use slotmap_shm::{PutMode, Stats, Table, TableError, TableReader, TypedKey, Value};
 
 use crate::failure::{failure, missing, read_only};
 use crate::fast::utf8;
 use crate::keys::{Refusal, bytes_of, equal_int, int_of, long_key};
 use crate::signals;
 
-/// What to do with a key that is there, or is not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Put {
-    Add,
-    Replace,
-    Upsert,
-}
-
 /// A type of keys.
-pub(crate) trait PyKey: Key {
+pub(crate) trait PyKey: TypedKey {
     /// What holds a key taken from Python.
     type Held<'a>: Borrow<Self>;
 
@@ -144,8 +136,8 @@ pub(crate) trait AnyTable: Send + Sync {
         one_moment: bool,
     ) -> PyResult<Vec<(Object<'py>, Value)>>;
     fn frozen(&self, py: Python<'_>) -> PyResult<Vec<(Vec<u8>, Value)>>;
-    fn put(&self, put: Put, key: &Object<'_>, value: &Object<'_>) -> PyResult<()>;
-    fn put_many<'py>(&self, py: Python<'py>, put: Put, entries: &[Pair<'py>]) -> PyResult<()>;
+    fn put(&self, mode: PutMode, key: &Object<'_>, value: &Object<'_>) -> PyResult<()>;
+    fn put_many<'py>(&self, py: Python<'py>, mode: PutMode, entries: &[Pair<'py>]) -> PyResult<()>;
     fn remove(&self, key: &Object<'_>) -> PyResult<()>;
     fn remove_many<'py>(&self, py: Python<'py>, keys: &[Object<'py>]) -> PyResult<()>;
     fn clear(&self, py: Python<'_>) -> PyResult<()>;
@@ -161,6 +153,16 @@ pub(crate) enum Access<K: PyKey + ?Sized> {
     Read(TableReader<K>),
 }
 
+/// Runs a reading call on a table, whatever else it may do.
+macro_rules! read {
+    ($opened:expr, $table:ident => $call:expr) => {
+        match &$opened.0 {
+            Access::Write($table) => $call,
+            Access::Read($table) => $call,
+        }
+    };
+}
+
 /// A table. The lock is waited for as `signals` wants it.
 pub(crate) struct Opened<K: PyKey + ?Sized>(pub(crate) Access<K>);
 
@@ -168,16 +170,12 @@ impl<K: PyKey + ?Sized + Sync> Opened<K>
 where
     K::Owned: Send + Sync,
 {
-    #[inline]
-    fn reader(&self) -> &TableReader<K> {
-        match &self.0 {
-            Access::Write(table) => table,
-            Access::Read(table) => table,
-        }
+    fn path(&self) -> &Path {
+        read!(self, table => table.segment().path())
     }
 
     fn failure(&self, py: Python<'_>, error: TableError) -> PyErr {
-        failure(py, error, Some(self.reader().segment().path()))
+        failure(py, error, Some(self.path()))
     }
 
     /// Does `f` without the interpreter.
@@ -187,7 +185,7 @@ where
         f: impl FnOnce(&Table<K>) -> Result<R, TableError> + Send,
     ) -> PyResult<R> {
         let Access::Write(table) = &self.0 else {
-            return Err(read_only(py, self.reader().segment().path()));
+            return Err(read_only(py, self.path()));
         };
         signals::detach(py, || f(table))?.map_err(|error| self.failure(py, error))
     }
@@ -225,15 +223,15 @@ where
     }
 
     fn len(&self) -> usize {
-        self.reader().len()
+        read!(self, table => table.len())
     }
 
     fn stats(&self) -> Stats {
-        self.reader().stats()
+        read!(self, table => table.stats())
     }
 
     fn key_size(&self) -> usize {
-        self.reader().geometry().key_size
+        read!(self, table => table.geometry()).key_size
     }
 
     fn is_read_only(&self) -> bool {
@@ -241,22 +239,21 @@ where
     }
 
     fn is_orphaned(&self) -> std::io::Result<bool> {
-        self.reader().is_orphaned()
+        read!(self, table => table.is_orphaned())
     }
 
     #[inline]
     fn get<'py>(&self, key: &Object<'py>, make: &Make<'_, 'py>) -> PyResult<Option<Object<'py>>> {
         let Some(held) = Self::looked_up(key)? else { return Ok(None) };
-        let reader = self.reader();
-        let found = if reader.geometry().value_size <= SMALL {
+        let found = if read!(self, table => table.geometry()).value_size <= SMALL {
             let mut buffer = [0; SMALL];
-            match reader.get_into(held.borrow(), &mut buffer) {
+            match read!(self, table => table.get_into(held.borrow(), &mut buffer)) {
                 Ok(Some(len)) => return make(buffer.get(..len).unwrap_or_default()).map(Some),
                 Ok(None) => Ok(None),
                 Err(error) => Err(error),
             }
         } else {
-            reader.get(held.borrow())
+            read!(self, table => table.get(held.borrow()))
         };
         match found {
             Ok(value) => value.map(|value| make(&value)).transpose(),
@@ -269,7 +266,7 @@ where
     #[inline]
     fn contains(&self, key: &Object<'_>) -> PyResult<bool> {
         let Some(held) = Self::looked_up(key)? else { return Ok(false) };
-        match self.reader().contains_key(held.borrow()) {
+        match read!(self, table => table.contains_key(held.borrow())) {
             Err(TableError::KeyTooLong { .. }) => Ok(false),
             found => found.map_err(|error| self.failure(key.py(), error)),
         }
@@ -281,8 +278,7 @@ where
             held.push(Self::looked_up(key)?.filter(|held| self.fits(held)));
         }
         let keys: Vec<&K> = held.iter().flatten().map(Borrow::borrow).collect();
-        let reader = self.reader();
-        let found = signals::detach(py, || reader.get_many(&keys));
+        let found = signals::detach(py, || read!(self, table => table.get_many(&keys)));
         let mut found = found?.map_err(|error| self.failure(py, error))?.into_iter();
         // No table has the others, so they are not there.
         Ok(held.iter().map(|held| held.as_ref().and_then(|_| found.next().flatten())).collect())
@@ -302,18 +298,14 @@ where
         Ok(entries.map(|(key, value)| (K::frozen(&key), value)).collect())
     }
 
-    fn put(&self, put: Put, key: &Object<'_>, value: &Object<'_>) -> PyResult<()> {
+    fn put(&self, mode: PutMode, key: &Object<'_>, value: &Object<'_>) -> PyResult<()> {
         let py = key.py();
         let (held, value) = (Self::key(key)?, bytes_of(value)?);
         let (key, value): (&K, &[u8]) = (held.borrow(), value.as_bytes());
-        self.write(py, |table| match put {
-            Put::Add => table.add(key, value),
-            Put::Replace => table.update(key, value),
-            Put::Upsert => table.upsert(key, value).map(drop),
-        })
+        self.write(py, |table| table.put(mode, key, value).map(drop))
     }
 
-    fn put_many<'py>(&self, py: Python<'py>, put: Put, entries: &[Pair<'py>]) -> PyResult<()> {
+    fn put_many<'py>(&self, py: Python<'py>, mode: PutMode, entries: &[Pair<'py>]) -> PyResult<()> {
         let mut held = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             held.push((Self::key(key)?, bytes_of(value)?));
@@ -322,11 +314,7 @@ where
         for (key, value) in &held {
             batch.push((key.borrow(), value.as_bytes()));
         }
-        self.write(py, |table| match put {
-            Put::Add => table.add_many(&batch),
-            Put::Replace => table.update_many(&batch),
-            Put::Upsert => table.upsert_many(&batch),
-        })
+        self.write(py, |table| table.put_many(mode, &batch))
     }
 
     fn remove(&self, key: &Object<'_>) -> PyResult<()> {
@@ -385,14 +373,14 @@ where
 {
     /// The entries of one moment, or else each whole. Warns of damaged ones, which are not among them.
     fn copied(&self, py: Python<'_>, one_moment: bool) -> PyResult<Vec<(K::Owned, Value)>> {
-        let (reader, start) = (self.reader(), Instant::now());
-        let listing = signals::detach(py, || reader.listing())?;
+        let start = Instant::now();
+        let listing = signals::detach(py, || read!(self, table => table.listing()))?;
         let listing = listing.map_err(|error| self.failure(py, error))?;
         if one_moment && !listing.one_moment {
             return Err(self.failure(py, TableError::Contended { waited: start.elapsed() }));
         }
         if listing.damaged > 0 {
-            warn_of_damage(py, listing.damaged, reader.segment().path())?;
+            warn_of_damage(py, listing.damaged, self.path())?;
         }
         Ok(listing.entries)
     }

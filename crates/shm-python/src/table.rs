@@ -9,9 +9,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyString};
 use shm_core::{Name, Namespace};
 use shm_facade::{RbTree, SNAPSHOT, Share, ShareOptions};
-use slotmap_shm::{Geometry, KIND, Table, TableOpenError, TableOptions, TableReader, Value};
+use slotmap_shm::{
+    Geometry, KIND, PutMode, ReadOptions, Table, TableOpenError, TableOptions, TableReader, Value,
+};
 
-use crate::any_table::{Access, AnyTable, Opened, Put, PyKey};
+use crate::any_table::{Access, AnyTable, Opened, PyKey};
 use crate::arguments::{namespace, timeout, trust};
 use crate::attached::Lending;
 use crate::failure::{closed, failure, missing, not_found};
@@ -68,7 +70,10 @@ impl How {
             Self::OpenOrCreate => {
                 Access::Write(Table::<K>::open_or_create(namespace, name, options)?)
             }
-            Self::Read => Access::Read(TableReader::<K>::open(namespace, name, options)?),
+            Self::Read => {
+                let options = ReadOptions::default().trust(options.trust.clone());
+                Access::Read(TableReader::<K>::open_read_only(namespace, name, &options)?)
+            }
         };
         Ok(Arc::new(Opened(access)))
     }
@@ -173,7 +178,7 @@ impl TableBase {
     }
 
     fn __setitem__(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.owned(key.py())?.put(Put::Upsert, key, value)
+        self.owned(key.py())?.put(PutMode::Upsert, key, value)
     }
 
     fn __delitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -219,29 +224,29 @@ impl TableBase {
     /// As every change, it waits for the lock for up to `timeout` seconds, and then raises `LockTimeoutError`; a handle
     /// for reading only raises `ReadOnlyError`.
     fn add(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.owned(key.py())?.put(Put::Add, key, value)
+        self.owned(key.py())?.put(PutMode::Add, key, value)
     }
 
     /// Only if it is present. O(1). Raises `KeyMissingError`, `ValueTooLongError`.
     fn replace(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.owned(key.py())?.put(Put::Replace, key, value)
+        self.owned(key.py())?.put(PutMode::Update, key, value)
     }
 
     /// `add` of all, or of none. The error names the first member at fault by its position.
     fn add_many(&self, entries: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.owned(entries.py())?.put_many(entries.py(), Put::Add, &pairs(entries)?)
+        self.owned(entries.py())?.put_many(entries.py(), PutMode::Add, &pairs(entries)?)
     }
 
     /// `replace` of all, or of none. The error names the first member at fault by its position.
     fn replace_many(&self, entries: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.owned(entries.py())?.put_many(entries.py(), Put::Replace, &pairs(entries)?)
+        self.owned(entries.py())?.put_many(entries.py(), PutMode::Update, &pairs(entries)?)
     }
 
     /// Sets all, or none, at one moment; of equal keys the last one counts.
     ///
     /// The error names the first member at fault by its position: `FullError`, `ValueTooLongError`, `KeyTooLongError`.
     fn upsert_many(&self, entries: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.owned(entries.py())?.put_many(entries.py(), Put::Upsert, &pairs(entries)?)
+        self.owned(entries.py())?.put_many(entries.py(), PutMode::Upsert, &pairs(entries)?)
     }
 
     /// Removes all, or none. Raises `KeyMissingError`.
@@ -317,7 +322,7 @@ impl TableBase {
         for (key, value) in map.iter() {
             entries.push((form.decode(py, key)?, PyBytes::new(py, value).into_any()));
         }
-        table.put_many(py, Put::Upsert, &entries)?;
+        table.put_many(py, PutMode::Upsert, &entries)?;
         Ok(entries.len())
     }
 

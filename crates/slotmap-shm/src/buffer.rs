@@ -202,8 +202,8 @@ pub(crate) fn last_word(bytes: &[u8]) -> u64 {
 #[cfg(not(loom))]
 mod tests {
     use super::*;
-    use crate::key::Key;
-    use crate::layout::Geometry;
+    use crate::geometry::Geometry;
+    use crate::key::TypedKey;
     use shm_core::Word;
 
     #[test]

@@ -12,8 +12,8 @@ use crate::crowded::Steps;
 use crate::index::{self, key_words};
 use crate::key::{Key, NO_KEY};
 use crate::layout::{COMMIT, EPOCH, LEN, Layout, USED, VERSION};
-use crate::reader::TableReader;
 use crate::slot::{Slot, is_live, is_valid};
+use crate::table::{Access, Table};
 use crate::view::View;
 
 /// How often a slot is looked at that changes meanwhile.
@@ -23,7 +23,7 @@ const ATTEMPTS: usize = 4;
 /// A writer that is between two stores for that long each time is stopped.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// What is wrong with a table. See [`TableReader::damage`].
+/// What is wrong with a table. See [`Table::damage`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Damage {
@@ -45,7 +45,7 @@ impl Damage {
     }
 }
 
-impl<K: Key + ?Sized> TableReader<K> {
+impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// Looks for damage, without the lock. O(capacity).
     ///
     /// [`Table::recover`](crate::Table::recover) repairs it, and so does the first write after opening.

@@ -5,34 +5,10 @@ use std::time::Duration;
 use shm_core::{CreateError, LockError, OpenError};
 use thiserror::Error;
 
-use crate::key::KeyValue;
+use crate::any_key::AnyKey;
+use crate::geometry::GeometryError;
+use crate::key_kind::KeyKind;
 use crate::value::Value;
-
-/// Why a geometry is not possible.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum GeometryError {
-    /// A parameter is out of range.
-    #[error("{what} is {value}, it must be {min} to {max}")]
-    OutOfRange {
-        /// The parameter.
-        what: &'static str,
-        /// Its value.
-        value: u64,
-        /// The least value allowed.
-        min: usize,
-        /// The greatest value allowed.
-        max: usize,
-    },
-    /// The table would not fit the address space.
-    #[error("{capacity} entries of {value_size} bytes are too large for the address space")]
-    TooLarge {
-        /// Entries asked for.
-        capacity: usize,
-        /// Bytes a value asked for.
-        value_size: usize,
-    },
-}
 
 impl From<OpenError> for TableOpenError {
     /// What could not be created is [`TableOpenError::Create`], by whatever call.
@@ -61,9 +37,15 @@ pub enum TableOpenError {
     #[error("table has keys of type {found}, not {expected}")]
     KeyKind {
         /// Key type of the table.
-        found: String,
+        found: KeyKind,
         /// Key type asked for.
-        expected: String,
+        expected: KeyKind,
+    },
+    /// The table has keys of a kind that this version does not know.
+    #[error("table has keys of an unknown kind ({code:#x})")]
+    UnknownKeyKind {
+        /// The number in the header.
+        code: u64,
     },
     /// The table exists with another geometry than the one asked for.
     #[error("{what} of the existing table is {found}, not {expected}")]
@@ -93,13 +75,13 @@ pub enum TableError {
     #[error("key {key} exists already")]
     DuplicateKey {
         /// The key.
-        key: KeyValue,
+        key: AnyKey,
     },
     /// `update` or `remove` of a key that is not there.
     #[error("key {key} does not exist")]
     NotFound {
         /// The key.
-        key: KeyValue,
+        key: AnyKey,
     },
     /// All slots are taken: `len == capacity`.
     #[error("the table is full: all {capacity} entries are taken")]
@@ -122,6 +104,14 @@ pub enum TableError {
         len: usize,
         /// The table's key size in bytes.
         max: usize,
+    },
+    /// An [`AnyKey`] that is not one of the table's kind: of another type, or out of range.
+    #[error("key {key} is not of type {kind}")]
+    WrongKey {
+        /// The key.
+        key: AnyKey,
+        /// Key type of the table.
+        kind: KeyKind,
     },
     /// The caller's buffer is shorter than the value.
     #[error("value is {needed} bytes long, the buffer only {len}")]

@@ -7,7 +7,8 @@
 use shm_core::LockError;
 
 use crate::error::TableError;
-use crate::key::{Key, KeyValue};
+use crate::key::any_key;
+use crate::key_kind::KeyKind;
 use crate::value::Value;
 
 /// Why a transaction is dropped.
@@ -31,8 +32,6 @@ pub(crate) enum Fault {
     },
     /// The lock was not acquired, or is not this process's.
     Lock(LockError),
-    /// The key cannot be one of this table. Owns nothing on the heap either.
-    Key(TableError),
 }
 
 impl From<LockError> for Fault {
@@ -42,17 +41,16 @@ impl From<LockError> for Fault {
 }
 
 impl Fault {
-    /// The error for the caller. `key` are the words of the key at fault.
-    pub(crate) fn into_error<K: Key + ?Sized>(self, key: &[u64]) -> TableError {
+    /// The error for the caller. `key` are the words of the key at fault, of this kind.
+    pub(crate) fn into_error(self, kind: KeyKind, key: &[u64]) -> TableError {
         match self {
-            Self::Duplicate => TableError::DuplicateKey { key: KeyValue::new::<K>(key) },
-            Self::NotFound => TableError::NotFound { key: KeyValue::new::<K>(key) },
+            Self::Duplicate => TableError::DuplicateKey { key: any_key(kind, key) },
+            Self::NotFound => TableError::NotFound { key: any_key(kind, key) },
             Self::Full { capacity } => TableError::Full { capacity },
             Self::Mismatch => TableError::Mismatch { found: Value::with_room(0) },
             Self::NotACounter { len } => TableError::NotACounter { len },
             Self::Corrupt { what, at } => TableError::Corrupt { what, at },
             Self::Lock(error) => TableError::Lock(error),
-            Self::Key(error) => error,
         }
     }
 }

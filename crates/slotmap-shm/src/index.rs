@@ -489,8 +489,8 @@ pub(crate) fn check(
 #[cfg(not(loom))]
 mod tests {
     use super::*;
-    use crate::key::Key;
-    use crate::layout::Geometry;
+    use crate::geometry::Geometry;
+    use crate::key::TypedKey;
     use shm_core::Word;
 
     #[test]

@@ -1,12 +1,11 @@
 //! What may be a key, and how it becomes words.
 
-use std::fmt;
-
+use crate::MAX_KEY_BYTES;
+use crate::any_key::AnyKey;
 use crate::buffer::last_word;
 use crate::error::TableError;
+use crate::key_kind::KeyKind;
 
-/// Longest byte or string key.
-pub(crate) const MAX_KEY_BYTES: usize = 256;
 /// A word for the length, then the bytes.
 const MAX_KEY_WORDS: usize = 1 + MAX_KEY_BYTES / 8;
 
@@ -16,7 +15,8 @@ pub(crate) type KeyRoom = [u64; MAX_KEY_WORDS];
 /// Empty room.
 pub(crate) const NO_KEY: KeyRoom = [0; MAX_KEY_WORDS];
 
-/// A type of keys: `i8` to `i64`, `u8` to `u64`, `str` and `[u8]`.
+/// A type of keys: `i8` to `i64`, `u8` to `u64`, `str`, `[u8]`, and [`AnyKey`] for a kind that is
+/// known only at run time.
 ///
 /// Byte and string keys have 0 bytes up to the table's `key_size`, which is 256 at most;
 /// a longer one is [`TableError::KeyTooLong`].
@@ -26,9 +26,9 @@ pub trait Key: sealed::Sealed {
     /// What iteration gives back.
     type Owned;
 
-    /// How the kind of key is recorded in the segment: a table of `i32` keys does
-    /// not open as one of `i64` keys.
-    const KIND: KeyKind;
+    /// The kind of a table that has such keys; `None`: any.
+    #[doc(hidden)]
+    const EXPECTED: Option<KeyKind> = None;
 
     /// Room for the key as words.
     #[doc(hidden)]
@@ -38,113 +38,67 @@ pub trait Key: sealed::Sealed {
     #[doc(hidden)]
     const ROOM: Self::Room;
 
-    /// The key as words; byte keys may have up to `max` bytes.
+    /// The key as words, for a table of this kind; byte keys may have up to `max` bytes.
     #[doc(hidden)]
-    fn to_words<'a>(&self, max: usize, room: &'a mut Self::Room) -> Result<&'a [u64], TableError>;
+    fn to_words<'a>(
+        &self,
+        kind: KeyKind,
+        max: usize,
+        room: &'a mut Self::Room,
+    ) -> Result<&'a [u64], TableError>;
 
     /// Reads a key back; `None` when the words are not a key (damaged memory).
     #[doc(hidden)]
-    fn from_words(words: &[u64]) -> Option<Self::Owned>;
+    fn from_words(kind: KeyKind, words: &[u64]) -> Option<Self::Owned>;
+}
+
+/// A type of keys that has one kind: all but [`AnyKey`].
+pub trait TypedKey: Key {
+    /// The kind of table whose keys these are.
+    const KIND: KeyKind;
 }
 
 mod sealed {
     pub trait Sealed {}
 }
 
-/// The recorded kind of a key type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyKind {
-    class: Class,
-    /// Width of an integer in bytes; 0 for bytes.
-    width: u8,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Class {
-    Signed = 1,
-    Unsigned = 2,
-    Bytes = 3,
-    Str = 4,
-}
-
-impl KeyKind {
-    /// The number in the segment header.
-    pub(crate) fn code(self) -> u64 {
-        (self.class as u64) << 8 | u64::from(self.width)
-    }
-
-    /// Words that a key takes in a slot, when byte keys have up to `max` bytes.
-    pub(crate) fn words(self, max: usize) -> usize {
-        match self.class {
-            Class::Signed | Class::Unsigned => 1,
-            Class::Bytes | Class::Str => 1 + max.div_ceil(8),
-        }
-    }
-
-    /// True when the words in a slot are those of a key of at most `max` bytes.
-    pub(crate) fn is_possible(self, words: &[u64], max: usize) -> bool {
-        let Some((&first, rest)) = words.split_first() else { return false };
-        let unused = 64 - 8 * u32::from(self.width.clamp(1, 8));
-        match self.class {
-            Class::Signed => (first << unused) as i64 >> unused == first as i64,
-            Class::Unsigned => first << unused >> unused == first,
-            Class::Bytes | Class::Str => {
-                let Some(len) = usize::try_from(first).ok().filter(|&len| len <= max) else {
-                    return false;
-                };
-                let mut bytes = [0; MAX_KEY_BYTES];
-                for (to, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(rest) {
-                    *to = word.to_le_bytes();
-                }
-                let Some((key, behind)) = bytes.split_at_checked(len) else { return false };
-                // The last word is filled up with zeros, or it is not the one that is hashed.
-                let filled = behind.iter().take(len.next_multiple_of(8) - len).all(|&b| b == 0);
-                filled && (self.class == Class::Bytes || std::str::from_utf8(key).is_ok())
-            }
-        }
-    }
-
-    /// A printable name for a code, also for one that this version does not know.
-    pub(crate) fn describe(code: u64) -> String {
-        let bits = (code & 0xFF) * 8;
-        match code >> 8 {
-            1 => format!("i{bits}"),
-            2 => format!("u{bits}"),
-            3 => "[u8]".to_owned(),
-            4 => "str".to_owned(),
-            other => format!("unknown ({other:#x})"),
-        }
-    }
-}
-
 macro_rules! integer_keys {
-    ($($t:ty: $class:ident as $wide:ty),*) => {$(
+    ($($t:ty: $kind:ident as $wide:ty),*) => {$(
         impl sealed::Sealed for $t {}
 
         impl Key for $t {
             type Owned = $t;
 
-            const KIND: KeyKind = KeyKind { class: Class::$class, width: size_of::<$t>() as u8 };
+            const EXPECTED: Option<KeyKind> = Some(KeyKind::$kind);
 
             type Room = [u64; 1];
             const ROOM: [u64; 1] = [0];
 
             #[inline(always)]
-            fn to_words<'a>(&self, _: usize, room: &'a mut [u64; 1]) -> Result<&'a [u64], TableError> {
+            fn to_words<'a>(
+                &self,
+                _: KeyKind,
+                _: usize,
+                room: &'a mut [u64; 1],
+            ) -> Result<&'a [u64], TableError> {
                 *room = [<$wide>::from(*self) as u64];
                 Ok(room)
             }
 
-            fn from_words(words: &[u64]) -> Option<$t> {
+            fn from_words(_: KeyKind, words: &[u64]) -> Option<$t> {
                 <$t>::try_from(*words.first()? as $wide).ok()
             }
+        }
+
+        impl TypedKey for $t {
+            const KIND: KeyKind = KeyKind::$kind;
         }
     )*};
 }
 
 integer_keys!(
-    i8: Signed as i64, i16: Signed as i64, i32: Signed as i64, i64: Signed as i64,
-    u8: Unsigned as u64, u16: Unsigned as u64, u32: Unsigned as u64, u64: Unsigned as u64
+    i8: I8 as i64, i16: I16 as i64, i32: I32 as i64, i64: I64 as i64,
+    u8: U8 as u64, u16: U16 as u64, u32: U32 as u64, u64: U64 as u64
 );
 
 impl sealed::Sealed for [u8] {}
@@ -152,13 +106,18 @@ impl sealed::Sealed for [u8] {}
 impl Key for [u8] {
     type Owned = Vec<u8>;
 
-    const KIND: KeyKind = KeyKind { class: Class::Bytes, width: 0 };
+    const EXPECTED: Option<KeyKind> = Some(KeyKind::Bytes);
 
     type Room = KeyRoom;
     const ROOM: Self::Room = NO_KEY;
 
     #[inline]
-    fn to_words<'a>(&self, max: usize, room: &'a mut Self::Room) -> Result<&'a [u64], TableError> {
+    fn to_words<'a>(
+        &self,
+        _: KeyKind,
+        max: usize,
+        room: &'a mut Self::Room,
+    ) -> Result<&'a [u64], TableError> {
         let max = max.min(MAX_KEY_BYTES);
         if self.len() > max {
             return Err(TableError::KeyTooLong { len: self.len(), max });
@@ -179,7 +138,7 @@ impl Key for [u8] {
         Ok(room.get(..used).unwrap_or_default())
     }
 
-    fn from_words(words: &[u64]) -> Option<Vec<u8>> {
+    fn from_words(_: KeyKind, words: &[u64]) -> Option<Vec<u8>> {
         let (&len, rest) = words.split_first()?;
         let bytes = rest.iter().flat_map(|word| word.to_le_bytes());
         let len = usize::try_from(len).ok().filter(|&len| len <= 8 * rest.len())?;
@@ -187,61 +146,100 @@ impl Key for [u8] {
     }
 }
 
+impl TypedKey for [u8] {
+    const KIND: KeyKind = KeyKind::Bytes;
+}
+
 impl sealed::Sealed for str {}
 
 impl Key for str {
     type Owned = String;
 
-    const KIND: KeyKind = KeyKind { class: Class::Str, width: 0 };
+    const EXPECTED: Option<KeyKind> = Some(KeyKind::Str);
 
     type Room = <[u8] as Key>::Room;
     const ROOM: Self::Room = <[u8] as Key>::ROOM;
 
     #[inline]
-    fn to_words<'a>(&self, max: usize, room: &'a mut Self::Room) -> Result<&'a [u64], TableError> {
-        self.as_bytes().to_words(max, room)
+    fn to_words<'a>(
+        &self,
+        kind: KeyKind,
+        max: usize,
+        room: &'a mut Self::Room,
+    ) -> Result<&'a [u64], TableError> {
+        self.as_bytes().to_words(kind, max, room)
     }
 
-    fn from_words(words: &[u64]) -> Option<String> {
-        String::from_utf8(<[u8]>::from_words(words)?).ok()
+    fn from_words(kind: KeyKind, words: &[u64]) -> Option<String> {
+        String::from_utf8(<[u8]>::from_words(kind, words)?).ok()
     }
 }
 
-/// A key inside an error: an integer, or bytes shown escaped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum KeyValue {
-    /// A signed integer key.
-    Signed(i64),
-    /// An unsigned integer key.
-    Unsigned(u64),
-    /// A `[u8]` or `str` key.
-    Bytes(Box<[u8]>),
+impl TypedKey for str {
+    const KIND: KeyKind = KeyKind::Str;
 }
 
-impl KeyValue {
-    pub(crate) fn new<K: Key + ?Sized>(words: &[u64]) -> Self {
-        let first = words.first().copied().unwrap_or(0);
-        match K::KIND.class {
-            Class::Signed => Self::Signed(first as i64),
-            Class::Unsigned => Self::Unsigned(first),
-            Class::Bytes | Class::Str => {
-                Self::Bytes(<[u8]>::from_words(words).unwrap_or_default().into())
+impl sealed::Sealed for AnyKey {}
+
+/// Each call compares the key with the table's kind.
+impl Key for AnyKey {
+    type Owned = AnyKey;
+
+    type Room = KeyRoom;
+    const ROOM: Self::Room = NO_KEY;
+
+    fn to_words<'a>(
+        &self,
+        kind: KeyKind,
+        max: usize,
+        room: &'a mut Self::Room,
+    ) -> Result<&'a [u64], TableError> {
+        let integer = match self {
+            Self::Signed(n) => i128::from(*n),
+            Self::Unsigned(n) => i128::from(*n),
+            Self::Bytes(bytes) => {
+                let fits = kind == KeyKind::Bytes
+                    || kind == KeyKind::Str && std::str::from_utf8(bytes).is_ok();
+                if !fits {
+                    return Err(TableError::WrongKey { key: self.clone(), kind });
+                }
+                return bytes.as_slice().to_words(kind, max, room);
             }
+        };
+        let in_range = kind.integer().is_some_and(|(bits, signed)| {
+            let value_bits = bits - u32::from(signed);
+            let min = if signed { -(1i128 << value_bits) } else { 0 };
+            (min..1i128 << value_bits).contains(&integer)
+        });
+        if !in_range {
+            return Err(TableError::WrongKey { key: self.clone(), kind });
+        }
+        let [first, ..] = room;
+        // Two's complement, as the integer types are stored.
+        *first = integer as u64;
+        Ok(room.get(..1).unwrap_or_default())
+    }
+
+    fn from_words(kind: KeyKind, words: &[u64]) -> Option<AnyKey> {
+        match kind.integer() {
+            Some(_) if !kind.is_possible(words, 0) => None,
+            Some((_, true)) => words.first().map(|&n| Self::Signed(n as i64)),
+            Some((_, false)) => words.first().map(|&n| Self::Unsigned(n)),
+            None if kind == KeyKind::Str => {
+                str::from_words(kind, words).map(|text| Self::Bytes(text.into_bytes()))
+            }
+            None => <[u8]>::from_words(kind, words).map(Self::Bytes),
         }
     }
 }
 
-impl fmt::Display for KeyValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Signed(n) => write!(f, "{n}"),
-            Self::Unsigned(n) => write!(f, "{n}"),
-            Self::Bytes(bytes) => match std::str::from_utf8(bytes) {
-                Ok(text) => write!(f, "{text:?}"),
-                Err(_) => write!(f, "\"{}\"", bytes.escape_ascii()),
-            },
-        }
+/// The key that words are, for an error.
+pub(crate) fn any_key(kind: KeyKind, words: &[u64]) -> AnyKey {
+    let first = words.first().copied().unwrap_or(0);
+    match kind.integer() {
+        Some((_, true)) => AnyKey::Signed(first as i64),
+        Some((_, false)) => AnyKey::Unsigned(first),
+        None => AnyKey::Bytes(<[u8]>::from_words(kind, words).unwrap_or_default()),
     }
 }
 
@@ -251,48 +249,61 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn words_of<K: Key + ?Sized>(key: &K) -> Vec<u64> {
+    fn words_of<K: TypedKey + ?Sized>(key: &K) -> Vec<u64> {
         let mut room = K::ROOM;
-        key.to_words(MAX_KEY_BYTES, &mut room).unwrap().to_vec()
-    }
-
-    #[test]
-    fn kinds_are_distinct() {
-        let codes = [
-            i8::KIND.code(),
-            i16::KIND.code(),
-            i32::KIND.code(),
-            i64::KIND.code(),
-            u8::KIND.code(),
-            u16::KIND.code(),
-            u32::KIND.code(),
-            u64::KIND.code(),
-            str::KIND.code(),
-            <[u8]>::KIND.code(),
-        ];
-        let distinct: std::collections::HashSet<_> = codes.iter().collect();
-        assert_eq!(distinct.len(), codes.len());
-        assert_eq!(KeyKind::describe(i32::KIND.code()), "i32");
-        assert_eq!(KeyKind::describe(str::KIND.code()), "str");
-        assert_eq!(KeyKind::describe(99 << 8), "unknown (0x63)");
+        key.to_words(K::KIND, MAX_KEY_BYTES, &mut room).unwrap().to_vec()
     }
 
     #[test]
     fn damaged_words_are_no_key() {
-        assert_eq!(i32::from_words(&[u64::MAX >> 1]), None);
-        assert_eq!(i32::from_words(&[]), None);
-        assert_eq!(<[u8]>::from_words(&[u64::MAX, 0]), None);
-        assert_eq!(<[u8]>::from_words(&[9, 0]), None);
-        assert_eq!(str::from_words(&[1, 0xFF_FF_FF_FF_FF_FF_FF_FF]), None);
+        assert_eq!(i32::from_words(i32::KIND, &[u64::MAX >> 1]), None);
+        assert_eq!(i32::from_words(i32::KIND, &[]), None);
+        assert_eq!(<[u8]>::from_words(KeyKind::Bytes, &[u64::MAX, 0]), None);
+        assert_eq!(<[u8]>::from_words(KeyKind::Bytes, &[9, 0]), None);
+        assert_eq!(str::from_words(str::KIND, &[1, 0xFF_FF_FF_FF_FF_FF_FF_FF]), None);
+    }
+
+    #[test]
+    fn any_key_has_the_words_of_its_type_or_is_refused() {
+        let words = |key: &AnyKey, kind| {
+            let mut room = AnyKey::ROOM;
+            key.to_words(kind, 8, &mut room).map(<[u64]>::to_vec)
+        };
+        for (kind, good, bad) in [
+            (KeyKind::I8, vec![-128, 127], vec![-129, 128]),
+            (KeyKind::I64, vec![i64::MIN, i64::MAX], vec![]),
+            (KeyKind::U16, vec![0, 65_535], vec![-1, 65_536]),
+            (KeyKind::U64, vec![0, i64::MAX], vec![-1]),
+        ] {
+            for n in good {
+                let words = words(&n.into(), kind).unwrap();
+                assert_eq!(words, [n as u64]);
+                let back = AnyKey::from_words(kind, &words).unwrap();
+                assert_eq!(back.to_string(), n.to_string());
+            }
+            for n in bad {
+                let refused = words(&n.into(), kind);
+                assert!(matches!(refused, Err(TableError::WrongKey { .. })), "{n} {kind}");
+            }
+            assert!(words(&"1".into(), kind).is_err());
+        }
+        assert_eq!(words(&u64::MAX.into(), KeyKind::U64).unwrap(), [u64::MAX]);
+        assert!(words(&u64::MAX.into(), KeyKind::I64).is_err());
+        assert_eq!(words(&"abc".into(), KeyKind::Str).unwrap(), words_of("abc"));
+        assert!(words(&[0xFF][..].into(), KeyKind::Str).is_err());
+        assert_eq!(words(&[0xFF][..].into(), KeyKind::Bytes).unwrap(), words_of(&[0xFF][..]));
+        assert!(words(&1.into(), KeyKind::Str).is_err());
+        let long = words(&"123456789".into(), KeyKind::Str);
+        assert!(matches!(long, Err(TableError::KeyTooLong { len: 9, max: 8 })));
     }
 
     proptest! {
         #[test]
         fn keys_round_trip_and_are_injective(a in any::<i64>(), b in any::<i32>(),
                                               s in ".{0,60}", t in ".{0,60}") {
-            prop_assert_eq!(i64::from_words(&words_of(&a)), Some(a));
-            prop_assert_eq!(i32::from_words(&words_of(&b)), Some(b));
-            prop_assert_eq!(str::from_words(&words_of(s.as_str())), Some(s.clone()));
+            prop_assert_eq!(i64::from_words(i64::KIND, &words_of(&a)), Some(a));
+            prop_assert_eq!(i32::from_words(i32::KIND, &words_of(&b)), Some(b));
+            prop_assert_eq!(str::from_words(str::KIND, &words_of(s.as_str())), Some(s.clone()));
             prop_assert_eq!(s == t, words_of(s.as_str()) == words_of(t.as_str()));
         }
 
@@ -301,7 +312,7 @@ mod tests {
             let key = vec![7u8; len];
             let limit = max.min(MAX_KEY_BYTES);
             let mut room = <[u8]>::ROOM;
-            let got = key.as_slice().to_words(max, &mut room).map(<[u64]>::len);
+            let got = key.as_slice().to_words(KeyKind::Bytes, max, &mut room).map(<[u64]>::len);
             if len <= limit {
                 prop_assert_eq!(got.unwrap(), 1 + len.div_ceil(8));
             } else {

@@ -29,8 +29,8 @@
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_nano_inline};
 use shm_core::GEOMETRY_WORDS;
 
-use crate::error::GeometryError;
-use crate::key::KeyKind;
+use crate::geometry::{Geometry, GeometryError};
+use crate::key_kind::KeyKind;
 
 /// Version of this layout, in the segment header.
 pub(crate) const LAYOUT_VERSION: u64 = 1;
@@ -60,45 +60,6 @@ pub(crate) const LINE_WORDS: usize = 8;
 /// Up to this capacity the index is a quarter full at most, which keeps probes from being mispredicted: at half
 /// that cost a third of a lookup. Beyond, where it is the cache that decides, it is half full at most.
 const SPARSE_CAPACITY: usize = 1 << 14;
-
-/// How many entries a table holds, and how large they may be. Fixed at creation.
-///
-/// A slot takes two buffers of `value_size` (at least 16 bytes each), the key (8 bytes, or 8 and
-/// `key_size`) and 32 bytes, rounded up to whole cache lines of 64; index and free stack take 16 to
-/// 40 bytes an entry. All of it is allocated at creation.
-///
-/// ```
-/// use slotmap_shm::{Geometry, TableOptions};
-/// let geometry = Geometry { capacity: 100_000, value_size: 64, ..Geometry::default() };
-/// let options = TableOptions { geometry, ..TableOptions::default() };
-/// # assert_eq!(options.geometry.key_size, 64);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Geometry {
-    /// Number of entries that fit, exactly. 1 to [`Geometry::MAX_CAPACITY`].
-    pub capacity: usize,
-    /// Longest value in bytes. 0 to [`Geometry::MAX_VALUE_SIZE`].
-    pub value_size: usize,
-    /// Longest key in bytes, for `str` and `[u8]` keys; not used for integers.
-    /// 1 to [`Geometry::MAX_KEY_SIZE`].
-    pub key_size: usize,
-}
-
-impl Geometry {
-    /// The largest capacity.
-    pub const MAX_CAPACITY: usize = 1 << 28;
-    /// The largest value size in bytes.
-    pub const MAX_VALUE_SIZE: usize = 1 << 24;
-    /// The largest key size in bytes.
-    pub const MAX_KEY_SIZE: usize = crate::key::MAX_KEY_BYTES;
-}
-
-impl Default for Geometry {
-    /// 1024 entries of 256 bytes; keys, where they are bytes, of up to 64.
-    fn default() -> Self {
-        Self { capacity: 1024, value_size: 256, key_size: 64 }
-    }
-}
 
 /// The offsets that follow from a geometry, and the hash secrets: a private,
 /// checked copy, so that nothing in shared memory can move them.
@@ -257,7 +218,7 @@ pub(crate) fn decode(words: &[u64; GEOMETRY_WORDS]) -> (Geometry, u64, u64) {
 #[cfg(not(loom))]
 mod tests {
     use super::*;
-    use crate::key::Key;
+    use crate::key::TypedKey;
 
     #[test]
     fn parts_follow_each_other_and_start_at_cache_lines() {

@@ -10,14 +10,14 @@
 //! # A tour of types
 //! - [`Table<K>`](Table) reads and writes; [`TableReader<K>`](TableReader) reads, from a
 //!   `PROT_READ` mapping. `K` is an integer type, `str` or `[u8]` ([`Key`]).
+//! - [`UntypedTable`] opens any table and says its [`KeyKind`]; its keys are [`AnyKey`].
 //! - [`Geometry`] and [`TableOptions`] say how a table is made; [`Stats`] how it is doing.
 //! - [`Value`] is an owned copy: nobody hands out references into memory that a
 //!   peer may write.
 //!
 //! # Example
 //! ```
-//! use shm_core::{Name, Namespace};
-//! use slotmap_shm::{Table, TableOptions, TableReader};
+//! use slotmap_shm::{Name, Namespace, ReadOptions, Table, TableOptions, TableReader};
 //!
 //! # let dir = std::env::temp_dir().join(format!("slotmap-doc-{}", std::process::id()));
 //! # std::fs::create_dir_all(&dir)?;
@@ -27,7 +27,7 @@
 //! table.upsert(&3325, b"running")?;
 //!
 //! // In this process or any other:
-//! let reader = TableReader::<i32>::open(&namespace, &name, &TableOptions::default())?;
+//! let reader = TableReader::<i32>::open_read_only(&namespace, &name, &ReadOptions::default())?;
 //! assert_eq!(reader.get(&3325)?.as_deref(), Some(&b"running"[..]));
 //! assert_eq!(reader.get(&1)?, None);
 //! # std::fs::remove_dir_all(&dir)?;
@@ -47,41 +47,56 @@
 
 #![deny(unsafe_code)]
 
-mod access;
+mod any_key;
 mod buffer;
 mod crowded;
 mod damage;
+mod encoded_keys;
 mod error;
 mod fault;
+mod geometry;
 mod index;
 mod key;
+mod key_kind;
 mod layout;
+mod listing;
+mod lock;
 mod moment;
 mod options;
-mod reader;
+mod read;
 mod recover;
 mod reopen;
 mod sabotage;
 mod slot;
 mod table;
 mod transaction;
+mod tries;
 mod value;
 mod view;
+mod write;
 
 #[cfg(test)]
 #[cfg(loom)]
 mod models;
 
+pub use any_key::AnyKey;
 pub use damage::Damage;
-pub use error::{GeometryError, TableError, TableOpenError};
-pub use key::{Key, KeyKind, KeyValue};
-pub use layout::Geometry;
-pub use options::TableOptions;
-pub use reader::{Iter, Listing, Stats, TableReader};
+pub use error::{TableError, TableOpenError};
+pub use geometry::{Geometry, GeometryError};
+pub use key::{Key, TypedKey};
+pub use key_kind::KeyKind;
+pub use listing::{Iter, Listing};
+pub use options::{ReadOptions, TableOptions};
+pub use read::Stats;
 pub use recover::Repaired;
-pub use table::Table;
-pub use transaction::Upserted;
+/// What the options and errors of a table are made of, so that this crate is usable alone.
+pub use shm_core::{CreateError, Holder, Interrupt, LockError, Name, Namespace, OpenError, Trust};
+pub use table::{Access, ReadOnly, ReadWrite, Table, TableReader, UntypedTable};
+pub use transaction::{PutMode, Upserted};
 pub use value::Value;
+
+/// Longest byte or string key.
+const MAX_KEY_BYTES: usize = 256;
 
 /// The kind of segment that a table is.
 pub const KIND: shm_core::Kind = shm_core::Kind::new("table");

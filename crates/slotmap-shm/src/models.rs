@@ -12,13 +12,14 @@ use shm_core::{Ordering, ReadWords, Word, Words, crash};
 
 use crate::buffer::Buffer;
 use crate::crowded::CheckRoom;
+use crate::geometry::Geometry;
 use crate::index;
-use crate::key::Key;
-use crate::layout::{Geometry, LEN, Layout, USED};
+use crate::key::TypedKey;
+use crate::layout::{LEN, Layout, USED};
 use crate::moment::{Held, read_slot};
 use crate::recover;
 use crate::slot::SlotMut;
-use crate::transaction::{Mode, Room, Transaction};
+use crate::transaction::{PutMode, Room, Transaction};
 use crate::view::{Look, View};
 
 const PREEMPTIONS: usize = 3;
@@ -58,7 +59,7 @@ impl Model {
             let mut bytes = [0; 16];
             bytes[..8].copy_from_slice(&value.to_le_bytes());
             bytes[8..].copy_from_slice(&value.to_le_bytes());
-            let _ = transaction.put(Mode::Upsert, &[key], &bytes);
+            let _ = transaction.put(PutMode::Upsert, &[key], &bytes);
         }
         transaction.commit();
     }
@@ -233,7 +234,7 @@ fn a_collection_that_is_brought_up_to_date_is_of_one_moment() {
         let mut seen = [(0, 0); 2];
         let mut pass = || {
             for (number, seen) in seen.iter_mut().enumerate() {
-                let read = read_slot::<u64>(&view.slot(number), seen.0, &again).unwrap();
+                let read = read_slot::<u64>(&view.slot(number), u64::KIND, seen.0, &again).unwrap();
                 if let Some((version, Held::Entry(_, value))) = read {
                     let first = u64::from_le_bytes(value[..8].try_into().unwrap());
                     assert_eq!(value[..8], value[8..], "torn value");
@@ -437,7 +438,7 @@ fn a_dropped_write_does_not_vouch_for_a_later_one() {
             thread::spawn(move || {
                 let stage = |value: u8| {
                     let mut transaction = model.begin();
-                    transaction.put(Mode::Update, &[1], &[value; 16]).unwrap();
+                    transaction.put(PutMode::Update, &[1], &[value; 16]).unwrap();
                     recover::settle_slots(model.words(), &model.layout);
                 };
                 stage(11);
@@ -458,7 +459,7 @@ fn an_aborted_add_is_never_seen_though_its_slot_and_number_are_used_again() {
             let model = model.clone();
             thread::spawn(move || {
                 let mut transaction = model.begin();
-                transaction.put(Mode::Add, &[2], &[11; 16]).unwrap();
+                transaction.put(PutMode::Add, &[2], &[11; 16]).unwrap();
                 transaction.abort();
                 model.upsert(&[(2, 20)]);
             })

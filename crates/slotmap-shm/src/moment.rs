@@ -14,14 +14,15 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::Backoff;
 
-use crate::access::Tries;
 use crate::buffer::Buffer;
 use crate::error::TableError;
 use crate::index::key_words;
 use crate::key::{Key, NO_KEY};
+use crate::key_kind::KeyKind;
 use crate::layout::Layout;
-use crate::reader::TableReader;
 use crate::slot::{self, Slot};
+use crate::table::{Access, Table};
+use crate::tries::Tries;
 use crate::value::Value;
 
 /// Passes that are made at least before the lock is taken or the collection given up.
@@ -30,17 +31,13 @@ const MIN_PASSES: usize = 4;
 /// Something that is read as of one moment.
 pub(crate) trait Collection<K: Key + ?Sized> {
     /// Brings up to date, without the lock, what changed.
-    fn pass(&mut self, table: &TableReader<K>, tries: &Tries) -> Result<(), TableError>;
+    fn pass<A: Access>(&mut self, table: &Table<K, A>, tries: &Tries) -> Result<(), TableError>;
 
     /// The same under the lock, to `scratch`; false when that has no room for all.
-    fn pass_locked(
-        &self,
-        table: &TableReader<K>,
-        scratch: &mut Scratch,
-    ) -> Result<bool, TableError>;
+    fn pass_locked(&self, table: &Table<K>, scratch: &mut Scratch) -> Result<bool, TableError>;
 
     /// Takes over what is in the scratch.
-    fn apply(&mut self, scratch: &Scratch);
+    fn apply(&mut self, scratch: &Scratch, kind: KeyKind);
 }
 
 /// Whether a collection is of one moment.
@@ -110,7 +107,7 @@ impl Scratch {
     }
 }
 
-impl<K: Key + ?Sized> TableReader<K> {
+impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// Collects until all is of one moment, or the time is over.
     pub(crate) fn at_one_moment(
         &self,
@@ -126,20 +123,22 @@ impl<K: Key + ?Sized> TableReader<K> {
                 // Asked first after the first pass: a large table takes its time.
                 Ok(()) => tries.over().is_some() && pass >= MIN_PASSES,
                 // One slot is written all the time. Under the lock it is not.
-                Err(TableError::Contended { .. }) if self.may_lock() => true,
+                Err(TableError::Contended { .. }) if self.as_writable().is_some() => true,
                 Err(error) => return Err(error),
             };
-            if over && self.may_lock() {
-                return self.at_one_moment_locked(collection);
-            }
             if over {
-                return Ok(Moment::Overtaken(start.elapsed()));
+                return match self.as_writable() {
+                    Some(table) => table.at_one_moment_locked(collection),
+                    None => Ok(Moment::Overtaken(start.elapsed())),
+                };
             }
             backoff.spin();
         }
         Ok(Moment::Overtaken(start.elapsed()))
     }
+}
 
+impl<K: Key + ?Sized> Table<K> {
     #[cold]
     fn at_one_moment_locked(
         &self,
@@ -151,7 +150,7 @@ impl<K: Key + ?Sized> TableReader<K> {
             let complete = collection.pass_locked(self, &mut scratch)?;
             guard.hand_over();
             if complete {
-                collection.apply(&scratch);
+                collection.apply(&scratch, self.key_kind());
                 return Ok(Moment::One);
             }
             scratch.grow();
@@ -229,12 +228,13 @@ type Looked<O> = Option<(u64, Held<O>)>;
 /// What a slot holds, copied whole, and under which version; `None` if that is `seen`.
 pub(crate) fn read_slot<K: Key + ?Sized>(
     slot: &Slot<'_>,
+    kind: KeyKind,
     seen: u64,
     again: &dyn Fn() -> Result<(), TableError>,
 ) -> Result<Looked<K::Owned>, TableError> {
     loop {
         if let Some(version) = slot.effective() {
-            let held = (version != seen).then(|| hold::<K>(slot, version));
+            let held = (version != seen).then(|| hold::<K>(slot, kind, version));
             // Also for a version that was seen before: by now a flip may have ended it, which
             // `effective` leaves to this check.
             if slot.is_unchanged(version) {
@@ -245,7 +245,7 @@ pub(crate) fn read_slot<K: Key + ?Sized>(
     }
 }
 
-fn hold<K: Key + ?Sized>(slot: &Slot<'_>, version: u64) -> Held<K::Owned> {
+fn hold<K: Key + ?Sized>(slot: &Slot<'_>, kind: KeyKind, version: u64) -> Held<K::Owned> {
     if let Some(what) = slot.damage(version) {
         return Held::Damage(what);
     }
@@ -256,30 +256,28 @@ fn hold<K: Key + ?Sized>(slot: &Slot<'_>, version: u64) -> Held<K::Owned> {
     let (buffer, len) = slot.value(version);
     // Once more: a peer may have stored another length by now.
     let fits = len <= slot.max_len();
-    match K::from_words(key_words(slot.key(), &mut room)).filter(|_| fits) {
+    match K::from_words(kind, key_words(slot.key(), &mut room)).filter(|_| fits) {
         Some(key) => Held::Entry(key, Value::copy(buffer, len)),
         None => Held::Damage("slot"),
     }
 }
 
 impl<K: Key + ?Sized> Collection<K> for Entries<K::Owned> {
-    fn pass(&mut self, table: &TableReader<K>, tries: &Tries) -> Result<(), TableError> {
+    fn pass<A: Access>(&mut self, table: &Table<K, A>, tries: &Tries) -> Result<(), TableError> {
         let view = table.view();
         let again = || table.overtaken(tries);
         for number in 0..self.seen.len() {
             let seen = self.seen.get(number).map_or(0, |seen| seen.version);
-            if let Some((version, held)) = read_slot::<K>(&view.slot(number), seen, &again)? {
+            if let Some((version, held)) =
+                read_slot::<K>(&view.slot(number), table.key_kind(), seen, &again)?
+            {
                 self.set(number, version, held);
             }
         }
         Ok(())
     }
 
-    fn pass_locked(
-        &self,
-        table: &TableReader<K>,
-        scratch: &mut Scratch,
-    ) -> Result<bool, TableError> {
+    fn pass_locked(&self, table: &Table<K>, scratch: &mut Scratch) -> Result<bool, TableError> {
         let view = table.view();
         for (item, seen) in self.seen.iter().enumerate() {
             let slot = view.slot(item);
@@ -305,12 +303,12 @@ impl<K: Key + ?Sized> Collection<K> for Entries<K::Owned> {
         Ok(true)
     }
 
-    fn apply(&mut self, scratch: &Scratch) {
+    fn apply(&mut self, scratch: &Scratch, kind: KeyKind) {
         for change in &scratch.changes {
             let words = scratch.words_of(change);
             let entry = change.len.and_then(|len| {
                 let (key, value) = words.split_at_checked(scratch.key_words)?;
-                Some(Held::Entry(K::from_words(key)?, Value::from_words(value, len)))
+                Some(Held::Entry(K::from_words(kind, key)?, Value::from_words(value, len)))
             });
             let Some((slot, version)) = change.at else { continue };
             let dead = slot::is_valid(version) && !slot::is_live(version);
@@ -339,7 +337,7 @@ impl<'k, K: Key + ?Sized> Values<'k, K> {
 }
 
 impl<K: Key + ?Sized> Collection<K> for Values<'_, K> {
-    fn pass(&mut self, table: &TableReader<K>, tries: &Tries) -> Result<(), TableError> {
+    fn pass<A: Access>(&mut self, table: &Table<K, A>, tries: &Tries) -> Result<(), TableError> {
         let again = || table.overtaken(tries);
         for (key, (at, value)) in self.keys.iter().zip(&mut self.found) {
             let mut room = K::ROOM;
@@ -357,11 +355,7 @@ impl<K: Key + ?Sized> Collection<K> for Values<'_, K> {
         Ok(())
     }
 
-    fn pass_locked(
-        &self,
-        table: &TableReader<K>,
-        scratch: &mut Scratch,
-    ) -> Result<bool, TableError> {
+    fn pass_locked(&self, table: &Table<K>, scratch: &mut Scratch) -> Result<bool, TableError> {
         let tries = table.tries();
         for (item, (key, (seen, _))) in self.keys.iter().zip(&self.found).enumerate() {
             let mut room = K::ROOM;
@@ -386,7 +380,7 @@ impl<K: Key + ?Sized> Collection<K> for Values<'_, K> {
         Ok(true)
     }
 
-    fn apply(&mut self, scratch: &Scratch) {
+    fn apply(&mut self, scratch: &Scratch, _: KeyKind) {
         for change in &scratch.changes {
             let Some((at, value)) = self.found.get_mut(change.item) else { continue };
             *at = change.at;

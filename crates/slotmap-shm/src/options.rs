@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shm_core::{Interrupt, Patience, Trust};
 
-use crate::layout::Geometry;
+use crate::geometry::Geometry;
 
 /// Parameters of [`Table::create`](crate::Table::create) and its relatives.
 /// `TableOptions::default()` suits most; change single fields with struct update syntax.
@@ -23,11 +23,6 @@ pub struct TableOptions {
     /// `LockError::TimedOut`; `None` waits for ever. Five seconds: a writer
     /// that is stopped (SIGSTOP, a debugger) must not stop all others.
     pub lock_timeout: Option<Duration>,
-    /// How long a read through a handle that may not write tries, beside writers that change
-    /// what it reads each time, before it fails with
-    /// [`TableError::Contended`](crate::TableError::Contended); `None` tries for ever. One second. A
-    /// handle that may write takes the lock instead, long before that.
-    pub read_timeout: Option<Duration>,
     /// What ends such waiting early, and that for another process which takes the table over.
     pub interrupt: Interrupt,
 }
@@ -46,7 +41,40 @@ impl Default for TableOptions {
             trust: Trust::new(),
             lock_timeout: Some(Duration::from_secs(5)),
             interrupt: Interrupt::never(),
-            read_timeout: Some(Duration::from_secs(1)),
         }
+    }
+}
+
+/// How a table is opened for reading only.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ReadOptions {
+    /// Whose tables to open: one's own and root's, unless told otherwise.
+    pub trust: Trust,
+    /// How long a read tries, beside writers that change what it reads each time, before it fails
+    /// with [`TableError::Contended`](crate::TableError::Contended); `None` tries for ever. One
+    /// second. A handle that may write takes the lock instead, long before that.
+    pub read_timeout: Option<Duration>,
+}
+
+impl ReadOptions {
+    /// Sets whose tables to open.
+    #[must_use]
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// Sets how long a read tries beside busy writers; `None` for ever.
+    #[must_use]
+    pub fn read_timeout(mut self, limit: Option<Duration>) -> Self {
+        self.read_timeout = limit;
+        self
+    }
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { trust: Trust::new(), read_timeout: Some(Duration::from_secs(1)) }
     }
 }

@@ -4,9 +4,8 @@ use shm_core::{Name, Namespace, OpenError};
 
 use crate::error::TableOpenError;
 use crate::key::Key;
-use crate::options::TableOptions;
-use crate::reader::TableReader;
-use crate::table::Table;
+use crate::options::{ReadOptions, TableOptions};
+use crate::table::{Access, ReadOnly, Table};
 
 impl<K: Key + ?Sized> Table<K> {
     /// Opens what is at the name now, as [`Table::open`] does, if this table has lost it: true if that
@@ -14,7 +13,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// make it anew. One `stat` as long as nothing happened.
     ///
     /// False, and the handle stays as it is, when the name leads to this table, or nowhere: then
-    /// [`TableReader::is_orphaned`] says so, and it can be tried again. Key type aside, the other table
+    /// [`Table::is_orphaned`] says so, and it can be tried again. Key type aside, the other table
     /// may be of any geometry.
     ///
     /// ```
@@ -52,25 +51,25 @@ impl<K: Key + ?Sized> Table<K> {
     }
 }
 
-impl<K: Key + ?Sized> TableReader<K> {
+impl<K: Key + ?Sized> Table<K, ReadOnly> {
     /// As [`Table::reopen_if_orphaned`], for reading only.
     ///
     /// # Errors
-    /// As [`TableReader::open`]; the handle stays as it is.
+    /// As [`Table::open_read_only`]; the handle stays as it is.
     pub fn reopen_if_orphaned(
         &mut self,
         namespace: &Namespace,
         name: &Name,
-        options: &TableOptions,
+        options: &ReadOptions,
     ) -> Result<bool, TableOpenError> {
         if !is_orphaned(self)? {
             return Ok(false);
         }
-        replace(self, Self::open(namespace, name, options))
+        replace(self, Self::open_read_only(namespace, name, options))
     }
 }
 
-fn is_orphaned<K: Key + ?Sized>(table: &TableReader<K>) -> Result<bool, OpenError> {
+fn is_orphaned<K: Key + ?Sized, A: Access>(table: &Table<K, A>) -> Result<bool, OpenError> {
     table.is_orphaned().map_err(|source| OpenError::Io {
         action: "look at",
         path: table.segment().path().to_owned(),

@@ -19,7 +19,7 @@ use crate::slot::{self, SlotMut};
 
 /// What a write asks of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
+pub enum PutMode {
     /// The key must be absent.
     Add,
     /// The key must be present.
@@ -113,15 +113,20 @@ impl<'a> Transaction<'a> {
 
     /// Stages a write. `value` fits: the caller has checked before locking.
     #[inline(always)]
-    pub(crate) fn put(&mut self, mode: Mode, key: &[u64], value: &[u8]) -> Result<Upserted, Fault> {
+    pub(crate) fn put(
+        &mut self,
+        mode: PutMode,
+        key: &[u64],
+        value: &[u8],
+    ) -> Result<Upserted, Fault> {
         let hash = index::hash(self.layout, key);
         match index::locate(self.words, self.layout, hash, key) {
-            Located::Found { .. } if mode == Mode::Add => Err(Fault::Duplicate),
+            Located::Found { .. } if mode == PutMode::Add => Err(Fault::Duplicate),
             Located::Found { slot, .. } => {
                 self.replace(slot, value);
                 Ok(Upserted::Updated)
             }
-            Located::Absent { .. } if mode == Mode::Update => Err(Fault::NotFound),
+            Located::Absent { .. } if mode == PutMode::Update => Err(Fault::NotFound),
             Located::Absent { place, empty } => {
                 self.insert(key, hash, value, place, empty)?;
                 Ok(Upserted::Inserted)

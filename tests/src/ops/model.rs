@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 
 use shm_core::Namespace;
-use slotmap_shm::{Key, Table, TableError, TableOptions, TableReader};
+use slotmap_shm::{Key, ReadOptions, Table, TableError, TableOptions, TableReader, TypedKey};
 
 use super::{CAPACITY, KEYS, Op, VALUE_SIZE};
 use crate::{TempNamespace, options, test_name};
 
 /// A table and the private map that it must agree with.
-pub struct Model<K: Key<Owned = O> + ?Sized, O> {
+pub struct Model<K: TypedKey + Key<Owned = O> + ?Sized, O> {
     namespace: TempNamespace,
     table: Table<K>,
     map: HashMap<u8, Vec<u8>>,
@@ -24,7 +24,7 @@ pub struct Model<K: Key<Owned = O> + ?Sized, O> {
 
 impl<K, O> Model<K, O>
 where
-    K: Key<Owned = O> + ?Sized,
+    K: TypedKey + Key<Owned = O> + ?Sized,
     O: Borrow<K> + Debug + Ord,
 {
     /// An empty table with keys of up to `key_size` bytes, as `make_key` makes them.
@@ -165,8 +165,9 @@ where
     fn get_many(&self, numbers: &[u8]) {
         let keys: Vec<O> = numbers.iter().map(|&k| (self.make_key)(k)).collect();
         let namespace = Namespace::at(self.namespace.path());
-        let reader = TableReader::<K>::open(&namespace, &test_name(), &TableOptions::default())
-            .expect("open for reading");
+        let reader =
+            TableReader::<K>::open_read_only(&namespace, &test_name(), &ReadOptions::default())
+                .expect("open for reading");
         let got = reader.get_many(&keys).map_err(|e| format!("{e:?}"));
         let expected: Result<Vec<_>, String> =
             numbers.iter().map(|&k| self.fits(k).map(|()| self.map.get(&k).cloned())).collect();
@@ -202,7 +203,7 @@ fn value_fits(value: &[u8]) -> Answer {
 
 impl<K, O> Model<K, O>
 where
-    K: Key<Owned = O> + ?Sized,
+    K: TypedKey + Key<Owned = O> + ?Sized,
     O: Borrow<K> + Debug + Ord,
 {
     fn fits(&self, key: u8) -> Answer {

@@ -6,7 +6,7 @@ use slotmap_shm::{Geometry, TableOptions};
 use crate::arguments::{Common, mode, name};
 use crate::failure::{Exit, Failure};
 use crate::key::KeyType;
-use crate::table;
+use slotmap_shm::UntypedTable;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -42,8 +42,13 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     if mode & 0o022 != 0 {
         options_need_trust(&options, arguments, common)?;
     }
-    table::create(&common.namespace(), &name(&arguments.name)?, keys, &options)
-        .map_err(|failure| failure.about(&arguments.name))?;
+    UntypedTable::create_with_kind(
+        &common.namespace(),
+        &name(&arguments.name)?,
+        keys.kind(),
+        &options,
+    )
+    .map_err(|error| Failure::from(error).about(&arguments.name))?;
     Ok(Exit::Ok)
 }
 

@@ -6,6 +6,8 @@ use clap::Args;
 
 use crate::arguments::{Common, bytes};
 use crate::failure::{Exit, Failure};
+use crate::key::KeyType;
+use crate::table::at_fault;
 use crate::target::writable;
 
 #[derive(Args, Debug)]
@@ -29,8 +31,8 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     let table = writable(&arguments.name, common)?;
     let mut keys = Vec::with_capacity(arguments.key.len());
     for key in &arguments.key {
-        keys.push(table.key_type().parse_argument(&bytes(key, arguments.escaped)?)?);
+        keys.push(KeyType::of(table.key_kind())?.parse_argument(&bytes(key, arguments.escaped)?)?);
     }
-    table.remove_many(&keys).map_err(|failure| failure.about(&arguments.name))?;
+    table.remove_many(&keys).map_err(|error| at_fault(error).1.about(&arguments.name))?;
     Ok(Exit::Ok)
 }

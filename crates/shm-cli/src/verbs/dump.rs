@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::arguments::{Common, Format};
 use crate::failure::{Exit, Failure};
+use crate::key::Forms;
 use crate::key::KeyType;
 use crate::output::stdout;
 use crate::progress::{Progress, Unit, is_apart};

@@ -9,6 +9,7 @@ use super::load::println;
 use super::share::PublishArguments;
 use crate::arguments::{Common, Format};
 use crate::failure::{Exit, Failure};
+use crate::key::KeyType;
 use crate::target::{Kind, Target};
 
 #[derive(Args, Debug)]
@@ -37,9 +38,9 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     let table = target.reader(common)?;
     arguments.publish.check(map, arguments.force, common)?;
     let mut builder = Builder::with_options(arguments.publish.freeze_options());
-    let entries = target.entries_of(&*table, common)?;
+    let entries = target.entries_of(&table, common)?;
     for (key, value) in &entries {
-        let key = table.key_type().to_map(key);
+        let key = KeyType::of(table.key_kind())?.to_map(key);
         builder.push(key, value.as_bytes()).map_err(Error::from)?;
     }
     let block = builder.try_finish().map_err(Error::from)?;

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::arguments::{Common, Format, bytes};
 use crate::escape::escape;
 use crate::failure::{Exit, Failure};
-use crate::key::{AnyKey, KeyType, json_bytes};
+use crate::key::{AnyKey, Forms, KeyType, json_bytes};
 use crate::output::{Cell, rows, stdout};
 use crate::target::{Kind, Open, Target};
 
@@ -54,7 +54,9 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     }
     let values: Vec<Option<Vec<u8>>> = match &open {
         Open::Table(table) => {
-            let values = table.get_many(&keys).map_err(|failure| failure.about(&arguments.name))?;
+            let values = table
+                .get_many(&keys)
+                .map_err(|error| Failure::from(error).about(&arguments.name))?;
             values.into_iter().map(|value| value.map(Vec::from)).collect()
         }
         Open::Snapshot(map) => {

@@ -75,7 +75,7 @@ fn row(target: &Target, common: &Common) -> Vec<Cell> {
             let stats = table.stats();
             let [len, capacity] = [stats.len, stats.capacity].map(|n| Cell::count(n as u64));
             let created = table.segment().created();
-            (Cell::text(table.key_type().name()), len, capacity, Some(created), Cell::none())
+            (Cell::text(table.key_kind().name()), len, capacity, Some(created), Cell::none())
         }
         Ok(Open::Snapshot(map)) => {
             let created = map.snapshot().get_ref().created();

@@ -9,11 +9,13 @@ use serde_json::json;
 use crate::arguments::{Common, Format};
 use crate::failure::{Exit, Failure};
 use crate::key::AnyKey;
+use crate::key::KeyType;
 use crate::progress::{Progress, Unit};
 use crate::reading::{Reader, Record};
 use crate::records::FileFormat;
-use crate::table::Writable;
+use crate::table::at_fault;
 use crate::target::writable;
+use slotmap_shm::UntypedTable;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -54,9 +56,9 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     common.can_print()?;
     let mut reader = arguments.input.open(&arguments.file)?;
     let mut progress = Progress::new(reader.len(), Unit::Bytes);
-    let batch = read(&*table, &mut reader, &mut progress)?;
+    let batch = read(&table, &mut reader, &mut progress)?;
     let (lines, entries): (Vec<u64>, Vec<_>) = batch.into_iter().unzip();
-    table.upsert_many(&entries).map_err(|(index, failure)| {
+    table.upsert_many(&entries).map_err(at_fault).map_err(|(index, failure)| {
         match index.and_then(|index| lines.get(index)) {
             Some(&line) => reader.at_line(line, failure),
             None => failure.about(&arguments.name),
@@ -87,11 +89,11 @@ type Entry = (AnyKey, Vec<u8>);
 /// The entries of the file, each key once, in the order of their lines. No more than the table holds are kept,
 /// so a file of any length may be given.
 fn read(
-    table: &dyn Writable,
+    table: &UntypedTable,
     reader: &mut Reader,
     progress: &mut Progress,
 ) -> Result<Vec<(u64, Entry)>, Failure> {
-    let (stats, key_type) = (table.stats(), table.key_type());
+    let (stats, key_type) = (table.stats(), KeyType::of(table.key_kind())?);
     let mut entries: HashMap<AnyKey, (u64, Vec<u8>)> = HashMap::new();
     let mut record = Record::default();
     while reader.next(&mut record)? {

@@ -21,6 +21,8 @@ mod watch;
 
 use clap::Subcommand;
 
+use slotmap_shm::PutMode;
+
 use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure};
 
@@ -80,9 +82,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Verb::Stat(arguments) => stat::run(arguments, common),
         Verb::Create(arguments) => create::run(arguments, common),
         Verb::Get(arguments) => get::run(arguments, common),
-        Verb::Set(entry) => put::run(crate::table::Put::Set, entry, common),
-        Verb::Add(entry) => put::run(crate::table::Put::Add, entry, common),
-        Verb::Update(entry) => put::run(crate::table::Put::Update, entry, common),
+        Verb::Set(entry) => put::run(PutMode::Upsert, entry, common),
+        Verb::Add(entry) => put::run(PutMode::Add, entry, common),
+        Verb::Update(entry) => put::run(PutMode::Update, entry, common),
         Verb::Del(arguments) => del::run(arguments, common),
         Verb::Search(arguments) => search::run(arguments, common),
         Verb::Dump(arguments) => dump::run(arguments, common),

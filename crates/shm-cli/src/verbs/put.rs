@@ -7,9 +7,10 @@ use clap::Args;
 
 use crate::arguments::{Common, bytes};
 use crate::failure::{Exit, Failure};
+use crate::key::KeyType;
 use crate::startup;
-use crate::table::{Put, Writable};
 use crate::target::writable;
+use slotmap_shm::{PutMode, UntypedTable};
 
 // No doc comment: it would be the help of the verbs.
 #[derive(Args, Debug)]
@@ -46,17 +47,17 @@ Example:
 
 The exit code is 1 if the key is not there.";
 
-pub(crate) fn run(how: Put, entry: &Entry, common: &Common) -> Result<Exit, Failure> {
+pub(crate) fn run(mode: PutMode, entry: &Entry, common: &Common) -> Result<Exit, Failure> {
     let table = writable(&entry.name, common)?;
-    let key = table.key_type().parse_argument(&bytes(&entry.key, entry.escaped)?)?;
+    let key = KeyType::of(table.key_kind())?.parse_argument(&bytes(&entry.key, entry.escaped)?)?;
     let value =
-        if entry.value == "-" { from_stdin(&*table)? } else { bytes(&entry.value, entry.escaped)? };
-    table.put(how, &key, &value).map_err(|failure| failure.about(&entry.name))?;
+        if entry.value == "-" { from_stdin(&table)? } else { bytes(&entry.value, entry.escaped)? };
+    table.put(mode, &key, &value).map_err(|error| Failure::from(error).about(&entry.name))?;
     Ok(Exit::Ok)
 }
 
 /// Reads as much as fits and a byte more, so that what is too long is refused, whatever its length.
-fn from_stdin(table: &dyn Writable) -> Result<Vec<u8>, Failure> {
+fn from_stdin(table: &UntypedTable) -> Result<Vec<u8>, Failure> {
     let most = table.stats().value_size as u64;
     let mut value = Vec::new();
     let read = startup::input()

@@ -27,7 +27,8 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     startup::output()?;
     let mut told = Vec::new();
     for name in &arguments.name {
-        let repaired = writable(name, common)?.repair().map_err(|failure| failure.about(name))?;
+        let repaired =
+            writable(name, common)?.recover().map_err(|error| Failure::from(error).about(name))?;
         let count = |n: usize| Cell::count(n as u64);
         told.push(vec![Cell::text(name), count(repaired.slots), count(repaired.entries)]);
     }

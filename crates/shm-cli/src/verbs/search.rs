@@ -9,7 +9,7 @@ use shm_facade::SharedMap;
 use crate::arguments::{Common, Format, bytes};
 use crate::escape::escape;
 use crate::failure::{Exit, Failure};
-use crate::key::{AnyKey, KeyType, json_bytes};
+use crate::key::{AnyKey, Forms, KeyType, json_bytes};
 use crate::output::{Cell, rows, stdout};
 use crate::records::FileFormat;
 use crate::target::{AnyValue, Entries, Entry, Kind, Open, Target};

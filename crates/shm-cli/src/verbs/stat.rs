@@ -12,7 +12,7 @@ use crate::escape::{escape, hex};
 use crate::failure::{Exit, Failure};
 use crate::mappers::{Mappers, mappers};
 use crate::output::{Cell, fields, grouped};
-use crate::table::Readable;
+use crate::table::Reader;
 use crate::target::{Kind, Open, Target};
 
 #[derive(Args, Debug)]
@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     let open = target.open(common)?;
     let created = match &open {
         Open::Table(table) => {
-            all.extend(of_table(&**table));
+            all.extend(of_table(table));
             table.segment().created()
         }
         Open::Snapshot(map) => {
@@ -65,11 +65,11 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     Ok(Exit::Ok)
 }
 
-fn of_table(table: &dyn Readable) -> Fields {
+fn of_table(table: &Reader) -> Fields {
     let (stats, geometry) = (table.stats(), table.geometry());
     let load = stats.len as f64 / stats.capacity.max(1) as f64;
-    let mut fields = vec![("keys", Cell::text(table.key_type().name()))];
-    if !table.key_type().is_integer() {
+    let mut fields = vec![("keys", Cell::text(table.key_kind().name()))];
+    if table.key_kind().integer().is_none() {
         fields.push(("key_size", Cell::bytes(geometry.key_size as u64)));
     }
     fields.extend([

@@ -6,6 +6,7 @@ use shm_facade::Error;
 use crate::arguments::Common;
 use crate::failure::{Exit, Failure, REPAIRABLE};
 use crate::output::{Cell, rows};
+use crate::table;
 use crate::target::{Kind, Target};
 
 #[derive(Args, Debug)]
@@ -57,7 +58,7 @@ fn check(target: &Target, common: &Common) -> Result<&'static str, Failure> {
                     format!("damaged table: {} slots, the first at {slot}", damage.slots.len());
                 return Err(Failure::new(Exit::Corrupt, text).hint(REPAIRABLE));
             }
-            table.listing()?;
+            table::listing(&table)?;
             Ok("readable")
         }
         Err(failure) => Err(failure),

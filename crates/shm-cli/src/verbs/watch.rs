@@ -19,9 +19,9 @@ use self::screen::{Frame, Screen};
 use crate::arguments::{Common, Format, SECONDS};
 use crate::escape::escape;
 use crate::failure::{Exit, Failure};
-use crate::key::{AnyKey, KeyType, json_bytes};
+use crate::key::{AnyKey, Forms, KeyType, json_bytes};
 use crate::output::{grouped, stdout};
-use crate::table::Readable;
+use crate::table::{self, Reader};
 use crate::target::{Entries, Kind, Open, Target, exists};
 
 #[derive(Args, Debug)]
@@ -157,9 +157,9 @@ impl Watched<'_> {
 
     fn look_at_table(&mut self) -> Result<Vec<Change>, Failure> {
         let table = match self.open.take() {
-            Some(Open::Table(table)) if !self.is_orphaned(&*table)? => Some(table),
+            Some(Open::Table(table)) if !self.is_orphaned(&table)? => Some(table),
             open => {
-                let found = self.find(|target, common| target.reader(common))?;
+                let found = self.find(|target, common| target.reader(common).map(Box::new))?;
                 self.say(open.is_some(), found.is_some());
                 found
             }
@@ -167,7 +167,7 @@ impl Watched<'_> {
         let (key_type, entries) = match &table {
             None => (self.key_type, Vec::new()),
             // Beside busy writers each entry is whole; the next look shows the rest.
-            Some(table) => (table.key_type(), table.listing()?.entries),
+            Some(table) => (KeyType::of(table.key_kind())?, table::listing(table)?.entries),
         };
         self.open = table.map(Open::Table);
         if let Some(open) = &self.open {
@@ -204,7 +204,7 @@ impl Watched<'_> {
         Ok(changes)
     }
 
-    fn is_orphaned(&self, table: &dyn Readable) -> Result<bool, Failure> {
+    fn is_orphaned(&self, table: &Reader) -> Result<bool, Failure> {
         let path = self.target.path();
         table.segment().is_orphaned().map_err(|error| Failure::of_file(path.display(), &error))
     }

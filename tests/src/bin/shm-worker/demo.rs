@@ -182,7 +182,7 @@ pub fn reader() -> Result<()> {
 
 fn open_reader() -> Result<StatusReader> {
     loop {
-        match StatusReader::open_with(NAME, &options()) {
+        match StatusReader::open_read_only_with(NAME, &options()) {
             Err(e) if e.code() == ResultCode::NotFound => std::thread::yield_now(),
             other => return Ok(other?),
         }

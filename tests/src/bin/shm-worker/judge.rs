@@ -173,7 +173,9 @@ impl TableJudge {
     fn check_table(&self, done: bool, findings: &mut Findings) -> bool {
         // First as readers see it, before anybody repairs.
         let options = TableOptions::default();
-        let Ok(reader) = TableReader::<i32>::open(&self.namespace, &test_name(), &options) else {
+        let Ok(reader) =
+            TableReader::<i32>::open_read_only(&self.namespace, &test_name(), &shm_tests::reading(&options))
+        else {
             findings.leaked += 1;
             return false;
         };

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use shm_core::{LostDescriptor, Name, Namespace, Trust};
-use shm_facade::{MapOptions, RbTree, SNAPSHOT, Share, ShareOptions, SharedMap};
+use shm_facade::{MapOptions, RbTree, ReadOptions, SNAPSHOT, Share, ShareOptions, SharedMap};
 use shm_tests::{options, test_name};
 use slotmap_shm::{KIND, Table, TableOptions, TableReader};
 
@@ -80,8 +80,10 @@ pub fn lost(what: &str) -> Result<()> {
     let other = Name::new("other")?;
     let dropped = Table::<i32>::create(&namespace, &other, &options(8, 8))?;
     let unlinked = Table::<i32>::open(&namespace, &other, &TableOptions::default())?;
-    let reader = TableReader::<i32>::open(&namespace, &test_name(), &TableOptions::default())?;
-    let lost_reader = TableReader::<i32>::open(&namespace, &other, &TableOptions::default())?;
+    let reader =
+        TableReader::<i32>::open_read_only(&namespace, &test_name(), &ReadOptions::default())?;
+    let lost_reader =
+        TableReader::<i32>::open_read_only(&namespace, &other, &ReadOptions::default())?;
     let share = ShareOptions::default().force(true);
     let tree = |value: &str| RbTree::from_entries([("key", value)]);
     tree("old")?.share_with("test", &share)?;
@@ -135,7 +137,7 @@ pub fn lost(what: &str) -> Result<()> {
     Table::<i32>::create(&namespace, &test_name(), &options(8, 8))?;
     let any = TableOptions::default();
     assert!(table.reopen_if_orphaned(&namespace, &test_name(), &any)?);
-    assert!(reader.reopen_if_orphaned(&namespace, &test_name(), &any)?);
+    assert!(reader.reopen_if_orphaned(&namespace, &test_name(), &shm_tests::reading(&any))?);
     assert_eq!(reader.len(), 0);
     own.check();
     SharedMap::remove("test")?;

@@ -18,7 +18,7 @@ pub fn probe() -> Result<()> {
         Ok(entries) => format!("{} entries", entries.len()),
         Err(e) => format!("{e:?}"),
     };
-    let said = match TableReader::open(&namespace, &name, &options) {
+    let said = match TableReader::open_read_only(&namespace, &name, &shm_tests::reading(&options)) {
         Ok(reader) => format!("ok: {}", entries(&reader)),
         Err(e) => format!("{e:?}"),
     };
@@ -35,7 +35,8 @@ pub fn probe() -> Result<()> {
     say(&format!("make: {said}"))?;
     let options = StatusOptions::default();
     let code = |e: shm_facade::Error| format!("{:?}", e.code());
-    let said = StatusReader::open_with("test", &options).map_or_else(code, |_| "ok".to_owned());
+    let said =
+        StatusReader::open_read_only_with("test", &options).map_or_else(code, |_| "ok".to_owned());
     say(&format!("facade read: {said}"))?;
     let said = StatusTable::instance_with("test", &options).map_or_else(code, |_| "ok".to_owned());
     say(&format!("facade make: {said}"))

@@ -1,0 +1,55 @@
+//! A key of any kind, for code that does not know the kind beforehand, and for errors.
+
+use std::fmt;
+
+/// A key of any kind: what an error names, and what a table is asked for whose kind of keys is
+/// known only at run time ([`UntypedTable`](crate::UntypedTable)).
+///
+/// An integer may be given as signed or unsigned, whatever the table's keys are, if it is in
+/// their range. What a table gives back is `Signed` for signed kinds, `Unsigned` for unsigned
+/// ones and `Bytes` for `str` and `[u8]`. Keys of one kind are ordered as their type is.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AnyKey {
+    /// A signed integer key.
+    Signed(i64),
+    /// An unsigned integer key.
+    Unsigned(u64),
+    /// A `[u8]` or `str` key.
+    Bytes(Vec<u8>),
+}
+
+impl fmt::Display for AnyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signed(n) => write!(f, "{n}"),
+            Self::Unsigned(n) => write!(f, "{n}"),
+            Self::Bytes(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => write!(f, "{text:?}"),
+                Err(_) => write!(f, "\"{}\"", bytes.escape_ascii()),
+            },
+        }
+    }
+}
+
+/// Text keys as text.
+impl fmt::Debug for AnyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+macro_rules! from {
+    ($($t:ty: $variant:ident),*) => {$(
+        impl From<$t> for AnyKey {
+            fn from(key: $t) -> Self {
+                Self::$variant(key.into())
+            }
+        }
+    )*};
+}
+
+from!(
+    i8: Signed, i16: Signed, i32: Signed, i64: Signed,
+    u8: Unsigned, u16: Unsigned, u32: Unsigned, u64: Unsigned,
+    &str: Bytes, String: Bytes, &[u8]: Bytes, Vec<u8>: Bytes
+);

@@ -1,0 +1,68 @@
+//! How many entries a table holds, and how large they may be.
+
+use thiserror::Error;
+
+/// How many entries a table holds, and how large they may be. Fixed at creation.
+///
+/// A slot takes two buffers of `value_size` (at least 16 bytes each), the key (8 bytes, or 8 and
+/// `key_size`) and 32 bytes, rounded up to whole cache lines of 64; index and free stack take 16 to
+/// 40 bytes an entry. All of it is allocated at creation.
+///
+/// ```
+/// use slotmap_shm::{Geometry, TableOptions};
+/// let geometry = Geometry { capacity: 100_000, value_size: 64, ..Geometry::default() };
+/// let options = TableOptions { geometry, ..TableOptions::default() };
+/// # assert_eq!(options.geometry.key_size, 64);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Number of entries that fit, exactly. 1 to [`Geometry::MAX_CAPACITY`].
+    pub capacity: usize,
+    /// Longest value in bytes. 0 to [`Geometry::MAX_VALUE_SIZE`].
+    pub value_size: usize,
+    /// Longest key in bytes, for `str` and `[u8]` keys; not used for integers.
+    /// 1 to [`Geometry::MAX_KEY_SIZE`].
+    pub key_size: usize,
+}
+
+impl Geometry {
+    /// The largest capacity.
+    pub const MAX_CAPACITY: usize = 1 << 28;
+    /// The largest value size in bytes.
+    pub const MAX_VALUE_SIZE: usize = 1 << 24;
+    /// The largest key size in bytes.
+    pub const MAX_KEY_SIZE: usize = crate::MAX_KEY_BYTES;
+}
+
+impl Default for Geometry {
+    /// 1024 entries of 256 bytes; keys, where they are bytes, of up to 64.
+    fn default() -> Self {
+        Self { capacity: 1024, value_size: 256, key_size: 64 }
+    }
+}
+
+/// Why a geometry is not possible.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum GeometryError {
+    /// A parameter is out of range.
+    #[error("{what} is {value}, it must be {min} to {max}")]
+    OutOfRange {
+        /// The parameter.
+        what: &'static str,
+        /// Its value.
+        value: u64,
+        /// The least value allowed.
+        min: usize,
+        /// The greatest value allowed.
+        max: usize,
+    },
+    /// The table would not fit the address space.
+    #[error("{capacity} entries of {value_size} bytes are too large for the address space")]
+    TooLarge {
+        /// Entries asked for.
+        capacity: usize,
+        /// Bytes a value asked for.
+        value_size: usize,
+    },
+}

@@ -1,0 +1,109 @@
+//! Reading all entries.
+
+use crate::error::TableError;
+use crate::key::Key;
+use crate::moment::{Collection, Entries, Held, Moment, read_slot};
+use crate::table::{Access, Table};
+use crate::value::Value;
+
+/// All entries of a table. See [`Table::listing`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Listing<O> {
+    /// The entries, in no order; each is whole.
+    pub entries: Vec<(O, Value)>,
+    /// They stood together at one moment.
+    pub one_moment: bool,
+    /// Slots that were left out, because they hold what no writer leaves there.
+    pub damaged: usize,
+}
+
+impl<K: Key + ?Sized, A: Access> Table<K, A> {
+    /// All entries, in no order, as they were at one moment. O(capacity). Damaged slots are left
+    /// out: [`Table::listing`] tells how many.
+    ///
+    /// Beside writers that do not pause, a handle that may write takes the lock for a short time;
+    /// any handle, through whatever type it is called.
+    ///
+    /// # Errors
+    /// As [`Table::get_many`].
+    pub fn entries(&self) -> Result<Vec<(K::Owned, Value)>, TableError> {
+        let mut entries = Entries::new(self.capacity());
+        match self.at_one_moment(&mut entries)? {
+            Moment::One => Ok(entries.into_entries()),
+            Moment::Overtaken(waited) => Err(TableError::Contended { waited }),
+        }
+    }
+
+    /// All entries, in no order, as they were at one moment if that can be had within
+    /// [`ReadOptions::read_timeout`](crate::ReadOptions::read_timeout); otherwise each is whole, but they are of different moments,
+    /// and [`Listing::one_moment`] is false. O(capacity).
+    ///
+    /// # Errors
+    /// As [`Table::get`].
+    pub fn listing(&self) -> Result<Listing<K::Owned>, TableError> {
+        let mut entries = Entries::new(self.capacity());
+        let one_moment = matches!(self.at_one_moment(&mut entries)?, Moment::One);
+        let damaged = entries.damaged();
+        Ok(Listing { entries: entries.into_entries(), one_moment, damaged })
+    }
+
+    /// All entries, in no order. Each is whole, but they are of different moments: of a batch
+    /// that is written meanwhile some may be old and some new. Never takes the lock. O(capacity).
+    ///
+    /// # Errors
+    /// As [`Table::get`].
+    pub fn entries_one_by_one(&self) -> Result<Vec<(K::Owned, Value)>, TableError> {
+        let mut entries = Entries::new(self.capacity());
+        entries.pass(self, &self.tries())?;
+        Ok(entries.into_entries())
+    }
+
+    /// The entries, in no order. Each is whole, but they are of different
+    /// moments: a key that comes or goes meanwhile may or may not be among them. A damaged slot
+    /// is an error in its place, and the iterator goes on behind it.
+    pub fn iter(&self) -> Iter<'_, K, A> {
+        Iter { table: self, slot: 0 }
+    }
+
+    fn read_entry(&self, slot: usize) -> Result<Option<(K::Owned, Value)>, TableError> {
+        let tries = self.tries();
+        let again = || self.overtaken(&tries);
+        match read_slot::<K>(&self.view().slot(slot), self.key_kind(), 0, &again)? {
+            Some((_, Held::Entry(key, value))) => Ok(Some((key, value))),
+            Some((_, Held::Nothing)) => Ok(None),
+            Some((_, Held::Damage(what))) => Err(TableError::Corrupt { what, at: slot }),
+            None => Err(TableError::Corrupt { what: "version of a slot", at: slot }),
+        }
+    }
+}
+
+/// Iterator of [`Table::iter`].
+pub struct Iter<'a, K: Key + ?Sized, A: Access> {
+    table: &'a Table<K, A>,
+    slot: usize,
+}
+
+impl<K: Key + ?Sized, A: Access> Iterator for Iter<'_, K, A> {
+    type Item = Result<(K::Owned, Value), TableError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.slot < self.table.capacity() {
+            let slot = self.slot;
+            self.slot += 1;
+            if let Some(entry) = self.table.read_entry(slot).transpose() {
+                return Some(entry);
+            }
+        }
+        None
+    }
+}
+
+impl<'a, K: Key + ?Sized, A: Access> IntoIterator for &'a Table<K, A> {
+    type Item = Result<(K::Owned, Value), TableError>;
+    type IntoIter = Iter<'a, K, A>;
+
+    fn into_iter(self) -> Iter<'a, K, A> {
+        self.iter()
+    }
+}

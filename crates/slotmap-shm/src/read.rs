@@ -1,0 +1,269 @@
+//! Reading one key, or several.
+
+use std::borrow::Borrow;
+
+use shm_core::Ordering;
+
+use crate::buffer::Buffer;
+use crate::error::TableError;
+use crate::key::Key;
+use crate::layout::{COMMIT, LEN, LOST, RECOVERIES, USED};
+use crate::moment::{Moment, Values};
+use crate::table::{Access, Table};
+use crate::value::Value;
+use crate::view::{Found, Look, commits};
+
+/// Optimistic attempts at a read of several keys, each from the beginning, before what was read is
+/// kept and only what changed read again.
+const ATTEMPTS: usize = 2;
+
+/// Figures of a table. See [`Table::stats`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Entries present.
+    pub len: usize,
+    /// Entries that fit.
+    pub capacity: usize,
+    /// Entries that still fit.
+    pub free: usize,
+    /// Longest value in bytes.
+    pub value_size: usize,
+    /// Write transactions committed since creation (a batch is one).
+    pub writes: u64,
+    /// Repairs after a writer died, since creation.
+    pub recoveries: u64,
+    /// Entries that repairs could not keep, because what they were in was damaged, since creation.
+    pub lost: u64,
+    /// Places of the index that hold a tombstone.
+    pub tombstones: usize,
+    /// Length of the segment file in bytes.
+    pub file_len: u64,
+}
+
+impl<K: Key + ?Sized, A: Access> Table<K, A> {
+    /// The patient search, see [`View::find`].
+    #[cold]
+    fn find(
+        &self,
+        key: &[u64],
+        take: &mut dyn FnMut(Buffer<'_>, usize),
+    ) -> Result<Option<Found>, TableError> {
+        let tries = self.tries();
+        self.view().find(key, take, &|| self.overtaken(&tries))
+    }
+
+    /// This handle as one that may write, when a search gave up that goes on under the lock.
+    fn needs_lock<R>(&self, found: &Result<R, TableError>) -> Option<&Table<K>> {
+        self.as_writable().filter(|_| matches!(found, Err(TableError::Contended { .. })))
+    }
+
+    /// Copies a value out, and says under which version of which slot.
+    pub(crate) fn get_versioned(
+        &self,
+        key: &[u64],
+        value: &mut Vec<u8>,
+    ) -> Result<Option<Found>, TableError> {
+        fn copy(value: &mut Vec<u8>, buffer: Buffer<'_>, len: usize) {
+            value.resize(len, 0);
+            buffer.copy_to(value);
+        }
+        let found = self.find(key, &mut |buffer, len| copy(value, buffer, len));
+        let Some(table) = self.needs_lock(&found) else { return found };
+        value.clear();
+        value.reserve(self.geometry().value_size);
+        table.find_locked(key, &mut |buffer, len| copy(value, buffer, len))
+    }
+
+    /// A copy of the value of `key`; `None` when the key is absent. O(1).
+    ///
+    /// Linearizable: it is the value at one moment between call and return. If writes of this very
+    /// key complete under each attempt, which takes a large value and a writer that does not
+    /// pause, a handle that may write takes the lock.
+    ///
+    /// # Errors
+    /// [`TableError::KeyTooLong`]; [`TableError::Corrupt`] in damaged memory;
+    /// [`TableError::Contended`] from a handle that may not write, when it was overtaken for as long
+    /// as [`ReadOptions::read_timeout`](crate::ReadOptions::read_timeout); [`TableError::Lock`] from one that may.
+    #[inline]
+    pub fn get(&self, key: &K) -> Result<Option<Value>, TableError> {
+        let mut room = K::ROOM;
+        let key = self.words_of(key, &mut room)?;
+        match self.view().look(key) {
+            Look::Absent => return Ok(None),
+            Look::Found(slot, version) => {
+                let (buffer, len) = slot.value(version);
+                if len <= self.layout().geometry.value_size {
+                    let value = Value::copy(buffer, len);
+                    if slot.is_unchanged(version) {
+                        return Ok(Some(value));
+                    }
+                    self.look_again();
+                    return self.get_patiently(key, value);
+                }
+            }
+            Look::Again => {}
+        }
+        self.get_patiently(key, Value::with_room(0))
+    }
+
+    /// All attempts use one piece of memory: new pages for each would take as long as the copy.
+    #[cold]
+    fn get_patiently(&self, key: &[u64], mut value: Value) -> Result<Option<Value>, TableError> {
+        let mut found = self.find(key, &mut |buffer, len| value.fill(buffer, len));
+        if let Some(table) = self.needs_lock(&found) {
+            value = value.grow(self.layout().geometry.value_size);
+            found = table.find_locked(key, &mut |buffer, len| value.fill(buffer, len));
+        }
+        Ok(found?.map(|_| value.fit()))
+    }
+
+    /// Copies the value of `key` to the start of `buffer` and returns its length
+    /// in bytes; `None` when the key is absent. No allocation.
+    ///
+    /// # Errors
+    /// As [`Table::get`], and [`TableError::BufferTooSmall`]; the buffer's
+    /// contents are then unspecified.
+    #[inline]
+    pub fn get_into(&self, key: &K, buffer: &mut [u8]) -> Result<Option<usize>, TableError> {
+        let mut room = K::ROOM;
+        let key = self.words_of(key, &mut room)?;
+        match self.view().look(key) {
+            Look::Absent => return Ok(None),
+            Look::Found(slot, version) => {
+                let (from, len) = slot.value(version);
+                let possible = len <= self.layout().geometry.value_size;
+                if let Some(to) = buffer.get_mut(..len).filter(|_| possible) {
+                    from.copy_to(to);
+                    if slot.is_unchanged(version) {
+                        return Ok(Some(len));
+                    }
+                    self.look_again();
+                }
+            }
+            Look::Again => {}
+        }
+        self.get_into_patiently(key, buffer)
+    }
+
+    #[cold]
+    fn get_into_patiently(
+        &self,
+        key: &[u64],
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, TableError> {
+        let (room, mut needed) = (buffer.len(), 0);
+        let mut take = |words: Buffer<'_>, len| {
+            needed = len;
+            if let Some(to) = buffer.get_mut(..len) {
+                words.copy_to(to);
+            }
+        };
+        let mut found = self.find(key, &mut take);
+        if let Some(table) = self.needs_lock(&found) {
+            found = table.find_locked(key, &mut take);
+        }
+        match found? {
+            None => Ok(None),
+            Some(_) if needed <= room => Ok(Some(needed)),
+            Some(_) => Err(TableError::BufferTooSmall { len: room, needed }),
+        }
+    }
+
+    /// True when the key is present. O(1).
+    ///
+    /// # Errors
+    /// As [`Table::get`].
+    #[inline]
+    pub fn contains_key(&self, key: &K) -> Result<bool, TableError> {
+        let mut room = K::ROOM;
+        let key = self.words_of(key, &mut room)?;
+        match self.view().look(key) {
+            Look::Absent => Ok(false),
+            Look::Found(slot, version) if slot.is_unchanged(version) => Ok(true),
+            Look::Found(..) | Look::Again => {
+                let mut found = self.find(key, &mut |_, _| ());
+                if let Some(table) = self.needs_lock(&found) {
+                    found = table.find_locked(key, &mut |_, _| ());
+                }
+                Ok(found?.is_some())
+            }
+        }
+    }
+
+    /// The values of `keys`, all of one moment: no write, and no part of a batch,
+    /// happened between any two of them. O(keys).
+    ///
+    /// Beside writers that do not pause, a handle that may write takes the lock; any handle, through
+    /// whatever type it is called.
+    ///
+    /// # Errors
+    /// As [`Table::get`]; [`TableError::Contended`] from a handle that may not write, when writes
+    /// kept completing for as long as [`ReadOptions::read_timeout`](crate::ReadOptions::read_timeout): then read the keys one by one.
+    pub fn get_many<Q: Borrow<K>>(&self, keys: &[Q]) -> Result<Vec<Option<Value>>, TableError> {
+        for _ in 0..ATTEMPTS {
+            let read = || keys.iter().map(|key| self.get(key.borrow())).collect();
+            if let (values, true) = self.view().at_one_moment(read) {
+                return values;
+            }
+        }
+        let keys: Vec<&K> = keys.iter().map(Borrow::borrow).collect();
+        let mut values = Values::new(&keys);
+        match self.at_one_moment(&mut values)? {
+            Moment::One => Ok(values.into_values()),
+            Moment::Overtaken(waited) => Err(TableError::Contended { waited }),
+        }
+    }
+
+    /// Number of entries. O(1). After a writer died in the middle of a write, off by what
+    /// that write added or removed, until the next write repairs it.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let len = self.view().words.load(LEN, Ordering::Relaxed);
+        usize::try_from(len).unwrap_or(usize::MAX).min(self.capacity())
+    }
+
+    /// True when there are no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of entries that fit, exactly, whatever their keys.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.layout().geometry.capacity
+    }
+
+    /// Figures of the table. O(1); they are of different moments.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let load = |at| self.view().words.load(at, Ordering::Relaxed);
+        let (len, capacity) = (self.len(), self.capacity());
+        let used = usize::try_from(load(USED)).unwrap_or(usize::MAX);
+        Stats {
+            len,
+            capacity,
+            free: capacity - len,
+            value_size: self.layout().geometry.value_size,
+            writes: commits(load(COMMIT)),
+            recoveries: load(RECOVERIES),
+            lost: load(LOST),
+            tombstones: used.saturating_sub(len).min(self.layout().index_len()),
+            file_len: self.segment().file_len(),
+        }
+    }
+}
+
+impl<K: Key + ?Sized> Table<K> {
+    /// The search under the lock, where no write overtakes it. `take` must not allocate.
+    #[cold]
+    fn find_locked(
+        &self,
+        key: &[u64],
+        take: &mut dyn FnMut(Buffer<'_>, usize),
+    ) -> Result<Option<Found>, TableError> {
+        let _guard = self.lock()?;
+        self.find(key, take)
+    }
+}

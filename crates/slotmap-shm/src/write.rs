@@ -1,0 +1,418 @@
+//! Writing.
+
+use std::borrow::Borrow;
+use std::time::Instant;
+
+use crate::crowded::CheckRoom;
+use crate::encoded_keys::EncodedKeys;
+use crate::error::TableError;
+use crate::fault::Fault;
+use crate::key::Key;
+use crate::recover::{self, Repaired};
+use crate::table::Table;
+use crate::transaction::{PutMode, Room, Transaction, Upserted, room};
+use crate::value::Value;
+
+/// A batch of more members holds the lock long enough to give way to others afterwards.
+const LONG_BATCH: usize = 1000;
+
+/// Attempts that [`Table::update_with`] makes at least before it gives up.
+const MIN_UPDATES: usize = 16;
+
+impl<K: Key + ?Sized> Table<K> {
+    /// Adds an entry for a key that has none.
+    ///
+    /// # Errors
+    /// [`TableError::DuplicateKey`], [`TableError::Full`],
+    /// [`TableError::ValueTooLarge`], [`TableError::KeyTooLong`],
+    /// [`TableError::Lock`]; nothing was changed.
+    pub fn add(&self, key: &K, value: &[u8]) -> Result<(), TableError> {
+        self.put(PutMode::Add, key, value).map(drop)
+    }
+
+    /// Replaces the value of a key that has one.
+    ///
+    /// # Errors
+    /// [`TableError::NotFound`] and those of [`Table::add`]; nothing was changed.
+    pub fn update(&self, key: &K, value: &[u8]) -> Result<(), TableError> {
+        self.put(PutMode::Update, key, value).map(drop)
+    }
+
+    /// Sets the value of a key, whether it has one or not.
+    ///
+    /// # Errors
+    /// Those of [`Table::add`] but `DuplicateKey`; nothing was changed.
+    pub fn upsert(&self, key: &K, value: &[u8]) -> Result<Upserted, TableError> {
+        self.put(PutMode::Upsert, key, value)
+    }
+
+    /// Sets the value of a key as `mode` says: [`Table::add`], [`Table::update`] and
+    /// [`Table::upsert`] in one.
+    ///
+    /// # Errors
+    /// Theirs; nothing was changed.
+    #[inline]
+    pub fn put(&self, mode: PutMode, key: &K, value: &[u8]) -> Result<Upserted, TableError> {
+        self.check_value(value)?;
+        let mut room = K::ROOM;
+        let key = self.words_of(key, &mut room)?;
+        self.write(Room::new(), |transaction| transaction.put(mode, key, value))
+            .map_err(|fault| fault.into_error(self.key_kind(), key))
+    }
+
+    /// Removes an entry.
+    ///
+    /// # Errors
+    /// [`TableError::NotFound`] when there is none; nothing was changed.
+    pub fn remove(&self, key: &K) -> Result<(), TableError> {
+        let mut room = K::ROOM;
+        let key = self.words_of(key, &mut room)?;
+        self.write(Room::new(), |transaction| transaction.remove(key))
+            .map_err(|fault| fault.into_error(self.key_kind(), key))
+    }
+
+    /// Removes all entries, at once. O(capacity).
+    ///
+    /// # Errors
+    /// [`TableError::Lock`].
+    pub fn clear(&self) -> Result<(), TableError> {
+        let guard = self.lock()?;
+        Transaction::begin(guard.words()?, self.layout(), Room::new()).clear();
+        guard.hand_over();
+        Ok(())
+    }
+
+    /// Adds entries for keys that have none: all of them or, if one is at fault, none.
+    ///
+    /// # Errors
+    /// [`TableError::InBatch`], which names the member (a key that occurs twice
+    /// is a duplicate); [`TableError::Lock`].
+    pub fn add_many<Q: Borrow<K>, V: AsRef<[u8]>>(
+        &self,
+        entries: &[(Q, V)],
+    ) -> Result<(), TableError> {
+        self.put_many(PutMode::Add, entries)
+    }
+
+    /// Replaces the values of keys that all must have one: all of them or, if one
+    /// is at fault, none. Of a key that occurs twice the last value counts.
+    ///
+    /// Readers see the whole batch at once, and so does everybody when this process is killed.
+    ///
+    /// # Errors
+    /// [`TableError::InBatch`], which names the member; [`TableError::Lock`].
+    pub fn update_many<Q: Borrow<K>, V: AsRef<[u8]>>(
+        &self,
+        entries: &[(Q, V)],
+    ) -> Result<(), TableError> {
+        self.put_many(PutMode::Update, entries)
+    }
+
+    /// Sets the values of keys, whether they have one or not; as
+    /// [`Table::update_many`] in all else.
+    ///
+    /// # Errors
+    /// [`TableError::InBatch`], which names the member; [`TableError::Lock`].
+    pub fn upsert_many<Q: Borrow<K>, V: AsRef<[u8]>>(
+        &self,
+        entries: &[(Q, V)],
+    ) -> Result<(), TableError> {
+        self.put_many(PutMode::Upsert, entries)
+    }
+
+    /// Removes entries: all of them or, if one is not there (or named twice), none.
+    ///
+    /// # Errors
+    /// [`TableError::InBatch`], which names the member; [`TableError::Lock`].
+    pub fn remove_many<Q: Borrow<K>>(&self, keys: &[Q]) -> Result<(), TableError> {
+        let mut encoded = EncodedKeys::with_capacity(keys.len());
+        for (index, key) in keys.iter().enumerate() {
+            self.encode(&mut encoded, index, key.borrow())?;
+        }
+        self.write_many(&encoded, |transaction, _, key| transaction.remove(key))
+    }
+
+    /// Sets the values of keys as `mode` says: [`Table::add_many`], [`Table::update_many`] and
+    /// [`Table::upsert_many`] in one.
+    ///
+    /// # Errors
+    /// Theirs; nothing was changed.
+    pub fn put_many<Q: Borrow<K>, V: AsRef<[u8]>>(
+        &self,
+        mode: PutMode,
+        entries: &[(Q, V)],
+    ) -> Result<(), TableError> {
+        // The caller's `borrow` and `as_ref` run here, before the lock is taken.
+        let mut values = Vec::with_capacity(entries.len());
+        let mut keys = EncodedKeys::with_capacity(entries.len());
+        for (index, (key, value)) in entries.iter().enumerate() {
+            let value = value.as_ref();
+            self.check_value(value).map_err(|e| in_batch(index, e))?;
+            self.encode(&mut keys, index, key.borrow())?;
+            values.push(value);
+        }
+        self.write_many(&keys, |transaction, index, key| {
+            let value = values.get(index).copied().unwrap_or_default();
+            transaction.put(mode, key, value).map(drop)
+        })
+    }
+
+    fn encode(&self, keys: &mut EncodedKeys, index: usize, key: &K) -> Result<(), TableError> {
+        let mut room = K::ROOM;
+        keys.push(self.words_of(key, &mut room).map_err(|e| in_batch(index, e))?);
+        Ok(())
+    }
+
+    /// Stages each member of a batch, and commits them all or none.
+    fn write_many(
+        &self,
+        keys: &EncodedKeys,
+        stage: impl Fn(&mut Transaction<'_>, usize, &[u64]) -> Result<(), Fault>,
+    ) -> Result<(), TableError> {
+        let mut at = 0;
+        let written = self.write(room(keys.len()), |transaction| {
+            for (index, key) in keys.iter().enumerate() {
+                at = index;
+                stage(transaction, index, key)?;
+            }
+            Ok(())
+        });
+        written.map_err(|fault| {
+            let key = keys.iter().nth(at).unwrap_or_default();
+            in_batch(at, fault.into_error(self.key_kind(), key))
+        })
+    }
+
+    /// Replaces the value of `key` by what `f` makes of it.
+    ///
+    /// `f` edits a private copy, and runs without the lock: it may take its time,
+    /// panic or fork, and hold up nobody. When another write of the key
+    /// completed meanwhile, it is called again with the new value.
+    ///
+    /// # Errors
+    /// [`TableError::NotFound`], [`TableError::ValueTooLarge`] (of the result),
+    /// [`TableError::Lock`]; [`TableError::Contended`] when others changed the value first each
+    /// time, for as long as the lock timeout and sixteen times at least. Nothing was changed.
+    pub fn update_with(&self, key: &K, mut f: impl FnMut(&mut Vec<u8>)) -> Result<(), TableError> {
+        let start = Instant::now();
+        let mut room = K::ROOM;
+        let words = self.words_of(key, &mut room)?;
+        for attempt in 1.. {
+            let mut value = Vec::new();
+            let Some(found) = self.get_versioned(words, &mut value)? else {
+                return Err(Fault::NotFound.into_error(self.key_kind(), words));
+            };
+            f(&mut value);
+            self.check_value(&value)?;
+            // The version counter never comes back: an equal version is the
+            // same entry with the same value.
+            let stored = self.write(Room::new(), |transaction| {
+                let same = transaction.slot(found.slot).version() == found.version;
+                if same {
+                    transaction.replace(found.slot, &value);
+                }
+                Ok(same)
+            });
+            if stored.map_err(|fault| fault.into_error(self.key_kind(), words))? {
+                return Ok(());
+            }
+            let waited = start.elapsed();
+            if attempt >= MIN_UPDATES && self.patience.limit.is_some_and(|limit| waited > limit) {
+                return Err(TableError::Contended { waited });
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces the value of `key` by `new` if it is `expected`.
+    ///
+    /// # Errors
+    /// [`TableError::Mismatch`] with the value found; [`TableError::NotFound`],
+    /// [`TableError::ValueTooLarge`], [`TableError::Lock`]; nothing was changed.
+    pub fn compare_exchange(&self, key: &K, expected: &[u8], new: &[u8]) -> Result<(), TableError> {
+        self.check_value(new)?;
+        // For the value that is found instead: made before the lock is taken.
+        let mut found = Value::with_room(self.layout().geometry.value_size);
+        self.modify(key, |transaction, slot| {
+            let (buffer, len) = transaction.slot(slot).value();
+            if buffer.is(expected, len) {
+                transaction.replace(slot, new);
+                return Ok(());
+            }
+            found.fill(buffer, len);
+            Err(Fault::Mismatch)
+        })
+        .map_err(|error| match error {
+            TableError::Mismatch { .. } => TableError::Mismatch { found: found.fit() },
+            other => other,
+        })
+    }
+
+    /// Adds `delta` to a counter (8 bytes, little endian, wrapping) and returns
+    /// the value before.
+    ///
+    /// # Errors
+    /// [`TableError::NotACounter`], [`TableError::NotFound`], [`TableError::Lock`];
+    /// nothing was changed.
+    pub fn fetch_add(&self, key: &K, delta: i64) -> Result<i64, TableError> {
+        self.modify(key, |transaction, slot| {
+            let before = counter(transaction, slot)?;
+            transaction.replace(slot, &before.wrapping_add(delta).to_le_bytes());
+            Ok(before)
+        })
+    }
+
+    /// Adds `by` to a counter (8 bytes, little endian, wrapping), which begins with `initial` if
+    /// the key has no entry, and returns the value after: `initial + by` for a new one.
+    ///
+    /// ```
+    /// # use slotmap_shm::{Name, Namespace, Table, TableOptions};
+    /// # let dir = std::env::temp_dir().join(format!("increment-doc-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&dir)?;
+    /// # let (namespace, name) = (Namespace::at(&dir), Name::new("hits")?);
+    /// let hits = Table::<str>::create(&namespace, &name, &TableOptions::default())?;
+    /// assert_eq!(hits.increment("/index.html", 1, 0)?, 1);
+    /// assert_eq!(hits.increment("/index.html", 1, 0)?, 2);
+    /// assert_eq!(hits.increment("countdown", -1, 10)?, 9);
+    /// # std::fs::remove_dir_all(&dir)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TableError::NotACounter`], [`TableError::Full`], [`TableError::ValueTooLarge`] where
+    /// values have fewer than 8 bytes, [`TableError::Lock`]; nothing was changed.
+    pub fn increment(&self, key: &K, by: i64, initial: i64) -> Result<i64, TableError> {
+        self.check_value(&[0; 8])?;
+        let mut room = K::ROOM;
+        let key = self.words_of(key, &mut room)?;
+        self.write(Room::new(), |transaction| {
+            let before = match transaction.find(key) {
+                Some((slot, _)) => counter(transaction, slot)?,
+                None => initial,
+            };
+            let after = before.wrapping_add(by);
+            transaction.put(PutMode::Upsert, key, &after.to_le_bytes())?;
+            Ok(after)
+        })
+        .map_err(|fault| fault.into_error(self.key_kind(), key))
+    }
+
+    /// Changes a value under the lock. `f` is the table's own code, short, and
+    /// allocates nothing.
+    fn modify<R>(
+        &self,
+        key: &K,
+        f: impl FnOnce(&mut Transaction<'_>, usize) -> Result<R, Fault>,
+    ) -> Result<R, TableError> {
+        let mut room = K::ROOM;
+        let key = self.words_of(key, &mut room)?;
+        self.write(Room::new(), |transaction| match transaction.find(key) {
+            Some((slot, _)) => f(transaction, slot),
+            None => Err(Fault::NotFound),
+        })
+        .map_err(|fault| fault.into_error(self.key_kind(), key))
+    }
+
+    /// Checks under the lock that slots, index, free list and count agree. The bytes of values
+    /// are not checked: any may be right.
+    /// O(capacity), and O(capacity × log capacity) for keys that were made to collide.
+    ///
+    /// The lock is held for the whole of it, since what is checked must not change meanwhile, and is
+    /// then handed to another writer who waits for it.
+    ///
+    /// # Errors
+    /// [`TableError::Corrupt`] with what is wrong, and where; the next write then repairs.
+    pub fn verify(&self) -> Result<(), TableError> {
+        let mut room = CheckRoom::new(self.layout());
+        let guard = self.lock_as_it_is()?;
+        let checked = recover::check(guard.words()?, self.layout(), &mut room);
+        if checked.is_err() {
+            guard.mark_dirty();
+        }
+        guard.hand_over();
+        checked.map_err(|(what, at)| TableError::Corrupt { what, at })
+    }
+
+    /// Repairs now what a dead writer or a damaged file left, rather than at the next write. Tells
+    /// what could not be kept: everything in sound slots is.
+    ///
+    /// # Errors
+    /// [`TableError::Lock`].
+    pub fn recover(&self) -> Result<Repaired, TableError> {
+        self.suspect();
+        let (guard, repaired) = self.lock_and_tell()?;
+        guard.hand_over();
+        Ok(repaired)
+    }
+
+    /// Writes the table back to its file (`msync`); of use in a namespace on a disk.
+    ///
+    /// # Errors
+    /// When `msync` fails.
+    pub fn flush(&self) -> std::io::Result<()> {
+        self.segment.flush()
+    }
+
+    /// Address of the mutex in this process, for debuggers and crash tests.
+    #[must_use]
+    pub fn lock_address(&self) -> usize {
+        self.segment.lock_address()
+    }
+
+    fn check_value(&self, value: &[u8]) -> Result<(), TableError> {
+        let max = self.layout().geometry.value_size;
+        if value.len() <= max {
+            Ok(())
+        } else {
+            Err(TableError::ValueTooLarge { len: value.len(), max })
+        }
+    }
+
+    /// Runs `f` in a transaction: commits what it staged, or drops it all.
+    #[inline(always)]
+    fn write<R>(
+        &self,
+        room: Room,
+        f: impl FnOnce(&mut Transaction<'_>) -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
+        let guard = self.lock()?;
+        let mut transaction = Transaction::begin(guard.words()?, self.layout(), room);
+        let result = f(&mut transaction);
+        match &result {
+            Ok(_) => transaction.commit(),
+            Err(fault) => {
+                transaction.abort();
+                if matches!(fault, Fault::Corrupt { .. }) {
+                    guard.mark_dirty();
+                }
+            }
+        }
+        let spent = transaction.into_room();
+        if spent.len() >= LONG_BATCH {
+            guard.hand_over();
+        } else {
+            drop(guard);
+        }
+        // Freed after the lock was released.
+        drop(spent);
+        result
+    }
+}
+
+/// The counter in a slot.
+fn counter(transaction: &Transaction<'_>, slot: usize) -> Result<i64, Fault> {
+    let (buffer, len) = transaction.slot(slot).value();
+    let mut bytes = [0; 8];
+    if len != bytes.len() {
+        return Err(Fault::NotACounter { len });
+    }
+    buffer.copy_to(&mut bytes);
+    Ok(i64::from_le_bytes(bytes))
+}
+
+fn in_batch(index: usize, source: TableError) -> TableError {
+    match source {
+        lock @ TableError::Lock(_) => lock,
+        source => TableError::InBatch { index, source: Box::new(source) },
+    }
+}
