@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use shm_core::Namespace;
 use shm_tests::{TempNamespace, options, test_name};
-use slotmap_shm::{Key, Table, TableError};
+use slotmap_shm::{Key, Table, TableError, TypedKey};
 
 struct Watched;
 
@@ -70,7 +70,7 @@ fn under_lock<K: Key + ?Sized, R>(table: &Table<K>, f: impl FnOnce() -> R) -> us
     UNDER_LOCK.load(Ordering::Relaxed)
 }
 
-fn every_call<K: Key + ?Sized, Q: Borrow<K> + Clone>(key: impl Fn(usize) -> Q) {
+fn every_call<K: TypedKey + ?Sized, Q: Borrow<K> + Clone>(key: impl Fn(usize) -> Q) {
     const SIZE: usize = 300;
     let namespace = TempNamespace::new().unwrap();
     let ns = Namespace::at(namespace.path());

@@ -1,11 +1,11 @@
 //! Row 22: input that does not fit is a typed error with its data, and changes nothing.
 
 use shm_core::Namespace;
-use shm_facade::{Error, ReadOptions, ResultCode, StatusOptions, StatusTable};
+use shm_facade::{Error, KeyKind, ReadOptions, ResultCode, StatusOptions, StatusTable, TypedKey};
 use shm_tests::{TempNamespace, create, open, options, test_name};
 use slotmap_shm::{
-    AnyKey, Geometry, GeometryError, Key, Table, TableError, TableOpenError, TableOptions,
-    TableReader, Upserted,
+    AnyKey, Geometry, GeometryError, Table, TableError, TableOpenError, TableOptions, TableReader,
+    Upserted,
 };
 
 const CAPACITY: usize = 4;
@@ -240,7 +240,7 @@ fn string_keys_up_to_the_key_size() {
 }
 
 /// MIN, MAX and their neighbours are keys like any other.
-fn extremes<K: Key<Owned = K> + Copy + PartialEq + std::fmt::Debug>(keys: &[K]) {
+fn extremes<K: TypedKey<Owned = K> + Copy + PartialEq + std::fmt::Debug>(keys: &[K]) {
     let namespace = TempNamespace::new().unwrap();
     let ns = Namespace::at(namespace.path());
     let table = Table::<K>::create(&ns, &test_name(), &options(keys.len(), 8)).unwrap();
@@ -274,8 +274,9 @@ fn another_key_type_or_geometry_is_refused_by_name() {
     let same = options(CAPACITY, VALUE_SIZE);
     let error = Table::<i64>::open(&ns, &test_name(), &same).unwrap_err();
     let TableOpenError::KeyKind { found, expected } = error else { panic!("{error:?}") };
-    assert_eq!((found.as_str(), expected.as_str()), ("i32", "i64"));
-    let opened = TableReader::<str>::open_read_only(&ns, &test_name(), &shm_tests::reading(&same)).map(drop);
+    assert_eq!((found, expected), (KeyKind::I32, KeyKind::I64));
+    let opened =
+        TableReader::<str>::open_read_only(&ns, &test_name(), &shm_tests::reading(&same)).map(drop);
     assert!(matches!(opened, Err(TableOpenError::KeyKind { .. })));
     let made = Table::<u32>::open_or_create(&ns, &test_name(), &same).map(drop);
     assert!(matches!(made, Err(TableOpenError::KeyKind { .. })));

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use shm_core::Namespace;
-use shm_facade::{ReadOptions, StatusOptions, StatusTable};
+use shm_facade::{Access, ReadOptions, StatusOptions, StatusTable};
 use shm_tests::random::Random;
 use shm_tests::{TempNamespace, options, test_name};
 use slotmap_shm::{Table, TableError, TableOptions, TableReader, Value};
@@ -47,9 +47,9 @@ impl Bank {
     }
 
     fn reader(&self, read_timeout: Duration) -> TableReader<i32> {
-        let options = TableOptions { read_timeout: Some(read_timeout), ..TableOptions::default() };
+        let options = ReadOptions::default().read_timeout(Some(read_timeout));
         let ns = Namespace::at(self.namespace.path());
-        TableReader::open_read_only(&ns, &test_name(), &shm_tests::reading(&options)).unwrap()
+        TableReader::open_read_only(&ns, &test_name(), &options).unwrap()
     }
 
     /// Moves amounts from key to key, two in each batch, while `read` runs; the sum stays.
@@ -97,11 +97,8 @@ fn whoever_may_write_lists_as_of_one_moment() {
     let torn = bank.beside_writers(Duration::ZERO, || {
         for _ in 0..5 {
             assert_eq!(sum(&bank.table.entries().unwrap()), expected);
-            // Also through the type below, which is where the facade's methods come from.
-            let reader: &TableReader<i32> = &bank.table;
-            assert_eq!(sum(&reader.entries().unwrap()), expected);
             assert_eq!(sum(&status.entries().unwrap()), expected);
-            let values = status.get_many(&keys).unwrap();
+            let values = status.batch_get(&keys).unwrap();
             assert_eq!(values.iter().map(|v| amount(v.as_ref().unwrap())).sum::<i64>(), expected);
             let listing = status.listing().unwrap();
             assert!(listing.one_moment && listing.damaged == 0);
@@ -204,22 +201,16 @@ fn entries_that_come_and_go_are_listed_as_of_one_moment() {
 fn get_beside_its_writer(
     size: usize,
     rounds: usize,
-    get: impl Fn(&TableReader<i32>, &mut [u8]) -> Result<usize, TableError>,
+    get: Get,
     read_only: bool,
 ) -> (Duration, usize) {
     let namespace = TempNamespace::new().unwrap();
     let ns = Namespace::at(namespace.path());
     let table = Table::<i32>::create(&ns, &test_name(), &options(1, size)).unwrap();
     table.add(&1, &vec![0; size]).unwrap();
-    let reader;
-    let writable;
-    let other: &TableReader<i32> = if read_only {
-        reader = TableReader::open_read_only(&ns, &test_name(), &ReadOptions::default()).unwrap();
-        &reader
-    } else {
-        writable = Table::open(&ns, &test_name(), &TableOptions::default()).unwrap();
-        &writable
-    };
+    let (name, default) = (test_name(), TableOptions::default());
+    let reader = TableReader::open_read_only(&ns, &name, &ReadOptions::default()).unwrap();
+    let other = Table::<i32>::open(&ns, &name, &default).unwrap();
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -235,7 +226,11 @@ fn get_beside_its_writer(
         let mut buffer = vec![0; size];
         let outcome = (0..rounds).try_for_each(|_| {
             let start = Instant::now();
-            match get(other, &mut buffer) {
+            let got = match read_only {
+                true => get.call(&reader, &mut buffer),
+                false => get.call(&other, &mut buffer),
+            };
+            match got {
                 Ok(len) => {
                     let whole = len == size && buffer.iter().all(|&byte| byte == buffer[0]);
                     if !whole {
@@ -259,26 +254,36 @@ fn get_beside_its_writer(
     })
 }
 
-fn get(table: &TableReader<i32>, buffer: &mut [u8]) -> Result<usize, TableError> {
-    let value = table.get(&1)?.expect("the key is there");
-    buffer[..value.len()].copy_from_slice(&value);
-    Ok(value.len())
+/// A way to get a value.
+#[derive(Clone, Copy, Debug)]
+enum Get {
+    Owned,
+    Into,
 }
 
-fn get_into(table: &TableReader<i32>, buffer: &mut [u8]) -> Result<usize, TableError> {
-    Ok(table.get_into(&1, buffer)?.expect("the key is there"))
+impl Get {
+    fn call(self, table: &Table<i32, impl Access>, buffer: &mut [u8]) -> Result<usize, TableError> {
+        match self {
+            Self::Owned => {
+                let value = table.get(&1)?.expect("the key is there");
+                buffer[..value.len()].copy_from_slice(&value);
+                Ok(value.len())
+            }
+            Self::Into => Ok(table.get_into(&1, buffer)?.expect("the key is there")),
+        }
+    }
 }
 
 #[test]
 fn a_large_value_is_read_beside_the_writer_of_its_key() {
     for size in [4 << 20, 16 << 20] {
-        for (way, read) in [("get", get as fn(&_, &mut _) -> _), ("get_into", get_into)] {
+        for read in [Get::Owned, Get::Into] {
             for read_only in [false, true] {
                 let rounds = if size == 4 << 20 { 100 } else { 30 };
                 let (longest, gave_up) = get_beside_its_writer(size, rounds, read, read_only);
                 let handle = if read_only { "read-only" } else { "writable" };
                 println!(
-                    "{way} of {} MiB, {handle}: longest {longest:?}, gave up {gave_up} of {rounds}",
+                    "{read:?} of {} MiB, {handle}: longest {longest:?}, gave up {gave_up} of {rounds}",
                     size >> 20
                 );
             }

@@ -9,7 +9,9 @@ use shm_core::{Namespace, Ordering};
 use shm_tests::patch;
 use shm_tests::random::Random;
 use shm_tests::{TempNamespace, options, test_name};
-use slotmap_shm::{KIND, Key, ReadOptions, Repaired, Table, TableError, TableOptions, TableReader};
+use slotmap_shm::{
+    Access, KIND, ReadOptions, Repaired, Table, TableError, TableOptions, TableReader, TypedKey,
+};
 
 const PAGE: usize = 4096;
 const CAPACITY: usize = 500;
@@ -42,7 +44,7 @@ fn value(n: usize) -> Vec<u8> {
 }
 
 /// A table with entries, and where in the file each is.
-struct Subject<K: Key + ?Sized> {
+struct Subject<K: TypedKey + ?Sized> {
     _namespace: TempNamespace,
     ns: Namespace,
     path: PathBuf,
@@ -54,7 +56,7 @@ struct Subject<K: Key + ?Sized> {
     key: fn(usize) -> Box<K>,
 }
 
-impl<K: Key + ?Sized> Subject<K> {
+impl<K: TypedKey + ?Sized> Subject<K> {
     fn new(slot_words: usize, key: fn(usize) -> Box<K>) -> Self {
         let namespace = TempNamespace::new().unwrap();
         let ns = Namespace::at(namespace.path());
@@ -107,7 +109,7 @@ impl<K: Key + ?Sized> Subject<K> {
         self.slot_of.iter().filter(sound).copied().collect()
     }
 
-    fn all_there(&self, table: &TableReader<K>, sound: &[usize], case: &str)
+    fn all_there(&self, table: &Table<K, impl Access>, sound: &[usize], case: &str)
     where
         K::Owned: std::borrow::Borrow<K> + std::hash::Hash + Eq,
         K: std::hash::Hash + Eq,
@@ -130,7 +132,7 @@ impl<K: Key + ?Sized> Subject<K> {
 fn every_page<K>(subject: &Subject<K>)
 where
     K::Owned: std::borrow::Borrow<K> + std::hash::Hash + Eq,
-    K: Key + std::hash::Hash + Eq + ?Sized,
+    K: TypedKey + std::hash::Hash + Eq + ?Sized,
 {
     let mut lost = 0;
     for fill in Fill::ALL {

@@ -7,7 +7,7 @@ use shm_core::{Name, Namespace, OpenError};
 use shm_tests::patch::{self, BODY, Checksum, LOCK, SESSION, session};
 use shm_tests::roles::{finish, scenario};
 use shm_tests::{Child, TempNamespace, WATCHDOG, create, open, open_read_only, test_name};
-use slotmap_shm::{KIND, Table, TableError, TableOpenError, TableOptions, TableReader};
+use slotmap_shm::{Access, KIND, Table, TableError, TableOpenError, TableOptions, TableReader};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_shm-worker");
 const ENTRIES: i32 = 20;
@@ -27,7 +27,7 @@ fn on_disk() -> (TempNamespace, PathBuf) {
     (namespace, path)
 }
 
-fn assert_intact(table: &TableReader<i32>) {
+fn assert_intact(table: &Table<i32, impl Access>) {
     for key in 0..ENTRIES {
         assert_eq!(table.get(&key).unwrap().unwrap(), format!("value {key}").as_bytes());
     }
@@ -155,7 +155,9 @@ fn copied_file_is_a_table_of_its_own() {
         assert_eq!(holder.line(WATCHDOG).unwrap(), "holding");
         std::fs::copy(ns.path_of(&test_name(), KIND), ns.path_of(&copy, KIND)).unwrap();
         let options = TableOptions::default();
-        assert_intact(&TableReader::open_read_only(&ns, &copy, &shm_tests::reading(&options)).unwrap());
+        assert_intact(
+            &TableReader::open_read_only(&ns, &copy, &shm_tests::reading(&options)).unwrap(),
+        );
         let table = Table::<i32>::open(&ns, &copy, &options).unwrap();
         table.add(&100, b"in the copy").unwrap();
         assert_intact(&table);

@@ -9,10 +9,10 @@ use std::time::UNIX_EPOCH;
 
 use avl_snapshot::FreezeOptions;
 use shm_core::{BODY_OFFSET, FORMAT_VERSION, GEOMETRY_WORDS, Namespace};
-use shm_facade::{RbTree, SNAPSHOT, Share, ShareOptions};
+use shm_facade::{RbTree, SNAPSHOT, Share, ShareOptions, TypedKey};
 use shm_tests::document::{Document, Field, number};
 use shm_tests::{TempNamespace, create, options, test_name};
-use slotmap_shm::{Geometry, KIND, Key, Table, TableOptions};
+use slotmap_shm::{Geometry, KIND, Table, TableOptions};
 
 /// The bytes of a segment file, or of a part of it.
 struct Bytes(Vec<u8>);
@@ -191,7 +191,7 @@ fn the_geometry() {
 
 #[test]
 fn the_key_kinds() {
-    fn code<K: Key + ?Sized>() -> u64 {
+    fn code<K: TypedKey + ?Sized>() -> u64 {
         let namespace = TempNamespace::new().unwrap();
         let ns = Namespace::at(namespace.path());
         drop(Table::<K>::create(&ns, &test_name(), &options(1, 1)).unwrap());
@@ -462,7 +462,7 @@ impl Hash {
 }
 
 /// The only entry of a table that holds only this key: its place, and the word.
-fn only_entry<K: Key + ?Sized>(document: &Document, key: &K, words: &[u64]) {
+fn only_entry<K: TypedKey + ?Sized>(document: &Document, key: &K, words: &[u64]) {
     let namespace = TempNamespace::new().unwrap();
     let ns = Namespace::at(namespace.path());
     let mut options = TableOptions::default();

@@ -215,7 +215,10 @@ fn tables_are_opened_anew_when_they_lost_their_name() {
     let path = namespace.path_of(&name, TABLE);
     let mut both = |expected: bool| {
         assert_eq!(table.reopen_if_orphaned(&namespace, &name, &any).unwrap(), expected);
-        assert_eq!(reader.reopen_if_orphaned(&namespace, &name, &shm_tests::reading(&any)).unwrap(), expected);
+        assert_eq!(
+            reader.reopen_if_orphaned(&namespace, &name, &shm_tests::reading(&any)).unwrap(),
+            expected
+        );
     };
     both(false);
     for capacity in [8, 16] {

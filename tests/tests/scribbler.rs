@@ -8,7 +8,7 @@ use shm_tests::patch::{self, BODY};
 use shm_tests::random::Random;
 use shm_tests::roles::{finish, scenario};
 use shm_tests::{Child, TempNamespace, WATCHDOG, create, options, test_name};
-use slotmap_shm::{KIND, Key, Table, TableError, TableOptions, TableReader};
+use slotmap_shm::{Access, KIND, Key, Table, TableError, TableOptions, TableReader, TypedKey};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_shm-worker");
 const CAPACITY: usize = 64;
@@ -134,7 +134,7 @@ fn use_all<K: Key + ?Sized>(table: &Table<K>, keys: &[&K], random: &mut Random) 
     }
 }
 
-fn read_all<K: Key + ?Sized>(reader: &TableReader<K>, keys: &[&K]) {
+fn read_all<K: Key + ?Sized>(reader: &Table<K, impl Access>, keys: &[&K]) {
     for key in keys {
         drop((reader.get(key), reader.contains_key(key), reader.get_into(key, &mut [0; 8])));
     }
@@ -142,7 +142,7 @@ fn read_all<K: Key + ?Sized>(reader: &TableReader<K>, keys: &[&K]) {
 }
 
 /// Offline damage by this seed: opened, read, written, repaired.
-fn survives<K: Key + ?Sized>(seed: u64, keys: &[&K]) {
+fn survives<K: TypedKey + ?Sized>(seed: u64, keys: &[&K]) {
     let namespace = TempNamespace::new().unwrap();
     let (ns, name) = (Namespace::at(namespace.path()), test_name());
     let mut random = Random::new(seed);
@@ -152,7 +152,8 @@ fn survives<K: Key + ?Sized>(seed: u64, keys: &[&K]) {
     drop(table);
     scramble(&ns.path_of(&name, KIND), &mut random);
     let defaults = TableOptions::default();
-    if let Ok(reader) = TableReader::<K>::open_read_only(&ns, &name, &shm_tests::reading(&defaults)) {
+    if let Ok(reader) = TableReader::<K>::open_read_only(&ns, &name, &shm_tests::reading(&defaults))
+    {
         read_all(&reader, keys);
     }
     let Ok(table) = Table::<K>::open(&ns, &name, &defaults) else { return };

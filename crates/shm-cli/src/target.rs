@@ -255,7 +255,7 @@ impl<'a> Entries<'a> {
         common: &Common,
     ) -> Result<Self, Failure> {
         Ok(match open {
-            Open::Table(table) => Self::Table(target.entries_of(&**table, common)?.into_iter()),
+            Open::Table(table) => Self::Table(target.entries_of(table, common)?.into_iter()),
             Open::Snapshot(map) => Self::of_map(map, key_type),
         })
     }

@@ -97,6 +97,6 @@ pub use shm_core::{
 pub use slotmap_shm::{
     Access, AnyKey, Damage, Geometry, KIND as TABLE, Key, KeyKind, Listing, PutMode, ReadOnly,
     ReadOptions, ReadWrite, Repaired, Stats, Table, TableError, TableOpenError, TableOptions,
-    TableReader, UntypedTable, Upserted, Value,
+    TableReader, TypedKey, UntypedTable, Upserted, Value,
 };
 pub use status_table::{StatusOptions, StatusReader, StatusTable};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use shm_core::{Entry, Interrupt, Name, Namespace, Trust};
 use slotmap_shm::{
-    Access, Geometry, Iter, KIND, Listing, ReadOnly, ReadOptions, ReadWrite, Stats, Table, TableOptions,
-    Upserted, Value,
+    Access, Geometry, Iter, KIND, Listing, ReadOnly, ReadOptions, ReadWrite, Stats, Table,
+    TableOptions, Upserted, Value,
 };
 
 use crate::error::Error;

@@ -128,7 +128,6 @@ impl TableBase {
             trust: self::trust(&trust, shared_writers),
             lock_timeout: limit,
             interrupt: signals::interrupt(),
-            ..TableOptions::default()
         };
         let namespace = self::namespace(namespace);
         let name = Name::new(name).map_err(|error| failure(py, error, None))?;

@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     let wanted = wanted(arguments, key_type)?;
     let entries = match &open {
         Open::Table(table) => {
-            let mut entries = target.entries_of(&**table, common)?;
+            let mut entries = target.entries_of(table, common)?;
             entries.retain(|(key, _)| is_wanted(key, &wanted));
             Entries::Table(entries.into_iter())
         }

@@ -14,7 +14,7 @@ use serde_json::json;
 use shm_core::Namespace;
 use shm_tests::patch::{self, Checksum, LOCK, SESSION, session};
 use shm_tests::{pattern, test_name};
-use slotmap_shm::{KIND, Table, TableOptions, TableReader};
+use slotmap_shm::{Access, KIND, Table, TableOptions, TableReader};
 
 use self::publication::PublicationJudge;
 use self::sweep::SweepJudge;
@@ -173,9 +173,11 @@ impl TableJudge {
     fn check_table(&self, done: bool, findings: &mut Findings) -> bool {
         // First as readers see it, before anybody repairs.
         let options = TableOptions::default();
-        let Ok(reader) =
-            TableReader::<i32>::open_read_only(&self.namespace, &test_name(), &shm_tests::reading(&options))
-        else {
+        let Ok(reader) = TableReader::<i32>::open_read_only(
+            &self.namespace,
+            &test_name(),
+            &shm_tests::reading(&options),
+        ) else {
             findings.leaked += 1;
             return false;
         };
@@ -204,7 +206,7 @@ impl TableJudge {
         is_new
     }
 
-    fn state(&self, reader: &TableReader<i32>, findings: &mut Findings) -> State {
+    fn state(&self, reader: &Table<i32, impl Access>, findings: &mut Findings) -> State {
         let mut read = |key| match reader.get(&key) {
             Ok(Some(value)) => {
                 let number = pattern::sequence(key, &value);

@@ -219,7 +219,11 @@ fn inspect(table: &Table<i32>, log: &Log<'_>, writer: i32) -> Result<(u64, u64)>
 pub fn read(arguments: &ReaderArguments) -> Result<()> {
     table()?;
     let options = TableOptions::default();
-    let table = TableReader::<i32>::open_read_only(&Namespace::from_env(), &test_name(), &shm_tests::reading(&options))?;
+    let table = TableReader::<i32>::open_read_only(
+        &Namespace::from_env(),
+        &test_name(),
+        &shm_tests::reading(&options),
+    )?;
     let stop = stop_flag();
     let mut random = Random(arguments.seed | 1);
     let mut newest = vec![0; (arguments.writers * 100) as usize];

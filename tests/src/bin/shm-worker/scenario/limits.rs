@@ -64,7 +64,10 @@ pub fn no_descriptors() -> Result<()> {
     let calls: [Call; 4] = [
         Box::new(|| Table::<i32>::create(&namespace, &name, &small).map(drop)),
         Box::new(|| Table::<i32>::open_or_create(&namespace, &name, &small).map(drop)),
-        Box::new(|| TableReader::<i32>::open_read_only(&namespace, &name, &shm_tests::reading(&small)).map(drop)),
+        Box::new(|| {
+            TableReader::<i32>::open_read_only(&namespace, &name, &shm_tests::reading(&small))
+                .map(drop)
+        }),
         Box::new(|| Table::<i32>::open(&namespace, &name, &small).map(drop)),
     ];
     for (at, call) in calls.iter().enumerate() {
@@ -106,14 +109,20 @@ pub fn no_address_space() -> Result<()> {
     let tight = used + path.metadata()?.len() + megabyte;
     setrlimit(Resource::RLIMIT_AS, tight, hard)?;
     assert!(done_or(ENOMEM, Table::<i32>::open(&namespace, &name, &big())));
-    assert!(done_or(ENOMEM, TableReader::<i32>::open_read_only(&namespace, &name, &shm_tests::reading(&big()))));
+    assert!(done_or(
+        ENOMEM,
+        TableReader::<i32>::open_read_only(&namespace, &name, &shm_tests::reading(&big()))
+    ));
     let limit = used + 32 * megabyte;
     setrlimit(Resource::RLIMIT_AS, limit, limit)?;
     for _ in 0..20 {
         assert!(!done_or(ENOMEM, Table::<i32>::create(&namespace, &other, &big())));
         assert!(!done_or(ENOMEM, Table::<i32>::open_or_create(&namespace, &other, &big())));
         assert!(!done_or(ENOMEM, Table::<i32>::open(&namespace, &name, &big())));
-        assert!(!done_or(ENOMEM, TableReader::<i32>::open_read_only(&namespace, &name, &shm_tests::reading(&big()))));
+        assert!(!done_or(
+            ENOMEM,
+            TableReader::<i32>::open_read_only(&namespace, &name, &shm_tests::reading(&big()))
+        ));
         assert_eq!((descriptors()?, files()?), (before, one.clone()));
     }
     // Failed attempts hold on to no address space: what does fit, fits.

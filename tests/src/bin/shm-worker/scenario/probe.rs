@@ -8,16 +8,19 @@ use shm_core::Namespace;
 use shm_facade::{StatusOptions, StatusReader, StatusTable};
 use shm_tests::roles::SKIPPED;
 use shm_tests::test_name;
-use slotmap_shm::{Table, TableOptions, TableReader};
+use slotmap_shm::{Access, Table, TableOptions, TableReader};
 
 use super::say;
 
-pub fn probe() -> Result<()> {
-    let (namespace, name, options) = (Namespace::from_env(), test_name(), TableOptions::default());
-    let entries = |reader: &TableReader<i32>| match reader.entries() {
+fn entries(table: &Table<i32, impl Access>) -> String {
+    match table.entries() {
         Ok(entries) => format!("{} entries", entries.len()),
         Err(e) => format!("{e:?}"),
-    };
+    }
+}
+
+pub fn probe() -> Result<()> {
+    let (namespace, name, options) = (Namespace::from_env(), test_name(), TableOptions::default());
     let said = match TableReader::open_read_only(&namespace, &name, &shm_tests::reading(&options)) {
         Ok(reader) => format!("ok: {}", entries(&reader)),
         Err(e) => format!("{e:?}"),

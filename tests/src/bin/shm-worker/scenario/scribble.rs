@@ -80,7 +80,11 @@ impl Seen {
 
 pub fn read(rounds: u32) -> Result<()> {
     let (namespace, options) = (Namespace::from_env(), TableOptions::default());
-    let reader = TableReader::<i32>::open_read_only(&namespace, &test_name(), &shm_tests::reading(&options))?;
+    let reader = TableReader::<i32>::open_read_only(
+        &namespace,
+        &test_name(),
+        &shm_tests::reading(&options),
+    )?;
     let mut seen = Seen::default();
     let max = reader.geometry().value_size;
     let mut buffer = vec![0; max];
@@ -105,7 +109,11 @@ pub fn read(rounds: u32) -> Result<()> {
         let stats = reader.stats();
         assert!(stats.len + stats.free == stats.capacity, "{stats:?} of {reader:?}");
         // Opening anew finds what it finds.
-        drop(TableReader::<i32>::open_read_only(&namespace, &test_name(), &shm_tests::reading(&options)));
+        drop(TableReader::<i32>::open_read_only(
+            &namespace,
+            &test_name(),
+            &shm_tests::reading(&options),
+        ));
     }
     seen.say()
 }

@@ -98,7 +98,11 @@ fn large(namespace: &Namespace) -> Result<()> {
                 table.add(&key, &[key as u8; VALUE])?;
             }
             table.verify()?;
-            let reader = TableReader::<i32>::open_read_only(namespace, &name, &shm_tests::reading(&options))?;
+            let reader = TableReader::<i32>::open_read_only(
+                namespace,
+                &name,
+                &shm_tests::reading(&options),
+            )?;
             for key in 0..1024 {
                 assert_eq!(reader.get(&key)?.as_deref(), Some(&[key as u8; VALUE][..]));
             }

@@ -32,7 +32,8 @@ impl Process {
     pub(super) fn new(index: i32, tally: &mut Tally) -> Result<Self> {
         let (namespace, options) = (Namespace::from_env(), options(256, 16));
         let table = Table::open_or_create(&namespace, &test_name(), &options)?;
-        let reader = TableReader::open_read_only(&namespace, &test_name(), &shm_tests::reading(&options))?;
+        let reader =
+            TableReader::open_read_only(&namespace, &test_name(), &shm_tests::reading(&options))?;
         let keys = keys(index);
         let found = table.get_many(&keys)?;
         let balances = if found.iter().all(Option::is_none) {
