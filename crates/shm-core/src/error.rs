@@ -6,18 +6,10 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::holder::Holder;
-use crate::identity::AbiInWords;
-use crate::limits::Limit;
 use crate::name::InvalidName;
-
-/// The program closed a descriptor of a segment, or gave its number to another file, and the file
-/// cannot be opened again. It is the inner error of a [`std::io::Error`].
-///
-/// What needs no descriptor goes on: reading, writing, waiting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the descriptor of this segment was closed or reused by the program")]
-pub struct LostDescriptor;
+use crate::os::holder::Holder;
+use crate::os::identity::AbiInWords;
+use crate::os::limits::Limit;
 
 /// Why the first page of a file is not that of a usable segment.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -57,62 +57,38 @@ compile_error!("segments are mapped whole and counted in 64-bit words: 64-bit ta
 #[cfg(not(target_os = "linux"))]
 compile_error!("robust mutexes, futexes, O_TMPFILE and open file description locks: Linux only");
 
-mod alive;
-mod clock;
-mod control;
-mod copy;
-mod create;
-mod descriptor;
-mod draft;
 mod error;
-mod file_map;
-mod follow;
-mod fork;
-mod futex;
-mod guard;
-mod holder;
-mod identity;
-mod layout;
-mod limits;
-mod map;
-#[cfg(all(loom, test))]
-mod models;
-mod mutex;
 mod name;
 mod namespace;
-mod open;
-mod patience;
-mod prune;
-mod publish;
-mod published;
+mod os;
+mod publication;
+mod refused;
 mod sabotage;
 mod segment;
 mod sync;
-mod takeover;
-mod turn;
-mod unpublish;
 
-pub use copy::CopySource;
-pub use create::{CreateOptions, random};
-pub use error::{
-    CreateError, FileKind, HeaderError, LockError, LostDescriptor, OpenError, PublishError,
-};
-pub use follow::{Follower, Seen};
-#[doc(hidden)]
-pub use fork::process_token;
-pub use guard::{Acquired, Guard, Recovery};
-pub use holder::Holder;
-pub use layout::{BODY_OFFSET, FORMAT_VERSION, GEOMETRY_WORDS};
-pub use limits::Limit;
+pub use error::{CreateError, FileKind, HeaderError, LockError, OpenError, PublishError};
 pub use name::{InvalidName, Name};
 pub use namespace::{Entry, Kind, Namespace};
-pub use open::Trust;
-pub use patience::{Interrupt, Patience};
-pub use prune::{Litter, Pruned};
-pub use publish::{PublishOptions, PublishedKind, write_file};
-pub use published::{MappedFile, Published};
-pub use segment::{Segment, WritableSegment};
+pub use os::descriptor::LostDescriptor;
+#[doc(hidden)]
+pub use os::fork::process_token;
+pub use os::holder::Holder;
+pub use os::limits::Limit;
+pub use os::random::random;
+pub use publication::copy::CopySource;
+pub use publication::follow::{Follower, Seen};
+pub use publication::options::{PublishOptions, PublishedKind};
+pub use publication::prune::{Litter, Pruned};
+pub use publication::published::{MappedFile, Published};
+pub use publication::remove::Removal;
+pub use publication::write_file::write_file;
+pub use segment::guard::{Acquired, Guard, Recovery};
+pub use segment::layout::{BODY_OFFSET, FORMAT_VERSION, GEOMETRY_WORDS};
+pub use segment::options::CreateOptions;
+pub use segment::patience::{Interrupt, Patience};
+pub use segment::segment::{Segment, WritableSegment};
+pub use segment::trust::Trust;
 #[cfg(loom)]
 pub use sync::crash;
 pub use sync::{Ordering, ReadWords, Word, Words, fence};
-pub use unpublish::Removal;

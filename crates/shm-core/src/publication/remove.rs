@@ -7,20 +7,21 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::alive::{self, Hold};
-use crate::control::{self, MAX_EDITION, RETIRED};
-use crate::create::retry;
+use super::control::{self, MAX_EDITION, RETIRED};
+use super::options::PublishedKind;
+use super::turn::{Turn, retire};
 use crate::error::{OpenError, PublishError};
-use crate::layout::BODY_OFFSET;
-use crate::limits;
 use crate::name::Name;
 use crate::namespace::Namespace;
-use crate::open::Trust;
-use crate::patience::{Patience, Waiting};
-use crate::publish::PublishedKind;
-use crate::segment::WritableSegment;
+use crate::os::alive::{self, Hold};
+use crate::os::limits;
+use crate::os::retry::retry;
+use crate::refused;
+use crate::segment::layout::BODY_OFFSET;
+use crate::segment::patience::{Patience, Waiting};
+use crate::segment::segment::WritableSegment;
+use crate::segment::trust::Trust;
 use crate::sync::Words;
-use crate::turn::{Turn, io_error, retire};
 
 /// What a removal found beside the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +118,7 @@ fn beside(path: &Path, control: &Path, why: OpenError) -> Result<Option<Removal>
         Found::Wreck(wreck) => Some(wreck),
     };
     if let Some(wreck) = &wreck {
-        wreck.retire().map_err(|e| io_error("write to", control, e))?;
+        wreck.retire().map_err(|e| refused::publishing("write to", control, e))?;
     }
     remove(path)?;
     let Some(wreck) = wreck else { return Ok(Some(Removal::Foreign)) };
@@ -145,7 +146,7 @@ enum Found {
 impl Wreck {
     fn find(path: &Path) -> Result<Found, PublishError> {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let io = |action| move |e| io_error(action, path, e);
+        let io = |action| move |e| refused::publishing(action, path, e);
         let Some(named) = look(path)? else { return Ok(Found::Gone) };
         if !named.is_file() || named.uid() != rustix::process::geteuid().as_raw() {
             return Ok(Found::NotOurs);
@@ -190,14 +191,16 @@ fn look(path: &Path) -> Result<Option<std::fs::Metadata>, PublishError> {
     match path.symlink_metadata() {
         Ok(meta) => Ok(Some(meta)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(io_error("look at", path, e)),
+        Err(e) => Err(refused::publishing("look at", path, e)),
     }
 }
 
 /// Removes a name, if it is there.
 fn remove(path: &Path) -> Result<(), PublishError> {
     match std::fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error("remove", path, e)),
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            Err(refused::publishing("remove", path, e))
+        }
         _ => Ok(()),
     }
 }

@@ -7,19 +7,19 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::alive::{self, Hold};
-use crate::control;
-use crate::create::retry;
-use crate::draft::TEMPORARY_PREFIX;
+use super::control;
+use super::options::PublishedKind;
+use super::turn::{CONTROL_VERSION, Turn, has_word, retire};
 use crate::error::{LockError, OpenError, PublishError};
-use crate::guard::Acquired;
 use crate::name::Name;
 use crate::namespace::Namespace;
-use crate::open::Trust;
-use crate::patience::Patience;
-use crate::publish::PublishedKind;
+use crate::os::alive::{self, Hold};
+use crate::os::retry::retry;
 use crate::sabotage;
-use crate::turn::{CONTROL_VERSION, Turn, has_word, retire};
+use crate::segment::draft::TEMPORARY_PREFIX;
+use crate::segment::guard::Acquired;
+use crate::segment::patience::Patience;
+use crate::segment::trust::Trust;
 
 /// What [`Namespace::prune`] found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,15 +7,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::descriptor::{FileId, SegmentFile};
+use super::acquire::{self, Wait};
+use super::guard::{Acquired, Guard};
+use super::layout::{GEOMETRY_WORDS, Header, LOCK_OFFSET, Session};
+use super::map::Mapping;
+use super::mutex;
+use super::patience::{Patience, Waiting};
 use crate::error::{HeaderError, LockError};
-use crate::fork::process_token;
-use crate::futex;
-use crate::guard::{Acquired, Guard};
-use crate::layout::{GEOMETRY_WORDS, Header, Session};
-use crate::map::Mapping;
-use crate::mutex::{self, Wait};
-use crate::patience::{Patience, Waiting};
+use crate::os::descriptor::SegmentFile;
+use crate::os::file_id::FileId;
+use crate::os::fork::process_token;
+use crate::os::futex;
 use crate::sync::ReadWords;
 
 /// A segment mapped for reading (`PROT_READ` when opened so).
@@ -152,17 +154,13 @@ impl Segment {
         self.map.is_writable()
     }
 
-    pub(crate) fn canary(header: &Header) -> u64 {
-        u64::from(crc32fast::hash(&header.random_id)) << 32 | 0x4C4F_434B
-    }
-
     /// Lets this process, which lives in pid namespace `here`, use the mutex, if that is for it.
     pub(crate) fn admit(&mut self, session: &Session, here: u64) -> Result<(), HeaderError> {
         self.header.validate_abi()?;
         if session.pid_namespace != here {
             return Err(HeaderError::PidNamespace { found: session.pid_namespace, expected: here });
         }
-        mutex::validate(&self.map, Self::canary(&self.header))?;
+        mutex::validate(&self.map, self.header.canary())?;
         self.map.admit(here, process_token());
         Ok(())
     }
@@ -223,14 +221,14 @@ impl WritableSegment {
     /// As [`WritableSegment::lock_timeout`], and [`LockError::Interrupted`].
     #[inline]
     pub fn lock_with(&self, patience: &Patience) -> Result<Acquired<'_>, LockError> {
-        match mutex::acquire(&self.segment.map, Wait::No) {
+        match acquire::acquire(&self.segment.map, Wait::No) {
             Err(LockError::WouldBlock) => self.lock_waiting(Waiting::new(patience)),
             tried => tried,
         }
     }
 
     pub(crate) fn lock_waiting(&self, waiting: Waiting<'_>) -> Result<Acquired<'_>, LockError> {
-        mutex::acquire(&self.segment.map, Wait::While(waiting))
+        acquire::acquire(&self.segment.map, Wait::While(waiting))
     }
 
     /// Locks if the lock is free.
@@ -240,7 +238,7 @@ impl WritableSegment {
     /// [`LockError::NotRecoverable`].
     #[inline]
     pub fn try_lock(&self) -> Result<Acquired<'_>, LockError> {
-        mutex::acquire(&self.segment.map, Wait::No)
+        acquire::acquire(&self.segment.map, Wait::No)
     }
 
     /// The common case, in the fewest instructions: the lock, if it is free and
@@ -248,7 +246,7 @@ impl WritableSegment {
     #[inline]
     #[must_use]
     pub fn try_lock_clean(&self) -> Option<Guard<'_>> {
-        mutex::acquire_clean(&self.segment.map)
+        acquire::acquire_clean(&self.segment.map)
     }
 
     /// Writes the segment back to its file (`msync`). Only of use in a namespace
@@ -263,7 +261,7 @@ impl WritableSegment {
     /// Address of the mutex in this process, for debuggers and crash tests.
     #[must_use]
     pub fn lock_address(&self) -> usize {
-        self.segment.map.base() as usize + crate::layout::LOCK_OFFSET
+        self.segment.map.base() as usize + LOCK_OFFSET
     }
 }
 

@@ -1,26 +1,8 @@
-//! Who holds a mutex, by the word that the kernel looks at, too.
+//! Threads by their number: which process they are of, and what they have mapped.
 
 use std::fmt;
 
 use rustix::process::Pid;
-
-use crate::map::Mapping;
-use crate::sync::Ordering;
-
-/// Bits of the lock word of a robust mutex, as the kernel reads them (`linux/futex.h`).
-const TID: u32 = 0x3FFF_FFFF;
-const OWNER_DIED: u32 = 0x4000_0000;
-const WAITERS: u32 = 0x8000_0000;
-
-/// Offset of the lock word in a `pthread_mutex_t`, where it is known: `__data.__lock` of glibc,
-/// `__u.__vi[1]` of musl.
-pub(crate) const LOCK_WORD: Option<usize> = if cfg!(target_env = "gnu") {
-    Some(0)
-} else if cfg!(target_env = "musl") {
-    Some(4)
-} else {
-    None
-};
 
 /// The thread that holds a lock. It may have released it by now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,34 +42,6 @@ impl Holder {
     }
 }
 
-/// A lock word as it was at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LockWord(pub(crate) u32);
-
-impl LockWord {
-    /// `None` where the C library's layout is not known.
-    pub(crate) fn of(map: &Mapping) -> Option<Self> {
-        // Relaxed: nothing that the lock protects is read on the strength of it.
-        map.lock_word().map(|word| Self(word.load(Ordering::Relaxed)))
-    }
-
-    /// The thread that holds the lock. A dead one that the kernel has marked does not.
-    pub(crate) fn owner(self) -> Option<u32> {
-        let owner = self.0 & TID;
-        (owner != 0 && self.0 & OWNER_DIED == 0).then_some(owner)
-    }
-
-    /// True when a thread sleeps until the lock is released, or did a moment ago.
-    pub(crate) fn has_waiters(self) -> bool {
-        self.0 & WAITERS != 0
-    }
-}
-
-/// Who holds the lock of `map` now.
-pub(crate) fn holder(map: &Mapping) -> Option<Holder> {
-    LockWord::of(map)?.owner().map(Holder::of_thread)
-}
-
 /// True unless it is certain that no living thread of this number, in the caller's pid namespace,
 /// has a file of this inode number mapped to write to it. The device is left out: a file below an
 /// overlay has two.
@@ -111,15 +65,7 @@ pub(crate) fn may_have_mapped(tid: u32, inode: u64) -> bool {
 #[cfg(not(loom))]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_word_tells_its_owner_unless_it_died() {
-        assert_eq!(LockWord(0).owner(), None);
-        assert_eq!(LockWord(WAITERS).owner(), None);
-        assert_eq!(LockWord(7 | WAITERS).owner(), Some(7));
-        assert_eq!(LockWord(7 | OWNER_DIED).owner(), None);
-        assert!(LockWord(7 | WAITERS).has_waiters() && !LockWord(7).has_waiters());
-    }
+    use crate::segment::map::Mapping;
 
     fn this_thread() -> u32 {
         let link = std::fs::read_link("/proc/thread-self").unwrap();
@@ -141,7 +87,7 @@ mod tests {
     fn only_what_is_mapped_to_be_written_to_is_found() {
         use std::os::unix::fs::MetadataExt;
         let dir = std::env::temp_dir();
-        let draft = crate::draft::Draft::new(&dir).unwrap();
+        let draft = crate::segment::draft::Draft::new(&dir).unwrap();
         draft.file().set_len(8192).unwrap();
         let inode = draft.file().metadata().unwrap().ino();
         let tid = this_thread();
@@ -149,7 +95,7 @@ mod tests {
         assert!(!may_have_mapped(tid, inode));
         let writing = Mapping::new(draft.file(), 8192, true).unwrap();
         assert!(may_have_mapped(tid, inode));
-        assert!(!may_have_mapped(TID, inode), "no such thread");
+        assert!(!may_have_mapped(0x3FFF_FFFF, inode), "no such thread");
         drop((reading, writing));
         assert!(!may_have_mapped(tid, inode));
     }

@@ -3,47 +3,28 @@
 //! A daemon that closes all descriptors closes ours, too, and the next file that it opens gets the
 //! number. So a kept descriptor is used or closed only while it is still the opening that it was.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::os::fd::IntoRawFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{Mode, OFlags, SeekFrom};
+use thiserror::Error;
 
-use crate::alive::{self, Hold};
-use crate::create::{random, retry};
-use crate::error::LostDescriptor;
+use super::alive::{self, Hold};
+use super::file_id::FileId;
+use super::random::random;
+use super::retry::retry;
 
-/// Which file: its device and its inode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FileId {
-    dev: u64,
-    ino: u64,
-}
-
-impl FileId {
-    pub(crate) fn of(meta: &Metadata) -> Self {
-        Self { dev: meta.dev(), ino: meta.ino() }
-    }
-
-    /// What a path leads to, without following a symbolic link; `None` when that is nothing. One
-    /// `stat`.
-    pub(crate) fn at(path: &Path) -> io::Result<Option<Self>> {
-        match path.symlink_metadata() {
-            Ok(meta) => Ok(Some(Self::of(&meta))),
-            Err(e) if leads_nowhere(&e) => Ok(None),
-            Err(e) => Err(e),
-        }
-    }
-}
-
-/// True when there is nothing at a path, or no directory on the way to it.
-pub(crate) fn leads_nowhere(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
+/// The program closed a descriptor of a segment, or gave its number to another file, and the file
+/// cannot be opened again. It is the inner error of a [`std::io::Error`].
+///
+/// What needs no descriptor goes on: reading, writing, waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the descriptor of this segment was closed or reused by the program")]
+pub struct LostDescriptor;
 
 /// A descriptor, with what tells whether it is still the same opening of the same file.
 ///

@@ -1,4 +1,4 @@
-//! Publication of whole files: given a name, or replaced, in one step. (`unpublish.rs` removes.)
+//! Publication of whole files: given a name, or replaced, in one step. (`remove.rs` removes.)
 //!
 //! `docs/concurrency.md`, chapter Publication, has the steps, their order, and what a death leaves.
 
@@ -6,60 +6,23 @@ use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use crate::control::{self, Place};
-use crate::create::{CreateOptions, header, total_len};
-use crate::draft::{Draft, directory_of};
+use super::control::{self, Place};
+use super::options::{PublishOptions, PublishedKind};
+use super::turn::Turn;
 use crate::error::{CreateError, PublishError};
-use crate::file_map;
-use crate::layout::{BODY_OFFSET, GEOMETRY_WORDS, NO_LOCK};
-use crate::limits;
 use crate::name::Name;
-use crate::namespace::{Kind, Namespace};
-use crate::open::{Trust, is_memory};
-use crate::patience::{Interrupt, Patience, Waiting};
+use crate::namespace::Namespace;
+use crate::os::file_id::is_memory;
+use crate::os::file_map;
+use crate::refused;
 use crate::sabotage;
-use crate::segment::WritableSegment;
-use crate::turn::{Turn, io_error};
-
-/// A kind of files that are published, and of the control segments beside them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PublishedKind {
-    /// Of the files.
-    pub kind: Kind,
-    /// Version of their layout.
-    pub kind_version: u64,
-    /// Of the control segments: another one than `kind`, and of no other published kind, or removing
-    /// a name of one takes the control segment of the other.
-    pub control: Kind,
-}
-
-/// How to publish.
-#[derive(Clone, Debug)]
-pub struct PublishOptions {
-    /// Replaces what has the name; else that is [`CreateError::AlreadyExists`].
-    pub replace: bool,
-    /// Permission bits of the file, exact whatever the umask: read bits only, the owner's among
-    /// them. The control segment gets the same, and the owner's write bit. `None` keeps the read
-    /// bits of the file that is replaced, if `trust` accepts its owner; else that is `0o400`.
-    pub mode: Option<u32>,
-    /// Whose control segment to use.
-    pub trust: Trust,
-    /// How long to wait for other publishers, all in all; `None` for ever.
-    pub lock_timeout: Option<Duration>,
-    /// What ends the waiting early.
-    pub interrupt: Interrupt,
-}
-
-impl Default for PublishOptions {
-    /// For a free name, no mode, five seconds.
-    fn default() -> Self {
-        let lock_timeout = Some(Duration::from_secs(5));
-        let (trust, interrupt) = (Trust::new(), Interrupt::never());
-        Self { replace: false, mode: None, trust, lock_timeout, interrupt }
-    }
-}
+use crate::segment::draft::Draft;
+use crate::segment::layout::{BODY_OFFSET, GEOMETRY_WORDS, Header, NO_LOCK, total_len};
+use crate::segment::patience::{Patience, Waiting};
+use crate::segment::segment::WritableSegment;
+use crate::segment::space::check_space;
+use crate::segment::trust::Trust;
 
 impl Namespace {
     /// Publishes `body`, a multiple of 8 bytes long, under a name. Returns its edition: 1, or one
@@ -109,8 +72,8 @@ impl Namespace {
             return Err(taken(&path));
         }
         let draft = Draft::new(self.dir())?;
-        limits::check_room(draft.file(), total_len, self.dir())?;
-        let full = |e: io::Error| limits::refused("write a file in", e, total_len, self.dir());
+        check_space(draft.file(), total_len, self.dir())?;
+        let full = |e: io::Error| refused::creating("write a file in", e, total_len, self.dir());
         draft.file().write_all_at(&[0; BODY_OFFSET], 0).map_err(full)?;
         // A negative control; a name that leads to an unfinished file must be noticed.
         let unfinished = sabotage::names_unfinished_files();
@@ -144,18 +107,8 @@ impl Namespace {
             if let Some(edition) = geometry.first_mut() {
                 *edition = newest + 1;
             }
-            let header = header(
-                &CreateOptions {
-                    kind: kind.kind,
-                    kind_version: kind.kind_version,
-                    geometry,
-                    body_len: body.len() as u64,
-                    mode,
-                },
-                NO_LOCK,
-                total_len,
-            );
-            let io = |action| move |source| io_error(action, self.dir(), source);
+            let header = Header::new((kind.kind, kind.kind_version), geometry, NO_LOCK, total_len);
+            let io = |action| move |source| refused::publishing(action, self.dir(), source);
             let header = header.map_err(io("draw an id for a file in"))?;
             draft.file().write_all_at(bytemuck::bytes_of(&header), 0).map_err(full)?;
             draft
@@ -177,30 +130,6 @@ impl Namespace {
     }
 }
 
-/// Writes a bare file, with this mode exactly, and gives it its name in one step, also if that is
-/// taken. The file's bytes are on the disk before it has the name. O(length).
-///
-/// # Errors
-/// [`CreateError::BadMode`], [`CreateError::NoSpace`], [`CreateError::Io`]; then the path leads to
-/// what it led to before.
-pub fn write_file(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), CreateError> {
-    if mode & !0o666 != 0 || mode & 0o400 == 0 {
-        return Err(CreateError::BadMode { mode });
-    }
-    let dir = directory_of(path);
-    let len = bytes.len() as u64;
-    let full = |e: io::Error| limits::refused("write a file in", e, len, dir);
-    let draft = Draft::new(dir)?;
-    limits::check_room(draft.file(), len, dir)?;
-    draft.file().write_all_at(bytes, 0).map_err(full)?;
-    draft.file().set_permissions(Permissions::from_mode(mode)).map_err(full)?;
-    if !is_memory(draft.file()) {
-        draft.file().sync_all().map_err(full)?;
-    }
-    draft.replace(path)?;
-    Ok(())
-}
-
 /// For its owner alone.
 const PRIVATE: u32 = 0o400;
 
@@ -215,7 +144,7 @@ fn mode_at(path: &Path, trust: &Trust) -> u32 {
 
 /// Readers of the file are to be readers of the control segment. Returns the mode that it had.
 fn set_mode(control: &WritableSegment, mode: u32) -> Result<u32, PublishError> {
-    let io = |action| move |e| io_error(action, control.path(), e);
+    let io = |action| move |e| refused::publishing(action, control.path(), e);
     let file = control.file().map_err(io("stat"))?;
     let found = file.metadata().map_err(io("stat"))?.mode() & 0o7777;
     if found != mode {

@@ -6,7 +6,7 @@
 //!    ([`RawFile::open`], [`RawFile::unwritable`]). A [`Published`] is one, and its header says that it has no lock:
 //!    a segment that is stored to does not pass for it, should somebody take its write bits away.
 //! 2. This crate stores to no file after it took its write permission away and gave it a name. Segments,
-//!    which are stored to, all have their owner's write bit (`create.rs`).
+//!    which are stored to, all have their owner's write bit (`segment/create.rs`).
 //!
 //! So whoever changes the bytes nevertheless is the owner or root, who give themselves permission or
 //! kept a descriptor. They could as well change this process; `SECURITY.md` says so.
@@ -20,13 +20,15 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
 
-use crate::descriptor::FileId;
 use crate::error::{HeaderError, OpenError};
-use crate::file_map::FileMap;
-use crate::layout::{BODY_OFFSET, GEOMETRY_WORDS, Header};
 use crate::name::Name;
 use crate::namespace::{Kind, Namespace};
-use crate::open::{RawFile, Trust, ValidatedFile, io_error};
+use crate::os::file_id::FileId;
+use crate::os::file_map::FileMap;
+use crate::refused;
+use crate::segment::layout::{BODY_OFFSET, GEOMETRY_WORDS, Header};
+use crate::segment::raw_file::{RawFile, ValidatedFile};
+use crate::segment::trust::Trust;
 
 /// A whole file, mapped read-only, that nobody may write to. `AsRef<[u8]>` gives its bytes.
 pub struct MappedFile {
@@ -57,10 +59,10 @@ impl MappedFile {
 
     fn new(raw: RawFile) -> Result<Self, OpenError> {
         let (file, path, len) = raw.into_parts();
-        let id = FileId::of(&file.metadata().map_err(|e| io_error("stat", &path, e))?);
-        let too_long = |_| io_error("map", &path, io::ErrorKind::OutOfMemory.into());
+        let id = FileId::of(&file.metadata().map_err(|e| refused::opening("stat", &path, e))?);
+        let too_long = |_| refused::opening("map", &path, io::ErrorKind::OutOfMemory.into());
         let len = usize::try_from(len).map_err(too_long)?;
-        let map = FileMap::new(&file, len, false).map_err(|e| io_error("map", &path, e))?;
+        let map = FileMap::new(&file, len, false).map_err(|e| refused::opening("map", &path, e))?;
         Ok(Self { map, path, id })
     }
 

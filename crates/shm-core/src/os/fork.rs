@@ -34,7 +34,7 @@ fn new_token() -> u64 {
     let Some(word) = page() else { return pid_token() };
     // Random, because a child in a pid namespace of its own may have its parent's pid.
     let mut bytes = [0; 8];
-    let random = crate::create::random(&mut bytes).is_ok();
+    let random = super::random::random(&mut bytes).is_ok();
     let token = if random { u64::from_ne_bytes(bytes) | 1 } else { pid_token() };
     // Of two threads that get here first, one decides.
     match word.compare_exchange(0, token, Ordering::Relaxed, Ordering::Relaxed) {

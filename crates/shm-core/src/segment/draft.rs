@@ -2,7 +2,7 @@
 //! such files or no single call that would do, under a temporary one.
 //!
 //! A temporary name left by a creator that was killed is litter. `prune` can tell it from one in
-//! use: its creator holds a lock on the file (see `alive.rs`).
+//! use: its creator holds a lock on the file (see `os/alive.rs`).
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -12,9 +12,13 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use crate::alive::{self, Hold};
-use crate::create::{io_error, random, retry};
+use super::layout::BODY_OFFSET;
 use crate::error::CreateError;
+use crate::os::alive::{self, Hold};
+use crate::os::file_id::directory_of;
+use crate::os::random::random;
+use crate::os::retry::retry;
+use crate::refused;
 
 /// What the names of unfinished files begin with.
 pub(crate) const TEMPORARY_PREFIX: &str = ".shmap-tmp-";
@@ -140,16 +144,13 @@ impl Draft {
     }
 }
 
-/// The directory that a path is in.
-pub(crate) fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    }
-}
-
 fn link(file: &File, path: &Path) -> Result<(), Errno> {
     // Needs no privilege, unlike AT_EMPTY_PATH.
     let source = format!("/proc/self/fd/{}", file.as_raw_fd());
     retry(|| rustix::fs::linkat(CWD, &source, CWD, path, AtFlags::SYMLINK_FOLLOW))
+}
+
+/// For what failed on the way to a name: no more than a page was asked for.
+fn io_error(action: &'static str, path: &Path, source: std::io::Error) -> CreateError {
+    refused::creating(action, source, BODY_OFFSET as u64, path)
 }

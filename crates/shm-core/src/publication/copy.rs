@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use crate::descriptor::OwnFile;
 use crate::error::OpenError;
-use crate::layout::BODY_OFFSET;
 use crate::name::Name;
 use crate::namespace::{Kind, Namespace};
-use crate::open::{RawFile, Trust, io_error};
+use crate::os::descriptor::OwnFile;
+use crate::refused;
+use crate::segment::layout::BODY_OFFSET;
+use crate::segment::raw_file::RawFile;
+use crate::segment::trust::Trust;
 
 /// A file of a trusted owner, open to be copied; of a published segment, its body.
 ///
@@ -55,7 +57,7 @@ impl CopySource {
         self.file
             .get()
             .and_then(|file| file.read_exact_at(buffer, self.start.saturating_add(offset)))
-            .map_err(|e| io_error("read", &self.path, e))
+            .map_err(|e| refused::opening("read", &self.path, e))
     }
 
     /// The error for who has no memory for so many bytes.

@@ -138,7 +138,7 @@ mod tests {
     fn file(len: usize) -> File {
         let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let file = crate::draft::Draft::new(&dir).unwrap().file().try_clone().unwrap();
+        let file = crate::segment::draft::Draft::new(&dir).unwrap().file().try_clone().unwrap();
         let bytes: Vec<u8> = (0..len).map(byte).collect();
         file.write_all_at(&bytes, 0).unwrap();
         file

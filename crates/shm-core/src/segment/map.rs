@@ -8,9 +8,10 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use crate::file_map::FileMap;
-use crate::holder::LOCK_WORD;
-use crate::layout::{BODY_OFFSET, LOCK_OFFSET};
+use super::layout::{BODY_OFFSET, LOCK_OFFSET};
+use super::lock_word::{LOCK_WORD, LockWord};
+use crate::os::file_map::FileMap;
+use crate::os::holder::Holder;
 use crate::sync::Word;
 
 /// A shared mapping of a whole segment file, read-only or read-write.
@@ -93,14 +94,17 @@ impl Mapping {
         unsafe { &*word }
     }
 
-    /// The word of the mutex that names its owner, where the C library's layout is known.
+    /// The word of the mutex that names its owner, as it is now; `None` where the C library's layout
+    /// is not known.
     #[inline]
-    pub(crate) fn lock_word(&self) -> Option<&AtomicU32> {
+    pub(crate) fn lock_word(&self) -> Option<LockWord> {
         let offset = LOCK_OFFSET + LOCK_WORD?;
         // SAFETY: the lock block is inside the first page (invariant 1).
         let word = unsafe { self.base().add(offset) }.cast::<AtomicU32>();
         // SAFETY: as in `body`; 4-aligned, as LOCK_OFFSET and LOCK_WORD are multiples of 4.
-        Some(unsafe { &*word })
+        let word = unsafe { &*word };
+        // Relaxed: nothing that the lock protects is read on the strength of it.
+        Some(LockWord(word.load(Ordering::Relaxed)))
     }
 
     // Loom's atomics are not words of memory; models bring their own.
@@ -137,6 +141,11 @@ impl Mapping {
     /// Admits the process with this token.
     pub(crate) fn set_used_by(&self, process: u64) {
         self.user.store(process, Ordering::Relaxed);
+    }
+
+    /// The thread that holds the lock now, where that can be told.
+    pub(crate) fn holder(&self) -> Option<Holder> {
+        self.lock_word()?.owner().map(Holder::of_thread)
     }
 
     /// Asks for huge pages, for all who map the file.

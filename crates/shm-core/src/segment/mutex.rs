@@ -2,7 +2,7 @@
 //!
 //! rustix has futexes but no pthread mutex, and only the C library's mutex takes
 //! part in the kernel's robust list, so this module alone uses `libc` for it. What a caller
-//! gets is in `guard.rs`.
+//! gets is in `guard.rs`, and `acquire.rs` makes it.
 //!
 //! # Waiting
 //! A process that may only read the segment can still call `futex` on the mutex, and take or move
@@ -24,14 +24,11 @@ use std::time::Duration;
 use crossbeam_utils::Backoff;
 use libc::c_int;
 
+use super::layout::{CANARY_OFFSET, DIRTY_OFFSET, LOCK_OFFSET};
+use super::lock_word::LockWord;
+use super::map::Mapping;
+use super::patience::Waiting;
 use crate::error::{HeaderError, LockError};
-use crate::fork::process_token;
-use crate::guard::{Acquired, Guard, Recovery};
-use crate::holder::{self, LockWord};
-use crate::identity;
-use crate::layout::{CANARY_OFFSET, DIRTY_OFFSET, LOCK_OFFSET, PID_NAMESPACE_OFFSET};
-use crate::map::Mapping;
-use crate::patience::Waiting;
 
 const _: () = assert!(LOCK_OFFSET + size_of::<libc::pthread_mutex_t>() <= CANARY_OFFSET);
 
@@ -39,13 +36,6 @@ const _: () = assert!(LOCK_OFFSET + size_of::<libc::pthread_mutex_t>() <= CANARY
 const SLICE: Duration = Duration::from_millis(20);
 /// How long a thread that held the lock long gives way to those who wait.
 const GIVE_WAY: Duration = Duration::from_millis(5);
-
-/// How long an acquisition may wait.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Wait<'a> {
-    No,
-    While(Waiting<'a>),
-}
 
 /// Makes the mutex anew. `dirty` asks the first owner to repair.
 ///
@@ -92,80 +82,6 @@ pub(crate) fn is_unfinished(map: &Mapping, canary: u64) -> bool {
     map.header_word(CANARY_OFFSET).load(Ordering::SeqCst) == !canary
 }
 
-/// Locks.
-#[inline]
-pub(crate) fn acquire<'a>(map: &'a Mapping, wait: Wait<'_>) -> Result<Acquired<'a>, LockError> {
-    let process = process_token();
-    if !map.is_used_by(process) {
-        enter_process(map, process)?;
-    }
-    let inconsistent = match (trylock(map), wait) {
-        (libc::EBUSY, Wait::While(waiting)) => lock_contended(map, waiting)?,
-        (tried, _) => outcome(tried)?,
-    };
-    let guard = Guard::new(map, process);
-    let acquired = if inconsistent || is_dirty(map) {
-        Acquired::OwnerDied(Recovery::new(guard, inconsistent))
-    } else {
-        Acquired::Clean(guard)
-    };
-    if is_taken_over(map) {
-        // Whatever was acquired is put back as it was.
-        return Err(foreign(map));
-    }
-    Ok(acquired)
-}
-
-/// Locks if that takes no waiting and no repair.
-#[inline]
-pub(crate) fn acquire_clean(map: &Mapping) -> Option<Guard<'_>> {
-    let process = process_token();
-    if !map.is_used_by(process) {
-        return None;
-    }
-    match trylock(map) {
-        0 => {
-            let guard = Guard::new(map, process);
-            // Dropping the guard leaves the flag, and with it the duty to repair.
-            (!is_dirty(map) && !is_taken_over(map)).then_some(guard)
-        }
-        libc::EOWNERDEAD => {
-            // Held now, and inconsistent: put it back as one that needs repair.
-            drop(Recovery::new(Guard::new(map, process), true));
-            None
-        }
-        _ => None,
-    }
-}
-
-/// A forked child uses the mapping for the first time. It may live in another pid namespace
-/// than its parent, where thread ids mean something else: the mutex would take one thread
-/// for another.
-#[cold]
-fn enter_process(map: &Mapping, process: u64) -> Result<(), LockError> {
-    let here = identity::pid_namespace().map_err(LockError::Os)?;
-    if here != map.pid_namespace() {
-        let (found, expected) = (map.pid_namespace(), here);
-        return Err(LockError::PidNamespace { found, expected });
-    }
-    map.set_used_by(process);
-    Ok(())
-}
-
-/// True when the writers are those of another pid namespace by now: they saw no sign of this one
-/// when they opened the segment.
-#[inline]
-fn is_taken_over(map: &Mapping) -> bool {
-    // Relaxed: pairs with nothing. Where it is stored to by now, it is another value for ever.
-    map.header_word(PID_NAMESPACE_OFFSET).load(Ordering::Relaxed) != map.pid_namespace()
-}
-
-#[cold]
-fn foreign(map: &Mapping) -> LockError {
-    let found = map.header_word(PID_NAMESPACE_OFFSET).load(Ordering::Relaxed);
-    LockError::PidNamespace { found, expected: map.pid_namespace() }
-}
-
 /// Asks the next owner to repair.
 pub(crate) fn set_dirty(map: &Mapping, dirty: bool) {
     // Relaxed: the flag is stored only under the lock.
@@ -173,13 +89,14 @@ pub(crate) fn set_dirty(map: &Mapping, dirty: bool) {
 }
 
 #[inline]
-fn is_dirty(map: &Mapping) -> bool {
+pub(crate) fn is_dirty(map: &Mapping) -> bool {
     // Relaxed: as above.
     map.header_word(DIRTY_OFFSET).load(Ordering::Relaxed) != 0
 }
 
+/// The C library's answer to an attempt that does not wait.
 #[inline]
-fn trylock(map: &Mapping) -> c_int {
+pub(crate) fn trylock(map: &Mapping) -> c_int {
     // SAFETY: the mutex is initialised (invariant 1).
     unsafe { libc::pthread_mutex_trylock(raw(map)) }
 }
@@ -195,7 +112,7 @@ pub(crate) fn unlock(map: &Mapping) {
 /// Unlocks, and gives way to whoever waits. Without it, a thread that locks again at once has
 /// the lock before the one that it woke runs.
 pub(crate) fn unlock_and_give_way(map: &Mapping) {
-    let waited_for = LockWord::of(map).is_some_and(LockWord::has_waiters);
+    let waited_for = map.lock_word().is_some_and(LockWord::has_waiters);
     unlock(map);
     if !waited_for {
         return;
@@ -204,7 +121,7 @@ pub(crate) fn unlock_and_give_way(map: &Mapping) {
     // longer, costs no more than the limit.
     let start = std::time::Instant::now();
     let backoff = Backoff::new();
-    while LockWord::of(map).is_some_and(|word| word.owner().is_none()) {
+    while map.lock_word().is_some_and(|word| word.owner().is_none()) {
         if start.elapsed() > GIVE_WAY {
             break;
         }
@@ -230,7 +147,7 @@ fn check(code: c_int) -> io::Result<()> {
 
 /// Waits for the lock; true when its last owner died.
 #[cold]
-fn lock_contended(map: &Mapping, waiting: Waiting<'_>) -> Result<bool, LockError> {
+pub(crate) fn lock_contended(map: &Mapping, waiting: Waiting<'_>) -> Result<bool, LockError> {
     // A critical section is shorter than a sleep and a wake-up: spin a little.
     let backoff = Backoff::new();
     while !backoff.is_completed() {
@@ -247,7 +164,7 @@ fn lock_contended(map: &Mapping, waiting: Waiting<'_>) -> Result<bool, LockError
             code => return outcome(code),
         }
         if waiting.is_over() {
-            let (waited, holder) = (waiting.waited(), holder::holder(map));
+            let (waited, holder) = (waiting.waited(), map.holder());
             return Err(LockError::TimedOut { waited, holder });
         }
         if waiting.is_interrupted() {
@@ -256,7 +173,8 @@ fn lock_contended(map: &Mapping, waiting: Waiting<'_>) -> Result<bool, LockError
     }
 }
 
-fn outcome(code: c_int) -> Result<bool, LockError> {
+/// True when the last owner died.
+pub(crate) fn outcome(code: c_int) -> Result<bool, LockError> {
     match code {
         0 => Ok(false),
         libc::EOWNERDEAD => Ok(true),

@@ -6,10 +6,10 @@
 
 use std::marker::PhantomData;
 
+use super::map::Mapping;
+use super::mutex;
 use crate::error::LockError;
-use crate::fork::process_token;
-use crate::map::Mapping;
-use crate::mutex;
+use crate::os::fork::process_token;
 use crate::sync::Words;
 
 /// A lock that was acquired: either nothing happened, or its last owner died

@@ -11,12 +11,16 @@
 //! | 576 | 3520 | zero | reserved |
 //! | 4096 | … | the body, which belongs to the kind | by the kind's protocol |
 
+use std::io;
 use std::mem::{offset_of, size_of};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::error::HeaderError;
-use crate::identity;
+use crate::error::{CreateError, HeaderError};
+use crate::namespace::Kind;
+use crate::os::identity;
+use crate::os::random::random;
 
 /// Bytes before the body.
 pub const BODY_OFFSET: usize = 4096;
@@ -25,8 +29,8 @@ pub const FORMAT_VERSION: u32 = 1;
 /// Number of words in which a kind records its geometry.
 pub const GEOMETRY_WORDS: usize = 12;
 
-pub(crate) const MAGIC: [u8; 8] = *b"SHMAPSEG";
-pub(crate) const BYTE_ORDER: u32 = 0x0102_0304;
+const MAGIC: [u8; 8] = *b"SHMAPSEG";
+const BYTE_ORDER: u32 = 0x0102_0304;
 /// In place of an ABI id: there is no mutex.
 pub(crate) const NO_LOCK: u64 = 0;
 pub(crate) const SESSION_OFFSET: usize = 256;
@@ -91,7 +95,51 @@ fn checksum(bytes: &[u8]) -> u64 {
     u64::from(crc) | (u64::from(!crc) << 32)
 }
 
+/// The length of a file with a body of so many bytes.
+pub(crate) fn total_len(body_len: u64) -> Result<u64, CreateError> {
+    let bad = CreateError::BadLength { len: body_len };
+    match body_len.checked_add(BODY_OFFSET as u64) {
+        Some(len) if body_len.is_multiple_of(8) && len <= isize::MAX as u64 => Ok(len),
+        _ => Err(bad),
+    }
+}
+
 impl Header {
+    /// A new header, of this moment. `abi` is that of the mutex, or [`NO_LOCK`].
+    pub(crate) fn new(
+        (kind, kind_version): (Kind, u64),
+        geometry: [u64; GEOMETRY_WORDS],
+        abi: u64,
+        total_len: u64,
+    ) -> io::Result<Self> {
+        let mut random_id = [0; 16];
+        random(&mut random_id)?;
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut header = Self {
+            magic: MAGIC,
+            byte_order: BYTE_ORDER,
+            format_version: FORMAT_VERSION,
+            header_len: BODY_OFFSET as u32,
+            word_bytes: 8,
+            total_len,
+            kind: kind.tag(),
+            kind_version,
+            abi,
+            created_unix_ns: u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX),
+            random_id,
+            geometry,
+            reserved: [0; 9],
+            checksum: 0,
+        };
+        header.checksum = header.checksum();
+        Ok(header)
+    }
+
+    /// What the lock block of this segment is marked with once its mutex is initialised.
+    pub(crate) fn canary(&self) -> u64 {
+        u64::from(crc32fast::hash(&self.random_id)) << 32 | 0x4C4F_434B
+    }
+
     /// The edition of a published segment.
     pub(crate) fn edition(&self) -> u64 {
         let [edition, ..] = self.geometry;
@@ -157,7 +205,7 @@ impl Header {
 
 impl Session {
     /// The session of this process on the file with these ids.
-    pub(crate) fn current(device: u64, inode: u64) -> std::io::Result<Self> {
+    pub(crate) fn current(device: u64, inode: u64) -> io::Result<Self> {
         let mut session = Self {
             boot_id: identity::boot_id()?,
             pid_namespace: identity::pid_namespace()?,

@@ -9,7 +9,7 @@ use loom::sync::atomic::AtomicU64;
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
-use crate::control::{self, Place, WORD};
+use super::control::{self, Place, WORD};
 use crate::sync::{Ordering, ReadWords, Word, Words, crash};
 
 const PREEMPTIONS: usize = 3;

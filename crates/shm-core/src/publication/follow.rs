@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::clock::coarse as now;
-use crate::control::{self, RETIRED};
-use crate::descriptor::{FileId, leads_nowhere};
+use super::control::{self, RETIRED};
+use super::options::PublishedKind;
+use super::published::Published;
+use super::turn::{CONTROL_VERSION, has_word};
 use crate::error::OpenError;
 use crate::name::Name;
 use crate::namespace::Namespace;
-use crate::open::Trust;
-use crate::publish::PublishedKind;
-use crate::published::Published;
-use crate::segment::Segment;
-use crate::turn::{CONTROL_VERSION, has_word};
+use crate::os::clock::coarse as now;
+use crate::os::file_id::{FileId, leads_nowhere};
+use crate::segment::segment::Segment;
+use crate::segment::trust::Trust;
 
 /// How long one sleeps in one go when nobody is publishing: a wake ends it.
 const LONG: Duration = Duration::from_secs(1);

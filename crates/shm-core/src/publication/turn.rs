@@ -1,23 +1,23 @@
 //! Turns at a published name: the lock of the control segment that has the name, and what is settled under it.
 
 use std::io;
-use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use crate::control::{self, RETIRED};
-use crate::create::CreateOptions;
+use super::control::{self, RETIRED};
+use super::options::PublishedKind;
 use crate::error::{HeaderError, LockError, OpenError, PublishError};
-use crate::guard::Acquired;
-use crate::layout::{BODY_OFFSET, GEOMETRY_WORDS};
-use crate::limits::Limit;
 use crate::name::Name;
 use crate::namespace::Namespace;
-use crate::open::{RawFile, Trust};
-use crate::patience::Waiting;
-use crate::publish::PublishedKind;
+use crate::refused;
 use crate::sabotage;
-use crate::segment::{Segment, WritableSegment};
+use crate::segment::guard::Acquired;
+use crate::segment::layout::{BODY_OFFSET, GEOMETRY_WORDS};
+use crate::segment::options::CreateOptions;
+use crate::segment::patience::Waiting;
+use crate::segment::raw_file::RawFile;
+use crate::segment::segment::{Segment, WritableSegment};
+use crate::segment::trust::Trust;
 use crate::sync::Words;
 
 /// Version of the layout of control segments.
@@ -85,7 +85,10 @@ impl Turn<'_> {
             };
             let words = guard.words().map_err(lock)?;
             let wake = || control.wake(control::WORD);
-            if control.is_orphaned().map_err(|e| io_error("look at", control.path(), e))? {
+            if control
+                .is_orphaned()
+                .map_err(|e| refused::publishing("look at", control.path(), e))?
+            {
                 // Its remover died before it could say so.
                 control::retire(words, wake);
                 continue;
@@ -93,7 +96,7 @@ impl Turn<'_> {
             if control::look(words.as_read()) == RETIRED {
                 // Somebody gave it its name back.
                 std::fs::remove_file(control.path())
-                    .map_err(|e| io_error("remove", control.path(), e))?;
+                    .map_err(|e| refused::publishing("remove", control.path(), e))?;
                 continue;
             }
             let outcome = act(&control, words);
@@ -141,12 +144,4 @@ pub(crate) fn has_word(control: &Segment) -> Result<(), OpenError> {
     let source =
         HeaderError::Length { found: control.file_len(), expected: BODY_OFFSET as u64 + 8 };
     Err(OpenError::Header { path: control.path().to_owned(), source })
-}
-
-pub(crate) fn io_error(action: &'static str, path: &Path, source: io::Error) -> PublishError {
-    let path = path.to_owned();
-    match Limit::behind(action, &source) {
-        Some(limit) => PublishError::Limit { action, path, limit, source },
-        None => PublishError::Io { action, path, source },
-    }
 }

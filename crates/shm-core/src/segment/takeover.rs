@@ -10,19 +10,22 @@ use std::time::Duration;
 
 use bytemuck::Zeroable;
 
-use crate::alive::{self, Hold};
+use super::acquire::{self, Wait};
+use super::layout::{LOCK_OFFSET, SESSION_OFFSET, Session};
+use super::lock_word::{LOCK_WORD, LockWord};
+use super::map::Mapping;
+use super::mutex;
+use super::patience::Waiting;
+use super::raw_file::ValidatedFile;
+use super::segment::WritableSegment;
 use crate::error::{HeaderError, LockError, OpenError};
-use crate::fork::process_token;
-use crate::holder::{Holder, LOCK_WORD, LockWord, holder, may_have_mapped};
-use crate::identity;
-use crate::layout::{LOCK_OFFSET, SESSION_OFFSET, Session};
-use crate::limits;
-use crate::map::Mapping;
-use crate::mutex::{self, Wait};
-use crate::open::{ValidatedFile, io_error};
-use crate::patience::Waiting;
+use crate::os::alive::{self, Hold};
+use crate::os::fork::process_token;
+use crate::os::holder::{Holder, may_have_mapped};
+use crate::os::identity;
+use crate::os::limits;
+use crate::refused;
 use crate::sabotage;
-use crate::segment::{Segment, WritableSegment};
 
 /// How long an opener waits for another one that takes the segment over, or for writers
 /// that see another boot or another file to go away.
@@ -50,12 +53,20 @@ enum Lock {
     Sound,
 }
 
+/// Opens a file to write to it.
+pub(crate) fn become_writer(
+    file: ValidatedFile,
+    waiting: Waiting<'_>,
+) -> Result<WritableSegment, OpenError> {
+    file.into_writer(waiting)
+}
+
 impl ValidatedFile {
-    pub(crate) fn into_writer(self, waiting: Waiting<'_>) -> Result<WritableSegment, OpenError> {
+    fn into_writer(self, waiting: Waiting<'_>) -> Result<WritableSegment, OpenError> {
         self.header().validate_abi().map_err(|e| self.header_error(e))?;
-        let meta = self.file().metadata().map_err(|e| io_error("stat", self.path(), e))?;
+        let meta = self.file().metadata().map_err(|e| refused::opening("stat", self.path(), e))?;
         let here = Session::current(meta.dev(), meta.ino())
-            .map_err(|e| io_error("identify the process for", self.path(), e))?;
+            .map_err(|e| refused::opening("identify the process for", self.path(), e))?;
         let mut holder = None;
         loop {
             if self.try_hold(Hold::Exclusive)? {
@@ -97,20 +108,20 @@ impl ValidatedFile {
             Ok(lock) => lock,
             Err(owner) => return Ok(Outcome::InUse(owner)),
         };
-        let io = |action| move |e| io_error(action, self.path(), e);
+        let io = |action| move |e| refused::opening(action, self.path(), e);
         let len = self.header().total_len as usize;
         let mut map = Mapping::new(self.file(), len, true).map_err(io("map"))?;
         map.admit(found.pid_namespace, process_token());
-        let canary = Segment::canary(self.header());
+        let canary = self.header().canary();
         let is_unfinished = !sabotage::forgets_unfinished_locks();
         let is_unfinished = is_unfinished && mutex::is_unfinished(&map, canary);
         let is_sound = matches!(lock, Lock::Sound) && !is_unfinished;
         if is_sound {
             mutex::validate(&map, canary).map_err(|e| self.header_error(e))?;
             // The first acquisition clears what a dead owner left, also the sign that others wait.
-            match mutex::acquire(&map, Wait::No).and_then(|acquired| {
+            match acquire::acquire(&map, Wait::No).and_then(|acquired| {
                 drop(acquired);
-                mutex::acquire(&map, Wait::No)
+                acquire::acquire(&map, Wait::No)
             }) {
                 Ok(acquired) => {
                     if found.pid_namespace != here.pid_namespace && is_wanted(&map) {
@@ -129,7 +140,7 @@ impl ValidatedFile {
                 Err(LockError::NotRecoverable) => {}
                 // It was free a moment ago: somebody is alive.
                 Err(LockError::WouldBlock | LockError::WouldDeadlock) => {
-                    return Ok(Outcome::InUse(holder(&map)));
+                    return Ok(Outcome::InUse(map.holder()));
                 }
                 Err(LockError::Os(e)) => return Err(io("lock")(e)),
                 Err(e) => return Err(io("lock")(io::Error::other(e))),
@@ -154,7 +165,7 @@ impl ValidatedFile {
         let mut word = [0; 4];
         self.file()
             .read_exact_at(&mut word, (LOCK_OFFSET + offset) as u64)
-            .map_err(|e| io_error("read", self.path(), e))?;
+            .map_err(|e| refused::opening("read", self.path(), e))?;
         let Some(tid) = LockWord(u32::from_ne_bytes(word)).owner() else {
             return Ok(Ok(Lock::Sound));
         };
@@ -179,27 +190,27 @@ impl ValidatedFile {
             .and_then(|()| {
                 self.file().write_all_at(bytemuck::bytes_of(here), SESSION_OFFSET as u64)
             })
-            .map_err(|e| io_error("write the session of", self.path(), e))
+            .map_err(|e| refused::opening("write the session of", self.path(), e))
     }
 
     fn into_checked(self, session: &Session) -> Result<WritableSegment, OpenError> {
         let path = self.path().to_owned();
         let here = identity::pid_namespace()
-            .map_err(|e| io_error("identify the process for", &path, e))?;
+            .map_err(|e| refused::opening("identify the process for", &path, e))?;
         let mut segment = self.map(true)?;
         segment.admit(session, here).map_err(|source| OpenError::Header { path, source })?;
         Ok(WritableSegment::new(segment))
     }
 
     fn try_hold(&self, hold: Hold) -> Result<bool, OpenError> {
-        alive::try_hold(self.file(), hold).map_err(|e| io_error("lock", self.path(), e))
+        alive::try_hold(self.file(), hold).map_err(|e| refused::opening("lock", self.path(), e))
     }
 
     fn intact_session(&self) -> Result<Session, OpenError> {
         let mut session = Session::zeroed();
         self.file()
             .read_exact_at(bytemuck::bytes_of_mut(&mut session), SESSION_OFFSET as u64)
-            .map_err(|e| io_error("read", self.path(), e))?;
+            .map_err(|e| refused::opening("read", self.path(), e))?;
         if session.is_intact() { Ok(session) } else { Err(self.header_error(HeaderError::Session)) }
     }
 }
@@ -210,7 +221,7 @@ impl ValidatedFile {
 fn is_wanted(map: &Mapping) -> bool {
     let start = std::time::Instant::now();
     while start.elapsed() < FOREIGN_LIMIT {
-        if LockWord::of(map).is_some_and(LockWord::has_waiters) {
+        if map.lock_word().is_some_and(LockWord::has_waiters) {
             return true;
         }
         std::thread::sleep(LISTENING_STEP);

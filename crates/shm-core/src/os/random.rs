@@ -1,0 +1,19 @@
+//! Random bytes.
+
+use std::io;
+
+use rustix::rand::{GetRandomFlags, getrandom};
+
+use super::retry::retry;
+
+/// Fills `buf` with random bytes from the kernel.
+///
+/// # Errors
+/// When the kernel has none to give.
+pub fn random(buf: &mut [u8]) -> io::Result<()> {
+    let mut filled = 0;
+    while let Some(rest) = buf.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        filled += retry(|| getrandom(&mut *rest, GetRandomFlags::empty()))?;
+    }
+    Ok(())
+}

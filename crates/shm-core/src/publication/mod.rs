@@ -1,0 +1,21 @@
+//! Publication: whole files that never change, replaced in one step, and read in place.
+//!
+//! It stands on [`segment`](crate::segment), whose mutex and first page it uses, and nothing of
+//! this crate stands on it. What belongs here is about a name whose file is replaced.
+//!
+//! `control` is the protocol, without a system call, and what `models` checks; `turn` runs it under
+//! the lock of a real control segment. `publish`, `remove` and `prune` take turns. `published`,
+//! `copy` and `follow` are the readers' side.
+
+pub(crate) mod control;
+pub(crate) mod copy;
+pub(crate) mod follow;
+#[cfg(all(loom, test))]
+mod models;
+pub(crate) mod options;
+pub(crate) mod prune;
+pub(crate) mod publish;
+pub(crate) mod published;
+pub(crate) mod remove;
+pub(crate) mod turn;
+pub(crate) mod write_file;

@@ -1,0 +1,89 @@
+//! What the operating system refused, told as an error of this crate: with what was tried, the path,
+//! and the limit behind it.
+//!
+//! For the size of files the kernel has a signal that kills, not an error number; so that is
+//! compared before anything is written.
+
+use std::io;
+use std::path::Path;
+
+use crate::error::{CreateError, OpenError, PublishError};
+use crate::os::limits::{self, Limit};
+
+/// Checks `RLIMIT_FSIZE`, beyond which a write is answered by SIGXFSZ.
+pub(crate) fn check_file_size(needed: u64, dir: &Path) -> Result<(), CreateError> {
+    match limits::file_size() {
+        Some(limit) if limit < needed => {
+            Err(CreateError::FileSizeLimit { needed, limit, dir: dir.to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The error for what failed on the way to a file of `needed` bytes in a directory, or to give it a
+/// path there.
+pub(crate) fn creating(
+    action: &'static str,
+    error: io::Error,
+    needed: u64,
+    dir: &Path,
+) -> CreateError {
+    let owned = || dir.to_owned();
+    match error.raw_os_error() {
+        Some(libc::ENOSPC) => {
+            let above = dir.parent().unwrap_or(dir);
+            let fs = rustix::fs::statvfs(dir).or_else(|_| rustix::fs::statvfs(above)).ok();
+            match fs {
+                // Some file systems make inodes as they need them, and say that they have none.
+                Some(fs) if fs.f_files > 0 && fs.f_ffree == 0 => {
+                    CreateError::NoInodes { total: fs.f_files, dir: owned() }
+                }
+                fs => {
+                    let available = fs.as_ref().map_or(0, limits::available);
+                    CreateError::NoSpace { needed, available, dir: owned() }
+                }
+            }
+        }
+        Some(libc::EDQUOT) => CreateError::Quota { needed, dir: owned() },
+        Some(libc::EFBIG) => match check_file_size(needed, dir) {
+            Err(e) => e,
+            Ok(()) => CreateError::FileTooLarge { needed, dir: owned() },
+        },
+        _ => match Limit::behind(action, &error) {
+            Some(limit) => CreateError::Limit { action, path: owned(), limit, source: error },
+            None => CreateError::Io { action, path: owned(), source: error },
+        },
+    }
+}
+
+/// For what failed on the way to an open file.
+pub(crate) fn opening(action: &'static str, path: &Path, source: io::Error) -> OpenError {
+    let path = path.to_owned();
+    match Limit::behind(action, &source) {
+        Some(limit) => OpenError::Limit { action, path, limit, source },
+        None => OpenError::Io { action, path, source },
+    }
+}
+
+/// For what failed on the way to a published name, or to its removal.
+pub(crate) fn publishing(action: &'static str, path: &Path, source: io::Error) -> PublishError {
+    let path = path.to_owned();
+    match Limit::behind(action, &source) {
+        Some(limit) => PublishError::Limit { action, path, limit, source },
+        None => PublishError::Io { action, path, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_numbers_of_new_files_are_traced_to_what_is_in_the_way() {
+        let dir = Path::new("/");
+        let quota = creating("try", io::Error::from_raw_os_error(libc::EDQUOT), 7, dir);
+        assert!(matches!(quota, CreateError::Quota { needed: 7, .. }));
+        let large = creating("try", io::Error::from_raw_os_error(libc::EFBIG), 7, dir);
+        assert!(matches!(large, CreateError::FileTooLarge { needed: 7, .. }));
+    }
+}

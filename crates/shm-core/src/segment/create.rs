@@ -1,0 +1,97 @@
+//! Atomic creation: a name never denotes a half-built segment.
+//!
+//! The file is built without a name (`O_TMPFILE`), and `linkat` publishes it as
+//! the last step. Where the file system has no `O_TMPFILE`, it is built under a
+//! random temporary name and renamed with `RENAME_NOREPLACE`.
+
+use std::fs::{File, Permissions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+
+use super::draft::Draft;
+use super::layout::{BODY_OFFSET, Header, SESSION_OFFSET, Session, total_len};
+use super::map::Mapping;
+use super::mutex;
+use super::options::CreateOptions;
+use super::segment::{Segment, WritableSegment};
+use super::space::{allocate, check_space};
+use crate::error::CreateError;
+use crate::name::Name;
+use crate::namespace::Namespace;
+use crate::os::alive::{self, Hold};
+use crate::os::fork::process_token;
+use crate::os::identity;
+use crate::refused;
+use crate::sync::Words;
+
+impl Namespace {
+    /// Creates a segment: allocates and initialises it, then publishes the name.
+    ///
+    /// `init` gets the body, all zeros, before anybody else can see it. A process
+    /// killed at any instruction of this call leaves either nothing or the whole under
+    /// the name. On a file system without unnamed files (`O_TMPFILE`) it may also leave a
+    /// temporary file, `.shmap-tmp-…`, which no name leads to.
+    ///
+    /// # Errors
+    /// [`CreateError::AlreadyExists`] when the name is taken, and nothing was
+    /// changed; [`CreateError::NoSpace`], [`CreateError::NoMemory`], [`CreateError::FileSizeLimit`]
+    /// and the like, which name what is in the way, before anything was allocated;
+    /// [`CreateError::BadMode`] and [`CreateError::BadLength`] for such options;
+    /// [`CreateError::Io`] for all else.
+    pub fn create(
+        &self,
+        name: &Name,
+        options: &CreateOptions,
+        init: impl FnOnce(Words<'_>),
+    ) -> Result<WritableSegment, CreateError> {
+        let dir = self.dir();
+        let path = self.path_of(name, options.kind);
+        // Without the owner's write bit it would pass for a published file, whose bytes are lent out
+        // as `&[u8]`, while it is stored to.
+        if options.mode & !0o666 != 0 || options.mode & 0o600 != 0o600 {
+            return Err(CreateError::BadMode { mode: options.mode });
+        }
+        let total_len = total_len(options.body_len)?;
+        // Cheaper than building it first; `publish` decides.
+        if path.symlink_metadata().is_ok() {
+            return Err(CreateError::AlreadyExists { path });
+        }
+        let draft = Draft::new(dir)?;
+        check_space(draft.file(), total_len, dir)?;
+        allocate(draft.file(), total_len)
+            .map_err(|e| refused::creating("allocate a segment in", e.into(), total_len, dir))?;
+        let io = |action| move |source| refused::creating(action, source, BODY_OFFSET as u64, dir);
+        let header = Header::new(
+            (options.kind, options.kind_version),
+            options.geometry,
+            identity::abi(),
+            total_len,
+        )
+        .map_err(io("draw an id for a segment in"))?;
+        let meta = draft.file().metadata().map_err(io("stat a new file in"))?;
+        let session =
+            Session::current(meta.dev(), meta.ino()).map_err(io("identify the process for"))?;
+
+        let mut map = Mapping::new(draft.file(), total_len as usize, true)
+            .map_err(io("map a new segment in"))?;
+        map.use_huge_pages();
+        init(Words::new(map.body()));
+        mutex::init(&map, header.canary(), false)
+            .map_err(io("make the mutex of a new segment in"))?;
+        map.admit(session.pid_namespace, process_token());
+        write_page(draft.file(), &header, &session).map_err(io("write a new segment in"))?;
+        draft
+            .file()
+            .set_permissions(Permissions::from_mode(options.mode))
+            .map_err(io("set the mode of a new segment in"))?;
+        // Nobody else has the file yet, so this succeeds.
+        alive::try_hold(draft.file(), Hold::Shared).map_err(io("lock a new segment in"))?;
+        let file = draft.publish(&path)?;
+        Ok(WritableSegment::new(Segment::new(map, header, file, path)))
+    }
+}
+
+fn write_page(file: &File, header: &Header, session: &Session) -> io::Result<()> {
+    file.write_all_at(bytemuck::bytes_of(session), SESSION_OFFSET as u64)?;
+    file.write_all_at(bytemuck::bytes_of(header), 0)
+}

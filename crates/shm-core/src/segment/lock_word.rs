@@ -1,0 +1,47 @@
+//! The word of a robust mutex that names its owner, as the kernel reads it, too.
+
+/// Bits of the lock word of a robust mutex, as the kernel reads them (`linux/futex.h`).
+const TID: u32 = 0x3FFF_FFFF;
+const OWNER_DIED: u32 = 0x4000_0000;
+const WAITERS: u32 = 0x8000_0000;
+
+/// Offset of the lock word in a `pthread_mutex_t`, where it is known: `__data.__lock` of glibc,
+/// `__u.__vi[1]` of musl.
+pub(crate) const LOCK_WORD: Option<usize> = if cfg!(target_env = "gnu") {
+    Some(0)
+} else if cfg!(target_env = "musl") {
+    Some(4)
+} else {
+    None
+};
+
+/// A lock word as it was at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LockWord(pub(crate) u32);
+
+impl LockWord {
+    /// The thread that holds the lock. A dead one that the kernel has marked does not.
+    pub(crate) fn owner(self) -> Option<u32> {
+        let owner = self.0 & TID;
+        (owner != 0 && self.0 & OWNER_DIED == 0).then_some(owner)
+    }
+
+    /// True when a thread sleeps until the lock is released, or did a moment ago.
+    pub(crate) fn has_waiters(self) -> bool {
+        self.0 & WAITERS != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_tells_its_owner_unless_it_died() {
+        assert_eq!(LockWord(0).owner(), None);
+        assert_eq!(LockWord(WAITERS).owner(), None);
+        assert_eq!(LockWord(7 | WAITERS).owner(), Some(7));
+        assert_eq!(LockWord(7 | OWNER_DIED).owner(), None);
+        assert!(LockWord(7 | WAITERS).has_waiters() && !LockWord(7).has_waiters());
+    }
+}

@@ -1,0 +1,118 @@
+//! Opening segments, to read or to write, and creating those that are not there.
+
+use rustix::fs::OFlags;
+
+use super::options::CreateOptions;
+use super::patience::{Patience, Waiting};
+use super::raw_file::RawFile;
+use super::segment::{Segment, WritableSegment};
+use super::takeover;
+use super::trust::{FOREIGN_WRITE, Trust};
+use crate::error::{CreateError, OpenError};
+use crate::name::Name;
+use crate::namespace::{Kind, Namespace};
+use crate::sync::Words;
+
+impl Namespace {
+    /// Opens a segment for reading. Needs only read permission; maps `PROT_READ`.
+    ///
+    /// Works on segments whose writers have another C library or live in another
+    /// pid namespace, and on segments of an earlier boot.
+    ///
+    /// # Errors
+    /// [`OpenError`]. Never waits, whatever is found at the name.
+    pub fn open_read_only(
+        &self,
+        name: &Name,
+        kind: Kind,
+        kind_version: u64,
+        trust: &Trust,
+    ) -> Result<Segment, OpenError> {
+        RawFile::open(self.path_of(name, kind), OFlags::RDONLY, trust)?
+            .validate(kind, kind_version)?
+            .map(false)
+    }
+
+    /// Opens a segment for reading and writing.
+    ///
+    /// Each writer holds a shared lock on the file for as long as it has it open. A segment
+    /// that nobody else holds has no living writer: if it is of an earlier boot, a copied file, or
+    /// of another pid namespace, or if its mutex is held all the same, that is put right first.
+    ///
+    /// Waits for five seconds at most for another process that takes it over, or until
+    /// `patience` ends.
+    ///
+    /// # Errors
+    /// [`OpenError`]; [`HeaderError::Abi`](crate::HeaderError::Abi) and
+    /// [`HeaderError::PidNamespace`](crate::HeaderError::PidNamespace) in
+    /// [`OpenError::Header`] when only reading is possible from here.
+    pub fn open(
+        &self,
+        name: &Name,
+        kind: Kind,
+        kind_version: u64,
+        trust: &Trust,
+        patience: &Patience,
+    ) -> Result<WritableSegment, OpenError> {
+        self.open_waiting(name, kind, kind_version, trust, Waiting::new(patience))
+    }
+
+    fn open_waiting(
+        &self,
+        name: &Name,
+        kind: Kind,
+        kind_version: u64,
+        trust: &Trust,
+        waiting: Waiting<'_>,
+    ) -> Result<WritableSegment, OpenError> {
+        let file = RawFile::open(self.path_of(name, kind), OFlags::RDWR, trust)?
+            .validate(kind, kind_version)?;
+        takeover::become_writer(file, waiting)
+    }
+
+    /// Opens a segment, or creates it where the name is free. Of any number of
+    /// processes that call this at once, one creates and the others open.
+    ///
+    /// # Errors
+    /// Those of [`Namespace::open`] and [`Namespace::create`]; [`OpenError::ForeignWriters`]
+    /// also when `options` ask for a mode that `trust` does not accept.
+    pub fn open_or_create(
+        &self,
+        name: &Name,
+        options: &CreateOptions,
+        trust: &Trust,
+        patience: &Patience,
+        init: impl FnMut(Words<'_>),
+    ) -> Result<WritableSegment, OpenError> {
+        let waiting = Waiting::new(patience);
+        self.open_or_make(name, options, trust, waiting, init).map(|(segment, _)| segment)
+    }
+
+    /// As [`Namespace::open_or_create`]; true when it was created.
+    pub(crate) fn open_or_make(
+        &self,
+        name: &Name,
+        options: &CreateOptions,
+        trust: &Trust,
+        waiting: Waiting<'_>,
+        mut init: impl FnMut(Words<'_>),
+    ) -> Result<(WritableSegment, bool), OpenError> {
+        // What is created must open again by the same call.
+        if options.mode & FOREIGN_WRITE != 0 && !trust.accepts_shared_writers() {
+            let path = self.path_of(name, options.kind);
+            return Err(OpenError::ForeignWriters { path, mode: options.mode });
+        }
+        loop {
+            match self.open_waiting(name, options.kind, options.kind_version, trust, waiting) {
+                Err(OpenError::NotFound { .. }) => {}
+                other => return other.map(|segment| (segment, false)),
+            }
+            match self.create(name, options, &mut init) {
+                // It appeared in between; open it. Each further round needs
+                // another process that unlinks and one that creates.
+                Err(CreateError::AlreadyExists { .. }) => {}
+                other => return Ok((other?, true)),
+            }
+        }
+    }
+}

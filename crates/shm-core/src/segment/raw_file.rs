@@ -1,0 +1,195 @@
+//! A file that was found at a name, and the checks before it is a segment: raw file → validated
+//! header, each a type.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use super::layout::Header;
+use super::map::Mapping;
+use super::segment::Segment;
+use super::trust::{FOREIGN_WRITE, Trust};
+use crate::error::{FileKind, HeaderError, OpenError};
+use crate::namespace::Kind;
+use crate::os::file_id::is_memory;
+use crate::os::retry::retry;
+use crate::refused;
+
+/// Permission bits that let anybody write.
+const ANY_WRITE: u32 = 0o222;
+
+/// An open regular file of a trusted owner; its contents are not looked at yet.
+pub(crate) struct RawFile {
+    file: File,
+    path: PathBuf,
+    len: u64,
+    mode: u32,
+}
+
+/// A file whose header, a private copy, is that of a segment of the right kind.
+pub(crate) struct ValidatedFile {
+    raw: RawFile,
+    header: Header,
+}
+
+impl RawFile {
+    pub(crate) fn open(path: PathBuf, access: OFlags, trust: &Trust) -> Result<Self, OpenError> {
+        // No O_CREAT: with it, fs.protected_regular refuses even root.
+        // O_NONBLOCK: a FIFO or a device must not hang the caller.
+        let flags = access | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let fd = retry(|| rustix::fs::open(&path, flags, Mode::empty()))
+            .map_err(|e| not_opened(e, &path))?;
+        let file = File::from(fd);
+        let meta = file.metadata().map_err(|e| refused::opening("stat", &path, e))?;
+        if !meta.is_file() {
+            return Err(OpenError::NotAFile { path, found: file_kind(meta.file_type()) });
+        }
+        if !trust.accepts(meta.uid()) {
+            return Err(OpenError::ForeignOwner { path, found: meta.uid() });
+        }
+        if meta.mode() & FOREIGN_WRITE != 0 && !trust.accepts_shared_writers() {
+            return Err(OpenError::ForeignWriters { path, mode: meta.mode() & 0o7777 });
+        }
+        let raw = Self { file, path, len: meta.len(), mode: meta.mode() & 0o7777 };
+        let allocated = meta.blocks() * 512;
+        if allocated < raw.len && is_memory(&raw.file) {
+            return Err(raw.header_error(HeaderError::Holes { allocated, expected: raw.len }));
+        }
+        Ok(raw)
+    }
+
+    /// Refuses a file that anybody may write to, its owner included.
+    pub(crate) fn unwritable(self) -> Result<Self, OpenError> {
+        if self.mode & ANY_WRITE != 0 {
+            return Err(OpenError::Writable { path: self.path, mode: self.mode });
+        }
+        Ok(self)
+    }
+
+    /// The file, its path and its length when it was opened.
+    pub(crate) fn into_parts(self) -> (File, PathBuf, u64) {
+        (self.file, self.path, self.len)
+    }
+
+    /// Reads the header once, by `pread`, into a private copy and checks it. Only
+    /// the copy is used from here on, so a peer that changes it gains nothing.
+    pub(crate) fn validate(
+        self,
+        kind: Kind,
+        kind_version: u64,
+    ) -> Result<ValidatedFile, OpenError> {
+        let header: Header = match self.read_at(0) {
+            Ok(header) => header,
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+                let expected = size_of::<Header>() as u64;
+                return Err(self.header_error(HeaderError::Length { found: self.len, expected }));
+            }
+            Err(e) => return Err(refused::opening("read", &self.path, e)),
+        };
+        header.validate(self.len).map_err(|e| self.header_error(e))?;
+        if header.kind != kind.tag() {
+            let found = String::from_utf8_lossy(&header.kind).trim_end_matches('\0').to_owned();
+            let expected = kind.as_str().to_owned();
+            return Err(self.header_error(HeaderError::Kind { found, expected }));
+        }
+        if header.kind_version != kind_version {
+            return Err(self.header_error(HeaderError::KindVersion {
+                found: header.kind_version,
+                supported: kind_version,
+            }));
+        }
+        Ok(ValidatedFile { raw: self, header })
+    }
+
+    fn read_at<T: bytemuck::Pod>(&self, offset: usize) -> io::Result<T> {
+        let mut value = T::zeroed();
+        self.file.read_exact_at(bytemuck::bytes_of_mut(&mut value), offset as u64)?;
+        Ok(value)
+    }
+
+    fn header_error(&self, source: HeaderError) -> OpenError {
+        OpenError::Header { path: self.path.clone(), source }
+    }
+}
+
+impl ValidatedFile {
+    /// The private copy of the header.
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Refuses a segment that has a lock, whatever its mode.
+    pub(crate) fn lockless(self) -> Result<Self, OpenError> {
+        self.header.validate_lockless().map_err(|e| self.raw.header_error(e))?;
+        Ok(self)
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.raw.file
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.raw.path
+    }
+
+    pub(crate) fn header_error(&self, source: HeaderError) -> OpenError {
+        self.raw.header_error(source)
+    }
+
+    /// The file and the header.
+    pub(crate) fn into_parts(self) -> (RawFile, Header) {
+        (self.raw, self.header)
+    }
+
+    pub(crate) fn map(self, writable: bool) -> Result<Segment, OpenError> {
+        let RawFile { file, path, .. } = self.raw;
+        let len = usize::try_from(self.header.total_len).map_err(|_| OpenError::Header {
+            path: path.clone(),
+            source: HeaderError::Length {
+                found: self.header.total_len,
+                expected: usize::MAX as u64,
+            },
+        })?;
+        let map =
+            Mapping::new(&file, len, writable).map_err(|e| refused::opening("map", &path, e))?;
+        Ok(Segment::new(map, self.header, file, path))
+    }
+}
+
+fn file_kind(t: std::fs::FileType) -> FileKind {
+    if t.is_dir() {
+        FileKind::Directory
+    } else if t.is_fifo() {
+        FileKind::Fifo
+    } else if t.is_char_device() {
+        FileKind::CharDevice
+    } else if t.is_block_device() {
+        FileKind::BlockDevice
+    } else if t.is_socket() {
+        FileKind::Socket
+    } else if t.is_symlink() {
+        FileKind::Symlink
+    } else {
+        FileKind::Other
+    }
+}
+
+fn not_opened(errno: Errno, path: &Path) -> OpenError {
+    let path = path.to_owned();
+    match errno {
+        Errno::NOENT => OpenError::NotFound { path },
+        Errno::LOOP => OpenError::NotAFile { path, found: FileKind::Symlink },
+        // A directory opened for writing; a socket, or a FIFO without a reader.
+        Errno::ISDIR => OpenError::NotAFile { path, found: FileKind::Directory },
+        Errno::NXIO => {
+            let found = std::fs::symlink_metadata(&path).map(|m| file_kind(m.file_type()));
+            OpenError::NotAFile { path, found: found.unwrap_or(FileKind::Other) }
+        }
+        Errno::ACCESS | Errno::PERM => OpenError::PermissionDenied { path, source: errno.into() },
+        e => refused::opening("open", &path, e.into()),
+    }
+}

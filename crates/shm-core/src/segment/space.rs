@@ -1,0 +1,67 @@
+//! Room for a new file: asked for before anything is allocated, and then really allocated.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
+
+use crate::error::CreateError;
+use crate::os::file_id::is_memory;
+use crate::os::limits::{available, free_memory};
+use crate::refused::check_file_size;
+
+/// How much is allocated at a time. `fallocate` gives up, and undoes, when a
+/// signal arrives; a piece must fit between two of them.
+const ALLOCATE_STEP: u64 = 256 * 1024;
+
+/// Checks, before anything is allocated or written, whether a file of `needed` bytes is possible
+/// and has room. The file is open, of no length yet, and below `dir`.
+pub(crate) fn check_space(file: &File, needed: u64, dir: &Path) -> Result<(), CreateError> {
+    check_file_size(needed, dir)?;
+    // Where it cannot be asked, the allocation says it.
+    let Ok(fs) = rustix::fs::fstatvfs(file) else { return Ok(()) };
+    let dir = || dir.to_owned();
+    // A tmpfs without a limit of its own says that it has no blocks at all.
+    if fs.f_blocks > 0 && available(&fs) < needed {
+        return Err(CreateError::NoSpace { needed, available: available(&fs), dir: dir() });
+    }
+    // Nor does a ramfs, which is memory, too.
+    if (is_memory(file) || fs.f_blocks == 0)
+        && let Some(available) = free_memory()
+        && available < needed
+    {
+        return Err(CreateError::NoMemory { needed, available, dir: dir() });
+    }
+    Ok(())
+}
+
+/// Allocates real memory or blocks for `len` bytes. `ftruncate` alone would
+/// leave a hole, and a full tmpfs then answers a store with SIGBUS.
+pub(crate) fn allocate(file: &File, len: u64) -> Result<(), Errno> {
+    let mut at = 0;
+    while at < len {
+        let step = ALLOCATE_STEP.min(len - at);
+        match rustix::fs::fallocate(file, FallocateFlags::empty(), at, step) {
+            Ok(()) => at += step,
+            Err(Errno::INTR) => {}
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => return write_zeros(file, len),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+fn write_zeros(file: &File, len: u64) -> Result<(), Errno> {
+    let zeros = vec![0; ALLOCATE_STEP as usize];
+    let mut at = 0;
+    while at < len {
+        let step = ALLOCATE_STEP.min(len - at);
+        let piece = zeros.get(..step as usize).unwrap_or(&zeros);
+        file.write_all_at(piece, at)
+            .map_err(|e| Errno::from_raw_os_error(e.raw_os_error().unwrap_or(libc::EIO)))?;
+        at += step;
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! Whom to trust with the contents of a file.
+
+/// Whom to trust with the contents of a segment.
+///
+/// By default: owned by the caller or by root, and writable by its owner only.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    owners: Vec<u32>,
+    shared_writers: bool,
+}
+
+impl Trust {
+    /// The default.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Also accepts segments that belong to this user.
+    #[must_use]
+    pub fn owner(mut self, uid: u32) -> Self {
+        self.owners.push(uid);
+        self
+    }
+
+    /// True for what belongs to this user, to root, or to somebody named here.
+    pub(crate) fn accepts(&self, uid: u32) -> bool {
+        uid == rustix::process::geteuid().as_raw() || uid == 0 || self.owners.contains(&uid)
+    }
+
+    /// True for [`Trust::shared_writers`].
+    pub(crate) fn accepts_shared_writers(&self) -> bool {
+        self.shared_writers
+    }
+
+    /// Also accepts segments that group or others may write to.
+    #[must_use]
+    pub fn shared_writers(mut self, accept: bool) -> Self {
+        self.shared_writers = accept;
+        self
+    }
+}
+
+/// Permission bits that let others than the owner write.
+pub(crate) const FOREIGN_WRITE: u32 = 0o022;
