@@ -34,7 +34,7 @@ impl StatusReader {
     /// As [`StatusTable::freeze`]; [`Error::Table`] with `Contended` when writes kept completing meanwhile.
     pub fn freeze_with(&self, name: &str, options: &ShareOptions) -> Result<u64, Error> {
         let name = Name::new(name)?;
-        publish(&name, &block(self.entries()?, options)?, options)
+        publish(&name, &image(self.entries()?, options)?, options)
     }
 }
 
@@ -75,7 +75,7 @@ impl StatusTable {
     /// As [`StatusTable::freeze`].
     pub fn freeze_with(&self, name: &str, options: &ShareOptions) -> Result<u64, Error> {
         let name = Name::new(name)?;
-        publish(&name, &block(self.table().entries()?, options)?, options)
+        publish(&name, &image(self.table().entries()?, options)?, options)
     }
 
     /// Sets the values of all keys of a map that was frozen from a table, all or nothing, in one batch; other keys
@@ -96,7 +96,7 @@ impl StatusTable {
     }
 }
 
-fn block<V: AsRef<[u8]>>(
+fn image<V: AsRef<[u8]>>(
     mut entries: Vec<(i32, V)>,
     options: &ShareOptions,
 ) -> Result<AlignedBytes, Error> {
