@@ -91,10 +91,10 @@ fn snapshot_build(criterion: &mut Criterion) {
             };
             for (name, index) in [("random order", false), ("random order, hash index", true)] {
                 one(name, &|| {
-                    Published::block_of_unsorted(&corpus.shuffled, index).expect("a block").len()
+                    Published::image_of_unsorted(&corpus.shuffled, index).expect("an image").len()
                 });
             }
-            one("sorted", &|| from_sorted(corpus.sorted.iter()).expect("a block").len());
+            one("sorted", &|| from_sorted(corpus.sorted.iter()).expect("an image").len());
             one("BTreeMap collect, random order", &|| tree(&corpus.shuffled).len());
             one("BTreeMap collect, sorted", &|| tree(&corpus.sorted).len());
             one("fst, sorted", &|| Fst::new(&corpus.sorted).expect("a transducer").bytes());

@@ -51,8 +51,8 @@ fn all(group: &mut Group<'_>, n: usize, mix: Mix) {
     let sorted = Entries::of_numbers(&work).sorted();
     for (name, hash_index) in [("snapshot (AVL)", false), ("snapshot, hash index", true)] {
         let path = dir.path().join(name);
-        let block = Published::block(&sorted, hash_index).expect("a block");
-        std::fs::write(&path, &block[..]).expect("room for it");
+        let image = Published::image(&sorted, hash_index).expect("an image");
+        std::fs::write(&path, &image[..]).expect("room for it");
         let snapshot = ByNumber(Published::open(&path).expect("a snapshot"));
         work.check::<SHORT>(&snapshot).expect("the entries");
         one(group, name, &work, mix, &snapshot);

@@ -1,11 +1,11 @@
-//! Any bytes as the block of a snapshot: as they are, with right checksums, and as patches of a sound block. Every call is
-//! made; a block that passes `verify` is what its own entries are built to.
+//! Any bytes as the image of a snapshot: as they are, with right checksums, and as patches of a sound image. Every call is
+//! made; an image that passes `verify` is what its own entries are built to.
 
 #![no_main]
 
 use avl_snapshot::{Builder, FreezeOptions, Snapshot};
 use libfuzzer_sys::fuzz_target;
-use shm_tests::block::fix_checksums;
+use shm_tests::image::fix_checksums;
 use shm_tests::snapshot_calls::every_call;
 use shm_tests::snapshot_patches;
 
@@ -14,13 +14,13 @@ fuzz_target!(|bytes: &[u8]| {
     match how % 4 {
         0 => judge(bytes, &queries(bytes)),
         1 => {
-            let mut block = bytes.to_vec();
-            fix_checksums(&mut block);
-            judge(&block, &queries(bytes));
+            let mut image = bytes.to_vec();
+            fix_checksums(&mut image);
+            judge(&image, &queries(bytes));
         }
         _ => {
-            let (block, queries) = snapshot_patches::decode(bytes);
-            judge(&block, &queries);
+            let (image, queries) = snapshot_patches::decode(bytes);
+            judge(&image, &queries);
         }
     }
 });
@@ -29,13 +29,13 @@ fn queries(bytes: &[u8]) -> Vec<Vec<u8>> {
     bytes.rchunks(7).take(9).map(<[u8]>::to_vec).chain([vec![]]).collect()
 }
 
-fn judge(block: &[u8], queries: &[Vec<u8>]) {
+fn judge(image: &[u8], queries: &[Vec<u8>]) {
     let queries = if queries.is_empty() { &[vec![]][..] } else { queries };
-    let Ok(verified) = every_call(block, queries) else { return };
-    let snapshot = Snapshot::new(block).expect("it opened just now");
+    let Ok(verified) = every_call(image, queries) else { return };
+    let snapshot = Snapshot::new(image).expect("it opened just now");
     let index = FreezeOptions::default().hash_index(snapshot.has_hash_index());
     let mut builder = Builder::with_options(index);
     let in_order = snapshot.iter().all(|(key, value)| builder.push(key, value).is_ok());
-    let sound = in_order && builder.finish()[..] == *block;
+    let sound = in_order && builder.finish()[..] == *image;
     assert_eq!(verified.is_ok(), sound, "{verified:?}");
 }

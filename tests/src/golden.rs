@@ -1,6 +1,6 @@
-//! The maps whose blocks are kept as golden files.
+//! The maps whose images are kept as golden files.
 
-use crate::block::Entry;
+use crate::image::Entry;
 
 /// A map with a name; the name of its file is that, and `.avl`.
 #[derive(Clone, Debug)]

@@ -2,10 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-pub mod block;
 pub mod document;
 pub mod edition;
 pub mod golden;
+pub mod image;
 pub mod ops;
 pub mod patch;
 pub mod pattern;

@@ -76,7 +76,7 @@ pub fn every_call(
 
 /// The entries of a snapshot, copied.
 #[must_use]
-pub fn entries<D: AsRef<[u8]>>(snapshot: &Snapshot<D>) -> Vec<crate::block::Entry> {
+pub fn entries<D: AsRef<[u8]>>(snapshot: &Snapshot<D>) -> Vec<crate::image::Entry> {
     snapshot.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
 }
 

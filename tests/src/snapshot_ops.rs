@@ -6,7 +6,7 @@ use std::ops::Bound;
 
 use avl_snapshot::{AlignedBytes, Builder, FreezeOptions, RbTree, Snapshot};
 
-use crate::block;
+use crate::image;
 
 /// One operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Op {
     Fill(Vec<u8>, u16),
     /// Replaces the tree by one that is made of many entries at once.
     Bulk(Vec<(Vec<u8>, Vec<u8>)>),
-    /// Freezes the tree, with or without an index, and opens and verifies the block.
+    /// Freezes the tree, with or without an index, and opens and verifies the image.
     Freeze(bool),
     /// Looks a key up by all calls that take one.
     Rank(Vec<u8>),
@@ -117,7 +117,7 @@ impl Bytes<'_> {
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// A tree, the last block it was frozen to, and the maps that they must agree with.
+/// A tree, the last image it was frozen to, and the maps that they must agree with.
 pub struct Model {
     tree: RbTree,
     map: Map,
@@ -129,7 +129,7 @@ impl Default for Model {
     fn default() -> Self {
         let (map, frozen) = Default::default();
         let tree = RbTree::new();
-        let snapshot = Snapshot::new(tree.freeze()).expect("a sound block");
+        let snapshot = Snapshot::new(tree.freeze()).expect("a sound image");
         Self { tree, map, snapshot, frozen }
     }
 }
@@ -213,7 +213,7 @@ impl Model {
         assert_eq!(self.tree.set(key, value), Ok(replaced), "{key:x?}");
     }
 
-    /// The block: deterministic, sound, as the document says, and with these entries.
+    /// The image: deterministic, sound, as the document says, and with these entries.
     fn freeze(&mut self, index: bool) {
         assert!(self.tree.iter().eq(self.map.iter().map(slices)), "the tree itself");
         let options = FreezeOptions::default().hash_index(index);
@@ -222,11 +222,11 @@ impl Model {
         for (key, value) in &self.map {
             builder.push(key, value).expect("keys in order");
         }
-        assert!(bytes == builder.finish(), "tree and builder make other blocks");
+        assert!(bytes == builder.finish(), "tree and builder make other images");
         let entries: Vec<_> = self.map.clone().into_iter().collect();
-        assert!(bytes[..] == block::encode(&entries, index), "the document makes another block");
-        self.snapshot = Snapshot::new(bytes).expect("a sound block");
-        self.snapshot.verify().expect("a sound block");
+        assert!(bytes[..] == image::encode(&entries, index), "the document makes another image");
+        self.snapshot = Snapshot::new(bytes).expect("a sound image");
+        self.snapshot.verify().expect("a sound image");
         self.frozen = self.map.clone();
         assert_eq!(self.snapshot.len(), self.frozen.len());
         assert_eq!(self.snapshot.first(), self.frozen.first_key_value().map(slices));

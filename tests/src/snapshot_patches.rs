@@ -1,9 +1,9 @@
-//! Sound blocks with patches, decoded from bytes: for fuzzing what lies behind the checksums.
+//! Sound images with patches, decoded from bytes: for fuzzing what lies behind the checksums.
 
-use crate::block::{encode, entry_word, fix_checksums, header, set_word, word};
 use crate::golden::{high_bytes, numbered, prefixes_and_nuls};
+use crate::image::{encode, entry_word, fix_checksums, header, set_word, word};
 
-/// A block, and keys to ask it for.
+/// An image, and keys to ask it for.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
     let Some((&how, mut rest)) = bytes.split_first() else { return Default::default() };
@@ -20,38 +20,38 @@ pub fn decode(bytes: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
     let mut queries =
         vec![vec![], vec![0xFF; 4], b"id:".to_vec(), rest[..rest.len().min(9)].to_vec()];
     queries.extend(map.iter().step_by(5).map(|(key, _)| key.clone()));
-    let mut block = encode(&map, how & 1 == 0);
+    let mut image = encode(&map, how & 1 == 0);
     while let Some((patch, more)) = rest.split_first_chunk::<5>() {
         let [what, at, high, value, shift] = *patch;
         let at = usize::from(u16::from_le_bytes([at, high]));
-        apply(&mut block, what, at, value, shift);
+        apply(&mut image, what, at, value, shift);
         rest = more;
     }
-    fix_checksums(&mut block);
-    (block, queries)
+    fix_checksums(&mut image);
+    (image, queries)
 }
 
-fn apply(block: &mut Vec<u8>, what: u8, at: usize, value: u8, shift: u8) {
+fn apply(image: &mut Vec<u8>, what: u8, at: usize, value: u8, shift: u8) {
     let number = u64::from(value).rotate_left(u32::from(shift));
-    let (len, words) = (block.len(), block.len() / 8);
+    let (len, words) = (image.len(), image.len() / 8);
     match what % 8 {
-        0 => block[at % len] = value,
-        1 => block[at % len] ^= 1 << (value % 8),
-        2 => set_word(block, 8 * (at % words), number),
-        3 => set_word(block, 8 * (at % words), entry_word(number, u64::from(shift))),
+        0 => image[at % len] = value,
+        1 => image[at % len] ^= 1 << (value % 8),
+        2 => set_word(image, 8 * (at % words), number),
+        3 => set_word(image, 8 * (at % words), entry_word(number, u64::from(shift))),
         4 => {
             let at = 8 * (at % words);
-            let sum = word(block, at).wrapping_add(number);
-            set_word(block, at, sum);
+            let sum = word(image, at).wrapping_add(number);
+            set_word(image, at, sum);
         }
         5 => {
             let (a, b) = (8 * (at % words), 8 * (usize::from(value) % words));
-            let (at_a, at_b) = (word(block, a), word(block, b));
-            set_word(block, a, at_b);
-            set_word(block, b, at_a);
+            let (at_a, at_b) = (word(image, a), word(image, b));
+            set_word(image, a, at_b);
+            set_word(image, b, at_a);
         }
-        6 => set_word(block, header::ENTRIES + 8 * (at % 4), number),
+        6 => set_word(image, header::ENTRIES + 8 * (at % 4), number),
         // The length, by whole words.
-        _ => block.resize((len as isize + 8 * isize::from(value as i8)).max(64) as usize, shift),
+        _ => image.resize((len as isize + 8 * isize::from(value as i8)).max(64) as usize, shift),
     }
 }

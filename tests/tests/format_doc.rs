@@ -154,9 +154,9 @@ fn a_published_file_and_its_control_segment() {
     for name in ["geometry_rest", "session", "lock_block"] {
         assert!(file.is_zero(field(name)), "{name}");
     }
-    let block = tree.freeze_with(&FreezeOptions::default().hash_index(true));
-    assert_eq!(&file.0[BODY_OFFSET..], &*block, "with an index unless told otherwise");
-    document.says("| 4096 | … | `block` |");
+    let image = tree.freeze_with(&FreezeOptions::default().hash_index(true));
+    assert_eq!(&file.0[BODY_OFFSET..], &*image, "with an index unless told otherwise");
+    document.says("| 4096 | … | `image` |");
 
     let control = Bytes::of(&ns.path_of(&test_name(), SNAPSHOT.control));
     let first = document.section("First page");

@@ -1,24 +1,24 @@
-//! `docs/format.md` says what is in a snapshot's block: its tables, formulas and examples are compared with real ones. The
-//! rest of its text is what `shm_tests::block` does, which the golden files compare with the library.
+//! `docs/format.md` says what is in a snapshot's image: its tables, formulas and examples are compared with real ones. The
+//! rest of its text is what `shm_tests::image` does, which the golden files compare with the library.
 
 use avl_snapshot::{FORMAT_VERSION, FreezeOptions, MAX_DATA_LEN, MAX_ENTRIES, MAX_KEY_LEN};
 use avl_snapshot::{RbTree, Snapshot, SnapshotError};
-use shm_tests::block::{Sections, blocks, encode, header, word};
 use shm_tests::document::{Document, number};
 use shm_tests::golden;
+use shm_tests::image::{Sections, encode, header, nodes, word};
 
-/// A block with an index.
-fn block() -> Vec<u8> {
+/// An image with an index.
+fn image() -> Vec<u8> {
     encode(&golden::numbered(20), true)
 }
 
 #[test]
 fn the_header() {
     let document = Document::read();
-    let section = document.section("Snapshot block");
+    let section = document.section("Snapshot image");
     section.covers(0, header::LEN);
-    let block = block();
-    let bytes = |name: &str| &block[section.field(name).offset..][..section.field(name).size];
+    let image = image();
+    let bytes = |name: &str| &image[section.field(name).offset..][..section.field(name).size];
     for (name, offset) in [
         ("magic", header::MAGIC),
         ("version", header::VERSION),
@@ -40,8 +40,8 @@ fn the_header() {
     assert_eq!(section.number("data_len"), MAX_DATA_LEN);
     document.says(&format!("Keys are at most {} bytes long", "1,048,575"));
     assert_eq!(number("1,048,575"), MAX_KEY_LEN as u64);
-    assert_eq!(bytes("body_crc"), crc32fast::hash(&block[64..]).to_le_bytes());
-    assert_eq!(bytes("header_crc"), crc32fast::hash(&block[..60]).to_le_bytes());
+    assert_eq!(bytes("body_crc"), crc32fast::hash(&image[64..]).to_le_bytes());
+    assert_eq!(bytes("header_crc"), crc32fast::hash(&image[..60]).to_le_bytes());
     for name in ["reserved", "reserved2"] {
         assert!(bytes(name).iter().all(|&byte| byte == 0), "{name}");
     }
@@ -51,8 +51,8 @@ fn the_header() {
 fn the_places_of_the_sections() {
     let document = Document::read();
     for formula in [
-        "lines_at   = 64 + ⌈data_len⌉₆₄",
-        "entries_at = lines_at + 64 · number of lines",
+        "nodes_at   = 64 + ⌈data_len⌉₆₄",
+        "entries_at = nodes_at + 64 · number of nodes",
         "buckets_at = ⌈entries_at + 8 · (n + 1)⌉₆₄ ",
         "total_len  = buckets_at + 64 · buckets ",
         "total_len  = entries_at + 8 · (n + 1) ",
@@ -67,17 +67,17 @@ fn the_places_of_the_sections() {
             for (key, value) in golden::numbered(n) {
                 tree.set(key, value).unwrap();
             }
-            let block = tree.freeze_with(&FreezeOptions::default().hash_index(index));
-            let stats = Snapshot::new(&block[..]).unwrap().stats();
-            let lines_at = 64 + round_up(stats.data_bytes);
-            let entries_at = lines_at + 64 * blocks(n).len();
+            let image = tree.freeze_with(&FreezeOptions::default().hash_index(index));
+            let stats = Snapshot::new(&image[..]).unwrap().stats();
+            let nodes_at = 64 + round_up(stats.data_bytes);
+            let entries_at = nodes_at + 64 * nodes(n).len();
             let end = entries_at + 8 * (n + 1);
             let buckets = if n == 0 { 0 } else { (3 * n).div_ceil(16) + 1 };
             let total = if index && n > 0 { round_up(end) + 64 * buckets } else { end };
-            assert_eq!(block.len(), total, "{n} {index}");
-            let sections = Sections::of(&block);
-            assert_eq!((sections.lines.start, sections.entries.start), (lines_at, entries_at));
-            assert_eq!(stats.tree_bytes, 64 * blocks(n).len());
+            assert_eq!(image.len(), total, "{n} {index}");
+            let sections = Sections::of(&image);
+            assert_eq!((sections.nodes.start, sections.entries.start), (nodes_at, entries_at));
+            assert_eq!(stats.tree_bytes, 64 * nodes(n).len());
         }
     }
 }
@@ -87,7 +87,7 @@ fn the_shapes() {
     let document = Document::read();
     let mut checked = 0;
     for row in document.rows("Snapshot tree") {
-        let [n, levels, tiers, lines] = row[..] else { continue };
+        let [n, levels, tiers, count] = row[..] else { continue };
         let Ok(levels) = levels.parse::<u32>() else { continue };
         let n = number(n) as usize;
         assert_eq!(levels, usize::BITS - n.leading_zeros());
@@ -95,10 +95,10 @@ fn the_shapes() {
         assert_eq!(heights.iter().sum::<u32>(), levels);
         assert!(heights.iter().skip(1).all(|&height| height == 4));
         assert!(n == 0 || heights[0] == (levels - 1) % 4 + 1);
-        let block = avl_snapshot::from_sorted((0..n as u32).map(|i| (i.to_be_bytes(), [])));
-        let stats = Snapshot::new(block.unwrap()).unwrap().stats();
+        let image = avl_snapshot::from_sorted((0..n as u32).map(|i| (i.to_be_bytes(), [])));
+        let stats = Snapshot::new(image.unwrap()).unwrap().stats();
         assert_eq!((stats.depth, stats.tiers), (levels, heights.len()), "{n}");
-        assert_eq!(stats.tree_bytes, 64 * number(lines) as usize, "{n}");
+        assert_eq!(stats.tree_bytes, 64 * number(count) as usize, "{n}");
         checked += 1;
     }
     assert_eq!(checked, 8);
@@ -117,7 +117,7 @@ fn the_drawn_tree() {
             drawn.extend(tree.split_whitespace().filter_map(|word| word.parse::<usize>().ok()));
         }
     }
-    // Breadth first, each node with the ranks that its subtree has.
+    // Breadth first, each key with the ranks that its subtree has.
     let mut queue = std::collections::VecDeque::new();
     queue.push_back(0..20usize);
     let mut walked = Vec::new();
@@ -131,10 +131,10 @@ fn the_drawn_tree() {
             .extend([ranks.start..root, root + 1..ranks.end].into_iter().filter(|r| !r.is_empty()));
     }
     assert_eq!(drawn, walked);
-    let lines = blocks(20);
-    assert_eq!((lines[1].all.clone(), lines[2].all.clone()), (0..12, 13..20));
-    document.says("line 1 has ranks 0 to 11,");
-    document.says("line 2 ranks 13 to 19");
+    let nodes = nodes(20);
+    assert_eq!((nodes[1].all.clone(), nodes[2].all.clone()), (0..12, 13..20));
+    document.says("node 1 has ranks 0 to 11,");
+    document.says("node 2 ranks 13 to 19");
 }
 
 #[test]
@@ -143,9 +143,9 @@ fn the_ranks() {
     for formula in [
         "`last = n − (2^(L−1) − 1)`",
         "before(p) = min(p, p / 2 + last)",
-        "before(b · 2^height) + k ",
-        "before((b · 2^height + k + 1) · 2^below) − 1 ",
-        "`before((b + 1) · 2^height) − before(b · 2^height) − 1` keys, any other `2^height − 1`",
+        "before(i · 2^height) + k ",
+        "before((i · 2^height + k + 1) · 2^below) − 1 ",
+        "`before((i + 1) · 2^height) − before(i · 2^height) − 1` keys, any other `2^height − 1`",
     ] {
         document.says(formula);
     }
@@ -153,13 +153,13 @@ fn the_ranks() {
         let levels = usize::BITS - n.leading_zeros();
         let last = n - ((1 << (levels - 1)) - 1);
         let before = |p: usize| p.min(p / 2 + last);
-        let mut lines = blocks(n).into_iter();
+        let mut nodes = nodes(n).into_iter();
         let mut above = 0;
         while above < levels {
             let height = if above == 0 { (levels - 1) % 4 + 1 } else { 4 };
             let below = levels - above - height;
             for b in 0..1usize << above {
-                let ranks = lines.next().unwrap().ranks;
+                let ranks = nodes.next().unwrap().ranks;
                 let keys = match below {
                     0 => before((b + 1) << height) - before(b << height) - 1,
                     _ => (1 << height) - 1,
@@ -172,7 +172,7 @@ fn the_ranks() {
             }
             above += height;
         }
-        assert!(lines.next().is_none());
+        assert!(nodes.next().is_none());
     }
 }
 
@@ -201,12 +201,12 @@ fn the_worked_example() {
     for (key, value) in [("", "x"), ("ab", ""), ("abc", "yz")] {
         tree.set(key, value).unwrap();
     }
-    let block = tree.freeze_with(&FreezeOptions::default().hash_index(true));
-    document.says(&format!("with a hash index: {} bytes.", block.len()));
+    let image = tree.freeze_with(&FreezeOptions::default().hash_index(true));
+    document.says(&format!("with a hash index: {} bytes.", image.len()));
     let mut checked = 0;
     for row in document.rows("Snapshot example") {
         let Ok(offset) = row[0].parse() else { continue };
-        assert_eq!(word(&block, offset), number(row[1]), "{row:?}");
+        assert_eq!(word(&image, offset), number(row[1]), "{row:?}");
         checked += 1;
     }
     assert_eq!(checked, 21);

@@ -78,8 +78,8 @@ fn a_map_is_shared_replaced_and_removed() {
     // A snapshot and its bytes can be published just so, and under other names.
     let again = open(&namespace).unwrap();
     assert_eq!(code(again.share_with("copy", &sharing(&namespace, false))), Ok(1));
-    let block = AlignedBytes::from(again.as_bytes());
-    assert_eq!(code(block.share_with("copy", &sharing(&namespace, true))), Ok(2));
+    let image = AlignedBytes::from(again.as_bytes());
+    assert_eq!(code(image.share_with("copy", &sharing(&namespace, true))), Ok(2));
     let rubbish = AlignedBytes::from(&[0_u8; 64][..]);
     assert_eq!(
         code(rubbish.share_with("copy", &sharing(&namespace, true))),
@@ -400,7 +400,7 @@ fn what_is_not_a_map_is_a_typed_error_and_no_hang() {
         expect("Corrupt", "Length");
         std::fs::remove_file(&path).unwrap();
     }
-    // A block that is shorter than its file, or none.
+    // An image that is shorter than its file, or none.
     std::fs::write(&path, [&whole[..], &[0; 64]].concat()).unwrap();
     let len = (whole.len() as u64 + 64).to_ne_bytes();
     patch::field(&path, HEADER, patch::header::TOTAL_LEN, &len, Checksum::Right).unwrap();

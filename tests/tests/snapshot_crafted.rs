@@ -1,13 +1,13 @@
-//! Blocks with one crafted fault each, under right checksums: each field that is refused, by the error that names it.
+//! Images with one crafted fault each, under right checksums: each field that is refused, by the error that names it.
 
 use std::cell::Cell;
 
 use avl_snapshot::{Snapshot, SnapshotError};
-use shm_tests::block::{
+use shm_tests::golden::numbered;
+use shm_tests::image::{
     Entry, LINE, Sections, colliding_key, encode, encode_empty_index, entry_word, fix_checksums,
     fix_header, header, set_word, word,
 };
-use shm_tests::golden::numbered;
 use shm_tests::snapshot_calls::{entries, every_call};
 
 /// Two tiers, an index, several lengths of keys and values.
@@ -24,23 +24,23 @@ fn corrupt(what: &'static str, at: usize) -> SnapshotError {
     SnapshotError::Corrupt { what, at: at as u64 }
 }
 
-/// The error of a block, of opening or else of `verify`, after every call was made.
-fn fault(block: &[u8]) -> Option<SnapshotError> {
-    match every_call(block, &queries()) {
+/// The error of an image, of opening or else of `verify`, after every call was made.
+fn fault(image: &[u8]) -> Option<SnapshotError> {
+    match every_call(image, &queries()) {
         Err(refused) => Some(refused),
         Ok(verified) => verified.err(),
     }
 }
 
-/// The fault of a block of [`map`], with and without an index, after a change and with right checksums.
+/// The fault of an image of [`map`], with and without an index, after a change and with right checksums.
 fn fault_after(change: impl Fn(&mut Vec<u8>, &Sections)) -> Option<SnapshotError> {
     let faults = [false, true].map(|index| {
-        let mut block = encode(&map(), index);
-        let sections = Sections::of(&block);
-        assert_eq!(fault(&block), None);
-        change(&mut block, &sections);
-        fix_checksums(&mut block);
-        fault(&block)
+        let mut image = encode(&map(), index);
+        let sections = Sections::of(&image);
+        assert_eq!(fault(&image), None);
+        change(&mut image, &sections);
+        fix_checksums(&mut image);
+        fault(&image)
     });
     let [plain, indexed] = faults;
     assert_eq!(plain, indexed, "the index makes no difference");
@@ -49,38 +49,38 @@ fn fault_after(change: impl Fn(&mut Vec<u8>, &Sections)) -> Option<SnapshotError
 
 /// The same after a word of the header was changed.
 fn fault_of_header(at: usize, number: u64) -> SnapshotError {
-    fault_after(|block, _| set_word(block, at, number)).unwrap()
+    fault_after(|image, _| set_word(image, at, number)).unwrap()
 }
 
 #[test]
 fn magic_version_and_reserved_bytes() {
     for at in header::MAGIC..header::VERSION {
-        let error = fault_after(|block, _| block[at] ^= 0x20).unwrap();
+        let error = fault_after(|image, _| image[at] ^= 0x20).unwrap();
         assert!(matches!(error, SnapshotError::Magic { found } if found[at] != b"AVLSNAP\n"[at]));
     }
     for version in [0, 2, 0x100, u32::MAX] {
-        let error = fault_after(|block, _| {
-            block[header::VERSION..][..4].copy_from_slice(&version.to_le_bytes());
+        let error = fault_after(|image, _| {
+            image[header::VERSION..][..4].copy_from_slice(&version.to_le_bytes());
         });
         assert_eq!(error, Some(SnapshotError::Version { found: version, supported: 1 }));
     }
     for at in header::RESERVED..header::ENTRIES {
-        let error = fault_after(|block, _| block[at] = 1);
+        let error = fault_after(|image, _| image[at] = 1);
         assert_eq!(error, Some(corrupt("reserved bytes", header::RESERVED)));
     }
     for at in header::RESERVED2..header::BODY_CRC {
-        let error = fault_after(|block, _| block[at] = 1);
+        let error = fault_after(|image, _| image[at] = 1);
         assert_eq!(error, Some(corrupt("reserved bytes", header::RESERVED2)));
     }
 }
 
 #[test]
 fn the_two_checksums() {
-    let block = encode(&map(), false);
-    let mut changed = block.clone();
+    let image = encode(&map(), false);
+    let mut changed = image.clone();
     changed[header::HEADER_CRC] ^= 1;
     assert_eq!(fault(&changed), Some(corrupt("checksum of the header", header::HEADER_CRC)));
-    let mut changed = block;
+    let mut changed = image;
     changed[header::BODY_CRC] ^= 1;
     fix_header(&mut changed);
     assert_eq!(fault(&changed), Some(corrupt("checksum of the body", header::BODY_CRC)));
@@ -102,24 +102,24 @@ fn numbers_beyond_the_format() {
         assert_eq!(fault_of_header(header::BUCKETS, buckets), numbers, "{buckets}");
     }
     // The data are too long for an index, which has the right number of buckets.
-    let mut block = encode(&map(), true);
-    set_word(&mut block, header::DATA_LEN, (1 << 36) + 1);
-    fix_header(&mut block);
-    assert_eq!(fault(&block), Some(numbers));
+    let mut image = encode(&map(), true);
+    set_word(&mut image, header::DATA_LEN, (1 << 36) + 1);
+    fix_header(&mut image);
+    assert_eq!(fault(&image), Some(numbers));
 }
 
 #[test]
 fn numbers_within_the_format_that_need_another_length() {
-    // 2^40 entries: 11 tiers, of which the last has 2^37 lines.
-    let mut block = encode(&map(), false);
-    set_word(&mut block, header::ENTRIES, 1 << 40);
-    fix_header(&mut block);
-    let lines: u64 =
+    // 2^40 entries: 11 tiers, of which the last has 2^37 nodes.
+    let mut image = encode(&map(), false);
+    set_word(&mut image, header::ENTRIES, 1 << 40);
+    fix_header(&mut image);
+    let nodes: u64 =
         [0, 1, 5, 9, 13, 17, 21, 25, 29, 33, 37].iter().map(|&level| 1u64 << level).sum();
-    let data_len = word(&block, header::DATA_LEN);
-    let expected = 64 + data_len.next_multiple_of(64) + 64 * lines + 8 * ((1 << 40) + 1);
-    let found = block.len() as u64;
-    assert_eq!(fault(&block), Some(SnapshotError::Length { found, expected }));
+    let data_len = word(&image, header::DATA_LEN);
+    let expected = 64 + data_len.next_multiple_of(64) + 64 * nodes + 8 * ((1 << 40) + 1);
+    let found = image.len() as u64;
+    assert_eq!(fault(&image), Some(SnapshotError::Length { found, expected }));
 
     for (at, number) in [
         (header::ENTRIES, 0),
@@ -128,20 +128,20 @@ fn numbers_within_the_format_that_need_another_length() {
         (header::DATA_LEN, 0),
         (header::DATA_LEN, (1 << 44) - 1),
     ] {
-        let mut block = encode(&map(), false);
-        set_word(&mut block, at, number);
-        fix_header(&mut block);
-        let error = fault(&block);
+        let mut image = encode(&map(), false);
+        set_word(&mut image, at, number);
+        fix_header(&mut image);
+        let error = fault(&image);
         assert!(
             matches!(error, Some(SnapshotError::Length { found: f, .. }) if f == found),
             "{error:?}"
         );
     }
     // An index that is not there.
-    let mut block = encode(&map(), false);
-    set_word(&mut block, header::BUCKETS, 5);
-    fix_header(&mut block);
-    assert!(matches!(fault(&block), Some(SnapshotError::Length { .. })));
+    let mut image = encode(&map(), false);
+    set_word(&mut image, header::BUCKETS, 5);
+    fix_header(&mut image);
+    assert!(matches!(fault(&image), Some(SnapshotError::Length { .. })));
 }
 
 #[test]
@@ -162,15 +162,15 @@ fn the_common_prefix() {
 
 #[test]
 fn offsets_of_entries() {
-    let block = encode(&map(), false);
-    let sections = Sections::of(&block);
+    let image = encode(&map(), false);
+    let sections = Sections::of(&image);
     let data_len = sections.data.len() as u64;
-    let offset = |rank| word(&block, sections.entry(rank)) >> 20;
+    let offset = |rank| word(&image, sections.entry(rank)) >> 20;
     let with_offset = |rank: usize, offset: u64| {
-        fault_after(|block, sections| {
+        fault_after(|image, sections| {
             let at = sections.entry(rank);
-            let key_len = word(block, at) & 0xF_FFFF;
-            set_word(block, at, entry_word(offset, key_len));
+            let key_len = word(image, at) & 0xF_FFFF;
+            set_word(image, at, entry_word(offset, key_len));
         })
     };
     // The data of the first entry start the data.
@@ -192,11 +192,11 @@ fn lengths_of_keys() {
     let sections = Sections::of(&encode(&map(), false));
     for rank in [0, 7, 19] {
         for longer in [1, 1000, 0xF_FFFF] {
-            let error = fault_after(|block, sections| {
+            let error = fault_after(|image, sections| {
                 let at = sections.entry(rank);
-                let word = word(block, at);
-                let room = (self::word(block, at + 8) >> 20) - (word >> 20);
-                set_word(block, at, entry_word(word >> 20, (room + longer).min(0xF_FFFF)));
+                let word = word(image, at);
+                let room = (self::word(image, at + 8) >> 20) - (word >> 20);
+                set_word(image, at, entry_word(word >> 20, (room + longer).min(0xF_FFFF)));
             });
             assert_eq!(
                 error,
@@ -212,7 +212,7 @@ fn the_end_of_the_entries() {
     let sections = Sections::of(&encode(&map(), false));
     let end = sections.entry(20);
     let data_len = sections.data.len() as u64;
-    let with_word = |word| fault_after(|block, sections| set_word(block, sections.entry(20), word));
+    let with_word = |word| fault_after(|image, sections| set_word(image, sections.entry(20), word));
     assert_eq!(with_word(entry_word(data_len, 1)), Some(corrupt("end of the entries", end)));
     assert_eq!(with_word(entry_word(data_len - 1, 0)), Some(corrupt("end of the entries", end)));
     assert_eq!(with_word(entry_word(data_len + 1, 0)), Some(corrupt("offset of an entry", end)));
@@ -225,23 +225,23 @@ fn the_end_of_the_entries() {
 #[test]
 fn data_of_no_entry() {
     for (data_len, word) in [(8, entry_word(8, 0)), (8, 0), (0, entry_word(8, 0)), (0, 1)] {
-        let mut block = encode(&[], false);
+        let mut image = encode(&[], false);
         let end = header::LEN + if data_len > 0 { LINE } else { 0 };
-        block.resize(header::LEN + data_len, b'x');
-        block.resize(end + 8, 0);
-        set_word(&mut block, header::DATA_LEN, data_len as u64);
-        set_word(&mut block, end, word);
-        fix_checksums(&mut block);
-        assert_eq!(fault(&block), Some(corrupt("end of the entries", end)), "{data_len}");
+        image.resize(header::LEN + data_len, b'x');
+        image.resize(end + 8, 0);
+        set_word(&mut image, header::DATA_LEN, data_len as u64);
+        set_word(&mut image, end, word);
+        fix_checksums(&mut image);
+        assert_eq!(fault(&image), Some(corrupt("end of the entries", end)), "{data_len}");
     }
 }
 
 #[test]
 fn keys_out_of_order_where_all_else_is_right() {
     let at_key = |map: &[Entry], rank: usize| {
-        let block = encode(map, false);
-        let sections = Sections::of(&block);
-        sections.data.start + (word(&block, sections.entry(rank)) >> 20) as usize
+        let image = encode(map, false);
+        let sections = Sections::of(&image);
+        sections.data.start + (word(&image, sections.entry(rank)) >> 20) as usize
     };
     for index in [false, true] {
         for rank in [0, 9, 18] {
@@ -263,41 +263,41 @@ fn keys_out_of_order_where_all_else_is_right() {
 #[test]
 fn words_of_lines() {
     let sections = Sections::of(&encode(&map(), false));
-    let lines = sections.lines.len() / LINE;
-    assert_eq!(lines, 3, "a top line and two below it");
-    for line in 0..lines {
-        let at = sections.lines.start + LINE * line;
+    let nodes = sections.nodes.len() / LINE;
+    assert_eq!(nodes, 3, "a top node and two below it");
+    for node in 0..nodes {
+        let at = sections.nodes.start + LINE * node;
         for word in 0..16 {
             for value in [0, 1, 0x7FFF_FFFF, 0x8000_0000, u32::MAX, 0x1234_5678] {
                 let same = Cell::new(false);
-                let error = fault_after(|block, _| {
-                    let place = &mut block[at + 4 * word..][..4];
+                let error = fault_after(|image, _| {
+                    let place = &mut image[at + 4 * word..][..4];
                     same.set(*place == value.to_le_bytes());
                     place.copy_from_slice(&value.to_le_bytes());
                 });
-                let expected = Some(corrupt("line of the tree", at)).filter(|_| !same.get());
-                assert_eq!(error, expected, "word {word} of line {line}: {value:#x}");
+                let expected = Some(corrupt("node of the tree", at)).filter(|_| !same.get());
+                assert_eq!(error, expected, "word {word} of node {node}: {value:#x}");
             }
         }
         // All keys absent; all keys the same; the largest skip.
         for fill in [0x7FFF_FFFFu32, 0x8000_0000, 0, u32::MAX] {
-            let error = fault_after(|block, _| {
-                block[at..][..LINE]
+            let error = fault_after(|image, _| {
+                image[at..][..LINE]
                     .chunks_mut(4)
                     .for_each(|w| w.copy_from_slice(&fill.to_le_bytes()));
             });
-            assert_eq!(error, Some(corrupt("line of the tree", at)));
+            assert_eq!(error, Some(corrupt("node of the tree", at)));
         }
     }
 }
 
 #[test]
 fn cells_of_the_index() {
-    let block = encode(&map(), true);
-    let sections = Sections::of(&block);
+    let image = encode(&map(), true);
+    let sections = Sections::of(&image);
     let cells = sections.buckets.len() / 8;
-    let find_all = |block: &[u8]| {
-        let snapshot = Snapshot::new(block).unwrap();
+    let find_all = |image: &[u8]| {
+        let snapshot = Snapshot::new(image).unwrap();
         for (key, _) in map() {
             let _ = (snapshot.get(&key), snapshot.contains_key(&key));
         }
@@ -305,7 +305,7 @@ fn cells_of_the_index() {
     };
     for cell in 0..cells {
         let at = sections.buckets.start + 8 * cell;
-        let is = word(&block, at);
+        let is = word(&image, at);
         for change in [
             0,
             u64::MAX,
@@ -328,7 +328,7 @@ fn cells_of_the_index() {
             if change == is {
                 continue;
             }
-            let mut changed = block.clone();
+            let mut changed = image.clone();
             changed[at..][..8].copy_from_slice(&change.to_le_bytes());
             fix_checksums(&mut changed);
             let bucket = sections.buckets.start + LINE * (cell / 8);
@@ -338,8 +338,8 @@ fn cells_of_the_index() {
         }
     }
     // All cells the same: full of one, so that no bucket ends a search.
-    for cell in [u64::MAX, 1, 1 << 48, word(&block, sections.buckets.start), 0] {
-        let mut changed = block.clone();
+    for cell in [u64::MAX, 1, 1 << 48, word(&image, sections.buckets.start), 0] {
+        let mut changed = image.clone();
         changed[sections.buckets.clone()]
             .chunks_mut(8)
             .for_each(|c| c.copy_from_slice(&cell.to_le_bytes()));
@@ -383,11 +383,11 @@ fn an_index_of_colliding_keys() {
 #[test]
 fn padding() {
     for index in [false, true] {
-        let block = encode(&map(), index);
-        let sections = Sections::of(&block);
+        let image = encode(&map(), index);
+        let sections = Sections::of(&image);
         assert!(!sections.data_padding.is_empty() && index != sections.entries_padding.is_empty());
         for at in sections.data_padding.chain(sections.entries_padding) {
-            let mut changed = block.clone();
+            let mut changed = image.clone();
             changed[at] = 1;
             fix_checksums(&mut changed);
             assert_eq!(fault(&changed), Some(corrupt("padding", at)));
@@ -397,18 +397,18 @@ fn padding() {
 
 #[test]
 fn a_map_that_is_another_is_sound() {
-    // Values are free, and so are the bytes of keys that neither order nor a line nor a cell depends on.
-    let mut block = encode(&map(), true);
-    let sections = Sections::of(&block);
+    // Values are free, and so are the bytes of keys that neither order nor a node nor a cell depends on.
+    let mut image = encode(&map(), true);
+    let sections = Sections::of(&image);
     let (key, value) = &map()[3];
     assert!(!value.is_empty(), "choose another entry");
-    let at = sections.data.start + (word(&block, sections.entry(3)) >> 20) as usize + key.len();
-    block[at] ^= 0xFF;
-    fix_checksums(&mut block);
-    assert_eq!(fault(&block), None);
+    let at = sections.data.start + (word(&image, sections.entry(3)) >> 20) as usize + key.len();
+    image[at] ^= 0xFF;
+    fix_checksums(&mut image);
+    assert_eq!(fault(&image), None);
     let mut expected = map();
     expected[3].1[0] ^= 0xFF;
-    assert_eq!(entries(&Snapshot::new(&block).unwrap()), expected);
+    assert_eq!(entries(&Snapshot::new(&image).unwrap()), expected);
 }
 
 /// Bytes that are others at every look.
@@ -425,15 +425,15 @@ impl AsRef<[u8]> for Restless<'_> {
 #[test]
 fn bytes_that_change_their_length_after_opening_lead_nowhere() {
     for index in [false, true] {
-        let block = encode(&map(), index);
-        let snapshot = Snapshot::new(Restless(&block, Cell::new(block.len()))).unwrap();
+        let image = encode(&map(), index);
+        let snapshot = Snapshot::new(Restless(&image, Cell::new(image.len()))).unwrap();
         for _ in 0..200 {
             for key in queries() {
                 let _ = (snapshot.get(&key), snapshot.rank(&key), snapshot.get_many(&[&key]));
             }
             assert_eq!(snapshot.iter().count(), 20);
             assert!(snapshot.prefix("id").count() <= 20);
-            let whole = snapshot.get_ref().1.get() == block.len();
+            let whole = snapshot.get_ref().1.get() == image.len();
             assert_eq!(snapshot.verify().is_ok(), whole);
         }
     }

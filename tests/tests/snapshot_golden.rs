@@ -1,4 +1,4 @@
-//! Golden files freeze the format of a snapshot's block: the same map gives the same bytes, for ever.
+//! Golden files freeze the format of a snapshot's image: the same map gives the same bytes, for ever.
 //!
 //! A change of the format is a new version of it, with golden files of its own. Then, and only then, they are
 //! written anew: `SHMAP_BLESS=1 cargo test -p shm-tests --test snapshot_golden`.
@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use avl_snapshot::{Builder, FreezeOptions, RbTree, Snapshot};
-use shm_tests::block::encode;
 use shm_tests::golden::{Golden, all};
+use shm_tests::image::encode;
 use shm_tests::snapshot_calls::entries;
 
 fn dir() -> PathBuf {

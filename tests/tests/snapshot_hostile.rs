@@ -1,13 +1,13 @@
-//! Blocks that are cut, longer, or have one byte changed; with checksums that say so, and with right ones.
+//! Images that are cut, longer, or have one byte changed; with checksums that say so, and with right ones.
 //!
 //! Every call is made on each that opens: none may panic, leave the bytes, or yield more than there is. And
-//! [`Snapshot::verify`] must tell: a block passes if, and only if, it is what its own entries are built to.
+//! [`Snapshot::verify`] must tell: an image passes if, and only if, it is what its own entries are built to.
 
 use std::collections::BTreeMap;
 
 use avl_snapshot::{Builder, FreezeOptions, Snapshot, SnapshotError};
-use shm_tests::block::{Entry, Sections, encode, fix_checksums, header, set_word, word};
 use shm_tests::golden;
+use shm_tests::image::{Entry, Sections, encode, fix_checksums, header, set_word, word};
 use shm_tests::snapshot_calls::{entries, every_call};
 
 /// Small maps of several shapes, each with and without an index.
@@ -37,7 +37,7 @@ fn queries(map: &[Entry]) -> Vec<Vec<u8>> {
     queries
 }
 
-/// What a block of these entries is built to, if they are in order.
+/// What an image of these entries is built to, if they are in order.
 fn built_from(entries: &[Entry], index: bool) -> Option<Vec<u8>> {
     let mut builder = Builder::with_options(FreezeOptions::default().hash_index(index));
     for (key, value) in entries {
@@ -47,12 +47,12 @@ fn built_from(entries: &[Entry], index: bool) -> Option<Vec<u8>> {
 }
 
 /// Every byte with each bit flipped, zeroed, and all ones.
-fn changes(block: &[u8]) -> impl Iterator<Item = (usize, Vec<u8>)> + '_ {
-    (0..block.len()).flat_map(move |at| {
-        let byte = block[at];
+fn changes(image: &[u8]) -> impl Iterator<Item = (usize, Vec<u8>)> + '_ {
+    (0..image.len()).flat_map(move |at| {
+        let byte = image[at];
         let flipped = (0..8).map(move |bit| byte ^ 1 << bit);
         flipped.chain([0, 0xFF]).filter(move |&new| new != byte).map(move |new| {
-            let mut changed = block.to_vec();
+            let mut changed = image.to_vec();
             changed[at] = new;
             (at, changed)
         })
@@ -62,22 +62,22 @@ fn changes(block: &[u8]) -> impl Iterator<Item = (usize, Vec<u8>)> + '_ {
 #[test]
 fn every_cut_and_every_extension_is_refused_by_its_length() {
     for (map, index) in shapes() {
-        let block = encode(&map, index);
-        let expected = block.len() as u64;
-        for cut in 0..block.len() {
-            let error = every_call(&block[..cut], &[vec![]]).unwrap_err();
+        let image = encode(&map, index);
+        let expected = image.len() as u64;
+        for cut in 0..image.len() {
+            let error = every_call(&image[..cut], &[vec![]]).unwrap_err();
             let found = cut as u64;
             match cut {
                 0..8 => {
                     let mut magic = [0; 8];
-                    magic[..cut].copy_from_slice(&block[..cut]);
+                    magic[..cut].copy_from_slice(&image[..cut]);
                     assert_eq!(error, SnapshotError::Magic { found: magic });
                 }
                 8..64 => assert_eq!(error, SnapshotError::Length { found, expected: 64 }),
                 _ => assert_eq!(error, SnapshotError::Length { found, expected }),
             }
         }
-        let mut longer = block.clone();
+        let mut longer = image.clone();
         for more in 1..=200 {
             longer.push(more);
             let found = longer.len() as u64;
@@ -92,10 +92,10 @@ fn every_cut_and_every_extension_is_refused_by_its_length() {
 #[test]
 fn every_changed_byte_is_noticed_by_a_checksum() {
     for (map, index) in shapes() {
-        let block = encode(&map, index);
+        let image = encode(&map, index);
         let queries = queries(&map);
-        assert_eq!(every_call(&block, &queries), Ok(Ok(())));
-        for (at, changed) in changes(&block) {
+        assert_eq!(every_call(&image, &queries), Ok(Ok(())));
+        for (at, changed) in changes(&image) {
             let what = match every_call(&changed, &queries) {
                 Ok(verified) => verified.unwrap_err(),
                 Err(refused) => refused,
@@ -115,17 +115,17 @@ fn is_corrupt(error: &SnapshotError, what: &str, at: u64) -> bool {
     matches!(error, SnapshotError::Corrupt { what: w, at: a } if *w == what && *a == at)
 }
 
-/// Checks that `verify` is right about a block whose checksums are. True when it passed.
-fn judged_rightly(block: &[u8], queries: &[Vec<u8>], case: &dyn std::fmt::Debug) -> bool {
-    let verified = match every_call(block, queries) {
+/// Checks that `verify` is right about an image whose checksums are. True when it passed.
+fn judged_rightly(image: &[u8], queries: &[Vec<u8>], case: &dyn std::fmt::Debug) -> bool {
+    let verified = match every_call(image, queries) {
         Ok(verified) => verified,
         Err(SnapshotError::Corrupt { .. } | SnapshotError::Length { .. }) => return false,
         Err(SnapshotError::Magic { .. } | SnapshotError::Version { .. }) => return false,
         Err(other) => panic!("{case:?}: {other}"),
     };
-    let snapshot = Snapshot::new(block).unwrap();
+    let snapshot = Snapshot::new(image).unwrap();
     let sound = built_from(&entries(&snapshot), snapshot.has_hash_index());
-    let is_sound = sound.is_some_and(|sound| sound == block);
+    let is_sound = sound.is_some_and(|sound| sound == image);
     assert_eq!(verified.is_ok(), is_sound, "{case:?}: {verified:?}");
     is_sound
 }
@@ -133,8 +133,8 @@ fn judged_rightly(block: &[u8], queries: &[Vec<u8>], case: &dyn std::fmt::Debug)
 #[test]
 fn every_changed_byte_under_right_checksums_is_judged_rightly() {
     for (map, index) in shapes() {
-        let block = encode(&map, index);
-        let sections = Sections::of(&block);
+        let image = encode(&map, index);
+        let sections = Sections::of(&image);
         let queries = queries(&map);
         // Which bytes of the data are values?
         let mut is_value = Vec::new();
@@ -142,16 +142,16 @@ fn every_changed_byte_under_right_checksums_is_judged_rightly() {
             is_value.extend(key.iter().map(|_| false).chain(value.iter().map(|_| true)));
         }
         let mut passed = BTreeMap::<&str, usize>::new();
-        for (at, mut changed) in changes(&block) {
+        for (at, mut changed) in changes(&image) {
             fix_checksums(&mut changed);
-            if changed == block {
+            if changed == image {
                 assert!((header::BODY_CRC..header::LEN).contains(&at));
                 continue;
             }
             let sound = judged_rightly(&changed, &queries, &at);
             let section = match at {
                 _ if at < header::LEN => "header",
-                _ if sections.lines.contains(&at) => "line",
+                _ if sections.nodes.contains(&at) => "node",
                 _ if sections.entries.contains(&at) => "entry",
                 _ if !sections.data.contains(&at) => "padding or bucket",
                 _ if is_value[at - sections.data.start] => "value",
@@ -160,7 +160,7 @@ fn every_changed_byte_under_right_checksums_is_judged_rightly() {
             *passed.entry(section).or_default() += usize::from(sound);
             assert!(sound || section != "value", "byte {at}: a value may be anything");
         }
-        for derived in ["header", "line", "padding or bucket"] {
+        for derived in ["header", "node", "padding or bucket"] {
             assert_eq!(passed.get(derived).copied().unwrap_or(0), 0, "{derived}: {passed:?}");
         }
         if index {
@@ -195,14 +195,14 @@ const NUMBERS: [u64; 18] = [
 #[test]
 fn every_word_made_extreme_under_right_checksums_is_judged_rightly() {
     for (map, index) in shapes() {
-        let block = encode(&map, index);
+        let image = encode(&map, index);
         let queries = queries(&map);
-        for at in (8..block.len() - 7).step_by(4) {
+        for at in (8..image.len() - 7).step_by(4) {
             for number in NUMBERS {
-                let mut changed = block.clone();
+                let mut changed = image.clone();
                 // As a whole word, as an entry, and as half a word.
                 for new in
-                    [number, number << 20 | 3, word(&block, at) & !0xFFFF_FFFF | number >> 32]
+                    [number, number << 20 | 3, word(&image, at) & !0xFFFF_FFFF | number >> 32]
                 {
                     set_word(&mut changed, at, new);
                     fix_checksums(&mut changed);
@@ -216,14 +216,14 @@ fn every_word_made_extreme_under_right_checksums_is_judged_rightly() {
 #[test]
 fn two_words_exchanged_under_right_checksums_are_judged_rightly() {
     for (map, index) in shapes() {
-        let block = encode(&map, index);
+        let image = encode(&map, index);
         let queries = queries(&map);
-        let words = block.len() / 8;
+        let words = image.len() / 8;
         for a in 1..words {
             for b in a + 1..words {
-                let mut changed = block.clone();
-                set_word(&mut changed, 8 * a, word(&block, 8 * b));
-                set_word(&mut changed, 8 * b, word(&block, 8 * a));
+                let mut changed = image.clone();
+                set_word(&mut changed, 8 * a, word(&image, 8 * b));
+                set_word(&mut changed, 8 * b, word(&image, 8 * a));
                 fix_checksums(&mut changed);
                 judged_rightly(&changed, &queries[..5], &(a, b));
             }

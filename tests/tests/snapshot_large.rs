@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use avl_snapshot::{Builder, MAX_DATA_LEN, Snapshot};
 use memmap2::{MmapMut, MmapOptions};
-use shm_tests::block::{Entry, encode, entry_word, fix_header, header, set_word, word};
+use shm_tests::image::{Entry, encode, entry_word, fix_header, header, set_word, word};
 
 const GIB: usize = 1 << 30;
 
@@ -14,48 +14,48 @@ fn reserved(len: usize) -> Option<MmapMut> {
     MmapOptions::new().len(len).no_reserve_swap().map_anon().ok()
 }
 
-/// The keys of the stretched blocks.
+/// The keys of the stretched images.
 fn map() -> Vec<Entry> {
     (0..40u8).map(|i| (vec![b'k', i, 7], vec![])).collect()
 }
 
-/// The block of [`map`] in which each value is `value_len` zeros; its body checksum is wrong.
+/// The image of [`map`] in which each value is `value_len` zeros; its body checksum is wrong.
 fn stretched(value_len: usize) -> (MmapMut, Vec<Range<usize>>) {
     let map = map();
     let small = encode(&map, false);
     let (n, data_len) = (map.len(), map.len() * (3 + value_len));
-    let lines = word(&small, header::DATA_LEN) as usize + header::LEN;
-    let tree_and_entries = &small[lines.next_multiple_of(64)..];
-    let lines_at = (header::LEN + data_len).next_multiple_of(64);
-    let total = lines_at + tree_and_entries.len();
-    let mut block = reserved(total).expect("less than 100 GiB of addresses");
-    block[..header::LEN].copy_from_slice(&small[..header::LEN]);
-    set_word(&mut block, header::DATA_LEN, data_len as u64);
-    fix_header(&mut block);
-    block[lines_at..].copy_from_slice(tree_and_entries);
+    let data_end = word(&small, header::DATA_LEN) as usize + header::LEN;
+    let tree_and_entries = &small[data_end.next_multiple_of(64)..];
+    let nodes_at = (header::LEN + data_len).next_multiple_of(64);
+    let total = nodes_at + tree_and_entries.len();
+    let mut image = reserved(total).expect("less than 100 GiB of addresses");
+    image[..header::LEN].copy_from_slice(&small[..header::LEN]);
+    set_word(&mut image, header::DATA_LEN, data_len as u64);
+    fix_header(&mut image);
+    image[nodes_at..].copy_from_slice(tree_and_entries);
     let mut values = Vec::new();
     let entries_at = total - 8 * (n + 1);
     for (rank, (key, _)) in map.iter().enumerate() {
         let offset = rank * (3 + value_len);
-        set_word(&mut block, entries_at + 8 * rank, entry_word(offset as u64, 3));
+        set_word(&mut image, entries_at + 8 * rank, entry_word(offset as u64, 3));
         let at = header::LEN + offset;
-        block[at..at + 3].copy_from_slice(key);
+        image[at..at + 3].copy_from_slice(key);
         values.push(at + 3..at + 3 + value_len);
     }
-    set_word(&mut block, total - 8, entry_word(data_len as u64, 0));
-    (block, values)
+    set_word(&mut image, total - 8, entry_word(data_len as u64, 0));
+    (image, values)
 }
 
 #[test]
 fn data_beyond_4_gib_are_found() {
     // 40 values of half a GiB and a bit: 20 GiB of data, of which a few pages are there.
-    let (mut block, values) = stretched(GIB / 2 + 12_345);
+    let (mut image, values) = stretched(GIB / 2 + 12_345);
     for (rank, value) in values.iter().enumerate() {
-        block[value.start] = rank as u8 + 1;
-        block[value.end - 1] = 0xE0 + rank as u8 % 16;
+        image[value.start] = rank as u8 + 1;
+        image[value.end - 1] = 0xE0 + rank as u8 % 16;
     }
     assert!(values[39].end > 20 * GIB);
-    let snapshot = Snapshot::new(&block[..]).unwrap();
+    let snapshot = Snapshot::new(&image[..]).unwrap();
     assert_eq!(snapshot.stats().data_bytes, 40 * (3 + GIB / 2 + 12_345));
     let check = |rank: usize, value: &[u8]| {
         assert_eq!(value.len(), values[rank].len());
@@ -84,23 +84,23 @@ fn data_beyond_4_gib_are_found() {
 
 #[test]
 fn a_header_of_2_to_the_40_entries_is_harmless() {
-    // The lines and entries of the largest map: 16 TiB of addresses, all zeros. Where a system does not give so many, fewer.
+    // The nodes and entries of the largest map: 16 TiB of addresses, all zeros. Where a system does not give so many, fewer.
     let open = |bits: u32| {
-        let lines: u64 = blocks_of_a_power_of_two(bits);
+        let nodes: u64 = nodes_of_a_power_of_two(bits);
         let n = 1u64 << bits;
-        let total = header::LEN + 64 * lines as usize + 8 * (n as usize + 1);
-        let mut block = reserved(total)?;
-        block[..header::LEN].copy_from_slice(&encode(&[], false)[..header::LEN]);
-        set_word(&mut block, header::ENTRIES, n);
-        fix_header(&mut block);
-        Some((n as usize, block))
+        let total = header::LEN + 64 * nodes as usize + 8 * (n as usize + 1);
+        let mut image = reserved(total)?;
+        image[..header::LEN].copy_from_slice(&encode(&[], false)[..header::LEN]);
+        set_word(&mut image, header::ENTRIES, n);
+        fix_header(&mut image);
+        Some((n as usize, image))
     };
-    let (n, block) = [40, 38, 36, 32].into_iter().find_map(open).expect("some addresses");
-    let snapshot = Snapshot::new(&block[..]).unwrap();
+    let (n, image) = [40, 38, 36, 32].into_iter().find_map(open).expect("some addresses");
+    let snapshot = Snapshot::new(&image[..]).unwrap();
     assert_eq!(snapshot.len(), n);
     assert_eq!(snapshot.iter().len(), n);
     for key in [&b""[..], b"a", &[0; 100], &[0xFF; 100]] {
-        // All lines and entries are zeros: each search goes down one line a tier and ends.
+        // All nodes and entries are zeros: each search reads one node a tier and ends.
         assert!(snapshot.rank(key) <= n);
         assert!(snapshot.get(key).is_none_or(<[u8]>::is_empty));
         assert!(snapshot.prefix(key).len() <= n);
@@ -116,7 +116,7 @@ fn a_header_of_2_to_the_40_entries_is_harmless() {
 }
 
 /// Lines of the tree of 2^bits nodes, by tiers of four levels from the bottom.
-fn blocks_of_a_power_of_two(bits: u32) -> u64 {
+fn nodes_of_a_power_of_two(bits: u32) -> u64 {
     let levels = bits + 1;
     let top = (levels - 1) % 4 + 1;
     std::iter::once(0).chain((top..levels).step_by(4)).map(|above| 1 << above).sum()
@@ -127,26 +127,26 @@ fn the_largest_offsets_keep_all_their_bits() {
     // The end of the data is the last place that an entry can name.
     let map: Vec<Entry> = vec![(b"k".to_vec(), vec![])];
     for offset in [1u64 << 32, (1 << 32) + 1, 1 << 40, MAX_DATA_LEN - 1, MAX_DATA_LEN] {
-        let Some((block, total)) = one_value(&map, offset) else { continue };
-        let snapshot = Snapshot::new(&block[..]).unwrap();
+        let Some((image, total)) = one_value(&map, offset) else { continue };
+        let snapshot = Snapshot::new(&image[..]).unwrap();
         assert_eq!(snapshot.stats().total_bytes, total);
         let value = snapshot.get("k").unwrap();
         assert_eq!(value.len() as u64, offset - 1, "all but the key");
     }
 }
 
-/// A block with one entry, `k`, whose value ends at `end`.
+/// An image with one entry, `k`, whose value ends at `end`.
 fn one_value(map: &[Entry], end: u64) -> Option<(MmapMut, usize)> {
     let small = encode(map, false);
-    let lines_at = (header::LEN + end as usize).next_multiple_of(64);
-    let total = lines_at + 64 + 16;
-    let mut block = reserved(total)?;
-    block[..header::LEN + 1].copy_from_slice(&small[..header::LEN + 1]);
-    set_word(&mut block, header::DATA_LEN, end);
-    fix_header(&mut block);
-    block[lines_at..].copy_from_slice(&small[128..]);
-    set_word(&mut block, total - 8, entry_word(end, 0));
-    Some((block, total))
+    let nodes_at = (header::LEN + end as usize).next_multiple_of(64);
+    let total = nodes_at + 64 + 16;
+    let mut image = reserved(total)?;
+    image[..header::LEN + 1].copy_from_slice(&small[..header::LEN + 1]);
+    set_word(&mut image, header::DATA_LEN, end);
+    fix_header(&mut image);
+    image[nodes_at..].copy_from_slice(&small[128..]);
+    set_word(&mut image, total - 8, entry_word(end, 0));
+    Some((image, total))
 }
 
 #[test]

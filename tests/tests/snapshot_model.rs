@@ -1,4 +1,4 @@
-//! Random operations on a tree and on its frozen blocks agree with a `BTreeMap`.
+//! Random operations on a tree and on its frozen images agree with a `BTreeMap`.
 
 use proptest::prelude::*;
 use shm_tests::random::Random;

@@ -120,9 +120,9 @@ fn rows_of(result: &Value) -> Table {
 fn memory(result: &Value) -> Option<Table> {
     let measured = result["memory"].as_array().filter(|measured| !measured.is_empty())?;
     let head =
-        ["memory, KiB", "processes", "block", "sum of PSS", "own, each", "page tables, each"];
+        ["memory, KiB", "processes", "image", "sum of PSS", "own, each", "page tables, each"];
     let mut table = report::table(&head);
-    let fields = ["readers", "block_kib", "pss_sum_kib", "private_kib", "page_tables_kib"];
+    let fields = ["readers", "image_kib", "pss_sum_kib", "private_kib", "page_tables_kib"];
     for memory in measured {
         let what = memory["what"].as_str().unwrap_or_default().to_owned();
         table.add_row(std::iter::once(what).chain(fields.map(|field| memory[field].to_string())));

@@ -160,7 +160,7 @@ fn unsafe_code_is_where_it_is_said_to_be() {
         });
         let fine = path.starts_with(root().join("crates/shm-core"))
             && allowed.contains(&name.as_str())
-            || path.ends_with("avl-snapshot/src/sse2.rs")
+            || path.ends_with("avl-snapshot/src/image/sse2.rs")
             || path.ends_with("shm-cli/src/startup.rs")
             || path.ends_with("shm-python/src/fast.rs")
             || path.ends_with("shm-python/src/attached.rs")

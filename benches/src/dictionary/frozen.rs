@@ -19,12 +19,12 @@ pub type Frozen = Snapshot<AlignedBytes>;
 pub struct Published(Snapshot<Mmap>);
 
 impl Published {
-    /// Writes a block of the corpus to a new file and maps that.
+    /// Writes an image of the corpus to a new file and maps that.
     ///
     /// # Errors
     /// When the file cannot be made.
     pub fn create(path: &Path, corpus: &Corpus, hash_index: bool) -> Result<Self> {
-        std::fs::write(path, &Self::block(&corpus.sorted, hash_index)?[..])?;
+        std::fs::write(path, &Self::image(&corpus.sorted, hash_index)?[..])?;
         Self::open(path)
     }
 
@@ -40,11 +40,11 @@ impl Published {
         Ok(Self(Snapshot::new(map)?))
     }
 
-    /// The block of entries in key order.
+    /// The image of entries in key order.
     ///
     /// # Errors
     /// When they are not in order.
-    pub fn block(sorted: &Entries, hash_index: bool) -> Result<AlignedBytes> {
+    pub fn image(sorted: &Entries, hash_index: bool) -> Result<AlignedBytes> {
         let mut builder = Builder::with_options(FreezeOptions::default().hash_index(hash_index));
         builder.reserve(sorted.len(), sorted.bytes());
         for (key, value) in sorted.iter() {
@@ -53,11 +53,11 @@ impl Published {
         Ok(builder.finish())
     }
 
-    /// The block of entries in any order, by way of the red-black tree, all at once as `collect` does.
+    /// The image of entries in any order, by way of the red-black tree, all at once as `collect` does.
     ///
     /// # Errors
     /// When there are too many.
-    pub fn block_of_unsorted(entries: &Entries, hash_index: bool) -> Result<AlignedBytes> {
+    pub fn image_of_unsorted(entries: &Entries, hash_index: bool) -> Result<AlignedBytes> {
         let tree = RbTree::from_entries(entries.iter())?;
         Ok(tree.freeze_with(&FreezeOptions::default().hash_index(hash_index)))
     }
@@ -66,7 +66,7 @@ impl Published {
     ///
     /// # Errors
     /// When there are too many.
-    pub fn block_of_single(entries: &Entries) -> Result<AlignedBytes> {
+    pub fn image_of_single(entries: &Entries) -> Result<AlignedBytes> {
         let mut tree = RbTree::new();
         for (key, value) in entries.iter() {
             tree.set(key, value)?;

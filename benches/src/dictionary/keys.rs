@@ -217,11 +217,11 @@ mod tests {
     #[test]
     fn partial_keys_of_ties_are_equal() {
         let corpus = crate::dictionary::Corpus::new(KeySet::Ties, 4095);
-        let block = crate::dictionary::Published::block(&corpus.sorted, false).unwrap();
+        let image = crate::dictionary::Published::image(&corpus.sorted, false).unwrap();
         // Behind header and data the lines: `skip`, and fifteen partial keys.
-        let stats = avl_snapshot::Snapshot::new(&block).unwrap().stats();
+        let stats = avl_snapshot::Snapshot::new(&image).unwrap().stats();
         let at = (stats.header_bytes + stats.data_bytes).next_multiple_of(64);
-        let lines = block[at..].chunks(64).take(273);
+        let lines = image[at..].chunks(64).take(273);
         let tied = lines.filter(|line| line[8..64] == line[4..60]).count();
         assert!(tied > 260, "only {tied} of 273 lines have all partial keys equal");
     }

@@ -7,7 +7,7 @@ use std::ops::Deref;
 use crate::error::BuildError;
 use crate::grow::{grow, with_room};
 
-/// Owned bytes whose first one is aligned to 64 bytes: a finished block, in private memory.
+/// Owned bytes whose first one is aligned to 64 bytes: a finished image, in private memory.
 ///
 /// A [`Snapshot`](crate::Snapshot) works at any alignment. At this one, each of its lines costs one cache
 /// line instead of two.

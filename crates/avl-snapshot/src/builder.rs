@@ -1,13 +1,13 @@
-//! Building a block from keys that come in order.
+//! Building an image from keys that come in order.
 
 use crate::aligned::AlignedBytes;
 use crate::error::BuildError;
 use crate::grow::or_abort;
-use crate::write::{FreezeOptions, Writer};
+use crate::image::{FreezeOptions, Writer, room_for};
 
-/// Builds a block from entries pushed in ascending order of their keys.
+/// Builds an image from entries pushed in ascending order of their keys.
 ///
-/// Writes the block as they come, so that it needs 8 bytes an entry besides it. For input that is not
+/// Writes the image as they come, so that it needs 8 bytes an entry besides it. For input that is not
 /// sorted there is [`RbTree`](crate::RbTree).
 ///
 /// ```
@@ -34,7 +34,7 @@ impl Builder {
         Self::with_options(FreezeOptions::default())
     }
 
-    /// A builder that makes its block with these options.
+    /// A builder that makes its image with these options.
     #[must_use]
     pub fn with_options(options: FreezeOptions) -> Self {
         Self { writer: Writer::new(), options }
@@ -77,13 +77,13 @@ impl Builder {
         self.len() == 0
     }
 
-    /// The block. O(n). Without memory for it the process ends, as by any allocation.
+    /// The image. O(n). Without memory for it the process ends, as by any allocation.
     #[must_use]
     pub fn finish(self) -> AlignedBytes {
         or_abort(self.try_finish())
     }
 
-    /// The block. O(n).
+    /// The image. O(n).
     ///
     /// # Errors
     /// [`BuildError::NoMemory`].
@@ -98,11 +98,11 @@ impl Default for Builder {
     }
 }
 
-/// A block of entries that come in ascending order of their keys. O(n).
+/// An image of entries that come in ascending order of their keys. O(n).
 ///
 /// ```
-/// let block = avl_snapshot::from_sorted([("a", "1"), ("b", "2")])?;
-/// assert_eq!(avl_snapshot::Snapshot::new(block).unwrap().len(), 2);
+/// let image = avl_snapshot::from_sorted([("a", "1"), ("b", "2")])?;
+/// assert_eq!(avl_snapshot::Snapshot::new(image).unwrap().len(), 2);
 /// let error = avl_snapshot::from_sorted([("b", "1"), ("a", "2")]).unwrap_err();
 /// assert_eq!(error, avl_snapshot::BuildError::NotSorted { index: 1 });
 /// # Ok::<(), avl_snapshot::BuildError>(())
@@ -115,7 +115,7 @@ pub fn from_sorted<K: AsRef<[u8]>, V: AsRef<[u8]>>(
 ) -> Result<AlignedBytes, BuildError> {
     let entries = entries.into_iter();
     let mut builder = Builder::new();
-    builder.reserve(crate::write::room_for(&entries), 0);
+    builder.reserve(room_for(&entries), 0);
     for (key, value) in entries {
         builder.push(key, value)?;
     }

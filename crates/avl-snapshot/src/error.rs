@@ -1,8 +1,8 @@
-//! Errors: of building a block, and of opening or verifying one.
+//! Errors: of building an image, and of opening or verifying one.
 
 use thiserror::Error;
 
-/// Why a block could not be built. The map that was to be built from is unchanged.
+/// Why an image could not be built. The map that was to be built from is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -73,7 +73,7 @@ pub enum SnapshotError {
     Corrupt {
         /// What is wrong.
         what: &'static str,
-        /// Offset from the start of the block, in bytes.
+        /// Offset from the start of the image, in bytes.
         at: u64,
     },
 }

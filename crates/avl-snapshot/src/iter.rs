@@ -2,9 +2,9 @@
 
 use std::iter::FusedIterator;
 
-use crate::raw::Raw;
+use crate::image::Raw;
 
-/// Entries in ascending order of their keys; from the back in descending order. Each step is O(1).
+/// Entries in ascending order of their keys, or from the back in descending order. A step is O(1).
 #[derive(Clone, Debug)]
 pub struct Iter<'a> {
     raw: Raw<'a>,
@@ -13,12 +13,12 @@ pub struct Iter<'a> {
 }
 
 impl<'a> Iter<'a> {
-    /// The entries of ranks `front` to `back - 1`.
+    /// The entries at ranks `front` to `back - 1`.
     pub(crate) fn new(raw: Raw<'a>, front: usize, back: usize) -> Self {
         Self { raw, front, back: back.max(front) }
     }
 
-    /// The ranks of what is left.
+    /// The ranks of the entries that are left.
     #[must_use]
     pub fn ranks(&self) -> std::ops::Range<usize> {
         self.front..self.back

@@ -1,11 +1,9 @@
-//! Many lookups at once: sixteen walk down side by side, so that their cache misses overlap.
+//! Many lookups at once: sixteen descend side by side, so that their cache misses overlap.
 
-use crate::hash_index::{Cell, Probe};
-use crate::line::Query;
-use crate::raw::Raw;
-use crate::search::{At, Look};
+use crate::image::{Cell, Probe, Query, Raw};
+use crate::search::{At, Step};
 
-/// Lookups that walk side by side.
+/// Lookups that descend side by side.
 const GROUP: usize = 16;
 
 impl<'a> Raw<'a> {
@@ -22,7 +20,7 @@ impl<'a> Raw<'a> {
             let ranks = self.candidates_by_tree(group);
             let entries = ranks.map(|rank| rank.map(|rank| self.entry(rank)));
             for (key, entry) in group.iter().zip(entries) {
-                // A tie in a line was the only one: another key proves absence.
+                // It was the only key that tied, so if it is another key, this one is absent.
                 let entry = entry.filter(|&entry| self.key_of(entry) == key.as_ref());
                 found.push(entry.map(|entry| self.value_of(entry)));
             }
@@ -32,12 +30,12 @@ impl<'a> Raw<'a> {
     fn confirm(self, key: &[u8], cell: Option<Cell>) -> Option<&'a [u8]> {
         match cell? {
             Cell::Entry(entry) if self.key_of(entry) == key => Some(self.value_of(entry)),
-            // The tag of a hash may be that of another key.
+            // Another key may have the same tag and length.
             _ => Some(self.value_of(self.search_index(key, self.probe(key))?)),
         }
     }
 
-    /// For each key the rank where it is, if it is anywhere.
+    /// For each key, the only rank that it may have, if it is in the map.
     fn candidates_by_tree<K: AsRef<[u8]>>(self, keys: &[K]) -> [Option<usize>; GROUP] {
         let mut ranks = [None; GROUP];
         let none = Query::new(&[]);
@@ -54,33 +52,33 @@ impl<'a> Raw<'a> {
                     *rank = self.bottom(query, at);
                     continue;
                 }
-                *walk = match self.look(query, at) {
-                    Look::Down(next) => Some(next),
-                    Look::Found(found) => {
+                *walk = match self.step(query, at) {
+                    Step::Down(next) => Some(next),
+                    Step::Found(found) => {
                         *rank = Some(found);
                         None
                     }
-                    Look::Absent(_) => None,
+                    Step::Absent(_) => None,
                 };
             }
         }
         ranks
     }
 
-    /// The rank where the query is, if it is in this block of the bottom tier. A single tie is not looked into: that
-    /// waits until all have come here.
+    /// The only rank that the query may have, if it is in this node of the bottom tier. A single
+    /// tie is not resolved yet: that waits until all lookups have come this far.
     #[inline(always)]
     fn bottom(self, query: &Query<'_>, at: At) -> Option<usize> {
-        let line = self.line(at.tier.first + at.block);
-        let place = line.place(query.partial(line.skip()));
+        let keys = self.node(at.tier.first + at.node);
+        let place = keys.place(query.partial(keys.skip()));
         match place.tied {
             0 => None,
             1 => {
                 let shape = &self.layout.shape;
-                Some(shape.rank(&at.tier, at.block, u64::from(place.less)) as usize)
+                Some(shape.rank(&at.tier, at.node, u64::from(place.less)) as usize)
             }
-            _ => match self.look(query, at) {
-                Look::Found(rank) => Some(rank),
+            _ => match self.step(query, at) {
+                Step::Found(rank) => Some(rank),
                 _ => None,
             },
         }

@@ -1,54 +1,87 @@
-//! The search: from block to block, one comparison with 15 partial keys each.
+//! Searching: from node to node down the tree, or through the hash index.
 //!
-//! At a block the query lies between the block's bounds, or it would not have come there. All
-//! keys between the bounds share `skip` bytes, so the query does too, and four bytes
-//! from there on decide the comparison exactly unless they tie. Only a tie looks at whole keys.
-//! The bounds of the blocks at the tree's edges are the common prefix of all keys, which
-//! is tested first.
+//! At a node, the query lies between the node's bounds; otherwise the search would not have come
+//! there. All keys between the bounds share `skip` bytes, so the query shares them too, and the four
+//! bytes from there on decide the comparison exactly unless they tie. Only a tie reads whole keys.
+//! Nodes at the edges of the tree have the common prefix of all keys for a bound, which is tested
+//! first.
 //!
-//! On hostile bytes the answers are wrong, and the work is the same: a block a tier, and at most
-//! four comparisons of whole keys in each.
+//! On hostile bytes the answers are wrong, but the work is the same: one node for each tier, and at
+//! most four comparisons of whole keys in each.
 
 use std::cmp::Ordering;
 
-use crate::line::Query;
-use crate::raw::Raw;
-use crate::shape::Tier;
+use crate::image::{COMPARED, Cell, Entry, Probe, Query, Raw, Tier};
 
-/// Where a descent is: a block that is to be looked at.
+/// How far a descent has come: the node to compare with next.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct At {
     pub(crate) tier: Tier,
-    pub(crate) block: u64,
+    pub(crate) node: u64,
 }
 
-/// What a look at a block found.
+/// What one step of a descent found.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Look {
+pub(crate) enum Step {
     /// The key has this rank.
     Found(usize),
-    /// No key here; the next block.
+    /// Not in this node; the next one.
     Down(At),
     /// There is no such key; it would have this rank.
     Absent(usize),
 }
 
 impl<'a> Raw<'a> {
-    /// Rank of `key`, or else the rank that it would have. O(log n).
+    /// The entry of `key`, through the hash index if there is one.
+    #[inline(always)]
+    pub(crate) fn find(self, key: &[u8]) -> Option<Entry> {
+        if self.layout.buckets > 0 {
+            return self.search_index(key, self.probe(key));
+        }
+        Some(self.entry(self.search(key).ok()?))
+    }
+
+    /// The entry of `key` by the index, which must exist. O(1), unless the key or its value is long.
+    #[inline(always)]
+    pub(crate) fn search_index(self, key: &[u8], probe: Probe) -> Option<Entry> {
+        let mut left = COMPARED;
+        let found = self.matching(&probe, |cell| match cell {
+            Cell::Entry(entry) if self.key_of(entry) == key => true,
+            Cell::Entry(_) => {
+                left -= 1;
+                left == 0
+            }
+            Cell::Long => true,
+        })?;
+        let found = if left == 0 { Cell::Long } else { found };
+        match found {
+            Cell::Entry(entry) => Some(entry),
+            Cell::Long => self.search_tree(key),
+        }
+    }
+
+    /// The entry of `key` by the tree. O(log n).
+    #[cold]
+    #[inline(never)]
+    fn search_tree(self, key: &[u8]) -> Option<Entry> {
+        Some(self.entry(self.search(key).ok()?))
+    }
+
+    /// The rank of `key`, or else the rank that it would have. O(log n).
     #[inline(always)]
     pub(crate) fn search(self, key: &[u8]) -> Result<usize, usize> {
         let query = Query::new(key);
         let mut at = self.start(&query)?;
         loop {
-            match self.look(&query, at) {
-                Look::Down(next) => at = next,
-                Look::Found(rank) => return Ok(rank),
-                Look::Absent(rank) => return Err(rank),
+            match self.step(&query, at) {
+                Step::Down(next) => at = next,
+                Step::Found(rank) => return Ok(rank),
+                Step::Absent(rank) => return Err(rank),
             }
         }
     }
 
-    /// Where the descent starts, or the rank of a key that is outside of the common prefix.
+    /// Where the descent starts, or the rank of a key without the common prefix.
     #[inline(always)]
     pub(crate) fn start(self, query: &Query<'_>) -> Result<At, usize> {
         let common = self.common();
@@ -58,48 +91,50 @@ impl<'a> Raw<'a> {
         if self.layout.entries == 0 {
             return Err(0);
         }
-        Ok(At { tier: self.layout.shape.top(), block: 0 })
+        Ok(At { tier: self.layout.shape.top(), node: 0 })
     }
 
+    /// Compares the query with the keys of one node.
     #[inline(always)]
-    pub(crate) fn look(self, query: &Query<'_>, at: At) -> Look {
-        let At { tier, block } = at;
-        let line = self.line(tier.first + block);
-        let place = line.place(query.partial(line.skip()));
+    pub(crate) fn step(self, query: &Query<'_>, at: At) -> Step {
+        let At { tier, node } = at;
+        let keys = self.node(tier.first + node);
+        let place = keys.place(query.partial(keys.skip()));
         let mut gap = u64::from(place.less);
         if place.tied > 0 {
             match self.break_tie(query.bytes, at, gap, u64::from(place.tied)) {
-                Ok(rank) => return Look::Found(rank),
+                Ok(rank) => return Step::Found(rank),
                 Err(less) => gap = less,
             }
         }
         self.descend(at, gap)
     }
 
-    /// The step below the keys of a block of which `gap` are less than the query.
+    /// The step below a node of which `gap` keys are less than the query.
     #[inline(always)]
-    pub(crate) fn descend(self, at: At, gap: u64) -> Look {
-        let At { tier, block } = at;
+    fn descend(self, at: At, gap: u64) -> Step {
+        let At { tier, node } = at;
         if tier.below == 0 {
-            let rank = self.layout.shape.rank(&tier, block, gap) as usize;
-            return Look::Absent(rank.min(self.layout.entries));
+            let rank = self.layout.shape.rank(&tier, node, gap) as usize;
+            return Step::Absent(rank.min(self.layout.entries));
         }
-        // A hostile line of the top tier may count more keys than fit.
+        // A hostile node of the top tier may count more keys than fit.
         let gap = gap & ((1 << tier.height) - 1);
-        Look::Down(At { tier: tier.next(), block: (block << tier.height) + gap })
+        Step::Down(At { tier: tier.next(), node: (node << tier.height) + gap })
     }
 
-    /// Compares whole keys where the partial ones tie: `tied` keys after the first
-    /// `less`. The rank of an equal one, or how many of the block are less. Binary search: at most four comparisons.
+    /// Compares whole keys where partial ones tie: the `tied` keys of a node after the first `less`.
+    /// Returns the rank of an equal key, or how many keys of the node are less. A binary search: at
+    /// most four comparisons.
     #[inline(always)]
     fn break_tie(self, query: &[u8], at: At, less: u64, tied: u64) -> Result<usize, u64> {
         let shape = &self.layout.shape;
-        // An absent key ties with a query of four 0xFF.
-        let end = shape.keys(&at.tier, at.block).min(less + tied);
+        // A word without a key ties with a query of four 0xFF.
+        let end = shape.keys(&at.tier, at.node).min(less + tied);
         let (mut low, mut high) = (less, end);
         while low < high {
             let middle = low.midpoint(high);
-            let rank = shape.rank(&at.tier, at.block, middle) as usize;
+            let rank = shape.rank(&at.tier, at.node, middle) as usize;
             match self.key(rank).cmp(query) {
                 Ordering::Equal => return Ok(rank),
                 Ordering::Less => low = middle + 1,

@@ -1,14 +1,12 @@
-//! The map that a block is, read in place.
+//! The map that an image is, read in place.
 
 use std::fmt;
 use std::ops::{Bound, RangeBounds};
 use std::str::Utf8Error;
 
 use crate::error::SnapshotError;
+use crate::image::{CACHE_LINE, ENTRY_LEN, HEADER_LEN, Header, Layout, Raw, verify};
 use crate::iter::Iter;
-use crate::layout::{Header, Layout};
-use crate::raw::{Entry, Raw};
-use crate::verify::verify;
 
 /// An ordered map from byte strings to byte strings, read in place from `D`: a mapping, a file's contents, a `Vec`,
 /// a `&'static [u8]`.
@@ -36,7 +34,7 @@ pub struct Snapshot<D> {
     header: Header,
 }
 
-/// What a block consists of, in bytes, and how deep its tree is.
+/// What an image consists of, in bytes, and how deep its tree is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -61,7 +59,7 @@ pub struct Stats {
 }
 
 impl<D: AsRef<[u8]>> Snapshot<D> {
-    /// Opens a block. O(1): checks the header and that the length is as it says, and nothing else; for the
+    /// Opens an image. O(1): checks the header and that the length is as it says, and nothing else; for the
     /// rest there is [`Snapshot::verify`].
     ///
     /// # Errors
@@ -71,7 +69,7 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         Ok(Self { data, layout, header })
     }
 
-    /// Checks all of the block: checksum, offsets, order, the tree, the index, the padding. O(bytes), whatever they are.
+    /// Checks all of the image: checksum, offsets, order, the tree, the index, the padding. O(bytes), whatever they are.
     ///
     /// # Errors
     /// [`SnapshotError::Corrupt`] with what is wrong, and where.
@@ -115,8 +113,8 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
     /// cache misses overlap: 1.3 to 2.6 times as fast on a million keys, less where many keys tie.
     ///
     /// ```
-    /// let block = avl_snapshot::from_sorted([("a", "1"), ("b", "2")]).unwrap();
-    /// let snapshot = avl_snapshot::Snapshot::new(block).unwrap();
+    /// let image = avl_snapshot::from_sorted([("a", "1"), ("b", "2")]).unwrap();
+    /// let snapshot = avl_snapshot::Snapshot::new(image).unwrap();
     /// assert_eq!(snapshot.get_many(&["b", "x"]), [Some(&b"2"[..]), None]);
     /// ```
     #[must_use]
@@ -169,8 +167,8 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
     /// beyond its end is empty.
     ///
     /// ```
-    /// let block = avl_snapshot::from_sorted([("a", "1"), ("b", "2"), ("c", "3")]).unwrap();
-    /// let snapshot = avl_snapshot::Snapshot::new(block).unwrap();
+    /// let image = avl_snapshot::from_sorted([("a", "1"), ("b", "2"), ("c", "3")]).unwrap();
+    /// let snapshot = avl_snapshot::Snapshot::new(image).unwrap();
     /// let keys: Vec<_> = snapshot.range("b"..).map(|(key, _)| key).collect();
     /// assert_eq!(keys, [b"b", b"c"]);
     /// ```
@@ -193,8 +191,8 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
     /// The entries whose keys start with `prefix`, from both ends. O(log n), then O(1) a step.
     ///
     /// ```
-    /// let block = avl_snapshot::from_sorted([("user:1", "anna"), ("user:2", "berta"), ("v", "x")]).unwrap();
-    /// let snapshot = avl_snapshot::Snapshot::new(block).unwrap();
+    /// let image = avl_snapshot::from_sorted([("user:1", "anna"), ("user:2", "berta"), ("v", "x")]).unwrap();
+    /// let snapshot = avl_snapshot::Snapshot::new(image).unwrap();
     /// assert_eq!(snapshot.prefix("user:").len(), 2);
     /// ```
     #[must_use]
@@ -215,7 +213,7 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         Iter::new(self.raw(), front, back)
     }
 
-    /// What the block consists of. O(1).
+    /// What the image consists of. O(1).
     #[must_use]
     pub fn stats(&self) -> Stats {
         let layout = &self.layout;
@@ -223,10 +221,10 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
             entries: layout.entries,
             depth: layout.shape.levels(),
             tiers: layout.shape.tiers().count(),
-            header_bytes: crate::layout::HEADER_LEN,
-            tree_bytes: layout.entries_at - layout.lines_at,
-            entry_bytes: crate::layout::ENTRY_LEN * (layout.entries + 1),
-            index_bytes: crate::layout::LINE_LEN * layout.buckets,
+            header_bytes: HEADER_LEN,
+            tree_bytes: layout.entries_at - layout.nodes_at,
+            entry_bytes: ENTRY_LEN * (layout.entries + 1),
+            index_bytes: CACHE_LINE * layout.buckets,
             data_bytes: layout.data_len,
             total_bytes: layout.total_len,
         }
@@ -238,19 +236,19 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         self.layout.buckets > 0
     }
 
-    /// The block.
+    /// The image.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.data.as_ref()
     }
 
-    /// What the block lies in.
+    /// What the image lies in.
     #[must_use]
     pub fn get_ref(&self) -> &D {
         &self.data
     }
 
-    /// Gives back what the block lies in.
+    /// Gives back what the image lies in.
     #[must_use]
     pub fn into_inner(self) -> D {
         self.data
@@ -259,17 +257,6 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
     #[inline(always)]
     fn raw(&self) -> Raw<'_> {
         Raw { bytes: self.data.as_ref(), layout: &self.layout }
-    }
-}
-
-impl Raw<'_> {
-    /// The entry of `key`.
-    #[inline(always)]
-    fn find(self, key: &[u8]) -> Option<Entry> {
-        if self.layout.buckets > 0 {
-            return self.search_index(key, self.probe(key));
-        }
-        Some(self.entry(self.search(key).ok()?))
     }
 }
 

@@ -19,13 +19,13 @@ fn frozen(model: &Model, hash_index: bool) -> Snapshot<avl_snapshot::AlignedByte
         tree.set(key, value).unwrap();
     }
     let options = FreezeOptions::default().hash_index(hash_index);
-    let block = tree.freeze_with(&options);
+    let image = tree.freeze_with(&options);
     let mut builder = Builder::with_options(options);
     for (key, value) in model {
         builder.push(key, value).unwrap();
     }
-    assert_eq!(block, builder.finish(), "the same map gives the same bytes");
-    Snapshot::new(block).unwrap()
+    assert_eq!(image, builder.finish(), "the same map gives the same bytes");
+    Snapshot::new(image).unwrap()
 }
 
 fn agrees(model: &Model, hash_index: bool, queries: &[Vec<u8>]) {
@@ -129,10 +129,10 @@ fn the_extremes_work() {
 
 #[test]
 fn any_alignment_works() {
-    let block = from_sorted((0..1000u32).map(|i| (i.to_be_bytes(), i.to_le_bytes()))).unwrap();
+    let image = from_sorted((0..1000u32).map(|i| (i.to_be_bytes(), i.to_le_bytes()))).unwrap();
     for shift in 0..16 {
         let mut bytes = vec![0; shift];
-        bytes.extend_from_slice(&block);
+        bytes.extend_from_slice(&image);
         let snapshot = Snapshot::new(&bytes[shift..]).unwrap();
         snapshot.verify().unwrap();
         for i in 0..1000u32 {

@@ -648,9 +648,9 @@ int shmap_map_prev(const struct shmap_map *map, struct shmap_range *range, struc
 // Errors: SHMAP_CORRUPT with what is wrong, and where.
 int shmap_map_verify(const struct shmap_map *map);
 
-// Stores where the map's bytes lie in `*block`: what `shmap_map_save` writes. Valid as for `shmap_map_get`. Any thread. O(1).
-int shmap_map_block(const struct shmap_map *map,
-                    struct shmap_bytes *block);
+// Stores where the map's bytes lie in `*image`: what `shmap_map_save` writes. Valid as for `shmap_map_get`. Any thread. O(1).
+int shmap_map_image(const struct shmap_map *map,
+                    struct shmap_bytes *image);
 
 // Writes the map to a file of mode 0400, in one step, over what is there. `shmap_map_open_file` opens it. Any thread. O(n).
 //

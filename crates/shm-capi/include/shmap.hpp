@@ -266,10 +266,10 @@ public:
     }
     bool is_removed() const { return detail::check(shmap_map_is_removed(handle())) == 1; }
     void verify() const { detail::check(shmap_map_verify(handle())); }
-    std::string_view block() const {
-        shmap_bytes block;
-        detail::check(shmap_map_block(handle(), &block));
-        return detail::view(block);
+    std::string_view image() const {
+        shmap_bytes image;
+        detail::check(shmap_map_image(handle(), &image));
+        return detail::view(image);
     }
     void save(const std::string &path) const { detail::check(shmap_map_save(handle(), path.c_str())); }
 

@@ -287,15 +287,15 @@ pub unsafe extern "C" fn shmap_map_verify(map: *const ShmapMap) -> c_int {
     })
 }
 
-/// Stores where the map's bytes lie in `*block`: what `shmap_map_save` writes. Valid as for `shmap_map_get`. Any thread. O(1).
+/// Stores where the map's bytes lie in `*image`: what `shmap_map_save` writes. Valid as for `shmap_map_get`. Any thread. O(1).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmap_map_block(map: *const ShmapMap, block: *mut ShmapBytes) -> c_int {
+pub unsafe extern "C" fn shmap_map_image(map: *const ShmapMap, image: *mut ShmapBytes) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
     call.run(|| {
         let map = call.handle(map)?.read(&call);
         let bytes = with_snapshot!(map, snapshot => snapshot.as_bytes());
-        call.out("block", block)?.set(ShmapBytes::of(bytes));
+        call.out("image", image)?.set(ShmapBytes::of(bytes));
         Ok(SHMAP_OK)
     })
 }

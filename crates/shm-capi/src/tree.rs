@@ -165,8 +165,8 @@ pub unsafe extern "C" fn shmap_tree_share(
         let (name, options) = (call.name(name)?, of_share(&call, options, None)?);
         let freeze = FreezeOptions::default().hash_index(options.hash_index);
         // Other threads may use the tree while this one waits for other publishers, or for a disk.
-        let block = tree.read(|tree| tree.freeze_with(&freeze))?;
-        let made = block.share_with(name, &options)?;
+        let image = tree.read(|tree| tree.freeze_with(&freeze))?;
+        let made = image.share_with(name, &options)?;
         if let Some(edition) = edition {
             edition.set(made);
         }

@@ -77,7 +77,7 @@ pub enum Error {
     Corrupt {
         /// What is wrong.
         what: &'static str,
-        /// Offset from the start of the block, in bytes.
+        /// Offset from the start of the image, in bytes.
         at: u64,
     },
     /// A key of a map does not stand for a key of a table.

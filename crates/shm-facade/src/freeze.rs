@@ -65,7 +65,7 @@ impl<A: Access> StatusTable<A> {
     /// As [`StatusTable::freeze`].
     pub fn freeze_with(&self, name: &str, options: &ShareOptions) -> Result<u64, Error> {
         let name = Name::new(name)?;
-        publish(&name, &block(self.entries()?, options)?, options)
+        publish(&name, &image(self.entries()?, options)?, options)
     }
 }
 
@@ -88,7 +88,7 @@ impl StatusTable {
     }
 }
 
-fn block<V: AsRef<[u8]>>(
+fn image<V: AsRef<[u8]>>(
     mut entries: Vec<(i32, V)>,
     options: &ShareOptions,
 ) -> Result<AlignedBytes, Error> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use avl_snapshot::{AlignedBytes, FreezeOptions, HEADER_LEN, RbTree, Snapshot, block_entries};
+use avl_snapshot::{AlignedBytes, FreezeOptions, HEADER_LEN, RbTree, Snapshot, image_entries};
 use shm_core::{
     Interrupt, Kind, Name, Namespace, PublishError, PublishOptions, PublishedKind, Trust,
 };
@@ -34,7 +34,7 @@ pub struct ShareOptions {
     /// Also replaces an edition that has entries by one that has none. Not unless asked for: an input
     /// that broke off is empty, too.
     pub allow_empty: bool,
-    /// Adds a hash index where the block is built by the call, so to an [`RbTree`] and to a table. On: looking single
+    /// Adds a hash index where the image is built by the call, so to an [`RbTree`] and to a table. On: looking single
     /// keys up is what most readers do, and it is two to five times as fast, for twelve bytes an entry.
     pub hash_index: bool,
     /// How long to wait for other publishers of the name, all in all; `None` for ever. Five seconds.
@@ -142,12 +142,12 @@ impl ShareOptions {
 /// # std::fs::remove_dir_all(&dir)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait Share: sealed::Block {
+pub trait Share: sealed::Image {
     /// Publishes under `name` in the default namespace; over what is there if `force`. The original's
     /// `share`. Returns the edition: 1, or one more than the newest. O(n).
     ///
     /// An [`RbTree`] without entries replaces what is there, as the original's does: the program has the
-    /// tree in its hands. Other blocks come from a file, a sorted input or another map, of which nothing
+    /// tree in its hands. Other images come from a file, a sorted input or another map, of which nothing
     /// may have come: for those, see [`ShareOptions::allow_empty`].
     ///
     /// # Errors
@@ -166,16 +166,16 @@ pub trait Share: sealed::Block {
     /// [`Error::Publish`]. The name leads to what it led to before.
     fn share_with(&self, name: &str, options: &ShareOptions) -> Result<u64, Error> {
         let name = Name::new(name)?;
-        self.with_block(&options.freeze_options(), |block| publish(&name, block, options))
+        self.with_image(&options.freeze_options(), |image| publish(&name, image, options))
     }
 
-    /// Writes the bare block to a file of mode 0400, in one step, over what is there.
+    /// Writes the bare image to a file of mode 0400, in one step, over what is there.
     /// [`SharedMap::open_file`](crate::SharedMap::open_file) opens it. O(n).
     ///
     /// # Errors
     /// [`Error::Snapshot`] for bytes that are none, [`Error::Publish`]; the path leads to what it led to before.
     fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        self.with_block(&FreezeOptions::default(), |block| save(block, path.as_ref()))
+        self.with_image(&FreezeOptions::default(), |image| save(image, path.as_ref()))
     }
 }
 
@@ -186,22 +186,22 @@ impl Share for AlignedBytes {}
 mod sealed {
     use super::{AlignedBytes, Error, FreezeOptions, RbTree, Snapshot};
 
-    pub trait Block {
+    pub trait Image {
         /// Whether a program that has one knows what is in it.
         const IN_HAND: bool = false;
 
-        /// Calls `f` with a whole, valid block.
-        fn with_block<R>(
+        /// Calls `f` with a whole, valid image.
+        fn with_image<R>(
             &self,
             options: &FreezeOptions,
             f: impl FnOnce(&[u8]) -> Result<R, Error>,
         ) -> Result<R, Error>;
     }
 
-    impl Block for RbTree {
+    impl Image for RbTree {
         const IN_HAND: bool = true;
 
-        fn with_block<R>(
+        fn with_image<R>(
             &self,
             options: &FreezeOptions,
             f: impl FnOnce(&[u8]) -> Result<R, Error>,
@@ -210,8 +210,8 @@ mod sealed {
         }
     }
 
-    impl<D: AsRef<[u8]>> Block for Snapshot<D> {
-        fn with_block<R>(
+    impl<D: AsRef<[u8]>> Image for Snapshot<D> {
+        fn with_image<R>(
             &self,
             _options: &FreezeOptions,
             f: impl FnOnce(&[u8]) -> Result<R, Error>,
@@ -220,19 +220,19 @@ mod sealed {
         }
     }
 
-    impl Block for AlignedBytes {
-        fn with_block<R>(
+    impl Image for AlignedBytes {
+        fn with_image<R>(
             &self,
             options: &FreezeOptions,
             f: impl FnOnce(&[u8]) -> Result<R, Error>,
         ) -> Result<R, Error> {
-            Snapshot::new(self)?.with_block(options, f)
+            Snapshot::new(self)?.with_image(options, f)
         }
     }
 }
 
-/// Publishes a block.
-pub(crate) fn publish(name: &Name, block: &[u8], options: &ShareOptions) -> Result<u64, Error> {
+/// Publishes an image.
+pub(crate) fn publish(name: &Name, image: &[u8], options: &ShareOptions) -> Result<u64, Error> {
     let how = PublishOptions {
         replace: options.force,
         mode: options.mode,
@@ -240,7 +240,7 @@ pub(crate) fn publish(name: &Name, block: &[u8], options: &ShareOptions) -> Resu
         lock_timeout: options.lock_timeout,
         interrupt: options.interrupt.clone(),
     };
-    let empty = block.get(..HEADER_LEN).is_some_and(|head| block_entries(head) == Ok(0));
+    let empty = image.get(..HEADER_LEN).is_some_and(|head| image_entries(head) == Ok(0));
     let mut entries = 0;
     let agrees = || {
         if empty && options.force && !options.allow_empty {
@@ -248,7 +248,7 @@ pub(crate) fn publish(name: &Name, block: &[u8], options: &ShareOptions) -> Resu
         }
         entries == 0
     };
-    match options.namespace.publish_if(name, SNAPSHOT, &how, block, agrees) {
+    match options.namespace.publish_if(name, SNAPSHOT, &how, image, agrees) {
         Err(PublishError::Declined { path }) => Err(Error::WouldEmpty { path, entries }),
         other => Ok(other?),
     }
@@ -260,9 +260,9 @@ fn entries_at(name: &Name, options: &ShareOptions) -> Option<u64> {
     let map = namespace.open_to_copy(name, SNAPSHOT.kind, SNAPSHOT.kind_version, trust).ok()?;
     let mut head = [0; HEADER_LEN];
     map.read_at(&mut head, 0).ok()?;
-    block_entries(&head).ok()
+    image_entries(&head).ok()
 }
 
-pub(crate) fn save(block: &[u8], path: &Path) -> Result<(), Error> {
-    Ok(shm_core::write_file(path, 0o400, block).map_err(PublishError::from)?)
+pub(crate) fn save(image: &[u8], path: &Path) -> Result<(), Error> {
+    Ok(shm_core::write_file(path, 0o400, image).map_err(PublishError::from)?)
 }

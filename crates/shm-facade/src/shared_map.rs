@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use avl_snapshot::{AlignedBytes, HEADER_LEN, Snapshot, SnapshotError, block_len};
+use avl_snapshot::{AlignedBytes, HEADER_LEN, Snapshot, SnapshotError, image_len};
 use shm_core::{
     CopySource, Follower, Interrupt, MappedFile, Name, Namespace, Patience, Pruned, PublishOptions,
     Published, Seen, Trust,
@@ -107,7 +107,7 @@ impl SharedMap {
         Self::open_with(name, &MapOptions::default())
     }
 
-    /// Opens a map. O(1): it checks who made the file, the first page and the block's header, and does not
+    /// Opens a map. O(1): it checks who made the file, the first page and the image's header, and does not
     /// read the rest; `verify` does.
     ///
     /// # Errors
@@ -125,14 +125,14 @@ impl SharedMap {
     ///
     /// # Errors
     /// As [`SharedMap::open_with`], but never for the owner's write permission; [`Error::OpenMap`] with `OpenError::NoMemory`
-    /// when it does not fit. No memory is asked for before the block's header and the length of the file agree.
+    /// when it does not fit. No memory is asked for before the image's header and the length of the file agree.
     pub fn open_copy(name: &str, options: &MapOptions) -> Result<Snapshot<AlignedBytes>, Error> {
         let (name, version) = (Name::new(name)?, SNAPSHOT.kind_version);
         let namespace = &options.namespace;
         copied(&namespace.open_to_copy(&name, SNAPSHOT.kind, version, &options.trust)?)
     }
 
-    /// Opens a bare block: a file that [`SharedMap::save`] or [`Share::save`](crate::Share::save) wrote. O(1).
+    /// Opens a bare image: a file that [`SharedMap::save`] or [`Share::save`](crate::Share::save) wrote. O(1).
     ///
     /// # Errors
     /// As [`SharedMap::open_with`].
@@ -140,7 +140,7 @@ impl SharedMap {
         Ok(Snapshot::new(MappedFile::open(path.as_ref(), trust)?)?)
     }
 
-    /// Copies a bare block into private memory and verifies it. O(n).
+    /// Copies a bare image into private memory and verifies it. O(n).
     ///
     /// # Errors
     /// As [`SharedMap::open_copy`].
@@ -246,13 +246,13 @@ impl SharedMap {
         self.follower.is_removed().map_err(|source| namespace_error(&self.follower, source))
     }
 
-    /// A copy of the block, which [`Snapshot::new`] opens. Changes nothing. O(n).
+    /// A copy of the image, which [`Snapshot::new`] opens. Changes nothing. O(n).
     #[must_use]
     pub fn dump(&self) -> Vec<u8> {
         self.as_bytes().to_vec()
     }
 
-    /// Writes the bare block to a file of mode 0400, in one step, over what is there. O(n).
+    /// Writes the bare image to a file of mode 0400, in one step, over what is there. O(n).
     ///
     /// # Errors
     /// [`Error::Publish`]; the path leads to what it led to before.
@@ -347,10 +347,10 @@ fn namespace_error(follower: &Follower, source: std::io::Error) -> Error {
 
 fn copied(source: &CopySource) -> Result<Snapshot<AlignedBytes>, Error> {
     let found = source.source_len();
-    // A hole of any length costs nothing to make: first whether it can be a block at all.
+    // A hole of any length costs nothing to make: first whether it can be an image at all.
     let mut head = vec![0; HEADER_LEN.min(usize::try_from(found).unwrap_or(HEADER_LEN))];
     source.read_at(&mut head, 0)?;
-    let expected = block_len(&head)?;
+    let expected = image_len(&head)?;
     if found != expected {
         return Err(SnapshotError::Length { found, expected }.into());
     }

@@ -78,9 +78,9 @@ impl DropInTree {
     fn dump<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyBytes>> {
         let py = slf.py();
         let tree = slf.get().complete(py)?;
-        let block = py.detach(|| tree.try_freeze_with(&FreezeOptions::default()));
-        let block = block.map_err(|error| failure(py, Error::from(error), None))?;
-        Ok(PyBytes::new(py, &block))
+        let image = py.detach(|| tree.try_freeze_with(&FreezeOptions::default()));
+        let image = image.map_err(|error| failure(py, Error::from(error), None))?;
+        Ok(PyBytes::new(py, &image))
     }
 
     /// By its contents.

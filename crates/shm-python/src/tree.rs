@@ -182,9 +182,9 @@ impl TreeBase {
     fn dump<'py>(&self, py: Python<'py>, hash_index: bool) -> PyResult<Bound<'py, PyBytes>> {
         let tree = self.owned(py);
         let options = avl_snapshot::FreezeOptions::default().hash_index(hash_index);
-        let block = py.detach(|| tree.try_freeze_with(&options));
-        let block = block.map_err(|error| failure(py, Error::from(error), None))?;
-        Ok(PyBytes::new(py, &block))
+        let image = py.detach(|| tree.try_freeze_with(&options));
+        let image = image.map_err(|error| failure(py, Error::from(error), None))?;
+        Ok(PyBytes::new(py, &image))
     }
 
     /// `str`, `bytes` or `int`: what keys come back as.

@@ -48,7 +48,7 @@ fn one_size(plan: &Plan, n: usize) -> Result<Vec<(&'static str, f64)>> {
     let sorted = entries.sorted();
     let publish = |name: &str, hash_index| {
         let path = dir.path().join(name);
-        std::fs::write(&path, &Published::block(&sorted, hash_index)?[..])?;
+        std::fs::write(&path, &Published::image(&sorted, hash_index)?[..])?;
         anyhow::Ok(ByNumber(Published::open(&path)?))
     };
     let (plain, indexed) = (publish("plain", false)?, publish("indexed", true)?);

@@ -7,8 +7,7 @@ use std::cmp::Ordering;
 
 use crate::error::BuildError;
 use crate::grow::{grow, with_room};
-use crate::layout::{pack, unpack};
-use crate::write::shared;
+use crate::image::{pack, shared, unpack};
 
 /// Below this many dead bytes nothing is moved.
 const WORTH_MOVING: usize = 1 << 16;
@@ -21,7 +20,7 @@ const MANY: usize = 1 << 10;
 pub(super) struct Node {
     /// Eight bytes of the key after the common prefix; zeros beyond its end.
     pub(super) head: u64,
-    /// Where the key starts, and its length, packed as in a block. The value follows the key.
+    /// Where the key starts, and its length, packed as in an image. The value follows the key.
     place: u64,
     value_len: u64,
     /// Left and right child; the lowest bit of the first is the colour.

@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 use super::arena::{Arena, Node};
 use crate::error::BuildError;
 use crate::grow::grow;
-use crate::write::shared;
+use crate::image::shared;
 
 /// Runs of up to so many are sorted by comparing whole keys.
 const SHORT_RUN: usize = 8;

@@ -126,8 +126,8 @@ fn dead_space_is_reclaimed_and_nothing_else() {
         assert_eq!(tree.get(i.to_be_bytes()), Some(&expected(i)[..]));
     }
     assert!(tree.arena.bytes_used() < 100 * 210);
-    let block = tree.freeze();
-    assert!(block.len() < 100 * 230);
+    let image = tree.freeze();
+    assert!(image.len() < 100 * 230);
 }
 
 #[test]

@@ -124,7 +124,7 @@ static void maps(shmap_tree *tree, shmap_map *map) {
     NO_HANDLE(shmap_map, shmap_map_next(h, &range, &entry));
     NO_HANDLE(shmap_map, shmap_map_prev(h, &range, &entry));
     NO_HANDLE(shmap_map, shmap_map_verify(h));
-    NO_HANDLE(shmap_map, shmap_map_block(h, &value));
+    NO_HANDLE(shmap_map, shmap_map_image(h, &value));
     NO_HANDLE(shmap_map, shmap_map_save(h, "/never/never"));
     NO_HANDLE(shmap_map, shmap_map_refresh(h));
     NO_HANDLE(shmap_map, shmap_map_wait_for_update(h, 0));
@@ -171,7 +171,7 @@ static void maps(shmap_tree *tree, shmap_map *map) {
     INVALID(shmap_map_next(map, &range, NULL));
     INVALID(shmap_map_prev(map, NULL, &entry));
     INVALID(shmap_map_prev(map, &range, NULL));
-    INVALID(shmap_map_block(map, NULL));
+    INVALID(shmap_map_image(map, NULL));
     INVALID(shmap_map_save(map, NULL));
     INVALID(shmap_map_generation(map, NULL));
     FAILS(SHMAP_INVALID, "empty", shmap_tree_save(tree, ""));

@@ -149,8 +149,8 @@ static void files_and_copies(shmap_tree *tree, const shmap_map *map, const shmap
     GIVES(SHMAP_OK, shmap_map_save(map, path));
     GIVES(SHMAP_OK, shmap_map_close(file));
     GIVES(SHMAP_OK, shmap_map_open_file(path, NULL, &file));
-    GIVES(SHMAP_OK, shmap_map_block(map, &one));
-    GIVES(SHMAP_OK, shmap_map_block(file, &two));
+    GIVES(SHMAP_OK, shmap_map_image(map, &one));
+    GIVES(SHMAP_OK, shmap_map_image(file, &two));
     CHECK(one.len == two.len && memcmp(one.data, two.data, one.len) == 0);
     GIVES(SHMAP_OK, shmap_map_close(file));
 

@@ -211,7 +211,7 @@ static void build(void) {
     GIVES(SHMAP_OK, shmap_tree_free(other));
 }
 
-// Damaged behind the first page and the header of the block, which opening looks at.
+// Damaged behind the first page and the header of the image, which opening looks at.
 static void hurt(void) {
     size_t all;
     GIVES(SHMAP_OK, shmap_table_create("hurt", &small, &hurt_table));

@@ -478,7 +478,7 @@ MAP(shmap_map_verify,
     WRONG("a map", shmap_map_verify(NOT_A_MAP)),
     REFUSED(SHMAP_CORRUPT, "shmap.hurt.snapshot\": damaged map: ", shmap_map_verify(hurt_map)),
     NO_BYTES)
-MAP(shmap_map_block, WRONG("a map", shmap_map_block(NOT_A_MAP, &value)), SURVIVES(shmap_map_block(hurt_map, &value)), NO_BYTES)
+MAP(shmap_map_image, WRONG("a map", shmap_map_image(NOT_A_MAP, &value)), SURVIVES(shmap_map_image(hurt_map, &value)), NO_BYTES)
 ROW(shmap_map_save,
     REFUSED(SHMAP_NOT_FOUND, "/no/such/directory", shmap_map_save(map, "/no/such/directory/x")),
     WRONG("a map", shmap_map_save(NOT_A_MAP, saved)),

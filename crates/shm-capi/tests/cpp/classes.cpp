@@ -140,7 +140,7 @@ static void maps() {
     tree.save(path);
     CHECK(shmap::Map::open_file(path).get("/users") == "10.0.0.70");
     map.save(path);
-    CHECK(shmap::Map::open_file(path).block() == map.block());
+    CHECK(shmap::Map::open_file(path).image() == map.image());
     CHECK(shmap::Map::open_copy("routes").size() == 3);
     std::remove(path.c_str());
     CHECK(shmap::Map::remove_name("routes") && map.is_removed() && map.get("/orders") == "10.0.0.8");

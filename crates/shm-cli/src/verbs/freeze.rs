@@ -43,8 +43,8 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
         let key = KeyType::of(table.key_kind())?.to_map(key);
         builder.push(key, value.as_bytes()).map_err(Error::from)?;
     }
-    let block = builder.try_finish().map_err(Error::from)?;
-    let edition = arguments.publish.publish(&block, map, arguments.force, common)?;
+    let image = builder.try_finish().map_err(Error::from)?;
+    let edition = arguments.publish.publish(&image, map, arguments.force, common)?;
     let entries = entries.len();
     match common.format() {
         Format::Json => println(&json!({ "edition": edition, "entries": entries }))

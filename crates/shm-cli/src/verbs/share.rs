@@ -64,17 +64,17 @@ impl PublishArguments {
         FreezeOptions::default().hash_index(!self.no_index)
     }
 
-    /// Publishes a block. Returns the edition.
+    /// Publishes an image. Returns the edition.
     pub(super) fn publish(
         &self,
-        block: &AlignedBytes,
+        image: &AlignedBytes,
         name: &str,
         force: bool,
         common: &Common,
     ) -> Result<u64, Failure> {
         let mut options = common.share_options(force)?.allow_empty(self.allow_empty);
         options.mode = self.mode;
-        block.share_with(name, &options).map_err(|e| Failure::from(e).about(name))
+        image.share_with(name, &options).map_err(|e| Failure::from(e).about(name))
     }
 
     /// Refuses early what would be refused after all the work.
@@ -95,14 +95,14 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     let mut reader = arguments.input.open(&arguments.file)?;
     let mut progress = Progress::new(reader.len(), Unit::Bytes);
     let options = publish.freeze_options();
-    let block = if arguments.sorted {
+    let image = if arguments.sorted {
         in_order(&mut reader, *keys, &options, &mut progress)?
     } else {
         in_any_order(&mut reader, *keys, &options, &mut progress)?
     };
     progress.say("publishing");
-    let edition = publish.publish(&block, &arguments.name, *force, common)?;
-    let entries = Snapshot::new(&block).map_err(Error::from)?.len() as u64;
+    let edition = publish.publish(&image, &arguments.name, *force, common)?;
+    let entries = Snapshot::new(&image).map_err(Error::from)?.len() as u64;
     let twice = progress.entries() - entries;
     let named = if twice > 0 { format!("; {twice} named again later") } else { String::new() };
     progress.finish(reader.at(), &format!("{named}; edition {edition}"));
@@ -110,7 +110,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
         let (read, bytes) = (progress.entries(), reader.at());
         println(&json!({
             "edition": edition, "read": read, "entries": entries, "bytes": bytes,
-            "block_bytes": block.len(), "seconds": progress.elapsed().as_secs_f64(),
+            "image_bytes": image.len(), "seconds": progress.elapsed().as_secs_f64(),
         }))
         .map_err(|error| Failure::from(error).after("the map is published"))?;
     }

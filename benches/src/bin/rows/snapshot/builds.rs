@@ -48,7 +48,7 @@ pub(super) fn measure(bench: &mut Bench, data: &Data) -> Result<()> {
             "sorted, hash index",
             "BTreeMap collect",
             None,
-            |corpus| tried(|| Published::block(&corpus.sorted, true)),
+            |corpus| tried(|| Published::image(&corpus.sorted, true)),
             tree_of_sorted,
         ),
         (sorted, "BTreeMap collect, from random order", None, from_sorted_entries, tree_of_random),
@@ -70,11 +70,11 @@ pub(super) fn measure(bench: &mut Bench, data: &Data) -> Result<()> {
 
 /// By way of the red-black tree.
 fn unsorted(corpus: &Corpus, hash_index: bool) -> Result<f64> {
-    tried(|| Published::block_of_unsorted(&corpus.shuffled, hash_index))
+    tried(|| Published::image_of_unsorted(&corpus.shuffled, hash_index))
 }
 
 fn single(corpus: &Corpus) -> Result<f64> {
-    tried(|| Published::block_of_single(&corpus.shuffled))
+    tried(|| Published::image_of_single(&corpus.shuffled))
 }
 
 fn from_sorted_entries(corpus: &Corpus) -> Result<f64> {

@@ -118,14 +118,14 @@ fn many<D: AsRef<[u8]>>(snapshot: &Snapshot<D>, keys: &[&[u8]]) -> Fold {
     std::hint::black_box(fold)
 }
 
-/// What the mapping costs: the same block in private memory.
+/// What the mapping costs: the same image in private memory.
 fn in_private_memory(bench: &mut Bench, data: &Data) -> Result<()> {
     let (work, peer) = (format!("snapshot get, {}", data.name()), "itself, in private memory");
     if !bench.wants(&work, peer) {
         return Ok(());
     }
     let ours = data.published(false)?;
-    let other = Snapshot::new(Published::block(&data.corpus().sorted, false)?)?;
+    let other = Snapshot::new(Published::image(&data.corpus().sorted, false)?)?;
     data.check(&other)?;
     let queries = Queries::new(data.corpus(), Asked::Hits);
     bench.row(&work, peer, None, |plan| {

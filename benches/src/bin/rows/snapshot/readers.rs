@@ -1,4 +1,4 @@
-//! Rows about the memory of reader processes: that of the block, once, and of page tables.
+//! Rows about the memory of reader processes: that of the image, once, and of page tables.
 //!
 //! Readers map one file, read all of it, and stay; what the kernel then says of each is in `/proc`:
 //!
@@ -32,7 +32,7 @@ pub(crate) struct Memory {
     /// How many processes.
     pub(crate) readers: usize,
     /// The file.
-    pub(crate) block_kib: u64,
+    pub(crate) image_kib: u64,
     /// PSS of all of them.
     pub(crate) pss_sum_kib: u64,
     /// Memory that a process has of its own (anonymous), the mean.
@@ -82,11 +82,11 @@ fn look(data: &Data, role: &str, what: &'static str, readers: usize) -> Result<M
         children.iter().map(|child| kib(child, file, field)).sum()
     };
     let mean = |sum: u64| sum / readers as u64;
-    let block = std::fs::metadata(data.dir.path().join("plain"))?.len();
+    let image = std::fs::metadata(data.dir.path().join("plain"))?.len();
     let memory = Memory {
         what,
         readers,
-        block_kib: block / 1024,
+        image_kib: image / 1024,
         pss_sum_kib: sum("smaps_rollup", "Pss")?,
         private_kib: mean(sum("smaps_rollup", "Pss_Anon")?),
         page_tables_kib: mean(sum("status", "VmPTE")?),

@@ -1,4 +1,4 @@
-//! Rows about space: bytes of a block besides the keys and values, for each key.
+//! Rows about space: bytes of an image besides the keys and values, for each key.
 
 use anyhow::Result;
 use shm_benches::dictionary::{Corpus, KeySet, Published};
@@ -24,8 +24,8 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
         let mut most: (f64, u32) = (0.0, 0);
         for k in 10..=LOG {
             let corpus = Corpus::new(KeySet::NumericIds, (1 << k) - less);
-            let block = Published::block(&corpus.sorted, hash_index)?;
-            let bytes = (block.len() - corpus.sorted.bytes()) as f64 / corpus.len() as f64;
+            let image = Published::image(&corpus.sorted, hash_index)?;
+            let bytes = (image.len() - corpus.sorted.bytes()) as f64 / corpus.len() as f64;
             if bytes > most.0 {
                 most = (bytes, k);
             }

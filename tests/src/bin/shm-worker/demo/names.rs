@@ -41,7 +41,7 @@ impl Names {
         Ok(Self(pairs))
     }
 
-    fn block(&self, edition: u64) -> Result<AlignedBytes> {
+    fn image(&self, edition: u64) -> Result<AlignedBytes> {
         let mut builder = Builder::new();
         for (code, name) in &self.0 {
             builder.push(code, format!("{name}{}", mark(edition)))?;
@@ -76,11 +76,11 @@ pub fn publisher(arguments: &Arguments) -> Result<()> {
                 Err(Error::NotFound { .. }) => 1,
                 Err(e) => return Err(e.into()),
             };
-            let block = names.block(edition)?;
+            let image = names.image(edition)?;
             if std::mem::take(&mut stop) {
                 raise(Signal::SIGSTOP)?;
             }
-            block.share(NAME, true)?;
+            image.share(NAME, true)?;
         }
         next = Instant::now().max(next + PERIOD);
         loop {

@@ -25,8 +25,8 @@ pub fn run(op: Operation, prelude: bool) -> Result<()> {
     let opening = MapOptions::default();
     let follows = op == Operation::Settle && !prelude;
     let tree = edition::tree(if follows { NEWER } else { NEW }, KEYS);
-    // Where it is not to replace, the block is made between the marks; else it is here already.
-    let block = tree.freeze();
+    // Where it is not to replace, the image is made between the marks; else it is here already.
+    let image = tree.freeze();
     let table = match op {
         Operation::Freeze => Some(StatusTable::open_with(NAME, &table_options())?),
         _ => None,
@@ -38,7 +38,7 @@ pub fn run(op: Operation, prelude: bool) -> Result<()> {
         None if op == Operation::Prune => drop(prune(&opening.namespace, false)?),
         None if op == Operation::RemoveName => SharedMap::remove_with(NAME, &opening)?,
         None if op == Operation::Share => drop(tree.share_with(NAME, &sharing)?),
-        None => drop(block.share_with(NAME, &sharing)?),
+        None => drop(image.share_with(NAME, &sharing)?),
     }
     raise(Signal::SIGSTOP)?;
     Ok(())

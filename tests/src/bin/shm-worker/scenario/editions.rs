@@ -24,11 +24,11 @@ pub fn publisher() -> Result<()> {
             Err(Error::NotFound { .. }) => 1,
             Err(e) => return Err(e.into()),
         };
-        let block = edition::tree(next, KEYS).freeze();
+        let image = edition::tree(next, KEYS).freeze();
         if line? == "stop" {
             raise(Signal::SIGSTOP)?;
         }
-        say(&block.share("test", true)?.to_string())?;
+        say(&image.share("test", true)?.to_string())?;
     }
     Ok(())
 }

@@ -177,7 +177,7 @@ pub fn no_memory() -> Result<()> {
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
 
-/// The head of a block without entries, whose numbers agree with each other, and the length that it claims.
+/// The head of an image without entries, whose numbers agree with each other, and the length that it claims.
 fn claim(data_len: u64) -> ([u8; 64], u64) {
     let mut head = [0; 64];
     for (at, field) in [

@@ -62,7 +62,7 @@ impl Process {
 
 fn publish(which: usize, tally: &mut Tally, random: &mut Random) -> Result<()> {
     let Some(name) = NAMES.get(which) else { return Ok(()) };
-    let block = edition::tree(random.below(1 << 40) + 1, KEYS).freeze();
+    let image = edition::tree(random.below(1 << 40) + 1, KEYS).freeze();
     match random.below(8) {
         0 => {
             prune(&Namespace::from_env(), false)?;
@@ -72,12 +72,12 @@ fn publish(which: usize, tally: &mut Tally, random: &mut Random) -> Result<()> {
             Err(Error::NotFound { .. }) | Ok(()) => Ok(()),
             Err(e) => Err(e.into()),
         },
-        2 => match block.share(name, false) {
+        2 => match image.share(name, false) {
             Err(Error::AlreadyExists { .. }) | Ok(_) => Ok(()),
             Err(e) => Err(e.into()),
         },
         _ => {
-            let said = block.share(name, true)?;
+            let said = image.share(name, true)?;
             if which >= STAYING {
                 return Ok(());
             }

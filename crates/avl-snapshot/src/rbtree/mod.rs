@@ -8,13 +8,12 @@ mod bulk;
 use crate::aligned::AlignedBytes;
 use crate::error::BuildError;
 use crate::grow::{grow, or_abort, with_room};
-use crate::layout::{MAX_DATA_LEN, MAX_KEY_LEN};
-use crate::write::{FreezeOptions, Writer, room_for};
+use crate::image::{FreezeOptions, MAX_DATA_LEN, MAX_KEY_LEN, Writer, room_for};
 
 use arena::{Arena, Dropped};
 use balance::{NIL, Tree};
 
-/// An ordered map in private memory, from which a block is made.
+/// An ordered map in private memory, from which an image is made.
 ///
 /// A red-black tree (Guibas & Sedgewick 1978; insertion and deletion after Cormen et al., "Introduction to
 /// Algorithms", with a stack in place of parent pointers). Nothing is allocated for each key: nodes are 32 bytes in one
@@ -31,8 +30,8 @@ use balance::{NIL, Tree};
 /// assert_eq!(tree.get("b"), Some(&b"2"[..]));
 /// assert!(tree.remove("a"));
 ///
-/// let block = tree.freeze(); // the tree stays as it is
-/// assert_eq!(Snapshot::new(block).unwrap().len(), 1);
+/// let image = tree.freeze(); // the tree stays as it is
+/// assert_eq!(Snapshot::new(image).unwrap().len(), 1);
 /// # Ok::<(), avl_snapshot::BuildError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -182,7 +181,7 @@ impl RbTree {
         self.tree.iter().map(|node| (self.arena.key(node), self.arena.value(node)))
     }
 
-    /// The block of this map, which stays as it is. The same entries give the same bytes, in whatever order
+    /// The image of this map, which stays as it is. The same entries give the same bytes, in whatever order
     /// they were set. O(n). Without memory for it the process ends, as by any allocation.
     #[must_use]
     pub fn freeze(&self) -> AlignedBytes {

@@ -1,17 +1,17 @@
-//! Laying a block out: entries and data in key order first, then what is derived from them.
+//! Writing an image: the data in key order first, then what is derived from them.
 
+use super::derive::{Keys, common, node_of};
+use super::hash_index;
+use super::layout::{
+    CACHE_LINE, DATA_AT, HEADER_LEN, Layout, MAX_DATA_LEN, MAX_ENTRIES, MAX_KEY_LEN, buckets_for,
+    pack, unpack,
+};
+use super::raw::Entry;
 use crate::aligned::AlignedBytes;
 use crate::error::BuildError;
 use crate::grow::{grow, with_room};
-use crate::hash_index;
-use crate::layout::{
-    DATA_AT, HEADER_LEN, LINE_LEN, Layout, MAX_DATA_LEN, MAX_ENTRIES, MAX_KEY_LEN, pack, unpack,
-};
-use crate::line::{Line, partial};
-use crate::raw::{Entry, Raw};
-use crate::shape::Tier;
 
-/// What to put into a block besides the map.
+/// What to put into an image besides the map.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct FreezeOptions {
@@ -29,7 +29,7 @@ impl FreezeOptions {
     }
 }
 
-/// A block that is being written, from front to back.
+/// An image that is being written, from front to back.
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
     /// Room for the header, and the data so far.
@@ -38,21 +38,21 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// A block without entries.
+    /// An image without entries.
     pub(crate) fn new() -> Self {
         let mut bytes = AlignedBytes::small();
         bytes.append(&[0; HEADER_LEN]);
         Self { bytes, entries: Vec::new() }
     }
 
-    /// A block without entries; with room for so many, with that many bytes of keys and values.
+    /// An image without entries, with room for this many and for their keys and values.
     pub(crate) fn with_capacity(entries: usize, data_len: usize) -> Result<Self, BuildError> {
         let data_end = DATA_AT + data_len;
         let derived = Layout::new(entries as u64, data_len as u64, 0, 0);
         let mut bytes = AlignedBytes::with_capacity(derived.map_or(data_end, |l| l.total_len))?;
         bytes.reserve(HEADER_LEN)?;
         bytes.append(&[0; HEADER_LEN]);
-        // And the end of the last one, see `finish`.
+        // One more for the end of the last entry, see `finish`.
         Ok(Self { bytes, entries: with_room(entries + 1)? })
     }
 
@@ -86,7 +86,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Appends an entry that was checked, and whose key is greater than all before.
+    /// Appends an entry that was checked, and whose key is greater than all before it.
     #[inline]
     pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
         self.reserve(1, key.len() + value.len())?;
@@ -96,7 +96,7 @@ impl Writer {
         Ok(())
     }
 
-    /// As `push`; key and value are end to end already.
+    /// As `push`, for a key and a value that are contiguous already.
     #[inline]
     pub(crate) fn push_entry(&mut self, entry: &[u8], key_len: usize) -> Result<(), BuildError> {
         self.reserve(1, entry.len())?;
@@ -111,26 +111,26 @@ impl Writer {
         self.bytes.get(DATA_AT + start..)?.get(..len)
     }
 
-    /// Derives lines, index, checksums and header.
+    /// Derives nodes, index, checksums and header.
     pub(crate) fn finish(self, options: &FreezeOptions) -> Result<AlignedBytes, BuildError> {
         let (count, data_len) = (self.len() as u64, self.data_len());
-        let buckets = if options.hash_index { hash_index::buckets_for(count, data_len) } else { 0 };
-        // `check` keeps the limits, and what is in memory can be addressed.
+        let buckets = if options.hash_index { buckets_for(count, data_len) } else { 0 };
+        // Never `None`: `check` keeps the limits, and what is in memory has addresses.
         let Some(layout) = Layout::new(count, data_len, 0, 0) else { return Ok(self.bytes) };
         let Self { mut bytes, mut entries } = self;
         grow(&mut entries, 1)?;
         entries.push(pack(data_len, 0));
-        bytes.reserve(layout.total_len - bytes.len() + (buckets as usize + 1) * LINE_LEN)?;
-        bytes.pad_to(LINE_LEN);
-        let mut raw = Draft { entries: &entries, bytes: &bytes, layout };
-        raw.layout.common = common(&raw);
-        let layout = raw.layout;
-        let mut lines = with_room(layout.shape.blocks() as usize)?;
+        bytes.reserve(layout.total_len - bytes.len() + (buckets as usize + 1) * CACHE_LINE)?;
+        bytes.pad_to(CACHE_LINE);
+        let mut draft = Draft { entries: &entries, bytes: &bytes, layout };
+        draft.layout.common = common(&draft);
+        let layout = draft.layout;
+        let mut nodes = with_room(layout.shape.nodes() as usize)?;
         for tier in layout.shape.tiers() {
-            lines.extend((0..tier.blocks()).map(|block| line_of(&raw, &tier, block)));
+            nodes.extend((0..tier.nodes()).map(|node| node_of(&draft, &tier, node)));
         }
-        bytes.append(bytemuck::cast_slice(&lines));
-        // Both no work where numbers are little-endian anyway.
+        bytes.append(bytemuck::cast_slice(&nodes));
+        // Both do nothing on little-endian machines.
         entries.iter_mut().for_each(|entry| *entry = entry.to_le());
         bytes.append(bytemuck::cast_slice(&entries));
         entries.iter_mut().for_each(|entry| *entry = u64::from_le(*entry));
@@ -147,17 +147,18 @@ impl Writer {
     }
 }
 
-/// Appends a hash index in so many buckets. False, and nothing done, when there are none or when keys collide too much.
+/// Appends a hash index of this many buckets. Returns false, and changes nothing, when that is none
+/// or when keys collide too much.
 fn append_index(bytes: &mut AlignedBytes, entries: &[u64], layout: Layout, buckets: usize) -> bool {
     if buckets == 0 {
         return false;
     }
     let before = bytes.len();
-    bytes.pad_to(LINE_LEN);
+    bytes.pad_to(CACHE_LINE);
     let at = bytes.len();
-    bytes.append_zeros(LINE_LEN * buckets);
-    let (block, index) = bytes.as_mut().split_at_mut(at);
-    let draft = Draft { entries, bytes: block, layout };
+    bytes.append_zeros(CACHE_LINE * buckets);
+    let (image, index) = bytes.as_mut().split_at_mut(at);
+    let draft = Draft { entries, bytes: image, layout };
     let built = hash_index::build(draft.entries(), bytemuck::cast_slice_mut(index)).is_some();
     if !built {
         bytes.truncate(before);
@@ -165,13 +166,7 @@ fn append_index(bytes: &mut AlignedBytes, entries: &[u64], layout: Layout, bucke
     built
 }
 
-/// Where keys are read from while lines are derived.
-pub(crate) trait Keys {
-    fn layout(&self) -> &Layout;
-    fn key(&self, rank: usize) -> &[u8];
-}
-
-/// A block whose entries are not in it yet.
+/// An image that its entries are not part of yet.
 struct Draft<'a> {
     entries: &'a [u64],
     bytes: &'a [u8],
@@ -201,63 +196,8 @@ impl Keys for Draft<'_> {
     }
 }
 
-impl Keys for Raw<'_> {
-    fn layout(&self) -> &Layout {
-        self.layout
-    }
-
-    #[inline(always)]
-    fn key(&self, rank: usize) -> &[u8] {
-        Raw::key(*self, rank)
-    }
-}
-
-/// Length of the prefix that all keys share: that of the first and the last.
-pub(crate) fn common(raw: &impl Keys) -> usize {
-    match raw.layout().entries {
-        0 => 0,
-        entries => shared(raw.key(0), raw.key(entries - 1)),
-    }
-}
-
-/// The line of a block, from the keys.
-pub(crate) fn line_of(raw: &impl Keys, tier: &Tier, block: u64) -> Line {
-    let shape = raw.layout().shape;
-    let skip = match shape.bounds(tier, block) {
-        (Some(left), Some(right)) => shared(raw.key(left as usize), raw.key(right as usize)),
-        _ => raw.layout().common,
-    };
-    let keys = 0..shape.keys(tier, block);
-    Line::new(skip, keys.map(|key| partial(raw.key(shape.rank(tier, block, key) as usize), skip)))
-}
-
-/// For how many entries of an iterator to make room before they come: what it promises, within reason, because an
-/// endless one promises all there can be.
+/// For how many entries of an iterator to make room in advance: as many as it promises, up to a
+/// limit, because an endless iterator promises `usize::MAX`.
 pub(crate) fn room_for(entries: &impl Iterator) -> usize {
     entries.size_hint().0.min(1 << 20)
-}
-
-/// Length of the longest common prefix.
-pub(crate) fn shared(a: &[u8], b: &[u8]) -> usize {
-    let words = a.chunks_exact(8).zip(b.chunks_exact(8)).take_while(|(a, b)| a == b).count();
-    let rest = a.iter().zip(b).skip(8 * words).take_while(|(a, b)| a == b).count();
-    8 * words + rest
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shared_prefixes_are_counted_to_the_byte() {
-        let a: Vec<u8> = (0..40).collect();
-        for at in 0..40 {
-            let mut b = a.clone();
-            b[at] = 99;
-            assert_eq!(shared(&a, &b), at);
-            assert_eq!(shared(&a, &a[..at]), at);
-        }
-        assert_eq!(shared(&a, &a), 40);
-        assert_eq!(shared(b"", b"x"), 0);
-    }
 }

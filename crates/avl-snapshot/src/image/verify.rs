@@ -1,11 +1,11 @@
-//! Checking a whole block: what a sound block must be is derived anew and compared.
+//! Verifying a whole image: what must be in it is derived again and compared.
 
+use super::derive::{common, node_of};
+use super::hash_index;
+use super::layout::{CACHE_LINE, DATA_AT, ENTRY_LEN, HEADER_LEN, Header, unpack};
+use super::node::Words;
+use super::raw::{Entry, Raw};
 use crate::error::SnapshotError;
-use crate::hash_index;
-use crate::layout::{DATA_AT, ENTRY_LEN, HEADER_LEN, Header, LINE_LEN, unpack};
-use crate::line::Words;
-use crate::raw::{Entry, Raw};
-use crate::write::{common, line_of};
 
 /// Checks everything after the header. O(bytes), whatever they are.
 pub(crate) fn verify(raw: Raw<'_>, header: &Header) -> Result<(), SnapshotError> {
@@ -15,10 +15,10 @@ pub(crate) fn verify(raw: Raw<'_>, header: &Header) -> Result<(), SnapshotError>
     if common(&raw) != raw.layout.common {
         return corrupt("common prefix", std::mem::offset_of!(Header, common));
     }
-    lines(raw)?;
+    nodes(raw)?;
     index(raw)?;
     let layout = raw.layout;
-    zeros(raw, DATA_AT + layout.data_len, layout.lines_at)?;
+    zeros(raw, DATA_AT + layout.data_len, layout.nodes_at)?;
     zeros(raw, layout.entries_at + ENTRY_LEN * (layout.entries + 1), layout.buckets_at)
 }
 
@@ -70,12 +70,12 @@ fn order(raw: Raw<'_>) -> Result<(), SnapshotError> {
     Ok(())
 }
 
-fn lines(raw: Raw<'_>) -> Result<(), SnapshotError> {
+fn nodes(raw: Raw<'_>) -> Result<(), SnapshotError> {
     for tier in raw.layout.shape.tiers() {
-        for block in 0..tier.blocks() {
-            let at = tier.first + block;
-            if raw.line(at) != line_of(&raw, &tier, block) {
-                return corrupt("line of the tree", raw.layout.lines_at + LINE_LEN * at as usize);
+        for node in 0..tier.nodes() {
+            let at = tier.first + node;
+            if raw.node(at) != node_of(&raw, &tier, node) {
+                return corrupt("node of the tree", raw.layout.nodes_at + CACHE_LINE * at as usize);
             }
         }
     }
@@ -95,7 +95,7 @@ fn index(raw: Raw<'_>) -> Result<(), SnapshotError> {
     }
     for (at, bucket) in index.into_iter().enumerate() {
         if raw.bucket(at) != bucket {
-            return corrupt("bucket of the hash index", layout.buckets_at + LINE_LEN * at);
+            return corrupt("bucket of the hash index", layout.buckets_at + CACHE_LINE * at);
         }
     }
     Ok(())
@@ -111,18 +111,18 @@ fn zeros(raw: Raw<'_>, from: usize, to: usize) -> Result<(), SnapshotError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::layout::{KEY_LEN_BITS, Layout};
     use super::*;
-    use crate::layout::KEY_LEN_BITS;
     use crate::{Snapshot, from_sorted};
 
     #[test]
     fn offsets_that_are_equal_in_their_low_half_only_are_noticed() {
-        let block = from_sorted([("a", "1"), ("b", "2"), ("c", "3")]).unwrap();
-        let layout = crate::layout::Layout::read(&block).unwrap().0;
+        let image = from_sorted([("a", "1"), ("b", "2"), ("c", "3")]).unwrap();
+        let layout = Layout::read(&image).unwrap().0;
         for entry in 0..=3 {
-            // More than there are addresses, where these have 32 bits.
+            // Not addresses where those have 32 bits.
             for bit in [32, 43] {
-                let mut bytes = block.to_vec();
+                let mut bytes = image.to_vec();
                 let at = layout.entries_at + ENTRY_LEN * entry;
                 let word = &mut bytes[at..at + 8];
                 let found = u64::from_le_bytes(word.try_into().unwrap());

@@ -1,7 +1,8 @@
-//! Snapshot blocks by the text of `docs/format.md`, on purpose not by the library: the slow and plain way.
+//! Images of snapshots, encoded by the text of `docs/format.md` and deliberately not by the library:
+//! the slow and plain way.
 //!
-//! The tree is walked, not calculated; nothing is checked. So [`encode`] makes also blocks that no library would, keys
-//! out of order for one, in which all that is derived is right.
+//! The tree is walked, not calculated, and nothing is checked. So [`encode`] also makes images that
+//! the library would not, with keys out of order for example, in which all that is derived is right.
 
 use std::ops::Range;
 
@@ -29,20 +30,20 @@ pub mod header {
     pub const LEN: usize = 64;
 }
 
-/// Bytes of a line of the tree, and of a bucket of the index.
+/// Bytes of a node of the tree, and of a bucket of the index.
 pub const LINE: usize = 64;
 /// Bits of an entry's word that hold the length of the key.
 pub const KEY_LEN_BITS: u32 = 20;
 /// The partial key where there is no key.
 const ABSENT: u32 = 0x7FFF_FFFF;
 
-/// Where the sections of a block are, in their order.
+/// Where the sections of an image are, in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as the sections are")]
 pub struct Sections {
     pub data: Range<usize>,
     pub data_padding: Range<usize>,
-    pub lines: Range<usize>,
+    pub nodes: Range<usize>,
     pub entries: Range<usize>,
     pub entries_padding: Range<usize>,
     pub buckets: Range<usize>,
@@ -54,18 +55,18 @@ impl Sections {
     pub fn new(entries: usize, data_len: usize, buckets: usize) -> Self {
         let data = header::LEN..header::LEN + data_len;
         let data_padding = data.end..data.end.next_multiple_of(LINE);
-        let lines = data_padding.end..data_padding.end + LINE * blocks(entries).len();
-        let entries = lines.end..lines.end + 8 * (entries + 1);
+        let nodes = data_padding.end..data_padding.end + LINE * nodes(entries).len();
+        let entries = nodes.end..nodes.end + 8 * (entries + 1);
         let unit = if buckets == 0 { 8 } else { LINE };
         let entries_padding = entries.end..entries.end.next_multiple_of(unit);
         let buckets = entries_padding.end..entries_padding.end + LINE * buckets;
-        Self { data, data_padding, lines, entries, entries_padding, buckets }
+        Self { data, data_padding, nodes, entries, entries_padding, buckets }
     }
 
-    /// Those of a sound block.
+    /// Those of a sound image.
     #[must_use]
-    pub fn of(block: &[u8]) -> Self {
-        let number = |at| word(block, at) as usize;
+    pub fn of(image: &[u8]) -> Self {
+        let number = |at| word(image, at) as usize;
         Self::new(number(header::ENTRIES), number(header::DATA_LEN), number(header::BUCKETS))
     }
 
@@ -79,18 +80,18 @@ impl Sections {
 /// A little-endian word.
 ///
 /// # Panics
-/// When it is not inside the block.
+/// When it is not inside the image.
 #[must_use]
-pub fn word(block: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(block[at..][..8].try_into().expect("eight bytes"))
+pub fn word(image: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(image[at..][..8].try_into().expect("eight bytes"))
 }
 
 /// Stores a little-endian word.
 ///
 /// # Panics
-/// When it is not inside the block.
-pub fn set_word(block: &mut [u8], at: usize, word: u64) {
-    block[at..][..8].copy_from_slice(&word.to_le_bytes());
+/// When it is not inside the image.
+pub fn set_word(image: &mut [u8], at: usize, word: u64) {
+    image[at..][..8].copy_from_slice(&word.to_le_bytes());
 }
 
 /// The word of an entry.
@@ -99,42 +100,42 @@ pub fn entry_word(offset: u64, key_len: u64) -> u64 {
     offset << KEY_LEN_BITS | key_len
 }
 
-/// Makes both checksums right, if the block has a whole header.
-pub fn fix_checksums(block: &mut [u8]) {
-    if block.len() < header::LEN {
+/// Makes both checksums right, if the image has a whole header.
+pub fn fix_checksums(image: &mut [u8]) {
+    if image.len() < header::LEN {
         return;
     }
-    let body = crc32fast::hash(&block[header::LEN..]);
-    block[header::BODY_CRC..][..4].copy_from_slice(&body.to_le_bytes());
-    fix_header(block);
+    let body = crc32fast::hash(&image[header::LEN..]);
+    image[header::BODY_CRC..][..4].copy_from_slice(&body.to_le_bytes());
+    fix_header(image);
 }
 
 /// Makes the checksum of the header right.
 ///
 /// # Panics
 /// When there is no whole header.
-pub fn fix_header(block: &mut [u8]) {
-    let sum = crc32fast::hash(&block[..header::HEADER_CRC]);
-    block[header::HEADER_CRC..][..4].copy_from_slice(&sum.to_le_bytes());
+pub fn fix_header(image: &mut [u8]) {
+    let sum = crc32fast::hash(&image[..header::HEADER_CRC]);
+    image[header::HEADER_CRC..][..4].copy_from_slice(&sum.to_le_bytes());
 }
 
-/// One block of up to 15 keys: the ranks of its keys, and those next to its subtree.
+/// A node: up to 15 keys, by their ranks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subtree {
     /// Ranks of its keys, ascending.
     pub ranks: Vec<usize>,
-    /// Ranks of all below and in it.
+    /// The ranks of all keys in it and below it.
     pub all: Range<usize>,
 }
 
-/// The blocks of the complete tree of `n` nodes, in the order of their lines. Nodes are
-/// numbered breadth first from 1, so the children of `k` are `2k` and `2k + 1`.
+/// The nodes of the complete tree of `n` keys, in their order. Keys are numbered breadth first from
+/// 1, so the children of `k` are `2k` and `2k + 1`.
 #[must_use]
-pub fn blocks(n: usize) -> Vec<Subtree> {
+pub fn nodes(n: usize) -> Vec<Subtree> {
     let mut ranks = vec![0; n + 1];
     let mut next = 0;
-    walk(1, n, u32::MAX, &mut |node| {
-        ranks[node] = next;
+    walk(1, n, u32::MAX, &mut |key| {
+        ranks[key] = next;
         next += 1;
     });
     let levels = usize::BITS - n.leading_zeros();
@@ -146,7 +147,7 @@ pub fn blocks(n: usize) -> Vec<Subtree> {
         for root in 1 << above..1 << (above + 1) {
             let ranks_of = |height| {
                 let mut list = Vec::new();
-                walk(root, n, height, &mut |node| list.push(ranks[node]));
+                walk(root, n, height, &mut |key| list.push(ranks[key]));
                 list
             };
             let all = ranks_of(u32::MAX);
@@ -157,12 +158,12 @@ pub fn blocks(n: usize) -> Vec<Subtree> {
     found
 }
 
-/// Visits up to `height` levels of the subtree at `node`, in order.
-fn walk(node: usize, n: usize, height: u32, visit: &mut impl FnMut(usize)) {
-    if node <= n && height > 0 {
-        walk(2 * node, n, height - 1, visit);
-        visit(node);
-        walk(2 * node + 1, n, height - 1, visit);
+/// Visits up to `height` levels of the subtree at key `key`, in order.
+fn walk(key: usize, n: usize, height: u32, visit: &mut impl FnMut(usize)) {
+    if key <= n && height > 0 {
+        walk(2 * key, n, height - 1, visit);
+        visit(key);
+        walk(2 * key + 1, n, height - 1, visit);
     }
 }
 
@@ -176,14 +177,14 @@ fn partial(key: &[u8], skip: usize) -> u32 {
     (at(0) << 24 | at(1) << 16 | at(2) << 8 | at(3)) ^ 0x8000_0000
 }
 
-/// The block of these entries, in the order given. With an index only where one is possible.
+/// The image of these entries, in the order given. With an index only where one is possible.
 #[must_use]
 pub fn encode(entries: &[Entry], index: bool) -> Vec<u8> {
     let index = if index { index::buckets(entries) } else { None };
     encode_with(entries, index.unwrap_or_default())
 }
 
-/// The block of these entries with this many buckets, all empty.
+/// The image of these entries with this many buckets, all empty.
 #[must_use]
 pub fn encode_empty_index(entries: &[Entry], buckets: usize) -> Vec<u8> {
     encode_with(entries, vec![[0; 8]; buckets])
@@ -195,19 +196,19 @@ fn encode_with(entries: &[Entry], buckets: Vec<index::Bucket>) -> Vec<u8> {
     let common = if n == 0 { 0 } else { shared(key(0), key(n - 1)) };
     let data_len: usize = entries.iter().map(|(key, value)| key.len() + value.len()).sum();
 
-    let mut block = Vec::new();
-    block.extend_from_slice(b"AVLSNAP\n");
-    block.extend_from_slice(&1u32.to_le_bytes());
-    block.extend_from_slice(&[0; 4]);
+    let mut image = Vec::new();
+    image.extend_from_slice(b"AVLSNAP\n");
+    image.extend_from_slice(&1u32.to_le_bytes());
+    image.extend_from_slice(&[0; 4]);
     for number in [n, data_len, buckets.len(), common, 0, 0] {
-        block.extend_from_slice(&(number as u64).to_le_bytes());
+        image.extend_from_slice(&(number as u64).to_le_bytes());
     }
     for (key, value) in entries {
-        block.extend_from_slice(key);
-        block.extend_from_slice(value);
+        image.extend_from_slice(key);
+        image.extend_from_slice(value);
     }
-    block.resize(block.len().next_multiple_of(LINE), 0);
-    for Subtree { ranks, all } in blocks(n) {
+    image.resize(image.len().next_multiple_of(LINE), 0);
+    for Subtree { ranks, all } in nodes(n) {
         let at_edge = all.start == 0 || all.end == n;
         let skip = if at_edge { common } else { shared(key(all.start - 1), key(all.end)) };
         let mut words = [ABSENT; 16];
@@ -215,18 +216,18 @@ fn encode_with(entries: &[Entry], buckets: Vec<index::Bucket>) -> Vec<u8> {
         for (word, rank) in words[1..].iter_mut().zip(ranks) {
             *word = partial(key(rank), skip);
         }
-        block.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        image.extend(words.iter().flat_map(|word| word.to_le_bytes()));
     }
     let mut offset = 0;
     for (key, value) in entries {
-        block.extend_from_slice(&entry_word(offset, key.len() as u64).to_le_bytes());
+        image.extend_from_slice(&entry_word(offset, key.len() as u64).to_le_bytes());
         offset += (key.len() + value.len()) as u64;
     }
-    block.extend_from_slice(&entry_word(offset, 0).to_le_bytes());
+    image.extend_from_slice(&entry_word(offset, 0).to_le_bytes());
     if !buckets.is_empty() {
-        block.resize(block.len().next_multiple_of(LINE), 0);
-        block.extend(buckets.iter().flatten().flat_map(|cell| cell.to_le_bytes()));
+        image.resize(image.len().next_multiple_of(LINE), 0);
+        image.extend(buckets.iter().flatten().flat_map(|cell| cell.to_le_bytes()));
     }
-    fix_checksums(&mut block);
-    block
+    fix_checksums(&mut image);
+    image
 }

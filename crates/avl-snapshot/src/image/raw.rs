@@ -1,21 +1,21 @@
-//! Reading a block: each access is checked against the bytes' end, so that no bytes whatever
-//! lead out of them. Sums wrap: with 32-bit addresses, hostile numbers exceed them, and where they come
-//! back to is checked like any other place.
+//! Reading an image: every access is checked against the end of the bytes, so no bytes whatever lead
+//! outside of them. Sums wrap: with 32-bit addresses hostile numbers exceed them, and wherever a
+//! sum wraps to is checked like any other offset.
 
 use bytemuck::Zeroable;
 
-use crate::layout::{DATA_AT, ENTRY_LEN, LINE_LEN, Layout, unpack};
-use crate::line::{Line, Words};
+use super::layout::{CACHE_LINE, DATA_AT, ENTRY_LEN, Layout, unpack};
+use super::node::{Node, Words};
 
-/// The bytes of a block, and where its sections are.
+/// The bytes of an image, and where its sections are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Raw<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) layout: &'a Layout,
 }
 
-/// An entry, found but not read: where its key and its value are, relative to the start of the data.
-/// The numbers are as they were in the block, so they may point anywhere.
+/// An entry that was found but not read: where its key and its value are, relative to the start of
+/// the data. The numbers are as they are in the image, so they may point anywhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) start: usize,
@@ -29,21 +29,21 @@ impl<'a> Raw<'a> {
         self.bytes.get(at..)?.first_chunk()
     }
 
-    /// Line `at`, or one of zeros if there is none.
+    /// Node `at`, or one of zeros if there is none.
     #[inline(always)]
-    pub(crate) fn line(self, at: u64) -> Line {
-        let at = self.layout.lines_at + LINE_LEN * at as usize;
-        match self.chunk::<LINE_LEN>(at) {
-            Some(line) => bytemuck::cast(*line),
-            None => Line::zeroed(),
+    pub(crate) fn node(self, at: u64) -> Node {
+        let at = self.layout.nodes_at + CACHE_LINE * at as usize;
+        match self.chunk::<CACHE_LINE>(at) {
+            Some(node) => bytemuck::cast(*node),
+            None => Node::zeroed(),
         }
     }
 
-    /// The entry of rank `rank`; an empty one if there is none.
+    /// The entry at `rank`; an empty one if there is none.
     #[inline(always)]
     pub(crate) fn entry(self, rank: usize) -> Entry {
         let at = self.layout.entries_at.wrapping_add(ENTRY_LEN.wrapping_mul(rank));
-        // This one and the next, where this one ends.
+        // This entry, and the next one, whose offset is where this one ends.
         let Some(pair) = self.chunk::<{ 2 * ENTRY_LEN }>(at) else {
             return Entry::default();
         };
@@ -53,14 +53,14 @@ impl<'a> Raw<'a> {
         Entry { start, key_len, end }
     }
 
-    /// The key of an entry; empty if that is not inside the data.
+    /// The key of an entry; empty if it is not inside the bytes.
     #[inline(always)]
     pub(crate) fn key_of(self, entry: Entry) -> &'a [u8] {
         let start = DATA_AT.wrapping_add(entry.start);
         self.bytes.get(start..start.wrapping_add(entry.key_len)).unwrap_or_default()
     }
 
-    /// The value of an entry; empty if that is not inside the data.
+    /// The value of an entry; empty if it is not inside the bytes.
     #[inline(always)]
     pub(crate) fn value_of(self, entry: Entry) -> &'a [u8] {
         let start = DATA_AT.wrapping_add(entry.start).wrapping_add(entry.key_len);
@@ -72,7 +72,7 @@ impl<'a> Raw<'a> {
         self.key_of(self.entry(rank))
     }
 
-    /// Key and value of rank `rank`.
+    /// Key and value at `rank`.
     #[inline]
     pub(crate) fn pair(self, rank: usize) -> (&'a [u8], &'a [u8]) {
         let entry = self.entry(rank);
@@ -82,14 +82,14 @@ impl<'a> Raw<'a> {
     /// Bucket `at` of the hash index; an empty one if there is none.
     #[inline(always)]
     pub(crate) fn bucket(self, at: usize) -> Words {
-        let at = self.layout.buckets_at + LINE_LEN * at;
-        self.chunk::<LINE_LEN>(at).map_or(Words::ZERO, |bucket| bytemuck::cast(*bucket))
+        let at = self.layout.buckets_at + CACHE_LINE * at;
+        self.chunk::<CACHE_LINE>(at).map_or(Words::ZERO, |bucket| bytemuck::cast(*bucket))
     }
 
     /// The prefix that all keys share.
     #[inline(always)]
     pub(crate) fn common(self) -> &'a [u8] {
-        // It starts the first key, whose data start the data.
+        // The first key starts with it, and the data start with the first key.
         self.bytes.get(DATA_AT..DATA_AT + self.layout.common).unwrap_or_default()
     }
 }
@@ -100,15 +100,15 @@ mod tests {
 
     #[test]
     fn places_beyond_all_addresses_are_no_fault() {
-        let block = crate::from_sorted([("a", "1"), ("b", "2")]).unwrap();
-        let (layout, _) = Layout::read(&block).unwrap();
-        let raw = Raw { bytes: &block, layout: &layout };
+        let image = crate::from_sorted([("a", "1"), ("b", "2")]).unwrap();
+        let (layout, _) = Layout::read(&image).unwrap();
+        let raw = Raw { bytes: &image, layout: &layout };
         for start in [usize::MAX, usize::MAX - 63, usize::MAX - 64, usize::MAX / 2] {
             for key_len in [0, 1, crate::MAX_KEY_LEN] {
                 for end in [0, start, usize::MAX] {
                     let entry = Entry { start, key_len, end };
-                    assert!(raw.key_of(entry).len() <= block.len());
-                    assert!(raw.value_of(entry).len() <= block.len());
+                    assert!(raw.key_of(entry).len() <= image.len());
+                    assert!(raw.value_of(entry).len() <= image.len());
                 }
             }
             let _ = raw.entry(start);

@@ -1,44 +1,47 @@
-//! One line of the tree: a block of up to 15 keys in 64 bytes.
+//! A node: up to 15 keys of the tree in one cache line.
 //!
 //! | word | what |
 //! |---|---|
-//! | 0 | `skip`: how many bytes all keys between the block's bounds share |
-//! | 1–15 | for each key, in key order: its four bytes from `skip` on, zeros beyond its end, as a big-endian number with the top bit flipped; `i32::MAX` where there is no key |
+//! | 0 | `skip`: how many bytes all keys between the node's bounds share |
+//! | 1–15 | one partial key for each key, in key order; `i32::MAX` where there is no key |
 //!
-//! With the top bit flipped, numbers compare as signed integers, which is what vector units compare.
+//! The *partial key* of a key is four bytes of it from `skip` on, with zeros beyond its end, as a
+//! big-endian number with the top bit flipped. With the top bit flipped, partial keys compare as
+//! signed integers, which is what vector units compare.
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::shape::BLOCK_KEYS;
+use super::shape::NODE_KEYS;
 #[cfg(target_feature = "sse2")]
-use crate::sse2;
+use super::sse2;
 
 /// Partial key of an absent key.
 pub(crate) const ABSENT: i32 = i32::MAX;
 
-/// Sixteen little-endian words, one cache line: a line of the tree, or a bucket of the hash index.
+/// Sixteen little-endian words, one cache line: a node, or a bucket of the hash index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
-pub(crate) struct Words(pub(crate) [[u8; 4]; BLOCK_KEYS + 1]);
+pub(crate) struct Words(pub(crate) [[u8; 4]; NODE_KEYS + 1]);
 
-/// A line as it lies in the block.
+/// A node as it is stored in an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(transparent)]
-pub(crate) struct Line(pub(crate) Words);
+pub(crate) struct Node(pub(crate) Words);
 
-/// Where a query stands among the partial keys of a line.
+/// Where a query belongs among the partial keys of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     /// Keys whose partial key is less than the query's: 0 to 15.
     pub(crate) less: u32,
-    /// Keys after those whose partial key equals the query's: 0 to 15. Absent ones may count.
+    /// Keys after those whose partial key equals the query's: 0 to 15. Words without a key may
+    /// count.
     pub(crate) tied: u32,
 }
 
-impl Line {
-    /// Makes a line of up to 15 partial keys.
+impl Node {
+    /// Makes a node of up to 15 partial keys.
     pub(crate) fn new(skip: usize, keys: impl Iterator<Item = i32>) -> Self {
-        let mut words = [ABSENT.to_le_bytes(); BLOCK_KEYS + 1];
+        let mut words = [ABSENT.to_le_bytes(); NODE_KEYS + 1];
         let all = std::iter::once(skip as i32).chain(keys);
         for (word, value) in words.iter_mut().zip(all) {
             *word = value.to_le_bytes();
@@ -46,23 +49,27 @@ impl Line {
         Self(Words(words))
     }
 
-    /// Bytes that all keys between the block's bounds share.
+    /// How many bytes all keys between the node's bounds share.
     #[inline(always)]
     pub(crate) fn skip(&self) -> usize {
         let [first, ..] = self.0.0;
         u32::from_le_bytes(first) as usize
     }
 
-    /// Compares a partial key with all in the line at once.
+    /// Compares a partial key with all in the node at once.
     #[inline(always)]
     pub(crate) fn place(&self, query: i32) -> Place {
         #[cfg(target_feature = "sse2")]
-        return sse2::place(self, query);
+        {
+            let (less, equal) = sse2::compare(&self.0.0, query);
+            // Bit 0 is that of `skip`.
+            Place::of(less >> 1, equal >> 1)
+        }
         #[cfg(not(target_feature = "sse2"))]
-        return self.place_scalar(query);
+        self.place_scalar(query)
     }
 
-    /// The twin of the vector code, for other processors; in a form that compilers vectorise.
+    /// The same for other processors, in a form that compilers vectorise.
     #[cfg_attr(target_feature = "sse2", allow(dead_code, reason = "compared in tests"))]
     #[inline]
     pub(crate) fn place_scalar(&self, query: i32) -> Place {
@@ -78,18 +85,18 @@ impl Line {
 }
 
 impl Words {
-    pub(crate) const ZERO: Self = Self([[0; 4]; BLOCK_KEYS + 1]);
+    pub(crate) const ZERO: Self = Self([[0; 4]; NODE_KEYS + 1]);
 
     /// One bit for each word that equals `value` in the bits of `mask`.
     #[inline(always)]
     pub(crate) fn equal_mask(&self, mask: u32, value: u32) -> u32 {
         #[cfg(target_feature = "sse2")]
-        return sse2::equal_mask(self, mask, value);
+        return sse2::equal_mask(&self.0, mask, value);
         #[cfg(not(target_feature = "sse2"))]
         return self.equal_mask_scalar(mask, value);
     }
 
-    /// The twin of the vector code.
+    /// The same for other processors.
     #[cfg_attr(target_feature = "sse2", allow(dead_code, reason = "compared in tests"))]
     #[inline]
     pub(crate) fn equal_mask_scalar(&self, mask: u32, value: u32) -> u32 {
@@ -111,8 +118,8 @@ impl Words {
 }
 
 impl Place {
-    /// From one bit a key. In a sound line each mask is one run of ones; what a hostile one
-    /// has beyond the first run is not looked at.
+    /// From one bit for each key. In a sound node each mask is one run of ones; whatever a hostile
+    /// node has beyond the first run is ignored.
     #[inline(always)]
     pub(crate) fn of(less: u32, equal: u32) -> Self {
         let less = less.trailing_ones();
@@ -140,8 +147,8 @@ const fn flip(word: u32) -> i32 {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Query<'a> {
     pub(crate) bytes: &'a [u8],
-    /// For a query shorter than four bytes: all of it as a big-endian number. Built once: copying it to a padded
-    /// buffer for each line would stall on store forwarding.
+    /// All of a query shorter than four bytes, as a big-endian number. Built once: copying it to a
+    /// padded buffer for each node would stall on store forwarding.
     short: u64,
 }
 
@@ -158,8 +165,8 @@ impl<'a> Query<'a> {
     /// The query's partial key from `skip` on.
     #[inline(always)]
     pub(crate) fn partial(&self, skip: usize) -> i32 {
-        // The last four bytes at most, and then as many of them moved out at the top as lie before
-        // `skip`: no branch, because how many are left is not to be predicted.
+        // Reads four bytes that end within the query, and shifts those before `skip` out at the top:
+        // without a branch, because the number of bytes left is unpredictable.
         let len = self.bytes.len();
         let (word, start) = match len.checked_sub(4) {
             Some(last) => {
@@ -178,52 +185,64 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn line(skip: usize, keys: &[i32]) -> Line {
-        Line::new(skip, keys.iter().copied())
+    fn node(skip: usize, keys: &[i32]) -> Node {
+        Node::new(skip, keys.iter().copied())
     }
 
     #[test]
-    fn a_line_says_where_a_query_stands() {
-        let line = line(7, &[-5, 0, 0, 3, ABSENT]);
-        assert_eq!(line.skip(), 7);
+    fn a_node_says_where_a_query_belongs() {
+        let node = node(7, &[-5, 0, 0, 3, ABSENT]);
+        assert_eq!(node.skip(), 7);
         for (query, less, tied) in
             [(-6, 0, 0), (-5, 0, 1), (-1, 1, 0), (0, 1, 2), (1, 3, 0), (4, 4, 0), (i32::MIN, 0, 0)]
         {
-            assert_eq!(line.place(query), Place { less, tied }, "{query}");
-            assert_eq!(line.place_scalar(query), Place { less, tied }, "{query}");
+            assert_eq!(node.place(query), Place { less, tied }, "{query}");
+            assert_eq!(node.place_scalar(query), Place { less, tied }, "{query}");
         }
-        assert_eq!(line.place(ABSENT).less, 4);
+        assert_eq!(node.place(ABSENT).less, 4);
     }
 
     #[test]
     fn the_longest_skip_fits() {
-        let line = line(crate::layout::MAX_KEY_LEN, &[1; 15]);
-        assert_eq!(line.skip(), crate::layout::MAX_KEY_LEN);
+        let node = node(crate::MAX_KEY_LEN, &[1; 15]);
+        assert_eq!(node.skip(), crate::MAX_KEY_LEN);
     }
 
     proptest! {
         #[test]
-        fn vector_and_scalar_twins_agree(mut words in any::<[[u8; 4]; 16]>(), sorted: bool, query: i32, pick in 0usize..16) {
+        fn vector_and_scalar_code_agree(
+            mut words in any::<[[u8; 4]; 16]>(),
+            sorted: bool,
+            query: i32,
+            pick in 0usize..16,
+        ) {
             if sorted {
                 words[1..].sort_by_key(|w| i32::from_le_bytes(*w));
             }
-            let line = Line(Words(words));
+            let node = Node(Words(words));
             let mask = u32::MAX << (query as u32 % 32);
             for value in [0, u32::from_le_bytes(words[pick]) & mask] {
-                prop_assert_eq!(line.0.equal_mask(mask, value), line.0.equal_mask_scalar(mask, value));
+                let scalar = node.0.equal_mask_scalar(mask, value);
+                prop_assert_eq!(node.0.equal_mask(mask, value), scalar);
             }
-            prop_assert_eq!(line.place(query), line.place_scalar(query));
+            prop_assert_eq!(node.place(query), node.place_scalar(query));
             let present = i32::from_le_bytes(words[pick]);
-            prop_assert_eq!(line.place(present), line.place_scalar(present));
+            prop_assert_eq!(node.place(present), node.place_scalar(present));
         }
 
         #[test]
-        fn a_prepared_query_yields_the_same_partial_keys(bytes in proptest::collection::vec(any::<u8>(), 0..12), skip in 0usize..16) {
+        fn a_prepared_query_yields_the_same_partial_keys(
+            bytes in proptest::collection::vec(any::<u8>(), 0..12),
+            skip in 0usize..16,
+        ) {
             prop_assert_eq!(Query::new(&bytes).partial(skip), partial(&bytes, skip));
         }
 
         #[test]
-        fn partial_keys_order_as_keys_do(a in proptest::collection::vec(0u8..3, 0..8), b in proptest::collection::vec(0u8..3, 0..8)) {
+        fn partial_keys_order_as_keys_do(
+            a in proptest::collection::vec(0u8..3, 0..8),
+            b in proptest::collection::vec(0u8..3, 0..8),
+        ) {
             let (pa, pb) = (partial(&a, 0), partial(&b, 0));
             if pa != pb {
                 prop_assert_eq!(pa < pb, a < b);

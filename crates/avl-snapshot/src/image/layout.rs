@@ -1,36 +1,36 @@
-//! Where the sections of a block are. `docs/format.md` says the same in prose.
+//! Where the sections of an image are. `docs/format.md` says the same in prose.
 //!
 //! | section | at | bytes |
 //! |---|---|---|
 //! | header | 0 | 64 |
 //! | data | 64 | data length |
-//! | lines of the tree | after the data, at a multiple of 64 | 64 a line; number by [`Shape::blocks`] |
-//! | entries | after the lines | 8 × (n + 1) |
-//! | buckets of the hash index, or nothing | after the entries, at a multiple of 64 | 64 × number of buckets |
+//! | nodes | after the data, at a multiple of 64 | 64 × [`Shape::nodes`] |
+//! | entries | after the nodes | 8 × (n + 1) |
+//! | buckets of the hash index, or nothing | after the entries, at a multiple of 64 | 64 × buckets |
 //!
-//! Padding is zeros. Data come first, so that a block can be written in one go while entries arrive.
-//! No offset is stored: all follow from the number of entries, the number of buckets and the length of the
-//! data, so there is none to distrust. Numbers are little-endian. Nothing needs an alignment; lines that
-//! are 64-byte aligned in memory cost one cache line each.
+//! Padding is zeros. Data come first, so that an image can be written front to back while entries
+//! arrive. No offset is stored: all follow from the number of entries, the number of buckets and the
+//! length of the data, so there is none to distrust. Numbers are little-endian. Nothing needs an
+//! alignment; nodes that are 64-byte aligned in memory cost one cache line each.
 
 use std::mem::{offset_of, size_of};
 
 use bytemuck::{Pod, Zeroable};
 
+use super::shape::Shape;
 use crate::error::SnapshotError;
-use crate::hash_index;
-use crate::shape::Shape;
 
 pub(crate) const MAGIC: [u8; 8] = *b"AVLSNAP\n";
 /// Version of the format that this crate writes and reads.
 pub const FORMAT_VERSION: u32 = 1;
-/// Length of the header that each block begins with, in bytes.
+/// Length of the header at the start of every image, in bytes.
 pub const HEADER_LEN: usize = 64;
 /// Where the data start: after the header.
 pub(crate) const DATA_AT: usize = HEADER_LEN;
-pub(crate) const LINE_LEN: usize = 64;
+/// Bytes of a node, and of a bucket of the hash index.
+pub(crate) const CACHE_LINE: usize = 64;
 pub(crate) const ENTRY_LEN: usize = 8;
-/// Bits of an entry that hold the length of its key; the rest is the offset of its data.
+/// Bits of an entry that hold the length of its key; the others hold the offset of its data.
 pub(crate) const KEY_LEN_BITS: u32 = 20;
 /// The longest key, in bytes: 1 MiB - 1.
 pub const MAX_KEY_LEN: usize = (1 << KEY_LEN_BITS) - 1;
@@ -39,7 +39,23 @@ pub const MAX_DATA_LEN: u64 = (1 << (64 - KEY_LEN_BITS)) - 1;
 /// The most entries.
 pub const MAX_ENTRIES: u64 = 1 << 40;
 
-/// The header as it lies in the block.
+/// Bits of a cell of the hash index that hold where the key starts.
+pub(crate) const START_BITS: u32 = 36;
+/// The most entries for which an index is made: a bucket is chosen by 32 bits of the hash.
+const MAX_INDEXED: u64 = 1 << 32;
+
+/// Number of buckets of the hash index for this many entries with data of this length; 0 when an
+/// index cannot hold so many.
+pub(crate) const fn buckets_for(entries: u64, data_len: u64) -> u64 {
+    if entries == 0 || entries > MAX_INDEXED || data_len > 1 << START_BITS {
+        0
+    } else {
+        // One and a half cells for each entry.
+        (3 * entries).div_ceil(16) + 1
+    }
+}
+
+/// The header as it is stored in an image.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Header {
@@ -68,7 +84,7 @@ const _: () = {
     assert!(offset_of!(Header, header_crc) == 60);
 };
 
-/// The places of everything in a block; its numbers are consistent with each other.
+/// Where everything is in an image. The numbers agree with each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub(crate) shape: Shape,
@@ -76,7 +92,7 @@ pub(crate) struct Layout {
     pub(crate) entries_at: usize,
     pub(crate) buckets: usize,
     pub(crate) buckets_at: usize,
-    pub(crate) lines_at: usize,
+    pub(crate) nodes_at: usize,
     pub(crate) data_len: usize,
     pub(crate) total_len: usize,
     /// Length of the prefix that all keys share.
@@ -84,19 +100,20 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// `None` when such a block is beyond the format or this machine's addresses.
+    /// `None` when such an image exceeds the limits of the format, or the addresses of this
+    /// machine.
     pub(crate) fn new(entries: u64, data_len: u64, buckets: u64, common: u64) -> Option<Self> {
         if entries > MAX_ENTRIES || data_len > MAX_DATA_LEN || common > MAX_KEY_LEN as u64 {
             return None;
         }
-        if buckets != 0 && buckets != hash_index::buckets_for(entries, data_len) {
+        if buckets != 0 && buckets != buckets_for(entries, data_len) {
             return None;
         }
         let shape = Shape::of(entries);
         // Below 2^44 + 2^40 × (64 + 8 + 6): no overflow in 64 bits.
-        let line = LINE_LEN as u64;
-        let lines_at = (DATA_AT as u64 + data_len).next_multiple_of(line);
-        let entries_at = lines_at + line * shape.blocks();
+        let line = CACHE_LINE as u64;
+        let nodes_at = (DATA_AT as u64 + data_len).next_multiple_of(line);
+        let entries_at = nodes_at + line * shape.nodes();
         let entries_end = entries_at + ENTRY_LEN as u64 * (entries + 1);
         let buckets_at = if buckets > 0 { entries_end.next_multiple_of(line) } else { entries_end };
         let total_len = buckets_at + line * buckets;
@@ -107,14 +124,14 @@ impl Layout {
             entries_at: usize::try_from(entries_at).ok()?,
             buckets: usize::try_from(buckets).ok()?,
             buckets_at: usize::try_from(buckets_at).ok()?,
-            lines_at: usize::try_from(lines_at).ok()?,
+            nodes_at: usize::try_from(nodes_at).ok()?,
             data_len: usize::try_from(data_len).ok()?,
             total_len: usize::try_from(total_len).ok()?,
             common: usize::try_from(common).ok()?,
         })
     }
 
-    /// Reads and checks the header of a block, and that the block is as long as it says. O(1).
+    /// Reads and checks the header of an image, and that the image has the length it states. O(1).
     pub(crate) fn read(bytes: &[u8]) -> Result<(Self, Header), SnapshotError> {
         let (layout, header) = Self::claimed(bytes)?;
         let (found, expected) = (bytes.len() as u64, layout.total_len as u64);
@@ -124,7 +141,7 @@ impl Layout {
         Ok((layout, header))
     }
 
-    /// Reads and checks the header of a block of which perhaps no more is there. O(1).
+    /// Reads and checks the header of an image, the rest of which may be missing. O(1).
     fn claimed(bytes: &[u8]) -> Result<(Self, Header), SnapshotError> {
         let mut magic = [0; 8];
         for (to, from) in magic.iter_mut().zip(bytes) {
@@ -168,7 +185,7 @@ impl Layout {
         Ok((layout, header))
     }
 
-    /// The header of a block with these numbers, whose body has this checksum.
+    /// The header of an image with this layout, whose body has this checksum.
     pub(crate) fn header(&self, body_crc: u32) -> Header {
         let mut header = Header {
             magic: MAGIC,
@@ -194,50 +211,67 @@ impl Header {
     }
 }
 
-/// How long a block is, in bytes, by its first [`HEADER_LEN`] bytes. O(1).
+/// The length of an image in bytes, read from its first [`HEADER_LEN`] bytes. O(1).
 ///
-/// For who is to make room for a block, and does not know yet whether it is one.
+/// Call this to learn how much memory an image needs before reading the rest of it.
 ///
 /// # Errors
-/// As [`Snapshot::new`](crate::Snapshot::new), when these bytes cannot be the start of a block.
+/// As [`Snapshot::new`](crate::Snapshot::new), when these bytes cannot be the start of an image.
 ///
 /// ```
-/// use avl_snapshot::{HEADER_LEN, RbTree, block_len};
-/// let block = RbTree::new().freeze();
-/// assert_eq!(block_len(&block[..HEADER_LEN])?, block.len() as u64);
-/// assert!(block_len(b"something else").is_err());
+/// use avl_snapshot::{HEADER_LEN, RbTree, image_len};
+/// let image = RbTree::new().freeze();
+/// assert_eq!(image_len(&image[..HEADER_LEN])?, image.len() as u64);
+/// assert!(image_len(b"something else").is_err());
 /// # Ok::<(), avl_snapshot::SnapshotError>(())
 /// ```
-pub fn block_len(head: &[u8]) -> Result<u64, SnapshotError> {
+pub fn image_len(head: &[u8]) -> Result<u64, SnapshotError> {
     Layout::claimed(head).map(|(layout, _)| layout.total_len as u64)
 }
 
-/// How many entries a block has, by its first [`HEADER_LEN`] bytes. O(1).
+/// The number of entries of an image, read from its first [`HEADER_LEN`] bytes. O(1).
 ///
 /// # Errors
-/// As [`block_len`].
+/// As [`image_len`].
 ///
 /// ```
-/// use avl_snapshot::{HEADER_LEN, block_entries, from_sorted};
-/// let block = from_sorted([("a", "1"), ("b", "2")])?;
-/// assert_eq!(block_entries(&block[..HEADER_LEN])?, 2);
+/// use avl_snapshot::{HEADER_LEN, image_entries, from_sorted};
+/// let image = from_sorted([("a", "1"), ("b", "2")])?;
+/// assert_eq!(image_entries(&image[..HEADER_LEN])?, 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn block_entries(head: &[u8]) -> Result<u64, SnapshotError> {
+pub fn image_entries(head: &[u8]) -> Result<u64, SnapshotError> {
     Layout::claimed(head).map(|(layout, _)| layout.entries as u64)
 }
 
-/// An entry: where its data start, and how long its key is.
+/// An entry: where its data start, and the length of its key.
 #[inline(always)]
 pub(crate) const fn pack(offset: u64, key_len: usize) -> u64 {
     offset << KEY_LEN_BITS | key_len as u64
 }
 
-/// Offset and key length of an entry. An offset beyond all addresses is the last of them, which is in no block.
+/// Offset and key length of an entry. An offset that is not an address becomes the last address,
+/// which is outside every image.
 #[inline(always)]
 pub(crate) const fn unpack(entry: u64) -> (usize, usize) {
     let offset = entry >> KEY_LEN_BITS;
-    // Of 64 bits, no offset is.
+    // Never where addresses have 64 bits.
     let offset = if offset > usize::MAX as u64 { usize::MAX } else { offset as usize };
     (offset, entry as usize & MAX_KEY_LEN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn not_every_map_can_have_an_index() {
+        assert_eq!(buckets_for(0, 0), 0);
+        assert_eq!(buckets_for(1, 0), 2);
+        assert_eq!(buckets_for(5, 1 << 36), 2);
+        assert_eq!(buckets_for(6, 1 << 36), 3);
+        assert_eq!(buckets_for(6, (1 << 36) + 1), 0);
+        assert_ne!(buckets_for(1 << 32, 0), 0);
+        assert_eq!(buckets_for((1 << 32) + 1, 0), 0);
+    }
 }

@@ -1,4 +1,4 @@
-//! The vector twin of [`Line::place_scalar`], for x86 with SSE2.
+//! Comparing sixteen words at once, for x86 with SSE2. The scalar twins are in `node.rs`.
 
 #![allow(unsafe_code, reason = "vector instructions need a proof that the processor has them")]
 
@@ -12,21 +12,20 @@ use arch::{
     _mm_packs_epi32, _mm_set1_epi32,
 };
 
-use crate::line::{Line, Place, Words};
-
-/// Compares a partial key with all in the line at once. SSE2 is part of x86-64. Wider registers would save
-/// some ten instructions of a search that waits for memory.
+/// One bit for each word that is less than `query`, as signed numbers, and one for each that
+/// equals it. SSE2 is part of x86-64; wider registers would save about ten instructions of a
+/// search that waits for memory.
 #[inline(always)]
-pub(crate) fn place(line: &Line, query: i32) -> Place {
-    // SAFETY: the module is compiled only for targets that have SSE2 (`lib.rs`), so the program as a whole
-    // runs only where it is (Reference, "codegen.target_feature").
-    unsafe { place_sse2(line, query) }
+pub(crate) fn compare(words: &[[u8; 4]; 16], query: i32) -> (u32, u32) {
+    // SAFETY: the module is compiled only for targets that have SSE2 (`mod.rs`), so the program
+    // as a whole runs only where it is (Reference, "codegen.target_feature").
+    unsafe { compare_sse2(words, query) }
 }
 
 #[target_feature(enable = "sse2")]
 #[inline]
-fn place_sse2(line: &Line, query: i32) -> Place {
-    let [a, b, c, d]: [__m128i; 4] = bytemuck::cast(*line);
+fn compare_sse2(words: &[[u8; 4]; 16], query: i32) -> (u32, u32) {
+    let [a, b, c, d]: [__m128i; 4] = bytemuck::cast(*words);
     let query = _mm_set1_epi32(query);
     let less = mask(
         _mm_cmpgt_epi32(query, a),
@@ -40,8 +39,7 @@ fn place_sse2(line: &Line, query: i32) -> Place {
         _mm_cmpeq_epi32(query, c),
         _mm_cmpeq_epi32(query, d),
     );
-    // Bit 0 is that of `skip`.
-    Place::of(less >> 1, equal >> 1)
+    (less, equal)
 }
 
 /// One bit for each of 16 words that are all ones or all zeros.
@@ -54,14 +52,14 @@ fn mask(a: __m128i, b: __m128i, c: __m128i, d: __m128i) -> u32 {
 
 /// One bit for each word that equals `value` in the bits of `mask`.
 #[inline(always)]
-pub(crate) fn equal_mask(words: &Words, mask: u32, value: u32) -> u32 {
-    // SAFETY: as in `place`.
+pub(crate) fn equal_mask(words: &[[u8; 4]; 16], mask: u32, value: u32) -> u32 {
+    // SAFETY: as in `compare`.
     unsafe { equal_mask_sse2(words, mask, value) }
 }
 
 #[target_feature(enable = "sse2")]
 #[inline]
-fn equal_mask_sse2(words: &Words, bits: u32, value: u32) -> u32 {
+fn equal_mask_sse2(words: &[[u8; 4]; 16], bits: u32, value: u32) -> u32 {
     let [a, b, c, d]: [__m128i; 4] = bytemuck::cast(*words);
     let bits = _mm_set1_epi32(bits as i32);
     let value = _mm_set1_epi32(value as i32);

@@ -1,4 +1,4 @@
-//! The hash index of a block, by the text of the format.
+//! The hash index of an image, by the text of the format.
 
 use super::Entry;
 

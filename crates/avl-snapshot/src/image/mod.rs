@@ -1,0 +1,38 @@
+//! The image: the whole of a snapshot's bytes. How they are laid out, written, read and verified.
+//!
+//! What the rest of the crate may use is listed here. Nothing in this folder knows how a search
+//! goes or what a map is; of the rest of the crate it imports [`error`](crate::error),
+//! [`grow`](crate::grow) and [`aligned`](crate::aligned) alone. Imports go one way:
+//!
+//! ```text
+//! write   verify
+//!    derive   hash_index
+//!       raw
+//!  layout   node
+//!  shape     sse2
+//! ```
+
+mod derive;
+mod hash_index;
+mod layout;
+mod node;
+mod raw;
+mod shape;
+#[cfg(target_feature = "sse2")]
+mod sse2;
+mod verify;
+mod write;
+
+pub use layout::{
+    FORMAT_VERSION, HEADER_LEN, MAX_DATA_LEN, MAX_ENTRIES, MAX_KEY_LEN, image_entries, image_len,
+};
+pub use write::FreezeOptions;
+
+pub(crate) use derive::shared;
+pub(crate) use hash_index::{COMPARED, Cell, Probe};
+pub(crate) use layout::{CACHE_LINE, ENTRY_LEN, Header, Layout, pack, unpack};
+pub(crate) use node::Query;
+pub(crate) use raw::{Entry, Raw};
+pub(crate) use shape::Tier;
+pub(crate) use verify::verify;
+pub(crate) use write::{Writer, room_for};

@@ -1,0 +1,235 @@
+//! The shape of the tree: which key is where, by arithmetic alone.
+//!
+//! A complete binary search tree of `n` keys has every level full but the last, and that one filled
+//! from the left. So the heights of two siblings differ by at most one, and `n` alone determines the
+//! shape. Compared with a *perfect* tree of as many levels, only keys at the end of the last level
+//! are missing, and the keys of that level stand at the even in-order positions. That is why the
+//! rank of the key at a perfect position takes a shift, an addition and a minimum
+//! ([`Shape::before`]).
+//!
+//! The levels are cut into *tiers* of four, from the bottom; the top tier takes the remainder. A
+//! *node* is a subtree of one tier's levels: up to 15 keys. Nodes are stored tier by tier from the
+//! top, and left to right within a tier. The children of node `i` of a tier with `h` levels are
+//! nodes `i << h` to `(i << h) + (1 << h) - 1` of the next tier.
+//!
+//! Storing a search tree in nodes of several levels is the B-tree layout of Khuong & Morin, "Array
+//! Layouts for Comparison-Based Searching" (2017). Cutting from the bottom, and the ranks, are our
+//! own.
+
+/// Levels of a full tier.
+pub(crate) const TIER_LEVELS: u32 = 4;
+/// Keys of a full node.
+pub(crate) const NODE_KEYS: usize = 15;
+
+/// The complete binary search tree of `n` keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    n: u64,
+    /// Number of levels; 0 when there are no keys.
+    levels: u32,
+    /// Keys on the last level.
+    last: u64,
+}
+
+/// One tier: `1 << above` nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tier {
+    /// Number of the tier's first node.
+    pub(crate) first: u64,
+    /// Levels above the tier.
+    pub(crate) above: u32,
+    /// Levels of the tier.
+    pub(crate) height: u32,
+    /// Levels below the tier.
+    pub(crate) below: u32,
+}
+
+impl Shape {
+    /// The shape for `n` keys, `n < 2^62`.
+    #[inline]
+    pub(crate) const fn of(n: u64) -> Self {
+        let levels = 64 - n.leading_zeros();
+        let last = if n == 0 { 0 } else { n - ((1 << (levels - 1)) - 1) };
+        Self { n, levels, last }
+    }
+
+    pub(crate) const fn levels(&self) -> u32 {
+        self.levels
+    }
+
+    /// The top tier. It has no levels when there are no keys.
+    #[inline]
+    pub(crate) const fn top(&self) -> Tier {
+        let height = match self.levels {
+            0 => 0,
+            levels => (levels - 1) % TIER_LEVELS + 1,
+        };
+        Tier { first: 0, above: 0, height, below: self.levels - height }
+    }
+
+    /// All tiers, from the top.
+    pub(crate) fn tiers(&self) -> impl Iterator<Item = Tier> + use<> {
+        let top = Some(self.top()).filter(|top| top.height > 0);
+        std::iter::successors(top, |tier| (tier.below > 0).then(|| tier.next()))
+    }
+
+    /// Number of nodes.
+    pub(crate) fn nodes(&self) -> u64 {
+        self.tiers().last().map_or(0, |bottom| bottom.first + bottom.nodes())
+    }
+
+    /// How many keys come before perfect position `at`, which is even.
+    #[inline(always)]
+    pub(crate) const fn before(&self, at: u64) -> u64 {
+        let short = (at >> 1) + self.last;
+        if at < short { at } else { short }
+    }
+
+    /// Rank of key `key` of node `node` of `tier`. In the bottom tier, `key` does not count keys
+    /// that are missing from the last level.
+    #[inline(always)]
+    pub(crate) const fn rank(&self, tier: &Tier, node: u64, key: u64) -> u64 {
+        if tier.below == 0 {
+            self.before(node << tier.height) + key
+        } else {
+            self.before(((node << tier.height) + key + 1) << tier.below) - 1
+        }
+    }
+
+    /// Number of keys in a node.
+    #[inline(always)]
+    pub(crate) const fn keys(&self, tier: &Tier, node: u64) -> u64 {
+        if tier.below == 0 {
+            let from = node << tier.height;
+            self.before(from + (1 << tier.height)) - self.before(from) - 1
+        } else {
+            (1 << tier.height) - 1
+        }
+    }
+
+    /// Ranks of the keys next to a node's subtree, to the left and to the right: all keys of the
+    /// subtree lie between them. `None` at an edge of the tree.
+    pub(crate) fn bounds(&self, tier: &Tier, node: u64) -> (Option<u64>, Option<u64>) {
+        let span = tier.height + tier.below;
+        let left = (node > 0).then(|| self.before(node << span) - 1);
+        let right = (node + 1 < tier.nodes()).then(|| self.before((node + 1) << span) - 1);
+        (left, right)
+    }
+}
+
+impl Tier {
+    pub(crate) const fn nodes(&self) -> u64 {
+        1 << self.above
+    }
+
+    /// The tier below this one, which must not be the bottom one.
+    #[inline(always)]
+    pub(crate) const fn next(&self) -> Self {
+        Self {
+            first: self.first + self.nodes(),
+            above: self.above + self.height,
+            height: TIER_LEVELS,
+            below: self.below - TIER_LEVELS,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In-order ranks of a complete tree in breadth-first order, found by walking it.
+    fn walked(n: u64) -> Vec<u64> {
+        fn walk(at: u64, n: u64, next: &mut u64, ranks: &mut [u64]) {
+            if at < n {
+                walk(2 * at + 1, n, next, ranks);
+                ranks[at as usize] = *next;
+                *next += 1;
+                walk(2 * at + 2, n, next, ranks);
+            }
+        }
+        let mut ranks = vec![0; n as usize];
+        walk(0, n, &mut 0, &mut ranks);
+        ranks
+    }
+
+    /// The keys of a node, by their breadth-first numbers, in order.
+    fn members(root: u64, height: u32, n: u64, found: &mut Vec<u64>) {
+        if height > 0 && root < n {
+            members(2 * root + 1, height - 1, n, found);
+            found.push(root);
+            members(2 * root + 2, height - 1, n, found);
+        }
+    }
+
+    #[test]
+    fn nodes_hold_the_subtrees_of_the_complete_tree() {
+        for n in (0..600).chain([1000, 1023, 1024, 1025, 4095, 4096, 5000, 65_535, 65_536]) {
+            let shape = Shape::of(n);
+            let ranks = walked(n);
+            let mut seen = vec![false; n as usize];
+            let mut count = 0;
+            for tier in shape.tiers() {
+                assert_eq!(tier.first, count);
+                for node in 0..tier.nodes() {
+                    let root = (1 << tier.above) - 1 + node;
+                    let mut keys = Vec::new();
+                    members(root, tier.height, n, &mut keys);
+                    assert_eq!(shape.keys(&tier, node), keys.len() as u64, "n {n} {tier:?}");
+                    for (key, &number) in keys.iter().enumerate() {
+                        let rank = shape.rank(&tier, node, key as u64);
+                        assert_eq!(rank, ranks[number as usize], "n {n} {tier:?} {node} {key}");
+                        assert!(!std::mem::replace(&mut seen[rank as usize], true));
+                    }
+                }
+                count += tier.nodes();
+            }
+            assert_eq!(shape.nodes(), count);
+            assert!(seen.iter().all(|&s| s), "n {n}: every rank is in a node");
+        }
+    }
+
+    #[test]
+    fn siblings_are_balanced() {
+        fn height(at: u64, n: u64) -> u32 {
+            if at >= n {
+                return 0;
+            }
+            let (left, right) = (height(2 * at + 1, n), height(2 * at + 2, n));
+            assert!(left.abs_diff(right) <= 1, "key {at} of {n}");
+            1 + left.max(right)
+        }
+        for n in (0..300).chain([1000, 4096]) {
+            assert_eq!(height(0, n), Shape::of(n).levels());
+        }
+    }
+
+    #[test]
+    fn bounds_are_the_neighbours_of_the_subtree() {
+        for n in [1, 2, 15, 16, 17, 100, 255, 256, 300, 5000] {
+            let shape = Shape::of(n);
+            for tier in shape.tiers() {
+                for node in 0..tier.nodes() {
+                    let span = tier.height + tier.below;
+                    let first = shape.before(node << span);
+                    let end = shape.before((node + 1) << span) - 1;
+                    let (left, right) = shape.bounds(&tier, node);
+                    assert_eq!(left, first.checked_sub(1));
+                    assert_eq!(right, Some(end).filter(|&end| end < n));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn large_trees_do_not_overflow() {
+        for n in [u64::from(u32::MAX), 1 << 40, (1 << 40) - 1] {
+            let shape = Shape::of(n);
+            let bottom = shape.tiers().last().unwrap();
+            assert_eq!(shape.rank(&bottom, 0, 0), 0);
+            let node = bottom.nodes() - 1;
+            let last = shape.keys(&bottom, node) - 1;
+            assert_eq!(shape.rank(&bottom, node, last), n - 1);
+        }
+    }
+}
