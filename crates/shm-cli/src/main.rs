@@ -6,6 +6,7 @@ mod arguments;
 mod escape;
 mod failure;
 mod key;
+mod layout;
 mod mappers;
 mod output;
 mod progress;

@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod broken_lines;
+mod columns;
 mod documents;
 mod examples;
 mod files;
