@@ -10,6 +10,7 @@ mod layout;
 mod mappers;
 mod output;
 mod progress;
+mod prometheus;
 mod reading;
 mod records;
 mod startup;

@@ -91,6 +91,15 @@ impl Geometry {
     pub const MAX_VALUE_SIZE: usize = 1 << 24;
     /// The largest key size in bytes.
     pub const MAX_KEY_SIZE: usize = crate::key::MAX_KEY_BYTES;
+
+    /// Bytes of the file of a table of this geometry, with keys of this type.
+    ///
+    /// # Errors
+    /// [`GeometryError`] for one that no table can have.
+    pub fn file_len<K: crate::Key + ?Sized>(self) -> Result<u64, GeometryError> {
+        let words = Layout::new(self, K::KIND, 0)?.total_words;
+        Ok((shm_core::BODY_OFFSET + words * 8) as u64)
+    }
 }
 
 impl Default for Geometry {

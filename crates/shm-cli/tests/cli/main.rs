@@ -11,6 +11,7 @@
 mod bad_input;
 mod broken_lines;
 mod columns;
+mod completion;
 mod documents;
 mod examples;
 mod files;
