@@ -85,8 +85,8 @@ fn dry_run(geometry: Geometry, arguments: &Arguments, common: &Common) -> Result
     let room = statvfs(namespace.dir())
         .map_err(|errno| Failure::of_directory(namespace.dir(), &errno.into()))?;
     // A tmpfs without a limit has no blocks.
-    let available = (room.blocks() > 0)
-        .then(|| u64::from(room.blocks_available()).saturating_mul(room.fragment_size()));
+    let available =
+        (room.blocks() > 0).then(|| room.blocks_available().saturating_mul(room.fragment_size()));
     let limit = getrlimit(Resource::RLIMIT_FSIZE).map_or(u64::MAX, |(soft, _)| soft);
     let fits = len <= available.unwrap_or(u64::MAX).min(limit);
     let shown = path.display().to_string();
