@@ -80,7 +80,7 @@ fn dry_run(geometry: Geometry, arguments: &Arguments, common: &Common) -> Result
     if exists(&namespace, &name, Kind::Table)? {
         let text = format!("{}: {} exists already", arguments.name, path.display());
         return Err(Failure::new(Exit::Exists, text)
-            .hint("take another name, or remove that one: `shmap rm NAME`"));
+            .hint("take another name, or remove that one: `shmap rm NAME --kind table`"));
     }
     let room = statvfs(namespace.dir())
         .map_err(|errno| Failure::of_directory(namespace.dir(), &errno.into()))?;

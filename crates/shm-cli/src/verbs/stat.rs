@@ -29,6 +29,9 @@ Times have a unit, and lengths too; in JSON the age is in seconds and a length i
 numbers. `--format prometheus` prints metrics of one map or, without a name, of all of them; a
 map that cannot be read has shmap_up 0.
 
+Of a table, recoveries are the repairs since it was made, and lost are the entries that they could
+not keep.
+
 Who maps it is read from /proc: of processes of other users only root sees that; the others are
 counted. Processes in another pid namespace are not seen at all.")]
 pub(crate) struct Arguments {
@@ -118,6 +121,7 @@ fn of_table(table: &dyn Readable) -> Fields {
         ("value_size", Cell::exact(stats.value_size as u64)),
         ("writes", Cell::count(stats.writes)),
         ("recoveries", Cell::count(stats.recoveries)),
+        ("lost", Cell::count(stats.lost)),
         ("tombstones", Cell::count(stats.tombstones as u64)),
         ("id", Cell::text(hex(&table.segment().id()))),
     ]);

@@ -225,6 +225,11 @@ fn a_table_with_a_zeroed_page_is_read_and_repaired() {
     assert_eq!(place.ok(["verify", "jobs"]), "jobs\ttable\tsound\n");
     assert_eq!(place.ok(["repair", "jobs"]), "jobs\t0\t0\n");
     assert_eq!(place.ok(["dump", "jobs"]).lines().count(), kept);
+    assert_eq!(json(&place.ok(["stat", "jobs", "-F=json"]))[0]["lost"], lost);
+    let sample = format!("namespace=\"{}\"}} {lost}\n", place.dir().display());
+    let metrics = place.ok(["stat", "jobs", "-F=prometheus"]);
+    let line = format!("shmap_table_lost_entries_total{{name=\"jobs\",{sample}");
+    assert!(metrics.contains(&line), "{metrics}");
 }
 
 #[test]
@@ -283,6 +288,7 @@ fn metrics_of_one_map_and_of_all() {
     for line in [
         "# TYPE shmap_table_entries gauge".to_owned(),
         "# TYPE shmap_table_recoveries_total counter".to_owned(),
+        format!("shmap_table_lost_entries_total{{name=\"jobs\",namespace=\"{dir}\"}} 0"),
         format!("shmap_table_entries{{name=\"jobs\",namespace=\"{dir}\"}} 2"),
         format!("shmap_snapshot_edition{{name=\"words\",namespace=\"{dir}\"}} 1"),
         format!("shmap_up{{name=\"words\",kind=\"snapshot\",namespace=\"{dir}\"}} 1"),

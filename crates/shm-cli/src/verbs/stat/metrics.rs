@@ -27,6 +27,8 @@ static TOMBSTONES: Metric =
 static WRITES: Metric = counter("shmap_table_writes_total", "Changes of the table.");
 static RECOVERIES: Metric =
     counter("shmap_table_recoveries_total", "Repairs after a writer that died.");
+static LOST: Metric =
+    counter("shmap_table_lost_entries_total", "Entries that repairs could not keep.");
 static PUBLISHED: Metric = gauge("shmap_snapshot_entries", "Entries of the published map.");
 static EDITION: Metric =
     gauge("shmap_snapshot_edition", "How often a map was published under the name.");
@@ -51,6 +53,7 @@ pub(super) fn measure(target: &Target, common: &Common, samples: &mut Samples) {
             samples.add(&TOMBSTONES, &labels, stats.tombstones as u64);
             samples.add(&WRITES, &labels, stats.writes);
             samples.add(&RECOVERIES, &labels, stats.recoveries);
+            samples.add(&LOST, &labels, stats.lost);
             table.segment().created()
         }
         Ok(Open::Snapshot(map)) => {
