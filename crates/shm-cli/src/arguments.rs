@@ -74,7 +74,7 @@ pub(crate) struct Common {
     namespace: Option<PathBuf>,
     /// How results are shown [default: table on a terminal, tsv elsewhere]
     #[arg(long, short = 'F', global = true, value_name = "FORMAT", help_heading = GLOBAL)]
-    format: Option<Format>,
+    format: Option<AnyFormat>,
     /// Also open maps of this user, by name or number; one's own and root's are trusted anyway
     #[arg(long, global = true, value_name = "USER", help_heading = GLOBAL)]
     trust: Vec<String>,
@@ -89,7 +89,7 @@ pub(crate) struct Common {
 const GLOBAL: &str = "Options of every verb";
 
 /// How results are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// A table with borders, for people
     Table,
@@ -97,6 +97,19 @@ pub(crate) enum Format {
     Tsv,
     /// One JSON object a line, or one for the whole
     Json,
+}
+
+/// What `--format` may be: how results are shown, or the one format that is for metrics alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum AnyFormat {
+    /// A table with borders, for people
+    Table,
+    /// One line a row, tabs between, escaped: for programs
+    Tsv,
+    /// One JSON object a line, or one for the whole
+    Json,
+    /// For `stat` only: metrics, as Prometheus scrapes them
+    Prometheus,
 }
 
 /// What a time may be.
@@ -109,7 +122,18 @@ impl Common {
 
     pub(crate) fn format(&self) -> Format {
         let terminal = || std::io::stdout().is_terminal();
-        self.format.unwrap_or_else(|| if terminal() { Format::Table } else { Format::Tsv })
+        match self.format {
+            Some(AnyFormat::Table) => Format::Table,
+            Some(AnyFormat::Json) => Format::Json,
+            Some(AnyFormat::Tsv | AnyFormat::Prometheus) => Format::Tsv,
+            None if terminal() => Format::Table,
+            None => Format::Tsv,
+        }
+    }
+
+    /// True when metrics are asked for.
+    pub(crate) fn wants_metrics(&self) -> bool {
+        self.format == Some(AnyFormat::Prometheus)
     }
 
     /// Refuses early what would be refused after a change: to print its result as JSON where there is no output.

@@ -45,6 +45,11 @@ impl Cell {
         Self::new(size(n), n).plain(n)
     }
 
+    /// A length in bytes, with its unit.
+    pub(crate) fn exact(n: u64) -> Self {
+        Self::new(size(n), n).plain(format!("{n} B"))
+    }
+
     /// Nothing to say.
     pub(crate) fn none() -> Self {
         Self::new("", Json::Null)

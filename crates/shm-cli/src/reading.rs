@@ -17,6 +17,7 @@ pub(crate) use self::encoding::{Beginning, beginning};
 use self::encoding::{Text, unreadable};
 use crate::escape::unescape_to;
 use crate::failure::{Exit, Failure, STDIN};
+use crate::layout::Layout;
 use crate::records::FileFormat;
 use crate::startup;
 
@@ -43,6 +44,8 @@ pub(crate) struct Reader {
     most: u64,
     /// Bytes of the file, where that is known.
     len: Option<u64>,
+    /// Lines that are left to skip.
+    skip: u64,
     /// The first blank line, if nothing but blank lines followed it.
     blank: Option<u64>,
 }
@@ -87,22 +90,17 @@ impl From<Bad> for Broken {
 
 impl Reader {
     /// Of a file; `-` is standard input.
-    pub(crate) fn open(
-        path: &Path,
-        format: Option<FileFormat>,
-        heading: bool,
-    ) -> Result<Self, Failure> {
-        let format = format.unwrap_or_else(|| FileFormat::of_path(path));
+    pub(crate) fn open(path: &Path, format: FileFormat, layout: &Layout) -> Result<Self, Failure> {
         if path == Path::new("-") {
             startup::input().map_err(|error| Failure::of_stdin(&error))?;
             let input: Box<dyn Read> = Box::new(io::stdin());
-            return Ok(Self::new(STDIN, input, None, format, heading, MAX_RECORD));
+            return Ok(Self::new(STDIN, input, None, format, layout, MAX_RECORD));
         }
         let name = path.display().to_string();
         let file = File::open(path).map_err(|error| Failure::of_input(&name, &error))?;
         let meta = file.metadata().map_err(|error| Failure::of_input(&name, &error))?;
         let len = meta.is_file().then_some(meta.len());
-        Ok(Self::new(&name, Box::new(file), len, format, heading, MAX_RECORD))
+        Ok(Self::new(&name, Box::new(file), len, format, layout, MAX_RECORD))
     }
 
     fn new(
@@ -110,14 +108,15 @@ impl Reader {
         input: Box<dyn Read>,
         len: Option<u64>,
         format: FileFormat,
-        heading: bool,
+        layout: &Layout,
         most: u64,
     ) -> Self {
         let lines = match format {
-            FileFormat::Csv => Lines::Csv(Csv::new(heading)),
+            FileFormat::Csv => Lines::Csv(Csv::new(layout)),
             _ => Lines::Text { format, buffer: Vec::new(), line: 0 },
         };
-        Self { name: name.to_owned(), input: Text::new(input), lines, most, len, blank: None }
+        let (name, input) = (name.to_owned(), Text::new(input));
+        Self { name, input, lines, most, len, skip: layout.skip, blank: None }
     }
 
     /// Bytes of the file, where that is known.
@@ -151,7 +150,32 @@ impl Reader {
         }
     }
 
+    /// Skips the lines that come before the first one that counts, whatever is in them. A file
+    /// that has fewer is one that ends there.
+    fn skip(&mut self) -> Result<(), Broken> {
+        let mut skipped = Vec::new();
+        while self.skip > 0 {
+            let mut line = self.line();
+            let more = next_line(&mut self.input, &mut skipped, &mut line, self.most)?;
+            self.skip = if more { self.skip - 1 } else { 0 };
+            match &mut self.lines {
+                Lines::Text { line: last, .. } => *last = line,
+                Lines::Csv(csv) => csv.starts_after(line),
+            }
+        }
+        Ok(())
+    }
+
+    /// The line that was read last, from 1; 0 before the first.
+    fn line(&self) -> u64 {
+        match &self.lines {
+            Lines::Text { line, .. } => *line,
+            Lines::Csv(csv) => csv.line() - 1,
+        }
+    }
+
     fn step(&mut self, record: &mut Record) -> Result<Step, Broken> {
+        self.skip()?;
         match &mut self.lines {
             Lines::Csv(csv) => csv.next(&mut self.input, record, self.most),
             Lines::Text { format, buffer, line } => {
@@ -179,11 +203,7 @@ impl Reader {
                 false => Failure::of_input(&self.name, &error),
             };
         };
-        let line = match &self.lines {
-            Lines::Text { line, .. } => line + 1,
-            Lines::Csv(csv) => csv.line(),
-        };
-        self.bad(line, reason)
+        self.bad(self.line() + 1, reason)
     }
 
     /// A failure that names the file and the line.

@@ -1,8 +1,9 @@
 //! The formats of files of entries.
 //!
-//! All three hold any bytes. TSV is escaped, one entry a line. CSV is RFC 4180 with the bytes as they are, under
-//! the heading `key,value`. JSON Lines has one `{"key": …, "value": …}` a line; what is not UTF-8 is
-//! `{"hex": "…"}`.
+//! All three hold any bytes. TSV is escaped, one entry a line. CSV is RFC 4180 with the bytes as
+//! they are, under the heading `key,value` or in the columns that a
+//! [`Layout`](crate::layout::Layout) names. JSON Lines has one `{"key": …, "value": …}` a line; what
+//! is not UTF-8 is `{"hex": "…"}`.
 
 use clap::ValueEnum;
 
@@ -11,7 +12,7 @@ use clap::ValueEnum;
 pub(crate) enum FileFormat {
     /// key, tab, value; with \t \n \r \\ \xNN for what cannot stand there
     Tsv,
-    /// under the heading key,value
+    /// under the heading key,value; other columns: --key-column, --value-column
     Csv,
     /// {"key": …, "value": …} a line; {"hex": "…"} for what is not UTF-8
     Jsonl,
@@ -26,7 +27,13 @@ impl FileFormat {
             _ => Self::Tsv,
         }
     }
-}
 
-/// The heading of CSV files.
-pub(crate) const HEADING: [&str; 2] = ["key", "value"];
+    /// For people.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Tsv => "TSV",
+            Self::Csv => "CSV",
+            Self::Jsonl => "JSON Lines",
+        }
+    }
+}

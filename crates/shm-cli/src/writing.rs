@@ -5,26 +5,85 @@ use std::io::{self, Write};
 use serde_json::json;
 
 use crate::escape::escape;
+use crate::failure::Failure;
 use crate::key::{AnyKey, Forms, json_bytes};
+use crate::layout::{Column, HEADING, Layout};
 use crate::reading::{Beginning, beginning};
-use crate::records::{FileFormat, HEADING};
+use crate::records::FileFormat;
 
 /// Writes entries.
 pub(crate) enum Writer<W: Write> {
     Tsv(W),
-    Csv(W),
+    Csv(W, Order),
     Jsonl(W),
 }
 
+/// What is between two columns, and which comes first.
+#[derive(Clone, Copy)]
+pub(crate) struct Order {
+    delimiter: u8,
+    value_first: bool,
+}
+
 impl<W: Write> Writer<W> {
+    /// As the others read it without being told more.
     pub(crate) fn new(format: FileFormat, out: W) -> io::Result<Self> {
+        let heading = HEADING.map(str::as_bytes);
+        Self::with_heading(
+            format,
+            Order { delimiter: b',', value_first: false },
+            Some(heading),
+            out,
+        )
+    }
+
+    /// With a file's layout. A column by its position is the first or the second.
+    pub(crate) fn with_layout(
+        format: FileFormat,
+        layout: &Layout,
+        out: W,
+    ) -> Result<Self, Failure> {
+        let number = |column: &Column, name: &'static str| match column {
+            Column::Name(name) => Ok((name.clone(), None)),
+            Column::Number(number @ 1..=2) => Ok((name.to_owned(), Some(*number))),
+            Column::Number(number) => {
+                Err(Failure::usage(format!("there is no column {number}: a dump has two"))
+                    .hint("a name that the column gets, or 1 or 2"))
+            }
+        };
+        let [key, value] = HEADING;
+        let ((key, key_at), (value, value_at)) = match &layout.columns {
+            None => ((key.to_owned(), None), (value.to_owned(), None)),
+            Some([key_column, value_column]) => {
+                (number(key_column, key)?, number(value_column, value)?)
+            }
+        };
+        if key == value {
+            return Err(Failure::usage(format!("two columns of the name {key}"))
+                .hint("--key-column and --value-column name one each"));
+        }
+        let order = Order {
+            delimiter: layout.delimiter,
+            value_first: key_at == Some(2) || value_at == Some(1),
+        };
+        let names = [key.as_bytes(), value.as_bytes()];
+        Ok(Self::with_heading(format, order, layout.heading.then_some(names), out)?)
+    }
+
+    fn with_heading(
+        format: FileFormat,
+        order: Order,
+        heading: Option<[&[u8]; 2]>,
+        mut out: W,
+    ) -> io::Result<Self> {
         Ok(match format {
             FileFormat::Tsv => Self::Tsv(out),
             FileFormat::Jsonl => Self::Jsonl(out),
             FileFormat::Csv => {
-                let mut out = out;
-                writeln!(out, "{}", HEADING.join(","))?;
-                Self::Csv(out)
+                if let Some([key, value]) = heading {
+                    line(&mut out, order, key, value)?;
+                }
+                Self::Csv(out, order)
             }
         })
     }
@@ -32,10 +91,7 @@ impl<W: Write> Writer<W> {
     pub(crate) fn write(&mut self, key: &AnyKey, value: &[u8]) -> io::Result<()> {
         match self {
             Self::Tsv(out) => writeln!(out, "{}\t{}", key.text(), escape(value)),
-            Self::Csv(out) => {
-                field(out, &key.raw(), b",")?;
-                field(out, value, b"\n")
-            }
+            Self::Csv(out, order) => line(out, *order, &key.raw(), value),
             Self::Jsonl(out) => {
                 writeln!(out, "{}", json!({ "key": key.json(), "value": json_bytes(value) }))
             }
@@ -44,27 +100,34 @@ impl<W: Write> Writer<W> {
 
     pub(crate) fn finish(self) -> io::Result<()> {
         match self {
-            Self::Tsv(mut out) | Self::Csv(mut out) | Self::Jsonl(mut out) => out.flush(),
+            Self::Tsv(mut out) | Self::Csv(mut out, _) | Self::Jsonl(mut out) => out.flush(),
         }
     }
 }
 
-/// A field of CSV and what ends it. In quotes is what would mean something else without them, also
+/// A line of CSV.
+fn line(out: &mut impl Write, order: Order, key: &[u8], value: &[u8]) -> io::Result<()> {
+    let [first, second] = if order.value_first { [value, key] } else { [key, value] };
+    field(out, first, order.delimiter)?;
+    out.write_all(&[order.delimiter])?;
+    field(out, second, order.delimiter)?;
+    out.write_all(b"\n")
+}
+
+/// A field of CSV. In quotes is what would mean something else without them, also
 /// at the start of a file whose heading was taken away.
-fn field(out: &mut impl Write, bytes: &[u8], end: &[u8]) -> io::Result<()> {
-    let meant = |byte: &u8| matches!(byte, b',' | b'"' | b'\r' | b'\n' | 0);
+fn field(out: &mut impl Write, bytes: &[u8], delimiter: u8) -> io::Result<()> {
+    let meant = |byte: &u8| *byte == delimiter || matches!(byte, b'"' | b'\r' | b'\n' | 0);
     if beginning(bytes) == Beginning::Bytes && !bytes.iter().any(meant) {
-        out.write_all(bytes)?;
-    } else {
-        let quote = b"\"";
-        out.write_all(quote)?;
-        for (i, part) in bytes.split(|byte| *byte == b'"').enumerate() {
-            if i > 0 {
-                out.write_all(b"\"\"")?;
-            }
-            out.write_all(part)?;
-        }
-        out.write_all(quote)?;
+        return out.write_all(bytes);
     }
-    out.write_all(end)
+    let quote = b"\"";
+    out.write_all(quote)?;
+    for (i, part) in bytes.split(|byte| *byte == b'"').enumerate() {
+        if i > 0 {
+            out.write_all(b"\"\"")?;
+        }
+        out.write_all(part)?;
+    }
+    out.write_all(quote)
 }

@@ -34,7 +34,11 @@ impl fmt::Display for AnyKey {
 /// Text keys as text.
 impl fmt::Debug for AnyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        match self {
+            Self::Signed(_) => write!(f, "Signed({self})"),
+            Self::Unsigned(_) => write!(f, "Unsigned({self})"),
+            Self::Bytes(_) => write!(f, "Bytes({self})"),
+        }
     }
 }
 

@@ -61,6 +61,17 @@ pub(crate) const LINE_WORDS: usize = 8;
 /// that cost a third of a lookup. Beyond, where it is the cache that decides, it is half full at most.
 const SPARSE_CAPACITY: usize = 1 << 14;
 
+impl Geometry {
+    /// Bytes of the file of a table of this geometry, with keys of this kind.
+    ///
+    /// # Errors
+    /// [`GeometryError`] for one that no table can have.
+    pub fn file_len(self, keys: KeyKind) -> Result<u64, GeometryError> {
+        let words = Layout::new(self, keys, 0)?.total_words;
+        Ok((shm_core::BODY_OFFSET + words * 8) as u64)
+    }
+}
+
 /// The offsets that follow from a geometry, and the hash secrets: a private,
 /// checked copy, so that nothing in shared memory can move them.
 #[derive(Clone)]

@@ -27,7 +27,15 @@ impl<K: Key + ?Sized> Table<K> {
 
     #[cold]
     fn lock_patiently(&self) -> Result<Guard<'_>, LockError> {
-        Ok(self.lock_and_tell()?.0)
+        let mut told = Repaired::default();
+        if self.suspect.swap(false, Ordering::Relaxed) {
+            let checked = self.check_suspect(&mut told);
+            if checked.is_err() {
+                self.suspect();
+            }
+            checked?;
+        }
+        self.lock_slowly(&mut told)
     }
 
     /// As [`Table::lock`], but leaves damage that was noticed at opening as it is.
@@ -35,36 +43,32 @@ impl<K: Key + ?Sized> Table<K> {
         self.lock_slowly(&mut Repaired::default())
     }
 
-    /// As [`Table::lock`]; tells what a repair could not keep.
-    #[cold]
-    pub(crate) fn lock_and_tell(&self) -> Result<(Guard<'_>, Repaired), LockError> {
-        let mut told = Repaired::default();
-        if self.suspect.swap(false, Ordering::Relaxed) {
-            match self.lock_if_sound(&mut told) {
-                Ok(None) => {}
-                Ok(Some(guard)) => return Ok((guard, told)),
-                Err(error) => {
-                    self.suspect();
-                    return Err(error);
-                }
-            }
-        }
-        let guard = self.lock_slowly(&mut told)?;
-        Ok((guard, told))
-    }
-
-    /// Locks, and checks the whole table. `None`, and not locked, if anything is wrong: the next
-    /// owner of the lock repairs, as after a death.
-    fn lock_if_sound(&self, told: &mut Repaired) -> Result<Option<Guard<'_>>, LockError> {
+    /// If anything is wrong, the next owner of the lock repairs, as after a death.
+    fn check_suspect(&self, told: &mut Repaired) -> Result<(), LockError> {
         let mut room = CheckRoom::new(self.layout());
         let guard = self.lock_slowly(told)?;
-        if recover::check(guard.words()?, self.layout(), &mut room).is_ok() {
-            // Not released in between: a loop of such calls would take the lock again before a
-            // writer that was woken runs, and starve it.
-            return Ok(Some(guard));
+        if recover::check(guard.words()?, self.layout(), &mut room).is_err() {
+            guard.mark_dirty();
         }
-        guard.mark_dirty();
-        Ok(None)
+        drop(guard);
+        Ok(())
+    }
+
+    /// Checks the whole table under the lock, and repairs it if anything is wrong.
+    pub(crate) fn check_and_repair(&self) -> Result<Repaired, LockError> {
+        let mut told = Repaired::default();
+        let mut room = CheckRoom::new(self.layout());
+        let mut guard = self.lock_slowly(&mut told)?;
+        if recover::check(guard.words()?, self.layout(), &mut room).is_err() {
+            guard.mark_dirty();
+            drop(guard);
+            guard = self.lock_slowly(&mut told)?;
+        }
+        // Locked once where nothing is wrong: a loop of such calls would otherwise take the lock
+        // again before a writer that was woken runs, and starve it.
+        self.suspect.store(false, Ordering::Relaxed);
+        guard.hand_over();
+        Ok(told)
     }
 
     fn lock_slowly(&self, told: &mut Repaired) -> Result<Guard<'_>, LockError> {

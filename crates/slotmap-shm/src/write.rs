@@ -339,10 +339,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// # Errors
     /// [`TableError::Lock`].
     pub fn recover(&self) -> Result<Repaired, TableError> {
-        self.suspect();
-        let (guard, repaired) = self.lock_and_tell()?;
-        guard.hand_over();
-        Ok(repaired)
+        Ok(self.check_and_repair()?)
     }
 
     /// Writes the table back to its file (`msync`); of use in a namespace on a disk.

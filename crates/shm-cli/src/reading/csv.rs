@@ -5,7 +5,7 @@ use std::io::{self, BufRead};
 
 use super::{Bad, Broken, Record, Step};
 use crate::escape::escape;
-use crate::records::HEADING;
+use crate::layout::{Column, HEADING, Layout};
 
 /// Where a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,23 +22,60 @@ enum State {
     Return,
 }
 
+/// The columns of a heading that are read, at most; in every program that has a limit it is lower.
+const MAX_COLUMNS: usize = 1 << 14;
+
 /// Reads records.
 pub(super) struct Csv {
-    /// The first record must be the heading.
-    heading: bool,
+    delimiter: u8,
+    heading: Heading,
     /// The line that comes next or is being read, from 1.
     line: u64,
-    /// A third field, of which a heading that has one speaks.
-    third: Vec<u8>,
+    /// The line that the heading is expected in.
+    first: u64,
+    /// Where the key and the value are, from 0, and how many columns there are.
+    places: Places,
+}
+
+/// What is to be said of the first record.
+enum Heading {
+    /// It is the heading, `key` and `value`.
+    Usual,
+    /// It is the heading, and has these columns.
+    Has([Column; 2]),
+    /// There is no heading; the first record says how many columns there are, with these positions
+    /// among them.
+    None([Column; 2]),
+    /// All is known.
+    Known,
+}
+
+#[derive(Clone, Copy)]
+struct Places {
+    key: usize,
+    value: usize,
+    columns: usize,
 }
 
 impl Csv {
-    pub(super) fn new(heading: bool) -> Self {
-        Self { heading, line: 1, third: Vec::new() }
+    pub(super) fn new(layout: &Layout) -> Self {
+        let heading = match (&layout.columns, layout.heading) {
+            (None, true) => Heading::Usual,
+            (None, false) => Heading::Known,
+            (Some(columns), true) => Heading::Has(columns.clone()),
+            (Some(columns), false) => Heading::None(columns.clone()),
+        };
+        let places = Places { key: 0, value: 1, columns: 2 };
+        Self { delimiter: layout.delimiter, heading, line: 1, first: 1, places }
     }
 
     pub(super) fn line(&self) -> u64 {
         self.line
+    }
+
+    /// The file begins after this line; those before it are skipped.
+    pub(super) fn starts_after(&mut self, line: u64) {
+        (self.line, self.first) = (line + 1, line + 1);
     }
 
     /// Reads the next record, of at most so many bytes.
@@ -49,63 +86,125 @@ impl Csv {
         most: u64,
     ) -> Result<Step, Broken> {
         record.line = self.line;
-        let fields = self.fields(input, record, most)?;
-        let line = record.line;
-        match fields {
-            Some(0) => Ok(Step::Blank),
-            Some(fields) if self.heading => match self.wrong_heading(record, fields) {
-                None => {
-                    self.heading = false;
-                    Ok(Step::Heading)
+        match &self.heading {
+            Heading::Usual | Heading::Has(_) => self.heading(input, record.line, most),
+            Heading::Known => self.entry(input, record, most),
+            Heading::None(columns) => {
+                // Where the columns are is known; how many there are, the first record says.
+                let [key, value] = columns.each_ref().map(position);
+                self.places = Places { key, value, columns: 0 };
+                let step = self.entry(input, record, most)?;
+                if matches!(step, Step::Entry) {
+                    self.heading = Heading::Known;
                 }
-                Some(why) => bad(line, &format!("the heading is not key,value: {why}{NO_HEADING}")),
-            },
-            None if self.heading => {
-                bad(1, &format!("the heading key,value is missing{NO_HEADING}"))
+                Ok(step)
             }
-            None => Ok(Step::End),
-            Some(2) => Ok(Step::Entry),
-            Some(fields) => bad(line, &format!("{fields} fields, not 2")),
         }
     }
 
-    fn wrong_heading(&self, record: &Record, fields: usize) -> Option<String> {
-        let all = [&record.key, &record.value, &self.third];
-        let names = all.get(..fields.min(all.len())).unwrap_or_default();
-        if fields == 2 && names.iter().zip(HEADING).all(|(name, right)| *name == right.as_bytes()) {
-            return None;
-        }
-        let is_there = |right: &str| names.iter().any(|name| *name == right.as_bytes());
-        let twice =
-            names.iter().enumerate().find(|(i, name)| names.iter().skip(i + 1).any(|n| n == *name));
-        let other =
-            names.iter().find(|name| !HEADING.iter().any(|right| **name == right.as_bytes()));
-        let shown = |name: &[u8]| {
-            format!("`{}`", escape(name.get(..name.len().min(40)).unwrap_or_default()))
-        };
-        Some(match (twice, HEADING.iter().find(|right| !is_there(right)), other) {
-            (Some((_, name)), ..) => format!("{} is there twice", shown(name)),
-            (_, Some(missing), Some(other)) => format!("no `{missing}`, but {}", shown(other)),
-            (_, Some(missing), None) => format!("no `{missing}`"),
-            (_, None, Some(other)) => format!("{} is neither", shown(other)),
-            _ => "the columns are in another order".to_owned(),
-        })
-    }
-
-    /// Reads to the end of a record. Returns how many fields it has, 0 for a blank line, `None` at
-    /// the end of the file.
-    fn fields(
+    fn entry(
         &mut self,
         input: &mut impl BufRead,
         record: &mut Record,
         most: u64,
+    ) -> Result<Step, Broken> {
+        let Record { key, value, line } = record;
+        key.clear();
+        value.clear();
+        let Places { key: key_at, value: value_at, columns } = self.places;
+        let fields = self.fields(input, most, |field, bytes| {
+            if field == key_at {
+                key.extend_from_slice(bytes);
+            } else if field == value_at {
+                value.extend_from_slice(bytes);
+            }
+            Ok(())
+        })?;
+        match fields {
+            Some(0) => Ok(Step::Blank),
+            None => Ok(Step::End),
+            Some(fields) if fields == columns => Ok(Step::Entry),
+            Some(fields) if columns == 0 => match [key_at, value_at].into_iter().max() {
+                Some(last) if last >= fields => {
+                    let column = last + 1;
+                    bad(*line, &format!("there is no column {column}: the line has {fields}"))
+                }
+                _ => {
+                    self.places.columns = fields;
+                    Ok(Step::Entry)
+                }
+            },
+            Some(fields) => bad(*line, &format!("{fields} fields, not {columns}")),
+        }
+    }
+
+    fn heading(&mut self, input: &mut impl BufRead, line: u64, most: u64) -> Result<Step, Broken> {
+        let usual = HEADING.join(&char::from(self.delimiter).to_string());
+        let mut names: Vec<Vec<u8>> = vec![Vec::new()];
+        let fields = self.fields(input, most, |field, bytes| {
+            if field >= MAX_COLUMNS {
+                return Err(format!("a heading of more than {MAX_COLUMNS} columns"));
+            }
+            names.resize(names.len().max(field + 1), Vec::new());
+            if let Some(name) = names.get_mut(field) {
+                name.extend_from_slice(bytes);
+            }
+            Ok(())
+        })?;
+        let Some(fields) = fields else {
+            let what = match self.heading {
+                Heading::Usual => format!("the heading {usual} is missing"),
+                _ => "the heading is missing".to_owned(),
+            };
+            return bad(self.first, &format!("{what}{NO_HEADING}"));
+        };
+        if fields == 0 {
+            return Ok(Step::Blank);
+        }
+        // An empty name has no bytes, and came through unseen.
+        if fields > MAX_COLUMNS {
+            return bad(line, &format!("a heading of more than {MAX_COLUMNS} columns"));
+        }
+        names.resize(fields, Vec::new());
+        let places = match &self.heading {
+            Heading::Has([key, value]) => {
+                let [key, value] = [find(&names, key), find(&names, value)];
+                let (key, value) = match (key, value) {
+                    (Ok(key), Ok(value)) => (key, value),
+                    (Err(why), _) | (_, Err(why)) => return bad(line, &why),
+                };
+                if key == value {
+                    let name = names.get(key).map(|name| shown(name)).unwrap_or_default();
+                    return bad(line, &format!("keys and values are in one column, {name}"));
+                }
+                Places { key, value, columns: fields }
+            }
+            _ => match wrong_heading(&names) {
+                None => self.places,
+                Some(why) => {
+                    return bad(line, &format!("the heading is not {usual}: {why}{NO_HEADING}"));
+                }
+            },
+        };
+        (self.places, self.heading) = (places, Heading::Known);
+        Ok(Step::Heading)
+    }
+
+    /// Reads to the end of a record, and hands over the bytes of its fields. Returns how many fields
+    /// it has, 0 for a blank line, `None` at the end of the file.
+    fn fields(
+        &mut self,
+        input: &mut impl BufRead,
+        most: u64,
+        mut push: impl FnMut(usize, &[u8]) -> Result<(), String>,
     ) -> Result<Option<usize>, Broken> {
-        let Record { key, value, line: first } = record;
-        let mut columns = [key, value, &mut self.third];
-        columns.iter_mut().for_each(|column| column.clear());
+        let (delimiter, first) = (self.delimiter, self.line);
+        let mut push = |fields: usize, bytes: &[u8]| {
+            push(fields - 1, bytes).map_err(|reason| Bad { line: first, reason })
+        };
         let (mut state, mut fields, mut taken) = (State::Start, 1, 0_u64);
         // Nothing but the end of a line was seen; and the line of the last opening quote.
-        let (mut blank, mut opened) = (true, *first);
+        let (mut blank, mut opened) = (true, first);
         loop {
             let buffer = match input.fill_buf() {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -120,12 +219,10 @@ impl Csv {
                 };
             }
             // What stands for itself, all at once; then the byte behind it.
-            let plain = buffer.iter().take_while(|byte| is_plain(state, **byte)).count();
+            let plain = buffer.iter().take_while(|byte| is_plain(state, delimiter, **byte)).count();
             let (text, rest) = buffer.split_at(plain);
             if !text.is_empty() {
-                if let Some(column) = columns.get_mut(fields - 1) {
-                    column.extend_from_slice(text);
-                }
+                push(fields, text)?;
                 blank = false;
                 match state {
                     State::Start => state = State::Plain,
@@ -140,7 +237,7 @@ impl Csv {
             input.consume(used);
             taken += used as u64;
             if taken > most {
-                let line = if state == State::Quoted { opened } else { *first };
+                let line = if state == State::Quoted { opened } else { first };
                 let reason =
                     format!("a record of more than {most} bytes (a quote without its end?)");
                 return Err(Bad { line, reason }.into());
@@ -149,9 +246,7 @@ impl Csv {
             state = match (state, byte) {
                 (State::Quoted, _) => State::Closed,
                 (State::Closed, b'"') => {
-                    if let Some(column) = columns.get_mut(fields - 1) {
-                        column.push(b'"');
-                    }
+                    push(fields, b"\"")?;
                     State::Quoted
                 }
                 (State::Start, b'"') => {
@@ -169,7 +264,7 @@ impl Csv {
                     return bad(self.line, RETURN);
                 }
                 (_, b'\r') => State::Return,
-                (_, b',') => {
+                (_, byte) if byte == delimiter => {
                     (blank, fields) = (false, fields + 1);
                     State::Start
                 }
@@ -184,7 +279,68 @@ impl Csv {
     }
 }
 
-const NO_HEADING: &str = " (a file without one: --no-heading)";
+/// The position, from 0; a name has none without a heading, and [`Layout`] has none then.
+fn position(column: &Column) -> usize {
+    match column {
+        Column::Number(number) => number.saturating_sub(1),
+        Column::Name(_) => usize::MAX,
+    }
+}
+
+/// Where the column is, from 0, or why not.
+fn find(names: &[Vec<u8>], column: &Column) -> Result<usize, String> {
+    let missing = |what: String| Err(format!("there is no column {what}: {}", columns(names)));
+    let name = match column {
+        Column::Number(number) if *number <= names.len() => return Ok(position(column)),
+        Column::Number(number) => return missing(number.to_string()),
+        Column::Name(name) => name.as_bytes(),
+    };
+    let mut found = names.iter().enumerate().filter(|(_, found)| *found == name);
+    match (found.next(), found.next()) {
+        (Some((at, _)), None) => Ok(at),
+        (None, _) => missing(shown(name)),
+        _ => Err(format!("column {} is there twice; say which by its position", shown(name))),
+    }
+}
+
+/// The columns that there are.
+fn columns(names: &[Vec<u8>]) -> String {
+    const SHOWN: usize = 20;
+    let all: Vec<_> = names.iter().take(SHOWN).map(|name| shown(name)).collect();
+    let more = match names.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let are = if names.len() == 1 { "the only one is" } else { "the columns are" };
+    format!("{are} {}{more}", all.join(", "))
+}
+
+fn shown(name: &[u8]) -> String {
+    format!("`{}`", escape(name.get(..name.len().min(40)).unwrap_or_default()))
+}
+
+/// Why these are not the names of the usual two columns.
+fn wrong_heading(names: &[Vec<u8>]) -> Option<String> {
+    if names.len() == 2 && names.iter().zip(HEADING).all(|(name, right)| name == right.as_bytes()) {
+        return None;
+    }
+    let is_there = |right: &str| names.iter().any(|name| name == right.as_bytes());
+    // Of a heading with many columns the first three say enough.
+    let first = names.get(..names.len().min(3)).unwrap_or_default();
+    let mut rest = first.iter().enumerate();
+    let twice = rest.find(|(i, name)| first.iter().skip(i + 1).any(|other| other == *name));
+    let other = names.iter().find(|name| !HEADING.iter().any(|right| *name == right.as_bytes()));
+    Some(match (twice, HEADING.iter().find(|right| !is_there(right)), other) {
+        (Some((_, name)), ..) => format!("{} is there twice", shown(name)),
+        (_, Some(missing), Some(other)) => format!("no `{missing}`, but {}", shown(other)),
+        (_, Some(missing), None) => format!("no `{missing}`"),
+        (_, None, Some(other)) => format!("{} is neither", shown(other)),
+        _ => "the columns are in another order".to_owned(),
+    })
+}
+
+const NO_HEADING: &str =
+    " (a file without one: --no-heading; other columns: --key-column, --value-column)";
 const QUOTE: &str = "a quote in a field that does not begin with one (within quotes it is doubled)";
 const RETURN: &str = "a carriage return without a line feed (a field with one stands in quotes)";
 const NUL: &str = "a NUL byte outside quotes (UTF-16 without its byte order mark?)";
@@ -193,10 +349,12 @@ fn bad<T>(line: u64, reason: &str) -> Result<T, Broken> {
     Err(Bad { line, reason: reason.to_owned() }.into())
 }
 
-fn is_plain(state: State, byte: u8) -> bool {
+fn is_plain(state: State, delimiter: u8, byte: u8) -> bool {
     match state {
         State::Quoted => byte != b'"',
-        State::Start | State::Plain => !matches!(byte, b',' | b'"' | b'\r' | b'\n' | 0),
+        State::Start | State::Plain => {
+            byte != delimiter && !matches!(byte, b'"' | b'\r' | b'\n' | 0)
+        }
         State::Closed | State::Return => false,
     }
 }

@@ -1,3 +1,5 @@
+mod columns;
+
 use super::*;
 use crate::key::AnyKey;
 use crate::writing::Writer;
@@ -41,7 +43,7 @@ fn read_in_drops(
     drop: usize,
 ) -> Result<Vec<Record>, Failure> {
     let input: Box<dyn Read> = Box::new(Drops(io::Cursor::new(bytes.to_vec()), drop));
-    let mut reader = Reader::new("words", input, None, format, true, most);
+    let mut reader = Reader::new("words", input, None, format, &Layout::default(), most);
     let (mut records, mut record) = (Vec::new(), Record::default());
     while reader.next(&mut record)? {
         records.push(record.clone());

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
 use crate::failure::{Exit, Failure};
@@ -12,18 +12,68 @@ use crate::failure::{Exit, Failure};
 Example:
   $ shmap completions bash > shmap.bash
 
-Where they belong: bash, ~/.local/share/bash-completion/completions/shmap; zsh, _shmap in a
-directory of $fpath; fish, ~/.config/fish/completions/shmap.fish.")]
+Subcommands and options are completed and, in bash, zsh and fish, names of maps. The script
+belongs in, for bash, ~/.local/share/bash-completion/completions/shmap; for zsh, _shmap in a
+directory of $fpath; for fish, ~/.config/fish/completions/shmap.fish.")]
 pub(crate) struct Arguments {
     shell: Shell,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+/// Runs after what is generated, and puts names of maps in its place where there are any.
+const BASH: &str = r#"
+_shmap_or_names() {
+    _shmap "$@"
+    local name names=()
+    while IFS= read -r name; do
+        names+=("$(printf '%q' "$name")")
+    done < <("${COMP_WORDS[0]}" map-names -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+    if (( ${#names[@]} )); then
+        COMPREPLY=("${names[@]}")
+    fi
+}
+complete -F _shmap_or_names -o bashdefault -o default shmap
+"#;
+
+const ZSH: &str = r#"
+_shmap_names() {
+    local -a names
+    names=("${(@f)$(shmap map-names -- "${(@)words[1,CURRENT]}" 2>/dev/null)}")
+    names=("${(@)names:#}")
+    compadd -a names
+}
+"#;
+
+const FISH: &str = r#"
+function __shmap_names
+    set -l words (commandline -opc) (commandline -ct)
+    shmap map-names -- $words[2..] 2>/dev/null
+end
+complete -c shmap -a '(__shmap_names)'
+"#;
+
+pub(crate) fn run(arguments: &Arguments, mut command: Command) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    let mut command = crate::arguments::Arguments::command();
     clap_complete::generate(arguments.shell, &mut command, "shmap", &mut script);
+    match arguments.shell {
+        Shell::Bash => script.extend_from_slice(BASH.as_bytes()),
+        Shell::Fish => script.extend_from_slice(FISH.as_bytes()),
+        Shell::Zsh => script = with_names(&String::from_utf8_lossy(&script)).into_bytes(),
+        _ => {}
+    }
     let mut out = crate::output::stdout();
     out.write_all(&script)?;
     out.flush()?;
     Ok(Exit::Ok)
+}
+
+/// zsh has a function for each argument; those that are names get one of ours. The first line stays
+/// the first: it says what the file completes.
+fn with_names(script: &str) -> String {
+    let (first, rest) = script.split_once('\n').unwrap_or((script, ""));
+    let line = |line: &str| match line.contains("name -- Name") {
+        true => line.replace(":_default'", ":_shmap_names'"),
+        false => line.to_owned(),
+    };
+    let rest: Vec<_> = rest.lines().map(line).collect();
+    format!("{first}\n{ZSH}{}\n", rest.join("\n"))
 }

@@ -8,6 +8,7 @@ use crate::arguments::{Common, Format};
 use crate::failure::{Exit, Failure};
 use crate::key::Forms;
 use crate::key::KeyType;
+use crate::layout::CsvArguments;
 use crate::output::stdout;
 use crate::progress::{Progress, Unit, is_apart};
 use crate::records::FileFormat;
@@ -31,6 +32,8 @@ pub(crate) struct Arguments {
     /// The format [default: tsv; with --format json, jsonl]
     #[arg(long, value_name = "FORMAT")]
     to: Option<FileFormat>,
+    #[command(flatten)]
+    csv: CsvArguments,
     /// What keys of a published map stand for, such as i32 for a frozen table
     #[arg(long, value_name = "TYPE")]
     keys: Option<KeyType>,
@@ -43,6 +46,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     let json = common.format() == Format::Json;
     let usual = if json { FileFormat::Jsonl } else { FileFormat::Tsv };
     let format = arguments.to.unwrap_or(usual);
+    let layout = arguments.csv.layout(format, 0)?;
     let target = Target::find(&arguments.name, arguments.kind, common)?;
     let open = target.open(common)?;
     let entries = Entries::of(&target, &open, open.key_type(arguments.keys)?, common)?;
@@ -52,7 +56,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
         false => Progress::hidden(),
     };
     let terminal = std::io::stdout().is_terminal();
-    let mut writer = Writer::new(format, stdout())?;
+    let mut writer = Writer::with_layout(format, &layout, stdout())?;
     let (mut bytes, mut at) = (0, 0);
     for entry in entries {
         let (key, value) = entry?;

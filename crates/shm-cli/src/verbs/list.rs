@@ -26,16 +26,8 @@ const HEADING: [&str; 10] =
     ["name", "kind", "keys", "entries", "capacity", "bytes", "owner", "mode", "age", "remark"];
 
 pub(crate) fn run(_: &Arguments, common: &Common) -> Result<Exit, Failure> {
-    let namespace = common.namespace();
     let mut table = Vec::new();
-    for entry in StatusTable::list(&namespace).map_err(|error| list_error(error, common))? {
-        let kind = match entry.kind.as_str() {
-            "table" => Kind::Table,
-            "snapshot" => Kind::Snapshot,
-            // The control segment of a published map, or none of ours.
-            _ => continue,
-        };
-        let target = Target { namespace: namespace.clone(), name: entry.name, kind };
+    for target in targets(common)? {
         table.push(row(&target, common));
     }
     if common.format() == Format::Table {
@@ -46,6 +38,22 @@ pub(crate) fn run(_: &Arguments, common: &Common) -> Result<Exit, Failure> {
         rows(common.format(), &HEADING, table)?;
     }
     Ok(Exit::Ok)
+}
+
+/// All maps of the directory.
+pub(super) fn targets(common: &Common) -> Result<Vec<Target>, Failure> {
+    let namespace = common.namespace();
+    let entries = StatusTable::list(&namespace).map_err(|error| list_error(error, common))?;
+    let targets = entries.into_iter().filter_map(|entry| {
+        let kind = match entry.kind.as_str() {
+            "table" => Kind::Table,
+            "snapshot" => Kind::Snapshot,
+            // The control segment of a published map, or none of ours.
+            _ => return None,
+        };
+        Some(Target { namespace: namespace.clone(), name: entry.name, kind })
+    });
+    Ok(targets.collect())
 }
 
 fn narrow(mut row: Vec<Cell>) -> Vec<Cell> {

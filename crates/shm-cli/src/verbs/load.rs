@@ -10,6 +10,7 @@ use crate::arguments::{Common, Format};
 use crate::failure::{Exit, Failure};
 use crate::key::AnyKey;
 use crate::key::KeyType;
+use crate::layout::CsvArguments;
 use crate::progress::{Progress, Unit};
 use crate::reading::{Reader, Record};
 use crate::records::FileFormat;
@@ -40,14 +41,17 @@ pub(crate) struct InputArguments {
     /// The format [default: by the file's name, .csv, .jsonl, .ndjson or .json; else tsv]
     #[arg(long, value_name = "FORMAT")]
     from: Option<FileFormat>,
-    /// The CSV file does not begin with the line key,value
-    #[arg(long)]
-    no_heading: bool,
+    #[command(flatten)]
+    csv: CsvArguments,
+    /// Leave out so many lines at the start of the file, whatever is in them
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    skip: u64,
 }
 
 impl InputArguments {
     pub(super) fn open(&self, file: &std::path::Path) -> Result<Reader, Failure> {
-        Reader::open(file, self.from, !self.no_heading)
+        let format = self.from.unwrap_or_else(|| FileFormat::of_path(file));
+        Reader::open(file, format, &self.csv.layout(format, self.skip)?)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 
 use crate::failure::{Exit, Failure};
 
@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
     out: PathBuf,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+pub(crate) fn run(arguments: &Arguments, command: Command) -> Result<Exit, Failure> {
     let dir = &arguments.out;
     let failed = |error: std::io::Error| {
         Failure::of_file(dir.display(), &error).hint(match error.kind() {
@@ -26,6 +26,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             _ => "name a directory that you may write to",
         })
     };
-    clap_mangen::generate_to(crate::arguments::Arguments::command(), dir).map_err(failed)?;
+    clap_mangen::generate_to(command, dir).map_err(failed)?;
     Ok(Exit::Ok)
 }

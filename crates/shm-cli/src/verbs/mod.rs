@@ -9,6 +9,7 @@ mod get;
 mod list;
 mod load;
 mod man;
+mod map_names;
 mod prune;
 mod put;
 mod repair;
@@ -19,7 +20,7 @@ mod stat;
 mod verify;
 mod watch;
 
-use clap::Subcommand;
+use clap::{CommandFactory, Subcommand};
 
 use slotmap_shm::PutMode;
 
@@ -70,6 +71,9 @@ pub(crate) enum Verb {
     Rm(rm::Arguments),
     /// Print the completions for a shell
     Completions(completions::Arguments),
+    /// Print the names of maps that may stand at the end of a command line
+    #[command(hide = true)]
+    MapNames(map_names::Arguments),
     /// Write the manual pages
     Man(man::Arguments),
 }
@@ -77,6 +81,10 @@ pub(crate) enum Verb {
 /// Does it.
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let common = &arguments.common;
+    if common.wants_metrics() && !matches!(arguments.verb, Verb::Stat(_)) {
+        return Err(Failure::usage("--format prometheus is for `stat` only")
+            .hint("--format json, or `shmap stat --format prometheus`"));
+    }
     match &arguments.verb {
         Verb::List(arguments) => list::run(arguments, common),
         Verb::Stat(arguments) => stat::run(arguments, common),
@@ -96,7 +104,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Verb::Repair(arguments) => repair::run(arguments, common),
         Verb::Prune(arguments) => prune::run(arguments, common),
         Verb::Rm(arguments) => rm::run(arguments, common),
-        Verb::Completions(arguments) => completions::run(arguments),
-        Verb::Man(arguments) => man::run(arguments),
+        Verb::Completions(arguments) => completions::run(arguments, Arguments::command()),
+        Verb::MapNames(arguments) => map_names::run(arguments, common, &Arguments::command()),
+        Verb::Man(arguments) => man::run(arguments, Arguments::command()),
     }
 }

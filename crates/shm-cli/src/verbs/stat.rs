@@ -1,30 +1,42 @@
 //! `shmap stat`
 
+mod metrics;
+
 use std::os::unix::fs::MetadataExt;
 
 use clap::Args;
 use serde_json::json;
 use shm_facade::SharedMap;
 
-use super::list::{age, mode, owner};
+use super::list::{age, mode, owner, targets};
 use crate::arguments::Common;
 use crate::escape::{escape, hex};
 use crate::failure::{Exit, Failure};
 use crate::mappers::{Mappers, mappers};
-use crate::output::{Cell, fields, grouped};
+use crate::output::{Cell, fields, grouped, stdout};
+use crate::prometheus::Samples;
 use crate::table::Reader;
 use crate::target::{Kind, Open, Target};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Example:
+Examples:
   $ shmap stat jobs
+  $ shmap stat --format prometheus | grep -c '^shmap_up.* 1$'
+  2
+
+Times have a unit, and lengths too; in JSON the age is in seconds and a length in bytes, as bare
+numbers. `--format prometheus` prints metrics of one map or, without a name, of all of them; a
+map that cannot be read has shmap_up 0.
+
+Of a table, recoveries are the repairs since it was made, and lost are the entries that they could
+not keep.
 
 Who maps it is read from /proc: of processes of other users only root sees that; the others are
 counted. Processes in another pid namespace are not seen at all.")]
 pub(crate) struct Arguments {
-    /// Name of the map
-    name: String,
+    /// Name of the map; with --format prometheus it may be left out, for all maps
+    name: Option<String>,
     /// Which one, where a table and a map have the name
     #[arg(long)]
     kind: Option<Kind>,
@@ -33,7 +45,18 @@ pub(crate) struct Arguments {
 type Fields = Vec<(&'static str, Cell)>;
 
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
-    let target = Target::find(&arguments.name, arguments.kind, common)?;
+    let target = match &arguments.name {
+        Some(name) => Some(Target::find(name, arguments.kind, common)?),
+        None => None,
+    };
+    let target = match target {
+        target if common.wants_metrics() => return print_metrics(target, arguments, common),
+        Some(target) => target,
+        None => {
+            return Err(Failure::usage("no name: which map?")
+                .hint("`shmap list` shows all; `shmap stat --format prometheus` measures all"));
+        }
+    };
     let name = target.name.as_str();
     let shown = Cell::new(escape(name.as_bytes()), name);
     let mut all = vec![("name", shown), ("kind", Cell::text(target.kind.name()))];
@@ -53,10 +76,10 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     let meta = path.symlink_metadata().map_err(|error| Failure::of_file(&shown, &error))?;
     let mappers = mappers(&path).map_err(|error| Failure::of_file("/proc", &error))?;
     all.extend([
-        ("file_bytes", Cell::bytes(meta.len())),
+        ("file_bytes", Cell::exact(meta.len())),
         ("owner", owner(meta.uid())),
         ("mode", mode(meta.mode())),
-        ("age", age(Some(created))),
+        ("age", with_unit(age(Some(created)))),
         ("path", Cell::new(escape(shown.as_bytes()), shown)),
         ("mapped_by", mapped_by(&mappers)),
         ("not_looked_at", Cell::count(mappers.hidden)),
@@ -65,20 +88,40 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     Ok(Exit::Ok)
 }
 
+/// Of one map, or of all.
+fn print_metrics(
+    target: Option<Target>,
+    arguments: &Arguments,
+    common: &Common,
+) -> Result<Exit, Failure> {
+    let targets = match target {
+        Some(target) => vec![target],
+        None => targets(common)?,
+    };
+    let is_kind = |target: &&Target| arguments.kind.is_none_or(|kind| kind == target.kind);
+    let mut samples = Samples::default();
+    for target in targets.iter().filter(is_kind) {
+        metrics::measure(target, common, &mut samples);
+    }
+    samples.write(stdout())?;
+    Ok(Exit::Ok)
+}
+
 fn of_table(table: &Reader) -> Fields {
     let (stats, geometry) = (table.stats(), table.geometry());
     let load = stats.len as f64 / stats.capacity.max(1) as f64;
     let mut fields = vec![("keys", Cell::text(table.key_kind().name()))];
     if table.key_kind().integer().is_none() {
-        fields.push(("key_size", Cell::bytes(geometry.key_size as u64)));
+        fields.push(("key_size", Cell::exact(geometry.key_size as u64)));
     }
     fields.extend([
         ("entries", Cell::count(stats.len as u64)),
         ("capacity", Cell::count(stats.capacity as u64)),
         ("load", Cell::new(format!("{:.1} %", load * 100.0), load).plain(load)),
-        ("value_size", Cell::bytes(stats.value_size as u64)),
+        ("value_size", Cell::exact(stats.value_size as u64)),
         ("writes", Cell::count(stats.writes)),
         ("recoveries", Cell::count(stats.recoveries)),
+        ("lost", Cell::count(stats.lost)),
         ("tombstones", Cell::count(stats.tombstones as u64)),
         ("id", Cell::text(hex(&table.segment().id()))),
     ]);
@@ -93,12 +136,18 @@ fn of_map(map: &SharedMap) -> Fields {
         ("entries", Cell::count(stats.entries as u64)),
         ("depth", Cell::count(u64::from(stats.depth))),
         ("hash_index", Cell::new(index, map.has_hash_index())),
-        ("data_bytes", Cell::bytes(stats.data_bytes as u64)),
-        ("tree_bytes", Cell::bytes(stats.tree_bytes as u64)),
-        ("entry_bytes", Cell::bytes(stats.entry_bytes as u64)),
-        ("index_bytes", Cell::bytes(stats.index_bytes as u64)),
+        ("data_bytes", Cell::exact(stats.data_bytes as u64)),
+        ("tree_bytes", Cell::exact(stats.tree_bytes as u64)),
+        ("entry_bytes", Cell::exact(stats.entry_bytes as u64)),
+        ("index_bytes", Cell::exact(stats.index_bytes as u64)),
         ("id", Cell::text(hex(&map.snapshot().get_ref().id()))),
     ]
+}
+
+/// A time, with its unit also for programs.
+fn with_unit(age: Cell) -> Cell {
+    let seconds = format!("{} s", age.json);
+    age.plain(seconds)
 }
 
 fn mapped_by(mappers: &Mappers) -> Cell {

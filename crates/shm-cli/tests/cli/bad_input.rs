@@ -134,7 +134,13 @@ fn what_is_full_or_there_or_not_there_is_said() {
     place.fails(["get", "small", "1"], 1, &["no key 1 in `small`", "try: "]);
     let said = place.run(["search", "small", "--from", "5000"]);
     assert_eq!((said.code, said.out, said.err), (1, String::new(), String::new()));
-    place.fails(["create", "small"], 4, &["small: ", "exists already", "try: "]);
+    // A table is never replaced, so `create` has no --force to offer.
+    for dry in [&[][..], &["--dry-run"]] {
+        let arguments = ["create", "small"].iter().chain(dry);
+        let words = ["small: ", "exists already", "try: ", "`shmap rm NAME --kind table`"];
+        let said = place.fails(arguments, 4, &words);
+        assert!(!said.err.contains("--force"), "{said:?}");
+    }
     place.fails(["share", "words", "words.tsv"], 4, &["words: ", "exists already", "--force"]);
     place.fails(["freeze", "jobs", "words"], 4, &["words: ", "exists already", "--force"]);
 }

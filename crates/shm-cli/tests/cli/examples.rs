@@ -84,6 +84,33 @@ fn no_line_of_an_example_is_broken_by_a_narrow_terminal() {
     }
 }
 
+/// The commands of the README, word for word but for the directory of node_exporter.
+#[test]
+fn the_metrics_file_of_the_readme_is_written() {
+    const DIR: &str = "/var/lib/node_exporter/textfile";
+    let readme = include_str!("../../README.md");
+    let monitoring = readme.split("## Monitoring").nth(1).unwrap().split("\n## ").next().unwrap();
+    let script = monitoring.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
+    assert!(script.contains(DIR), "{script}");
+    let place = Place::with_maps();
+    let textfile = place.work().join("textfile");
+    std::fs::create_dir(&textfile).unwrap();
+    let run_script = || {
+        let command = script.replace(DIR, textfile.to_str().unwrap());
+        run(&place, &[Example { command, output: String::new() }]);
+        let files = std::fs::read_dir(&textfile).unwrap();
+        let names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(names, ["shmap.prom"]);
+        std::fs::read_to_string(textfile.join("shmap.prom")).unwrap()
+    };
+    assert_eq!(run_script(), place.ok(["stat", "--format", "prometheus"]));
+    // The next run replaces the file.
+    place.ok(["set", "jobs", "7", "new"]);
+    let line =
+        format!("shmap_table_entries{{name=\"jobs\",namespace=\"{}\"}} 3\n", place.dir().display());
+    assert!(run_script().contains(&line), "{line}");
+}
+
 #[test]
 fn the_tour_of_the_readme_works() {
     let readme = include_str!("../../README.md");

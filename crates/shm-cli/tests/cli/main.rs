@@ -10,6 +10,8 @@
 
 mod bad_input;
 mod broken_lines;
+mod columns;
+mod completion;
 mod documents;
 mod examples;
 mod files;

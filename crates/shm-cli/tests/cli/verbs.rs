@@ -225,4 +225,95 @@ fn a_table_with_a_zeroed_page_is_read_and_repaired() {
     assert_eq!(place.ok(["verify", "jobs"]), "jobs\ttable\tsound\n");
     assert_eq!(place.ok(["repair", "jobs"]), "jobs\t0\t0\n");
     assert_eq!(place.ok(["dump", "jobs"]).lines().count(), kept);
+    assert_eq!(json(&place.ok(["stat", "jobs", "-F=json"]))[0]["lost"], lost);
+    let sample = format!("namespace=\"{}\"}} {lost}\n", place.dir().display());
+    let metrics = place.ok(["stat", "jobs", "-F=prometheus"]);
+    let line = format!("shmap_table_lost_entries_total{{name=\"jobs\",{sample}");
+    assert!(metrics.contains(&line), "{metrics}");
+}
+
+#[test]
+fn a_dry_run_says_how_large_it_is_and_makes_nothing() {
+    let place = Place::with_maps();
+    for (keys, flags) in [
+        ("i32", ["--capacity", "1024", "--value-size", "256"]),
+        ("u64", ["--capacity", "7", "--value-size", "0"]),
+        ("str", ["--capacity", "33", "--value-size", "5"]),
+        ("bytes", ["--capacity", "20000", "--key-size", "100"]),
+    ] {
+        let words = ["create", "new", "--keys", keys].into_iter().chain(flags);
+        let before = place.files();
+        let words: Vec<_> = words.collect();
+        let said = place.ok(words.iter().chain(&["--dry-run", "-F=json"]));
+        assert!(place.files() == before, "{said}");
+        let said = &json(&said)[0];
+        place.ok(&words);
+        let len = std::fs::metadata(place.path("new", "table")).unwrap().len();
+        assert_eq!((&said["file_bytes"], &said["fits"]), (&len.into(), &true.into()), "{said}");
+        place.ok(["rm", "new"]);
+    }
+    let text = place.ok(["create", "new", "--dry-run"]);
+    assert!(text.contains("file_bytes\t618688 B\nentry_bytes\t605 B\n"), "{text}");
+    let huge = ["create", "new", "--capacity", "268435456", "--value-size", "16777216"];
+    let before = place.files();
+    let said = place.run(huge.iter().chain(&["--dry-run"]));
+    assert!(said.code == 3 && said.out.contains("fits\tno\n"), "{said:?}");
+    assert!(place.files() == before);
+    place.fails(["create", "jobs", "--dry-run"], 4, &["exists already"]);
+    place.fails(["create", "new", "--dry-run", "--capacity", "0"], 2, &["capacity is 0"]);
+    place.fails(["create", "new", "--dry-run", "-N", "nope"], 1, &["nope"]);
+}
+
+#[test]
+fn stat_has_units_for_people_and_bytes_for_programs() {
+    let place = Place::with_maps();
+    let said = place.ok(["stat", "jobs"]);
+    let field = |name: &str| {
+        let mut lines = said.lines().filter_map(|line| line.split_once('\t'));
+        lines.find(|(found, _)| *found == name).unwrap().1.to_owned()
+    };
+    assert_eq!(field("value_size"), "256 B");
+    assert!(field("file_bytes").ends_with(" B"), "{said}");
+    let age = field("age");
+    assert!(age.strip_suffix(" s").unwrap().parse::<u64>().is_ok(), "{age}");
+    let said = &json(&place.ok(["stat", "jobs", "-F=json"]))[0];
+    assert!(said["age"].is_u64() && said["file_bytes"].is_u64(), "{said}");
+}
+
+#[test]
+fn metrics_of_one_map_and_of_all() {
+    let place = Place::with_maps();
+    let dir = place.dir().to_str().unwrap();
+    let all = place.ok(["stat", "-F=prometheus"]);
+    for line in [
+        "# TYPE shmap_table_entries gauge".to_owned(),
+        "# TYPE shmap_table_recoveries_total counter".to_owned(),
+        format!("shmap_table_lost_entries_total{{name=\"jobs\",namespace=\"{dir}\"}} 0"),
+        format!("shmap_table_entries{{name=\"jobs\",namespace=\"{dir}\"}} 2"),
+        format!("shmap_snapshot_edition{{name=\"words\",namespace=\"{dir}\"}} 1"),
+        format!("shmap_up{{name=\"words\",kind=\"snapshot\",namespace=\"{dir}\"}} 1"),
+    ] {
+        assert_eq!(all.lines().filter(|found| *found == line).count(), 1, "{line}: {all}");
+    }
+    // Each metric is explained once, before its first sample.
+    let mut explained = std::collections::HashSet::new();
+    for line in all.lines() {
+        match line.strip_prefix("# TYPE ") {
+            Some(name) => assert!(explained.insert(name.split(' ').next().unwrap()), "{all}"),
+            None if line.starts_with('#') => {}
+            None => assert!(explained.contains(line.split('{').next().unwrap()), "{line}"),
+        }
+    }
+    let one = place.ok(["stat", "jobs", "-F=prometheus"]);
+    assert!(one.contains("name=\"jobs\"") && !one.contains("name=\"words\""), "{one}");
+
+    // One that cannot be read does not hide the others.
+    std::fs::write(place.path("broken", "table"), "no map").unwrap();
+    let said = place.run(["stat", "-F=prometheus"]);
+    assert!(said.code == 0 && said.err.contains("broken: "), "{said:?}");
+    let down = format!("shmap_up{{name=\"broken\",kind=\"table\",namespace=\"{dir}\"}} 0\n");
+    assert!(said.out.contains(&down) && said.out.contains("name=\"jobs\""), "{said:?}");
+    place.fails(["stat", "nope", "-F=prometheus"], 1, &["`nope`"]);
+    place.fails(["stat"], 2, &["which map?"]);
+    place.fails(["list", "-F=prometheus"], 2, &["is for `stat` only"]);
 }

@@ -1,0 +1,76 @@
+//! What `shmap stat --format prometheus` says of each map.
+
+use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::arguments::Common;
+use crate::prometheus::{Metric, Samples, Type};
+use crate::target::{Open, Target};
+
+const fn gauge(name: &'static str, help: &'static str) -> Metric {
+    Metric { name, help, kind: Type::Gauge }
+}
+
+const fn counter(name: &'static str, help: &'static str) -> Metric {
+    Metric { name, help, kind: Type::Counter }
+}
+
+static UP: Metric = gauge("shmap_up", "1 if the map can be read, 0 if not.");
+static FILE: Metric = gauge("shmap_file_bytes", "Bytes of the file of the map.");
+static CREATED: Metric =
+    gauge("shmap_created_timestamp_seconds", "When the map was made, in seconds since 1970.");
+static ENTRIES: Metric = gauge("shmap_table_entries", "Entries of the table.");
+static CAPACITY: Metric = gauge("shmap_table_capacity", "Entries that fit into the table.");
+static VALUE: Metric = gauge("shmap_table_value_size_bytes", "Longest value of the table.");
+static TOMBSTONES: Metric =
+    gauge("shmap_table_tombstones", "Places of removed keys in the index of the table.");
+static WRITES: Metric = counter("shmap_table_writes_total", "Changes of the table.");
+static RECOVERIES: Metric =
+    counter("shmap_table_recoveries_total", "Repairs after a writer that died.");
+static LOST: Metric =
+    counter("shmap_table_lost_entries_total", "Entries that repairs could not keep.");
+static PUBLISHED: Metric = gauge("shmap_snapshot_entries", "Entries of the published map.");
+static EDITION: Metric =
+    gauge("shmap_snapshot_edition", "How often a map was published under the name.");
+
+/// Measures a map. One that cannot be read is down, which standard error explains.
+pub(super) fn measure(target: &Target, common: &Common, samples: &mut Samples) {
+    let (name, kind) = (target.name.as_str(), target.kind.name());
+    let dir = target.namespace.dir().display().to_string();
+    let labels = [("name", name), ("namespace", &*dir)];
+    let with_kind = [("name", name), ("kind", kind), ("namespace", &*dir)];
+    if let Ok(meta) = target.path().symlink_metadata() {
+        samples.add(&FILE, &with_kind, meta.len());
+    }
+    let open = target.open(common);
+    samples.add(&UP, &with_kind, u64::from(open.is_ok()));
+    let created = match open {
+        Ok(Open::Table(table)) => {
+            let stats = table.stats();
+            samples.add(&ENTRIES, &labels, stats.len as u64);
+            samples.add(&CAPACITY, &labels, stats.capacity as u64);
+            samples.add(&VALUE, &labels, stats.value_size as u64);
+            samples.add(&TOMBSTONES, &labels, stats.tombstones as u64);
+            samples.add(&WRITES, &labels, stats.writes);
+            samples.add(&RECOVERIES, &labels, stats.recoveries);
+            samples.add(&LOST, &labels, stats.lost);
+            table.segment().created()
+        }
+        Ok(Open::Snapshot(map)) => {
+            samples.add(&PUBLISHED, &labels, map.len() as u64);
+            samples.add(&EDITION, &labels, map.generation());
+            map.snapshot().get_ref().created()
+        }
+        Err(failure) => {
+            let name = crate::escape::escape(name.as_bytes());
+            // Where it cannot be written, nobody reads it.
+            let _ = writeln!(std::io::stderr(), "shmap: {name}: {}", failure.message());
+            return;
+        }
+    };
+    samples.add(&CREATED, &with_kind, seconds(created));
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
