@@ -142,7 +142,7 @@ pub enum TableError {
         source: Box<TableError>,
     },
     /// Other writers completed a change under every attempt, for as long as the call may take:
-    /// [`TableOptions::read_timeout`](crate::TableOptions::read_timeout) for a read through a handle
+    /// [`ReadOptions::read_timeout`](crate::ReadOptions::read_timeout) for a read through a handle
     /// that may not write, the lock timeout for `update_with`.
     #[error("gave up after {} ms: each time another write completed meanwhile", waited.as_millis())]
     Contended {

@@ -218,9 +218,16 @@ where
     fn named(&self, variant: &str, key: u8) -> String {
         let key = (self.make_key)(key);
         let kind = std::any::type_name::<K>();
+        // Text as text, also where it is the bytes of one.
         let value = match kind {
-            "str" => format!("{:?}", format!("{key:?}").trim_matches('"').as_bytes()),
-            "[u8]" => format!("{key:?}"),
+            "str" => format!("{key:?}"),
+            "[u8]" => {
+                let bytes: Vec<u8> = serde_json::from_str(&format!("{key:?}")).expect("bytes");
+                match String::from_utf8(bytes) {
+                    Ok(text) => format!("{text:?}"),
+                    Err(error) => format!("\"{}\"", error.as_bytes().escape_ascii()),
+                }
+            }
             _ => return format!("{variant} {{ key: Signed({key:?}) }}"),
         };
         format!("{variant} {{ key: Bytes({value}) }}")
@@ -272,9 +279,10 @@ where
     }
 
     fn put_many(&mut self, mode: Put, entries: &[(u8, Vec<u8>)]) -> Answer {
-        // All values are measured before any key is looked at.
-        for (index, (_, value)) in entries.iter().enumerate() {
-            value_fits(value).map_err(|e| in_batch(index, &e))?;
+        // All values and keys are measured before any key is looked for.
+        for (index, (key, value)) in entries.iter().enumerate() {
+            let fits = value_fits(value).and_then(|()| self.fits(*key));
+            fits.map_err(|e| in_batch(index, &e))?;
         }
         self.batch(entries.len(), |this, index| {
             let (key, value) = &entries[index];
@@ -283,6 +291,9 @@ where
     }
 
     fn remove_many(&mut self, keys: &[u8]) -> Answer {
+        for (index, key) in keys.iter().enumerate() {
+            self.fits(*key).map_err(|e| in_batch(index, &e))?;
+        }
         self.batch(keys.len(), |this, index| this.remove_one(keys[index]))
     }
 
