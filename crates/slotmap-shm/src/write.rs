@@ -13,8 +13,9 @@ use crate::table::Table;
 use crate::transaction::{PutMode, Room, Transaction, Upserted, room};
 use crate::value::Value;
 
-/// A batch of more members holds the lock long enough to give way to others afterwards.
-const LONG_BATCH: usize = 1000;
+/// A transaction that may have stored more bytes holds the lock long enough to give way to others
+/// afterwards.
+const LONG: usize = 1 << 16;
 
 /// Attempts that [`Table::update_with`] makes at least before it gives up.
 const MIN_UPDATES: usize = 16;
@@ -125,7 +126,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// # Errors
     /// [`TableError::InBatch`], which names the member; [`TableError::Lock`].
     pub fn remove_many<Q: Borrow<K>>(&self, keys: &[Q]) -> Result<(), TableError> {
-        let mut encoded = EncodedKeys::with_capacity(keys.len());
+        let mut encoded = EncodedKeys::with_capacity(self.key_kind(), keys.len());
         for (index, key) in keys.iter().enumerate() {
             self.encode(&mut encoded, index, key.borrow())?;
         }
@@ -144,7 +145,7 @@ impl<K: Key + ?Sized> Table<K> {
     ) -> Result<(), TableError> {
         // The caller's `borrow` and `as_ref` run here, before the lock is taken.
         let mut values = Vec::with_capacity(entries.len());
-        let mut keys = EncodedKeys::with_capacity(entries.len());
+        let mut keys = EncodedKeys::with_capacity(self.key_kind(), entries.len());
         for (index, (key, value)) in entries.iter().enumerate() {
             let value = value.as_ref();
             self.check_value(value).map_err(|e| in_batch(index, e))?;
@@ -171,16 +172,13 @@ impl<K: Key + ?Sized> Table<K> {
     ) -> Result<(), TableError> {
         let mut at = 0;
         let written = self.write(room(keys.len()), |transaction| {
-            for (index, key) in keys.iter().enumerate() {
+            for index in 0..keys.len() {
                 at = index;
-                stage(transaction, index, key)?;
+                stage(transaction, index, keys.get(index))?;
             }
             Ok(())
         });
-        written.map_err(|fault| {
-            let key = keys.iter().nth(at).unwrap_or_default();
-            in_batch(at, fault.into_error(self.key_kind(), key))
-        })
+        written.map_err(|fault| in_batch(at, fault.into_error(self.key_kind(), keys.get(at))))
     }
 
     /// Replaces the value of `key` by what `f` makes of it.
@@ -385,7 +383,9 @@ impl<K: Key + ?Sized> Table<K> {
             }
         }
         let spent = transaction.into_room();
-        if spent.len() >= LONG_BATCH {
+        // At most: the first member needs no room, and values may be shorter.
+        let stored = (spent.len() + 1) * (self.layout().geometry.value_size + 64);
+        if stored >= LONG {
             guard.hand_over();
         } else {
             drop(guard);
