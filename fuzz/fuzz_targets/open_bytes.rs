@@ -9,7 +9,9 @@ use libfuzzer_sys::fuzz_target;
 use shm_core::Namespace;
 use shm_tests::patch::{self, BODY, Checksum, HEADER, header};
 use shm_tests::{TempNamespace, options, test_name};
-use slotmap_shm::{KIND, Key, Table, TableError, TableOptions, TableReader};
+use slotmap_shm::{
+    Access, KIND, Key, ReadOptions, Table, TableError, TableOptions, TableReader, TypedKey,
+};
 
 const KEYS: [i32; 6] = [0, 1, 2, 3, -1, i32::MIN];
 const WORDS: [&str; 5] = ["", "a", "ab", "abcdefgh", "abcdefghi"];
@@ -32,7 +34,7 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 /// A good table with two entries.
-fn create<K: Key + ?Sized>(namespace: &TempNamespace) {
+fn create<K: TypedKey + ?Sized>(namespace: &TempNamespace) {
     let mut options = options(CAPACITY, VALUE_SIZE);
     options.geometry.key_size = 9;
     Table::<K>::create(&Namespace::at(namespace.path()), &test_name(), &options)
@@ -41,7 +43,7 @@ fn create<K: Key + ?Sized>(namespace: &TempNamespace) {
 
 /// Bytes in place of the body; what they do not reach stays as it was. A first byte
 /// with its high bit set says where they begin.
-fn with_body<K: Key + ?Sized>(namespace: &TempNamespace, path: &Path, bytes: &[u8]) {
+fn with_body<K: TypedKey + ?Sized>(namespace: &TempNamespace, path: &Path, bytes: &[u8]) {
     create::<K>(namespace);
     let Some((&first, bytes)) = bytes.split_first() else { return };
     let room = (path.metadata().expect("stat").len() - BODY) as usize;
@@ -69,10 +71,10 @@ fn with_geometry(namespace: &TempNamespace, path: &Path, bytes: &[u8]) {
     std::fs::write(path, whole).expect("write");
 }
 
-fn open<K: Key + ?Sized>(namespace: &TempNamespace, keys: &[&K]) {
+fn open<K: TypedKey + ?Sized>(namespace: &TempNamespace, keys: &[&K]) {
     let (ns, name) = (Namespace::at(namespace.path()), test_name());
     let options = TableOptions::default();
-    if let Ok(reader) = TableReader::<K>::open_read_only(&ns, &name, &options) {
+    if let Ok(reader) = TableReader::<K>::open_read_only(&ns, &name, &ReadOptions::default()) {
         read(&reader, keys);
     }
     let Ok(table) = Table::<K>::open(&ns, &name, &options) else { return };
@@ -94,7 +96,7 @@ fn open<K: Key + ?Sized>(namespace: &TempNamespace, keys: &[&K]) {
 }
 
 /// Whatever it was, repairs bring it in order.
-fn comes_right<K: Key + ?Sized>(table: &Table<K>) {
+fn comes_right<K: TypedKey + ?Sized>(table: &Table<K>) {
     let in_order = (0..4).any(|_| match table.verify() {
         Ok(()) => true,
         Err(TableError::Corrupt { .. }) => table.recover().is_err(),
@@ -103,7 +105,7 @@ fn comes_right<K: Key + ?Sized>(table: &Table<K>) {
     assert!(in_order, "{:?}", table.verify());
 }
 
-fn read<K: Key + ?Sized>(reader: &TableReader<K>, keys: &[&K]) {
+fn read<K: Key + ?Sized>(reader: &Table<K, impl Access>, keys: &[&K]) {
     for key in keys {
         drop((reader.get(key), reader.contains_key(key), reader.get_into(key, &mut [0; 8])));
     }

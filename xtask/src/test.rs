@@ -95,6 +95,12 @@ fn steps(full: bool) -> Vec<Step> {
         }),
     ];
     steps.push(step("hostile snapshots under AddressSanitizer", hostile_snapshots));
+    steps.push(step("fuzz targets", || {
+        let mut check = cargo();
+        check.args(["check", "--quiet", "--manifest-path", "fuzz/Cargo.toml"]);
+        run_command(check.arg("--target-dir").arg(target_dir().join("fuzz")))?;
+        Ok("compile".to_owned())
+    }));
     for &op in Operation::value_variants() {
         let stride = if full { 1 } else { op.stride() };
         steps.push(step(&format!("step-kill {}, stride {stride}", op.name()), move || {
