@@ -106,6 +106,7 @@ fn every_call<K: TypedKey + ?Sized, Q: Borrow<K> + Clone>(key: impl Fn(usize) ->
     check("fetch_add, no counter", under_lock(&table, || table.fetch_add(first, 1).unwrap_err()));
     table.update(first, &5i64.to_le_bytes()).unwrap();
     check("fetch_add", under_lock(&table, || assert_eq!(table.fetch_add(first, 1).unwrap(), 5)));
+    check("increment", under_lock(&table, || assert_eq!(table.increment(first, 1, 0).unwrap(), 7)));
     check("update_with", under_lock(&table, || table.update_with(first, |v| v.push(1)).unwrap()));
     check("verify", under_lock(&table, || table.verify().unwrap()));
     check("recover", under_lock(&table, || table.recover().unwrap()));

@@ -1,61 +1,46 @@
 //! Keys of all types as one, for commands that do not know the type beforehand.
 
-use clap::ValueEnum;
-use serde_json::{Value as Json, json};
+use std::sync::LazyLock;
 
-use crate::escape::{escape, hex};
-use crate::failure::{Exit, Failure};
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+use serde_json::{Value as Json, json};
+pub(crate) use slotmap_shm::AnyKey;
 use slotmap_shm::KeyKind;
 
-/// The types of keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum KeyType {
-    I8,
-    I16,
-    I32,
-    I64,
-    U8,
-    U16,
-    U32,
-    U64,
-    Str,
-    Bytes,
+use crate::escape::{escape, hex};
+use crate::failure::Failure;
+
+/// A type of keys, as the command line names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyType(pub(crate) KeyKind);
+
+impl ValueEnum for KeyType {
+    fn value_variants<'a>() -> &'a [Self] {
+        static ALL: LazyLock<Vec<KeyType>> =
+            LazyLock::new(|| KeyKind::ALL.into_iter().map(KeyType).collect());
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        // Brackets would have to be quoted in a shell.
+        Some(PossibleValue::new(match self.0 {
+            KeyKind::Bytes => "bytes",
+            kind => kind.name(),
+        }))
+    }
 }
 
-pub(crate) use slotmap_shm::AnyKey;
-
 impl KeyType {
-    /// The type of a table's keys.
-    pub(crate) fn of(kind: KeyKind) -> Result<Self, Failure> {
-        let all = Self::value_variants().iter();
-        all.copied().find(|t| t.kind() == kind).ok_or_else(|| {
-            let text = format!("this version does not know keys of type {kind}");
-            Failure::new(Exit::Mismatch, text)
-        })
-    }
-
-    pub(crate) fn kind(self) -> KeyKind {
-        match self {
-            Self::I8 => KeyKind::I8,
-            Self::I16 => KeyKind::I16,
-            Self::I32 => KeyKind::I32,
-            Self::I64 => KeyKind::I64,
-            Self::U8 => KeyKind::U8,
-            Self::U16 => KeyKind::U16,
-            Self::U32 => KeyKind::U32,
-            Self::U64 => KeyKind::U64,
-            Self::Str => KeyKind::Str,
-            Self::Bytes => KeyKind::Bytes,
-        }
-    }
+    pub(crate) const BYTES: Self = Self(KeyKind::Bytes);
 
     /// The library's name of it.
     pub(crate) fn name(self) -> &'static str {
-        self.kind().name()
+        self.0.name()
     }
 
     fn integer(self) -> Option<(u32, bool)> {
-        self.kind().integer()
+        self.0.integer()
     }
 
     pub(crate) fn is_integer(self) -> bool {
@@ -79,7 +64,7 @@ impl KeyType {
                 .filter(|n: &u64| *n <= u64::MAX >> (64 - bits))
                 .map(AnyKey::Unsigned)
                 .ok_or_else(wrong),
-            None if self == Self::Str && std::str::from_utf8(bytes).is_err() => {
+            None if self.0 == KeyKind::Str && std::str::from_utf8(bytes).is_err() => {
                 Err(format!("{} (not UTF-8)", wrong()))
             }
             None => Ok(AnyKey::Bytes(bytes.to_vec())),
@@ -116,7 +101,7 @@ impl KeyType {
     /// text.
     pub(crate) fn of_map(self, bytes: &[u8]) -> Option<AnyKey> {
         let Some((bits, signed)) = self.integer() else {
-            let fine = self == Self::Bytes || std::str::from_utf8(bytes).is_ok();
+            let fine = self == Self::BYTES || std::str::from_utf8(bytes).is_ok();
             return fine.then(|| AnyKey::Bytes(bytes.to_vec()));
         };
         if bytes.len() != bits as usize / 8 {
@@ -183,29 +168,32 @@ mod tests {
     #[test]
     fn integers_have_their_range() {
         for (t, good, bad) in [
-            (KeyType::I8, ["-128", "127"], ["-129", "128"]),
-            (KeyType::I32, ["-2147483648", "2147483647"], ["2147483648", "1.5"]),
-            (KeyType::U16, ["0", "65535"], ["-1", "65536"]),
-            (KeyType::U64, ["0", "18446744073709551615"], ["18446744073709551616", ""]),
+            (KeyType(KeyKind::I8), ["-128", "127"], ["-129", "128"]),
+            (KeyType(KeyKind::I32), ["-2147483648", "2147483647"], ["2147483648", "1.5"]),
+            (KeyType(KeyKind::U16), ["0", "65535"], ["-1", "65536"]),
+            (KeyType(KeyKind::U64), ["0", "18446744073709551615"], ["18446744073709551616", ""]),
         ] {
             assert!(good.iter().all(|n| t.parse(n.as_bytes()).unwrap().text() == *n));
             assert!(bad.iter().all(|n| t.parse(n.as_bytes()).is_err()), "{t:?}");
         }
-        assert!(KeyType::Str.parse(b"\xff").is_err() && KeyType::Bytes.parse(b"\xff").is_ok());
+        assert!(
+            KeyType(KeyKind::Str).parse(b"\xff").is_err()
+                && KeyType(KeyKind::Bytes).parse(b"\xff").is_ok()
+        );
     }
 
     proptest! {
         #[test]
         fn keys_in_a_map_are_the_facades_and_come_back(a in any::<i32>(), b in any::<i32>(), c in any::<u64>()) {
-            let [x, y] = [a, b].map(|n| KeyType::I32.to_map(&AnyKey::Signed(n.into())));
+            let [x, y] = [a, b].map(|n| KeyType(KeyKind::I32).to_map(&AnyKey::Signed(n.into())));
             prop_assert_eq!(&x[..], &shm_facade::map_key(a)[..]);
             prop_assert_eq!(x.cmp(&y), a.cmp(&b));
-            prop_assert_eq!(KeyType::I32.of_map(&x), Some(AnyKey::Signed(a.into())));
-            let wide = KeyType::U64.to_map(&AnyKey::Unsigned(c));
-            prop_assert_eq!(KeyType::U64.of_map(&wide), Some(AnyKey::Unsigned(c)));
+            prop_assert_eq!(KeyType(KeyKind::I32).of_map(&x), Some(AnyKey::Signed(a.into())));
+            let wide = KeyType(KeyKind::U64).to_map(&AnyKey::Unsigned(c));
+            prop_assert_eq!(KeyType(KeyKind::U64).of_map(&wide), Some(AnyKey::Unsigned(c)));
             let signed = AnyKey::Signed(c.cast_signed());
-            prop_assert_eq!(KeyType::I64.of_map(&KeyType::I64.to_map(&signed)), Some(signed));
-            prop_assert_eq!(KeyType::I64.of_map(&x), None);
+            prop_assert_eq!(KeyType(KeyKind::I64).of_map(&KeyType(KeyKind::I64).to_map(&signed)), Some(signed));
+            prop_assert_eq!(KeyType(KeyKind::I64).of_map(&x), None);
         }
     }
 }

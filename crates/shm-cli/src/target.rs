@@ -203,16 +203,13 @@ impl Open {
     /// The type of the keys: the table's own, or for a map the one that was asked for.
     pub(crate) fn key_type(&self, asked: Option<KeyType>) -> Result<KeyType, Failure> {
         match (self, asked) {
-            (Self::Table(table), Some(asked)) if asked.kind() != table.key_kind() => {
-                let text = format!(
-                    "the table has keys of type {}, not {}",
-                    table.key_kind(),
-                    asked.kind()
-                );
+            (Self::Table(table), Some(asked)) if asked.0 != table.key_kind() => {
+                let text =
+                    format!("the table has keys of type {}, not {}", table.key_kind(), asked.0);
                 Err(Failure::new(Exit::Mismatch, text).hint("leave --keys out"))
             }
-            (Self::Table(table), _) => KeyType::of(table.key_kind()),
-            (Self::Snapshot(_), asked) => Ok(asked.unwrap_or(KeyType::Bytes)),
+            (Self::Table(table), _) => Ok(KeyType(table.key_kind())),
+            (Self::Snapshot(_), asked) => Ok(asked.unwrap_or(KeyType::BYTES)),
         }
     }
 }

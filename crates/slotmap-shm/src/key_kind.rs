@@ -49,8 +49,8 @@ impl KeyKind {
         Self::U16,
         Self::U32,
         Self::U64,
-        Self::Bytes,
         Self::Str,
+        Self::Bytes,
     ];
 
     /// Its name: that of the Rust type.

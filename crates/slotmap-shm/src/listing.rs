@@ -22,8 +22,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// All entries, in no order, as they were at one moment. O(capacity). Damaged slots are left
     /// out: [`Table::listing`] tells how many.
     ///
-    /// Beside writers that do not pause, a handle that may write takes the lock for a short time;
-    /// any handle, through whatever type it is called.
+    /// Beside writers that do not pause, a handle that may write takes the lock for a short time.
     ///
     /// # Errors
     /// As [`Table::get_many`].
@@ -36,8 +35,8 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     }
 
     /// All entries, in no order, as they were at one moment if that can be had within
-    /// [`ReadOptions::read_timeout`](crate::ReadOptions::read_timeout); otherwise each is whole, but they are of different moments,
-    /// and [`Listing::one_moment`] is false. O(capacity).
+    /// [`read_timeout`](crate::ReadOptions::read_timeout); otherwise each is whole, but they are
+    /// of different moments, and [`Listing::one_moment`] is false. O(capacity).
     ///
     /// # Errors
     /// As [`Table::get`].

@@ -83,8 +83,9 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     ///
     /// # Errors
     /// [`TableError::KeyTooLong`]; [`TableError::Corrupt`] in damaged memory;
-    /// [`TableError::Contended`] from a handle that may not write, when it was overtaken for as long
-    /// as [`ReadOptions::read_timeout`](crate::ReadOptions::read_timeout); [`TableError::Lock`] from one that may.
+    /// [`TableError::Contended`] from a handle that may not write, when it was overtaken for as
+    /// long as its [`read_timeout`](crate::ReadOptions::read_timeout); [`TableError::Lock`] from
+    /// one that may.
     #[inline]
     pub fn get(&self, key: &K) -> Result<Option<Value>, TableError> {
         let mut room = K::ROOM;
@@ -194,12 +195,12 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// The values of `keys`, all of one moment: no write, and no part of a batch,
     /// happened between any two of them. O(keys).
     ///
-    /// Beside writers that do not pause, a handle that may write takes the lock; any handle, through
-    /// whatever type it is called.
+    /// Beside writers that do not pause, a handle that may write takes the lock.
     ///
     /// # Errors
     /// As [`Table::get`]; [`TableError::Contended`] from a handle that may not write, when writes
-    /// kept completing for as long as [`ReadOptions::read_timeout`](crate::ReadOptions::read_timeout): then read the keys one by one.
+    /// kept completing for as long as its [`read_timeout`](crate::ReadOptions::read_timeout):
+    /// then read the keys one by one.
     pub fn get_many<Q: Borrow<K>>(&self, keys: &[Q]) -> Result<Vec<Option<Value>>, TableError> {
         for _ in 0..ATTEMPTS {
             let read = || keys.iter().map(|key| self.get(key.borrow())).collect();

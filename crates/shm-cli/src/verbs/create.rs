@@ -4,7 +4,7 @@ use clap::Args;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::statvfs::statvfs;
 use shm_facade::Error;
-use slotmap_shm::{Geometry, TableOptions};
+use slotmap_shm::{Geometry, TableOptions, UntypedTable};
 
 use crate::arguments::{Common, mode, name};
 use crate::escape::escape;
@@ -12,7 +12,6 @@ use crate::failure::{Exit, Failure};
 use crate::key::KeyType;
 use crate::output::{Cell, fields};
 use crate::target::{Kind, exists};
-use slotmap_shm::{KeyKind, UntypedTable};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -61,13 +60,8 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     if arguments.dry_run {
         return dry_run(geometry, arguments, common);
     }
-    UntypedTable::create_with_kind(
-        &common.namespace(),
-        &name(&arguments.name)?,
-        keys.kind(),
-        &options,
-    )
-    .map_err(|error| Failure::from(error).about(&arguments.name))?;
+    UntypedTable::create_with_kind(&common.namespace(), &name(&arguments.name)?, keys.0, &options)
+        .map_err(|error| Failure::from(error).about(&arguments.name))?;
     Ok(Exit::Ok)
 }
 
@@ -76,12 +70,9 @@ fn dry_run(geometry: Geometry, arguments: &Arguments, common: &Common) -> Result
     let (namespace, keys) = (common.namespace(), arguments.keys);
     let name = name(&arguments.name)?;
     let path = Kind::Table.path(&namespace, &name);
-    // All integers take the same room.
-    let len = match keys.is_integer() {
-        true => geometry.file_len(KeyKind::I64),
-        false => geometry.file_len(KeyKind::Bytes),
-    };
-    let len = len.map_err(|error| Failure::from(Error::Open(error.into())).about(&name))?;
+    let len = geometry
+        .file_len(keys.0)
+        .map_err(|error| Failure::from(Error::Open(error.into())).about(&name))?;
     if exists(&namespace, &name, Kind::Table)? {
         let text = format!("{}: {} exists already", arguments.name, path.display());
         return Err(Failure::new(Exit::Exists, text)

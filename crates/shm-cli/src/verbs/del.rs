@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     let table = writable(&arguments.name, common)?;
     let mut keys = Vec::with_capacity(arguments.key.len());
     for key in &arguments.key {
-        keys.push(KeyType::of(table.key_kind())?.parse_argument(&bytes(key, arguments.escaped)?)?);
+        keys.push(KeyType(table.key_kind()).parse_argument(&bytes(key, arguments.escaped)?)?);
     }
     table.remove_many(&keys).map_err(|error| at_fault(error).1.about(&arguments.name))?;
     Ok(Exit::Ok)

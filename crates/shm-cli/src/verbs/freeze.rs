@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     let mut builder = Builder::with_options(arguments.publish.freeze_options());
     let entries = target.entries_of(&table, common)?;
     for (key, value) in &entries {
-        let key = KeyType::of(table.key_kind())?.to_map(key);
+        let key = KeyType(table.key_kind()).to_map(key);
         builder.push(key, value.as_bytes()).map_err(Error::from)?;
     }
     let image = builder.try_finish().map_err(Error::from)?;

@@ -97,7 +97,7 @@ fn read(
     reader: &mut Reader,
     progress: &mut Progress,
 ) -> Result<Vec<(u64, Entry)>, Failure> {
-    let (stats, key_type) = (table.stats(), KeyType::of(table.key_kind())?);
+    let (stats, key_type) = (table.stats(), KeyType(table.key_kind()));
     let mut entries: HashMap<AnyKey, (u64, Vec<u8>)> = HashMap::new();
     let mut record = Record::default();
     while reader.next(&mut record)? {

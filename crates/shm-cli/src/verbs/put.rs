@@ -49,7 +49,7 @@ The exit code is 1 if the key is not there.";
 
 pub(crate) fn run(mode: PutMode, entry: &Entry, common: &Common) -> Result<Exit, Failure> {
     let table = writable(&entry.name, common)?;
-    let key = KeyType::of(table.key_kind())?.parse_argument(&bytes(&entry.key, entry.escaped)?)?;
+    let key = KeyType(table.key_kind()).parse_argument(&bytes(&entry.key, entry.escaped)?)?;
     let value =
         if entry.value == "-" { from_stdin(&table)? } else { bytes(&entry.value, entry.escaped)? };
     table.put(mode, &key, &value).map_err(|error| Failure::from(error).about(&entry.name))?;

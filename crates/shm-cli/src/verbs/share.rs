@@ -120,7 +120,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
 /// Reads the next entry, with its key in the form that it has in a map.
 fn next(reader: &mut Reader, keys: KeyType, record: &mut Record) -> Result<bool, Failure> {
     let more = reader.next(record)?;
-    if more && keys != KeyType::Bytes {
+    if more && keys != KeyType::BYTES {
         let key = keys.parse(&record.key).map_err(|e| reader.bad(record.line, e))?;
         record.key = keys.to_map(&key);
     }

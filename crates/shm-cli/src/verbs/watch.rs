@@ -167,7 +167,7 @@ impl Watched<'_> {
         let (key_type, entries) = match &table {
             None => (self.key_type, Vec::new()),
             // Beside busy writers each entry is whole; the next look shows the rest.
-            Some(table) => (KeyType::of(table.key_kind())?, table::listing(table)?.entries),
+            Some(table) => (KeyType(table.key_kind()), table::listing(table)?.entries),
         };
         self.open = table.map(Open::Table);
         if let Some(open) = &self.open {

@@ -74,12 +74,10 @@ impl Mapping {
     #[cfg(not(loom))]
     #[inline(always)]
     pub(crate) fn body(&self) -> &[Word] {
-        // SAFETY: invariant 1: the range is inside the mapping and 8-aligned; any
-        // bytes are a valid atomic; concurrent changes by other processes go
-        // through atomics (invariant 2), and the lifetime is that of `self`,
-        // which unmaps on drop at the earliest. Atomic loads of this size are
-        // allowed on read-only memory (std::sync::atomic, "Atomic accesses to
-        // read-only memory").
+        // SAFETY: invariant 1: the range is inside the mapping and 8-aligned; any bytes are a valid
+        // atomic; other processes' changes go through atomics (invariant 2); `self` unmaps on drop
+        // at the earliest. Atomic loads of this size are allowed on read-only memory
+        // (std::sync::atomic, "Atomic accesses to read-only memory").
         unsafe { std::slice::from_raw_parts(self.body.as_ptr(), self.body_len) }
     }
 

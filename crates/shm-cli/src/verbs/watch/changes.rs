@@ -147,7 +147,7 @@ mod tests {
             Snapshot::new(from_sorted([("a", "1"), ("b", "2"), ("d", "4")]).unwrap()).unwrap();
         let after =
             Snapshot::new(from_sorted([("b", "2"), ("c", "3"), ("d", "5")]).unwrap()).unwrap();
-        let of = |map| Entries::Snapshot(KeyType::Bytes, Snapshot::iter(map));
+        let of = |map| Entries::Snapshot(KeyType::BYTES, Snapshot::iter(map));
         let wanted = [
             change(Mark::Removed, "a", "1"),
             change(Mark::Added, "c", "3"),
