@@ -353,6 +353,28 @@ fn a_sleeper_on_a_read_only_mapping_is_woken() {
     follower.sleep(seen, hour).unwrap();
 }
 
+/// One of them makes the control segment, and another may be the first to publish under it.
+#[test]
+fn of_first_publishers_at_once_the_loser_takes_nothing_from_the_winner() {
+    const THREADS: usize = 4;
+    let place = Place::new();
+    for round in 0..500 {
+        let barrier = std::sync::Barrier::new(THREADS);
+        let won = std::thread::scope(|s| {
+            let publish = || {
+                barrier.wait();
+                place.publish(!FORCE, b"only one").is_ok()
+            };
+            let threads = [(); THREADS].map(|()| s.spawn(publish));
+            threads.into_iter().filter_map(|t| t.join().unwrap().then_some(())).count()
+        });
+        assert_eq!((won, place.files()), (1, BOTH.map(String::from).to_vec()), "round {round}");
+        let (follower, _) = place.follow().unwrap();
+        assert!(follower.is_current(follower.look()), "round {round}");
+        place.remove().unwrap();
+    }
+}
+
 #[test]
 fn publishers_removers_and_sweepers_at_once_leave_word_and_name_in_agreement() {
     const THREADS: usize = 4;

@@ -56,7 +56,7 @@ impl Turn<'_> {
     /// Runs `act` under the lock of the control segment that has the name. That is made, with this
     /// mode, where there is none.
     ///
-    /// When `act` fails, a segment that was made for it goes again.
+    /// When `act` fails, a segment that was made for it and that nobody else has used goes again.
     pub(crate) fn take<T>(
         &self,
         mode: u32,
@@ -99,10 +99,13 @@ impl Turn<'_> {
                     .map_err(|e| refused::publishing("remove", control.path(), e))?;
                 continue;
             }
+            // Another process may have opened what this one made, and had its turn first. Then the word
+            // is not 0 any more, for good.
+            let unused = is_new && control::look(words.as_read()) == 0;
             let outcome = act(&control, words);
-            if is_new && outcome.is_err() {
-                // Nothing was published under it: whoever waits for it finds that, and makes another. Where it cannot be
-                // removed it stays, and the call's own error counts.
+            if unused && outcome.is_err() {
+                // Nothing was published under it: whoever waits for it finds that, and makes another.
+                // Where it cannot be removed it stays, and the call's own error counts.
                 let _ = retire(&control, words);
             }
             return outcome;
