@@ -141,7 +141,7 @@ fn a_damaged_session_is_not_guessed_at() {
     patch::field(&path, SESSION, session::BOOT_ID, &[0xB0; 16], Checksum::Stale).unwrap();
     let ns = Namespace::at(namespace.path());
     let error = Table::<i32>::open(&ns, &test_name(), &TableOptions::default()).unwrap_err();
-    assert!(format!("{error:?}").contains("source: Session"), "{error:?}");
+    assert!(format!("{error:?}").contains("the session record is damaged"), "{error:?}");
     assert_intact(&open_read_only(&namespace));
 }
 

@@ -234,7 +234,7 @@ fn what_lies_in_place_of_the_control_segment_makes_no_map_unreadable() {
         assert!(!map.refresh().unwrap());
         // Who publishes is told.
         let error = tree("new").share_with("test", &sharing(&namespace, true)).unwrap_err();
-        assert!(matches!(error, Error::Publish(_)), "{error:?}");
+        assert!(matches!(error, Error::Open(_)), "{error:?}");
         assert_eq!(open(&namespace).unwrap().get("key"), Some(&b"old"[..]));
         // The map can be removed, and a file that is damaged goes with it; else somebody has to look.
         let rest: &[&str] =
@@ -384,20 +384,20 @@ fn what_is_not_a_map_is_a_typed_error_and_no_hang() {
     };
     std::fs::remove_file(&path).unwrap();
     symlink("/dev/null", &path).unwrap();
-    expect("Corrupt", "Symlink");
+    expect("Corrupt", "a symbolic link");
     std::fs::remove_file(&path).unwrap();
     mkfifo(&path, Mode::S_IRUSR).unwrap();
-    expect("Corrupt", "Fifo");
+    expect("Corrupt", "a FIFO");
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
-    expect("Corrupt", "Directory");
+    expect("Corrupt", "a directory");
     std::fs::remove_dir(&path).unwrap();
     for len in [0, 100, 4096, 4104, whole.len() - 8, whole.len() + 4096] {
         let mut bytes = whole.clone();
         bytes.resize(len, 0);
         std::fs::write(&path, bytes).unwrap();
         set_mode(&path, 0o400);
-        expect("Corrupt", "Length");
+        expect("Corrupt", "bytes long, its header says");
         std::fs::remove_file(&path).unwrap();
     }
     // An image that is shorter than its file, or none.
@@ -405,17 +405,17 @@ fn what_is_not_a_map_is_a_typed_error_and_no_hang() {
     let len = (whole.len() as u64 + 64).to_ne_bytes();
     patch::field(&path, HEADER, patch::header::TOTAL_LEN, &len, Checksum::Right).unwrap();
     set_mode(&path, 0o400);
-    expect("Corrupt", "Length");
+    expect("Corrupt", "bytes, the header says");
     set_mode(&path, 0o600);
     std::fs::write(&path, &whole).unwrap();
     patch::bytes(&path, patch::BODY, &[0; 8]).unwrap();
     set_mode(&path, 0o400);
-    expect("Corrupt", "Magic");
+    expect("Corrupt", "not a snapshot");
     set_mode(&path, 0o600);
     std::fs::write(&path, &whole).unwrap();
     patch::field(&path, HEADER, patch::header::KIND_VERSION, &[9], Checksum::Right).unwrap();
     set_mode(&path, 0o400);
-    expect("Mismatch", "KindVersion");
+    expect("Mismatch", "layout version 9 of this kind");
     // None of it is in the way of a new one, and its number is none that was there.
     assert_eq!(share(&namespace, "new"), 2);
     assert_eq!(open(&namespace).unwrap().get("key"), Some(&b"new"[..]));
@@ -432,7 +432,10 @@ fn a_table_is_no_map_and_a_map_no_table() {
     std::fs::copy(&table, other(SNAPSHOT.kind)).unwrap();
     set_mode(&other(SNAPSHOT.kind), 0o400);
     let error = SharedMap::open_with("other", &opening(&namespace)).unwrap_err();
-    assert!(format!("{error:?}").contains("Kind {"), "{error:?}");
+    assert!(
+        format!("{error:?}").contains("segment is a `table`, expected a `snapshot`"),
+        "{error:?}"
+    );
     std::fs::copy(&path, other(slotmap_shm::KIND)).unwrap();
     let options = StatusOptions { namespace: ns, ..StatusOptions::default() };
     for error in [
@@ -457,7 +460,7 @@ fn a_file_with_a_lock_is_not_used_in_place_whatever_its_mode() {
         patch::field(&path, HEADER, patch::header::ABI, &abi, Checksum::Right).unwrap();
         set_mode(&path, 0o400);
         for error in [open(&namespace).unwrap_err(), map.refresh().unwrap_err()] {
-            let Error::OpenMap(OpenError::Header { source: HeaderError::Locked { found }, .. }) =
+            let Error::Open(OpenError::Header { source: HeaderError::Locked { found }, .. }) =
                 error
             else {
                 panic!("{error:?}");

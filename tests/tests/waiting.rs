@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use shm_core::{
-    Acquired, Guard, Interrupt, Kind, LockError, Namespace, OpenError, Patience, PublishError,
-    Trust,
+    Acquired, Guard, Interrupt, Kind, LockError, Namespace, OpenError, Patience, Trust,
 };
 use shm_facade::{Error, MapOptions, RbTree, Share, ShareOptions, SharedMap};
 use shm_tests::roles::scenario;
@@ -83,15 +82,14 @@ fn a_limit_holds_for_publishing_and_removing() {
         SharedMap::remove_with("test", &removing),
     ];
     for outcome in outcomes {
-        let Err(Error::Publish(PublishError::Open(OpenError::ResetBusy { waited, .. }))) = outcome
-        else {
+        let Err(Error::Open(OpenError::ResetBusy { waited, .. })) = outcome else {
             panic!("{outcome:?}")
         };
         assert!((LIMIT..SOON).contains(&waited), "{waited:?}");
     }
     let sharing = sharing.lock_timeout(None).interrupt(interrupted().0);
     let error = tree.share_with("test", &sharing).unwrap_err();
-    let told = matches!(error, Error::Publish(PublishError::Open(OpenError::Interrupted { .. })));
+    let told = matches!(error, Error::Open(OpenError::Interrupted { .. }));
     assert!(told, "{error:?}");
 }
 

@@ -1,9 +1,11 @@
 //! Errors: of building an image, and of opening or verifying one.
 
+use std::fmt;
+
 use thiserror::Error;
 
 /// Why an image could not be built. The map that was to be built from is unchanged.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// The key is longer than the format can say.
@@ -43,7 +45,7 @@ pub enum BuildError {
 }
 
 /// Why bytes are not a snapshot.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SnapshotError {
     /// They do not start with the magic bytes.
@@ -76,4 +78,17 @@ pub enum SnapshotError {
         /// Offset from the start of the image, in bytes.
         at: u64,
     },
+}
+
+// In words, for a `main` that returns one.
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Debug for SnapshotError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }

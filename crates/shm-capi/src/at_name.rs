@@ -18,10 +18,10 @@ pub(crate) fn of_map(namespace: &Namespace, name: &str, error: Error) -> Fault {
 
 /// A failure on the file at a path.
 pub(crate) fn of_file(path: &Path, error: Error) -> Fault {
+    let names_file = error.path().is_some();
     let mut fault = Fault::from(error);
-    let path = format!("{path:?}");
-    if !fault.message.contains(&path) {
-        fault.message = format!("{path}: {}", fault.message);
+    if !names_file {
+        fault.message = format!("{path:?}: {}", fault.message);
     }
     fault
 }

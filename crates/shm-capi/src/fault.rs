@@ -1,7 +1,6 @@
 //! What went wrong, on its way to the caller: a code, and a message for this thread.
 
 use std::cell::RefCell;
-use std::error::Error as _;
 use std::ffi::{CString, c_char, c_int};
 
 use crate::codes::{SHMAP_INVALID, SHMAP_PANIC};
@@ -35,20 +34,9 @@ impl Fault {
 }
 
 impl<E: Into<shm_facade::Error>> From<E> for Fault {
-    /// The message is that of the error and of its causes, as far as it does not quote them itself.
     fn from(error: E) -> Self {
         let error = error.into();
-        let mut message = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            let text = error.to_string();
-            if !message.contains(&text) {
-                message.push_str(": ");
-                message.push_str(&text);
-            }
-            cause = error.source();
-        }
-        Self { code: error.code() as c_int, message }
+        Self { code: error.code() as c_int, message: shm_facade::report(&error).to_string() }
     }
 }
 

@@ -1,15 +1,16 @@
 //! How a command fails: what was wrong, what to do next, and the exit code.
 
-use std::error::Error as _;
 use std::fmt;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
 use nix::libc;
-use shm_core::{CreateError, HeaderError, Kind, LockError, OpenError, PublishError};
+use shm_core::{
+    CreateError, HeaderError, IoError, Kind, LockError, OpenError, PublishError, report,
+};
 use shm_facade::{BuildError, Error, ResultCode, SNAPSHOT};
-use slotmap_shm::{GeometryError, TableError, TableOpenError};
+use slotmap_shm::{GeometryError, KIND, TableError, TableOpenError};
 
 /// The exit codes. `--help` and the README list them; a test compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,13 +82,15 @@ pub(crate) struct Failure {
     exit: Exit,
     message: String,
     hint: Option<String>,
+    /// Whether the message says which file it is about.
+    names_file: bool,
     /// Whoever read the output has gone, and wants no more: nothing to complain about.
     silent: bool,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hint: None, silent: false }
+        Self { exit, message: message.into(), hint: None, names_file: false, silent: false }
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
@@ -117,8 +120,7 @@ impl Failure {
 
     /// Says which file it is about, unless the message does so already.
     pub(crate) fn naming(self, path: &Path) -> Self {
-        let path = path.display().to_string();
-        if self.message.contains(&path) { self } else { self.about(path) }
+        if self.names_file { self } else { self.about(path.display()) }
     }
 
     /// Says what was done before it failed: only its result could not be printed.
@@ -176,7 +178,7 @@ impl Failure {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Exit::NoSpace,
             _ => Exit::System,
         };
-        Self::new(exit, format!("{path}: {error}"))
+        Self { names_file: true, ..Self::new(exit, format!("{path}: {error}")) }
     }
 
     /// A failure on a file of entries.
@@ -206,23 +208,13 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let mut message = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            let text = error.to_string();
-            // Some messages have their cause's within.
-            let short = text.split(" (os error").next().unwrap_or_default().to_lowercase();
-            if !message.to_lowercase().contains(&short) {
-                message = format!("{message}: {text}");
-            }
-            cause = error.source();
-        }
+        let message = report(&error).to_string();
         let exit = match error {
             // No lock was waited for, and the libraries' code is the same.
             Error::Table(TableError::Contended { .. }) => Exit::Busy,
             _ => error.code().into(),
         };
-        let failure = Self::new(exit, message);
+        let failure = Self { names_file: error.path().is_some(), ..Self::new(exit, message) };
         match hint(&error) {
             Some(hint) => failure.hint(hint),
             None => failure,
@@ -252,25 +244,21 @@ fn who_may(path: impl fmt::Display) -> String {
 fn hint(error: &Error) -> Option<String> {
     let text = match error {
         Error::Name(_) => "a name has 1 to 200 bytes, no `/`, and no dot at its start",
-        Error::Open(TableOpenError::Open(e)) | Error::OpenMap(e) => return open_hint(e),
-        Error::Open(TableOpenError::Create(CreateError::AlreadyExists { .. })) => {
-            "`shmap stat NAME` says what is there; `shmap rm NAME --kind table` removes it"
-        }
-        Error::Open(TableOpenError::Geometry(GeometryError::OutOfRange { what, .. })) => {
+        Error::Open(e) => return open_hint(e),
+        Error::PermissionDenied(e) => return Some(denied_hint(e)),
+        Error::Io(e) if e.source.kind() == io::ErrorKind::NotFound => NO_DIRECTORY,
+        Error::OpenTable(TableOpenError::Geometry(GeometryError::OutOfRange { what, .. })) => {
             return Some(format!("ask for another one: --{}", what.replace('_', "-")));
         }
-        Error::Open(TableOpenError::Geometry(_)) => "ask for less: --capacity, --value-size",
+        Error::OpenTable(TableOpenError::Geometry(_)) => "ask for less: --capacity, --value-size",
         Error::Publish(PublishError::BadMode { .. }) => "--mode 400, 440 or 444",
-        Error::Open(TableOpenError::Create(CreateError::BadMode { .. })) => {
-            "--mode 600, 640 or 644; with --trust-writers 660, 664 or 666, too"
-        }
-        Error::Open(TableOpenError::Create(e)) | Error::Publish(PublishError::Create(e)) => {
-            return create_hint(e);
-        }
-        Error::Publish(PublishError::Open(e)) => return open_hint(e),
-        Error::Open(TableOpenError::Corrupt { .. })
+        Error::Create(e) => return create_hint(e),
+        Error::OpenTable(TableOpenError::Corrupt { .. })
         | Error::Corrupt { .. }
         | Error::Snapshot(_) => DAMAGED,
+        Error::AlreadyExists { path } if is_of_kind(path, KIND) => {
+            "`shmap stat NAME` says what is there; `shmap rm NAME --kind table` removes it"
+        }
         Error::AlreadyExists { .. } => {
             "add --force to replace it; who has it open keeps the old one"
         }
@@ -279,15 +267,6 @@ fn hint(error: &Error) -> Option<String> {
         }
         Error::Table(e) => return table_hint(e),
         Error::Publish(PublishError::Lock { source: LockError::TimedOut { .. }, .. }) => BUSY,
-        Error::Namespace { source, .. } if source.kind() == io::ErrorKind::NotFound => NO_DIRECTORY,
-        Error::Namespace { dir, source } if source.kind() == io::ErrorKind::PermissionDenied => {
-            return Some(denied(dir));
-        }
-        Error::Publish(PublishError::Io { path, source, .. })
-            if source.kind() == io::ErrorKind::PermissionDenied =>
-        {
-            return Some(denied(path.parent().unwrap_or(path)));
-        }
         Error::Publish(PublishError::ControlWord { path, .. }) => {
             return Some(control_hint(path));
         }
@@ -300,6 +279,18 @@ fn hint(error: &Error) -> Option<String> {
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+/// Of what the system does not permit: opening a file, or changing its directory.
+fn denied_hint(error: &IoError) -> String {
+    let path = &error.path;
+    if path.is_dir() {
+        "name a directory that you may write to: --namespace DIR".to_owned()
+    } else if path.symlink_metadata().is_ok() {
+        who_may(path.display())
+    } else {
+        denied(path.parent().unwrap_or(path))
+    }
 }
 
 /// In a directory that the caller may not change.
@@ -354,12 +345,6 @@ fn table_hint(error: &TableError) -> Option<String> {
 
 fn open_hint(error: &OpenError) -> Option<String> {
     let text = match error {
-        OpenError::Io { path, source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-            return Some(denied(path.parent().unwrap_or(path)));
-        }
-        OpenError::PermissionDenied { path, .. } => {
-            return Some(who_may(path.display()));
-        }
         OpenError::ForeignOwner { found, .. } => {
             return Some(format!("if you trust that user with its contents: --trust {found}"));
         }
@@ -388,7 +373,6 @@ fn open_hint(error: &OpenError) -> Option<String> {
             }
             _ => DAMAGED,
         },
-        OpenError::Create(e) => return create_hint(e),
         _ => return None,
     };
     Some(text.to_owned())
@@ -408,10 +392,9 @@ fn create_hint(error: &CreateError) -> Option<String> {
         CreateError::FileTooLarge { .. } => {
             "ask for less, or name another directory: --namespace DIR"
         }
-        CreateError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-            "name a directory that you may write to: --namespace DIR"
+        CreateError::BadMode { .. } => {
+            "--mode 600, 640 or 644; with --trust-writers 660, 664 or 666, too"
         }
-        CreateError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => NO_DIRECTORY,
         _ => return None,
     };
     Some(text.to_owned())

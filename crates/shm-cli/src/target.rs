@@ -307,7 +307,8 @@ pub(crate) fn remove(target: &Target, common: &Common) -> Result<(), Failure> {
         Kind::Table => {
             let namespace = &target.namespace;
             let removed = namespace.unlink(&target.name, KIND).map_err(|source| {
-                Failure::from(Error::Namespace { dir: namespace.dir().to_owned(), source })
+                let path = namespace.path_of(&target.name, KIND);
+                Failure::from(Error::from(shm_core::IoError::new("remove", path, source)))
             })?;
             if !removed {
                 return Err(missing(namespace, &target.name, Some(Kind::Table)));

@@ -67,7 +67,9 @@ mod sabotage;
 mod segment;
 mod sync;
 
-pub use error::{CreateError, FileKind, HeaderError, LockError, OpenError, PublishError};
+pub use error::{
+    CreateError, FileKind, HeaderError, IoError, LockError, OpenError, PublishError, Report, report,
+};
 pub use name::{InvalidName, Name};
 pub use namespace::{Entry, Kind, Namespace};
 pub use os::descriptor::LostDescriptor;

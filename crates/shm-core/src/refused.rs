@@ -1,5 +1,4 @@
-//! What the operating system refused, told as an error of this crate: with what was tried, the path,
-//! and the limit behind it.
+//! What the operating system refused while a file was made, as an error that names the limit.
 //!
 //! For the size of files the kernel has a signal that kills, not an error number; so that is
 //! compared before anything is written.
@@ -7,8 +6,8 @@
 use std::io;
 use std::path::Path;
 
-use crate::error::{CreateError, OpenError, PublishError};
-use crate::os::limits::{self, Limit};
+use crate::error::{CreateError, IoError};
+use crate::os::limits;
 
 /// Checks `RLIMIT_FSIZE`, beyond which a write is answered by SIGXFSZ.
 pub(crate) fn check_file_size(needed: u64, dir: &Path) -> Result<(), CreateError> {
@@ -49,28 +48,7 @@ pub(crate) fn creating(
             Err(e) => e,
             Ok(()) => CreateError::FileTooLarge { needed, dir: owned() },
         },
-        _ => match Limit::behind(action, &error) {
-            Some(limit) => CreateError::Limit { action, path: owned(), limit, source: error },
-            None => CreateError::Io { action, path: owned(), source: error },
-        },
-    }
-}
-
-/// For what failed on the way to an open file.
-pub(crate) fn opening(action: &'static str, path: &Path, source: io::Error) -> OpenError {
-    let path = path.to_owned();
-    match Limit::behind(action, &source) {
-        Some(limit) => OpenError::Limit { action, path, limit, source },
-        None => OpenError::Io { action, path, source },
-    }
-}
-
-/// For what failed on the way to a published name, or to its removal.
-pub(crate) fn publishing(action: &'static str, path: &Path, source: io::Error) -> PublishError {
-    let path = path.to_owned();
-    match Limit::behind(action, &source) {
-        Some(limit) => PublishError::Limit { action, path, limit, source },
-        None => PublishError::Io { action, path, source },
+        _ => IoError::new(action, dir, error).into(),
     }
 }
 

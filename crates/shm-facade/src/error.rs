@@ -1,9 +1,11 @@
 //! Errors of the facade, and the result codes of the original.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use avl_snapshot::{BuildError, SnapshotError};
-use shm_core::{CreateError, HeaderError, InvalidName, LockError, OpenError, PublishError};
+use shm_core::{
+    CreateError, HeaderError, InvalidName, IoError, LockError, OpenError, PublishError,
+};
 use slotmap_shm::{TableError, TableOpenError};
 use thiserror::Error;
 
@@ -16,41 +18,53 @@ use thiserror::Error;
 ///
 /// fn advice(error: &Error) -> &'static str {
 ///     match error {
-///         Error::OpenMap(OpenError::Writable { .. }) => "open a copy",
+///         Error::Open(OpenError::Writable { .. }) => "open a copy",
 ///         Error::Publish(PublishError::Lock { source: LockError::TimedOut { .. }, .. }) => "try again",
 ///         Error::Build(BuildError::NotSorted { .. }) => "use a tree",
 ///         Error::Snapshot(SnapshotError::Version { .. }) => "rebuild it",
-///         Error::OpenMap(OpenError::Header { source: HeaderError::KindVersion { .. }, .. }) => "rebuild it",
+///         Error::Open(OpenError::Header { source: HeaderError::KindVersion { .. }, .. }) => "rebuild it",
 ///         _ => "read the message",
 ///     }
 /// }
 /// # let error = shm_facade::Builder::with_options(FreezeOptions::default()).push([0; 1 << 20], "").unwrap_err();
 /// # assert_eq!(advice(&error.into()), "read the message");
 /// ```
-#[derive(Debug, Error)]
+#[derive(Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The name is not valid.
     #[error(transparent)]
     Name(#[from] InvalidName),
-    /// The table could not be created or opened.
-    #[error(transparent)]
-    Open(#[from] TableOpenError),
-    /// The operation failed.
-    #[error(transparent)]
-    Table(#[from] TableError),
-    /// There is no map of that name.
+    /// There is no table or map of that name.
     #[error("{path:?} does not exist")]
     NotFound {
         /// Path looked at.
         path: PathBuf,
     },
-    /// There is a map of that name, or something else that has it.
+    /// There is a table or map of that name, or something else that has it.
     #[error("{path:?} exists already")]
     AlreadyExists {
         /// Path of what is there.
         path: PathBuf,
     },
+    /// The operating system does not permit it, whatever was tried.
+    #[error(transparent)]
+    PermissionDenied(IoError),
+    /// The operating system refused for another reason, or a limit is in the way.
+    #[error(transparent)]
+    Io(IoError),
+    /// The file of a table or map could not be opened.
+    #[error(transparent)]
+    Open(OpenError),
+    /// The file of a table or map could not be made.
+    #[error(transparent)]
+    Create(CreateError),
+    /// The file is there, but the table in it is not the one asked for; or none can be made so.
+    #[error(transparent)]
+    OpenTable(TableOpenError),
+    /// The operation on a table failed.
+    #[error(transparent)]
+    Table(#[from] TableError),
     /// No entries were to replace an edition that has some, and that was not asked for by name:
     /// [`ShareOptions::allow_empty`](crate::ShareOptions::allow_empty).
     #[error("{path:?} has {entries} entries, and none are to replace them")]
@@ -60,9 +74,6 @@ pub enum Error {
         /// How many entries it has.
         entries: u64,
     },
-    /// The map could not be opened.
-    #[error(transparent)]
-    OpenMap(OpenError),
     /// The map could not be published, saved or removed.
     #[error(transparent)]
     Publish(PublishError),
@@ -81,21 +92,23 @@ pub enum Error {
         at: u64,
     },
     /// A key of a map does not stand for a key of a table.
-    #[error("key {rank} of the map is not a table's: {key:02x?}")]
+    #[error("key {rank} of the map is not a table's: {}", in_words(key))]
     NotATableKey {
         /// Its rank in the map.
         rank: usize,
         /// The key.
         key: Vec<u8>,
     },
-    /// The name could not be removed, or the namespace not be read.
-    #[error("namespace {dir:?}")]
-    Namespace {
-        /// The namespace's directory.
-        dir: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
+}
+
+shm_core::debug_is_report!(Error);
+
+/// A key as text in quotes, what is no text escaped.
+fn in_words(key: &[u8]) -> String {
+    match std::str::from_utf8(key) {
+        Ok(text) => format!("{text:?}"),
+        Err(_) => format!("\"{}\"", key.escape_ascii()),
+    }
 }
 
 /// Result codes: the original's four, and one for each further cause.
@@ -128,12 +141,42 @@ pub enum ResultCode {
     Invalid = -10,
 }
 
+impl From<IoError> for Error {
+    fn from(error: IoError) -> Self {
+        if error.is_denied() { Self::PermissionDenied(error) } else { Self::Io(error) }
+    }
+}
+
 impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::InvalidName(e) => Self::Name(e),
             OpenError::NotFound { path } => Self::NotFound { path },
-            other => Self::OpenMap(other),
+            OpenError::PermissionDenied(e) => Self::PermissionDenied(e),
+            OpenError::Create(e) => e.into(),
+            OpenError::Io(e) => e.into(),
+            other => Self::Open(other),
+        }
+    }
+}
+
+impl From<CreateError> for Error {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::InvalidName(e) => Self::Name(e),
+            CreateError::AlreadyExists { path } => Self::AlreadyExists { path },
+            CreateError::Io(e) => e.into(),
+            other => Self::Create(other),
+        }
+    }
+}
+
+impl From<TableOpenError> for Error {
+    fn from(error: TableOpenError) -> Self {
+        match error {
+            TableOpenError::Open(e) => e.into(),
+            TableOpenError::Create(e) => e.into(),
+            other => Self::OpenTable(other),
         }
     }
 }
@@ -142,9 +185,9 @@ impl From<PublishError> for Error {
     fn from(error: PublishError) -> Self {
         match error {
             PublishError::NotFound { path } => Self::NotFound { path },
-            PublishError::Create(CreateError::AlreadyExists { path }) => {
-                Self::AlreadyExists { path }
-            }
+            PublishError::Create(e) => e.into(),
+            PublishError::Open(e) => e.into(),
+            PublishError::Io(e) => e.into(),
             other => Self::Publish(other),
         }
     }
@@ -160,16 +203,35 @@ impl From<SnapshotError> for Error {
 }
 
 impl Error {
+    /// The file or directory that the error is about, where it says one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::NotFound { path } | Self::AlreadyExists { path } => Some(path),
+            Self::WouldEmpty { path, .. } => Some(path),
+            Self::PermissionDenied(e) | Self::Io(e) => Some(&e.path),
+            Self::Open(e) => e.path(),
+            Self::Create(e) => e.path(),
+            Self::OpenTable(TableOpenError::Open(e)) => e.path(),
+            Self::OpenTable(TableOpenError::Create(e)) => e.path(),
+            Self::Publish(e) => e.path(),
+            _ => None,
+        }
+    }
+
     /// The code of this error. Never [`ResultCode::Ok`].
     #[must_use]
     pub fn code(&self) -> ResultCode {
         match self {
             Self::Name(_) => ResultCode::InvalidName,
-            Self::Open(e) => table_open_code(e),
+            Self::PermissionDenied(_) => ResultCode::Permission,
+            Self::Io(e) => io_code(&e.source),
+            Self::Open(e) => open_code(e),
+            Self::Create(e) => create_code(e),
+            Self::OpenTable(e) => table_open_code(e),
             Self::Table(e) => table_code(e),
             Self::NotFound { .. } => ResultCode::NotFound,
             Self::AlreadyExists { .. } | Self::WouldEmpty { .. } => ResultCode::DuplicateKey,
-            Self::OpenMap(e) => open_code(e),
             Self::Publish(e) => publish_code(e),
             Self::Build(BuildError::NotSorted { .. }) | Self::NotATableKey { .. } => {
                 ResultCode::Mismatch
@@ -178,7 +240,6 @@ impl Error {
             Self::Build(_) => ResultCode::NoSpace,
             Self::Snapshot(SnapshotError::Version { .. }) => ResultCode::Mismatch,
             Self::Snapshot(_) | Self::Corrupt { .. } => ResultCode::Corrupt,
-            Self::Namespace { source, .. } => io_code(source),
         }
     }
 }
@@ -236,7 +297,7 @@ fn open_code(error: &OpenError) -> ResultCode {
         OpenError::Header { .. } | OpenError::NotAFile { .. } => ResultCode::Corrupt,
         OpenError::ResetBusy { .. } | OpenError::Interrupted { .. } => ResultCode::Timeout,
         OpenError::Create(e) => create_code(e),
-        OpenError::Io { source, .. } | OpenError::Limit { source, .. } => io_code(source),
+        OpenError::Io(e) => io_code(&e.source),
         _ => ResultCode::System,
     }
 }
@@ -249,7 +310,7 @@ fn publish_code(error: &PublishError) -> ResultCode {
         PublishError::Lock { source, .. } => lock_code(source),
         PublishError::BadMode { .. } => ResultCode::Invalid,
         PublishError::ControlWord { .. } => ResultCode::Corrupt,
-        PublishError::Io { source, .. } | PublishError::Limit { source, .. } => io_code(source),
+        PublishError::Io(e) => io_code(&e.source),
         _ => ResultCode::System,
     }
 }
@@ -265,7 +326,7 @@ fn create_code(error: &CreateError) -> ResultCode {
         | CreateError::FileSizeLimit { .. }
         | CreateError::FileTooLarge { .. } => ResultCode::NoSpace,
         CreateError::BadMode { .. } | CreateError::BadLength { .. } => ResultCode::Invalid,
-        CreateError::Io { source, .. } | CreateError::Limit { source, .. } => io_code(source),
+        CreateError::Io(e) => io_code(&e.source),
         _ => ResultCode::System,
     }
 }
@@ -277,7 +338,7 @@ fn lock_code(error: &LockError) -> ResultCode {
         }
         LockError::PidNamespace { .. } => ResultCode::Mismatch,
         LockError::NotRecoverable => ResultCode::Corrupt,
-        LockError::Os(source) => io_code(source),
+        LockError::Os { source, .. } => io_code(source),
         _ => ResultCode::System,
     }
 }
@@ -333,10 +394,10 @@ mod tests {
         ];
         for (errno, expected) in table {
             let (path, dir) = (path.clone(), path.clone());
-            let create = || CreateError::Io { action, path: path.clone(), source: io(errno) };
-            let open = || OpenError::Io { action, path: path.clone(), source: io(errno) };
-            let publish = || PublishError::Io { action, path: path.clone(), source: io(errno) };
-            let lock = || LockError::Os(io(errno));
+            let create = || CreateError::from(IoError::new(action, &path, io(errno)));
+            let open = || OpenError::from(IoError::new(action, &path, io(errno)));
+            let publish = || PublishError::from(IoError::new(action, &path, io(errno)));
+            let lock = || LockError::Os { action, source: io(errno) };
             let errors = [
                 Error::from(TableOpenError::from(create())),
                 Error::from(TableOpenError::from(open())),
@@ -349,7 +410,7 @@ mod tests {
                 Error::from(PublishError::from(OpenError::from(create()))),
                 Error::from(PublishError::Lock { path: path.clone(), source: lock() }),
                 Error::from(TableError::from(lock())),
-                Error::Namespace { dir, source: io(errno) },
+                IoError::new(action, dir, io(errno)).into(),
             ];
             for error in errors {
                 assert_eq!(error.code(), expected, "{error:?}");

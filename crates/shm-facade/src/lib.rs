@@ -90,13 +90,13 @@ pub use shared_map::{MapOptions, SharedMap, prune};
 #[doc(hidden)]
 pub use shm_core::process_token;
 pub use shm_core::{
-    CreateError, Entry, FileKind, HeaderError, Holder, Interrupt, InvalidName, Kind, Limit, Litter,
-    LockError, LostDescriptor, MappedFile, Name, Namespace, OpenError, Pruned, PublishError,
-    Published, PublishedKind, Trust,
+    CreateError, Entry, FileKind, HeaderError, Holder, Interrupt, InvalidName, IoError, Kind,
+    Limit, Litter, LockError, LostDescriptor, MappedFile, Name, Namespace, OpenError, Pruned,
+    PublishError, Published, PublishedKind, Report, Trust, report,
 };
 pub use slotmap_shm::{
-    Access, AnyKey, Damage, Geometry, KIND as TABLE, Key, KeyKind, Listing, PutMode, ReadOnly,
-    ReadOptions, ReadWrite, Repaired, Stats, Table, TableError, TableOpenError, TableOptions,
-    TableReader, TypedKey, UntypedTable, Upserted, Value,
+    Access, AnyKey, Damage, Geometry, GeometryError, KIND as TABLE, Key, KeyKind, Listing, PutMode,
+    ReadOnly, ReadOptions, ReadWrite, Repaired, Stats, Table, TableError, TableOpenError,
+    TableOptions, TableReader, TypedKey, UntypedTable, Upserted, Value,
 };
 pub use status_table::{StatusOptions, StatusReader, StatusTable};

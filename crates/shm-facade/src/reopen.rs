@@ -1,8 +1,5 @@
 //! Opening a status table anew when its name leads to another one.
 
-use shm_core::OpenError;
-use slotmap_shm::TableOpenError;
-
 use crate::error::Error;
 use crate::status_table::{StatusOptions, StatusReader, StatusTable};
 
@@ -70,7 +67,7 @@ fn replace<T>(table: &mut T, opened: Result<T, Error>) -> Result<bool, Error> {
             *table = newer;
             Ok(true)
         }
-        Err(Error::Open(TableOpenError::Open(OpenError::NotFound { .. }))) => Ok(false),
+        Err(Error::NotFound { .. }) => Ok(false),
         Err(e) => Err(e),
     }
 }

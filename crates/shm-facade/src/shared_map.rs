@@ -111,8 +111,8 @@ impl SharedMap {
     /// read the rest; `verify` does.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::OpenMap`] with `OpenError::Writable` for a file that anybody, its owner included, may
-    /// write to: [`SharedMap::open_copy`] is for those; other [`Error::OpenMap`], [`Error::Snapshot`],
+    /// [`Error::NotFound`]; [`Error::Open`] with `OpenError::Writable` for a file that anybody, its owner included, may
+    /// write to: [`SharedMap::open_copy`] is for those; other [`Error::Open`], [`Error::Snapshot`],
     /// [`Error::Corrupt`], [`Error::Name`].
     pub fn open_with(name: &str, options: &MapOptions) -> Result<Self, Error> {
         let name = Name::new(name)?;
@@ -124,7 +124,7 @@ impl SharedMap {
     /// `options.trust` accepts the owner and such writers. O(n).
     ///
     /// # Errors
-    /// As [`SharedMap::open_with`], but never for the owner's write permission; [`Error::OpenMap`] with `OpenError::NoMemory`
+    /// As [`SharedMap::open_with`], but never for the owner's write permission; [`Error::Open`] with `OpenError::NoMemory`
     /// when it does not fit. No memory is asked for before the image's header and the length of the file agree.
     pub fn open_copy(name: &str, options: &MapOptions) -> Result<Snapshot<AlignedBytes>, Error> {
         let (name, version) = (Name::new(name)?, SNAPSHOT.kind_version);
@@ -241,7 +241,7 @@ impl SharedMap {
     /// [`SharedMap::refresh`] takes what is there, if anything. Two system calls at most.
     ///
     /// # Errors
-    /// [`Error::Namespace`].
+    /// [`Error::Io`].
     pub fn is_removed(&self) -> Result<bool, Error> {
         self.follower.is_removed().map_err(|source| namespace_error(&self.follower, source))
     }
@@ -342,7 +342,7 @@ fn wait(follower: &mut Follower, timeout: Duration) -> Result<Option<SharedMap>,
 }
 
 fn namespace_error(follower: &Follower, source: std::io::Error) -> Error {
-    Error::Namespace { dir: follower.namespace().dir().to_owned(), source }
+    shm_core::IoError::new("watch", follower.namespace().dir(), source).into()
 }
 
 fn copied(source: &CopySource) -> Result<Snapshot<AlignedBytes>, Error> {
@@ -367,9 +367,9 @@ fn copied(source: &CopySource) -> Result<Snapshot<AlignedBytes>, Error> {
 /// it only says. Living publishers, tables and other users' files are left alone.
 ///
 /// # Errors
-/// [`Error::Namespace`].
+/// [`Error::Io`].
 pub fn prune(namespace: &Namespace, dry_run: bool) -> Result<Vec<Pruned>, Error> {
     namespace
         .prune(&[SNAPSHOT], dry_run)
-        .map_err(|source| Error::Namespace { dir: namespace.dir().to_owned(), source })
+        .map_err(|source| shm_core::IoError::new("clean up", namespace.dir(), source).into())
 }

@@ -89,7 +89,7 @@ impl StatusTable<ReadOnly> {
     /// Opens an existing table of the default namespace for reading only.
     ///
     /// # Errors
-    /// [`Error::Open`], [`Error::Name`].
+    /// [`Error::Open`], [`Error::Create`], [`Error::OpenTable`], [`Error::Name`].
     pub fn open_read_only(name: &str) -> Result<Self, Error> {
         Self::open_read_only_with(name, &StatusOptions::default())
     }
@@ -98,7 +98,7 @@ impl StatusTable<ReadOnly> {
     /// `read_timeout` count.
     ///
     /// # Errors
-    /// [`Error::Open`], [`Error::Name`].
+    /// [`Error::Open`], [`Error::Create`], [`Error::OpenTable`], [`Error::Name`].
     pub fn open_read_only_with(name: &str, options: &StatusOptions) -> Result<Self, Error> {
         let name = Name::new(name)?;
         let namespace = options.namespace.clone();
@@ -197,7 +197,7 @@ impl<A: Access> StatusTable<A> {
     /// True when the name no longer leads to this table.
     ///
     /// # Errors
-    /// [`Error::Namespace`].
+    /// [`Error::Io`].
     pub fn is_orphaned(&self) -> Result<bool, Error> {
         self.table.is_orphaned().map_err(|source| namespace_error(&self.namespace, source))
     }
@@ -244,7 +244,7 @@ impl StatusTable {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Open`], [`Error::Name`].
+    /// [`Error::Open`], [`Error::Create`], [`Error::OpenTable`], [`Error::Name`].
     pub fn instance(name: &str) -> Result<Arc<Self>, Error> {
         instance::instance(name, &StatusOptions::default(), false)
     }
@@ -253,7 +253,7 @@ impl StatusTable {
     /// the first call for a name.
     ///
     /// # Errors
-    /// [`Error::Open`], with `TableOpenError::GeometryMismatch` when there is an instance or a table
+    /// [`Error::OpenTable`], with `TableOpenError::GeometryMismatch` when there is an instance or a table
     /// of other sizes; [`Error::Name`].
     pub fn instance_with(name: &str, options: &StatusOptions) -> Result<Arc<Self>, Error> {
         instance::instance(name, options, true)
@@ -262,7 +262,7 @@ impl StatusTable {
     /// Opens a table of the default namespace, or creates it.
     ///
     /// # Errors
-    /// [`Error::Open`], [`Error::Name`].
+    /// [`Error::Open`], [`Error::Create`], [`Error::OpenTable`], [`Error::Name`].
     pub fn open_or_create(name: &str) -> Result<Self, Error> {
         Self::open_or_create_with(name, &StatusOptions::default())
     }
@@ -270,7 +270,7 @@ impl StatusTable {
     /// Opens a table, or creates it. An existing one must have the sizes asked for.
     ///
     /// # Errors
-    /// [`Error::Open`], [`Error::Name`].
+    /// [`Error::Open`], [`Error::Create`], [`Error::OpenTable`], [`Error::Name`].
     pub fn open_or_create_with(name: &str, options: &StatusOptions) -> Result<Self, Error> {
         Self::made_by(Table::open_or_create, name, options)
     }
@@ -278,7 +278,7 @@ impl StatusTable {
     /// Creates a table where there is none.
     ///
     /// # Errors
-    /// [`Error::Open`] with `CreateError::AlreadyExists` when there is one.
+    /// [`Error::AlreadyExists`] when there is one.
     pub fn create_with(name: &str, options: &StatusOptions) -> Result<Self, Error> {
         Self::made_by(Table::create, name, options)
     }
@@ -286,7 +286,7 @@ impl StatusTable {
     /// Opens an existing table, whatever its sizes.
     ///
     /// # Errors
-    /// [`Error::Open`] with `OpenError::NotFound` when there is none.
+    /// [`Error::NotFound`] when there is none.
     pub fn open_with(name: &str, options: &StatusOptions) -> Result<Self, Error> {
         Self::made_by(Table::open, name, options)
     }
@@ -409,7 +409,7 @@ impl StatusTable {
     /// Looking and removing are two steps: a table that takes the name between them is hit.
     ///
     /// # Errors
-    /// [`Error::Namespace`].
+    /// [`Error::Io`].
     pub fn unlink(&self) -> Result<bool, Error> {
         if self.is_orphaned()? {
             return Ok(false);
@@ -420,7 +420,7 @@ impl StatusTable {
     /// Removes a name without opening the table. False when there was none.
     ///
     /// # Errors
-    /// [`Error::Namespace`], [`Error::Name`].
+    /// [`Error::Io`], [`Error::Name`].
     pub fn unlink_name(name: &str, namespace: &Namespace) -> Result<bool, Error> {
         let name = Name::new(name)?;
         namespace.unlink(&name, KIND).map_err(|source| namespace_error(namespace, source))
@@ -429,7 +429,7 @@ impl StatusTable {
     /// The tables and other segments of a namespace.
     ///
     /// # Errors
-    /// [`Error::Namespace`].
+    /// [`Error::Io`].
     pub fn list(namespace: &Namespace) -> Result<Vec<Entry>, Error> {
         namespace.list().map_err(|source| namespace_error(namespace, source))
     }
@@ -445,5 +445,5 @@ impl<'a, A: Access> IntoIterator for &'a StatusTable<A> {
 }
 
 fn namespace_error(namespace: &Namespace, source: std::io::Error) -> Error {
-    Error::Namespace { dir: namespace.dir().to_owned(), source }
+    shm_core::IoError::new("read", namespace.dir(), source).into()
 }

@@ -5,12 +5,12 @@ use std::ffi::CString;
 use std::path::Path;
 use std::time::Instant;
 
-use pyo3::exceptions::{PyOverflowError, PyRuntimeWarning};
+use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyString};
 use slotmap_shm::{PutMode, Stats, Table, TableError, TableReader, TypedKey, Value};
 
-use crate::failure::{failure, missing, read_only};
+use crate::failure::{failure, key_out_of_range, missing, read_only};
 use crate::fast::utf8;
 use crate::keys::{Refusal, bytes_of, equal_int, int_of, long_key};
 use crate::signals;
@@ -205,7 +205,7 @@ where
     fn key<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<K::Held<'a>> {
         K::take(key)
             .map_err(|refusal| refusal.error(key))?
-            .ok_or_else(|| PyOverflowError::new_err("the number is too large for a key"))
+            .ok_or_else(|| key_out_of_range(key.py(), if K::KIND == i64::KIND { 64 } else { 32 }))
     }
 
     /// Whether this table can have it.

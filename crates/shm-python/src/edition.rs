@@ -137,7 +137,7 @@ impl Edition {
         match path.symlink_metadata() {
             Ok(_) => Ok(false),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-            Err(source) => Err(Error::Namespace { dir: path.to_owned(), source }),
+            Err(source) => Err(shm_core::IoError::new("look at", path, source).into()),
         }
     }
 }

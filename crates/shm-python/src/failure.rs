@@ -1,6 +1,5 @@
 //! From the errors of the libraries to Python's exceptions, which are classes of `shmap._errors`.
 
-use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -8,7 +7,7 @@ use std::path::{Path, PathBuf};
 use avl_snapshot::BuildError;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use shm_core::{CreateError, HeaderError, LockError, OpenError, PublishError};
+use shm_core::{CreateError, HeaderError, IoError, LockError, OpenError, PublishError, report};
 use shm_facade::Error;
 use slotmap_shm::{TableError, TableOpenError};
 
@@ -35,37 +34,40 @@ pub(crate) fn failure(py: Python<'_>, error: impl Into<Error>, path: Option<&Pat
     let error = error.into();
     let Failure { class, errno, path: found } = classify(&error);
     let path = found.as_deref().or(path).map(Path::as_os_str);
-    if let Error::WouldEmpty { entries, .. } = error {
-        let text =
-            format!("{entries} entries are there, and none are to replace them: allow_empty");
-        return raise(py, class, (EEXIST, text, path));
-    }
-    match errno {
-        // The file is an attribute, and Python shows it.
-        Some(ENOENT) => raise(py, class, (ENOENT, "does not exist", path)),
-        Some(EEXIST) => raise(py, class, (EEXIST, "exists already", path)),
-        Some(errno) => raise(py, class, (errno, os_text(&error, path), path)),
-        None => raise(py, class, (text_of(&error, class, path),)),
+    // The number and the file are attributes, and Python shows them: the text is without them.
+    let what = match (&error, errno) {
+        (Error::WouldEmpty { entries, .. }, _) => {
+            format!("{entries} entries are there, and none are to replace them: allow_empty")
+        }
+        (_, Some(ENOENT)) => "does not exist".to_owned(),
+        (_, Some(EEXIST)) => "exists already".to_owned(),
+        (Error::PermissionDenied(e) | Error::Io(e), Some(errno)) => match os_text(py, e, errno) {
+            Ok(text) => text,
+            Err(error) => return error,
+        },
+        (Error::Publish(PublishError::Lock { source, .. }), Some(_)) => report(source).to_string(),
+        _ => report(&error).to_string(),
+    };
+    match (errno, path) {
+        (Some(errno), path) => raise(py, class, (errno, what, path)),
+        (None, Some(path)) if class == "CorruptError" && error.path().is_none() => {
+            raise(py, class, (format!("{path:?}: {what}"),))
+        }
+        (None, _) => raise(py, class, (what,)),
     }
 }
 
-/// The text of an exception that shows number and file by itself: without them.
-fn os_text(error: &Error, path: Option<&OsStr>) -> String {
-    let text = text(error);
-    let text = text.find(" (os error ").and_then(|at| text.get(..at)).unwrap_or(&text);
-    let Some(path) = path else { return text.to_owned() };
-    let leads = ["permission denied on ", "namespace ", "lock of ", ""];
-    let leads = leads.map(|lead| format!("{lead}{path:?}: "));
-    leads.iter().find_map(|lead| text.strip_prefix(lead)).unwrap_or(text).to_owned()
-}
-
-/// The text of an exception without a file of its own; which file is damaged is said in it.
-fn text_of(error: &Error, class: &str, path: Option<&OsStr>) -> String {
-    let text = text(error);
-    match path.map(|path| format!("{path:?}")) {
-        Some(path) if class == "CorruptError" && !text.contains(&path) => format!("{path}: {text}"),
-        _ => text,
+/// What was tried, and why it failed.
+fn os_text(py: Python<'_>, error: &IoError, errno: i32) -> PyResult<String> {
+    let action = error.action;
+    if let Some(limit) = error.limit {
+        return Ok(format!("{action}: {limit}"));
     }
+    if error.source.raw_os_error().is_none() {
+        return Ok(format!("{action}: {}", error.source));
+    }
+    let why: String = py.import("os")?.call_method1("strerror", (errno,))?.extract()?;
+    Ok(format!("{action}: {why}"))
 }
 
 /// Nothing is at the name but something of the other kind: then say so.
@@ -123,23 +125,17 @@ pub(crate) fn missing(key: &Bound<'_, PyAny>) -> PyErr {
     raise(key.py(), "KeyMissingError", (key,))
 }
 
+/// The number is beyond the keys of this table or map, which have so many bits.
+pub(crate) fn key_out_of_range(py: Python<'_>, bits: u32) -> PyErr {
+    let (min, max) = (i64::MIN >> (64 - bits), i64::MAX >> (64 - bits));
+    let hint = if bits < 64 { "; a table made with bits=64 has longer ones" } else { "" };
+    let text = format!("a key of {bits} bits is {min} to {max}{hint}");
+    raise(py, "KeyRangeError", (text,))
+}
+
 /// The handle may only read.
 pub(crate) fn read_only(py: Python<'_>, path: &Path) -> PyErr {
     raise(py, "ReadOnlyError", (EACCES, "the table was opened for reading only", path.as_os_str()))
-}
-
-/// The error and its causes, in one line.
-fn text(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 fn plain(class: &'static str) -> Failure {
@@ -153,13 +149,15 @@ fn os(class: &'static str, errno: i32, path: &Path) -> Failure {
 fn classify(error: &Error) -> Failure {
     match error {
         Error::Name(_) => plain("InvalidNameError"),
-        Error::Open(e) => classify_table_open(e),
+        Error::PermissionDenied(e) | Error::Io(e) => classify_io(&e.source, &e.path),
+        Error::Open(e) => classify_open(e),
+        Error::Create(e) => classify_create(e),
+        Error::OpenTable(e) => classify_table_open(e),
         Error::Table(e) => classify_table(e),
         Error::NotFound { path } => os("NotFoundError", ENOENT, path),
         Error::AlreadyExists { path } | Error::WouldEmpty { path, .. } => {
             os("AlreadyExistsError", EEXIST, path)
         }
-        Error::OpenMap(e) => classify_open(e),
         Error::Publish(e) => classify_publish(e),
         Error::Build(BuildError::KeyTooLong { .. }) => plain("KeyTooLongError"),
         Error::Build(BuildError::TooLarge { .. }) => plain("ValueTooLongError"),
@@ -170,7 +168,6 @@ fn classify(error: &Error) -> Failure {
         Error::NotATableKey { .. } => plain("WrongKindError"),
         Error::Snapshot(avl_snapshot::SnapshotError::Version { .. }) => plain("MismatchError"),
         Error::Snapshot(_) | Error::Corrupt { .. } => plain("CorruptError"),
-        Error::Namespace { dir, source } => classify_io(source, dir),
         _ => plain("Error"),
     }
 }
@@ -207,8 +204,7 @@ fn classify_open(error: &OpenError) -> Failure {
     match error {
         OpenError::InvalidName(_) => plain("InvalidNameError"),
         OpenError::NotFound { path } => os("NotFoundError", ENOENT, path),
-        OpenError::PermissionDenied { path, .. }
-        | OpenError::ForeignOwner { path, .. }
+        OpenError::ForeignOwner { path, .. }
         | OpenError::ForeignWriters { path, .. }
         | OpenError::Writable { path, .. } => os("PermissionDeniedError", EACCES, path),
         OpenError::Header {
@@ -231,9 +227,7 @@ fn classify_open(error: &OpenError) -> Failure {
         }
         OpenError::Create(e) => classify_create(e),
         OpenError::NoMemory { path, .. } => os("SystemCallError", ENOMEM, path),
-        OpenError::Io { path, source, .. } | OpenError::Limit { path, source, .. } => {
-            classify_io(source, path)
-        }
+        OpenError::PermissionDenied(e) | OpenError::Io(e) => classify_io(&e.source, &e.path),
         _ => plain("Error"),
     }
 }
@@ -249,9 +243,7 @@ fn classify_create(error: &CreateError) -> Failure {
         CreateError::FileSizeLimit { dir, .. } | CreateError::FileTooLarge { dir, .. } => {
             os("NoSpaceError", EFBIG, dir)
         }
-        CreateError::Io { path, source, .. } | CreateError::Limit { path, source, .. } => {
-            classify_io(source, path)
-        }
+        CreateError::Io(e) => classify_io(&e.source, &e.path),
         _ => plain("MismatchError"),
     }
 }
@@ -263,9 +255,7 @@ fn classify_publish(error: &PublishError) -> Failure {
         PublishError::Open(e) => classify_open(e),
         PublishError::Lock { path, source } => classify_lock(source, Some(path)),
         PublishError::ControlWord { .. } => plain("CorruptError"),
-        PublishError::Io { path, source, .. } | PublishError::Limit { path, source, .. } => {
-            classify_io(source, path)
-        }
+        PublishError::Io(e) => classify_io(&e.source, &e.path),
         _ => plain("MismatchError"),
     }
 }
@@ -278,7 +268,7 @@ fn classify_lock(error: &LockError, path: Option<&Path>) -> Failure {
         }
         LockError::NotRecoverable => plain("CorruptError"),
         LockError::PidNamespace { .. } => plain("MismatchError"),
-        LockError::Os(source) => Failure {
+        LockError::Os { source, .. } => Failure {
             class: "SystemCallError",
             errno: Some(source.raw_os_error().unwrap_or(0)),
             path,

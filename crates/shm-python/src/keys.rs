@@ -6,6 +6,7 @@ use pyo3::types::{PyByteArray, PyBytes, PyFloat, PyInt, PyMemoryView, PyString};
 use shm_facade::{map_key, table_key};
 
 use crate::edition::Edition;
+use crate::failure::key_out_of_range;
 use crate::fast::utf8;
 
 /// The bytes of an object: where they lie, or a copy.
@@ -226,7 +227,7 @@ impl KeyForm {
     /// The bytes to store under, or to compare with.
     pub(crate) fn key<'a, 'py>(self, key: &'a Bound<'py, PyAny>) -> PyResult<KeyBytes<'a, 'py>> {
         self.placed(key)?
-            .ok_or_else(|| PyOverflowError::new_err("the number is too large for a key"))
+            .ok_or_else(|| key_out_of_range(key.py(), if self == Self::Long { 64 } else { 32 }))
     }
 
     /// The key that bytes stand for.

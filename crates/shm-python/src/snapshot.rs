@@ -422,8 +422,7 @@ pub(crate) fn prune(
 pub(crate) fn names(py: Python<'_>, namespace: Option<PathBuf>) -> PyResult<Vec<(String, String)>> {
     let namespace = self::namespace(namespace);
     let entries = namespace.list().map_err(|source| {
-        let dir = namespace.dir().to_owned();
-        failure(py, Error::Namespace { dir, source }, None)
+        failure(py, shm_core::IoError::new("list", namespace.dir(), source), None)
     })?;
     let shown = entries.into_iter().filter(|entry| entry.kind != SNAPSHOT.control.to_string());
     Ok(shown.map(|entry| (entry.name.to_string(), entry.kind)).collect())

@@ -459,7 +459,7 @@ impl TableBase {
     fn namespace_failure(&self, py: Python<'_>, source: std::io::Error) -> PyErr {
         // Of its file, not of all of the namespace.
         let dir = self.namespace.path_of(&self.name, KIND);
-        failure(py, shm_facade::Error::Namespace { dir, source }, None)
+        failure(py, shm_core::IoError::new("look at", dir, source), None)
     }
 }
 

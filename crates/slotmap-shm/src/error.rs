@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use shm_core::{CreateError, LockError, OpenError};
+use shm_core::{CreateError, IoError, LockError, OpenError};
 use thiserror::Error;
 
 use crate::any_key::AnyKey;
 use crate::geometry::GeometryError;
 use crate::key_kind::KeyKind;
 use crate::value::Value;
+
+shm_core::debug_is_report!(GeometryError, TableOpenError, TableError);
 
 impl From<OpenError> for TableOpenError {
     /// What could not be created is [`TableOpenError::Create`], by whatever call.
@@ -20,8 +22,14 @@ impl From<OpenError> for TableOpenError {
     }
 }
 
+impl From<IoError> for TableOpenError {
+    fn from(error: IoError) -> Self {
+        Self::Open(error.into())
+    }
+}
+
 /// Why a table could not be created or opened.
-#[derive(Debug, Error)]
+#[derive(Error)]
 #[non_exhaustive]
 pub enum TableOpenError {
     /// The geometry is not possible.
@@ -68,7 +76,7 @@ pub enum TableOpenError {
 }
 
 /// Why an operation on a table failed. Nothing was changed.
-#[derive(Debug, Error)]
+#[derive(Error)]
 #[non_exhaustive]
 pub enum TableError {
     /// `add` of a key that is there.
@@ -134,7 +142,7 @@ pub enum TableError {
         len: usize,
     },
     /// A member of a batch is at fault; the whole batch was dropped.
-    #[error("batch member {index}: {source}")]
+    #[error("batch member {index}")]
     InBatch {
         /// Position of the member in the batch, from 0.
         index: usize,

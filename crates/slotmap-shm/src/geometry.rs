@@ -42,7 +42,7 @@ impl Default for Geometry {
 }
 
 /// Why a geometry is not possible.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum GeometryError {
     /// A parameter is out of range.

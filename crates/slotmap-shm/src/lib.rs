@@ -89,6 +89,8 @@ pub use listing::{Iter, Listing};
 pub use options::{ReadOptions, TableOptions};
 pub use read::Stats;
 pub use recover::Repaired;
+#[doc(no_inline)]
+pub use shm_core::report;
 /// What the options and errors of a table are made of, so that this crate is usable alone.
 pub use shm_core::{CreateError, Holder, Interrupt, LockError, Name, Namespace, OpenError, Trust};
 pub use table::{Access, ReadOnly, ReadWrite, Table, TableReader, UntypedTable};

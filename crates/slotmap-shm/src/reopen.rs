@@ -1,6 +1,6 @@
 //! Opening a table anew when its name leads to another one.
 
-use shm_core::{Name, Namespace, OpenError};
+use shm_core::{IoError, Name, Namespace, OpenError};
 
 use crate::error::TableOpenError;
 use crate::key::Key;
@@ -70,11 +70,8 @@ impl<K: Key + ?Sized> Table<K, ReadOnly> {
 }
 
 fn is_orphaned<K: Key + ?Sized, A: Access>(table: &Table<K, A>) -> Result<bool, OpenError> {
-    table.is_orphaned().map_err(|source| OpenError::Io {
-        action: "look at",
-        path: table.segment().path().to_owned(),
-        source,
-    })
+    let io = |source| IoError::new("look at", table.segment().path(), source).into();
+    table.is_orphaned().map_err(io)
 }
 
 fn replace<T>(table: &mut T, opened: Result<T, TableOpenError>) -> Result<bool, TableOpenError> {

@@ -327,11 +327,9 @@ fn prepare(
     options: &TableOptions,
 ) -> Result<(CreateOptions, Layout), TableOpenError> {
     let mut seed = [0; 8];
-    shm_core::random(&mut seed).map_err(|source| shm_core::CreateError::Io {
-        action: "draw a hash seed for",
-        path: "a table".into(),
-        source,
-    })?;
+    shm_core::random(&mut seed)
+        .map_err(|source| shm_core::IoError::new("read", "/dev/urandom", source))
+        .map_err(shm_core::CreateError::Io)?;
     let seed = u64::from_ne_bytes(seed);
     let layout = Layout::new(options.geometry, kind, seed)?;
     let create = CreateOptions {

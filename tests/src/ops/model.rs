@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 
 use shm_core::Namespace;
-use slotmap_shm::{Key, ReadOptions, Table, TableError, TableOptions, TableReader, TypedKey};
+use slotmap_shm::{
+    AnyKey, Key, ReadOptions, Table, TableError, TableOptions, TableReader, TypedKey,
+};
 
 use super::{CAPACITY, KEYS, Op, VALUE_SIZE};
 use crate::{TempNamespace, options, test_name};
@@ -117,7 +119,7 @@ where
                 (Ok(()), Ok(()))
             }
         };
-        assert_eq!(got.map_err(|e| format!("{e:?}")), expected, "{op:?} on {before:?}");
+        assert_eq!(got.map_err(text), expected, "{op:?} on {before:?}");
         if expected.is_err() {
             assert_eq!(self.map, before, "the model itself");
         }
@@ -157,7 +159,7 @@ where
                     self.map.get(&number).map(Vec::as_slice),
                     "{key:?} after {after}"
                 ),
-                Err(e) => assert_eq!(format!("{:?}", got.expect_err("a long key")), e),
+                Err(e) => assert_eq!(text(got.expect_err("a long key")), e),
             }
         }
     }
@@ -168,7 +170,7 @@ where
         let reader =
             TableReader::<K>::open_read_only(&namespace, &test_name(), &ReadOptions::default())
                 .expect("open for reading");
-        let got = reader.get_many(&keys).map_err(|e| format!("{e:?}"));
+        let got = reader.get_many(&keys).map_err(text);
         let expected: Result<Vec<_>, String> =
             numbers.iter().map(|&k| self.fits(k).map(|()| self.map.get(&k).cloned())).collect();
         let got = got.map(|list| list.into_iter().map(|v| v.map(Vec::from)).collect::<Vec<_>>());
@@ -176,7 +178,7 @@ where
     }
 }
 
-/// What the model answers: errors by their debug text, which has all their data.
+/// What the model answers: errors by their report.
 type Answer = Result<(), String>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -187,11 +189,19 @@ enum Put {
 }
 
 fn text(error: TableError) -> String {
-    format!("{error:?}")
+    match error {
+        // Its message is without the value.
+        TableError::Mismatch { found } => mismatch(&found),
+        error => format!("{error:?}"),
+    }
+}
+
+fn mismatch(found: &[u8]) -> String {
+    format!("found \"{}\"", found.escape_ascii())
 }
 
 fn in_batch(index: usize, source: &str) -> String {
-    format!("InBatch {{ index: {index}, source: {source} }}")
+    format!("batch member {index}: {source}")
 }
 
 fn value_fits(value: &[u8]) -> Answer {
@@ -215,22 +225,19 @@ where
     }
 
     /// The key as it stands in an error.
-    fn named(&self, variant: &str, key: u8) -> String {
+    fn named(&self, key: u8) -> AnyKey {
         let key = (self.make_key)(key);
-        let kind = std::any::type_name::<K>();
-        // Text as text, also where it is the bytes of one.
-        let value = match kind {
-            "str" => format!("{key:?}"),
-            "[u8]" => {
-                let bytes: Vec<u8> = serde_json::from_str(&format!("{key:?}")).expect("bytes");
-                match String::from_utf8(bytes) {
-                    Ok(text) => format!("{text:?}"),
-                    Err(error) => format!("\"{}\"", error.as_bytes().escape_ascii()),
-                }
-            }
-            _ => return format!("{variant} {{ key: Signed({key:?}) }}"),
-        };
-        format!("{variant} {{ key: Bytes({value}) }}")
+        // Its debug text is JSON in each of the three.
+        let text = format!("{key:?}");
+        match std::any::type_name::<K>() {
+            "str" => AnyKey::Bytes(serde_json::from_str::<String>(&text).expect("text").into()),
+            "[u8]" => AnyKey::Bytes(serde_json::from_str(&text).expect("bytes")),
+            _ => AnyKey::Signed(serde_json::from_str(&text).expect("a number")),
+        }
+    }
+
+    fn absent(&self, key: u8) -> String {
+        text(TableError::NotFound { key: self.named(key) })
     }
 
     fn put(&mut self, mode: Put, key: u8, value: &[u8]) -> Answer {
@@ -243,8 +250,10 @@ where
     fn put_one(&mut self, mode: Put, key: u8, value: &[u8]) -> Answer {
         self.fits(key)?;
         match (self.map.contains_key(&key), mode) {
-            (true, Put::Add) => return Err(self.named("DuplicateKey", key)),
-            (false, Put::Update) => return Err(self.named("NotFound", key)),
+            (true, Put::Add) => {
+                return Err(text(TableError::DuplicateKey { key: self.named(key) }));
+            }
+            (false, Put::Update) => return Err(self.absent(key)),
             (false, _) if self.map.len() == CAPACITY => {
                 return Err(text(TableError::Full { capacity: CAPACITY }));
             }
@@ -262,7 +271,7 @@ where
 
     fn remove_one(&mut self, key: u8) -> Answer {
         self.fits(key)?;
-        self.map.remove(&key).map(drop).ok_or_else(|| self.named("NotFound", key))
+        self.map.remove(&key).map(drop).ok_or_else(|| self.absent(key))
     }
 
     /// Runs a batch: all of it, or nothing.
@@ -299,7 +308,7 @@ where
 
     fn present(&self, key: u8) -> Result<Vec<u8>, String> {
         self.fits(key)?;
-        self.map.get(&key).cloned().ok_or_else(|| self.named("NotFound", key))
+        self.map.get(&key).cloned().ok_or_else(|| self.absent(key))
     }
 
     fn set(&mut self, key: u8, value: Vec<u8>) {
@@ -319,7 +328,7 @@ where
         value_fits(new)?;
         let found = self.present(key)?;
         if found != expected {
-            return Err(format!("Mismatch {{ found: b\"{}\" }}", found.escape_ascii()));
+            return Err(mismatch(&found));
         }
         self.set(key, new.to_vec());
         Ok(())

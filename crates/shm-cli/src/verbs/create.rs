@@ -72,7 +72,7 @@ fn dry_run(geometry: Geometry, arguments: &Arguments, common: &Common) -> Result
     let path = Kind::Table.path(&namespace, &name);
     let len = geometry
         .file_len(keys.0)
-        .map_err(|error| Failure::from(Error::Open(error.into())).about(&name))?;
+        .map_err(|error| Failure::from(Error::OpenTable(error.into())).about(&name))?;
     if exists(&namespace, &name, Kind::Table)? {
         let text = format!("{}: {} exists already", arguments.name, path.display());
         return Err(Failure::new(Exit::Exists, text)

@@ -88,7 +88,7 @@ fn what_is_no_file_is_said() {
     let place = Place::new();
     std::fs::create_dir(place.path("dir", "table")).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", place.path("link", "table")).unwrap();
-    for (name, word) in [("dir", "Directory"), ("link", "Symlink")] {
+    for (name, word) in [("dir", "a directory"), ("link", "a symbolic link")] {
         let said = place.run(["get", name, "1"]);
         assert_eq!(said.code, 7, "{said:?}");
         assert!(said.err.contains(word), "{said:?}");

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use crate::error::OpenError;
+use crate::error::{IoError, OpenError};
 use crate::name::Name;
 use crate::namespace::{Kind, Namespace};
 use crate::os::descriptor::OwnFile;
-use crate::refused;
 use crate::segment::layout::BODY_OFFSET;
 use crate::segment::raw_file::RawFile;
 use crate::segment::trust::Trust;
@@ -57,7 +56,7 @@ impl CopySource {
         self.file
             .get()
             .and_then(|file| file.read_exact_at(buffer, self.start.saturating_add(offset)))
-            .map_err(|e| refused::opening("read", &self.path, e))
+            .map_err(|e| IoError::new("read", &self.path, e).into())
     }
 
     /// The error for who has no memory for so many bytes.

@@ -10,7 +10,7 @@ use super::control::{self, RETIRED};
 use super::options::PublishedKind;
 use super::published::Published;
 use super::turn::{CONTROL_VERSION, has_word};
-use crate::error::OpenError;
+use crate::error::{IoError, OpenError};
 use crate::name::Name;
 use crate::namespace::Namespace;
 use crate::os::clock::coarse as now;
@@ -170,11 +170,9 @@ impl Follower {
         // Before the file, see `control`.
         let stale = match &self.control {
             None => true,
-            Some(control) => control.is_orphaned().map_err(|source| OpenError::Io {
-                action: "look at",
-                path: control.path().to_owned(),
-                source,
-            })?,
+            Some(control) => control
+                .is_orphaned()
+                .map_err(|source| IoError::new("look at", control.path(), source))?,
         };
         let newer = if stale { open_control(namespace, &self.name, kind, trust)? } else { None };
         let found = Published::find(namespace, &self.name, kind.kind, kind.kind_version, trust);

@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags};
 use super::control;
 use super::options::PublishedKind;
 use super::turn::{CONTROL_VERSION, Turn, has_word, retire};
-use crate::error::{LockError, OpenError, PublishError};
+use crate::error::{IoError, LockError, OpenError, PublishError};
 use crate::name::Name;
 use crate::namespace::Namespace;
 use crate::os::alive::{self, Hold};
@@ -73,7 +73,7 @@ impl Namespace {
             for kind in kinds.iter().filter(|kind| kind.control.as_str() == entry.kind) {
                 match self.prune_control(&entry.name, *kind, dry_run) {
                     Ok(Some(what)) => found.push(Pruned { path: entry.path.clone(), what }),
-                    Err(PublishError::Io { action: REMOVE, path, source })
+                    Err(PublishError::Io(IoError { action: REMOVE, path, source, .. }))
                         if source.kind() != io::ErrorKind::NotFound =>
                     {
                         return Err(not_removed(&path, &source));
@@ -105,7 +105,7 @@ impl Namespace {
         };
         let reader = self.open_read_only(name, kind.control, CONTROL_VERSION, &trust)?;
         has_word(&reader)?;
-        let io = |source| OpenError::Io { action: "look at", path: reader.path().into(), source };
+        let io = |source| OpenError::from(IoError::new("look at", reader.path(), source));
         let ours = reader.owner_and_mode().map_err(io)?.0 == euid();
         let found = litter(control::look(reader.words()));
         // A negative control; sweeping around the living must matter.
@@ -139,11 +139,7 @@ impl Namespace {
         match found {
             // Whoever waits for the lock sees that it has no name any more, and makes another one.
             Some(Litter::Control) => {
-                let io = |source| PublishError::Io {
-                    action: REMOVE,
-                    path: control.path().to_owned(),
-                    source,
-                };
+                let io = |source| IoError::new(REMOVE, control.path(), source);
                 retire(&control, words).map_err(io)?;
             }
             Some(_) => {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::control::{self, Place};
 use super::options::{PublishOptions, PublishedKind};
 use super::turn::Turn;
-use crate::error::{CreateError, PublishError};
+use crate::error::{CreateError, IoError, PublishError};
 use crate::name::Name;
 use crate::namespace::Namespace;
 use crate::os::file_id::is_memory;
@@ -108,7 +108,7 @@ impl Namespace {
                 *edition = newest + 1;
             }
             let header = Header::new((kind.kind, kind.kind_version), geometry, NO_LOCK, total_len);
-            let io = |action| move |source| refused::publishing(action, self.dir(), source);
+            let io = |action| move |source| IoError::new(action, self.dir(), source);
             let header = header.map_err(io("draw an id for a file in"))?;
             draft.file().write_all_at(bytemuck::bytes_of(&header), 0).map_err(full)?;
             draft
@@ -144,7 +144,7 @@ fn mode_at(path: &Path, trust: &Trust) -> u32 {
 
 /// Readers of the file are to be readers of the control segment. Returns the mode that it had.
 fn set_mode(control: &WritableSegment, mode: u32) -> Result<u32, PublishError> {
-    let io = |action| move |e| refused::publishing(action, control.path(), e);
+    let io = |action| move |e| IoError::new(action, control.path(), e);
     let file = control.file().map_err(io("stat"))?;
     let found = file.metadata().map_err(io("stat"))?.mode() & 0o7777;
     if found != mode {

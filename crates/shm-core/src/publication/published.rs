@@ -20,12 +20,11 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
 
-use crate::error::{HeaderError, OpenError};
+use crate::error::{HeaderError, IoError, OpenError};
 use crate::name::Name;
 use crate::namespace::{Kind, Namespace};
 use crate::os::file_id::FileId;
 use crate::os::file_map::FileMap;
-use crate::refused;
 use crate::segment::layout::{BODY_OFFSET, GEOMETRY_WORDS, Header};
 use crate::segment::raw_file::{RawFile, ValidatedFile};
 use crate::segment::trust::Trust;
@@ -59,10 +58,10 @@ impl MappedFile {
 
     fn new(raw: RawFile) -> Result<Self, OpenError> {
         let (file, path, len) = raw.into_parts();
-        let id = FileId::of(&file.metadata().map_err(|e| refused::opening("stat", &path, e))?);
-        let too_long = |_| refused::opening("map", &path, io::ErrorKind::OutOfMemory.into());
+        let id = FileId::of(&file.metadata().map_err(|e| IoError::new("stat", &path, e))?);
+        let too_long = |_| IoError::new("map", &path, io::ErrorKind::OutOfMemory.into());
         let len = usize::try_from(len).map_err(too_long)?;
-        let map = FileMap::new(&file, len, false).map_err(|e| refused::opening("map", &path, e))?;
+        let map = FileMap::new(&file, len, false).map_err(|e| IoError::new("map", &path, e))?;
         Ok(Self { map, path, id })
     }
 

@@ -10,13 +10,12 @@ use rustix::fs::{Mode, OFlags};
 use super::control::{self, MAX_EDITION, RETIRED};
 use super::options::PublishedKind;
 use super::turn::{Turn, retire};
-use crate::error::{OpenError, PublishError};
+use crate::error::{IoError, OpenError, PublishError};
 use crate::name::Name;
 use crate::namespace::Namespace;
 use crate::os::alive::{self, Hold};
 use crate::os::limits;
 use crate::os::retry::retry;
-use crate::refused;
 use crate::segment::layout::BODY_OFFSET;
 use crate::segment::patience::{Patience, Waiting};
 use crate::segment::segment::WritableSegment;
@@ -118,7 +117,7 @@ fn beside(path: &Path, control: &Path, why: OpenError) -> Result<Option<Removal>
         Found::Wreck(wreck) => Some(wreck),
     };
     if let Some(wreck) = &wreck {
-        wreck.retire().map_err(|e| refused::publishing("write to", control, e))?;
+        wreck.retire().map_err(|e| IoError::new("write to", control, e))?;
     }
     remove(path)?;
     let Some(wreck) = wreck else { return Ok(Some(Removal::Foreign)) };
@@ -146,7 +145,7 @@ enum Found {
 impl Wreck {
     fn find(path: &Path) -> Result<Found, PublishError> {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let io = |action| move |e| refused::publishing(action, path, e);
+        let io = |action| move |e| IoError::new(action, path, e);
         let Some(named) = look(path)? else { return Ok(Found::Gone) };
         if !named.is_file() || named.uid() != rustix::process::geteuid().as_raw() {
             return Ok(Found::NotOurs);
@@ -154,7 +153,7 @@ impl Wreck {
         let file = match retry(|| rustix::fs::open(path, flags, Mode::empty())) {
             Ok(fd) => File::from(fd),
             Err(e) if e == rustix::io::Errno::NOENT => return Ok(Found::Gone),
-            Err(e) => return Err(io("open")(e.into())),
+            Err(e) => return Err(io("open")(e.into()).into()),
         };
         if !alive::try_hold(&file, Hold::Exclusive).map_err(io("lock"))? {
             return Ok(Found::InUse);
@@ -191,7 +190,7 @@ fn look(path: &Path) -> Result<Option<std::fs::Metadata>, PublishError> {
     match path.symlink_metadata() {
         Ok(meta) => Ok(Some(meta)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(refused::publishing("look at", path, e)),
+        Err(e) => Err(IoError::new("look at", path, e).into()),
     }
 }
 
@@ -199,7 +198,7 @@ fn look(path: &Path) -> Result<Option<std::fs::Metadata>, PublishError> {
 fn remove(path: &Path) -> Result<(), PublishError> {
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => {
-            Err(refused::publishing("remove", path, e))
+            Err(IoError::new("remove", path, e).into())
         }
         _ => Ok(()),
     }

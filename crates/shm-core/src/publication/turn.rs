@@ -6,10 +6,9 @@ use rustix::fs::OFlags;
 
 use super::control::{self, RETIRED};
 use super::options::PublishedKind;
-use crate::error::{HeaderError, LockError, OpenError, PublishError};
+use crate::error::{HeaderError, IoError, LockError, OpenError, PublishError};
 use crate::name::Name;
 use crate::namespace::Namespace;
-use crate::refused;
 use crate::sabotage;
 use crate::segment::guard::Acquired;
 use crate::segment::layout::{BODY_OFFSET, GEOMETRY_WORDS};
@@ -85,10 +84,7 @@ impl Turn<'_> {
             };
             let words = guard.words().map_err(lock)?;
             let wake = || control.wake(control::WORD);
-            if control
-                .is_orphaned()
-                .map_err(|e| refused::publishing("look at", control.path(), e))?
-            {
+            if control.is_orphaned().map_err(|e| IoError::new("look at", control.path(), e))? {
                 // Its remover died before it could say so.
                 control::retire(words, wake);
                 continue;
@@ -96,7 +92,7 @@ impl Turn<'_> {
             if control::look(words.as_read()) == RETIRED {
                 // Somebody gave it its name back.
                 std::fs::remove_file(control.path())
-                    .map_err(|e| refused::publishing("remove", control.path(), e))?;
+                    .map_err(|e| IoError::new("remove", control.path(), e))?;
                 continue;
             }
             // Another process may have opened what this one made, and had its turn first. Then the word
@@ -133,7 +129,7 @@ impl Turn<'_> {
             Ok(edition) if edition < control::MAX_EDITION => Ok(Some(edition)),
             Err(OpenError::NotFound { .. }) => Ok(Some(0)),
             // A lack of descriptors, for instance: whether it is one of ours is not known.
-            Err(e @ (OpenError::Io { .. } | OpenError::Limit { .. })) => Err(e),
+            Err(e @ OpenError::Io(_)) => Err(e),
             Ok(_) | Err(_) => Ok(None),
         }
     }

@@ -68,7 +68,8 @@ pub(crate) fn acquire_clean(map: &Mapping) -> Option<Guard<'_>> {
 /// for another.
 #[cold]
 fn enter_process(map: &Mapping, process: u64) -> Result<(), LockError> {
-    let here = identity::pid_namespace().map_err(LockError::Os)?;
+    let here = identity::pid_namespace()
+        .map_err(|source| LockError::Os { action: "read this process's pid namespace", source })?;
     if here != map.pid_namespace() {
         let (found, expected) = (map.pid_namespace(), here);
         return Err(LockError::PidNamespace { found, expected });

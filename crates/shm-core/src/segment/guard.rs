@@ -136,7 +136,8 @@ impl<'a> Recovery<'a> {
         // Order: a death before `consistent` is seen as EOWNERDEAD again.
         mutex::set_dirty(guard.map, false);
         if std::mem::take(&mut self.inconsistent) {
-            mutex::make_consistent(guard.map).map_err(LockError::Os)?;
+            mutex::make_consistent(guard.map)
+                .map_err(|source| LockError::Os { action: "make the lock consistent", source })?;
         }
         self.guard.take().ok_or_else(|| LockError::ForeignProcess.into())
     }

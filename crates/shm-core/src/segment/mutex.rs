@@ -181,7 +181,10 @@ pub(crate) fn outcome(code: c_int) -> Result<bool, LockError> {
         libc::EBUSY => Err(LockError::WouldBlock),
         libc::EDEADLK => Err(LockError::WouldDeadlock),
         libc::ENOTRECOVERABLE => Err(LockError::NotRecoverable),
-        other => Err(LockError::Os(io::Error::from_raw_os_error(other))),
+        other => Err(LockError::Os {
+            action: "use the mutex",
+            source: io::Error::from_raw_os_error(other),
+        }),
     }
 }
 
@@ -213,7 +216,7 @@ fn deadline(clock: libc::clockid_t, limit: Duration) -> Result<libc::timespec, L
     let mut now = MaybeUninit::<libc::timespec>::uninit();
     // SAFETY: `now` is valid for writing a timespec.
     if unsafe { libc::clock_gettime(clock, now.as_mut_ptr()) } != 0 {
-        return Err(LockError::Os(io::Error::last_os_error()));
+        return Err(LockError::Os { action: "read the clock", source: io::Error::last_os_error() });
     }
     // SAFETY: `clock_gettime` succeeded.
     let now = unsafe { now.assume_init() };

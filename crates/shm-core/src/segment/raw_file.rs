@@ -13,11 +13,10 @@ use super::layout::Header;
 use super::map::Mapping;
 use super::segment::Segment;
 use super::trust::{FOREIGN_WRITE, Trust};
-use crate::error::{FileKind, HeaderError, OpenError};
+use crate::error::{FileKind, HeaderError, IoError, OpenError};
 use crate::namespace::Kind;
 use crate::os::file_id::is_memory;
 use crate::os::retry::retry;
-use crate::refused;
 
 /// Permission bits that let anybody write.
 const ANY_WRITE: u32 = 0o222;
@@ -44,7 +43,7 @@ impl RawFile {
         let fd = retry(|| rustix::fs::open(&path, flags, Mode::empty()))
             .map_err(|e| not_opened(e, &path))?;
         let file = File::from(fd);
-        let meta = file.metadata().map_err(|e| refused::opening("stat", &path, e))?;
+        let meta = file.metadata().map_err(|e| IoError::new("stat", &path, e))?;
         if !meta.is_file() {
             return Err(OpenError::NotAFile { path, found: file_kind(meta.file_type()) });
         }
@@ -88,7 +87,7 @@ impl RawFile {
                 let expected = size_of::<Header>() as u64;
                 return Err(self.header_error(HeaderError::Length { found: self.len, expected }));
             }
-            Err(e) => return Err(refused::opening("read", &self.path, e)),
+            Err(e) => return Err(IoError::new("read", &self.path, e).into()),
         };
         header.validate(self.len).map_err(|e| self.header_error(e))?;
         if header.kind != kind.tag() {
@@ -154,8 +153,7 @@ impl ValidatedFile {
                 expected: usize::MAX as u64,
             },
         })?;
-        let map =
-            Mapping::new(&file, len, writable).map_err(|e| refused::opening("map", &path, e))?;
+        let map = Mapping::new(&file, len, writable).map_err(|e| IoError::new("map", &path, e))?;
         Ok(Segment::new(map, self.header, file, path))
     }
 }
@@ -189,7 +187,9 @@ fn not_opened(errno: Errno, path: &Path) -> OpenError {
             let found = std::fs::symlink_metadata(&path).map(|m| file_kind(m.file_type()));
             OpenError::NotAFile { path, found: found.unwrap_or(FileKind::Other) }
         }
-        Errno::ACCESS | Errno::PERM => OpenError::PermissionDenied { path, source: errno.into() },
-        e => refused::opening("open", &path, e.into()),
+        Errno::ACCESS | Errno::PERM => {
+            OpenError::PermissionDenied(IoError::new("open", path, errno.into()))
+        }
+        e => IoError::new("open", path, e.into()).into(),
     }
 }

@@ -18,13 +18,12 @@ use super::mutex;
 use super::patience::Waiting;
 use super::raw_file::ValidatedFile;
 use super::segment::WritableSegment;
-use crate::error::{HeaderError, LockError, OpenError};
+use crate::error::{HeaderError, IoError, LockError, OpenError};
 use crate::os::alive::{self, Hold};
 use crate::os::fork::process_token;
 use crate::os::holder::{Holder, may_have_mapped};
 use crate::os::identity;
 use crate::os::limits;
-use crate::refused;
 use crate::sabotage;
 
 /// How long an opener waits for another one that takes the segment over, or for writers
@@ -64,9 +63,9 @@ pub(crate) fn become_writer(
 impl ValidatedFile {
     fn into_writer(self, waiting: Waiting<'_>) -> Result<WritableSegment, OpenError> {
         self.header().validate_abi().map_err(|e| self.header_error(e))?;
-        let meta = self.file().metadata().map_err(|e| refused::opening("stat", self.path(), e))?;
+        let meta = self.file().metadata().map_err(|e| IoError::new("stat", self.path(), e))?;
         let here = Session::current(meta.dev(), meta.ino())
-            .map_err(|e| refused::opening("identify the process for", self.path(), e))?;
+            .map_err(|e| IoError::new("identify the process for", self.path(), e))?;
         let mut holder = None;
         loop {
             if self.try_hold(Hold::Exclusive)? {
@@ -108,7 +107,7 @@ impl ValidatedFile {
             Ok(lock) => lock,
             Err(owner) => return Ok(Outcome::InUse(owner)),
         };
-        let io = |action| move |e| refused::opening(action, self.path(), e);
+        let io = |action| move |e| IoError::new(action, self.path(), e);
         let len = self.header().total_len as usize;
         let mut map = Mapping::new(self.file(), len, true).map_err(io("map"))?;
         map.admit(found.pid_namespace, process_token());
@@ -142,8 +141,8 @@ impl ValidatedFile {
                 Err(LockError::WouldBlock | LockError::WouldDeadlock) => {
                     return Ok(Outcome::InUse(map.holder()));
                 }
-                Err(LockError::Os(e)) => return Err(io("lock")(e)),
-                Err(e) => return Err(io("lock")(io::Error::other(e))),
+                Err(LockError::Os { source, .. }) => return Err(io("lock")(source).into()),
+                Err(e) => return Err(io("lock")(io::Error::other(e)).into()),
             }
         }
         mutex::init(&map, canary, true).map_err(io("make the mutex of"))?;
@@ -165,7 +164,7 @@ impl ValidatedFile {
         let mut word = [0; 4];
         self.file()
             .read_exact_at(&mut word, (LOCK_OFFSET + offset) as u64)
-            .map_err(|e| refused::opening("read", self.path(), e))?;
+            .map_err(|e| IoError::new("read", self.path(), e))?;
         let Some(tid) = LockWord(u32::from_ne_bytes(word)).owner() else {
             return Ok(Ok(Lock::Sound));
         };
@@ -190,27 +189,27 @@ impl ValidatedFile {
             .and_then(|()| {
                 self.file().write_all_at(bytemuck::bytes_of(here), SESSION_OFFSET as u64)
             })
-            .map_err(|e| refused::opening("write the session of", self.path(), e))
+            .map_err(|e| IoError::new("write the session of", self.path(), e).into())
     }
 
     fn into_checked(self, session: &Session) -> Result<WritableSegment, OpenError> {
         let path = self.path().to_owned();
         let here = identity::pid_namespace()
-            .map_err(|e| refused::opening("identify the process for", &path, e))?;
+            .map_err(|e| IoError::new("identify the process for", &path, e))?;
         let mut segment = self.map(true)?;
         segment.admit(session, here).map_err(|source| OpenError::Header { path, source })?;
         Ok(WritableSegment::new(segment))
     }
 
     fn try_hold(&self, hold: Hold) -> Result<bool, OpenError> {
-        alive::try_hold(self.file(), hold).map_err(|e| refused::opening("lock", self.path(), e))
+        alive::try_hold(self.file(), hold).map_err(|e| IoError::new("lock", self.path(), e).into())
     }
 
     fn intact_session(&self) -> Result<Session, OpenError> {
         let mut session = Session::zeroed();
         self.file()
             .read_exact_at(bytemuck::bytes_of_mut(&mut session), SESSION_OFFSET as u64)
-            .map_err(|e| refused::opening("read", self.path(), e))?;
+            .map_err(|e| IoError::new("read", self.path(), e))?;
         if session.is_intact() { Ok(session) } else { Err(self.header_error(HeaderError::Session)) }
     }
 }

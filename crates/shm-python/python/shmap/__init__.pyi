@@ -21,6 +21,7 @@ from ._errors import FullError as FullError
 from ._errors import InvalidNameError as InvalidNameError
 from ._errors import KeyExistsError as KeyExistsError
 from ._errors import KeyMissingError as KeyMissingError
+from ._errors import KeyRangeError as KeyRangeError
 from ._errors import KeyTooLongError as KeyTooLongError
 from ._errors import LockTimeoutError as LockTimeoutError
 from ._errors import MismatchError as MismatchError
@@ -41,6 +42,7 @@ __all__ = [
     "InvalidNameError",
     "KeyExistsError",
     "KeyMissingError",
+    "KeyRangeError",
     "KeyTooLongError",
     "LockTimeoutError",
     "MismatchError",

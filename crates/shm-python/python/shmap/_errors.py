@@ -69,5 +69,9 @@ class KeyTooLongError(Error, ValueError):
     """The key does not fit."""
 
 
+class KeyRangeError(Error, OverflowError):
+    """The number is beyond the keys of this table or map: 32 bits, or 64 with `bits=64`."""
+
+
 class ClosedError(Error, ValueError):
     """The handle was closed."""

@@ -111,7 +111,9 @@ pub fn lost(what: &str) -> Result<()> {
     own.check();
     // What needs it says so.
     let error = copy.read_at(&mut [0; 8], 0).unwrap_err();
-    let shm_core::OpenError::Io { source, .. } = error else { bail!("{error:?}") };
+    let shm_core::OpenError::Io(shm_core::IoError { source, .. }) = error else {
+        bail!("{error:?}")
+    };
     assert!(source.get_ref().is_some_and(|e| e.is::<LostDescriptor>()), "{source}");
     drop(copy);
     // It counts as a living writer again, once it was asked for its name.

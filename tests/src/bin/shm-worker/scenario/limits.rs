@@ -12,7 +12,7 @@ use libc::{EMFILE, ENOMEM, EPERM};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use shm_core::{
-    Acquired, CreateError, Limit, LockError, Name, Namespace, OpenError, WritableSegment,
+    Acquired, CreateError, IoError, Limit, LockError, Name, Namespace, OpenError, WritableSegment,
 };
 use shm_tests::{options, test_name};
 use slotmap_shm::{KIND, Table, TableOpenError, TableOptions, TableReader};
@@ -34,8 +34,8 @@ fn done_or<T>(errno: i32, result: Result<T, TableOpenError>) -> bool {
     match result {
         Ok(_) => return true,
         Err(
-            TableOpenError::Create(CreateError::Limit { limit, source, .. })
-            | TableOpenError::Open(OpenError::Limit { limit, source, .. }),
+            TableOpenError::Create(CreateError::Io(IoError { limit: Some(limit), source, .. }))
+            | TableOpenError::Open(OpenError::Io(IoError { limit: Some(limit), source, .. })),
         ) => {
             match limit {
                 Limit::Descriptors { limit } => assert!(errno == EMFILE && limit < 1000),
@@ -46,8 +46,8 @@ fn done_or<T>(errno: i32, result: Result<T, TableOpenError>) -> bool {
             return false;
         }
         Err(
-            TableOpenError::Create(CreateError::Io { source, .. })
-            | TableOpenError::Open(OpenError::Io { source, .. }),
+            TableOpenError::Create(CreateError::Io(IoError { limit: None, source, .. }))
+            | TableOpenError::Open(OpenError::Io(IoError { limit: None, source, .. })),
         ) => failed_by(source),
         Err(other) => panic!("{other:?}"),
     }

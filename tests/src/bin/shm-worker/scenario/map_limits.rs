@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
-use shm_core::{Limit, Namespace, OpenError, PublishError, Trust};
+use shm_core::{IoError, Limit, Namespace, OpenError, Trust};
 use shm_facade::{
     BuildError, Error, MapOptions, RbTree, ResultCode, SNAPSHOT, Share, ShareOptions, SharedMap,
     SnapshotError,
@@ -159,7 +159,7 @@ pub fn no_memory() -> Result<()> {
             match outcome {
                 Ok(()) => break,
                 Err(Error::Build(BuildError::NoMemory { needed })) => assert!(needed > 1 << 16),
-                Err(Error::Publish(PublishError::Open(OpenError::Limit { limit, .. }))) => {
+                Err(Error::Io(IoError { limit: Some(limit), .. })) => {
                     assert_eq!(limit, Limit::AddressSpace { limit: used + room });
                 }
                 Err(e) => panic!("{e:?}"),
@@ -247,7 +247,7 @@ pub fn huge_files() -> Result<()> {
         let (head, claimed) = claim(data_len);
         make(&head, claimed)?;
         for found in both() {
-            let Err(Error::OpenMap(OpenError::NoMemory { needed, .. })) = found else {
+            let Err(Error::Open(OpenError::NoMemory { needed, .. })) = found else {
                 panic!("{found:?}");
             };
             assert_eq!(needed, claimed);

@@ -6,7 +6,7 @@ use anyhow::Result;
 use nix::mount::{MsFlags, mount, umount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, setrlimit};
-use shm_core::{CreateError, Limit, Name, Namespace, OpenError, PublishError};
+use shm_core::{CreateError, IoError, Limit, Name, Namespace, OpenError};
 use shm_facade::{
     Error, RbTree, ResultCode, Share, ShareOptions, SharedMap, StatusOptions, StatusTable,
 };
@@ -203,7 +203,7 @@ pub fn file_limit(way: &str) -> Result<()> {
     let calls = [large.share_with("test", &force).map(drop), large.save(&saved)];
     for outcome in calls {
         match outcome {
-            Err(Error::Publish(PublishError::Create(e))) => refused(&e),
+            Err(Error::Create(e)) => refused(&e),
             other => panic!("{other:?}"),
         }
     }
@@ -223,7 +223,10 @@ pub fn file_limit(way: &str) -> Result<()> {
     assert!(
         matches!(
             error,
-            TableOpenError::Open(OpenError::Limit { limit: Limit::FileSize { limit: 0 }, .. })
+            TableOpenError::Open(OpenError::Io(IoError {
+                limit: Some(Limit::FileSize { limit: 0 }),
+                ..
+            }))
         ),
         "{error:?}"
     );

@@ -1,0 +1,113 @@
+//! Why a segment was not created.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::IoError;
+use crate::name::InvalidName;
+
+/// Why a segment could not be created.
+#[derive(Error)]
+#[non_exhaustive]
+pub enum CreateError {
+    /// The name is not valid.
+    #[error(transparent)]
+    InvalidName(#[from] InvalidName),
+    /// The name is taken.
+    #[error("{path:?} exists already")]
+    AlreadyExists {
+        /// Path of the existing file.
+        path: PathBuf,
+    },
+    /// The file system has no room. Nothing was left behind.
+    #[error("no space for {needed} bytes in {dir:?}: {available} are free")]
+    NoSpace {
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes that were free then.
+        available: u64,
+        /// The namespace.
+        dir: PathBuf,
+    },
+    /// The namespace is in memory, and the machine does not have as much left. Nothing was allocated.
+    #[error("no memory for {needed} bytes in {dir:?}: {available} are free, swap included")]
+    NoMemory {
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes that were free then, in memory and swap.
+        available: u64,
+        /// The namespace.
+        dir: PathBuf,
+    },
+    /// The file system has no room for one more file, however small.
+    #[error("no inode for a new file in {dir:?}: all {total} are in use")]
+    NoInodes {
+        /// Files that the file system may have.
+        total: u64,
+        /// The namespace.
+        dir: PathBuf,
+    },
+    /// The disk quota of the user, the group or the project is used up.
+    #[error("the disk quota leaves no space for {needed} bytes in {dir:?}")]
+    Quota {
+        /// Bytes needed.
+        needed: u64,
+        /// The namespace.
+        dir: PathBuf,
+    },
+    /// This process may not make files of that size: `RLIMIT_FSIZE`. Nothing was written.
+    #[error(
+        "a file of {needed} bytes in {dir:?}: this process may write {limit} at most (`ulimit -f`)"
+    )]
+    FileSizeLimit {
+        /// Bytes needed.
+        needed: u64,
+        /// The longest file that it may write, in bytes.
+        limit: u64,
+        /// The namespace.
+        dir: PathBuf,
+    },
+    /// The file system has no files of that size.
+    #[error("a file of {needed} bytes is larger than the file system of {dir:?} can have")]
+    FileTooLarge {
+        /// Bytes needed.
+        needed: u64,
+        /// The namespace.
+        dir: PathBuf,
+    },
+    /// The body's length cannot be mapped or is not a multiple of 8.
+    #[error("a body of {len} bytes is not possible")]
+    BadLength {
+        /// Bytes asked for.
+        len: u64,
+    },
+    /// The mode has bits that the file cannot have, or lacks some of the owner's: read, and for a
+    /// segment, which is stored to, write.
+    #[error("mode {mode:#o} is not possible: only rw bits, the owner's among them")]
+    BadMode {
+        /// Mode asked for.
+        mode: u32,
+    },
+    /// The operating system refused, or a [`Limit`](crate::Limit) is in the way.
+    #[error(transparent)]
+    Io(#[from] IoError),
+}
+
+impl CreateError {
+    /// The file or directory that the error is about, where it says one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::AlreadyExists { path } => Some(path),
+            Self::NoSpace { dir, .. }
+            | Self::NoMemory { dir, .. }
+            | Self::NoInodes { dir, .. }
+            | Self::Quota { dir, .. }
+            | Self::FileSizeLimit { dir, .. }
+            | Self::FileTooLarge { dir, .. } => Some(dir),
+            Self::Io(e) => Some(&e.path),
+            Self::InvalidName(_) | Self::BadLength { .. } | Self::BadMode { .. } => None,
+        }
+    }
+}

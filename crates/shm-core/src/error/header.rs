@@ -1,0 +1,128 @@
+//! Why the header of a file is refused.
+
+use thiserror::Error;
+
+use crate::os::identity::AbiInWords;
+
+/// Why the first page of a file is not that of a usable segment.
+#[derive(Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum HeaderError {
+    /// The file does not start with the magic bytes.
+    #[error("not a segment: the file starts with {found:02x?}")]
+    Magic {
+        /// The first eight bytes.
+        found: [u8; 8],
+    },
+    /// The segment was written by a machine of the other byte order.
+    #[error("byte order mark is {found:#010x}, expected {expected:#010x}")]
+    ByteOrder {
+        /// The mark as this machine reads it.
+        found: u32,
+        /// The mark of this machine's byte order.
+        expected: u32,
+    },
+    /// The segment has a format that this version does not know.
+    #[error("format version {found}, this library supports {supported}")]
+    Version {
+        /// Version in the header.
+        found: u32,
+        /// The one version supported.
+        supported: u32,
+    },
+    /// The immutable part was changed after creation.
+    #[error("header checksum is {found:#018x}, expected {expected:#018x}")]
+    Checksum {
+        /// Checksum in the header.
+        found: u64,
+        /// Checksum of the header's contents.
+        expected: u64,
+    },
+    /// The segment counts in words of another size.
+    #[error("word size {found} bytes, expected {expected}")]
+    WordSize {
+        /// Bytes a word, from the header.
+        found: u32,
+        /// Bytes a word here.
+        expected: u32,
+    },
+    /// The first page has another length.
+    #[error("header length {found} bytes, expected {expected}")]
+    HeaderLength {
+        /// Length in the header, in bytes.
+        found: u32,
+        /// Length of this format, in bytes.
+        expected: u32,
+    },
+    /// The file is not as long as its header says: it was truncated or extended.
+    #[error("file is {found} bytes long, its header says {expected}")]
+    Length {
+        /// Length of the file in bytes; for a file without a whole header, that.
+        found: u64,
+        /// Length by the header in bytes.
+        expected: u64,
+    },
+    /// Part of the file is not backed by memory: a hole was punched.
+    #[error("only {allocated} of {expected} bytes are allocated: the file has holes")]
+    Holes {
+        /// Bytes allocated.
+        allocated: u64,
+        /// Bytes expected.
+        expected: u64,
+    },
+    /// The segment is of another kind.
+    #[error("segment is a `{found}`, expected a `{expected}`")]
+    Kind {
+        /// Kind in the header.
+        found: String,
+        /// Kind asked for.
+        expected: String,
+    },
+    /// The kind has a layout that this version does not know.
+    #[error("layout version {found} of this kind, this library supports {supported}")]
+    KindVersion {
+        /// Version in the header.
+        found: u64,
+        /// The one version supported.
+        supported: u64,
+    },
+    /// The mutex was made by another C library, architecture or pointer width.
+    #[error("the lock is one of {}, and this process has {}: open it read-only",
+        AbiInWords(*.found), AbiInWords(*.expected))]
+    Abi {
+        /// ABI id in the header.
+        found: u64,
+        /// ABI id of this process.
+        expected: u64,
+    },
+    /// The file has a lock, hence is stored to, whatever its mode says: it cannot be used in place.
+    #[error("the file has a lock, one of {}, so it is no published one", AbiInWords(*.found))]
+    Locked {
+        /// ABI id in the header.
+        found: u64,
+    },
+    /// The file was published: it has no lock, and nobody may write to it.
+    #[error("a published file has no lock: open it read-only")]
+    NoLock,
+    /// The writers live in another pid namespace, where thread ids mean something else.
+    #[error(
+        "writers are in pid namespace {found}, this process is in {expected}: open it read-only, or unlink it when no writer is left"
+    )]
+    PidNamespace {
+        /// Namespace id in the segment.
+        found: u64,
+        /// Namespace id of this process.
+        expected: u64,
+    },
+    /// The session record (boot, pid namespace, file identity) is damaged.
+    #[error("the session record is damaged")]
+    Session,
+    /// The lock block does not hold an initialised robust mutex.
+    #[error("the lock block is not initialised (canary {found:#018x}, expected {expected:#018x})")]
+    Lock {
+        /// Canary found.
+        found: u64,
+        /// Canary expected.
+        expected: u64,
+    },
+}

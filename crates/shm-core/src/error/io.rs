@@ -1,0 +1,43 @@
+//! What the operating system refused.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::os::limits::Limit;
+
+/// The operating system refused: what was tried, on which file, and why.
+#[derive(Error)]
+#[error("{action} {path:?}{}", because(limit))]
+#[non_exhaustive]
+pub struct IoError {
+    /// What was tried: a verb, to be followed by the path.
+    pub action: &'static str,
+    /// On which file or directory.
+    pub path: PathBuf,
+    /// The limit of this process or of the machine that is in the way, if one is.
+    pub limit: Option<Limit>,
+    /// The cause.
+    pub source: io::Error,
+}
+
+impl IoError {
+    /// The error of what was tried on a path; finds out by itself which limit is behind it.
+    #[must_use]
+    pub fn new(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        let limit = Limit::behind(action, &source);
+        Self { action, path: path.into(), limit, source }
+    }
+
+    /// True where the system does not permit it.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        matches!(self.source.kind(), PermissionDenied | ReadOnlyFilesystem)
+    }
+}
+
+fn because(limit: &Option<Limit>) -> String {
+    limit.map(|limit| format!(": {limit}")).unwrap_or_default()
+}

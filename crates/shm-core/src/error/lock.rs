@@ -1,0 +1,62 @@
+//! Why a lock was not acquired.
+
+use std::io;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::os::holder::Holder;
+
+/// Why the lock of a segment was not acquired, or may not be used.
+#[derive(Error)]
+#[non_exhaustive]
+pub enum LockError {
+    /// Another thread, or this one, holds it, and the call was not to wait.
+    #[error("the lock is held by another thread")]
+    WouldBlock,
+    /// Others held it for all of the time given.
+    #[error("the lock was not released within {waited:?}{}", by(holder))]
+    TimedOut {
+        /// How long this call waited.
+        waited: Duration,
+        /// Who held it in the end, where that is known.
+        holder: Option<Holder>,
+    },
+    /// The caller's [`Interrupt`](crate::Interrupt) ended the waiting.
+    #[error("interrupted after waiting {waited:?} for the lock")]
+    Interrupted {
+        /// How long this call waited.
+        waited: Duration,
+    },
+    /// The lock belongs to the threads of another pid namespace: this process was forked into one
+    /// of its own, or a process of another one took the segment over because it saw no sign of a
+    /// living writer here. Open the segment anew.
+    #[error("the lock is that of pid namespace {found}, this process is in {expected}")]
+    PidNamespace {
+        /// Namespace id of the threads that may lock.
+        found: u64,
+        /// Namespace id of this process.
+        expected: u64,
+    },
+    /// This thread holds it already.
+    #[error("this thread holds the lock already")]
+    WouldDeadlock,
+    /// A foreign program released the lock of a dead owner without repairing.
+    #[error("the lock is not recoverable: unlink the segment and create it anew")]
+    NotRecoverable,
+    /// The guard was inherited by `fork`; the parent holds the lock.
+    #[error("the lock is held by the process that forked this one")]
+    ForeignProcess,
+    /// The operating system refused.
+    #[error("{action}")]
+    Os {
+        /// What was tried. On which segment, the caller knows.
+        action: &'static str,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+fn by(holder: &Option<Holder>) -> String {
+    holder.as_ref().map(|holder| format!(" by {holder}")).unwrap_or_default()
+}

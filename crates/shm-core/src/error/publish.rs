@@ -1,0 +1,85 @@
+//! Why a file was not published, or its name not removed.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::{CreateError, IoError, LockError, OpenError};
+
+/// Why a file was not published, or its name not removed. Nothing was changed.
+#[derive(Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The file could not be made: the name is taken, there is no space, and the like.
+    #[error(transparent)]
+    Create(#[from] CreateError),
+    /// There is nothing of that name to remove.
+    #[error("{path:?} does not exist")]
+    NotFound {
+        /// Path looked at.
+        path: PathBuf,
+    },
+    /// The caller looked at what has the name, and would not replace it: [`Namespace::publish_if`].
+    ///
+    /// [`Namespace::publish_if`]: crate::Namespace::publish_if
+    #[error("{path:?} is not to be replaced")]
+    Declined {
+        /// Path of what stays.
+        path: PathBuf,
+    },
+    /// The mode has bits that a published file cannot have.
+    #[error("mode {mode:#o} is not possible: only read bits, the owner's among them")]
+    BadMode {
+        /// Mode asked for.
+        mode: u32,
+    },
+    /// The control segment, or what is at the name, could not be opened. (Not created: that is `Create`.)
+    #[error(transparent)]
+    Open(OpenError),
+    /// It is not this one's turn.
+    #[error("lock {path:?}")]
+    Lock {
+        /// Path of the control segment.
+        path: PathBuf,
+        /// Why.
+        source: LockError,
+    },
+    /// The control word, or the edition at the name, is beyond what can be counted: damaged.
+    #[error("{path:?}: the control word is {found:#x}")]
+    ControlWord {
+        /// Path of the control segment.
+        path: PathBuf,
+        /// The word.
+        found: u64,
+    },
+    /// The operating system refused, or a [`Limit`](crate::Limit) is in the way.
+    #[error(transparent)]
+    Io(#[from] IoError),
+}
+
+impl From<OpenError> for PublishError {
+    /// What could not be created is [`PublishError::Create`], be it the file or the control segment.
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Create(e) => Self::Create(e),
+            other => Self::Open(other),
+        }
+    }
+}
+
+impl PublishError {
+    /// The file or directory that the error is about, where it says one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::NotFound { path }
+            | Self::Declined { path }
+            | Self::Lock { path, .. }
+            | Self::ControlWord { path, .. } => Some(path),
+            Self::Create(e) => e.path(),
+            Self::Open(e) => e.path(),
+            Self::Io(e) => Some(&e.path),
+            Self::BadMode { .. } => None,
+        }
+    }
+}

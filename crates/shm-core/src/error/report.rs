@@ -1,0 +1,80 @@
+//! An error and its causes in one line.
+
+use std::error::Error;
+use std::fmt;
+
+/// The error and its causes in one line, each said once: `cannot use "x": format version 9, …`.
+///
+/// No message of this workspace's errors contains that of its [`source`](Error::source), so this
+/// is the whole of what is known. `Debug` of the errors prints the same, so a `main` that returns
+/// one says it in words.
+///
+/// ```
+/// use shm_core::{Kind, Name, Namespace, Trust, report};
+///
+/// let (namespace, name) = (Namespace::at("/nowhere"), Name::new("x")?);
+/// let error = namespace.open_read_only(&name, Kind::new("table"), 1, &Trust::new()).unwrap_err();
+/// assert_eq!(report(&error).to_string(), r#""/nowhere/shmap.x.table" does not exist"#);
+/// # Ok::<(), shm_core::InvalidName>(())
+/// ```
+#[must_use]
+pub fn report<'a>(error: &'a (dyn Error + 'a)) -> Report<'a> {
+    Report(error)
+}
+
+/// What [`report`] prints.
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'a>(&'a (dyn Error + 'a));
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// `Debug` of errors as their [`report`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! debug_is_report {
+    ($($error:ty),* $(,)?) => {$(
+        impl ::std::fmt::Debug for $error {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                ::std::fmt::Display::fmt(&$crate::report(self), f)
+            }
+        }
+    )*};
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{HeaderError, IoError, LockError, OpenError, PublishError};
+
+    #[test]
+    fn every_cause_is_said_once_also_in_debug() {
+        let source = HeaderError::Version { found: 9, supported: 2 };
+        let error = PublishError::Open(OpenError::Header { path: "x".into(), source });
+        assert_eq!(error.to_string(), r#"cannot use "x""#);
+        let whole = r#"cannot use "x": format version 9, this library supports 2"#;
+        assert_eq!(report(&error).to_string(), whole);
+        assert_eq!(format!("{error:?}"), whole);
+        let source = LockError::WouldBlock;
+        let error = PublishError::Lock { path: "x".into(), source };
+        assert_eq!(format!("{error:?}"), r#"lock "x": the lock is held by another thread"#);
+    }
+
+    #[test]
+    fn an_error_of_the_system_says_what_was_tried_on_what_and_why() {
+        let error =
+            OpenError::from(IoError::new("open", "x", std::io::Error::from_raw_os_error(5)));
+        assert_eq!(error.to_string(), r#"open "x""#);
+        let whole = r#"open "x": Input/output error (os error 5)"#;
+        assert_eq!(format!("{error:?}"), whole);
+    }
+}
