@@ -152,7 +152,11 @@ impl Fleet {
     }
 
     fn publish(&mut self, settings: &RbTree) -> Outcome {
-        let edition = settings.share(&self.name, self.published)?;
+        let edition = if self.published {
+            settings.share_or_replace(&self.name)?
+        } else {
+            settings.share(&self.name)?
+        };
         self.published = true;
         say(&format!("edition {edition} published"));
         Ok(())

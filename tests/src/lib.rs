@@ -46,10 +46,7 @@ pub fn test_name() -> Name {
 /// Options with this capacity and value size.
 #[must_use]
 pub fn options(capacity: usize, value_size: usize) -> TableOptions {
-    TableOptions {
-        geometry: Geometry { capacity, value_size, ..Geometry::default() },
-        ..TableOptions::default()
-    }
+    TableOptions::default().geometry(Geometry::default().capacity(capacity).value_size(value_size))
 }
 
 /// Creates the test table of a namespace.

@@ -212,8 +212,8 @@ fn an_empty_batch_is_no_write() {
 fn string_keys_up_to_the_key_size() {
     let namespace = TempNamespace::new().unwrap();
     let ns = Namespace::at(namespace.path());
-    let geometry = Geometry { capacity: 8, value_size: 8, key_size: 9 };
-    let options = TableOptions { geometry, ..TableOptions::default() };
+    let geometry = Geometry::default().capacity(8).value_size(8).key_size(9);
+    let options = TableOptions::default().geometry(geometry);
     let table = Table::<str>::create(&ns, &test_name(), &options).unwrap();
     for key in ["", "\0", "\0\0", "a", "a\0", "红红红", "123456789"] {
         table.add(key, key.as_bytes().get(..8).unwrap_or(key.as_bytes())).unwrap();
@@ -305,12 +305,10 @@ fn another_key_type_or_geometry_is_refused_by_name() {
 #[test]
 fn the_facade_gives_the_originals_codes() {
     let namespace = TempNamespace::new().unwrap();
-    let options = StatusOptions {
-        namespace: Namespace::at(namespace.path()),
-        capacity: 3,
-        value_size: 8,
-        ..StatusOptions::default()
-    };
+    let options = StatusOptions::default()
+        .namespace(Namespace::at(namespace.path()))
+        .capacity(3)
+        .value_size(8);
     let table = StatusTable::open_or_create_with("status", &options).unwrap();
     table.batch_upsert(&[(1, "one"), (2, "two")]).unwrap();
     let before = (table.entries().unwrap(), table.stats());
@@ -335,7 +333,7 @@ fn the_facade_gives_the_originals_codes() {
     table.table().verify().unwrap();
 
     let open = |options: &StatusOptions| StatusTable::open_or_create_with("status", options);
-    let other = StatusOptions { capacity: 4, ..options.clone() };
+    let other = options.clone().capacity(4);
     assert_eq!(open(&other).unwrap_err().code(), ResultCode::Mismatch);
     assert_eq!(
         StatusTable::create_with("status", &options).unwrap_err().code(),

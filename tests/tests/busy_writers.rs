@@ -91,7 +91,7 @@ fn whoever_may_write_lists_as_of_one_moment() {
     let bank = Bank::new(KEYS);
     let expected = i64::from(KEYS) * EACH;
     let ns = Namespace::at(bank.namespace.path());
-    let status = StatusOptions { namespace: ns, ..StatusOptions::default() };
+    let status = StatusOptions::default().namespace(ns);
     let status = StatusTable::open_with(test_name().as_str(), &status).unwrap();
     let keys: Vec<i32> = (0..KEYS).collect();
     let torn = bank.beside_writers(Duration::ZERO, || {

@@ -54,7 +54,7 @@ fn earlier_boot_is_reset_and_repaired() {
     let living = open(&namespace);
     leave_locked(&path);
     let limit = Some(std::time::Duration::from_millis(20));
-    let impatient = TableOptions { lock_timeout: limit, ..TableOptions::default() };
+    let impatient = TableOptions::default().lock_timeout(limit);
     let ns = Namespace::at(namespace.path());
     let table = Table::<i32>::open(&ns, &test_name(), &impatient).unwrap();
     let error = std::thread::scope(|s| s.spawn(|| table.upsert(&1, b"")).join().unwrap());
@@ -164,10 +164,8 @@ fn copied_file_is_a_table_of_its_own() {
         table.verify().unwrap();
         assert_eq!(table.stats().recoveries, 1);
         // The original is as it was: locked, and without the new key.
-        let impatient = TableOptions {
-            lock_timeout: Some(std::time::Duration::from_millis(20)),
-            ..TableOptions::default()
-        };
+        let impatient =
+            TableOptions::default().lock_timeout(Some(std::time::Duration::from_millis(20)));
         let original = Table::<i32>::open(&ns, &test_name(), &impatient).unwrap();
         assert!(matches!(original.add(&100, b""), Err(TableError::Lock(_))));
         holder.close_stdin();

@@ -114,7 +114,7 @@ fn sixteen_readers_see_whole_editions_in_order_and_the_newest_in_the_end() {
     publisher.close_stdin();
     assert!(publisher.wait(WATCHDOG).unwrap().success());
 
-    let swept = prune(&place.namespace, false).unwrap();
+    let swept = prune(&place.namespace).unwrap();
     assert_eq!(swept.iter().map(|found| found.what).collect::<Vec<_>>(), [Litter::Temporary]);
     assert_eq!(place.dir.files().unwrap(), ["shmap.test.control", "shmap.test.snapshot"]);
 }

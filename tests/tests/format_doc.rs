@@ -238,7 +238,7 @@ struct Sizes {
 
 impl Sizes {
     fn new(geometry: Geometry, integer: bool) -> Self {
-        let Geometry { capacity, value_size, key_size } = geometry;
+        let Geometry { capacity, value_size, key_size, .. } = geometry;
         let line = |words: usize| words.next_multiple_of(8);
         let key_words = if integer { 1 } else { 1 + key_size.div_ceil(8) };
         let tail_words = value_size.div_ceil(8).saturating_sub(2);

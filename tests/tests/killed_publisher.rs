@@ -4,7 +4,9 @@
 use std::os::unix::fs::MetadataExt;
 
 use shm_core::{Namespace, Ordering, Trust};
-use shm_facade::{Litter, MapOptions, RbTree, SNAPSHOT, Share, ShareOptions, SharedMap, prune};
+use shm_facade::{
+    Litter, MapOptions, RbTree, SNAPSHOT, Share, ShareOptions, SharedMap, litter, prune,
+};
 use shm_tests::roles::scenario;
 use shm_tests::{Child, Stepper, TempNamespace, WATCHDOG, test_name};
 
@@ -70,7 +72,11 @@ impl Place {
     }
 
     fn pruned(&self, dry_run: bool) -> Vec<Litter> {
-        prune(&self.namespace, dry_run).unwrap().into_iter().map(|p| p.what).collect()
+        if dry_run { litter(&self.namespace) } else { prune(&self.namespace) }
+            .unwrap()
+            .into_iter()
+            .map(|p| p.what)
+            .collect()
     }
 }
 

@@ -151,8 +151,7 @@ fn panic_in_a_member_of_a_batch() {
             }
         }
     }
-    let options =
-        StatusOptions { namespace: Namespace::at(namespace.path()), ..StatusOptions::default() };
+    let options = StatusOptions::default().namespace(Namespace::at(namespace.path()));
     let status = StatusTable::open_with("test", &options).unwrap();
     panics(&table, |_| {
         drop(status.batch_update(&[(1, MemberValue(false)), (3, MemberValue(true))]))

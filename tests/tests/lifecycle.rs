@@ -99,7 +99,7 @@ fn replaced_while_mapped() {
 }
 
 fn status_options(namespace: &TempNamespace) -> StatusOptions {
-    StatusOptions { namespace: Namespace::at(namespace.path()), ..StatusOptions::default() }
+    StatusOptions::default().namespace(Namespace::at(namespace.path()))
 }
 
 #[test]
@@ -133,10 +133,10 @@ fn one_instance_per_process_and_name() {
 #[test]
 fn an_instance_of_other_sizes_is_not_handed_out() {
     let namespace = TempNamespace::new().unwrap();
-    let small = StatusOptions { capacity: 10, value_size: 20, ..status_options(&namespace) };
+    let small = status_options(&namespace).capacity(10).value_size(20);
     let instance = StatusTable::instance_with("status", &small).unwrap();
     let asked = |capacity, value_size| {
-        let options = StatusOptions { capacity, value_size, ..small.clone() };
+        let options = small.clone().capacity(capacity).value_size(value_size);
         match StatusTable::instance_with("status", &options) {
             Ok(same) => {
                 assert!(Arc::ptr_eq(&same, &instance));
@@ -203,7 +203,7 @@ fn umask_changes_nothing() {
 fn impossible_modes_are_refused() {
     let namespace = TempNamespace::new().unwrap();
     for mode in [0o700, 0o200, 0, 0o1600, 0o4600, 0o400, 0o444, 0o466] {
-        let options = TableOptions { mode, ..options(4, 8) };
+        let options = options(4, 8).mode(mode);
         let error = Table::<i32>::create(&Namespace::at(namespace.path()), &test_name(), &options)
             .unwrap_err();
         let TableOpenError::Create(CreateError::BadMode { mode: found }) = error else {
@@ -250,7 +250,7 @@ fn a_lock_held_elsewhere_times_out_and_says_so() {
     let mut holder = Child::spawn(&mut scenario(WORKER, "hold", namespace.path())).unwrap();
     assert_eq!(holder.line(WATCHDOG).unwrap(), "holding");
     let limit = std::time::Duration::from_millis(20);
-    let impatient = TableOptions { lock_timeout: Some(limit), ..TableOptions::default() };
+    let impatient = TableOptions::default().lock_timeout(Some(limit));
     let table =
         Table::<i32>::open(&Namespace::at(namespace.path()), &test_name(), &impatient).unwrap();
     let error = table.add(&1, b"one").unwrap_err();

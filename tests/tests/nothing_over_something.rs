@@ -65,9 +65,8 @@ fn nothing_replaces_an_edition_only_when_asked_to() {
     refused(Snapshot::new(nothing()).unwrap().share_with("test", &place.options()));
     refused(RbTree::new().share_with("test", &place.options()));
     refused(avl_snapshot::from_sorted([("", ""); 0]).unwrap().share_with("test", &place.options()));
-    let status = StatusOptions { namespace: place.namespace.clone(), ..StatusOptions::default() };
+    let status = StatusOptions::default().namespace(place.namespace.clone());
     let table = StatusTable::open_or_create_with("test", &status).unwrap();
-    refused(table.freeze("test", true));
     refused(table.freeze_with("test", &place.options()));
     // Not by force, that is the older error.
     let taken = nothing().share_with("test", &place.options().force(false));

@@ -16,7 +16,7 @@ const WORKER: &str = env!("CARGO_BIN_EXE_shm-worker");
 fn with_mode(mode: u32) -> (TempNamespace, Table<i32>) {
     let namespace = TempNamespace::new().unwrap();
     std::fs::set_permissions(namespace.path(), Permissions::from_mode(0o755)).unwrap();
-    let options = TableOptions { mode, ..options(16, 40) };
+    let options = options(16, 40).mode(mode);
     let ns = Namespace::at(namespace.path());
     let table = Table::create(&ns, &test_name(), &options).unwrap();
     table.add(&1, b"one").unwrap();
@@ -61,10 +61,10 @@ fn another_users_table_must_be_trusted() {
     chown(table.segment().path(), Some(stranger), None).unwrap();
     let (ns, name) = (Namespace::at(namespace.path()), test_name());
     let open = |trust: Trust| {
-        let options = TableOptions { trust, ..TableOptions::default() };
+        let options = TableOptions::default().trust(trust);
         TableReader::<i32>::open_read_only(&ns, &name, &shm_tests::reading(&options))
     };
-    for trust in [Trust::new(), Trust::new().owner(NOBODY), Trust::new().shared_writers(true)] {
+    for trust in [Trust::new(), Trust::new().owner(NOBODY), Trust::new().shared_writers()] {
         let error = open(trust).unwrap_err();
         assert!(
             matches!(error, TableOpenError::Open(OpenError::ForeignOwner { found, .. }) if found == stranger),
@@ -74,7 +74,7 @@ fn another_users_table_must_be_trusted() {
     let reader = open(Trust::new().owner(NOBODY).owner(stranger)).unwrap();
     assert_eq!(reader.get(&1).unwrap().unwrap(), b"one");
     // And so through the facade.
-    let options = |trust| StatusOptions { namespace: ns.clone(), trust, ..Default::default() };
+    let options = |trust| StatusOptions::default().namespace(ns.clone()).trust(trust);
     let code =
         StatusReader::open_read_only_with("test", &options(Trust::new())).unwrap_err().code();
     assert_eq!(code, ResultCode::Permission);
@@ -86,7 +86,7 @@ fn shared_writers_must_be_asked_for() {
     let (namespace, _table) = with_mode(0o666);
     let (ns, name) = (Namespace::at(namespace.path()), test_name());
     let open = |trust: Trust| {
-        let options = TableOptions { trust, ..TableOptions::default() };
+        let options = TableOptions::default().trust(trust);
         Table::<i32>::open(&ns, &name, &options)
     };
     let error = open(Trust::new()).unwrap_err();
@@ -94,7 +94,7 @@ fn shared_writers_must_be_asked_for() {
         matches!(error, TableOpenError::Open(OpenError::ForeignWriters { mode: 0o666, .. })),
         "{error:?}"
     );
-    open(Trust::new().shared_writers(true)).unwrap().add(&2, b"two").unwrap();
+    open(Trust::new().shared_writers()).unwrap().add(&2, b"two").unwrap();
 }
 
 #[test]
@@ -120,12 +120,12 @@ fn a_directory_without_permission() {
 fn a_table_that_others_may_write_needs_trust_to_be_made() {
     let namespace = TempNamespace::new().unwrap();
     let ns = Namespace::at(namespace.path());
-    let shared = TableOptions { mode: 0o660, ..TableOptions::default() };
+    let shared = TableOptions::default().mode(0o660);
     let error = Table::<i32>::open_or_create(&ns, &test_name(), &shared).unwrap_err();
     let said = matches!(error, TableOpenError::Open(OpenError::ForeignWriters { mode: 0o660, .. }));
     assert!(said, "{error:?}");
     assert!(namespace.files().unwrap().is_empty());
-    let trusting = TableOptions { trust: Trust::new().shared_writers(true), ..shared };
+    let trusting = shared.trust(Trust::new().shared_writers());
     for _ in 0..2 {
         Table::<i32>::open_or_create(&ns, &test_name(), &trusting).unwrap();
     }

@@ -242,7 +242,7 @@ fn tables_are_opened_anew_when_they_lost_their_name() {
 fn status_tables_are_opened_anew_when_they_lost_their_name() {
     let dir = TempNamespace::new().unwrap();
     let namespace = Namespace::at(dir.path());
-    let options = StatusOptions { namespace, ..StatusOptions::default() };
+    let options = StatusOptions::default().namespace(namespace);
     let mut table = StatusTable::open_or_create_with("test", &options).unwrap();
     let mut reader = StatusReader::open_read_only_with("test", &options).unwrap();
     assert!(table.unlink().unwrap());

@@ -437,7 +437,7 @@ fn a_table_is_no_map_and_a_map_no_table() {
         "{error:?}"
     );
     std::fs::copy(&path, other(slotmap_shm::KIND)).unwrap();
-    let options = StatusOptions { namespace: ns, ..StatusOptions::default() };
+    let options = StatusOptions::default().namespace(ns);
     for error in [
         StatusReader::open_read_only_with("other", &options).map(drop).unwrap_err(),
         StatusTable::open_with("other", &options).map(drop).unwrap_err(),
@@ -554,14 +554,13 @@ fn dumps_and_saved_files_open() {
 fn a_table_is_frozen_and_loaded() {
     let namespace = TempNamespace::new().unwrap();
     let ns = Namespace::at(namespace.path());
-    let options =
-        StatusOptions { namespace: ns.clone(), capacity: 8, value_size: 8, ..Default::default() };
+    let options = StatusOptions::default().namespace(ns.clone()).capacity(8).value_size(8);
     let table = StatusTable::create_with("test", &options).unwrap();
     for (key, value) in [(7, "seven"), (-7, "minus"), (0, ""), (i32::MIN, "least")] {
         table.add(key, value).unwrap();
     }
-    assert_eq!(table.freeze("frozen", false).unwrap(), 1);
-    assert_eq!(table.freeze("frozen", false).unwrap_err().code(), ResultCode::DuplicateKey);
+    assert_eq!(table.freeze("frozen").unwrap(), 1);
+    assert_eq!(table.freeze("frozen").unwrap_err().code(), ResultCode::DuplicateKey);
     let map = SharedMap::open_with("frozen", &opening(&namespace)).unwrap();
     map.verify().unwrap();
     let expected = [(i32::MIN, "least"), (-7, "minus"), (0, ""), (7, "seven")];

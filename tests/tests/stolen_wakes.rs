@@ -11,7 +11,7 @@ use shm_facade::{RbTree, Share, ShareOptions};
 use shm_tests::patch::{self, LOCK};
 use shm_tests::roles::{NOBODY, as_user, is_root};
 use shm_tests::{Child, TempNamespace, WATCHDOG, options, test_name};
-use slotmap_shm::{KIND, Table, TableOptions};
+use slotmap_shm::{KIND, Table};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_shm-worker");
 /// How often each of the two takes the lock.
@@ -28,7 +28,7 @@ fn readable_by_all() -> (TempNamespace, Namespace) {
     let namespace = TempNamespace::new().unwrap();
     std::fs::set_permissions(namespace.path(), Permissions::from_mode(0o755)).unwrap();
     let ns = Namespace::at(namespace.path());
-    let options = TableOptions { mode: 0o644, ..options(16, 40) };
+    let options = options(16, 40).mode(0o644);
     Table::<i32>::create(&ns, &test_name(), &options).unwrap();
     let sharing = ShareOptions::default().namespace(ns.clone()).mode(0o444);
     RbTree::new().share_with(test_name().as_str(), &sharing).unwrap();

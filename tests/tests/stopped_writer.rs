@@ -8,7 +8,7 @@ use shm_tests::{
     Child, Step, Stepper, TempNamespace, WATCHDOG, create, open_read_only, options, pattern,
     test_name, worker,
 };
-use slotmap_shm::{Table, TableError, TableOptions};
+use slotmap_shm::{Table, TableError};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_shm-worker");
 const KEYS: i32 = 20;
@@ -60,8 +60,7 @@ fn readers_proceed_without_a_retry_and_writers_time_out() {
         }
         assert_eq!(reader.read_retries(), 0, "depth {depth}");
 
-        let impatient =
-            TableOptions { lock_timeout: Some(Duration::from_millis(5)), ..options(64, 40) };
+        let impatient = options(64, 40).lock_timeout(Some(Duration::from_millis(5)));
         let ns = Namespace::at(namespace.path());
         let writer = Table::<i32>::open(&ns, &test_name(), &impatient).unwrap();
         let error = writer.upsert(&1, b"late").unwrap_err();

@@ -94,7 +94,7 @@ fn namespace_and_config(text: &str) -> (TempNamespace, TempNamespace, std::path:
 
 fn table(namespace: &TempNamespace) -> StatusTable {
     let namespace = Namespace::at(namespace.path());
-    StatusTable::open_with("fleet", &StatusOptions { namespace, ..Default::default() }).unwrap()
+    StatusTable::open_with("fleet", &StatusOptions::default().namespace(namespace)).unwrap()
 }
 
 fn map(namespace: &TempNamespace) -> SharedMap {
@@ -261,7 +261,7 @@ fn refused(namespace: &TempNamespace, config: &Path) -> String {
 fn what_other_programs_have_is_left_alone() {
     let (namespace, beside, config) = namespace_and_config(PATIENT);
     let at = Namespace::at(namespace.path());
-    let options = StatusOptions { namespace: at, ..Default::default() };
+    let options = StatusOptions::default().namespace(at);
     for key in [7, 0] {
         let theirs = StatusTable::create_with("fleet", &options).unwrap();
         theirs.add(key, "busy").unwrap();

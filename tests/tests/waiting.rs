@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_millis(200);
 const SOON: Duration = Duration::from_secs(4);
 
 fn impatient() -> TableOptions {
-    TableOptions { lock_timeout: Some(LIMIT), ..options(16, 40) }
+    options(16, 40).lock_timeout(Some(LIMIT))
 }
 
 /// Waits for ever, but for an interrupt that comes when it has been asked twice.
@@ -61,7 +61,7 @@ fn a_limit_holds_for_opening_a_table() {
         assert!((LIMIT..SOON).contains(&waited), "{waited:?}");
     }
     let (interrupt, asked) = interrupted();
-    let patient = TableOptions { lock_timeout: None, interrupt, ..options(16, 40) };
+    let patient = options(16, 40).lock_timeout(None).interrupt(interrupt);
     let error = Table::<i32>::open(&ns, &test_name(), &patient).unwrap_err();
     assert!(matches!(error, TableOpenError::Open(OpenError::Interrupted { .. })), "{error:?}");
     assert_eq!(asked.load(Ordering::Relaxed), 2);
@@ -101,7 +101,7 @@ fn an_interrupt_ends_waiting_for_a_lock() {
     let mut holder = Child::spawn(&mut scenario(WORKER, "hold", namespace.path())).unwrap();
     assert_eq!(holder.line(WATCHDOG).unwrap(), "holding");
     let (interrupt, asked) = interrupted();
-    let patient = TableOptions { lock_timeout: None, interrupt, ..options(16, 40) };
+    let patient = options(16, 40).lock_timeout(None).interrupt(interrupt);
     let table = Table::<i32>::open(&ns, &test_name(), &patient).unwrap();
     let error = table.upsert(&1, b"one").unwrap_err();
     assert!(matches!(error, TableError::Lock(LockError::Interrupted { .. })), "{error:?}");

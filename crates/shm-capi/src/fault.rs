@@ -66,8 +66,7 @@ mod tests {
 
     #[test]
     fn a_message_names_the_causes_once() {
-        let options =
-            StatusOptions { namespace: Namespace::at("/nowhere"), ..StatusOptions::default() };
+        let options = StatusOptions::default().namespace(Namespace::at("/nowhere"));
         let fault = Fault::from(StatusReader::open_read_only_with("x", &options).unwrap_err());
         assert_eq!(fault.code, crate::codes::SHMAP_NOT_FOUND);
         assert!(fault.message.contains("/nowhere/shmap.x.table"), "{}", fault.message);

@@ -6,7 +6,7 @@ use std::ffi::{c_char, c_int};
 use std::path::Path;
 use std::sync::Arc;
 
-use shm_facade::{AlignedBytes, MappedFile, SharedMap, Snapshot, prune};
+use shm_facade::{AlignedBytes, MappedFile, SharedMap, Snapshot, litter, prune};
 
 use crate::at_name;
 use crate::border::Call;
@@ -238,7 +238,8 @@ pub unsafe extern "C" fn shmap_prune(
     let call = unsafe { Call::of_caller() };
     call.run(|| {
         let count = call.out_or_null("count", count)?;
-        let found = prune(&namespace(&call, dir)?, dry_run != 0)?.len();
+        let sweep = if dry_run != 0 { litter } else { prune };
+        let found = sweep(&namespace(&call, dir)?)?.len();
         if let Some(count) = count {
             count.set(found);
         }

@@ -153,7 +153,8 @@ pub(crate) fn namespace(call: &Call, dir: *const c_char) -> Result<Namespace, Fa
 }
 
 fn trust(call: &Call, shared: c_int, uids: *const u32, count: usize) -> Result<Trust, Fault> {
-    let trust = Trust::new().shared_writers(shared != 0);
+    let own = Trust::new();
+    let trust = if shared != 0 { own.shared_writers() } else { own };
     Ok(call.array("trusted_uids", uids, count)?.iter().fold(trust, |trust, &uid| trust.owner(uid)))
 }
 
@@ -168,15 +169,13 @@ pub(crate) fn of_table(
     // The size first: a structure of another version may be shorter.
     check_size::<ShmapTableOptions>(*call.one("options", options.cast::<usize>())?)?;
     let given = call.one("options", options)?;
-    Ok(StatusOptions {
-        namespace: namespace(call, given.dir)?,
-        capacity: given.capacity,
-        value_size: given.value_size,
-        mode: given.mode,
-        trust: trust(call, given.shared_writers, given.trusted_uids, given.trusted_count)?,
-        lock_timeout: limit(given.lock_timeout_ms),
-        ..StatusOptions::default()
-    })
+    Ok(StatusOptions::default()
+        .namespace(namespace(call, given.dir)?)
+        .capacity(given.capacity)
+        .value_size(given.value_size)
+        .mode(given.mode)
+        .trust(trust(call, given.shared_writers, given.trusted_uids, given.trusted_count)?)
+        .lock_timeout(limit(given.lock_timeout_ms)))
 }
 
 /// Of a publication; NULL for the defaults. `dir` is where it goes when they do not say.

@@ -145,7 +145,10 @@ impl Common {
     }
 
     pub(crate) fn trust(&self) -> Result<Trust, Failure> {
-        let mut trust = Trust::new().shared_writers(self.trust_writers);
+        let mut trust = Trust::new();
+        if self.trust_writers {
+            trust = trust.shared_writers();
+        }
         for user in &self.trust {
             let uid = user.parse().ok().or_else(|| Some(User::from_name(user).ok()??.uid.as_raw()));
             let Some(uid) = uid else {
@@ -170,7 +173,7 @@ impl Common {
 
     pub(crate) fn table_options(&self) -> Result<TableOptions, Failure> {
         let (trust, lock_timeout) = (self.trust()?, self.lock_timeout()?);
-        Ok(TableOptions { trust, lock_timeout, ..TableOptions::default() })
+        Ok(TableOptions::default().trust(trust).lock_timeout(lock_timeout))
     }
 
     pub(crate) fn read_options(&self) -> Result<ReadOptions, Failure> {

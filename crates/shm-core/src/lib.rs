@@ -9,7 +9,7 @@
 //! - [`Segment`] (readable) and [`WritableSegment`]: a mapping and its checked header.
 //! - [`Acquired`], [`Guard`], [`Recovery`]: the robust process-shared mutex. An owner that died, at
 //!   any instruction, is noticed by the next one, who must repair before it may write.
-//! - [`Namespace::publish`], [`unpublish`](Namespace::unpublish), [`follow`](Namespace::follow): whole
+//! - [`Namespace::publish`], [`remove_published`](Namespace::remove_published), [`follow`](Namespace::follow): whole
 //!   files that never change, replaced at once; [`Published`]: their bytes, in place; [`Follower`]:
 //!   noticing that there is a newer one. [`Namespace::prune`]: sweeping up after killed processes.
 //! - [`ReadWords`], [`Words`]: the shared bytes, as atomic words and nothing else.
@@ -21,9 +21,7 @@
 //! };
 //!
 //! const COUNTER: Kind = Kind::new("counter");
-//! let options = CreateOptions {
-//!     kind: COUNTER, kind_version: 1, geometry: [0; 12], body_len: 8, mode: 0o600,
-//! };
+//! let options = CreateOptions::new(COUNTER, 1, 8);
 //! # let dir = std::env::temp_dir().join(format!("shm-core-doc-{}", std::process::id()));
 //! # std::fs::create_dir_all(&dir)?;
 //! let namespace = Namespace::at(&dir); // or Namespace::from_env()

@@ -127,7 +127,7 @@ impl Namespace {
 
     /// Removes a name. Processes that have the segment open keep it; it is gone
     /// when the last of them is. False when there was no such name. Of a published one it
-    /// removes the file only: [`Namespace::unpublish`] also tells the readers.
+    /// removes the file only: [`Namespace::remove_published`] also tells the readers.
     ///
     /// # Errors
     /// When the directory does not allow it.

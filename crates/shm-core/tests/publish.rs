@@ -46,7 +46,7 @@ fn bad_options_change_nothing() {
     let error = place.publish(!FORCE, b"123").unwrap_err();
     assert!(matches!(error, PublishError::Create(CreateError::BadLength { len: 3 })), "{error:?}");
     for mode in [0o600, 0o044, 0o555, 0o4400] {
-        let options = PublishOptions { mode: Some(mode), ..PublishOptions::default() };
+        let options = PublishOptions::default().mode(Some(mode));
         let error = place.namespace.publish(&place.name, KIND, &options, b"").unwrap_err();
         assert!(matches!(error, PublishError::BadMode { mode: m } if m == mode), "{error:?}");
     }
@@ -58,8 +58,7 @@ fn modes_are_exact_and_the_control_segment_follows() {
     let place = Place::new();
     let mode = |path: PathBuf| path.metadata().unwrap().mode() & 0o7777;
     for (of_file, of_control) in [(0o400, 0o600), (0o444, 0o644), (0o440, 0o640), (0o400, 0o600)] {
-        let options =
-            PublishOptions { replace: true, mode: Some(of_file), ..PublishOptions::default() };
+        let options = PublishOptions::default().replace(true).mode(Some(of_file));
         place.namespace.publish(&place.name, KIND, &options, b"").unwrap();
         assert_eq!((mode(place.file()), mode(place.control())), (of_file, of_control));
     }
@@ -202,13 +201,7 @@ fn a_file_without_a_control_segment_opens_and_is_followed() {
     std::fs::remove_file(place.control()).unwrap();
     let (mut follower, _) = place.follow().unwrap();
     assert!(!follower.is_current(follower.look()));
-    let options = shm_core::CreateOptions {
-        kind: KIND.control,
-        kind_version: 1,
-        geometry: [0; 12],
-        body_len: 8,
-        mode: 0o600,
-    };
+    let options = shm_core::CreateOptions::new(KIND.control, 1, 8);
     drop(place.namespace.create(&place.name, &options, |_| {}).unwrap());
     place.set_word(2 * 3);
     assert!(follower.successor().unwrap().is_none());
@@ -226,7 +219,7 @@ fn only_what_nobody_may_write_is_used_in_place() {
             || matches!(error, OpenError::ForeignWriters { mode: m, .. } if m == mode);
         assert!(fits, "{error:?}");
         // Whoever accepts such writers still gets no reference into it, but a copy.
-        let trust = Trust::new().shared_writers(true);
+        let trust = Trust::new().shared_writers();
         let error = place.namespace.follow(&place.name, KIND, &trust).unwrap_err();
         assert!(matches!(error, OpenError::Writable { mode: m, .. } if m == mode), "{error:?}");
         let (kind, version) = (KIND.kind, KIND.kind_version);
@@ -241,13 +234,7 @@ fn only_what_nobody_may_write_is_used_in_place() {
 #[test]
 fn what_is_stored_to_never_passes_for_a_file_that_nobody_may_write() {
     let place = Place::new();
-    let options = |mode| CreateOptions {
-        kind: KIND.kind,
-        kind_version: KIND.kind_version,
-        geometry: [0; shm_core::GEOMETRY_WORDS],
-        body_len: 8,
-        mode,
-    };
+    let options = |mode| CreateOptions::new(KIND.kind, KIND.kind_version, 8).mode(mode);
     // Else safe code has a `&[u8]` into words that it stores to.
     for mode in [0o400, 0o444, 0o440] {
         let error = place.namespace.create(&place.name, &options(mode), |_| {}).unwrap_err();
@@ -315,7 +302,7 @@ fn a_publisher_waits_for_the_lock_and_gives_up_in_time() {
         });
         locked.wait();
         let lock_timeout = Some(Duration::from_millis(20));
-        let options = PublishOptions { replace: true, lock_timeout, ..PublishOptions::default() };
+        let options = PublishOptions::default().replace(true).lock_timeout(lock_timeout);
         let error = place.namespace.publish(&place.name, KIND, &options, b"edition2").unwrap_err();
         let source = LockError::TimedOut { waited: Duration::ZERO, holder: None };
         let same = |e: &LockError| std::mem::discriminant(e) == std::mem::discriminant(&source);
@@ -323,7 +310,7 @@ fn a_publisher_waits_for_the_lock_and_gives_up_in_time() {
         assert_eq!(place.files(), BOTH);
         // Nor is a living publisher's segment swept.
         std::fs::remove_file(place.file()).unwrap();
-        assert_eq!(place.namespace.prune(&[KIND], false).unwrap(), []);
+        assert_eq!(place.namespace.prune(&[KIND]).unwrap(), []);
         wait.wait();
     });
 }
@@ -390,11 +377,9 @@ fn publishers_removers_and_sweepers_at_once_leave_word_and_name_in_agreement() {
                         let outcome = match (thread + at) % 6 {
                             0 => place.remove().map(drop),
                             1 => place.publish(!FORCE, b"only one").map(drop),
-                            2 | 3 => place
-                                .namespace
-                                .prune(&[KIND], false)
-                                .map(drop)
-                                .map_err(|_| unreachable!()),
+                            2 | 3 => {
+                                place.namespace.prune(&[KIND]).map(drop).map_err(|_| unreachable!())
+                            }
                             _ => place.publish(FORCE, b"any time").map(drop),
                         };
                         let fine = matches!(
@@ -435,16 +420,16 @@ fn prune_sweeps_what_the_dead_left_and_nothing_else() {
     let (mut follower, _) = alone.follow().unwrap();
     std::fs::remove_file(alone.file()).unwrap();
 
-    let (files, said) = (place.files(), place.namespace.prune(&[KIND], true).unwrap());
+    let (files, said) = (place.files(), place.namespace.litter(&[KIND]).unwrap());
     let what: Vec<_> = said.iter().map(|p| p.what).collect();
     assert_eq!(what, [Litter::Temporary, Litter::Control, Litter::Unsettled], "{said:?}");
     assert_eq!((place.files(), place.word()), (files.clone(), 3), "a dry run");
-    assert_eq!(place.namespace.prune(&[KIND], false).unwrap(), said);
+    assert_eq!(place.namespace.prune(&[KIND]).unwrap(), said);
     assert_eq!(place.word(), 2);
     let gone = ["shmap.alone.control", ".shmap-tmp-0123456789abcdef"];
     let rest: Vec<_> = files.into_iter().filter(|f| !gone.contains(&f.as_str())).collect();
     assert_eq!(place.files(), rest);
-    assert_eq!(place.namespace.prune(&[KIND], false).unwrap(), []);
+    assert_eq!(place.namespace.prune(&[KIND]).unwrap(), []);
     // Who followed the segment that was swept finds what comes after it.
     alone.publish(!FORCE, b"new life").unwrap();
     assert_eq!(follower.successor().unwrap().unwrap().1.as_ref(), b"new life");

@@ -17,7 +17,7 @@ fn a_relative_namespace_stays_where_it_was_when_the_process_goes_elsewhere() {
     std::fs::create_dir("below").unwrap();
     let here = Namespace::at(".");
     let below = Namespace::at("below/../below");
-    let options = PublishOptions { replace: FORCE, ..PublishOptions::default() };
+    let options = PublishOptions::default().replace(FORCE);
     for namespace in [&here, &below] {
         assert!(namespace.dir().is_absolute(), "{namespace:?}");
         namespace.publish(&place.name, KIND, &options, b"edition1").unwrap();
@@ -32,7 +32,7 @@ fn a_relative_namespace_stays_where_it_was_when_the_process_goes_elsewhere() {
     assert_eq!(below.publish(&place.name, KIND, &options, b"edition2").unwrap(), 2);
     assert_eq!(follower.successor().unwrap().unwrap().1.as_ref(), b"edition2");
     assert_eq!(here.list().unwrap().len(), 2);
-    here.unpublish(&place.name, KIND, &Trust::new(), &Patience::forever()).unwrap();
+    here.remove_published(&place.name, KIND, &Trust::new(), &Patience::forever()).unwrap();
     assert_eq!(place.files(), ["below"]);
     let names = below.list().unwrap().into_iter().map(|e| e.path).collect::<Vec<_>>();
     assert!(names.iter().all(|path| path.is_absolute()), "{names:?}");

@@ -29,18 +29,18 @@ pub fn table_key(key: &[u8]) -> Option<i32> {
 }
 
 impl<A: Access> StatusTable<A> {
-    /// Publishes the entries of one moment as a map in this table's namespace, over what is there if `force`. The
-    /// keys are those that [`map_key`] makes. Returns the edition. O(n log n).
+    /// Publishes the entries of one moment as a map in this table's namespace, where nothing has
+    /// the name. The keys are those that [`map_key`] makes. Returns the edition. O(n log n).
     ///
     /// ```
     /// use shm_facade::{MapOptions, Namespace, SharedMap, StatusOptions, StatusTable, map_key};
     /// # let dir = std::env::temp_dir().join(format!("freeze-doc-{}", std::process::id()));
     /// # std::fs::create_dir_all(&dir)?;
     /// # let namespace = Namespace::at(&dir);
-    /// # let options = StatusOptions { namespace: namespace.clone(), ..StatusOptions::default() };
+    /// # let options = StatusOptions::default().namespace(namespace.clone());
     /// let table = StatusTable::open_or_create_with("workers", &options)?;
     /// table.upsert(3325, "running")?;
-    /// table.freeze("workers", false)?;
+    /// table.freeze("workers")?;
     ///
     /// let map = SharedMap::open_with("workers", &MapOptions::default().namespace(namespace))?;
     /// assert_eq!(map.get(map_key(3325)), Some(&b"running"[..]));
@@ -54,9 +54,8 @@ impl<A: Access> StatusTable<A> {
     /// # Errors
     /// [`Error::Table`] for the reading; as [`Share::share_with`](crate::Share::share_with) for the publication:
     /// [`Error::WouldEmpty`] for an empty table over an edition that has entries.
-    pub fn freeze(&self, name: &str, force: bool) -> Result<u64, Error> {
-        let namespace = self.namespace().clone();
-        self.freeze_with(name, &ShareOptions { namespace, force, ..ShareOptions::default() })
+    pub fn freeze(&self, name: &str) -> Result<u64, Error> {
+        self.freeze_with(name, &ShareOptions::default().namespace(self.namespace().clone()))
     }
 
     /// As [`StatusTable::freeze`], in the namespace that `options` say.

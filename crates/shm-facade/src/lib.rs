@@ -10,7 +10,7 @@
 //!
 //! # let dir = std::env::temp_dir().join(format!("facade-doc-{}", std::process::id()));
 //! # std::fs::create_dir_all(&dir)?;
-//! # let options = shm_facade::StatusOptions { namespace: shm_facade::Namespace::at(&dir), ..Default::default() };
+//! # let options = shm_facade::StatusOptions::default().namespace(shm_facade::Namespace::at(&dir));
 //! # let table = StatusTable::open_or_create_with("workers", &options)?;
 //! # let _ = || -> Result<_, shm_facade::Error> {
 //! let table = StatusTable::open_or_create("workers")?;
@@ -42,7 +42,7 @@
 //! words.set("rot", "red")?;
 //! words.set("blau", "blue")?;
 //! # let _ = || -> Result<_, shm_facade::Error> {
-//! words.share("colours", false)?;
+//! words.share("colours")?;
 //!
 //! let mut map = SharedMap::open("colours")?; // in any other process
 //! # Ok(map) };
@@ -53,7 +53,7 @@
 //!
 //! words.set("rot", "scarlet")?;
 //! # let _ = || -> Result<_, shm_facade::Error> {
-//! words.share("colours", true)?;
+//! words.share_or_replace("colours")?;
 //! # Ok(()) };
 //! # words.share_with("colours", &share)?;
 //! assert!(map.refresh()?); // one load when there is nothing new
@@ -85,7 +85,7 @@ pub use avl_snapshot::{
 pub use error::{Error, ResultCode};
 pub use freeze::{map_key, table_key};
 pub use share::{SNAPSHOT, Share, ShareOptions};
-pub use shared_map::{MapOptions, SharedMap, prune};
+pub use shared_map::{MapOptions, SharedMap, litter, prune};
 // For the libraries of other languages, whose handles survive a fork.
 #[doc(hidden)]
 pub use shm_core::process_token;

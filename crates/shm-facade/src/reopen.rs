@@ -17,7 +17,7 @@ impl StatusTable {
     /// # let dir = std::env::temp_dir().join(format!("facade-reopen-doc-{}", std::process::id()));
     /// # std::fs::create_dir_all(&dir)?;
     /// # let namespace = shm_facade::Namespace::at(&dir);
-    /// # let options = StatusOptions { namespace, ..StatusOptions::default() };
+    /// # let options = StatusOptions::default().namespace(namespace);
     /// let mut table = StatusTable::open_or_create_with("workers", &options)?;
     /// # table.unlink()?;
     /// # StatusTable::create_with("workers", &options)?.upsert(1, "anew")?;

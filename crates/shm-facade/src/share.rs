@@ -12,7 +12,7 @@ use crate::error::Error;
 
 /// What a shared map is in a namespace: `shmap.NAME.snapshot`, and `shmap.NAME.control` beside it.
 pub const SNAPSHOT: PublishedKind =
-    PublishedKind { kind: Kind::new("snapshot"), kind_version: 1, control: Kind::new("control") };
+    PublishedKind::new(Kind::new("snapshot"), 1, Kind::new("control"));
 
 /// How a map is published. Made from its default:
 ///
@@ -47,7 +47,7 @@ pub struct ShareOptions {
 
 impl Default for ShareOptions {
     fn default() -> Self {
-        let PublishOptions { replace, mode, trust, lock_timeout, interrupt } =
+        let PublishOptions { replace, mode, trust, lock_timeout, interrupt, .. } =
             PublishOptions::default();
         Self {
             namespace: Namespace::from_env(),
@@ -135,7 +135,7 @@ impl ShareOptions {
 /// let mut tree = RbTree::new();
 /// tree.set("alpha", "1")?;
 /// # let _ = || -> Result<_, shm_facade::Error> {
-/// let edition = tree.share("greek", false)?; // an error if there is one
+/// let edition = tree.share("greek")?; // an error if there is one
 /// # Ok(edition) };
 /// # let edition = tree.share_with("greek", &options)?;
 /// assert_eq!(edition, 1);
@@ -143,18 +143,26 @@ impl ShareOptions {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Share: sealed::Image {
-    /// Publishes under `name` in the default namespace; over what is there if `force`. The original's
-    /// `share`. Returns the edition: 1, or one more than the newest. O(n).
-    ///
-    /// An [`RbTree`] without entries replaces what is there, as the original's does: the program has the
-    /// tree in its hands. Other images come from a file, a sorted input or another map, of which nothing
-    /// may have come: for those, see [`ShareOptions::allow_empty`].
+    /// Publishes under `name` in the default namespace, where nothing has the name. Returns the
+    /// edition: 1, or one more than the newest there ever was. O(n).
     ///
     /// # Errors
     /// As [`Share::share_with`].
-    fn share(&self, name: &str, force: bool) -> Result<u64, Error> {
-        let allow_empty = Self::IN_HAND;
-        self.share_with(name, &ShareOptions { force, allow_empty, ..ShareOptions::default() })
+    fn share(&self, name: &str) -> Result<u64, Error> {
+        self.share_with(name, &ShareOptions::default())
+    }
+
+    /// As [`Share::share`], also over what has the name.
+    ///
+    /// An [`RbTree`] without entries replaces an edition that has some, as in the Python extension
+    /// that this crate re-implements: the program holds the tree. Other images come from a file, a
+    /// sorted input or another map, which may have broken off: for those, see
+    /// [`ShareOptions::allow_empty`].
+    ///
+    /// # Errors
+    /// As [`Share::share_with`].
+    fn share_or_replace(&self, name: &str) -> Result<u64, Error> {
+        self.share_with(name, &ShareOptions::default().force(true).allow_empty(Self::IN_HAND))
     }
 
     /// Publishes under `name`. The name leads to the old map or the new one at any moment, whole, and also if
@@ -233,13 +241,12 @@ mod sealed {
 
 /// Publishes an image.
 pub(crate) fn publish(name: &Name, image: &[u8], options: &ShareOptions) -> Result<u64, Error> {
-    let how = PublishOptions {
-        replace: options.force,
-        mode: options.mode,
-        trust: options.trust.clone(),
-        lock_timeout: options.lock_timeout,
-        interrupt: options.interrupt.clone(),
-    };
+    let how = PublishOptions::default()
+        .replace(options.force)
+        .mode(options.mode)
+        .trust(options.trust.clone())
+        .lock_timeout(options.lock_timeout)
+        .interrupt(options.interrupt.clone());
     let empty = image.get(..HEADER_LEN).is_some_and(|head| image_entries(head) == Ok(0));
     let mut entries = 0;
     let agrees = || {

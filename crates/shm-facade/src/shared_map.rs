@@ -286,7 +286,7 @@ impl SharedMap {
         let name = Name::new(name)?;
         let patience =
             Patience::forever().limit(options.lock_timeout).interrupt(options.interrupt.clone());
-        options.namespace.unpublish(&name, SNAPSHOT, &options.trust, &patience)?;
+        options.namespace.remove_published(&name, SNAPSHOT, &options.trust, &patience)?;
         Ok(())
     }
 }
@@ -363,13 +363,23 @@ fn copied(source: &CopySource) -> Result<Snapshot<AlignedBytes>, Error> {
     Ok(snapshot)
 }
 
-/// Removes what killed processes of this user left of publications in a namespace, and says what; with `dry_run`
-/// it only says. Living publishers, tables and other users' files are left alone.
+/// Removes what killed processes of this user left of publications in a namespace, and says what.
+/// Living publishers, tables and other users' files are left alone.
 ///
 /// # Errors
 /// [`Error::Io`].
-pub fn prune(namespace: &Namespace, dry_run: bool) -> Result<Vec<Pruned>, Error> {
+pub fn prune(namespace: &Namespace) -> Result<Vec<Pruned>, Error> {
     namespace
-        .prune(&[SNAPSHOT], dry_run)
+        .prune(&[SNAPSHOT])
         .map_err(|source| shm_core::IoError::new("clean up", namespace.dir(), source).into())
+}
+
+/// What [`prune`] would remove. Changes nothing.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn litter(namespace: &Namespace) -> Result<Vec<Pruned>, Error> {
+    namespace
+        .litter(&[SNAPSHOT])
+        .map_err(|source| shm_core::IoError::new("read", namespace.dir(), source).into())
 }

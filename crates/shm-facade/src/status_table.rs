@@ -12,8 +12,15 @@ use slotmap_shm::{
 use crate::error::Error;
 use crate::instance;
 
-/// How a status table is created and opened.
+/// How a status table is created and opened. The default suits most; each field has a setter.
+///
+/// ```
+/// use shm_facade::StatusOptions;
+/// let options = StatusOptions::default().capacity(100_000).mode(0o644);
+/// assert_eq!((options.capacity, options.value_size), (100_000, 256));
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct StatusOptions {
     /// Where: `$SHMAP_DIR`, or `/dev/shm`.
     pub namespace: Namespace,
@@ -37,7 +44,7 @@ pub struct StatusOptions {
 
 impl Default for StatusOptions {
     fn default() -> Self {
-        let TableOptions { geometry, mode, trust, lock_timeout, interrupt } =
+        let TableOptions { geometry, mode, trust, lock_timeout, interrupt, .. } =
             TableOptions::default();
         let read_timeout = ReadOptions::default().read_timeout;
         let Geometry { capacity, value_size, .. } = geometry;
@@ -47,19 +54,70 @@ impl Default for StatusOptions {
 }
 
 impl StatusOptions {
+    /// Sets where.
+    #[must_use]
+    pub fn namespace(mut self, namespace: Namespace) -> Self {
+        self.namespace = namespace;
+        self
+    }
+
+    /// Sets how many entries fit.
+    #[must_use]
+    pub fn capacity(mut self, capacity: usize) -> Self {
+        self.capacity = capacity;
+        self
+    }
+
+    /// Sets the longest value in bytes.
+    #[must_use]
+    pub fn value_size(mut self, value_size: usize) -> Self {
+        self.value_size = value_size;
+        self
+    }
+
+    /// Sets the permission bits of a table that is created.
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Sets whose tables to open.
+    #[must_use]
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// Sets how long a write waits for another writer; `None` for ever.
+    #[must_use]
+    pub fn lock_timeout(mut self, lock_timeout: Option<Duration>) -> Self {
+        self.lock_timeout = lock_timeout;
+        self
+    }
+
+    /// Sets how long a read through a [`StatusReader`] tries beside busy writers; `None` for ever.
+    #[must_use]
+    pub fn read_timeout(mut self, read_timeout: Option<Duration>) -> Self {
+        self.read_timeout = read_timeout;
+        self
+    }
+
+    /// Sets what ends such waiting early.
+    #[must_use]
+    pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = interrupt;
+        self
+    }
+
     fn table_options(&self) -> TableOptions {
-        let geometry = Geometry {
-            capacity: self.capacity,
-            value_size: self.value_size,
-            ..Geometry::default()
-        };
-        TableOptions {
-            geometry,
-            mode: self.mode,
-            trust: self.trust.clone(),
-            lock_timeout: self.lock_timeout,
-            interrupt: self.interrupt.clone(),
-        }
+        let geometry = Geometry::default().capacity(self.capacity).value_size(self.value_size);
+        TableOptions::default()
+            .geometry(geometry)
+            .mode(self.mode)
+            .trust(self.trust.clone())
+            .lock_timeout(self.lock_timeout)
+            .interrupt(self.interrupt.clone())
     }
 
     fn read_options(&self) -> ReadOptions {
@@ -229,7 +287,7 @@ impl StatusTable {
     /// # use shm_facade::{Namespace, StatusOptions};
     /// # let dir = std::env::temp_dir().join(format!("instance-doc-{}", std::process::id()));
     /// # std::fs::create_dir_all(&dir)?;
-    /// # let options = StatusOptions { namespace: Namespace::at(&dir), ..StatusOptions::default() };
+    /// # let options = StatusOptions::default().namespace(Namespace::at(&dir));
     /// # let _ = || -> Result<_, shm_facade::Error> {
     /// let table = StatusTable::instance("workers")?;
     /// # Ok(table) };

@@ -16,7 +16,8 @@ pub(crate) fn namespace(dir: Option<PathBuf>) -> Namespace {
 }
 
 pub(crate) fn trust(owners: &[u32], shared_writers: bool) -> Trust {
-    let trust = Trust::new().shared_writers(shared_writers);
+    let own = Trust::new();
+    let trust = if shared_writers { own.shared_writers() } else { own };
     owners.iter().fold(trust, |trust, &owner| trust.owner(owner))
 }
 

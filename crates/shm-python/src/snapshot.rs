@@ -408,9 +408,8 @@ pub(crate) fn prune(
     dry_run: bool,
 ) -> PyResult<Vec<Bound<'_, PyAny>>> {
     let namespace = self::namespace(namespace);
-    let pruned = py
-        .detach(|| shm_facade::prune(&namespace, dry_run))
-        .map_err(|error| failure(py, error, None))?;
+    let sweep = if dry_run { shm_facade::litter } else { shm_facade::prune };
+    let pruned = py.detach(|| sweep(&namespace)).map_err(|error| failure(py, error, None))?;
     pruned.into_iter().map(|pruned| interpreter::path(py, &pruned.path)).collect()
 }
 

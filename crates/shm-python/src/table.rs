@@ -122,13 +122,14 @@ impl TableBase {
         let widths = widths(keys, bits, how)?;
         let limit = self::timeout(timeout)?;
         let (capacity, value_size, key_size) = geometry;
-        let options = TableOptions {
-            geometry: Geometry { capacity, value_size, key_size },
-            mode,
-            trust: self::trust(&trust, shared_writers),
-            lock_timeout: limit,
-            interrupt: signals::interrupt(),
-        };
+        let options = TableOptions::default()
+            .geometry(
+                Geometry::default().capacity(capacity).value_size(value_size).key_size(key_size),
+            )
+            .mode(mode)
+            .trust(self::trust(&trust, shared_writers))
+            .lock_timeout(limit)
+            .interrupt(signals::interrupt());
         let namespace = self::namespace(namespace);
         let name = Name::new(name).map_err(|error| failure(py, error, None))?;
         let path = namespace.path_of(&name, KIND);

@@ -10,11 +10,12 @@ use thiserror::Error;
 ///
 /// ```
 /// use slotmap_shm::{Geometry, TableOptions};
-/// let geometry = Geometry { capacity: 100_000, value_size: 64, ..Geometry::default() };
-/// let options = TableOptions { geometry, ..TableOptions::default() };
-/// # assert_eq!(options.geometry.key_size, 64);
+/// let geometry = Geometry::default().capacity(100_000).value_size(64);
+/// let options = TableOptions::default().geometry(geometry);
+/// assert_eq!(options.geometry.key_size, 64); // the default
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Geometry {
     /// Number of entries that fit, exactly. 1 to [`Geometry::MAX_CAPACITY`].
     pub capacity: usize,
@@ -32,6 +33,27 @@ impl Geometry {
     pub const MAX_VALUE_SIZE: usize = 1 << 24;
     /// The largest key size in bytes.
     pub const MAX_KEY_SIZE: usize = crate::MAX_KEY_BYTES;
+
+    /// Sets how many entries fit.
+    #[must_use]
+    pub fn capacity(mut self, capacity: usize) -> Self {
+        self.capacity = capacity;
+        self
+    }
+
+    /// Sets the longest value in bytes.
+    #[must_use]
+    pub fn value_size(mut self, value_size: usize) -> Self {
+        self.value_size = value_size;
+        self
+    }
+
+    /// Sets the longest key in bytes, where keys are bytes or text.
+    #[must_use]
+    pub fn key_size(mut self, key_size: usize) -> Self {
+        self.key_size = key_size;
+        self
+    }
 }
 
 impl Default for Geometry {

@@ -6,9 +6,15 @@ use shm_core::{Interrupt, Patience, Trust};
 
 use crate::geometry::Geometry;
 
-/// Parameters of [`Table::create`](crate::Table::create) and its relatives.
-/// `TableOptions::default()` suits most; change single fields with struct update syntax.
+/// How a table is created and opened to write. The default suits most; each field has a setter.
+///
+/// ```
+/// use slotmap_shm::TableOptions;
+/// let options = TableOptions::default().capacity(100_000).value_size(64).mode(0o644);
+/// assert_eq!(options.geometry.capacity, 100_000);
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct TableOptions {
     /// Size of a table that is created. An existing one must match it in
     /// [`Table::open_or_create`](crate::Table::open_or_create), and need not in `open`.
@@ -28,6 +34,62 @@ pub struct TableOptions {
 }
 
 impl TableOptions {
+    /// Sets the size of a table that is created.
+    #[must_use]
+    pub fn geometry(mut self, geometry: Geometry) -> Self {
+        self.geometry = geometry;
+        self
+    }
+
+    /// Sets how many entries fit.
+    #[must_use]
+    pub fn capacity(mut self, capacity: usize) -> Self {
+        self.geometry.capacity = capacity;
+        self
+    }
+
+    /// Sets the longest value in bytes.
+    #[must_use]
+    pub fn value_size(mut self, value_size: usize) -> Self {
+        self.geometry.value_size = value_size;
+        self
+    }
+
+    /// Sets the longest key in bytes, where keys are bytes or text.
+    #[must_use]
+    pub fn key_size(mut self, key_size: usize) -> Self {
+        self.geometry.key_size = key_size;
+        self
+    }
+
+    /// Sets the permission bits of a table that is created.
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Sets whose tables to open.
+    #[must_use]
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// Sets how long a write waits for another writer; `None` for ever.
+    #[must_use]
+    pub fn lock_timeout(mut self, lock_timeout: Option<Duration>) -> Self {
+        self.lock_timeout = lock_timeout;
+        self
+    }
+
+    /// Sets what ends such waiting early.
+    #[must_use]
+    pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = interrupt;
+        self
+    }
+
     pub(crate) fn patience(&self) -> Patience {
         Patience::forever().limit(self.lock_timeout).interrupt(self.interrupt.clone())
     }

@@ -332,13 +332,9 @@ fn prepare(
         .map_err(shm_core::CreateError::Io)?;
     let seed = u64::from_ne_bytes(seed);
     let layout = Layout::new(options.geometry, kind, seed)?;
-    let create = CreateOptions {
-        kind: KIND,
-        kind_version: LAYOUT_VERSION,
-        geometry: encode(options.geometry, kind, seed),
-        body_len: layout.total_words as u64 * 8,
-        mode: options.mode,
-    };
+    let create = CreateOptions::new(KIND, LAYOUT_VERSION, layout.total_words as u64 * 8)
+        .geometry(encode(options.geometry, kind, seed))
+        .mode(options.mode);
     Ok((create, layout))
 }
 

@@ -52,8 +52,8 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
     let &Arguments { capacity, value_size, key_size, keys, mode, .. } = arguments;
-    let geometry = Geometry { capacity, value_size, key_size };
-    let options = TableOptions { geometry, mode, ..common.table_options()? };
+    let geometry = Geometry::default().capacity(capacity).value_size(value_size).key_size(key_size);
+    let options = common.table_options()?.geometry(geometry).mode(mode);
     if mode & 0o022 != 0 {
         options_need_trust(&options, arguments, common)?;
     }

@@ -1,7 +1,7 @@
 //! `shmap prune`
 
 use clap::Args;
-use shm_facade::{Litter, prune};
+use shm_facade::{Litter, litter, prune};
 
 use crate::arguments::Common;
 use crate::failure::{Exit, Failure};
@@ -26,7 +26,8 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     if arguments.yes {
         startup::output()?;
     }
-    let found = prune(&common.namespace(), !arguments.yes)?;
+    let sweep = if arguments.yes { prune } else { litter };
+    let found = sweep(&common.namespace())?;
     let row = |pruned: &shm_facade::Pruned| {
         let what = match (pruned.what, arguments.yes) {
             (Litter::Temporary, _) => "unfinished file",

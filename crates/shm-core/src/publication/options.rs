@@ -8,6 +8,7 @@ use crate::segment::trust::Trust;
 
 /// A kind of files that are published, and of the control segments beside them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PublishedKind {
     /// Of the files.
     pub kind: Kind,
@@ -18,8 +19,17 @@ pub struct PublishedKind {
     pub control: Kind,
 }
 
-/// How to publish.
+impl PublishedKind {
+    /// A kind of files, the version of their layout, and the kind of their control segments.
+    #[must_use]
+    pub const fn new(kind: Kind, kind_version: u64, control: Kind) -> Self {
+        Self { kind, kind_version, control }
+    }
+}
+
+/// How to publish. Each field has a setter.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct PublishOptions {
     /// Replaces what has the name; else that is [`CreateError::AlreadyExists`](crate::CreateError::AlreadyExists).
     pub replace: bool,
@@ -41,5 +51,42 @@ impl Default for PublishOptions {
         let lock_timeout = Some(Duration::from_secs(5));
         let (trust, interrupt) = (Trust::new(), Interrupt::never());
         Self { replace: false, mode: None, trust, lock_timeout, interrupt }
+    }
+}
+
+impl PublishOptions {
+    /// Sets whether to replace what has the name.
+    #[must_use]
+    pub fn replace(mut self, replace: bool) -> Self {
+        self.replace = replace;
+        self
+    }
+
+    /// Sets the permission bits of the file.
+    #[must_use]
+    pub fn mode(mut self, mode: impl Into<Option<u32>>) -> Self {
+        self.mode = mode.into();
+        self
+    }
+
+    /// Sets whose control segment to use.
+    #[must_use]
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// Sets how long to wait for other publishers; `None` for ever.
+    #[must_use]
+    pub fn lock_timeout(mut self, lock_timeout: Option<Duration>) -> Self {
+        self.lock_timeout = lock_timeout;
+        self
+    }
+
+    /// Sets what ends the waiting early.
+    #[must_use]
+    pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = interrupt;
+        self
     }
 }

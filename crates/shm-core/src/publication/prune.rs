@@ -42,10 +42,17 @@ pub enum Litter {
     Unsettled,
 }
 
+/// Whether to remove what is found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sweep {
+    Look,
+    Remove,
+}
+
 impl Namespace {
     /// Removes what killed processes of this user left, and says what that was, sorted by path: files
-    /// under temporary names, control segments of these kinds without a file or with work begun. With
-    /// `dry_run` it only says. O(files in the directory).
+    /// under temporary names, control segments of these kinds without a file or with work begun.
+    /// O(files in the directory).
     ///
     /// It touches nothing of other users, nothing that a living process is about to give a name, and no control
     /// segment that one has open for publishing; it waits for nobody. What cannot be
@@ -54,7 +61,19 @@ impl Namespace {
     /// # Errors
     /// When the directory cannot be read, or what is to be removed cannot be removed from it. The message names the
     /// file; what was removed before it stays so.
-    pub fn prune(&self, kinds: &[PublishedKind], dry_run: bool) -> io::Result<Vec<Pruned>> {
+    pub fn prune(&self, kinds: &[PublishedKind]) -> io::Result<Vec<Pruned>> {
+        self.sweep(kinds, Sweep::Remove)
+    }
+
+    /// What [`Namespace::prune`] would remove, sorted by path. Changes nothing.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn litter(&self, kinds: &[PublishedKind]) -> io::Result<Vec<Pruned>> {
+        self.sweep(kinds, Sweep::Look)
+    }
+
+    fn sweep(&self, kinds: &[PublishedKind], sweep: Sweep) -> io::Result<Vec<Pruned>> {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(self.dir())? {
             let entry = entry?;
@@ -64,14 +83,14 @@ impl Namespace {
             }
             // What cannot be opened is left alone.
             let Ok(Some(_held)) = dead_draft(&path) else { continue };
-            if !dry_run {
+            if sweep == Sweep::Remove {
                 remove(&path)?;
             }
             found.push(Pruned { path, what: Litter::Temporary });
         }
         for entry in self.list()? {
             for kind in kinds.iter().filter(|kind| kind.control.as_str() == entry.kind) {
-                match self.prune_control(&entry.name, *kind, dry_run) {
+                match self.prune_control(&entry.name, *kind, sweep) {
                     Ok(Some(what)) => found.push(Pruned { path: entry.path.clone(), what }),
                     Err(PublishError::Io(IoError { action: REMOVE, path, source, .. }))
                         if source.kind() != io::ErrorKind::NotFound =>
@@ -91,7 +110,7 @@ impl Namespace {
         &self,
         name: &Name,
         kind: PublishedKind,
-        dry_run: bool,
+        sweep: Sweep,
     ) -> Result<Option<Litter>, PublishError> {
         let trust = Trust::new();
         let is_alone = || match self.path_of(name, kind.kind).symlink_metadata() {
@@ -114,7 +133,7 @@ impl Namespace {
         if !ours || found.is_none() || in_use {
             return Ok(None);
         }
-        if dry_run {
+        if sweep == Sweep::Look {
             return Ok(found);
         }
 

@@ -46,7 +46,7 @@ impl Namespace {
     /// # Errors
     /// [`PublishError::NotFound`]; [`PublishError::Open`] when it is not known who is publishing; others as
     /// [`Namespace::publish`]. Nothing was changed.
-    pub fn unpublish(
+    pub fn remove_published(
         &self,
         name: &Name,
         kind: PublishedKind,

@@ -11,7 +11,7 @@ use crate::name::Name;
 use crate::namespace::Namespace;
 use crate::sabotage;
 use crate::segment::guard::Acquired;
-use crate::segment::layout::{BODY_OFFSET, GEOMETRY_WORDS};
+use crate::segment::layout::BODY_OFFSET;
 use crate::segment::options::CreateOptions;
 use crate::segment::patience::Waiting;
 use crate::segment::raw_file::RawFile;
@@ -62,13 +62,7 @@ impl Turn<'_> {
         waiting: Waiting<'_>,
         act: impl FnOnce(&WritableSegment, Words<'_>) -> Result<T, PublishError>,
     ) -> Result<T, PublishError> {
-        let options = CreateOptions {
-            kind: self.kind.control,
-            kind_version: CONTROL_VERSION,
-            geometry: [0; GEOMETRY_WORDS],
-            body_len: 8,
-            mode,
-        };
+        let options = CreateOptions::new(self.kind.control, CONTROL_VERSION, 8).mode(mode);
         // Each further round needs another process that removed the name meanwhile.
         loop {
             let (control, is_new) =

@@ -177,7 +177,7 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("shm-core-unwinding-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let (kind, geometry) = (Kind::new("test"), [0; crate::GEOMETRY_WORDS]);
-        let options = CreateOptions { kind, kind_version: 1, geometry, body_len: 8, mode: 0o600 };
+        let options = CreateOptions::new(kind, 1, 8).geometry(geometry);
         let name = Name::new("unwinding").unwrap();
         let segment = Namespace::at(&dir).create(&name, &options, |_| ()).unwrap();
 

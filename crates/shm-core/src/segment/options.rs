@@ -4,7 +4,15 @@ use super::layout::GEOMETRY_WORDS;
 use crate::namespace::Kind;
 
 /// What to create.
+///
+/// ```
+/// use shm_core::{CreateOptions, Kind};
+/// // A counter of one word, for its owner alone.
+/// let options = CreateOptions::new(Kind::new("counter"), 1, 8);
+/// assert_eq!(options.mode, 0o600);
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct CreateOptions {
     /// What the segment will hold.
     pub kind: Kind,
@@ -18,4 +26,27 @@ pub struct CreateOptions {
     /// are to read (`0o644`). The owner's two bits are among them: a file that nobody may write
     /// to is one that does not change, see [`Published`](crate::Published).
     pub mode: u32,
+}
+
+impl CreateOptions {
+    /// A segment of a kind and a version of its layout, with a body of so many bytes, a multiple
+    /// of 8. Its geometry is zeros, its mode `0o600`.
+    #[must_use]
+    pub fn new(kind: Kind, kind_version: u64, body_len: u64) -> Self {
+        Self { kind, kind_version, geometry: [0; GEOMETRY_WORDS], body_len, mode: 0o600 }
+    }
+
+    /// Sets the kind's immutable parameters.
+    #[must_use]
+    pub fn geometry(mut self, geometry: [u64; GEOMETRY_WORDS]) -> Self {
+        self.geometry = geometry;
+        self
+    }
+
+    /// Sets the permission bits of the file.
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
 }

@@ -35,8 +35,8 @@ impl Trust {
 
     /// Also accepts segments that group or others may write to.
     #[must_use]
-    pub fn shared_writers(mut self, accept: bool) -> Self {
-        self.shared_writers = accept;
+    pub fn shared_writers(mut self) -> Self {
+        self.shared_writers = true;
         self
     }
 }

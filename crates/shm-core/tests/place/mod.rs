@@ -9,8 +9,7 @@ use shm_core::{
     PublishedKind, Removal, Trust,
 };
 
-pub const KIND: PublishedKind =
-    PublishedKind { kind: Kind::new("blob"), kind_version: 3, control: Kind::new("control") };
+pub const KIND: PublishedKind = PublishedKind::new(Kind::new("blob"), 3, Kind::new("control"));
 pub const FORCE: bool = true;
 
 /// A namespace of one test's own.
@@ -30,12 +29,12 @@ impl Place {
     }
 
     pub fn publish(&self, replace: bool, body: &[u8]) -> Result<u64, PublishError> {
-        let options = PublishOptions { replace, ..PublishOptions::default() };
+        let options = PublishOptions::default().replace(replace);
         self.namespace.publish(&self.name, KIND, &options, body)
     }
 
     pub fn remove(&self) -> Result<Removal, PublishError> {
-        self.namespace.unpublish(&self.name, KIND, &Trust::new(), &Patience::forever())
+        self.namespace.remove_published(&self.name, KIND, &Trust::new(), &Patience::forever())
     }
 
     pub fn follow(&self) -> Result<(shm_core::Follower, shm_core::Published), OpenError> {

@@ -30,7 +30,7 @@ pub struct AgentArguments {
 }
 
 fn options() -> StatusOptions {
-    StatusOptions { capacity: 8192, ..StatusOptions::default() }
+    StatusOptions::default().capacity(8192)
 }
 
 /// The lines of stdin; ends when stdin does.

@@ -12,7 +12,7 @@ use shm_tests::{pattern, test_name};
 use slotmap_shm::{Table, TableOptions};
 
 pub fn run() -> Result<()> {
-    let options = TableOptions { lock_timeout: None, ..TableOptions::default() };
+    let options = TableOptions::default().lock_timeout(None);
     let table = Table::<i32>::open(&Namespace::from_env(), &test_name(), &options)?;
     println!("{}", table.lock_address());
     let key = std::process::id() as i32;

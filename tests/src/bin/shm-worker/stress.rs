@@ -131,13 +131,7 @@ impl Log<'_> {
 pub fn write(arguments: &WriterArguments) -> Result<()> {
     let table = table()?;
     let name = Name::new(&format!("writer-{}", arguments.index))?;
-    let log_options = CreateOptions {
-        kind: LOG,
-        kind_version: 1,
-        geometry: [0; 12],
-        body_len: 8 * Log::WORDS as u64,
-        mode: 0o600,
-    };
+    let log_options = CreateOptions::new(LOG, 1, 8 * Log::WORDS as u64);
     let namespace = Namespace::from_env();
     let segment = namespace.open_or_create(
         &name,

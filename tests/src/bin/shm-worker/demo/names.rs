@@ -80,7 +80,7 @@ pub fn publisher(arguments: &Arguments) -> Result<()> {
             if std::mem::take(&mut stop) {
                 raise(Signal::SIGSTOP)?;
             }
-            image.share(NAME, true)?;
+            image.share_or_replace(NAME)?;
         }
         next = Instant::now().max(next + PERIOD);
         loop {
@@ -88,7 +88,7 @@ pub fn publisher(arguments: &Arguments) -> Result<()> {
                 Ok(line) if line == "go" => going = true,
                 Ok(line) if line == "stop" => stop = true,
                 Ok(_) => {
-                    let swept = prune(&Namespace::from_env(), false)?;
+                    let swept = prune(&Namespace::from_env())?;
                     let swept: Vec<_> = swept.iter().map(|p| format!("{:?}", p.what)).collect();
                     println!("{}", json!(swept));
                 }

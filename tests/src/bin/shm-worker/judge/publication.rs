@@ -6,7 +6,9 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde_json::json;
 use shm_core::{LockError, Namespace, Ordering, PublishError, Trust};
-use shm_facade::{Error, MapOptions, SNAPSHOT, Share, ShareOptions, SharedMap, StatusTable, prune};
+use shm_facade::{
+    Error, MapOptions, SNAPSHOT, Share, ShareOptions, SharedMap, StatusTable, litter, prune,
+};
 use shm_tests::{edition, test_name};
 use slotmap_shm::KIND;
 
@@ -111,10 +113,12 @@ impl PublicationJudge {
 
     /// Sweeps, or says what it would.
     fn prune(&self, dry_run: bool, findings: &mut Findings) -> usize {
-        prune(&self.namespace, dry_run).map(|pruned| pruned.len()).unwrap_or_else(|_| {
-            findings.leaked += 1;
-            0
-        })
+        if dry_run { litter(&self.namespace) } else { prune(&self.namespace) }
+            .map(|pruned| pruned.len())
+            .unwrap_or_else(|_| {
+                findings.leaked += 1;
+                0
+            })
     }
 
     /// The name's two files are there, and nothing else.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::fcntl::{FcntlArg, fcntl};
 use serde_json::json;
 use shm_core::{Acquired, Litter, Name, Namespace, Ordering, Patience, Trust, WritableSegment};
-use shm_facade::{Error, MapOptions, SNAPSHOT, Share, ShareOptions, SharedMap, prune};
+use shm_facade::{Error, MapOptions, SNAPSHOT, Share, ShareOptions, SharedMap, litter, prune};
 use shm_tests::edition;
 
 use super::publication::{NEXT, PATIENCE};
@@ -115,10 +115,11 @@ impl SweepJudge {
 
     /// Sweeps, or says what it would.
     fn prune(&self, dry_run: bool, findings: &mut Findings) -> Vec<(PathBuf, Litter)> {
-        let found = prune(&self.namespace, dry_run).unwrap_or_else(|_| {
-            findings.leaked += 1;
-            Vec::new()
-        });
+        let found = if dry_run { litter(&self.namespace) } else { prune(&self.namespace) }
+            .unwrap_or_else(|_| {
+                findings.leaked += 1;
+                Vec::new()
+            });
         found.into_iter().map(|pruned| (pruned.path, pruned.what)).collect()
     }
 

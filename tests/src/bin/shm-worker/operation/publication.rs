@@ -17,7 +17,7 @@ pub const NEWER: u64 = 3;
 
 /// Of the table that is frozen.
 pub fn table_options() -> StatusOptions {
-    StatusOptions { capacity: 16, value_size: 48, ..StatusOptions::default() }
+    StatusOptions::default().capacity(16).value_size(48)
 }
 
 pub fn run(op: Operation, prelude: bool) -> Result<()> {
@@ -35,7 +35,7 @@ pub fn run(op: Operation, prelude: bool) -> Result<()> {
     raise(Signal::SIGSTOP)?;
     match &table {
         Some(table) => drop(table.freeze_with(NAME, &sharing)?),
-        None if op == Operation::Prune => drop(prune(&opening.namespace, false)?),
+        None if op == Operation::Prune => drop(prune(&opening.namespace)?),
         None if op == Operation::RemoveName => SharedMap::remove_with(NAME, &opening)?,
         None if op == Operation::Share => drop(tree.share_with(NAME, &sharing)?),
         None => drop(image.share_with(NAME, &sharing)?),

@@ -28,7 +28,7 @@ pub fn publisher() -> Result<()> {
         if line? == "stop" {
             raise(Signal::SIGSTOP)?;
         }
-        say(&image.share("test", true)?.to_string())?;
+        say(&image.share_or_replace("test")?.to_string())?;
     }
     Ok(())
 }

@@ -53,7 +53,7 @@ pub fn traced(what: &str, value: &str, way: &str) -> Result<()> {
     raise(Signal::SIGSTOP)?;
     match what {
         "remove" => SharedMap::remove_with("test", &removing)?,
-        "prune" => drop(shm_facade::prune(&removing.namespace, false)?),
+        "prune" => drop(shm_facade::prune(&removing.namespace)?),
         "share" | "force" => drop(tree.share_with("test", &options)?),
         other => bail!("unknown way {other:?}"),
     }

@@ -69,7 +69,7 @@ pub fn foreign_writes_when_told() -> Result<()> {
 
 fn impatient() -> TableOptions {
     let lock_timeout = Some(std::time::Duration::from_millis(500));
-    TableOptions { lock_timeout, ..TableOptions::default() }
+    TableOptions::default().lock_timeout(lock_timeout)
 }
 
 /// An overlay over a tmpfs, in a mount namespace of its own; its upper directory and the whole.

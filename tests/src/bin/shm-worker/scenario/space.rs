@@ -52,7 +52,7 @@ pub fn full_disk(way: &str) -> Result<()> {
     assert_eq!(needed, table.stats().file_len);
     no_space(Table::<i32>::open_or_create(&namespace, &second, &defaults));
     assert_eq!(files()?, one, "no name, no litter");
-    let status = StatusOptions { namespace: namespace.clone(), ..StatusOptions::default() };
+    let status = StatusOptions::default().namespace(namespace.clone());
     let code = StatusTable::instance_with("second", &status).map_err(|e| e.code()).map(drop);
     assert_eq!(code, Err(ResultCode::NoSpace));
 

@@ -65,19 +65,19 @@ fn publish(which: usize, tally: &mut Tally, random: &mut Random) -> Result<()> {
     let image = edition::tree(random.below(1 << 40) + 1, KEYS).freeze();
     match random.below(8) {
         0 => {
-            prune(&Namespace::from_env(), false)?;
+            prune(&Namespace::from_env())?;
             Ok(())
         }
         1 if which >= STAYING => match SharedMap::remove(name) {
             Err(Error::NotFound { .. }) | Ok(()) => Ok(()),
             Err(e) => Err(e.into()),
         },
-        2 => match image.share(name, false) {
+        2 => match image.share(name) {
             Err(Error::AlreadyExists { .. }) | Ok(_) => Ok(()),
             Err(e) => Err(e.into()),
         },
         _ => {
-            let said = image.share(name, true)?;
+            let said = image.share_or_replace(name)?;
             if which >= STAYING {
                 return Ok(());
             }
@@ -103,7 +103,7 @@ fn whole(map: &SharedMap, tally: &mut Tally) -> Result<()> {
 pub(super) fn judge(tally: &mut Tally) -> Result<()> {
     for (which, name) in NAMES.into_iter().enumerate() {
         // A publisher after all the dead ones.
-        edition::tree(1, KEYS).freeze().share(name, true)?;
+        edition::tree(1, KEYS).freeze().share_or_replace(name)?;
         let found = open(name)?;
         tally.kept(found.is_some(), || format!("{which}: {name} is gone"))?;
         if let Some(map) = &found {
@@ -111,6 +111,6 @@ pub(super) fn judge(tally: &mut Tally) -> Result<()> {
         }
         SharedMap::remove(name)?;
     }
-    prune(&Namespace::from_env(), false)?;
+    prune(&Namespace::from_env())?;
     Ok(())
 }

@@ -11,20 +11,16 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use shm_core::{
-    Acquired, BODY_OFFSET, CreateOptions, Follower, GEOMETRY_WORDS, LockError, OpenError, Patience,
-    PublishError, PublishOptions, Trust,
+    Acquired, BODY_OFFSET, CreateOptions, Follower, LockError, OpenError, Patience, PublishError,
+    PublishOptions, Trust,
 };
 
 use place::{BOTH, FORCE, KIND, Place};
 
 /// Of a control segment, to make one by hand.
-const CONTROL: CreateOptions = CreateOptions {
-    kind: KIND.control,
-    kind_version: 1,
-    geometry: [0; GEOMETRY_WORDS],
-    body_len: 8,
-    mode: 0o600,
-};
+fn control() -> CreateOptions {
+    CreateOptions::new(KIND.control, 1, 8)
+}
 
 /// Stores bytes into the control segment, as a stray write would.
 fn damage(place: &Place, at: u64, bytes: &[u8]) {
@@ -166,7 +162,7 @@ fn a_publication_that_fails_leaves_the_mode_of_the_control_segment() {
     place.publish(!FORCE, b"edition1").unwrap();
     std::fs::remove_file(place.file()).unwrap();
     std::fs::create_dir(place.file()).unwrap();
-    let options = PublishOptions { replace: true, mode: Some(0o444), ..PublishOptions::default() };
+    let options = PublishOptions::default().replace(true).mode(Some(0o444));
     let failed = place.namespace.publish(&place.name, KIND, &options, b"edition2");
     assert!(matches!(failed, Err(PublishError::Create(_))), "{failed:?}");
     assert_eq!(place.control().metadata().unwrap().mode() & 0o7777, 0o600);
@@ -182,7 +178,7 @@ fn the_time_limit_is_for_the_whole_call_however_often_the_lock_changes() {
     place.publish(!FORCE, b"edition1").unwrap();
     let limit = Duration::from_millis(200);
     let lock_timeout = Some(limit);
-    let options = PublishOptions { replace: true, lock_timeout, ..PublishOptions::default() };
+    let options = PublishOptions::default().replace(true).lock_timeout(lock_timeout);
     let control = place
         .namespace
         .open(&place.name, KIND.control, 1, &Trust::new(), &Patience::forever())
@@ -210,7 +206,7 @@ fn the_time_limit_is_for_the_whole_call_however_often_the_lock_changes() {
                 return;
             }
             std::fs::remove_file(place.control()).unwrap();
-            let next = place.namespace.create(&place.name, &CONTROL, |_| {}).unwrap();
+            let next = place.namespace.create(&place.name, &self::control(), |_| {}).unwrap();
             // A guard borrows its segment: both stay until the end of the test.
             let next: &'static _ = Box::leak(Box::new(next));
             let Ok(Acquired::Clean(held)) = next.lock() else { panic!("not clean") };
