@@ -2,7 +2,7 @@
 
 use crate::MAX_KEY_BYTES;
 use crate::any_key::AnyKey;
-use crate::buffer::last_word;
+use crate::bytes::last_word;
 use crate::error::TableError;
 use crate::key_kind::KeyKind;
 

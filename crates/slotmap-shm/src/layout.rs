@@ -29,7 +29,9 @@
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_nano_inline};
 use shm_core::GEOMETRY_WORDS;
 
+use crate::error::TableError;
 use crate::geometry::{Geometry, GeometryError};
+use crate::key::Key;
 use crate::key_kind::KeyKind;
 
 /// Version of this layout, in the segment header.
@@ -143,6 +145,16 @@ impl Layout {
             integer_secrets: integer_secrets(seed),
             secrets: RapidSecrets::seed(seed),
         })
+    }
+
+    /// The words of a key of this table.
+    #[inline(always)]
+    pub(crate) fn words_of<'r, K: Key + ?Sized>(
+        &self,
+        key: &K,
+        room: &'r mut K::Room,
+    ) -> Result<&'r [u64], TableError> {
+        key.to_words(self.kind, self.geometry.key_size, room)
     }
 
     /// How many places the index has.

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::ops::Deref;
 
-use crate::buffer::Buffer;
-
 const INLINE_WORDS: usize = 8;
 
 /// The bytes of a value, copied out of shared memory. Up to 64 bytes are kept
@@ -22,20 +20,19 @@ enum Words {
 }
 
 impl Value {
-    /// Copies `len` bytes out of a buffer. The caller validates the slot's version
-    /// afterwards.
+    /// `len` bytes, as the words that `fill` stores.
     #[inline]
-    pub(crate) fn copy(buffer: Buffer<'_>, len: usize) -> Self {
+    pub(crate) fn filled(len: usize, fill: impl FnOnce(&mut [u64])) -> Self {
         let used = len.div_ceil(8);
         let mut inline = [0; INLINE_WORDS];
         let words = match inline.get_mut(..used) {
             Some(to) => {
-                buffer.copy_to_words(to);
+                fill(to);
                 Words::Inline(inline)
             }
             None => {
                 let mut heap = vec![0; used].into_boxed_slice();
-                buffer.copy_to_words(&mut heap);
+                fill(&mut heap);
                 Words::Heap(heap)
             }
         };
@@ -75,18 +72,18 @@ impl Value {
         }
     }
 
-    /// As [`Value::copy`], into the room that is there; new room only if that is too small.
-    pub(crate) fn fill(&mut self, buffer: Buffer<'_>, len: usize) {
+    /// As [`Value::filled`], in the room that is there; new room only if that is too small.
+    pub(crate) fn refill(&mut self, len: usize, fill: impl FnOnce(&mut [u64])) {
         let room: &mut [u64] = match &mut self.words {
             Words::Inline(words) => words,
             Words::Heap(words) => words,
         };
         match room.get_mut(..len.div_ceil(8)) {
             Some(to) => {
-                buffer.copy_to_words(to);
+                fill(to);
                 self.len = len;
             }
-            None => *self = Self::copy(buffer, len),
+            None => *self = Self::filled(len, fill),
         }
     }
 

@@ -2,10 +2,10 @@
 
 use shm_core::{Name, Namespace, OpenError};
 
+use super::handle::{Access, ReadOnly, Table};
 use crate::error::TableOpenError;
 use crate::key::Key;
 use crate::options::{ReadOptions, TableOptions};
-use crate::table::{Access, ReadOnly, Table};
 
 impl<K: Key + ?Sized> Table<K> {
     /// Opens what is at the name now, as [`Table::open`] does, if this table has lost it: true if that
