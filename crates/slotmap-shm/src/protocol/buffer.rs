@@ -9,7 +9,7 @@ use shm_core::{Ordering, ReadWords, Words};
 use super::version::{self, buffer_of};
 use crate::bytes::{last_word, put_last};
 use crate::layout::{HEAD_WORDS, LINE_WORDS, Layout};
-use crate::value::Value;
+use crate::value::{Source, Value};
 
 /// A reader of a large value looks at the version after each of so many words (64 KiB): a copy
 /// that a write has overtaken ends early, so that the next one starts right after the flip.
@@ -89,9 +89,31 @@ impl<'a> Buffer<'a> {
         }
     }
 
-    /// Copies the first `to.len()` words, bytes in memory order.
+    /// Copies the first `len` bytes to a value, in the room that it has; to a new one only if that
+    /// is too small.
+    pub(crate) fn copy_to_value(self, to: &mut Value, len: usize) {
+        match to.words_for(len) {
+            Some(words) => self.copy_to_words(words),
+            None => *to = Value::copy(self, len),
+        }
+    }
+
     #[inline(always)]
-    pub(crate) fn copy_to_words(&self, to: &mut [u64]) {
+    fn head(&self) -> [u64; HEAD_WORDS] {
+        let at = self.layout.slot_at(self.slot) + self.layout.head_at(self.number());
+        let head = self.all.slice(at, HEAD_WORDS);
+        [head.load(0, Ordering::Relaxed), head.load(1, Ordering::Relaxed)]
+    }
+
+    fn tail(&self) -> ReadWords<'a> {
+        let at = self.layout.slot_at(self.slot) + self.layout.tail_at(self.number());
+        self.all.slice(at, self.layout.tail_words)
+    }
+}
+
+impl Source for Buffer<'_> {
+    #[inline(always)]
+    fn copy_to_words(&self, to: &mut [u64]) {
         let head = self.head();
         for (to, word) in to.iter_mut().zip(head) {
             *to = word.to_le();
@@ -107,29 +129,6 @@ impl<'a> Buffer<'a> {
                 }
             }
         }
-    }
-
-    /// A copy of the first `len` bytes.
-    #[inline]
-    pub(crate) fn to_value(self, len: usize) -> Value {
-        Value::filled(len, |to| self.copy_to_words(to))
-    }
-
-    /// As [`Buffer::to_value`], into the room that `to` has, if that is enough.
-    pub(crate) fn copy_to_value(&self, to: &mut Value, len: usize) {
-        to.refill(len, |to| self.copy_to_words(to));
-    }
-
-    #[inline(always)]
-    fn head(&self) -> [u64; HEAD_WORDS] {
-        let at = self.layout.slot_at(self.slot) + self.layout.head_at(self.number());
-        let head = self.all.slice(at, HEAD_WORDS);
-        [head.load(0, Ordering::Relaxed), head.load(1, Ordering::Relaxed)]
-    }
-
-    fn tail(&self) -> ReadWords<'a> {
-        let at = self.layout.slot_at(self.slot) + self.layout.tail_at(self.number());
-        self.all.slice(at, self.layout.tail_words)
     }
 }
 

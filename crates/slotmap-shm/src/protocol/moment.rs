@@ -19,7 +19,7 @@ use crate::error::TableError;
 use crate::key::{Key, NO_KEY};
 use crate::key_kind::KeyKind;
 use crate::layout::Layout;
-use crate::value::Value;
+use crate::value::{Source, Value};
 
 /// What is asked when a slot changed under a reader, as in [`View::find`].
 type Again<'a> = &'a dyn Fn() -> Result<(), TableError>;
@@ -195,7 +195,7 @@ fn hold<K: Key + ?Sized>(slot: &Slot<'_>, kind: KeyKind, version: u64) -> Held<K
     // Once more: a peer may have stored another length by now.
     let fits = len <= slot.max_len();
     match K::from_words(kind, key_words(slot.key(), &mut room)).filter(|_| fits) {
-        Some(key) => Held::Entry(key, buffer.to_value(len)),
+        Some(key) => Held::Entry(key, Value::copy(buffer, len)),
         None => Held::Damage("slot"),
     }
 }

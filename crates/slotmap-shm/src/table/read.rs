@@ -94,7 +94,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
             Look::Found(slot, version) => {
                 let (buffer, len) = slot.value(version);
                 if len <= self.layout().geometry.value_size {
-                    let value = buffer.to_value(len);
+                    let value = Value::copy(buffer, len);
                     if slot.is_unchanged(version) {
                         return Ok(Some(value));
                     }

@@ -19,6 +19,7 @@ use super::view::{Look, View};
 use crate::geometry::Geometry;
 use crate::key::TypedKey;
 use crate::layout::Layout;
+use crate::value::Source;
 
 mod deaths;
 mod reads;
