@@ -330,8 +330,10 @@ mod tests {
             if len <= limit {
                 prop_assert_eq!(got.unwrap(), 1 + len.div_ceil(8));
             } else {
-                let said = matches!(got, Err(TableError::KeyTooLong { len: l, max: m }) if l == len && m == limit);
-                prop_assert!(said);
+                let Err(TableError::KeyTooLong { len: l, max: m }) = got else {
+                    return Err(TestCaseError::fail(format!("{got:?}")));
+                };
+                prop_assert_eq!((l, m), (len, limit));
             }
         }
     }

@@ -2,7 +2,8 @@
 //! any process writes and every process reads.
 //!
 //! - Readers take no lock, store nothing, and never wait: not for a running writer, not for a
-//!   stopped one, not for one that was killed in the middle of a write. A read-only mapping is enough.
+//!   stopped one, not for one that was killed in the middle of a write. A read-only mapping is
+//!   enough.
 //! - Each change, and each batch of changes, is all or nothing, for every reader at
 //!   once, even under SIGKILL at any instruction.
 //! - Exactly `capacity` entries fit; values are any bytes up to `value_size`.
@@ -47,7 +48,7 @@
 
 #![deny(unsafe_code)]
 
-// Imports go downward only: leaves, layout, protocol, table.
+// From the ground up: leaves, layout, protocol, table. Imports go downward only.
 
 mod any_key;
 mod bytes;

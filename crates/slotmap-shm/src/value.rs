@@ -78,7 +78,8 @@ impl Value {
         }
     }
 
-    /// Makes it `len` bytes long, and gives the words to copy them to, if there is room for so many.
+    /// Makes it `len` bytes long, and gives the words to copy them to, if there is room for so
+    /// many.
     pub(crate) fn words_for(&mut self, len: usize) -> Option<&mut [u64]> {
         let room: &mut [u64] = match &mut self.words {
             Words::Inline(words) => words,

@@ -1,4 +1,4 @@
-//! A look at the whole table, without the lock: does all agree.
+//! A look at the whole table without the lock: do slots, index, free list and counts agree.
 
 use std::time::Duration;
 
@@ -31,7 +31,8 @@ impl Glance {
     }
 }
 
-/// Compares what can be compared without following the index; where that does not agree, follows it.
+/// Compares what can be compared without following the index; where that does not agree, follows
+/// it.
 pub(crate) fn glance(words: ReadWords<'_>, layout: &Layout) -> Glance {
     let view = View { words, layout };
     let mut found = Glance::default();
@@ -41,8 +42,8 @@ pub(crate) fn glance(words: ReadWords<'_>, layout: &Layout) -> Glance {
         if counts.agree {
             return found;
         }
-        // Between transactions only do counts have to agree; and a writer may be about to commit, or
-        // have just done so.
+        // Only between transactions do counts have to agree; and a writer may be about to commit,
+        // or have just done so.
         found.derived = quiet && attempt + 1 == ATTEMPTS;
         if !quiet || found.derived {
             break;

@@ -2,9 +2,9 @@
 //! and a writer may die at any instruction.
 //!
 //! It works on words wherever they lie: in a mapping, or in a loom model, which runs this very
-//! code. So nothing in this folder knows of files, locks, namespaces or handles. Of the crate it
-//! imports the leaves and [`layout`](crate::layout), and nothing of [`table`](crate::table). A
-//! function that needs the lock says so, and trusts its caller to hold it.
+//! code. So nothing in this folder knows of files, namespaces or handles. Of the crate it imports
+//! the leaves and [`layout`](crate::layout), and nothing of [`table`](crate::table). A function
+//! that takes `Words` is for the holder of the lock, one that takes `ReadWords` for everybody.
 //!
 //! What the rest of the crate may use is listed here. Imports go one way:
 //!

@@ -2,8 +2,8 @@
 //!
 //! A collection is kept up to date: the first pass copies everything, each later one looks at
 //! the versions and copies again only what changed. A version never comes back, so what was
-//! copied under a version is right for as long as the slot has it. A pass between whose begin and end
-//! no transaction was committed leaves the collection as the table was at that moment: see
+//! copied under a version is right for as long as the slot has it. If no transaction was committed
+//! between the begin and the end of a pass, the collection is as the table was at that moment: see
 //! [`View::at_one_moment`].
 //!
 //! How many passes are made, and what follows when none is that lucky, is the business of

@@ -35,7 +35,8 @@ impl Damage {
 impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// Looks for damage, without the lock. O(capacity).
     ///
-    /// [`Table::recover`](crate::Table::recover) repairs it, and so does the first write after opening.
+    /// [`Table::recover`](crate::Table::recover) repairs it, and so does the first write after
+    /// opening.
     /// The bytes of values are not checked: any may be right.
     #[must_use]
     pub fn damage(&self) -> Damage {

@@ -90,8 +90,9 @@ pub type TableReader<K> = Table<K, ReadOnly>;
 ///
 /// # Complexity
 /// A call that names one key is O(1), one that names n keys O(n), besides copying the
-/// values. Rarely, and amortised over insertions and removals in proportion to the capacity, an insertion
-/// rebuilds the index; the first write after a death repairs; a batch that is refused drops what it had staged: O(capacity) each.
+/// values. Three things are O(capacity). An insertion rarely rebuilds the index, which is amortised
+/// over insertions and removals in proportion to the capacity; the first write after a death
+/// repairs; a batch that is refused drops what it had staged.
 ///
 /// # Example
 /// ```

@@ -1,9 +1,10 @@
 //! The table as its users have it: a handle, and the calls on it.
 //!
-//! The highest room: it puts together what [`protocol`](crate::protocol) does to words, a segment of
-//! `shm_core` and the caller's keys and values. `handle` holds the type, and imports no other file of
-//! this room; each of the others gives it some of its calls. What is public in this crate is listed
-//! in `lib.rs`.
+//! The highest room. It brings together a segment of `shm_core`, what
+//! [`protocol`](crate::protocol) does to the words of it, and the caller's keys and values.
+//! `handle` holds the type and imports no other file of this room; each of the others adds some
+//! calls. Here is what a call does before the lock is taken, under it and after it; an order of
+//! stores or loads belongs in `protocol`.
 
 mod collect;
 mod damage;

@@ -72,7 +72,7 @@ impl<K: Key + ?Sized> Table<K, ReadOnly> {
     ///
     /// Needs no write permission, and works from another pid namespace or C
     /// library than the writers'. O(capacity): looks for damaged slots and a damaged index,
-    /// which are no error, see [`TableReader::damage`].
+    /// which are no error, see [`TableReader::damage`](Table::damage).
     ///
     /// ```
     /// # use shm_core::{Name, Namespace};

@@ -41,7 +41,7 @@ pub struct Stats {
 }
 
 impl<K: Key + ?Sized, A: Access> Table<K, A> {
-    /// The patient search, see [`View::find`].
+    /// The patient search, see [`View::find`](crate::protocol::View::find).
     #[cold]
     fn find(
         &self,

@@ -12,7 +12,7 @@ use crate::options::TableOptions;
 /// A table whose kind of keys is known only at run time: any table opens as one.
 /// [`Table::key_kind`] says the kind; keys are given, and come back, as [`AnyKey`]. All calls of
 /// [`Table`] are there; one that is given a key of another kind fails with
-/// [`TableError::WrongKey`].
+/// [`TableError::WrongKey`](crate::TableError::WrongKey).
 ///
 /// ```
 /// use slotmap_shm::{AnyKey, KeyKind, Name, Namespace, Table, TableOptions, UntypedTable};

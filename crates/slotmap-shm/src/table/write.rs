@@ -316,8 +316,8 @@ impl<K: Key + ?Sized> Table<K> {
     /// are not checked: any may be right.
     /// O(capacity), and O(capacity × log capacity) for keys that were made to collide.
     ///
-    /// The lock is held for the whole of it, since what is checked must not change meanwhile, and is
-    /// then handed to another writer who waits for it.
+    /// The lock is held for the whole of it, since what is checked must not change meanwhile, and
+    /// is then handed to another writer who waits for it.
     ///
     /// # Errors
     /// [`TableError::Corrupt`] with what is wrong, and where; the next write then repairs.

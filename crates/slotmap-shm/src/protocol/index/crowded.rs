@@ -348,8 +348,8 @@ mod tests {
             recover::repair(model.words(), &layout);
             assert_eq!(model.check(), Ok(()));
 
-            // The control: by probing, the same index takes hundreds of times that. A part of the keys
-            // is enough to tell.
+            // The control: by probing, the same index takes hundreds of times that. A part of the
+            // keys is enough to tell.
             let probes = model.probes(KEYS / 64) * 64;
             assert!(probes > 100 * few, "{probes} probes");
         }

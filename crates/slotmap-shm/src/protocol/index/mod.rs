@@ -5,7 +5,9 @@
 //! |---|---|
 //! | 0 | empty: a probe ends here |
 //! | 1 | tombstone: a probe goes on |
-//! | `fingerprint \| slot + 2` | an entry; the fingerprint is what the slot leaves of the high half of the key's hash |
+//! | `fingerprint \| slot + 2` | an entry |
+//!
+//! The fingerprint is what the slot leaves of the high half of the key's hash.
 //!
 //! # Why readers need no lock
 //! While a key is present, no place between its home and its entry is empty: an

@@ -44,8 +44,9 @@ impl<'a> PlacesMut<'a> {
         (self.0.load(place / 2, Ordering::Relaxed) >> shift(place)) as u32
     }
 
-    /// Release, always: a reader of several keys that misses one because its place was cleared sees the
-    /// commit that came before, also when the word was stored to again for the sake of the other half.
+    /// Release, always: a reader of several keys that misses one because its place was cleared sees
+    /// the commit that came before, also when the word was stored to again for the sake of the
+    /// other half.
     #[inline(always)]
     pub(super) fn store(self, place: usize, entry: u32) {
         let others = self.0.load(place / 2, Ordering::Relaxed) & !(0xFFFF_FFFF << shift(place));
