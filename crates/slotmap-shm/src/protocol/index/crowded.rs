@@ -263,9 +263,7 @@ mod tests {
     use super::*;
     use crate::geometry::Geometry;
     use crate::key::TypedKey;
-    use crate::protocol::index::build as whole;
-    use crate::protocol::index::search;
-    use crate::protocol::{recover, version};
+    use crate::protocol::{index, recover, version};
     use shm_core::Word;
 
     struct Model {
@@ -315,7 +313,7 @@ mod tests {
                 let (mut one, (_, hash)) =
                     (Steps::default(), home(self.words(), &self.layout, slot));
                 let words = self.words().as_read();
-                search::leads_to(words, &self.layout, hash, slot, &mut one);
+                index::leads_to(words, &self.layout, hash, slot, &mut one);
                 one.get()
             });
             steps.sum()
@@ -338,12 +336,12 @@ mod tests {
             let model = Model::new(CAPACITY, &keys_at(&layout, homes, KEYS));
             let mut steps = Steps::default();
             let none = &mut |_: SlotMut<'_>| panic!("no two keys are equal");
-            assert_eq!(whole::rebuild(model.words(), &layout, none, &mut steps), KEYS);
+            assert_eq!(index::rebuild(model.words(), &layout, none, &mut steps), KEYS);
             let few = 64 * CAPACITY as u64;
             assert!(steps.get() < few, "{} steps to build", steps.get());
 
             let (mut room, mut steps) = (CheckRoom::new(&layout), Steps::default());
-            assert_eq!(whole::check(model.words(), &layout, &mut room, &mut steps), Ok(KEYS));
+            assert_eq!(index::check(model.words(), &layout, &mut room, &mut steps), Ok(KEYS));
             assert!(steps.get() < few, "{} steps to check", steps.get());
             recover::repair(model.words(), &layout);
             assert_eq!(model.check(), Ok(()));
@@ -361,9 +359,9 @@ mod tests {
         let keys: Vec<u64> = (0..CAPACITY as u64).collect();
         let model = Model::new(CAPACITY, &keys);
         let mut steps = Steps::default();
-        whole::rebuild(model.words(), &model.layout, &mut |_| (), &mut steps);
+        index::rebuild(model.words(), &model.layout, &mut |_| (), &mut steps);
         let (mut room, mut checked) = (CheckRoom::new(&model.layout), Steps::default());
-        whole::check(model.words(), &model.layout, &mut room, &mut checked).unwrap();
+        index::check(model.words(), &model.layout, &mut room, &mut checked).unwrap();
         let most = 4 * CAPACITY as u64;
         assert!(steps.get() < most && checked.get() < most, "{steps:?} {checked:?}");
         assert!(!steps.are_too_many(&model.layout));
@@ -389,7 +387,7 @@ mod tests {
                 let probed = |slot: usize| {
                     let (_, hash) = home(model.words(), &layout, slot);
                     let words = model.words().as_read();
-                    search::leads_to(words, &layout, hash, slot, &mut Steps::default())
+                    index::leads_to(words, &layout, hash, slot, &mut Steps::default())
                 };
                 assert!(
                     (0..count).all(|slot| probed(slot) == Some(true)),
