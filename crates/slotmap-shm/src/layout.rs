@@ -23,13 +23,15 @@
 //! | … | head of buffer 0, head of buffer 1: 2 words each |
 //! | … | tail of buffer 0, tail of buffer 1: the words of a value after the second |
 //!
-//! What a reader needs of a value of up to 16 bytes is in the first cache line: with integer keys always,
-//! with a `key_size` of up to 16 while buffer 0, which is the first to be used, holds it.
+//! What a reader needs of a value of up to 16 bytes is in the first cache line: with integer keys
+//! always, with a `key_size` of up to 16 while buffer 0, which is the first to be used, holds it.
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_nano_inline};
 use shm_core::GEOMETRY_WORDS;
 
+use crate::error::TableError;
 use crate::geometry::{Geometry, GeometryError};
+use crate::key::Key;
 use crate::key_kind::KeyKind;
 
 /// Version of this layout, in the segment header.
@@ -57,8 +59,9 @@ const TRUSTED: u64 = u64::MAX;
 /// Words of a cache line.
 pub(crate) const LINE_WORDS: usize = 8;
 
-/// Up to this capacity the index is a quarter full at most, which keeps probes from being mispredicted: at half
-/// that cost a third of a lookup. Beyond, where it is the cache that decides, it is half full at most.
+/// Up to this capacity the index is a quarter full at most, which keeps probes from being
+/// mispredicted: at half that cost a third of a lookup. Beyond, where it is the cache that decides,
+/// it is half full at most.
 const SPARSE_CAPACITY: usize = 1 << 14;
 
 impl Geometry {
@@ -143,6 +146,16 @@ impl Layout {
             integer_secrets: integer_secrets(seed),
             secrets: RapidSecrets::seed(seed),
         })
+    }
+
+    /// The words of a key of this table.
+    #[inline(always)]
+    pub(crate) fn words_of<'r, K: Key + ?Sized>(
+        &self,
+        key: &K,
+        room: &'r mut K::Room,
+    ) -> Result<&'r [u64], TableError> {
+        key.to_words(self.kind, self.geometry.key_size, room)
     }
 
     /// How many places the index has.

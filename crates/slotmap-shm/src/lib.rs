@@ -2,7 +2,8 @@
 //! any process writes and every process reads.
 //!
 //! - Readers take no lock, store nothing, and never wait: not for a running writer, not for a
-//!   stopped one, not for one that was killed in the middle of a write. A read-only mapping is enough.
+//!   stopped one, not for one that was killed in the middle of a write. A read-only mapping is
+//!   enough.
 //! - Each change, and each batch of changes, is all or nothing, for every reader at
 //!   once, even under SIGKILL at any instruction.
 //! - Exactly `capacity` entries fit; values are any bytes up to `value_size`.
@@ -47,54 +48,40 @@
 
 #![deny(unsafe_code)]
 
+// From the ground up: leaves, layout, protocol, table. Imports go downward only.
+
 mod any_key;
-mod buffer;
-mod crowded;
-mod damage;
+mod bytes;
 mod encoded_keys;
 mod error;
-mod fault;
 mod geometry;
-mod index;
 mod key;
 mod key_kind;
-mod layout;
-mod listing;
-mod lock;
-mod moment;
 mod options;
-mod read;
-mod recover;
-mod reopen;
 mod sabotage;
-mod slot;
-mod table;
-mod transaction;
 mod tries;
 mod value;
-mod view;
-mod write;
 
-#[cfg(test)]
-#[cfg(loom)]
-mod models;
+mod layout;
+
+mod protocol;
+
+mod table;
 
 pub use any_key::AnyKey;
-pub use damage::Damage;
 pub use error::{TableError, TableOpenError};
 pub use geometry::{Geometry, GeometryError};
 pub use key::{Key, TypedKey};
 pub use key_kind::KeyKind;
-pub use listing::{Iter, Listing};
 pub use options::{ReadOptions, TableOptions};
-pub use read::Stats;
-pub use recover::Repaired;
+pub use protocol::{PutMode, Repaired, Upserted};
 #[doc(no_inline)]
 pub use shm_core::report;
 /// What the options and errors of a table are made of, so that this crate is usable alone.
 pub use shm_core::{CreateError, Holder, Interrupt, LockError, Name, Namespace, OpenError, Trust};
-pub use table::{Access, ReadOnly, ReadWrite, Table, TableReader, UntypedTable};
-pub use transaction::{PutMode, Upserted};
+pub use table::{
+    Access, Damage, Iter, Listing, ReadOnly, ReadWrite, Stats, Table, TableReader, UntypedTable,
+};
 pub use value::Value;
 
 /// Longest byte or string key.

@@ -3,9 +3,13 @@
 use std::fmt;
 use std::ops::Deref;
 
-use crate::buffer::Buffer;
-
 const INLINE_WORDS: usize = 8;
+
+/// What a value is copied out of.
+pub(crate) trait Source {
+    /// Copies the first `to.len()` words, bytes in memory order.
+    fn copy_to_words(&self, to: &mut [u64]);
+}
 
 /// The bytes of a value, copied out of shared memory. Up to 64 bytes are kept
 /// without allocation. Dereferences to `[u8]`. It no longer changes, whatever becomes of the table.
@@ -22,20 +26,19 @@ enum Words {
 }
 
 impl Value {
-    /// Copies `len` bytes out of a buffer. The caller validates the slot's version
-    /// afterwards.
+    /// Copies `len` bytes. Where they may change meanwhile, the caller validates afterwards.
     #[inline]
-    pub(crate) fn copy(buffer: Buffer<'_>, len: usize) -> Self {
+    pub(crate) fn copy(from: impl Source, len: usize) -> Self {
         let used = len.div_ceil(8);
         let mut inline = [0; INLINE_WORDS];
         let words = match inline.get_mut(..used) {
             Some(to) => {
-                buffer.copy_to_words(to);
+                from.copy_to_words(to);
                 Words::Inline(inline)
             }
             None => {
                 let mut heap = vec![0; used].into_boxed_slice();
-                buffer.copy_to_words(&mut heap);
+                from.copy_to_words(&mut heap);
                 Words::Heap(heap)
             }
         };
@@ -75,19 +78,16 @@ impl Value {
         }
     }
 
-    /// As [`Value::copy`], into the room that is there; new room only if that is too small.
-    pub(crate) fn fill(&mut self, buffer: Buffer<'_>, len: usize) {
+    /// Makes it `len` bytes long, and gives the words to copy them to, if there is room for so
+    /// many.
+    pub(crate) fn words_for(&mut self, len: usize) -> Option<&mut [u64]> {
         let room: &mut [u64] = match &mut self.words {
             Words::Inline(words) => words,
             Words::Heap(words) => words,
         };
-        match room.get_mut(..len.div_ceil(8)) {
-            Some(to) => {
-                buffer.copy_to_words(to);
-                self.len = len;
-            }
-            None => *self = Self::copy(buffer, len),
-        }
+        let words = room.get_mut(..len.div_ceil(8))?;
+        self.len = len;
+        Some(words)
     }
 
     /// The same bytes in room of about their size.

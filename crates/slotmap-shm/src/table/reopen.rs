@@ -2,15 +2,15 @@
 
 use shm_core::{IoError, Name, Namespace, OpenError};
 
+use super::handle::{Access, ReadOnly, Table};
 use crate::error::TableOpenError;
 use crate::key::Key;
 use crate::options::{ReadOptions, TableOptions};
-use crate::table::{Access, ReadOnly, Table};
 
 impl<K: Key + ?Sized> Table<K> {
-    /// Opens what is at the name now, as [`Table::open`] does, if this table has lost it: true if that
-    /// took this one's place. For programs that run for long, while others may remove the table and
-    /// make it anew. One `stat` as long as nothing happened.
+    /// Opens what is at the name now, as [`Table::open`] does, if this table has lost it: true if
+    /// that took this one's place. For programs that run for long, while others may remove the
+    /// table and make it anew. One `stat` as long as nothing happened.
     ///
     /// False, and the handle stays as it is, when the name leads to this table, or nowhere: then
     /// [`Table::is_orphaned`] says so, and it can be tried again. Key type aside, the other table

@@ -1,76 +1,21 @@
-//! Telling that a table is damaged: on a disk, a page may come back zeroed, or as something else.
-//!
-//! A table with such a page still opens. Readers leave out damaged slots, and search all slots for
-//! what a damaged index does not lead to; the first write repairs. Damage is noticed at opening;
-//! what happens to a table that is open, [`Table::verify`](crate::Table::verify) notices.
+//! A look at the whole table without the lock: do slots, index, free list and counts agree.
 
 use std::time::Duration;
 
 use shm_core::{Ordering, ReadWords};
 
-use crate::crowded::Steps;
-use crate::index::{self, key_words};
-use crate::key::{Key, NO_KEY};
+use super::index::{self, Steps};
+use super::slot::Slot;
+use super::stored_key::key_words;
+use super::version::{is_live, is_valid};
+use super::view::View;
+use crate::key::NO_KEY;
 use crate::layout::{COMMIT, EPOCH, LEN, Layout, USED, VERSION};
-use crate::slot::{Slot, is_live, is_valid};
-use crate::table::{Access, Table};
-use crate::view::View;
 
-/// How often a slot is looked at that changes meanwhile.
-const LOOKS: usize = 1000;
 /// How often the counts are compared before they are called wrong.
 const ATTEMPTS: usize = 4;
 /// A writer that is between two stores for that long each time is stopped.
 const PAUSE: Duration = Duration::from_millis(1);
-
-/// What is wrong with a table. See [`Table::damage`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Damage {
-    /// Slots that hold what no writer leaves there. What they held is lost.
-    pub slots: Vec<usize>,
-    /// The index does not lead to all entries. Readers search all slots instead, and nothing is
-    /// lost.
-    pub index: bool,
-    /// Counts, index, free list or commit word contradict the slots. Nothing is lost. Also after
-    /// a writer died in the middle of a write.
-    pub derived: bool,
-}
-
-impl Damage {
-    /// True when nothing is wrong.
-    #[must_use]
-    pub fn is_none(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-impl<K: Key + ?Sized, A: Access> Table<K, A> {
-    /// Looks for damage, without the lock. O(capacity).
-    ///
-    /// [`Table::recover`](crate::Table::recover) repairs it, and so does the first write after opening.
-    /// The bytes of values are not checked: any may be right.
-    #[must_use]
-    pub fn damage(&self) -> Damage {
-        let (words, layout) = (self.view().words, self.layout());
-        let is_damaged = |&number: &usize| {
-            let slot = Slot::new(words, layout, number);
-            let look = |_| {
-                let version = slot.effective()?;
-                let damaged = slot.damage(version).is_some();
-                slot.is_unchanged(version).then_some(damaged)
-            };
-            // What is written all the time is not damaged.
-            (0..LOOKS).find_map(look).unwrap_or(false)
-        };
-        let found = glance(words, layout);
-        Damage {
-            slots: (0..layout.geometry.capacity).filter(is_damaged).collect(),
-            index: found.index,
-            derived: found.derived,
-        }
-    }
-}
 
 /// What a quick look found.
 #[derive(Clone, Copy, Debug, Default)]
@@ -86,7 +31,8 @@ impl Glance {
     }
 }
 
-/// Compares what can be compared without following the index; where that does not agree, follows it.
+/// Compares what can be compared without following the index; where that does not agree, follows
+/// it.
 pub(crate) fn glance(words: ReadWords<'_>, layout: &Layout) -> Glance {
     let view = View { words, layout };
     let mut found = Glance::default();
@@ -96,8 +42,8 @@ pub(crate) fn glance(words: ReadWords<'_>, layout: &Layout) -> Glance {
         if counts.agree {
             return found;
         }
-        // Between transactions only do counts have to agree; and a writer may be about to commit, or
-        // have just done so.
+        // Only between transactions do counts have to agree; and a writer may be about to commit,
+        // or have just done so.
         found.derived = quiet && attempt + 1 == ATTEMPTS;
         if !quiet || found.derived {
             break;

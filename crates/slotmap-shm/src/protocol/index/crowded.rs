@@ -9,34 +9,13 @@ use std::cmp::Ordering as Order;
 
 use shm_core::{Ordering, Words};
 
-use crate::index::{self, PlacesMut};
+use super::hash::hash;
+use super::places::{EMPTY, FIRST_ENTRY, PlacesMut, TOMBSTONE, entry};
+use super::steps::Steps;
 use crate::key::NO_KEY;
 use crate::layout::Layout;
-use crate::slot::SlotMut;
-
-/// Counts what takes time, so that tests can tell without a clock.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Steps(u64);
-
-impl Steps {
-    #[inline(always)]
-    pub(crate) fn count(&mut self) {
-        self.0 += 1;
-    }
-
-    /// True when probing has taken more than it does for keys that nobody chose: at most two steps
-    /// a key are to be expected at the loads there are.
-    #[inline(always)]
-    pub(crate) fn are_too_many(self, layout: &Layout) -> bool {
-        self.0 > 8 * layout.geometry.capacity as u64 + 4096
-    }
-
-    #[cfg(test)]
-    #[cfg(not(loom))]
-    pub(crate) fn get(self) -> u64 {
-        self.0
-    }
-}
+use crate::protocol::slot::SlotMut;
+use crate::protocol::stored_key::key_words;
 
 /// A slot with the home of its key: sorted by home.
 fn packed(home: usize, slot: usize) -> u64 {
@@ -57,8 +36,8 @@ fn order(words: Words<'_>, layout: &Layout, a: u64, b: u64) -> Order {
     let keys = || {
         let (mut left, mut right) = (NO_KEY, NO_KEY);
         let key = |packed| SlotMut::new(words, layout, slot_of(layout, packed)).key();
-        let left = index::key_words(key(a), &mut left);
-        left.cmp(index::key_words(key(b), &mut right))
+        let left = key_words(key(a), &mut left);
+        left.cmp(key_words(key(b), &mut right))
     };
     home_of(layout, a).cmp(&home_of(layout, b)).then_with(keys).then(a.cmp(&b))
 }
@@ -66,13 +45,13 @@ fn order(words: Words<'_>, layout: &Layout, a: u64, b: u64) -> Order {
 fn same_key(words: Words<'_>, layout: &Layout, a: u64, b: u64) -> bool {
     let (mut left, mut right) = (NO_KEY, NO_KEY);
     let key = |packed| SlotMut::new(words, layout, slot_of(layout, packed)).key();
-    index::key_words(key(a), &mut left) == index::key_words(key(b), &mut right)
+    key_words(key(a), &mut left) == key_words(key(b), &mut right)
 }
 
 fn home(words: Words<'_>, layout: &Layout, slot: usize) -> (usize, u64) {
     let mut room = NO_KEY;
-    let key = index::key_words(SlotMut::new(words, layout, slot).key(), &mut room);
-    let hash = index::hash(layout, key);
+    let key = key_words(SlotMut::new(words, layout, slot).key(), &mut room);
+    let hash = hash(layout, key);
     (hash as usize & layout.index_mask, hash)
 }
 
@@ -139,7 +118,7 @@ fn place(
         steps.count();
         let slot = slot_of(layout, get(at));
         let (_, hash) = home(words, layout, slot);
-        places.store(place & layout.index_mask, index::entry(layout, hash, slot));
+        places.store(place & layout.index_mask, entry(layout, hash, slot));
     };
     for at in 0..len - wrapped {
         next = next.max(home_of(layout, get(at)));
@@ -255,22 +234,22 @@ pub(crate) fn check(
     let places = PlacesMut::new(words, layout);
     // Where a run begins: behind an empty place, if there is one.
     let all = 0..layout.index_len();
-    let begin = all.clone().find(|&place| places.load(place) == index::EMPTY).unwrap_or(0);
+    let begin = all.clone().find(|&place| places.load(place) == EMPTY).unwrap_or(0);
     let mut run = begin;
     for place in all.map(|n| (begin + n) & layout.index_mask) {
         steps.count();
         let found = places.load(place);
-        if found == index::EMPTY {
+        if found == EMPTY {
             run = (place + 1) & layout.index_mask;
             continue;
         }
-        let slot = (found & layout.slot_mask).wrapping_sub(index::FIRST_ENTRY) as usize;
-        if found == index::TOMBSTONE || slot >= layout.geometry.capacity || !live(slot) {
+        let slot = (found & layout.slot_mask).wrapping_sub(FIRST_ENTRY) as usize;
+        if found == TOMBSTONE || slot >= layout.geometry.capacity || !live(slot) {
             continue; // The number of entries tells of those that lead nowhere.
         }
         let (home, hash) = home(words, layout, slot);
         let distance = |from: usize| place.wrapping_sub(from) & layout.index_mask;
-        if found == index::entry(layout, hash, slot) && distance(home) <= distance(run) {
+        if found == entry(layout, hash, slot) && distance(home) <= distance(run) {
             room.note(slot);
         }
     }
@@ -284,8 +263,7 @@ mod tests {
     use super::*;
     use crate::geometry::Geometry;
     use crate::key::TypedKey;
-    use crate::recover;
-    use crate::slot;
+    use crate::protocol::{index, recover, version};
     use shm_core::Word;
 
     struct Model {
@@ -325,7 +303,7 @@ mod tests {
         /// The same by sorting, whatever the keys.
         fn check_sorted(&self) -> Result<(), (&'static str, usize)> {
             let (mut room, mut steps) = (CheckRoom::new(&self.layout), Steps::default());
-            let is_live = |slot: SlotMut<'_>| slot::is_live(slot.version());
+            let is_live = |slot: SlotMut<'_>| version::is_live(slot.version());
             check(self.words(), &self.layout, &mut room, is_live, &mut steps)
         }
 
@@ -344,7 +322,7 @@ mod tests {
 
     /// Keys whose homes are all in this part of the index.
     fn keys_at(layout: &Layout, homes: std::ops::Range<usize>, count: usize) -> Vec<u64> {
-        let home = |key: &u64| index::hash(layout, &[*key]) as usize & layout.index_mask;
+        let home = |key: &u64| hash(layout, &[*key]) as usize & layout.index_mask;
         (0..).filter(|key| homes.contains(&home(key))).take(count).collect()
     }
 
@@ -368,8 +346,8 @@ mod tests {
             recover::repair(model.words(), &layout);
             assert_eq!(model.check(), Ok(()));
 
-            // The control: by probing, the same index takes hundreds of times that. A part of the keys
-            // is enough to tell.
+            // The control: by probing, the same index takes hundreds of times that. A part of the
+            // keys is enough to tell.
             let probes = model.probes(KEYS / 64) * 64;
             assert!(probes > 100 * few, "{probes} probes");
         }
@@ -428,9 +406,9 @@ mod tests {
         assert_eq!((model.check(), model.check_sorted()), (Ok(()), Ok(())));
         // An entry is gone.
         let places = PlacesMut::new(model.words(), &layout);
-        let at = (0..layout.index_len()).find(|&place| places.load(place) > index::TOMBSTONE);
+        let at = (0..layout.index_len()).find(|&place| places.load(place) > TOMBSTONE);
         let (at, entry) = (at.unwrap(), places.load(at.unwrap()));
-        places.store(at, index::EMPTY);
+        places.store(at, EMPTY);
         assert!(model.check_sorted().is_err());
         // One is where no probe leads: behind an empty place, far from its home.
         let far = (at + layout.index_len() / 2) & layout.index_mask;
@@ -448,7 +426,7 @@ mod tests {
         let (mut retired, mut steps) = (0, Steps::default());
         let belongs = |slot: SlotMut<'_>| slot.will_be_live();
         for place in 0..layout.index_len() {
-            places.store(place, index::EMPTY);
+            places.store(place, EMPTY);
         }
         let mut retire = |slot: SlotMut<'_>| {
             slot.retire();

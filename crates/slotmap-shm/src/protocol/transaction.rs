@@ -10,12 +10,11 @@
 
 use shm_core::{Ordering, Words};
 
-use crate::crowded::Steps;
-use crate::fault::Fault;
-use crate::index::{self, Located};
+use super::fault::Fault;
+use super::index::{self, Located, Steps};
+use super::slot::SlotMut;
+use super::{recover, version};
 use crate::layout::{COMMIT, LEN, Layout};
-use crate::recover;
-use crate::slot::{self, SlotMut};
 
 /// What a write asks of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +83,7 @@ impl<'a> Transaction<'a> {
     /// Begins. The table is in order: `next == version` in every slot.
     #[inline]
     pub(crate) fn begin(words: Words<'a>, layout: &'a Layout, room: Room) -> Self {
-        slot::begin_writing();
+        version::begin_writing();
         // Only damaged memory makes it odd here.
         let before = words.load(COMMIT, Ordering::Relaxed) & !1;
         Self { words, layout, before, first: None, more: room, added: 0, rebuilt: false }

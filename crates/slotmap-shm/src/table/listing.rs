@@ -1,9 +1,10 @@
 //! Reading all entries.
 
+use super::collect::Moment;
+use super::handle::{Access, Table};
 use crate::error::TableError;
 use crate::key::Key;
-use crate::moment::{Collection, Entries, Held, Moment, read_slot};
-use crate::table::{Access, Table};
+use crate::protocol::{Entries, Held, read_slot};
 use crate::value::Value;
 
 /// All entries of a table. See [`Table::listing`].
@@ -54,7 +55,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// As [`Table::get`].
     pub fn entries_one_by_one(&self) -> Result<Vec<(K::Owned, Value)>, TableError> {
         let mut entries = Entries::new(self.capacity());
-        entries.pass(self, &self.tries())?;
+        self.pass(&mut entries)?;
         Ok(entries.into_entries())
     }
 

@@ -2,10 +2,9 @@
 
 use shm_core::{Acquired, Guard, LockError, Ordering};
 
-use crate::crowded::CheckRoom;
+use super::handle::Table;
 use crate::key::Key;
-use crate::recover::{self, Repaired};
-use crate::table::Table;
+use crate::protocol::{CheckRoom, Repaired, recover};
 
 impl<K: Key + ?Sized> Table<K> {
     /// Has the whole table checked under the lock before the next write, and repaired if need be.
@@ -72,7 +71,7 @@ impl<K: Key + ?Sized> Table<K> {
     }
 
     fn lock_slowly(&self, told: &mut Repaired) -> Result<Guard<'_>, LockError> {
-        match self.segment.lock_with(&self.patience)? {
+        match self.segment.lock_with(&self.waits.patience)? {
             Acquired::Clean(guard) => Ok(guard),
             Acquired::OwnerDied(recovery) => recovery.repair(|words| {
                 *told = recover::repair(words, self.layout());

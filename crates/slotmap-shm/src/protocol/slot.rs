@@ -1,21 +1,6 @@
 //! One slot: two value buffers behind a version word (`seqcount_latch` in the
 //! kernel), and a second version word that says what the slot will be once the
-//! transaction in flight is committed.
-//!
-//! # States
-//! A version word is `counter << 2 | live << 1 | buffer`. The counter grows by one
-//! with every committed change of the slot and never shrinks.
-//!
-//! | version | next | commit word | the slot is | left by |
-//! |---|---|---|---|---|
-//! | v | v | any | v | – |
-//! | v | v+1 | even | v: staged, not committed | commit (→ below) or repair (next ← v) |
-//! | v | v+1 | odd | v+1: committed, not yet flipped | flip (version ← v+1), by the writer or by repair |
-//!
-//! The commit word is even while nothing is committed that is not flipped; the commit
-//! makes it odd, and the end of the flips makes it even again. So one store changes
-//! all slots of a transaction at once, for every reader, and nothing that happens to the
-//! writer afterwards matters.
+//! transaction in flight is committed. What the words say is in `version.rs`.
 //!
 //! # Who stores what
 //! Only the holder of the lock stores. The buffer that readers use (that of the
@@ -23,46 +8,14 @@
 //! reader that copies from version `e` checks afterwards that the slot's version
 //! is not beyond `e`; only then could its buffer have been filled again.
 
-use shm_core::{Ordering, ReadWords, Words, fence};
+use shm_core::{Ordering, ReadWords, Words};
 
-use crate::buffer::{self, Buffer};
-use crate::index::key_words;
+use super::buffer::{self, Buffer};
+use super::stored_key::{key_words, words_are};
+use super::version::{INITIAL, buffer_of, is_live, is_unchanged, is_valid, successor};
 use crate::key::NO_KEY;
 use crate::layout::{COMMIT, KEY, LENGTHS, LINE_WORDS, Layout, NEXT, VERSION};
 use crate::sabotage;
-
-const BUFFER: u64 = 1;
-const LIVE: u64 = 2;
-const COUNT: u64 = 4;
-
-/// The version of a slot that was never used: dead, counter 1, and in buffer 1, so that buffer 0 is
-/// used first. Zero is no valid version, so that zeroed memory is noticed.
-pub(crate) const INITIAL: u64 = COUNT | BUFFER;
-
-#[inline]
-pub(crate) fn is_live(version: u64) -> bool {
-    version & LIVE != 0
-}
-
-/// No slot is written so often. Beyond is damage, which a few writes more would let
-/// wrap around to no version at all.
-const LIMIT: u64 = 1 << 62;
-
-pub(crate) fn is_valid(version: u64) -> bool {
-    (COUNT..LIMIT).contains(&version)
-}
-
-#[inline(always)]
-pub(crate) fn buffer_of(version: u64) -> usize {
-    usize::from(version & BUFFER != 0)
-}
-
-/// The version after `version`: the next counter and the other buffer.
-#[inline]
-fn successor(version: u64, live: bool) -> u64 {
-    let counted = (version & !(BUFFER | LIVE)).wrapping_add(COUNT);
-    counted | (!version & BUFFER) | if live { LIVE } else { 0 }
-}
 
 /// What a reader found in a slot.
 #[derive(Clone, Copy)]
@@ -169,11 +122,7 @@ impl<'a> Slot<'a> {
     /// was copied meanwhile is one whole value.
     #[inline(always)]
     pub(crate) fn is_unchanged(&self, version: u64) -> bool {
-        // Acquire: pairs with the Release fence in `begin_writing`. If any load before
-        // saw a store of a later transaction, the load below sees the flip that
-        // came before that transaction.
-        fence(Ordering::Acquire);
-        self.line.load(VERSION, Ordering::Relaxed) <= version
+        is_unchanged(self.line, version)
     }
 
     /// What no writer leaves in a slot, if this is that, under a version that it has. Bytes of
@@ -217,18 +166,6 @@ impl<'a> Slot<'a> {
     pub(crate) fn key(&self) -> ReadWords<'a> {
         self.all.slice(self.layout.slot_at(self.number) + KEY, self.layout.key_words)
     }
-}
-
-/// True when `words` begin with `key`.
-#[inline(always)]
-fn words_are(words: ReadWords<'_>, key: &[u64]) -> bool {
-    key.len() <= words.len() && words.iter_relaxed().zip(key).all(|(word, &key)| word == key)
-}
-
-/// Orders all flips so far before every store of the transaction that starts.
-#[inline]
-pub(crate) fn begin_writing() {
-    fence(Ordering::Release);
 }
 
 /// A slot as the holder of the lock sees it. Relaxed loads: only the holder stores.
@@ -376,25 +313,5 @@ impl<'a> SlotMut<'a> {
 
     fn as_read(&self) -> Slot<'a> {
         Slot::new(self.all.as_read(), self.layout, self.number)
-    }
-}
-
-#[cfg(test)]
-#[cfg(not(loom))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_successor_counts_on_and_changes_the_buffer() {
-        let live = successor(INITIAL, true);
-        assert_eq!(buffer_of(live), 0);
-        assert!(is_live(live) && !is_live(INITIAL));
-        assert!(live > INITIAL);
-        assert_ne!(buffer_of(live), buffer_of(INITIAL));
-        let dead = successor(live, false);
-        assert!(dead > live && !is_live(dead));
-        assert_eq!(buffer_of(dead), buffer_of(INITIAL));
-        assert!(is_valid(INITIAL) && !is_valid(0));
-        assert!(is_valid(LIMIT - 1) && !is_valid(LIMIT) && !is_valid(u64::MAX));
     }
 }

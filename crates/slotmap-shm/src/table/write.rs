@@ -3,14 +3,13 @@
 use std::borrow::Borrow;
 use std::time::Instant;
 
-use crate::crowded::CheckRoom;
+use super::handle::Table;
 use crate::encoded_keys::EncodedKeys;
 use crate::error::TableError;
-use crate::fault::Fault;
 use crate::key::Key;
-use crate::recover::{self, Repaired};
-use crate::table::Table;
-use crate::transaction::{PutMode, Room, Transaction, Upserted, room};
+use crate::protocol::{
+    CheckRoom, Fault, PutMode, Repaired, Room, Transaction, Upserted, recover, room,
+};
 use crate::value::Value;
 
 /// A transaction that may have stored more bytes holds the lock long enough to give way to others
@@ -215,7 +214,9 @@ impl<K: Key + ?Sized> Table<K> {
                 return Ok(());
             }
             let waited = start.elapsed();
-            if attempt >= MIN_UPDATES && self.patience.limit.is_some_and(|limit| waited > limit) {
+            if attempt >= MIN_UPDATES
+                && self.waits.patience.limit.is_some_and(|limit| waited > limit)
+            {
                 return Err(TableError::Contended { waited });
             }
         }
@@ -237,7 +238,7 @@ impl<K: Key + ?Sized> Table<K> {
                 transaction.replace(slot, new);
                 return Ok(());
             }
-            found.fill(buffer, len);
+            buffer.copy_to_value(&mut found, len);
             Err(Fault::Mismatch)
         })
         .map_err(|error| match error {
@@ -315,8 +316,8 @@ impl<K: Key + ?Sized> Table<K> {
     /// are not checked: any may be right.
     /// O(capacity), and O(capacity × log capacity) for keys that were made to collide.
     ///
-    /// The lock is held for the whole of it, since what is checked must not change meanwhile, and is
-    /// then handed to another writer who waits for it.
+    /// The lock is held for the whole of it, since what is checked must not change meanwhile, and
+    /// is then handed to another writer who waits for it.
     ///
     /// # Errors
     /// [`TableError::Corrupt`] with what is wrong, and where; the next write then repairs.

@@ -2,11 +2,11 @@
 
 use shm_core::{Ordering, ReadWords, fence};
 
-use crate::buffer::Buffer;
+use super::buffer::Buffer;
+use super::index::{self, Probe};
+use super::slot::{Seen, Slot};
 use crate::error::TableError;
-use crate::index::{self, Probe};
 use crate::layout::{COMMIT, Layout};
-use crate::slot::{Seen, Slot};
 
 /// What a reader works on.
 #[derive(Clone, Copy)]

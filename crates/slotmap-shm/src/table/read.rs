@@ -4,14 +4,13 @@ use std::borrow::Borrow;
 
 use shm_core::Ordering;
 
-use crate::buffer::Buffer;
+use super::collect::Moment;
+use super::handle::{Access, Table};
 use crate::error::TableError;
 use crate::key::Key;
 use crate::layout::{COMMIT, LEN, LOST, RECOVERIES, USED};
-use crate::moment::{Moment, Values};
-use crate::table::{Access, Table};
+use crate::protocol::{Buffer, Found, Look, Values, commits};
 use crate::value::Value;
-use crate::view::{Found, Look, commits};
 
 /// Optimistic attempts at a read of several keys, each from the beginning, before what was read is
 /// kept and only what changed read again.
@@ -42,7 +41,7 @@ pub struct Stats {
 }
 
 impl<K: Key + ?Sized, A: Access> Table<K, A> {
-    /// The patient search, see [`View::find`].
+    /// The patient search, see [`View::find`](crate::protocol::View::find).
     #[cold]
     fn find(
         &self,
@@ -111,10 +110,11 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// All attempts use one piece of memory: new pages for each would take as long as the copy.
     #[cold]
     fn get_patiently(&self, key: &[u64], mut value: Value) -> Result<Option<Value>, TableError> {
-        let mut found = self.find(key, &mut |buffer, len| value.fill(buffer, len));
+        let mut found = self.find(key, &mut |buffer, len| buffer.copy_to_value(&mut value, len));
         if let Some(table) = self.needs_lock(&found) {
             value = value.grow(self.layout().geometry.value_size);
-            found = table.find_locked(key, &mut |buffer, len| value.fill(buffer, len));
+            found =
+                table.find_locked(key, &mut |buffer, len| buffer.copy_to_value(&mut value, len));
         }
         Ok(found?.map(|_| value.fit()))
     }

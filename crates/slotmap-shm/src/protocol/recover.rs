@@ -5,11 +5,10 @@
 
 use shm_core::{Ordering, Words};
 
-use crate::crowded::{CheckRoom, Steps};
-use crate::index;
+use super::index::{self, CheckRoom, Steps};
+use super::slot::SlotMut;
 use crate::layout::{COMMIT, LEN, LOST, Layout, RECOVERIES};
 use crate::sabotage;
-use crate::slot::SlotMut;
 
 /// Fills the body of a new segment, which is all zeros.
 pub(crate) fn initialise(words: Words<'_>, layout: &Layout) {

@@ -6,8 +6,10 @@
 
 use shm_core::{Ordering, ReadWords, Words};
 
-use crate::layout::{HEAD_WORDS, Layout};
-use crate::slot;
+use super::version::{self, buffer_of};
+use crate::bytes::{last_word, put_last};
+use crate::layout::{HEAD_WORDS, LINE_WORDS, Layout};
+use crate::value::{Source, Value};
 
 /// A reader of a large value looks at the version after each of so many words (64 KiB): a copy
 /// that a write has overtaken ends early, so that the next one starts right after the flip.
@@ -36,13 +38,14 @@ impl<'a> Buffer<'a> {
 
     #[inline(always)]
     fn number(&self) -> usize {
-        slot::buffer_of(self.version)
+        buffer_of(self.version)
     }
 
     /// True when a write of the slot completed: what is copied from here on is worth nothing.
     #[cold]
     fn is_overtaken(&self) -> bool {
-        !slot::Slot::new(self.all, self.layout, self.slot).is_unchanged(self.version)
+        let line = self.all.slice(self.layout.slot_at(self.slot), LINE_WORDS);
+        !version::is_unchanged(line, self.version)
     }
 
     /// True when its first `len` bytes are `expected`.
@@ -86,23 +89,12 @@ impl<'a> Buffer<'a> {
         }
     }
 
-    /// Copies the first `to.len()` words, bytes in memory order.
-    #[inline(always)]
-    pub(crate) fn copy_to_words(&self, to: &mut [u64]) {
-        let head = self.head();
-        for (to, word) in to.iter_mut().zip(head) {
-            *to = word.to_le();
-        }
-        if let Some(rest) = to.get_mut(HEAD_WORDS..).filter(|rest| !rest.is_empty()) {
-            let mut words = self.tail().iter_relaxed();
-            for (nth, piece) in rest.chunks_mut(PIECE_WORDS).enumerate() {
-                if nth > 0 && self.is_overtaken() {
-                    return;
-                }
-                for (to, word) in piece.iter_mut().zip(words.by_ref()) {
-                    *to = word.to_le();
-                }
-            }
+    /// Copies the first `len` bytes to a value, in the room that it has; to a new one only if that
+    /// is too small.
+    pub(crate) fn copy_to_value(self, to: &mut Value, len: usize) {
+        match to.words_for(len) {
+            Some(words) => self.copy_to_words(words),
+            None => *to = Value::copy(self, len),
         }
     }
 
@@ -119,6 +111,27 @@ impl<'a> Buffer<'a> {
     }
 }
 
+impl Source for Buffer<'_> {
+    #[inline(always)]
+    fn copy_to_words(&self, to: &mut [u64]) {
+        let head = self.head();
+        for (to, word) in to.iter_mut().zip(head) {
+            *to = word.to_le();
+        }
+        if let Some(rest) = to.get_mut(HEAD_WORDS..).filter(|rest| !rest.is_empty()) {
+            let mut words = self.tail().iter_relaxed();
+            for (nth, piece) in rest.chunks_mut(PIECE_WORDS).enumerate() {
+                if nth > 0 && self.is_overtaken() {
+                    return;
+                }
+                for (to, word) in piece.iter_mut().zip(words.by_ref()) {
+                    *to = word.to_le();
+                }
+            }
+        }
+    }
+}
+
 /// At most 16 bytes, without a loop or a call.
 #[inline(always)]
 fn head_to_bytes([first, second]: [u64; HEAD_WORDS], to: &mut [u8]) {
@@ -131,24 +144,6 @@ fn head_to_bytes([first, second]: [u64; HEAD_WORDS], to: &mut [u8]) {
                 Some((whole, _)) => *whole = second.to_le_bytes(),
             }
         }
-    }
-}
-
-/// Up to 7 bytes, in pieces of 4, 2 and 1.
-#[inline(always)]
-fn put_last(mut word: u64, to: &mut [u8]) {
-    let (fours, to) = to.as_chunks_mut::<4>();
-    if let [four] = fours {
-        *four = (word as u32).to_le_bytes();
-        word >>= 32;
-    }
-    let (twos, to) = to.as_chunks_mut::<2>();
-    if let [two] = twos {
-        *two = (word as u16).to_le_bytes();
-        word >>= 16;
-    }
-    if let [one] = to {
-        *one = word as u8;
     }
 }
 
@@ -175,26 +170,6 @@ fn store_words(to: Words<'_>, bytes: &[u8]) {
     }
     if !rest.is_empty() {
         to.store(whole.len(), last_word(bytes), Ordering::Relaxed);
-    }
-}
-
-/// The bytes after the last whole word, in the low end of a word, the rest zero.
-/// Loads only whole pieces: bytes stored one by one and loaded as a word would
-/// stall on store forwarding.
-#[inline(always)]
-pub(crate) fn last_word(bytes: &[u8]) -> u64 {
-    let len = bytes.len() % 8;
-    if let Some(last) = bytes.last_chunk::<8>() {
-        return u64::from_le_bytes(*last) >> (64 - 8 * len);
-    }
-    let byte = |at: usize| u64::from(bytes.get(at).copied().unwrap_or(0)) << (8 * at);
-    match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        // They overlap, and agree where they do.
-        (Some(first), Some(last)) => {
-            let high = u64::from(u32::from_le_bytes(*last)) << (8 * (len - 4));
-            u64::from(u32::from_le_bytes(*first)) | high
-        }
-        _ => byte(0) | byte(1) | byte(2),
     }
 }
 
@@ -233,17 +208,6 @@ mod tests {
                     assert_eq!(bytemuck::cast_slice::<u64, u8>(&words)[..len], *expected);
                 }
             }
-        }
-    }
-
-    #[test]
-    fn the_last_word_holds_the_bytes_after_the_whole_ones() {
-        let bytes: Vec<u8> = (1..=40).collect();
-        for len in (0..40).filter(|len| len % 8 != 0) {
-            let mut expected = [0; 8];
-            let rest = &bytes[len - len % 8..len];
-            expected[..rest.len()].copy_from_slice(rest);
-            assert_eq!(last_word(&bytes[..len]), u64::from_le_bytes(expected), "{len} bytes");
         }
     }
 }

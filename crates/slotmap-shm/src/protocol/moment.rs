@@ -2,50 +2,43 @@
 //!
 //! A collection is kept up to date: the first pass copies everything, each later one looks at
 //! the versions and copies again only what changed. A version never comes back, so what was
-//! copied under a version is right for as long as the slot has it. A pass between whose begin and end
-//! no transaction was committed leaves the collection as the table was at that moment: see
-//! [`View::at_one_moment`](crate::view::View::at_one_moment).
+//! copied under a version is right for as long as the slot has it. If no transaction was committed
+//! between the begin and the end of a pass, the collection is as the table was at that moment: see
+//! [`View::at_one_moment`].
 //!
-//! Where commits come faster than a pass is done, a handle that may write takes the lock for one
-//! pass. What changed since the pass before is copied to room made before the lock was taken.
-//! A handle that may not write gives up after a time, and its entries are each whole.
+//! How many passes are made, and what follows when none is that lucky, is the business of
+//! `table/collect.rs`. A pass under the lock copies what changed since the pass before to room made
+//! before the lock was taken.
 
-use std::time::{Duration, Instant};
-
-use crossbeam_utils::Backoff;
-
-use crate::buffer::Buffer;
+use super::buffer::Buffer;
+use super::slot::Slot;
+use super::stored_key::key_words;
+use super::version;
+use super::view::View;
 use crate::error::TableError;
-use crate::index::key_words;
 use crate::key::{Key, NO_KEY};
 use crate::key_kind::KeyKind;
 use crate::layout::Layout;
-use crate::slot::{self, Slot};
-use crate::table::{Access, Table};
-use crate::tries::Tries;
-use crate::value::Value;
+use crate::value::{Source, Value};
 
-/// Passes that are made at least before the lock is taken or the collection given up.
-const MIN_PASSES: usize = 4;
+/// What is asked when a slot changed under a reader, as in [`View::find`].
+type Again<'a> = &'a dyn Fn() -> Result<(), TableError>;
 
 /// Something that is read as of one moment.
 pub(crate) trait Collection<K: Key + ?Sized> {
     /// Brings up to date, without the lock, what changed.
-    fn pass<A: Access>(&mut self, table: &Table<K, A>, tries: &Tries) -> Result<(), TableError>;
+    fn pass(&mut self, view: View<'_>, again: Again<'_>) -> Result<(), TableError>;
 
     /// The same under the lock, to `scratch`; false when that has no room for all.
-    fn pass_locked(&self, table: &Table<K>, scratch: &mut Scratch) -> Result<bool, TableError>;
+    fn pass_locked(
+        &self,
+        view: View<'_>,
+        again: Again<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<bool, TableError>;
 
     /// Takes over what is in the scratch.
     fn apply(&mut self, scratch: &Scratch, kind: KeyKind);
-}
-
-/// Whether a collection is of one moment.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Moment {
-    One,
-    /// It was overtaken by writes all this time.
-    Overtaken(Duration),
 }
 
 /// Room for what is copied under the lock.
@@ -70,7 +63,7 @@ struct Change {
 }
 
 impl Scratch {
-    fn new(layout: &Layout) -> Self {
+    pub(crate) fn new(layout: &Layout) -> Self {
         let largest = layout.key_words + layout.geometry.value_size.div_ceil(8);
         let words = Vec::with_capacity(largest.max(1 << 15));
         let changes = Vec::with_capacity(1 << 10);
@@ -78,7 +71,7 @@ impl Scratch {
     }
 
     /// Empties it, and makes it four times as large.
-    fn grow(&mut self) {
+    pub(crate) fn grow(&mut self) {
         let (changes, words) = (self.changes.capacity(), self.words.capacity());
         *self = Self {
             changes: Vec::with_capacity(changes.saturating_mul(4)),
@@ -104,61 +97,6 @@ impl Scratch {
 
     fn words_of(&self, change: &Change) -> &[u64] {
         self.words.get(change.start..).unwrap_or_default()
-    }
-}
-
-impl<K: Key + ?Sized, A: Access> Table<K, A> {
-    /// Collects until all is of one moment, or the time is over.
-    pub(crate) fn at_one_moment(
-        &self,
-        collection: &mut impl Collection<K>,
-    ) -> Result<Moment, TableError> {
-        let start = Instant::now();
-        let (tries, backoff) = (self.tries(), Backoff::new());
-        for pass in 1.. {
-            let (done, together) =
-                self.view().at_one_moment(|| collection.pass(self, &self.tries()));
-            let over = match done {
-                Ok(()) if together => return Ok(Moment::One),
-                // Asked first after the first pass: a large table takes its time.
-                Ok(()) => tries.over().is_some() && pass >= MIN_PASSES,
-                // One slot is written all the time. Under the lock it is not.
-                Err(TableError::Contended { .. }) if self.as_writable().is_some() => true,
-                Err(error) => return Err(error),
-            };
-            if over {
-                return match self.as_writable() {
-                    Some(table) => table.at_one_moment_locked(collection),
-                    None => Ok(Moment::Overtaken(start.elapsed())),
-                };
-            }
-            backoff.spin();
-        }
-        Ok(Moment::Overtaken(start.elapsed()))
-    }
-}
-
-impl<K: Key + ?Sized> Table<K> {
-    #[cold]
-    fn at_one_moment_locked(
-        &self,
-        collection: &mut impl Collection<K>,
-    ) -> Result<Moment, TableError> {
-        let mut scratch = Scratch::new(self.layout());
-        loop {
-            let guard = self.lock()?;
-            let complete = collection.pass_locked(self, &mut scratch)?;
-            guard.hand_over();
-            if complete {
-                collection.apply(&scratch, self.key_kind());
-                return Ok(Moment::One);
-            }
-            scratch.grow();
-            match collection.pass(self, &self.tries()) {
-                Ok(()) | Err(TableError::Contended { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
     }
 }
 
@@ -230,7 +168,7 @@ pub(crate) fn read_slot<K: Key + ?Sized>(
     slot: &Slot<'_>,
     kind: KeyKind,
     seen: u64,
-    again: &dyn Fn() -> Result<(), TableError>,
+    again: Again<'_>,
 ) -> Result<Looked<K::Owned>, TableError> {
     loop {
         if let Some(version) = slot.effective() {
@@ -249,7 +187,7 @@ fn hold<K: Key + ?Sized>(slot: &Slot<'_>, kind: KeyKind, version: u64) -> Held<K
     if let Some(what) = slot.damage(version) {
         return Held::Damage(what);
     }
-    if !slot::is_live(version) {
+    if !version::is_live(version) {
         return Held::Nothing;
     }
     let mut room = NO_KEY;
@@ -263,13 +201,11 @@ fn hold<K: Key + ?Sized>(slot: &Slot<'_>, kind: KeyKind, version: u64) -> Held<K
 }
 
 impl<K: Key + ?Sized> Collection<K> for Entries<K::Owned> {
-    fn pass<A: Access>(&mut self, table: &Table<K, A>, tries: &Tries) -> Result<(), TableError> {
-        let view = table.view();
-        let again = || table.overtaken(tries);
+    fn pass(&mut self, view: View<'_>, again: Again<'_>) -> Result<(), TableError> {
         for number in 0..self.seen.len() {
             let seen = self.seen.get(number).map_or(0, |seen| seen.version);
             if let Some((version, held)) =
-                read_slot::<K>(&view.slot(number), table.key_kind(), seen, &again)?
+                read_slot::<K>(&view.slot(number), view.layout.kind, seen, again)?
             {
                 self.set(number, version, held);
             }
@@ -277,8 +213,12 @@ impl<K: Key + ?Sized> Collection<K> for Entries<K::Owned> {
         Ok(())
     }
 
-    fn pass_locked(&self, table: &Table<K>, scratch: &mut Scratch) -> Result<bool, TableError> {
-        let view = table.view();
+    fn pass_locked(
+        &self,
+        view: View<'_>,
+        _: Again<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<bool, TableError> {
         for (item, seen) in self.seen.iter().enumerate() {
             let slot = view.slot(item);
             // Under the lock nothing is pending, but in damaged memory.
@@ -290,7 +230,7 @@ impl<K: Key + ?Sized> Collection<K> for Entries<K::Owned> {
                 return Ok(false);
             }
             let (start, mut len) = (scratch.words.len(), None);
-            if slot::is_live(version) && slot.damage(version).is_none() {
+            if version::is_live(version) && slot.damage(version).is_none() {
                 let (buffer, bytes) = slot.value(version);
                 if bytes <= slot.max_len() {
                     len = Some(bytes);
@@ -311,7 +251,7 @@ impl<K: Key + ?Sized> Collection<K> for Entries<K::Owned> {
                 Some(Held::Entry(K::from_words(kind, key)?, Value::from_words(value, len)))
             });
             let Some((slot, version)) = change.at else { continue };
-            let dead = slot::is_valid(version) && !slot::is_live(version);
+            let dead = version::is_valid(version) && !version::is_live(version);
             let other = if dead { Held::Nothing } else { Held::Damage("slot") };
             self.set(slot, version, entry.unwrap_or(other));
         }
@@ -337,29 +277,32 @@ impl<'k, K: Key + ?Sized> Values<'k, K> {
 }
 
 impl<K: Key + ?Sized> Collection<K> for Values<'_, K> {
-    fn pass<A: Access>(&mut self, table: &Table<K, A>, tries: &Tries) -> Result<(), TableError> {
-        let again = || table.overtaken(tries);
+    fn pass(&mut self, view: View<'_>, again: Again<'_>) -> Result<(), TableError> {
         for (key, (at, value)) in self.keys.iter().zip(&mut self.found) {
             let mut room = K::ROOM;
-            let key = table.words_of(key, &mut room)?;
+            let key = view.layout.words_of(*key, &mut room)?;
             let mut take = |buffer: Buffer<'_>, len| {
                 if *at != Some((buffer.slot, buffer.version)) {
                     // Not confirmed yet.
                     *at = None;
-                    value.fill(buffer, len);
+                    buffer.copy_to_value(value, len);
                 }
             };
-            let found = table.view().find(key, &mut take, &again)?;
+            let found = view.find(key, &mut take, again)?;
             *at = found.map(|found| (found.slot, found.version));
         }
         Ok(())
     }
 
-    fn pass_locked(&self, table: &Table<K>, scratch: &mut Scratch) -> Result<bool, TableError> {
-        let tries = table.tries();
+    fn pass_locked(
+        &self,
+        view: View<'_>,
+        again: Again<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<bool, TableError> {
         for (item, (key, (seen, _))) in self.keys.iter().zip(&self.found).enumerate() {
             let mut room = K::ROOM;
-            let key = table.words_of(key, &mut room)?;
+            let key = view.layout.words_of(*key, &mut room)?;
             if !scratch.has_room() {
                 return Ok(false);
             }
@@ -371,7 +314,7 @@ impl<K: Key + ?Sized> Collection<K> for Values<'_, K> {
                     scratch.copy(buffer, bytes);
                 }
             };
-            let found = table.view().find(key, &mut take, &|| tries.ask())?;
+            let found = view.find(key, &mut take, again)?;
             let at = found.map(|found| (found.slot, found.version));
             if at != *seen {
                 scratch.changes.push(Change { item, at, start, len });

@@ -1,0 +1,242 @@
+//! Searching the index, as readers do without the lock and writers with it, and changing it one
+//! entry at a time.
+
+use shm_core::{Ordering, ReadWords, Words, fence};
+
+use super::places::{
+    EMPTY, FIRST_ENTRY, Places, PlacesMut, TOMBSTONE, entry, fingerprint, slot_of,
+};
+use super::steps::Steps;
+use crate::layout::{EPOCH, Layout, USED};
+use crate::protocol::slot::SlotMut;
+
+/// A reader's probe: an iterator over the slots that may hold a key.
+pub(crate) struct Probe<'a> {
+    words: ReadWords<'a>,
+    places: Places<'a>,
+    layout: &'a Layout,
+    fingerprint: u32,
+    epoch: u64,
+    place: usize,
+    left: usize,
+}
+
+impl<'a> Probe<'a> {
+    /// Begins; `None` while the index is being rebuilt.
+    #[inline(always)]
+    pub(crate) fn new(words: ReadWords<'a>, layout: &'a Layout, hash: u64) -> Option<Self> {
+        // Acquire: pairs with the Release store that ends a rebuild.
+        let epoch = words.load(EPOCH, Ordering::Acquire);
+        if epoch & 1 != 0 {
+            return None;
+        }
+        let (place, left) = (hash as usize & layout.index_mask, layout.index_len());
+        let places = Places::new(words, layout);
+        let fingerprint = fingerprint(layout, hash);
+        Some(Self { words, places, layout, fingerprint, epoch, place, left })
+    }
+
+    /// After the last candidate: true when the key is absent; false when the index
+    /// was rebuilt meanwhile or is damaged, which proves nothing.
+    #[inline(always)]
+    pub(crate) fn proves_absence(&self) -> bool {
+        // Acquire: pairs with the Release fence that begins a rebuild: if a load of
+        // the probe saw a word of a rebuild, the load below sees its epoch.
+        fence(Ordering::Acquire);
+        self.words.load(EPOCH, Ordering::Relaxed) == self.epoch
+            && self.epoch != self.layout.distrusted
+    }
+}
+
+impl Iterator for Probe<'_> {
+    type Item = usize;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<usize> {
+        while self.left > 0 {
+            let entry = self.places.load(self.place);
+            if entry == EMPTY {
+                return None;
+            }
+            self.left -= 1;
+            self.place = (self.place + 1) & self.layout.index_mask;
+            let slot = slot_of(self.layout, entry, self.fingerprint);
+            if slot.is_some() {
+                return slot;
+            }
+        }
+        None
+    }
+}
+
+/// Where the holder of the lock found a key, or where it would go.
+pub(crate) enum Located {
+    /// In this slot, by the entry at this place.
+    Found { slot: usize, place: usize },
+    /// Nowhere; the first place that may take an entry, and whether it is empty
+    /// (or else a tombstone). No place at all only in damaged memory.
+    Absent { place: Option<usize>, empty: bool },
+}
+
+/// The writer's search. Sees what the transaction in flight has staged.
+#[inline(always)]
+pub(crate) fn locate(words: Words<'_>, layout: &Layout, hash: u64, key: &[u64]) -> Located {
+    let places = PlacesMut::new(words, layout);
+    let fingerprint = fingerprint(layout, hash);
+    let mut free = None;
+    let mut place = hash as usize & layout.index_mask;
+    for _ in 0..layout.index_len() {
+        let entry = places.load(place);
+        if entry == EMPTY {
+            let empty = free.is_none();
+            return Located::Absent { place: free.or(Some(place)), empty };
+        }
+        if entry == TOMBSTONE {
+            free = free.or(Some(place));
+        } else if let Some(slot) = slot_of(layout, entry, fingerprint) {
+            let found = SlotMut::new(words, layout, slot);
+            if found.will_be_live() && found.key_is(key) {
+                return Located::Found { slot, place };
+            }
+        }
+        place = (place + 1) & layout.index_mask;
+    }
+    Located::Absent { place: free, empty: false }
+}
+
+/// Stores an entry at a place that [`locate`] named. Its slot is not committed
+/// yet, so readers that see the entry find nothing there.
+#[inline]
+pub(crate) fn insert(
+    words: Words<'_>,
+    layout: &Layout,
+    hash: u64,
+    slot: usize,
+    place: usize,
+    empty: bool,
+) {
+    PlacesMut::new(words, layout).store(place, entry(layout, hash, slot));
+    if empty {
+        let used = words.load(USED, Ordering::Relaxed);
+        words.store(USED, used.wrapping_add(1), Ordering::Relaxed);
+    }
+}
+
+/// Makes a place again what it was before [`insert`]. Entries that were inserted after it
+/// are gone, so no present key's probe leads over it.
+pub(crate) fn undo_insert(words: Words<'_>, layout: &Layout, place: usize, empty: bool) {
+    let before = if empty { EMPTY } else { TOMBSTONE };
+    PlacesMut::new(words, layout).store(place, before);
+    if empty {
+        let used = words.load(USED, Ordering::Relaxed);
+        words.store(USED, used.wrapping_sub(1), Ordering::Relaxed);
+    }
+}
+
+/// True when an entry may still go to an empty place.
+#[inline]
+pub(crate) fn has_room(words: Words<'_>, layout: &Layout) -> bool {
+    words.load(USED, Ordering::Relaxed) < layout.index_limit() as u64
+}
+
+/// Clears the entry of a removed key. Leaves a tombstone only where a probe may
+/// lead on, and clears the tombstones before it where it may not.
+#[inline]
+pub(crate) fn delete(words: Words<'_>, layout: &Layout, place: usize) {
+    let places = PlacesMut::new(words, layout);
+    let after = (place + 1) & layout.index_mask;
+    if places.load(after) != EMPTY {
+        places.store(place, TOMBSTONE);
+        return;
+    }
+    let mut cleared = 0;
+    let mut at = place;
+    loop {
+        places.store(at, EMPTY);
+        cleared += 1;
+        at = at.wrapping_sub(1) & layout.index_mask;
+        if places.load(at) != TOMBSTONE || cleared == layout.index_len() as u64 {
+            break;
+        }
+    }
+    let used = words.load(USED, Ordering::Relaxed);
+    words.store(USED, used.wrapping_sub(cleared), Ordering::Relaxed);
+}
+
+/// As [`locate`], but gives up when all probes together took too long.
+pub(super) fn locate_counted(
+    words: Words<'_>,
+    layout: &Layout,
+    hash: u64,
+    key: &[u64],
+    steps: &mut Steps,
+) -> Option<Located> {
+    let places = PlacesMut::new(words, layout);
+    let home = hash as usize & layout.index_mask;
+    for nth in 0..layout.index_len() {
+        steps.count();
+        let place = (home + nth) & layout.index_mask;
+        let found = places.load(place);
+        if found == EMPTY {
+            return Some(Located::Absent { place: Some(place), empty: true });
+        }
+        if let Some(slot) = slot_of(layout, found, fingerprint(layout, hash)) {
+            let this = SlotMut::new(words, layout, slot);
+            if this.will_be_live() && this.key_is(key) {
+                return Some(Located::Found { slot, place });
+            }
+        }
+        if steps.are_too_many(layout) {
+            return None;
+        }
+    }
+    Some(Located::Absent { place: None, empty: false })
+}
+
+/// True when a reader's probe for `hash` leads to `slot`; `None` when all probes together took
+/// too long.
+pub(crate) fn leads_to(
+    words: ReadWords<'_>,
+    layout: &Layout,
+    hash: u64,
+    slot: usize,
+    steps: &mut Steps,
+) -> Option<bool> {
+    let places = Places::new(words, layout);
+    for nth in 0..layout.index_len() {
+        steps.count();
+        let found = places.load((hash as usize + nth) & layout.index_mask);
+        if found == EMPTY {
+            return Some(false);
+        }
+        if slot_of(layout, found, fingerprint(layout, hash)) == Some(slot) {
+            return Some(true);
+        }
+        if steps.are_too_many(layout) {
+            return None;
+        }
+    }
+    Some(false)
+}
+
+/// How many places hold an entry, and how many are in use. A damaged index may say anything.
+pub(crate) fn count(words: ReadWords<'_>, layout: &Layout) -> (usize, usize) {
+    let places = Places::new(words, layout);
+    let (mut entries, mut used) = (0, 0);
+    for place in 0..layout.index_len() {
+        let found = places.load(place);
+        entries += usize::from(found > TOMBSTONE);
+        used += usize::from(found != EMPTY);
+    }
+    (entries, used)
+}
+
+/// How many entries lead to a slot that `is` names.
+pub(crate) fn entries_to(words: Words<'_>, layout: &Layout, is: impl Fn(usize) -> bool) -> usize {
+    let places = PlacesMut::new(words, layout);
+    let leads = |place: usize| {
+        let slot = (places.load(place) & layout.slot_mask).wrapping_sub(FIRST_ENTRY) as usize;
+        slot < layout.geometry.capacity && is(slot)
+    };
+    (0..layout.index_len()).filter(|&place| places.load(place) > TOMBSTONE && leads(place)).count()
+}

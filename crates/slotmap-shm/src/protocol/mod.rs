@@ -1,0 +1,46 @@
+//! The protocol: which words are stored and loaded, in which order, so that readers need no lock
+//! and a writer may die at any instruction.
+//!
+//! It works on words wherever they lie: in a mapping, or in a loom model, which runs this very
+//! code. So nothing in this folder knows of files, namespaces or handles. Of the crate it imports
+//! the leaves and [`layout`](crate::layout), and nothing of [`table`](crate::table). A function
+//! that takes `Words` is for the holder of the lock, one that takes `ReadWords` for everybody.
+//!
+//! What the rest of the crate may use is listed here. Imports go one way:
+//!
+//! ```text
+//! transaction   glance   moment
+//! recover       view            fault
+//!     index
+//!        slot
+//!           buffer   stored_key
+//!              version
+//! ```
+
+mod buffer;
+mod fault;
+mod glance;
+mod index;
+mod moment;
+pub(crate) mod recover;
+mod slot;
+mod stored_key;
+mod transaction;
+mod version;
+mod view;
+
+#[cfg(test)]
+#[cfg(loom)]
+mod models;
+
+pub use recover::Repaired;
+pub use transaction::{PutMode, Upserted};
+
+pub(crate) use buffer::Buffer;
+pub(crate) use fault::Fault;
+pub(crate) use glance::glance;
+pub(crate) use index::CheckRoom;
+pub(crate) use moment::{Collection, Entries, Held, Scratch, Values, read_slot};
+pub(crate) use slot::Slot;
+pub(crate) use transaction::{Room, Transaction, room};
+pub(crate) use view::{Found, Look, View, commits};

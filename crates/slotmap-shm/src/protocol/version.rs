@@ -1,0 +1,90 @@
+//! The two version words of a slot: what they say, and the fences around their changes.
+//!
+//! # States
+//! A version word is `counter << 2 | live << 1 | buffer`. The counter grows by one
+//! with every committed change of the slot and never shrinks.
+//!
+//! | version | next | commit word | the slot is | left by |
+//! |---|---|---|---|---|
+//! | v | v | any | v | – |
+//! | v | v+1 | even | v: staged, not committed | commit (→ below) or repair (next ← v) |
+//! | v | v+1 | odd | v+1: committed, not yet flipped | flip (version ← v+1), by the writer or by repair |
+//!
+//! The commit word is even while nothing is committed that is not flipped; the commit
+//! makes it odd, and the end of the flips makes it even again. So one store changes
+//! all slots of a transaction at once, for every reader, and nothing that happens to the
+//! writer afterwards matters.
+
+use shm_core::{Ordering, ReadWords, fence};
+
+use crate::layout::VERSION;
+
+const BUFFER: u64 = 1;
+const LIVE: u64 = 2;
+const COUNT: u64 = 4;
+
+/// The version of a slot that was never used: dead, counter 1, and in buffer 1, so that buffer 0 is
+/// used first. Zero is no valid version, so that zeroed memory is noticed.
+pub(crate) const INITIAL: u64 = COUNT | BUFFER;
+
+#[inline]
+pub(crate) fn is_live(version: u64) -> bool {
+    version & LIVE != 0
+}
+
+/// No slot is written so often. Beyond is damage, which a few writes more would let
+/// wrap around to no version at all.
+const LIMIT: u64 = 1 << 62;
+
+pub(crate) fn is_valid(version: u64) -> bool {
+    (COUNT..LIMIT).contains(&version)
+}
+
+#[inline(always)]
+pub(crate) fn buffer_of(version: u64) -> usize {
+    usize::from(version & BUFFER != 0)
+}
+
+/// The version after `version`: the next counter and the other buffer.
+#[inline]
+pub(super) fn successor(version: u64, live: bool) -> u64 {
+    let counted = (version & !(BUFFER | LIVE)).wrapping_add(COUNT);
+    counted | (!version & BUFFER) | if live { LIVE } else { 0 }
+}
+
+/// Orders all flips so far before every store of the transaction that starts.
+#[inline]
+pub(crate) fn begin_writing() {
+    fence(Ordering::Release);
+}
+
+/// True when no write of the slot completed since it had this version, so that what
+/// was copied meanwhile is one whole value. `line`: the slot's first cache line.
+#[inline(always)]
+pub(crate) fn is_unchanged(line: ReadWords<'_>, version: u64) -> bool {
+    // Acquire: pairs with the Release fence in `begin_writing`. If any load before
+    // saw a store of a later transaction, the load below sees the flip that
+    // came before that transaction.
+    fence(Ordering::Acquire);
+    line.load(VERSION, Ordering::Relaxed) <= version
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_successor_counts_on_and_changes_the_buffer() {
+        let live = successor(INITIAL, true);
+        assert_eq!(buffer_of(live), 0);
+        assert!(is_live(live) && !is_live(INITIAL));
+        assert!(live > INITIAL);
+        assert_ne!(buffer_of(live), buffer_of(INITIAL));
+        let dead = successor(live, false);
+        assert!(dead > live && !is_live(dead));
+        assert_eq!(buffer_of(dead), buffer_of(INITIAL));
+        assert!(is_valid(INITIAL) && !is_valid(0));
+        assert!(is_valid(LIMIT - 1) && !is_valid(LIMIT) && !is_valid(u64::MAX));
+    }
+}

@@ -1,0 +1,240 @@
+//! The table's handle: what it may do is part of its type.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Duration;
+
+use shm_core::{Ordering, Patience, Segment, WritableSegment};
+
+use crate::error::TableError;
+use crate::geometry::Geometry;
+use crate::key::Key;
+use crate::key_kind::KeyKind;
+use crate::layout::Layout;
+use crate::protocol::View;
+use crate::tries::Tries;
+
+/// What a handle may do: [`ReadOnly`] or [`ReadWrite`].
+pub trait Access: sealed::Sealed {}
+
+impl<A: sealed::Sealed> Access for A {}
+
+/// The handle reads. Its mapping is read-only.
+#[derive(Clone, Copy, Debug)]
+pub enum ReadOnly {}
+
+/// The handle reads and writes.
+#[derive(Clone, Copy, Debug)]
+pub enum ReadWrite {}
+
+mod sealed {
+    use super::{Key, ReadOnly, ReadWrite, Segment, Table, WritableSegment};
+
+    pub trait Sealed: Sized + 'static {
+        type Segment: AsSegment;
+
+        /// The same handle, if it may write.
+        fn writable<K: Key + ?Sized>(table: &Table<K, Self>) -> Option<&Table<K, ReadWrite>>;
+    }
+
+    impl Sealed for ReadOnly {
+        type Segment = Segment;
+
+        #[inline(always)]
+        fn writable<K: Key + ?Sized>(_: &Table<K, Self>) -> Option<&Table<K, ReadWrite>> {
+            None
+        }
+    }
+
+    impl Sealed for ReadWrite {
+        type Segment = WritableSegment;
+
+        #[inline(always)]
+        fn writable<K: Key + ?Sized>(table: &Table<K, Self>) -> Option<&Table<K, ReadWrite>> {
+            Some(table)
+        }
+    }
+
+    pub trait AsSegment {
+        fn as_segment(&self) -> &Segment;
+    }
+
+    impl AsSegment for Segment {
+        #[inline(always)]
+        fn as_segment(&self) -> &Segment {
+            self
+        }
+    }
+
+    impl AsSegment for WritableSegment {
+        #[inline(always)]
+        fn as_segment(&self) -> &Segment {
+            self
+        }
+    }
+}
+
+pub(super) use sealed::AsSegment;
+
+/// A table that is opened for reading only.
+pub type TableReader<K> = Table<K, ReadOnly>;
+
+/// A table: a hash map of fixed capacity in shared memory, with keys of type `K`.
+///
+/// `A` says what the handle may do: a `Table<K>` reads and writes, a
+/// [`Table<K, ReadOnly>`](TableReader) reads, from a read-only mapping. Reading takes no lock,
+/// stores nothing shared, and never waits for a writer, be it running, stopped or dead. Every
+/// change is all or nothing, for every reader and whatever happens to the writer. `Send` and
+/// `Sync`; writers of all processes and threads exclude each other.
+///
+/// # Complexity
+/// A call that names one key is O(1), one that names n keys O(n), besides copying the
+/// values. Three things are O(capacity). An insertion rarely rebuilds the index, which is amortised
+/// over insertions and removals in proportion to the capacity; the first write after a death
+/// repairs; a batch that is refused drops what it had staged.
+///
+/// # Example
+/// ```
+/// use slotmap_shm::{Table, TableError, TableOptions, Upserted};
+/// # use shm_core::{Name, Namespace};
+/// # let dir = std::env::temp_dir().join(format!("table-doc-{}", std::process::id()));
+/// # std::fs::create_dir_all(&dir)?;
+/// # let (namespace, name) = (Namespace::at(&dir), Name::new("jobs")?);
+/// let jobs = Table::<str>::create(&namespace, &name, &TableOptions::default())?;
+/// jobs.add("fetch", b"queued")?;
+/// assert!(matches!(jobs.add("fetch", b"again"), Err(TableError::DuplicateKey { .. })));
+/// assert_eq!(jobs.upsert("parse", b"queued")?, Upserted::Inserted);
+///
+/// // All or nothing. The member at fault is named.
+/// let error = jobs.update_many(&[("fetch", "running"), ("print", "running")]).unwrap_err();
+/// assert!(matches!(error, TableError::InBatch { index: 1, .. }));
+/// jobs.update_many(&[("fetch", "running"), ("parse", "waiting")])?;
+///
+/// // All of one moment.
+/// let values = jobs.get_many(&["fetch", "print"])?;
+/// assert_eq!(values[0].as_deref(), Some(&b"running"[..]));
+/// assert_eq!(values[1], None);
+///
+/// // Read, modify, write.
+/// jobs.update_with("fetch", |value| value.extend_from_slice(b" 10%"))?;
+/// let stale = jobs.compare_exchange("fetch", b"running", b"done");
+/// assert!(matches!(stale, Err(TableError::Mismatch { found }) if *found == *b"running 10%"));
+/// jobs.compare_exchange("fetch", b"running 10%", b"done")?;
+///
+/// jobs.add("retries", &0i64.to_le_bytes())?;
+/// assert_eq!(jobs.fetch_add("retries", 2)?, 0);
+/// assert_eq!(jobs.fetch_add("retries", 1)?, 2);
+/// # std::fs::remove_dir_all(&dir)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Table<K: Key + ?Sized, A: Access = ReadWrite> {
+    pub(crate) segment: A::Segment,
+    layout: Layout,
+    pub(crate) waits: Waits,
+    /// Something was wrong at opening: the first write checks, and repairs.
+    pub(crate) suspect: AtomicBool,
+    /// How often a read of this handle looked again. Private memory.
+    looked_again: AtomicU64,
+    key: PhantomData<fn(&K)>,
+}
+
+/// How long a handle waits for others.
+pub(crate) struct Waits {
+    /// For the lock.
+    pub(crate) patience: Patience,
+    /// In a read without the lock.
+    pub(crate) read_limit: Option<Duration>,
+}
+
+impl<K: Key + ?Sized, A: Access> Table<K, A> {
+    /// `suspect`: something was wrong at opening.
+    pub(super) fn new(segment: A::Segment, layout: Layout, waits: Waits, suspect: bool) -> Self {
+        let (suspect, looked_again) = (AtomicBool::new(suspect), AtomicU64::new(0));
+        Self { segment, layout, waits, suspect, looked_again, key: PhantomData }
+    }
+
+    #[inline(always)]
+    pub(crate) fn view(&self) -> View<'_> {
+        View { words: self.segment().words(), layout: &self.layout }
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// This handle, if it may write.
+    #[inline(always)]
+    pub(crate) fn as_writable(&self) -> Option<&Table<K>> {
+        A::writable(self)
+    }
+
+    #[inline(always)]
+    pub(crate) fn words_of<'b>(
+        &self,
+        key: &K,
+        room: &'b mut K::Room,
+    ) -> Result<&'b [u64], TableError> {
+        self.layout.words_of(key, room)
+    }
+
+    /// Bounds one read in time.
+    pub(crate) fn tries(&self) -> Tries {
+        Tries::new(self.waits.read_limit)
+    }
+
+    #[cold]
+    pub(crate) fn look_again(&self) {
+        self.looked_again.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A write completed under a read: whether it may begin again.
+    pub(crate) fn overtaken(&self, tries: &Tries) -> Result<(), TableError> {
+        self.look_again();
+        tries.ask()
+    }
+
+    /// The kind of keys that it has.
+    #[must_use]
+    pub fn key_kind(&self) -> KeyKind {
+        self.layout.kind
+    }
+
+    /// The geometry it was created with.
+    #[must_use]
+    pub fn geometry(&self) -> Geometry {
+        self.layout.geometry
+    }
+
+    /// How often a read through this handle had to look again at a slot because a
+    /// write of that very slot completed under it.
+    #[must_use]
+    pub fn read_retries(&self) -> u64 {
+        self.looked_again.load(Ordering::Relaxed)
+    }
+
+    /// True when the name leads elsewhere by now: the table was removed or replaced.
+    ///
+    /// # Errors
+    /// When the path cannot be looked at.
+    pub fn is_orphaned(&self) -> std::io::Result<bool> {
+        self.segment().is_orphaned()
+    }
+
+    /// The segment below: path, owner, age, id.
+    #[must_use]
+    #[inline(always)]
+    pub fn segment(&self) -> &Segment {
+        self.segment.as_segment()
+    }
+}
+
+impl<K: Key + ?Sized, A: Access> fmt::Debug for Table<K, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("path", &self.segment().path())
+            .field("keys", &self.key_kind())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,186 @@
+//! Creating and opening tables.
+
+use shm_core::{CreateOptions, Name, Namespace, Ordering, Patience, Words};
+
+use super::handle::{Access, AsSegment, ReadOnly, Table, Waits};
+use crate::KIND;
+use crate::error::TableOpenError;
+use crate::key::{Key, TypedKey};
+use crate::key_kind::KeyKind;
+use crate::layout::{EPOCH, LAYOUT_VERSION, Layout, decode, encode};
+use crate::options::{ReadOptions, TableOptions};
+use crate::protocol::{glance, recover};
+use crate::tries::BEFORE_THE_LOCK;
+
+impl Waits {
+    /// Of a handle that may write: a read takes the lock soon.
+    fn of_writer(options: &TableOptions) -> Self {
+        Self { patience: options.patience(), read_limit: Some(BEFORE_THE_LOCK) }
+    }
+
+    /// Of one that reads only, and never asks for the lock.
+    fn of_reader(options: &ReadOptions) -> Self {
+        Self { patience: Patience::forever(), read_limit: options.read_timeout }
+    }
+}
+
+impl<K: TypedKey + ?Sized> Table<K> {
+    /// Creates a table. It appears under its name whole or not at all.
+    ///
+    /// # Errors
+    /// [`TableOpenError`]; `CreateError::AlreadyExists` when the name is taken.
+    pub fn create(
+        namespace: &Namespace,
+        name: &Name,
+        options: &TableOptions,
+    ) -> Result<Self, TableOpenError> {
+        create(namespace, name, K::KIND, options)
+    }
+
+    /// Opens a table, or creates it where there is none. An existing one must
+    /// have the geometry asked for.
+    ///
+    /// # Errors
+    /// [`TableOpenError`].
+    pub fn open_or_create(
+        namespace: &Namespace,
+        name: &Name,
+        options: &TableOptions,
+    ) -> Result<Self, TableOpenError> {
+        open_or_create(namespace, name, K::KIND, options)
+    }
+}
+
+impl<K: Key + ?Sized> Table<K> {
+    /// Opens an existing table, whatever its geometry.
+    ///
+    /// # Errors
+    /// [`TableOpenError`]; `OpenError::NotFound` when there is none.
+    pub fn open(
+        namespace: &Namespace,
+        name: &Name,
+        options: &TableOptions,
+    ) -> Result<Self, TableOpenError> {
+        let (trust, waits) = (&options.trust, Waits::of_writer(options));
+        let segment = namespace.open(name, KIND, LAYOUT_VERSION, trust, &waits.patience)?;
+        Self::from_segment(segment, waits)
+    }
+}
+
+impl<K: Key + ?Sized> Table<K, ReadOnly> {
+    /// Opens an existing table for reading only.
+    ///
+    /// Needs no write permission, and works from another pid namespace or C
+    /// library than the writers'. O(capacity): looks for damaged slots and a damaged index,
+    /// which are no error, see [`TableReader::damage`](Table::damage).
+    ///
+    /// ```
+    /// # use shm_core::{Name, Namespace};
+    /// # use slotmap_shm::{ReadOptions, Table, TableOpenError, TableOptions, TableReader};
+    /// # let dir = std::env::temp_dir().join(format!("reader-doc-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&dir)?;
+    /// # let (namespace, name) = (Namespace::at(&dir), Name::new("jobs")?);
+    /// # Table::<u64>::create(&namespace, &name, &TableOptions::default())?.add(&7, b"up")?;
+    /// let reader = TableReader::<u64>::open_read_only(&namespace, &name, &ReadOptions::default())?;
+    /// let mut buffer = [0; 256];
+    /// assert_eq!(reader.get_into(&7, &mut buffer)?, Some(2));
+    /// // The type of the keys is part of the table.
+    /// let other = TableReader::<i32>::open_read_only(&namespace, &name, &ReadOptions::default());
+    /// assert!(matches!(other, Err(TableOpenError::KeyKind { .. })));
+    /// # std::fs::remove_dir_all(&dir)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TableOpenError`].
+    pub fn open_read_only(
+        namespace: &Namespace,
+        name: &Name,
+        options: &ReadOptions,
+    ) -> Result<Self, TableOpenError> {
+        let segment = namespace.open_read_only(name, KIND, LAYOUT_VERSION, &options.trust)?;
+        Self::from_segment(segment, Waits::of_reader(options))
+    }
+}
+
+pub(super) fn create<K: Key + ?Sized>(
+    namespace: &Namespace,
+    name: &Name,
+    kind: KeyKind,
+    options: &TableOptions,
+) -> Result<Table<K>, TableOpenError> {
+    let (create, layout) = prepare(kind, options)?;
+    let segment = namespace.create(name, &create, |words| recover::initialise(words, &layout))?;
+    Table::from_segment(segment, Waits::of_writer(options))
+}
+
+pub(super) fn open_or_create<K: Key + ?Sized>(
+    namespace: &Namespace,
+    name: &Name,
+    kind: KeyKind,
+    options: &TableOptions,
+) -> Result<Table<K>, TableOpenError> {
+    let (create, layout) = prepare(kind, options)?;
+    let init = |words: Words<'_>| recover::initialise(words, &layout);
+    let (trust, waits) = (&options.trust, Waits::of_writer(options));
+    let segment = namespace.open_or_create(name, &create, trust, &waits.patience, init)?;
+    let table = Table::from_segment(segment, waits)?;
+    if table.key_kind() != kind {
+        return Err(TableOpenError::KeyKind { found: table.key_kind(), expected: kind });
+    }
+    let (found, asked) = (table.geometry(), options.geometry);
+    let mut fields = vec![
+        ("capacity", found.capacity, asked.capacity),
+        ("value_size", found.value_size, asked.value_size),
+    ];
+    if kind.integer().is_none() {
+        fields.push(("key_size", found.key_size, asked.key_size));
+    }
+    match fields.into_iter().find(|(_, found, asked)| found != asked) {
+        None => Ok(table),
+        Some((what, found, expected)) => Err(TableOpenError::GeometryMismatch {
+            what,
+            found: found as u64,
+            expected: expected as u64,
+        }),
+    }
+}
+
+fn prepare(
+    kind: KeyKind,
+    options: &TableOptions,
+) -> Result<(CreateOptions, Layout), TableOpenError> {
+    let mut seed = [0; 8];
+    shm_core::random(&mut seed)
+        .map_err(|source| shm_core::IoError::new("read", "/dev/urandom", source))
+        .map_err(shm_core::CreateError::Io)?;
+    let seed = u64::from_ne_bytes(seed);
+    let layout = Layout::new(options.geometry, kind, seed)?;
+    let create = CreateOptions::new(KIND, LAYOUT_VERSION, layout.total_words as u64 * 8)
+        .geometry(encode(options.geometry, kind, seed))
+        .mode(options.mode);
+    Ok((create, layout))
+}
+
+impl<K: Key + ?Sized, A: Access> Table<K, A> {
+    /// Looks for damage; O(capacity).
+    fn from_segment(segment: A::Segment, waits: Waits) -> Result<Self, TableOpenError> {
+        let (geometry, code, seed) = decode(segment.as_segment().geometry());
+        let Some(found) = KeyKind::from_code(code) else {
+            return Err(TableOpenError::UnknownKeyKind { code });
+        };
+        if let Some(expected) = K::EXPECTED.filter(|&expected| expected != found) {
+            return Err(TableOpenError::KeyKind { found, expected });
+        }
+        let mut layout = Layout::new(geometry, found, seed)?;
+        let words = segment.as_segment().words();
+        if words.len() != layout.total_words {
+            return Err(TableOpenError::Corrupt { what: "length of the body", at: words.len() });
+        }
+        let glance = glance(words, &layout);
+        if glance.index {
+            layout.distrusted = words.load(EPOCH, Ordering::Relaxed);
+        }
+        Ok(Self::new(segment, layout, waits, glance.is_suspect()))
+    }
+}
