@@ -7,7 +7,7 @@
 //! - [`workload`]: keys, their order, values, and the loops that are timed.
 //!
 //! The criterion groups (`lookup`, `update`, `batch`, `snapshot_build`, `scan`, `open`) show curves; the binary
-//! `shm-bench-rows` measures the promised ratios, each pair interleaved in one run.
+//! `shm-bench-rows` measures the ratios, each pair interleaved in one run.
 
 #![deny(unsafe_code)]
 

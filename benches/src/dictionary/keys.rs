@@ -34,7 +34,7 @@ pub struct KeyList {
 }
 
 impl KeySet {
-    /// The sets for which ratios are promised.
+    /// The sets that have bars.
     pub const PROMISED: [Self; 3] = [Self::NumericIds, Self::Urls, Self::Words];
     /// All sets.
     pub const ALL: [Self; 5] =

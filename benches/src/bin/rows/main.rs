@@ -1,4 +1,4 @@
-//! `shm-bench-rows [--quick] [--filter TEXT]`: measures the promised rows of table and
+//! `shm-bench-rows [--quick] [--filter TEXT]`: measures the rows of table and
 //! snapshot, each against its peer, interleaved in one run. With `--curves` instead: a lookup's time
 //! over the number of entries.
 //!
