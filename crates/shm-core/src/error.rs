@@ -157,7 +157,8 @@ pub enum CreateError {
         /// The namespace.
         dir: PathBuf,
     },
-    /// The namespace is in memory, and the machine does not have as much left. Nothing was allocated.
+    /// The namespace is in memory, and the machine does not have that much left. Nothing was
+    /// allocated.
     #[error("no memory for {needed} bytes in {dir:?}: {available} are free, swap included")]
     NoMemory {
         /// Bytes needed.
@@ -209,8 +210,8 @@ pub enum CreateError {
         /// Bytes asked for.
         len: u64,
     },
-    /// The mode has bits that the file cannot have, or lacks some of the owner's: read, and for a
-    /// segment, which is stored to, write.
+    /// The mode has bits that the file cannot have, or lacks bits that its owner needs: read and,
+    /// for a segment that is stored to, write.
     #[error("mode {mode:#o} is not possible: only rw bits, the owner's among them")]
     BadMode {
         /// Mode asked for.
@@ -305,7 +306,7 @@ pub enum OpenError {
         /// Its permission bits.
         mode: u32,
     },
-    /// Somebody, be it the owner, may write to a file whose bytes were to be used in place.
+    /// Somebody, perhaps its owner, may write to a file whose bytes were to be used in place.
     #[error(
         "{path:?} has mode {mode:#o}: what may be written to cannot be used in place, only copied"
     )]
@@ -354,7 +355,7 @@ pub enum OpenError {
         /// Bytes needed.
         needed: u64,
     },
-    /// It did not exist, and could not be created either.
+    /// It did not exist and could not be created.
     #[error(transparent)]
     Create(#[from] CreateError),
     /// A limit of this process or of the machine is in the way.
@@ -428,10 +429,11 @@ pub enum PublishError {
         /// Mode asked for.
         mode: u32,
     },
-    /// The control segment, or what is at the name, could not be opened. (Not created: that is `Create`.)
+    /// The control segment, or what is at the name, could not be opened. (Not created: that is
+    /// `Create`.)
     #[error(transparent)]
     Open(OpenError),
-    /// It is not this one's turn.
+    /// The lock of the control segment was not acquired.
     #[error("lock of {path:?}: {source}")]
     Lock {
         /// Path of the control segment.
@@ -472,7 +474,8 @@ pub enum PublishError {
 }
 
 impl From<OpenError> for PublishError {
-    /// What could not be created is [`PublishError::Create`], be it the file or the control segment.
+    /// What could not be created is [`PublishError::Create`], be it the file or the control
+    /// segment.
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Create(e) => Self::Create(e),

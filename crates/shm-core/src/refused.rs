@@ -1,8 +1,8 @@
-//! What the operating system refused, told as an error of this crate: with what was tried, the path,
-//! and the limit behind it.
+//! Makes errors of this crate from what the operating system refused: with what was tried, the
+//! path, and the limit behind it.
 //!
-//! For the size of files the kernel has a signal that kills, not an error number; so that is
-//! compared before anything is written.
+//! If a file gets too long, the kernel sends a signal that kills instead of returning an error, so
+//! the limit is compared before anything is written.
 
 use std::io;
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::error::{CreateError, OpenError, PublishError};
 use crate::os::limits::{self, Limit};
 
-/// Checks `RLIMIT_FSIZE`, beyond which a write is answered by SIGXFSZ.
+/// Checks `RLIMIT_FSIZE`: a write beyond it raises SIGXFSZ.
 pub(crate) fn check_file_size(needed: u64, dir: &Path) -> Result<(), CreateError> {
     match limits::file_size() {
         Some(limit) if limit < needed => {
@@ -20,8 +20,8 @@ pub(crate) fn check_file_size(needed: u64, dir: &Path) -> Result<(), CreateError
     }
 }
 
-/// The error for what failed on the way to a file of `needed` bytes in a directory, or to give it a
-/// path there.
+/// The error for a failure to make a file of `needed` bytes in a directory, or to give it a path
+/// there.
 pub(crate) fn creating(
     action: &'static str,
     error: io::Error,
@@ -34,7 +34,7 @@ pub(crate) fn creating(
             let above = dir.parent().unwrap_or(dir);
             let fs = rustix::fs::statvfs(dir).or_else(|_| rustix::fs::statvfs(above)).ok();
             match fs {
-                // Some file systems make inodes as they need them, and say that they have none.
+                // Some file systems make inodes on demand, and report that they have none.
                 Some(fs) if fs.f_files > 0 && fs.f_ffree == 0 => {
                     CreateError::NoInodes { total: fs.f_files, dir: owned() }
                 }
@@ -56,7 +56,7 @@ pub(crate) fn creating(
     }
 }
 
-/// For what failed on the way to an open file.
+/// For a failure to open a file.
 pub(crate) fn opening(action: &'static str, path: &Path, source: io::Error) -> OpenError {
     let path = path.to_owned();
     match Limit::behind(action, &source) {
@@ -65,7 +65,7 @@ pub(crate) fn opening(action: &'static str, path: &Path, source: io::Error) -> O
     }
 }
 
-/// For what failed on the way to a published name, or to its removal.
+/// For a failure to publish or remove a name.
 pub(crate) fn publishing(action: &'static str, path: &Path, source: io::Error) -> PublishError {
     let path = path.to_owned();
     match Limit::behind(action, &source) {
