@@ -176,7 +176,7 @@ fn fifo_at_the_name() {
     let (namespace, path) = empty();
     mkfifo(&path, Mode::from_bits_truncate(0o600)).unwrap();
     probe(&namespace).all_fail(&["NotAFile", "Fifo"], "Corrupt");
-    // With somebody at its other end, too.
+    // Also with a process at its other end.
     let _other = OpenOptions::new().read(true).write(true).open(&path).unwrap();
     probe(&namespace).all_fail(&["NotAFile", "Fifo"], "Corrupt");
 }

@@ -261,7 +261,8 @@ fn names_of_libc_are_there_with_musl_too() {
     assert!(count >= 50, "only {count} names were found");
 }
 
-/// The files of its crate that a file imports, by `crate::` and `super::` paths outside of its tests.
+/// The files of its crate that a file imports, by `crate::` and `super::` paths outside of its
+/// tests.
 fn imports(src: &Path, file: &Path) -> Vec<PathBuf> {
     let is_root = |name: &str| ["lib.rs", "main.rs", "mod.rs"].contains(&name);
     let name = file.file_name().unwrap().to_string_lossy();

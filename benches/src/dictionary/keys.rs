@@ -52,8 +52,8 @@ impl KeySet {
         }
     }
 
-    /// `present + absent` different keys, the same ones in every process; the first `present` of them
-    /// are meant to be present. Both kinds come from the same range, in random order.
+    /// `present + absent` different keys, the same ones in every process; the first `present` of
+    /// them are meant to be present. Both kinds come from the same range, in random order.
     #[must_use]
     pub fn keys(self, present: usize, absent: usize) -> KeyList {
         let count = present + absent;

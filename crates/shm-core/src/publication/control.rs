@@ -4,7 +4,7 @@
 //! | value | means |
 //! |---|---|
 //! | 2g | edition g is the newest, and nobody is at work |
-//! | 2g+1 | edition g+1 is being published, or the name removed, or who did so died |
+//! | 2g+1 | edition g+1 is being published or the name removed, or the process that did so died |
 //! | 2⁶³ or more | damaged: there is no edition to count on from |
 //! | [`RETIRED`] | the name is removed and this segment dead: look up the name |
 //!

@@ -59,7 +59,8 @@ pub(crate) struct Header {
     pub(crate) checksum: u64,
 }
 
-/// Who may rely on the mutex: this boot, this pid namespace, this very file.
+/// The processes that may rely on the mutex: those of this boot and pid namespace that use this
+/// very file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Session {

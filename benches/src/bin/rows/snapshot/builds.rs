@@ -1,5 +1,6 @@
 //! Rows about building: from entries in random order and in key order, up to the finished map. Both
-//! sides copy keys and values; dropping the map is not part of it. Times are processor time, per entry.
+//! sides copy keys and values; dropping the map is not part of it. Times are processor time, per
+//! entry.
 
 use std::hint::black_box;
 

@@ -1,5 +1,5 @@
-//! Rows about the ordered snapshot, of a million entries. One set of keys is in memory at a time, and
-//! nothing is built that no row asked for needs.
+//! Rows about the ordered snapshot, of a million entries. One set of keys is in memory at a time,
+//! and nothing is built that no row asked for needs.
 
 mod builds;
 mod gets;
