@@ -387,7 +387,7 @@ fn prune() -> Row {
 
 fn rm() -> Row {
     let reads = reads("rm", "");
-    // Who may write to the directory may remove a table, whatever it is.
+    // A user who may write to the directory may remove a table, whatever its state.
     let table = || works("rm jobs", [], [TABLE]);
     Row {
         disguised: calls([
