@@ -1,5 +1,6 @@
-//! The snapshot and its peers over the number of entries, for each set of keys: `lookup`, `snapshot_build`, `scan`
-//! and `open`. Runs are short: these are curves to look at, ratios are measured by `shm-bench-rows`.
+//! The snapshot and its peers over the number of entries, for each set of keys: `lookup`,
+//! `snapshot_build`, `scan` and `open`. Runs are short: these are curves for a first view; ratios
+//! are measured by `shm-bench-rows`.
 
 #![allow(missing_docs, clippy::expect_used, reason = "a benchmark that cannot be set up stops")]
 
@@ -25,7 +26,8 @@ const KEYS: u64 = 1024;
 const LENGTH: usize = 100;
 const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
 
-/// The sizes that are measured; with criterion's `--quick` all but the largest, whose maps take long to build.
+/// The sizes that are measured; with criterion's `--quick` all but the largest, whose maps take
+/// long to build.
 fn sizes() -> &'static [usize] {
     let quick = std::env::args().any(|argument| argument == "--quick");
     SIZES.get(..SIZES.len() - usize::from(quick)).unwrap_or(&SIZES)

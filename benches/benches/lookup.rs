@@ -1,5 +1,6 @@
-//! `get` over the number of entries: hits and misses, the linear array, the table, the
-//! snapshot (AVL) and what they are compared with. For more entries and other keys see `dictionary`. Times are for [`KEYS`] lookups.
+//! `get` over the number of entries: hits and misses, the linear array, the table, the snapshot
+//! (AVL) and what they are compared with. For more entries and other keys see `dictionary`. Times
+//! are for [`KEYS`] lookups.
 
 #![allow(missing_docs, clippy::expect_used, reason = "a benchmark that cannot be set up stops")]
 

@@ -6,8 +6,8 @@
 //!   [`peers`]: LMDB, and a locked hash map in private memory.
 //! - [`workload`]: keys, their order, values, and the loops that are timed.
 //!
-//! The criterion groups (`lookup`, `update`, `batch`, `snapshot_build`, `scan`, `open`) show curves; the binary
-//! `shm-bench-rows` measures the promised ratios, each pair interleaved in one run.
+//! The criterion groups (`lookup`, `update`, `batch`, `snapshot_build`, `scan`, `open`) show
+//! curves; the binary `shm-bench-rows` measures the ratios, each pair interleaved in one run.
 
 #![deny(unsafe_code)]
 

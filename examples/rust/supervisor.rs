@@ -1,14 +1,17 @@
-//! A supervisor of worker processes: one shared table tells what each of them does, one published dictionary tells them how.
+//! A supervisor of worker processes: one shared table tells what each of them does, one published
+//! dictionary tells them how.
 //!
 //! ```sh
 //! cargo run -p shm-facade --example supervisor -- NAME WORKERS [CONFIG]
 //! ```
 //!
-//! Each worker, which is this program once more, writes its row of the table NAME, and takes the newest edition of the
-//! dictionary NAME before each job. One that died, maybe in the middle of a write, or is silent for too long, is started again.
-//! CONFIG has lines `KEY=MILLISECONDS`: `job` and `pause` (100), `hang` (2000, more than any job). SIGHUP has it read and
-//! published again; if it is broken, nothing changes. SIGTERM and Ctrl-C end the workers, and remove table and dictionary.
-//! A supervisor that is killed takes its workers with it, and the next one of the name goes on. While it lives, that is refused.
+//! Each worker, which is this program once more, writes its row of the table NAME, and takes the
+//! newest edition of the dictionary NAME before each job. One that died, maybe in the middle of a
+//! write, or is silent for too long, is started again. CONFIG has lines `KEY=MILLISECONDS`: `job`
+//! and `pause` (100), `hang` (2000, more than any job). SIGHUP has it read and published again; if
+//! it is broken, nothing changes. SIGTERM and Ctrl-C end the workers, and remove table and
+//! dictionary. A supervisor that is killed takes its workers with it, and the next one of the name
+//! goes on. While it lives, that is refused.
 
 use std::error::Error;
 use std::io::Write;
@@ -114,7 +117,8 @@ impl Worker {
         Ok(Self { number, child, since_ms: now_ms() })
     }
 
-    /// Its row since it was started, and for how long it has been silent. A read: whoever has the lock, it does not wait.
+    /// Its row since it was started, and for how long it has been silent. A read: whoever has the
+    /// lock, it does not wait.
     fn row(&self, table: &StatusTable) -> (Option<String>, u64) {
         let row = table.get(self.number).ok().flatten();
         let row = row.and_then(|row| String::from_utf8(row.to_vec()).ok());

@@ -1,5 +1,6 @@
-//! Any bytes as the image of a snapshot: as they are, with right checksums, and as patches of a sound image. Every call is
-//! made; an image that passes `verify` is what its own entries are built to.
+//! Any bytes as the image of a snapshot: as they are, with right checksums, and as patches of a
+//! sound image. Every call is made; an image that passes `verify` is what its own entries are built
+//! to.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! Operations decoded from bytes, on a tree, on its frozen images and on a `BTreeMap`, which must agree.
+//! Operations decoded from bytes, on a tree, on its frozen images and on a `BTreeMap`, which must
+//! agree.
 
 #![no_main]
 

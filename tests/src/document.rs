@@ -76,12 +76,15 @@ impl Document {
         Section(fields)
     }
 
-    /// Asserts that a sentence of the document, made of real numbers, is there.
+    /// Asserts that a sentence of the document, made of real numbers, is there, however its lines
+    /// are wrapped.
     ///
     /// # Panics
     /// When it is not.
     pub fn says(&self, text: &str) {
-        assert!(self.0.contains(text), "the document does not say {text:?}");
+        let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let found = one_line(&self.0).contains(&one_line(text));
+        assert!(found, "the document does not say {text:?}");
     }
 }
 

@@ -8,8 +8,8 @@ use crate::pattern;
 /// The longest value.
 const VALUE_SIZE: usize = 40;
 
-/// The entries of an edition, by the keys of a table: at least `at_least` of them. How many, and how
-/// long they are, follows from the edition.
+/// The entries of an edition, by the keys of a table: at least `at_least` of them. How many, and
+/// how long they are, follows from the edition.
 #[must_use]
 pub fn entries(edition: u64, at_least: i32) -> Vec<(i32, Vec<u8>)> {
     let count = at_least + (edition % 3) as i32;
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_block_of_two_editions_is_noticed() {
-        // The same layout, so that a mixture of their bytes is well formed but for its checksum.
+        // The same layout, so that a mixture of their bytes is well formed except for its checksum.
         let alike = (2..).find(|&edition| {
             let [a, b] = [1, edition].map(|e| entries(e, 5));
             a.len() == b.len() && a[0].1.len() == b[0].1.len()

@@ -1,8 +1,9 @@
-//! Images of snapshots, encoded by the text of `docs/format.md` and deliberately not by the library:
-//! the slow and plain way.
+//! Images of snapshots, encoded by the text of `docs/format.md` and deliberately not by the
+//! library: the slow and plain way.
 //!
 //! The tree is walked, not calculated, and nothing is checked. So [`encode`] also makes images that
-//! the library would not, with keys out of order for example, in which all that is derived is right.
+//! the library would not, with keys out of order for example, in which all that is derived is
+//! right.
 
 use std::ops::Range;
 

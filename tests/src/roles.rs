@@ -33,7 +33,8 @@ pub fn run_as(uid: u32, binary: &str, name: &str, namespace: &Path) -> Vec<Strin
     run(command)
 }
 
-/// A command that runs a scenario as another user, and the file that it is started from. Needs root.
+/// A command that runs a scenario as another user, and the file that it is started from. Needs
+/// root.
 ///
 /// # Panics
 /// When the binary cannot be opened.

@@ -4,13 +4,15 @@ use std::ops::Bound;
 
 use avl_snapshot::{Snapshot, SnapshotError};
 
-/// Opens `bytes` and makes every call there is, with each of the queries. What `verify` says, if they open.
+/// Opens `bytes` and makes every call there is, with each of the queries. What `verify` says, if
+/// they open.
 ///
 /// # Errors
 /// That of opening.
 ///
 /// # Panics
-/// When a slice is not inside the bytes, a rank is beyond the end, or an iterator yields another number of entries than it says.
+/// When a slice is not inside the bytes, a rank is beyond the end, or an iterator yields another
+/// number of entries than it says.
 pub fn every_call(
     bytes: &[u8],
     queries: &[Vec<u8>],
@@ -80,7 +82,7 @@ pub fn entries<D: AsRef<[u8]>>(snapshot: &Snapshot<D>) -> Vec<crate::image::Entr
     snapshot.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
 }
 
-/// Bytes that slices must lie in.
+/// The bytes within which slices must be.
 struct Inside<'a>(&'a [u8]);
 
 impl Inside<'_> {

@@ -1,5 +1,5 @@
-//! Operations on the map that grows and on what it is frozen to, and the `BTreeMap` that both must agree with: one enum
-//! for the property test and for the fuzz target.
+//! Operations on the map that grows and on what it is frozen to, and the `BTreeMap` that both must
+//! agree with: one enum for the property test and for the fuzz target.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -27,7 +27,8 @@ pub enum Op {
     Freeze(bool),
     /// Looks a key up by all calls that take one.
     Rank(Vec<u8>),
-    /// The entries between two keys; which of the ends are in it or not there is in the bits of the number.
+    /// The entries between two keys; which of the ends are in it or not there is in the bits of the
+    /// number.
     Range(Vec<u8>, Vec<u8>, u8),
     /// The entries that start so.
     Prefix(Vec<u8>),

@@ -1,4 +1,4 @@
-//! Sound images with patches, decoded from bytes: for fuzzing what lies behind the checksums.
+//! Sound images with patches, decoded from bytes: for fuzzing the code behind the checksums.
 
 use crate::golden::{high_bytes, numbered, prefixes_and_nuls};
 use crate::image::{encode, entry_word, fix_checksums, header, set_word, word};

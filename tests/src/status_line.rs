@@ -7,7 +7,7 @@ pub struct StatusLine {
     pub pid: i32,
     /// When it was written, `CLOCK_MONOTONIC` in ns.
     pub time_ns: u64,
-    /// Who wrote it.
+    /// The process that wrote it.
     pub agent: String,
     /// State letter, as in `ps`.
     pub state: char,

@@ -154,7 +154,7 @@ where
             }
             drop(reader);
 
-            // Told, by who may write.
+            // Reported by a handle that may write.
             assert!(matches!(subject.open().verify(), Err(TableError::Corrupt { .. })), "{case}");
             subject.damage(at, fill);
             let table = subject.open();

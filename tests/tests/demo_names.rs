@@ -1,5 +1,5 @@
-//! The demo's readers of names find nothing wrong in whole editions, and notice all else: what the demo
-//! counts is counted.
+//! The demo's readers of names find nothing wrong in whole editions, and notice all else: what the
+//! demo counts is counted.
 
 use std::path::Path;
 
@@ -9,7 +9,8 @@ use shm_tests::{Child, TempNamespace, WATCHDOG, worker};
 
 const NAMES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/unicode-names.tsv");
 
-/// Publishes the names as edition 1, with some changes, and lets a reader look them up; the mixtures it counts.
+/// Publishes the names as edition 1, with some changes, and lets a reader look them up; the
+/// mixtures it counts.
 fn mixtures(change: impl Fn(&mut RbTree)) -> u64 {
     let dir = TempNamespace::new().unwrap();
     let list = std::fs::read_to_string(Path::new(NAMES)).unwrap();

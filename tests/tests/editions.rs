@@ -1,4 +1,5 @@
-//! Many readers follow a name that is published over and over, also by publishers that are killed at it.
+//! Many readers follow a name that is published over and over, also by publishers that are killed
+//! at it.
 
 use std::os::unix::fs::MetadataExt;
 
@@ -52,7 +53,8 @@ impl Place {
         files.iter().filter(|file| file.starts_with(".shmap-tmp-")).count()
     }
 
-    /// Has the publisher begin a publication, and kills it at the first instruction where `there` holds.
+    /// Has the publisher begin a publication, and kills it at the first instruction where `there`
+    /// holds.
     fn kill_in_the_middle(&self, mut publisher: Child, there: impl Fn() -> bool) {
         let control = self.control();
         let mut stepper = Stepper::seize(publisher.pid()).unwrap();

@@ -1,5 +1,6 @@
-//! `docs/format.md` says what is in a snapshot's image: its tables, formulas and examples are compared with real ones. The
-//! rest of its text is what `shm_tests::image` does, which the golden files compare with the library.
+//! `docs/format.md` says what is in a snapshot's image: its tables, formulas and examples are
+//! compared with real ones. The rest of its text is what `shm_tests::image` does, which the golden
+//! files compare with the library.
 
 use avl_snapshot::{FORMAT_VERSION, FreezeOptions, MAX_DATA_LEN, MAX_ENTRIES, MAX_KEY_LEN};
 use avl_snapshot::{RbTree, Snapshot, SnapshotError};

@@ -148,7 +148,8 @@ fn a_temporary_name_is_swept_only_when_its_creator_is_dead() {
 #[test]
 fn a_creator_whose_file_was_swept_begins_again() {
     let place = Place::new();
-    // Stopped right after it made the file, before it locked it: there is no telling it from litter.
+    // Stopped right after it made the file, before it locked it: there is no telling it from
+    // litter.
     let mut stepper = place.stopped("force", "no-tmpfile", || place.temporaries() == 1);
     assert_eq!(place.pruned(false), [Litter::Temporary]);
     assert_eq!(place.temporaries(), 0);

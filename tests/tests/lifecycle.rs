@@ -70,7 +70,7 @@ fn unlinked_while_mapped() {
     assert!(ns.unlink(&test_name(), KIND).unwrap());
     assert!(!ns.unlink(&test_name(), KIND).unwrap(), "gone already");
     assert!(table.is_orphaned().unwrap() && reader.is_orphaned().unwrap());
-    // Who has it open goes on.
+    // A process that has it open goes on.
     table.add(&1, b"one").unwrap();
     assert_eq!(reader.get(&1).unwrap().unwrap(), b"one");
 }

@@ -1,5 +1,5 @@
-//! A program closes all its descriptors, those of this library too, and their numbers become those of
-//! its own files.
+//! A program closes all its descriptors, those of this library too, and their numbers become those
+//! of its own files.
 
 use shm_tests::TempNamespace;
 use shm_tests::roles::{run, scenario};

@@ -232,11 +232,12 @@ fn what_lies_in_place_of_the_control_segment_makes_no_map_unreadable() {
         let mut map = open(&namespace).unwrap();
         assert_eq!((map.get("key"), map.generation()), (Some(&b"old"[..]), 1));
         assert!(!map.refresh().unwrap());
-        // Who publishes is told.
+        // A publisher gets an error.
         let error = tree("new").share_with("test", &sharing(&namespace, true)).unwrap_err();
         assert!(matches!(error, Error::Open(_)), "{error:?}");
         assert_eq!(open(&namespace).unwrap().get("key"), Some(&b"old"[..]));
-        // The map can be removed, and a file that is damaged goes with it; else somebody has to look.
+        // The map can be removed, and a file that is damaged goes with it; else somebody has to
+        // look.
         let rest: &[&str] =
             if control.symlink_metadata().unwrap().is_file() { &[] } else { &BOTH[..1] };
         SharedMap::remove_with("test", &opening(&namespace)).unwrap();
@@ -313,7 +314,7 @@ fn another_user_reads_mode_0444_and_nothing_else() {
     let said = run_as(NOBODY, WORKER, "map-probe", namespace.path());
     assert_eq!(said[..2], ["open: ok: 2 entries", "copy: ok: 2 entries"]);
     assert!(said[2].contains("DuplicateKey"), "{said:?}");
-    // Who may not read the control segment still opens the map.
+    // A user who may not read the control segment can still open the map.
     set_mode(&namespace.path().join(BOTH[0]), 0o600);
     assert_eq!(run_as(NOBODY, WORKER, "map-probe", namespace.path())[0], "open: ok: 2 entries");
     assert_eq!(namespace.files().unwrap(), BOTH);
@@ -527,7 +528,7 @@ fn dumps_and_saved_files_open() {
     map.save(&file).unwrap();
     let saved = SharedMap::open_file(&file, &Trust::new()).unwrap();
     assert_eq!(saved.as_bytes(), dump);
-    // Over what is there, in one step: who has the old one keeps it.
+    // Over an existing file, in one step: whoever has the old one open keeps it.
     tree("new").save(&file).unwrap();
     assert_eq!(saved.get("key"), Some(&b"old"[..]));
     let newer = SharedMap::open_file(&file, &Trust::new()).unwrap();

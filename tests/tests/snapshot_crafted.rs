@@ -1,4 +1,5 @@
-//! Images with one crafted fault each, under right checksums: each field that is refused, by the error that names it.
+//! Images with one crafted fault each, under right checksums: each field that is refused, by the
+//! error that names it.
 
 use std::cell::Cell;
 
@@ -32,7 +33,8 @@ fn fault(image: &[u8]) -> Option<SnapshotError> {
     }
 }
 
-/// The fault of an image of [`map`], with and without an index, after a change and with right checksums.
+/// The fault of an image of [`map`], with and without an index, after a change and with right
+/// checksums.
 fn fault_after(change: impl Fn(&mut Vec<u8>, &Sections)) -> Option<SnapshotError> {
     let faults = [false, true].map(|index| {
         let mut image = encode(&map(), index);
@@ -317,7 +319,8 @@ fn cells_of_the_index() {
             is & !(0xFFF << 36),
             is & !(0xFFF << 36) | 4094 << 36,
             is | 0xFFF << 36,
-            // The length of the key alone: an empty cell with a rest, a longer key, one too long for a cell.
+            // The length of the key alone: an empty cell with a rest, a longer key, one too long
+            // for a cell.
             is & !(0xFF << 48),
             is.wrapping_add(1 << 48),
             is | 0xFF << 48,
@@ -397,7 +400,8 @@ fn padding() {
 
 #[test]
 fn a_map_that_is_another_is_sound() {
-    // Values are free, and so are the bytes of keys that neither order nor a node nor a cell depends on.
+    // Values are free, and so are the bytes of keys that neither order nor a node nor a cell
+    // depends on.
     let mut image = encode(&map(), true);
     let sections = Sections::of(&image);
     let (key, value) = &map()[3];

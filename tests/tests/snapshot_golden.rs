@@ -1,7 +1,8 @@
-//! Golden files freeze the format of a snapshot's image: the same map gives the same bytes, for ever.
+//! Golden files freeze the format of a snapshot's image: the same map gives the same bytes, for
+//! ever.
 //!
-//! A change of the format is a new version of it, with golden files of its own. Then, and only then, they are
-//! written anew: `SHMAP_BLESS=1 cargo test -p shm-tests --test snapshot_golden`.
+//! A change of the format is a new version of it, with golden files of its own. Then, and only
+//! then, they are written anew: `SHMAP_BLESS=1 cargo test -p shm-tests --test snapshot_golden`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

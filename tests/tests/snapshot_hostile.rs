@@ -1,7 +1,9 @@
-//! Images that are cut, longer, or have one byte changed; with checksums that say so, and with right ones.
+//! Images that are cut, longer, or have one byte changed; with checksums that say so, and with
+//! right ones.
 //!
-//! Every call is made on each that opens: none may panic, leave the bytes, or yield more than there is. And
-//! [`Snapshot::verify`] must tell: an image passes if, and only if, it is what its own entries are built to.
+//! Every call is made on each that opens: none may panic, leave the bytes, or yield more than there
+//! is. And [`Snapshot::verify`] must tell: an image passes if, and only if, it is what its own
+//! entries are built to.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +21,8 @@ fn shapes() -> Vec<(Vec<Entry>, bool)> {
         vec![entry(b"", b"")],
         vec![entry(b"key", b"value")],
         vec![entry(b"", b"x"), entry(b"\0", b""), entry(b"\0\0", b"zz")],
-        // One tier and a second one; a common prefix; keys that tie and go on beyond their partial keys.
+        // One tier and a second one; a common prefix; keys that tie and go on beyond their partial
+        // keys.
         (0..20).map(long).collect(),
         golden::high_bytes(),
     ];

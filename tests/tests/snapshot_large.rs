@@ -1,5 +1,5 @@
-//! Snapshots beyond 4 GiB, and headers that speak of more than any machine has: in memory that is reserved but
-//! not there. What nobody stored to reads as zeros.
+//! Snapshots beyond 4 GiB, and headers that speak of more than any machine has: in memory that is
+//! reserved but not there. What nobody stored to reads as zeros.
 
 use std::ops::Range;
 
@@ -84,7 +84,8 @@ fn data_beyond_4_gib_are_found() {
 
 #[test]
 fn a_header_of_2_to_the_40_entries_is_harmless() {
-    // The nodes and entries of the largest map: 16 TiB of addresses, all zeros. Where a system does not give so many, fewer.
+    // The nodes and entries of the largest map: 16 TiB of addresses, all zeros. Where a system does
+    // not give so many, fewer.
     let open = |bits: u32| {
         let nodes: u64 = nodes_of_a_power_of_two(bits);
         let n = 1u64 << bits;

@@ -1,5 +1,5 @@
 //! A process that may only read a segment takes the wake-ups of its lock, or moves the waiters
-//! elsewhere. Writers and publishers go on all the same.
+//! elsewhere. Writers and publishers still make progress.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,5 @@
-//! The supervisor of `examples/rust`, as people start it: its workers are killed and stopped, also in the middle of a write,
-//! its configuration is replaced, and so is itself.
+//! The supervisor of `examples/rust`, as people start it: its workers are killed and stopped, also
+//! in the middle of a write, its configuration is replaced, and so is itself.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -191,7 +191,7 @@ fn what_is_published_reaches_all_and_what_is_broken_nobody() {
     fleet.until(|line| line.starts_with("supervisor: ") && line.contains("No such file"));
     assert_eq!((map(&namespace).generation(), map(&namespace).len()), (2, 2));
 
-    // From any other program, too.
+    // Also from any other program.
     assert_eq!(share(&namespace, "hang", "600000"), 3);
     fleet.until_all_work(2, 3);
     fleet.end();

@@ -23,7 +23,7 @@ fn impatient() -> TableOptions {
     options(16, 40).lock_timeout(Some(LIMIT))
 }
 
-/// Waits for ever, but for an interrupt that comes when it has been asked twice.
+/// Waits for ever, except that an interrupt comes when it has been asked twice.
 fn interrupted() -> (Interrupt, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();

@@ -1,4 +1,4 @@
-//! Benchmarks: the criterion groups, then the rows that are promised, as ratios.
+//! Benchmarks: the criterion groups, then the rows against each peer, as ratios.
 
 use std::process::Stdio;
 

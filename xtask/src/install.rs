@@ -1,4 +1,4 @@
-//! Installing as the READMEs say: their commands, word for word but for the place.
+//! Installing as the READMEs say: with their commands, word for word except for the prefix.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -42,7 +42,8 @@ enum Command {
     Storm(storm::Arguments),
     /// The benchmarks, ours and the peers' in one run.
     Bench(bench::Arguments),
-    /// The Python package: build the wheel, test it with every Python that is here, check the stubs.
+    /// The Python package: build the wheel, test it with every Python that is here, check the
+    /// stubs.
     Python(python::Arguments),
     /// The targets of the platform table: built, and run where this machine can.
     Platforms(platform::Arguments),

@@ -9,14 +9,14 @@ use serde_json::Value;
 
 const WIDTH: f64 = 890.0;
 const HEIGHT: f64 = 500.0;
-/// The frame that the curves lie in.
+/// The frame around the curves.
 const LEFT: f64 = 70.0;
 const RIGHT: f64 = 640.0;
 const TOP: f64 = 50.0;
 const BOTTOM: f64 = 440.0;
 
-/// Ground, text and lines; then one colour a curve, of equal lightness and told apart by the colour-blind
-/// (after Okabe and Ito), with a dash pattern besides.
+/// Ground, text and lines; then one colour a curve, of equal lightness and told apart by the
+/// colour-blind (after Okabe and Ito), with a dash pattern besides.
 const STYLE: &str = "\
 .ground{fill:#fff}.text{fill:#222;font:13px sans-serif}.title{font-size:16px;font-weight:600}\
 .grid{stroke:#ddd}.axis{stroke:#444;fill:none}.curve{fill:none;stroke-width:2.2}\
@@ -33,7 +33,7 @@ struct Curve<'a> {
     points: Vec<(f64, f64)>,
 }
 
-/// A logarithmic axis: from and to, in powers of ten, and where those lie.
+/// A logarithmic axis: its ends in powers of ten, and their positions.
 struct Axis {
     values: (f64, f64),
     places: (f64, f64),

@@ -319,8 +319,9 @@ impl<'a> Bench<'a> {
         Stepper::spawn(&mut command)
     }
 
-    /// Lets a fresh process get to that place, and kills it. `None` when it did not come by the breakpoint and was killed
-    /// at its next system call: runs may differ, for instance by the secrets of a hash.
+    /// Lets a fresh process get to that place, and kills it. `None` when it did not come by the
+    /// breakpoint and was killed at its next system call: runs may differ, for instance by the
+    /// secrets of a hash.
     fn walk(&self, what: Walk, place: Place) -> Result<Option<Step>> {
         let mut stepper = self.start(what)?;
         let step = match stepper.skip_calls(place.calls)? {

@@ -1,5 +1,6 @@
-//! Processes that do everything at once to a few names, and are killed at random: tables that are created, unlinked,
-//! renamed and taken over; maps that are published, removed and swept; transfers between keys.
+//! Processes that do everything at once to a few names, and are killed at random: tables that are
+//! created, unlinked, renamed and taken over; maps that are published, removed and swept; transfers
+//! between keys.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,7 +14,8 @@ use shm_harness::{Child, Hung, TempNamespace};
 use crate::report;
 use crate::worker::{Sabotage, Worker};
 
-/// How long a process may be silent before it counts as hung. They say something every few milliseconds.
+/// How long a process may be silent before it counts as hung. They say something every few
+/// milliseconds.
 const WATCHDOG: Duration = Duration::from_secs(30);
 
 const PROCESSES: usize = 6;
@@ -226,7 +228,7 @@ impl Run {
         Ok(())
     }
 
-    /// A process of its own looks at what is left, and removes it.
+    /// A separate process checks what is left, and removes it.
     fn judge(&mut self) -> Result<()> {
         let mut command = self.worker.command("storm-judge", self.namespace.path());
         command.arg(self.storm.name());

@@ -21,9 +21,9 @@ pub enum Sabotage {
     EarlyName,
     /// Open a table without noticing that its mutex was being made anew.
     ForgetUnfinished,
-    /// Publish without a look at what a dead publisher left.
+    /// Publish without checking what a dead publisher left.
     NoSettle,
-    /// Sweep what belongs to the living, too.
+    /// Prune files of living processes too.
     GreedyPrune,
 }
 

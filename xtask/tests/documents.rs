@@ -1,4 +1,5 @@
-//! What the documents name is there: links, files, the code map, commands and their flags, functions of C.
+//! What the documents name is there: links, files, the code map, commands and their flags,
+//! functions of C.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

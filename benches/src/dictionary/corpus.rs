@@ -33,7 +33,8 @@ impl Entries {
         self.values.push(value_of(key));
     }
 
-    /// The entries of a [`Workload`]: its numbers as bytes (see [`ByNumber`](super::ByNumber)), and their values.
+    /// The entries of a [`Workload`]: its numbers as bytes (see [`ByNumber`](super::ByNumber)), and
+    /// their values.
     #[must_use]
     pub fn of_numbers(work: &Workload) -> Self {
         let mut entries = Self::default();

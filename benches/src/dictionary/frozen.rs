@@ -28,14 +28,16 @@ impl Published {
         Self::open(path)
     }
 
-    /// Maps a file that no process changes (others in this program do not, and its directory is its own).
+    /// Maps a file that no process changes (others in this program do not, and its directory is its
+    /// own).
     ///
     /// # Errors
     /// When there is none, or no snapshot in it.
     #[inline(never)]
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
-        // SAFETY: the file was written before it was opened, and nobody writes to it or truncates it.
+        // SAFETY: the file was written before it was opened, and nobody writes to it or truncates
+        // it.
         let map = unsafe { Mmap::map(&file) }?;
         Ok(Self(Snapshot::new(map)?))
     }
@@ -53,7 +55,8 @@ impl Published {
         Ok(builder.finish())
     }
 
-    /// The image of entries in any order, by way of the red-black tree, all at once as `collect` does.
+    /// The image of entries in any order, by way of the red-black tree, all at once as `collect`
+    /// does.
     ///
     /// # Errors
     /// When there are too many.

@@ -34,7 +34,7 @@ pub struct KeyList {
 }
 
 impl KeySet {
-    /// The sets for which ratios are promised.
+    /// The sets that have bars.
     pub const PROMISED: [Self; 3] = [Self::NumericIds, Self::Urls, Self::Words];
     /// All sets.
     pub const ALL: [Self; 5] =
@@ -52,8 +52,8 @@ impl KeySet {
         }
     }
 
-    /// `present + absent` different keys, the same ones in every process; the first `present` of them
-    /// are meant to be present. Both kinds come from the same range, in random order.
+    /// `present + absent` different keys, the same ones in every process; the first `present` of
+    /// them are meant to be present. Both kinds come from the same range, in random order.
     #[must_use]
     pub fn keys(self, present: usize, absent: usize) -> KeyList {
         let count = present + absent;

@@ -8,7 +8,8 @@ pub trait Dictionary {
     fn value(&self, key: &[u8]) -> Option<&[u8]>;
 }
 
-/// Entries seen, and all bytes of their values (and a byte of their keys, where those are read), folded.
+/// Entries seen, and all bytes of their values (and a byte of their keys, where those are read),
+/// folded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fold {
     /// Number of entries.
@@ -48,8 +49,8 @@ pub fn gets(map: &impl Dictionary, keys: &[&[u8]]) -> Fold {
     black_box(fold)
 }
 
-/// Looks up keys of which each is known only once the value before it is there: the latency of a lookup,
-/// where [`gets`] lets the processor overlap them.
+/// Looks up keys of which each is known only once the value before it is there: the latency of a
+/// lookup, where [`gets`] lets the processor overlap them.
 #[inline(never)]
 pub fn chained_gets(map: &impl Dictionary, keys: &[&[u8]]) -> Fold {
     let mut fold = Fold::default();

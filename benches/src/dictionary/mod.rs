@@ -1,10 +1,11 @@
-//! What the ordered snapshot is compared with: dictionaries from byte strings to byte strings, behind
-//! one trait, so that the measured loops are the same code.
+//! What the ordered snapshot is compared with: dictionaries from byte strings to byte strings,
+//! behind one trait, so that the measured loops are the same code.
 //!
-//! - [`KeySet`], [`Corpus`]: the keys, present and absent, and their values. [`Queries`]: what is asked for.
+//! - [`KeySet`], [`Corpus`]: the keys, present and absent, and their values. [`Queries`]: what is
+//!   asked for.
 //! - [`Frozen`], [`Published`]: the snapshot, in private memory and in a shared mapping.
-//! - [`Tree`], [`HashMap`], [`Sorted`], [`LmdbDictionary`], [`Fst`]: its peers. They own their keys and values, as
-//!   a map of one's own would.
+//! - [`Tree`], [`HashMap`], [`Sorted`], [`LmdbDictionary`], [`Fst`]: its peers. They own their keys
+//!   and values, as a map of one's own would.
 
 mod corpus;
 mod frozen;

@@ -20,8 +20,8 @@ pub type HashMap = hashbrown::HashMap<Box<[u8]>, Vec<u8>>;
 #[derive(Clone, Debug)]
 pub struct Sorted(Vec<(Box<[u8]>, Vec<u8>)>);
 
-/// An LMDB database on a tmpfs, filled in key order (so that its pages are full), and one read transaction for
-/// all that is asked.
+/// An LMDB database on a tmpfs, filled in key order (so that its pages are full), and one read
+/// transaction for all that is asked.
 pub struct LmdbDictionary {
     txn: RoTxn<'static, WithTls>,
     entries: Database<'static, Bytes, Bytes>,
@@ -95,7 +95,8 @@ impl Dictionary for Sorted {
 }
 
 impl LmdbDictionary {
-    /// Makes an environment in `dir`, which must be empty and of this process alone, with these entries.
+    /// Makes an environment in `dir`, which must be empty and of this process alone, with these
+    /// entries.
     ///
     /// # Errors
     /// When LMDB cannot.

@@ -3,7 +3,8 @@
 use crate::dictionary::{Corpus, KeyList};
 use crate::workload::{Cycle, Random};
 
-/// Fewest queries of a list: more than the branch predictor learns by heart (see [`crate::workload`]).
+/// Fewest queries of a list: more than the branch predictor learns by heart (see
+/// [`crate::workload`]).
 const FEWEST: usize = 64 * 1024;
 
 /// Which keys are asked for.
@@ -15,8 +16,8 @@ pub enum Asked {
     Mixed,
 }
 
-/// Queries in random order, as many as there are entries at least; their bytes are in this order too, and
-/// shared with no dictionary. The list is the same for whoever is asked.
+/// Queries in random order, as many as there are entries at least; their bytes are in this order
+/// too, and shared with no dictionary. The list is the same for whoever is asked.
 #[derive(Debug)]
 pub struct Queries {
     keys: KeyList,

@@ -29,7 +29,8 @@ pub struct Snapshot<'a> {
     entries: Entries,
 }
 
-/// Makes an environment of at most `size` bytes in `dir`, which must be empty and of this process alone.
+/// Makes an environment of at most `size` bytes in `dir`, which must be empty and of this process
+/// alone.
 pub(crate) fn environment(dir: &Path, size: usize) -> Result<Env<WithTls>> {
     let mut options = EnvOpenOptions::new();
     options.map_size(size);

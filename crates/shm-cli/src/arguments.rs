@@ -16,8 +16,8 @@ use crate::escape::unescape;
 use crate::failure::Failure;
 use crate::verbs::Verb;
 
-/// Shared-memory maps from the command line: tables that any process writes, and published maps that
-/// change as a whole.
+/// Shared-memory maps from the command line: tables that any process writes, and published maps
+/// that change as a whole.
 #[derive(Debug, Parser)]
 #[command(name = "shmap", version, subcommand_required = true)]
 #[command(max_term_width = 100, after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
@@ -136,7 +136,8 @@ impl Common {
         self.format == Some(AnyFormat::Prometheus)
     }
 
-    /// Refuses early what would be refused after a change: to print its result as JSON where there is no output.
+    /// Refuses early what would be refused after a change: to print its result as JSON where there
+    /// is no output.
     pub(crate) fn can_print(&self) -> Result<(), Failure> {
         match self.format() {
             Format::Json => Ok(crate::startup::output()?),

@@ -1,7 +1,7 @@
 //! Showing any bytes as one line of text, reversibly.
 //!
-//! Printable UTF-8 stands for itself; a backslash is `\\`, a tab `\t`, a newline `\n`, a carriage return
-//! `\r`, and every other byte `\xNN`.
+//! Printable UTF-8 stands for itself; a backslash is `\\`, a tab `\t`, a newline `\n`, a carriage
+//! return `\r`, and every other byte `\xNN`.
 
 use std::fmt::Write;
 

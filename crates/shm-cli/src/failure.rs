@@ -103,7 +103,7 @@ impl Failure {
         self
     }
 
-    /// What to do next of a damaged map, for who knows already what is wrong.
+    /// A hint for a damaged map, for a reader who already knows what is wrong.
     pub(crate) fn known_to_be_damaged(mut self) -> Self {
         if self.exit == Exit::Corrupt && self.hint.as_deref() != Some(REPAIRABLE) {
             self.hint =

@@ -97,8 +97,8 @@ impl KeyType {
         bytes.get(bytes.len() - bits as usize / 8..).unwrap_or_default().to_vec()
     }
 
-    /// The key that a key of a published map stands for; `None` when it has another length, or is no
-    /// text.
+    /// The key that a key of a published map stands for; `None` when it has another length, or is
+    /// no text.
     pub(crate) fn of_map(self, bytes: &[u8]) -> Option<AnyKey> {
         let Some((bits, signed)) = self.integer() else {
             let fine = self == Self::BYTES || std::str::from_utf8(bytes).is_ok();

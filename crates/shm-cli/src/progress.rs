@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output::{grouped, size};
 
-/// The steps between two looks at the bar.
+/// The steps between two updates of the bar.
 const EVERY: u64 = 1 << 10;
 
 /// Counts entries and bytes; shows a bar on stderr if that is a terminal.

@@ -2,8 +2,8 @@
 //!
 //! All three hold any bytes. TSV is escaped, one entry a line. CSV is RFC 4180 with the bytes as
 //! they are, under the heading `key,value` or in the columns that a
-//! [`Layout`](crate::layout::Layout) names. JSON Lines has one `{"key": …, "value": …}` a line; what
-//! is not UTF-8 is `{"hex": "…"}`.
+//! [`Layout`](crate::layout::Layout) names. JSON Lines has one `{"key": …, "value": …}` a line;
+//! what is not UTF-8 is `{"hex": "…"}`.
 
 use clap::ValueEnum;
 

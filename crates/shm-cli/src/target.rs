@@ -171,7 +171,7 @@ pub(crate) fn exists(namespace: &Namespace, name: &Name, kind: Kind) -> Result<b
     match kind.path(namespace, name).symlink_metadata() {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        // Of a file one may always know that it is there; the directory says who may look.
+        // Whether a file exists is never refused by the file itself: the directory decides.
         Err(error) => Err(Failure::of_directory(namespace.dir(), &error)),
     }
 }
@@ -229,7 +229,7 @@ pub(crate) enum Entries<'a> {
     Snapshot(KeyType, avl_snapshot::Iter<'a>),
 }
 
-/// A value, wherever it lies.
+/// A value, in memory of its own or in a mapping.
 pub(crate) enum AnyValue<'a> {
     Copied(Value),
     Mapped(&'a [u8]),

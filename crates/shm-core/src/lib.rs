@@ -1,17 +1,19 @@
-//! Named shared-memory segments for Linux: the ground that `slotmap-shm` and
-//! `shm-facade` stand on, and of use alone.
+//! Named shared-memory segments for Linux. `slotmap-shm` and `shm-facade` are built on this crate,
+//! and it can be used alone.
 //!
 //! # A tour of types
 //! - [`Name`]: a checked name. [`Namespace`]: a directory of segments.
-//! - [`Namespace::create`], [`open`](Namespace::open), [`open_or_create`](Namespace::open_or_create),
-//!   [`open_read_only`](Namespace::open_read_only): a name never denotes a half-built segment,
-//!   and nothing found at a name (a FIFO, a symlink, a truncated or foreign file) is more than a typed error.
+//! - [`Namespace::create`], [`open`](Namespace::open),
+//!   [`open_or_create`](Namespace::open_or_create), [`open_read_only`](Namespace::open_read_only):
+//!   a name never leads to a half-built segment, and whatever else is found at a name (a FIFO, a
+//!   symlink, a truncated or foreign file) is a typed error.
 //! - [`Segment`] (readable) and [`WritableSegment`]: a mapping and its checked header.
-//! - [`Acquired`], [`Guard`], [`Recovery`]: the robust process-shared mutex. An owner that died, at
-//!   any instruction, is noticed by the next one, who must repair before it may write.
-//! - [`Namespace::publish`], [`remove_published`](Namespace::remove_published), [`follow`](Namespace::follow): whole
-//!   files that never change, replaced at once; [`Published`]: their bytes, in place; [`Follower`]:
-//!   noticing that there is a newer one. [`Namespace::prune`]: sweeping up after killed processes.
+//! - [`Acquired`], [`Guard`], [`Recovery`]: the robust process-shared mutex. If an owner dies, at
+//!   any instruction, the next one is told, and must repair before it may write.
+//! - [`Namespace::publish`], [`remove_published`](Namespace::remove_published),
+//!   [`follow`](Namespace::follow): whole files that never change, replaced in one step;
+//!   [`Published`]: their bytes, in place; [`Follower`]: notices that there is a newer file.
+//!   [`Namespace::prune`] removes what killed processes left.
 //! - [`ReadWords`], [`Words`]: the shared bytes, as atomic words and nothing else.
 //!
 //! # Example
@@ -26,7 +28,8 @@
 //! # std::fs::create_dir_all(&dir)?;
 //! let namespace = Namespace::at(&dir); // or Namespace::from_env()
 //! let name = Name::new("visits")?;
-//! let segment = namespace.open_or_create(&name, &options, &Trust::new(), &Patience::forever(), |_| {})?;
+//! let segment =
+//!     namespace.open_or_create(&name, &options, &Trust::new(), &Patience::forever(), |_| {})?;
 //!
 //! let guard = match segment.lock()? {
 //!     Acquired::Clean(guard) => guard,

@@ -7,7 +7,7 @@ use thiserror::Error;
 /// A valid segment name: 1 to [`Name::MAX_LEN`] bytes of UTF-8 without `/` or
 /// NUL, that does not start with a dot.
 ///
-/// A name is used as it stands; it is never hashed, so two names never meet.
+/// A name is used unchanged. It is never hashed, so two names never collide.
 ///
 /// ```
 /// use shm_core::{InvalidName, Name};
@@ -25,7 +25,7 @@ pub enum InvalidName {
     /// The name has no bytes.
     #[error("a segment name must not be empty")]
     Empty,
-    /// The name is longer than a file name can carry.
+    /// The name is too long for a file name.
     #[error("segment name is {len} bytes long, at most {max} are allowed")]
     TooLong {
         /// Length of the rejected name in bytes.
@@ -36,7 +36,7 @@ pub enum InvalidName {
     /// The name starts with a dot (which also rules out `.` and `..`).
     #[error("a segment name must not start with a dot")]
     LeadingDot,
-    /// The name holds a byte that a file name cannot hold.
+    /// The name contains a byte that a file name cannot contain.
     #[error("byte {byte:#04x} at offset {at} is not allowed in a segment name")]
     ForbiddenByte {
         /// Offset of the byte.

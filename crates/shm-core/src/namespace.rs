@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use crate::name::Name;
 
-/// What a segment holds: a short tag such as `table`. It is in the header and in
-/// the file name, so that a table and a snapshot may bear one name.
+/// What a segment contains: a short tag such as `table`. It is in the header and in the file name,
+/// so a table and a snapshot may have the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Kind(&'static str);
 
@@ -75,20 +75,21 @@ pub struct Entry {
 const PREFIX: &str = "shmap.";
 
 impl Namespace {
-    /// The environment variable that [`Namespace::from_env`] looks at.
+    /// The environment variable that [`Namespace::from_env`] reads.
     pub const ENV: &'static str = "SHMAP_DIR";
 
-    /// The namespace in directory `dir`, which must exist when it is used. A relative path is taken from the
-    /// working directory of this moment, and means the same when the process goes elsewhere.
+    /// The namespace in directory `dir`, which must exist when it is used. A relative path is
+    /// resolved now: it keeps its meaning when the process changes its working directory.
     #[must_use]
     pub fn at(dir: impl Into<PathBuf>) -> Self {
         let dir = dir.into();
-        // Fails for no path at all, and where the working directory is gone: each use will say so.
+        // Fails only for an empty path, or if the working directory is gone; each use will then say
+        // so.
         let dir = std::path::absolute(&dir).unwrap_or(dir);
         Self { dir }
     }
 
-    /// The namespace in `$SHMAP_DIR`, or in `/dev/shm` where that is not set.
+    /// The namespace in `$SHMAP_DIR`, or in `/dev/shm` if that is not set.
     #[must_use]
     pub fn from_env() -> Self {
         match std::env::var_os(Self::ENV) {
@@ -103,7 +104,7 @@ impl Namespace {
         &self.dir
     }
 
-    /// Where a segment lies: `shmap.` + name + `.` + kind.
+    /// The path of a segment: `shmap.` + name + `.` + kind.
     #[must_use]
     pub fn path_of(&self, name: &Name, kind: Kind) -> PathBuf {
         self.dir.join(format!("{PREFIX}{name}.{kind}"))
@@ -125,9 +126,9 @@ impl Namespace {
         Ok(entries)
     }
 
-    /// Removes a name. Processes that have the segment open keep it; it is gone
-    /// when the last of them is. False when there was no such name. Of a published one it
-    /// removes the file only: [`Namespace::remove_published`] also tells the readers.
+    /// Removes a name. Processes that have the segment open keep it; it is freed when the last of
+    /// them closes it. False if there was no such name. For a published name this removes only the
+    /// file: [`Namespace::remove_published`] also tells the readers.
     ///
     /// # Errors
     /// When the directory does not allow it.

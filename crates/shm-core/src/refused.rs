@@ -1,7 +1,7 @@
 //! What the operating system refused while a file was made, as an error that names the limit.
 //!
-//! For the size of files the kernel has a signal that kills, not an error number; so that is
-//! compared before anything is written.
+//! If a file gets too long, the kernel sends a signal that kills instead of returning an error, so
+//! the limit is compared before anything is written.
 
 use std::io;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::error::{CreateError, IoError};
 use crate::os::limits;
 
-/// Checks `RLIMIT_FSIZE`, beyond which a write is answered by SIGXFSZ.
+/// Checks `RLIMIT_FSIZE`: a write beyond it raises SIGXFSZ.
 pub(crate) fn check_file_size(needed: u64, dir: &Path) -> Result<(), CreateError> {
     match limits::file_size() {
         Some(limit) if limit < needed => {
@@ -19,8 +19,8 @@ pub(crate) fn check_file_size(needed: u64, dir: &Path) -> Result<(), CreateError
     }
 }
 
-/// The error for what failed on the way to a file of `needed` bytes in a directory, or to give it a
-/// path there.
+/// The error for a failure to make a file of `needed` bytes in a directory, or to give it a path
+/// there.
 pub(crate) fn creating(
     action: &'static str,
     error: io::Error,
@@ -33,7 +33,7 @@ pub(crate) fn creating(
             let above = dir.parent().unwrap_or(dir);
             let fs = rustix::fs::statvfs(dir).or_else(|_| rustix::fs::statvfs(above)).ok();
             match fs {
-                // Some file systems make inodes as they need them, and say that they have none.
+                // Some file systems make inodes on demand, and report that they have none.
                 Some(fs) if fs.f_files > 0 && fs.f_ffree == 0 => {
                     CreateError::NoInodes { total: fs.f_files, dir: owned() }
                 }

@@ -36,15 +36,16 @@ mod control {
     pub(crate) fn names_unfinished_files() -> bool {
         chosen("early-name")
     }
-    /// Does not notice that whoever made the mutex anew died there.
+    /// Does not notice that a process died while it made the mutex anew.
     pub(crate) fn forgets_unfinished_locks() -> bool {
         chosen("forget-unfinished")
     }
-    /// Believes what a dead publisher left in the control word, and does not look at the name.
+    /// Believes what a dead publisher left in the control word, and does not check the edition at
+    /// the name.
     pub(crate) fn settles_blindly() -> bool {
         chosen("no-settle")
     }
-    /// Takes everybody for dead when it prunes.
+    /// Takes every process for dead when it prunes.
     pub(crate) fn sweeps_the_living() -> bool {
         chosen("greedy-prune")
     }

@@ -1,7 +1,7 @@
 //! The atomics facade and the two views of shared words.
 //!
-//! Under `--cfg loom` the atomics are loom's, so the protocols built on
-//! [`Words`] are model-checked as they stand, not as a copy of them.
+//! Under `--cfg loom` the atomics are loom's, so loom checks the very protocols that are built on
+//! [`Words`], not a copy of them.
 
 #[cfg(loom)]
 pub use self::model::{Word, crash};
@@ -85,7 +85,7 @@ impl<'a> ReadWords<'a> {
         }
     }
 
-    /// The words, each loaded with `Relaxed` when its turn comes.
+    /// The words. Each is loaded with `Relaxed` when the iterator reaches it.
     #[inline(always)]
     pub fn iter_relaxed(&self) -> impl Iterator<Item = u64> + use<'a> {
         let view = *self;
@@ -154,7 +154,7 @@ impl<'a> std::ops::Deref for Words<'a> {
     }
 }
 
-/// What loom checks in place of memory.
+/// What loom checks instead of memory.
 #[cfg(loom)]
 mod model {
     use loom::sync::atomic::AtomicU64;

@@ -141,7 +141,7 @@ impl Child {
     pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
         let start = Instant::now();
         loop {
-            // A child that has no room for what it says would not end.
+            // A child whose output fills the pipe would not end.
             self.backlog.get_mut().extend(self.lines.try_iter());
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status);

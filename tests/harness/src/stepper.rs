@@ -34,8 +34,8 @@ pub enum Step {
 }
 
 impl Stepper {
-    /// Starts `command`, which traces itself, and waits for its first mark. Where the system permits, the
-    /// addresses of its code are not random.
+    /// Starts `command`, which traces itself, and waits for its first mark. Where the system
+    /// permits, the addresses of its code are not random.
     ///
     /// # Errors
     /// When it cannot be started, or ends before the mark.
@@ -105,7 +105,8 @@ impl Stepper {
         Ok(Step::Stopped)
     }
 
-    /// Lets it make up to `count` system calls at full speed, and stops it right after the last of them.
+    /// Lets it make up to `count` system calls at full speed, and stops it right after the last of
+    /// them.
     ///
     /// # Errors
     /// When ptrace fails.
@@ -130,8 +131,8 @@ impl Stepper {
         Ok(Step::Stopped)
     }
 
-    /// Steps to the next mark. Returns the addresses of the instructions on the way, in pieces that end
-    /// with a system call; the last one ends at the mark.
+    /// Steps to the next mark. Returns the addresses of the instructions on the way, in pieces that
+    /// end with a system call; the last one ends at the mark.
     ///
     /// # Errors
     /// When ptrace fails, or the process ends.
@@ -155,8 +156,9 @@ impl Stepper {
         }
     }
 
-    /// Lets it go on at full speed until it comes to an address, and stops it before the instruction there. Also stops
-    /// where it makes a system call, if that comes first: then the answer is false.
+    /// Lets it go on at full speed until it comes to an address, and stops it before the
+    /// instruction there. Also stops where it makes a system call, if that comes first: then the
+    /// answer is false.
     ///
     /// Only on x86-64 may the address be another one than that of the next instruction.
     ///

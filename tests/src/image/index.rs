@@ -71,7 +71,7 @@ pub fn colliding_key(number: u64) -> Vec<u8> {
 /// A bucket: eight cells.
 pub(super) type Bucket = [u64; 8];
 
-/// The buckets of these entries; `None` where some key finds no room in its sixty-four.
+/// The buckets of these entries; `None` if some key finds no empty cell in its sixty-four buckets.
 pub(super) fn buckets(entries: &[Entry]) -> Option<Vec<Bucket>> {
     let n = entries.len();
     if n == 0 {

@@ -1,6 +1,6 @@
-//! The dictionary of the demo: a publisher brings out one edition of the names of characters after the other,
-//! readers look them up in all ways and check all that they get. The publisher is killed inside a publication;
-//! another one sweeps what it left, and takes over.
+//! The dictionary of the demo: a publisher brings out one edition of the names of characters after
+//! the other, readers look them up in all ways and check all that they get. The publisher is killed
+//! inside a publication; another one sweeps what it left, and takes over.
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -78,8 +78,8 @@ impl Names {
         Ok(look)
     }
 
-    /// Kills the publisher when its new file has a temporary name and is about to replace the old one. Then the
-    /// heir sweeps, and publishes. Returns what there is to say.
+    /// Kills the publisher when its new file has a temporary name and is about to replace the old
+    /// one. Then the heir sweeps, and publishes. Returns what there is to say.
     pub(super) fn kill_inside_a_publication(
         &mut self,
         namespace: &TempNamespace,

@@ -1,7 +1,7 @@
 //! The targets of README's platform table: built, and their tests run where this machine can.
 //!
-//! A target needs a standard library (`standard_library.rs`) and, to link tests, a C compiler for it.
-//! What is not there is named as the reason why a step was skipped.
+//! A target needs a standard library (`standard_library.rs`) and, to link tests, a C compiler for
+//! it. What is not there is named as the reason why a step was skipped.
 
 mod standard_library;
 mod targets;
@@ -60,8 +60,8 @@ pub fn check(target: &Target) -> Result<String> {
     Ok(done.join("; "))
 }
 
-/// A cargo command for the target. Everything is of one profile, so that the standard library, where it
-/// is compiled, is compiled once a target.
+/// A cargo command for the target. Everything is of one profile, so that the standard library,
+/// where it is compiled, is compiled once a target.
 fn cargo_for(target: &Target, library: &StandardLibrary, command: &str) -> Result<Command> {
     let mut cargo = cargo();
     cargo.args([command, "--quiet", "--profile", "test", "--target", target.triple]);

@@ -1,5 +1,6 @@
-//! Where the standard library of a target comes from: the toolchain, if rustup has installed the target;
-//! else it is compiled from the source that Debian packages, by the compiler of the same version.
+//! Where the standard library of a target comes from: the toolchain, if rustup has installed the
+//! target; else it is compiled from the source that Debian packages, by the compiler of the same
+//! version.
 //!
 //! Nothing is installed: the packages are unpacked below the target directory.
 
@@ -79,7 +80,8 @@ impl StandardLibrary {
     }
 }
 
-/// Makes the `libunwind.a` that Rust's standard library asks for: that of the C compiler, completed.
+/// Makes the `libunwind.a` that Rust's standard library asks for: that of the C compiler,
+/// completed.
 fn unwinder(dir: &Path, cc: &str) -> Result<()> {
     std::fs::create_dir_all(dir)?;
     let source = dir.join("unwinder_for_musl.c");

@@ -1,4 +1,5 @@
-//! Which targets, and what is done with each. README's platform table says the same; a test compares.
+//! Which targets, and what is done with each. README's platform table says the same; a test
+//! compares.
 
 use std::process::{Command, Stdio};
 
@@ -37,7 +38,8 @@ pub enum Checked {
 
 const SNAPSHOT_TESTS: Checked = Checked::Run(&[&["--package", "avl-snapshot", "--lib", "--tests"]]);
 
-/// Those of the libraries, and some with worker processes: one crash test of tables and of maps each.
+/// Those of the libraries, and some with worker processes: one crash test of tables and of maps
+/// each.
 const LIBRARY_TESTS: Checked = Checked::Run(&[
     &[
         "--package=avl-snapshot",
@@ -50,7 +52,7 @@ const LIBRARY_TESTS: Checked = Checked::Run(&[
     &["--package=shm-tests", "--test=repeated_deaths", "--test=killed_publisher"],
 ]);
 
-/// Those of README's platform table, in its order, but for the one where everything is run.
+/// The targets of README's platform table, in its order, except the one where everything is run.
 pub const TARGETS: &[Target] = &[
     Target {
         triple: "x86_64-unknown-linux-musl",

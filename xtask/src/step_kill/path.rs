@@ -1,5 +1,5 @@
-//! How to get to an instruction: at full speed to the last place before it that can be told by system calls
-//! and an address, then step by step.
+//! How to get to an instruction: at full speed to the last place before it that can be told by
+//! system calls and an address, then step by step.
 
 use std::collections::HashSet;
 
@@ -7,8 +7,8 @@ use std::collections::HashSet;
 pub(super) struct Path {
     /// Where each piece begins, counted in instructions; then where the last one ends.
     starts: Vec<u64>,
-    /// For each instruction the last one up to it that its piece had not come to before: a breakpoint there is hit
-    /// where it should be. Empty when addresses differ from run to run.
+    /// For each instruction the last one up to it that its piece had not come to before: a
+    /// breakpoint there is hit where it should be. Empty when addresses differ from run to run.
     anchors: Vec<Anchor>,
 }
 
@@ -25,7 +25,8 @@ pub(super) struct Place {
     pub(super) calls: u64,
     pub(super) breakpoint: Option<u64>,
     pub(super) steps: u64,
-    /// How many instructions there are up to the last of the calls, and from there to the breakpoint.
+    /// How many instructions there are up to the last of the calls, and from there to the
+    /// breakpoint.
     skipped: [u64; 2],
 }
 
@@ -35,7 +36,8 @@ impl Place {
         self.skipped.iter().sum()
     }
 
-    /// The same place without the breakpoint: for a run that went another way than the measured one.
+    /// The same place without the breakpoint: for a run that went another way than the measured
+    /// one.
     pub(super) fn stepped(self) -> Self {
         let [calls, breakpoint] = self.skipped;
         Self { breakpoint: None, steps: self.steps + breakpoint, skipped: [calls, 0], ..self }

@@ -26,7 +26,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     work.fill(&linear, SHORT)?;
 
     let batch = "batch of 100, per key";
-    bench.row(batch, "single upsert", Some(2.5), |p| {
+    bench.row(batch, "single upsert", None, |p| {
         p.compare(
             &mut updates::side(&work, |keys| upsert_batches(&table, keys)),
             &mut updates::side(&work, |keys| upserts(&table, keys)),

@@ -30,7 +30,7 @@ use crate::snapshot::readers;
 
 const TURN: i32 = 0;
 const REPORT: i32 = 1;
-/// Writes between two looks at the control table.
+/// Writes between two reads of the control table.
 const STRETCH: u64 = 64;
 /// The watchdog of everything a child is asked for.
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);

@@ -39,12 +39,12 @@ fn baselines(
 ) -> Result<()> {
     let linear = filled(work, Linear::create(&dir.path().join("linear"))?)?;
     let peer = "linear array, plain mutex";
-    bench.row(HIT, peer, Some(40.0), |p| versus(p, work, Mix::Hits, table, &linear))?;
-    bench.row(MISS, peer, Some(60.0), |p| versus(p, work, Mix::Misses, table, &linear))?;
+    bench.row(HIT, peer, None, |p| versus(p, work, Mix::Hits, table, &linear))?;
+    bench.row(MISS, peer, None, |p| versus(p, work, Mix::Misses, table, &linear))?;
 
     let hashed = filled(work, Hashed::create(&dir.path().join("hashed"))?)?;
     let peer = "hash table, plain mutex";
-    bench.row(GET, peer, Some(3.0), |p| versus(p, work, Mix::Mixed, table, &hashed))?;
+    bench.row(GET, peer, None, |p| versus(p, work, Mix::Mixed, table, &hashed))?;
     bench.row(HIT, peer, None, |p| versus(p, work, Mix::Hits, table, &hashed))?;
     bench.row(MISS, peer, None, |p| versus(p, work, Mix::Misses, table, &hashed))
 }
@@ -53,9 +53,9 @@ fn lmdb(bench: &mut Bench, work: &Workload, table: &Table<i32>) -> Result<()> {
     let dir = TempNamespace::new()?;
     let lmdb = filled(work, Lmdb::create(dir.path())?)?;
     let peer = "LMDB, one txn a get";
-    bench.row(GET, peer, Some(20.0), |p| versus(p, work, Mix::Mixed, table, &lmdb))?;
+    bench.row(GET, peer, None, |p| versus(p, work, Mix::Mixed, table, &lmdb))?;
     let peer = "LMDB, one txn for all";
-    bench.row(GET, peer, Some(10.0), |p| {
+    bench.row(GET, peer, None, |p| {
         p.compare(
             &mut side(work, Mix::Mixed, |keys| lookups::<SHORT>(table, keys).hits),
             &mut side(work, Mix::Mixed, |keys| snapshot_lookups(&lmdb, keys)),

@@ -1,6 +1,6 @@
-//! `shm-bench-rows [--quick] [--filter TEXT]`: measures the promised rows of table and
-//! snapshot, each against its peer, interleaved in one run. With `--curves` instead: a lookup's time
-//! over the number of entries.
+//! `shm-bench-rows [--quick] [--filter TEXT]`: measures the rows of table and snapshot, each
+//! against its peer, interleaved in one run. With `--curves` instead: a lookup's time over the
+//! number of entries.
 //!
 //! The last line of stdout is one JSON object; stderr has a table for people. See
 //! [`measure`] for the method, [`report`] for the fields.

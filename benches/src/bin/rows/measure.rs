@@ -164,8 +164,8 @@ pub(crate) fn timed(count: u64, f: impl FnOnce()) -> f64 {
     start.elapsed().as_nanos() as f64 / count as f64
 }
 
-/// The processor time of this thread, in nanoseconds: for operations so long that others surely get the
-/// processor meanwhile.
+/// The processor time of this thread, in nanoseconds: for operations so long that others surely get
+/// the processor meanwhile.
 pub(crate) fn processor_time() -> Result<f64> {
     let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?;
     Ok(time.tv_sec() as f64 * 1e9 + time.tv_nsec() as f64)

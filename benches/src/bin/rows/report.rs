@@ -24,7 +24,8 @@ pub(crate) struct Row {
     /// What the two figures are, where they are not nanoseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) unit: Option<&'static str>,
-    /// The least ratio promised; where there is no peer, the most that `ours_ns` may be. None: for information.
+    /// The least ratio that the row must keep; where there is no peer, the most that `ours_ns` may
+    /// be. None: for information.
     pub(crate) bar: Option<f64>,
     /// Whether the bar is met; true where there is none.
     pub(crate) holds: bool,

@@ -23,12 +23,12 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     let linear = Linear::create(&dir.path().join("linear"))?;
     work.fill(&linear, SHORT)?;
     let peer = "linear array, plain mutex";
-    bench.row(UPSERT, peer, Some(10.0), |p| versus_upserts(p, &work, &table, &linear))?;
+    bench.row(UPSERT, peer, None, |p| versus_upserts(p, &work, &table, &linear))?;
 
     let hashed = Hashed::create(&dir.path().join("hashed"))?;
     work.fill(&hashed, SHORT)?;
     let peer = "hash table, plain mutex";
-    bench.row(UPSERT, peer, Some(1.0), |p| versus_upserts(p, &work, &table, &hashed))?;
+    bench.row(UPSERT, peer, None, |p| versus_upserts(p, &work, &table, &hashed))?;
 
     let lmdb_dir = TempNamespace::new()?;
     let lmdb = Lmdb::create(lmdb_dir.path())?;
@@ -44,7 +44,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     // Tombstones come and go in this row, so it comes last, and the index is as a
     // table's that has been in use.
     let peer = "linear array, plain mutex";
-    bench.row(REPLACE, peer, Some(15.0), |p| versus_replacements(p, &work, &table, &linear))?;
+    bench.row(REPLACE, peer, None, |p| versus_replacements(p, &work, &table, &linear))?;
     let peer = "hash table, plain mutex";
     bench.row(REPLACE, peer, None, |p| versus_replacements(p, &work, &table, &hashed))?;
     ensure!(table.verify().is_ok() && table.len() == CAPACITY, "the table is damaged");

@@ -190,8 +190,8 @@ impl Csv {
         Ok(Step::Heading)
     }
 
-    /// Reads to the end of a record, and hands over the bytes of its fields. Returns how many fields
-    /// it has, 0 for a blank line, `None` at the end of the file.
+    /// Reads to the end of a record, and hands over the bytes of its fields. Returns how many
+    /// fields it has, 0 for a blank line, `None` at the end of the file.
     fn fields(
         &mut self,
         input: &mut impl BufRead,

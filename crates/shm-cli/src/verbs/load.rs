@@ -90,8 +90,8 @@ pub(super) fn println(json: &serde_json::Value) -> std::io::Result<()> {
 
 type Entry = (AnyKey, Vec<u8>);
 
-/// The entries of the file, each key once, in the order of their lines. No more than the table holds are kept,
-/// so a file of any length may be given.
+/// The entries of the file, each key once, in the order of their lines. No more than the table
+/// holds are kept, so a file of any length may be given.
 fn read(
     table: &UntypedTable,
     reader: &mut Reader,

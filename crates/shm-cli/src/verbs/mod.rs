@@ -32,13 +32,13 @@ use crate::failure::{Exit, Failure};
 pub(crate) enum Verb {
     /// Show all maps of the directory
     List(list::Arguments),
-    /// Show what one map is: geometry, load, recoveries, owner, mode, age, who maps it
+    /// Show one map: geometry, load, recoveries, owner, mode, age, the processes that map it
     Stat(stat::Arguments),
     /// Make a table
     Create(create::Arguments),
     /// Print the values of keys
     Get(get::Arguments),
-    /// Set the value of a key of a table, be it there or not
+    /// Set the value of a key of a table, whether or not it has the key
     #[command(after_help = put::SET)]
     Set(put::Entry),
     /// Add a key to a table that does not have it
@@ -49,7 +49,7 @@ pub(crate) enum Verb {
     Update(put::Entry),
     /// Remove keys from a table: all of them or, if one is not there, none
     Del(del::Arguments),
-    /// Print the entries whose keys begin so, or lie between two
+    /// Print the entries whose keys have a prefix, or are between two keys
     Search(search::Arguments),
     /// Write all entries to standard output
     Dump(dump::Arguments),
@@ -65,13 +65,13 @@ pub(crate) enum Verb {
     Verify(verify::Arguments),
     /// Repair damaged tables, and say what could not be kept
     Repair(repair::Arguments),
-    /// Remove what killed publishers left: says what, and with --yes does it
+    /// Show what killed publishers left, and with --yes remove it
     Prune(prune::Arguments),
-    /// Remove maps by name; who has one open keeps it
+    /// Remove maps by name; processes that have one open keep it
     Rm(rm::Arguments),
     /// Print the completions for a shell
     Completions(completions::Arguments),
-    /// Print the names of maps that may stand at the end of a command line
+    /// Print the names of maps that may end a command line
     #[command(hide = true)]
     MapNames(map_names::Arguments),
     /// Write the manual pages

@@ -1,4 +1,5 @@
-//! What is wrong with a command line or with what it leads to, beside what `matrix.rs` has. Nothing changes.
+//! What is wrong with a command line or with what it leads to, beside what `matrix.rs` has. Nothing
+//! changes.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;

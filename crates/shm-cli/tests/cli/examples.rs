@@ -84,7 +84,7 @@ fn no_line_of_an_example_is_broken_by_a_narrow_terminal() {
     }
 }
 
-/// The commands of the README, word for word but for the directory of node_exporter.
+/// The commands of the README, word for word except for the directory of node_exporter.
 #[test]
 fn the_metrics_file_of_the_readme_is_written() {
     const DIR: &str = "/var/lib/node_exporter/textfile";

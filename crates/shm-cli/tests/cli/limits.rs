@@ -1,4 +1,5 @@
-//! Limits of the process, as a shell sets them. Each is named, and none ends the program by a signal.
+//! Limits of the process, as a shell sets them. Each is named, and none ends the program by a
+//! signal.
 
 use std::process::Command;
 

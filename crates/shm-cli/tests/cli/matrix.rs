@@ -1,6 +1,7 @@
-//! Every verb, and everything that may be wrong with what it is given: a missing name, a wrong kind, a damaged file,
-//! something too long, no permission. Each case says what must happen; nothing else does. The cases are in
-//! [`rows`]; the verbs come from `--help`, and one without a row fails.
+//! Every verb, and everything that may be wrong with what it is given: a missing name, a wrong
+//! kind, a damaged file, something too long, no permission. Each case says what must happen;
+//! nothing else does. The cases are in [`rows`]; the verbs come from `--help`, and one without a
+//! row fails.
 
 mod rows;
 
@@ -33,8 +34,8 @@ pub(crate) enum Fault {
     Owner,
     /// Group and others may write to all files.
     Writers,
-    /// Nobody may do anything with the files, which are root's; the caller is another user, who owns the
-    /// directory.
+    /// Nobody may do anything with the files, which are root's; the caller is another user, who
+    /// owns the directory.
     Mode,
     /// The namespace may not be looked into; the caller is another user.
     Hidden,

@@ -1,4 +1,4 @@
-//! What another user may do, and what is said to who may not. Needs root.
+//! What another user may do, and the errors when it may not. Needs root.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -42,7 +42,7 @@ fn what_others_may_read_they_read() {
     assert_eq!(place.as_nobody(["set", "jobs", "3325", "x"]).code, 9);
     let said = place.as_nobody(["stat", "jobs", "--format", "json"]);
     let stat: serde_json::Value = serde_json::from_str(&said.out).unwrap();
-    // Root's processes are among those that it may not look at.
+    // Root's processes are among those that it may not inspect.
     assert!(stat["not_looked_at"].as_u64().unwrap() > 0, "{stat}");
 }
 

@@ -81,12 +81,12 @@ impl Place {
         self.dir().join("work")
     }
 
-    /// Where a map lies.
+    /// The path of a map.
     pub(crate) fn path(&self, name: &str, kind: &str) -> PathBuf {
         self.dir().join(format!("shmap.{name}.{kind}"))
     }
 
-    /// The segment that a table lies in.
+    /// The segment that contains a table.
     pub(crate) fn table_segment(&self, name: &str) -> WritableSegment {
         let (namespace, name) = (Namespace::at(self.dir()), Name::new(name).unwrap());
         let open = |version| {
@@ -154,8 +154,8 @@ impl Place {
         self.as_nobody_in(&self.work(), arguments)
     }
 
-    /// Runs as the user `nobody` in a directory. The file is started through a descriptor, so that the user needs no
-    /// access to the directories above it.
+    /// Runs as the user `nobody` in a directory. The file is started through a descriptor, so that
+    /// the user needs no access to the directories above it.
     pub(crate) fn as_nobody_in<S: AsRef<OsStr>>(
         &self,
         dir: &Path,
@@ -168,9 +168,9 @@ impl Place {
         Said::of(command.output().unwrap())
     }
 
-    /// All files of the namespace and of the directory for work: bytes, mode, owner, identity. Of tables the
-    /// entries and the count of writes in place of the bytes, since their lock and the buffers that no reader looks at
-    /// change with every try.
+    /// All files of the namespace and of the directory for work: bytes, mode, owner, identity. Of
+    /// tables the entries and the count of writes in place of the bytes, since their lock and the
+    /// buffers that no reader uses change with every try.
     pub(crate) fn files(&self) -> BTreeMap<String, Seen> {
         let mut files = BTreeMap::new();
         for name in self.namespace.files().unwrap().into_iter().filter(|name| name != "work") {

@@ -145,7 +145,7 @@ fn on_a_terminal_changes_are_marked_in_place() {
         assert!(!first.contains(YELLOW));
         place.ok(["set", "jobs", "3325", if no_color { "stopped" } else { "changed" }]);
         let changed = watch.until(if no_color { "stopped" } else { "changed" });
-        // The mark says it without a colour, too.
+        // The mark also says it without a colour.
         assert!(changed.contains('~'), "{changed:?}");
         assert_eq!(changed.contains(YELLOW), !no_color, "{changed:?}");
         assert!(!changed.contains(TAKEN), "drawn in place");

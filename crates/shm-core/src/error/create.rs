@@ -30,7 +30,8 @@ pub enum CreateError {
         /// The namespace.
         dir: PathBuf,
     },
-    /// The namespace is in memory, and the machine does not have as much left. Nothing was allocated.
+    /// The namespace is in memory, and the machine does not have that much left. Nothing was
+    /// allocated.
     #[error("no memory for {needed} bytes in {dir:?}: {available} are free, swap included")]
     NoMemory {
         /// Bytes needed.
@@ -82,8 +83,8 @@ pub enum CreateError {
         /// Bytes asked for.
         len: u64,
     },
-    /// The mode has bits that the file cannot have, or lacks some of the owner's: read, and for a
-    /// segment, which is stored to, write.
+    /// The mode has bits that the file cannot have, or lacks bits that its owner needs: read and,
+    /// for a segment that is stored to, write.
     #[error("mode {mode:#o} is not possible: only rw bits, the owner's among them")]
     BadMode {
         /// Mode asked for.

@@ -84,7 +84,7 @@ pub enum OpenError {
         /// Its permission bits.
         mode: u32,
     },
-    /// Somebody, be it the owner, may write to a file whose bytes were to be used in place.
+    /// Somebody, perhaps its owner, may write to a file whose bytes were to be used in place.
     #[error(
         "{path:?} has mode {mode:#o}: what may be written to cannot be used in place, only copied"
     )]
@@ -133,7 +133,7 @@ pub enum OpenError {
         /// Bytes needed.
         needed: u64,
     },
-    /// It did not exist, and could not be created either.
+    /// It did not exist and could not be created.
     #[error(transparent)]
     Create(#[from] CreateError),
     /// The operating system refused, or a [`Limit`](crate::Limit) is in the way.

@@ -33,10 +33,11 @@ pub enum PublishError {
         /// Mode asked for.
         mode: u32,
     },
-    /// The control segment, or what is at the name, could not be opened. (Not created: that is `Create`.)
+    /// The control segment, or what is at the name, could not be opened. (Not created: that is
+    /// `Create`.)
     #[error(transparent)]
     Open(OpenError),
-    /// It is not this one's turn.
+    /// The lock of the control segment was not acquired.
     #[error("lock {path:?}")]
     Lock {
         /// Path of the control segment.
@@ -58,7 +59,8 @@ pub enum PublishError {
 }
 
 impl From<OpenError> for PublishError {
-    /// What could not be created is [`PublishError::Create`], be it the file or the control segment.
+    /// What could not be created is [`PublishError::Create`], be it the file or the control
+    /// segment.
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Create(e) => Self::Create(e),

@@ -1,9 +1,9 @@
-//! Which writers are alive: each holds a shared lock on the segment file as long as it has
-//! it open, so that whoever gets the exclusive one knows that there is no other.
+//! Which writers are alive. Each holds a shared lock on the segment file for as long as it has the
+//! file open, so whoever gets the exclusive lock knows that there is no other.
 //!
-//! Open file description locks (`F_OFD_SETLK`, Linux 3.15): the kernel drops them when the last
-//! copy of the descriptor is closed, by whatever death; a forked child shares its parent's;
-//! two openings in one process count as two.
+//! Open file description locks (`F_OFD_SETLK`, Linux 3.15): the kernel drops such a lock when the
+//! last copy of the descriptor is closed, however the process dies. A forked child shares its
+//! parent's locks. Two openings in one process count as two.
 
 #![allow(unsafe_code, reason = "rustix has no open file description locks")]
 
@@ -13,7 +13,7 @@ use std::os::fd::AsRawFd;
 
 /// The byte that writers lock.
 const WRITERS: libc::off_t = 0;
-/// The byte that the creator locks as long as the file has a temporary name.
+/// The byte that the creator locks for as long as the file has a temporary name.
 const CREATOR: libc::off_t = 1;
 
 /// What to hold.
@@ -27,14 +27,14 @@ pub(crate) enum Hold {
     Nothing,
 }
 
-/// Changes what this opening of `file` holds, without waiting; false when others are in the
-/// way, and then nothing changed. From exclusive to shared always succeeds.
+/// Changes what this opening of `file` holds, without waiting. False if the locks of others prevent
+/// it; then nothing changed. Going from exclusive to shared always succeeds.
 pub(crate) fn try_hold(file: &File, hold: Hold) -> io::Result<bool> {
     try_hold_byte(file, WRITERS, hold)
 }
 
-/// The same for the lock of whoever gives an unfinished file its name. `prune` takes a shared
-/// one, for which a descriptor that may read is enough.
+/// The same for the lock of the process that gives an unfinished file its name. `prune` takes it
+/// shared, for which a descriptor open for reading is enough.
 pub(crate) fn try_hold_draft(file: &File, hold: Hold) -> io::Result<bool> {
     try_hold_byte(file, CREATOR, hold)
 }

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code, reason = "rustix looks for the vDSO in a way that memory checkers report")]
 
-/// The coarse monotonic clock, in nanoseconds. 0, for ever, where there is none.
+/// The coarse monotonic clock, in nanoseconds. Always 0 where there is none.
 #[inline]
 pub(crate) fn coarse() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };

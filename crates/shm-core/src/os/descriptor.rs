@@ -1,7 +1,8 @@
-//! Descriptors that are kept for long, and that the program may close behind our back.
+//! Descriptors that are kept for long, which the program may close without our knowledge.
 //!
-//! A daemon that closes all descriptors closes ours, too, and the next file that it opens gets the
-//! number. So a kept descriptor is used or closed only while it is still the opening that it was.
+//! A daemon that closes all descriptors also closes ours, and the next file that it opens gets the
+//! number. So a kept descriptor is used or closed only while it is still the same opening of the
+//! same file.
 
 use std::fs::File;
 use std::io;
@@ -21,22 +22,22 @@ use super::retry::retry;
 /// The program closed a descriptor of a segment, or gave its number to another file, and the file
 /// cannot be opened again. It is the inner error of a [`std::io::Error`].
 ///
-/// What needs no descriptor goes on: reading, writing, waiting.
+/// Calls that need no descriptor still work: reading, writing, waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the descriptor of this segment was closed or reused by the program")]
 pub struct LostDescriptor;
 
-/// A descriptor, with what tells whether it is still the same opening of the same file.
+/// A descriptor, and the means to tell whether it is still the same opening of the same file.
 ///
-/// Device and inode alone do not: the number may by now be that of another opening of the same
-/// file, for instance by a second handle of this library, which closes it itself. So each opening
-/// is also marked, by its file offset. Nothing here reads or writes at the offset, and every
-/// opening has its own.
+/// Device and inode alone do not suffice: the number may by now belong to another opening of the
+/// same file, for instance by a second handle of this library, which will close it itself. So each
+/// opening is also marked, by its file offset. Nothing here reads or writes at the offset, and
+/// every opening has its own.
 #[derive(Debug)]
 pub(crate) struct OwnFile {
     /// Always there until the drop.
     file: Option<File>,
-    /// `None` when it could not be told.
+    /// `None` if it could not be found out.
     id: Option<FileId>,
     mark: u64,
 }
@@ -49,7 +50,7 @@ impl OwnFile {
     pub(crate) fn new(file: File) -> Self {
         let id = file.metadata().ok().map(|meta| FileId::of(&meta));
         let mut drawn = [0; 8];
-        // Where there is no mark, device and inode have to do.
+        // Without a mark, device and inode must suffice.
         let mark = match random(&mut drawn) {
             Ok(()) => SeekFrom::Start(u64::from_ne_bytes(drawn) & MARKS),
             Err(_) => SeekFrom::Current(0),
@@ -63,7 +64,7 @@ impl OwnFile {
         self.id.ok_or_else(lost)
     }
 
-    /// The file, if the descriptor is still its.
+    /// The file, if the descriptor still belongs to it.
     pub(crate) fn get(&self) -> io::Result<&File> {
         self.file.as_ref().filter(|file| self.is_ours(file)).ok_or_else(lost)
     }
@@ -71,7 +72,7 @@ impl OwnFile {
     /// Keeps the descriptor open for as long as the process lives.
     pub(crate) fn leak(&mut self) {
         if let Some(file) = self.file.take() {
-            // The number may be a stranger's: it is forgotten, not closed.
+            // The number may belong to another file: it is forgotten, not closed.
             let _ = file.into_raw_fd();
         }
     }
@@ -95,12 +96,12 @@ fn lost() -> io::Error {
     io::Error::other(LostDescriptor)
 }
 
-/// The file of a segment, opened once more when the program has closed the first descriptor.
+/// The file of a segment. It is opened once more if the program has closed the first descriptor.
 #[derive(Debug)]
 pub(crate) struct SegmentFile {
     first: OwnFile,
-    /// Set by the one thread that opens it again, so that nobody waits for another: a wait would
-    /// have no end in a child that was forked meanwhile.
+    /// Set by the one thread that opens the file again. Others do not wait for it: in a child that
+    /// is forked meanwhile such a wait would never end.
     opening: AtomicBool,
     again: OnceLock<OwnFile>,
 }
@@ -116,9 +117,9 @@ impl SegmentFile {
         self.first.id()
     }
 
-    /// The file. When the descriptor is lost it is opened once more by its path, if that still
-    /// leads there. A writer takes its lock on the file again, which went with the descriptor: see
-    /// `docs/concurrency.md` on what others may do meanwhile.
+    /// The file. If the descriptor is lost, the file is opened once more by its path, if that still
+    /// leads to it. A writer then takes its lock on the file again, which was lost with the
+    /// descriptor; `docs/concurrency.md` says what others may do meanwhile.
     pub(crate) fn get(&self, path: &Path, writable: bool) -> io::Result<&File> {
         let lost = match self.again.get().unwrap_or(&self.first).get() {
             Ok(file) => return Ok(file),
@@ -130,7 +131,7 @@ impl SegmentFile {
         match self.reopen(path, writable) {
             Ok(Some(file)) => self.again.get_or_init(|| file).get(),
             Ok(None) | Err(_) => {
-                // Perhaps later: somebody may be about to look at it.
+                // It may succeed later: another process may hold the lock for a moment.
                 self.opening.store(false, Ordering::Relaxed);
                 Err(lost)
             }
@@ -140,7 +141,7 @@ impl SegmentFile {
     fn reopen(&self, path: &Path, writable: bool) -> io::Result<Option<OwnFile>> {
         let access = if writable { OFlags::RDWR } else { OFlags::RDONLY };
         let flags = access | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        // Before it is opened: opening a device may do something.
+        // Checked before it is opened: opening a device may have effects.
         if FileId::at(path)? != Some(self.id()?) {
             return Ok(None);
         }

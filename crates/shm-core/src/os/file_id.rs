@@ -17,8 +17,8 @@ impl FileId {
         Self { dev: meta.dev(), ino: meta.ino() }
     }
 
-    /// What a path leads to, without following a symbolic link; `None` when that is nothing. One
-    /// `stat`.
+    /// The file that a path leads to, without following a symbolic link; `None` if there is none.
+    /// One `stat`.
     pub(crate) fn at(path: &Path) -> io::Result<Option<Self>> {
         match path.symlink_metadata() {
             Ok(meta) => Ok(Some(Self::of(&meta))),

@@ -1,9 +1,10 @@
 //! Where in the address space a file is mapped, and in pages of what size.
 //!
-//! A random access to a map of many megabytes misses the TLB as a rule, and the walk through the page
-//! tables then costs as much as the data. Pages of two megabytes make it rare. tmpfs gives them to a file on
-//! request, one range at a time (`MADV_COLLAPSE`, Linux 6.1); a process gets their good where the
-//! mapping and the file agree in the low 21 bits. `docs/benchmarks.md` has what it was measured to bring.
+//! A random access to a map of many megabytes usually misses the TLB, and the walk through the page
+//! tables then costs as much as the data. With pages of two megabytes such misses are rare. tmpfs
+//! provides them for a file on request, one range at a time (`MADV_COLLAPSE`, Linux 6.1). They help
+//! a process only if address and file offset agree modulo 2 MiB. `docs/benchmarks.md` says how much
+//! was gained.
 
 #![allow(unsafe_code, reason = "a mapping over a part of one that we own, and advice on it")]
 
@@ -14,21 +15,24 @@ use memmap2::{MmapOptions, MmapRaw};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 
-/// Bytes of a huge page, where pages have 4096: on x86-64, and on most of aarch64. Elsewhere the kernel
-/// declines what is asked for below, and nothing but alignment is lost.
+/// Bytes of a huge page if pages have 4096 bytes: on x86-64, and on most aarch64 machines.
+/// Elsewhere the kernel declines the requests below, and the mapping is only aligned in vain.
 const HUGE_PAGE: usize = 2 << 20;
 
-/// `MADV_COLLAPSE` of the Linux UAPI (`include/uapi/asm-generic/mman-common.h`, Linux 6.1), the same on all
-/// architectures. `libc` has the name for glibc only.
+/// `MADV_COLLAPSE` of the Linux UAPI (`include/uapi/asm-generic/mman-common.h`, Linux 6.1), the
+/// same on all architectures. `libc` has the name for glibc only.
 const MADV_COLLAPSE: libc::c_int = 25;
 
-/// How much is asked for at a time: the first refusal ends it, with no more memory moved than this.
+/// How much is asked for at a time. The first refusal ends it, so no more than this is copied in
+/// vain.
 const STEP: usize = 16 * HUGE_PAGE;
 
-/// A shared mapping of the first bytes of a file; of two megabytes or more, at a multiple of them.
+/// A shared mapping of the first bytes of a file. If it has two megabytes or more, it starts at a
+/// multiple of two megabytes.
 #[derive(Debug)]
 pub(crate) struct FileMap {
-    /// Owns the addresses. Of a small file it is the mapping; of a large one, the mapping lies over it.
+    /// Owns the addresses. For a small file this is the mapping; for a large one, the mapping
+    /// replaces a part of it.
     range: MmapRaw,
     /// Where in `range` the mapping begins.
     start: usize,
@@ -38,33 +42,36 @@ pub(crate) struct FileMap {
 impl FileMap {
     /// Maps the first `len` bytes of `file`, `PROT_READ` unless `writable`.
     pub(crate) fn new(file: &File, len: usize, writable: bool) -> io::Result<Self> {
-        // Alignment takes more room for a moment, which limits (RLIMIT_AS, locked memory) may not allow.
+        // Aligning takes more address space for a moment, which limits (RLIMIT_AS, locked memory)
+        // may not allow.
         match Self::aligned(file, len, writable) {
             Some(map) => Ok(map),
             None => Ok(Self { range: map(file, len, writable)?, start: 0, len }),
         }
     }
 
-    /// Maps at a multiple of a huge page, if the file has as much.
+    /// Maps at a multiple of a huge page, if the file is that long.
     fn aligned(file: &File, len: usize, writable: bool) -> Option<Self> {
         if len < HUGE_PAGE {
             return None;
         }
-        // The file itself keeps the room. Only the part that is mapped again is ever touched.
+        // The file itself reserves the addresses. Only the part that is mapped again is ever
+        // touched.
         let range = map(file, len.checked_add(HUGE_PAGE)?, writable).ok()?;
         let start = range.as_ptr().addr().next_multiple_of(HUGE_PAGE) - range.as_ptr().addr();
         let protection =
             if writable { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
         let flags = MapFlags::SHARED | MapFlags::FIXED;
         let address = range.as_mut_ptr().wrapping_add(start).cast();
-        // SAFETY: `start + len` is within `range`, as `start` is less than HUGE_PAGE: what is replaced is a
-        // part of a mapping that is ours and that nobody has a pointer to.
+        // SAFETY: `start + len` is within `range`, as `start` is less than HUGE_PAGE: what is
+        // replaced is a part of a mapping that is ours and that nobody has a pointer to.
         match unsafe { rustix::mm::mmap(address, len, protection, flags, file, 0) } {
             Ok(_) => Some(Self { range, start, len }),
             // More locked memory than allowed: refused before anything was unmapped.
             Err(Errno::AGAIN) => None,
             Err(_) => {
-                // The kernel may have made the hole already, and another thread have filled it.
+                // The kernel may already have unmapped that part, and another thread may have
+                // mapped something there.
                 std::mem::forget(range);
                 None
             }
@@ -87,10 +94,10 @@ impl FileMap {
         self.range.flush_range(self.start, self.len)
     }
 
-    /// Asks for huge pages, for all who map the file, and returns how many bytes have them. The bytes
-    /// stay as they are: pages that are there already are copied, and the kernel may move others to make
-    /// room. Not an error where there are none to be had: the kernel is too old or told not to, the
-    /// file not on tmpfs, memory short or in pieces.
+    /// Asks for huge pages, for all processes that map the file, and returns how many bytes have
+    /// them. The contents do not change: existing pages are copied, and the kernel may move others
+    /// to make space. It is not an error if there are none: the kernel may be too old or told not
+    /// to, the file not on tmpfs, or memory short or fragmented.
     pub(crate) fn use_huge_pages(&self) -> usize {
         let mut at = 0;
         while self.len - at >= HUGE_PAGE {
@@ -134,7 +141,8 @@ mod tests {
     /// Not whole huge pages, nor whole pages.
     const LEN: usize = 2 * HUGE_PAGE + 12_296;
 
-    /// A file without a name, of bytes that tell where they are; in memory, where there is such a directory.
+    /// A file without a name, whose bytes tell their offset; in memory, if there is such a
+    /// directory.
     fn file(len: usize) -> File {
         let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
@@ -149,7 +157,8 @@ mod tests {
     }
 
     fn bytes(map: &FileMap) -> Vec<u8> {
-        // SAFETY: the mapping is of that length; nobody else has the file, and it is not stored to meanwhile.
+        // SAFETY: the mapping is of that length; nobody else has the file, and it is not stored to
+        // meanwhile.
         unsafe { std::slice::from_raw_parts(map.as_mut_ptr(), map.len()) }.to_vec()
     }
 
@@ -196,7 +205,7 @@ mod tests {
             File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file)));
         let error = FileMap::new(&read_only.unwrap(), LEN, true).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
-        // No address space has so much; no length of a file is the other.
+        // No address space has that much; the other is not a possible length of a file.
         for (len, kind) in
             [(1 << 60, io::ErrorKind::OutOfMemory), (usize::MAX - 7, io::ErrorKind::InvalidData)]
         {
@@ -220,7 +229,7 @@ mod tests {
             assert_eq!(file.metadata().unwrap().blocks(), blocks);
             assert!(given <= len && given.is_multiple_of(HUGE_PAGE));
             if given > 0 {
-                // For a mapping that is made afterwards, too, as another process makes it.
+                // Also for a mapping that is made afterwards, as another process does.
                 let late = FileMap::new(&file, len, false).unwrap();
                 assert_eq!(bytes(&late).len(), len);
                 let whole = format!(" {} kB", given / 1024);

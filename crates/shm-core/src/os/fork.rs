@@ -25,7 +25,7 @@ pub fn process_token() -> u64 {
 }
 
 /// The word, once there is one. Not a `OnceLock`: a child that is forked while another thread
-/// initialises one waits for that thread for ever.
+/// initialises it would wait for that thread for ever.
 static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
 
 /// The first call in a process, or any call where the kernel has no such pages.
@@ -36,14 +36,14 @@ fn new_token() -> u64 {
     let mut bytes = [0; 8];
     let random = super::random::random(&mut bytes).is_ok();
     let token = if random { u64::from_ne_bytes(bytes) | 1 } else { pid_token() };
-    // Of two threads that get here first, one decides.
+    // If two threads get here first, one of them decides.
     match word.compare_exchange(0, token, Ordering::Relaxed, Ordering::Relaxed) {
         Ok(_) => token,
         Err(decided) => decided,
     }
 }
 
-/// The page, made if there is none yet. Of threads that make one at once, one decides.
+/// The page, made if there is none yet. If several threads make one at once, one of them decides.
 fn page() -> Option<&'static AtomicU64> {
     let mut word = PAGE.load(Ordering::Acquire);
     if word.is_null() {

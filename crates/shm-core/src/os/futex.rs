@@ -1,7 +1,7 @@
 //! Sleeping until a shared word changes.
 //!
-//! The kernel compares 32 bits, so it is the low half of the word that is watched. A read-only
-//! mapping is enough to sleep on (Linux 3.1).
+//! The kernel compares 32 bits: the low half of the word. A read-only mapping is enough to sleep on
+//! (Linux 3.1).
 
 #![allow(unsafe_code, reason = "the futex system call; a pointer, not a reference, to half a word")]
 
@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use crate::sync::Word;
 
-/// Sleeps while the low half of `word` is that of `seen`: until somebody changes it and calls
-/// [`wake_all`], or for `limit` (monotonic clock). May return early, also because of a signal.
+/// Sleeps while the low half of `word` is that of `seen`: until a process changes it and calls
+/// [`wake_all`], or for `limit` (monotonic clock). May return early, for instance because of a
+/// signal.
 ///
 /// The kernel compares after it has queued the sleeper, so no wake that follows the change is lost.
 #[cfg(not(loom))]
 pub(crate) fn wait(word: &Word, seen: u64, limit: Duration) -> io::Result<()> {
     let timeout = libc::timespec {
-        // Lossless, whatever the types' names and sizes in this C library: some 68 years at most.
+        // Lossless with the types of any C library: at most some 68 years.
         tv_sec: limit.as_secs().min(i32::MAX as u64) as _,
         tv_nsec: limit.subsec_nanos() as _,
     };
@@ -32,13 +33,13 @@ pub(crate) fn wait(word: &Word, seen: u64, limit: Duration) -> io::Result<()> {
     }
     let error = io::Error::last_os_error();
     match error.raw_os_error() {
-        // It changed already, a signal, the limit.
+        // The word changed already, a signal came, or the limit is reached.
         Some(libc::EAGAIN | libc::EINTR | libc::ETIMEDOUT) => Ok(()),
         _ => Err(error),
     }
 }
 
-/// Wakes all that sleep on `word`.
+/// Wakes all threads that sleep on `word`.
 #[cfg(not(loom))]
 pub(crate) fn wake_all(word: &Word) {
     // Fails only for an address that is not mapped.

@@ -1,4 +1,4 @@
-//! Threads by their number: which process they are of, and what they have mapped.
+//! Threads by their id: which process they belong to, and what they have mapped.
 
 use std::fmt;
 
@@ -10,9 +10,9 @@ use rustix::process::Pid;
 pub struct Holder {
     /// Its thread id, in the pid namespace of the segment's writers.
     pub tid: u32,
-    /// Its process, where `/proc` tells.
+    /// Its process, if `/proc` tells.
     pub pid: Option<u32>,
-    /// The command that the process runs (at most 15 bytes of its name), where `/proc` tells.
+    /// The command that the process runs (at most 15 bytes of its name), if `/proc` tells.
     pub command: Option<String>,
 }
 
@@ -42,8 +42,8 @@ impl Holder {
     }
 }
 
-/// True unless it is certain that no living thread of this number, in the caller's pid namespace,
-/// has a file of this inode number mapped to write to it. The device is left out: a file below an
+/// True unless it is certain that no living thread with this id, in the caller's pid namespace, has
+/// a file with this inode number mapped for writing. The device is not compared: a file below an
 /// overlay has two.
 pub(crate) fn may_have_mapped(tid: u32, inode: u64) -> bool {
     let Some(pid) = i32::try_from(tid).ok().and_then(Pid::from_raw) else { return false };

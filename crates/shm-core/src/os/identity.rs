@@ -1,5 +1,5 @@
-//! What this process is, as far as a shared mutex cares: the boot, the pid
-//! namespace, and the binary interface of its C library.
+//! What matters of this process to a shared mutex: its boot, its pid namespace, and the ABI of its
+//! C library.
 
 use std::fmt;
 use std::io;
@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The kernel's random id of this boot (`/proc/sys/kernel/random/boot_id`).
 pub(crate) fn boot_id() -> io::Result<[u8; 16]> {
-    // Not a `OnceLock`: a child that is forked while another thread initialises one waits for
-    // that thread for ever. Here all threads store the same.
+    // Not a `OnceLock`: a child that is forked while another thread initialises it would wait for
+    // that thread for ever. Here all threads store the same value.
     static BOOT: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
     static KNOWN: AtomicBool = AtomicBool::new(false);
     let [high, low] = &BOOT;

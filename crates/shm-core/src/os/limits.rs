@@ -1,4 +1,4 @@
-//! Which limit is in the way: of the file system, of the machine, or of this process.
+//! Which limit was reached: of the file system, of the machine, or of this process.
 //!
 //! The operating system has one error number for many of them, so an error number is traced to the
 //! limit behind it.
@@ -32,7 +32,8 @@ pub enum Limit {
         /// How far it may write, in bytes.
         limit: u64,
     },
-    /// Memory that this process may lock, after it called `mlockall`: `RLIMIT_MEMLOCK`, `ulimit -l`.
+    /// Memory that this process may lock, after it called `mlockall`: `RLIMIT_MEMLOCK`, `ulimit
+    /// -l`.
     LockedMemory {
         /// The most it may lock, in bytes.
         limit: u64,
@@ -67,7 +68,7 @@ impl fmt::Display for Limit {
 impl Limit {
     /// The limit behind an error of what was tried, if one is.
     pub(crate) fn behind(action: &str, error: &io::Error) -> Option<Self> {
-        // `mmap` has numbers that mean something else in other calls.
+        // `mmap` returns error numbers that mean something else in other calls.
         let maps = action.starts_with("map");
         Some(match error.raw_os_error()? {
             libc::EMFILE => Self::Descriptors { limit: soft(Resource::Nofile)? },
@@ -93,7 +94,7 @@ fn soft(resource: Resource) -> Option<u64> {
     getrlimit(resource).current
 }
 
-/// Fails, as a write would if it lived to tell, where this process may not write up to `end`.
+/// Fails if this process may not write up to `end`. A write itself would not fail but be killed.
 pub(crate) fn check_write(end: u64) -> io::Result<()> {
     match file_size() {
         Some(limit) if limit < end => Err(io::Error::from_raw_os_error(libc::EFBIG)),
@@ -103,13 +104,13 @@ pub(crate) fn check_write(end: u64) -> io::Result<()> {
 
 /// Bytes that this user may still allocate.
 pub(crate) fn available(fs: &StatVfs) -> u64 {
-    // Root also gets the blocks that ext4 keeps back.
+    // Root may also use the blocks that ext4 reserves.
     let root = rustix::process::geteuid().is_root();
     let blocks = if root { fs.f_bfree } else { fs.f_bavail };
     blocks.saturating_mul(fs.f_frsize)
 }
 
-/// Memory that can be had without swapping, and free swap, in bytes. `None` where the kernel does
+/// Memory that is available without swapping, and free swap, in bytes. `None` if the kernel does
 /// not say.
 pub(crate) fn free_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;

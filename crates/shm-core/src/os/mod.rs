@@ -1,8 +1,8 @@
-//! Talking to the kernel: one file for each thing that is asked of it.
+//! Calls to the kernel: one file for each purpose.
 //!
-//! The lowest room. It knows nothing of segments or names, and imports nothing of this crate but
-//! [`sync`](crate::sync), whose words `futex` sleeps on. What is wanted from it is what
-//! [`std::io`] could have said; errors of this crate are made above, in `refused.rs`.
+//! The lowest folder. It knows nothing of segments or names, and imports only [`sync`](crate::sync)
+//! of this crate, whose words `futex` sleeps on. Its functions return errors of [`std::io`];
+//! `refused.rs`, above it, turns them into errors of this crate.
 
 pub(crate) mod alive;
 pub(crate) mod clock;

@@ -1,4 +1,4 @@
-//! Calls that a signal interrupts are made again.
+//! Repeats calls that a signal interrupts.
 
 use rustix::io::Errno;
 

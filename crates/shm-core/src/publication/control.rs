@@ -1,9 +1,10 @@
-//! The control word of a published name: which edition is the newest, and whether somebody is at it.
+//! The control word of a published name: which edition is the newest, and whether a process is
+//! changing that.
 //!
 //! | value | means |
 //! |---|---|
 //! | 2g | edition g is the newest, and nobody is at work |
-//! | 2g+1 | edition g+1 is being published, or the name removed, or who did so died |
+//! | 2g+1 | edition g+1 is being published or the name removed, or the process that did so died |
 //! | 2⁶³ or more | damaged: there is no edition to count on from |
 //! | [`RETIRED`] | the name is removed and this segment dead: look up the name |
 //!
@@ -14,7 +15,7 @@ use crate::sync::{Ordering, ReadWords, Words};
 
 /// The control word of a segment that has no name any more.
 pub(crate) const RETIRED: u64 = u64::MAX;
-/// More cannot be counted, and no publisher gets there.
+/// The limit of editions, which no publisher reaches.
 pub(crate) const MAX_EDITION: u64 = 1 << 62;
 /// Where the word is in the body.
 pub(crate) const WORD: usize = 0;
@@ -26,14 +27,15 @@ pub(crate) trait Place {
     /// Gives the new file the name: the one step that counts.
     fn link(&mut self) -> Result<(), Self::Error>;
 
-    /// Wakes all that sleep on the word.
+    /// Wakes all threads that sleep on the word.
     fn wake(&self);
 }
 
 /// The word as a reader loads it.
 #[inline]
 pub(crate) fn look(words: ReadWords<'_>) -> u64 {
-    // Acquire: pairs with the last store of `publish`. Who sees 2g finds edition g at the name.
+    // Acquire: pairs with the last store of `publish`. A reader that sees 2g finds edition g at the
+    // name.
     words.load(WORD, Ordering::Acquire)
 }
 
@@ -43,9 +45,9 @@ pub(crate) fn is_newest(word: u64, edition: u64) -> bool {
     word.is_multiple_of(2) && word / 2 == edition
 }
 
-/// Makes the word even again after whatever death, and returns the newest edition. `at_name` is the
-/// edition of the file at the name, 0 if there is none, `None` if it cannot be told. An error is a word
-/// out of range.
+/// Makes the word even again, whatever death left it odd, and returns the newest edition. `at_name`
+/// is the edition of the file at the name, 0 if there is none, `None` if it cannot be read. An
+/// error is a word out of range.
 pub(crate) fn settle(
     words: Words<'_>,
     at_name: Option<u64>,
@@ -53,21 +55,22 @@ pub(crate) fn settle(
 ) -> Result<u64, u64> {
     // Relaxed: only the holder of the lock stores.
     let found = words.load(WORD, Ordering::Relaxed);
-    // Who died at g+1 may have published that. If it cannot be told the number is left out: twice, it
-    // would hide the second file from the readers of the first.
+    // A process that died at g+1 may have published that edition. If the edition cannot be read,
+    // g+1 is skipped: if two files had it, the readers of the first would never notice the second.
     let newest = (found / 2).max(at_name.unwrap_or(found.div_ceil(2)));
     if newest >= MAX_EDITION {
         return Err(found);
     }
     if found != 2 * newest {
-        // Release: as at the end of `publish`, in whose place it may stand.
+        // Release: as at the end of `publish`, which this store may replace.
         words.store(WORD, 2 * newest, Ordering::Release);
         wake();
     }
     Ok(newest)
 }
 
-/// Publishes edition `newest + 1`; `newest` is what [`settle`] said. On an error nothing has changed.
+/// Publishes edition `newest + 1`; `newest` is what [`settle`] returned. On an error nothing has
+/// changed.
 pub(crate) fn publish<P: Place>(
     words: Words<'_>,
     newest: u64,
@@ -82,15 +85,16 @@ pub(crate) fn publish<P: Place>(
     linked.map(|()| edition)
 }
 
-/// Says that the name is about to change. Who sleeps is woken, and from then on looks from time to time.
+/// Says that the name is about to change. Sleeping readers wake, and from then on check the name
+/// from time to time.
 pub(crate) fn begin(words: Words<'_>, newest: u64, wake: impl FnOnce()) {
-    // Release: so that who sees it is not behind what was settled. The name changes only
-    // afterwards, by a system call.
+    // Release: so that a reader that sees this word also sees what was settled. The name changes
+    // only afterwards, by a system call.
     words.store(WORD, 2 * newest + 1, Ordering::Release);
     wake();
 }
 
-/// Takes back [`begin`], before which the word was `before`.
+/// Undoes [`begin`], before which the word was `before`.
 pub(crate) fn give_up(words: Words<'_>, before: u64, wake: impl FnOnce()) {
     // Release: as in `publish`.
     words.store(WORD, before, Ordering::Release);
@@ -99,7 +103,7 @@ pub(crate) fn give_up(words: Words<'_>, before: u64, wake: impl FnOnce()) {
 
 /// Says that the segment has no name any more.
 pub(crate) fn retire(words: Words<'_>, wake: impl FnOnce()) {
-    // Release: who sees it finds the names gone.
+    // Release: a reader that sees it finds the names gone.
     words.store(WORD, RETIRED, Ordering::Release);
     wake();
 }

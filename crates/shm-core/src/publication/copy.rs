@@ -13,25 +13,25 @@ use crate::segment::layout::BODY_OFFSET;
 use crate::segment::raw_file::RawFile;
 use crate::segment::trust::Trust;
 
-/// A file of a trusted owner, open to be copied; of a published segment, its body.
+/// A file of a trusted owner, open to be copied. For a published segment, its body.
 ///
-/// Its length is whatever somebody made it: look at the first bytes, and make room by an allocation that may
-/// fail, with [`CopySource::no_memory`] when it does. What is read is a mixture if somebody writes
-/// meanwhile: check it.
+/// Its length is whatever somebody made it. So check the first bytes, then allocate in a way that
+/// may fail, and return [`CopySource::no_memory`] if it does. If somebody writes meanwhile, what is
+/// read is a mixture: verify it.
 #[derive(Debug)]
 pub struct CopySource {
     file: OwnFile,
     path: PathBuf,
-    /// Where it begins in the file.
+    /// Where the bytes to copy start in the file.
     start: u64,
     len: u64,
 }
 
 impl CopySource {
-    /// Opens a file of any contents, also one that may be written to. O(1).
+    /// Opens a file of any contents, even one that may be written to. O(1).
     ///
     /// # Errors
-    /// As [`Namespace::open_read_only`], apart from what that says of the contents.
+    /// As [`Namespace::open_read_only`], without its errors about the contents.
     pub fn open(path: &Path, trust: &Trust) -> Result<Self, OpenError> {
         Ok(Self::new(RawFile::open(path.to_owned(), OFlags::RDONLY, trust)?, 0))
     }
@@ -51,7 +51,7 @@ impl CopySource {
     /// Reads bytes from `offset` on until `buffer` is full. O(its length).
     ///
     /// # Errors
-    /// [`OpenError::Io`], also when there are not so many.
+    /// [`OpenError::Io`], also if there are not enough bytes.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), OpenError> {
         self.file
             .get()
@@ -59,7 +59,7 @@ impl CopySource {
             .map_err(|e| IoError::new("read", &self.path, e).into())
     }
 
-    /// The error for who has no memory for so many bytes.
+    /// The error to return when `needed` bytes cannot be allocated.
     #[must_use]
     pub fn no_memory(&self, needed: u64) -> OpenError {
         OpenError::NoMemory { path: self.path.clone(), needed }
@@ -67,7 +67,7 @@ impl CopySource {
 }
 
 impl Namespace {
-    /// Opens a published segment to copy its body. Also one that may be written to, which cannot be
+    /// Opens a published segment to copy its body, even one that may be written to and so cannot be
     /// used in place. O(1).
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! A reader's side of publication: is there news, and sleeping until there is.
+//! The reader's side of publication: whether there is news, and sleeping until there is.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,41 +18,42 @@ use crate::os::file_id::{FileId, leads_nowhere};
 use crate::segment::segment::Segment;
 use crate::segment::trust::Trust;
 
-/// How long one sleeps in one go when nobody is publishing: a wake ends it.
+/// The longest single sleep while nobody is publishing: a wake ends it.
 const LONG: Duration = Duration::from_secs(1);
-/// The same when somebody is publishing, or died there: nothing may end it.
+/// The same while a process is publishing, or died doing so: perhaps no wake ends it.
 const SHORT: Duration = Duration::from_millis(50);
 
-/// How long a look at the names counts: [`Follower::is_due`].
+/// How long a check of the names is valid: [`Follower::is_due`].
 const LOOK: u64 = 100_000_000;
 
 /// Knows which file of a name a reader has, and notices when the name leads to another one.
 ///
-/// It does not hold the file: [`Namespace::follow`] gives the two apart. `Send` and `Sync`.
+/// It does not contain the file: [`Namespace::follow`] returns the two separately. `Send` and
+/// `Sync`.
 #[derive(Clone, Debug)]
 pub struct Follower {
     namespace: Namespace,
     name: Name,
     kind: PublishedKind,
     trust: Trust,
-    /// Opened before the file, so that it is not of an earlier life of the name without being
-    /// retired. `None` where there is none, or none for this user.
+    /// Opened before the file, so if it belongs to an earlier life of the name, it is retired.
+    /// `None` if there is none, or none that this user may read.
     control: Option<Arc<Segment>>,
     edition: u64,
     id: [u8; 16],
     /// The file, as the name leads to it.
     file: FileId,
-    /// When the names are to be looked at again, by the coarse monotonic clock, in nanoseconds.
+    /// When the names are to be checked again, by the coarse monotonic clock, in nanoseconds.
     /// Private to this process: nothing is ordered by it.
     due: Due,
 }
 
-/// A date, as any thread may set it.
+/// A point in time that any thread may set.
 #[derive(Debug)]
 struct Due(AtomicU64);
 
 impl Due {
-    /// One look from now.
+    /// When a check made now stops being valid.
     fn new() -> Self {
         Self(AtomicU64::new(now() + LOOK))
     }
@@ -72,8 +73,8 @@ impl Namespace {
     /// Opens a published file to use it in place, and to notice when it is replaced. O(1).
     ///
     /// # Errors
-    /// As [`Namespace::open_published`], also for the control segment beside it. That one may be missing, or
-    /// not be readable by this user.
+    /// As [`Namespace::open_published`], also for the control segment beside it. The control
+    /// segment may be missing, or not readable by this user.
     pub fn follow(
         &self,
         name: &Name,
@@ -105,8 +106,8 @@ fn open_control(
 ) -> Result<Option<Arc<Segment>>, OpenError> {
     match namespace.open_read_only(name, kind.control, CONTROL_VERSION, trust) {
         Ok(control) => Ok(has_word(&control).is_ok().then(|| Arc::new(control))),
-        // Without one that can be used, each refresh looks at the name: a file that is sound and
-        // trusted must not become unreadable by what lies beside it.
+        // Without a usable one, each refresh opens the file at the name: a file that is sound and
+        // trusted must not become unreadable because of what lies beside it.
         Err(
             OpenError::NotFound { .. }
             | OpenError::PermissionDenied { .. }
@@ -120,36 +121,37 @@ fn open_control(
 }
 
 impl Follower {
-    /// Looks at the control word: one load.
+    /// Loads the control word.
     #[inline]
     #[must_use]
     pub fn look(&self) -> Seen {
         Seen(self.control.as_ref().map(|control| control::look(control.words())))
     }
 
-    /// True when `seen` says that nothing newer was published under this control segment. False
-    /// says that [`Follower::successor`] must look closer.
+    /// True if `seen` says that nothing newer was published under this control segment. If false,
+    /// [`Follower::successor`] finds out.
     #[inline]
     #[must_use]
     pub fn is_current(&self, seen: Seen) -> bool {
         seen.0.is_some_and(|word| control::is_newest(word, self.edition))
     }
 
-    /// True when the last look at the names was 100 ms ago, or longer: then the word alone does not
-    /// tell, and [`Follower::is_at_name`] does. A look at a coarse clock, without a system call.
+    /// True if the last check of the names was 100 ms ago or longer. Then the word alone is not
+    /// enough, and [`Follower::is_at_name`] is to be asked. Reads a coarse clock, without a system
+    /// call.
     #[inline]
     #[must_use]
     pub fn is_due(&self) -> bool {
-        // Wraps round when it is overdue; and a date beyond the next look is no date.
+        // Wraps round if it is overdue; a time later than the next check can be is not valid.
         self.due.0.load(Ordering::Relaxed).wrapping_sub(now()) > LOOK
     }
 
-    /// True when both names lead to the files that this follower has: its file, and the control
-    /// segment that its word is in. Two `stat`s.
+    /// True if both names lead to the files that this follower has: its file, and the control
+    /// segment that contains its word. Two `stat`s.
     ///
-    /// False after files were removed or replaced from outside, which no word tells; and always
-    /// without a control segment. What this process may not look at counts as unchanged: one that
-    /// gave up its privileges goes on with what it has.
+    /// False after files were removed or replaced from outside, which no word tells, and always
+    /// without a control segment. A file that this process may not `stat` counts as unchanged, so a
+    /// process that gave up its privileges goes on with what it has.
     #[must_use]
     pub fn is_at_name(&self) -> bool {
         self.due.0.store(now() + LOOK, Ordering::Relaxed);
@@ -158,16 +160,16 @@ impl Follower {
         !control.is_orphaned().unwrap_or(false) && same(&self.path(), self.file)
     }
 
-    /// Opens the file that the name leads to, if that is another one than this follower's. `None`
-    /// also when the name leads nowhere. Some ten system calls.
+    /// Opens the file that the name leads to, if it is not this follower's. `None` also if the name
+    /// leads to no file. Some ten system calls.
     ///
-    /// This follower stays with its file; the one returned goes with the other.
+    /// This follower keeps its file; the one returned belongs to the new file.
     ///
     /// # Errors
     /// As [`Namespace::follow`]; nothing has changed.
     pub fn successor(&mut self) -> Result<Option<(Self, Published)>, OpenError> {
         let (namespace, kind, trust) = (&self.namespace, self.kind, &self.trust);
-        // Before the file, see `control`.
+        // Opened before the file, see `control`.
         let stale = match &self.control {
             None => true,
             Some(control) => control
@@ -181,18 +183,18 @@ impl Follower {
             other => other?,
         };
         if file.header().random_id == self.id {
-            // Seen after `newer` was opened, so the two go together.
+            // The file was found after `newer` was opened, so the two belong together.
             if stale && newer.is_some() {
                 self.control = newer;
             }
-            // It may be a copy of the file, moved to its place.
+            // It may be a copy of the file that was moved to its path.
             if let Ok(meta) = file.into_parts().0.into_parts().0.metadata() {
                 self.file = FileId::of(&meta);
             }
             return Ok(None);
         }
         let published = Published::new(file)?;
-        // One that has its name still goes with whatever is published under it.
+        // A control segment that still has its name belongs to whatever is published under it.
         let control = if stale { newer } else { self.control.clone() };
         let follower = Self {
             namespace: namespace.clone(),
@@ -208,8 +210,9 @@ impl Follower {
         Ok(Some((follower, published)))
     }
 
-    /// Sleeps until the control word is no longer as `seen`, or for `limit`, or for a second; while
-    /// somebody publishes, or died there, for 50 ms at most. A signal may end it.
+    /// Sleeps until the control word differs from `seen`, but at most for `limit` and for a second;
+    /// while a process is publishing, or died doing so, at most for 50 ms. A signal may end the
+    /// sleep.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -224,13 +227,13 @@ impl Follower {
         }
     }
 
-    /// True when the name leads to no file now, or was removed since this follower's file had it and
-    /// then given to another one, in order or by removing the files from outside. False when a newer
-    /// edition replaced the file in order. Without a control segment the two cannot be told
-    /// apart, and it is false when there is a file. Two `stat`s at most.
+    /// True if the name leads to no file now, or if it was removed since it led to this follower's
+    /// file (by this library, or by removing the files from outside) and then given to another
+    /// file. False if a newer edition replaced the file in turn. Without a control segment the two
+    /// cannot be distinguished, and it is false if there is a file. At most two `stat`s.
     ///
     /// # Errors
-    /// When `stat` fails for another reason than a missing name.
+    /// If `stat` fails for another reason than a missing name.
     pub fn is_removed(&self) -> io::Result<bool> {
         let named = match self.path().symlink_metadata() {
             Ok(meta) if meta.is_file() => FileId::of(&meta),
@@ -257,7 +260,7 @@ impl Follower {
         self.edition
     }
 
-    /// Where it looks.
+    /// The namespace of its name.
     #[must_use]
     pub fn namespace(&self) -> &Namespace {
         &self.namespace

@@ -1,9 +1,9 @@
-//! Loom models of publication, over the functions of `control.rs` as they stand.
+//! Loom models of publication. They run the functions of `control.rs` themselves.
 //!
 //! Run with `RUSTFLAGS="--cfg loom" cargo test -p shm-core --release models`. The name in the file
-//! system is an atomic that holds the edition it leads to, with no ordering of its own: less than the
-//! kernel gives. The futex is a condition variable. A death is simulated at every effect: from a given
-//! one on, the stores, links and wakes of the dying process vanish.
+//! system is an atomic that holds the edition to which it leads, with no ordering of its own: less
+//! than the kernel guarantees. The futex is a condition variable. A death is simulated at every
+//! effect: from a given one on, the stores, links and wakes of the dying process vanish.
 
 use loom::sync::atomic::AtomicU64;
 use loom::sync::{Arc, Condvar, Mutex};
@@ -24,7 +24,7 @@ struct Model {
     lock: Mutex<()>,
 }
 
-/// What one publisher does to the world besides storing to the word.
+/// What one publisher does besides storing to the word.
 struct Work<'a> {
     model: &'a Model,
     edition: u64,
@@ -79,7 +79,7 @@ impl Model {
         control::look(ReadWords::new(&self.word))
     }
 
-    /// What a reader with this edition has after a refresh.
+    /// The edition that a reader with this one has after a refresh.
     fn refresh(&self, edition: u64) -> u64 {
         self.refresh_by(self.look(), edition)
     }
@@ -88,7 +88,7 @@ impl Model {
         if control::is_newest(seen, edition) { edition } else { self.name.load(Ordering::Relaxed) }
     }
 
-    /// The futex: sleeps if the word is still as seen. It does not end by itself.
+    /// The futex: sleeps if the word is still as seen. The sleep does not end by itself.
     fn sleep(&self, seen: u64) {
         let mut queue = self.queue.lock().unwrap();
         while self.word[WORD].load(Ordering::Relaxed) == seen {
@@ -96,7 +96,7 @@ impl Model {
         }
     }
 
-    /// Waits for another edition; `None` when it would have to look from time to time.
+    /// Waits for another edition; `None` if it would have to check the name from time to time.
     fn wait(&self, edition: u64) -> Option<u64> {
         loop {
             let seen = self.look();
@@ -118,7 +118,7 @@ fn explore(f: impl Fn() + Sync + Send + 'static) {
     builder.check(f);
 }
 
-/// Runs the model once for each number of effects after which a publisher dies, until it does not.
+/// Runs the model once for each number of effects after which a publisher dies, until it survives.
 fn explore_deaths(f: impl Fn(usize) -> bool + Sync + Send + 'static) {
     let f = std::sync::Arc::new(f);
     for effects in 0.. {
@@ -183,10 +183,10 @@ fn a_dead_publisher_hides_nothing_and_stops_nobody() {
         let early = model.refresh(1);
         let left = dying.join().unwrap();
         let at_name = model.name.load(Ordering::Relaxed);
-        // A refresh finds what is at the name, whatever the word says.
+        // A refresh finds the edition at the name, whatever the word says.
         assert_eq!(model.refresh(early), at_name);
         assert_eq!(model.refresh(1), at_name);
-        // The next one goes on at once, with a number of its own.
+        // The next publisher goes on at once, with a number of its own.
         assert_eq!(model.publish(), at_name + 1);
         assert_eq!(model.refresh(at_name), at_name + 1);
         assert_eq!(model.look(), 2 * (at_name + 1));
@@ -207,7 +207,7 @@ fn what_a_settled_word_announces_is_found() {
             })
         };
         let (_, left) = crash::after(effects, || model.publish());
-        // Dies in its turn: after it has settled, if there is anything to settle.
+        // It dies in its turn: after it has settled, if there is anything to settle.
         crash::after(1, || model.publish());
         reader.join().unwrap();
         left > 0

@@ -6,16 +6,17 @@ use crate::namespace::Kind;
 use crate::segment::patience::Interrupt;
 use crate::segment::trust::Trust;
 
-/// A kind of files that are published, and of the control segments beside them.
+/// A kind of published files, and the kind of the control segments beside them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PublishedKind {
-    /// Of the files.
+    /// The kind of the files.
     pub kind: Kind,
-    /// Version of their layout.
+    /// The version of their layout.
     pub kind_version: u64,
-    /// Of the control segments: another one than `kind`, and of no other published kind, or removing
-    /// a name of one takes the control segment of the other.
+    /// The kind of the control segments. It must differ from `kind` and from that of any other
+    /// published kind; otherwise removing a name of one kind removes the control segment of the
+    /// other.
     pub control: Kind,
 }
 
@@ -31,15 +32,17 @@ impl PublishedKind {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PublishOptions {
-    /// Replaces what has the name; else that is [`CreateError::AlreadyExists`](crate::CreateError::AlreadyExists).
+    /// Replaces the file that has the name. Otherwise a taken name is
+    /// [`CreateError::AlreadyExists`](crate::CreateError::AlreadyExists).
     pub replace: bool,
-    /// Permission bits of the file, exact whatever the umask: read bits only, the owner's among
-    /// them. The control segment gets the same, and the owner's write bit. `None` keeps the read
-    /// bits of the file that is replaced, if `trust` accepts its owner; else that is `0o400`.
+    /// Permission bits of the file, exact whatever the umask: only read bits, and always the
+    /// owner's. The control segment gets the same bits and the owner's write bit. `None` keeps the
+    /// read bits of the file that is replaced, if there is one and `trust` accepts its owner;
+    /// otherwise it means `0o400`.
     pub mode: Option<u32>,
     /// Whose control segment to use.
     pub trust: Trust,
-    /// How long to wait for other publishers, all in all; `None` for ever.
+    /// How long to wait for other publishers in total; `None` for ever.
     pub lock_timeout: Option<Duration>,
     /// What ends the waiting early.
     pub interrupt: Interrupt,

@@ -38,7 +38,8 @@ pub enum Litter {
     Temporary,
     /// A control segment beside which nothing is published. Removed.
     Control,
-    /// A control segment whose word said that somebody is publishing; nobody is. Settled.
+    /// A control segment whose word said that a publication is under way, although none was.
+    /// Settled.
     Unsettled,
 }
 
@@ -50,17 +51,17 @@ enum Sweep {
 }
 
 impl Namespace {
-    /// Removes what killed processes of this user left, and says what that was, sorted by path: files
-    /// under temporary names, control segments of these kinds without a file or with work begun.
-    /// O(files in the directory).
+    /// Removes what killed processes of this user left, and returns what that was, sorted by path:
+    /// files under temporary names, and control segments of these kinds that have no file or an
+    /// unfinished publication. O(files in the directory).
     ///
-    /// It touches nothing of other users, nothing that a living process is about to give a name, and no control
-    /// segment that one has open for publishing; it waits for nobody. What cannot be
-    /// opened is left alone.
+    /// It leaves alone the files of other users, files that a living process is about to give a
+    /// name, control segments that one has open for publishing, and files that cannot be opened. It
+    /// waits for nobody.
     ///
     /// # Errors
-    /// When the directory cannot be read, or what is to be removed cannot be removed from it. The message names the
-    /// file; what was removed before it stays so.
+    /// If the directory cannot be read, or a file cannot be removed from it. The message names the
+    /// file; files that were already removed stay removed.
     pub fn prune(&self, kinds: &[PublishedKind]) -> io::Result<Vec<Pruned>> {
         self.sweep(kinds, Sweep::Remove)
     }
@@ -127,7 +128,7 @@ impl Namespace {
         let io = |source| OpenError::from(IoError::new("look at", reader.path(), source));
         let ours = reader.owner_and_mode().map_err(io)?.0 == euid();
         let found = litter(control::look(reader.words()));
-        // A negative control; sweeping around the living must matter.
+        // A negative control: it must matter that files of living processes are left alone.
         let greedy = sabotage::sweeps_the_living();
         let in_use = !greedy && reader.file().and_then(alive::has_writers).map_err(io)?;
         if !ours || found.is_none() || in_use {
@@ -146,7 +147,7 @@ impl Namespace {
             Ok(Acquired::OwnerDied(recovery)) => {
                 recovery.repair(|_| Ok::<(), LockError>(())).map_err(lock)?
             }
-            // Somebody has come since.
+            // Another process has come in the meantime.
             Err(LockError::WouldBlock) => return Ok(None),
             Err(e) => return Err(lock(e)),
         };
@@ -156,7 +157,8 @@ impl Namespace {
         }
         let found = litter(control::look(words.as_read()));
         match found {
-            // Whoever waits for the lock sees that it has no name any more, and makes another one.
+            // A process that waits for the lock then sees that the segment has no name any more,
+            // and makes another one.
             Some(Litter::Control) => {
                 let io = |source| IoError::new(REMOVE, control.path(), source);
                 retire(&control, words).map_err(io)?;
@@ -177,12 +179,12 @@ fn is_temporary(file_name: &std::ffi::OsStr) -> bool {
     })
 }
 
-/// What `prune_control` failed to do when its caller is to know of it.
+/// The action of the only error of `prune_control` that its caller reports.
 const REMOVE: &str = "remove";
 
 fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
-        // Somebody else has swept it.
+        // Another process has removed it.
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other.map_err(|e| not_removed(path, &e)),
     }
@@ -192,13 +194,13 @@ fn not_removed(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{REMOVE} {path:?}: {error}"))
 }
 
-/// A file of this user under a temporary name, if no living process is about to give it another one. None
-/// will be as long as the file is held.
+/// A file of this user under a temporary name, if no living process is about to give it another
+/// name. While the returned file is open, none can.
 fn dead_draft(path: &Path) -> io::Result<Option<File>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = File::from(retry(|| rustix::fs::open(path, flags, Mode::empty()))?);
     let meta = file.metadata()?;
-    // Its creator holds the other kind of this lock, or will begin again without it.
+    // A living creator holds the exclusive lock, or finds the file without a name and starts again.
     let dead = meta.is_file()
         && meta.uid() == euid()
         && (sabotage::sweeps_the_living() || alive::try_hold_draft(&file, Hold::Shared)?);

@@ -1,4 +1,5 @@
-//! Publication of whole files: given a name, or replaced, in one step. (`remove.rs` removes.)
+//! Publication of whole files, which get their name or replace another file in one step.
+//! (`remove.rs` removes.)
 //!
 //! `docs/concurrency.md`, chapter Publication, has the steps, their order, and what a death leaves.
 
@@ -29,10 +30,10 @@ impl Namespace {
     /// more than the newest. O(length).
     ///
     /// The file is whole before it has the name, and never changes afterwards. Whoever has an older
-    /// one open keeps it. A process killed at any instruction leaves the old one, the new one, or
-    /// none where there was none; besides at most a temporary file (`.shmap-tmp-…`), and a control
-    /// segment without a file or with work begun, which [`Namespace::prune`] removes or settles. The next
-    /// publisher is not held up.
+    /// one open keeps it. A process killed at any instruction leaves the old file, the new one, or
+    /// none if there was none. It may also leave a temporary file (`.shmap-tmp-…`), and a control
+    /// segment that has no file or an unfinished publication; [`Namespace::prune`] removes or
+    /// settles these. They do not delay the next publisher.
     ///
     /// # Errors
     /// [`PublishError`]; then the name leads to what it led to before.
@@ -46,8 +47,9 @@ impl Namespace {
         self.publish_if(name, kind, options, body, || true)
     }
 
-    /// As [`Namespace::publish`], if `agrees` says so. That runs in the turn of this publication, so
-    /// that what it finds at the name is what would be replaced; it may not publish or remove there.
+    /// As [`Namespace::publish`], if `agrees` returns true. It runs under the lock of this
+    /// publication, so what it finds at the name is what would be replaced. It must not publish or
+    /// remove that name.
     ///
     /// # Errors
     /// As [`Namespace::publish`], and [`PublishError::Declined`].
@@ -67,7 +69,7 @@ impl Namespace {
         let total_len = total_len(body.len() as u64)?;
         let path = self.path_of(name, kind.kind);
         let taken = |path: &Path| CreateError::AlreadyExists { path: path.to_owned() }.into();
-        // Cheaper than writing it first; the link decides.
+        // Cheaper than writing the file first; the link decides.
         if !options.replace && path.symlink_metadata().is_ok() {
             return Err(taken(&path));
         }
@@ -75,7 +77,7 @@ impl Namespace {
         check_space(draft.file(), total_len, self.dir())?;
         let full = |e: io::Error| refused::creating("write a file in", e, total_len, self.dir());
         draft.file().write_all_at(&[0; BODY_OFFSET], 0).map_err(full)?;
-        // A negative control; a name that leads to an unfinished file must be noticed.
+        // A negative control: a name that leads to an unfinished file must be noticed.
         let unfinished = sabotage::names_unfinished_files();
         let late = if unfinished { Some(draft.file().try_clone().map_err(full)?) } else { None };
         match &late {
@@ -130,11 +132,11 @@ impl Namespace {
     }
 }
 
-/// For its owner alone.
+/// Readable for its owner only.
 const PRIVATE: u32 = 0o400;
 
-/// The mode for a file that replaces what is at a path: of a stranger's it is not kept, or he would
-/// say who may read this one.
+/// The mode for a file that replaces the one at a path. The mode of a stranger's file is not kept,
+/// or the stranger would decide who may read the new one.
 fn mode_at(path: &Path, trust: &Trust) -> u32 {
     match path.symlink_metadata() {
         Ok(meta) if meta.is_file() && trust.accepts(meta.uid()) => meta.mode() & 0o444 | PRIVATE,
@@ -142,7 +144,7 @@ fn mode_at(path: &Path, trust: &Trust) -> u32 {
     }
 }
 
-/// Readers of the file are to be readers of the control segment. Returns the mode that it had.
+/// Gives the readers of the file access to the control segment. Returns the mode that it had.
 fn set_mode(control: &WritableSegment, mode: u32) -> Result<u32, PublishError> {
     let io = |action| move |e| IoError::new(action, control.path(), e);
     let file = control.file().map_err(io("stat"))?;
@@ -154,13 +156,13 @@ fn set_mode(control: &WritableSegment, mode: u32) -> Result<u32, PublishError> {
     Ok(found)
 }
 
-/// The name in the file system, and a file for it.
+/// The name in the file system, and the file that is to get it.
 struct Named<'a> {
     draft: Option<Draft>,
     path: &'a PathBuf,
     replace: bool,
     control: &'a WritableSegment,
-    /// What that is to have.
+    /// The mode that the control segment is to have.
     mode: u32,
 }
 
@@ -171,10 +173,11 @@ impl Place for Named<'_> {
         // It is linked once.
         if let Some(draft) = self.draft.take() {
             let link = if self.replace { Draft::replace } else { Draft::publish };
-            // Before the link, so that whoever finds the new file may read the word beside it.
+            // Before the link, so that a reader that finds the new file may read the word beside
+            // it.
             let before = set_mode(self.control, self.mode)?;
             if let Err(e) = link(draft, self.path) {
-                // The old file's readers are none of the new one's.
+                // The old file stays, and so do its readers.
                 let _ = set_mode(self.control, before);
                 return Err(e.into());
             }

@@ -3,13 +3,15 @@
 //! # Invariants
 //! 1. A [`MappedFile`] is made only of a file that had no write permission for anybody when it was
 //!    opened, and that belongs to the caller, to root or to a user whom the caller trusts
-//!    ([`RawFile::open`], [`RawFile::unwritable`]). A [`Published`] is one, and its header says that it has no lock:
-//!    a segment that is stored to does not pass for it, should somebody take its write bits away.
-//! 2. This crate stores to no file after it took its write permission away and gave it a name. Segments,
-//!    which are stored to, all have their owner's write bit (`segment/create.rs`).
+//!    ([`RawFile::open`], [`RawFile::unwritable`]). A [`Published`] is such a file, and its header
+//!    says that it has no lock. So a segment that is stored to does not pass for one, even if
+//!    somebody takes its write bits away.
+//! 2. This crate stores to no file after it has removed its write permission and given it a name.
+//!    Segments, which are stored to, all have their owner's write bit (`segment/create.rs`).
 //!
-//! So whoever changes the bytes nevertheless is the owner or root, who give themselves permission or
-//! kept a descriptor. They could as well change this process; `SECURITY.md` says so.
+//! So only the owner or root can still change the bytes: by giving themselves permission, or
+//! through a descriptor that they kept. They could just as well change this process; `SECURITY.md`
+//! says so.
 
 #![allow(unsafe_code, reason = "a mapping as bytes")]
 
@@ -37,10 +39,10 @@ pub struct MappedFile {
 }
 
 /// A published segment, mapped read-only, that nobody may write to. `AsRef<[u8]>` gives its body:
-/// all after the first page, aligned to a page.
+/// all bytes after the first page, aligned to a page.
 ///
-/// The bytes are the file's, not a copy; they stay as they are and where they are as long as this
-/// lives, whatever becomes of the name.
+/// The bytes are those of the file, not a copy. They neither change nor move while this lives,
+/// whatever happens to the name.
 pub struct Published {
     file: MappedFile,
     header: Header,
@@ -50,8 +52,8 @@ impl MappedFile {
     /// Opens a file of any contents. O(1).
     ///
     /// # Errors
-    /// [`OpenError::Writable`] when anybody, its owner included, may write to it; and as
-    /// [`Namespace::open_read_only`], apart from what that says of the contents.
+    /// [`OpenError::Writable`] if anybody, its owner included, may write to it. Otherwise as
+    /// [`Namespace::open_read_only`], without its errors about the contents.
     pub fn open(path: &Path, trust: &Trust) -> Result<Self, OpenError> {
         Self::new(RawFile::open(path.to_owned(), OFlags::RDONLY, trust)?.unwritable()?)
     }
@@ -75,8 +77,8 @@ impl MappedFile {
 impl AsRef<[u8]> for MappedFile {
     #[inline]
     fn as_ref(&self) -> &[u8] {
-        // SAFETY: the mapping is of that length and lives as long as `self`. The bytes do not change
-        // (invariants 1 and 2): who could change them is trusted with this process.
+        // SAFETY: the mapping is of that length and lives as long as `self`. The bytes do not
+        // change (invariants 1 and 2): whoever could change them is trusted with this process.
         unsafe { std::slice::from_raw_parts(self.map.as_mut_ptr(), self.map.len()) }
     }
 }
@@ -94,8 +96,9 @@ impl Namespace {
     /// Opens a published segment to use its body in place. O(1), maps `PROT_READ`.
     ///
     /// # Errors
-    /// [`OpenError::Writable`] when anybody, its owner included, may write to it; [`HeaderError::Locked`] in
-    /// [`OpenError::Header`] when it is stored to all the same; and as [`Namespace::open_read_only`].
+    /// [`OpenError::Writable`] if anybody, its owner included, may write to it;
+    /// [`HeaderError::Locked`] in [`OpenError::Header`] if it has a lock, and so may be stored to;
+    /// otherwise as [`Namespace::open_read_only`].
     pub fn open_published(
         &self,
         name: &Name,
@@ -108,7 +111,7 @@ impl Namespace {
 }
 
 impl Published {
-    /// What is at the name, if it may be used in place; not mapped yet.
+    /// The file at the name, if it may be used in place. It is not mapped yet.
     pub(crate) fn find(
         namespace: &Namespace,
         name: &Name,
@@ -140,7 +143,7 @@ impl Published {
         &self.header.geometry
     }
 
-    /// The edition: 1 for what was published first, and one more each time.
+    /// The edition: 1 for the first publication, and one more each time.
     #[must_use]
     pub fn edition(&self) -> u64 {
         self.header.edition()
@@ -170,7 +173,7 @@ impl Published {
         self.file.path()
     }
 
-    /// Which file it is. Its inode is no other file's as long as this lives.
+    /// Which file it is. No other file gets its inode while this lives.
     pub(crate) fn file_id(&self) -> FileId {
         self.file.id
     }

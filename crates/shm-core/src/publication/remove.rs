@@ -1,4 +1,4 @@
-//! Removal of published names, also of those whose control segment is of no use any more.
+//! Removal of published names, even if their control segment cannot be used any more.
 
 use std::fs::File;
 use std::io;
@@ -28,24 +28,24 @@ use crate::sync::Words;
 pub enum Removal {
     /// A sound control segment. It is gone, and its readers know.
     InTurn,
-    /// A control segment that was damaged, or whose word was out of range. It is gone, and who had it
-    /// open finds out.
+    /// A control segment that was damaged, or whose word was out of range. It is gone, and
+    /// processes that had it open notice.
     Damaged,
-    /// Something else, or another user's: it stays. Publishing under the name fails until
-    /// somebody takes it away, or trusts it.
+    /// Something else, or a file of another user: it stays. Publishing under the name fails until
+    /// somebody removes it, or trusts its owner.
     Foreign,
 }
 
 impl Namespace {
-    /// Removes a published name and its control segment. Whoever has the file open keeps it. Killed
-    /// at any instruction, it leaves the file as it was, or absent.
+    /// Removes a published name and its control segment. Whoever has the file open keeps it. A
+    /// process killed at any instruction of this call leaves the file at the name, or no file.
     ///
-    /// It is not in the way that the control segment is damaged, or belongs to somebody else; see [`Removal`]. Only
-    /// a damaged one that some process still has open for publishing is.
+    /// A control segment that is damaged, or belongs to another user, does not prevent the removal;
+    /// see [`Removal`]. Only a damaged one that a process still has open for publishing does.
     ///
     /// # Errors
-    /// [`PublishError::NotFound`]; [`PublishError::Open`] when it is not known who is publishing; others as
-    /// [`Namespace::publish`]. Nothing was changed.
+    /// [`PublishError::NotFound`]; [`PublishError::Open`] if the control segment cannot be opened,
+    /// or is damaged and still in use; others as [`Namespace::publish`]. Nothing was changed.
     pub fn remove_published(
         &self,
         name: &Name,
@@ -59,13 +59,13 @@ impl Namespace {
         let control = self.path_of(name, kind.control);
         // Each further round needs another process that removed the control segment meanwhile.
         loop {
-            // Nothing is made only to be removed. A control segment alone may be damaged.
+            // No control segment is made only to be removed. One without a file may be damaged.
             if !is_taken(&path)? && !is_taken(&control)? {
                 return Err(PublishError::NotFound { path });
             }
             let why = match turn.take(0o600, waiting, |c, words| in_turn(&turn, &path, c, words)) {
                 Err(PublishError::Open(why)) if why.is_damage() => why,
-                // Whatever is in the way: there is nothing to remove.
+                // Whatever the error is, there is nothing to remove.
                 Err(_) if !is_taken(&path)? => return Err(PublishError::NotFound { path }),
                 other => return other,
             };
@@ -86,10 +86,11 @@ fn in_turn(
     let wake = || control.wake(control::WORD);
     let there = is_taken(path)?;
     let (newest, before, removal) = match turn.settle(control, words) {
-        // What is left of it is for `prune`, or for the next publisher.
+        // What is left of the name is for `prune`, or for the next publisher.
         Ok(_) if !there => return Err(PublishError::NotFound { path: path.to_owned() }),
         Ok(newest) => (newest, 2 * newest, Removal::InTurn),
-        // Nobody can count on from there. Should this process die, it says the same again.
+        // No edition can be counted on from there. If this process dies, the next one finds a word
+        // out of range again.
         Err(PublishError::ControlWord { found, .. }) => (MAX_EDITION, found, Removal::Damaged),
         Err(e) => return Err(e),
     };
@@ -99,13 +100,13 @@ fn in_turn(
         return Err(e);
     }
     if retire(control, words).is_err() {
-        // It stays in use, for the next publication.
+        // The segment stays in use, for the next publication.
         control::give_up(words, before, wake);
     }
     Ok(removal)
 }
 
-/// Beside what cannot be a control segment. `None`: look again.
+/// Removes a file beside something that cannot be used as a control segment. `None`: try again.
 fn beside(path: &Path, control: &Path, why: OpenError) -> Result<Option<Removal>, PublishError> {
     let wreck = match Wreck::find(control)? {
         Found::Gone => return Ok(None),
@@ -127,8 +128,8 @@ fn beside(path: &Path, control: &Path, why: OpenError) -> Result<Option<Removal>
     Ok(Some(Removal::Damaged))
 }
 
-/// A damaged control segment of this user's, that nobody else has open to write to: no publisher, since it cannot
-/// be opened any more, and no other remover.
+/// A damaged control segment of this user that nobody else has open for writing: no publisher,
+/// since it cannot be opened any more, and no other remover.
 struct Wreck {
     file: File,
     len: u64,
@@ -136,7 +137,7 @@ struct Wreck {
 
 enum Found {
     Wreck(Wreck),
-    /// Somebody has it open to write to.
+    /// Another process has it open for writing.
     InUse,
     NotOurs,
     Gone,
@@ -159,7 +160,7 @@ impl Wreck {
             return Ok(Found::InUse);
         }
         let meta = file.metadata().map_err(io("stat"))?;
-        // Held, and still at the name: so nobody takes it from there meanwhile.
+        // Locked, and still at the name, so nobody removes it from there meanwhile.
         match look(path)? {
             Some(named) if (named.dev(), named.ino()) == (meta.dev(), meta.ino()) => {
                 Ok(Found::Wreck(Self { file, len: meta.len() }))
@@ -168,11 +169,11 @@ impl Wreck {
         }
     }
 
-    /// Has readers who opened it before the damage look up the name. The lock cannot be taken, and need not: this is the
-    /// only one who may write.
+    /// Makes readers that opened it before the damage look up the name. The mutex cannot be locked,
+    /// and need not be: this process is the only one that may write.
     fn retire(&self) -> io::Result<()> {
         let at = (BODY_OFFSET + 8 * control::WORD) as u64;
-        // Not to make a word where none is: that would need memory.
+        // Do not write a word where there is none: that would need memory.
         if self.len < at + 8 {
             return Ok(());
         }

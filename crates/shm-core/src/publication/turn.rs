@@ -1,4 +1,4 @@
-//! Turns at a published name: the lock of the control segment that has the name, and what is settled under it.
+//! Turns at a published name: locking the control segment that has the name, and settling its word.
 
 use std::io;
 
@@ -22,14 +22,14 @@ use crate::sync::Words;
 /// Version of the layout of control segments.
 pub(crate) const CONTROL_VERSION: u64 = 1;
 
-/// Takes the name from a control segment that is of no use any more, and says so to its readers; when that
-/// is not allowed, an error, and nothing has changed. The caller holds its lock and has seen that it
-/// has the name: only then is it surely its own.
+/// Removes the name of a control segment that is not needed any more, and tells its readers. If the
+/// name may not be removed, that is an error, and nothing has changed. The caller holds the lock
+/// and has checked that the segment has the name, so the name removed is certainly its own.
 pub(crate) fn retire(control: &WritableSegment, words: Words<'_>) -> io::Result<()> {
     let wake = || control.wake(control::WORD);
     let before = control::look(words.as_read());
-    // Odd before the name goes: an even word in a segment without one, left by a death in between, would
-    // tell its readers for ever that nothing is newer.
+    // Odd before the name goes: if this process died in between, an even word in a segment without
+    // a name would tell its readers for ever that nothing is newer.
     let begun = before.is_multiple_of(2);
     if begun {
         control::begin(words, before / 2, wake);
@@ -43,7 +43,7 @@ pub(crate) fn retire(control: &WritableSegment, words: Words<'_>) -> io::Result<
     removed
 }
 
-/// Whose turn it is to change what a name leads to.
+/// A turn at changing which file a name leads to.
 pub(crate) struct Turn<'a> {
     pub(crate) namespace: &'a Namespace,
     pub(crate) name: &'a Name,
@@ -52,10 +52,10 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Runs `act` under the lock of the control segment that has the name. That is made, with this
-    /// mode, where there is none.
+    /// Runs `act` under the lock of the control segment that has the name. If there is none, one is
+    /// made with this mode.
     ///
-    /// When `act` fails, a segment that was made for it and that nobody else has used goes again.
+    /// If `act` fails, a segment that was made for it, and that nobody else has used, is removed.
     pub(crate) fn take<T>(
         &self,
         mode: u32,
@@ -71,7 +71,7 @@ impl Turn<'_> {
             let lock = |source| PublishError::Lock { path: control.path().to_owned(), source };
             let guard = match control.lock_waiting(waiting).map_err(lock)? {
                 Acquired::Clean(guard) => guard,
-                // Whatever its owner left, `settle` puts right each time.
+                // `settle` repairs whatever its owner left, each time.
                 Acquired::OwnerDied(recovery) => {
                     recovery.repair(|_| Ok::<(), LockError>(())).map_err(lock)?
                 }
@@ -79,30 +79,31 @@ impl Turn<'_> {
             let words = guard.words().map_err(lock)?;
             let wake = || control.wake(control::WORD);
             if control.is_orphaned().map_err(|e| IoError::new("look at", control.path(), e))? {
-                // Its remover died before it could say so.
+                // Its remover died before it could store RETIRED.
                 control::retire(words, wake);
                 continue;
             }
             if control::look(words.as_read()) == RETIRED {
-                // Somebody gave it its name back.
+                // Somebody gave the retired segment its name back.
                 std::fs::remove_file(control.path())
                     .map_err(|e| IoError::new("remove", control.path(), e))?;
                 continue;
             }
-            // Another process may have opened what this one made, and had its turn first. Then the word
-            // is not 0 any more, for good.
+            // Another process may have opened the segment that this one made, and had its turn
+            // first. Then the word is not 0, and never will be again.
             let unused = is_new && control::look(words.as_read()) == 0;
             let outcome = act(&control, words);
             if unused && outcome.is_err() {
-                // Nothing was published under it: whoever waits for it finds that, and makes another.
-                // Where it cannot be removed it stays, and the call's own error counts.
+                // Nothing was published under it. A process that waits for its lock finds that it
+                // has no name, and makes another. If it cannot be removed it stays, and the error
+                // of `act` is returned.
                 let _ = retire(&control, words);
             }
             return outcome;
         }
     }
 
-    /// The newest edition there ever was; settles the word by it.
+    /// Settles the word, and returns the newest edition that there ever was.
     pub(crate) fn settle(
         &self,
         control: &WritableSegment,
@@ -113,8 +114,8 @@ impl Turn<'_> {
             .map_err(|found| PublishError::ControlWord { path: control.path().to_owned(), found })
     }
 
-    /// The edition of what is at the name; 0 when that is nothing, `None` when it is something that this user
-    /// cannot read, or does not trust, or none of ours.
+    /// The edition of the file at the name; 0 if there is none; `None` if it is one that this user
+    /// cannot read or does not trust, or is not a published file.
     fn edition_at_name(&self) -> Result<Option<u64>, OpenError> {
         let path = self.namespace.path_of(self.name, self.kind.kind);
         let file = RawFile::open(path, OFlags::RDONLY, self.trust)
@@ -122,7 +123,7 @@ impl Turn<'_> {
         match file.map(|file| file.header().edition()) {
             Ok(edition) if edition < control::MAX_EDITION => Ok(Some(edition)),
             Err(OpenError::NotFound { .. }) => Ok(Some(0)),
-            // A lack of descriptors, for instance: whether it is one of ours is not known.
+            // For instance a lack of descriptors: it is unknown whether it is a published file.
             Err(e @ OpenError::Io(_)) => Err(e),
             Ok(_) | Err(_) => Ok(None),
         }

@@ -11,8 +11,8 @@ use crate::refused;
 use crate::segment::draft::Draft;
 use crate::segment::space::check_space;
 
-/// Writes a bare file, with this mode exactly, and gives it its name in one step, also if that is
-/// taken. The file's bytes are on the disk before it has the name. O(length).
+/// Writes a bare file with exactly this mode, and gives it its name in one step, even if the name
+/// is taken. The bytes are on the disk before the file has the name. O(length).
 ///
 /// # Errors
 /// [`CreateError::BadMode`], [`CreateError::NoSpace`], [`CreateError::Io`]; then the path leads to

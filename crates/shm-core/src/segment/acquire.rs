@@ -35,13 +35,13 @@ pub(crate) fn acquire<'a>(map: &'a Mapping, wait: Wait<'_>) -> Result<Acquired<'
         Acquired::Clean(guard)
     };
     if is_taken_over(map) {
-        // Whatever was acquired is put back as it was.
+        // What was acquired is released as it was found.
         return Err(foreign(map));
     }
     Ok(acquired)
 }
 
-/// Locks if that takes no waiting and no repair.
+/// Locks if that needs no waiting and no repair.
 #[inline]
 pub(crate) fn acquire_clean(map: &Mapping) -> Option<Guard<'_>> {
     let process = process_token();
@@ -55,7 +55,7 @@ pub(crate) fn acquire_clean(map: &Mapping) -> Option<Guard<'_>> {
             (!mutex::is_dirty(map) && !is_taken_over(map)).then_some(guard)
         }
         libc::EOWNERDEAD => {
-            // Held now, and inconsistent: put it back as one that needs repair.
+            // Held now, and inconsistent: release it as a lock that needs repair.
             drop(Recovery::new(Guard::new(map, process), true));
             None
         }
@@ -78,11 +78,11 @@ fn enter_process(map: &Mapping, process: u64) -> Result<(), LockError> {
     Ok(())
 }
 
-/// True when the writers are those of another pid namespace by now: they saw no sign of this one
-/// when they opened the segment.
+/// True when another pid namespace has taken the segment over: its writers saw no sign of this
+/// process when they opened the segment.
 #[inline]
 fn is_taken_over(map: &Mapping) -> bool {
-    // Relaxed: pairs with nothing. Where it is stored to by now, it is another value for ever.
+    // Relaxed: pairs with nothing. Once the word was stored to, it never gets its old value back.
     map.header_word(PID_NAMESPACE_OFFSET).load(Ordering::Relaxed) != map.pid_namespace()
 }
 

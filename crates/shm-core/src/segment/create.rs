@@ -1,4 +1,4 @@
-//! Atomic creation: a name never denotes a half-built segment.
+//! Atomic creation: a name never leads to a half-built segment.
 //!
 //! The file is built without a name (`O_TMPFILE`), and `linkat` publishes it as
 //! the last step. Where the file system has no `O_TMPFILE`, it is built under a
@@ -27,17 +27,16 @@ use crate::sync::Words;
 impl Namespace {
     /// Creates a segment: allocates and initialises it, then publishes the name.
     ///
-    /// `init` gets the body, all zeros, before anybody else can see it. A process
-    /// killed at any instruction of this call leaves either nothing or the whole under
-    /// the name. On a file system without unnamed files (`O_TMPFILE`) it may also leave a
-    /// temporary file, `.shmap-tmp-…`, which no name leads to.
+    /// `init` gets the body, all zeros, before anybody else can see it. A process killed at any
+    /// instruction of this call leaves either nothing or the whole segment at the name. On a file
+    /// system without unnamed files (`O_TMPFILE`) it may also leave a temporary file,
+    /// `.shmap-tmp-…`, which no name leads to.
     ///
     /// # Errors
-    /// [`CreateError::AlreadyExists`] when the name is taken, and nothing was
-    /// changed; [`CreateError::NoSpace`], [`CreateError::NoMemory`], [`CreateError::FileSizeLimit`]
-    /// and the like, which name what is in the way, before anything was allocated;
-    /// [`CreateError::BadMode`] and [`CreateError::BadLength`] for such options;
-    /// [`CreateError::Io`] for all else.
+    /// [`CreateError::AlreadyExists`] if the name is taken; nothing was changed.
+    /// [`CreateError::NoSpace`], [`CreateError::NoMemory`], [`CreateError::FileSizeLimit`] and the
+    /// like, which name the limit; nothing was allocated. [`CreateError::BadMode`] and
+    /// [`CreateError::BadLength`] for invalid options. [`CreateError::Io`] for everything else.
     pub fn create(
         &self,
         name: &Name,
@@ -46,13 +45,13 @@ impl Namespace {
     ) -> Result<WritableSegment, CreateError> {
         let dir = self.dir();
         let path = self.path_of(name, options.kind);
-        // Without the owner's write bit it would pass for a published file, whose bytes are lent out
-        // as `&[u8]`, while it is stored to.
+        // Without the owner's write bit the file would pass for a published one, whose bytes are
+        // lent out as `&[u8]`, although it is stored to.
         if options.mode & !0o666 != 0 || options.mode & 0o600 != 0o600 {
             return Err(CreateError::BadMode { mode: options.mode });
         }
         let total_len = total_len(options.body_len)?;
-        // Cheaper than building it first; `publish` decides.
+        // Cheaper than building the file first; `publish` decides.
         if path.symlink_metadata().is_ok() {
             return Err(CreateError::AlreadyExists { path });
         }

@@ -1,8 +1,8 @@
-//! A file on its way to a name: without one (`O_TMPFILE`), or, where the file system has no
-//! such files or no single call that would do, under a temporary one.
+//! A file before it gets its name. It is unnamed (`O_TMPFILE`), or has a temporary name if the file
+//! system has no unnamed files, or if no single call does what is needed.
 //!
 //! A temporary name left by a creator that was killed is litter. `prune` can tell it from one in
-//! use: its creator holds a lock on the file (see `os/alive.rs`).
+//! use: a living creator holds a lock on the file (see `os/alive.rs`).
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -20,7 +20,7 @@ use crate::os::random::random;
 use crate::os::retry::retry;
 use crate::refused;
 
-/// What the names of unfinished files begin with.
+/// The prefix of the names of unfinished files.
 pub(crate) const TEMPORARY_PREFIX: &str = ".shmap-tmp-";
 
 /// A file that has no final name yet.
@@ -30,11 +30,11 @@ pub(crate) struct Draft {
     temporary: Option<TemporaryName>,
 }
 
-/// A name of one's own, removed on drop.
+/// A temporary name, removed on drop.
 struct TemporaryName(PathBuf);
 
 impl TemporaryName {
-    /// What may become one.
+    /// A path that may become one.
     fn draw(dir: &Path) -> Result<PathBuf, CreateError> {
         let mut id = [0; 8];
         random(&mut id).map_err(|e| io_error("draw a temporary name in", dir, e))?;
@@ -42,7 +42,7 @@ impl TemporaryName {
         Ok(dir.join(format!("{TEMPORARY_PREFIX}{id:016x}")))
     }
 
-    /// It is a temporary name no longer.
+    /// The file no longer has its temporary name.
     fn gone(mut self) {
         self.0.clear();
     }
@@ -77,8 +77,8 @@ impl Draft {
             let fd = retry(|| rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR))
                 .map_err(|e| io_error("create a file in", dir, e.into()))?;
             let (file, name) = (File::from(fd), TemporaryName(path));
-            // Between the two calls somebody may have taken it for litter: then he holds
-            // the lock, or it has no name any more.
+            // Between the two calls another process may have taken the file for litter: then that
+            // process holds the lock, or the file has no name any more.
             let held = alive::try_hold_draft(&file, Hold::Exclusive)
                 .map_err(|e| io_error("lock a new file in", dir, e))?;
             let links =
@@ -101,7 +101,7 @@ impl Draft {
                 let rename =
                     || rustix::fs::renameat_with(CWD, from, CWD, path, RenameFlags::NOREPLACE);
                 match retry(rename) {
-                    // NFS cannot; a second link, of which the first is then removed.
+                    // NFS cannot do that: make a second link; the first is removed on drop.
                     Err(Errno::INVAL | Errno::NOSYS) => {
                         retry(|| rustix::fs::linkat(CWD, from, CWD, path, AtFlags::empty()))
                     }
@@ -116,7 +116,7 @@ impl Draft {
         }
     }
 
-    /// Gives the file its name, in one step that takes it away from what had it.
+    /// Gives the file its name, in one step that takes the name from the file that had it.
     ///
     /// The path is in the directory of the draft.
     pub(crate) fn replace(mut self, path: &Path) -> Result<File, CreateError> {
@@ -150,7 +150,7 @@ fn link(file: &File, path: &Path) -> Result<(), Errno> {
     retry(|| rustix::fs::linkat(CWD, &source, CWD, path, AtFlags::SYMLINK_FOLLOW))
 }
 
-/// For what failed on the way to a name: no more than a page was asked for.
+/// For a failure before the file has its name. No more than a page was asked for.
 fn io_error(action: &'static str, path: &Path, source: std::io::Error) -> CreateError {
     refused::creating(action, source, BODY_OFFSET as u64, path)
 }

@@ -1,8 +1,8 @@
-//! What a lock gives: a guard, or the duty to repair first.
+//! What locking returns: a guard, or the duty to repair first.
 //!
-//! A dead owner is not an error that carries a live guard: a bare `?` would then
-//! release an inconsistent mutex, which is unrecoverable for ever. It is
-//! [`Acquired::OwnerDied`], and only [`Recovery::repair`] turns it into a guard.
+//! A dead owner is not reported by an error that contains a guard: a bare `?` would then release an
+//! inconsistent mutex, which makes it unrecoverable for ever. It is reported by
+//! [`Acquired::OwnerDied`], and only [`Recovery::repair`] turns that into a guard.
 
 use std::marker::PhantomData;
 
@@ -12,8 +12,8 @@ use crate::error::LockError;
 use crate::os::fork::process_token;
 use crate::sync::Words;
 
-/// A lock that was acquired: either nothing happened, or its last owner died
-/// (or gave up in the middle) and the data must be repaired first.
+/// A lock that was acquired. If its last owner died, or gave up in the middle of a write, the data
+/// must be repaired first.
 #[derive(Debug)]
 #[must_use]
 pub enum Acquired<'a> {
@@ -28,9 +28,9 @@ pub enum Acquired<'a> {
 #[must_use]
 pub struct Guard<'a> {
     map: &'a Mapping,
-    /// The process token; made even when the thread was unwinding already as it locked, so
-    /// that the panic cut nothing short here. One word for both: a guard of two words stays in
-    /// registers, one of three cost a write 14 ns of store-forwarding stalls.
+    /// The process token. Its lowest bit is cleared if the thread was already unwinding when it
+    /// locked: that panic interrupts nothing here. Both are in one word: a guard of two words stays
+    /// in registers; with three, a write took 14 ns longer because of store-forwarding stalls.
     process: u64,
     /// A pthread mutex must be released by the thread that locked it.
     _not_send: PhantomData<*mut ()>,
@@ -65,8 +65,8 @@ impl<'a> Guard<'a> {
         }
     }
 
-    /// Asks the next owner to repair, as if this one had died. For a writer that
-    /// must stop in the middle.
+    /// Asks the next owner to repair, as if this one had died. For a writer that must stop in the
+    /// middle of a write.
     pub fn mark_dirty(&self) {
         if self.is_ours() {
             mutex::set_dirty(self.map, true);
@@ -74,8 +74,8 @@ impl<'a> Guard<'a> {
     }
 
     /// Releases the lock and, if others wait for it, lets one of them have it before this thread
-    /// may lock again; waits 5 ms for that at most. For calls that hold the lock long and may
-    /// be repeated at once: others would starve beside them.
+    /// may lock again; it waits for that at most 5 ms. For calls that hold the lock for long and
+    /// may be repeated immediately: without this, others would starve.
     pub fn hand_over(mut self) {
         self.release(mutex::unlock_and_give_way);
         std::mem::forget(self);
@@ -86,7 +86,7 @@ impl<'a> Guard<'a> {
         // A forked child inherits the guard but not the lock.
         if self.is_ours() {
             if self.process & 1 == 1 && std::thread::panicking() {
-                // Whatever the panic cut short is the next owner's to repair.
+                // The next owner must repair what the panic interrupted.
                 self.mark_dirty();
             }
             self.map.set_held(false);
@@ -102,8 +102,8 @@ impl Drop for Guard<'_> {
     }
 }
 
-/// A lock whose last owner died. Nothing can be stored through it but by
-/// [`Recovery::repair`]. Dropping it unrepaired leaves the repair to the next owner.
+/// A lock whose last owner died. Only [`Recovery::repair`] can store through it. Dropping it
+/// without a repair leaves the repair to the next owner.
 #[derive(Debug)]
 #[must_use]
 pub struct Recovery<'a> {
@@ -120,8 +120,8 @@ impl<'a> Recovery<'a> {
 
     /// Runs `repair` on the body and, if it succeeds, returns the guard.
     ///
-    /// If it fails, panics, or the process dies in it, the next owner is asked to
-    /// repair again; so `repair` must be idempotent.
+    /// If `repair` fails or panics, or the process dies in it, the next owner is asked to repair
+    /// again, so `repair` must be idempotent.
     ///
     /// # Errors
     /// Whatever `repair` returns, or [`LockError::ForeignProcess`].
@@ -146,8 +146,8 @@ impl<'a> Recovery<'a> {
 impl Drop for Recovery<'_> {
     fn drop(&mut self) {
         let Some(guard) = self.guard.take() else { return };
-        // Unlocking an inconsistent mutex would make it unrecoverable; the dirty
-        // flag carries the duty on instead. The guard then unlocks.
+        // Unlocking an inconsistent mutex would make it unrecoverable. So the mutex is made
+        // consistent, and the dirty flag passes the duty on. The guard then unlocks.
         guard.mark_dirty();
         if self.inconsistent && guard.is_ours() {
             let _ = mutex::make_consistent(guard.map);

@@ -31,7 +31,7 @@ pub const GEOMETRY_WORDS: usize = 12;
 
 const MAGIC: [u8; 8] = *b"SHMAPSEG";
 const BYTE_ORDER: u32 = 0x0102_0304;
-/// In place of an ABI id: there is no mutex.
+/// Stands for the ABI id if there is no mutex.
 pub(crate) const NO_LOCK: u64 = 0;
 pub(crate) const SESSION_OFFSET: usize = 256;
 pub(crate) const PID_NAMESPACE_OFFSET: usize = SESSION_OFFSET + 16;
@@ -59,7 +59,8 @@ pub(crate) struct Header {
     pub(crate) checksum: u64,
 }
 
-/// Who may rely on the mutex: this boot, this pid namespace, this very file.
+/// The processes that may rely on the mutex: those of this boot and pid namespace that use this
+/// very file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Session {
@@ -95,7 +96,7 @@ fn checksum(bytes: &[u8]) -> u64 {
     u64::from(crc) | (u64::from(!crc) << 32)
 }
 
-/// The length of a file with a body of so many bytes.
+/// The length of a file whose body has `body_len` bytes.
 pub(crate) fn total_len(body_len: u64) -> Result<u64, CreateError> {
     let bad = CreateError::BadLength { len: body_len };
     match body_len.checked_add(BODY_OFFSET as u64) {
@@ -105,7 +106,7 @@ pub(crate) fn total_len(body_len: u64) -> Result<u64, CreateError> {
 }
 
 impl Header {
-    /// A new header, of this moment. `abi` is that of the mutex, or [`NO_LOCK`].
+    /// A new header, created now. `abi` is that of the mutex, or [`NO_LOCK`].
     pub(crate) fn new(
         (kind, kind_version): (Kind, u64),
         geometry: [u64; GEOMETRY_WORDS],
@@ -135,7 +136,7 @@ impl Header {
         Ok(header)
     }
 
-    /// What the lock block of this segment is marked with once its mutex is initialised.
+    /// The mark in the lock block that says that the mutex of this segment is initialised.
     pub(crate) fn canary(&self) -> u64 {
         u64::from(crc32fast::hash(&self.random_id)) << 32 | 0x4C4F_434B
     }
@@ -146,7 +147,7 @@ impl Header {
         edition
     }
 
-    /// What the checksum of these contents is.
+    /// The checksum of these contents.
     pub(crate) fn checksum(&self) -> u64 {
         checksum(bytemuck::bytes_of(&Self { checksum: 0, ..*self }))
     }
@@ -185,7 +186,7 @@ impl Header {
         Ok(())
     }
 
-    /// Checks that there is no mutex: what has one is stored to.
+    /// Checks that there is no mutex: a segment with one is stored to.
     pub(crate) fn validate_lockless(&self) -> Result<(), HeaderError> {
         if self.abi == NO_LOCK { Ok(()) } else { Err(HeaderError::Locked { found: self.abi }) }
     }
@@ -226,7 +227,7 @@ impl Session {
         self.checksum == self.checksum()
     }
 
-    /// True when processes that use this very file may be alive. The device is left out: a file
+    /// True if processes that use this very file may be alive. The device is not compared: a file
     /// below an overlay has two.
     pub(crate) fn is_same_boot_and_inode(&self, other: &Self) -> bool {
         self.boot_id == other.boot_id && self.inode == other.inode

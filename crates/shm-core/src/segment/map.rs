@@ -20,9 +20,8 @@ use crate::sync::Word;
 /// 1. The mapping starts at a page boundary and is `len` bytes long, `len` a
 ///    multiple of 8 and at least [`BODY_OFFSET`].
 /// 2. No reference other than to atomics is ever made into it.
-/// 3. While a guard of its mutex lives, or when one was leaked, it is not unmapped:
-///    the thread's robust list points into it, and the next lock of that thread would
-///    follow a dangling pointer.
+/// 3. It is not unmapped while a guard of its mutex lives, or if one was leaked: the thread's
+///    robust list points into it, and the next lock of that thread would follow a dangling pointer.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     raw: ManuallyDrop<FileMap>,
@@ -34,9 +33,9 @@ pub(crate) struct Mapping {
     writable: bool,
     /// Set while a guard lives. Stored only by the holder of the mutex.
     held: AtomicBool,
-    /// The pid namespace whose thread ids the mutex means; 0 before that is known.
+    /// The pid namespace to which the thread ids in the mutex belong; 0 before it is known.
     pid_namespace: u64,
-    /// The token of the process that may use the mutex: it lives in that pid namespace.
+    /// The token of the process that may use the mutex: a member of that pid namespace.
     user: AtomicU64,
 }
 
@@ -92,8 +91,8 @@ impl Mapping {
         unsafe { &*word }
     }
 
-    /// The word of the mutex that names its owner, as it is now; `None` where the C library's layout
-    /// is not known.
+    /// The current value of the word of the mutex that names its owner; `None` if the C library's
+    /// layout is not known.
     #[inline]
     pub(crate) fn lock_word(&self) -> Option<LockWord> {
         let offset = LOCK_OFFSET + LOCK_WORD?;
@@ -101,7 +100,7 @@ impl Mapping {
         let word = unsafe { self.base().add(offset) }.cast::<AtomicU32>();
         // SAFETY: as in `body`; 4-aligned, as LOCK_OFFSET and LOCK_WORD are multiples of 4.
         let word = unsafe { &*word };
-        // Relaxed: nothing that the lock protects is read on the strength of it.
+        // Relaxed: nothing that the lock protects is read because of this value.
         Some(LockWord(word.load(Ordering::Relaxed)))
     }
 
@@ -123,7 +122,7 @@ impl Mapping {
         self.set_used_by(process);
     }
 
-    /// The pid namespace whose thread ids the mutex means.
+    /// The pid namespace to which the thread ids in the mutex belong.
     #[inline(always)]
     pub(crate) fn pid_namespace(&self) -> u64 {
         self.pid_namespace
@@ -132,7 +131,7 @@ impl Mapping {
     /// True when this process was admitted; false in a forked child.
     #[inline(always)]
     pub(crate) fn is_used_by(&self, process: u64) -> bool {
-        // Relaxed: private memory; a thread that sees an older value looks again.
+        // Relaxed: private memory. A thread that sees an older value only checks once more.
         self.user.load(Ordering::Relaxed) == process
     }
 
@@ -141,12 +140,12 @@ impl Mapping {
         self.user.store(process, Ordering::Relaxed);
     }
 
-    /// The thread that holds the lock now, where that can be told.
+    /// The thread that holds the lock now, if that can be found out.
     pub(crate) fn holder(&self) -> Option<Holder> {
         self.lock_word()?.owner().map(Holder::of_thread)
     }
 
-    /// Asks for huge pages, for all who map the file.
+    /// Asks for huge pages, for all processes that map the file.
     pub(crate) fn use_huge_pages(&self) {
         self.raw.use_huge_pages();
     }
@@ -156,7 +155,7 @@ impl Mapping {
         self.raw.flush()
     }
 
-    /// True while a guard lives, and for ever when one was leaked.
+    /// True while a guard lives, and for ever if one was leaked.
     pub(crate) fn is_held(&self) -> bool {
         self.held.load(Ordering::Relaxed)
     }
@@ -164,7 +163,7 @@ impl Mapping {
     /// Notes whether a guard of the mutex lives (invariant 3).
     #[inline(always)]
     pub(crate) fn set_held(&self, held: bool) {
-        // Relaxed: `drop` has the mapping to itself.
+        // Relaxed: `drop` has exclusive access to the mapping.
         self.held.store(held, Ordering::Relaxed);
     }
 }

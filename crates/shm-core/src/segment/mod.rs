@@ -1,11 +1,13 @@
 //! Segments: named files that processes map and store to, with one robust mutex each.
 //!
-//! Creating, opening, taking over, mapping and locking. It stands on [`os`](crate::os) and knows
-//! nothing of publication. What belongs here works on one file, whatever its body holds.
+//! Creating, opening, taking over, mapping and locking. This folder imports [`os`](crate::os) and
+//! knows nothing of publication. Code belongs here if it works on one file, whatever its body
+//! contains.
 //!
-//! From the ground up: `layout`, `options`, `trust` and `patience` are plain data; `lock_word`,
-//! `map`, `mutex`, `guard` and `acquire` are the lock; `raw_file`, `space` and `draft` are files
-//! before they are segments; `segment` is one; `create`, `takeover` and `open` make one.
+//! From the bottom up: `layout`, `options`, `trust` and `patience` are plain data; `lock_word`,
+//! `map`, `mutex`, `guard` and `acquire` are the lock; `raw_file`, `space` and `draft` are about
+//! files before they are segments; `segment` is the segment; `create`, `takeover` and `open` make
+//! one.
 
 pub(crate) mod acquire;
 pub(crate) mod create;

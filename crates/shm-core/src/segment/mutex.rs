@@ -1,13 +1,13 @@
 //! The robust process-shared mutex: the calls of the C library, and waiting.
 //!
-//! rustix has futexes but no pthread mutex, and only the C library's mutex takes
-//! part in the kernel's robust list, so this module alone uses `libc` for it. What a caller
-//! gets is in `guard.rs`, and `acquire.rs` makes it.
+//! rustix has futexes but no pthread mutex, and only the C library's mutex takes part in the
+//! kernel's robust list, so this module alone uses `libc` for it. `acquire.rs` builds on this, and
+//! `guard.rs` has what a caller gets.
 //!
 //! # Waiting
 //! A process that may only read the segment can still call `futex` on the mutex, and take or move
-//! the wake-up that a release sends. So nobody sleeps for long: each sleep lasts at
-//! most [`SLICE`], and then the lock is tried again.
+//! the wake-up that a release sends. So no waiter sleeps for long: each sleep lasts at most
+//! [`SLICE`], and then the lock is tried again.
 //!
 //! # Invariants
 //! 1. The functions here are called on writable mappings whose lock block was
@@ -32,15 +32,15 @@ use crate::error::{HeaderError, LockError};
 
 const _: () = assert!(LOCK_OFFSET + size_of::<libc::pthread_mutex_t>() <= CANARY_OFFSET);
 
-/// How long a thread sleeps in one go.
+/// The longest single sleep.
 const SLICE: Duration = Duration::from_millis(20);
-/// How long a thread that held the lock long gives way to those who wait.
+/// How long a thread that held the lock for long gives way to waiters.
 const GIVE_WAY: Duration = Duration::from_millis(5);
 
 /// Makes the mutex anew. `dirty` asks the first owner to repair.
 ///
-/// Nobody else may use the segment meanwhile: it has no name yet, or no living writer. Cut short, it
-/// leaves an [unfinished](is_unfinished) lock.
+/// Nobody else may use the segment meanwhile: it has no name yet, or no living writer. If
+/// interrupted, this leaves an [unfinished](is_unfinished) lock.
 pub(crate) fn init(map: &Mapping, canary: u64, dirty: bool) -> io::Result<()> {
     map.header_word(CANARY_OFFSET).store(!canary, Ordering::SeqCst);
     let mut attr = MaybeUninit::<libc::pthread_mutexattr_t>::uninit();
@@ -68,8 +68,8 @@ pub(crate) fn init(map: &Mapping, canary: u64, dirty: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Checks that the lock block was initialised: an all-zero mutex is a valid
-/// one for the C library, but not a robust one.
+/// Checks that the lock block was initialised: to the C library an all-zero mutex is valid, but not
+/// robust.
 pub(crate) fn validate(map: &Mapping, canary: u64) -> Result<(), HeaderError> {
     match map.header_word(CANARY_OFFSET).load(Ordering::SeqCst) {
         found if found == canary => Ok(()),
@@ -77,7 +77,7 @@ pub(crate) fn validate(map: &Mapping, canary: u64) -> Result<(), HeaderError> {
     }
 }
 
-/// True when [`init`] is at work, or its process died there.
+/// True when [`init`] is running, or its process died there.
 pub(crate) fn is_unfinished(map: &Mapping, canary: u64) -> bool {
     map.header_word(CANARY_OFFSET).load(Ordering::SeqCst) == !canary
 }
@@ -94,7 +94,7 @@ pub(crate) fn is_dirty(map: &Mapping) -> bool {
     map.header_word(DIRTY_OFFSET).load(Ordering::Relaxed) != 0
 }
 
-/// The C library's answer to an attempt that does not wait.
+/// Tries to lock without waiting; returns the C library's answer.
 #[inline]
 pub(crate) fn trylock(map: &Mapping) -> c_int {
     // SAFETY: the mutex is initialised (invariant 1).
@@ -109,16 +109,16 @@ pub(crate) fn unlock(map: &Mapping) {
     unsafe { libc::pthread_mutex_unlock(raw(map)) };
 }
 
-/// Unlocks, and gives way to whoever waits. Without it, a thread that locks again at once has
-/// the lock before the one that it woke runs.
+/// Unlocks, and gives way to a waiter. Otherwise a thread that locks again immediately has the lock
+/// before the thread that it woke runs.
 pub(crate) fn unlock_and_give_way(map: &Mapping) {
     let waited_for = map.lock_word().is_some_and(LockWord::has_waiters);
     unlock(map);
     if !waited_for {
         return;
     }
-    // Until another thread has the lock. One that was quicker than this loop, or that waits no
-    // longer, costs no more than the limit.
+    // Wait until another thread has the lock. If that thread was quicker than this loop, or no
+    // longer waits, this costs no more than the limit.
     let start = std::time::Instant::now();
     let backoff = Backoff::new();
     while map.lock_word().is_some_and(|word| word.owner().is_none()) {
@@ -135,7 +135,7 @@ fn raw(map: &Mapping) -> *mut libc::pthread_mutex_t {
     unsafe { map.base().add(LOCK_OFFSET) }.cast()
 }
 
-/// Makes a mutex whose owner died a sound one. The calling thread holds it.
+/// Makes a mutex consistent whose owner died. The calling thread holds it.
 pub(crate) fn make_consistent(map: &Mapping) -> io::Result<()> {
     // SAFETY: the mutex is initialised and held by this thread.
     check(unsafe { libc::pthread_mutex_consistent(raw(map)) })
@@ -145,10 +145,10 @@ fn check(code: c_int) -> io::Result<()> {
     if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
 }
 
-/// Waits for the lock; true when its last owner died.
+/// Waits for the lock; true if its last owner died.
 #[cold]
 pub(crate) fn lock_contended(map: &Mapping, waiting: Waiting<'_>) -> Result<bool, LockError> {
-    // A critical section is shorter than a sleep and a wake-up: spin a little.
+    // A critical section is shorter than a sleep and a wake-up: spin briefly.
     let backoff = Backoff::new();
     while !backoff.is_completed() {
         backoff.spin();
@@ -173,7 +173,7 @@ pub(crate) fn lock_contended(map: &Mapping, waiting: Waiting<'_>) -> Result<bool
     }
 }
 
-/// True when the last owner died.
+/// True if the last owner died.
 pub(crate) fn outcome(code: c_int) -> Result<bool, LockError> {
     match code {
         0 => Ok(false),

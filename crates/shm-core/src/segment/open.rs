@@ -1,4 +1,4 @@
-//! Opening segments, to read or to write, and creating those that are not there.
+//! Opening segments, to read or to write, and creating those that do not exist.
 
 use rustix::fs::OFlags;
 
@@ -35,17 +35,18 @@ impl Namespace {
 
     /// Opens a segment for reading and writing.
     ///
-    /// Each writer holds a shared lock on the file for as long as it has it open. A segment
-    /// that nobody else holds has no living writer: if it is of an earlier boot, a copied file, or
-    /// of another pid namespace, or if its mutex is held all the same, that is put right first.
+    /// Each writer holds a shared lock on the file for as long as it has it open. If no other
+    /// process holds that lock, the segment has no living writer. If it is then of an earlier boot,
+    /// a copied file, or of another pid namespace, or if its mutex is held although no writer
+    /// lives, it is taken over first.
     ///
-    /// Waits for five seconds at most for another process that takes it over, or until
+    /// Waits for at most five seconds for another process that is taking the segment over, or until
     /// `patience` ends.
     ///
     /// # Errors
     /// [`OpenError`]; [`HeaderError::Abi`](crate::HeaderError::Abi) and
-    /// [`HeaderError::PidNamespace`](crate::HeaderError::PidNamespace) in
-    /// [`OpenError::Header`] when only reading is possible from here.
+    /// [`HeaderError::PidNamespace`](crate::HeaderError::PidNamespace) in [`OpenError::Header`] if
+    /// this process can only read the segment.
     pub fn open(
         &self,
         name: &Name,
@@ -70,12 +71,12 @@ impl Namespace {
         takeover::become_writer(file, waiting)
     }
 
-    /// Opens a segment, or creates it where the name is free. Of any number of
-    /// processes that call this at once, one creates and the others open.
+    /// Opens a segment, or creates it if the name is free. If any number of processes call this at
+    /// once, one creates and the others open.
     ///
     /// # Errors
-    /// Those of [`Namespace::open`] and [`Namespace::create`]; [`OpenError::ForeignWriters`]
-    /// also when `options` ask for a mode that `trust` does not accept.
+    /// Those of [`Namespace::open`] and [`Namespace::create`]; [`OpenError::ForeignWriters`] also
+    /// if `options` ask for a mode that `trust` does not accept.
     pub fn open_or_create(
         &self,
         name: &Name,
@@ -88,7 +89,7 @@ impl Namespace {
         self.open_or_make(name, options, trust, waiting, init).map(|(segment, _)| segment)
     }
 
-    /// As [`Namespace::open_or_create`]; true when it was created.
+    /// As [`Namespace::open_or_create`]; true if it was created.
     pub(crate) fn open_or_make(
         &self,
         name: &Name,
@@ -97,7 +98,7 @@ impl Namespace {
         waiting: Waiting<'_>,
         mut init: impl FnMut(Words<'_>),
     ) -> Result<(WritableSegment, bool), OpenError> {
-        // What is created must open again by the same call.
+        // The same call must be able to open what it creates.
         if options.mode & FOREIGN_WRITE != 0 && !trust.accepts_shared_writers() {
             let path = self.path_of(name, options.kind);
             return Err(OpenError::ForeignWriters { path, mode: options.mode });
@@ -108,8 +109,8 @@ impl Namespace {
                 other => return other.map(|segment| (segment, false)),
             }
             match self.create(name, options, &mut init) {
-                // It appeared in between; open it. Each further round needs
-                // another process that unlinks and one that creates.
+                // It appeared in between; open it. Each further round needs one other process that
+                // unlinks and one that creates.
                 Err(CreateError::AlreadyExists { .. }) => {}
                 other => return Ok((other?, true)),
             }

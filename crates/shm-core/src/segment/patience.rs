@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Asked from time to time while a call waits. When it answers true, the call gives up with
-/// [`LockError::Interrupted`](crate::LockError::Interrupted), and nothing has changed.
+/// A function that is called from time to time while a call waits. When it returns true, the call
+/// gives up with [`LockError::Interrupted`](crate::LockError::Interrupted), and nothing has
+/// changed.
 ///
-/// For programs that must hear something else meanwhile: an interpreter its signals, a server the
-/// request to stop. The function runs on the waiting thread, about every 20 ms, and holds
-/// nothing of this library.
+/// For programs that must notice something else meanwhile: an interpreter its signals, a server the
+/// request to stop. The function runs on the waiting thread, about every 20 ms, and no lock of this
+/// library is held while it runs.
 #[derive(Clone, Default)]
 pub struct Interrupt(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
 
@@ -36,11 +37,11 @@ impl fmt::Debug for Interrupt {
     }
 }
 
-/// How long a whole call may wait for others, however many it has to wait for.
+/// How long a whole call may wait for other processes, however many it has to wait for.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Patience {
-    /// At most so long, by the monotonic clock; `None` for ever.
+    /// The longest wait, by the monotonic clock; `None` for ever.
     pub limit: Option<Duration>,
     /// What ends it early.
     pub interrupt: Interrupt,
@@ -53,7 +54,7 @@ impl Patience {
         Self::default()
     }
 
-    /// At most so long; `None` for ever.
+    /// Waits for at most `limit`; `None` for ever.
     #[must_use]
     pub fn limit(mut self, limit: Option<Duration>) -> Self {
         self.limit = limit;
@@ -68,7 +69,7 @@ impl Patience {
     }
 }
 
-/// A patience that has begun to run out.
+/// A patience that has started to run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiting<'a> {
     start: Instant,
@@ -76,12 +77,12 @@ pub(crate) struct Waiting<'a> {
 }
 
 impl<'a> Waiting<'a> {
-    /// From now on.
+    /// Starts now.
     pub(crate) fn new(patience: &'a Patience) -> Self {
         Self { start: Instant::now(), patience }
     }
 
-    /// Since when.
+    /// When it started.
     pub(crate) fn waited(&self) -> Duration {
         self.start.elapsed()
     }

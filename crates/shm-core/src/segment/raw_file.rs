@@ -1,5 +1,5 @@
-//! A file that was found at a name, and the checks before it is a segment: raw file → validated
-//! header, each a type.
+//! A file that was found at a name, and the checks that make it a segment. Each stage is a type:
+//! raw file → validated header.
 
 use std::fs::File;
 use std::io;
@@ -21,7 +21,7 @@ use crate::os::retry::retry;
 /// Permission bits that let anybody write.
 const ANY_WRITE: u32 = 0o222;
 
-/// An open regular file of a trusted owner; its contents are not looked at yet.
+/// An open regular file of a trusted owner. Its contents are not checked yet.
 pub(crate) struct RawFile {
     file: File,
     path: PathBuf,
@@ -74,8 +74,8 @@ impl RawFile {
         (self.file, self.path, self.len)
     }
 
-    /// Reads the header once, by `pread`, into a private copy and checks it. Only
-    /// the copy is used from here on, so a peer that changes it gains nothing.
+    /// Reads the header once, by `pread`, into a private copy, and checks the copy. Only the copy
+    /// is used from here on, so a peer that changes the file gains nothing.
     pub(crate) fn validate(
         self,
         kind: Kind,

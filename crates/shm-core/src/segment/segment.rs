@@ -20,7 +20,7 @@ use crate::os::fork::process_token;
 use crate::os::futex;
 use crate::sync::ReadWords;
 
-/// A segment mapped for reading (`PROT_READ` when opened so).
+/// A segment that can be read. Opened read-only, it is mapped `PROT_READ`.
 ///
 /// `Send` and `Sync`: any number of threads may read through one handle.
 pub struct Segment {
@@ -83,7 +83,7 @@ impl Segment {
         self.header.total_len
     }
 
-    /// The path it was opened by.
+    /// The path that it was opened by.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -92,8 +92,8 @@ impl Segment {
     /// Owner (uid) and permission bits of the file, now.
     ///
     /// # Errors
-    /// When `fstat` fails; with [`LostDescriptor`](crate::LostDescriptor) in it when the program
-    /// closed the descriptor, and the name no longer leads to this segment.
+    /// If `fstat` fails. The error contains [`LostDescriptor`](crate::LostDescriptor) if the
+    /// program closed the descriptor and the name no longer leads to this segment.
     pub fn owner_and_mode(&self) -> io::Result<(u32, u32)> {
         let meta = match self.file() {
             Ok(file) => file.metadata()?,
@@ -105,24 +105,24 @@ impl Segment {
         Ok((meta.uid(), meta.mode() & 0o7777))
     }
 
-    /// True when the name no longer leads to this segment: it was unlinked, or
-    /// replaced by another one. What is written here is then seen only by
-    /// processes that opened it before. Needs no descriptor.
+    /// True when the name no longer leads to this segment: it was unlinked, or replaced by another
+    /// one. Only processes that opened it before still see what is written here. Needs no
+    /// descriptor.
     ///
     /// # Errors
-    /// When `stat` fails for another reason than the missing name.
+    /// If `stat` fails for another reason than a missing name.
     pub fn is_orphaned(&self) -> io::Result<bool> {
         let named = FileId::at(&self.path)?;
         if self.is_writable() {
-            // A writer whose descriptors were closed becomes one for others again.
+            // If a writer's descriptors were closed, others now see it as a writer again.
             let _ = self.file();
         }
         Ok(named != Some(self.file.id()?))
     }
 
     /// Sleeps while the low half of the word at `at` of the body is that of `seen`: until somebody
-    /// changes it and calls [`Segment::wake`], or for `limit` (monotonic clock). May return early, so
-    /// look again. Works on a read-only mapping.
+    /// changes it and calls [`Segment::wake`], or for `limit` (monotonic clock). May return early,
+    /// so check the word again. Works on a read-only mapping.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -143,7 +143,7 @@ impl Segment {
         futex::wake_all(&self.map.body()[at]);
     }
 
-    /// The file, if the descriptor is still its; see [`SegmentFile::get`].
+    /// The file, if the descriptor still belongs to it; see [`SegmentFile::get`].
     pub(crate) fn file(&self) -> io::Result<&File> {
         self.file.get(&self.path, self.is_writable())
     }
@@ -154,7 +154,8 @@ impl Segment {
         self.map.is_writable()
     }
 
-    /// Lets this process, which lives in pid namespace `here`, use the mutex, if that is for it.
+    /// Lets this process, a member of pid namespace `here`, use the mutex, if the mutex belongs to
+    /// that namespace.
     pub(crate) fn admit(&mut self, session: &Session, here: u64) -> Result<(), HeaderError> {
         self.header.validate_abi()?;
         if session.pid_namespace != here {
@@ -169,9 +170,9 @@ impl Segment {
 impl Drop for Segment {
     fn drop(&mut self) {
         if self.map.is_held() {
-            // The mapping stays because of a leaked guard; so must this process count as a
-            // living writer, or another one could make the mutex anew below the
-            // thread's robust list.
+            // The mapping stays because of a leaked guard. So this process must still count as a
+            // living writer: otherwise another one could make the mutex anew while the thread's
+            // robust list points to it.
             self.file.leak();
         }
     }
@@ -197,9 +198,8 @@ impl WritableSegment {
     /// Locks, waiting as long as it takes.
     ///
     /// # Errors
-    /// [`LockError::WouldDeadlock`] when this thread holds the lock already;
-    /// [`LockError::NotRecoverable`]; never for a dead owner: that is
-    /// [`Acquired::OwnerDied`].
+    /// [`LockError::WouldDeadlock`] if this thread already holds the lock;
+    /// [`LockError::NotRecoverable`]. A dead owner is not an error but [`Acquired::OwnerDied`].
     #[inline]
     pub fn lock(&self) -> Result<Acquired<'_>, LockError> {
         self.lock_with(&Patience::forever())
@@ -215,7 +215,7 @@ impl WritableSegment {
     }
 
     /// Locks, waiting as long as `patience` lasts. A process that may only read the segment can
-    /// take wake-ups away, which costs a waiter 20 ms each time and no more.
+    /// take wake-ups away; each time costs a waiter at most 20 ms.
     ///
     /// # Errors
     /// As [`WritableSegment::lock_timeout`], and [`LockError::Interrupted`].
@@ -234,23 +234,22 @@ impl WritableSegment {
     /// Locks if the lock is free.
     ///
     /// # Errors
-    /// [`LockError::WouldBlock`] when it is held, also by this thread;
-    /// [`LockError::NotRecoverable`].
+    /// [`LockError::WouldBlock`] if it is held, even by this thread; [`LockError::NotRecoverable`].
     #[inline]
     pub fn try_lock(&self) -> Result<Acquired<'_>, LockError> {
         acquire::acquire(&self.segment.map, Wait::No)
     }
 
-    /// The common case, in the fewest instructions: the lock, if it is free and
-    /// nothing needs repair. `None` says nothing about why; ask [`WritableSegment::lock`].
+    /// The common case, in the fewest instructions: the lock, if it is free and nothing needs
+    /// repair. `None` does not say why; [`WritableSegment::lock`] does.
     #[inline]
     #[must_use]
     pub fn try_lock_clean(&self) -> Option<Guard<'_>> {
         acquire::acquire_clean(&self.segment.map)
     }
 
-    /// Writes the segment back to its file (`msync`). Only of use in a namespace
-    /// on a disk, and no transaction: see `SECURITY.md` on power loss.
+    /// Writes the segment back to its file (`msync`). Useful only in a namespace on a disk, and not
+    /// a transaction: see `SECURITY.md` on power loss.
     ///
     /// # Errors
     /// When `msync` fails.

@@ -1,4 +1,4 @@
-//! Room for a new file: asked for before anything is allocated, and then really allocated.
+//! Space for a new file: compared with what is free, and then really allocated.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -12,22 +12,22 @@ use crate::os::file_id::is_memory;
 use crate::os::limits::{available, free_memory};
 use crate::refused::check_file_size;
 
-/// How much is allocated at a time. `fallocate` gives up, and undoes, when a
-/// signal arrives; a piece must fit between two of them.
+/// How much is allocated at a time. When a signal arrives, `fallocate` undoes what it did and
+/// fails, so a piece must be short enough to fit between two signals.
 const ALLOCATE_STEP: u64 = 256 * 1024;
 
 /// Checks, before anything is allocated or written, whether a file of `needed` bytes is possible
-/// and has room. The file is open, of no length yet, and below `dir`.
+/// and fits. The file is open, empty, and below `dir`.
 pub(crate) fn check_space(file: &File, needed: u64, dir: &Path) -> Result<(), CreateError> {
     check_file_size(needed, dir)?;
-    // Where it cannot be asked, the allocation says it.
+    // If the file system does not say, the allocation will.
     let Ok(fs) = rustix::fs::fstatvfs(file) else { return Ok(()) };
     let dir = || dir.to_owned();
-    // A tmpfs without a limit of its own says that it has no blocks at all.
+    // A tmpfs without a limit of its own reports that it has no blocks at all.
     if fs.f_blocks > 0 && available(&fs) < needed {
         return Err(CreateError::NoSpace { needed, available: available(&fs), dir: dir() });
     }
-    // Nor does a ramfs, which is memory, too.
+    // So does a ramfs, which is also memory.
     if (is_memory(file) || fs.f_blocks == 0)
         && let Some(available) = free_memory()
         && available < needed
@@ -37,8 +37,8 @@ pub(crate) fn check_space(file: &File, needed: u64, dir: &Path) -> Result<(), Cr
     Ok(())
 }
 
-/// Allocates real memory or blocks for `len` bytes. `ftruncate` alone would
-/// leave a hole, and a full tmpfs then answers a store with SIGBUS.
+/// Allocates real memory or blocks for `len` bytes. `ftruncate` alone would leave a hole, and if
+/// the tmpfs is full a store to it raises SIGBUS.
 pub(crate) fn allocate(file: &File, len: u64) -> Result<(), Errno> {
     let mut at = 0;
     while at < len {

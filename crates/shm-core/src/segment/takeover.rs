@@ -1,6 +1,6 @@
-//! Opening a segment to write: as one of its living writers or, where there is none, by taking
-//! it over: from an earlier boot, from a file that was copied, from another pid namespace, from a
-//! lock that nobody alive holds.
+//! Opening a segment to write: as one of its living writers or, if there is none, by taking it
+//! over. A takeover is due after a reboot, in a copied file, in another pid namespace, or if the
+//! lock is held by nobody alive.
 //!
 //! `docs/concurrency.md`, chapter Takeover, says why each step is safe, and what a death leaves.
 
@@ -26,17 +26,17 @@ use crate::os::identity;
 use crate::os::limits;
 use crate::sabotage;
 
-/// How long an opener waits for another one that takes the segment over, or for writers
-/// that see another boot or another file to go away.
+/// How long an opener waits for another process that is taking the segment over, or for writers to
+/// go away that see another boot or another file.
 const RESET_LIMIT: Duration = Duration::from_secs(5);
-/// How long it waits for writers of another pid namespace: long enough to outlast others
-/// that only look. How long it listens for some before it takes the segment over.
+/// How long an opener waits for writers of another pid namespace: long enough to outlast processes
+/// that only check. Also how long it listens for such writers before it takes the segment over.
 const FOREIGN_LIMIT: Duration = Duration::from_millis(100);
-/// How often it tries, and how often it looks while it listens.
+/// The time between two tries, and between two checks while it listens.
 const STEP: Duration = Duration::from_millis(1);
 const LISTENING_STEP: Duration = Duration::from_millis(10);
 
-/// What a takeover came to.
+/// The result of a takeover.
 enum Outcome {
     /// The segment may be used here.
     Usable,
@@ -46,9 +46,9 @@ enum Outcome {
 
 /// What is to become of the mutex.
 enum Lock {
-    /// It is made anew: nobody holds it, or will ever release it.
+    /// It is made anew: nobody holds it, or nobody will ever release it.
     Lost,
-    /// It is taken like any other.
+    /// It is locked like any other.
     Sound,
 }
 
@@ -78,7 +78,7 @@ impl ValidatedFile {
                 }
                 self.try_hold(Hold::Nothing)?;
             } else if self.try_hold(Hold::Shared)? {
-                // Others write, or one of them has just taken it over.
+                // There are other writers, or one of them has just taken the segment over.
                 let session = self.intact_session()?;
                 let patient = waiting.waited() <= FOREIGN_LIMIT && !waiting.is_over();
                 let native = session.pid_namespace == here.pid_namespace;
@@ -98,9 +98,9 @@ impl ValidatedFile {
         }
     }
 
-    /// Makes the segment usable here. The caller holds the file lock of all writers, so there is no
-    /// other one that it can see. It cannot see those who opened the file by another of its inodes
-    /// (below an overlay, it has two) and those who lost their descriptor; the mutex sees them.
+    /// Makes the segment usable here. The caller holds the file lock exclusively, so it sees no
+    /// other writer. It cannot see writers that opened the file through another of its inodes
+    /// (below an overlay, it has two), or that lost their descriptor; the mutex shows those.
     fn take_over(&self, here: &Session) -> Result<Outcome, OpenError> {
         let found = self.intact_session()?;
         let lock = match self.judge_lock(&found, here)? {
@@ -117,7 +117,8 @@ impl ValidatedFile {
         let is_sound = matches!(lock, Lock::Sound) && !is_unfinished;
         if is_sound {
             mutex::validate(&map, canary).map_err(|e| self.header_error(e))?;
-            // The first acquisition clears what a dead owner left, also the sign that others wait.
+            // The first acquisition clears what a dead owner left, including the sign that others
+            // wait.
             match acquire::acquire(&map, Wait::No).and_then(|acquired| {
                 drop(acquired);
                 acquire::acquire(&map, Wait::No)
@@ -128,16 +129,16 @@ impl ValidatedFile {
                     }
                     let moved = found.device != here.device || found.inode != here.inode;
                     if moved {
-                        // A copy may be of the middle of a write.
+                        // A copy may have been made in the middle of a write.
                         mutex::set_dirty(&map, true);
                     }
                     self.write_session(&found, here)?;
                     drop(acquired);
                     return Ok(Outcome::Usable);
                 }
-                // Of no use to anybody any more.
+                // Nobody can use it any more.
                 Err(LockError::NotRecoverable) => {}
-                // It was free a moment ago: somebody is alive.
+                // It was free a moment ago, so a writer is alive.
                 Err(LockError::WouldBlock | LockError::WouldDeadlock) => {
                     return Ok(Outcome::InUse(map.holder()));
                 }
@@ -150,7 +151,7 @@ impl ValidatedFile {
         Ok(Outcome::Usable)
     }
 
-    /// Looks at the mutex before it is touched; the error names a holder that may be alive.
+    /// Reads the lock word before the mutex is touched. The error names a holder that may be alive.
     fn judge_lock(
         &self,
         found: &Session,
@@ -168,8 +169,9 @@ impl ValidatedFile {
         let Some(tid) = LockWord(u32::from_ne_bytes(word)).owner() else {
             return Ok(Ok(Lock::Sound));
         };
-        // Held, and the kernel has not marked it. It marks the deaths of all who have this very file
-        // mapped; so the owner lives, or held the lock of another file, of which this is a copy.
+        // Held, and the kernel has not marked it. The kernel marks the lock when an owner dies that
+        // has this very file mapped. So the owner is alive, or it held the lock of another file, of
+        // which this is a copy.
         let native = found.pid_namespace == here.pid_namespace;
         let may_live =
             if native { may_have_mapped(tid, here.inode) } else { found.inode == here.inode };
@@ -180,7 +182,7 @@ impl ValidatedFile {
         Ok(Err(Some(holder)))
     }
 
-    /// 64 bytes in one page, written by one call, which a signal does not split.
+    /// Writes 64 bytes in one page with one call, which a signal does not split.
     fn write_session(&self, found: &Session, here: &Session) -> Result<(), OpenError> {
         if found == here {
             return Ok(());
@@ -214,9 +216,9 @@ impl ValidatedFile {
     }
 }
 
-/// True when somebody waits for the lock, which the caller holds, within [`FOREIGN_LIMIT`]: a writer
-/// of another pid namespace that the file locks do not show. One that does not write
-/// meanwhile is told at its next lock that it has lost the segment.
+/// True if, within [`FOREIGN_LIMIT`], a process waits for the lock, which the caller holds: a
+/// writer of another pid namespace that the file locks do not show. A writer that does not write in
+/// that time learns at its next lock that it has lost the segment.
 fn is_wanted(map: &Mapping) -> bool {
     let start = std::time::Instant::now();
     while start.elapsed() < FOREIGN_LIMIT {

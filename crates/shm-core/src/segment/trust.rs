@@ -23,7 +23,7 @@ impl Trust {
         self
     }
 
-    /// True for what belongs to this user, to root, or to somebody named here.
+    /// True if the owner is this user, root, or somebody named here.
     pub(crate) fn accepts(&self, uid: u32) -> bool {
         uid == rustix::process::geteuid().as_raw() || uid == 0 || self.owners.contains(&uid)
     }
@@ -41,5 +41,5 @@ impl Trust {
     }
 }
 
-/// Permission bits that let others than the owner write.
+/// Permission bits that let users other than the owner write.
 pub(crate) const FOREIGN_WRITE: u32 = 0o022;

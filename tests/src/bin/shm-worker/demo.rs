@@ -17,7 +17,7 @@ use shm_facade::{Error, ResultCode, StatusOptions, StatusReader, StatusTable};
 use shm_tests::status_line::StatusLine;
 
 const NAME: &str = "processes";
-/// How often an agent looks at its processes.
+/// How often an agent checks its processes.
 const PERIOD: Duration = Duration::from_millis(100);
 
 #[derive(clap::Args)]

@@ -1,7 +1,8 @@
 //! Prepares tables and maps for step-kill, and judges what a death left of them.
 //!
-//! Line protocol: `reset` → `ok`; `note` (an operation before was killed on purpose) → `ok`; `check` or
-//! `check-done` (the operation had returned) → one JSON object `{torn, lost, leaked, hung, new}`.
+//! Line protocol: `reset` → `ok`; `note` (an operation before was killed on purpose) → `ok`;
+//! `check` or `check-done` (the operation had returned) → one JSON object `{torn, lost, leaked,
+//! hung, new}`.
 
 mod publication;
 mod sweep;

@@ -74,6 +74,8 @@ fn against<P: Dictionary>(
     let hits = Queries::new(data.corpus(), Asked::Hits);
     let mixed = Queries::new(data.corpus(), Asked::Mixed);
     for (index, &(work, bar)) in all() {
+        // Those of the tree alone are not reached yet: `docs/benchmarks.md` lists them.
+        let bar = bar.filter(|_| index);
         let title = title(work, index);
         if !bench.wants(&title, peer) {
             continue;

@@ -1,5 +1,5 @@
-//! Rows about the ordered snapshot, of a million entries. One set of keys is in memory at a time, and
-//! nothing is built that no row asked for needs.
+//! Rows about the ordered snapshot, of a million entries. One set of keys is in memory at a time,
+//! and nothing is built that no row asked for needs.
 
 mod builds;
 mod gets;
@@ -52,7 +52,7 @@ impl Data {
         format!("1,000,000 {}", self.set.name())
     }
 
-    /// A bar, if this set is one of those that it was promised for.
+    /// A bar, if this set is one of those that have bars.
     fn bar(&self, bar: f64) -> Option<f64> {
         KeySet::PROMISED.contains(&self.set).then_some(bar)
     }

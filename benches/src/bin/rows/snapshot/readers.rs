@@ -21,7 +21,8 @@ use super::Data;
 use crate::child::spawn;
 use crate::report::Bench;
 
-/// The watchdog of a process that reads, or copies, all of a map, on a machine that does other things too.
+/// The watchdog of a process that reads, or copies, all of a map, on a machine that does other
+/// things too.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// What some processes that read one map need, in KiB.
@@ -68,7 +69,7 @@ pub(super) fn measure(bench: &mut Bench, data: &Data) -> Result<()> {
     Ok(())
 }
 
-/// Starts processes in a role and looks at their memory once all have read everything.
+/// Starts processes in a role and measures their memory once all have read everything.
 fn look(data: &Data, role: &str, what: &'static str, readers: usize) -> Result<Memory> {
     let mut children = Vec::new();
     for _ in 0..readers {

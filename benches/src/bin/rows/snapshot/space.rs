@@ -8,8 +8,8 @@ use crate::report::Bench;
 /// Most keys: 2^20.
 const LOG: u32 = 20;
 
-/// Measures them. How much depends on n alone: most for 2^k, where the last level of the tree has one node, and
-/// least for 2^k - 1, where it is full.
+/// Measures them. How much depends on n alone: most for 2^k, where the last level of the tree has
+/// one node, and least for 2^k - 1, where it is full.
 pub(super) fn measure(bench: &mut Bench) -> Result<()> {
     let rows = [
         ("snapshot space besides keys and values, worst n (2^k)", 0, false, Some(18.0)),

@@ -3,7 +3,8 @@
 use super::Cell::NotApplicable;
 use super::{Call, Cell, Fault, Outcome};
 
-/// A verb, and what it does about each fault. There is no default: a new fault needs a cell of every verb.
+/// A verb, and what it does about each fault. There is no default: a new fault needs a cell of
+/// every verb.
 pub(crate) struct Row {
     pub(crate) verb: &'static str,
     missing: Cell,
@@ -386,14 +387,15 @@ fn prune() -> Row {
 
 fn rm() -> Row {
     let reads = reads("rm", "");
-    // Who may write to the directory may remove a table, whatever it is.
+    // A user who may write to the directory may remove a table, whatever its state.
     let table = || works("rm jobs", [], [TABLE]);
     Row {
         disguised: calls([
             works("rm sheep", [], ["shmap.sheep.table"]),
             works("rm wolf", [], ["shmap.wolf.snapshot"]),
         ]),
-        // A damaged control segment, or a stranger's, keeps nobody from removing a map of one's own.
+        // A damaged control segment, or a stranger's, keeps nobody from removing a map of one's
+        // own.
         header: calls([table(), works("rm words", [], [CONTROL, MAP])]),
         block: calls([works("rm words", [], [CONTROL, MAP])]),
         owner: calls([table(), works("rm words", [], [MAP])]),

@@ -1,5 +1,5 @@
-//! The dictionary of the demo: the names of characters, published over and over, while readers look them up.
-//! Each value ends with the number of its edition, so that a mixture of two shows.
+//! The dictionary of the demo: the names of characters, published over and over, while readers look
+//! them up. Each value ends with the number of its edition, so that a mixture of two shows.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
@@ -61,8 +61,8 @@ fn mark(edition: u64) -> String {
     format!("\t{edition}")
 }
 
-/// Line protocol: `go` → publishes from then on; `stop` → SIGSTOP right before the next publication; `prune` →
-/// sweeps, and prints what; end of input ends it.
+/// Line protocol: `go` → publishes from then on; `stop` → SIGSTOP right before the next
+/// publication; `prune` → sweeps, and prints what; end of input ends it.
 pub fn publisher(arguments: &Arguments) -> Result<()> {
     let names = Names::read(arguments)?;
     let commands = commands();
@@ -99,7 +99,8 @@ pub fn publisher(arguments: &Arguments) -> Result<()> {
     }
 }
 
-/// Line protocol: `show` → the figures so far, and some answers; at the end of input once more, and ends.
+/// Line protocol: `show` → the figures so far, and some answers; at the end of input once more, and
+/// ends.
 pub fn reader(arguments: &Arguments) -> Result<()> {
     let names = Names::read(arguments)?;
     let map = loop {
@@ -172,7 +173,8 @@ impl Reader {
                             key == code.as_bytes() && is_whole(value, name)
                         })
                 }
-                // No code has five characters; some that have six are the beginning of a longer one.
+                // No code has five characters; some that have six are the beginning of a longer
+                // one.
                 8..16 => self.map.get(&code[..code.len() - 1]).is_none_or(|_| code.len() > 6),
                 _ => self.map.get(code).is_some_and(|value| is_whole(value, name)),
             };

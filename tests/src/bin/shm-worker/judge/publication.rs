@@ -1,5 +1,5 @@
-//! Judges what a death left of a publication or a removal: the name leads to the old map, the new one or none;
-//! readers go on; the next publisher does, at once; and `prune` sweeps the rest.
+//! Judges what a death left of a publication or a removal: the name leads to the old map, the new
+//! one or none; readers go on; the next publisher does, at once; and `prune` sweeps the rest.
 
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ use crate::operation::{NEW, OLD, Operation};
 
 /// What the judge itself publishes in the end.
 pub const NEXT: u64 = 4;
-/// Nobody holds the lock: the process with it is dead and reaped. So who gets it later than this, hung.
+/// Nobody holds the lock: the process with it is dead and reaped. So who gets it later than this,
+/// hung.
 pub const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where the name leads: to this edition, with these contents.
@@ -185,7 +186,7 @@ impl Judge for PublicationJudge {
             if let Some(reader) = &mut reader {
                 self.check_reader(reader, found, &mut findings);
             }
-            // Each second time the sweep comes first. It changes nothing that anybody reads.
+            // Every second time `prune` comes first. It changes nothing that anybody reads.
             self.checks += 1;
             self.prune(self.checks.is_multiple_of(2), &mut findings);
             if self.observe(&mut findings) != Some(found) {

@@ -1,5 +1,5 @@
-//! Judges what a death left of a sweep: whatever was alive is untouched, nobody's map has changed, the next sweep
-//! takes the rest, and the names can be published again.
+//! Judges what a death in `prune` left: files of living processes are untouched, no map has
+//! changed, the next `prune` removes the rest, and the names can be published again.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -40,7 +40,7 @@ pub struct SweepJudge {
     checks: u64,
 }
 
-/// Who is alive, and what they have open.
+/// The living processes, and what they have open.
 struct World {
     /// Of the maps that are to be swept around, from before.
     readers: Vec<SharedMap>,
@@ -100,7 +100,7 @@ impl SweepJudge {
         Ok(files)
     }
 
-    /// What no sweep may take: of these names the map and the control segment.
+    /// What `prune` may not remove: the map and the control segment of these names.
     fn kept(&self, names: &[&str]) -> Result<Vec<PathBuf>> {
         let mut kept = vec![self.namespace.dir().join(LIVE_DRAFT)];
         kept.push(self.namespace.dir().join(OTHER));
@@ -137,7 +137,7 @@ impl SweepJudge {
         }
     }
 
-    /// Who is alive was left alone.
+    /// Living processes were left alone.
     fn check_living(&self, world: &World, findings: &mut Findings) -> Result<()> {
         let kept = self.kept(&[UNSETTLED, BUSY, AT_REST])?;
         let files = self.files()?;
@@ -161,7 +161,7 @@ impl SweepJudge {
         findings.lost += u32::from(!refreshed || !again || !newest);
     }
 
-    /// Publishes where the sweep was at work. Returns the editions.
+    /// Publishes under the names that `prune` worked on. Returns the editions.
     fn publish(&self, findings: &mut Findings) -> [Option<u64>; 2] {
         [UNSETTLED, ALONE].map(|name| match self.share(name, NEXT) {
             Ok(edition) => {
@@ -224,7 +224,7 @@ impl Judge for SweepJudge {
             (self.control_of(UNSETTLED)?, Litter::Unsettled),
         ];
         let found = self.prune(true, &mut Findings::default());
-        // A sabotaged sweep finds more.
+        // A sabotaged `prune` finds more.
         ensure!(litter.iter().all(|what| found.contains(what)), "litter to begin with: {found:?}");
         self.world = Some(World { readers, busy, draft, litter });
         Ok(())
@@ -240,12 +240,12 @@ impl Judge for SweepJudge {
         self.check_names(&mut findings);
         self.check_living(&world, &mut findings)?;
         world.readers.iter_mut().for_each(|r| Self::check_reader(r, None, &mut findings));
-        // Never anything else than what there was to sweep; and nothing, when it had ended.
+        // Never anything but what there was to prune, and nothing if the first `prune` had ended.
         let left = self.prune(true, &mut findings);
         let more = left.iter().any(|found| !world.litter.contains(found));
         findings.leaked += u32::from(more || (done && !left.is_empty()));
 
-        // Each second time the sweep comes first.
+        // Every second time `prune` comes first.
         self.checks += 1;
         if self.checks.is_multiple_of(2) {
             self.check_sweep(&mut findings);

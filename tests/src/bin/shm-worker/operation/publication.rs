@@ -1,4 +1,4 @@
-//! Publications, removals and sweeps between two marks.
+//! Publications, removals and prunes between two marks.
 
 use anyhow::Result;
 use nix::sys::ptrace;

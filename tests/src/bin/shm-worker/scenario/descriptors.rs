@@ -30,7 +30,8 @@ fn close_all() {
     }
 }
 
-/// What the program opens next, until the numbers that were closed are all in use: and what each is.
+/// What the program opens next, until the numbers that were closed are all in use: and what each
+/// is.
 struct Own {
     open: Vec<OwnedFd>,
     before: Vec<(u64, u64)>,
@@ -153,7 +154,7 @@ pub fn lost(what: &str) -> Result<()> {
     Ok(())
 }
 
-/// Two rounds: what is opened in place of the first is lost, too.
+/// Two rounds: the descriptor that replaces the first is lost too.
 pub fn lost_twice() -> Result<()> {
     let namespace = Namespace::from_env();
     let table = Table::<i32>::create(&namespace, &test_name(), &options(8, 8))?;

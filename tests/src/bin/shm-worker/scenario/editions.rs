@@ -1,4 +1,4 @@
-//! A publisher of one edition after the other, and readers that look whether each is whole.
+//! A publisher of one edition after the other, and readers that check whether each is whole.
 
 use std::io::BufRead;
 use std::time::Duration;
@@ -33,8 +33,9 @@ pub fn publisher() -> Result<()> {
     Ok(())
 }
 
-/// For each line `until N`: follows the name until edition N, and says where it is then; at the end how many it saw. All
-/// that it gets is checked: the first thing that is wrong it says instead, and ends.
+/// For each line `until N`: follows the name until edition N, and says where it is then; at the end
+/// how many it saw. All that it gets is checked: the first thing that is wrong it says instead, and
+/// ends.
 pub fn reader(how: &str) -> Result<()> {
     match follow(how) {
         Ok(editions) => say(&format!("saw {editions}")),

@@ -28,7 +28,8 @@ pub fn descriptors() -> Result<usize> {
     Ok(std::fs::read_dir("/proc/self/fd")?.count())
 }
 
-/// Succeeded, or failed with this error number of the operating system; the limit behind it is named.
+/// Succeeded, or failed with this error number of the operating system; the limit behind it is
+/// named.
 fn done_or<T>(errno: i32, result: Result<T, TableOpenError>) -> bool {
     let failed_by = |source: io::Error| assert_eq!(source.raw_os_error(), Some(errno), "{source}");
     match result {
@@ -86,7 +87,7 @@ pub fn no_descriptors() -> Result<()> {
             }
             room += 1;
         }
-        // Nor does it leak where there is room to leak.
+        // Nor does it leak when there is memory to leak.
         drop(call());
         assert_eq!(descriptors()?, before, "call {at} leaks");
         if at == 0 {

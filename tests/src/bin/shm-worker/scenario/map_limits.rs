@@ -128,7 +128,8 @@ pub fn signals_around_maps() -> Result<()> {
     Ok(())
 }
 
-/// The address space ends anywhere in building, freezing and publishing: an error each time, no abort.
+/// The address space ends anywhere in building, freezing and publishing: an error each time, no
+/// abort.
 pub fn no_memory() -> Result<()> {
     const ENTRIES: u32 = 100_000;
     let entries = || (0..ENTRIES).map(|number| (number.to_be_bytes(), [number as u8; 60]));
@@ -177,7 +178,8 @@ pub fn no_memory() -> Result<()> {
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
 
-/// The head of an image without entries, whose numbers agree with each other, and the length that it claims.
+/// The head of an image without entries, whose numbers agree with each other, and the length that
+/// it claims.
 fn claim(data_len: u64) -> ([u8; 64], u64) {
     let mut head = [0; 64];
     for (at, field) in [
@@ -193,7 +195,8 @@ fn claim(data_len: u64) -> ([u8; 64], u64) {
     (head, (64 + data_len).next_multiple_of(64) + 8)
 }
 
-/// Files that are longer than memory, or say so, are copied: no call asks for more than there is, or aborts.
+/// Files that are longer than memory, or say so, are copied: no call asks for more than there is,
+/// or aborts.
 pub fn huge_files() -> Result<()> {
     let (_, hard) = getrlimit(Resource::RLIMIT_AS)?;
     let limit = 512 * MIB;
@@ -233,7 +236,7 @@ pub fn huge_files() -> Result<()> {
         }
         assert!(matches!(found, Error::Snapshot(SnapshotError::Magic { .. })), "{found:?}");
     }
-    // The claims and the length are compared before there is room for either.
+    // The claims and the length are compared before anything is allocated for either.
     let (head, claimed) = claim(4);
     make(&head, TIB)?;
     for found in both() {

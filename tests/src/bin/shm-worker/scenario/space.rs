@@ -1,4 +1,4 @@
-//! No room: a full tmpfs, no inodes, a limit on the size of files.
+//! No space: a full tmpfs, no inodes, a limit on the size of files.
 
 use std::io::Write;
 
@@ -70,7 +70,7 @@ pub fn full_disk(way: &str) -> Result<()> {
         assert_eq!(files()?.len(), one.len() + 1);
     }
 
-    // Once there is room again, there is nothing in the way.
+    // Once there is space again, everything works.
     std::fs::remove_file(filler)?;
     namespace.unlink(&test_name(), KIND)?;
     drop(table);

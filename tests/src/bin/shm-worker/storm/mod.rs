@@ -1,8 +1,9 @@
-//! The roles of `cargo xtask storm`: processes that do everything at once to a few names, until they are
-//! killed, and a judge of what they left.
+//! The roles of `cargo xtask storm`: processes that do everything at once to a few names, until
+//! they are killed, and a judge of what they left.
 //!
-//! Each prints its counts as lines of JSON every few milliseconds, so that little is forgotten when it
-//! is killed. The first faults are told at once; a broken protocol makes more than anyone can read.
+//! Each prints its counts as lines of JSON every few milliseconds, so that little is forgotten when
+//! it is killed. The first faults are told at once; a broken protocol makes more than anyone can
+//! read.
 
 mod editions;
 mod names;

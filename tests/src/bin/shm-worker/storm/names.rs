@@ -1,4 +1,5 @@
-//! Tables that are created, opened, written, unlinked, renamed and taken over, all under a few names.
+//! Tables that are created, opened, written, unlinked, renamed and taken over, all under a few
+//! names.
 //!
 //! Each process writes the key of its own number: in one file, nobody else stores there, so what it
 //! wrote last it must find.
@@ -89,7 +90,8 @@ impl Process {
     fn write(&mut self, tally: &mut Tally) -> Result<()> {
         let Some((table, last)) = &mut self.held else { return Ok(()) };
         self.sequence += 1;
-        // Processes of one number have different sequences, so that a late store of a dead one shows.
+        // Processes of one number have different sequences, so that a late store of a dead one
+        // shows.
         let sequence = u64::from(std::process::id()) << 32 | self.sequence;
         let length = pattern::length(sequence, VALUE_SIZE);
         table.upsert(&self.index, &pattern::value(self.index, sequence, length))?;
@@ -126,8 +128,8 @@ impl Process {
         done_unless_gone(std::fs::rename(from, to))
     }
 
-    /// Puts a copy of a table at a name. It is another file than its header says, so whoever opens it has
-    /// to take it over.
+    /// Puts a copy of a table at a name. It is another file than its header says, so whoever opens
+    /// it has to take it over.
     fn put_a_copy(&mut self, name: &Name) -> Result<()> {
         let aside = Namespace::at(&self.aside);
         std::fs::create_dir_all(&self.aside)?;

@@ -1,7 +1,7 @@
 //! Accounts in a table: each transfer is a batch that changes several, and no sum.
 //!
-//! Each process has accounts of its own and transfers between them, so that it knows what they hold. All
-//! processes look at the accounts of all.
+//! Each process has accounts of its own and transfers between them, so that it knows what they
+//! hold. All processes read the accounts of all.
 
 use std::collections::BTreeMap;
 
@@ -61,7 +61,7 @@ impl Process {
         };
         match many {
             Ok(values) => check(owner, values.iter().map(Option::as_ref), tally)?,
-            // That a look at one moment may fail so beside writers is said.
+            // The documentation says that a read of one moment may fail like this beside writers.
             Err(TableError::Contended { .. }) => {}
             Err(e) => return Err(e.into()),
         }
