@@ -47,6 +47,7 @@ mod grow;
 mod image;
 mod iter;
 mod many;
+mod range;
 mod rbtree;
 mod search;
 mod view;
@@ -59,5 +60,6 @@ pub use image::{
     image_entries, image_len,
 };
 pub use iter::Iter;
-pub use rbtree::RbTree;
+pub use range::KeyRange;
+pub use rbtree::{RbTree, TreeIter};
 pub use view::{Snapshot, Stats};

@@ -1,12 +1,14 @@
 //! The map that an image is, read in place.
 
 use std::fmt;
-use std::ops::{Bound, RangeBounds};
+use std::iter::FusedIterator;
+use std::ops::Bound;
 use std::str::Utf8Error;
 
 use crate::error::SnapshotError;
 use crate::image::{CACHE_LINE, ENTRY_LEN, HEADER_LEN, Header, Layout, Raw, verify};
 use crate::iter::Iter;
+use crate::range::KeyRange;
 
 /// An ordered map from byte strings to byte strings, read in place from `D`: a mapping, a file's contents, a `Vec`,
 /// a `&'static [u8]`.
@@ -163,6 +165,20 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         Iter::new(self.raw(), 0, self.len())
     }
 
+    /// All keys in ascending order, from both ends.
+    pub fn keys(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = &[u8]> + ExactSizeIterator + FusedIterator + Clone {
+        self.iter().map(|(key, _)| key)
+    }
+
+    /// All values in ascending order of their keys, from both ends.
+    pub fn values(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = &[u8]> + ExactSizeIterator + FusedIterator + Clone {
+        self.iter().map(|(_, value)| value)
+    }
+
     /// The entries whose keys are in a range, from both ends. O(log n), then O(1) a step. A range whose start is
     /// beyond its end is empty.
     ///
@@ -173,14 +189,15 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
     /// assert_eq!(keys, [b"b", b"c"]);
     /// ```
     #[must_use]
-    pub fn range<K: AsRef<[u8]>>(&self, range: impl RangeBounds<K>) -> Iter<'_> {
-        let after = |key: &K| self.search(key).map_or_else(|rank| rank, |rank| rank + 1);
-        let front = match range.start_bound() {
+    pub fn range(&self, range: impl KeyRange) -> Iter<'_> {
+        let (start, end) = range.bounds();
+        let after = |key: &[u8]| self.search(key).map_or_else(|rank| rank, |rank| rank + 1);
+        let front = match start {
             Bound::Included(key) => self.rank(key),
             Bound::Excluded(key) => after(key),
             Bound::Unbounded => 0,
         };
-        let back = match range.end_bound() {
+        let back = match end {
             Bound::Included(key) => after(key),
             Bound::Excluded(key) => self.rank(key),
             Bound::Unbounded => self.len(),

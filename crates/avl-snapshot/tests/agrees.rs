@@ -58,8 +58,8 @@ fn agrees(model: &Model, hash_index: bool, queries: &[Vec<u8>]) {
                 true => model.range::<Vec<u8>, _>(bounds).map(|(k, _)| &k[..]).collect(),
                 false => Vec::new(),
             };
-            assert!(snapshot.range::<Vec<u8>>(bounds).map(|(k, _)| k).eq(expected.iter().copied()));
-            let half_open = snapshot.range::<Vec<u8>>(key..other).map(|(k, _)| k);
+            assert!(snapshot.range(bounds).map(|(k, _)| k).eq(expected.iter().copied()));
+            let half_open = snapshot.range(key..other).map(|(k, _)| k);
             let expected = model.keys().map(|k| &k[..]).filter(|&k| k >= key && k < other);
             assert!(half_open.eq(expected));
         }

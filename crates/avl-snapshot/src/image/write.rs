@@ -11,17 +11,24 @@ use crate::aligned::AlignedBytes;
 use crate::error::BuildError;
 use crate::grow::{grow, with_room};
 
-/// What to put into an image besides the map.
-#[derive(Clone, Debug, Default)]
+/// What to put into an image besides the map. By default, a hash index.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FreezeOptions {
-    /// Add a hash index: exact lookups then take one look at it instead of a walk down the tree, for twelve bytes
-    /// an entry more. Maps of more than 2^32 entries or 64 GiB, and keys made to collide, get none. Off unless asked for.
+    /// Adds a hash index, with which [`get`](crate::Snapshot::get) reads one bucket instead of
+    /// descending the tree: two to seven times as fast, for twelve bytes an entry. Maps of more than
+    /// 2^32 entries or 64 GiB get none, and neither do keys that were made to collide.
     pub hash_index: bool,
 }
 
+impl Default for FreezeOptions {
+    fn default() -> Self {
+        Self { hash_index: true }
+    }
+}
+
 impl FreezeOptions {
-    /// With or without a hash index.
+    /// With a hash index, or without.
     #[must_use]
     pub fn hash_index(mut self, hash_index: bool) -> Self {
         self.hash_index = hash_index;

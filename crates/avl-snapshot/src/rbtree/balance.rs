@@ -63,6 +63,60 @@ impl Path {
     }
 }
 
+/// An in-order walk, forwards or backwards. On its stack are the node where it is and those
+/// ancestors of that node that come later.
+#[derive(Clone)]
+pub(super) struct Walk {
+    path: Path,
+    /// The side on which the nodes lie that come before a node.
+    before: usize,
+}
+
+impl Walk {
+    /// Forwards from the first node that `is_in`. If a node is in, so are all after it.
+    #[inline(always)]
+    pub(super) fn forwards(tree: &Tree, is_in: impl FnMut(&Node) -> bool) -> Self {
+        Self::start(tree, LEFT, is_in)
+    }
+
+    /// Backwards from the last node that `is_in`. If a node is in, so are all before it.
+    #[inline(always)]
+    pub(super) fn backwards(tree: &Tree, is_in: impl FnMut(&Node) -> bool) -> Self {
+        Self::start(tree, RIGHT, is_in)
+    }
+
+    #[inline(always)]
+    fn start(tree: &Tree, before: usize, mut is_in: impl FnMut(&Node) -> bool) -> Self {
+        let mut path = Path::new();
+        let mut at = tree.root;
+        while at != NIL {
+            if is_in(tree.node(at)) {
+                path.push(at, before);
+                at = tree.child(at, before);
+            } else {
+                at = tree.child(at, 1 - before);
+            }
+        }
+        Self { path, before }
+    }
+
+    /// The node where the walk is; `None` at its end.
+    pub(super) fn node(&self) -> Option<u32> {
+        self.path.last().map(|(node, _)| node)
+    }
+
+    /// Goes on to the next node.
+    #[inline(always)]
+    pub(super) fn advance(&mut self, tree: &Tree) {
+        let Some((node, _)) = self.path.pop() else { return };
+        let mut at = tree.child(node, 1 - self.before);
+        while at != NIL {
+            self.path.push(at, self.before);
+            at = tree.child(at, self.before);
+        }
+    }
+}
+
 impl Default for Tree {
     fn default() -> Self {
         Self { nodes: vec![Node::default()], root: NIL, free: NIL, len: 0, path: Path::new() }
@@ -320,15 +374,10 @@ impl Tree {
 
     /// The numbers of the nodes, in order.
     pub(super) fn indices(&self) -> impl Iterator<Item = u32> {
-        let mut path = Path::new();
-        let mut down = self.root;
+        let mut walk = Walk::forwards(self, |_| true);
         std::iter::from_fn(move || {
-            while down != NIL {
-                path.push(down, LEFT);
-                down = self.child(down, LEFT);
-            }
-            let (node, _) = path.pop()?;
-            down = self.child(node, RIGHT);
+            let node = walk.node()?;
+            walk.advance(self);
             Some(node)
         })
     }

@@ -4,11 +4,18 @@
 mod arena;
 mod balance;
 mod bulk;
+mod collect;
+mod iter;
+
+use std::iter::FusedIterator;
 
 use crate::aligned::AlignedBytes;
 use crate::error::BuildError;
 use crate::grow::{grow, or_abort, with_room};
 use crate::image::{FreezeOptions, MAX_DATA_LEN, MAX_KEY_LEN, Writer, room_for};
+use crate::range::KeyRange;
+
+pub use iter::TreeIter;
 
 use arena::{Arena, Dropped};
 use balance::{NIL, Tree};
@@ -176,9 +183,45 @@ impl RbTree {
         self.arena.clear();
     }
 
-    /// All entries in ascending order of their keys. O(log n) a step, O(1) on average.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.tree.iter().map(|node| (self.arena.key(node), self.arena.value(node)))
+    /// The entry with the least key. O(log n).
+    #[must_use]
+    pub fn first(&self) -> Option<(&[u8], &[u8])> {
+        self.iter().next()
+    }
+
+    /// The entry with the greatest key. O(log n).
+    #[must_use]
+    pub fn last(&self) -> Option<(&[u8], &[u8])> {
+        self.iter().next_back()
+    }
+
+    /// All entries in ascending order of their keys, from both ends.
+    #[must_use]
+    pub fn iter(&self) -> TreeIter<'_> {
+        self.range(..)
+    }
+
+    /// The entries whose keys are in a range, from both ends. O(log n), then O(1) a step on average.
+    /// A range whose start is beyond its end is empty.
+    ///
+    /// ```
+    /// let tree: avl_snapshot::RbTree = [("a", "1"), ("b", "2"), ("c", "3")].into_iter().collect();
+    /// let keys: Vec<_> = tree.range("b"..).map(|(key, _)| key).collect();
+    /// assert_eq!(keys, [b"b", b"c"]);
+    /// ```
+    #[must_use]
+    pub fn range(&self, range: impl KeyRange) -> TreeIter<'_> {
+        TreeIter::new(&self.tree, &self.arena, range.bounds())
+    }
+
+    /// All keys in ascending order, from both ends.
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &[u8]> + FusedIterator + Clone {
+        self.iter().map(|(key, _)| key)
+    }
+
+    /// All values in ascending order of their keys, from both ends.
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = &[u8]> + FusedIterator + Clone {
+        self.iter().map(|(_, value)| value)
     }
 
     /// The image of this map, which stays as it is. The same entries give the same bytes, in whatever order

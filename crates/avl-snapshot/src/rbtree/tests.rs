@@ -7,7 +7,9 @@ use super::*;
 fn agrees(tree: &RbTree, model: &BTreeMap<Vec<u8>, Vec<u8>>) {
     tree.tree.check();
     assert_eq!(tree.len(), model.len());
-    assert!(tree.iter().eq(model.iter().map(|(k, v)| (&k[..], &v[..]))));
+    let entries = || model.iter().map(|(k, v)| (&k[..], &v[..]));
+    assert!(tree.iter().eq(entries()));
+    assert!(tree.iter().rev().eq(entries().rev()));
     let bytes: usize = model.iter().map(|(k, v)| k.len() + v.len()).sum();
     assert_eq!(tree.arena.bytes_used(), bytes as u64);
 }
@@ -27,6 +29,10 @@ proptest! {
                 _ => prop_assert_eq!(tree.remove(&key), model.remove(&key).is_some()),
             }
             prop_assert_eq!(tree.get(&key), model.get(&key).map(|v| &v[..]));
+            let from: Vec<_> = model.range(key.clone()..).map(|(k, _)| &k[..]).collect();
+            prop_assert!(tree.range(&key..).map(|(k, _)| k).eq(from));
+            let to: Vec<_> = model.range(..key.clone()).map(|(k, _)| &k[..]).rev().collect();
+            prop_assert!(tree.range(..&key).map(|(k, _)| k).rev().eq(to));
             agrees(&tree, &model);
         }
     }
