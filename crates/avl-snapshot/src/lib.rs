@@ -18,12 +18,12 @@
 //! ## How it works
 //!
 //! The image holds the complete binary search tree of its keys: every level is full but the last,
-//! which is filled from the left. That is an AVL tree, perfectly balanced. Its shape follows from the
-//! number of keys, so no pointers are stored. The tree is cut into *nodes* of four levels, one cache
-//! line each. A node holds up to 15 keys, four bytes of each: those after the prefix that all keys in
-//! that part of the tree share. One vector comparison descends four levels, and only ties look at
-//! whole keys. Keys and values lie in key order, so scans are sequential and ranks are arithmetic.
-//! `docs/format.md` in the repository has the image byte by byte.
+//! which is filled from the left. That is an AVL tree, perfectly balanced. Its shape follows from
+//! the number of keys, so no pointers are stored. The tree is cut into *nodes* of four levels, one
+//! cache line each. A node holds up to 15 keys, four bytes of each: those after the prefix that all
+//! keys in that part of the tree share. One vector comparison descends four levels, and only ties
+//! look at whole keys. Keys and values lie in key order, so scans are sequential and ranks are
+//! arithmetic. `docs/format.md` in the repository has the image byte by byte.
 
 #![deny(unsafe_code)]
 

@@ -16,8 +16,8 @@ use crate::grow::{grow, with_room};
 #[non_exhaustive]
 pub struct FreezeOptions {
     /// Adds a hash index, with which [`get`](crate::Snapshot::get) reads one bucket instead of
-    /// descending the tree: two to seven times as fast, for twelve bytes an entry. Maps of more than
-    /// 2^32 entries or 64 GiB get none, and neither do keys that were made to collide.
+    /// descending the tree: two to seven times as fast, for twelve bytes an entry. Maps of more
+    /// than 2^32 entries or 64 GiB get none, and neither do keys that were made to collide.
     pub hash_index: bool,
 }
 
@@ -93,7 +93,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Appends an entry that was checked, and whose key is greater than all before it.
+    /// Appends an entry that passed `check`, and whose key is greater than all before it.
     #[inline]
     pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
         self.reserve(1, key.len() + value.len())?;
@@ -103,7 +103,7 @@ impl Writer {
         Ok(())
     }
 
-    /// As `push`, for a key and a value that are contiguous already.
+    /// As `push`, for a key and a value that are contiguous.
     #[inline]
     pub(crate) fn push_entry(&mut self, entry: &[u8], key_len: usize) -> Result<(), BuildError> {
         self.reserve(1, entry.len())?;
@@ -154,8 +154,8 @@ impl Writer {
     }
 }
 
-/// Appends a hash index of this many buckets. Returns false, and changes nothing, when that is none
-/// or when keys collide too much.
+/// Appends a hash index of this many buckets. Returns false, and changes nothing, if `buckets` is 0
+/// or if keys collide too much.
 fn append_index(bytes: &mut AlignedBytes, entries: &[u64], layout: Layout, buckets: usize) -> bool {
     if buckets == 0 {
         return false;
@@ -173,7 +173,7 @@ fn append_index(bytes: &mut AlignedBytes, entries: &[u64], layout: Layout, bucke
     built
 }
 
-/// An image that its entries are not part of yet.
+/// An image in the making, of which the entries are not part yet.
 struct Draft<'a> {
     entries: &'a [u64],
     bytes: &'a [u8],
@@ -203,8 +203,8 @@ impl Keys for Draft<'_> {
     }
 }
 
-/// For how many entries of an iterator to make room in advance: as many as it promises, up to a
-/// limit, because an endless iterator promises `usize::MAX`.
+/// The number of entries to reserve memory for before reading them from an iterator: as many as it
+/// promises, but limited, because an endless iterator promises `usize::MAX`.
 pub(crate) fn room_for(entries: &impl Iterator) -> usize {
     entries.size_hint().0.min(1 << 20)
 }

@@ -4,7 +4,7 @@ use super::{RbTree, TreeIter};
 use crate::error::BuildError;
 use crate::grow::or_abort;
 
-/// As [`RbTree::from_entries`], which returns an error where this panics.
+/// As [`RbTree::from_entries`], but panics where that returns an error.
 ///
 /// ```
 /// use avl_snapshot::RbTree;
@@ -13,18 +13,18 @@ use crate::grow::or_abort;
 /// ```
 ///
 /// # Panics
-/// When an entry exceeds a limit of the format: a key of more than [`MAX_KEY_LEN`](crate::MAX_KEY_LEN)
-/// bytes, for example.
+/// If an entry exceeds a limit of the format. For example, a key must not be longer than
+/// [`MAX_KEY_LEN`](crate::MAX_KEY_LEN).
 impl<K: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(K, V)> for RbTree {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         or_panic(Self::from_entries(entries))
     }
 }
 
-/// As [`RbTree::set`] for each entry, which returns an error where this panics.
+/// As [`RbTree::set`] for each entry, but panics where that returns an error.
 ///
 /// # Panics
-/// When an entry exceeds a limit of the format.
+/// If an entry exceeds a limit of the format.
 impl<K: AsRef<[u8]>, V: AsRef<[u8]>> Extend<(K, V)> for RbTree {
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
         for (key, value) in entries {
@@ -42,7 +42,8 @@ impl<'a> IntoIterator for &'a RbTree {
     }
 }
 
-/// Panics at a limit of the format. Without memory the process ends, as by any allocation.
+/// Panics at a limit of the format. If memory ran out the process is aborted, as by any allocation
+/// that fails.
 #[track_caller]
 fn or_panic<T>(made: Result<T, BuildError>) -> T {
     match made {

@@ -52,6 +52,7 @@ impl<'a> Iterator for TreeIter<'a> {
     /// Key and value.
     type Item = (&'a [u8], &'a [u8]);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.is_done {
             return None;
@@ -64,6 +65,7 @@ impl<'a> Iterator for TreeIter<'a> {
 }
 
 impl DoubleEndedIterator for TreeIter<'_> {
+    #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
         if self.is_done {
             return None;

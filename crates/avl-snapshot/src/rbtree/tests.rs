@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
@@ -16,7 +17,7 @@ fn agrees(tree: &RbTree, model: &BTreeMap<Vec<u8>, Vec<u8>>) {
 
 proptest! {
     #[test]
-    fn behaves_as_a_btreemap(ops in proptest::collection::vec((0u8..3, proptest::collection::vec(0u8..3, 0..4), 0usize..20), 0..300)) {
+    fn behaves_as_a_btreemap(ops in vec((0u8..3, vec(0u8..3, 0..4), 0usize..20), 0..300)) {
         let mut tree = RbTree::new();
         let mut model = BTreeMap::new();
         for (op, key, len) in ops {
@@ -39,13 +40,16 @@ proptest! {
 }
 
 fn awkward_key() -> impl Strategy<Value = Vec<u8>> {
-    let tail = proptest::collection::vec(prop_oneof![Just(0u8), Just(1), Just(b'a')], 0..24);
+    let tail = vec(prop_oneof![Just(0u8), Just(1), Just(b'a')], 0..24);
     (tail, 0usize..3).prop_map(|(tail, head)| [b"a common prefix/".repeat(head), tail].concat())
 }
 
 proptest! {
     #[test]
-    fn entries_at_once_are_as_one_by_one(entries in proptest::collection::vec((awkward_key(), any::<[u8; 2]>()), 0..400), more in awkward_key()) {
+    fn entries_at_once_are_as_one_by_one(
+        entries in vec((awkward_key(), any::<[u8; 2]>()), 0..400),
+        more in awkward_key(),
+    ) {
         let mut model = BTreeMap::new();
         for (key, value) in &entries {
             model.insert(key.clone(), value.to_vec());
