@@ -9,7 +9,6 @@ use std::ops::Bound;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use avl_snapshot::from_sorted;
 use criterion::measurement::WallTime;
 use criterion::{
     BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
@@ -96,7 +95,7 @@ fn snapshot_build(criterion: &mut Criterion) {
                     Published::image_of_unsorted(&corpus.shuffled, index).expect("an image").len()
                 });
             }
-            one("sorted", &|| from_sorted(corpus.sorted.iter()).expect("an image").len());
+            one("sorted", &|| Published::image(&corpus.sorted, false).expect("an image").len());
             one("BTreeMap collect, random order", &|| tree(&corpus.shuffled).len());
             one("BTreeMap collect, sorted", &|| tree(&corpus.sorted).len());
             one("fst, sorted", &|| Fst::new(&corpus.sorted).expect("a transducer").bytes());

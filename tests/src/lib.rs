@@ -2,6 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+/// The examples of the README are tests, too.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
+
 pub mod document;
 pub mod edition;
 pub mod golden;

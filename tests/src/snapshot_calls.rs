@@ -61,7 +61,7 @@ pub fn every_call(
             snapshot.range(key..),
             snapshot.range(..=key),
             snapshot.range(key..other),
-            snapshot.range::<&[u8]>((Bound::Excluded(key), Bound::Included(other))),
+            snapshot.range((Bound::Excluded(key), Bound::Included(other))),
         ] {
             let said = iter.len();
             assert!(said <= len && iter.ranks().end <= len);

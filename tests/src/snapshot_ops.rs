@@ -269,9 +269,9 @@ impl Model {
             }
         };
         let expected = self.frozen.iter().map(slices).filter(|(key, _)| within(key));
-        assert!(self.snapshot.range::<&[u8]>(bounds).eq(expected), "{bounds:x?}");
+        assert!(self.snapshot.range(bounds).eq(expected), "{bounds:x?}");
         let expected = self.frozen.iter().map(slices).filter(|(key, _)| within(key)).rev();
-        assert!(self.snapshot.range::<&[u8]>(bounds).rev().eq(expected), "{bounds:x?}");
+        assert!(self.snapshot.range(bounds).rev().eq(expected), "{bounds:x?}");
     }
 
     fn iterate(&self, steps: u64) {

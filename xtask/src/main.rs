@@ -9,6 +9,7 @@ mod bench;
 mod command;
 mod demo;
 mod install;
+mod packages;
 mod platform;
 mod plot;
 mod python;

@@ -12,7 +12,7 @@ use crate::step_kill::{self, Operation};
 use crate::storm::{self, Storm};
 use crate::stress;
 use crate::worker::Sabotage;
-use crate::{demo, install, platform, python, report};
+use crate::{demo, install, packages, platform, python, report};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct Arguments {
@@ -141,6 +141,9 @@ fn steps(full: bool) -> Vec<Step> {
         steps.push(step(&name, move || storm_catches(storm, sabotage)));
     }
     steps.push(step("installation as the READMEs say", install::as_the_readmes_say));
+    steps.push(step("packages of the library crates", packages::run_their_examples));
+    steps.push(step("negative control: packages", packages::a_missing_file_is_noticed));
+    steps.push(step("dependencies", packages::dependencies_are_allowed));
     steps.push(step("python", || python::test(&python::Arguments::default())));
     for target in platform::TARGETS {
         steps.push(step(&format!("platform {}", target.triple), || platform::check(target)));

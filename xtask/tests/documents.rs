@@ -88,6 +88,19 @@ fn links_lead_to_something() {
     assert!(count >= 30, "only {count} links were found");
 }
 
+#[test]
+fn readmes_of_the_libraries_show_their_examples() {
+    for (krate, example) in
+        [("shm-core", "counter"), ("slotmap-shm", "workers"), ("shm-facade", "publish")]
+    {
+        let dir = root().join("crates").join(krate);
+        let text = read(&dir.join(format!("examples/{example}.rs")));
+        let code = text.split_once("\n\n").map_or("", |(_, code)| code);
+        let block = format!("\n```rust,no_run\n{code}```\n");
+        assert!(read(&dir.join("README.md")).contains(&block), "{krate}: not {example}.rs");
+    }
+}
+
 /// `a/{b,c}.rs` is two names.
 fn braces(name: &str) -> Vec<String> {
     let parts = name.split_once('{').and_then(|(start, rest)| {
@@ -235,7 +248,8 @@ fn commands_of_cargo_name_packages_and_targets_that_are_there() {
             count += 1;
             if let Some(example) = after(&["--example"]) {
                 let target = format!("[[example]]\nname = \"{example}\"\n");
-                assert!(manifest.contains(&target), "{said}: no such example");
+                let file = root().join(format!("crates/{package}/examples/{example}.rs"));
+                assert!(manifest.contains(&target) || file.exists(), "{said}: no such example");
             }
         }
     }

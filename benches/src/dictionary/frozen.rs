@@ -74,7 +74,7 @@ impl Published {
         for (key, value) in entries.iter() {
             tree.set(key, value)?;
         }
-        Ok(tree.freeze())
+        Ok(tree.freeze_with(&FreezeOptions::default().hash_index(false)))
     }
 
     /// The snapshot.

@@ -1,4 +1,4 @@
-//! Bytes of one's own that start at a cache line.
+//! Owned bytes that start at a cache line.
 
 use std::collections::TryReserveError;
 use std::fmt;
@@ -9,8 +9,8 @@ use crate::grow::{grow, with_room};
 
 /// Owned bytes whose first one is aligned to 64 bytes: a finished image, in private memory.
 ///
-/// A [`Snapshot`](crate::Snapshot) works at any alignment. At this one, each of its lines costs one cache
-/// line instead of two.
+/// A [`Snapshot`](crate::Snapshot) works at any alignment. At this one, reading a node touches one
+/// cache line instead of two.
 ///
 /// ```
 /// let bytes = avl_snapshot::AlignedBytes::from(&b"any bytes"[..]);
@@ -18,21 +18,22 @@ use crate::grow::{grow, with_room};
 /// assert_eq!(bytes.as_ptr() as usize % 64, 0);
 /// ```
 pub struct AlignedBytes {
-    /// The bytes start where the first multiple of 64 is, unless they are still growing.
+    /// Once they have stopped growing, the bytes start at the first address that is a multiple of
+    /// 64.
     bytes: Vec<u8>,
     start: usize,
 }
 
 const ALIGNMENT: usize = 64;
-/// Where a large allocation has its first multiple of 64 with common allocators, whose own
-/// header takes 16 bytes. Where it is elsewhere in the end, the bytes are moved.
+/// The first multiple of 64 in a large allocation of common allocators, whose own header takes 16
+/// bytes. If it turns out to be elsewhere, the bytes are moved in the end.
 const LIKELY_START: usize = 48;
 
 impl AlignedBytes {
-    /// So many zeros, to be written over through `AsMut<[u8]>`. O(length).
+    /// `len` zeros, to be overwritten through `AsMut<[u8]>`. O(length).
     ///
     /// # Errors
-    /// When there is no memory for them: of a length that somebody else chose, that is to be expected.
+    /// If there is not enough memory, which is to be expected of a length that somebody else chose.
     ///
     /// ```
     /// use avl_snapshot::AlignedBytes;
@@ -50,14 +51,14 @@ impl AlignedBytes {
         Ok(Self { bytes, start })
     }
 
-    /// No bytes yet, and room for `capacity`.
+    /// No bytes yet, with memory for `capacity`.
     pub(crate) fn with_capacity(capacity: usize) -> Result<Self, BuildError> {
         let mut bytes = with_room(capacity.saturating_add(ALIGNMENT))?;
         bytes.resize(LIKELY_START, 0);
         Ok(Self { bytes, start: LIKELY_START })
     }
 
-    /// No bytes yet, and room for few.
+    /// No bytes yet, with memory for few.
     pub(crate) fn small() -> Self {
         Self { bytes: vec![0; LIKELY_START], start: LIKELY_START }
     }
@@ -67,7 +68,7 @@ impl AlignedBytes {
         grow(&mut self.bytes, more)
     }
 
-    /// There is room for as many.
+    /// Appends bytes, for which [`AlignedBytes::reserve`] made room.
     #[inline(always)]
     pub(crate) fn append(&mut self, more: &[u8]) {
         self.bytes.extend_from_slice(more);
@@ -86,13 +87,14 @@ impl AlignedBytes {
         self.bytes.truncate(self.start + len);
     }
 
-    /// Ends the growing: moves the bytes to where they are aligned, which they mostly are.
+    /// Ends the growing: moves the bytes to an aligned address. Mostly they are at one already.
     pub(crate) fn align(mut self) -> Self {
         let start = self.bytes.as_ptr().align_offset(ALIGNMENT);
         let len = self.len();
-        // It may say that it cannot tell; then the bytes are where they are.
+        // `align_offset` may fail to tell; then the bytes stay where they are.
         if start != self.start && start < ALIGNMENT {
-            // Within the capacity that is there: it must not move.
+            // Only within the capacity: if the vector reallocated, the alignment would change
+            // again.
             if start + len > self.bytes.capacity() {
                 return Self::from(&*self);
             }

@@ -5,10 +5,10 @@ use crate::error::BuildError;
 use crate::grow::or_abort;
 use crate::image::{FreezeOptions, Writer, room_for};
 
-/// Builds an image from entries pushed in ascending order of their keys.
+/// Builds an image of entries that are pushed in ascending order of their keys.
 ///
-/// Writes the image as they come, so that it needs 8 bytes an entry besides it. For input that is not
-/// sorted there is [`RbTree`](crate::RbTree).
+/// The image is written while entries come in, so besides the image this needs only 8 bytes an
+/// entry. For entries in any order, use [`RbTree`](crate::RbTree).
 ///
 /// ```
 /// use avl_snapshot::{BuildError, Builder, Snapshot};
@@ -34,24 +34,25 @@ impl Builder {
         Self::with_options(FreezeOptions::default())
     }
 
-    /// A builder that makes its image with these options.
+    /// A builder of an empty map, whose image will be made with these options.
     #[must_use]
     pub fn with_options(options: FreezeOptions) -> Self {
         Self { writer: Writer::new(), options }
     }
 
-    /// Makes room for `entries` more with `bytes` of keys and values, to save growing; if there is as
-    /// much memory.
+    /// Reserves memory for `entries` more with `bytes` of keys and values, all together. Does
+    /// nothing if there is not enough memory.
     pub fn reserve(&mut self, entries: usize, bytes: usize) {
-        // Without, the pushes that need it say so.
+        // Without it, the pushes that need the memory fail.
         let _ = self.writer.reserve(entries, bytes);
     }
 
     /// Appends an entry. O(length), amortised.
     ///
     /// # Errors
-    /// [`BuildError::NotSorted`] when the key is not greater than the last one, [`BuildError::KeyTooLong`],
-    /// [`BuildError::TooLarge`], [`BuildError::NoMemory`]. The builder is as it was, and further pushes may go on.
+    /// [`BuildError::NotSorted`] if the key is not greater than the last one;
+    /// [`BuildError::KeyTooLong`], [`BuildError::TooLarge`], [`BuildError::TooManyEntries`],
+    /// [`BuildError::NoMemory`]. The builder is unchanged and can be used further.
     pub fn push(
         &mut self,
         key: impl AsRef<[u8]>,
@@ -77,13 +78,14 @@ impl Builder {
         self.len() == 0
     }
 
-    /// The image. O(n). Without memory for it the process ends, as by any allocation.
+    /// Finishes the image. O(n). If memory runs out the process is aborted, as by any allocation
+    /// that fails.
     #[must_use]
     pub fn finish(self) -> AlignedBytes {
         or_abort(self.try_finish())
     }
 
-    /// The image. O(n).
+    /// Finishes the image, and returns an error if memory runs out. O(n).
     ///
     /// # Errors
     /// [`BuildError::NoMemory`].

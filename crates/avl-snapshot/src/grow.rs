@@ -1,4 +1,4 @@
-//! Growing what follows in size from the entries, without aborting when there is no memory.
+//! Growing vectors whose size depends on the entries, without aborting when memory runs out.
 
 use std::alloc::{Layout, handle_alloc_error};
 
@@ -12,7 +12,7 @@ pub(crate) fn grow<T>(vec: &mut Vec<T>, more: usize) -> Result<(), BuildError> {
 
 #[cold]
 fn reserve<T>(vec: &mut Vec<T>, more: usize) -> Result<(), BuildError> {
-    // Close to a limit there may be room for these, but not for twice as many as there are.
+    // Close to a limit there may be memory for `more`, but not for doubling the vector.
     if vec.try_reserve(more).is_ok() || vec.try_reserve_exact(more).is_ok() {
         return Ok(());
     }
@@ -20,7 +20,7 @@ fn reserve<T>(vec: &mut Vec<T>, more: usize) -> Result<(), BuildError> {
     Err(BuildError::NoMemory { needed: needed as u64 })
 }
 
-/// A vector of no elements, with room for so many.
+/// An empty vector with room for `elements`.
 pub(crate) fn with_room<T>(elements: usize) -> Result<Vec<T>, BuildError> {
     let mut vec = Vec::new();
     vec.try_reserve_exact(elements).map_err(|_| BuildError::NoMemory {
@@ -29,7 +29,7 @@ pub(crate) fn with_room<T>(elements: usize) -> Result<Vec<T>, BuildError> {
     Ok(vec)
 }
 
-/// For calls that cannot say it: as every other allocation does when it fails.
+/// For calls that return no error: aborts, as every other allocation does that fails.
 pub(crate) fn or_abort<T>(made: Result<T, BuildError>) -> T {
     match made {
         Ok(made) => made,

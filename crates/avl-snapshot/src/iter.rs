@@ -4,7 +4,8 @@ use std::iter::FusedIterator;
 
 use crate::image::Raw;
 
-/// Entries in ascending order of their keys, or from the back in descending order. A step is O(1).
+/// Entries of a [`Snapshot`](crate::Snapshot) in ascending order of their keys, or from the back in
+/// descending order. A step is O(1).
 #[derive(Clone, Debug)]
 pub struct Iter<'a> {
     raw: Raw<'a>,

@@ -1,42 +1,29 @@
-//! An ordered, immutable dictionary in one image of bytes, read in place: by many processes from one
-//! shared mapping, from a file, or from memory.
+#![doc = include_str!("../README.md")]
 //!
-//! # A tour of types
-//! - [`RbTree`]: the map while it grows, a red-black tree; [`RbTree::freeze`] makes an image of it. [`Builder`] and
-//!   [`from_sorted`] make one of sorted input, without a tree.
-//! - [`AlignedBytes`]: an image in private memory. Write it to a file, or share it (`shm-facade` does).
-//! - [`Snapshot<D>`](Snapshot): the map in an image, over anything that is bytes. `get`, `get_many`, `first`, `last`, `iter`,
-//!   `range`, `prefix`, `rank`, `nth`; [`Snapshot::verify`] checks all of it.
+//! ## A tour of the types
 //!
-//! # Example
-//! ```
-//! use avl_snapshot::{RbTree, Snapshot};
+//! - [`RbTree`] is a map in private memory, a red-black tree. [`RbTree::freeze`] makes an image of
+//!   it. [`Builder`] and [`from_sorted`] make an image of sorted entries, without a tree.
+//! - [`FreezeOptions`] says what goes into an image besides the map: a hash index, unless told
+//!   otherwise.
+//! - [`AlignedBytes`] is an image in private memory: bytes that start at a cache line.
+//! - [`Snapshot<D>`](Snapshot) is the map in an image. `D` is anything that is bytes. Single keys:
+//!   [`get`](Snapshot::get), [`get_many`](Snapshot::get_many). In order: [`iter`](Snapshot::iter),
+//!   [`range`](Snapshot::range), [`prefix`](Snapshot::prefix). By rank: [`nth`](Snapshot::nth),
+//!   [`rank`](Snapshot::rank). [`verify`](Snapshot::verify) checks all of the image.
+//! - [`Iter`] and [`TreeIter`] go through entries from both ends; [`KeyRange`] is what they start
+//!   from.
+//! - [`BuildError`] and [`SnapshotError`] say what is wrong, with the numbers.
 //!
-//! let mut tree = RbTree::new();
-//! for (city, country) in [("Oslo", "Norway"), ("Bergen", "Norway"), ("Turku", "Finland")] {
-//!     tree.set(city, country)?;
-//! }
-//! let image = tree.freeze();
+//! ## How it works
 //!
-//! let cities = Snapshot::new(&image[..])?; // O(1), copies nothing
-//! assert_eq!(cities.get_str("Turku"), Some(Ok("Finland")));
-//! assert_eq!(cities.range("C"..).next().unwrap().0, b"Oslo");
-//! assert_eq!(cities.nth(0).unwrap().0, b"Bergen");
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-//!
-//! # How it works
-//! The image holds the complete binary search tree of its keys: every level full but the last, that one filled from the left.
-//! That is an AVL tree, perfectly balanced; its shape follows from the number of keys, so no pointer is stored. The tree is
-//! cut into subtrees of four levels, one cache line each: up to 15 keys, of which four bytes stand for each, after the
-//! bytes that all keys in that part of the tree share. One vector comparison walks four levels, and only ties look at
-//! whole keys. Keys and values lie in key order, so scans are sequential and ranks are arithmetic.
-//! `docs/format.md` has the image byte by byte.
-//!
-//! # What it cannot do
-//! An image never changes: there is no insertion, only another image. Keys are at most 1 MiB - 1 long. It is not
-//! compressed: keys and values take their length, and 12 to 17 bytes an entry besides; `fst` is smaller.
-//! Order is that of bytes, not of a language.
+//! The image holds the complete binary search tree of its keys: every level is full but the last,
+//! which is filled from the left. That is an AVL tree, perfectly balanced. Its shape follows from
+//! the number of keys, so no pointers are stored. The tree is cut into *nodes* of four levels, one
+//! cache line each. A node holds up to 15 keys, four bytes of each: those after the prefix that all
+//! keys in that part of the tree share. One vector comparison descends four levels, and only ties
+//! look at whole keys. Keys and values lie in key order, so scans are sequential and ranks are
+//! arithmetic. `docs/format.md` in the repository has the image byte by byte.
 
 #![deny(unsafe_code)]
 
@@ -47,6 +34,7 @@ mod grow;
 mod image;
 mod iter;
 mod many;
+mod range;
 mod rbtree;
 mod search;
 mod view;
@@ -59,5 +47,6 @@ pub use image::{
     image_entries, image_len,
 };
 pub use iter::Iter;
-pub use rbtree::RbTree;
+pub use range::KeyRange;
+pub use rbtree::{RbTree, TreeIter};
 pub use view::{Snapshot, Stats};

@@ -1,10 +1,10 @@
 //! Searching: from node to node down the tree, or through the hash index.
 //!
 //! At a node, the query lies between the node's bounds; otherwise the search would not have come
-//! there. All keys between the bounds share `skip` bytes, so the query shares them too, and the four
-//! bytes from there on decide the comparison exactly unless they tie. Only a tie reads whole keys.
-//! Nodes at the edges of the tree have the common prefix of all keys for a bound, which is tested
-//! first.
+//! there. All keys between the bounds share `skip` bytes, so the query shares them too, and the
+//! four bytes from there on decide the comparison exactly unless they tie. Only a tie reads whole
+//! keys. Nodes at the edges of the tree have the common prefix of all keys for a bound, which is
+//! tested first.
 //!
 //! On hostile bytes the answers are wrong, but the work is the same: one node for each tier, and at
 //! most four comparisons of whole keys in each.
@@ -41,7 +41,8 @@ impl<'a> Raw<'a> {
         Some(self.entry(self.search(key).ok()?))
     }
 
-    /// The entry of `key` by the index, which must exist. O(1), unless the key or its value is long.
+    /// The entry of `key` by the index, which must exist. O(1), unless the key or its value is
+    /// long.
     #[inline(always)]
     pub(crate) fn search_index(self, key: &[u8], probe: Probe) -> Option<Entry> {
         let mut left = COMPARED;
@@ -123,9 +124,9 @@ impl<'a> Raw<'a> {
         Step::Down(At { tier: tier.next(), node: (node << tier.height) + gap })
     }
 
-    /// Compares whole keys where partial ones tie: the `tied` keys of a node after the first `less`.
-    /// Returns the rank of an equal key, or how many keys of the node are less. A binary search: at
-    /// most four comparisons.
+    /// Compares whole keys where partial ones tie: the `tied` keys of a node after the first
+    /// `less`. Returns the rank of an equal key, or how many keys of the node are less. A binary
+    /// search: at most four comparisons.
     #[inline(always)]
     fn break_tie(self, query: &[u8], at: At, less: u64, tied: u64) -> Result<usize, u64> {
         let shape = &self.layout.shape;

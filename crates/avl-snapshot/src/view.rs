@@ -1,19 +1,21 @@
 //! The map that an image is, read in place.
 
 use std::fmt;
-use std::ops::{Bound, RangeBounds};
+use std::iter::FusedIterator;
+use std::ops::Bound;
 use std::str::Utf8Error;
 
 use crate::error::SnapshotError;
 use crate::image::{CACHE_LINE, ENTRY_LEN, HEADER_LEN, Header, Layout, Raw, verify};
 use crate::iter::Iter;
+use crate::range::KeyRange;
 
-/// An ordered map from byte strings to byte strings, read in place from `D`: a mapping, a file's contents, a `Vec`,
-/// a `&'static [u8]`.
+/// An ordered map from byte strings to byte strings, read in place from `D`: a mapping, a file's
+/// contents, a `Vec`, a `&'static [u8]`.
 ///
-/// Opening is O(1) and verifies only the header. Whatever the bytes are, no call panics, reads outside of
-/// them, or does more work than on sound ones; on damaged bytes the answers may be wrong.
-/// [`Snapshot::verify`] tells whether they are sound.
+/// Opening is O(1) and checks only the header. Whatever the bytes are, no call panics, reads
+/// outside of them, or does more work than on sound bytes. On damaged bytes, answers may be wrong;
+/// [`Snapshot::verify`] finds out whether the bytes are sound.
 ///
 /// ```
 /// use avl_snapshot::{RbTree, Snapshot};
@@ -34,7 +36,7 @@ pub struct Snapshot<D> {
     header: Header,
 }
 
-/// What an image consists of, in bytes, and how deep its tree is.
+/// The sizes of an image's sections, and the depth of its tree. See [`Snapshot::stats`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -42,11 +44,12 @@ pub struct Stats {
     pub entries: usize,
     /// Levels of the binary tree; 0 when it is empty.
     pub depth: u32,
-    /// Cache lines that a search reads of the tree: a quarter of the levels, rounded up.
+    /// Nodes of the tree, one cache line each, that a search reads: a quarter of the levels,
+    /// rounded up.
     pub tiers: usize,
     /// Bytes of the header.
     pub header_bytes: usize,
-    /// Bytes of the tree: its lines of partial keys.
+    /// Bytes of the tree's nodes.
     pub tree_bytes: usize,
     /// Bytes of the entries: offsets and key lengths.
     pub entry_bytes: usize,
@@ -54,13 +57,13 @@ pub struct Stats {
     pub index_bytes: usize,
     /// Bytes of keys and values.
     pub data_bytes: usize,
-    /// Bytes of the whole, padding included.
+    /// Bytes of the whole image, padding included.
     pub total_bytes: usize,
 }
 
 impl<D: AsRef<[u8]>> Snapshot<D> {
-    /// Opens an image. O(1): checks the header and that the length is as it says, and nothing else; for the
-    /// rest there is [`Snapshot::verify`].
+    /// Opens an image. O(1): checks the header, and that the image has the length that the header
+    /// states. [`Snapshot::verify`] checks the rest.
     ///
     /// # Errors
     /// [`SnapshotError`], which says what is wrong and where.
@@ -69,10 +72,11 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         Ok(Self { data, layout, header })
     }
 
-    /// Checks all of the image: checksum, offsets, order, the tree, the index, the padding. O(bytes), whatever they are.
+    /// Checks all of the image: checksum, offsets, order, tree, index and padding. O(bytes),
+    /// whatever the bytes are.
     ///
     /// # Errors
-    /// [`SnapshotError::Corrupt`] with what is wrong, and where.
+    /// [`SnapshotError::Corrupt`], which says what is wrong and where.
     pub fn verify(&self) -> Result<(), SnapshotError> {
         verify(self.raw(), &self.header)
     }
@@ -89,7 +93,8 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         self.layout.entries == 0
     }
 
-    /// The value of `key`. O(log n): a cache line for four levels of the tree; with a hash index, O(1).
+    /// The value of `key`. O(1) with a hash index. Without, O(log n): a cache line for each four
+    /// levels of the tree.
     #[inline]
     #[must_use]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Option<&[u8]> {
@@ -97,20 +102,21 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         Some(raw.value_of(raw.find(key.as_ref())?))
     }
 
-    /// The value of `key` as text: `Some(Err(_))` when it is not UTF-8. As [`Snapshot::get`].
+    /// The value of `key` as text; `Some(Err(_))` if it is not UTF-8. As fast as [`Snapshot::get`].
     #[must_use]
     pub fn get_str(&self, key: impl AsRef<[u8]>) -> Option<Result<&str, Utf8Error>> {
         self.get(key).map(std::str::from_utf8)
     }
 
-    /// True when `key` has a value. As [`Snapshot::get`].
+    /// True when `key` has a value. As fast as [`Snapshot::get`].
     #[must_use]
     pub fn contains_key(&self, key: impl AsRef<[u8]>) -> bool {
         self.raw().find(key.as_ref()).is_some()
     }
 
-    /// The values of `keys`, in their order. As many [`Snapshot::get`], but sixteen at a time, so that their
-    /// cache misses overlap: 1.3 to 2.6 times as fast on a million keys, less where many keys tie.
+    /// The value of each of `keys`, in their order. Gives what [`Snapshot::get`] gives for each,
+    /// but looks up sixteen keys side by side, so that their cache misses overlap. On a million
+    /// keys that is 1.3 to 2.6 times as fast; the gain is less where many keys tie.
     ///
     /// ```
     /// let image = avl_snapshot::from_sorted([("a", "1"), ("b", "2")]).unwrap();
@@ -136,7 +142,7 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         self.nth(self.len().checked_sub(1)?)
     }
 
-    /// The entry of rank `rank`, counted from 0 in key order. O(1).
+    /// The entry at `rank`: its position in key order, counted from 0. O(1).
     #[must_use]
     pub fn nth(&self, rank: usize) -> Option<(&[u8], &[u8])> {
         (rank < self.len()).then(|| self.raw().pair(rank))
@@ -148,10 +154,10 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         self.search(key).unwrap_or_else(|rank| rank)
     }
 
-    /// The rank of `key`, or else the rank that it would have, as [`slice::binary_search`]. O(log n).
+    /// The rank of `key`, as [`slice::binary_search`] finds positions. O(log n).
     ///
     /// # Errors
-    /// The number of keys less than `key`, when it is not in the map.
+    /// If `key` is not in the map: the rank that it would have, which is the number of lesser keys.
     #[inline]
     pub fn search(&self, key: impl AsRef<[u8]>) -> Result<usize, usize> {
         self.raw().search(key.as_ref())
@@ -163,8 +169,22 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         Iter::new(self.raw(), 0, self.len())
     }
 
-    /// The entries whose keys are in a range, from both ends. O(log n), then O(1) a step. A range whose start is
-    /// beyond its end is empty.
+    /// All keys in ascending order, from both ends.
+    pub fn keys(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = &[u8]> + ExactSizeIterator + FusedIterator + Clone {
+        self.iter().map(|(key, _)| key)
+    }
+
+    /// All values in ascending order of their keys, from both ends.
+    pub fn values(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = &[u8]> + ExactSizeIterator + FusedIterator + Clone {
+        self.iter().map(|(_, value)| value)
+    }
+
+    /// The entries whose keys are in a range, from both ends. O(log n), then O(1) a step. A range
+    /// whose start is beyond its end is empty.
     ///
     /// ```
     /// let image = avl_snapshot::from_sorted([("a", "1"), ("b", "2"), ("c", "3")]).unwrap();
@@ -173,14 +193,15 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
     /// assert_eq!(keys, [b"b", b"c"]);
     /// ```
     #[must_use]
-    pub fn range<K: AsRef<[u8]>>(&self, range: impl RangeBounds<K>) -> Iter<'_> {
-        let after = |key: &K| self.search(key).map_or_else(|rank| rank, |rank| rank + 1);
-        let front = match range.start_bound() {
+    pub fn range(&self, range: impl KeyRange) -> Iter<'_> {
+        let (start, end) = range.bounds();
+        let after = |key: &[u8]| self.search(key).map_or_else(|rank| rank, |rank| rank + 1);
+        let front = match start {
             Bound::Included(key) => self.rank(key),
             Bound::Excluded(key) => after(key),
             Bound::Unbounded => 0,
         };
-        let back = match range.end_bound() {
+        let back = match end {
             Bound::Included(key) => after(key),
             Bound::Excluded(key) => self.rank(key),
             Bound::Unbounded => self.len(),
@@ -191,7 +212,8 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
     /// The entries whose keys start with `prefix`, from both ends. O(log n), then O(1) a step.
     ///
     /// ```
-    /// let image = avl_snapshot::from_sorted([("user:1", "anna"), ("user:2", "berta"), ("v", "x")]).unwrap();
+    /// let users = [("user:1", "anna"), ("user:2", "berta"), ("v", "x")];
+    /// let image = avl_snapshot::from_sorted(users).unwrap();
     /// let snapshot = avl_snapshot::Snapshot::new(image).unwrap();
     /// assert_eq!(snapshot.prefix("user:").len(), 2);
     /// ```
@@ -199,7 +221,8 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
     pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Iter<'_> {
         let prefix = prefix.as_ref();
         let front = self.rank(prefix);
-        // The least string greater than all that start with the prefix: its last byte that can grow, grown.
+        // The least string that is greater than all strings with this prefix: the prefix up to its
+        // last byte that is not 0xFF, with that byte plus one.
         let back = match prefix.iter().rposition(|&byte| byte != u8::MAX) {
             None => self.len(),
             Some(at) => {
@@ -213,7 +236,7 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         Iter::new(self.raw(), front, back)
     }
 
-    /// What the image consists of. O(1).
+    /// The sizes of the image's sections, and the depth of its tree. O(1).
     #[must_use]
     pub fn stats(&self) -> Stats {
         let layout = &self.layout;
@@ -230,25 +253,25 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         }
     }
 
-    /// True when exact lookups go by a hash index. O(1).
+    /// True when the image has a hash index, which exact lookups then use. O(1).
     #[must_use]
     pub fn has_hash_index(&self) -> bool {
         self.layout.buckets > 0
     }
 
-    /// The image.
+    /// The bytes of the image.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.data.as_ref()
     }
 
-    /// What the image lies in.
+    /// What holds the bytes of the image.
     #[must_use]
     pub fn get_ref(&self) -> &D {
         &self.data
     }
 
-    /// Gives back what the image lies in.
+    /// Gives back what holds the bytes of the image.
     #[must_use]
     pub fn into_inner(self) -> D {
         self.data

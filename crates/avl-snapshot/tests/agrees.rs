@@ -8,6 +8,7 @@ use std::ops::Bound;
 use avl_snapshot::{
     BuildError, Builder, FreezeOptions, MAX_KEY_LEN, RbTree, Snapshot, from_sorted,
 };
+use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -58,8 +59,8 @@ fn agrees(model: &Model, hash_index: bool, queries: &[Vec<u8>]) {
                 true => model.range::<Vec<u8>, _>(bounds).map(|(k, _)| &k[..]).collect(),
                 false => Vec::new(),
             };
-            assert!(snapshot.range::<Vec<u8>>(bounds).map(|(k, _)| k).eq(expected.iter().copied()));
-            let half_open = snapshot.range::<Vec<u8>>(key..other).map(|(k, _)| k);
+            assert!(snapshot.range(bounds).map(|(k, _)| k).eq(expected.iter().copied()));
+            let half_open = snapshot.range(key..other).map(|(k, _)| k);
             let expected = model.keys().map(|k| &k[..]).filter(|&k| k >= key && k < other);
             assert!(half_open.eq(expected));
         }
@@ -72,23 +73,22 @@ fn agrees(model: &Model, hash_index: bool, queries: &[Vec<u8>]) {
 /// Few letters and short keys: many ties, prefixes of each other, NULs and 0xFF.
 fn key() -> impl Strategy<Value = Vec<u8>> {
     let letter = prop_oneof![Just(0u8), Just(1), Just(b'a'), Just(0xFF)];
-    let short = proptest::collection::vec(letter.clone(), 0..6);
-    let long =
-        (proptest::collection::vec(letter, 0..9), any::<bool>()).prop_map(|(tail, other)| {
-            let mut key =
-                if other { b"a long prefix that many share/".to_vec() } else { vec![0xFF; 9] };
-            key.extend(tail);
-            key
-        });
-    prop_oneof![short, long, proptest::collection::vec(any::<u8>(), 0..5)]
+    let short = vec(letter.clone(), 0..6);
+    let long = (vec(letter, 0..9), any::<bool>()).prop_map(|(tail, other)| {
+        let mut key =
+            if other { b"a long prefix that many share/".to_vec() } else { vec![0xFF; 9] };
+        key.extend(tail);
+        key
+    });
+    prop_oneof![short, long, vec(any::<u8>(), 0..5)]
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
     fn answers_as_a_btreemap(
-        model in proptest::collection::btree_map(key(), proptest::collection::vec(any::<u8>(), 0..4), 0..120),
-        queries in proptest::collection::vec(key(), 1..40),
+        model in btree_map(key(), vec(any::<u8>(), 0..4), 0..120),
+        queries in vec(key(), 1..40),
         hash_index: bool,
     ) {
         agrees(&model, hash_index, &queries);

@@ -1,54 +1,19 @@
-//! Named shared-memory segments for Linux. `slotmap-shm` and `shm-facade` are built on this crate,
-//! and it can be used alone.
+#![doc = include_str!("../README.md")]
 //!
-//! # A tour of types
-//! - [`Name`]: a checked name. [`Namespace`]: a directory of segments.
-//! - [`Namespace::create`], [`open`](Namespace::open),
-//!   [`open_or_create`](Namespace::open_or_create), [`open_read_only`](Namespace::open_read_only):
-//!   a name never leads to a half-built segment, and whatever else is found at a name (a FIFO, a
-//!   symlink, a truncated or foreign file) is a typed error.
-//! - [`Segment`] (readable) and [`WritableSegment`]: a mapping and its checked header.
-//! - [`Acquired`], [`Guard`], [`Recovery`]: the robust process-shared mutex. If an owner dies, at
-//!   any instruction, the next one is told, and must repair before it may write.
-//! - [`Namespace::publish`], [`remove_published`](Namespace::remove_published),
-//!   [`follow`](Namespace::follow): whole files that never change, replaced in one step;
-//!   [`Published`]: their bytes, in place; [`Follower`]: notices that there is a newer file.
-//!   [`Namespace::prune`] removes what killed processes left.
-//! - [`ReadWords`], [`Words`]: the shared bytes, as atomic words and nothing else.
+//! ## A tour of the types
 //!
-//! # Example
-//! ```
-//! use shm_core::{
-//!     Acquired, CreateOptions, Kind, LockError, Name, Namespace, Ordering, Patience, Trust,
-//! };
-//!
-//! const COUNTER: Kind = Kind::new("counter");
-//! let options = CreateOptions::new(COUNTER, 1, 8);
-//! # let dir = std::env::temp_dir().join(format!("shm-core-doc-{}", std::process::id()));
-//! # std::fs::create_dir_all(&dir)?;
-//! let namespace = Namespace::at(&dir); // or Namespace::from_env()
-//! let name = Name::new("visits")?;
-//! let segment =
-//!     namespace.open_or_create(&name, &options, &Trust::new(), &Patience::forever(), |_| {})?;
-//!
-//! let guard = match segment.lock()? {
-//!     Acquired::Clean(guard) => guard,
-//!     // One word is never half-written: there is nothing to repair.
-//!     Acquired::OwnerDied(recovery) => recovery.repair(|_| Ok::<(), LockError>(()))?,
-//! };
-//! let words = guard.words()?;
-//! words.store(0, words.load(0, Ordering::Relaxed) + 1, Ordering::Release);
-//! drop(guard);
-//! assert_eq!(segment.words().load(0, Ordering::Acquire), 1);
-//! namespace.unlink(&name, COUNTER)?;
-//! # std::fs::remove_dir_all(&dir)?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-//!
-//! # What it cannot do
-//! It does not protect writers from each other: whoever may write to a segment
-//! is trusted (see `SECURITY.md`). It does not survive power loss: a namespace on
-//! a disk outlives an orderly reboot, not a torn page.
+//! - [`Name`] is a checked name, [`Namespace`] a directory of segments.
+//! - [`Namespace::create`], [`open`](Namespace::open), [`open_or_create`](Namespace::open_or_create)
+//!   and [`open_read_only`](Namespace::open_read_only) give segments. Whatever else is found at a name
+//!   (a FIFO, a symlink, a truncated or foreign file) is a typed error.
+//! - [`Segment`] and [`WritableSegment`] are a mapping and its checked header.
+//! - [`Acquired`], [`Guard`] and [`Recovery`] belong to the robust process-shared mutex. If an owner
+//!   died, at any instruction, the next one gets a [`Recovery`] and must repair before it may write.
+//! - [`Words`] and [`ReadWords`] are the shared bytes, as atomic words and nothing else.
+//! - [`Namespace::publish`], [`remove_published`](Namespace::remove_published) and [`follow`](Namespace::follow) are
+//!   for whole files that never change and are replaced in one step. [`Published`] is such a file's
+//!   bytes, in place; a [`Follower`] notices a newer one. [`Namespace::prune`] removes what killed
+//!   processes left.
 
 #![deny(unsafe_code)]
 

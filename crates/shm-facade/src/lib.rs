@@ -1,74 +1,23 @@
-//! One API over the shared-memory maps: what most programs want, in one crate.
+#![doc = include_str!("../README.md")]
 //!
-//! [`StatusTable`] is a live table of status lines with `i32` keys, 1024 entries of up to 256
-//! bytes unless told otherwise: any process writes, every process reads, and a process that is
-//! killed at any moment takes nothing with it.
+//! ## A tour of the types
 //!
-//! # Example
-//! ```
-//! use shm_facade::StatusTable;
+//! - [`StatusTable`] is a live table with `i32` keys, 1024 entries of up to 256 bytes unless told
+//!   otherwise; [`StatusReader`] reads one from a read-only mapping, [`StatusOptions`] says how it is
+//!   made. [`Table`], [`TableReader`] and [`UntypedTable`] are tables with other keys.
+//! - [`RbTree`] is a dictionary in private memory; [`Builder`] makes one of sorted entries.
+//!   [`Share::share_with`] publishes it under a name, as [`ShareOptions`] says.
+//! - [`SharedMap`] is a published dictionary, read in place: [`refresh`](SharedMap::refresh) takes the
+//!   newest edition, and [`wait_for_update`](SharedMap::wait_for_update) sleeps until there is one.
+//!   [`prune`] removes what killed processes left.
+//! - [`StatusTable::freeze`] publishes what is in a table; [`StatusTable::load`] goes back.
+//! - [`Error`] is the one error type; [`Error::code`] says its [`ResultCode`].
 //!
-//! # let dir = std::env::temp_dir().join(format!("facade-doc-{}", std::process::id()));
-//! # std::fs::create_dir_all(&dir)?;
-//! # let options = shm_facade::StatusOptions::default().namespace(shm_facade::Namespace::at(&dir));
-//! # let table = StatusTable::open_or_create_with("workers", &options)?;
-//! # let _ = || -> Result<_, shm_facade::Error> {
-//! let table = StatusTable::open_or_create("workers")?;
-//! # Ok(table) };
-//! table.upsert(3325, b"running")?;
-//! assert_eq!(table.get(3325)?.as_deref(), Some(&b"running"[..]));
+//! ## What else there is
 //!
-//! // All or nothing: 4711 does not exist, so 3325 stays as it is.
-//! let error = table.batch_update(&[(3325, "stopped"), (4711, "stopped")]).unwrap_err();
-//! assert_eq!(error.code(), shm_facade::ResultCode::NotFound);
-//! table.unlink()?;
-//! # std::fs::remove_dir_all(&dir)?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-//!
-//! [`SharedMap`] is a big dictionary that changes as a whole: built once in an [`RbTree`] (or, from sorted
-//! entries, by a [`Builder`]), published under a name by [`Share::share`], replaced at once, and read in place by any
-//! number of processes. [`StatusTable::freeze`] makes one of a table, [`StatusTable::load`] goes back.
-//!
-//! ```
-//! use shm_facade::{RbTree, Share, SharedMap};
-//!
-//! # let dir = std::env::temp_dir().join(format!("facade-map-doc-{}", std::process::id()));
-//! # std::fs::create_dir_all(&dir)?;
-//! # let namespace = shm_facade::Namespace::at(&dir);
-//! # let options = shm_facade::MapOptions::default().namespace(namespace.clone());
-//! # let share = shm_facade::ShareOptions::default().namespace(namespace).force(true);
-//! let mut words = RbTree::new();
-//! words.set("rot", "red")?;
-//! words.set("blau", "blue")?;
-//! # let _ = || -> Result<_, shm_facade::Error> {
-//! words.share("colours")?;
-//!
-//! let mut map = SharedMap::open("colours")?; // in any other process
-//! # Ok(map) };
-//! # words.share_with("colours", &share)?;
-//! # let mut map = SharedMap::open_with("colours", &options)?;
-//! assert_eq!(map.get("rot"), Some(&b"red"[..])); // in the mapping: no copy
-//! assert_eq!(map.prefix("b").count(), 1);
-//!
-//! words.set("rot", "scarlet")?;
-//! # let _ = || -> Result<_, shm_facade::Error> {
-//! words.share_or_replace("colours")?;
-//! # Ok(()) };
-//! # words.share_with("colours", &share)?;
-//! assert!(map.refresh()?); // one load when there is nothing new
-//! assert_eq!(map.get("rot"), Some(&b"scarlet"[..]));
-//! # SharedMap::remove_with("colours", &options)?;
-//! # std::fs::remove_dir_all(&dir)?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-//!
-//! # What else there is
-//! `slotmap-shm` below has tables with other keys and the read-modify-write calls;
-//! `shm-core` has bare segments and the robust mutex.
+//! The calls that read, modify and write are in `slotmap-shm`. Bare segments and the robust mutex are
+//! in `shm-core`. A program that only reads snapshots needs `avl-snapshot` alone.
 
-// The example of the README is a test, too.
-#![cfg_attr(doctest, doc = include_str!("../../../README.md"))]
 #![forbid(unsafe_code)]
 
 mod error;

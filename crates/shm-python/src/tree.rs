@@ -178,7 +178,7 @@ impl TreeBase {
     }
 
     /// The bytes that `share` would publish. Changes nothing. O(n).
-    #[pyo3(signature = (*, hash_index = false))]
+    #[pyo3(signature = (*, hash_index = true))]
     fn dump<'py>(&self, py: Python<'py>, hash_index: bool) -> PyResult<Bound<'py, PyBytes>> {
         let tree = self.owned(py);
         let options = avl_snapshot::FreezeOptions::default().hash_index(hash_index);

@@ -1,9 +1,9 @@
 //! The optional hash index: from the hash of a key to where its data are, for exact lookups.
 //!
 //! Buckets have eight cells in a cache line each, and are two thirds full on average. The cell of a
-//! key is in its *home*, the bucket that its hash selects, or, when that is full, in the next bucket
-//! that is not; so a bucket with an empty cell ends a lookup. A cell says all that a lookup needs
-//! besides the data themselves, so a hit reads a bucket and the data, and nothing in between.
+//! key is in its *home*, the bucket that its hash selects, or, when that is full, in the next
+//! bucket that is not; so a bucket with an empty cell ends a lookup. A cell says all that a lookup
+//! needs besides the data themselves, so a hit reads a bucket and the data, and nothing in between.
 //!
 //! Keys that are chosen to collide cannot make lookups slow. If a lookup would have to read more
 //! than [`PROBES`] buckets, no index is written; and a lookup that has compared [`COMPARED`] wrong

@@ -9,9 +9,9 @@
 //! | buckets of the hash index, or nothing | after the entries, at a multiple of 64 | 64 × buckets |
 //!
 //! Padding is zeros. Data come first, so that an image can be written front to back while entries
-//! arrive. No offset is stored: all follow from the number of entries, the number of buckets and the
-//! length of the data, so there is none to distrust. Numbers are little-endian. Nothing needs an
-//! alignment; nodes that are 64-byte aligned in memory cost one cache line each.
+//! arrive. No offset is stored: all follow from the number of entries, the number of buckets and
+//! the length of the data, so there is none to distrust. Numbers are little-endian. Nothing needs
+//! an alignment; nodes that are 64-byte aligned in memory cost one cache line each.
 
 use std::mem::{offset_of, size_of};
 

@@ -165,8 +165,8 @@ impl<'a> Query<'a> {
     /// The query's partial key from `skip` on.
     #[inline(always)]
     pub(crate) fn partial(&self, skip: usize) -> i32 {
-        // Reads four bytes that end within the query, and shifts those before `skip` out at the top:
-        // without a branch, because the number of bytes left is unpredictable.
+        // Reads four bytes that end within the query, and shifts those before `skip` out at the
+        // top: without a branch, because the number of bytes left is unpredictable.
         let len = self.bytes.len();
         let (word, start) = match len.checked_sub(4) {
             Some(last) => {

@@ -1,10 +1,10 @@
 //! The shape of the tree: which key is where, by arithmetic alone.
 //!
 //! A complete binary search tree of `n` keys has every level full but the last, and that one filled
-//! from the left. So the heights of two siblings differ by at most one, and `n` alone determines the
-//! shape. Compared with a *perfect* tree of as many levels, only keys at the end of the last level
-//! are missing, and the keys of that level stand at the even in-order positions. That is why the
-//! rank of the key at a perfect position takes a shift, an addition and a minimum
+//! from the left. So the heights of two siblings differ by at most one, and `n` alone determines
+//! the shape. Compared with a *perfect* tree of as many levels, only keys at the end of the last
+//! level are missing, and the keys of that level stand at the even in-order positions. That is why
+//! the rank of the key at a perfect position takes a shift, an addition and a minimum
 //! ([`Shape::before`]).
 //!
 //! The levels are cut into *tiers* of four, from the bottom; the top tier takes the remainder. A

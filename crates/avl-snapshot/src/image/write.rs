@@ -11,17 +11,24 @@ use crate::aligned::AlignedBytes;
 use crate::error::BuildError;
 use crate::grow::{grow, with_room};
 
-/// What to put into an image besides the map.
-#[derive(Clone, Debug, Default)]
+/// What to put into an image besides the map. By default, a hash index.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FreezeOptions {
-    /// Add a hash index: exact lookups then take one look at it instead of a walk down the tree, for twelve bytes
-    /// an entry more. Maps of more than 2^32 entries or 64 GiB, and keys made to collide, get none. Off unless asked for.
+    /// Adds a hash index, with which [`get`](crate::Snapshot::get) reads one bucket instead of
+    /// descending the tree: two to seven times as fast, for twelve bytes an entry. Maps of more
+    /// than 2^32 entries or 64 GiB get none, and neither do keys that were made to collide.
     pub hash_index: bool,
 }
 
+impl Default for FreezeOptions {
+    fn default() -> Self {
+        Self { hash_index: true }
+    }
+}
+
 impl FreezeOptions {
-    /// With or without a hash index.
+    /// With a hash index, or without.
     #[must_use]
     pub fn hash_index(mut self, hash_index: bool) -> Self {
         self.hash_index = hash_index;
@@ -86,7 +93,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Appends an entry that was checked, and whose key is greater than all before it.
+    /// Appends an entry that passed `check`, and whose key is greater than all before it.
     #[inline]
     pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
         self.reserve(1, key.len() + value.len())?;
@@ -96,7 +103,7 @@ impl Writer {
         Ok(())
     }
 
-    /// As `push`, for a key and a value that are contiguous already.
+    /// As `push`, for a key and a value that are contiguous.
     #[inline]
     pub(crate) fn push_entry(&mut self, entry: &[u8], key_len: usize) -> Result<(), BuildError> {
         self.reserve(1, entry.len())?;
@@ -147,8 +154,8 @@ impl Writer {
     }
 }
 
-/// Appends a hash index of this many buckets. Returns false, and changes nothing, when that is none
-/// or when keys collide too much.
+/// Appends a hash index of this many buckets. Returns false, and changes nothing, if `buckets` is 0
+/// or if keys collide too much.
 fn append_index(bytes: &mut AlignedBytes, entries: &[u64], layout: Layout, buckets: usize) -> bool {
     if buckets == 0 {
         return false;
@@ -166,7 +173,7 @@ fn append_index(bytes: &mut AlignedBytes, entries: &[u64], layout: Layout, bucke
     built
 }
 
-/// An image that its entries are not part of yet.
+/// An image in the making, of which the entries are not part yet.
 struct Draft<'a> {
     entries: &'a [u64],
     bytes: &'a [u8],
@@ -196,8 +203,8 @@ impl Keys for Draft<'_> {
     }
 }
 
-/// For how many entries of an iterator to make room in advance: as many as it promises, up to a
-/// limit, because an endless iterator promises `usize::MAX`.
+/// The number of entries to reserve memory for before reading them from an iterator: as many as it
+/// promises, but limited, because an endless iterator promises `usize::MAX`.
 pub(crate) fn room_for(entries: &impl Iterator) -> usize {
     entries.size_hint().0.min(1 << 20)
 }

@@ -1,7 +1,7 @@
 //! Keys and values of a tree, end to end, and the heads of keys that stand in for them.
 //!
-//! Most comparisons end at the *head*: the eight bytes of a key that follow the prefix which all keys of the
-//! map share, as a big-endian number in the node. Only a tie reads the arena.
+//! Most comparisons need only the *head* of a key: the eight bytes after the prefix that all keys
+//! of the map share. It is in the node, as a big-endian number. Only a tie reads the arena.
 
 use std::cmp::Ordering;
 
@@ -9,10 +9,10 @@ use crate::error::BuildError;
 use crate::grow::{grow, with_room};
 use crate::image::{pack, shared, unpack};
 
-/// Below this many dead bytes nothing is moved.
+/// With fewer unused bytes than this, nothing is moved.
 const WORTH_MOVING: usize = 1 << 16;
-/// From this many entries on, a prefix that shrinks shrinks by half, so that the heads are made anew
-/// seldom, whatever the keys.
+/// From this many entries on, the common prefix shrinks to half of what is possible. So heads are
+/// seldom made anew, whatever the keys are.
 const MANY: usize = 1 << 10;
 
 /// What the tree keeps of an entry, and the tree's links.
@@ -28,8 +28,8 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// Of equal keys, increases with every entry that is stored: an entry that takes no space leaves its
-    /// place to the next one, which is then the longer one, or the same.
+    /// Orders entries with equal keys by when they were stored. An entry without any bytes has the
+    /// same place as the next one; that one is then longer, or has no bytes either.
     pub(super) fn age(&self) -> (u64, u64) {
         (self.place, self.value_len)
     }
@@ -48,7 +48,7 @@ impl Node {
     }
 }
 
-/// Entries that are counted, to be forgotten.
+/// How many entries are to be forgotten, and their bytes.
 #[derive(Debug, Default)]
 pub(super) struct Dropped {
     keys: usize,
@@ -67,7 +67,7 @@ pub(super) struct Arena {
     bytes: Vec<u8>,
     /// Bytes of `bytes` that no node refers to.
     dead: usize,
-    /// A prefix that all keys share. Of an empty arena, nothing.
+    /// A prefix that all keys share. Empty in an empty arena.
     common: Vec<u8>,
     keys: usize,
 }
@@ -94,7 +94,7 @@ impl Arena {
         key.starts_with(&self.common)
     }
 
-    /// Shortens the common prefix to one that `key` has too, and makes the heads anew if it changes.
+    /// Shortens the common prefix until `key` has it, too. If it changes, makes all heads anew.
     #[inline]
     pub(super) fn admit(&mut self, key: &[u8], nodes: &mut [Node]) {
         if self.keys == 0 || !self.may_hold(key) {
@@ -169,7 +169,7 @@ impl Arena {
         self.bytes.get(start..start + node.value_len as usize).unwrap_or_default()
     }
 
-    /// Gives all nodes, which are sorted, their heads, and the arena the prefix that they share.
+    /// Sets the common prefix of the arena and the heads of all nodes, which are sorted.
     pub(super) fn settle(&mut self, sorted: &mut [Node]) {
         let (Some(first), Some(last)) = (sorted.first(), sorted.last()) else { return };
         let common = shared(self.key(first), self.key(last));
@@ -179,7 +179,7 @@ impl Arena {
         }
     }
 
-    /// Stores an entry; a node without links that refers to it.
+    /// Stores an entry. Returns a node that refers to it and has no links.
     pub(super) fn store(&mut self, key: &[u8], value: &[u8]) -> Result<Node, BuildError> {
         grow(&mut self.bytes, key.len() + value.len())?;
         let place = pack(self.bytes.len() as u64, key.len());
@@ -190,7 +190,8 @@ impl Arena {
         Ok(Node { head, place, value_len: value.len() as u64, children: [0; 2] })
     }
 
-    /// Gives the entry of a node another value: in its place if that fits, else with the key at the end.
+    /// Replaces the value of a node's entry: in its place if it fits there, else by storing key and
+    /// value anew at the end.
     pub(super) fn replace(&mut self, node: &mut Node, value: &[u8]) -> Result<(), BuildError> {
         let (start, len) = unpack(node.place);
         let old = node.value_len as usize;
@@ -213,14 +214,14 @@ impl Arena {
         Ok(())
     }
 
-    /// Counts the entry of a node as dead.
+    /// Counts the bytes of a node's entry as unused.
     pub(super) fn forget(&mut self, node: &Node) {
         let (_, len) = unpack(node.place);
         self.dead += len + node.value_len as usize;
         self.keys -= 1;
     }
 
-    /// Counts all of these as dead.
+    /// Counts the bytes of all these entries as unused.
     pub(super) fn forget_all(&mut self, dropped: &Dropped) {
         self.dead += dropped.bytes;
         self.keys -= dropped.keys;

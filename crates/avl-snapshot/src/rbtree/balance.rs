@@ -3,10 +3,10 @@
 //! # Invariants
 //! 1. Node 0 is `NIL`: black, its own child, never an entry.
 //! 2. The root is black; a red node has black children.
-//! 3. All ways from a node down to `NIL` have equally many black nodes.
+//! 3. All paths from a node down to `NIL` have equally many black nodes.
 //!
-//! Links and colour share a word: a child's number shifted left by one, and the colour of the node itself in
-//! the lowest bit of its left link.
+//! A link is the number of a child, shifted left by one. The lowest bit of a node's left link is
+//! the colour of the node.
 #![allow(clippy::indexing_slicing, reason = "numbers of nodes are made in this file only")]
 
 use std::cmp::Ordering;
@@ -19,7 +19,7 @@ use crate::grow::grow;
 pub(super) const NIL: u32 = 0;
 const LEFT: usize = 0;
 const RIGHT: usize = 1;
-/// Longest way from the root: twice the logarithm of the largest tree.
+/// The longest path from the root: twice the logarithm of the largest tree.
 const MAX_DEPTH: usize = 64;
 
 #[derive(Clone, Debug)]
@@ -32,7 +32,8 @@ pub(super) struct Tree {
     path: Path,
 }
 
-/// The way from the root down to a node: each step a node and the side to which it was left.
+/// The path from the root down to a node. Each step is a node, and the side of it on which the path
+/// goes on.
 #[derive(Clone, Debug)]
 struct Path {
     steps: [(u32, u8); MAX_DEPTH],
@@ -63,6 +64,60 @@ impl Path {
     }
 }
 
+/// An in-order walk, forwards or backwards. On its stack are the node where it is and those
+/// ancestors of that node that come later.
+#[derive(Clone)]
+pub(super) struct Walk {
+    path: Path,
+    /// The side on which the nodes lie that come before a node.
+    before: usize,
+}
+
+impl Walk {
+    /// Forwards from the first node that `is_in`. If a node is in, so are all after it.
+    #[inline(always)]
+    pub(super) fn forwards(tree: &Tree, is_in: impl FnMut(&Node) -> bool) -> Self {
+        Self::start(tree, LEFT, is_in)
+    }
+
+    /// Backwards from the last node that `is_in`. If a node is in, so are all before it.
+    #[inline(always)]
+    pub(super) fn backwards(tree: &Tree, is_in: impl FnMut(&Node) -> bool) -> Self {
+        Self::start(tree, RIGHT, is_in)
+    }
+
+    #[inline(always)]
+    fn start(tree: &Tree, before: usize, mut is_in: impl FnMut(&Node) -> bool) -> Self {
+        let mut path = Path::new();
+        let mut at = tree.root;
+        while at != NIL {
+            if is_in(tree.node(at)) {
+                path.push(at, before);
+                at = tree.child(at, before);
+            } else {
+                at = tree.child(at, 1 - before);
+            }
+        }
+        Self { path, before }
+    }
+
+    /// The node where the walk is; `None` at its end.
+    pub(super) fn node(&self) -> Option<u32> {
+        self.path.last().map(|(node, _)| node)
+    }
+
+    /// Goes on to the next node.
+    #[inline(always)]
+    pub(super) fn advance(&mut self, tree: &Tree) {
+        let Some((node, _)) = self.path.pop() else { return };
+        let mut at = tree.child(node, 1 - self.before);
+        while at != NIL {
+            self.path.push(at, self.before);
+            at = tree.child(at, self.before);
+        }
+    }
+}
+
 impl Default for Tree {
     fn default() -> Self {
         Self { nodes: vec![Node::default()], root: NIL, free: NIL, len: 0, path: Path::new() }
@@ -78,14 +133,16 @@ impl Tree {
         let len = nodes.len();
         nodes.insert(0, Node::default());
         let mut tree = Self { nodes, len, ..Self::default() };
-        // Halving fills all levels but the last, whose nodes are red; a last level that is full needs no red ones.
+        // Halving fills all levels but the last, whose nodes are red. If the last level is full
+        // too, no red nodes are needed.
         let levels = usize::BITS - len.leading_zeros();
         let red = if (len + 1).is_power_of_two() { 0 } else { levels };
         tree.root = tree.link(1, len + 1, 1, red);
         tree
     }
 
-    /// Links nodes `from` to `to - 1`, which are on level `level` and below; the root of them.
+    /// Links nodes `from` to `to - 1` to a subtree whose root is on level `level`; returns the
+    /// root.
     fn link(&mut self, from: usize, to: usize, level: u32, red: u32) -> u32 {
         if from == to {
             return NIL;
@@ -166,7 +223,7 @@ impl Tree {
         at
     }
 
-    /// As [`Tree::find`], and keeps the way there for what follows.
+    /// As [`Tree::find`], and keeps the path for [`Tree::insert`] or [`Tree::remove`].
     #[inline(always)]
     pub(super) fn descend(&mut self, mut compare: impl FnMut(&Node) -> Ordering) -> u32 {
         self.path.len = 0;
@@ -320,15 +377,10 @@ impl Tree {
 
     /// The numbers of the nodes, in order.
     pub(super) fn indices(&self) -> impl Iterator<Item = u32> {
-        let mut path = Path::new();
-        let mut down = self.root;
+        let mut walk = Walk::forwards(self, |_| true);
         std::iter::from_fn(move || {
-            while down != NIL {
-                path.push(down, LEFT);
-                down = self.child(down, LEFT);
-            }
-            let (node, _) = path.pop()?;
-            down = self.child(node, RIGHT);
+            let node = walk.node()?;
+            walk.advance(self);
             Some(node)
         })
     }

@@ -1,10 +1,11 @@
-//! Many entries at once: sorted, and then linked to a tree, instead of inserted one by one.
+//! Sorting many entries, which are then linked to a tree, instead of inserting them one by one.
 //!
-//! The sort is a most-significant-digit one with digits of eight bytes (after "multikey quicksort", Bentley & Sedgewick
-//! 1997, with the cached characters of Ng & Kakehi, "Cache efficient radix sort for string sorting", 2007): nodes are
-//! sorted by eight bytes of their keys, kept in the node; then each run of equal ones by
-//! the bytes behind those. So a key is read once for eight bytes that others share with it,
-//! not at every comparison.
+//! The sort compares eight bytes of the keys at a time, the most significant first. Nodes are
+//! sorted by eight bytes of their keys, which are kept in the node; then each run of equal nodes is
+//! sorted by the eight bytes that follow. So a key is read once for every eight bytes that it
+//! shares with others, not at every comparison. This follows "multikey quicksort" (Bentley &
+//! Sedgewick 1997) with the cached characters of Ng & Kakehi, "Cache efficient radix sort for
+//! string sorting" (2007).
 
 use std::cmp::Ordering;
 
@@ -13,10 +14,11 @@ use crate::error::BuildError;
 use crate::grow::grow;
 use crate::image::shared;
 
-/// Runs of up to so many are sorted by comparing whole keys.
+/// Runs of up to this many nodes are sorted by comparing whole keys.
 const SHORT_RUN: usize = 8;
 
-/// Sorts nodes by their keys and takes out all but the last stored of equal keys, which it hands to `drop`.
+/// Sorts nodes by their keys. Of nodes with equal keys, keeps the one that was stored last and
+/// hands the others to `drop`.
 pub(super) fn sort(
     nodes: &mut Vec<Node>,
     arena: &Arena,
@@ -62,7 +64,8 @@ pub(super) fn sort(
 /// Bytes of a head.
 const HEAD: usize = 8;
 
-/// Length of a key behind `depth`, of which only matters whether a head holds it all.
+/// Length of a key from `depth` on, at most one more than a head holds: the rest makes no
+/// difference.
 fn rest(node: &Node, depth: usize) -> usize {
     (node.key_len() - depth).min(HEAD + 1)
 }
@@ -87,7 +90,7 @@ fn sort_whole(run: &mut [Node], arena: &Arena, depth: usize) {
     }
 }
 
-/// Of equal keys the one stored last counts.
+/// Of equal keys, the one that was stored last counts.
 fn mark_all_but_last(equal: &mut [Node]) {
     if let Some((_, earlier)) = equal.split_last_mut() {
         earlier.iter_mut().for_each(Node::mark);

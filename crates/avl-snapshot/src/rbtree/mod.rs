@@ -4,21 +4,29 @@
 mod arena;
 mod balance;
 mod bulk;
+mod collect;
+mod iter;
+
+use std::iter::FusedIterator;
 
 use crate::aligned::AlignedBytes;
 use crate::error::BuildError;
 use crate::grow::{grow, or_abort, with_room};
 use crate::image::{FreezeOptions, MAX_DATA_LEN, MAX_KEY_LEN, Writer, room_for};
+use crate::range::KeyRange;
+
+pub use iter::TreeIter;
 
 use arena::{Arena, Dropped};
 use balance::{NIL, Tree};
 
-/// An ordered map in private memory, from which an image is made.
+/// An ordered map in private memory, from which images are made.
 ///
-/// A red-black tree (Guibas & Sedgewick 1978; insertion and deletion after Cormen et al., "Introduction to
-/// Algorithms", with a stack in place of parent pointers). Nothing is allocated for each key: nodes are 32 bytes in one
-/// vector, keys and values lie in another. Space of replaced and removed entries is reclaimed when
-/// it is more than half. At most 2^31 - 2 entries.
+/// This is a red-black tree (Guibas & Sedgewick 1978). Insertion and deletion follow Cormen et al.,
+/// "Introduction to Algorithms", with a stack in place of parent pointers. There is no allocation
+/// for each key: nodes of 32 bytes lie in one vector, keys and values in another. The space of
+/// replaced and removed entries is reclaimed when they take more than half. It holds at most 2^31 -
+/// 2 entries.
 ///
 /// ```
 /// use avl_snapshot::{RbTree, Snapshot};
@@ -47,18 +55,19 @@ impl RbTree {
         Self::default()
     }
 
-    /// An empty map with room for `entries`, with `bytes` of keys and values; if there is as much
-    /// memory.
+    /// An empty map with memory reserved for `entries` with `bytes` of keys and values, all
+    /// together. Reserves nothing if there is not enough memory.
     #[must_use]
     pub fn with_capacity(entries: usize, bytes: usize) -> Self {
         let mut map = Self::new();
-        // Without, the calls that need it say so.
+        // Without it, the calls that need the memory fail.
         let _ = map.tree.reserve(entries).and_then(|()| map.arena.reserve(bytes));
         map
     }
 
-    /// A map of entries in any order; of equal keys the last one counts. O(n log n), and several times as fast as
-    /// [`RbTree::set`] for each: they are sorted and then linked.
+    /// A map of entries in any order. Of equal keys, the last one counts. O(n log n), and several
+    /// times as fast as calling [`RbTree::set`] for each, because the entries are sorted and then
+    /// linked.
     ///
     /// ```
     /// let tree = avl_snapshot::RbTree::from_entries([("b", "1"), ("a", "2"), ("b", "3")])?;
@@ -87,7 +96,7 @@ impl RbTree {
         let mut dropped = Dropped::default();
         bulk::sort(&mut nodes, &arena, |node| dropped.count(node))?;
         arena.forget_all(&dropped);
-        // `of_sorted` puts one more before them.
+        // `of_sorted` puts one more node before them.
         grow(&mut nodes, 1)?;
         arena.settle(&mut nodes);
         let mut map = Self { tree: Tree::of_sorted(nodes), arena };
@@ -107,11 +116,11 @@ impl RbTree {
         self.len() == 0
     }
 
-    /// Gives `key` this value. True when it had another one, which is replaced. O(log n).
+    /// Sets the value of `key`. True if the key had a value before, which is replaced. O(log n).
     ///
     /// # Errors
     /// [`BuildError::KeyTooLong`], [`BuildError::TooManyEntries`], [`BuildError::TooLarge`],
-    /// [`BuildError::NoMemory`]; nothing was changed.
+    /// [`BuildError::NoMemory`]. The map is unchanged.
     pub fn set(
         &mut self,
         key: impl AsRef<[u8]>,
@@ -152,7 +161,7 @@ impl RbTree {
         self.find(key.as_ref()) != NIL
     }
 
-    /// Removes `key` and its value; false when it had none. O(log n).
+    /// Removes `key` and its value. True if the key was in the map. O(log n).
     pub fn remove(&mut self, key: impl AsRef<[u8]>) -> bool {
         let key = key.as_ref();
         if !self.arena.may_hold(key) {
@@ -170,19 +179,56 @@ impl RbTree {
         true
     }
 
-    /// Removes all entries and keeps the memory.
+    /// Removes all entries. Keeps the memory for later ones.
     pub fn clear(&mut self) {
         self.tree.clear();
         self.arena.clear();
     }
 
-    /// All entries in ascending order of their keys. O(log n) a step, O(1) on average.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.tree.iter().map(|node| (self.arena.key(node), self.arena.value(node)))
+    /// The entry with the least key. O(log n).
+    #[must_use]
+    pub fn first(&self) -> Option<(&[u8], &[u8])> {
+        self.iter().next()
     }
 
-    /// The image of this map, which stays as it is. The same entries give the same bytes, in whatever order
-    /// they were set. O(n). Without memory for it the process ends, as by any allocation.
+    /// The entry with the greatest key. O(log n).
+    #[must_use]
+    pub fn last(&self) -> Option<(&[u8], &[u8])> {
+        self.iter().next_back()
+    }
+
+    /// All entries in ascending order of their keys, from both ends.
+    #[must_use]
+    pub fn iter(&self) -> TreeIter<'_> {
+        self.range(..)
+    }
+
+    /// The entries whose keys are in a range, from both ends. O(log n), then O(1) a step on
+    /// average. A range whose start is beyond its end is empty.
+    ///
+    /// ```
+    /// let tree: avl_snapshot::RbTree = [("a", "1"), ("b", "2"), ("c", "3")].into_iter().collect();
+    /// let keys: Vec<_> = tree.range("b"..).map(|(key, _)| key).collect();
+    /// assert_eq!(keys, [b"b", b"c"]);
+    /// ```
+    #[must_use]
+    pub fn range(&self, range: impl KeyRange) -> TreeIter<'_> {
+        TreeIter::new(&self.tree, &self.arena, range.bounds())
+    }
+
+    /// All keys in ascending order, from both ends.
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &[u8]> + FusedIterator + Clone {
+        self.iter().map(|(key, _)| key)
+    }
+
+    /// All values in ascending order of their keys, from both ends.
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = &[u8]> + FusedIterator + Clone {
+        self.iter().map(|(_, value)| value)
+    }
+
+    /// Makes the image of this map, which stays as it is. The same entries give the same bytes, in
+    /// whatever order they were set. O(n). If memory runs out the process is aborted, as by any
+    /// allocation that fails.
     #[must_use]
     pub fn freeze(&self) -> AlignedBytes {
         self.freeze_with(&FreezeOptions::default())
@@ -194,7 +240,7 @@ impl RbTree {
         or_abort(self.try_freeze_with(options))
     }
 
-    /// As [`RbTree::freeze_with`], where memory may be short.
+    /// As [`RbTree::freeze_with`], but returns an error if memory runs out.
     ///
     /// # Errors
     /// [`BuildError::NoMemory`].
@@ -232,10 +278,11 @@ impl RbTree {
         self.tree.find(|node| self.arena.compare(head, key, node))
     }
 
-    /// Moves the living keys and values together when more than half of the arena is dead.
+    /// Moves the keys and values that are in use together when they are less than half of the
+    /// arena.
     fn tidy(&mut self) {
         if self.arena.is_mostly_dead() {
-            // Without memory for it, the dead stay a while longer.
+            // Without memory for it, the unused ones stay a while longer.
             let Ok(mut order) = with_room(self.tree.len()) else { return };
             order.extend(self.tree.indices());
             self.arena.compact(order.into_iter(), self.tree.nodes_mut());
@@ -246,8 +293,8 @@ impl RbTree {
 /// Entries that are copied at a time.
 const BATCH: usize = 16;
 
-/// Reads a little of each entry, which is nowhere near the others: so the cache misses of a batch overlap, which in the
-/// copying they do not.
+/// Reads a little of each entry. The entries are far apart in memory, so their cache misses overlap
+/// here; when they are copied one by one, they would not.
 #[inline(always)]
 fn warm(entries: &[Option<(&[u8], usize)>; BATCH]) {
     let ends = |entry: &[u8]| Some(entry.first()? ^ entry.last()?);

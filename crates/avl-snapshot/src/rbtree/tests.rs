@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
@@ -7,14 +8,16 @@ use super::*;
 fn agrees(tree: &RbTree, model: &BTreeMap<Vec<u8>, Vec<u8>>) {
     tree.tree.check();
     assert_eq!(tree.len(), model.len());
-    assert!(tree.iter().eq(model.iter().map(|(k, v)| (&k[..], &v[..]))));
+    let entries = || model.iter().map(|(k, v)| (&k[..], &v[..]));
+    assert!(tree.iter().eq(entries()));
+    assert!(tree.iter().rev().eq(entries().rev()));
     let bytes: usize = model.iter().map(|(k, v)| k.len() + v.len()).sum();
     assert_eq!(tree.arena.bytes_used(), bytes as u64);
 }
 
 proptest! {
     #[test]
-    fn behaves_as_a_btreemap(ops in proptest::collection::vec((0u8..3, proptest::collection::vec(0u8..3, 0..4), 0usize..20), 0..300)) {
+    fn behaves_as_a_btreemap(ops in vec((0u8..3, vec(0u8..3, 0..4), 0usize..20), 0..300)) {
         let mut tree = RbTree::new();
         let mut model = BTreeMap::new();
         for (op, key, len) in ops {
@@ -27,19 +30,26 @@ proptest! {
                 _ => prop_assert_eq!(tree.remove(&key), model.remove(&key).is_some()),
             }
             prop_assert_eq!(tree.get(&key), model.get(&key).map(|v| &v[..]));
+            let from: Vec<_> = model.range(key.clone()..).map(|(k, _)| &k[..]).collect();
+            prop_assert!(tree.range(&key..).map(|(k, _)| k).eq(from));
+            let to: Vec<_> = model.range(..key.clone()).map(|(k, _)| &k[..]).rev().collect();
+            prop_assert!(tree.range(..&key).map(|(k, _)| k).rev().eq(to));
             agrees(&tree, &model);
         }
     }
 }
 
 fn awkward_key() -> impl Strategy<Value = Vec<u8>> {
-    let tail = proptest::collection::vec(prop_oneof![Just(0u8), Just(1), Just(b'a')], 0..24);
+    let tail = vec(prop_oneof![Just(0u8), Just(1), Just(b'a')], 0..24);
     (tail, 0usize..3).prop_map(|(tail, head)| [b"a common prefix/".repeat(head), tail].concat())
 }
 
 proptest! {
     #[test]
-    fn entries_at_once_are_as_one_by_one(entries in proptest::collection::vec((awkward_key(), any::<[u8; 2]>()), 0..400), more in awkward_key()) {
+    fn entries_at_once_are_as_one_by_one(
+        entries in vec((awkward_key(), any::<[u8; 2]>()), 0..400),
+        more in awkward_key(),
+    ) {
         let mut model = BTreeMap::new();
         for (key, value) in &entries {
             model.insert(key.clone(), value.to_vec());

@@ -562,7 +562,7 @@ class RbTree(MutableMapping[_SK, bytes]):
         `LockTimeoutError`, `NoSpaceError`, `PermissionDeniedError`, `CorruptError` where the name's control segment is
         damaged; the name leads to what it did before.
         """
-    def dump(self, *, hash_index: bool = False) -> bytes:
+    def dump(self, *, hash_index: bool = True) -> bytes:
         """The bytes that `share` would publish. Changes nothing. O(n)."""
     @property
     def key_type(self) -> type[_SK]:

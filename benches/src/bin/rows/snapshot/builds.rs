@@ -5,7 +5,6 @@
 use std::hint::black_box;
 
 use anyhow::Result;
-use avl_snapshot::from_sorted;
 use shm_benches::dictionary::{Corpus, Fst, KeySet, Published, hash_map, tree, tree_of_single};
 use shm_benches::heap;
 
@@ -79,7 +78,7 @@ fn single(corpus: &Corpus) -> Result<f64> {
 }
 
 fn from_sorted_entries(corpus: &Corpus) -> Result<f64> {
-    tried(|| Ok(from_sorted(corpus.sorted.iter())?))
+    tried(|| Published::image(&corpus.sorted, false))
 }
 
 /// Nanoseconds of a build that may fail, without the drop.

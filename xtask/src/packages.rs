@@ -1,0 +1,148 @@
+//! The library crates as packages: what a program gets that depends on one of them.
+//!
+//! They are packed as for a registry, unpacked outside of the workspace, and their examples are built
+//! and run from there. So a file that a package lacks is noticed, and so is a dependency that only the
+//! workspace has. Nothing is released yet, so there is no version to compare the interfaces with.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use shm_harness::TempNamespace;
+
+use crate::command::{cargo, root, run, target_dir};
+
+/// The crates, upwards, and the example of each. `read` reads what `publish` published.
+const EXAMPLES: [(&str, &str); 4] = [
+    ("shm-core", "counter"),
+    ("slotmap-shm", "workers"),
+    ("shm-facade", "publish"),
+    ("avl-snapshot", "read"),
+];
+/// What each package contains besides its sources.
+const FILES: [&str; 3] = ["README.md", "LICENSE-MIT", "LICENSE-APACHE"];
+
+/// Runs the example of each package.
+pub fn run_their_examples() -> Result<String> {
+    let unpacked = Unpacked::new("examples")?;
+    let namespace = TempNamespace::new()?;
+    let published = namespace.path().join("shmap.routes.snapshot");
+    for (package, example) in EXAMPLES {
+        for file in FILES {
+            ensure!(unpacked.dir(package).join(file).is_file(), "{package} lacks {file}");
+        }
+        let mut command = unpacked.cargo();
+        command.args(["run", "--quiet", "--package", package, "--example", example, "--"]);
+        if example == "read" {
+            command.arg(&published).arg("/users");
+        }
+        let output = command
+            .env("SHMAP_DIR", namespace.path())
+            .stderr(Stdio::inherit())
+            .output()
+            .with_context(|| format!("start {command:?}"))?;
+        ensure!(output.status.success(), "{package}: {example}: {}", output.status);
+        let said = String::from_utf8(output.stdout)?;
+        let expected = if example == "read" { "/users\t10.0.0.7:80\n" } else { "\n" };
+        ensure!(said.ends_with(expected), "{package}: {example} said {said:?}");
+    }
+    Ok(format!("{} packages, each with its example", EXAMPLES.len()))
+}
+
+/// A package that lacks a file must not pass.
+pub fn a_missing_file_is_noticed() -> Result<String> {
+    let unpacked = Unpacked::new("missing-file")?;
+    std::fs::remove_file(unpacked.dir("avl-snapshot").join("README.md"))?;
+    let mut check = unpacked.cargo();
+    let output = check.args(["check", "--quiet", "--package", "avl-snapshot"]).output()?;
+    ensure!(!output.status.success(), "a package without its README passed");
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(said.contains("README.md"), "it failed for another reason: {said}");
+    Ok("caught: avl-snapshot lacks README.md".to_owned())
+}
+
+/// The packages, unpacked, as a workspace of their own.
+struct Unpacked {
+    workspace: PathBuf,
+}
+
+impl Unpacked {
+    /// Packs the sources as they are, committed or not.
+    fn new(name: &str) -> Result<Self> {
+        let workspace = target_dir().join("packages").join(name);
+        if workspace.exists() {
+            std::fs::remove_dir_all(&workspace)?;
+        }
+        std::fs::create_dir_all(&workspace)?;
+        let unpacked = Self { workspace };
+        unpacked.pack()?;
+        let (mut members, mut patches) = (Vec::new(), String::new());
+        for (package, _) in EXAMPLES {
+            let directory = directory(package);
+            let file = unpacked.packed().join(format!("{directory}.crate"));
+            run(Command::new("tar").arg("-xzf").arg(file).arg("-C").arg(&unpacked.workspace))?;
+            patches += &format!("{package} = {{ path = \"{directory}\" }}\n");
+            members.push(directory);
+        }
+        // The packages depend on each other by version, as on a registry; there they are not yet.
+        let manifest = format!(
+            "[workspace]\nresolver = \"3\"\nmembers = {members:?}\n[patch.crates-io]\n{patches}"
+        );
+        std::fs::write(unpacked.workspace.join("Cargo.toml"), manifest)?;
+        std::fs::copy(root().join("Cargo.lock"), unpacked.workspace.join("Cargo.lock"))?;
+        Ok(unpacked)
+    }
+
+    /// Where cargo puts the packed files.
+    fn packed(&self) -> PathBuf {
+        self.workspace.join("package")
+    }
+
+    /// `cargo package`, from what was downloaded before if that is enough. Without `--no-verify` it
+    /// would compile each package once more: the examples do.
+    fn pack(&self) -> Result<()> {
+        let pack = |offline: bool| {
+            let mut command = cargo();
+            command.args(["package", "--quiet", "--no-verify", "--allow-dirty"]);
+            for (package, _) in EXAMPLES {
+                command.args(["--package", package]);
+            }
+            command.args(offline.then_some("--offline"));
+            command.arg("--target-dir").arg(&self.workspace);
+            command
+        };
+        if pack(true).output().is_ok_and(|output| output.status.success()) {
+            return Ok(());
+        }
+        run(&mut pack(false))
+    }
+
+    fn dir(&self, package: &str) -> PathBuf {
+        self.workspace.join(directory(package))
+    }
+
+    /// Cargo, in this workspace. What it builds is kept from one run to the next.
+    fn cargo(&self) -> Command {
+        let mut command = cargo();
+        command.current_dir(&self.workspace);
+        command.env("CARGO_TARGET_DIR", target_dir().join("packages/target"));
+        command
+    }
+}
+
+/// The directory in which a package is packed.
+fn directory(package: &str) -> String {
+    format!("{package}-{}", env!("CARGO_PKG_VERSION"))
+}
+
+/// Licences, sources and duplicates of all dependencies, by `cargo deny` where it is installed.
+/// Advisories are left out: they come from a database that changes while the project does not.
+pub fn dependencies_are_allowed() -> Result<String> {
+    if !cargo().args(["deny", "--version"]).output().is_ok_and(|output| output.status.success()) {
+        return Ok("skipped: cargo-deny is not installed".to_owned());
+    }
+    let mut deny = cargo();
+    deny.args(["deny", "--log-level", "error", "check", "licenses", "bans", "sources"]);
+    run(&mut deny)?;
+    Ok("licences, sources and versions as deny.toml says".to_owned())
+}
