@@ -9,7 +9,7 @@ use shm_facade::Value;
 use crate::border::Call;
 use crate::codes::SHMAP_OK;
 use crate::fault::Fault;
-use crate::handles::{Handle, insert};
+use crate::handles::{Handle, HandleKind, insert};
 use crate::plain::ShmapStatus;
 use crate::table::{Access, ShmapTable, missing};
 
@@ -17,8 +17,7 @@ use crate::table::{Access, ShmapTable, missing};
 pub struct ShmapEntries(Vec<(i32, Option<Value>)>);
 
 impl Handle for ShmapEntries {
-    const KIND: u8 = 2;
-    const WHAT: &'static str = "copied entries";
+    const KIND: HandleKind = HandleKind::ENTRIES;
 }
 
 /// Copies the values of keys, all of one moment, and stores a handle of the copies in `*entries`, in the order of the keys. The

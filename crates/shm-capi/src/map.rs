@@ -13,7 +13,7 @@ use crate::border::Call;
 use crate::codes::SHMAP_OK;
 use crate::current::Current;
 use crate::fault::Fault;
-use crate::handles::{Handle, insert};
+use crate::handles::{Handle, HandleKind, insert};
 use crate::options::{ShmapMapOptions, namespace, of_map};
 use crate::short_lock::Held;
 
@@ -29,8 +29,7 @@ pub(crate) enum Source {
 }
 
 impl Handle for ShmapMap {
-    const KIND: u8 = 4;
-    const WHAT: &'static str = "a map";
+    const KIND: HandleKind = HandleKind::MAP;
 }
 
 impl Source {
@@ -81,16 +80,16 @@ impl ShmapMap {
     }
 }
 
-/// Evaluates an expression with the snapshot of a source, whatever its type.
+/// Evaluates an expression with the snapshot of a [`Source`], whatever its type. Users import that, too.
 macro_rules! with_snapshot {
     ($source:expr, $snapshot:ident => $body:expr) => {
         match $source {
-            $crate::map::Source::Published(map) => {
+            Source::Published(map) => {
                 let $snapshot = map.snapshot();
                 $body
             }
-            $crate::map::Source::File($snapshot) => $body,
-            $crate::map::Source::Copy($snapshot) => $body,
+            Source::File($snapshot) => $body,
+            Source::Copy($snapshot) => $body,
         }
     };
 }

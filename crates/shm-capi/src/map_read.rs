@@ -10,7 +10,7 @@ use crate::at_name;
 use crate::border::Call;
 use crate::codes::{SHMAP_NOT_FOUND, SHMAP_OK};
 use crate::fault::Fault;
-use crate::map::{ShmapMap, with_snapshot};
+use crate::map::{ShmapMap, Source, with_snapshot};
 use crate::plain::{ShmapBytes, ShmapPair, ShmapRange};
 use crate::tree::missing;
 

@@ -9,7 +9,7 @@ use shm_facade::{SNAPSHOT, StatusTable, TABLE};
 use crate::border::Call;
 use crate::codes::SHMAP_OK;
 use crate::fault::Fault;
-use crate::handles::{Handle, insert};
+use crate::handles::{Handle, HandleKind, insert};
 use crate::options::namespace;
 use crate::plain::ShmapName;
 
@@ -22,8 +22,7 @@ pub const SHMAP_KIND_MAP: c_int = 2;
 pub struct ShmapNames(Vec<(CString, c_int)>);
 
 impl Handle for ShmapNames {
-    const KIND: u8 = 5;
-    const WHAT: &'static str = "listed names";
+    const KIND: HandleKind = HandleKind::NAMES;
 }
 
 /// Lists the tables and maps of a directory, whether they can be opened or not, in the order of their names; of one

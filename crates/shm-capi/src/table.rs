@@ -9,7 +9,7 @@ use shm_facade::{Error, Namespace, StatusReader, StatusTable, Value};
 use crate::border::Call;
 use crate::codes::{SHMAP_NO_SPACE, SHMAP_NOT_FOUND, SHMAP_OK, SHMAP_PERMISSION};
 use crate::fault::Fault;
-use crate::handles::Handle;
+use crate::handles::{Handle, HandleKind};
 use crate::plain::ShmapTableStats;
 
 /// A table that is open, for reading and writing or for reading only.
@@ -25,8 +25,7 @@ pub(crate) enum Access {
 }
 
 impl Handle for ShmapTable {
-    const KIND: u8 = 1;
-    const WHAT: &'static str = "a table";
+    const KIND: HandleKind = HandleKind::TABLE;
 }
 
 impl ShmapTable {

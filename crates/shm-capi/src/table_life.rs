@@ -13,7 +13,7 @@ use crate::border::Call;
 use crate::codes::{SHMAP_MISMATCH, SHMAP_NOT_FOUND, SHMAP_OK};
 use crate::fault::Fault;
 use crate::handles::insert;
-use crate::map::{ShmapMap, with_snapshot};
+use crate::map::{ShmapMap, Source, with_snapshot};
 use crate::options::{ShmapMapOptions, ShmapTableOptions, of_share, of_table};
 use crate::table::{Access, ShmapTable};
 

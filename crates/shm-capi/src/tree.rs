@@ -10,7 +10,7 @@ use crate::border::Call;
 use crate::codes::{SHMAP_INVALID, SHMAP_NOT_FOUND, SHMAP_OK, SHMAP_PANIC};
 use crate::exclusive::{Broken, Exclusive};
 use crate::fault::Fault;
-use crate::handles::{Handle, insert};
+use crate::handles::{Handle, HandleKind, insert};
 use crate::options::{ShmapMapOptions, of_share};
 use crate::plain::ShmapBytes;
 
@@ -18,8 +18,7 @@ use crate::plain::ShmapBytes;
 pub struct ShmapTree(Exclusive<RbTree>);
 
 impl Handle for ShmapTree {
-    const KIND: u8 = 3;
-    const WHAT: &'static str = "a tree";
+    const KIND: HandleKind = HandleKind::TREE;
 }
 
 impl ShmapTree {
