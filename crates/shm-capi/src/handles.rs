@@ -133,8 +133,8 @@ pub(crate) unsafe fn find<'a, T: Handle>(handle: *const T) -> Result<&'a T, Faul
     let (slot, number) = slot_of(handle)?;
     check::<T>(slot, number)?;
     let value: *const T = slot.value.load(Ordering::Relaxed).cast();
-    // SAFETY: by invariants 1 and 3 it is a `T` that came of `Box::into_raw`; by invariant 2 and the caller's
-    // promise it lives for `'a`.
+    // SAFETY: by invariants 1 and 3 it is a `T` that came of `Box::into_raw`; by invariant 2 and
+    // the caller's promise it lives for `'a`.
     Ok(unsafe { &*value })
 }
 
