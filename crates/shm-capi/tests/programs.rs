@@ -58,6 +58,11 @@ fn tables_from_c() {
 }
 
 #[test]
+fn tables_with_keys_of_every_kind_from_c() {
+    program(C11, "c/table_keys.c", &[]);
+}
+
+#[test]
 fn trees_and_maps_from_c() {
     program(C11, "c/map.c", &[]);
 }
