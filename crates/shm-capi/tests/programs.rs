@@ -189,6 +189,51 @@ fn classes_of_cpp() {
     program(CPP17, "cpp/classes.cpp", &[]);
 }
 
+/// Whether `shmap.hpp` lets a program drop what this expression gives.
+fn may_be_dropped(expression: &str) -> Option<bool> {
+    if !have(CPP17.compiler) {
+        return None;
+    }
+    let source = prefix().join("programs/dropped.cpp");
+    let table =
+        "shmap::Table table = shmap::Table::open(\"x\"); shmap::Map map = shmap::Map::open(\"x\");";
+    let text = format!("#include <shmap.hpp>\nint main() {{ {table} {expression}; }}\n");
+    std::fs::write(&source, text).unwrap();
+    let mut command = Command::new(CPP17.compiler);
+    command.args(CPP17.flags).args(["-Wall", "-Werror", "-fsyntax-only"]);
+    let output = command.arg("-I").arg(prefix().join("include")).arg(&source).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() || said.contains("nodiscard"), "{expression}: {said}");
+    Some(output.status.success())
+}
+
+#[test]
+fn what_nobody_may_overlook_is_nodiscard() {
+    for (expression, expected) in [
+        ("table.add(1, \"x\")", false),
+        ("table.update(1, \"x\")", false),
+        ("table.compare_exchange(1, \"x\", \"y\")", false),
+        ("table.get(1)", false),
+        ("table.contains(1)", false),
+        ("table.get_many({1})", false),
+        ("table.entries()", false),
+        ("shmap::TextTable::open(\"x\")", false),
+        ("map.get(\"x\")", false),
+        ("map.wait(std::chrono::seconds(1))", false),
+        ("shmap::list()", false),
+        ("(void)table.add(1, \"x\")", true),
+        ("table.upsert(1, \"x\")", true),
+        ("table.remove(1)", true),
+        ("table.increment(1)", true),
+        ("table.unlink()", true),
+        ("map.refresh()", true),
+        ("shmap::prune()", true),
+    ] {
+        let Some(found) = may_be_dropped(expression) else { return };
+        assert_eq!(found, expected, "{expression}");
+    }
+}
+
 #[test]
 fn a_program_of_the_original_runs_unchanged() {
     program(CPP17, "cpp/original.cpp", &[]);
