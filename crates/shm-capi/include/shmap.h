@@ -10,6 +10,12 @@
 // function says so. shmap_last_error() tells what happened, for each thread; shmap_strerror() tells what a code means.
 // No panic and no exception leaves the library. A process that is out of memory of its own is aborted.
 //
+// KEYS. A table has keys of one kind, SHMAP_KEYS_..., which its creator chose. Functions that take a key come in
+// three forms: shmap_table_get has an int32_t, shmap_table_get_i64 an int64_t, and shmap_table_get_bytes text or any
+// bytes, given by their address and number (so text needs no NUL). Both forms for integers will do for every table
+// whose keys are integers and have this one in their range; shmap_table_key_kind tells the kind. A key of another
+// kind gives SHMAP_MISMATCH, and the message names both.
+//
 // HANDLES are made by the library and end with the function named at the one that made them; the tables and maps that they lead
 // to stay. A handle that is NULL, was closed, is of another kind or is no handle at all gives SHMAP_INVALID; none
 // is ever dereferenced. They are not addresses. Those that are open at exit need not be closed.
@@ -95,6 +101,36 @@
 // Patch level of this header.
 #define SHMAP_VERSION_PATCH 0
 
+// Keys are integers of 8 bits, with a sign.
+#define SHMAP_KEYS_I8 1
+
+// Keys are integers of 16 bits, with a sign.
+#define SHMAP_KEYS_I16 2
+
+// Keys are `int32_t`. The default.
+#define SHMAP_KEYS_I32 3
+
+// Keys are `int64_t`.
+#define SHMAP_KEYS_I64 4
+
+// Keys are integers of 8 bits, without a sign.
+#define SHMAP_KEYS_U8 5
+
+// Keys are integers of 16 bits, without a sign.
+#define SHMAP_KEYS_U16 6
+
+// Keys are `uint32_t`.
+#define SHMAP_KEYS_U32 7
+
+// Keys are `uint64_t`, which the functions for `int64_t` take and give as that of the same bits.
+#define SHMAP_KEYS_U64 8
+
+// Keys are text in UTF-8, of up to `key_size` bytes.
+#define SHMAP_KEYS_TEXT 9
+
+// Keys are any bytes, up to `key_size`.
+#define SHMAP_KEYS_BYTES 10
+
 // A table has the name.
 #define SHMAP_KIND_TABLE 1
 
@@ -110,13 +146,14 @@ typedef struct shmap_map shmap_map;
 // The names that were in a directory. They no longer change.
 typedef struct shmap_names shmap_names;
 
-// A table that is open, for reading and writing or for reading only.
+// A table that is open, for reading and writing or for reading only, with keys of any kind.
 typedef struct shmap_table shmap_table;
 
 // An ordered map in private memory, from which maps are published.
 typedef struct shmap_tree shmap_tree;
 
-// How a table is created and opened. Fill one in with `shmap_table_options_init`, then change fields.
+// How a table is created and opened. Fill one in with `shmap_table_options_init`, then change
+// fields.
 typedef struct shmap_table_options {
   // Size of this structure, as `shmap_table_options_init` set it.
   size_t size;
@@ -126,7 +163,12 @@ typedef struct shmap_table_options {
   size_t capacity;
   // Longest value in bytes: 256.
   size_t value_size;
-  // Permission bits of a table that is created, exact whatever the umask: 0600. 0644 lets others read.
+  // Kind of the keys of a table that is created: SHMAP_KEYS_I32, or another SHMAP_KEYS_...
+  int key_kind;
+  // Longest key in bytes, 1 to 256, where keys are text or bytes: 64.
+  size_t key_size;
+  // Permission bits of a table that is created, exact whatever the umask: 0600. 0644 lets others
+  // read.
   uint32_t mode;
   // Not 0: also opens what group or others may write to. 0.
   int shared_writers;
@@ -138,21 +180,23 @@ typedef struct shmap_table_options {
   int64_t lock_timeout_ms;
 } shmap_table_options;
 
-// How a map is published, opened and removed. Fill one in with `shmap_map_options_init`, then change fields.
+// How a map is published, opened and removed. Fill one in with `shmap_map_options_init`, then
+// change fields.
 typedef struct shmap_map_options {
   // Size of this structure, as `shmap_map_options_init` set it.
   size_t size;
   // Directory; NULL for `$SHMAP_DIR`, or `/dev/shm` where that is not set.
   const char *dir;
-  // Publishing: permission bits, read bits only, exact whatever the umask; 0444 lets others read. 0, the default, keeps
-  // those of the map that is replaced, and means 0400 for a first one.
+  // Publishing: permission bits, read bits only, exact whatever the umask; 0444 lets others
+  // read. 0, the default, keeps those of the map that is replaced, and means 0400 for a first
+  // one.
   uint32_t mode;
   // Publishing: not 0 replaces what has the name. 0.
   int force;
   // Publishing with `force`: not 0 also replaces a map that has entries by one that has none. 0.
   int allow_empty;
-  // Publishing a tree or table: not 0 adds a hash index, which makes lookups of single keys several times as fast,
-  // for twelve bytes an entry. 1.
+  // Publishing a tree or table: not 0 adds a hash index, which makes lookups of single keys
+  // several times as fast, for twelve bytes an entry. 1.
   int hash_index;
   // Not 0: also uses what group or others may write to. 0.
   int shared_writers;
@@ -160,7 +204,8 @@ typedef struct shmap_map_options {
   const uint32_t *trusted_uids;
   // How many those are.
   size_t trusted_count;
-  // How long to wait for another publisher of the name, in milliseconds; negative for ever. 5000.
+  // How long to wait for another publisher of the name, in milliseconds; negative for ever.
+  // 5000.
   int64_t lock_timeout_ms;
 } shmap_map_options;
 
@@ -172,10 +217,14 @@ typedef struct shmap_stats {
   size_t capacity;
   // Longest value in bytes.
   size_t value_size;
+  // Longest key in bytes, where keys are text or bytes; otherwise of no meaning.
+  size_t key_size;
   // Write transactions since creation; a batch is one.
   uint64_t writes;
   // Repairs after a writer died, since creation.
   uint64_t recoveries;
+  // Entries that repairs could not keep, since creation.
+  uint64_t lost;
   // Length of the file in bytes.
   uint64_t file_len;
 } shmap_stats;
@@ -196,7 +245,16 @@ typedef struct shmap_status {
   struct shmap_bytes value;
 } shmap_status;
 
-// A key of a map and its value. Both lie in the mapping.
+// A key of a table and its value, for keys of up to 64 bits.
+typedef struct shmap_status_i64 {
+  // The key.
+  int64_t key;
+  // The value.
+  struct shmap_bytes value;
+} shmap_status_i64;
+
+// A key of bytes and its value: of a map, where both lie in the mapping, or of a table with keys
+// of text or bytes.
 typedef struct shmap_pair {
   // The key.
   struct shmap_bytes key;
@@ -204,8 +262,8 @@ typedef struct shmap_pair {
   struct shmap_bytes value;
 } shmap_pair;
 
-// Entries of a map between two ranks: what is left of a walk. Owns nothing; may be copied and thrown away. After a refresh it
-// counts in the new edition.
+// Entries of a map between two ranks: what is left of a walk. Owns nothing; may be copied and
+// thrown away. After a refresh it counts in the new edition.
 typedef struct shmap_range {
   // Rank of the first entry that is left.
   size_t front;
@@ -228,47 +286,50 @@ extern "C" {
 // The version of the library that is linked, such as "0.1.0". Constant text. Any thread.
 const char *shmap_version(void);
 
-// What a result code means, in general; `shmap_last_error` says what happened. Constant text, for any number. Any thread.
+// What a result code means, in general; `shmap_last_error` says what happened. Constant text, for
+// any number. Any thread.
 const char *shmap_strerror(int code);
 
-// What the last call of this thread that failed has to say: names, sizes, paths, causes. Empty text when none failed
-// yet; a call that succeeds leaves it alone. The library owns the text; it is valid until the next call that fails in this
-// thread, or the thread's end. Never NULL.
+// What the last call of this thread that failed has to say: names, sizes, paths, causes. Empty
+// text when none failed yet; a call that succeeds leaves it alone. The library owns the text; it
+// is valid until the next call that fails in this thread, or the thread's end. Never NULL.
 const char *shmap_last_error(void);
 
-// Fills in the defaults. `size` is `sizeof(shmap_table_options)`, which lets later versions of the library add fields.
+// Fills in the defaults. `size` is `sizeof(shmap_table_options)`, which lets later versions of the
+// library add fields.
 //
 // Errors: SHMAP_INVALID for NULL or a size that this version does not know; nothing was changed.
 int shmap_table_options_init(struct shmap_table_options *options, size_t size);
 
-// Fills in the defaults. `size` is `sizeof(shmap_map_options)`, which lets later versions of the library add fields.
+// Fills in the defaults. `size` is `sizeof(shmap_map_options)`, which lets later versions of the
+// library add fields.
 //
 // Errors: SHMAP_INVALID for NULL or a size that this version does not know; nothing was changed.
 int shmap_map_options_init(struct shmap_map_options *options, size_t size);
 
-// Opens a table, whatever its sizes, and stores a handle of it in `*table`. The caller closes it with
-// `shmap_table_close`. NULL for `options` means the defaults. Any thread.
+// Opens a table, whatever its sizes and its keys, and stores a handle of it in `*table`. The
+// caller closes it with `shmap_table_close`. NULL for `options` means the defaults. Any thread.
 //
-// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_CORRUPT, SHMAP_MISMATCH, SHMAP_PERMISSION, SHMAP_SYSTEM; `*table` is left
-// alone.
-int shmap_table_open(const char *name,
-                     const struct shmap_table_options *options,
-                     struct shmap_table **table);
+// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_CORRUPT, SHMAP_MISMATCH, SHMAP_PERMISSION,
+// SHMAP_SYSTEM; `*table` is left alone.
+int shmap_table_open(const char *name, const struct shmap_table_options *options, struct shmap_table **table);
 
-// Creates a table where there is none. Otherwise as `shmap_table_open`.
+// Creates a table where there is none, with keys of the kind that `options` name: `int32_t` by
+// default. Otherwise as `shmap_table_open`.
 //
-// Errors: SHMAP_DUPLICATE_KEY when there is one, SHMAP_NO_SPACE, and those of `shmap_table_open`.
+// Errors: SHMAP_DUPLICATE_KEY when there is one, SHMAP_INVALID for impossible sizes,
+// SHMAP_NO_SPACE, and those of `shmap_table_open`.
 int shmap_table_create(const char *name, const struct shmap_table_options *options, struct shmap_table **table);
 
-// Opens a table, or creates it. One that exists must have the sizes asked for. Otherwise as `shmap_table_open`.
+// Opens a table, or creates it. One that exists must have the kind of keys and the sizes asked
+// for. Otherwise as `shmap_table_open`.
 //
-// Errors: SHMAP_MISMATCH for other sizes, SHMAP_INVALID for impossible ones, SHMAP_NO_SPACE, and those of `shmap_table_open`.
-int shmap_table_open_or_create(const char *name,
-                               const struct shmap_table_options *options,
-                               struct shmap_table **table);
+// Errors: SHMAP_MISMATCH for other keys or sizes, SHMAP_INVALID for impossible ones,
+// SHMAP_NO_SPACE, and those of `shmap_table_open`.
+int shmap_table_open_or_create(const char *name, const struct shmap_table_options *options, struct shmap_table **table);
 
-// Opens a table for reading only: read permission is enough, and every call that would change the table
-// fails with SHMAP_PERMISSION. Otherwise as `shmap_table_open`.
+// Opens a table for reading only: read permission is enough, and every call that would change the
+// table fails with SHMAP_PERMISSION. Otherwise as `shmap_table_open`.
 int shmap_table_open_read_only(const char *name, const struct shmap_table_options *options, struct shmap_table **table);
 
 // Closes a handle. The table stays. No other thread may be in a call with this handle.
@@ -276,7 +337,8 @@ int shmap_table_close(struct shmap_table *table);
 
 // Removes the name of this table. Processes that have it open keep it. Any thread.
 //
-// Errors: SHMAP_NOT_FOUND when the name was gone already or leads to another table by now; SHMAP_PERMISSION, SHMAP_SYSTEM.
+// Errors: SHMAP_NOT_FOUND when the name was gone already or leads to another table by now;
+// SHMAP_PERMISSION, SHMAP_SYSTEM.
 int shmap_table_unlink(const struct shmap_table *table);
 
 // Removes the name of a table without opening it. Of `options`, only `dir` counts. Any thread.
@@ -284,73 +346,108 @@ int shmap_table_unlink(const struct shmap_table *table);
 // Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_PERMISSION, SHMAP_SYSTEM.
 int shmap_table_remove_name(const char *name, const struct shmap_table_options *options);
 
-// 1 when the name no longer leads to this table, 0 when it does, or an error code. Any thread. Two system calls.
+// 1 when the name no longer leads to this table, 0 when it does, or an error code. Any thread. Two
+// system calls.
 int shmap_table_is_orphaned(const struct shmap_table *table);
 
-// Publishes the entries of one moment as a map `name`, and stores its edition in `*edition`, unless that is NULL. Keys are those
-// of `shmap_map_key`. Where `options` name no directory, it goes to the table's. Any thread. O(n log n).
+// Copies the value of a key to `buffer`, which has room for `size` bytes, and its length to
+// `*len`. No NUL is appended. Any thread; takes no lock. O(1).
 //
-// Errors: as `shmap_tree_share`, and SHMAP_TIMEOUT; what was published stays.
-int shmap_table_freeze(const struct shmap_table *table,
-                       const char *name,
-                       const struct shmap_map_options *options,
-                       uint64_t *edition);
+// Errors: SHMAP_NOT_FOUND; SHMAP_MISMATCH for a key of another kind; SHMAP_NO_SPACE when the value
+// is longer than `size`: then `*len` is its length, and nothing was copied.
+int shmap_table_get(const struct shmap_table *table, int32_t key, void *buffer, size_t size, size_t *len);
 
-// Sets the values of all keys of a map that was frozen from a table, all or nothing, and stores how many those are in
-// `*count`, unless that is NULL. Other keys stay. Any thread. O(n).
+// `shmap_table_get` for a key of 64 bits.
+int shmap_table_get_i64(const struct shmap_table *table, int64_t key, void *buffer, size_t size, size_t *len);
+
+// `shmap_table_get` for a key of text or bytes.
+int shmap_table_get_bytes(const struct shmap_table *table,
+                          const void *key,
+                          size_t key_len,
+                          void *buffer,
+                          size_t size,
+                          size_t *len);
+
+// 1 when the key has a value, 0 when not, or an error code. Any thread; takes no lock. O(1).
 //
-// Errors: SHMAP_MISMATCH for a key that `shmap_map_key` did not make; SHMAP_NO_SPACE, SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing
-// was changed.
-int shmap_table_load(const struct shmap_table *table,
-                     const struct shmap_map *map,
-                     size_t *count);
+// Errors: SHMAP_MISMATCH for a key of another kind.
+int shmap_table_contains(const struct shmap_table *table, int32_t key);
 
-// Stores the key of a map that stands for a key of a table in the four bytes at `bytes`. Such keys have the order of the
-// numbers. Any thread.
-int shmap_map_key(int32_t key,
-                  uint8_t *bytes);
+// `shmap_table_contains` for a key of 64 bits.
+int shmap_table_contains_i64(const struct shmap_table *table, int64_t key);
 
-// Stores the key of a table that a key of a map, of `len` bytes, stands for in `*key`. Any thread.
-//
-// Errors: SHMAP_MISMATCH when it stands for none.
-int shmap_table_key(const void *bytes, size_t len, int32_t *key);
+// `shmap_table_contains` for a key of text or bytes.
+int shmap_table_contains_bytes(const struct shmap_table *table, const void *key, size_t key_len);
+
+// Stores the number of entries in `*len`. Any thread. O(1).
+int shmap_table_len(const struct shmap_table *table, size_t *len);
+
+// The kind of the table's keys, SHMAP_KEYS_..., which is above 0, or an error code. Any thread.
+// O(1).
+int shmap_table_key_kind(const struct shmap_table *table);
+
+// Stores the table's figures in `*stats`. Any thread. O(1).
+int shmap_table_stats(const struct shmap_table *table, struct shmap_stats *stats);
 
 // Adds a key that is absent. Any thread. O(1).
 //
-// Errors: SHMAP_DUPLICATE_KEY; SHMAP_NO_SPACE when the table is full or the value too long; SHMAP_TIMEOUT;
-// SHMAP_PERMISSION; nothing was changed.
+// Errors: SHMAP_DUPLICATE_KEY; SHMAP_NO_SPACE when the table is full, or the value or key too
+// long; SHMAP_MISMATCH for a key of another kind; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was
+// changed.
 int shmap_table_add(const struct shmap_table *table, int32_t key, const void *value, size_t len);
+
+// `shmap_table_add` for a key of 64 bits.
+int shmap_table_add_i64(const struct shmap_table *table, int64_t key, const void *value, size_t len);
+
+// `shmap_table_add` for a key of text or bytes.
+int shmap_table_add_bytes(const struct shmap_table *table,
+                          const void *key,
+                          size_t key_len,
+                          const void *value,
+                          size_t len);
 
 // Replaces the value of a key that is present. Any thread. O(1).
 //
-// Errors: SHMAP_NOT_FOUND; SHMAP_NO_SPACE when the value is too long; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was
-// changed.
+// Errors: SHMAP_NOT_FOUND; SHMAP_NO_SPACE when the value is too long; SHMAP_MISMATCH for a key of
+// another kind; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
 int shmap_table_update(const struct shmap_table *table, int32_t key, const void *value, size_t len);
+
+// `shmap_table_update` for a key of 64 bits.
+int shmap_table_update_i64(const struct shmap_table *table, int64_t key, const void *value, size_t len);
+
+// `shmap_table_update` for a key of text or bytes.
+int shmap_table_update_bytes(const struct shmap_table *table,
+                             const void *key,
+                             size_t key_len,
+                             const void *value,
+                             size_t len);
 
 // Sets the value of a key, whether it has one or not. Any thread. O(1).
 //
-// Errors: SHMAP_NO_SPACE when the table is full or the value too long; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was
-// changed.
+// Errors: those of `shmap_table_add`, without SHMAP_DUPLICATE_KEY; nothing was changed.
 int shmap_table_upsert(const struct shmap_table *table, int32_t key, const void *value, size_t len);
 
-// Copies the value of a key to `buffer`, which has room for `size` bytes, and its length to `*len`. No NUL is appended. Any
-// thread; takes no lock. O(1).
-//
-// Errors: SHMAP_NOT_FOUND; SHMAP_NO_SPACE when the value is longer than `size`: then `*len` is its length, and
-// nothing was copied.
-int shmap_table_get(const struct shmap_table *table,
-                    int32_t key,
-                    void *buffer,
-                    size_t size,
-                    size_t *len);
+// `shmap_table_upsert` for a key of 64 bits.
+int shmap_table_upsert_i64(const struct shmap_table *table, int64_t key, const void *value, size_t len);
 
-// 1 when the key has a value, 0 when not, or an error code. Any thread; takes no lock. O(1).
-int shmap_table_contains(const struct shmap_table *table, int32_t key);
+// `shmap_table_upsert` for a key of text or bytes.
+int shmap_table_upsert_bytes(const struct shmap_table *table,
+                             const void *key,
+                             size_t key_len,
+                             const void *value,
+                             size_t len);
 
 // Removes a key. Any thread. O(1).
 //
-// Errors: SHMAP_NOT_FOUND, SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
+// Errors: SHMAP_NOT_FOUND; SHMAP_MISMATCH for a key of another kind; SHMAP_TIMEOUT;
+// SHMAP_PERMISSION; nothing was changed.
 int shmap_table_remove(const struct shmap_table *table, int32_t key);
+
+// `shmap_table_remove` for a key of 64 bits.
+int shmap_table_remove_i64(const struct shmap_table *table, int64_t key);
+
+// `shmap_table_remove` for a key of text or bytes.
+int shmap_table_remove_bytes(const struct shmap_table *table, const void *key, size_t key_len);
 
 // Removes all entries, at once. Any thread. O(capacity).
 //
@@ -359,8 +456,8 @@ int shmap_table_clear(const struct shmap_table *table);
 
 // Replaces the value of a key by `value` if it is `expected`. Any thread. O(1).
 //
-// Errors: SHMAP_MISMATCH when it is another one; SHMAP_NOT_FOUND; SHMAP_NO_SPACE; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing
-// was changed.
+// Errors: SHMAP_MISMATCH when it is another one, and for a key of another kind; SHMAP_NOT_FOUND;
+// SHMAP_NO_SPACE; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
 int shmap_table_compare_exchange(const struct shmap_table *table,
                                  int32_t key,
                                  const void *expected,
@@ -368,101 +465,239 @@ int shmap_table_compare_exchange(const struct shmap_table *table,
                                  const void *value,
                                  size_t len);
 
-// Adds `delta` to a counter, a value of 8 bytes, little endian, and stores what it was before in `*before`, unless that is
-// NULL. It wraps around. Any thread. O(1).
+// `shmap_table_compare_exchange` for a key of 64 bits.
+int shmap_table_compare_exchange_i64(const struct shmap_table *table,
+                                     int64_t key,
+                                     const void *expected,
+                                     size_t expected_len,
+                                     const void *value,
+                                     size_t len);
+
+// `shmap_table_compare_exchange` for a key of text or bytes.
+int shmap_table_compare_exchange_bytes(const struct shmap_table *table,
+                                       const void *key,
+                                       size_t key_len,
+                                       const void *expected,
+                                       size_t expected_len,
+                                       const void *value,
+                                       size_t len);
+
+// Adds `delta` to a counter, a value of 8 bytes, little endian, and stores what it was before in
+// `*before`, unless that is NULL. It wraps around. The key must be there: `shmap_table_increment`
+// makes it. Any thread. O(1).
 //
-// Errors: SHMAP_MISMATCH when the value is not 8 bytes long; SHMAP_NOT_FOUND; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing
-// was changed.
-int shmap_table_fetch_add(const struct shmap_table *table,
-                          int32_t key,
-                          int64_t delta,
-                          int64_t *before);
+// Errors: SHMAP_MISMATCH when the value is not 8 bytes long, and for a key of another kind;
+// SHMAP_NOT_FOUND; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
+int shmap_table_fetch_add(const struct shmap_table *table, int32_t key, int64_t delta, int64_t *before);
 
-// Stores the number of entries in `*len`. Any thread. O(1).
-int shmap_table_len(const struct shmap_table *table, size_t *len);
+// `shmap_table_fetch_add` for a key of 64 bits.
+int shmap_table_fetch_add_i64(const struct shmap_table *table, int64_t key, int64_t delta, int64_t *before);
 
-// Stores the table's figures in `*stats`. Any thread. O(1).
-int shmap_table_stats(const struct shmap_table *table, struct shmap_stats *stats);
+// `shmap_table_fetch_add` for a key of text or bytes.
+int shmap_table_fetch_add_bytes(const struct shmap_table *table,
+                                const void *key,
+                                size_t key_len,
+                                int64_t delta,
+                                int64_t *before);
 
-// Checks under the lock that all parts of the table agree. Any thread. O(capacity).
+// Adds `by` to a counter, a value of 8 bytes, little endian, which begins with `initial` if the
+// key is absent, and stores what it is now in `*after`, unless that is NULL: `initial + by` for a
+// new one. It wraps around. Any thread. O(1).
 //
-// Errors: SHMAP_CORRUPT with what is wrong; the next write then repairs. SHMAP_TIMEOUT, SHMAP_PERMISSION.
-int shmap_table_verify(const struct shmap_table *table);
+// Errors: SHMAP_MISMATCH when the value is not 8 bytes long, and for a key of another kind;
+// SHMAP_NO_SPACE when the table is full, the key too long, or values have fewer than 8 bytes;
+// SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
+int shmap_table_increment(const struct shmap_table *table, int32_t key, int64_t by, int64_t initial, int64_t *after);
 
-// Adds keys that must all be absent: all of them or none, also when this process is killed. Any thread. O(count).
+// `shmap_table_increment` for a key of 64 bits.
+int shmap_table_increment_i64(const struct shmap_table *table,
+                              int64_t key,
+                              int64_t by,
+                              int64_t initial,
+                              int64_t *after);
+
+// `shmap_table_increment` for a key of text or bytes.
+int shmap_table_increment_bytes(const struct shmap_table *table,
+                                const void *key,
+                                size_t key_len,
+                                int64_t by,
+                                int64_t initial,
+                                int64_t *after);
+
+// Adds keys that must all be absent: all of them or none, also when this process is killed. Any
+// thread. O(count).
 //
-// Errors: those of `shmap_table_add`; the message says which member was at fault, counted from 0. Nothing was changed.
+// Errors: those of `shmap_table_add`; the message says which member was at fault, counted from 0.
+// Nothing was changed.
 int shmap_table_add_many(const struct shmap_table *table, const struct shmap_status *entries, size_t count);
 
-// Replaces the values of keys that must all be present: all of them or none, also when this process is killed, and for every
-// reader at once. Of a key that occurs twice the last value counts. Any thread. O(count).
+// `shmap_table_add_many` for keys of 64 bits.
+int shmap_table_add_many_i64(const struct shmap_table *table, const struct shmap_status_i64 *entries, size_t count);
+
+// `shmap_table_add_many` for keys of text or bytes.
+int shmap_table_add_many_bytes(const struct shmap_table *table, const struct shmap_pair *entries, size_t count);
+
+// Replaces the values of keys that must all be present: all of them or none, also when this
+// process is killed, and for every reader at once. Of a key that occurs twice the last value
+// counts. Any thread. O(count).
 //
-// Errors: those of `shmap_table_update`; the message says which member was at fault, counted from 0. Nothing was
-// changed.
-int shmap_table_update_many(const struct shmap_table *table,
-                            const struct shmap_status *entries,
-                            size_t count);
+// Errors: those of `shmap_table_update`; the message says which member was at fault, counted from
+// 0. Nothing was changed.
+int shmap_table_update_many(const struct shmap_table *table, const struct shmap_status *entries, size_t count);
+
+// `shmap_table_update_many` for keys of 64 bits.
+int shmap_table_update_many_i64(const struct shmap_table *table, const struct shmap_status_i64 *entries, size_t count);
+
+// `shmap_table_update_many` for keys of text or bytes.
+int shmap_table_update_many_bytes(const struct shmap_table *table, const struct shmap_pair *entries, size_t count);
 
 // Sets the values of keys, whether they have one or not. Otherwise as `shmap_table_update_many`.
 //
-// Errors: those of `shmap_table_upsert`; the message says which member was at fault, counted from 0. Nothing was
-// changed.
+// Errors: those of `shmap_table_upsert`; the message says which member was at fault, counted from
+// 0. Nothing was changed.
 int shmap_table_upsert_many(const struct shmap_table *table, const struct shmap_status *entries, size_t count);
+
+// `shmap_table_upsert_many` for keys of 64 bits.
+int shmap_table_upsert_many_i64(const struct shmap_table *table, const struct shmap_status_i64 *entries, size_t count);
+
+// `shmap_table_upsert_many` for keys of text or bytes.
+int shmap_table_upsert_many_bytes(const struct shmap_table *table, const struct shmap_pair *entries, size_t count);
 
 // Removes keys: all of them or, if one is not there or named twice, none. Any thread. O(count).
 //
-// Errors: those of `shmap_table_remove`; the message says which member was at fault, counted from 0. Nothing was
-// changed.
+// Errors: those of `shmap_table_remove`; the message says which member was at fault, counted from
+// 0. Nothing was changed.
 int shmap_table_remove_many(const struct shmap_table *table, const int32_t *keys, size_t count);
 
-// Copies the values of keys, all of one moment, and stores a handle of the copies in `*entries`, in the order of the keys. The
-// caller frees it with `shmap_entries_free`. Any thread. O(count).
+// `shmap_table_remove_many` for keys of 64 bits.
+int shmap_table_remove_many_i64(const struct shmap_table *table, const int64_t *keys, size_t count);
+
+// `shmap_table_remove_many` for keys of text or bytes.
+int shmap_table_remove_many_bytes(const struct shmap_table *table, const struct shmap_bytes *keys, size_t count);
+
+// Copies the values of keys, all of one moment, and stores a handle of the copies in `*entries`,
+// in the order of the keys. The caller frees it with `shmap_entries_free`. Any thread. O(count).
 //
-// Errors: SHMAP_TIMEOUT when other writers left no moment; SHMAP_CORRUPT. A key that is missing is no error here.
+// Errors: SHMAP_TIMEOUT when other writers left no moment; SHMAP_MISMATCH for a key of another
+// kind; SHMAP_NO_SPACE for one that is too long; SHMAP_CORRUPT. A key that is missing is no error
+// here.
 int shmap_table_get_many(const struct shmap_table *table,
                          const int32_t *keys,
                          size_t count,
                          struct shmap_entries **entries);
 
-// Copies all entries of one moment, in ascending order of their keys, and stores a handle of the copies in `*entries`. The
-// caller frees it with `shmap_entries_free`. Through a handle that is only for reading, beside writers that do not pause for a
-// second, each entry is whole, but they are of different moments. Damaged slots are left out. Any thread. O(capacity + n log n).
+// `shmap_table_get_many` for keys of 64 bits.
+int shmap_table_get_many_i64(const struct shmap_table *table,
+                             const int64_t *keys,
+                             size_t count,
+                             struct shmap_entries **entries);
+
+// `shmap_table_get_many` for keys of text or bytes.
+int shmap_table_get_many_bytes(const struct shmap_table *table,
+                               const struct shmap_bytes *keys,
+                               size_t count,
+                               struct shmap_entries **entries);
+
+// Copies all entries of one moment, in ascending order of their keys, and stores a handle of the
+// copies in `*entries`. The caller frees it with `shmap_entries_free`. Through a handle that is
+// only for reading, beside writers that do not pause for a second, each entry is whole, but they
+// are of different moments. Damaged slots are left out. Any thread. O(capacity + n log n).
 //
 // Errors: SHMAP_TIMEOUT when the lock was not acquired; SHMAP_CORRUPT.
-int shmap_table_entries(const struct shmap_table *table,
-                        struct shmap_entries **entries);
+int shmap_table_entries(const struct shmap_table *table, struct shmap_entries **entries);
 
 // Stores the number of entries in `*len`, those without a value included. Any thread. O(1).
 int shmap_entries_len(const struct shmap_entries *entries, size_t *len);
 
-// Stores entry number `index`, counted from 0, in `*entry`. Its value belongs to the handle, and is valid until that is freed. Any
-// thread. O(1).
+// Stores entry number `index`, counted from 0, in `*entry`. Its value belongs to the handle, and
+// is valid until that is freed. Any thread. O(1).
 //
-// Errors: SHMAP_NOT_FOUND when the key had no value: then `entry->key` is the key and `entry->value.data` NULL. SHMAP_INVALID
-// when there is no such entry.
-int shmap_entries_at(const struct shmap_entries *entries,
-                     size_t index,
-                     struct shmap_status *entry);
+// Errors: SHMAP_NOT_FOUND when the key had no value: then `entry->key` is the key and
+// `entry->value.data` NULL. SHMAP_MISMATCH when the key is of another kind, or does not fit
+// `entry->key`. SHMAP_INVALID when there is no such entry.
+int shmap_entries_at(const struct shmap_entries *entries, size_t index, struct shmap_status *entry);
+
+// `shmap_entries_at` for keys of 64 bits.
+int shmap_entries_at_i64(const struct shmap_entries *entries, size_t index, struct shmap_status_i64 *entry);
+
+// `shmap_entries_at` for keys of text or bytes, which belong to the handle as the values do.
+int shmap_entries_at_bytes(const struct shmap_entries *entries, size_t index, struct shmap_pair *entry);
 
 // Frees the copies. No other thread may be in a call with this handle.
 int shmap_entries_free(struct shmap_entries *entries);
 
-// Makes an empty tree, and stores a handle of it in `*tree`. The caller frees it with `shmap_tree_free`. Any thread.
+// Publishes the entries of one moment as a map `name`, and stores its edition in `*edition`,
+// unless that is NULL. Keys of text and bytes are the same in the map; for an integer its bytes
+// stand there, the most significant first, and for one with a sign the sign bit flipped: see
+// `shmap_map_key`. Where `options` name no directory, it goes to the table's. Any thread. O(n log
+// n).
+//
+// Errors: as `shmap_tree_share`, and SHMAP_TIMEOUT; what was published stays.
+int shmap_table_freeze(const struct shmap_table *table,
+                       const char *name,
+                       const struct shmap_map_options *options,
+                       uint64_t *edition);
+
+// Sets the values of all keys of a map that was frozen from a table, all or nothing, and stores
+// how many those are in `*count`, unless that is NULL. Other keys stay. Any thread. O(n).
+//
+// Errors: SHMAP_MISMATCH for a key that stands for none of this table's kind; SHMAP_NO_SPACE,
+// SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
+int shmap_table_load(const struct shmap_table *table, const struct shmap_map *map, size_t *count);
+
+// Stores the key of a map that stands for an `int32_t` of a table in the 4 bytes at `bytes`. Such
+// keys have the order of the numbers. Any thread.
+int shmap_map_key(int32_t key, uint8_t *bytes);
+
+// Stores the `int32_t` of a table that a key of a map, of `len` bytes, stands for in `*key`. Any
+// thread.
+//
+// Errors: SHMAP_MISMATCH when it stands for none.
+int shmap_table_key(const void *bytes, size_t len, int32_t *key);
+
+// Stores the key of a map that stands for an `int64_t` of a table in the 8 bytes at `bytes`. Such
+// keys have the order of the numbers. Any thread.
+int shmap_map_key_i64(int64_t key, uint8_t *bytes);
+
+// Stores the `int64_t` of a table that a key of a map, of `len` bytes, stands for in `*key`. Any
+// thread.
+//
+// Errors: SHMAP_MISMATCH when it stands for none.
+int shmap_table_key_i64(const void *bytes, size_t len, int64_t *key);
+
+// Checks under the lock that all parts of the table agree. Any thread. O(capacity).
+//
+// Errors: SHMAP_CORRUPT with what is wrong; the next write then repairs. SHMAP_TIMEOUT,
+// SHMAP_PERMISSION.
+int shmap_table_verify(const struct shmap_table *table);
+
+// Repairs now what a dead writer or a damaged file left, rather than at the next write, and stores
+// how many entries could not be kept in `*lost`, unless that is NULL: all in sound slots are. Any
+// thread. O(capacity).
+//
+// Errors: SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
+int shmap_table_recover(const struct shmap_table *table, size_t *lost);
+
+// Writes the table back to its file; of use in a directory on a disk. Any thread.
+//
+// Errors: SHMAP_SYSTEM, SHMAP_PERMISSION.
+int shmap_table_flush(const struct shmap_table *table);
+
+// Makes an empty tree, and stores a handle of it in `*tree`. The caller frees it with
+// `shmap_tree_free`. Any thread.
 int shmap_tree_new(struct shmap_tree **tree);
 
 // Gives a key this value, and replaces the one it has. Both are copied. Any thread. O(log n).
 //
-// Errors: SHMAP_NO_SPACE for a key of 1 MiB or more, or more entries or bytes than a map can have; nothing was changed.
+// Errors: SHMAP_NO_SPACE for a key of 1 MiB or more, or more entries or bytes than a map can have;
+// nothing was changed.
 int shmap_tree_set(const struct shmap_tree *tree, const void *key, size_t key_len, const void *value, size_t value_len);
 
-// Stores where the value of a key is in `*value`. It belongs to the tree, and is valid until the next call that changes the
-// tree. Any thread, as long as no other one changes the tree. O(log n).
+// Stores where the value of a key is in `*value`. It belongs to the tree, and is valid until the
+// next call that changes the tree. Any thread, as long as no other one changes the tree. O(log n).
 //
 // Errors: SHMAP_NOT_FOUND.
-int shmap_tree_get(const struct shmap_tree *tree,
-                   const void *key,
-                   size_t key_len,
-                   struct shmap_bytes *value);
+int shmap_tree_get(const struct shmap_tree *tree, const void *key, size_t key_len, struct shmap_bytes *value);
 
 // Removes a key. Any thread. O(log n).
 //
@@ -475,83 +710,80 @@ int shmap_tree_clear(const struct shmap_tree *tree);
 // Stores the number of keys in `*len`. Any thread. O(1).
 int shmap_tree_len(const struct shmap_tree *tree, size_t *len);
 
-// Publishes what is in the tree under `name`, and stores the edition in `*edition`, unless that is NULL: 1, or one more
-// than the newest. At any moment the name leads to the old map or the new one, whole, also when this process is killed. The tree
-// stays as it is. NULL for `options` means the defaults. Any thread. O(n).
+// Publishes what is in the tree under `name`, and stores the edition in `*edition`, unless that is
+// NULL: 1, or one more than the newest. At any moment the name leads to the old map or the new
+// one, whole, also when this process is killed. The tree stays as it is. NULL for `options` means
+// the defaults. Any thread. O(n).
 //
-// Errors: SHMAP_DUPLICATE_KEY when the name is taken and `force` not set, or the tree is empty, what is to be replaced is not,
-// and `allow_empty` is not set; SHMAP_INVALID_NAME, SHMAP_NO_SPACE, SHMAP_TIMEOUT,
-// SHMAP_PERMISSION, SHMAP_CORRUPT, SHMAP_SYSTEM; the name leads to what it led to before.
+// Errors: SHMAP_DUPLICATE_KEY when the name is taken and `force` not set, or the tree is empty,
+// what is to be replaced is not, and `allow_empty` is not set; SHMAP_INVALID_NAME, SHMAP_NO_SPACE,
+// SHMAP_TIMEOUT, SHMAP_PERMISSION, SHMAP_CORRUPT, SHMAP_SYSTEM; the name leads to what it led to
+// before.
 int shmap_tree_share(const struct shmap_tree *tree,
                      const char *name,
                      const struct shmap_map_options *options,
                      uint64_t *edition);
 
-// Writes what is in the tree to a file of mode 0400, in one step, over what is there. `shmap_map_open_file` opens it. Any
-// thread. O(n).
+// Writes what is in the tree to a file of mode 0400, in one step, over what is there.
+// `shmap_map_open_file` opens it. Any thread. O(n).
 //
-// Errors: SHMAP_NOT_FOUND for the directory, SHMAP_NO_SPACE, SHMAP_PERMISSION, SHMAP_SYSTEM; the path leads to what it led to
-// before.
-int shmap_tree_save(const struct shmap_tree *tree,
-                    const char *path);
+// Errors: SHMAP_NOT_FOUND for the directory, SHMAP_NO_SPACE, SHMAP_PERMISSION, SHMAP_SYSTEM; the
+// path leads to what it led to before.
+int shmap_tree_save(const struct shmap_tree *tree, const char *path);
 
 // Frees a tree. What was published stays. No other thread may be in a call with this handle.
 int shmap_tree_free(struct shmap_tree *tree);
 
-// Opens the map that is published under a name, and stores a handle of it in `*map`. The caller closes it with
-// `shmap_map_close`. It checks who made the file and the headers, and reads no entries: `shmap_map_verify` does. NULL for
-// `options` means the defaults. Any thread. O(1).
+// Opens the map that is published under a name, and stores a handle of it in `*map`. The caller
+// closes it with `shmap_map_close`. It checks who made the file and the headers, and reads no
+// entries: `shmap_map_verify` does. NULL for `options` means the defaults. Any thread. O(1).
 //
-// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_CORRUPT, SHMAP_MISMATCH, SHMAP_SYSTEM; SHMAP_PERMISSION also for a file that
-// anybody may write to, for which there is `shmap_map_open_copy`. `*map` is left alone.
-int shmap_map_open(const char *name,
-                   const struct shmap_map_options *options,
-                   struct shmap_map **map);
+// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_CORRUPT, SHMAP_MISMATCH, SHMAP_SYSTEM;
+// SHMAP_PERMISSION also for a file that anybody may write to, for which there is
+// `shmap_map_open_copy`. `*map` is left alone.
+int shmap_map_open(const char *name, const struct shmap_map_options *options, struct shmap_map **map);
 
-// Copies the map that is published under a name into private memory, verifies it, and stores a handle of it in `*map`. The
-// owner of the file may have write permission. It does not follow later editions. Otherwise as `shmap_map_open`. O(n).
-int shmap_map_open_copy(const char *name,
-                        const struct shmap_map_options *options,
-                        struct shmap_map **map);
+// Copies the map that is published under a name into private memory, verifies it, and stores a
+// handle of it in `*map`. The owner of the file may have write permission. It does not follow
+// later editions. Otherwise as `shmap_map_open`. O(n).
+int shmap_map_open_copy(const char *name, const struct shmap_map_options *options, struct shmap_map **map);
 
-// Opens a file that `shmap_tree_save` or `shmap_map_save` wrote, and stores a handle of it in `*map`. It does not follow later
-// editions. Of `options`, `dir` does not count. Otherwise as `shmap_map_open`.
-int shmap_map_open_file(const char *path,
-                        const struct shmap_map_options *options,
-                        struct shmap_map **map);
+// Opens a file that `shmap_tree_save` or `shmap_map_save` wrote, and stores a handle of it in
+// `*map`. It does not follow later editions. Of `options`, `dir` does not count. Otherwise as
+// `shmap_map_open`.
+int shmap_map_open_file(const char *path, const struct shmap_map_options *options, struct shmap_map **map);
 
 // Closes a handle. What was published stays; pointers into the map are no longer valid. No other
 // thread may be in a call with this handle, other than `shmap_map_wait` and
 // `shmap_map_wait_for_update`, which end within a second, with SHMAP_INVALID.
 int shmap_map_close(struct shmap_map *map);
 
-// Stores the edition in hand in `*generation`: 1 for the first under the name, one more each time. 0 for files and copies. Any
-// thread. O(1).
-int shmap_map_generation(const struct shmap_map *map,
-                         uint64_t *generation);
+// Stores the edition in hand in `*generation`: 1 for the first under the name, one more each time.
+// 0 for files and copies. Any thread. O(1).
+int shmap_map_generation(const struct shmap_map *map, uint64_t *generation);
 
-// 1 when the name leads to no map now, or was removed since this edition and then published anew; 0 when it leads to this
-// edition, or to one that replaced it; or an error code. The handle goes on all the same, and `shmap_map_refresh` takes what
-// is there. Any thread. Two system calls at most.
+// 1 when the name leads to no map now, or was removed since this edition and then published anew;
+// 0 when it leads to this edition, or to one that replaced it; or an error code. The handle goes
+// on all the same, and `shmap_map_refresh` takes what is there. Any thread. Two system calls at
+// most.
 //
 // Errors: SHMAP_INVALID for a file or a copy.
 int shmap_map_is_removed(const struct shmap_map *map);
 
-// Removes the name of a map. Later openings fail with SHMAP_NOT_FOUND; who has it open keeps it. Any thread.
+// Removes the name of a map. Later openings fail with SHMAP_NOT_FOUND; who has it open keeps it.
+// Any thread.
 //
-// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_TIMEOUT, SHMAP_PERMISSION, SHMAP_CORRUPT, SHMAP_SYSTEM; nothing was
-// changed.
-int shmap_map_remove_name(const char *name,
-                          const struct shmap_map_options *options);
+// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_TIMEOUT, SHMAP_PERMISSION, SHMAP_CORRUPT,
+// SHMAP_SYSTEM; nothing was changed.
+int shmap_map_remove_name(const char *name, const struct shmap_map_options *options);
 
-// Removes what killed publishers of this user left in a directory, and stores how many files those are in `*count`, unless
-// that is NULL; with `dry_run` not 0 it only counts. NULL for `dir` means `$SHMAP_DIR`, or `/dev/shm`. Living publishers, tables
-// and other users' files are left alone. Any thread. O(files in the directory).
+// Removes what killed publishers of this user left in a directory, and stores how many files those
+// are in `*count`, unless that is NULL; with `dry_run` not 0 it only counts. NULL for `dir` means
+// `$SHMAP_DIR`, or `/dev/shm`. Living publishers, tables and other users' files are left alone.
+// Any thread. O(files in the directory).
 //
 // Errors: SHMAP_NOT_FOUND, SHMAP_PERMISSION, SHMAP_SYSTEM.
-int shmap_prune(const char *dir,
-                int dry_run,
-                size_t *count);
+int shmap_prune(const char *dir, int dry_run, size_t *count);
 
 // Takes the newest edition: 1 if that is another one, 0 if not, or an error code. After 1,
 // pointers into the map are no longer valid. Files and copies stay what they are. No other thread
@@ -581,17 +813,16 @@ int shmap_map_wait_for_update(const struct shmap_map *map, int64_t timeout_ms);
 // Errors: as `shmap_map_wait_for_update`.
 int shmap_map_wait(const struct shmap_map *map, int64_t timeout_ms);
 
-// Stores where the value of a key lies in `*value`: in the mapping, nothing is copied. It is valid until the handle takes
-// another edition or is closed. Any thread; takes no lock. O(1) with a hash index, otherwise O(log n).
+// Stores where the value of a key lies in `*value`: in the mapping, nothing is copied. It is valid
+// until the handle takes another edition or is closed. Any thread; takes no lock. O(1) with a hash
+// index, otherwise O(log n).
 //
 // Errors: SHMAP_NOT_FOUND.
-int shmap_map_get(const struct shmap_map *map,
-                  const void *key,
-                  size_t key_len,
-                  struct shmap_bytes *value);
+int shmap_map_get(const struct shmap_map *map, const void *key, size_t key_len, struct shmap_bytes *value);
 
-// Stores where the values of `count` keys lie in as many elements of `values`, in their order; `data` is NULL for a key that has
-// none. Otherwise as `shmap_map_get`, and about twice as fast a key on big maps.
+// Stores where the values of `count` keys lie in as many elements of `values`, in their order;
+// `data` is NULL for a key that has none. Otherwise as `shmap_map_get`, and about twice as fast a
+// key on big maps.
 int shmap_map_get_many(const struct shmap_map *map,
                        const struct shmap_bytes *keys,
                        size_t count,
@@ -603,7 +834,8 @@ int shmap_map_contains(const struct shmap_map *map, const void *key, size_t key_
 // Stores the number of entries in `*len`. Any thread. O(1).
 int shmap_map_len(const struct shmap_map *map, size_t *len);
 
-// Stores the entry with the least key in `*entry`; what it points to is valid as for `shmap_map_get`. Any thread. O(1).
+// Stores the entry with the least key in `*entry`; what it points to is valid as for
+// `shmap_map_get`. Any thread. O(1).
 //
 // Errors: SHMAP_NOT_FOUND when the map is empty.
 int shmap_map_first(const struct shmap_map *map, struct shmap_pair *entry);
@@ -616,11 +848,13 @@ int shmap_map_last(const struct shmap_map *map, struct shmap_pair *entry);
 // Errors: SHMAP_NOT_FOUND when there is none.
 int shmap_map_nth(const struct shmap_map *map, size_t rank, struct shmap_pair *entry);
 
-// Stores the number of keys that are less than `key`, which need not be in the map, in `*rank`. Any thread. O(log n).
+// Stores the number of keys that are less than `key`, which need not be in the map, in `*rank`.
+// Any thread. O(log n).
 int shmap_map_rank(const struct shmap_map *map, const void *key, size_t key_len, size_t *rank);
 
-// Stores the walk over the entries with `first` <= key < `end` in `*range`. NULL for `first` starts at the least key, NULL for
-// `end` goes on to the greatest. `shmap_map_next` and `shmap_map_prev` take the steps. Any thread. O(log n).
+// Stores the walk over the entries with `first` <= key < `end` in `*range`. NULL for `first`
+// starts at the least key, NULL for `end` goes on to the greatest. `shmap_map_next` and
+// `shmap_map_prev` take the steps. Any thread. O(log n).
 int shmap_map_range(const struct shmap_map *map,
                     const void *first,
                     size_t first_len,
@@ -628,17 +862,14 @@ int shmap_map_range(const struct shmap_map *map,
                     size_t end_len,
                     struct shmap_range *range);
 
-// Stores the walk over the entries whose keys start with `prefix` in `*range`; with length 0, over all. As `shmap_map_range`.
-int shmap_map_prefix(const struct shmap_map *map,
-                     const void *prefix,
-                     size_t prefix_len,
-                     struct shmap_range *range);
+// Stores the walk over the entries whose keys start with `prefix` in `*range`; with length 0, over
+// all. As `shmap_map_range`.
+int shmap_map_prefix(const struct shmap_map *map, const void *prefix, size_t prefix_len, struct shmap_range *range);
 
-// One step of a walk from the front: 1, the entry in `*entry`, and `*range` without it; 0 at the end, or an error code. What the
-// entry points to is valid as for `shmap_map_get`. Any thread, each with its own range. O(1).
-int shmap_map_next(const struct shmap_map *map,
-                   struct shmap_range *range,
-                   struct shmap_pair *entry);
+// One step of a walk from the front: 1, the entry in `*entry`, and `*range` without it; 0 at the
+// end, or an error code. What the entry points to is valid as for `shmap_map_get`. Any thread,
+// each with its own range. O(1).
+int shmap_map_next(const struct shmap_map *map, struct shmap_range *range, struct shmap_pair *entry);
 
 // One step of a walk from the back. Otherwise as `shmap_map_next`.
 int shmap_map_prev(const struct shmap_map *map, struct shmap_range *range, struct shmap_pair *entry);
@@ -648,34 +879,32 @@ int shmap_map_prev(const struct shmap_map *map, struct shmap_range *range, struc
 // Errors: SHMAP_CORRUPT with what is wrong, and where.
 int shmap_map_verify(const struct shmap_map *map);
 
-// Stores where the map's bytes lie in `*image`: what `shmap_map_save` writes. Valid as for `shmap_map_get`. Any thread. O(1).
-int shmap_map_image(const struct shmap_map *map,
-                    struct shmap_bytes *image);
+// Stores where the map's bytes lie in `*image`: what `shmap_map_save` writes. Valid as for
+// `shmap_map_get`. Any thread. O(1).
+int shmap_map_image(const struct shmap_map *map, struct shmap_bytes *image);
 
-// Writes the map to a file of mode 0400, in one step, over what is there. `shmap_map_open_file` opens it. Any thread. O(n).
+// Writes the map to a file of mode 0400, in one step, over what is there. `shmap_map_open_file`
+// opens it. Any thread. O(n).
 //
 // Errors: as `shmap_tree_save`.
-int shmap_map_save(const struct shmap_map *map,
-                   const char *path);
+int shmap_map_save(const struct shmap_map *map, const char *path);
 
-// Lists the tables and maps of a directory, whether they can be opened or not, in the order of their names; of one
-// name the map comes before the table. Stores a handle of the list in `*names`, which the caller frees with `shmap_names_free`. NULL
-// for `dir` means `$SHMAP_DIR`, or `/dev/shm`. Opens none of them. Any thread. O(files in the directory).
+// Lists the tables and maps of a directory, whether they can be opened or not, in the order of
+// their names; of one name the map comes before the table. Stores a handle of the list in
+// `*names`, which the caller frees with `shmap_names_free`. NULL for `dir` means `$SHMAP_DIR`, or
+// `/dev/shm`. Opens none of them. Any thread. O(files in the directory).
 //
 // Errors: SHMAP_NOT_FOUND, SHMAP_PERMISSION, SHMAP_SYSTEM.
-int shmap_list(const char *dir,
-               struct shmap_names **names);
+int shmap_list(const char *dir, struct shmap_names **names);
 
 // Stores the number of names in `*len`. Any thread. O(1).
 int shmap_names_len(const struct shmap_names *names, size_t *len);
 
-// Stores name number `index`, counted from 0, in `*name`. Its text belongs to the handle, and is valid until that is freed. Any
-// thread. O(1).
+// Stores name number `index`, counted from 0, in `*name`. Its text belongs to the handle, and is
+// valid until that is freed. Any thread. O(1).
 //
 // Errors: SHMAP_INVALID when there is no such name.
-int shmap_names_at(const struct shmap_names *names,
-                   size_t index,
-                   struct shmap_name *name);
+int shmap_names_at(const struct shmap_names *names, size_t index, struct shmap_name *name);
 
 // Frees the list. No other thread may be in a call with this handle.
 int shmap_names_free(struct shmap_names *names);

@@ -1,9 +1,11 @@
-// libshmap for C++17: handles that close themselves, std::string_view, exceptions. Wraps shmap.h, which says more about each function.
+// libshmap for C++17: handles that close themselves, std::string_view, exceptions. Wraps shmap.h,
+// which says more about each function.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
-// Failures throw shmap::Error, apart from those that a caller asks about: a key that is there already or missing makes add, update,
-// remove and the like return false, and get return std::nullopt. Views into a map are valid until
-// it takes another edition (refresh, wait_for_update) or is destroyed.
+// Failures throw shmap::Error, apart from those that a caller asks about: a key that is there
+// already or missing makes add, update, remove and the like return false, and get return
+// std::nullopt. What is of no use if nobody looks at it is [[nodiscard]]. Views into a map are valid
+// until it takes another edition (refresh, wait_for_update) or is destroyed.
 #ifndef SHMAP_HPP
 #define SHMAP_HPP
 
@@ -26,7 +28,8 @@ namespace shmap {
 class Error : public std::runtime_error {
 public:
     explicit Error(int code) : std::runtime_error(message(code)), code_(code) {}
-    int code() const noexcept { return code_; }
+    Error(int code, const std::string &message) : std::runtime_error(message), code_(code) {}
+    [[nodiscard]] int code() const noexcept { return code_; }
 
 private:
     static const char *message(int code) {
@@ -60,6 +63,11 @@ inline shmap_bytes bytes(std::string_view view) { return {view.data(), view.size
 // Not NULL: where NULL means something, an empty view does not.
 inline const void *data(std::string_view view) { return view.data() != nullptr ? view.data() : ""; }
 
+inline std::string kind_name(int kind) {
+    static const char *const names[] = {"i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "str", "[u8]"};
+    return kind >= SHMAP_KEYS_I8 && kind <= SHMAP_KEYS_BYTES ? names[kind - SHMAP_KEYS_I8] : "unknown";
+}
+
 template <auto close>
 struct Closer {
     template <typename T>
@@ -75,6 +83,8 @@ struct TableOptions {
     std::string dir;                                   // empty: $SHMAP_DIR, or /dev/shm
     std::size_t capacity = 1024;                       // entries
     std::size_t value_size = 256;                      // bytes
+    int key_kind = 0;                                  // of a new table: SHMAP_KEYS_...; 0: as the class has it
+    std::size_t key_size = 64;                         // bytes, of keys of text and bytes
     std::uint32_t mode = 0600;                         // exact, whatever the umask
     bool shared_writers = false;                       // also what group or others may write to
     std::vector<std::uint32_t> trusted_uids;           // besides one's own and root
@@ -87,6 +97,8 @@ struct TableOptions {
         options.dir = dir.empty() ? nullptr : dir.c_str();
         options.capacity = capacity;
         options.value_size = value_size;
+        if (key_kind != 0) options.key_kind = key_kind;
+        options.key_size = key_size;
         options.mode = mode;
         options.shared_writers = shared_writers;
         options.trusted_uids = trusted_uids.data();
@@ -157,7 +169,7 @@ public:
     Range(const shmap_map *map, shmap_range range) : map_(map), range_(range) {}
     Iterator begin() const { return {map_, range_}; }
     End end() const { return {}; }
-    std::size_t size() const { return range_.back - range_.front; }
+    [[nodiscard]] std::size_t size() const { return range_.back - range_.front; }
 
     // Takes the last entry off.
     std::optional<Entry> pop_back() {
@@ -175,13 +187,13 @@ private:
 // refresh() and wait_for_update() for one that nobody reads beside.
 class Map {
 public:
-    static Map open(const std::string &name, const MapOptions &options = {}) {
+    [[nodiscard]] static Map open(const std::string &name, const MapOptions &options = {}) {
         return made(shmap_map_open, name, options);
     }
-    static Map open_copy(const std::string &name, const MapOptions &options = {}) {
+    [[nodiscard]] static Map open_copy(const std::string &name, const MapOptions &options = {}) {
         return made(shmap_map_open_copy, name, options);
     }
-    static Map open_file(const std::string &path, const MapOptions &options = {}) {
+    [[nodiscard]] static Map open_file(const std::string &path, const MapOptions &options = {}) {
         return made(shmap_map_open_file, path, options);
     }
     // False when there is no map of that name.
@@ -190,13 +202,13 @@ public:
         return detail::unless(SHMAP_NOT_FOUND, shmap_map_remove_name(name.c_str(), &raw));
     }
 
-    std::optional<std::string_view> get(std::string_view key) const {
+    [[nodiscard]] std::optional<std::string_view> get(std::string_view key) const {
         shmap_bytes value;
         const int result = shmap_map_get(handle(), key.data(), key.size(), &value);
         if (!detail::unless(SHMAP_NOT_FOUND, result)) return std::nullopt;
         return detail::view(value);
     }
-    std::vector<std::optional<std::string_view>> get_many(const std::vector<std::string_view> &keys) const {
+    [[nodiscard]] std::vector<std::optional<std::string_view>> get_many(const std::vector<std::string_view> &keys) const {
         std::vector<shmap_bytes> asked, found(keys.size());
         asked.reserve(keys.size());
         for (const std::string_view key : keys) asked.push_back(detail::bytes(key));
@@ -207,51 +219,51 @@ public:
         }
         return values;
     }
-    bool contains(std::string_view key) const {
+    [[nodiscard]] bool contains(std::string_view key) const {
         return detail::check(shmap_map_contains(handle(), key.data(), key.size())) == 1;
     }
-    std::size_t size() const {
+    [[nodiscard]] std::size_t size() const {
         std::size_t size = 0;
         detail::check(shmap_map_len(handle(), &size));
         return size;
     }
-    bool empty() const { return size() == 0; }
+    [[nodiscard]] bool empty() const { return size() == 0; }
 
-    std::optional<Entry> first() const { return nth(0); }
-    std::optional<Entry> last() const {
+    [[nodiscard]] std::optional<Entry> first() const { return nth(0); }
+    [[nodiscard]] std::optional<Entry> last() const {
         shmap_pair pair;
         return entry(shmap_map_last(handle(), &pair), pair);
     }
-    std::optional<Entry> nth(std::size_t rank) const {
+    [[nodiscard]] std::optional<Entry> nth(std::size_t rank) const {
         shmap_pair pair;
         return entry(shmap_map_nth(handle(), rank, &pair), pair);
     }
-    std::size_t rank(std::string_view key) const {
+    [[nodiscard]] std::size_t rank(std::string_view key) const {
         std::size_t rank = 0;
         detail::check(shmap_map_rank(handle(), key.data(), key.size(), &rank));
         return rank;
     }
-    Range all() const { return prefix({}); }
-    Range prefix(std::string_view prefix) const {
+    [[nodiscard]] Range all() const { return prefix({}); }
+    [[nodiscard]] Range prefix(std::string_view prefix) const {
         shmap_range range;
         detail::check(shmap_map_prefix(handle(), prefix.data(), prefix.size(), &range));
         return {handle(), range};
     }
     // first <= key < end.
-    Range range(std::string_view first, std::string_view end) const {
+    [[nodiscard]] Range range(std::string_view first, std::string_view end) const {
         shmap_range range;
         detail::check(shmap_map_range(handle(), first.data(), first.size(), detail::data(end), end.size(), &range));
         return {handle(), range};
     }
     // first <= key.
-    Range from(std::string_view first) const {
+    [[nodiscard]] Range from(std::string_view first) const {
         shmap_range range;
         detail::check(shmap_map_range(handle(), first.data(), first.size(), nullptr, 0, &range));
         return {handle(), range};
     }
 
     // True when there is another edition, which refresh() takes. Negative waits for ever.
-    bool wait(std::chrono::milliseconds timeout) const {
+    [[nodiscard]] bool wait(std::chrono::milliseconds timeout) const {
         return detail::check(shmap_map_wait(handle(), timeout.count())) == 1;
     }
     bool refresh() { return detail::check(shmap_map_refresh(handle())) == 1; }
@@ -259,21 +271,21 @@ public:
     bool wait_for_update(std::chrono::milliseconds timeout) {
         return detail::check(shmap_map_wait_for_update(handle(), timeout.count())) == 1;
     }
-    std::uint64_t generation() const {
+    [[nodiscard]] std::uint64_t generation() const {
         std::uint64_t generation = 0;
         detail::check(shmap_map_generation(handle(), &generation));
         return generation;
     }
-    bool is_removed() const { return detail::check(shmap_map_is_removed(handle())) == 1; }
+    [[nodiscard]] bool is_removed() const { return detail::check(shmap_map_is_removed(handle())) == 1; }
     void verify() const { detail::check(shmap_map_verify(handle())); }
-    std::string_view image() const {
+    [[nodiscard]] std::string_view image() const {
         shmap_bytes image;
         detail::check(shmap_map_image(handle(), &image));
         return detail::view(image);
     }
     void save(const std::string &path) const { detail::check(shmap_map_save(handle(), path.c_str())); }
 
-    shmap_map *handle() const noexcept { return handle_.get(); }
+    [[nodiscard]] shmap_map *handle() const noexcept { return handle_.get(); }
 
 private:
     explicit Map(shmap_map *handle) : handle_(handle) {}
@@ -306,7 +318,7 @@ public:
         detail::check(shmap_tree_set(handle(), key.data(), key.size(), value.data(), value.size()));
     }
     // Valid until the tree is changed.
-    std::optional<std::string_view> get(std::string_view key) const {
+    [[nodiscard]] std::optional<std::string_view> get(std::string_view key) const {
         shmap_bytes value;
         const int result = shmap_tree_get(handle(), key.data(), key.size(), &value);
         if (!detail::unless(SHMAP_NOT_FOUND, result)) return std::nullopt;
@@ -316,7 +328,7 @@ public:
         return detail::unless(SHMAP_NOT_FOUND, shmap_tree_remove(handle(), key.data(), key.size()));
     }
     void clear() { detail::check(shmap_tree_clear(handle())); }
-    std::size_t size() const {
+    [[nodiscard]] std::size_t size() const {
         std::size_t size = 0;
         detail::check(shmap_tree_len(handle(), &size));
         return size;
@@ -330,25 +342,131 @@ public:
     }
     void save(const std::string &path) const { detail::check(shmap_tree_save(handle(), path.c_str())); }
 
-    shmap_tree *handle() const noexcept { return handle_.get(); }
+    [[nodiscard]] shmap_tree *handle() const noexcept { return handle_.get(); }
 
 private:
     std::unique_ptr<shmap_tree, detail::Closer<shmap_tree_free>> handle_;
 };
 
-// A table, opened. Movable. Any thread may call anything.
-class Table {
+namespace detail {
+
+// One operation of shmap.h, for each form of key.
+#define SHMAP_WITH_KEY(operation)                                                                  \
+    template <typename... More>                                                                    \
+    int operation(shmap_table *table, std::int32_t key, More... more) {                            \
+        return shmap_table_##operation(table, key, more...);                                       \
+    }                                                                                              \
+    template <typename... More>                                                                    \
+    int operation(shmap_table *table, std::int64_t key, More... more) {                            \
+        return shmap_table_##operation##_i64(table, key, more...);                                 \
+    }                                                                                              \
+    template <typename... More>                                                                    \
+    int operation(shmap_table *table, std::string_view key, More... more) {                        \
+        return shmap_table_##operation##_bytes(table, key.data(), key.size(), more...);            \
+    }
+
+// One operation with many keys or entries.
+#define SHMAP_WITH_MANY(operation, i32, i64, bytes)                                                \
+    template <typename... More>                                                                    \
+    int operation(shmap_table *table, const i32 *many, std::size_t count, More... more) {          \
+        return shmap_table_##operation(table, many, count, more...);                               \
+    }                                                                                              \
+    template <typename... More>                                                                    \
+    int operation(shmap_table *table, const i64 *many, std::size_t count, More... more) {          \
+        return shmap_table_##operation##_i64(table, many, count, more...);                         \
+    }                                                                                              \
+    template <typename... More>                                                                    \
+    int operation(shmap_table *table, const bytes *many, std::size_t count, More... more) {        \
+        return shmap_table_##operation##_bytes(table, many, count, more...);                       \
+    }
+
+SHMAP_WITH_KEY(add)
+SHMAP_WITH_KEY(update)
+SHMAP_WITH_KEY(upsert)
+SHMAP_WITH_KEY(remove)
+SHMAP_WITH_KEY(get)
+SHMAP_WITH_KEY(contains)
+SHMAP_WITH_KEY(compare_exchange)
+SHMAP_WITH_KEY(fetch_add)
+SHMAP_WITH_KEY(increment)
+SHMAP_WITH_MANY(add_many, shmap_status, shmap_status_i64, shmap_pair)
+SHMAP_WITH_MANY(update_many, shmap_status, shmap_status_i64, shmap_pair)
+SHMAP_WITH_MANY(upsert_many, shmap_status, shmap_status_i64, shmap_pair)
+SHMAP_WITH_MANY(remove_many, std::int32_t, std::int64_t, shmap_bytes)
+SHMAP_WITH_MANY(get_many, std::int32_t, std::int64_t, shmap_bytes)
+#undef SHMAP_WITH_KEY
+#undef SHMAP_WITH_MANY
+
+inline int entry_at(const shmap_entries *entries, std::size_t index, shmap_status *entry) {
+    return shmap_entries_at(entries, index, entry);
+}
+inline int entry_at(const shmap_entries *entries, std::size_t index, shmap_status_i64 *entry) {
+    return shmap_entries_at_i64(entries, index, entry);
+}
+inline int entry_at(const shmap_entries *entries, std::size_t index, shmap_pair *entry) {
+    return shmap_entries_at_bytes(entries, index, entry);
+}
+
+// How the functions of shmap.h take a type of keys, and which tables have such.
+template <typename Key>
+struct Keys;
+
+template <>
+struct Keys<std::int32_t> {
+    using Argument = std::int32_t;
+    using Entry = shmap_status;
+    static constexpr int created = SHMAP_KEYS_I32;
+    static constexpr const char *called = "int32_t";
+    static constexpr bool are(int kind) { return kind == SHMAP_KEYS_I32; }
+    static std::int32_t raw(Argument key) { return key; }
+    static std::int32_t key(std::int32_t raw) { return raw; }
+};
+
+template <>
+struct Keys<std::int64_t> {
+    using Argument = std::int64_t;
+    using Entry = shmap_status_i64;
+    static constexpr int created = SHMAP_KEYS_I64;
+    static constexpr const char *called = "integers";
+    static constexpr bool are(int kind) { return kind >= SHMAP_KEYS_I8 && kind <= SHMAP_KEYS_U64; }
+    static std::int64_t raw(Argument key) { return key; }
+    static std::int64_t key(std::int64_t raw) { return raw; }
+};
+
+template <>
+struct Keys<std::string> {
+    using Argument = std::string_view;
+    using Entry = shmap_pair;
+    static constexpr int created = SHMAP_KEYS_TEXT;
+    static constexpr const char *called = "text or bytes";
+    static constexpr bool are(int kind) { return kind == SHMAP_KEYS_TEXT || kind == SHMAP_KEYS_BYTES; }
+    static shmap_bytes raw(Argument key) { return bytes(key); }
+    static std::string key(shmap_bytes raw) { return std::string(view(raw)); }
+};
+
+} // namespace detail
+
+// A table, opened. Movable. Any thread may call anything. `Key` is std::int32_t (Table),
+// std::int64_t (Table64, for tables of any integers) or std::string (TextTable, for text and bytes).
+// Opening a table with keys of another kind throws, with SHMAP_MISMATCH.
+template <typename Key>
+class BasicTable {
+    using Keys = detail::Keys<Key>;
+
 public:
-    static Table open(const std::string &name, const TableOptions &options = {}) {
+    // std::string_view for std::string.
+    using KeyArgument = typename Keys::Argument;
+
+    [[nodiscard]] static BasicTable open(const std::string &name, const TableOptions &options = {}) {
         return made(shmap_table_open, name, options);
     }
-    static Table create(const std::string &name, const TableOptions &options = {}) {
+    [[nodiscard]] static BasicTable create(const std::string &name, const TableOptions &options = {}) {
         return made(shmap_table_create, name, options);
     }
-    static Table open_or_create(const std::string &name, const TableOptions &options = {}) {
+    [[nodiscard]] static BasicTable open_or_create(const std::string &name, const TableOptions &options = {}) {
         return made(shmap_table_open_or_create, name, options);
     }
-    static Table open_read_only(const std::string &name, const TableOptions &options = {}) {
+    [[nodiscard]] static BasicTable open_read_only(const std::string &name, const TableOptions &options = {}) {
         return made(shmap_table_open_read_only, name, options);
     }
     // False when there is no table of that name.
@@ -358,26 +476,27 @@ public:
     }
 
     // False when the key is there already.
-    bool add(std::int32_t key, std::string_view value) {
-        return detail::unless(SHMAP_DUPLICATE_KEY, shmap_table_add(handle(), key, value.data(), value.size()));
+    [[nodiscard]] bool add(KeyArgument key, std::string_view value) {
+        return detail::unless(SHMAP_DUPLICATE_KEY, detail::add(handle(), key, value.data(), value.size()));
     }
     // False when the key is missing.
-    bool update(std::int32_t key, std::string_view value) {
-        return detail::unless(SHMAP_NOT_FOUND, shmap_table_update(handle(), key, value.data(), value.size()));
+    [[nodiscard]] bool update(KeyArgument key, std::string_view value) {
+        return detail::unless(SHMAP_NOT_FOUND, detail::update(handle(), key, value.data(), value.size()));
     }
-    void upsert(std::int32_t key, std::string_view value) {
-        detail::check(shmap_table_upsert(handle(), key, value.data(), value.size()));
+    void upsert(KeyArgument key, std::string_view value) {
+        detail::check(detail::upsert(handle(), key, value.data(), value.size()));
     }
     // False when the key was missing.
-    bool remove(std::int32_t key) {
-        return detail::unless(SHMAP_NOT_FOUND, shmap_table_remove(handle(), key));
+    bool remove(KeyArgument key) {
+        return detail::unless(SHMAP_NOT_FOUND, detail::remove(handle(), key));
     }
-    std::optional<std::string> get(std::int32_t key) const {
+    [[nodiscard]] std::optional<std::string> get(KeyArgument key) const {
         std::string value(64, '\0');
         for (;;) {
             std::size_t len = 0;
-            const int result = shmap_table_get(handle(), key, value.data(), value.size(), &len);
-            if (result == SHMAP_NO_SPACE) {
+            const int result = detail::get(handle(), key, value.data(), value.size(), &len);
+            // A key that is too long for the table is SHMAP_NO_SPACE, too, and leaves the length alone.
+            if (result == SHMAP_NO_SPACE && len > value.size()) {
                 value.resize(len);
                 continue;
             }
@@ -386,87 +505,106 @@ public:
             return value;
         }
     }
-    bool contains(std::int32_t key) const {
-        return detail::check(shmap_table_contains(handle(), key)) == 1;
+    [[nodiscard]] bool contains(KeyArgument key) const {
+        return detail::check(detail::contains(handle(), key)) == 1;
     }
 
     // Batches, all or nothing: of a std::map<int, std::string>, a vector of pairs, or the like.
     template <typename Pairs>
     void add_many(const Pairs &entries) {
-        const auto raw = statuses(entries);
-        detail::check(shmap_table_add_many(handle(), raw.data(), raw.size()));
+        const auto raw = raw_entries(entries);
+        detail::check(detail::add_many(handle(), raw.data(), raw.size()));
     }
     template <typename Pairs>
     void update_many(const Pairs &entries) {
-        const auto raw = statuses(entries);
-        detail::check(shmap_table_update_many(handle(), raw.data(), raw.size()));
+        const auto raw = raw_entries(entries);
+        detail::check(detail::update_many(handle(), raw.data(), raw.size()));
     }
     template <typename Pairs>
     void upsert_many(const Pairs &entries) {
-        const auto raw = statuses(entries);
-        detail::check(shmap_table_upsert_many(handle(), raw.data(), raw.size()));
+        const auto raw = raw_entries(entries);
+        detail::check(detail::upsert_many(handle(), raw.data(), raw.size()));
     }
-    void remove_many(const std::vector<std::int32_t> &keys) {
-        detail::check(shmap_table_remove_many(handle(), keys.data(), keys.size()));
+    void remove_many(const std::vector<KeyArgument> &keys) {
+        const auto raw = raw_keys(keys);
+        detail::check(detail::remove_many(handle(), raw.data(), raw.size()));
     }
     // All of one moment.
-    std::vector<std::optional<std::string>> get_many(const std::vector<std::int32_t> &keys) const {
+    [[nodiscard]] std::vector<std::optional<std::string>> get_many(const std::vector<KeyArgument> &keys) const {
+        const auto raw_of_keys = raw_keys(keys);
         shmap_entries *raw = nullptr;
-        detail::check(shmap_table_get_many(handle(), keys.data(), keys.size(), &raw));
+        detail::check(detail::get_many(handle(), raw_of_keys.data(), raw_of_keys.size(), &raw));
         const Copies copies(raw);
         std::vector<std::optional<std::string>> values(keys.size());
         for (std::size_t i = 0; i < keys.size(); ++i) {
-            shmap_status entry;
-            if (detail::unless(SHMAP_NOT_FOUND, shmap_entries_at(raw, i, &entry))) {
+            typename Keys::Entry entry;
+            if (detail::unless(SHMAP_NOT_FOUND, detail::entry_at(raw, i, &entry))) {
                 values[i] = std::string(detail::view(entry.value));
             }
         }
         return values;
     }
     // All of one moment, by key.
-    std::vector<std::pair<std::int32_t, std::string>> entries() const {
+    [[nodiscard]] std::vector<std::pair<Key, std::string>> entries() const {
         shmap_entries *raw = nullptr;
         detail::check(shmap_table_entries(handle(), &raw));
         const Copies copies(raw);
         std::size_t count = 0;
         detail::check(shmap_entries_len(raw, &count));
-        std::vector<std::pair<std::int32_t, std::string>> entries(count);
+        std::vector<std::pair<Key, std::string>> entries(count);
         for (std::size_t i = 0; i < count; ++i) {
-            shmap_status entry;
-            detail::check(shmap_entries_at(raw, i, &entry));
-            entries[i] = {entry.key, std::string(detail::view(entry.value))};
+            typename Keys::Entry entry;
+            detail::check(detail::entry_at(raw, i, &entry));
+            entries[i] = {Keys::key(entry.key), std::string(detail::view(entry.value))};
         }
         return entries;
     }
 
     void clear() { detail::check(shmap_table_clear(handle())); }
-    // False when the value is another one than expected.
-    bool compare_exchange(std::int32_t key, std::string_view expected, std::string_view value) {
+    // False when the value is another one than expected, and for a key that no such table can have.
+    [[nodiscard]] bool compare_exchange(KeyArgument key, std::string_view expected, std::string_view value) {
         return detail::unless(SHMAP_MISMATCH,
-                              shmap_table_compare_exchange(handle(), key, expected.data(), expected.size(),
-                                                           value.data(), value.size()));
+                              detail::compare_exchange(handle(), key, expected.data(), expected.size(),
+                                                       value.data(), value.size()));
     }
-    // Of a counter, 8 bytes, little endian. Returns what it was before.
-    std::int64_t fetch_add(std::int32_t key, std::int64_t delta) {
+    // Of a counter, 8 bytes, little endian. Returns what it was before. The key must be there.
+    std::int64_t fetch_add(KeyArgument key, std::int64_t delta) {
         std::int64_t before = 0;
-        detail::check(shmap_table_fetch_add(handle(), key, delta, &before));
+        detail::check(detail::fetch_add(handle(), key, delta, &before));
         return before;
     }
-    std::size_t size() const {
+    // Of a counter, which begins with `initial` if the key is absent. Returns what it is now.
+    std::int64_t increment(KeyArgument key, std::int64_t by = 1, std::int64_t initial = 0) {
+        std::int64_t after = 0;
+        detail::check(detail::increment(handle(), key, by, initial, &after));
+        return after;
+    }
+    [[nodiscard]] std::size_t size() const {
         std::size_t size = 0;
         detail::check(shmap_table_len(handle(), &size));
         return size;
     }
-    shmap_stats stats() const {
+    [[nodiscard]] bool empty() const { return size() == 0; }
+    // SHMAP_KEYS_...
+    [[nodiscard]] int key_kind() const { return detail::check(shmap_table_key_kind(handle())); }
+    [[nodiscard]] shmap_stats stats() const {
         shmap_stats stats;
         detail::check(shmap_table_stats(handle(), &stats));
         return stats;
     }
     void verify() const { detail::check(shmap_table_verify(handle())); }
+    // Repairs now. Returns how many entries could not be kept.
+    std::size_t recover() {
+        std::size_t lost = 0;
+        detail::check(shmap_table_recover(handle(), &lost));
+        return lost;
+    }
+    // Writes the table back to its file.
+    void flush() { detail::check(shmap_table_flush(handle())); }
 
     // False when the name does not lead to this table any more.
     bool unlink() { return detail::unless(SHMAP_NOT_FOUND, shmap_table_unlink(handle())); }
-    bool is_orphaned() const { return detail::check(shmap_table_is_orphaned(handle())) == 1; }
+    [[nodiscard]] bool is_orphaned() const { return detail::check(shmap_table_is_orphaned(handle())) == 1; }
 
     std::uint64_t freeze(const std::string &name, const MapOptions &options = {}) const {
         const shmap_map_options raw = options.raw();
@@ -480,43 +618,76 @@ public:
         return count;
     }
 
-    shmap_table *handle() const noexcept { return handle_.get(); }
+    [[nodiscard]] shmap_table *handle() const noexcept { return handle_.get(); }
 
 private:
     using Copies = std::unique_ptr<shmap_entries, detail::Closer<shmap_entries_free>>;
 
-    explicit Table(shmap_table *handle) : handle_(handle) {}
+    explicit BasicTable(shmap_table *handle) : handle_(handle) {}
 
     template <typename Open>
-    static Table made(Open open, const std::string &name, const TableOptions &options) {
-        const shmap_table_options raw = options.raw();
+    static BasicTable made(Open open, const std::string &name, const TableOptions &options) {
+        shmap_table_options raw = options.raw();
+        if (options.key_kind == 0) raw.key_kind = Keys::created;
+        must_be(raw.key_kind, "the options ask for");
         shmap_table *handle = nullptr;
         detail::check(open(name.c_str(), &raw, &handle));
-        return Table(handle);
+        BasicTable table(handle);
+        must_be(table.key_kind(), "table \"" + name + "\" has");
+        return table;
+    }
+    static void must_be(int kind, const std::string &who) {
+        if (Keys::are(kind)) return;
+        throw Error(SHMAP_MISMATCH, who + " keys of type " + detail::kind_name(kind) + ", not " + Keys::called);
     }
     template <typename Pairs>
-    static std::vector<shmap_status> statuses(const Pairs &entries) {
-        std::vector<shmap_status> raw;
+    static std::vector<typename Keys::Entry> raw_entries(const Pairs &entries) {
+        std::vector<typename Keys::Entry> raw;
         for (const auto &[key, value] : entries) {
-            raw.push_back({static_cast<std::int32_t>(key), detail::bytes(value)});
+            raw.push_back({Keys::raw(static_cast<KeyArgument>(key)), detail::bytes(value)});
         }
+        return raw;
+    }
+    static auto raw_keys(const std::vector<KeyArgument> &keys) {
+        std::vector<decltype(Keys::raw(std::declval<KeyArgument>()))> raw;
+        raw.reserve(keys.size());
+        for (const KeyArgument key : keys) raw.push_back(Keys::raw(key));
         return raw;
     }
 
     std::unique_ptr<shmap_table, detail::Closer<shmap_table_close>> handle_;
 };
 
+using Table = BasicTable<std::int32_t>;
+using Table64 = BasicTable<std::int64_t>;
+using TextTable = BasicTable<std::string>;
+
 // The bytes that stand for a key of a table in a map.
-inline std::string map_key(std::int32_t key) {
+[[nodiscard]] inline std::string map_key(std::int32_t key) {
     unsigned char bytes[4];
     detail::check(shmap_map_key(key, bytes));
     return std::string(reinterpret_cast<const char *>(bytes), sizeof bytes);
 }
 
+// The same for keys of 64 bits.
+[[nodiscard]] inline std::string map_key_64(std::int64_t key) {
+    unsigned char bytes[8];
+    detail::check(shmap_map_key_i64(key, bytes));
+    return std::string(reinterpret_cast<const char *>(bytes), sizeof bytes);
+}
+
 // The key of a table that a key of a map stands for, if it is one.
-inline std::optional<std::int32_t> table_key(std::string_view map_key) {
+[[nodiscard]] inline std::optional<std::int32_t> table_key(std::string_view map_key) {
     std::int32_t key = 0;
     if (!detail::unless(SHMAP_MISMATCH, shmap_table_key(map_key.data(), map_key.size(), &key))) return std::nullopt;
+    return key;
+}
+
+// The same for keys of 64 bits.
+[[nodiscard]] inline std::optional<std::int64_t> table_key_64(std::string_view map_key) {
+    std::int64_t key = 0;
+    const int result = shmap_table_key_i64(map_key.data(), map_key.size(), &key);
+    if (!detail::unless(SHMAP_MISMATCH, result)) return std::nullopt;
     return key;
 }
 
@@ -529,7 +700,7 @@ struct Name {
 };
 
 // The tables and maps of a directory, in the order of their names, whether they can be opened or not.
-inline std::vector<Name> list(const std::string &dir = {}) {
+[[nodiscard]] inline std::vector<Name> list(const std::string &dir = {}) {
     shmap_names *handle = nullptr;
     detail::check(shmap_list(dir.empty() ? nullptr : dir.c_str(), &handle));
     const std::unique_ptr<shmap_names, detail::Closer<shmap_names_free>> names(handle);

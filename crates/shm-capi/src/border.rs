@@ -2,8 +2,9 @@
 //!
 //! # What callers promise
 //! The header says the same to them, in its first comment.
-//! 1. Text ends with a NUL. Where a pointer and a count are given, so many elements can be read there, or written if it
-//!    is a place for results. A place for one result has room for it. Nobody else changes any of it during the call.
+//! 1. Text ends with a NUL. Where a pointer and a count are given, so many elements can be read
+//!    there, or written if it is a place for results. A place for one result has room for it.
+//!    Nobody else changes any of it during the call.
 //! 2. A handle is not closed while another call uses it, other than a wait for another edition of a
 //!    map.
 //! 3. A map handle takes no other edition (a refresh, or a wait that takes one) while another call
@@ -11,11 +12,12 @@
 //! 4. A signal handler that interrupts a call returns: it does not jump out of it, and ends no
 //!    thread.
 //!
-//! Null pointers, odd addresses, impossible lengths and handles of any value whatever are *not* among the promises: they are
-//! checked, and give a code.
+//! Null pointers, odd addresses, impossible lengths and handles of any value whatever are *not*
+//! among the promises: they are checked, and give a code.
 //!
 //! # Invariants
-//! 1. A [`Call`] exists only inside of a function that C called, and stands for these promises, for that function's arguments.
+//! 1. A [`Call`] exists only inside of a function that C called, and stands for these promises, for
+//!    that function's arguments.
 //! 2. What its methods give does not outlive it.
 //! 3. While it exists, the thread is not cancelled.
 
@@ -56,7 +58,8 @@ impl Call {
     /// The call that this function body belongs to.
     ///
     /// # Safety
-    /// Called by a function that C called, for the arguments of which the promises hold; dropped before it returns.
+    /// Called by a function that C called, for the arguments of which the promises hold; dropped
+    /// before it returns.
     #[inline]
     pub(crate) unsafe fn of_caller() -> Self {
         Self { _no_cancellation: HeldOff::new() }
@@ -65,8 +68,8 @@ impl Call {
     /// Does the work, and makes a code and a message of a failure or a panic.
     #[inline]
     pub(crate) fn run(&self, work: impl FnOnce() -> Result<c_int, Fault>) -> c_int {
-        // Whatever a panic leaves half done is behind handles that say so (a poisoned tree), or is a transaction that
-        // was dropped; the facade is safe to go on with.
+        // Whatever a panic leaves half done is behind handles that say so (a poisoned tree), or is
+        // a transaction that was dropped; the facade is safe to go on with.
         match catch_unwind(AssertUnwindSafe(work)) {
             Ok(Ok(code)) => code,
             Ok(Err(fault)) => report(fault),
@@ -141,15 +144,17 @@ impl Call {
             return Ok(&[]);
         }
         check(what, first, len)?;
-        // SAFETY: neither null nor misaligned nor too long, as just checked; by promise 1 `len` elements can be read
-        // and nobody changes them during the call; any bytes are a `T`, as `Plain` says.
+        // SAFETY: neither null nor misaligned nor too long, as just checked; by promise 1 `len`
+        // elements can be read and nobody changes them during the call; any bytes are a `T`, as
+        // `Plain` says.
         Ok(unsafe { std::slice::from_raw_parts(first, len) })
     }
 
     /// One structure.
     pub(crate) fn one<'c, T: Plain>(&'c self, what: &str, at: *const T) -> Result<&'c T, Fault> {
         check(what, at, 1)?;
-        // SAFETY: neither null nor misaligned; by promise 1 it can be read and nobody changes it; any bytes are a `T`.
+        // SAFETY: neither null nor misaligned; by promise 1 it can be read and nobody changes it;
+        // any bytes are a `T`.
         Ok(unsafe { &*at })
     }
 
@@ -185,14 +190,16 @@ impl Call {
     /// What a handle leads to.
     #[inline]
     pub(crate) fn handle<T: Handle>(&self, handle: *const T) -> Result<&T, Fault> {
-        // SAFETY: by promise 2 nobody closes it during the call, and the reference does not outlive that.
+        // SAFETY: by promise 2 nobody closes it during the call, and the reference does not outlive
+        // that.
         unsafe { handles::find(handle) }
     }
 
     /// Closes a handle. Takes the call, so that nothing it was looked up for is left.
     pub(crate) fn close<T: Handle>(self, handle: *mut T) -> c_int {
         self.run(|| {
-            // SAFETY: by promise 2 no other call uses it, and this one keeps no reference: they end with `&self`.
+            // SAFETY: by promise 2 no other call uses it, and this one keeps no reference: they end
+            // with `&self`.
             drop(unsafe { handles::take(handle) }?);
             Ok(crate::codes::SHMAP_OK)
         })
@@ -203,8 +210,8 @@ impl<T> Out<'_, T> {
     /// Stores the result.
     #[inline]
     pub(crate) fn set(self, value: T) {
-        // SAFETY: neither null nor misaligned, as `Call::out` checked; by promise 1 there is room, and this is
-        // still the same call.
+        // SAFETY: neither null nor misaligned, as `Call::out` checked; by promise 1 there is room,
+        // and this is still the same call.
         unsafe { self.place.write(value) };
     }
 }
@@ -214,8 +221,8 @@ impl<T> OutArray<'_, T> {
     pub(crate) fn fill(self, values: impl Iterator<Item = T>) {
         for (index, value) in values.take(self.len).enumerate() {
             let place = self.first.wrapping_add(index);
-            // SAFETY: neither null nor misaligned, as `Call::out_array` checked; `index` is below the count for which there is room
-            // by promise 1.
+            // SAFETY: neither null nor misaligned, as `Call::out_array` checked; `index` is below
+            // the count for which there is room by promise 1.
             unsafe { place.write(value) };
         }
     }
@@ -231,8 +238,9 @@ impl OutArray<'_, u8> {
     #[inline]
     pub(crate) fn copy(self, bytes: &[u8]) {
         let len = bytes.len().min(self.len);
-        // SAFETY: `len` bytes can be read and, by promise 1, written; a result never lies in what the library lets the
-        // caller see, so they do not overlap. With `len` 0 the pointer may be null, which is allowed then.
+        // SAFETY: `len` bytes can be read and, by promise 1, written; a result never lies in what
+        // the library lets the caller see, so they do not overlap. With `len` 0 the pointer may be
+        // null, which is allowed then.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.first, len) };
     }
 }

@@ -4,27 +4,32 @@
 
 use std::ffi::c_int;
 
-use shm_facade::Value;
+use shm_facade::{AnyKey, KeyKind, Value};
 
 use crate::border::Call;
-use crate::codes::SHMAP_OK;
+use crate::codes::{SHMAP_MISMATCH, SHMAP_NOT_FOUND, SHMAP_OK};
 use crate::fault::Fault;
-use crate::handles::{Handle, insert};
-use crate::plain::ShmapStatus;
-use crate::table::{Access, ShmapTable, missing};
+use crate::handles::{Handle, HandleKind, insert};
+use crate::keys::{EntryElement, KeyElement};
+use crate::plain::{ShmapBytes, ShmapPair, ShmapStatus, ShmapStatusI64};
+use crate::table::{Access, ShmapTable, reading};
 
 /// Copies of entries of a table, all of one moment. They no longer change.
-pub struct ShmapEntries(Vec<(i32, Option<Value>)>);
-
-impl Handle for ShmapEntries {
-    const KIND: u8 = 2;
-    const WHAT: &'static str = "copied entries";
+pub struct ShmapEntries {
+    kind: KeyKind,
+    entries: Vec<(AnyKey, Option<Value>)>,
 }
 
-/// Copies the values of keys, all of one moment, and stores a handle of the copies in `*entries`, in the order of the keys. The
-/// caller frees it with `shmap_entries_free`. Any thread. O(count).
+impl Handle for ShmapEntries {
+    const KIND: HandleKind = HandleKind::ENTRIES;
+}
+
+/// Copies the values of keys, all of one moment, and stores a handle of the copies in `*entries`,
+/// in the order of the keys. The caller frees it with `shmap_entries_free`. Any thread. O(count).
 ///
-/// Errors: SHMAP_TIMEOUT when other writers left no moment; SHMAP_CORRUPT. A key that is missing is no error here.
+/// Errors: SHMAP_TIMEOUT when other writers left no moment; SHMAP_MISMATCH for a key of another
+/// kind; SHMAP_NO_SPACE for one that is too long; SHMAP_CORRUPT. A key that is missing is no error
+/// here.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_get_many(
     table: *const ShmapTable,
@@ -34,22 +39,56 @@ pub unsafe extern "C" fn shmap_table_get_many(
 ) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
+    get_many(&call, table, (keys, count), entries)
+}
+
+/// `shmap_table_get_many` for keys of 64 bits.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_table_get_many_i64(
+    table: *const ShmapTable,
+    keys: *const i64,
+    count: usize,
+    entries: *mut *mut ShmapEntries,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    get_many(&call, table, (keys, count), entries)
+}
+
+/// `shmap_table_get_many` for keys of text or bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_table_get_many_bytes(
+    table: *const ShmapTable,
+    keys: *const ShmapBytes,
+    count: usize,
+    entries: *mut *mut ShmapEntries,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    get_many(&call, table, (keys, count), entries)
+}
+
+fn get_many<T: KeyElement>(
+    call: &Call,
+    table: *const ShmapTable,
+    (keys, count): (*const T, usize),
+    entries: *mut *mut ShmapEntries,
+) -> c_int {
     call.run(|| {
         let table = call.handle(table)?;
-        let keys = call.array("keys", keys, count)?;
+        let keys = table.keys(call, keys, count)?;
         let out = call.out("the place for the handle", entries)?;
-        let values = match &table.access {
-            Access::Writable(table) => table.batch_get(keys)?,
-            Access::ReadOnly(reader) => reader.batch_get(keys)?,
-        };
-        out.set(insert(ShmapEntries(keys.iter().copied().zip(values).collect()))?);
+        let values = reading!(table, table => table.get_many(&keys))?;
+        let entries = keys.into_iter().zip(values).collect();
+        out.set(insert(ShmapEntries { kind: table.key_kind(), entries })?);
         Ok(SHMAP_OK)
     })
 }
 
-/// Copies all entries of one moment, in ascending order of their keys, and stores a handle of the copies in `*entries`. The
-/// caller frees it with `shmap_entries_free`. Through a handle that is only for reading, beside writers that do not pause for a
-/// second, each entry is whole, but they are of different moments. Damaged slots are left out. Any thread. O(capacity + n log n).
+/// Copies all entries of one moment, in ascending order of their keys, and stores a handle of the
+/// copies in `*entries`. The caller frees it with `shmap_entries_free`. Through a handle that is
+/// only for reading, beside writers that do not pause for a second, each entry is whole, but they
+/// are of different moments. Damaged slots are left out. Any thread. O(capacity + n log n).
 ///
 /// Errors: SHMAP_TIMEOUT when the lock was not acquired; SHMAP_CORRUPT.
 #[unsafe(no_mangle)]
@@ -62,13 +101,10 @@ pub unsafe extern "C" fn shmap_table_entries(
     call.run(|| {
         let table = call.handle(table)?;
         let out = call.out("the place for the handle", entries)?;
-        let mut found = match &table.access {
-            Access::Writable(table) => table.entries()?,
-            Access::ReadOnly(reader) => reader.listing()?.entries,
-        };
-        found.sort_unstable_by_key(|&(key, _)| key);
-        let found = found.into_iter().map(|(key, value)| (key, Some(value))).collect();
-        out.set(insert(ShmapEntries(found))?);
+        let mut found = reading!(table, table => table.listing())?.entries;
+        found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let entries = found.into_iter().map(|(key, value)| (key, Some(value))).collect();
+        out.set(insert(ShmapEntries { kind: table.key_kind(), entries })?);
         Ok(SHMAP_OK)
     })
 }
@@ -80,16 +116,17 @@ pub unsafe extern "C" fn shmap_entries_len(entries: *const ShmapEntries, len: *m
     let call = unsafe { Call::of_caller() };
     call.run(|| {
         let entries = call.handle(entries)?;
-        call.out("len", len)?.set(entries.0.len());
+        call.out("len", len)?.set(entries.entries.len());
         Ok(SHMAP_OK)
     })
 }
 
-/// Stores entry number `index`, counted from 0, in `*entry`. Its value belongs to the handle, and is valid until that is freed. Any
-/// thread. O(1).
+/// Stores entry number `index`, counted from 0, in `*entry`. Its value belongs to the handle, and
+/// is valid until that is freed. Any thread. O(1).
 ///
-/// Errors: SHMAP_NOT_FOUND when the key had no value: then `entry->key` is the key and `entry->value.data` NULL. SHMAP_INVALID
-/// when there is no such entry.
+/// Errors: SHMAP_NOT_FOUND when the key had no value: then `entry->key` is the key and
+/// `entry->value.data` NULL. SHMAP_MISMATCH when the key is of another kind, or does not fit
+/// `entry->key`. SHMAP_INVALID when there is no such entry.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_entries_at(
     entries: *const ShmapEntries,
@@ -98,14 +135,55 @@ pub unsafe extern "C" fn shmap_entries_at(
 ) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
+    at(&call, entries, index, entry)
+}
+
+/// `shmap_entries_at` for keys of 64 bits.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_entries_at_i64(
+    entries: *const ShmapEntries,
+    index: usize,
+    entry: *mut ShmapStatusI64,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    at(&call, entries, index, entry)
+}
+
+/// `shmap_entries_at` for keys of text or bytes, which belong to the handle as the values do.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_entries_at_bytes(
+    entries: *const ShmapEntries,
+    index: usize,
+    entry: *mut ShmapPair,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    at(&call, entries, index, entry)
+}
+
+fn at<T: EntryElement>(
+    call: &Call,
+    entries: *const ShmapEntries,
+    index: usize,
+    entry: *mut T,
+) -> c_int {
     call.run(|| {
-        let entries = call.handle(entries)?;
+        let ShmapEntries { kind, entries } = call.handle(entries)?;
         let out = call.out("entry", entry)?;
-        let (key, value) = entries.0.get(index).ok_or_else(|| {
-            Fault::invalid(format!("entry {index} of {} does not exist", entries.0.len()))
+        T::Key::FORM.check(*kind, || "the entries have".to_owned())?;
+        let (key, value) = entries.get(index).ok_or_else(|| {
+            Fault::invalid(format!("entry {index} of {} does not exist", entries.len()))
         })?;
-        out.set(ShmapStatus::of(*key, value.as_deref()));
-        if value.is_none() { Err(missing(*key)) } else { Ok(SHMAP_OK) }
+        let too_large = || {
+            let message = format!("key {key} of type {kind} does not fit: shmap_entries_at_i64");
+            Fault::new(SHMAP_MISMATCH, message)
+        };
+        out.set(T::of(key, value.as_deref()).ok_or_else(too_large)?);
+        match value {
+            Some(_) => Ok(SHMAP_OK),
+            None => Err(Fault::new(SHMAP_NOT_FOUND, format!("key {key} does not exist"))),
+        }
     })
 }
 

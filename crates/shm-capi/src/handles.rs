@@ -13,7 +13,7 @@
 //!    of the number's kind, and nobody else owns it. `insert` makes it so, with one release store
 //!    of `number` at the end.
 //! 2. `take` alone ends that, under the slot's lock.
-//! 3. The kinds of all `Handle` types differ. A test looks.
+//! 3. No two `Handle` types have the same kind.
 
 #![allow(unsafe_code)]
 
@@ -21,14 +21,9 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 
 use crate::codes::SHMAP_NO_SPACE;
-use crate::entries::ShmapEntries;
 use crate::fault::Fault;
-use crate::map::ShmapMap;
-use crate::names::ShmapNames;
 use crate::places::{PLACE_BITS, PLACES, Places, Slot};
 use crate::short_lock::Held;
-use crate::table::ShmapTable;
-use crate::tree::ShmapTree;
 
 /// First byte of each number. Addresses of user processes have zeros there.
 const MARK: u64 = 0xA5;
@@ -39,12 +34,28 @@ const KIND_SHIFT: u32 = MARK_SHIFT - KIND_BITS;
 /// of 52.
 const GENERATION_BITS: u32 = KIND_SHIFT - PLACE_BITS;
 
+/// A kind of handles. The kinds stand here, not beside the types, so that this file need not know
+/// those.
+pub(crate) struct HandleKind {
+    /// Below 16.
+    number: u8,
+    /// What it is called in messages, with its article.
+    called: &'static str,
+}
+
+impl HandleKind {
+    pub(crate) const TABLE: Self = Self { number: 1, called: "a table" };
+    pub(crate) const ENTRIES: Self = Self { number: 2, called: "copied entries" };
+    pub(crate) const TREE: Self = Self { number: 3, called: "a tree" };
+    pub(crate) const MAP: Self = Self { number: 4, called: "a map" };
+    pub(crate) const NAMES: Self = Self { number: 5, called: "listed names" };
+    const ALL: [Self; 5] = [Self::TABLE, Self::ENTRIES, Self::TREE, Self::MAP, Self::NAMES];
+}
+
 /// What handles lead to.
 pub(crate) trait Handle: Send + Sync + 'static {
-    /// A number of its own, for invariant 3; below 16.
-    const KIND: u8;
-    /// What it is called in messages, with its article.
-    const WHAT: &'static str;
+    /// For invariant 3, no other type has it.
+    const KIND: HandleKind;
 }
 
 static ALL: Places = Places::new((1 << GENERATION_BITS) - 1);
@@ -61,29 +72,20 @@ fn parts_of(number: u64) -> (usize, u64) {
 
 /// Makes a handle that owns `value`.
 pub(crate) fn insert<T: Handle>(value: T) -> Result<*mut T, Fault> {
-    const { assert!(T::KIND >> KIND_BITS == 0, "kinds are below 16") };
+    const { assert!(T::KIND.number >> KIND_BITS == 0, "kinds are below 16") };
     let no_place =
         || Fault::new(SHMAP_NO_SPACE, format!("all {PLACES} handles are open, or worn out"));
     let reserved = ALL.reserve().ok_or_else(no_place)?;
-    let number = number_of(T::KIND, reserved.generation, reserved.place);
+    let number = number_of(T::KIND.number, reserved.generation, reserved.place);
     reserved.slot.value.store(Box::into_raw(Box::new(value)).cast(), Ordering::Relaxed);
     // Pairs with the acquire load in `check`.
     reserved.slot.number.store(number, Ordering::Release);
     Ok(ptr::without_provenance_mut(number as usize))
 }
 
-/// The kinds of handles that callers have, with what they are called.
-const KINDS: [(u8, &str); 5] = [
-    (ShmapTable::KIND, ShmapTable::WHAT),
-    (ShmapEntries::KIND, ShmapEntries::WHAT),
-    (ShmapTree::KIND, ShmapTree::WHAT),
-    (ShmapMap::KIND, ShmapMap::WHAT),
-    (ShmapNames::KIND, ShmapNames::WHAT),
-];
-
 fn called(kind: u64) -> &'static str {
-    let known = KINDS.iter().find(|(known, _)| u64::from(*known) == kind);
-    known.map_or("an unknown kind", |(_, what)| what)
+    let known = HandleKind::ALL.iter().find(|known| u64::from(known.number) == kind);
+    known.map_or("an unknown kind", |known| known.called)
 }
 
 /// The slot of what could be a handle of this kind, and its number.
@@ -94,8 +96,8 @@ fn slot_of<T: Handle>(handle: *const T) -> Result<(&'static Slot, u64), Fault> {
         return Err(no_handle::<T>(number));
     }
     let kind = number >> KIND_SHIFT & ((1 << KIND_BITS) - 1);
-    if kind != u64::from(T::KIND) {
-        let text = format!("the handle is of {}, not of {}", called(kind), T::WHAT);
+    if kind != u64::from(T::KIND.number) {
+        let text = format!("the handle is of {}, not of {}", called(kind), T::KIND.called);
         return Err(Fault::invalid(text));
     }
     let slot = ALL.slot(parts_of(number).0).ok_or_else(closed::<T>)?;
@@ -105,14 +107,14 @@ fn slot_of<T: Handle>(handle: *const T) -> Result<(&'static Slot, u64), Fault> {
 #[cold]
 fn no_handle<T: Handle>(number: u64) -> Fault {
     Fault::invalid(match number {
-        0 => format!("the handle is null, not {}", T::WHAT),
-        _ => format!("{number:#x} is no handle, let alone {}", T::WHAT),
+        0 => format!("the handle is null, not {}", T::KIND.called),
+        _ => format!("{number:#x} is no handle, let alone {}", T::KIND.called),
     })
 }
 
 #[cold]
 fn closed<T: Handle>() -> Fault {
-    Fault::invalid(format!("the handle of {} was closed already", T::WHAT))
+    Fault::invalid(format!("the handle of {} was closed already", T::KIND.called))
 }
 
 /// Looks whether the slot still has this handle.
@@ -131,8 +133,8 @@ pub(crate) unsafe fn find<'a, T: Handle>(handle: *const T) -> Result<&'a T, Faul
     let (slot, number) = slot_of(handle)?;
     check::<T>(slot, number)?;
     let value: *const T = slot.value.load(Ordering::Relaxed).cast();
-    // SAFETY: by invariants 1 and 3 it is a `T` that came of `Box::into_raw`; by invariant 2 and the caller's
-    // promise it lives for `'a`.
+    // SAFETY: by invariants 1 and 3 it is a `T` that came of `Box::into_raw`; by invariant 2 and
+    // the caller's promise it lives for `'a`.
     Ok(unsafe { &*value })
 }
 
@@ -177,13 +179,11 @@ mod tests {
 
     struct Number(u32);
     impl Handle for Number {
-        const KIND: u8 = 14;
-        const WHAT: &'static str = "a number";
+        const KIND: HandleKind = HandleKind { number: 14, called: "a number" };
     }
     struct Other;
     impl Handle for Other {
-        const KIND: u8 = 15;
-        const WHAT: &'static str = "another";
+        const KIND: HandleKind = HandleKind { number: 15, called: "another" };
     }
 
     fn read(handle: *const Number) -> Result<u32, Fault> {
@@ -222,7 +222,7 @@ mod tests {
         let other = insert(Other).unwrap();
         let fault = read(other.cast()).unwrap_err();
         assert_eq!(fault.message, "the handle is of an unknown kind, not of a number");
-        let beyond = number_of(Number::KIND, 0, (1 << PLACE_BITS) - 1);
+        let beyond = number_of(Number::KIND.number, 0, (1 << PLACE_BITS) - 1);
         assert!(read(ptr::without_provenance(beyond as usize)).is_err());
         // SAFETY: nobody uses it any more.
         unsafe { take(other) }.unwrap();
@@ -310,9 +310,17 @@ mod tests {
     }
 
     #[test]
-    fn kinds_differ() {
-        for (i, (kind, _)) in KINDS.iter().enumerate() {
-            assert!(KINDS[..i].iter().all(|(other, _)| other != kind));
+    fn kinds_differ_and_each_is_of_one_type() {
+        for (i, kind) in HandleKind::ALL.iter().enumerate() {
+            assert!(HandleKind::ALL[..i].iter().all(|other| other.number != kind.number));
+        }
+        let src = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let files = std::fs::read_dir(src).unwrap();
+        let text: String =
+            files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+        for kind in ["TABLE", "ENTRIES", "TREE", "MAP", "NAMES"] {
+            let of_a_type = format!("const KIND: HandleKind = HandleKind::{kind};");
+            assert_eq!(text.matches(&of_a_type).count(), 1, "{kind}");
         }
     }
 }

@@ -1,15 +1,17 @@
 //! `libshmap`: the shared-memory maps for C and C++.
 //!
-//! C programs include `shmap.h`, which cbindgen makes of the files here; C++17 programs may include `shmap.hpp`, which wraps it in
-//! classes; programs that were written for the original's `StatusRscManager` include `improved_status.h`. The README of the crate
-//! says how to install them.
+//! C programs include `shmap.h`, which cbindgen makes of the files here; C++17 programs may include
+//! `shmap.hpp`, which wraps it in classes; programs that were written for the original's
+//! `StatusRscManager` include `improved_status.h`. The README of the crate says how to install
+//! them.
 //!
 //! # How it is built
-//! Each function that C calls is a few lines: it takes a `Call` (`border.rs`) that stands for the caller's promises, turns
-//! every pointer into something checked through it, and calls the facade. No panic leaves: `Call::run` makes a code of it.
-//! Handles are numbers that only look like pointers; `handles` says whether one is alive, so a null, foreign or freed one
-//! is an error and never an access to memory. The contract that callers keep stands in the header's first comment, and
-//! in `border.rs`.
+//! Each function that C calls is a few lines: it takes a `Call` (`border.rs`) that stands for the
+//! caller's promises, turns every pointer into something checked through it, and calls the facade.
+//! No panic leaves: `Call::run` makes a code of it. Handles are numbers that only look like
+//! pointers; `handles` says whether one is alive, so a null, foreign or freed one is an error and
+//! never an access to memory. The contract that callers keep stands in the header's first comment,
+//! and in `border.rs`.
 
 #![deny(unsafe_code)]
 #![allow(
@@ -27,6 +29,7 @@ pub mod entries;
 mod exclusive;
 mod fault;
 mod handles;
+pub mod keys;
 pub mod map;
 pub mod map_follow;
 pub mod map_read;
@@ -37,5 +40,10 @@ pub mod plain;
 mod short_lock;
 pub mod table;
 pub mod table_batch;
+pub mod table_check;
 pub mod table_life;
+pub mod table_map;
+pub mod table_modify;
+pub mod table_read;
+pub mod table_write;
 pub mod tree;

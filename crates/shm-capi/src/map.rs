@@ -13,7 +13,7 @@ use crate::border::Call;
 use crate::codes::SHMAP_OK;
 use crate::current::Current;
 use crate::fault::Fault;
-use crate::handles::{Handle, insert};
+use crate::handles::{Handle, HandleKind, insert};
 use crate::options::{ShmapMapOptions, namespace, of_map};
 use crate::short_lock::Held;
 
@@ -29,8 +29,7 @@ pub(crate) enum Source {
 }
 
 impl Handle for ShmapMap {
-    const KIND: u8 = 4;
-    const WHAT: &'static str = "a map";
+    const KIND: HandleKind = HandleKind::MAP;
 }
 
 impl Source {
@@ -81,16 +80,17 @@ impl ShmapMap {
     }
 }
 
-/// Evaluates an expression with the snapshot of a source, whatever its type.
+/// Evaluates an expression with the snapshot of a [`Source`], whatever its type. Users import that,
+/// too.
 macro_rules! with_snapshot {
     ($source:expr, $snapshot:ident => $body:expr) => {
         match $source {
-            $crate::map::Source::Published(map) => {
+            Source::Published(map) => {
                 let $snapshot = map.snapshot();
                 $body
             }
-            $crate::map::Source::File($snapshot) => $body,
-            $crate::map::Source::Copy($snapshot) => $body,
+            Source::File($snapshot) => $body,
+            Source::Copy($snapshot) => $body,
         }
     };
 }
@@ -108,12 +108,13 @@ fn open(
     })
 }
 
-/// Opens the map that is published under a name, and stores a handle of it in `*map`. The caller closes it with
-/// `shmap_map_close`. It checks who made the file and the headers, and reads no entries: `shmap_map_verify` does. NULL for
-/// `options` means the defaults. Any thread. O(1).
+/// Opens the map that is published under a name, and stores a handle of it in `*map`. The caller
+/// closes it with `shmap_map_close`. It checks who made the file and the headers, and reads no
+/// entries: `shmap_map_verify` does. NULL for `options` means the defaults. Any thread. O(1).
 ///
-/// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_CORRUPT, SHMAP_MISMATCH, SHMAP_SYSTEM; SHMAP_PERMISSION also for a file that
-/// anybody may write to, for which there is `shmap_map_open_copy`. `*map` is left alone.
+/// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_CORRUPT, SHMAP_MISMATCH, SHMAP_SYSTEM;
+/// SHMAP_PERMISSION also for a file that anybody may write to, for which there is
+/// `shmap_map_open_copy`. `*map` is left alone.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_open(
     name: *const c_char,
@@ -129,8 +130,9 @@ pub unsafe extern "C" fn shmap_map_open(
     })
 }
 
-/// Copies the map that is published under a name into private memory, verifies it, and stores a handle of it in `*map`. The
-/// owner of the file may have write permission. It does not follow later editions. Otherwise as `shmap_map_open`. O(n).
+/// Copies the map that is published under a name into private memory, verifies it, and stores a
+/// handle of it in `*map`. The owner of the file may have write permission. It does not follow
+/// later editions. Otherwise as `shmap_map_open`. O(n).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_open_copy(
     name: *const c_char,
@@ -146,8 +148,9 @@ pub unsafe extern "C" fn shmap_map_open_copy(
     })
 }
 
-/// Opens a file that `shmap_tree_save` or `shmap_map_save` wrote, and stores a handle of it in `*map`. It does not follow later
-/// editions. Of `options`, `dir` does not count. Otherwise as `shmap_map_open`.
+/// Opens a file that `shmap_tree_save` or `shmap_map_save` wrote, and stores a handle of it in
+/// `*map`. It does not follow later editions. Of `options`, `dir` does not count. Otherwise as
+/// `shmap_map_open`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_open_file(
     path: *const c_char,
@@ -173,8 +176,8 @@ pub unsafe extern "C" fn shmap_map_close(map: *mut ShmapMap) -> c_int {
     call.close(map)
 }
 
-/// Stores the edition in hand in `*generation`: 1 for the first under the name, one more each time. 0 for files and copies. Any
-/// thread. O(1).
+/// Stores the edition in hand in `*generation`: 1 for the first under the name, one more each time.
+/// 0 for files and copies. Any thread. O(1).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_generation(map: *const ShmapMap, generation: *mut u64) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -189,9 +192,10 @@ pub unsafe extern "C" fn shmap_map_generation(map: *const ShmapMap, generation: 
     })
 }
 
-/// 1 when the name leads to no map now, or was removed since this edition and then published anew; 0 when it leads to this
-/// edition, or to one that replaced it; or an error code. The handle goes on all the same, and `shmap_map_refresh` takes what
-/// is there. Any thread. Two system calls at most.
+/// 1 when the name leads to no map now, or was removed since this edition and then published anew;
+/// 0 when it leads to this edition, or to one that replaced it; or an error code. The handle goes
+/// on all the same, and `shmap_map_refresh` takes what is there. Any thread. Two system calls at
+/// most.
 ///
 /// Errors: SHMAP_INVALID for a file or a copy.
 #[unsafe(no_mangle)]
@@ -204,10 +208,11 @@ pub unsafe extern "C" fn shmap_map_is_removed(map: *const ShmapMap) -> c_int {
     })
 }
 
-/// Removes the name of a map. Later openings fail with SHMAP_NOT_FOUND; who has it open keeps it. Any thread.
+/// Removes the name of a map. Later openings fail with SHMAP_NOT_FOUND; who has it open keeps it.
+/// Any thread.
 ///
-/// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_TIMEOUT, SHMAP_PERMISSION, SHMAP_CORRUPT, SHMAP_SYSTEM; nothing was
-/// changed.
+/// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_TIMEOUT, SHMAP_PERMISSION, SHMAP_CORRUPT,
+/// SHMAP_SYSTEM; nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_remove_name(
     name: *const c_char,
@@ -223,9 +228,10 @@ pub unsafe extern "C" fn shmap_map_remove_name(
     })
 }
 
-/// Removes what killed publishers of this user left in a directory, and stores how many files those are in `*count`, unless
-/// that is NULL; with `dry_run` not 0 it only counts. NULL for `dir` means `$SHMAP_DIR`, or `/dev/shm`. Living publishers, tables
-/// and other users' files are left alone. Any thread. O(files in the directory).
+/// Removes what killed publishers of this user left in a directory, and stores how many files those
+/// are in `*count`, unless that is NULL; with `dry_run` not 0 it only counts. NULL for `dir` means
+/// `$SHMAP_DIR`, or `/dev/shm`. Living publishers, tables and other users' files are left alone.
+/// Any thread. O(files in the directory).
 ///
 /// Errors: SHMAP_NOT_FOUND, SHMAP_PERMISSION, SHMAP_SYSTEM.
 #[unsafe(no_mangle)]

@@ -10,12 +10,13 @@ use crate::at_name;
 use crate::border::Call;
 use crate::codes::{SHMAP_NOT_FOUND, SHMAP_OK};
 use crate::fault::Fault;
-use crate::map::{ShmapMap, with_snapshot};
+use crate::map::{ShmapMap, Source, with_snapshot};
 use crate::plain::{ShmapBytes, ShmapPair, ShmapRange};
 use crate::tree::missing;
 
-/// Stores where the value of a key lies in `*value`: in the mapping, nothing is copied. It is valid until the handle takes
-/// another edition or is closed. Any thread; takes no lock. O(1) with a hash index, otherwise O(log n).
+/// Stores where the value of a key lies in `*value`: in the mapping, nothing is copied. It is valid
+/// until the handle takes another edition or is closed. Any thread; takes no lock. O(1) with a hash
+/// index, otherwise O(log n).
 ///
 /// Errors: SHMAP_NOT_FOUND.
 #[unsafe(no_mangle)]
@@ -39,8 +40,9 @@ pub unsafe extern "C" fn shmap_map_get(
     })
 }
 
-/// Stores where the values of `count` keys lie in as many elements of `values`, in their order; `data` is NULL for a key that has
-/// none. Otherwise as `shmap_map_get`, and about twice as fast a key on big maps.
+/// Stores where the values of `count` keys lie in as many elements of `values`, in their order;
+/// `data` is NULL for a key that has none. Otherwise as `shmap_map_get`, and about twice as fast a
+/// key on big maps.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_get_many(
     map: *const ShmapMap,
@@ -92,7 +94,8 @@ pub unsafe extern "C" fn shmap_map_len(map: *const ShmapMap, len: *mut usize) ->
     })
 }
 
-/// Stores the entry with the least key in `*entry`; what it points to is valid as for `shmap_map_get`. Any thread. O(1).
+/// Stores the entry with the least key in `*entry`; what it points to is valid as for
+/// `shmap_map_get`. Any thread. O(1).
 ///
 /// Errors: SHMAP_NOT_FOUND when the map is empty.
 #[unsafe(no_mangle)]
@@ -145,7 +148,8 @@ pub unsafe extern "C" fn shmap_map_nth(
     })
 }
 
-/// Stores the number of keys that are less than `key`, which need not be in the map, in `*rank`. Any thread. O(log n).
+/// Stores the number of keys that are less than `key`, which need not be in the map, in `*rank`.
+/// Any thread. O(log n).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_rank(
     map: *const ShmapMap,
@@ -163,8 +167,9 @@ pub unsafe extern "C" fn shmap_map_rank(
     })
 }
 
-/// Stores the walk over the entries with `first` <= key < `end` in `*range`. NULL for `first` starts at the least key, NULL for
-/// `end` goes on to the greatest. `shmap_map_next` and `shmap_map_prev` take the steps. Any thread. O(log n).
+/// Stores the walk over the entries with `first` <= key < `end` in `*range`. NULL for `first`
+/// starts at the least key, NULL for `end` goes on to the greatest. `shmap_map_next` and
+/// `shmap_map_prev` take the steps. Any thread. O(log n).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_range(
     map: *const ShmapMap,
@@ -190,7 +195,8 @@ pub unsafe extern "C" fn shmap_map_range(
     })
 }
 
-/// Stores the walk over the entries whose keys start with `prefix` in `*range`; with length 0, over all. As `shmap_map_range`.
+/// Stores the walk over the entries whose keys start with `prefix` in `*range`; with length 0, over
+/// all. As `shmap_map_range`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_prefix(
     map: *const ShmapMap,
@@ -210,8 +216,9 @@ pub unsafe extern "C" fn shmap_map_prefix(
     })
 }
 
-/// One step of a walk from the front: 1, the entry in `*entry`, and `*range` without it; 0 at the end, or an error code. What the
-/// entry points to is valid as for `shmap_map_get`. Any thread, each with its own range. O(1).
+/// One step of a walk from the front: 1, the entry in `*entry`, and `*range` without it; 0 at the
+/// end, or an error code. What the entry points to is valid as for `shmap_map_get`. Any thread,
+/// each with its own range. O(1).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_next(
     map: *const ShmapMap,
@@ -287,7 +294,8 @@ pub unsafe extern "C" fn shmap_map_verify(map: *const ShmapMap) -> c_int {
     })
 }
 
-/// Stores where the map's bytes lie in `*image`: what `shmap_map_save` writes. Valid as for `shmap_map_get`. Any thread. O(1).
+/// Stores where the map's bytes lie in `*image`: what `shmap_map_save` writes. Valid as for
+/// `shmap_map_get`. Any thread. O(1).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_image(map: *const ShmapMap, image: *mut ShmapBytes) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -300,7 +308,8 @@ pub unsafe extern "C" fn shmap_map_image(map: *const ShmapMap, image: *mut Shmap
     })
 }
 
-/// Writes the map to a file of mode 0400, in one step, over what is there. `shmap_map_open_file` opens it. Any thread. O(n).
+/// Writes the map to a file of mode 0400, in one step, over what is there. `shmap_map_open_file`
+/// opens it. Any thread. O(n).
 ///
 /// Errors: as `shmap_tree_save`.
 #[unsafe(no_mangle)]

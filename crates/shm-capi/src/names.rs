@@ -9,7 +9,7 @@ use shm_facade::{SNAPSHOT, StatusTable, TABLE};
 use crate::border::Call;
 use crate::codes::SHMAP_OK;
 use crate::fault::Fault;
-use crate::handles::{Handle, insert};
+use crate::handles::{Handle, HandleKind, insert};
 use crate::options::namespace;
 use crate::plain::ShmapName;
 
@@ -22,13 +22,13 @@ pub const SHMAP_KIND_MAP: c_int = 2;
 pub struct ShmapNames(Vec<(CString, c_int)>);
 
 impl Handle for ShmapNames {
-    const KIND: u8 = 5;
-    const WHAT: &'static str = "listed names";
+    const KIND: HandleKind = HandleKind::NAMES;
 }
 
-/// Lists the tables and maps of a directory, whether they can be opened or not, in the order of their names; of one
-/// name the map comes before the table. Stores a handle of the list in `*names`, which the caller frees with `shmap_names_free`. NULL
-/// for `dir` means `$SHMAP_DIR`, or `/dev/shm`. Opens none of them. Any thread. O(files in the directory).
+/// Lists the tables and maps of a directory, whether they can be opened or not, in the order of
+/// their names; of one name the map comes before the table. Stores a handle of the list in
+/// `*names`, which the caller frees with `shmap_names_free`. NULL for `dir` means `$SHMAP_DIR`, or
+/// `/dev/shm`. Opens none of them. Any thread. O(files in the directory).
 ///
 /// Errors: SHMAP_NOT_FOUND, SHMAP_PERMISSION, SHMAP_SYSTEM.
 #[unsafe(no_mangle)]
@@ -65,8 +65,8 @@ pub unsafe extern "C" fn shmap_names_len(names: *const ShmapNames, len: *mut usi
     })
 }
 
-/// Stores name number `index`, counted from 0, in `*name`. Its text belongs to the handle, and is valid until that is freed. Any
-/// thread. O(1).
+/// Stores name number `index`, counted from 0, in `*name`. Its text belongs to the handle, and is
+/// valid until that is freed. Any thread. O(1).
 ///
 /// Errors: SHMAP_INVALID when there is no such name.
 #[unsafe(no_mangle)]

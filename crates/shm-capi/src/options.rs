@@ -5,14 +5,16 @@
 use std::ffi::{c_char, c_int};
 use std::time::Duration;
 
-use shm_facade::{MapOptions, Namespace, ShareOptions, StatusOptions, Trust};
+use shm_facade::{Geometry, KeyKind, MapOptions, Namespace, ShareOptions, TableOptions, Trust};
 
 use crate::border::Call;
 use crate::codes::SHMAP_OK;
 use crate::fault::Fault;
+use crate::keys::{SHMAP_KEYS_I32, kind_of};
 use crate::plain::Plain;
 
-/// How a table is created and opened. Fill one in with `shmap_table_options_init`, then change fields.
+/// How a table is created and opened. Fill one in with `shmap_table_options_init`, then change
+/// fields.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct ShmapTableOptions {
@@ -24,7 +26,12 @@ pub struct ShmapTableOptions {
     capacity: usize,
     /// Longest value in bytes: 256.
     value_size: usize,
-    /// Permission bits of a table that is created, exact whatever the umask: 0600. 0644 lets others read.
+    /// Kind of the keys of a table that is created: SHMAP_KEYS_I32, or another SHMAP_KEYS_...
+    key_kind: c_int,
+    /// Longest key in bytes, 1 to 256, where keys are text or bytes: 64.
+    key_size: usize,
+    /// Permission bits of a table that is created, exact whatever the umask: 0600. 0644 lets others
+    /// read.
     mode: u32,
     /// Not 0: also opens what group or others may write to. 0.
     shared_writers: c_int,
@@ -36,7 +43,8 @@ pub struct ShmapTableOptions {
     lock_timeout_ms: i64,
 }
 
-/// How a map is published, opened and removed. Fill one in with `shmap_map_options_init`, then change fields.
+/// How a map is published, opened and removed. Fill one in with `shmap_map_options_init`, then
+/// change fields.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct ShmapMapOptions {
@@ -44,15 +52,16 @@ pub struct ShmapMapOptions {
     size: usize,
     /// Directory; NULL for `$SHMAP_DIR`, or `/dev/shm` where that is not set.
     dir: *const c_char,
-    /// Publishing: permission bits, read bits only, exact whatever the umask; 0444 lets others read. 0, the default, keeps
-    /// those of the map that is replaced, and means 0400 for a first one.
+    /// Publishing: permission bits, read bits only, exact whatever the umask; 0444 lets others
+    /// read. 0, the default, keeps those of the map that is replaced, and means 0400 for a first
+    /// one.
     mode: u32,
     /// Publishing: not 0 replaces what has the name. 0.
     force: c_int,
     /// Publishing with `force`: not 0 also replaces a map that has entries by one that has none. 0.
     allow_empty: c_int,
-    /// Publishing a tree or table: not 0 adds a hash index, which makes lookups of single keys several times as fast,
-    /// for twelve bytes an entry. 1.
+    /// Publishing a tree or table: not 0 adds a hash index, which makes lookups of single keys
+    /// several times as fast, for twelve bytes an entry. 1.
     hash_index: c_int,
     /// Not 0: also uses what group or others may write to. 0.
     shared_writers: c_int,
@@ -60,7 +69,8 @@ pub struct ShmapMapOptions {
     trusted_uids: *const u32,
     /// How many those are.
     trusted_count: usize,
-    /// How long to wait for another publisher of the name, in milliseconds; negative for ever. 5000.
+    /// How long to wait for another publisher of the name, in milliseconds; negative for ever.
+    /// 5000.
     lock_timeout_ms: i64,
 }
 
@@ -69,7 +79,8 @@ unsafe impl Plain for ShmapTableOptions {}
 // SAFETY: as above.
 unsafe impl Plain for ShmapMapOptions {}
 
-/// Fills in the defaults. `size` is `sizeof(shmap_table_options)`, which lets later versions of the library add fields.
+/// Fills in the defaults. `size` is `sizeof(shmap_table_options)`, which lets later versions of the
+/// library add fields.
 ///
 /// Errors: SHMAP_INVALID for NULL or a size that this version does not know; nothing was changed.
 #[unsafe(no_mangle)]
@@ -82,12 +93,14 @@ pub unsafe extern "C" fn shmap_table_options_init(
     call.run(|| {
         let out = call.out("options", options)?;
         check_size::<ShmapTableOptions>(size)?;
-        let default = StatusOptions::default();
+        let default = TableOptions::default();
         out.set(ShmapTableOptions {
             size,
             dir: std::ptr::null(),
-            capacity: default.capacity,
-            value_size: default.value_size,
+            capacity: default.geometry.capacity,
+            value_size: default.geometry.value_size,
+            key_kind: SHMAP_KEYS_I32,
+            key_size: default.geometry.key_size,
             mode: default.mode,
             shared_writers: 0,
             trusted_uids: std::ptr::null(),
@@ -98,7 +111,8 @@ pub unsafe extern "C" fn shmap_table_options_init(
     })
 }
 
-/// Fills in the defaults. `size` is `sizeof(shmap_map_options)`, which lets later versions of the library add fields.
+/// Fills in the defaults. `size` is `sizeof(shmap_map_options)`, which lets later versions of the
+/// library add fields.
 ///
 /// Errors: SHMAP_INVALID for NULL or a size that this version does not know; nothing was changed.
 #[unsafe(no_mangle)]
@@ -158,24 +172,35 @@ fn trust(call: &Call, shared: c_int, uids: *const u32, count: usize) -> Result<T
     Ok(call.array("trusted_uids", uids, count)?.iter().fold(trust, |trust, &uid| trust.owner(uid)))
 }
 
+/// Where a table is, and how it is created and opened.
+pub(crate) struct TablePlan {
+    pub(crate) namespace: Namespace,
+    pub(crate) kind: KeyKind,
+    pub(crate) options: TableOptions,
+}
+
 /// Of a table; NULL for the defaults.
-pub(crate) fn of_table(
-    call: &Call,
-    options: *const ShmapTableOptions,
-) -> Result<StatusOptions, Fault> {
+pub(crate) fn of_table(call: &Call, options: *const ShmapTableOptions) -> Result<TablePlan, Fault> {
     if options.is_null() {
-        return Ok(StatusOptions::default());
+        let (namespace, options) = (Namespace::from_env(), TableOptions::default());
+        return Ok(TablePlan { namespace, kind: KeyKind::I32, options });
     }
     // The size first: a structure of another version may be shorter.
     check_size::<ShmapTableOptions>(*call.one("options", options.cast::<usize>())?)?;
     let given = call.one("options", options)?;
-    Ok(StatusOptions::default()
-        .namespace(namespace(call, given.dir)?)
+    let geometry = Geometry::default()
         .capacity(given.capacity)
         .value_size(given.value_size)
-        .mode(given.mode)
-        .trust(trust(call, given.shared_writers, given.trusted_uids, given.trusted_count)?)
-        .lock_timeout(limit(given.lock_timeout_ms)))
+        .key_size(given.key_size);
+    Ok(TablePlan {
+        namespace: namespace(call, given.dir)?,
+        kind: kind_of(given.key_kind)?,
+        options: TableOptions::default()
+            .geometry(geometry)
+            .mode(given.mode)
+            .trust(trust(call, given.shared_writers, given.trusted_uids, given.trusted_count)?)
+            .lock_timeout(limit(given.lock_timeout_ms)),
+    })
 }
 
 /// Of a publication; NULL for the defaults. `dir` is where it goes when they do not say.

@@ -17,11 +17,17 @@ unsafe impl Plain for i32 {}
 // SAFETY: any four bytes are a number.
 unsafe impl Plain for u32 {}
 // SAFETY: any eight bytes are a number.
+unsafe impl Plain for i64 {}
+// SAFETY: any eight bytes are a number.
 unsafe impl Plain for usize {}
 // SAFETY: a raw pointer and a number, which may be anything.
 unsafe impl Plain for ShmapBytes {}
 // SAFETY: a number and `ShmapBytes`; the padding between them is never looked at.
 unsafe impl Plain for ShmapStatus {}
+// SAFETY: a number and `ShmapBytes`.
+unsafe impl Plain for ShmapStatusI64 {}
+// SAFETY: `ShmapBytes` twice.
+unsafe impl Plain for ShmapPair {}
 
 /// Bytes that somebody else owns. They need not end with a NUL and may contain any.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +49,18 @@ pub struct ShmapStatus {
     value: ShmapBytes,
 }
 
-/// A key of a map and its value. Both lie in the mapping.
+/// A key of a table and its value, for keys of up to 64 bits.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ShmapStatusI64 {
+    /// The key.
+    key: i64,
+    /// The value.
+    value: ShmapBytes,
+}
+
+/// A key of bytes and its value: of a map, where both lie in the mapping, or of a table with keys
+/// of text or bytes.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct ShmapPair {
@@ -63,8 +80,8 @@ pub struct ShmapName {
     kind: c_int,
 }
 
-/// Entries of a map between two ranks: what is left of a walk. Owns nothing; may be copied and thrown away. After a refresh it
-/// counts in the new edition.
+/// Entries of a map between two ranks: what is left of a walk. Owns nothing; may be copied and
+/// thrown away. After a refresh it counts in the new edition.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct ShmapRange {
@@ -87,10 +104,14 @@ pub struct ShmapTableStats {
     pub capacity: usize,
     /// Longest value in bytes.
     pub value_size: usize,
+    /// Longest key in bytes, where keys are text or bytes; otherwise of no meaning.
+    pub key_size: usize,
     /// Write transactions since creation; a batch is one.
     pub writes: u64,
     /// Repairs after a writer died, since creation.
     pub recoveries: u64,
+    /// Entries that repairs could not keep, since creation.
+    pub lost: u64,
     /// Length of the file in bytes.
     pub file_len: u64,
 }
@@ -103,6 +124,11 @@ impl ShmapBytes {
     #[inline]
     pub(crate) fn of(bytes: &[u8]) -> Self {
         Self { data: bytes.as_ptr().cast(), len: bytes.len() }
+    }
+
+    /// These bytes, or no value.
+    pub(crate) fn of_option(bytes: Option<&[u8]>) -> Self {
+        bytes.map_or(Self::NONE, Self::of)
     }
 
     pub(crate) fn parts(&self) -> (*const c_void, usize) {
@@ -118,20 +144,34 @@ impl ShmapName {
 }
 
 impl ShmapStatus {
-    pub(crate) fn of(key: i32, value: Option<&[u8]>) -> Self {
-        Self { key, value: value.map_or(ShmapBytes::NONE, ShmapBytes::of) }
+    pub(crate) fn new(key: i32, value: Option<&[u8]>) -> Self {
+        Self { key, value: ShmapBytes::of_option(value) }
     }
 
-    pub(crate) fn key(&self) -> i32 {
-        self.key
+    pub(crate) fn key_and_value(&self) -> (&i32, &ShmapBytes) {
+        (&self.key, &self.value)
+    }
+}
+
+impl ShmapStatusI64 {
+    pub(crate) fn new(key: i64, value: Option<&[u8]>) -> Self {
+        Self { key, value: ShmapBytes::of_option(value) }
     }
 
-    pub(crate) fn value(&self) -> &ShmapBytes {
-        &self.value
+    pub(crate) fn key_and_value(&self) -> (&i64, &ShmapBytes) {
+        (&self.key, &self.value)
     }
 }
 
 impl ShmapPair {
+    pub(crate) fn new(key: &[u8], value: Option<&[u8]>) -> Self {
+        Self { key: ShmapBytes::of(key), value: ShmapBytes::of_option(value) }
+    }
+
+    pub(crate) fn key_and_value(&self) -> (&ShmapBytes, &ShmapBytes) {
+        (&self.key, &self.value)
+    }
+
     #[inline]
     pub(crate) fn of((key, value): (&[u8], &[u8])) -> Self {
         Self { key: ShmapBytes::of(key), value: ShmapBytes::of(value) }

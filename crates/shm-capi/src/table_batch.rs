@@ -4,28 +4,19 @@
 
 use std::ffi::c_int;
 
+use shm_facade::PutMode;
+
 use crate::border::Call;
 use crate::codes::SHMAP_OK;
-use crate::fault::Fault;
-use crate::plain::ShmapStatus;
+use crate::keys::{EntryElement, KeyElement};
+use crate::plain::{ShmapBytes, ShmapPair, ShmapStatus, ShmapStatusI64};
 use crate::table::ShmapTable;
 
-/// The members of a batch.
-fn members<'c>(
-    call: &'c Call,
-    entries: *const ShmapStatus,
-    count: usize,
-) -> Result<Vec<(i32, &'c [u8])>, Fault> {
-    let entries = call.array("entries", entries, count)?;
-    let member = |entry: &'c ShmapStatus| {
-        Ok((entry.key(), call.named_bytes("a value of the batch", entry.value())?))
-    };
-    entries.iter().map(member).collect()
-}
-
-/// Adds keys that must all be absent: all of them or none, also when this process is killed. Any thread. O(count).
+/// Adds keys that must all be absent: all of them or none, also when this process is killed. Any
+/// thread. O(count).
 ///
-/// Errors: those of `shmap_table_add`; the message says which member was at fault, counted from 0. Nothing was changed.
+/// Errors: those of `shmap_table_add`; the message says which member was at fault, counted from 0.
+/// Nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_add_many(
     table: *const ShmapTable,
@@ -34,18 +25,39 @@ pub unsafe extern "C" fn shmap_table_add_many(
 ) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
-    call.run(|| {
-        let table = call.handle(table)?.writable()?;
-        table.table().add_many(&members(&call, entries, count)?)?;
-        Ok(SHMAP_OK)
-    })
+    put_many(&call, table, PutMode::Add, entries, count)
 }
 
-/// Replaces the values of keys that must all be present: all of them or none, also when this process is killed, and for every
-/// reader at once. Of a key that occurs twice the last value counts. Any thread. O(count).
+/// `shmap_table_add_many` for keys of 64 bits.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_table_add_many_i64(
+    table: *const ShmapTable,
+    entries: *const ShmapStatusI64,
+    count: usize,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    put_many(&call, table, PutMode::Add, entries, count)
+}
+
+/// `shmap_table_add_many` for keys of text or bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_table_add_many_bytes(
+    table: *const ShmapTable,
+    entries: *const ShmapPair,
+    count: usize,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    put_many(&call, table, PutMode::Add, entries, count)
+}
+
+/// Replaces the values of keys that must all be present: all of them or none, also when this
+/// process is killed, and for every reader at once. Of a key that occurs twice the last value
+/// counts. Any thread. O(count).
 ///
-/// Errors: those of `shmap_table_update`; the message says which member was at fault, counted from 0. Nothing was
-/// changed.
+/// Errors: those of `shmap_table_update`; the message says which member was at fault, counted from
+/// 0. Nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_update_many(
     table: *const ShmapTable,
@@ -54,17 +66,37 @@ pub unsafe extern "C" fn shmap_table_update_many(
 ) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
-    call.run(|| {
-        let table = call.handle(table)?.writable()?;
-        table.batch_update(&members(&call, entries, count)?)?;
-        Ok(SHMAP_OK)
-    })
+    put_many(&call, table, PutMode::Update, entries, count)
+}
+
+/// `shmap_table_update_many` for keys of 64 bits.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_table_update_many_i64(
+    table: *const ShmapTable,
+    entries: *const ShmapStatusI64,
+    count: usize,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    put_many(&call, table, PutMode::Update, entries, count)
+}
+
+/// `shmap_table_update_many` for keys of text or bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_table_update_many_bytes(
+    table: *const ShmapTable,
+    entries: *const ShmapPair,
+    count: usize,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    put_many(&call, table, PutMode::Update, entries, count)
 }
 
 /// Sets the values of keys, whether they have one or not. Otherwise as `shmap_table_update_many`.
 ///
-/// Errors: those of `shmap_table_upsert`; the message says which member was at fault, counted from 0. Nothing was
-/// changed.
+/// Errors: those of `shmap_table_upsert`; the message says which member was at fault, counted from
+/// 0. Nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_upsert_many(
     table: *const ShmapTable,
@@ -73,17 +105,52 @@ pub unsafe extern "C" fn shmap_table_upsert_many(
 ) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
+    put_many(&call, table, PutMode::Upsert, entries, count)
+}
+
+/// `shmap_table_upsert_many` for keys of 64 bits.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_table_upsert_many_i64(
+    table: *const ShmapTable,
+    entries: *const ShmapStatusI64,
+    count: usize,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    put_many(&call, table, PutMode::Upsert, entries, count)
+}
+
+/// `shmap_table_upsert_many` for keys of text or bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_table_upsert_many_bytes(
+    table: *const ShmapTable,
+    entries: *const ShmapPair,
+    count: usize,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    put_many(&call, table, PutMode::Upsert, entries, count)
+}
+
+fn put_many<T: EntryElement>(
+    call: &Call,
+    table: *const ShmapTable,
+    mode: PutMode,
+    entries: *const T,
+    count: usize,
+) -> c_int {
     call.run(|| {
-        let table = call.handle(table)?.writable()?;
-        table.batch_upsert(&members(&call, entries, count)?)?;
+        let handle = call.handle(table)?;
+        let table = handle.writable()?;
+        table.put_many(mode, &handle.members(call, entries, count)?)?;
         Ok(SHMAP_OK)
     })
 }
 
 /// Removes keys: all of them or, if one is not there or named twice, none. Any thread. O(count).
 ///
-/// Errors: those of `shmap_table_remove`; the message says which member was at fault, counted from 0. Nothing was
-/// changed.
+/// Errors: those of `shmap_table_remove`; the message says which member was at fault, counted from
+/// 0. Nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_remove_many(
     table: *const ShmapTable,
@@ -92,9 +159,43 @@ pub unsafe extern "C" fn shmap_table_remove_many(
 ) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
+    remove_many(&call, table, keys, count)
+}
+
+/// `shmap_table_remove_many` for keys of 64 bits.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_table_remove_many_i64(
+    table: *const ShmapTable,
+    keys: *const i64,
+    count: usize,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    remove_many(&call, table, keys, count)
+}
+
+/// `shmap_table_remove_many` for keys of text or bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_table_remove_many_bytes(
+    table: *const ShmapTable,
+    keys: *const ShmapBytes,
+    count: usize,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    remove_many(&call, table, keys, count)
+}
+
+fn remove_many<T: KeyElement>(
+    call: &Call,
+    table: *const ShmapTable,
+    keys: *const T,
+    count: usize,
+) -> c_int {
     call.run(|| {
-        let table = call.handle(table)?.writable()?;
-        table.table().remove_many(call.array("keys", keys, count)?)?;
+        let handle = call.handle(table)?;
+        let table = handle.writable()?;
+        table.remove_many(&handle.keys(call, keys, count)?)?;
         Ok(SHMAP_OK)
     })
 }

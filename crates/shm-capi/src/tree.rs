@@ -10,7 +10,7 @@ use crate::border::Call;
 use crate::codes::{SHMAP_INVALID, SHMAP_NOT_FOUND, SHMAP_OK, SHMAP_PANIC};
 use crate::exclusive::{Broken, Exclusive};
 use crate::fault::Fault;
-use crate::handles::{Handle, insert};
+use crate::handles::{Handle, HandleKind, insert};
 use crate::options::{ShmapMapOptions, of_share};
 use crate::plain::ShmapBytes;
 
@@ -18,8 +18,7 @@ use crate::plain::ShmapBytes;
 pub struct ShmapTree(Exclusive<RbTree>);
 
 impl Handle for ShmapTree {
-    const KIND: u8 = 3;
-    const WHAT: &'static str = "a tree";
+    const KIND: HandleKind = HandleKind::TREE;
 }
 
 impl ShmapTree {
@@ -44,7 +43,8 @@ fn broken(why: Broken) -> Fault {
     }
 }
 
-/// Makes an empty tree, and stores a handle of it in `*tree`. The caller frees it with `shmap_tree_free`. Any thread.
+/// Makes an empty tree, and stores a handle of it in `*tree`. The caller frees it with
+/// `shmap_tree_free`. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_tree_new(tree: *mut *mut ShmapTree) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -58,7 +58,8 @@ pub unsafe extern "C" fn shmap_tree_new(tree: *mut *mut ShmapTree) -> c_int {
 
 /// Gives a key this value, and replaces the one it has. Both are copied. Any thread. O(log n).
 ///
-/// Errors: SHMAP_NO_SPACE for a key of 1 MiB or more, or more entries or bytes than a map can have; nothing was changed.
+/// Errors: SHMAP_NO_SPACE for a key of 1 MiB or more, or more entries or bytes than a map can have;
+/// nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_tree_set(
     tree: *const ShmapTree,
@@ -78,8 +79,8 @@ pub unsafe extern "C" fn shmap_tree_set(
     })
 }
 
-/// Stores where the value of a key is in `*value`. It belongs to the tree, and is valid until the next call that changes the
-/// tree. Any thread, as long as no other one changes the tree. O(log n).
+/// Stores where the value of a key is in `*value`. It belongs to the tree, and is valid until the
+/// next call that changes the tree. Any thread, as long as no other one changes the tree. O(log n).
 ///
 /// Errors: SHMAP_NOT_FOUND.
 #[unsafe(no_mangle)]
@@ -143,13 +144,15 @@ pub unsafe extern "C" fn shmap_tree_len(tree: *const ShmapTree, len: *mut usize)
     })
 }
 
-/// Publishes what is in the tree under `name`, and stores the edition in `*edition`, unless that is NULL: 1, or one more
-/// than the newest. At any moment the name leads to the old map or the new one, whole, also when this process is killed. The tree
-/// stays as it is. NULL for `options` means the defaults. Any thread. O(n).
+/// Publishes what is in the tree under `name`, and stores the edition in `*edition`, unless that is
+/// NULL: 1, or one more than the newest. At any moment the name leads to the old map or the new
+/// one, whole, also when this process is killed. The tree stays as it is. NULL for `options` means
+/// the defaults. Any thread. O(n).
 ///
-/// Errors: SHMAP_DUPLICATE_KEY when the name is taken and `force` not set, or the tree is empty, what is to be replaced is not,
-/// and `allow_empty` is not set; SHMAP_INVALID_NAME, SHMAP_NO_SPACE, SHMAP_TIMEOUT,
-/// SHMAP_PERMISSION, SHMAP_CORRUPT, SHMAP_SYSTEM; the name leads to what it led to before.
+/// Errors: SHMAP_DUPLICATE_KEY when the name is taken and `force` not set, or the tree is empty,
+/// what is to be replaced is not, and `allow_empty` is not set; SHMAP_INVALID_NAME, SHMAP_NO_SPACE,
+/// SHMAP_TIMEOUT, SHMAP_PERMISSION, SHMAP_CORRUPT, SHMAP_SYSTEM; the name leads to what it led to
+/// before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_tree_share(
     tree: *const ShmapTree,
@@ -174,11 +177,11 @@ pub unsafe extern "C" fn shmap_tree_share(
     })
 }
 
-/// Writes what is in the tree to a file of mode 0400, in one step, over what is there. `shmap_map_open_file` opens it. Any
-/// thread. O(n).
+/// Writes what is in the tree to a file of mode 0400, in one step, over what is there.
+/// `shmap_map_open_file` opens it. Any thread. O(n).
 ///
-/// Errors: SHMAP_NOT_FOUND for the directory, SHMAP_NO_SPACE, SHMAP_PERMISSION, SHMAP_SYSTEM; the path leads to what it led to
-/// before.
+/// Errors: SHMAP_NOT_FOUND for the directory, SHMAP_NO_SPACE, SHMAP_PERMISSION, SHMAP_SYSTEM; the
+/// path leads to what it led to before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_tree_save(tree: *const ShmapTree, path: *const c_char) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.

@@ -10,15 +10,21 @@
 use std::path::Path;
 
 /// In the order of the header.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 19] = [
     "codes",
     "about",
     "plain",
+    "keys",
     "options",
     "table_life",
     "table",
+    "table_read",
+    "table_write",
+    "table_modify",
     "table_batch",
     "entries",
+    "table_map",
+    "table_check",
     "tree",
     "map",
     "map_follow",

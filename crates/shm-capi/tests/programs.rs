@@ -58,6 +58,11 @@ fn tables_from_c() {
 }
 
 #[test]
+fn tables_with_keys_of_every_kind_from_c() {
+    program(C11, "c/table_keys.c", &[]);
+}
+
+#[test]
 fn trees_and_maps_from_c() {
     program(C11, "c/map.c", &[]);
 }
@@ -182,6 +187,51 @@ fn a_cancelled_thread_ends_after_the_call() {
 #[test]
 fn classes_of_cpp() {
     program(CPP17, "cpp/classes.cpp", &[]);
+}
+
+/// Whether `shmap.hpp` lets a program drop what this expression gives.
+fn may_be_dropped(expression: &str) -> Option<bool> {
+    if !have(CPP17.compiler) {
+        return None;
+    }
+    let source = prefix().join("programs/dropped.cpp");
+    let table =
+        "shmap::Table table = shmap::Table::open(\"x\"); shmap::Map map = shmap::Map::open(\"x\");";
+    let text = format!("#include <shmap.hpp>\nint main() {{ {table} {expression}; }}\n");
+    std::fs::write(&source, text).unwrap();
+    let mut command = Command::new(CPP17.compiler);
+    command.args(CPP17.flags).args(["-Wall", "-Werror", "-fsyntax-only"]);
+    let output = command.arg("-I").arg(prefix().join("include")).arg(&source).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() || said.contains("nodiscard"), "{expression}: {said}");
+    Some(output.status.success())
+}
+
+#[test]
+fn what_nobody_may_overlook_is_nodiscard() {
+    for (expression, expected) in [
+        ("table.add(1, \"x\")", false),
+        ("table.update(1, \"x\")", false),
+        ("table.compare_exchange(1, \"x\", \"y\")", false),
+        ("table.get(1)", false),
+        ("table.contains(1)", false),
+        ("table.get_many({1})", false),
+        ("table.entries()", false),
+        ("shmap::TextTable::open(\"x\")", false),
+        ("map.get(\"x\")", false),
+        ("map.wait(std::chrono::seconds(1))", false),
+        ("shmap::list()", false),
+        ("(void)table.add(1, \"x\")", true),
+        ("table.upsert(1, \"x\")", true),
+        ("table.remove(1)", true),
+        ("table.increment(1)", true),
+        ("table.unlink()", true),
+        ("map.refresh()", true),
+        ("shmap::prune()", true),
+    ] {
+        let Some(found) = may_be_dropped(expression) else { return };
+        assert_eq!(found, expected, "{expression}");
+    }
 }
 
 #[test]
@@ -369,7 +419,7 @@ fn the_c_example_of_the_readme_runs() {
     let Some(said) = run_example(C11, "c") else { return };
     assert_eq!(said[0], "3325 is running");
     assert_eq!(said[1], "batch member 1: key 4711 does not exist");
-    assert_eq!(said[2..], ["/orders at 10.0.0.8", "/users at 10.0.0.7"]);
+    assert_eq!(said[2..], ["1 hit", "/orders at 10.0.0.8", "/users at 10.0.0.7"]);
 }
 
 #[test]
@@ -377,7 +427,8 @@ fn the_cpp_example_of_the_readme_runs() {
     let Some(said) = run_example(CPP17, "cpp") else { return };
     assert_eq!(said[0], "3325 is running");
     assert_eq!(said[1], "batch member 1: key 4711 does not exist");
-    assert_eq!(said[2..], ["/orders at 10.0.0.8", "/users at 10.0.0.7", "/users now at 10.0.0.9"]);
+    let map = ["/orders at 10.0.0.8", "/users at 10.0.0.7", "/users now at 10.0.0.9"];
+    assert_eq!((said[2].as_str(), &said[3..]), ("2 hits", &map.map(str::to_owned)[..]));
 }
 
 #[test]

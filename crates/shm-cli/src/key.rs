@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use serde_json::{Value as Json, json};
+use shm_facade::{any_map_key, any_table_key};
 pub(crate) use slotmap_shm::AnyKey;
 use slotmap_shm::KeyKind;
 
@@ -78,42 +79,19 @@ impl KeyType {
         })
     }
 
-    /// The key of a published map that stands for this key: bytes as they are; integers big-endian,
-    /// with the sign flipped, so that their order is kept.
+    /// The key of a published map that stands for this key.
     pub(crate) fn to_map(self, key: &AnyKey) -> Vec<u8> {
-        let Some((bits, _)) = self.integer() else {
-            return match key {
-                AnyKey::Bytes(bytes) => bytes.clone(),
-                AnyKey::Signed(n) => n.to_string().into_bytes(),
-                AnyKey::Unsigned(n) => n.to_string().into_bytes(),
-            };
-        };
-        let word = match key {
-            AnyKey::Signed(n) => n.cast_unsigned() ^ 1 << (bits - 1),
-            AnyKey::Unsigned(n) => *n,
-            AnyKey::Bytes(_) => 0,
-        };
-        let bytes = word.to_be_bytes();
-        bytes.get(bytes.len() - bits as usize / 8..).unwrap_or_default().to_vec()
+        any_map_key(self.0, key).unwrap_or_else(|| match key {
+            AnyKey::Bytes(bytes) => bytes.clone(),
+            AnyKey::Signed(n) => n.to_string().into_bytes(),
+            AnyKey::Unsigned(n) => n.to_string().into_bytes(),
+        })
     }
 
     /// The key that a key of a published map stands for; `None` when it has another length, or is
     /// no text.
     pub(crate) fn of_map(self, bytes: &[u8]) -> Option<AnyKey> {
-        let Some((bits, signed)) = self.integer() else {
-            let fine = self == Self::BYTES || std::str::from_utf8(bytes).is_ok();
-            return fine.then(|| AnyKey::Bytes(bytes.to_vec()));
-        };
-        if bytes.len() != bits as usize / 8 {
-            return None;
-        }
-        let word = bytes.iter().fold(0, |word: u64, &byte| word << 8 | u64::from(byte));
-        Some(if signed {
-            let flipped = word ^ 1 << (bits - 1);
-            AnyKey::Signed(flipped.cast_signed() << (64 - bits) >> (64 - bits))
-        } else {
-            AnyKey::Unsigned(word)
-        })
+        any_table_key(self.0, bytes)
     }
 }
 

@@ -252,7 +252,9 @@ fn table_code(error: &TableError) -> ResultCode {
         | TableError::ValueTooLarge { .. }
         | TableError::KeyTooLong { .. }
         | TableError::BufferTooSmall { .. } => ResultCode::NoSpace,
-        TableError::Mismatch { .. } | TableError::NotACounter { .. } => ResultCode::Mismatch,
+        TableError::Mismatch { .. }
+        | TableError::NotACounter { .. }
+        | TableError::WrongKey { .. } => ResultCode::Mismatch,
         TableError::InBatch { source, .. } => table_code(source),
         TableError::Corrupt { .. } => ResultCode::Corrupt,
         TableError::Contended { .. } => ResultCode::Timeout,
@@ -367,6 +369,8 @@ mod tests {
         assert_eq!(code(TableError::Full { capacity: 1 }), -2);
         assert_eq!(code(TableError::ValueTooLarge { len: 2, max: 1 }), -2);
         assert_eq!(code(TableError::DuplicateKey { key: key.clone() }), -3);
+        let wrong = TableError::WrongKey { key: key.clone(), kind: slotmap_shm::KeyKind::Str };
+        assert_eq!(code(wrong), -7);
         let source = Box::new(TableError::NotFound { key });
         assert_eq!(code(TableError::InBatch { index: 0, source }), -1);
         assert_eq!(Error::from(InvalidName::Empty).code() as i32, -4);

@@ -6,7 +6,7 @@ use shm_core::Name;
 use crate::error::Error;
 use crate::share::{ShareOptions, publish};
 use crate::status_table::StatusTable;
-use slotmap_shm::Access;
+use slotmap_shm::{Access, AnyKey, KeyKind, UntypedTable};
 
 /// The key of a map that stands for this key of a table: four bytes, big-endian, with the sign flipped. So
 /// keys of a map are in the order of the numbers.
@@ -26,6 +26,98 @@ pub fn map_key(key: i32) -> [u8; 4] {
 #[must_use]
 pub fn table_key(key: &[u8]) -> Option<i32> {
     Some(i32::from_be_bytes(key.try_into().ok()?) ^ i32::MIN)
+}
+
+/// The key of a map that stands for a key of a table of this kind: text and bytes as they are;
+/// integers big-endian, as wide as their type, signed ones with the sign flipped. So keys of a map
+/// are in the order of the table's type. `None` where the key is not one of that kind.
+///
+/// ```
+/// use shm_facade::{AnyKey, KeyKind, any_map_key, any_table_key, map_key};
+/// let key = AnyKey::from(-7i32);
+/// assert_eq!(any_map_key(KeyKind::I32, &key).unwrap(), map_key(-7));
+/// assert_eq!(any_table_key(KeyKind::I32, &map_key(-7)), Some(key));
+/// assert_eq!(any_map_key(KeyKind::Str, &"blue".into()).unwrap(), b"blue");
+/// assert_eq!(any_map_key(KeyKind::U8, &256u16.into()), None);
+/// ```
+#[must_use]
+pub fn any_map_key(kind: KeyKind, key: &AnyKey) -> Option<Vec<u8>> {
+    let number = match key {
+        AnyKey::Bytes(bytes) => {
+            let fits = kind == KeyKind::Bytes
+                || kind == KeyKind::Str && std::str::from_utf8(bytes).is_ok();
+            return fits.then(|| bytes.clone());
+        }
+        AnyKey::Signed(n) => i128::from(*n),
+        AnyKey::Unsigned(n) => i128::from(*n),
+    };
+    let (bits, signed) = kind.integer()?;
+    // Flipping the sign is adding what the least number lacks to 0.
+    let from_least = number + if signed { 1 << (bits - 1) } else { 0 };
+    if !(0..1i128 << bits).contains(&from_least) {
+        return None;
+    }
+    let bytes = from_least.to_be_bytes();
+    bytes.get(bytes.len() - bits as usize / 8..).map(<[u8]>::to_vec)
+}
+
+/// The key of a table of this kind that a key of a map stands for, if it is one.
+#[must_use]
+pub fn any_table_key(kind: KeyKind, key: &[u8]) -> Option<AnyKey> {
+    let Some((bits, signed)) = kind.integer() else {
+        let fits = kind == KeyKind::Bytes || std::str::from_utf8(key).is_ok();
+        return fits.then(|| key.into());
+    };
+    if key.len() != bits as usize / 8 {
+        return None;
+    }
+    let word = key.iter().fold(0, |word: u64, &byte| word << 8 | u64::from(byte));
+    Some(if signed {
+        let flipped = word ^ 1 << (bits - 1);
+        AnyKey::Signed(flipped.cast_signed() << (64 - bits) >> (64 - bits))
+    } else {
+        AnyKey::Unsigned(word)
+    })
+}
+
+/// As [`StatusTable::freeze_with`], for a table of any kind of keys: [`any_map_key`] says which
+/// those of the map are.
+///
+/// # Errors
+/// As [`StatusTable::freeze`].
+pub fn freeze_table<A: Access>(
+    table: &UntypedTable<A>,
+    name: &str,
+    options: &ShareOptions,
+) -> Result<u64, Error> {
+    let name = Name::new(name)?;
+    let kind = table.key_kind();
+    let entries = table.entries()?.into_iter();
+    let entries = entries.filter_map(|(key, value)| Some((any_map_key(kind, &key)?, value)));
+    publish(&name, &image(entries.collect(), options)?, options)
+}
+
+/// As [`StatusTable::load`], for a table of any kind of keys.
+///
+/// # Errors
+/// As [`StatusTable::load`].
+pub fn load_table<D: AsRef<[u8]>>(table: &UntypedTable, map: &Snapshot<D>) -> Result<usize, Error> {
+    let kind = table.key_kind();
+    let entries = entries_of(map, |key| any_table_key(kind, key))?;
+    table.upsert_many(&entries)?;
+    Ok(entries.len())
+}
+
+/// The entries of a map, with the keys of a table that they stand for.
+fn entries_of<D: AsRef<[u8]>, K>(
+    map: &Snapshot<D>,
+    key_of: impl Fn(&[u8]) -> Option<K>,
+) -> Result<Vec<(K, &[u8])>, Error> {
+    let entry = |(rank, (key, value)): (usize, (&[u8], _))| {
+        let of_table = key_of(key).ok_or_else(|| Error::NotATableKey { rank, key: key.into() })?;
+        Ok((of_table, value))
+    };
+    map.iter().enumerate().map(entry).collect()
 }
 
 impl<A: Access> StatusTable<A> {
@@ -64,7 +156,8 @@ impl<A: Access> StatusTable<A> {
     /// As [`StatusTable::freeze`].
     pub fn freeze_with(&self, name: &str, options: &ShareOptions) -> Result<u64, Error> {
         let name = Name::new(name)?;
-        publish(&name, &image(self.entries()?, options)?, options)
+        let entries = self.entries()?.into_iter().map(|(key, value)| (map_key(key), value));
+        publish(&name, &image(entries.collect(), options)?, options)
     }
 }
 
@@ -76,27 +169,22 @@ impl StatusTable {
     /// [`Error::NotATableKey`] for a key that [`map_key`] did not make; [`Error::Table`] with `InBatch` when
     /// not all fit. Nothing was changed.
     pub fn load<D: AsRef<[u8]>>(&self, map: &Snapshot<D>) -> Result<usize, Error> {
-        let mut entries = Vec::with_capacity(map.len());
-        for (rank, (key, value)) in map.iter().enumerate() {
-            let number =
-                table_key(key).ok_or_else(|| Error::NotATableKey { rank, key: key.to_owned() })?;
-            entries.push((number, value));
-        }
+        let entries = entries_of(map, table_key)?;
         self.batch_upsert(&entries)?;
         Ok(entries.len())
     }
 }
 
-fn image<V: AsRef<[u8]>>(
-    mut entries: Vec<(i32, V)>,
+fn image<K: AsRef<[u8]> + Ord, V: AsRef<[u8]>>(
+    mut entries: Vec<(K, V)>,
     options: &ShareOptions,
 ) -> Result<AlignedBytes, Error> {
-    entries.sort_unstable_by_key(|&(key, _)| key);
-    let bytes = entries.iter().map(|(_, value)| 4 + value.as_ref().len()).sum();
+    entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let bytes = entries.iter().map(|(k, v)| k.as_ref().len() + v.as_ref().len()).sum();
     let mut builder = Builder::with_options(options.freeze_options());
     builder.reserve(entries.len(), bytes);
     for (key, value) in &entries {
-        builder.push(map_key(*key), value.as_ref())?;
+        builder.push(key.as_ref(), value.as_ref())?;
     }
     Ok(builder.try_finish()?)
 }
@@ -111,5 +199,40 @@ mod tests {
         assert!(keys.windows(2).all(|pair| map_key(pair[0]) < map_key(pair[1])));
         assert!(keys.iter().all(|&key| table_key(&map_key(key)) == Some(key)));
         assert!([&b""[..], b"abc", b"abcde"].iter().all(|key| table_key(key).is_none()));
+    }
+
+    #[test]
+    fn keys_of_every_kind_keep_their_order_and_come_back() {
+        for kind in KeyKind::ALL {
+            let keys: Vec<AnyKey> = match kind.integer() {
+                Some((bits, true)) => {
+                    let least = i64::MIN >> (64 - bits);
+                    [least, least + 1, -1, 0, 1, !least].map(AnyKey::Signed).into()
+                }
+                Some((bits, false)) => {
+                    [0, 1, 127, 128, u64::MAX >> (64 - bits)].map(AnyKey::Unsigned).into()
+                }
+                None => ["", "a", "ab", "b"].map(AnyKey::from).into(),
+            };
+            let of_map: Vec<_> = keys.iter().map(|key| any_map_key(kind, key).unwrap()).collect();
+            assert!(of_map.is_sorted(), "{kind}: {of_map:?}");
+            for (key, bytes) in keys.iter().zip(&of_map) {
+                assert_eq!(any_table_key(kind, bytes).as_ref(), Some(key), "{kind}");
+            }
+        }
+        assert_eq!(any_map_key(KeyKind::I32, &7.into()).unwrap(), map_key(7));
+        for (kind, key) in [
+            (KeyKind::I8, AnyKey::Signed(128)),
+            (KeyKind::I8, AnyKey::Signed(-129)),
+            (KeyKind::U64, AnyKey::Signed(-1)),
+            (KeyKind::I64, AnyKey::Unsigned(u64::MAX)),
+            (KeyKind::Str, AnyKey::Signed(1)),
+            (KeyKind::Str, AnyKey::Bytes(vec![0xFF])),
+            (KeyKind::I32, "text".into()),
+        ] {
+            assert_eq!(any_map_key(kind, &key), None, "{kind} {key}");
+        }
+        assert_eq!(any_table_key(KeyKind::I64, &map_key(1)), None);
+        assert_eq!(any_table_key(KeyKind::Str, b"\xff"), None);
     }
 }

@@ -32,7 +32,7 @@ pub use avl_snapshot::{
     AlignedBytes, BuildError, Builder, FreezeOptions, RbTree, Snapshot, SnapshotError,
 };
 pub use error::{Error, ResultCode};
-pub use freeze::{map_key, table_key};
+pub use freeze::{any_map_key, any_table_key, freeze_table, load_table, map_key, table_key};
 pub use share::{SNAPSHOT, Share, ShareOptions};
 pub use shared_map::{MapOptions, SharedMap, litter, prune};
 // For the libraries of other languages, whose handles survive a fork.

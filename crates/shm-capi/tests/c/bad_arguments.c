@@ -96,6 +96,104 @@ static void tables(shmap_table *table, shmap_map *map) {
     CHECK(len == 0);
 }
 
+// Keys of 64 bits, and of text.
+static void other_forms(shmap_table *table, shmap_table *words) {
+    shmap_entries *entries = NULL;
+    shmap_status_i64 wide[1] = {{1, {NULL, 1}}};
+    shmap_pair pair[1] = {{{"x", 1}, {NULL, 1}}};
+    const int64_t key = 1;
+    const shmap_bytes word = {"x", 1}, no_word = {NULL, 1};
+    int64_t number;
+    NO_HANDLE(shmap_table, shmap_table_increment(h, 1, 1, 0, &number));
+    NO_HANDLE(shmap_table, shmap_table_add_i64(h, 1, "x", 1));
+    NO_HANDLE(shmap_table, shmap_table_update_i64(h, 1, "x", 1));
+    NO_HANDLE(shmap_table, shmap_table_upsert_i64(h, 1, "x", 1));
+    NO_HANDLE(shmap_table, shmap_table_get_i64(h, 1, buffer, sizeof buffer, &len));
+    NO_HANDLE(shmap_table, shmap_table_contains_i64(h, 1));
+    NO_HANDLE(shmap_table, shmap_table_remove_i64(h, 1));
+    NO_HANDLE(shmap_table, shmap_table_compare_exchange_i64(h, 1, "x", 1, "y", 1));
+    NO_HANDLE(shmap_table, shmap_table_fetch_add_i64(h, 1, 1, &number));
+    NO_HANDLE(shmap_table, shmap_table_increment_i64(h, 1, 1, 0, &number));
+    NO_HANDLE(shmap_table, shmap_table_add_many_i64(h, NULL, 0));
+    NO_HANDLE(shmap_table, shmap_table_update_many_i64(h, NULL, 0));
+    NO_HANDLE(shmap_table, shmap_table_upsert_many_i64(h, NULL, 0));
+    NO_HANDLE(shmap_table, shmap_table_remove_many_i64(h, NULL, 0));
+    NO_HANDLE(shmap_table, shmap_table_get_many_i64(h, &key, 1, &entries));
+    NO_HANDLE(shmap_table, shmap_table_add_bytes(h, "x", 1, "x", 1));
+    NO_HANDLE(shmap_table, shmap_table_update_bytes(h, "x", 1, "x", 1));
+    NO_HANDLE(shmap_table, shmap_table_upsert_bytes(h, "x", 1, "x", 1));
+    NO_HANDLE(shmap_table, shmap_table_get_bytes(h, "x", 1, buffer, sizeof buffer, &len));
+    NO_HANDLE(shmap_table, shmap_table_contains_bytes(h, "x", 1));
+    NO_HANDLE(shmap_table, shmap_table_remove_bytes(h, "x", 1));
+    NO_HANDLE(shmap_table, shmap_table_compare_exchange_bytes(h, "x", 1, "x", 1, "y", 1));
+    NO_HANDLE(shmap_table, shmap_table_fetch_add_bytes(h, "x", 1, 1, &number));
+    NO_HANDLE(shmap_table, shmap_table_increment_bytes(h, "x", 1, 1, 0, &number));
+    NO_HANDLE(shmap_table, shmap_table_add_many_bytes(h, NULL, 0));
+    NO_HANDLE(shmap_table, shmap_table_update_many_bytes(h, NULL, 0));
+    NO_HANDLE(shmap_table, shmap_table_upsert_many_bytes(h, NULL, 0));
+    NO_HANDLE(shmap_table, shmap_table_remove_many_bytes(h, NULL, 0));
+    NO_HANDLE(shmap_table, shmap_table_get_many_bytes(h, &word, 1, &entries));
+    NO_HANDLE(shmap_table, shmap_table_key_kind(h));
+    NO_HANDLE(shmap_table, shmap_table_recover(h, &len));
+    NO_HANDLE(shmap_table, shmap_table_flush(h));
+    NO_HANDLE(shmap_entries, shmap_entries_at_i64(h, 0, wide));
+    NO_HANDLE(shmap_entries, shmap_entries_at_bytes(h, 0, pair));
+
+    INVALID(shmap_table_add_i64(table, 1, NULL, 1));
+    INVALID(shmap_table_add_bytes(words, NULL, 1, "x", 1));
+    INVALID(shmap_table_add_bytes(words, "x", 1, NULL, 1));
+    INVALID(shmap_table_add_many_i64(table, wide, 1));
+    INVALID(shmap_table_add_many_bytes(words, pair, 1));
+    INVALID(shmap_table_add_many_i64(table, NULL, 1));
+    INVALID(shmap_table_update_i64(table, 1, NULL, 1));
+    INVALID(shmap_table_update_bytes(words, NULL, 1, "x", 1));
+    INVALID(shmap_table_update_bytes(words, "x", 1, NULL, 1));
+    INVALID(shmap_table_update_many_i64(table, wide, 1));
+    INVALID(shmap_table_update_many_bytes(words, pair, 1));
+    INVALID(shmap_table_update_many_i64(table, NULL, 1));
+    INVALID(shmap_table_upsert_i64(table, 1, NULL, 1));
+    INVALID(shmap_table_upsert_bytes(words, NULL, 1, "x", 1));
+    INVALID(shmap_table_upsert_bytes(words, "x", 1, NULL, 1));
+    INVALID(shmap_table_upsert_many_i64(table, wide, 1));
+    INVALID(shmap_table_upsert_many_bytes(words, pair, 1));
+    INVALID(shmap_table_upsert_many_i64(table, NULL, 1));
+    INVALID(shmap_table_contains_bytes(words, NULL, 1));
+    INVALID(shmap_table_remove_bytes(words, NULL, 1));
+    INVALID(shmap_table_get_i64(table, 1, NULL, 1, &len));
+    INVALID(shmap_table_get_i64(table, 1, buffer, sizeof buffer, NULL));
+    INVALID(shmap_table_get_bytes(words, NULL, 1, buffer, sizeof buffer, &len));
+    INVALID(shmap_table_get_bytes(words, "x", 1, NULL, 1, &len));
+    INVALID(shmap_table_get_bytes(words, "x", 1, buffer, sizeof buffer, NULL));
+    INVALID(shmap_table_compare_exchange_i64(table, 1, NULL, 1, "x", 1));
+    INVALID(shmap_table_compare_exchange_bytes(words, NULL, 1, "x", 1, "x", 1));
+    INVALID(shmap_table_compare_exchange_bytes(words, "x", 1, "x", 1, NULL, 1));
+    INVALID(shmap_table_fetch_add_bytes(words, NULL, 1, 1, &number));
+    INVALID(shmap_table_increment_bytes(words, NULL, 1, 1, 0, &number));
+    INVALID(shmap_table_remove_many_i64(table, NULL, 1));
+    INVALID(shmap_table_remove_many_bytes(words, &no_word, 1));
+    INVALID(shmap_table_get_many_i64(table, NULL, 1, &entries));
+    INVALID(shmap_table_get_many_i64(table, &key, 1, NULL));
+    INVALID(shmap_table_get_many_bytes(words, &no_word, 1, &entries));
+    INVALID(shmap_table_get_many_bytes(words, &word, 1, NULL));
+    INVALID(shmap_map_key_i64(1, NULL));
+    INVALID(shmap_table_key_i64(NULL, 8, &number));
+    INVALID(shmap_table_key_i64("12345678", 8, NULL));
+    FAILS(SHMAP_INVALID, "longer than memory", shmap_table_remove_many_bytes(words, &word, SIZE_MAX / 4));
+    FAILS(SHMAP_INVALID, "aligned", shmap_table_increment(table, 1, 1, 0, (int64_t *)(void *)(text + 1)));
+    FAILS(SHMAP_INVALID, "aligned", shmap_table_remove_many_i64(table, (const int64_t *)(const void *)(text + 1), 1));
+    // A key that is longer than any: refused by its length alone, where the bytes are not looked at.
+    FAILS(SHMAP_NO_SPACE, "key is 28 bytes long, at most 4 fit", shmap_table_add_bytes(words, text, sizeof text - 1, "x", 1));
+
+    GIVES(SHMAP_OK, shmap_table_get_many_i64(table, &key, 1, &entries));
+    INVALID(shmap_entries_at_i64(entries, 0, NULL));
+    INVALID(shmap_entries_at_bytes(entries, 0, NULL));
+    GIVES(SHMAP_OK, shmap_entries_free(entries));
+    GIVES(SHMAP_OK, shmap_table_len(table, &len));
+    CHECK(len == 0);
+    GIVES(SHMAP_OK, shmap_table_len(words, &len));
+    CHECK(len == 0);
+}
+
 static void maps(shmap_tree *tree, shmap_map *map) {
     shmap_tree *new_tree = NULL;
     shmap_map *out = NULL;
@@ -190,7 +288,7 @@ static void names(shmap_names *names) {
     INVALID(shmap_list(NULL, NULL));
     INVALID(shmap_names_len(names, NULL));
     INVALID(shmap_names_at(names, 0, NULL));
-    FAILS(SHMAP_INVALID, "name 2 of 2", shmap_names_at(names, 2, &name));
+    FAILS(SHMAP_INVALID, "name 3 of 3", shmap_names_at(names, 3, &name));
     FAILS(SHMAP_INVALID, "empty", shmap_list("", &out));
     CHECK(out == NULL);
 }
@@ -215,13 +313,21 @@ static void options(void) {
     INVALID(shmap_table_open("x", &table, &out));
     INVALID(shmap_map_open("x", &map, &map_out));
     table.trusted_count = 0;
+    table.key_kind = 0;
+    FAILS(SHMAP_INVALID, "no kind of keys 0", shmap_table_create("never", &table, &out));
+    table.key_kind = SHMAP_KEYS_BYTES;
+    table.key_size = 0;
+    FAILS(SHMAP_INVALID, "key_size", shmap_table_create("never", &table, &out));
+    table.key_size = 257;
+    FAILS(SHMAP_INVALID, "key_size", shmap_table_create("never", &table, &out));
     table.dir = "";
     FAILS(SHMAP_INVALID, "empty", shmap_table_open("x", &table, &out));
     CHECK(out == NULL && map_out == NULL);
 }
 
 int main(void) {
-    shmap_table *table = NULL, *closed = NULL;
+    shmap_table *table = NULL, *words = NULL, *closed = NULL;
+    shmap_table_options text_keys;
     shmap_tree *tree = NULL, *freed = NULL;
     shmap_map *map = NULL;
     shmap_entries *entries = NULL;
@@ -229,6 +335,10 @@ int main(void) {
     void *on_heap = calloc(1, 64);
     CHECK(*shmap_version() != '\0' && *shmap_strerror(-1) != '\0');
     GIVES(SHMAP_OK, shmap_table_open_or_create("bad", NULL, &table));
+    GIVES(SHMAP_OK, shmap_table_options_init(&text_keys, sizeof text_keys));
+    text_keys.key_kind = SHMAP_KEYS_TEXT;
+    text_keys.key_size = 4;
+    GIVES(SHMAP_OK, shmap_table_create("words", &text_keys, &words));
     GIVES(SHMAP_OK, shmap_table_open("bad", NULL, &closed));
     GIVES(SHMAP_OK, shmap_table_close(closed));
     GIVES(SHMAP_OK, shmap_table_entries(table, &entries));
@@ -248,6 +358,7 @@ int main(void) {
     bad[6] = freed;
     bad[7] = (void *)~(uintptr_t)0;
     tables(table, map);
+    other_forms(table, words);
     maps(tree, map);
     GIVES(SHMAP_OK, shmap_list(NULL, &listed));
     names(listed);
@@ -268,6 +379,8 @@ int main(void) {
     GIVES(SHMAP_OK, shmap_entries_free(entries));
     GIVES(SHMAP_OK, shmap_tree_free(tree));
     GIVES(SHMAP_OK, shmap_table_close(table));
+    GIVES(SHMAP_OK, shmap_table_unlink(words));
+    GIVES(SHMAP_OK, shmap_table_close(words));
     GIVES(SHMAP_OK, shmap_table_remove_name("bad", NULL));
     GIVES(SHMAP_OK, shmap_map_remove_name("bad", NULL));
     GIVES(SHMAP_NOT_FOUND, shmap_table_remove_name("never", NULL));

@@ -12,7 +12,7 @@
 
 enum fault {
     MISSING,   // the names lead nowhere
-    KIND,      // at the name of a table is a map, at that of a map a table; a handle is of another kind
+    KIND,      // at the name of a table is a map, at that of a map a table; a handle or a key is of another kind
     CORRUPT,   // the first pages are damaged; `hurt_table` and `hurt_map` are damaged behind them
     TOO_LONG,  // names of 201 bytes, values of 17 where 16 fit, keys of a mebibyte
     READ_ONLY, // the handle is for reading only
@@ -30,12 +30,14 @@ static const char *const fault_names[FAULTS] = {"missing", "kind",    "corrupt",
 #define SOMEBODY 12345
 
 static const char *dir;
+// Tables with keys of `int32_t`, and of text.
 static shmap_table *table, *reader, *hurt_table, *out_table;
+static shmap_table *words, *words_reader, *hurt_words;
 static shmap_tree *tree;
 static shmap_map *map, *frozen, *hurt_map, *wide, *out_map;
-static shmap_entries *entries, *out_entries;
+static shmap_entries *entries, *word_entries, *out_entries;
 static shmap_names *out_names;
-static shmap_table_options small, large, nowhere, trusting;
+static shmap_table_options small, small_words, large, nowhere, trusting;
 static shmap_map_options force, nowhere_map;
 static shmap_bytes value;
 static shmap_pair pair;
@@ -43,11 +45,14 @@ static shmap_name name;
 static shmap_range range;
 static shmap_stats stats;
 static shmap_status status;
+static shmap_status_i64 wide_status;
+static shmap_pair word_status;
+static shmap_bytes word;
 static char big[1 << 20], long_name[202], long_path[5000], buffer[64], saved[512];
 static size_t len;
 static uint64_t number;
 static int32_t key;
-static int64_t before;
+static int64_t before, wide_key;
 static int is_none;
 
 // Handles of another kind than the function wants.
@@ -153,15 +158,25 @@ static void add(const char *file, void *data) {
     hash(data, &meta.st_uid, sizeof meta.st_uid);
     hash(data, &meta.st_ino, sizeof meta.st_ino);
     shmap_table *seen = NULL;
-    if (strcmp(file, "shmap.victim.table") == 0 && shmap_table_open_read_only("victim", &trusting, &seen) == 0) {
+    const char *table_name = strcmp(file, "shmap.victim.table") == 0  ? "victim"
+                             : strcmp(file, "shmap.words.table") == 0 ? "words"
+                                                                      : NULL;
+    if (table_name != NULL && shmap_table_open_read_only(table_name, &trusting, &seen) == 0) {
         shmap_entries *all;
         shmap_status one;
+        shmap_pair pair_of_words;
         size_t count;
         GIVES(SHMAP_OK, shmap_table_entries(seen, &all));
         GIVES(SHMAP_OK, shmap_entries_len(all, &count));
         for (size_t i = 0; i < count; i++) {
-            GIVES(SHMAP_OK, shmap_entries_at(all, i, &one));
-            hash(data, &one.key, sizeof one.key);
+            if (shmap_table_key_kind(seen) == SHMAP_KEYS_TEXT) {
+                GIVES(SHMAP_OK, shmap_entries_at_bytes(all, i, &pair_of_words));
+                hash(data, pair_of_words.key.data, pair_of_words.key.len);
+                one.value = pair_of_words.value;
+            } else {
+                GIVES(SHMAP_OK, shmap_entries_at(all, i, &one));
+                hash(data, &one.key, sizeof one.key);
+            }
             hash(data, one.value.data, one.value.len);
         }
         GIVES(SHMAP_OK, shmap_table_stats(seen, &stats));
@@ -193,6 +208,10 @@ static void build(void) {
     GIVES(SHMAP_OK, shmap_table_add(table, 1, "one", 3));
     GIVES(SHMAP_OK, shmap_table_open_read_only("victim", NULL, &reader));
     GIVES(SHMAP_OK, shmap_table_entries(table, &entries));
+    GIVES(SHMAP_OK, shmap_table_create("words", &small_words, &words));
+    GIVES(SHMAP_OK, shmap_table_add_bytes(words, "one", 3, "one", 3));
+    GIVES(SHMAP_OK, shmap_table_open_read_only("words", NULL, &words_reader));
+    GIVES(SHMAP_OK, shmap_table_entries(words, &word_entries));
     GIVES(SHMAP_OK, shmap_table_freeze(table, "frozen", NULL, NULL));
     GIVES(SHMAP_OK, shmap_map_open("frozen", NULL, &frozen));
     GIVES(SHMAP_OK, shmap_tree_new(&tree));
@@ -211,20 +230,28 @@ static void build(void) {
     GIVES(SHMAP_OK, shmap_tree_free(other));
 }
 
-// Damaged behind the first page and the header of the image, which opening looks at.
-static void hurt(void) {
+// Damages a table behind its first page.
+static void hurt_file(const char *file_name) {
     size_t all;
-    GIVES(SHMAP_OK, shmap_table_create("hurt", &small, &hurt_table));
-    GIVES(SHMAP_OK, shmap_table_add(hurt_table, 1, "one", 3));
-    GIVES(SHMAP_OK, shmap_tree_share(tree, "hurt", NULL, NULL));
-    damage("shmap.hurt.snapshot", 4096 + 64, SIZE_MAX / 2, 0400);
-    GIVES(SHMAP_OK, shmap_map_open("hurt", NULL, &hurt_map));
-    char *bytes = contents("shmap.hurt.table", &all);
-    const int file = open(at("shmap.hurt.table"), O_WRONLY | O_CLOEXEC);
+    char *bytes = contents(file_name, &all);
+    const int file = open(at(file_name), O_WRONLY | O_CLOEXEC);
     CHECK(bytes != NULL && file >= 0 && all > 4096);
     memset(bytes, 0xff, all);
     CHECK(pwrite(file, bytes, all - 4096, 4096) == (ssize_t)(all - 4096) && close(file) == 0);
     free(bytes);
+}
+
+// Damaged behind the first page and the header of the image, which opening looks at.
+static void hurt(void) {
+    GIVES(SHMAP_OK, shmap_table_create("hurt", &small, &hurt_table));
+    GIVES(SHMAP_OK, shmap_table_add(hurt_table, 1, "one", 3));
+    GIVES(SHMAP_OK, shmap_table_create("hurt-words", &small_words, &hurt_words));
+    GIVES(SHMAP_OK, shmap_table_add_bytes(hurt_words, "one", 3, "one", 3));
+    GIVES(SHMAP_OK, shmap_tree_share(tree, "hurt", NULL, NULL));
+    damage("shmap.hurt.snapshot", 4096 + 64, SIZE_MAX / 2, 0400);
+    GIVES(SHMAP_OK, shmap_map_open("hurt", NULL, &hurt_map));
+    hurt_file("shmap.hurt.table");
+    hurt_file("shmap.hurt-words.table");
 }
 
 static void spoil(enum fault fault) {
@@ -279,13 +306,17 @@ static void tear_down(void) {
     if (table != NULL) GIVES(SHMAP_OK, shmap_table_close(table));
     if (reader != NULL) GIVES(SHMAP_OK, shmap_table_close(reader));
     if (hurt_table != NULL) GIVES(SHMAP_OK, shmap_table_close(hurt_table));
+    if (hurt_words != NULL) GIVES(SHMAP_OK, shmap_table_close(hurt_words));
+    GIVES(SHMAP_OK, shmap_table_close(words));
+    GIVES(SHMAP_OK, shmap_table_close(words_reader));
+    GIVES(SHMAP_OK, shmap_entries_free(word_entries));
     if (tree != NULL) GIVES(SHMAP_OK, shmap_tree_free(tree));
     if (map != NULL) GIVES(SHMAP_OK, shmap_map_close(map));
     if (frozen != NULL) GIVES(SHMAP_OK, shmap_map_close(frozen));
     if (wide != NULL) GIVES(SHMAP_OK, shmap_map_close(wide));
     if (hurt_map != NULL) GIVES(SHMAP_OK, shmap_map_close(hurt_map));
     if (entries != NULL) GIVES(SHMAP_OK, shmap_entries_free(entries));
-    table = reader = hurt_table = NULL;
+    table = reader = hurt_table = hurt_words = NULL;
     map = frozen = wide = hurt_map = NULL;
     tree = NULL;
     entries = NULL;
@@ -340,7 +371,9 @@ int main(int argc, char **argv) {
     GIVES(SHMAP_OK, shmap_map_options_init(&force, sizeof force));
     small.capacity = 4;
     small.value_size = 16;
-    large = nowhere = trusting = small;
+    large = nowhere = trusting = small_words = small;
+    small_words.key_kind = SHMAP_KEYS_TEXT;
+    small_words.key_size = 8;
     large.value_size = (size_t)1 << 40;
     nowhere.dir = "/no/such/directory";
     trusting.shared_writers = 1;
@@ -352,6 +385,13 @@ int main(int argc, char **argv) {
     status.key = 2;
     status.value.data = big;
     status.value.len = 1;
+    wide_key = 2;
+    wide_status.key = wide_key;
+    wide_status.value = status.value;
+    word.data = "two";
+    word.len = 3;
+    word_status.key = word;
+    word_status.value = status.value;
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (argc > 1 && strcmp(argv[1], rows[i].function) != 0) continue;

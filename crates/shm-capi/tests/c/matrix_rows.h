@@ -13,10 +13,24 @@
 #define WRONG(what, call) REFUSED(SHMAP_INVALID, ", not of " what, call)
 #define LONG_NAME(call) REFUSED(SHMAP_INVALID_NAME, "201", call)
 #define READER(call) REFUSED(SHMAP_PERMISSION, "\"victim\" was opened for reading only", call)
+#define WORDS_READER(call) REFUSED(SHMAP_PERMISSION, "\"words\" was opened for reading only", call)
 #define LONG_VALUE(text, call)                                                                            \
-    status.value.len = 17;                                                                                \
+    status.value.len = wide_status.value.len = word_status.value.len = 17;                                \
     REFUSED(SHMAP_NO_SPACE, text "value is 17 bytes long, at most 16 fit", call);                         \
-    status.value.len = 1
+    status.value.len = wide_status.value.len = word_status.value.len = 1
+#define LONG_KEY(text, call)                                                                              \
+    word.data = word_status.key.data = big;                                                               \
+    word.len = word_status.key.len = sizeof big;                                                          \
+    REFUSED(SHMAP_NO_SPACE, text "key is 1048576 bytes long, at most 8 fit", call);                       \
+    word.data = word_status.key.data = "two";                                                             \
+    word.len = word_status.key.len = 3
+// A key of another kind than the table's.
+#define NO_WORDS(form, call) REFUSED(SHMAP_MISMATCH, "\"words\" has keys of type str, not " form, call)
+#define ONLY_WORDS(call) REFUSED(SHMAP_MISMATCH, "\"victim\" has keys of type i32, not bytes", call)
+#define TOO_WIDE(text, call)                                                                              \
+    wide_key = wide_status.key = INT64_C(1) << 40;                                                        \
+    REFUSED(SHMAP_MISMATCH, text "key 1099511627776 is not of type i32", call);                           \
+    wide_key = wide_status.key = 2
 
 // A call with a handle, which no name and no file meets any more.
 #define HANDLE(function, kind, corrupt, too_long, read_only)                                              \
@@ -47,6 +61,8 @@ PURE(shmap_table_options_init, NO_BYTES, "fills in a structure of the caller")
 PURE(shmap_map_options_init, NO_BYTES, "fills in a structure of the caller")
 PURE(shmap_map_key, NO_BYTES, "arithmetic")
 PURE(shmap_table_key, REFUSED(SHMAP_MISMATCH, "a key of 5 bytes", shmap_table_key("12345", 5, &key)), "arithmetic")
+PURE(shmap_map_key_i64, NO_BYTES, "arithmetic")
+PURE(shmap_table_key_i64, REFUSED(SHMAP_MISMATCH, "a key of 4 bytes", shmap_table_key_i64("1234", 4, &wide_key)), "arithmetic")
 PURE(shmap_tree_new, NO_BYTES, "private memory")
 
 // Tables: names.
@@ -165,32 +181,38 @@ HANDLE(shmap_table_load,
     LONG_VALUE("batch member 0: ", shmap_table_load(table, wide, NULL)),
     READER(shmap_table_load(reader, frozen, NULL)))
 HANDLE(shmap_table_add,
-    WRONG("a table", shmap_table_add(NOT_A_TABLE, 2, "x", 1)),
+    WRONG("a table", shmap_table_add(NOT_A_TABLE, 2, "x", 1));
+    NO_WORDS("i32", shmap_table_add(words, 2, "x", 1)),
     SURVIVES(shmap_table_add(hurt_table, 2, "x", 1)),
     LONG_VALUE("", shmap_table_add(table, 2, big, 17)),
     READER(shmap_table_add(reader, 2, "x", 1)))
 HANDLE(shmap_table_update,
-    WRONG("a table", shmap_table_update(NOT_A_TABLE, 1, "x", 1)),
+    WRONG("a table", shmap_table_update(NOT_A_TABLE, 1, "x", 1));
+    NO_WORDS("i32", shmap_table_update(words, 1, "x", 1)),
     SURVIVES(shmap_table_update(hurt_table, 1, "x", 1)),
     LONG_VALUE("", shmap_table_update(table, 1, big, 17)),
     READER(shmap_table_update(reader, 1, "x", 1)))
 HANDLE(shmap_table_upsert,
-    WRONG("a table", shmap_table_upsert(NOT_A_TABLE, 1, "x", 1)),
+    WRONG("a table", shmap_table_upsert(NOT_A_TABLE, 1, "x", 1));
+    NO_WORDS("i32", shmap_table_upsert(words, 1, "x", 1)),
     SURVIVES(shmap_table_upsert(hurt_table, 1, "x", 1)),
     LONG_VALUE("", shmap_table_upsert(table, 1, big, 17)),
     READER(shmap_table_upsert(reader, 1, "x", 1)))
 HANDLE(shmap_table_get,
-    WRONG("a table", shmap_table_get(NOT_A_TABLE, 1, buffer, sizeof buffer, &len)),
+    WRONG("a table", shmap_table_get(NOT_A_TABLE, 1, buffer, sizeof buffer, &len));
+    NO_WORDS("i32", shmap_table_get(words, 1, buffer, sizeof buffer, &len)),
     SURVIVES(shmap_table_get(hurt_table, 1, buffer, sizeof buffer, &len)),
     REFUSED(SHMAP_NO_SPACE, "value is 3 bytes long, the buffer has room for 2", shmap_table_get(table, 1, buffer, 2, &len)),
     ONLY_READS)
 HANDLE(shmap_table_contains,
-    WRONG("a table", shmap_table_contains(NOT_A_TABLE, 1)),
+    WRONG("a table", shmap_table_contains(NOT_A_TABLE, 1));
+    NO_WORDS("i32", shmap_table_contains(words, 1)),
     SURVIVES(shmap_table_contains(hurt_table, 1)),
     NO_BYTES,
     ONLY_READS)
 HANDLE(shmap_table_remove,
-    WRONG("a table", shmap_table_remove(NOT_A_TABLE, 1)),
+    WRONG("a table", shmap_table_remove(NOT_A_TABLE, 1));
+    NO_WORDS("i32", shmap_table_remove(words, 1)),
     SURVIVES(shmap_table_remove(hurt_table, 1)),
     NO_BYTES,
     READER(shmap_table_remove(reader, 1)))
@@ -200,13 +222,15 @@ HANDLE(shmap_table_clear,
     NO_BYTES,
     READER(shmap_table_clear(reader)))
 HANDLE(shmap_table_compare_exchange,
-    WRONG("a table", shmap_table_compare_exchange(NOT_A_TABLE, 1, "one", 3, "x", 1)),
+    WRONG("a table", shmap_table_compare_exchange(NOT_A_TABLE, 1, "one", 3, "x", 1));
+    NO_WORDS("i32", shmap_table_compare_exchange(words, 1, "one", 3, "x", 1)),
     SURVIVES(shmap_table_compare_exchange(hurt_table, 1, "one", 3, "x", 1)),
     LONG_VALUE("", shmap_table_compare_exchange(table, 1, "one", 3, big, 17));
     REFUSED(SHMAP_MISMATCH, "not the expected one", shmap_table_compare_exchange(table, 1, big, 17, "x", 1)),
     READER(shmap_table_compare_exchange(reader, 1, "one", 3, "x", 1)))
 HANDLE(shmap_table_fetch_add,
     WRONG("a table", shmap_table_fetch_add(NOT_A_TABLE, 1, 1, &before));
+    NO_WORDS("i32", shmap_table_fetch_add(words, 1, 1, &before));
     REFUSED(SHMAP_MISMATCH, "value is 3 bytes long, a counter is 8", shmap_table_fetch_add(table, 1, 1, &before)),
     SURVIVES(shmap_table_fetch_add(hurt_table, 1, 1, &before)),
     NO_BYTES,
@@ -227,27 +251,32 @@ HANDLE(shmap_table_verify,
     NO_BYTES,
     READER(shmap_table_verify(reader)))
 HANDLE(shmap_table_add_many,
-    WRONG("a table", shmap_table_add_many(NOT_A_TABLE, &status, 1)),
+    WRONG("a table", shmap_table_add_many(NOT_A_TABLE, &status, 1));
+    NO_WORDS("i32", shmap_table_add_many(words, &status, 1)),
     SURVIVES(shmap_table_add_many(hurt_table, &status, 1)),
     LONG_VALUE("batch member 0: ", shmap_table_add_many(table, &status, 1)),
     READER(shmap_table_add_many(reader, &status, 1)))
 HANDLE(shmap_table_update_many,
-    WRONG("a table", shmap_table_update_many(NOT_A_TABLE, &status, 1)),
+    WRONG("a table", shmap_table_update_many(NOT_A_TABLE, &status, 1));
+    NO_WORDS("i32", shmap_table_update_many(words, &status, 1)),
     SURVIVES(shmap_table_update_many(hurt_table, &status, 1)),
     status.key = 1; LONG_VALUE("batch member 0: ", shmap_table_update_many(table, &status, 1)); status.key = 2,
     READER(shmap_table_update_many(reader, &status, 1)))
 HANDLE(shmap_table_upsert_many,
-    WRONG("a table", shmap_table_upsert_many(NOT_A_TABLE, &status, 1)),
+    WRONG("a table", shmap_table_upsert_many(NOT_A_TABLE, &status, 1));
+    NO_WORDS("i32", shmap_table_upsert_many(words, &status, 1)),
     SURVIVES(shmap_table_upsert_many(hurt_table, &status, 1)),
     LONG_VALUE("batch member 0: ", shmap_table_upsert_many(table, &status, 1)),
     READER(shmap_table_upsert_many(reader, &status, 1)))
 HANDLE(shmap_table_remove_many,
-    WRONG("a table", shmap_table_remove_many(NOT_A_TABLE, &status.key, 1)),
+    WRONG("a table", shmap_table_remove_many(NOT_A_TABLE, &status.key, 1));
+    NO_WORDS("i32", shmap_table_remove_many(words, &status.key, 1)),
     SURVIVES(shmap_table_remove_many(hurt_table, &status.key, 1)),
     NO_BYTES,
     READER(shmap_table_remove_many(reader, &status.key, 1)))
 HANDLE(shmap_table_get_many,
-    WRONG("a table", shmap_table_get_many(NOT_A_TABLE, &status.key, 1, &out_entries)),
+    WRONG("a table", shmap_table_get_many(NOT_A_TABLE, &status.key, 1, &out_entries));
+    NO_WORDS("i32", shmap_table_get_many(words, &status.key, 1, &out_entries)),
     SURVIVES(shmap_table_get_many(hurt_table, &status.key, 1, &out_entries));
     if (out_entries != NULL) GIVES(SHMAP_OK, shmap_entries_free(out_entries));
     out_entries = NULL,
@@ -261,8 +290,247 @@ HANDLE(shmap_table_entries,
     NO_BYTES,
     ONLY_READS)
 HANDLE(shmap_entries_len, WRONG("copied entries", shmap_entries_len(NOT_ENTRIES, &len)), PRIVATE, NO_BYTES, NO_HANDLE)
-HANDLE(shmap_entries_at, WRONG("copied entries", shmap_entries_at(NOT_ENTRIES, 0, &status)), PRIVATE, NO_BYTES, NO_HANDLE)
+HANDLE(shmap_entries_at,
+    WRONG("copied entries", shmap_entries_at(NOT_ENTRIES, 0, &status));
+    REFUSED(SHMAP_MISMATCH, "the entries have keys of type str, not i32", shmap_entries_at(word_entries, 0, &status)),
+    PRIVATE,
+    NO_BYTES,
+    NO_HANDLE)
+HANDLE(shmap_entries_at_i64,
+    WRONG("copied entries", shmap_entries_at_i64(NOT_ENTRIES, 0, &wide_status));
+    REFUSED(SHMAP_MISMATCH, "the entries have keys of type str, not i64", shmap_entries_at_i64(word_entries, 0, &wide_status)),
+    PRIVATE,
+    NO_BYTES,
+    NO_HANDLE)
+HANDLE(shmap_entries_at_bytes,
+    WRONG("copied entries", shmap_entries_at_bytes(NOT_ENTRIES, 0, &word_status));
+    REFUSED(SHMAP_MISMATCH, "the entries have keys of type i32, not bytes", shmap_entries_at_bytes(entries, 0, &word_status)),
+    PRIVATE,
+    NO_BYTES,
+    NO_HANDLE)
 HANDLE(shmap_entries_free, WRONG("copied entries", shmap_entries_free(NOT_ENTRIES)), PRIVATE, NO_BYTES, NO_HANDLE)
+
+HANDLE(shmap_table_increment,
+    WRONG("a table", shmap_table_increment(NOT_A_TABLE, 1, 1, 0, &before));
+    NO_WORDS("i32", shmap_table_increment(words, 1, 1, 0, &before));
+    REFUSED(SHMAP_MISMATCH, "value is 3 bytes long, a counter is 8", shmap_table_increment(table, 1, 1, 0, &before)),
+    SURVIVES(shmap_table_increment(hurt_table, 1, 1, 0, &before)),
+    NO_BYTES,
+    READER(shmap_table_increment(reader, 1, 1, 0, &before)))
+HANDLE(shmap_table_key_kind,
+    WRONG("a table", shmap_table_key_kind(NOT_A_TABLE)),
+    GIVES(SHMAP_KEYS_TEXT, shmap_table_key_kind(hurt_words)),
+    NO_BYTES,
+    ONLY_READS)
+HANDLE(shmap_table_recover,
+    WRONG("a table", shmap_table_recover(NOT_A_TABLE, &len)),
+    GIVES(SHMAP_OK, shmap_table_recover(hurt_table, &len)),
+    NO_BYTES,
+    READER(shmap_table_recover(reader, &len)))
+HANDLE(shmap_table_flush,
+    WRONG("a table", shmap_table_flush(NOT_A_TABLE)),
+    GIVES(SHMAP_OK, shmap_table_flush(hurt_table)),
+    NO_BYTES,
+    READER(shmap_table_flush(reader)))
+
+// Tables: handles, keys of 64 bits.
+HANDLE(shmap_table_add_i64,
+    WRONG("a table", shmap_table_add_i64(NOT_A_TABLE, 1, "x", 1));
+    NO_WORDS("i64", shmap_table_add_i64(words, 1, "x", 1)),
+    SURVIVES(shmap_table_add_i64(hurt_table, 1, "x", 1)),
+    LONG_VALUE("", shmap_table_add_i64(table, 2, big, 17));
+    TOO_WIDE("", shmap_table_add_i64(table, wide_key, "x", 1)),
+    READER(shmap_table_add_i64(reader, 1, "x", 1)))
+HANDLE(shmap_table_update_i64,
+    WRONG("a table", shmap_table_update_i64(NOT_A_TABLE, 1, "x", 1));
+    NO_WORDS("i64", shmap_table_update_i64(words, 1, "x", 1)),
+    SURVIVES(shmap_table_update_i64(hurt_table, 1, "x", 1)),
+    LONG_VALUE("", shmap_table_update_i64(table, 2, big, 17));
+    TOO_WIDE("", shmap_table_update_i64(table, wide_key, "x", 1)),
+    READER(shmap_table_update_i64(reader, 1, "x", 1)))
+HANDLE(shmap_table_upsert_i64,
+    WRONG("a table", shmap_table_upsert_i64(NOT_A_TABLE, 1, "x", 1));
+    NO_WORDS("i64", shmap_table_upsert_i64(words, 1, "x", 1)),
+    SURVIVES(shmap_table_upsert_i64(hurt_table, 1, "x", 1)),
+    LONG_VALUE("", shmap_table_upsert_i64(table, 2, big, 17));
+    TOO_WIDE("", shmap_table_upsert_i64(table, wide_key, "x", 1)),
+    READER(shmap_table_upsert_i64(reader, 1, "x", 1)))
+HANDLE(shmap_table_get_i64,
+    WRONG("a table", shmap_table_get_i64(NOT_A_TABLE, 1, buffer, sizeof buffer, &len));
+    NO_WORDS("i64", shmap_table_get_i64(words, 1, buffer, sizeof buffer, &len)),
+    SURVIVES(shmap_table_get_i64(hurt_table, 1, buffer, sizeof buffer, &len)),
+    TOO_WIDE("", shmap_table_get_i64(table, wide_key, buffer, sizeof buffer, &len)),
+    ONLY_READS)
+HANDLE(shmap_table_contains_i64,
+    WRONG("a table", shmap_table_contains_i64(NOT_A_TABLE, 1));
+    NO_WORDS("i64", shmap_table_contains_i64(words, 1)),
+    SURVIVES(shmap_table_contains_i64(hurt_table, 1)),
+    TOO_WIDE("", shmap_table_contains_i64(table, wide_key)),
+    ONLY_READS)
+HANDLE(shmap_table_remove_i64,
+    WRONG("a table", shmap_table_remove_i64(NOT_A_TABLE, 1));
+    NO_WORDS("i64", shmap_table_remove_i64(words, 1)),
+    SURVIVES(shmap_table_remove_i64(hurt_table, 1)),
+    TOO_WIDE("", shmap_table_remove_i64(table, wide_key)),
+    READER(shmap_table_remove_i64(reader, 1)))
+HANDLE(shmap_table_compare_exchange_i64,
+    WRONG("a table", shmap_table_compare_exchange_i64(NOT_A_TABLE, 1, "one", 3, "x", 1));
+    NO_WORDS("i64", shmap_table_compare_exchange_i64(words, 1, "one", 3, "x", 1)),
+    SURVIVES(shmap_table_compare_exchange_i64(hurt_table, 1, "one", 3, "x", 1)),
+    LONG_VALUE("", shmap_table_compare_exchange_i64(table, 2, "one", 3, big, 17));
+    TOO_WIDE("", shmap_table_compare_exchange_i64(table, wide_key, "one", 3, "x", 1)),
+    READER(shmap_table_compare_exchange_i64(reader, 1, "one", 3, "x", 1)))
+HANDLE(shmap_table_fetch_add_i64,
+    WRONG("a table", shmap_table_fetch_add_i64(NOT_A_TABLE, 1, 1, &before));
+    NO_WORDS("i64", shmap_table_fetch_add_i64(words, 1, 1, &before)),
+    SURVIVES(shmap_table_fetch_add_i64(hurt_table, 1, 1, &before)),
+    TOO_WIDE("", shmap_table_fetch_add_i64(table, wide_key, 1, &before)),
+    READER(shmap_table_fetch_add_i64(reader, 1, 1, &before)))
+HANDLE(shmap_table_increment_i64,
+    WRONG("a table", shmap_table_increment_i64(NOT_A_TABLE, 1, 1, 0, &before));
+    NO_WORDS("i64", shmap_table_increment_i64(words, 1, 1, 0, &before)),
+    SURVIVES(shmap_table_increment_i64(hurt_table, 1, 1, 0, &before)),
+    TOO_WIDE("", shmap_table_increment_i64(table, wide_key, 1, 0, &before)),
+    READER(shmap_table_increment_i64(reader, 1, 1, 0, &before)))
+HANDLE(shmap_table_add_many_i64,
+    WRONG("a table", shmap_table_add_many_i64(NOT_A_TABLE, &wide_status, 1));
+    NO_WORDS("i64", shmap_table_add_many_i64(words, &wide_status, 1)),
+    SURVIVES(shmap_table_add_many_i64(hurt_table, &wide_status, 1)),
+    LONG_VALUE("batch member 0: ", shmap_table_add_many_i64(table, &wide_status, 1));
+    TOO_WIDE("batch member 0: ", shmap_table_add_many_i64(table, &wide_status, 1)),
+    READER(shmap_table_add_many_i64(reader, &wide_status, 1)))
+HANDLE(shmap_table_update_many_i64,
+    WRONG("a table", shmap_table_update_many_i64(NOT_A_TABLE, &wide_status, 1));
+    NO_WORDS("i64", shmap_table_update_many_i64(words, &wide_status, 1)),
+    SURVIVES(shmap_table_update_many_i64(hurt_table, &wide_status, 1)),
+    LONG_VALUE("batch member 0: ", shmap_table_update_many_i64(table, &wide_status, 1));
+    TOO_WIDE("batch member 0: ", shmap_table_update_many_i64(table, &wide_status, 1)),
+    READER(shmap_table_update_many_i64(reader, &wide_status, 1)))
+HANDLE(shmap_table_upsert_many_i64,
+    WRONG("a table", shmap_table_upsert_many_i64(NOT_A_TABLE, &wide_status, 1));
+    NO_WORDS("i64", shmap_table_upsert_many_i64(words, &wide_status, 1)),
+    SURVIVES(shmap_table_upsert_many_i64(hurt_table, &wide_status, 1)),
+    LONG_VALUE("batch member 0: ", shmap_table_upsert_many_i64(table, &wide_status, 1));
+    TOO_WIDE("batch member 0: ", shmap_table_upsert_many_i64(table, &wide_status, 1)),
+    READER(shmap_table_upsert_many_i64(reader, &wide_status, 1)))
+HANDLE(shmap_table_remove_many_i64,
+    WRONG("a table", shmap_table_remove_many_i64(NOT_A_TABLE, &wide_key, 1));
+    NO_WORDS("i64", shmap_table_remove_many_i64(words, &wide_key, 1)),
+    SURVIVES(shmap_table_remove_many_i64(hurt_table, &wide_key, 1)),
+    TOO_WIDE("batch member 0: ", shmap_table_remove_many_i64(table, &wide_key, 1)),
+    READER(shmap_table_remove_many_i64(reader, &wide_key, 1)))
+HANDLE(shmap_table_get_many_i64,
+    WRONG("a table", shmap_table_get_many_i64(NOT_A_TABLE, &wide_key, 1, &out_entries));
+    NO_WORDS("i64", shmap_table_get_many_i64(words, &wide_key, 1, &out_entries)),
+    SURVIVES(shmap_table_get_many_i64(hurt_table, &wide_key, 1, &out_entries));
+    if (out_entries != NULL) GIVES(SHMAP_OK, shmap_entries_free(out_entries));
+    out_entries = NULL,
+    TOO_WIDE("", shmap_table_get_many_i64(table, &wide_key, 1, &out_entries)),
+    ONLY_READS)
+
+// Tables: handles, keys of text.
+HANDLE(shmap_table_add_bytes,
+    WRONG("a table", shmap_table_add_bytes(NOT_A_TABLE, "one", 3, "x", 1));
+    ONLY_WORDS(shmap_table_add_bytes(table, "one", 3, "x", 1));
+    REFUSED(SHMAP_MISMATCH, "is not of type str", shmap_table_add_bytes(words, "\xff", 1, "x", 1)),
+    SURVIVES(shmap_table_add_bytes(hurt_words, "one", 3, "x", 1)),
+    LONG_VALUE("", shmap_table_add_bytes(words, word.data, word.len, big, 17));
+    LONG_KEY("", shmap_table_add_bytes(words, word.data, word.len, "x", 1)),
+    WORDS_READER(shmap_table_add_bytes(words_reader, "one", 3, "x", 1)))
+HANDLE(shmap_table_update_bytes,
+    WRONG("a table", shmap_table_update_bytes(NOT_A_TABLE, "one", 3, "x", 1));
+    ONLY_WORDS(shmap_table_update_bytes(table, "one", 3, "x", 1));
+    REFUSED(SHMAP_MISMATCH, "is not of type str", shmap_table_update_bytes(words, "\xff", 1, "x", 1)),
+    SURVIVES(shmap_table_update_bytes(hurt_words, "one", 3, "x", 1)),
+    LONG_VALUE("", shmap_table_update_bytes(words, word.data, word.len, big, 17));
+    LONG_KEY("", shmap_table_update_bytes(words, word.data, word.len, "x", 1)),
+    WORDS_READER(shmap_table_update_bytes(words_reader, "one", 3, "x", 1)))
+HANDLE(shmap_table_upsert_bytes,
+    WRONG("a table", shmap_table_upsert_bytes(NOT_A_TABLE, "one", 3, "x", 1));
+    ONLY_WORDS(shmap_table_upsert_bytes(table, "one", 3, "x", 1));
+    REFUSED(SHMAP_MISMATCH, "is not of type str", shmap_table_upsert_bytes(words, "\xff", 1, "x", 1)),
+    SURVIVES(shmap_table_upsert_bytes(hurt_words, "one", 3, "x", 1)),
+    LONG_VALUE("", shmap_table_upsert_bytes(words, word.data, word.len, big, 17));
+    LONG_KEY("", shmap_table_upsert_bytes(words, word.data, word.len, "x", 1)),
+    WORDS_READER(shmap_table_upsert_bytes(words_reader, "one", 3, "x", 1)))
+HANDLE(shmap_table_get_bytes,
+    WRONG("a table", shmap_table_get_bytes(NOT_A_TABLE, "one", 3, buffer, sizeof buffer, &len));
+    ONLY_WORDS(shmap_table_get_bytes(table, "one", 3, buffer, sizeof buffer, &len));
+    REFUSED(SHMAP_MISMATCH, "is not of type str", shmap_table_get_bytes(words, "\xff", 1, buffer, sizeof buffer, &len)),
+    SURVIVES(shmap_table_get_bytes(hurt_words, "one", 3, buffer, sizeof buffer, &len)),
+    LONG_KEY("", shmap_table_get_bytes(words, word.data, word.len, buffer, sizeof buffer, &len)),
+    ONLY_READS)
+HANDLE(shmap_table_contains_bytes,
+    WRONG("a table", shmap_table_contains_bytes(NOT_A_TABLE, "one", 3));
+    ONLY_WORDS(shmap_table_contains_bytes(table, "one", 3));
+    REFUSED(SHMAP_MISMATCH, "is not of type str", shmap_table_contains_bytes(words, "\xff", 1)),
+    SURVIVES(shmap_table_contains_bytes(hurt_words, "one", 3)),
+    LONG_KEY("", shmap_table_contains_bytes(words, word.data, word.len)),
+    ONLY_READS)
+HANDLE(shmap_table_remove_bytes,
+    WRONG("a table", shmap_table_remove_bytes(NOT_A_TABLE, "one", 3));
+    ONLY_WORDS(shmap_table_remove_bytes(table, "one", 3));
+    REFUSED(SHMAP_MISMATCH, "is not of type str", shmap_table_remove_bytes(words, "\xff", 1)),
+    SURVIVES(shmap_table_remove_bytes(hurt_words, "one", 3)),
+    LONG_KEY("", shmap_table_remove_bytes(words, word.data, word.len)),
+    WORDS_READER(shmap_table_remove_bytes(words_reader, "one", 3)))
+HANDLE(shmap_table_compare_exchange_bytes,
+    WRONG("a table", shmap_table_compare_exchange_bytes(NOT_A_TABLE, "one", 3, "one", 3, "x", 1));
+    ONLY_WORDS(shmap_table_compare_exchange_bytes(table, "one", 3, "one", 3, "x", 1));
+    REFUSED(SHMAP_MISMATCH, "is not of type str", shmap_table_compare_exchange_bytes(words, "\xff", 1, "one", 3, "x", 1)),
+    SURVIVES(shmap_table_compare_exchange_bytes(hurt_words, "one", 3, "one", 3, "x", 1)),
+    LONG_VALUE("", shmap_table_compare_exchange_bytes(words, word.data, word.len, "one", 3, big, 17));
+    LONG_KEY("", shmap_table_compare_exchange_bytes(words, word.data, word.len, "one", 3, "x", 1)),
+    WORDS_READER(shmap_table_compare_exchange_bytes(words_reader, "one", 3, "one", 3, "x", 1)))
+HANDLE(shmap_table_fetch_add_bytes,
+    WRONG("a table", shmap_table_fetch_add_bytes(NOT_A_TABLE, "one", 3, 1, &before));
+    ONLY_WORDS(shmap_table_fetch_add_bytes(table, "one", 3, 1, &before));
+    REFUSED(SHMAP_MISMATCH, "is not of type str", shmap_table_fetch_add_bytes(words, "\xff", 1, 1, &before)),
+    SURVIVES(shmap_table_fetch_add_bytes(hurt_words, "one", 3, 1, &before)),
+    LONG_KEY("", shmap_table_fetch_add_bytes(words, word.data, word.len, 1, &before)),
+    WORDS_READER(shmap_table_fetch_add_bytes(words_reader, "one", 3, 1, &before)))
+HANDLE(shmap_table_increment_bytes,
+    WRONG("a table", shmap_table_increment_bytes(NOT_A_TABLE, "one", 3, 1, 0, &before));
+    ONLY_WORDS(shmap_table_increment_bytes(table, "one", 3, 1, 0, &before));
+    REFUSED(SHMAP_MISMATCH, "is not of type str", shmap_table_increment_bytes(words, "\xff", 1, 1, 0, &before)),
+    SURVIVES(shmap_table_increment_bytes(hurt_words, "one", 3, 1, 0, &before)),
+    LONG_KEY("", shmap_table_increment_bytes(words, word.data, word.len, 1, 0, &before)),
+    WORDS_READER(shmap_table_increment_bytes(words_reader, "one", 3, 1, 0, &before)))
+HANDLE(shmap_table_add_many_bytes,
+    WRONG("a table", shmap_table_add_many_bytes(NOT_A_TABLE, &word_status, 1));
+    ONLY_WORDS(shmap_table_add_many_bytes(table, &word_status, 1)),
+    SURVIVES(shmap_table_add_many_bytes(hurt_words, &word_status, 1)),
+    LONG_VALUE("batch member 0: ", shmap_table_add_many_bytes(words, &word_status, 1));
+    LONG_KEY("batch member 0: ", shmap_table_add_many_bytes(words, &word_status, 1)),
+    WORDS_READER(shmap_table_add_many_bytes(words_reader, &word_status, 1)))
+HANDLE(shmap_table_update_many_bytes,
+    WRONG("a table", shmap_table_update_many_bytes(NOT_A_TABLE, &word_status, 1));
+    ONLY_WORDS(shmap_table_update_many_bytes(table, &word_status, 1)),
+    SURVIVES(shmap_table_update_many_bytes(hurt_words, &word_status, 1)),
+    LONG_VALUE("batch member 0: ", shmap_table_update_many_bytes(words, &word_status, 1));
+    LONG_KEY("batch member 0: ", shmap_table_update_many_bytes(words, &word_status, 1)),
+    WORDS_READER(shmap_table_update_many_bytes(words_reader, &word_status, 1)))
+HANDLE(shmap_table_upsert_many_bytes,
+    WRONG("a table", shmap_table_upsert_many_bytes(NOT_A_TABLE, &word_status, 1));
+    ONLY_WORDS(shmap_table_upsert_many_bytes(table, &word_status, 1)),
+    SURVIVES(shmap_table_upsert_many_bytes(hurt_words, &word_status, 1)),
+    LONG_VALUE("batch member 0: ", shmap_table_upsert_many_bytes(words, &word_status, 1));
+    LONG_KEY("batch member 0: ", shmap_table_upsert_many_bytes(words, &word_status, 1)),
+    WORDS_READER(shmap_table_upsert_many_bytes(words_reader, &word_status, 1)))
+HANDLE(shmap_table_remove_many_bytes,
+    WRONG("a table", shmap_table_remove_many_bytes(NOT_A_TABLE, &word, 1));
+    ONLY_WORDS(shmap_table_remove_many_bytes(table, &word, 1)),
+    SURVIVES(shmap_table_remove_many_bytes(hurt_words, &word, 1)),
+    LONG_KEY("batch member 0: ", shmap_table_remove_many_bytes(words, &word, 1)),
+    WORDS_READER(shmap_table_remove_many_bytes(words_reader, &word, 1)))
+HANDLE(shmap_table_get_many_bytes,
+    WRONG("a table", shmap_table_get_many_bytes(NOT_A_TABLE, &word, 1, &out_entries));
+    ONLY_WORDS(shmap_table_get_many_bytes(table, &word, 1, &out_entries)),
+    SURVIVES(shmap_table_get_many_bytes(hurt_words, &word, 1, &out_entries));
+    if (out_entries != NULL) GIVES(SHMAP_OK, shmap_entries_free(out_entries));
+    out_entries = NULL,
+    LONG_KEY("batch member 0: ", shmap_table_get_many_bytes(words, &word, 1, &out_entries)),
+    ONLY_READS)
 
 // Trees.
 TREE(shmap_tree_set,
@@ -418,13 +686,13 @@ ROW(shmap_prune,
 // Names.
 ROW(shmap_list,
     REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_list("/no/such/directory", &out_names)),
-    LISTS(4),
-    LISTS(6),
+    LISTS(5),
+    LISTS(8),
     REFUSED(SHMAP_SYSTEM, "too long", shmap_list(long_path, &out_names)),
     NO_HANDLE,
-    LISTS(4),
-    LISTS(4),
-    LISTS(4),
+    LISTS(5),
+    LISTS(5),
+    LISTS(5),
     REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_list(NULL, &out_names)),
     ONLY_READS)
 HANDLE(shmap_names_len, WRONG("listed names", shmap_names_len(NOT_NAMES, &len)), PRIVATE, NO_BYTES, NO_HANDLE)

@@ -35,9 +35,9 @@ static_assert(std::is_nothrow_move_constructible_v<shmap::Map> && !std::is_copy_
 
 static void tables() {
     using namespace std::string_view_literals;
-    CHECK(thrown("missing", [] { shmap::Table::open("missing"); }) == SHMAP_NOT_FOUND);
+    CHECK(thrown("missing", [] { return shmap::Table::open("missing"); }) == SHMAP_NOT_FOUND);
     shmap::Table table = shmap::Table::open_or_create("status");
-    CHECK(thrown("status", [] { shmap::Table::create("status"); }) == SHMAP_DUPLICATE_KEY);
+    CHECK(thrown("status", [] { return shmap::Table::create("status"); }) == SHMAP_DUPLICATE_KEY);
     CHECK(table.add(1, "one") && !table.add(1, "uno") && table.get(1) == "one");
     CHECK(!table.update(2, "two") && table.update(1, "a\0b"sv) && table.get(1) == "a\0b"sv);
     CHECK(!table.get(2) && !table.contains(2) && !table.remove(2));
@@ -90,9 +90,78 @@ static void tables() {
     options.trusted_uids = {12345};
     shmap::Table small = shmap::Table::create("small", options);
     small.add_many(std::map<int, std::string>{{1, "1234"}, {2, "x"}});
-    CHECK(thrown("2", [&] { small.add(3, "x"); }) == SHMAP_NO_SPACE);
-    CHECK(thrown("capacity", [] { shmap::Table::open_or_create("small"); }) == SHMAP_MISMATCH);
+    CHECK(thrown("2", [&] { return small.add(3, "x"); }) == SHMAP_NO_SPACE);
+    CHECK(thrown("capacity", [] { return shmap::Table::open_or_create("small"); }) == SHMAP_MISMATCH);
     CHECK(shmap::Table::remove_name("small", options));
+}
+
+// The members that take keys, in a table of these keys.
+template <typename Table, typename Key>
+static void keys(const Table &made, const std::string &name, const std::vector<Key> &key) {
+    Table table = Table::open(name);
+    CHECK(table.empty() && made.size() == 0 && table.key_kind() == made.key_kind());
+    CHECK(table.add(key[0], "one") && !table.add(key[0], "uno") && table.get(key[0]) == "one");
+    CHECK(!table.update(key[1], "two") && table.update(key[0], "first") && made.get(key[0]) == "first");
+    table.upsert(key[1], "");
+    CHECK(table.get(key[1]) == "" && table.contains(key[1]) && table.remove(key[1]) && !table.remove(key[1]));
+    CHECK(!table.compare_exchange(key[0], "other", "x") && table.compare_exchange(key[0], "first", "x"));
+    CHECK(table.increment(key[1]) == 1 && table.increment(key[1], 5) == 6 && table.fetch_add(key[1], -1) == 6);
+    CHECK(table.increment(key[2], -1, 10) == 9);
+    CHECK(thrown("1 bytes", [&] { table.increment(key[0]); }) == SHMAP_MISMATCH);
+    table.clear();
+    table.add_many(std::vector<std::pair<Key, std::string>>{{key[1], "b"}, {key[0], "a"}});
+    table.update_many(std::vector<std::pair<Key, const char *>>{{key[1], "bb"}});
+    CHECK(thrown("member 1", [&] {
+              table.update_many(std::vector<std::pair<Key, const char *>>{{key[0], "x"}, {key[2], "x"}});
+          }) == SHMAP_NOT_FOUND);
+    table.upsert_many(std::vector<std::pair<Key, std::string>>{{key[2], "c"}});
+    const auto values = table.get_many({key[1], key[2], key[0]});
+    CHECK(values.size() == 3 && values[0] == "bb" && values[1] == "c" && values[2] == "a");
+    const auto entries = table.entries();
+    CHECK(entries.size() == 3 && entries[0].first == key[0] && entries[1].second == "bb" && entries[2].first == key[2]);
+    table.remove_many({key[0], key[2]});
+    CHECK(!table.get_many({key[0]})[0] && table.size() == 1);
+    table.verify();
+    table.flush();
+    CHECK(table.recover() == 0 && table.unlink());
+}
+
+static void keys_of_every_type() {
+    using shmap::Table, shmap::Table64, shmap::TextTable;
+    shmap::TableOptions options;
+    options.key_size = 8;
+    const std::int64_t far = std::int64_t(1) << 40;
+    keys(Table64::create("wide"), "wide", std::vector<std::int64_t>{-far, far, far + 1});
+    keys(Table::create("narrow"), "narrow", std::vector<std::int32_t>{-1, 0, 1});
+    using namespace std::string_view_literals;
+    keys(TextTable::create("words", options), "words", std::vector<std::string_view>{"", "blau", "rot"});
+    options.key_kind = SHMAP_KEYS_BYTES;
+    keys(TextTable::create("bytes", options), "bytes",
+         std::vector<std::string_view>{"a"sv, "a\0"sv, "\xff"sv});
+
+    // Of other keys, nothing is made or opened.
+    CHECK(thrown("of type [u8], not int32_t", [&] { return Table::create("words", options); }) == SHMAP_MISMATCH);
+    options.key_kind = 0;
+    TextTable words = TextTable::create("words", options);
+    CHECK(thrown("of type str, not int32_t", [] { return Table::open("words"); }) == SHMAP_MISMATCH);
+    CHECK(thrown("of type str, not i64", [] { return Table64::open_or_create("words"); }) == SHMAP_MISMATCH);
+    CHECK(thrown("of type str, not integers", [] { return Table64::open_read_only("words"); }) == SHMAP_MISMATCH);
+    CHECK(thrown("9 bytes long", [&] { words.upsert("123456789", ""); }) == SHMAP_NO_SPACE);
+    CHECK(thrown("9 bytes long", [&] { return words.get("123456789"); }) == SHMAP_NO_SPACE);
+    CHECK(thrown("not of type str", [&] { return words.add("\xff", ""); }) == SHMAP_MISMATCH);
+    words.upsert("rot", "red");
+    CHECK(words.freeze("words") == 1);
+    const shmap::Map frozen = shmap::Map::open("words");
+    CHECK(frozen.get("rot") == "red" && words.load(frozen) == 1 && words.stats().key_size == 8);
+    CHECK(shmap::Map::remove_name("words") && TextTable::remove_name("words"));
+
+    // A table of narrower integers serves, within their range.
+    Table narrow = Table::create("narrow");
+    Table64 wide = Table64::open("narrow");
+    wide.upsert(7, "seven");
+    CHECK(narrow.get(7) == "seven" && wide.entries()[0].first == 7 && narrow.unlink());
+    CHECK(thrown("not of type i32", [&] { wide.upsert(far, ""); }) == SHMAP_MISMATCH);
+    CHECK(shmap::table_key_64(shmap::map_key_64(-far)) == -far && !shmap::table_key_64("x"));
 }
 
 static void maps() {
@@ -105,10 +174,10 @@ static void maps() {
     CHECK(tree.get("/users") == "10.0.0.7" && !tree.get("gone"));
     CHECK(tree.share("routes") == 1);
     CHECK(thrown("routes", [&] { tree.share("routes"); }) == SHMAP_DUPLICATE_KEY);
-    CHECK(thrown("none", [] { shmap::Map::open("none"); }) == SHMAP_NOT_FOUND);
+    CHECK(thrown("none", [] { return shmap::Map::open("none"); }) == SHMAP_NOT_FOUND);
     const auto names = shmap::list();
     CHECK(names.size() == 1 && names[0].name == "routes" && names[0].kind == shmap::Kind::Map);
-    CHECK(thrown("/no/such", [] { shmap::list("/no/such/directory"); }) == SHMAP_NOT_FOUND);
+    CHECK(thrown("/no/such", [] { return shmap::list("/no/such/directory"); }) == SHMAP_NOT_FOUND);
 
     shmap::Map map = shmap::Map::open("routes");
     CHECK(map.get("/users") == "10.0.0.7" && !map.get("x") && map.contains("/orders") && map.size() == 3 && !map.empty());
@@ -151,6 +220,7 @@ static void maps() {
 
 int main() {
     tables();
+    keys_of_every_type();
     maps();
     std::cout << "ok" << std::endl;
 }

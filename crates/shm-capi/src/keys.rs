@@ -1,0 +1,266 @@
+//! Keys of tables: as C gives them, and as C gets them back.
+//!
+//! C gives a key in one of three forms, each with functions of its own: `int32_t`, `int64_t`, or
+//! bytes and their number. A table has one of the ten kinds of keys that the library knows. An
+//! integer in either form is a key of any integer kind that has it in its range; bytes are a key
+//! of the other two. Everything else is refused here, or by the table, before anything is changed.
+
+use std::ffi::{c_int, c_void};
+
+use shm_facade::{AnyKey, KeyKind, TableError};
+
+use crate::border::Call;
+use crate::codes::SHMAP_MISMATCH;
+use crate::fault::Fault;
+use crate::plain::{Plain, ShmapBytes, ShmapPair, ShmapStatus, ShmapStatusI64};
+
+/// Keys are integers of 8 bits, with a sign.
+pub const SHMAP_KEYS_I8: c_int = 1;
+/// Keys are integers of 16 bits, with a sign.
+pub const SHMAP_KEYS_I16: c_int = 2;
+/// Keys are `int32_t`. The default.
+pub const SHMAP_KEYS_I32: c_int = 3;
+/// Keys are `int64_t`.
+pub const SHMAP_KEYS_I64: c_int = 4;
+/// Keys are integers of 8 bits, without a sign.
+pub const SHMAP_KEYS_U8: c_int = 5;
+/// Keys are integers of 16 bits, without a sign.
+pub const SHMAP_KEYS_U16: c_int = 6;
+/// Keys are `uint32_t`.
+pub const SHMAP_KEYS_U32: c_int = 7;
+/// Keys are `uint64_t`, which the functions for `int64_t` take and give as that of the same bits.
+pub const SHMAP_KEYS_U64: c_int = 8;
+/// Keys are text in UTF-8, of up to `key_size` bytes.
+pub const SHMAP_KEYS_TEXT: c_int = 9;
+/// Keys are any bytes, up to `key_size`.
+pub const SHMAP_KEYS_BYTES: c_int = 10;
+
+const KINDS: [(c_int, KeyKind); 10] = [
+    (SHMAP_KEYS_I8, KeyKind::I8),
+    (SHMAP_KEYS_I16, KeyKind::I16),
+    (SHMAP_KEYS_I32, KeyKind::I32),
+    (SHMAP_KEYS_I64, KeyKind::I64),
+    (SHMAP_KEYS_U8, KeyKind::U8),
+    (SHMAP_KEYS_U16, KeyKind::U16),
+    (SHMAP_KEYS_U32, KeyKind::U32),
+    (SHMAP_KEYS_U64, KeyKind::U64),
+    (SHMAP_KEYS_TEXT, KeyKind::Str),
+    (SHMAP_KEYS_BYTES, KeyKind::Bytes),
+];
+
+/// The kind that C names so.
+pub(crate) fn kind_of(number: c_int) -> Result<KeyKind, Fault> {
+    let found = KINDS.iter().find(|(known, _)| *known == number);
+    found.map(|(_, kind)| *kind).ok_or_else(|| {
+        Fault::invalid(format!("there is no kind of keys {number}: 1 to {}", KINDS.len()))
+    })
+}
+
+/// What C calls this kind.
+pub(crate) fn number_of(kind: KeyKind) -> Result<c_int, Fault> {
+    let found = KINDS.iter().find(|(_, known)| *known == kind);
+    found.map(|(number, _)| *number).ok_or_else(|| {
+        Fault::new(SHMAP_MISMATCH, format!("this version has no number for keys of type {kind}"))
+    })
+}
+
+/// How C gives a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    I32,
+    I64,
+    Bytes,
+}
+
+impl Form {
+    /// Refuses keys of this form where a table has keys of that kind. `whose` begins the message.
+    pub(crate) fn check(self, kind: KeyKind, whose: impl FnOnce() -> String) -> Result<(), Fault> {
+        let called = match self {
+            Self::I32 => "i32",
+            Self::I64 => "i64",
+            Self::Bytes => "bytes",
+        };
+        if kind.integer().is_some() == (self != Self::Bytes) {
+            return Ok(());
+        }
+        let message = format!("{} keys of type {kind}, not {called}", whose());
+        Err(Fault::new(SHMAP_MISMATCH, message))
+    }
+}
+
+/// A key that C gives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum GivenKey {
+    I32(i32),
+    I64(i64),
+    Bytes(*const c_void, usize),
+}
+
+impl GivenKey {
+    pub(crate) fn form(self) -> Form {
+        match self {
+            Self::I32(_) => Form::I32,
+            Self::I64(_) => Form::I64,
+            Self::Bytes(..) => Form::Bytes,
+        }
+    }
+
+    /// The key of a table of this kind, which takes keys of up to `max` bytes. `member` is its
+    /// position in a batch.
+    pub(crate) fn to_any_key(
+        self,
+        call: &Call,
+        (kind, max): (KeyKind, usize),
+        member: Option<usize>,
+    ) -> Result<AnyKey, Fault> {
+        let (data, len) = match self {
+            Self::I32(n) => return Ok(n.into()),
+            Self::I64(n) if kind == KeyKind::U64 => return Ok(n.cast_unsigned().into()),
+            Self::I64(n) => return Ok(n.into()),
+            Self::Bytes(data, len) => (data, len),
+        };
+        let bytes = call.bytes("the key", data, len)?;
+        if len <= max {
+            return Ok(bytes.into());
+        }
+        // Not left to the table: a key that no table takes is neither copied nor quoted.
+        let source = TableError::KeyTooLong { len, max };
+        Err(match member {
+            None => source.into(),
+            Some(index) => TableError::InBatch { index, source: Box::new(source) }.into(),
+        })
+    }
+}
+
+/// An element of an array of keys.
+pub(crate) trait KeyElement: Plain {
+    const FORM: Form;
+
+    fn key(&self) -> GivenKey;
+}
+
+impl KeyElement for i32 {
+    const FORM: Form = Form::I32;
+
+    fn key(&self) -> GivenKey {
+        GivenKey::I32(*self)
+    }
+}
+
+impl KeyElement for i64 {
+    const FORM: Form = Form::I64;
+
+    fn key(&self) -> GivenKey {
+        GivenKey::I64(*self)
+    }
+}
+
+impl KeyElement for ShmapBytes {
+    const FORM: Form = Form::Bytes;
+
+    fn key(&self) -> GivenKey {
+        let (data, len) = self.parts();
+        GivenKey::Bytes(data, len)
+    }
+}
+
+/// An element of an array of entries.
+pub(crate) trait EntryElement: Plain {
+    type Key: KeyElement;
+
+    fn key(&self) -> &Self::Key;
+
+    fn value(&self) -> &ShmapBytes;
+
+    /// The entry; `None` for a key that this form cannot hold.
+    fn of(key: &AnyKey, value: Option<&[u8]>) -> Option<Self>;
+}
+
+impl EntryElement for ShmapStatus {
+    type Key = i32;
+
+    fn key(&self) -> &i32 {
+        self.key_and_value().0
+    }
+
+    fn value(&self) -> &ShmapBytes {
+        self.key_and_value().1
+    }
+
+    fn of(key: &AnyKey, value: Option<&[u8]>) -> Option<Self> {
+        let key = match key {
+            AnyKey::Signed(n) => i32::try_from(*n).ok()?,
+            AnyKey::Unsigned(n) => i32::try_from(*n).ok()?,
+            AnyKey::Bytes(_) => return None,
+        };
+        Some(Self::new(key, value))
+    }
+}
+
+impl EntryElement for ShmapStatusI64 {
+    type Key = i64;
+
+    fn key(&self) -> &i64 {
+        self.key_and_value().0
+    }
+
+    fn value(&self) -> &ShmapBytes {
+        self.key_and_value().1
+    }
+
+    fn of(key: &AnyKey, value: Option<&[u8]>) -> Option<Self> {
+        let key = match key {
+            AnyKey::Signed(n) => *n,
+            AnyKey::Unsigned(n) => n.cast_signed(),
+            AnyKey::Bytes(_) => return None,
+        };
+        Some(Self::new(key, value))
+    }
+}
+
+impl EntryElement for ShmapPair {
+    type Key = ShmapBytes;
+
+    fn key(&self) -> &ShmapBytes {
+        self.key_and_value().0
+    }
+
+    fn value(&self) -> &ShmapBytes {
+        self.key_and_value().1
+    }
+
+    fn of(key: &AnyKey, value: Option<&[u8]>) -> Option<Self> {
+        let AnyKey::Bytes(key) = key else { return None };
+        Some(Self::new(key, value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_number_of_its_own() {
+        for kind in KeyKind::ALL {
+            assert_eq!(kind_of(number_of(kind).unwrap()).unwrap(), kind);
+        }
+        for none in [c_int::MIN, -1, 0, 11, c_int::MAX] {
+            assert_eq!(kind_of(none).unwrap_err().code, crate::codes::SHMAP_INVALID);
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_form_is_refused_with_both_kinds() {
+        let whose = || "it has".to_owned();
+        for kind in KeyKind::ALL {
+            let is_integer = kind.integer().is_some();
+            for form in [Form::I32, Form::I64] {
+                assert_eq!(form.check(kind, whose).is_ok(), is_integer);
+            }
+            assert_eq!(Form::Bytes.check(kind, whose).is_ok(), !is_integer);
+        }
+        let refused = Form::Bytes.check(KeyKind::I64, whose).unwrap_err();
+        assert_eq!(refused.message, "it has keys of type i64, not bytes");
+        assert_eq!(refused.code, SHMAP_MISMATCH);
+    }
+}

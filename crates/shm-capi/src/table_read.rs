@@ -1,0 +1,170 @@
+//! Tables: reading one key, and figures.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{c_int, c_void};
+
+use crate::border::Call;
+use crate::codes::{SHMAP_NO_SPACE, SHMAP_NOT_FOUND, SHMAP_OK};
+use crate::fault::Fault;
+use crate::keys::{GivenKey, number_of};
+use crate::plain::ShmapTableStats;
+use crate::table::{Access, ShmapTable, reading};
+
+/// Copies the value of a key to `buffer`, which has room for `size` bytes, and its length to
+/// `*len`. No NUL is appended. Any thread; takes no lock. O(1).
+///
+/// Errors: SHMAP_NOT_FOUND; SHMAP_MISMATCH for a key of another kind; SHMAP_NO_SPACE when the value
+/// is longer than `size`: then `*len` is its length, and nothing was copied.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_table_get(
+    table: *const ShmapTable,
+    key: i32,
+    buffer: *mut c_void,
+    size: usize,
+    len: *mut usize,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    get(&call, table, GivenKey::I32(key), (buffer, size), len)
+}
+
+/// `shmap_table_get` for a key of 64 bits.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_table_get_i64(
+    table: *const ShmapTable,
+    key: i64,
+    buffer: *mut c_void,
+    size: usize,
+    len: *mut usize,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    get(&call, table, GivenKey::I64(key), (buffer, size), len)
+}
+
+/// `shmap_table_get` for a key of text or bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_table_get_bytes(
+    table: *const ShmapTable,
+    key: *const c_void,
+    key_len: usize,
+    buffer: *mut c_void,
+    size: usize,
+    len: *mut usize,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    get(&call, table, GivenKey::Bytes(key, key_len), (buffer, size), len)
+}
+
+fn get(
+    call: &Call,
+    table: *const ShmapTable,
+    key: GivenKey,
+    (buffer, size): (*mut c_void, usize),
+    len: *mut usize,
+) -> c_int {
+    call.run(|| {
+        let table = call.handle(table)?;
+        let key = table.key(call, key)?;
+        let buffer = call.out_array("the buffer", buffer.cast::<u8>(), size)?;
+        let len = call.out("len", len)?;
+        let Some(value) = reading!(table, table => table.get(&key))? else {
+            return Err(Fault::new(SHMAP_NOT_FOUND, format!("key {key} does not exist")));
+        };
+        len.set(value.len());
+        if !buffer.has_room_for(value.len()) {
+            let message =
+                format!("the value is {} bytes long, the buffer has room for {size}", value.len());
+            return Err(Fault::new(SHMAP_NO_SPACE, message));
+        }
+        buffer.copy(&value);
+        Ok(SHMAP_OK)
+    })
+}
+
+/// 1 when the key has a value, 0 when not, or an error code. Any thread; takes no lock. O(1).
+///
+/// Errors: SHMAP_MISMATCH for a key of another kind.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_table_contains(table: *const ShmapTable, key: i32) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    contains(&call, table, GivenKey::I32(key))
+}
+
+/// `shmap_table_contains` for a key of 64 bits.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_table_contains_i64(table: *const ShmapTable, key: i64) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    contains(&call, table, GivenKey::I64(key))
+}
+
+/// `shmap_table_contains` for a key of text or bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_table_contains_bytes(
+    table: *const ShmapTable,
+    key: *const c_void,
+    key_len: usize,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    contains(&call, table, GivenKey::Bytes(key, key_len))
+}
+
+fn contains(call: &Call, table: *const ShmapTable, key: GivenKey) -> c_int {
+    call.run(|| {
+        let table = call.handle(table)?;
+        let key = table.key(call, key)?;
+        Ok(c_int::from(reading!(table, table => table.contains_key(&key))?))
+    })
+}
+
+/// Stores the number of entries in `*len`. Any thread. O(1).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_table_len(table: *const ShmapTable, len: *mut usize) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let table = call.handle(table)?;
+        call.out("len", len)?.set(reading!(table, table => table.len()));
+        Ok(SHMAP_OK)
+    })
+}
+
+/// The kind of the table's keys, SHMAP_KEYS_..., which is above 0, or an error code. Any thread.
+/// O(1).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_table_key_kind(table: *const ShmapTable) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| number_of(call.handle(table)?.key_kind()))
+}
+
+/// Stores the table's figures in `*stats`. Any thread. O(1).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_table_stats(
+    table: *const ShmapTable,
+    stats: *mut ShmapTableStats,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let table = call.handle(table)?;
+        let out = call.out("stats", stats)?;
+        let (found, geometry) = reading!(table, table => (table.stats(), table.geometry()));
+        out.set(ShmapTableStats {
+            len: found.len,
+            capacity: found.capacity,
+            value_size: found.value_size,
+            key_size: geometry.key_size,
+            writes: found.writes,
+            recoveries: found.recoveries,
+            lost: found.lost,
+            file_len: found.file_len,
+        });
+        Ok(SHMAP_OK)
+    })
+}
