@@ -80,7 +80,9 @@ impl Unpacked {
         for (package, _) in EXAMPLES {
             let directory = directory(package);
             let file = unpacked.packed().join(format!("{directory}.crate"));
-            run(Command::new("tar").arg("-xzf").arg(file).arg("-C").arg(&unpacked.workspace))?;
+            // `m` gives the files the current time. In a package all have the same old one, by which
+            // cargo could not see that they changed since the last run.
+            run(Command::new("tar").arg("-xmzf").arg(file).arg("-C").arg(&unpacked.workspace))?;
             patches += &format!("{package} = {{ path = \"{directory}\" }}\n");
             members.push(directory);
         }
