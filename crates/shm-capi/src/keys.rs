@@ -74,17 +74,20 @@ pub(crate) enum Form {
 
 impl Form {
     /// Refuses keys of this form where a table has keys of that kind. `whose` begins the message.
+    #[inline]
     pub(crate) fn check(self, kind: KeyKind, whose: impl FnOnce() -> String) -> Result<(), Fault> {
+        let is_bytes = matches!(kind, KeyKind::Str | KeyKind::Bytes);
+        if is_bytes == (self == Self::Bytes) { Ok(()) } else { Err(self.refused(kind, &whose())) }
+    }
+
+    #[cold]
+    fn refused(self, kind: KeyKind, whose: &str) -> Fault {
         let called = match self {
             Self::I32 => "i32",
             Self::I64 => "i64",
             Self::Bytes => "bytes",
         };
-        if kind.integer().is_some() == (self != Self::Bytes) {
-            return Ok(());
-        }
-        let message = format!("{} keys of type {kind}, not {called}", whose());
-        Err(Fault::new(SHMAP_MISMATCH, message))
+        Fault::new(SHMAP_MISMATCH, format!("{whose} keys of type {kind}, not {called}"))
     }
 }
 
@@ -97,6 +100,7 @@ pub(crate) enum GivenKey {
 }
 
 impl GivenKey {
+    #[inline]
     pub(crate) fn form(self) -> Form {
         match self {
             Self::I32(_) => Form::I32,
@@ -107,6 +111,7 @@ impl GivenKey {
 
     /// The key of a table of this kind, which takes keys of up to `max` bytes. `member` is its
     /// position in a batch.
+    #[inline]
     pub(crate) fn to_any_key(
         self,
         call: &Call,

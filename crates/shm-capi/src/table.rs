@@ -13,6 +13,8 @@ use crate::keys::{EntryElement, Form, GivenKey, KeyElement};
 /// A table that is open, for reading and writing or for reading only, with keys of any kind.
 pub struct ShmapTable {
     access: Access,
+    /// The kind of its keys, and how long they may be.
+    keys: (KeyKind, usize),
     namespace: Namespace,
     name: Name,
 }
@@ -41,15 +43,21 @@ pub(crate) use reading;
 
 impl ShmapTable {
     pub(crate) fn new(access: Access, namespace: Namespace, name: Name) -> Self {
-        Self { access, namespace, name }
+        let keys = match &access {
+            Access::Writable(table) => (table.key_kind(), table.geometry().key_size),
+            Access::ReadOnly(table) => (table.key_kind(), table.geometry().key_size),
+        };
+        Self { access, keys, namespace, name }
     }
 
     /// For reading: [`reading`] has what both can do.
+    #[inline]
     pub(crate) fn access(&self) -> &Access {
         &self.access
     }
 
     /// For a change.
+    #[inline]
     pub(crate) fn writable(&self) -> Result<&UntypedTable, Fault> {
         match &self.access {
             Access::Writable(table) => Ok(table),
@@ -69,13 +77,14 @@ impl ShmapTable {
     }
 
     pub(crate) fn key_kind(&self) -> KeyKind {
-        reading!(self, table => table.key_kind())
+        self.keys.0
     }
 
     /// The table's key that C gives.
+    #[inline]
     pub(crate) fn key(&self, call: &Call, key: GivenKey) -> Result<AnyKey, Fault> {
         self.has_keys(key.form())?;
-        key.to_any_key(call, self.keys_may_be(), None)
+        key.to_any_key(call, self.keys, None)
     }
 
     /// The table's keys that C gives.
@@ -87,8 +96,7 @@ impl ShmapTable {
     ) -> Result<Vec<AnyKey>, Fault> {
         self.has_keys(T::FORM)?;
         let keys = call.array("keys", keys, count)?.iter().enumerate();
-        keys.map(|(index, key)| key.key().to_any_key(call, self.keys_may_be(), Some(index)))
-            .collect()
+        keys.map(|(index, key)| key.key().to_any_key(call, self.keys, Some(index))).collect()
     }
 
     /// The members of a batch that C gives.
@@ -100,7 +108,7 @@ impl ShmapTable {
     ) -> Result<Vec<(AnyKey, &'c [u8])>, Fault> {
         self.has_keys(T::Key::FORM)?;
         let member = |(index, entry): (usize, &'c T)| {
-            let key = entry.key().key().to_any_key(call, self.keys_may_be(), Some(index))?;
+            let key = entry.key().key().to_any_key(call, self.keys, Some(index))?;
             Ok((key, call.named_bytes("a value of the batch", entry.value())?))
         };
         call.array("entries", entries, count)?.iter().enumerate().map(member).collect()
@@ -121,12 +129,8 @@ impl ShmapTable {
         Ok(StatusTable::unlink_name(self.name.as_str(), &self.namespace)?)
     }
 
+    #[inline]
     fn has_keys(&self, form: Form) -> Result<(), Fault> {
         form.check(self.key_kind(), || format!("table {:?} has", self.name.as_str()))
-    }
-
-    /// The kind of its keys, and how long they may be.
-    fn keys_may_be(&self) -> (KeyKind, usize) {
-        (self.key_kind(), reading!(self, table => table.geometry().key_size))
     }
 }

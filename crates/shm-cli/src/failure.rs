@@ -334,6 +334,9 @@ fn table_hint(error: &TableError) -> Option<String> {
         TableError::KeyTooLong { .. } => {
             "the size is fixed when a table is made: `shmap create NAME --keys str --key-size BYTES`"
         }
+        TableError::NotACounter { .. } => {
+            "`shmap get` shows it; after `shmap del` a counter begins"
+        }
         TableError::InBatch { source, .. } => return table_hint(source),
         TableError::Contended { .. } => "writers are too busy for a cut of one moment: once more",
         TableError::Lock(LockError::TimedOut { .. }) => BUSY,

@@ -199,8 +199,10 @@ impl sealed::Sealed for AnyKey {}
 impl Key for AnyKey {
     type Owned = AnyKey;
 
-    type Room = KeyRoom;
-    const ROOM: Self::Room = NO_KEY;
+    /// For an integer, and for bytes: clearing that for bytes would take as long as the rest of a
+    /// key that is an integer.
+    type Room = ([u64; 1], Option<KeyRoom>);
+    const ROOM: Self::Room = ([0], None);
 
     fn to_words<'a>(
         &self,
@@ -208,30 +210,29 @@ impl Key for AnyKey {
         max: usize,
         room: &'a mut Self::Room,
     ) -> Result<&'a [u64], TableError> {
-        let integer = match self {
-            Self::Signed(n) => i128::from(*n),
-            Self::Unsigned(n) => i128::from(*n),
+        // Two's complement, as the integer types are stored.
+        let word = match self {
+            Self::Signed(n) => n.cast_unsigned(),
+            Self::Unsigned(n) => *n,
             Self::Bytes(bytes) => {
                 let fits = kind == KeyKind::Bytes
                     || kind == KeyKind::Str && std::str::from_utf8(bytes).is_ok();
                 if !fits {
                     return Err(TableError::WrongKey { key: self.clone(), kind });
                 }
-                return bytes_to_words(bytes, max, room);
+                return bytes_to_words(bytes, max, room.1.insert(NO_KEY));
             }
         };
-        let in_range = kind.integer().is_some_and(|(bits, signed)| {
-            let value_bits = bits - u32::from(signed);
-            let min = if signed { -(1i128 << value_bits) } else { 0 };
-            (min..1i128 << value_bits).contains(&integer)
+        let fits = kind.integer().is_some_and(|(_, signed)| {
+            // A number below 0 and one above `i64::MAX` may have the same bits.
+            let is_this_one = word.cast_signed() >= 0 || signed == matches!(self, Self::Signed(_));
+            is_this_one && kind.is_possible(&[word], 0)
         });
-        if !in_range {
+        if !fits {
             return Err(TableError::WrongKey { key: self.clone(), kind });
         }
-        let [first, ..] = room;
-        // Two's complement, as the integer types are stored.
-        *first = integer as u64;
-        Ok(room.get(..1).unwrap_or_default())
+        room.0 = [word];
+        Ok(&room.0)
     }
 
     fn from_words(kind: KeyKind, words: &[u64]) -> Option<AnyKey> {

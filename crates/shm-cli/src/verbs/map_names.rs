@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
 }
 
 /// Subcommands that want a table; and one whose name is a new one.
-const TABLES: [&str; 7] = ["set", "add", "update", "del", "load", "freeze", "repair"];
+const TABLES: [&str; 8] = ["set", "add", "update", "increment", "del", "load", "freeze", "repair"];
 const NEW: &str = "create";
 
 /// Where the cursor is.

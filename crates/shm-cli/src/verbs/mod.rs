@@ -6,6 +6,7 @@ mod del;
 mod dump;
 mod freeze;
 mod get;
+mod increment;
 mod list;
 mod load;
 mod man;
@@ -47,6 +48,8 @@ pub(crate) enum Verb {
     /// Replace the value of a key that a table has
     #[command(after_help = put::UPDATE)]
     Update(put::Entry),
+    /// Add to a counter of a table, and print what it is now
+    Increment(increment::Arguments),
     /// Remove keys from a table: all of them or, if one is not there, none
     Del(del::Arguments),
     /// Print the entries whose keys have a prefix, or are between two keys
@@ -93,6 +96,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Verb::Set(entry) => put::run(PutMode::Upsert, entry, common),
         Verb::Add(entry) => put::run(PutMode::Add, entry, common),
         Verb::Update(entry) => put::run(PutMode::Update, entry, common),
+        Verb::Increment(arguments) => increment::run(arguments, common),
         Verb::Del(arguments) => del::run(arguments, common),
         Verb::Search(arguments) => search::run(arguments, common),
         Verb::Dump(arguments) => dump::run(arguments, common),

@@ -20,10 +20,11 @@ const EITHER: [&[&str]; 7] = [
 ];
 
 /// Verbs that need a table.
-const TABLE: [&[&str]; 7] = [
+const TABLE: [&[&str]; 8] = [
     &["set", "NAME", "1", "x"],
     &["add", "NAME", "1", "x"],
     &["update", "NAME", "3325", "x"],
+    &["increment", "NAME", "1"],
     &["del", "NAME", "3325"],
     &["load", "NAME", "jobs.tsv"],
     &["freeze", "NAME"],

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::place::{Place, Said};
 
 /// Calls that print something, of every verb that does.
-const PRINTING: [&[&str]; 25] = [
+const PRINTING: [&[&str]; 27] = [
     &["--help"],
     &["--version"],
     &["get", "--help"],
@@ -30,6 +30,8 @@ const PRINTING: [&[&str]; 25] = [
     &["prune", "-F=table", "--yes"],
     &["completions", "bash"],
     &["repair", "jobs"],
+    &["increment", "jobs", "17"],
+    &["increment", "jobs", "17", "-F=json"],
     &["load", "jobs", "more.tsv", "-F=json"],
     &["share", "more", "more.tsv", "-F=json"],
     &["freeze", "jobs", "-F=json"],
@@ -51,7 +53,8 @@ const SILENT: [&[&str]; 10] = [
 
 /// The calls of [`PRINTING`] that change something first.
 fn changes(arguments: &[&str]) -> bool {
-    matches!(arguments[0], "load" | "share" | "freeze" | "repair") || arguments.contains(&"--yes")
+    matches!(arguments[0], "load" | "share" | "freeze" | "repair" | "increment")
+        || arguments.contains(&"--yes")
 }
 
 fn place() -> Place {

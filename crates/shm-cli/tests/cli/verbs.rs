@@ -66,6 +66,22 @@ fn negative_numbers_are_keys_and_no_options() {
 }
 
 #[test]
+fn counters_begin_and_go_on() {
+    let place = Place::with_maps();
+    assert_eq!(place.ok(["increment", "jobs", "17"]), "1\n");
+    assert_eq!(place.ok(["increment", "jobs", "17", "-3"]), "-2\n");
+    assert_eq!(place.ok(["increment", "jobs", "-18", "5", "--initial", "-10"]), "-5\n");
+    assert_eq!(place.ok(["increment", "jobs", "17", "0", "-F=json"]), "{\"value\":-2}\n");
+    let get = place.ok(["get", "jobs", "17"]);
+    assert_eq!(get, format!("\\xfe{}\n", "\\xff".repeat(7)), "little endian");
+    place.fails(["increment", "jobs", "3325"], 8, &["jobs: value is 7 bytes long, a counter is 8"]);
+    place.fails(["increment", "jobs", "17", "x"], 2, &["'x'"]);
+    place.fails(["increment", "jobs", "blau"], 2, &["no key of type i32"]);
+    place.ok(["create", "small", "--value-size", "7"]);
+    place.fails(["increment", "small", "1"], 3, &["value is 8 bytes long, at most 7 fit"]);
+}
+
+#[test]
 fn search_by_prefix_and_range() {
     let place = Place::new();
     place.write("w.tsv", "a\t1\nab\t2\nabc\t3\nb\t4\n\\xff\t5\n");

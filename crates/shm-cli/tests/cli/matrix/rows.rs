@@ -202,6 +202,14 @@ pub(super) fn rows() -> Vec<Row> {
         puts("update", "3325", "longer"),
         Row {
             key: calls([fails(
+                "increment names longer",
+                3,
+                ["names: key is 6 bytes long, at most 4 fit"],
+            )]),
+            ..writes("increment", " 17")
+        },
+        Row {
+            key: calls([fails(
                 "del names four longer",
                 3,
                 ["names: key is 6 bytes long, at most 4 fit"],

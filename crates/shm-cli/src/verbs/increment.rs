@@ -1,0 +1,64 @@
+//! `shmap increment`
+
+use std::ffi::OsString;
+
+use clap::Args;
+use serde_json::json;
+
+use super::load::println;
+use crate::arguments::{Common, Format, bytes};
+use crate::failure::{Exit, Failure};
+use crate::key::KeyType;
+use crate::output::stdout;
+use crate::startup;
+use crate::target::writable;
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  $ shmap increment jobs 17
+  1
+  $ shmap increment jobs 17 5
+  6
+  $ shmap increment jobs 18 -1 --initial 10
+  9
+
+A counter is a value of 8 bytes, little endian; the one of a key that is absent begins with
+--initial. No other writer comes between reading and writing it.")]
+pub(crate) struct Arguments {
+    /// Name of the table
+    name: String,
+    /// The key
+    #[arg(allow_negative_numbers = true)]
+    key: OsString,
+    /// What to add to it
+    #[arg(default_value_t = 1, allow_negative_numbers = true)]
+    by: i64,
+    /// What it is before, where there is none yet
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    initial: i64,
+    /// The key has escapes, as in what `dump` prints
+    #[arg(long, short)]
+    escaped: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
+    // It prints: nothing is changed where that cannot be.
+    startup::output()?;
+    let Arguments { name, by, initial, .. } = arguments;
+    let table = writable(name, common)?;
+    let key =
+        KeyType(table.key_kind()).parse_argument(&bytes(&arguments.key, arguments.escaped)?)?;
+    let counter =
+        table.increment(&key, *by, *initial).map_err(|error| Failure::from(error).about(name))?;
+    let printed = match common.format() {
+        Format::Json => println(&json!({ "value": counter })),
+        _ => {
+            use std::io::Write;
+            let mut out = stdout();
+            writeln!(out, "{counter}").and_then(|()| out.flush())
+        }
+    };
+    printed.map_err(|error| Failure::from(error).after("the counter is changed"))?;
+    Ok(Exit::Ok)
+}
