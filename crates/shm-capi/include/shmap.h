@@ -10,11 +10,12 @@
 // function says so. shmap_last_error() tells what happened, for each thread; shmap_strerror() tells what a code means.
 // No panic and no exception leaves the library. A process that is out of memory of its own is aborted.
 //
-// KEYS. A table has keys of one kind, SHMAP_KEYS_..., which its creator chose. Functions that take a key come in
-// three forms: shmap_table_get has an int32_t, shmap_table_get_i64 an int64_t, and shmap_table_get_bytes text or any
-// bytes, given by their address and number (so text needs no NUL). Both forms for integers will do for every table
-// whose keys are integers and have this one in their range; shmap_table_key_kind tells the kind. A key of another
-// kind gives SHMAP_MISMATCH, and the message names both.
+// KEYS. A table has keys of one kind, SHMAP_KEYS_..., which its creator chose; shmap_table_key_kind
+// tells it. Functions that take a key come in three forms: shmap_table_get takes an int32_t,
+// shmap_table_get_i64 an int64_t, and shmap_table_get_bytes text or any bytes, given by their address
+// and their number, so without a NUL. Either form for integers serves every table of integer keys,
+// if the key is in their range. A key of another kind gives SHMAP_MISMATCH, and the message names
+// both kinds.
 //
 // HANDLES are made by the library and end with the function named at the one that made them; the tables and maps that they lead
 // to stay. A handle that is NULL, was closed, is of another kind or is no handle at all gives SHMAP_INVALID; none

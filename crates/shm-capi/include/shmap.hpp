@@ -114,7 +114,7 @@ struct MapOptions {
     std::uint32_t mode = 0;                            // read bits only; 0: as what is replaced, or 0400
     bool force = false;                                // replace what has the name
     bool allow_empty = false;                          // also replace entries by none
-    bool hash_index = true;                            // faster lookups, six bytes an entry
+    bool hash_index = true;                            // faster lookups, twelve bytes an entry
     bool shared_writers = false;                       // also what group or others may write to
     std::vector<std::uint32_t> trusted_uids;           // besides one's own and root
     std::chrono::milliseconds lock_timeout{5000};      // negative: for ever

@@ -16,6 +16,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use shm_facade::{AnyKey, KeyKind, Name, Namespace, TableOptions, UntypedTable};
 use shm_harness::TempNamespace;
 use support::{
     C11, CPP17, Language, Link, built, compile, have, must, prefix, root, run, run_in, valgrind,
@@ -60,6 +61,31 @@ fn tables_from_c() {
 #[test]
 fn tables_with_keys_of_every_kind_from_c() {
     program(C11, "c/table_keys.c", &[]);
+}
+
+#[test]
+fn tables_that_another_language_made_open_in_c() {
+    let source = root().join("tests/c/any_table.c");
+    let Some(program) = compile(C11, &source, "any_table", Link::Shared) else { return };
+    for kind in KeyKind::ALL {
+        let namespace = TempNamespace::new().unwrap();
+        let (place, name) = (Namespace::at(namespace.path()), Name::new("any").unwrap());
+        let table =
+            UntypedTable::create_with_kind(&place, &name, kind, &TableOptions::default()).unwrap();
+        let (key, printed): (AnyKey, _) = match kind.integer() {
+            Some((bits, true)) => ((-1i64 << (bits - 1)).into(), (-1i64 << (bits - 1)).to_string()),
+            Some((bits, false)) => {
+                let last = u64::MAX >> (64 - bits);
+                (last.into(), last.cast_signed().to_string())
+            }
+            None => ("blau".into(), "blau".to_owned()),
+        };
+        table.add(&key, b"value").unwrap();
+        let said = run_in(Command::new(&program).arg("any"), namespace.path());
+        assert_eq!(said, [format!("{printed}=value"), "ok".to_owned()], "{kind}");
+        let seven = if kind.integer().is_some() { 7.into() } else { AnyKey::from("7") };
+        assert_eq!(table.get(&seven).unwrap().as_deref(), Some(&b"from C"[..]), "{kind}");
+    }
 }
 
 #[test]

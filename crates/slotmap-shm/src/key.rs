@@ -204,6 +204,7 @@ impl Key for AnyKey {
     type Room = ([u64; 1], Option<KeyRoom>);
     const ROOM: Self::Room = ([0], None);
 
+    #[inline]
     fn to_words<'a>(
         &self,
         kind: KeyKind,
@@ -223,10 +224,16 @@ impl Key for AnyKey {
                 return bytes_to_words(bytes, max, room.1.insert(NO_KEY));
             }
         };
-        let fits = kind.integer().is_some_and(|(_, signed)| {
+        let fits = kind.integer().is_some_and(|(bits, signed)| {
             // A number below 0 and one above `i64::MAX` may have the same bits.
             let is_this_one = word.cast_signed() >= 0 || signed == matches!(self, Self::Signed(_));
-            is_this_one && kind.is_possible(&[word], 0)
+            let unused = 64 - bits;
+            let of_its_bits = if signed {
+                (word.cast_signed() << unused >> unused).cast_unsigned()
+            } else {
+                word << unused >> unused
+            };
+            is_this_one && of_its_bits == word
         });
         if !fits {
             return Err(TableError::WrongKey { key: self.clone(), kind });

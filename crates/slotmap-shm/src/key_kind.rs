@@ -72,6 +72,7 @@ impl KeyKind {
 
     /// The width of an integer in bits, and whether it is signed; `None` for `str` and `[u8]`.
     #[must_use]
+    #[inline]
     pub const fn integer(self) -> Option<(u32, bool)> {
         match self {
             Self::I8 => Some((8, true)),
