@@ -26,8 +26,11 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 use rustix::time::{ClockId, clock_gettime};
-use shm_facade::{Namespace, RbTree, Share, SharedMap, StatusTable};
+use shm_facade::{InPlace, Namespace, RbTree, Share, SharedMap, StatusTable};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+// SAFETY: only our own programs publish in this namespace, and they use this library.
+const IN_PLACE: InPlace = unsafe { InPlace::trust_writers() };
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 const OWNER: i32 = 0; // the key of the row that says whose the table is; workers count from 1
@@ -50,7 +53,7 @@ fn supervise(name: &str, workers: &str, config: Option<&str>) -> Outcome {
     let settings = read(config)?;
     let mut fleet = Fleet::claim(name)?;
     fleet.publish(&settings)?;
-    let mut settings = SharedMap::open(name)?;
+    let mut settings = SharedMap::open(name, IN_PLACE)?;
     for number in 1..=workers {
         fleet.workers.push(Worker::start(name, number)?);
     }
@@ -82,7 +85,7 @@ fn work(name: &str, number: &str, supervisor: &str) -> Outcome {
     }
     let (stop, number) = (flag(&[SIGTERM])?, number.parse()?);
     let table = StatusTable::open_with(name, &Default::default())?;
-    let mut settings = SharedMap::open(name)?;
+    let mut settings = SharedMap::open(name, IN_PLACE)?;
     let report = |what: &str, jobs: u64, edition: u64| {
         let row = format!("pid {} {what}, {jobs} jobs, edition {edition}, at {}", id(), now_ms());
         table.upsert(number, row)

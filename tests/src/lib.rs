@@ -1,6 +1,6 @@
 //! Support of the multi-process tests: where the worker binary is, and self-describing values.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 /// The examples of the README are tests, too.
 #[cfg(doctest)]
@@ -89,3 +89,8 @@ pub fn open_read_only(namespace: &TempNamespace) -> TableReader<i32> {
 pub fn reading(options: &TableOptions) -> ReadOptions {
     ReadOptions::default().trust(options.trust.clone())
 }
+
+/// Tests read maps in place; where they write to a map's file, they expect to be refused.
+// SAFETY: a test that makes a file writable again does not use the bytes of a map of that file.
+#[allow(unsafe_code, reason = "a promise of the tests")]
+pub const IN_PLACE: shm_core::InPlace = unsafe { shm_core::InPlace::trust_writers() };

@@ -8,7 +8,7 @@ use shm_facade::{
     Litter, MapOptions, RbTree, SNAPSHOT, Share, ShareOptions, SharedMap, litter, prune,
 };
 use shm_tests::roles::scenario;
-use shm_tests::{Child, Stepper, TempNamespace, WATCHDOG, test_name};
+use shm_tests::{Child, IN_PLACE, Stepper, TempNamespace, WATCHDOG, test_name};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_shm-worker");
 
@@ -37,7 +37,7 @@ impl Place {
 
     fn open(&self) -> SharedMap {
         let namespace = self.namespace.clone();
-        SharedMap::open_with("test", &MapOptions::default().namespace(namespace)).unwrap()
+        SharedMap::open_with("test", &MapOptions::default().namespace(namespace), IN_PLACE).unwrap()
     }
 
     fn word(&self) -> Option<u64> {

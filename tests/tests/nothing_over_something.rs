@@ -8,7 +8,7 @@ use shm_facade::{
     AlignedBytes, Builder, Error, MapOptions, RbTree, ResultCode, SNAPSHOT, Share, ShareOptions,
     SharedMap, Snapshot, StatusOptions, StatusTable,
 };
-use shm_tests::{TempNamespace, test_name};
+use shm_tests::{IN_PLACE, TempNamespace, test_name};
 
 struct Place {
     _dir: TempNamespace,
@@ -28,7 +28,7 @@ impl Place {
 
     fn len(&self) -> usize {
         let options = MapOptions::default().namespace(self.namespace.clone());
-        SharedMap::open_with("test", &options).unwrap().len()
+        SharedMap::open_with("test", &options, IN_PLACE).unwrap().len()
     }
 
     fn modes(&self) -> (u32, u32) {

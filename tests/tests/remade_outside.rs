@@ -10,7 +10,7 @@ use shm_facade::{
     MapOptions, RbTree, SNAPSHOT, Share, ShareOptions, SharedMap, StatusOptions, StatusReader,
     StatusTable, TABLE,
 };
-use shm_tests::{TempNamespace, WATCHDOG, create, open_read_only, options, test_name};
+use shm_tests::{IN_PLACE, TempNamespace, WATCHDOG, create, open_read_only, options, test_name};
 use slotmap_shm::Table;
 
 struct Place {
@@ -36,7 +36,7 @@ impl Place {
 
     fn open(&self) -> SharedMap {
         let options = MapOptions::default().namespace(self.namespace.clone());
-        SharedMap::open_with("test", &options).unwrap()
+        SharedMap::open_with("test", &options, IN_PLACE).unwrap()
     }
 
     fn snapshot(&self) -> PathBuf {

@@ -15,7 +15,7 @@ use shm_facade::{
 };
 use shm_tests::patch::{self, Checksum, HEADER};
 use shm_tests::roles::{NOBODY, finish, is_root, run, run_as, scenario};
-use shm_tests::{Child, TempNamespace, WATCHDOG, create, test_name};
+use shm_tests::{Child, IN_PLACE, TempNamespace, WATCHDOG, create, test_name};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_shm-worker");
 const PROCESSES: usize = 64;
@@ -29,7 +29,7 @@ fn opening(namespace: &TempNamespace) -> MapOptions {
 }
 
 fn open(namespace: &TempNamespace) -> Result<SharedMap, Error> {
-    SharedMap::open_with("test", &opening(namespace))
+    SharedMap::open_with("test", &opening(namespace), IN_PLACE)
 }
 
 fn tree(value: &str) -> RbTree {
@@ -85,7 +85,7 @@ fn a_map_is_shared_replaced_and_removed() {
         code(rubbish.share_with("copy", &sharing(&namespace, true))),
         Err(ResultCode::Corrupt)
     );
-    let copy = SharedMap::open_with("copy", &opening(&namespace)).unwrap();
+    let copy = SharedMap::open_with("copy", &opening(&namespace), IN_PLACE).unwrap();
     assert_eq!((copy.get("key"), copy.generation()), (Some(&b"2"[..]), 2));
     SharedMap::remove_with("copy", &opening(&namespace)).unwrap();
     let error = SharedMap::remove_with("copy", &opening(&namespace)).unwrap_err();
@@ -96,7 +96,7 @@ fn a_map_is_shared_replaced_and_removed() {
         let error = tree("1").share_with(bad, &sharing(&namespace, true)).unwrap_err();
         assert_eq!(error.code(), ResultCode::InvalidName);
         assert_eq!(
-            SharedMap::open_with(bad, &opening(&namespace)).unwrap_err().code(),
+            SharedMap::open_with(bad, &opening(&namespace), IN_PLACE).unwrap_err().code(),
             error.code()
         );
     }
@@ -360,12 +360,15 @@ fn a_stranger_must_be_trusted() {
     assert_eq!(error.code(), ResultCode::Permission, "{error:?}");
     let trust = Trust::new().owner(NOBODY);
     let options = opening(&namespace).trust(trust);
-    assert_eq!(SharedMap::open_with("test", &options).unwrap().get("key"), Some(&b"old"[..]));
+    assert_eq!(
+        SharedMap::open_with("test", &options, IN_PLACE).unwrap().get("key"),
+        Some(&b"old"[..])
+    );
     // With a write bit not even then; but a copy is possible.
     set_mode(&path, 0o644);
-    let error = SharedMap::open_with("test", &options).unwrap_err();
+    let error = SharedMap::open_with("test", &options, IN_PLACE).unwrap_err();
     assert_eq!(error.code(), ResultCode::Permission, "{error:?}");
-    assert_eq!(SharedMap::open_copy("test", &options).unwrap().len(), 2);
+    assert_eq!(SharedMap::open_copy_with("test", &options).unwrap().len(), 2);
 }
 
 fn probe(namespace: &TempNamespace) -> Vec<String> {
@@ -432,7 +435,7 @@ fn a_table_is_no_map_and_a_map_no_table() {
     let other = |kind| ns.path_of(&shm_core::Name::new("other").unwrap(), kind);
     std::fs::copy(&table, other(SNAPSHOT.kind)).unwrap();
     set_mode(&other(SNAPSHOT.kind), 0o400);
-    let error = SharedMap::open_with("other", &opening(&namespace)).unwrap_err();
+    let error = SharedMap::open_with("other", &opening(&namespace), IN_PLACE).unwrap_err();
     assert!(
         format!("{error:?}").contains("segment is a `table`, expected a `snapshot`"),
         "{error:?}"
@@ -447,6 +450,32 @@ fn a_table_is_no_map_and_a_map_no_table() {
         let code = error.code();
         assert!(matches!(code, ResultCode::Corrupt | ResultCode::Permission), "{error:?}");
     }
+}
+
+#[test]
+fn a_file_that_somebody_has_open_for_writing_is_not_used_in_place() {
+    let (namespace, path) = with_map();
+    set_mode(&path, 0o600);
+    let writer = std::fs::File::options().write(true).open(&path).unwrap();
+    set_mode(&path, 0o400);
+    let error = open(&namespace).unwrap_err();
+    assert!(matches!(error, Error::Open(OpenError::OpenForWriting { .. })), "{error:?}");
+    assert_eq!(error.code(), ResultCode::Permission);
+    let copy = SharedMap::open_copy_with("test", &opening(&namespace)).unwrap();
+    assert_eq!(copy.get("key"), Some(&b"old"[..]));
+    drop(writer);
+    let mut map = open(&namespace).unwrap();
+    // The next edition, too.
+    share(&namespace, "new");
+    set_mode(&path, 0o600);
+    let writer = std::fs::File::options().write(true).open(&path).unwrap();
+    set_mode(&path, 0o400);
+    let error = map.refresh().unwrap_err();
+    assert!(matches!(error, Error::Open(OpenError::OpenForWriting { .. })), "{error:?}");
+    assert_eq!(map.get("key"), Some(&b"old"[..]));
+    drop(writer);
+    assert!(map.refresh().unwrap());
+    assert_eq!(map.get("key"), Some(&b"new"[..]));
 }
 
 #[test]
@@ -472,7 +501,7 @@ fn a_file_with_a_lock_is_not_used_in_place_whatever_its_mode() {
         assert_eq!(map.get("key"), Some(&b"old"[..]));
         // A copy is nobody's but the caller's.
         assert_eq!(
-            SharedMap::open_copy("test", &opening(&namespace)).unwrap().get("key"),
+            SharedMap::open_copy_with("test", &opening(&namespace)).unwrap().get("key"),
             Some(&b"new"[..])
         );
         set_mode(&path, 0o600);
@@ -490,7 +519,7 @@ fn damage_inside_is_found_by_verifying_and_by_copying() {
     let map = open(&namespace).unwrap();
     let error = Error::from(map.verify().unwrap_err());
     assert!(matches!(error, Error::Corrupt { .. }), "{error:?}");
-    let error = SharedMap::open_copy("test", &opening(&namespace)).unwrap_err();
+    let error = SharedMap::open_copy_with("test", &opening(&namespace)).unwrap_err();
     assert_eq!(error.code(), ResultCode::Corrupt, "{error:?}");
 }
 
@@ -526,27 +555,27 @@ fn dumps_and_saved_files_open() {
 
     let file = namespace.path().join("saved");
     map.save(&file).unwrap();
-    let saved = SharedMap::open_file(&file, &Trust::new()).unwrap();
+    let saved = SharedMap::open_file(&file, &Trust::new(), IN_PLACE).unwrap();
     assert_eq!(saved.as_bytes(), dump);
     // Over an existing file, in one step: whoever has the old one open keeps it.
     tree("new").save(&file).unwrap();
     assert_eq!(saved.get("key"), Some(&b"old"[..]));
-    let newer = SharedMap::open_file(&file, &Trust::new()).unwrap();
+    let newer = SharedMap::open_file(&file, &Trust::new(), IN_PLACE).unwrap();
     assert_eq!(newer.get("key"), Some(&b"new"[..]));
     assert_eq!(std::fs::read(&file).unwrap(), newer.as_bytes());
     assert_eq!(namespace.files().unwrap().len(), 3, "no litter");
     // The same checks as for published ones.
     set_mode(&file, 0o600);
-    let error = SharedMap::open_file(&file, &Trust::new()).unwrap_err();
+    let error = SharedMap::open_file(&file, &Trust::new(), IN_PLACE).unwrap_err();
     assert_eq!(error.code(), ResultCode::Permission, "{error:?}");
     let copy = SharedMap::open_file_copy(&file, &Trust::new()).unwrap();
     assert_eq!(copy.get("key"), Some(&b"new"[..]));
     OpenOptions::new().write(true).open(&file).unwrap().set_len(40).unwrap();
     set_mode(&file, 0o400);
-    let error = SharedMap::open_file(&file, &Trust::new()).unwrap_err();
+    let error = SharedMap::open_file(&file, &Trust::new(), IN_PLACE).unwrap_err();
     assert_eq!(error.code(), ResultCode::Corrupt, "{error:?}");
     let missing = namespace.path().join("missing");
-    let error = SharedMap::open_file(&missing, &Trust::new()).unwrap_err();
+    let error = SharedMap::open_file(&missing, &Trust::new(), IN_PLACE).unwrap_err();
     assert!(matches!(error, Error::NotFound { .. }), "{error:?}");
     assert!(tree("new").save(missing.join("below")).is_err());
 }
@@ -562,7 +591,7 @@ fn a_table_is_frozen_and_loaded() {
     }
     assert_eq!(table.freeze("frozen").unwrap(), 1);
     assert_eq!(table.freeze("frozen").unwrap_err().code(), ResultCode::DuplicateKey);
-    let map = SharedMap::open_with("frozen", &opening(&namespace)).unwrap();
+    let map = SharedMap::open_with("frozen", &opening(&namespace), IN_PLACE).unwrap();
     map.verify().unwrap();
     let expected = [(i32::MIN, "least"), (-7, "minus"), (0, ""), (7, "seven")];
     let found: Vec<_> = map.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
@@ -572,7 +601,9 @@ fn a_table_is_frozen_and_loaded() {
     let reader = StatusReader::open_read_only_with("test", &options).unwrap();
     let sharing = sharing(&namespace, true).hash_index(true);
     assert_eq!(reader.freeze_with("frozen", &sharing).unwrap(), 2);
-    assert!(SharedMap::open_with("frozen", &opening(&namespace)).unwrap().has_hash_index());
+    assert!(
+        SharedMap::open_with("frozen", &opening(&namespace), IN_PLACE).unwrap().has_hash_index()
+    );
 
     // Back: keys of the map are set, others stay.
     table.remove(7).unwrap();

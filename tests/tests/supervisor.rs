@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use shm_facade::{
     MapOptions, Namespace, RbTree, Share, ShareOptions, SharedMap, StatusOptions, StatusTable,
 };
-use shm_tests::{Child, Stepper, TempNamespace, WATCHDOG};
+use shm_tests::{Child, IN_PLACE, Stepper, TempNamespace, WATCHDOG};
 
 const SUPERVISOR: &str = env!("CARGO_BIN_EXE_supervisor");
 /// Short jobs, and nobody is held to hang, however slow the machine is.
@@ -99,7 +99,7 @@ fn table(namespace: &TempNamespace) -> StatusTable {
 
 fn map(namespace: &TempNamespace) -> SharedMap {
     let namespace = Namespace::at(namespace.path());
-    SharedMap::open_with("fleet", &MapOptions::default().namespace(namespace)).unwrap()
+    SharedMap::open_with("fleet", &MapOptions::default().namespace(namespace), IN_PLACE).unwrap()
 }
 
 fn share(namespace: &TempNamespace, key: &str, value: &str) -> u64 {

@@ -739,9 +739,13 @@ int shmap_tree_free(struct shmap_tree *tree);
 // closes it with `shmap_map_close`. It checks who made the file and the headers, and reads no
 // entries: `shmap_map_verify` does. NULL for `options` means the defaults. Any thread. O(1).
 //
+// The map is read in place. By this call the caller promises that the file's owner and root do not
+// write to it or change its length while the handle is open, as no call of this library does.
+// Without that promise: `shmap_map_open_copy`.
+//
 // Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_CORRUPT, SHMAP_MISMATCH, SHMAP_SYSTEM;
-// SHMAP_PERMISSION also for a file that anybody may write to, for which there is
-// `shmap_map_open_copy`. `*map` is left alone.
+// SHMAP_PERMISSION also for a file that anybody may write to, or has open for writing, for which
+// there is `shmap_map_open_copy`. `*map` is left alone.
 int shmap_map_open(const char *name, const struct shmap_map_options *options, struct shmap_map **map);
 
 // Copies the map that is published under a name into private memory, verifies it, and stores a

@@ -29,11 +29,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use shm_facade::InPlace;
+
 use crate::cancel::HeldOff;
 use crate::codes::SHMAP_INVALID_NAME;
 use crate::fault::{Fault, report};
 use crate::handles::{self, Handle};
 use crate::plain::{Plain, ShmapBytes};
+
+/// Maps are read in place.
+// SAFETY: `shmap_map_open` and `shmap_map_open_file` say what their caller promises by the call.
+pub(crate) const IN_PLACE: InPlace = unsafe { InPlace::trust_writers() };
 
 /// One call from C.
 pub(crate) struct Call {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use shm_facade::{AlignedBytes, MappedFile, SharedMap, Snapshot, litter, prune};
 
 use crate::at_name;
-use crate::border::Call;
+use crate::border::{Call, IN_PLACE};
 use crate::codes::SHMAP_OK;
 use crate::current::Current;
 use crate::fault::Fault;
@@ -112,9 +112,13 @@ fn open(
 /// closes it with `shmap_map_close`. It checks who made the file and the headers, and reads no
 /// entries: `shmap_map_verify` does. NULL for `options` means the defaults. Any thread. O(1).
 ///
+/// The map is read in place. By this call the caller promises that the file's owner and root do not
+/// write to it or change its length while the handle is open, as no call of this library does.
+/// Without that promise: `shmap_map_open_copy`.
+///
 /// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_CORRUPT, SHMAP_MISMATCH, SHMAP_SYSTEM;
-/// SHMAP_PERMISSION also for a file that anybody may write to, for which there is
-/// `shmap_map_open_copy`. `*map` is left alone.
+/// SHMAP_PERMISSION also for a file that anybody may write to, or has open for writing, for which
+/// there is `shmap_map_open_copy`. `*map` is left alone.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_open(
     name: *const c_char,
@@ -125,7 +129,7 @@ pub unsafe extern "C" fn shmap_map_open(
     let call = unsafe { Call::of_caller() };
     open(&call, map, || {
         let (name, options) = (call.name(name)?, of_map(&call, options)?);
-        let map = SharedMap::open_with(name, &options);
+        let map = SharedMap::open_with(name, &options, IN_PLACE);
         Ok(Source::Published(map.map_err(|e| at_name::of_map(&options.namespace, name, e))?))
     })
 }
@@ -143,7 +147,7 @@ pub unsafe extern "C" fn shmap_map_open_copy(
     let call = unsafe { Call::of_caller() };
     open(&call, map, || {
         let (name, options) = (call.name(name)?, of_map(&call, options)?);
-        let map = SharedMap::open_copy(name, &options);
+        let map = SharedMap::open_copy_with(name, &options);
         Ok(Source::Copy(map.map_err(|e| at_name::of_map(&options.namespace, name, e))?))
     })
 }
@@ -161,7 +165,7 @@ pub unsafe extern "C" fn shmap_map_open_file(
     let call = unsafe { Call::of_caller() };
     open(&call, map, || {
         let (path, options) = (call.path("the path", path)?, of_map(&call, options)?);
-        let map = SharedMap::open_file(path, &options.trust);
+        let map = SharedMap::open_file(path, &options.trust, IN_PLACE);
         Ok(Source::File(map.map_err(|error| at_name::of_file(path, error))?))
     })
 }

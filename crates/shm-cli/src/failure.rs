@@ -361,6 +361,9 @@ fn open_hint(error: &OpenError) -> Option<String> {
         OpenError::Writable { path, .. } => {
             return Some(take_write_bits(path));
         }
+        OpenError::OpenForWriting { path } => {
+            return Some(format!("see which process has it open: `fuser -v {}`", path.display()));
+        }
         OpenError::NotAFile { path, .. } => {
             return Some(format!("see what it is: `ls -l {}`", path.display()));
         }

@@ -2,7 +2,7 @@
 
 use avl_snapshot::Snapshot;
 use clap::ValueEnum;
-use shm_core::{Name, Namespace, Published};
+use shm_core::{InPlace, Name, Namespace, Published};
 use shm_facade::{Error, SNAPSHOT, SharedMap};
 use slotmap_shm::{KIND, UntypedTable, Value};
 
@@ -10,6 +10,11 @@ use crate::arguments::{Common, name};
 use crate::failure::{Exit, Failure};
 use crate::key::{AnyKey, Forms, KeyType};
 use crate::table::{self, Reader};
+
+/// Commands read maps in place.
+// SAFETY: SECURITY.md tells users whom a reader trusts; `--help` names the option for others.
+#[allow(unsafe_code, reason = "a promise on behalf of the user")]
+const IN_PLACE: InPlace = unsafe { InPlace::trust_writers() };
 
 /// The kinds of maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -145,7 +150,7 @@ impl Target {
     }
 
     pub(crate) fn map(&self, common: &Common) -> Result<SharedMap, Failure> {
-        SharedMap::open_with(self.name.as_str(), &common.map_options()?)
+        SharedMap::open_with(self.name.as_str(), &common.map_options()?, IN_PLACE)
             .map_err(|error| Failure::from(error).naming(&self.path()))
     }
 

@@ -46,6 +46,7 @@ pub use os::limits::Limit;
 pub use os::random::random;
 pub use publication::copy::CopySource;
 pub use publication::follow::{Follower, Seen};
+pub use publication::in_place::InPlace;
 pub use publication::options::{PublishOptions, PublishedKind};
 pub use publication::prune::{Litter, Pruned};
 pub use publication::published::{MappedFile, Published};

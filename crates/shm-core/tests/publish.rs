@@ -15,7 +15,7 @@ use shm_core::{
     Ordering, Patience, PublishError, PublishOptions, Trust,
 };
 
-use place::{BOTH, FORCE, KIND, Place};
+use place::{BOTH, FORCE, IN_PLACE, KIND, Place};
 
 #[test]
 fn a_name_is_published_once_unless_forced() {
@@ -220,7 +220,7 @@ fn only_what_nobody_may_write_is_used_in_place() {
         assert!(fits, "{error:?}");
         // Whoever accepts such writers still gets no reference into it, but a copy.
         let trust = Trust::new().shared_writers();
-        let error = place.namespace.follow(&place.name, KIND, &trust).unwrap_err();
+        let error = place.namespace.follow(&place.name, KIND, &trust, IN_PLACE).unwrap_err();
         assert!(matches!(error, OpenError::Writable { mode: m, .. } if m == mode), "{error:?}");
         let (kind, version) = (KIND.kind, KIND.kind_version);
         let copy = place.namespace.open_to_copy(&place.name, kind, version, &trust).unwrap();
@@ -244,9 +244,10 @@ fn what_is_stored_to_never_passes_for_a_file_that_nobody_may_write() {
     let _segment = place.namespace.create(&place.name, &options(0o600), |_| {}).unwrap();
     let (kind, version) = (KIND.kind, KIND.kind_version);
     let refused = |error| matches!(error, OpenError::Writable { mode: 0o600, .. });
-    let opened = place.namespace.open_published(&place.name, kind, version, &Trust::new());
+    let opened =
+        place.namespace.open_published(&place.name, kind, version, &Trust::new(), IN_PLACE);
     assert!(refused(opened.unwrap_err()));
-    assert!(refused(MappedFile::open(&place.file(), &Trust::new()).unwrap_err()));
+    assert!(refused(MappedFile::open(&place.file(), &Trust::new(), IN_PLACE).unwrap_err()));
 }
 
 #[test]

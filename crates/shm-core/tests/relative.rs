@@ -8,7 +8,7 @@ mod place;
 
 use shm_core::{Namespace, Patience, PublishOptions, Trust};
 
-use place::{BOTH, FORCE, KIND, Place};
+use place::{BOTH, FORCE, IN_PLACE, KIND, Place};
 
 #[test]
 fn a_relative_namespace_stays_where_it_was_when_the_process_goes_elsewhere() {
@@ -22,7 +22,7 @@ fn a_relative_namespace_stays_where_it_was_when_the_process_goes_elsewhere() {
         assert!(namespace.dir().is_absolute(), "{namespace:?}");
         namespace.publish(&place.name, KIND, &options, b"edition1").unwrap();
     }
-    let (mut follower, _file) = below.follow(&place.name, KIND, &Trust::new()).unwrap();
+    let (mut follower, _file) = below.follow(&place.name, KIND, &Trust::new(), IN_PLACE).unwrap();
     let control =
         below.open(&place.name, KIND.control, 1, &Trust::new(), &Patience::forever()).unwrap();
 

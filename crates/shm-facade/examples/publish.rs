@@ -4,7 +4,10 @@
 //! cargo run -p shm-facade --example publish
 //! ```
 
-use shm_facade::{RbTree, Share, ShareOptions, SharedMap, StatusTable};
+use shm_facade::{InPlace, RbTree, Share, ShareOptions, SharedMap, StatusTable};
+
+// SAFETY: only our own programs publish in this namespace, and they use this library.
+const IN_PLACE: InPlace = unsafe { InPlace::trust_writers() };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Live status: any process writes, every process reads.
@@ -19,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let edition = tree.share_with("routes", &ShareOptions::default().force(true))?;
 
     // In any other process: in place, without a copy.
-    let routes = SharedMap::open("routes")?;
+    let routes = SharedMap::open("routes", IN_PLACE)?;
     assert_eq!(routes.get("/users"), Some(&b"10.0.0.7:80"[..]));
     println!("edition {edition} has {} routes", routes.len());
     Ok(()) // `SharedMap::remove("routes")` and `table.unlink()` remove them

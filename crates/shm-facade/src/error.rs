@@ -283,7 +283,8 @@ fn open_code(error: &OpenError) -> ResultCode {
         OpenError::PermissionDenied { .. }
         | OpenError::ForeignOwner { .. }
         | OpenError::ForeignWriters { .. }
-        | OpenError::Writable { .. } => ResultCode::Permission,
+        | OpenError::Writable { .. }
+        | OpenError::OpenForWriting { .. } => ResultCode::Permission,
         // Whole, but not for this process.
         OpenError::Header {
             source:

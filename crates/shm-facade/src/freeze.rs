@@ -125,7 +125,7 @@ impl<A: Access> StatusTable<A> {
     /// the name. The keys are those that [`map_key`] makes. Returns the edition. O(n log n).
     ///
     /// ```
-    /// use shm_facade::{MapOptions, Namespace, SharedMap, StatusOptions, StatusTable, map_key};
+    /// use shm_facade::{InPlace, MapOptions, Namespace, SharedMap, StatusOptions, StatusTable, map_key};
     /// # let dir = std::env::temp_dir().join(format!("freeze-doc-{}", std::process::id()));
     /// # std::fs::create_dir_all(&dir)?;
     /// # let namespace = Namespace::at(&dir);
@@ -134,7 +134,9 @@ impl<A: Access> StatusTable<A> {
     /// table.upsert(3325, "running")?;
     /// table.freeze("workers")?;
     ///
-    /// let map = SharedMap::open_with("workers", &MapOptions::default().namespace(namespace))?;
+    /// // SAFETY: nobody else writes in this namespace.
+    /// const IN_PLACE: InPlace = unsafe { InPlace::trust_writers() };
+    /// let map = SharedMap::open_with("workers", &MapOptions::default().namespace(namespace), IN_PLACE)?;
     /// assert_eq!(map.get(map_key(3325)), Some(&b"running"[..]));
     /// table.clear()?;
     /// assert_eq!(table.load(&map)?, 1);

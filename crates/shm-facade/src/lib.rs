@@ -39,8 +39,8 @@ pub use shared_map::{MapOptions, SharedMap, litter, prune};
 #[doc(hidden)]
 pub use shm_core::process_token;
 pub use shm_core::{
-    CreateError, Entry, FileKind, HeaderError, Holder, Interrupt, InvalidName, IoError, Kind,
-    Limit, Litter, LockError, LostDescriptor, MappedFile, Name, Namespace, OpenError, Pruned,
+    CreateError, Entry, FileKind, HeaderError, Holder, InPlace, Interrupt, InvalidName, IoError,
+    Kind, Limit, Litter, LockError, LostDescriptor, MappedFile, Name, Namespace, OpenError, Pruned,
     PublishError, Published, PublishedKind, Report, Trust, report,
 };
 pub use slotmap_shm::{

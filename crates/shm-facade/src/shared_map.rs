@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use avl_snapshot::{AlignedBytes, HEADER_LEN, Snapshot, SnapshotError, image_len};
 use shm_core::{
-    CopySource, Follower, Interrupt, MappedFile, Name, Namespace, Patience, Pruned, PublishOptions,
-    Published, Seen, Trust,
+    CopySource, Follower, InPlace, Interrupt, MappedFile, Name, Namespace, Patience, Pruned,
+    PublishOptions, Published, Seen, Trust,
 };
 
 use crate::error::Error;
@@ -72,7 +72,7 @@ impl MapOptions {
 /// [`SharedMap::wait_for_update`] takes another. `Send` and `Sync`.
 ///
 /// ```
-/// use shm_facade::{MapOptions, Namespace, RbTree, Share, ShareOptions, SharedMap};
+/// use shm_facade::{InPlace, MapOptions, Namespace, RbTree, Share, ShareOptions, SharedMap};
 /// # let dir = std::env::temp_dir().join(format!("shared-map-doc-{}", std::process::id()));
 /// # std::fs::create_dir_all(&dir)?;
 /// # let namespace = Namespace::at(&dir);
@@ -82,7 +82,10 @@ impl MapOptions {
 /// tree.share_with("greek", &options)?;
 ///
 /// // In any other process:
-/// let mut map = SharedMap::open_with("greek", &MapOptions::default().namespace(namespace))?;
+/// // SAFETY: only our publishers write in this namespace, and they use this library.
+/// const IN_PLACE: InPlace = unsafe { InPlace::trust_writers() };
+/// let options_of_readers = MapOptions::default().namespace(namespace);
+/// let mut map = SharedMap::open_with("greek", &options_of_readers, IN_PLACE)?;
 /// assert_eq!(map.get("alpha"), Some(&b"1"[..]));
 ///
 /// tree.set("alpha", "2")?;
@@ -99,25 +102,37 @@ pub struct SharedMap {
 }
 
 impl SharedMap {
-    /// Opens a map of the default namespace. O(1); see [`SharedMap::open_with`].
+    /// Opens a map of the default namespace, to read it in place. O(1); see
+    /// [`SharedMap::open_with`]. The safe way, which copies, is [`SharedMap::open_copy`].
     ///
     /// # Errors
     /// As [`SharedMap::open_with`].
-    pub fn open(name: &str) -> Result<Self, Error> {
-        Self::open_with(name, &MapOptions::default())
+    pub fn open(name: &str, in_place: InPlace) -> Result<Self, Error> {
+        Self::open_with(name, &MapOptions::default(), in_place)
     }
 
     /// Opens a map. O(1): it checks who made the file, the first page and the image's header, and does not
     /// read the rest; `verify` does.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Open`] with `OpenError::Writable` for a file that anybody, its owner included, may
-    /// write to: [`SharedMap::open_copy`] is for those; other [`Error::Open`], [`Error::Snapshot`],
-    /// [`Error::Corrupt`], [`Error::Name`].
-    pub fn open_with(name: &str, options: &MapOptions) -> Result<Self, Error> {
+    /// [`Error::NotFound`]; [`Error::Open`] with `OpenError::Writable` or
+    /// `OpenError::OpenForWriting` for a file that anybody, its owner included, may write to or has
+    /// open for writing ([`SharedMap::open_copy`] is for those); other [`Error::Open`],
+    /// [`Error::Snapshot`], [`Error::Corrupt`], [`Error::Name`].
+    pub fn open_with(name: &str, options: &MapOptions, in_place: InPlace) -> Result<Self, Error> {
         let name = Name::new(name)?;
-        let (follower, published) = options.namespace.follow(&name, SNAPSHOT, &options.trust)?;
+        let (follower, published) =
+            options.namespace.follow(&name, SNAPSHOT, &options.trust, in_place)?;
         Ok(Self { snapshot: Snapshot::new(published)?, follower })
+    }
+
+    /// Copies a map of the default namespace into private memory and verifies it. O(n); see
+    /// [`SharedMap::open_copy_with`].
+    ///
+    /// # Errors
+    /// As [`SharedMap::open_copy_with`].
+    pub fn open_copy(name: &str) -> Result<Snapshot<AlignedBytes>, Error> {
+        Self::open_copy_with(name, &MapOptions::default())
     }
 
     /// Copies a map into private memory and verifies it: also one that somebody may write to, if
@@ -126,7 +141,10 @@ impl SharedMap {
     /// # Errors
     /// As [`SharedMap::open_with`], but never for the owner's write permission; [`Error::Open`] with `OpenError::NoMemory`
     /// when it does not fit. No memory is asked for before the image's header and the length of the file agree.
-    pub fn open_copy(name: &str, options: &MapOptions) -> Result<Snapshot<AlignedBytes>, Error> {
+    pub fn open_copy_with(
+        name: &str,
+        options: &MapOptions,
+    ) -> Result<Snapshot<AlignedBytes>, Error> {
         let (name, version) = (Name::new(name)?, SNAPSHOT.kind_version);
         let namespace = &options.namespace;
         copied(&namespace.open_to_copy(&name, SNAPSHOT.kind, version, &options.trust)?)
@@ -136,8 +154,12 @@ impl SharedMap {
     ///
     /// # Errors
     /// As [`SharedMap::open_with`].
-    pub fn open_file(path: impl AsRef<Path>, trust: &Trust) -> Result<Snapshot<MappedFile>, Error> {
-        Ok(Snapshot::new(MappedFile::open(path.as_ref(), trust)?)?)
+    pub fn open_file(
+        path: impl AsRef<Path>,
+        trust: &Trust,
+        in_place: InPlace,
+    ) -> Result<Snapshot<MappedFile>, Error> {
+        Ok(Snapshot::new(MappedFile::open(path.as_ref(), trust, in_place)?)?)
     }
 
     /// Copies a bare image into private memory and verifies it. O(n).

@@ -5,10 +5,15 @@ use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use shm_facade::{MapOptions, Namespace, Trust};
+use shm_facade::{InPlace, MapOptions, Namespace, Trust};
 
 /// No call sleeps longer than this without a look at signals.
 pub(crate) const SLICE: Duration = Duration::from_millis(100);
+
+/// Snapshots are read in place.
+// SAFETY: Python has no `unsafe`; the docstring of `Snapshot` says what its caller promises.
+#[allow(unsafe_code, reason = "a promise on behalf of the user")]
+pub(crate) const IN_PLACE: InPlace = unsafe { InPlace::trust_writers() };
 
 /// The directory given, or `$SHMAP_DIR`, or `/dev/shm`.
 pub(crate) fn namespace(dir: Option<PathBuf>) -> Namespace {

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyString, PyType};
 use shm_facade::{Error, MapOptions, RbTree, ShareOptions, SharedMap};
 
-use crate::arguments::map_options;
+use crate::arguments::{IN_PLACE, map_options};
 use crate::attached::Attached;
 use crate::failure::failure;
 use crate::fast::Method;
@@ -198,7 +198,7 @@ impl DropInMap {
     #[pyo3(signature = (name, *, namespace = None))]
     fn new(py: Python<'_>, name: String, namespace: Option<PathBuf>) -> PyResult<Self> {
         let options = map_options(namespace, &[], None);
-        match SharedMap::open_with(&name, &options) {
+        match SharedMap::open_with(&name, &options, IN_PLACE) {
             Ok(map) => Ok(Self { map, name, options }),
             Err(error) => Err(name_failure(py, error, &name, &options)),
         }

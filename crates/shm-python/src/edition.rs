@@ -9,6 +9,7 @@ use avl_snapshot::Snapshot;
 use shm_core::{MappedFile, Trust};
 use shm_facade::{Error, Share, SharedMap};
 
+use crate::arguments::IN_PLACE;
 /// A map that does not change.
 #[expect(clippy::large_enum_variant, reason = "behind an `Arc` wherever it is")]
 pub(crate) enum Edition {
@@ -29,7 +30,7 @@ macro_rules! either {
 impl Edition {
     /// Opens a file that `save` wrote.
     pub(crate) fn saved(path: &Path, trust: &Trust) -> Result<Self, Error> {
-        SharedMap::open_file(path, trust).map(Self::Saved)
+        SharedMap::open_file(path, trust, IN_PLACE).map(Self::Saved)
     }
 
     #[inline]

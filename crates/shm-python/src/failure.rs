@@ -206,7 +206,8 @@ fn classify_open(error: &OpenError) -> Failure {
         OpenError::NotFound { path } => os("NotFoundError", ENOENT, path),
         OpenError::ForeignOwner { path, .. }
         | OpenError::ForeignWriters { path, .. }
-        | OpenError::Writable { path, .. } => os("PermissionDeniedError", EACCES, path),
+        | OpenError::Writable { path, .. }
+        | OpenError::OpenForWriting { path } => os("PermissionDeniedError", EACCES, path),
         OpenError::Header {
             source: HeaderError::Kind { .. } | HeaderError::NoLock | HeaderError::Locked { .. },
             ..

@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyString};
 use shm_core::Name;
 use shm_facade::{Error, MapOptions, SNAPSHOT, SharedMap};
 
-use crate::arguments::{SLICE, map_options, namespace, timeout};
+use crate::arguments::{IN_PLACE, SLICE, map_options, namespace, timeout};
 use crate::attached::Lending;
 use crate::edition::Edition;
 use crate::entries::{Entries, Yields};
@@ -55,7 +55,7 @@ impl SnapshotBase {
         let map = match saved {
             Some(path) => Edition::saved(&path, &options.trust)
                 .map_err(|error| failure(py, error, Some(&path)))?,
-            None => SharedMap::open_with(&name, &options)
+            None => SharedMap::open_with(&name, &options, IN_PLACE)
                 .map(Edition::Published)
                 .map_err(|error| name_failure(py, error, &name, &options))?,
         };

@@ -94,6 +94,13 @@ pub enum OpenError {
         /// Its permission bits.
         mode: u32,
     },
+    /// Somebody has a file open for writing, or mapped so, whose bytes were to be used in place. It
+    /// has no write bit, so nobody can open it so again.
+    #[error("{path:?} is open for writing: what may be written to cannot be used in place")]
+    OpenForWriting {
+        /// Path looked at.
+        path: PathBuf,
+    },
     /// The contents are not those of a usable segment.
     #[error("cannot use {path:?}")]
     Header {
@@ -175,6 +182,7 @@ impl OpenError {
             | Self::ForeignOwner { path, .. }
             | Self::ForeignWriters { path, .. }
             | Self::Writable { path, .. }
+            | Self::OpenForWriting { path }
             | Self::Header { path, .. }
             | Self::ResetBusy { path, .. }
             | Self::Interrupted { path, .. }

@@ -15,6 +15,9 @@ use std::os::fd::AsRawFd;
 const WRITERS: libc::off_t = 0;
 /// The byte that the creator locks for as long as the file has a temporary name.
 const CREATOR: libc::off_t = 1;
+/// The byte that the creator locks, shared, when it may no longer write to the file, and is about
+/// to give it its name.
+const NAMER: libc::off_t = 2;
 
 /// What to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +42,24 @@ pub(crate) fn try_hold_draft(file: &File, hold: Hold) -> io::Result<bool> {
     try_hold_byte(file, CREATOR, hold)
 }
 
+/// Says that a finished file is about to get its name. A descriptor open for reading is enough.
+pub(crate) fn hold_finished(file: &File) -> io::Result<()> {
+    // Nobody takes the exclusive one, so this succeeds.
+    try_hold_byte(file, NAMER, Hold::Shared).map(drop)
+}
+
+/// True when another opening of the file holds what [`hold_finished`] takes. Takes nothing.
+pub(crate) fn is_finished(file: &File) -> io::Result<bool> {
+    is_held(file, NAMER)
+}
+
 /// True when somebody else holds what [`try_hold`] takes. Takes nothing.
 pub(crate) fn has_writers(file: &File) -> io::Result<bool> {
-    let mut range = range(libc::F_WRLCK, WRITERS);
+    is_held(file, WRITERS)
+}
+
+fn is_held(file: &File, byte: libc::off_t) -> io::Result<bool> {
+    let mut range = range(libc::F_WRLCK, byte);
     loop {
         // SAFETY: the descriptor is open, and `range` is a valid flock that the call may store to.
         if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &mut range) } == 0 {

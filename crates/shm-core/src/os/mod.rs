@@ -13,6 +13,7 @@ pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod holder;
 pub(crate) mod identity;
+pub(crate) mod lease;
 pub(crate) mod limits;
 pub(crate) mod random;
 pub(crate) mod retry;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::control::{self, RETIRED};
+use super::in_place::InPlace;
 use super::options::PublishedKind;
 use super::published::Published;
 use super::turn::{CONTROL_VERSION, has_word};
@@ -80,9 +81,10 @@ impl Namespace {
         name: &Name,
         kind: PublishedKind,
         trust: &Trust,
+        in_place: InPlace,
     ) -> Result<(Follower, Published), OpenError> {
         let control = open_control(self, name, kind, trust)?;
-        let published = self.open_published(name, kind.kind, kind.kind_version, trust)?;
+        let published = self.open_published(name, kind.kind, kind.kind_version, trust, in_place)?;
         let follower = Follower {
             namespace: self.clone(),
             name: name.clone(),

@@ -10,6 +10,7 @@
 pub(crate) mod control;
 pub(crate) mod copy;
 pub(crate) mod follow;
+pub(crate) mod in_place;
 #[cfg(all(loom, test))]
 mod models;
 pub(crate) mod options;
@@ -17,5 +18,6 @@ pub(crate) mod prune;
 pub(crate) mod publish;
 pub(crate) mod published;
 pub(crate) mod remove;
+pub(crate) mod seal;
 pub(crate) mod turn;
 pub(crate) mod write_file;

@@ -203,7 +203,8 @@ fn dead_draft(path: &Path) -> io::Result<Option<File>> {
     // A living creator holds the exclusive lock, or finds the file without a name and starts again.
     let dead = meta.is_file()
         && meta.uid() == euid()
-        && (sabotage::sweeps_the_living() || alive::try_hold_draft(&file, Hold::Shared)?);
+        && (sabotage::sweeps_the_living()
+            || alive::try_hold_draft(&file, Hold::Shared)? && !alive::is_finished(&file)?);
     if !dead {
         return Ok(None);
     }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::control::{self, Place};
 use super::options::{PublishOptions, PublishedKind};
+use super::seal::seal;
 use super::turn::Turn;
 use crate::error::{CreateError, IoError, PublishError};
 use crate::name::Name;
@@ -120,6 +121,7 @@ impl Namespace {
             if persistent {
                 draft.file().sync_all().map_err(full)?;
             }
+            let draft = if unfinished { draft } else { seal(draft, self.dir(), total_len)? };
             let draft = Some(draft);
             let mode = mode | 0o200;
             let mut place = Named { draft, path: &path, replace: options.replace, control, mode };

@@ -22,6 +22,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
 
+use super::in_place::InPlace;
 use crate::error::{HeaderError, IoError, OpenError};
 use crate::name::Name;
 use crate::namespace::{Kind, Namespace};
@@ -52,9 +53,10 @@ impl MappedFile {
     /// Opens a file of any contents. O(1).
     ///
     /// # Errors
-    /// [`OpenError::Writable`] if anybody, its owner included, may write to it. Otherwise as
+    /// [`OpenError::Writable`] if anybody, its owner included, may write to it;
+    /// [`OpenError::OpenForWriting`] if anybody has it open so. Otherwise as
     /// [`Namespace::open_read_only`], without its errors about the contents.
-    pub fn open(path: &Path, trust: &Trust) -> Result<Self, OpenError> {
+    pub fn open(path: &Path, trust: &Trust, _: InPlace) -> Result<Self, OpenError> {
         Self::new(RawFile::open(path.to_owned(), OFlags::RDONLY, trust)?.unwritable()?)
     }
 
@@ -97,7 +99,7 @@ impl Namespace {
     ///
     /// # Errors
     /// [`OpenError::Writable`] if anybody, its owner included, may write to it;
-    /// [`HeaderError::Locked`] in [`OpenError::Header`] if it has a lock, and so may be stored to;
+    /// [`OpenError::OpenForWriting`] if anybody has it open so; [`HeaderError::Locked`] in [`OpenError::Header`] if it has a lock, and so may be stored to;
     /// otherwise as [`Namespace::open_read_only`].
     pub fn open_published(
         &self,
@@ -105,6 +107,7 @@ impl Namespace {
         kind: Kind,
         kind_version: u64,
         trust: &Trust,
+        _: InPlace,
     ) -> Result<Published, OpenError> {
         Published::new(Published::find(self, name, kind, kind_version, trust)?)
     }

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 
+use super::seal::seal;
 use crate::error::CreateError;
 use crate::os::file_id::{directory_of, is_memory};
 use crate::refused;
@@ -31,6 +32,6 @@ pub fn write_file(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), CreateErro
     if !is_memory(draft.file()) {
         draft.file().sync_all().map_err(full)?;
     }
-    draft.replace(path)?;
+    seal(draft, dir, len)?.replace(path)?;
     Ok(())
 }

@@ -93,6 +93,22 @@ impl Draft {
         &self.file
     }
 
+    /// The same file, of which this process has no descriptor that may write any more.
+    ///
+    /// The file's mode must let its owner read.
+    pub(crate) fn finish(self) -> Result<Self, CreateError> {
+        let path = fd_path(&self.file);
+        let error =
+            |action| move |e: std::io::Error| io_error(action, Path::new("/proc/self/fd"), e);
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let fd = retry(|| rustix::fs::open(&path, flags, Mode::empty()))
+            .map_err(|e| error("open a finished file in")(e.into()))?;
+        let file = File::from(fd);
+        // Before the lock on the other descriptor goes.
+        alive::hold_finished(&file).map_err(error("lock a finished file in"))?;
+        Ok(Self { file, temporary: self.temporary })
+    }
+
     /// Gives the file its name, in one step that fails if the name is taken.
     pub(crate) fn publish(self, path: &Path) -> Result<File, CreateError> {
         let outcome = match &self.temporary {
@@ -116,7 +132,7 @@ impl Draft {
         }
     }
 
-    /// Gives the file its name, in one step that takes the name from the file that had it.
+    /// Gives a finished file its name, in one step that takes the name from the file that had it.
     ///
     /// The path is in the directory of the draft.
     pub(crate) fn replace(mut self, path: &Path) -> Result<File, CreateError> {
@@ -124,9 +140,6 @@ impl Draft {
             Some(name) => name,
             None => {
                 let dir = directory_of(path);
-                // Nobody else has the file yet, so this succeeds.
-                alive::try_hold_draft(&self.file, Hold::Exclusive)
-                    .map_err(|e| io_error("lock a new file in", dir, e))?;
                 loop {
                     let name = TemporaryName::draw(dir)?;
                     match link(&self.file, &name) {
@@ -146,8 +159,11 @@ impl Draft {
 
 fn link(file: &File, path: &Path) -> Result<(), Errno> {
     // Needs no privilege, unlike AT_EMPTY_PATH.
-    let source = format!("/proc/self/fd/{}", file.as_raw_fd());
-    retry(|| rustix::fs::linkat(CWD, &source, CWD, path, AtFlags::SYMLINK_FOLLOW))
+    retry(|| rustix::fs::linkat(CWD, &fd_path(file), CWD, path, AtFlags::SYMLINK_FOLLOW))
+}
+
+fn fd_path(file: &File) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
 /// For a failure before the file has its name. No more than a page was asked for.

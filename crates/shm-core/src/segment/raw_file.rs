@@ -16,6 +16,7 @@ use super::trust::{FOREIGN_WRITE, Trust};
 use crate::error::{FileKind, HeaderError, IoError, OpenError};
 use crate::namespace::Kind;
 use crate::os::file_id::is_memory;
+use crate::os::lease;
 use crate::os::retry::retry;
 
 /// Permission bits that let anybody write.
@@ -61,10 +62,14 @@ impl RawFile {
         Ok(raw)
     }
 
-    /// Refuses a file that anybody may write to, its owner included.
+    /// Refuses a file that anybody may write to, its owner included, or has open for writing.
     pub(crate) fn unwritable(self) -> Result<Self, OpenError> {
         if self.mode & ANY_WRITE != 0 {
             return Err(OpenError::Writable { path: self.path, mode: self.mode });
+        }
+        // After the mode was read: whoever opened the file for writing did so before that.
+        if lease::is_open_for_writing(&self.file) == Some(true) {
+            return Err(OpenError::OpenForWriting { path: self.path });
         }
         Ok(self)
     }

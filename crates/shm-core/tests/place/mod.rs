@@ -5,12 +5,16 @@
 use std::path::PathBuf;
 
 use shm_core::{
-    Acquired, Kind, Name, Namespace, OpenError, Ordering, Patience, PublishError, PublishOptions,
-    PublishedKind, Removal, Trust,
+    Acquired, InPlace, Kind, Name, Namespace, OpenError, Ordering, Patience, PublishError,
+    PublishOptions, PublishedKind, Removal, Trust,
 };
 
 pub const KIND: PublishedKind = PublishedKind::new(Kind::new("blob"), 3, Kind::new("control"));
 pub const FORCE: bool = true;
+
+/// Tests read published files in place.
+// SAFETY: no test writes to a file whose bytes it uses.
+pub const IN_PLACE: InPlace = unsafe { InPlace::trust_writers() };
 
 /// A namespace of one test's own.
 pub struct Place {
@@ -38,7 +42,7 @@ impl Place {
     }
 
     pub fn follow(&self) -> Result<(shm_core::Follower, shm_core::Published), OpenError> {
-        self.namespace.follow(&self.name, KIND, &Trust::new())
+        self.namespace.follow(&self.name, KIND, &Trust::new(), IN_PLACE)
     }
 
     pub fn file(&self) -> PathBuf {

@@ -1,6 +1,7 @@
 //! The dictionary of the demo: the names of characters, published over and over, while readers look
 //! them up. Each value ends with the number of its edition, so that a mixture of two shows.
 
+use shm_tests::IN_PLACE;
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
@@ -71,7 +72,7 @@ pub fn publisher(arguments: &Arguments) -> Result<()> {
     loop {
         if going {
             // There is one publisher at a time.
-            let edition = match SharedMap::open(NAME) {
+            let edition = match SharedMap::open(NAME, IN_PLACE) {
                 Ok(map) => map.generation() + 1,
                 Err(Error::NotFound { .. }) => 1,
                 Err(e) => return Err(e.into()),
@@ -104,7 +105,7 @@ pub fn publisher(arguments: &Arguments) -> Result<()> {
 pub fn reader(arguments: &Arguments) -> Result<()> {
     let names = Names::read(arguments)?;
     let map = loop {
-        match SharedMap::open(NAME) {
+        match SharedMap::open(NAME, IN_PLACE) {
             Err(Error::NotFound { .. }) => std::thread::yield_now(),
             other => break other?,
         }

@@ -9,7 +9,7 @@ use shm_core::{LockError, Namespace, Ordering, PublishError, Trust};
 use shm_facade::{
     Error, MapOptions, SNAPSHOT, Share, ShareOptions, SharedMap, StatusTable, litter, prune,
 };
-use shm_tests::{edition, test_name};
+use shm_tests::{IN_PLACE, edition, test_name};
 use slotmap_shm::KIND;
 
 use super::{Findings, Judge};
@@ -54,7 +54,7 @@ impl PublicationJudge {
 
     /// What a newcomer finds; `None` when that is no whole map.
     fn observe(&self, findings: &mut Findings) -> Option<State> {
-        let found = match SharedMap::open_with(NAME, &self.opening()) {
+        let found = match SharedMap::open_with(NAME, &self.opening(), IN_PLACE) {
             Ok(map) => state(&map).map(Some),
             Err(Error::NotFound { .. }) => Some(None),
             Err(_) => None,
@@ -149,7 +149,7 @@ impl Judge for PublicationJudge {
             std::fs::remove_file(entry?.path())?;
         }
         self.share(OLD)?;
-        self.reader = Some(SharedMap::open_with(NAME, &self.opening())?);
+        self.reader = Some(SharedMap::open_with(NAME, &self.opening(), IN_PLACE)?);
         self.before = Some((1, OLD));
         if self.op == Operation::Share {
             // The reader is one from an earlier life of the name.

@@ -10,6 +10,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use serde_json::json;
 use shm_core::{Acquired, Litter, Name, Namespace, Ordering, Patience, Trust, WritableSegment};
 use shm_facade::{Error, MapOptions, SNAPSHOT, Share, ShareOptions, SharedMap, litter, prune};
+use shm_tests::IN_PLACE;
 use shm_tests::edition;
 
 use super::publication::{NEXT, PATIENCE};
@@ -64,7 +65,7 @@ impl SweepJudge {
 
     fn open(&self, name: &str) -> Result<SharedMap, Error> {
         let namespace = self.namespace.clone();
-        SharedMap::open_with(name, &MapOptions::default().namespace(namespace))
+        SharedMap::open_with(name, &MapOptions::default().namespace(namespace), IN_PLACE)
     }
 
     /// A control segment whose publisher was at the second edition.

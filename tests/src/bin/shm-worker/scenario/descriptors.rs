@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use shm_core::{LostDescriptor, Name, Namespace, Trust};
 use shm_facade::{MapOptions, RbTree, ReadOptions, SNAPSHOT, Share, ShareOptions, SharedMap};
-use shm_tests::{options, test_name};
+use shm_tests::{IN_PLACE, options, test_name};
 use slotmap_shm::{KIND, Table, TableOptions, TableReader};
 
 use super::files;
@@ -88,7 +88,7 @@ pub fn lost(what: &str) -> Result<()> {
     let share = ShareOptions::default().force(true);
     let tree = |value: &str| RbTree::from_entries([("key", value)]);
     tree("old")?.share_with("test", &share)?;
-    let mut map = SharedMap::open_with("test", &MapOptions::default())?;
+    let mut map = SharedMap::open_with("test", &MapOptions::default(), IN_PLACE)?;
     let trust = Trust::new();
     let copy = namespace.open_to_copy(&test_name(), SNAPSHOT.kind, 1, &trust)?;
     table.add(&1, b"one")?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use nix::sys::signal::{Signal, raise};
 use shm_facade::{Error, Share, SharedMap};
+use shm_tests::IN_PLACE;
 use shm_tests::edition;
 
 use super::say;
@@ -19,7 +20,7 @@ const LONG: Duration = Duration::from_secs(3600);
 pub fn publisher() -> Result<()> {
     for line in std::io::stdin().lock().lines() {
         // There is one publisher at a time.
-        let next = match SharedMap::open("test") {
+        let next = match SharedMap::open("test", IN_PLACE) {
             Ok(map) => map.generation() + 1,
             Err(Error::NotFound { .. }) => 1,
             Err(e) => return Err(e.into()),
@@ -44,7 +45,7 @@ pub fn reader(how: &str) -> Result<()> {
 }
 
 fn follow(how: &str) -> Result<u64> {
-    let mut map = SharedMap::open("test")?;
+    let mut map = SharedMap::open("test", IN_PLACE)?;
     check(&map)?;
     say(&format!("at {}", map.generation()))?;
     let mut editions = 1;
@@ -63,7 +64,7 @@ fn follow(how: &str) -> Result<u64> {
             ensure!(if taken { after > before } else { after == before }, "{before}, then {after}");
             check(&map)?;
             editions += u64::from(taken);
-            let newcomer = SharedMap::open("test")?;
+            let newcomer = SharedMap::open("test", IN_PLACE)?;
             check(&newcomer)?;
             ensure!(newcomer.generation() >= after, "{after}, but {}", newcomer.generation());
             std::thread::yield_now();

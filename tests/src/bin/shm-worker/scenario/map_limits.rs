@@ -11,6 +11,7 @@ use shm_facade::{
     BuildError, Error, MapOptions, RbTree, ResultCode, SNAPSHOT, Share, ShareOptions, SharedMap,
     SnapshotError,
 };
+use shm_tests::IN_PLACE;
 use shm_tests::patch::{self, Checksum, HEADER};
 use shm_tests::test_name;
 
@@ -34,14 +35,14 @@ pub fn no_descriptors() -> Result<()> {
     let opening = MapOptions::default();
     let (old, new) = (tree("old")?, tree("new")?);
     old.share_with("test", &options(false))?;
-    let handle = RefCell::new(SharedMap::open("test")?);
+    let handle = RefCell::new(SharedMap::open("test", IN_PLACE)?);
     let open_before = descriptors()?;
     let saved = Namespace::from_env().dir().join("saved");
     type Call<'a> = Box<dyn Fn() -> Result<(), Error> + 'a>;
     // Each with the edition and the value that the name leads to when it is done; and only then.
     let calls: [(&str, Call, Option<u64>); 7] = [
-        ("open", Box::new(|| SharedMap::open_with("test", &opening).map(drop)), Some(1)),
-        ("copy", Box::new(|| SharedMap::open_copy("test", &opening).map(drop)), Some(1)),
+        ("open", Box::new(|| SharedMap::open_with("test", &opening, IN_PLACE).map(drop)), Some(1)),
+        ("copy", Box::new(|| SharedMap::open_copy_with("test", &opening).map(drop)), Some(1)),
         ("save", Box::new(|| new.save(&saved)), Some(1)),
         ("force", Box::new(|| new.share_with("test", &options(true)).map(drop)), Some(2)),
         ("refresh", Box::new(|| handle.borrow_mut().refresh().map(drop)), Some(2)),
@@ -57,7 +58,7 @@ pub fn no_descriptors() -> Result<()> {
             setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?;
             // A handle holds on to the control segment's descriptor, and to no other.
             assert_eq!(descriptors()?, open_before, "{what} leaks with {room} descriptors");
-            let found = match SharedMap::open("test") {
+            let found = match SharedMap::open("test", IN_PLACE) {
                 Ok(map) => {
                     map.verify()?;
                     Some(map.generation())
@@ -96,11 +97,11 @@ pub fn signals_around_maps() -> Result<()> {
     while signals() < 100 {
         large.share_with("test", &options(true))?;
         large.save(&saved)?;
-        let map = SharedMap::open("test")?;
+        let map = SharedMap::open("test", IN_PLACE)?;
         map.verify()?;
         SharedMap::open_file_copy(&saved, &MapOptions::default().trust)?;
     }
-    let mut map = SharedMap::open("test")?;
+    let mut map = SharedMap::open("test", IN_PLACE)?;
     // A wait is not cut short by them.
     let limit = Duration::from_millis(30);
     let start = std::time::Instant::now();
@@ -168,7 +169,7 @@ pub fn no_memory() -> Result<()> {
             (room, refused) = (room + MIB / 2, refused + 1);
         }
         assert!(refused > 10, "call {at}: a limit that was none");
-        let map = SharedMap::open("test")?;
+        let map = SharedMap::open("test", IN_PLACE)?;
         assert_eq!(map.len(), ENTRIES as usize);
         map.verify()?;
     }
@@ -222,7 +223,7 @@ pub fn huge_files() -> Result<()> {
         Ok(())
     };
     let both = || {
-        let copy = SharedMap::open_copy("test", &MapOptions::default());
+        let copy = SharedMap::open_copy_with("test", &MapOptions::default());
         [copy, SharedMap::open_file_copy(&bare, &Trust::new())].map(|made| made.map(drop))
     };
 

@@ -13,6 +13,7 @@ use nix::sys::signal::{Signal, raise};
 use nix::sys::stat::Mode;
 use shm_core::{Name, Namespace};
 use shm_facade::{Error, MapOptions, RbTree, ResultCode, SNAPSHOT, Share, ShareOptions, SharedMap};
+use shm_tests::IN_PLACE;
 use shm_tests::test_name;
 
 use super::space::{fill, small_tmpfs};
@@ -63,7 +64,7 @@ pub fn traced(what: &str, value: &str, way: &str) -> Result<()> {
 
 /// Has the map open, and does what each line says.
 pub fn reader() -> Result<()> {
-    let mut map = SharedMap::open("test")?;
+    let mut map = SharedMap::open("test", IN_PLACE)?;
     let first = map.get_str("key").transpose()?.unwrap_or("none").to_owned();
     say(&format!("open {} {first}", map.generation()))?;
     for line in std::io::stdin().lock().lines() {
@@ -106,8 +107,8 @@ pub fn probe() -> Result<()> {
         Ok(len) => say(&format!("{what}: ok: {len} entries")),
         Err(e) => say(&format!("{what}: {:?} {e:?}", e.code())),
     };
-    said("open", SharedMap::open_with("test", &options).map(|map| map.len()))?;
-    said("copy", SharedMap::open_copy("test", &options).map(|map| map.len()))?;
+    said("open", SharedMap::open_with("test", &options, IN_PLACE).map(|map| map.len()))?;
+    said("copy", SharedMap::open_copy_with("test", &options).map(|map| map.len()))?;
     said("share", tree("new")?.share_with("test", &self::options(false)).map(|_| 0))
 }
 
@@ -138,7 +139,7 @@ pub fn full_disk(way: &str) -> Result<()> {
     no_space("test", true);
     no_space("second", false);
     assert_eq!(files()?, one, "no name, no litter");
-    let map = SharedMap::open("test")?;
+    let map = SharedMap::open("test", IN_PLACE)?;
     assert_eq!((map.get("key"), map.generation()), (Some(&b"small"[..]), 1));
     map.verify()?;
 

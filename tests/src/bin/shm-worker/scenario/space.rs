@@ -11,7 +11,7 @@ use shm_facade::{
     Error, RbTree, ResultCode, Share, ShareOptions, SharedMap, StatusOptions, StatusTable,
 };
 use shm_tests::roles::SKIPPED;
-use shm_tests::{options, test_name};
+use shm_tests::{IN_PLACE, options, test_name};
 use slotmap_shm::{KIND, Table, TableOpenError, TableOptions, TableReader};
 
 use super::{files, say, seccomp};
@@ -240,7 +240,7 @@ pub fn file_limit(way: &str) -> Result<()> {
     );
     assert_eq!(small.share_with("test", &force).unwrap_err().code(), ResultCode::NoSpace);
     assert_eq!(small.share_with("other", &force).unwrap_err().code(), ResultCode::NoSpace);
-    SharedMap::open("test")?.verify()?;
+    SharedMap::open("test", IN_PLACE)?.verify()?;
     SharedMap::remove("test")?;
     assert_eq!(files()?.len(), 2);
     Ok(())

@@ -4,8 +4,8 @@
 use anyhow::Result;
 use shm_core::Namespace;
 use shm_facade::{Error, Share, SharedMap, prune};
-use shm_tests::edition;
 use shm_tests::random::Random;
+use shm_tests::{IN_PLACE, edition};
 
 use super::Tally;
 
@@ -89,7 +89,7 @@ fn publish(which: usize, tally: &mut Tally, random: &mut Random) -> Result<()> {
 }
 
 fn open(name: &str) -> Result<Option<SharedMap>> {
-    match SharedMap::open(name) {
+    match SharedMap::open(name, IN_PLACE) {
         Ok(map) => Ok(Some(map)),
         Err(Error::NotFound { .. }) => Ok(None),
         Err(e) => Err(e.into()),
