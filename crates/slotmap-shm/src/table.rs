@@ -227,6 +227,23 @@ impl Table<AnyKey> {
     }
 }
 
+impl<A: Access> Table<AnyKey, A> {
+    /// This handle as one of keys of the type `K`: its calls take them as they are, which is
+    /// faster than [`AnyKey`]. [`Table::key_kind`] says which types there may be.
+    ///
+    /// # Errors
+    /// [`TableOpenError::KeyKind`] when the table has keys of another kind.
+    pub fn into_typed<K: TypedKey + ?Sized>(self) -> Result<Table<K, A>, TableOpenError> {
+        let (found, expected) = (self.key_kind(), K::KIND);
+        if found != expected {
+            return Err(TableOpenError::KeyKind { found, expected });
+        }
+        let Self { segment, layout, patience, read_limit, suspect, looked_again, key: _ } = self;
+        let key = PhantomData;
+        Ok(Table { segment, layout, patience, read_limit, suspect, looked_again, key })
+    }
+}
+
 impl<K: Key + ?Sized> Table<K> {
     /// Opens an existing table, whatever its geometry.
     ///
