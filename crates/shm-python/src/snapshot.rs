@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyString};
 use shm_core::Name;
 use shm_facade::{Error, MapOptions, SNAPSHOT, SharedMap};
 
-use crate::arguments::{SLICE, map_options, namespace, timeout};
+use crate::arguments::{SLICE, list, map_options, namespace, timeout};
 use crate::attached::Lending;
 use crate::edition::Edition;
 use crate::entries::{Entries, Yields};
@@ -20,7 +20,6 @@ use crate::fast::Method;
 use crate::interpreter;
 use crate::keys::KeyForm;
 use crate::signals;
-use crate::table::list;
 
 /// A published map, or a saved one, opened.
 #[pyclass(subclass, frozen, mapping, module = "shmap._shmap", name = "SnapshotBase")]

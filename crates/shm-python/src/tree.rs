@@ -7,12 +7,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use shm_facade::{Error, RbTree, Share, ShareOptions};
 
-use crate::arguments::{namespace, timeout, trust};
+use crate::arguments::{namespace, pairs, timeout, trust};
 use crate::attached::Attached;
 use crate::failure::{failure, missing};
 use crate::keys::{KeyForm, bytes_of};
 use crate::signals;
-use crate::table::pairs;
 
 /// A map in private memory, on its way to being published.
 ///

@@ -39,7 +39,7 @@ mod sealed {
     use super::{Key, ReadOnly, ReadWrite, Segment, Table, WritableSegment};
 
     pub trait Sealed: Sized + 'static {
-        type Segment: AsSegment;
+        type Segment: AsSegment + Send + Sync;
 
         /// The same handle, if it may write.
         fn writable<K: Key + ?Sized>(table: &Table<K, Self>) -> Option<&Table<K, ReadWrite>>;

@@ -26,6 +26,7 @@ from ._errors import LockTimeoutError as LockTimeoutError
 from ._errors import MismatchError as MismatchError
 from ._errors import NoSpaceError as NoSpaceError
 from ._errors import NotFoundError as NotFoundError
+from ._errors import OutOfRangeError as OutOfRangeError
 from ._errors import PermissionDeniedError as PermissionDeniedError
 from ._errors import ReadOnlyError as ReadOnlyError
 from ._errors import SystemCallError as SystemCallError
@@ -46,6 +47,7 @@ __all__ = [
     "MismatchError",
     "NoSpaceError",
     "NotFoundError",
+    "OutOfRangeError",
     "PermissionDeniedError",
     "RbTree",
     "ReadOnlyError",
@@ -60,13 +62,17 @@ __all__ = [
     "sharedmap",
 ]
 
-_K = TypeVar("_K", int, str)
+__version__: str
+
+_K = TypeVar("_K", int, str, bytes)
 _SK = TypeVar("_SK", int, str, bytes)
 _T = TypeVar("_T")
 
 _Value = Union[bytes, str, bytearray, memoryview]
+_Stored = Union[_Value, int]
 _Dir = Optional[Union[str, PathLike[str]]]
 _Pairs = Union[Mapping[_SK, _Value], Iterable[tuple[_SK, _Value]]]
+_Entries = Union[Mapping[_K, _Stored], Iterable[tuple[_K, _Stored]]]
 
 class _Stats(TypedDict):
     len: int
@@ -82,15 +88,18 @@ class _Stats(TypedDict):
 class Table(MutableMapping[_K, bytes]):
     """A table of live status: any process writes, every process reads.
 
-    Readers take no lock and wait for nobody. Each change, and each batch, is all or nothing, also when the writer is
-    killed. It does not grow: `capacity` entries fit, exactly, of up to `value_size` bytes. A handle goes through fork,
-    and through pickle by its name; it is a context manager, and may be used by many threads.
+    Readers take no lock and wait for nobody. Each change, and each batch, is all or nothing, even
+    if the writer is killed. A table does not grow: exactly `capacity` entries fit, of up to
+    `value_size` bytes. A handle works after fork, and through pickle by its name; it is a context
+    manager, and many threads may use it. An `int` as a value is a counter.
 
     >>> with Table("workers", capacity=100, value_size=32) as table:
     ...     table[3325] = "running"
     ...     table.update({3325: "stopped", 4711: "running"})
     ...     table[3325], len(table), table.get(1)
+    ...     table.increment(9), table.increment(9, by=2), table.get_int(9)
     (b'stopped', 2, None)
+    (1, 3, 3)
     """
 
     @overload
@@ -104,19 +113,21 @@ class Table(MutableMapping[_K, bytes]):
         value_size: int = 256,
         key_size: int = 64,
         namespace: _Dir = None,
-        mode: int = 0o600,
+        mode: int = ...,
         timeout: Optional[float] = 5.0,
         trust: Iterable[int] = (),
         shared_writers: bool = False,
     ) -> Table[int]:
         """Opens the table, or creates it: `capacity` entries of up to `value_size` bytes.
 
-        `keys` are `int`, of 32 `bits` unless told otherwise, or `str` of up to `key_size` bytes of UTF-8. `capacity` is
-        at most 2**28, `value_size` 2**24, `key_size` 256; all of it is allocated at once. `mode` are the exact
-        permission bits. A write waits for the lock for up to `timeout` seconds. `trust` are further user ids whose
-        tables are opened, `shared_writers` accepts tables that group or others may write to. Raises `MismatchError`
-        when it exists with another geometry, `WrongKindError` with other keys, `CorruptError`, `PermissionDeniedError`,
-        `NoSpaceError`, `InvalidNameError`.
+        `keys` are `int`, of 32 `bits` unless told otherwise, or `str` or `bytes` of up to
+        `key_size` bytes (of UTF-8). `capacity` is at most 2**28, `value_size` 2**24, `key_size`
+        256; all of it is allocated at once. `mode` is the permission bits, 0o600 unless told
+        otherwise, whatever the umask. A write waits for the lock for up to `timeout` seconds.
+        `trust` lists further user ids whose tables are opened; `shared_writers` accepts tables that
+        group or others may write to. Raises `MismatchError` when it exists with another geometry,
+        `WrongKindError` with other keys, `CorruptError`, `PermissionDeniedError`, `NoSpaceError`,
+        `InvalidNameError`.
         """
     @overload
     def __new__(
@@ -129,11 +140,27 @@ class Table(MutableMapping[_K, bytes]):
         value_size: int = 256,
         key_size: int = 64,
         namespace: _Dir = None,
-        mode: int = 0o600,
+        mode: int = ...,
         timeout: Optional[float] = 5.0,
         trust: Iterable[int] = (),
         shared_writers: bool = False,
     ) -> Table[str]: ...
+    @overload
+    def __new__(
+        cls,
+        name: str,
+        *,
+        keys: type[bytes],
+        bits: None = None,
+        capacity: int = 1024,
+        value_size: int = 256,
+        key_size: int = 64,
+        namespace: _Dir = None,
+        mode: int = ...,
+        timeout: Optional[float] = 5.0,
+        trust: Iterable[int] = (),
+        shared_writers: bool = False,
+    ) -> Table[bytes]: ...
     @overload
     @classmethod
     def create(
@@ -146,7 +173,7 @@ class Table(MutableMapping[_K, bytes]):
         value_size: int = 256,
         key_size: int = 64,
         namespace: _Dir = None,
-        mode: int = 0o600,
+        mode: int = ...,
         timeout: Optional[float] = 5.0,
         trust: Iterable[int] = (),
         shared_writers: bool = False,
@@ -164,11 +191,28 @@ class Table(MutableMapping[_K, bytes]):
         value_size: int = 256,
         key_size: int = 64,
         namespace: _Dir = None,
-        mode: int = 0o600,
+        mode: int = ...,
         timeout: Optional[float] = 5.0,
         trust: Iterable[int] = (),
         shared_writers: bool = False,
     ) -> Table[str]: ...
+    @overload
+    @classmethod
+    def create(
+        cls,
+        name: str,
+        *,
+        keys: type[bytes],
+        bits: None = None,
+        capacity: int = 1024,
+        value_size: int = 256,
+        key_size: int = 64,
+        namespace: _Dir = None,
+        mode: int = ...,
+        timeout: Optional[float] = 5.0,
+        trust: Iterable[int] = (),
+        shared_writers: bool = False,
+    ) -> Table[bytes]: ...
     @overload
     @classmethod
     def open(
@@ -183,9 +227,10 @@ class Table(MutableMapping[_K, bytes]):
         trust: Iterable[int] = (),
         shared_writers: bool = False,
     ) -> Table[Any]:
-        """Opens what is there, of any geometry; without `keys`, with any keys. O(1). Raises `NotFoundError`.
+        """Opens what is there, whatever its geometry; without `keys`, whatever its keys. O(1).
 
-        `read_only` needs no permission to write, and works from another pid namespace.
+        `read_only` needs no permission to write, and works from another pid namespace. Raises
+        `NotFoundError`, and what `Table` does.
         """
     @overload
     @classmethod
@@ -215,8 +260,22 @@ class Table(MutableMapping[_K, bytes]):
         trust: Iterable[int] = (),
         shared_writers: bool = False,
     ) -> Table[str]: ...
+    @overload
+    @classmethod
+    def open(
+        cls,
+        name: str,
+        *,
+        keys: type[bytes],
+        bits: None = None,
+        read_only: bool = False,
+        namespace: _Dir = None,
+        timeout: Optional[float] = 5.0,
+        trust: Iterable[int] = (),
+        shared_writers: bool = False,
+    ) -> Table[bytes]: ...
     def __getitem__(self, key: _K, /) -> bytes: ...
-    def __setitem__(self, key: _K, value: _Value, /) -> None: ...
+    def __setitem__(self, key: _K, value: _Stored, /) -> None: ...
     def __delitem__(self, key: _K, /) -> None: ...
     def __iter__(self) -> Iterator[_K]:
         """The keys of one moment, in no order. O(capacity); so are `keys`, `values`, `items`."""
@@ -235,75 +294,100 @@ class Table(MutableMapping[_K, bytes]):
         """As `get`, but the value as text. Raises `UnicodeDecodeError` where it is not UTF-8."""
     @overload
     def get_str(self, key: _K, default: Union[str, _T]) -> Union[str, _T]: ...
+    @overload
+    def get_int(self, key: _K, default: None = None) -> Optional[int]:
+        """The number of a counter, or `default`. O(1). Takes no lock.
+
+        Raises `MismatchError` where the value is not a counter, which has eight bytes.
+        """
+    @overload
+    def get_int(self, key: _K, default: Union[int, _T]) -> Union[int, _T]: ...
     def get_many(self, keys: Iterable[_K]) -> list[Optional[bytes]]:
         """The values of several keys, or `None`, in their order, all of one moment. O(keys).
 
-        Raises `LockTimeoutError` when other writes kept completing meanwhile, `CorruptError`.
+        Raises `LockTimeoutError` if other writes completed under each attempt, `CorruptError`.
         """
     def entries(self, *, one_moment: bool = True) -> list[tuple[_K, bytes]]:
         """All entries, in no order, as they were at one moment. O(capacity). Raises as `get_many` does.
 
-        Beside writers that do not pause, a handle that may write takes the lock. One for reading only
-        gives up after a second; without `one_moment` it then returns entries that are each whole, but
-        of different moments. Damaged entries are left out, with a `RuntimeWarning` that says how many.
+        Beside writers that do not pause, a handle that may write takes the lock. A handle for
+        reading only gives up after a second; without `one_moment` it then returns entries that are
+        each whole, but of different moments. Damaged entries are left out, with a `RuntimeWarning`
+        that says how many.
         """
-    def add(self, key: _K, value: _Value) -> None:
-        """Only if it is absent. O(1). Raises `KeyExistsError`, `FullError`, `ValueTooLongError`, `KeyTooLongError`.
+    def add(self, key: _K, value: _Stored) -> None:
+        """Sets the value of a key that is absent. O(1).
 
-        As every change, it waits for the lock for up to `timeout` seconds, and then raises `LockTimeoutError`; a handle
-        for reading only raises `ReadOnlyError`.
+        Like every change, it waits for the lock for up to `timeout` seconds, and then raises
+        `LockTimeoutError`; a handle for reading only raises `ReadOnlyError`. Raises
+        `KeyExistsError`, `FullError`, `ValueTooLongError`, `KeyTooLongError`, `OutOfRangeError`.
         """
-    def replace(self, key: _K, value: _Value) -> None:
-        """Only if it is present. O(1). Raises `KeyMissingError`, `ValueTooLongError`."""
-    def add_many(self, entries: _Pairs[_K]) -> None:
+    def replace(self, key: _K, value: _Stored) -> None:
+        """Replaces the value of a key that is present. O(1).
+
+        Raises `KeyMissingError`, `ValueTooLongError`.
+        """
+    def add_many(self, entries: _Entries[_K]) -> None:
         """`add` of all, or of none. The error names the first member at fault by its position."""
-    def replace_many(self, entries: _Pairs[_K]) -> None:
+    def replace_many(self, entries: _Entries[_K]) -> None:
         """`replace` of all, or of none. The error names the first member at fault by its position."""
-    def upsert_many(self, entries: _Pairs[_K]) -> None:
+    def upsert_many(self, entries: _Entries[_K]) -> None:
         """Sets all, or none, at one moment; of equal keys the last one counts.
 
-        The error names the first member at fault by its position: `FullError`, `ValueTooLongError`, `KeyTooLongError`.
+        The error names the first member at fault by its position: `FullError`, `ValueTooLongError`,
+        `KeyTooLongError`, `OutOfRangeError`.
         """
-    def update(self, entries: _Pairs[_K] = (), /, **more: _Value) -> None:  # type: ignore[override]
+    def update(self, entries: _Entries[_K] = (), /, **more: _Stored) -> None:  # type: ignore[override]
         """As `upsert_many`."""
     def remove_many(self, keys: Iterable[_K]) -> None:
         """Removes all, or none. Raises `KeyMissingError`."""
     def clear(self) -> None:
         """Removes all entries, at one moment. O(capacity)."""
-    def compare_exchange(self, key: _K, expected: _Value, new: _Value) -> bool:
+    def compare_exchange(self, key: _K, expected: _Stored, new: _Stored) -> bool:
         """Sets `new` if the value is `expected`, and says whether it was. O(1).
 
         Raises `KeyMissingError`, `ValueTooLongError`.
         """
-    def fetch_add(self, key: _K, delta: int = 1) -> int:
-        """Adds to a value of eight bytes, a little-endian signed number that wraps; returns the number before. O(1).
+    def increment(self, key: _K, by: int = 1, initial: int = 0) -> int:
+        """Adds `by` to a counter, and returns what it is then. A key that is absent gets one, which
+        begins at `initial`. O(1).
 
-        Raises `MismatchError` for a value of another length, `KeyMissingError`.
+        A counter is a value of eight bytes, a little-endian signed number that wraps; `get_int`
+        reads it, and storing an `int` sets it. Raises `MismatchError` where the value is not a
+        counter, `FullError`, `ValueTooLongError` in a table with values of fewer than eight bytes,
+        `OutOfRangeError`.
+        """
+    def fetch_add(self, key: _K, delta: int = 1) -> int:
+        """Adds `delta` to a counter, and returns what it was before. O(1).
+
+        Raises `KeyMissingError` for a key that is absent, `MismatchError` where the value is not a
+        counter, `OutOfRangeError`.
         """
     def freeze(self, name: str, force: bool = False, *, hash_index: bool = True, mode: Optional[int] = None,
                allow_empty: bool = False) -> int:
-        """Publishes the entries of one moment as a snapshot, over what is there if `force`; returns the edition.
+        """Publishes the entries of one moment as a snapshot, over what is there if `force`; returns
+        the edition. O(n log n).
 
-        O(n log n). Open it by `Snapshot(name, keys=int)`, or `keys=str` where the table's are; numbers are in their
-        order. Raises as `RbTree.share` does.
+        Open it by `Snapshot(name, keys=table.key_type)`; numbers are in their order. Raises
+        `WrongKindError` for a table of unsigned numbers, or of fewer than 32 bits, and what
+        `RbTree.share` does.
         """
     def load(self, snapshot: Snapshot[Any]) -> int:
         """Sets all entries of a snapshot that `freeze` made, or none; returns how many. O(n).
 
-        Raises `WrongKindError` for keys that are no table's, `OverflowError` for numbers of more bits than this table's
-        keys have, and what `upsert_many` does.
+        Raises `WrongKindError` for keys that are no table's, and what `upsert_many` does.
         """
     def verify(self) -> None:
         """Checks all of the table, under the lock. O(capacity). Raises `CorruptError`; the next write then repairs."""
     def recover(self) -> None:
         """Finishes or drops what a killed writer began. The next write does so by itself."""
     def unlink(self) -> bool:
-        """Removes the name; False when there was none. Who has the table open keeps it.
+        """Removes the name; False when there was none. Handles that are open keep the table.
 
         Works with a closed handle, too. Raises `PermissionDeniedError`.
         """
     def is_orphaned(self) -> bool:
-        """True when the name leads elsewhere by now, or nowhere."""
+        """True when the name no longer leads to this table: it was removed, or made anew."""
     def stats(self) -> _Stats:
         """`len`, `capacity`, `free`, `value_size`, `writes`, `recoveries`, entries `lost` to damage,
         `tombstones` of the index, `file_len` in bytes.
@@ -327,10 +411,10 @@ class Table(MutableMapping[_K, bytes]):
         """How long a value may be, in bytes."""
     @property
     def key_size(self) -> int:
-        """How long a key may be, in bytes; of no use where keys are numbers."""
+        """How long a key may be, in bytes. Has no meaning where keys are numbers."""
     @property
     def key_type(self) -> type[_K]:
-        """`int` or `str`."""
+        """`int`, `str` or `bytes`."""
     @property
     def read_only(self) -> bool:
         """Whether this handle may only read."""

@@ -34,7 +34,7 @@ class SystemCallError(Error, OSError):
 
 
 class InvalidNameError(Error, ValueError):
-    """What cannot be a name: empty, too long, with a slash or a NUL, with a leading dot."""
+    """The name is empty, too long, has a slash or a NUL in it, or begins with a dot."""
 
 
 class WrongKindError(Error, TypeError):
@@ -42,7 +42,7 @@ class WrongKindError(Error, TypeError):
 
 
 class MismatchError(Error, ValueError):
-    """Whole, but not as asked for: another geometry, format version, C library or pid namespace."""
+    """It is not as asked for: another geometry, format version, C library or pid namespace."""
 
 
 class CorruptError(Error, ValueError):
@@ -67,6 +67,10 @@ class ValueTooLongError(Error, ValueError):
 
 class KeyTooLongError(Error, ValueError):
     """The key does not fit."""
+
+
+class OutOfRangeError(Error, OverflowError):
+    """A number is out of the range of the keys, or of counters."""
 
 
 class ClosedError(Error, ValueError):
