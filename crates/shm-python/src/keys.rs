@@ -67,8 +67,8 @@ pub(crate) enum KeyBytes<'a, 'py> {
     Long(Word<8>),
 }
 
-/// Bytes where a word may be, so that what holds them is moved word by word: in pieces that overlap, it would stall
-/// on store forwarding for as long as the lookup takes.
+/// Bytes where a word may be, so that what holds them is moved word by word: in pieces that
+/// overlap, it would stall on store forwarding for as long as the lookup takes.
 #[repr(align(8))]
 pub(crate) struct Word<const N: usize>([u8; N]);
 

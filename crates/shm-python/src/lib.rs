@@ -1,7 +1,7 @@
 //! The extension module `shmap._shmap`: what the Python package `shmap` is made of.
 //!
-//! Python code under `python/shmap` derives the public classes from those here, so that they are mappings by
-//! `collections.abc`; the stubs beside it are their documentation.
+//! Python code under `python/shmap` derives the public classes from those here, so that they are
+//! mappings by `collections.abc`; the stubs beside it are their documentation.
 //!
 //! A handle holds its map by `Arc`. A method that gives up the interpreter takes the `Arc` out
 //! first. No handle is borrowed, and no lock of this process held, while Python code runs or a call

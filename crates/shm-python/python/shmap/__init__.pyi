@@ -1,9 +1,10 @@
 """Dictionaries in shared memory, for Linux.
 
-`namespace` is a directory: `$SHMAP_DIR` or `/dev/shm` unless given. `timeout` is in seconds, `None` for ever.
-A value is given as bytes, or as text that becomes UTF-8, and comes back as a copy. A lookup by a
-key of another type finds nothing, as in a `dict`. Every error is an `Error`, and also what Python
-itself would raise; nothing was changed then.
+`namespace` is a directory: `$SHMAP_DIR` or `/dev/shm` unless given. `timeout` is in seconds, `None`
+for ever. A value is given as bytes, or as text that becomes UTF-8, and comes back as a copy; in a
+table, an `int` is a counter of eight bytes. A lookup by a key of another type finds nothing, as in
+a `dict`. Every error is an `Error`, and also what Python itself would raise; nothing was changed
+then.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
@@ -178,7 +179,10 @@ class Table(MutableMapping[_K, bytes]):
         trust: Iterable[int] = (),
         shared_writers: bool = False,
     ) -> Table[int]:
-        """Creates it, with the arguments of `Table`. Raises `AlreadyExistsError`, and what `Table` does."""
+        """Creates it, with the arguments of `Table`.
+
+        Raises `AlreadyExistsError`, and what `Table` raises.
+        """
     @overload
     @classmethod
     def create(
@@ -230,7 +234,7 @@ class Table(MutableMapping[_K, bytes]):
         """Opens what is there, whatever its geometry; without `keys`, whatever its keys. O(1).
 
         `read_only` needs no permission to write, and works from another pid namespace. Raises
-        `NotFoundError`, and what `Table` does.
+        `NotFoundError`, and what `Table` raises.
         """
     @overload
     @classmethod
@@ -308,7 +312,8 @@ class Table(MutableMapping[_K, bytes]):
         Raises `LockTimeoutError` if other writes completed under each attempt, `CorruptError`.
         """
     def entries(self, *, one_moment: bool = True) -> list[tuple[_K, bytes]]:
-        """All entries, in no order, as they were at one moment. O(capacity). Raises as `get_many` does.
+        """All entries, in no order, as they were at one moment. O(capacity). Raises what `get_many`
+        raises.
 
         Beside writers that do not pause, a handle that may write takes the lock. A handle for
         reading only gives up after a second; without `one_moment` it then returns entries that are
@@ -328,16 +333,18 @@ class Table(MutableMapping[_K, bytes]):
         Raises `KeyMissingError`, `ValueTooLongError`.
         """
     def add_many(self, entries: _Entries[_K]) -> None:
-        """`add` of all, or of none. The error names the first member at fault by its position."""
+        """`add` of all, or of none. The error names the position of the first member at fault."""
     def replace_many(self, entries: _Entries[_K]) -> None:
-        """`replace` of all, or of none. The error names the first member at fault by its position."""
+        """`replace` of all, or of none. The error names the position of the first one at fault."""
     def upsert_many(self, entries: _Entries[_K]) -> None:
         """Sets all, or none, at one moment; of equal keys the last one counts.
 
-        The error names the first member at fault by its position: `FullError`, `ValueTooLongError`,
+        The error names the position of the first member at fault: `FullError`, `ValueTooLongError`,
         `KeyTooLongError`, `OutOfRangeError`.
         """
-    def update(self, entries: _Entries[_K] = (), /, **more: _Stored) -> None:  # type: ignore[override]
+    def update(  # type: ignore[override]
+        self, entries: _Entries[_K] = (), /, **more: _Stored
+    ) -> None:
         """As `upsert_many`."""
     def remove_many(self, keys: Iterable[_K]) -> None:
         """Removes all, or none. Raises `KeyMissingError`."""
@@ -363,24 +370,34 @@ class Table(MutableMapping[_K, bytes]):
         Raises `KeyMissingError` for a key that is absent, `MismatchError` where the value is not a
         counter, `OutOfRangeError`.
         """
-    def freeze(self, name: str, force: bool = False, *, hash_index: bool = True, mode: Optional[int] = None,
-               allow_empty: bool = False) -> int:
-        """Publishes the entries of one moment as a snapshot, over what is there if `force`; returns
-        the edition. O(n log n).
+    def freeze(
+        self,
+        name: str,
+        force: bool = False,
+        *,
+        hash_index: bool = True,
+        mode: Optional[int] = None,
+        allow_empty: bool = False,
+    ) -> int:
+        """Publishes the entries of one moment as a snapshot; with `force` in place of what is there.
+        Returns the number of the edition. O(n log n).
 
-        Open it by `Snapshot(name, keys=table.key_type)`; numbers are in their order. Raises
-        `WrongKindError` for a table of unsigned numbers, or of fewer than 32 bits, and what
-        `RbTree.share` does.
+        Open it with `Snapshot(name, keys=table.key_type)`; numbers are in their order. Raises
+        `WrongKindError` for a table whose keys are unsigned, or have fewer than 32 bits, and what
+        `RbTree.share` raises.
         """
     def load(self, snapshot: Snapshot[Any]) -> int:
         """Sets all entries of a snapshot that `freeze` made, or none; returns how many. O(n).
 
-        Raises `WrongKindError` for keys that are no table's, and what `upsert_many` does.
+        Raises `WrongKindError` for keys that no table has, and what `upsert_many` raises.
         """
     def verify(self) -> None:
-        """Checks all of the table, under the lock. O(capacity). Raises `CorruptError`; the next write then repairs."""
+        """Checks all of the table, under the lock. O(capacity).
+
+        Raises `CorruptError`; the next write then repairs the table.
+        """
     def recover(self) -> None:
-        """Finishes or drops what a killed writer began. The next write does so by itself."""
+        """Repairs now what a killed writer left half done. Otherwise the next write does."""
     def unlink(self) -> bool:
         """Removes the name; False when there was none. Handles that are open keep the table.
 
@@ -390,9 +407,9 @@ class Table(MutableMapping[_K, bytes]):
         """True when the name no longer leads to this table: it was removed, or made anew."""
     def stats(self) -> _Stats:
         """`len`, `capacity`, `free`, `value_size`, `writes`, `recoveries`, entries `lost` to damage,
-        `tombstones` of the index, `file_len` in bytes.
+        `tombstones` of the index, `file_len` in bytes. O(1).
 
-        O(1). Not of one moment, while others write.
+        While others write, the figures are of different moments.
         """
     @property
     def name(self) -> str:
@@ -436,7 +453,7 @@ class Table(MutableMapping[_K, bytes]):
     ) -> None: ...
 
 class _Iterator(Iterator[_T], Generic[_T]):
-    """Entries of one edition of a snapshot, in key order, from both ends. `len` says how many are left."""
+    """Entries of one edition of a snapshot, in key order, from both ends; `len` is how many remain."""
 
     def __next__(self) -> _T: ...
     def __reversed__(self) -> _Iterator[_T]: ...
@@ -446,8 +463,9 @@ class _Iterator(Iterator[_T], Generic[_T]):
 class Snapshot(Mapping[_SK, bytes]):
     """A published dictionary, in key order, read in place.
 
-    A handle has one edition until `refresh` or `wait_for_update` takes another. Keys may be looked up by `str` or by
-    `bytes`; `keys` says what comes back. It goes through fork, and through pickle by its name; it is a context manager.
+    A handle keeps one edition until `refresh` or `wait_for_update` takes another. Keys may be
+    looked up as `str` or as `bytes`; `keys` says what they come back as. A handle works after fork,
+    and through pickle by its name; it is a context manager.
 
     >>> RbTree({"rot": "red", "blau": "blue"}).share("colours", force=True)
     1
@@ -457,15 +475,20 @@ class Snapshot(Mapping[_SK, bytes]):
     """
 
     @overload
-    def __new__(cls, name: str, *, keys: type[str] = ..., namespace: _Dir = None, trust: Iterable[int] = ()) -> Snapshot[str]:
-        """Opens a published name. O(1): it checks owner, mode and headers; `verify` checks the rest.
+    def __new__(
+        cls, name: str, *, keys: type[str] = ..., namespace: _Dir = None, trust: Iterable[int] = ()
+    ) -> Snapshot[str]:
+        """Opens a published name. O(1): checks owner, mode and headers; `verify` checks the rest.
 
-        `keys` are `str`, `bytes`, or `int` for frozen tables. `trust` are further user ids whose snapshots are opened.
-        Raises `NotFoundError`, `CorruptError`, `WrongKindError`, `PermissionDeniedError` (also for a file that anybody,
-        its owner included, may write to), `InvalidNameError`.
+        `keys` are `str`, `bytes`, or `int` for frozen tables. `trust` lists further user ids whose
+        snapshots are opened. Raises `NotFoundError`, `CorruptError`, `WrongKindError`,
+        `PermissionDeniedError` (also for a file that anybody, its owner included, may write to),
+        `InvalidNameError`.
         """
     @overload
-    def __new__(cls, name: str, *, keys: type[_SK], namespace: _Dir = None, trust: Iterable[int] = ()) -> Snapshot[_SK]: ...
+    def __new__(
+        cls, name: str, *, keys: type[_SK], namespace: _Dir = None, trust: Iterable[int] = ()
+    ) -> Snapshot[_SK]: ...
     @overload
     @classmethod
     def open_file(
@@ -473,8 +496,8 @@ class Snapshot(Mapping[_SK, bytes]):
     ) -> Snapshot[str]:
         """Opens a file that `save` wrote, in place. O(1). Raises as opening by a name does.
 
-        Its `name` is the path, its `generation` 0; nothing is ever published over it, so `refresh` is False and
-        `wait_for_update` raises `WrongKindError`. It goes through pickle by its path.
+        Its `name` is the path, its `generation` 0. It has no other editions, so `refresh` is False
+        and `wait_for_update` raises `WrongKindError`. It goes through pickle by its path.
         """
     @overload
     @classmethod
@@ -493,7 +516,9 @@ class Snapshot(Mapping[_SK, bytes]):
     def __contains__(self, key: object, /) -> bool: ...
     @overload
     def get(self, key: Union[_SK, _Value], default: None = None) -> Optional[bytes]:
-        """A copy of the value, as bytes, or `default`. O(1) with a hash index, else O(log n). Takes no lock."""
+        """A copy of the value, as bytes, or `default`. O(1) with a hash index, else O(log n). Takes no
+        lock.
+        """
     @overload
     def get(self, key: Union[_SK, _Value], default: Union[bytes, _T]) -> Union[bytes, _T]: ...
     @overload
@@ -510,7 +535,7 @@ class Snapshot(Mapping[_SK, bytes]):
         *,
         inclusive: bool = False,
     ) -> _Iterator[tuple[_SK, bytes]]:
-        """The entries from `start` up to `stop`, which is among them if `inclusive`. O(log n), then O(1) a step."""
+        """The entries from `start` to `stop`, with `stop` if `inclusive`. O(log n), then O(1) a step."""
     def prefix(self, prefix: _Value) -> _Iterator[tuple[_SK, bytes]]:
         """The entries whose keys start with `prefix`. O(log n), then O(1) a step."""
     def rank(self, key: Union[_SK, _Value]) -> int:
@@ -518,34 +543,37 @@ class Snapshot(Mapping[_SK, bytes]):
     def nth(self, rank: int) -> tuple[_SK, bytes]:
         """The entry of a rank, from 0, or from -1 backwards. O(1). Raises `IndexError`."""
     def refresh(self) -> bool:
-        """Takes the newest edition; True if that is another one. One load when nothing was published.
+        """Takes the newest edition; True if that is another one. Costs one load when nothing was
+        published.
 
-        About every 100 ms it also looks at the name, so that it finds what was published anew after the files had been
-        removed from outside. Raises as opening does; the handle then stays at its edition. Iterators keep theirs.
+        About every 100 ms it also looks at the name, and so finds a map that was published anew
+        after its files had been removed by other means. Raises what opening raises; the handle then
+        keeps its edition. Iterators keep theirs.
         """
     def wait_for_update(self, timeout: Optional[float] = None) -> bool:
         """Sleeps until there is another edition and takes it; False when the time is over.
 
         `timeout` is in seconds, `None` for ever. Other threads run meanwhile, and may use this
-        handle, wait by it, too, or fork. When one of them takes another edition, this is True.
-        Ctrl-C ends it. After a removal it waits for the name to be published again. Raises as
-        `refresh` does.
+        handle, wait through it, or fork. If one of them takes another edition, this is True.
+        Ctrl-C ends it. After a removal it waits for the name to be published again. Raises what
+        `refresh` raises.
         """
     @property
     def generation(self) -> int:
-        """The edition in hand: 1 for the first under this name."""
+        """The number of this edition: 1 for the first under the name."""
     def is_removed(self) -> bool:
-        """True when the name leads nowhere now, or was removed since this edition and then published anew: `refresh` takes
-        what is there, if anything.
+        """True when the name was removed since this edition, even if it was published anew: then
+        `refresh` takes the new one.
         """
     def verify(self) -> None:
-        """Checks all of it. O(n). Raises `CorruptError`."""
+        """Checks every byte. O(n). Raises `CorruptError`."""
     def dump(self) -> bytes:
-        """A copy of all its bytes. O(n)."""
+        """A copy of all bytes of the snapshot. O(n)."""
     def save(self, path: Union[str, PathLike[str]]) -> None:
-        """Writes the bytes to a file of mode 0400, in one step, over what is there. O(n). `open_file` opens it.
+        """Writes the snapshot to a file of mode 0400, which replaces an existing one in one step.
+        O(n). `open_file` opens it.
 
-        Raises `PermissionDeniedError`, `NoSpaceError`, `NotFoundError` where the directory is not there.
+        Raises `PermissionDeniedError`, `NoSpaceError`, `NotFoundError` for a missing directory.
         """
     @property
     def has_hash_index(self) -> bool:
@@ -577,9 +605,9 @@ class Snapshot(Mapping[_SK, bytes]):
     ) -> None: ...
 
 class RbTree(MutableMapping[_SK, bytes]):
-    """A dictionary in private memory and in key order, on its way to `share`. Pickles by its contents.
+    """A dictionary in private memory and in key order, to be published by `share`.
 
-    Keys are of less than 2**20 bytes of UTF-8, values of any length.
+    Keys have less than 2**20 bytes of UTF-8, values any length. It pickles by its contents.
 
     >>> tree = RbTree({"rot": "red"})
     >>> tree["blau"] = "blue"
@@ -589,9 +617,9 @@ class RbTree(MutableMapping[_SK, bytes]):
 
     @overload
     def __new__(cls, entries: None = None, *, keys: type[str] = ...) -> RbTree[str]:
-        """Of a mapping or of pairs; of equal keys the last one counts. O(n log n). Raises `KeyTooLongError`.
+        """Takes a mapping or pairs; of equal keys the last one counts. O(n log n).
 
-        `keys` are `str`, `bytes`, or `int` of 32 bits.
+        `keys` are `str`, `bytes`, or `int` of 32 bits. Raises `KeyTooLongError`, `OutOfRangeError`.
         """
     @overload
     def __new__(cls, entries: _Pairs[str], *, keys: type[str] = ...) -> RbTree[str]: ...
@@ -604,7 +632,7 @@ class RbTree(MutableMapping[_SK, bytes]):
     def __len__(self) -> int: ...
     def __contains__(self, key: object, /) -> bool: ...
     def set(self, key: Union[_SK, _Value], value: _Value) -> bool:
-        """Sets it; True when it had another value. O(log n). Raises `KeyTooLongError`."""
+        """Sets the value of `key`; True when it had one. O(log n). Raises `KeyTooLongError`."""
     @overload
     def get(self, key: Union[_SK, _Value], default: None = None) -> Optional[bytes]:
         """A copy of the value, as bytes, or `default`. O(log n)."""
@@ -616,12 +644,14 @@ class RbTree(MutableMapping[_SK, bytes]):
     @overload
     def get_str(self, key: Union[_SK, _Value], default: Union[str, _T]) -> Union[str, _T]: ...
     def remove(self, key: Union[_SK, _Value]) -> bool:
-        """Removes it; False when it was not there. O(log n)."""
+        """Removes `key`; False when it was absent. O(log n)."""
     def clear(self) -> None:
         """Removes all entries."""
     def set_many(self, entries: _Pairs[_SK]) -> None:
         """Sets all, or none."""
-    def update(self, entries: _Pairs[_SK] = (), /, **more: _Value) -> None:  # type: ignore[override]
+    def update(  # type: ignore[override]
+        self, entries: _Pairs[_SK] = (), /, **more: _Value
+    ) -> None:
         """As `set_many`."""
     def entries(self) -> list[tuple[_SK, bytes]]:
         """All entries, in key order. O(n)."""
@@ -636,13 +666,16 @@ class RbTree(MutableMapping[_SK, bytes]):
         timeout: Optional[float] = 5.0,
         allow_empty: bool = False,
     ) -> int:
-        """Publishes under `name`, whole and at once, over what is there if `force`; returns the edition. O(n).
+        """Publishes the tree under `name`, whole and at once; with `force` in place of what is there.
+        Returns the number of the edition. O(n).
 
-        `mode` has read bits only; `0o444` lets others read. By default it is that of the map that is replaced, or `0o400`.
-        No entries replace some only with `allow_empty`, else that is an `AlreadyExistsError`. `hash_index` makes `Snapshot.get` faster and the file
-        larger. Waits for another publisher for up to `timeout` seconds. Raises `AlreadyExistsError`,
-        `LockTimeoutError`, `NoSpaceError`, `PermissionDeniedError`, `CorruptError` where the name's control segment is
-        damaged; the name leads to what it did before.
+        `mode` has read bits only; `0o444` lets others read. By default it is that of the map that
+        is replaced, or `0o400`. An empty tree replaces a map with entries only with `allow_empty`,
+        else that is an `AlreadyExistsError`. `hash_index` makes `Snapshot.get` faster and the file
+        larger. Waits for another publisher for up to `timeout` seconds. Raises
+        `AlreadyExistsError`, `LockTimeoutError`, `NoSpaceError`, `PermissionDeniedError`,
+        `CorruptError` if the control segment of the name is damaged; the name then leads to what it
+        did before.
         """
     def dump(self, *, hash_index: bool = False) -> bytes:
         """The bytes that `share` would publish. Changes nothing. O(n)."""
@@ -651,21 +684,23 @@ class RbTree(MutableMapping[_SK, bytes]):
         """`str`, `bytes` or `int`: what keys come back as."""
 
 def remove(name: str, *, namespace: _Dir = None, timeout: Optional[float] = 5.0) -> None:
-    """Removes a published name. Who has it open keeps it. O(1).
+    """Removes a published name. Snapshots that are open keep their edition. O(1).
 
-    Waits for a publisher for up to `timeout` seconds. Raises `NotFoundError`, `PermissionDeniedError`,
-    `LockTimeoutError`. A table's name is removed by `Table.unlink`.
+    Waits for a publisher for up to `timeout` seconds. Raises `NotFoundError`,
+    `PermissionDeniedError`, `LockTimeoutError`. `Table.unlink` removes the name of a table.
     """
 
 def prune(*, namespace: _Dir = None, dry_run: bool = False) -> list[Path]:
-    """Removes what killed publishers of this user left, and returns what; with `dry_run` it only says what.
+    """Removes files that killed publishers of this user left behind, and returns their paths; with
+    `dry_run` it removes none.
 
-    Living publishers, names, and other users' files are left alone. Raises `NotFoundError` where the directory is not
-    there.
+    Living publishers, names, and other users' files are left alone. Raises `NotFoundError` for a
+    missing directory.
     """
 
 def names(*, namespace: _Dir = None) -> list[tuple[str, str]]:
-    """The names of a namespace, each with its kind, `table` or `snapshot`. O(files). Opens none of them.
+    """The tables and snapshots of a namespace: each name with its kind, `"table"` or `"snapshot"`.
 
-    Raises `NotFoundError` where the directory is not there, `PermissionDeniedError`.
+    In no order. Opens none of them. O(files). Raises `NotFoundError` for a missing directory,
+    `PermissionDeniedError`.
     """

@@ -136,7 +136,10 @@ class Table(TableBase, MutableMapping):
         trust=(),
         shared_writers=False,
     ):
-        """Creates it, with the arguments of `Table`. Raises `AlreadyExistsError`, and what `Table` does."""
+        """Creates it, with the arguments of `Table`.
+
+        Raises `AlreadyExistsError`, and what `Table` raises.
+        """
         geometry = (capacity, value_size, key_size)
         return TableBase.__new__(
             cls, name, "create", keys, bits, geometry, namespace, mode, timeout, list(trust), shared_writers
@@ -158,7 +161,7 @@ class Table(TableBase, MutableMapping):
         """Opens what is there, whatever its geometry; without `keys`, whatever its keys. O(1).
 
         `read_only` needs no permission to write, and works from another pid namespace. Raises
-        `NotFoundError`, and what `Table` does.
+        `NotFoundError`, and what `Table` raises.
         """
         how = "read" if read_only else "open"
         return TableBase.__new__(
@@ -199,8 +202,9 @@ def _open_table(cls, arguments):
 class Snapshot(SnapshotBase, Mapping):
     """A published dictionary, in key order, read in place.
 
-    A handle has one edition until `refresh` or `wait_for_update` takes another. Keys may be looked up by `str` or by
-    `bytes`; `keys` says what comes back. It goes through fork, and through pickle by its name; it is a context manager.
+    A handle keeps one edition until `refresh` or `wait_for_update` takes another. Keys may be
+    looked up as `str` or as `bytes`; `keys` says what they come back as. A handle works after fork,
+    and through pickle by its name; it is a context manager.
 
     >>> RbTree({"rot": "red", "blau": "blue"}).share("colours", force=True)
     1
@@ -213,11 +217,12 @@ class Snapshot(SnapshotBase, Mapping):
     __class_getitem__: Any = classmethod(GenericAlias)
 
     def __new__(cls, name, *, keys=str, namespace=None, trust=()):
-        """Opens a published name. O(1): it checks owner, mode and headers; `verify` checks the rest.
+        """Opens a published name. O(1): checks owner, mode and headers; `verify` checks the rest.
 
-        `keys` are `str`, `bytes`, or `int` for frozen tables. `trust` are further user ids whose snapshots are opened.
-        Raises `NotFoundError`, `CorruptError`, `WrongKindError`, `PermissionDeniedError` (also for a file that anybody,
-        its owner included, may write to), `InvalidNameError`.
+        `keys` are `str`, `bytes`, or `int` for frozen tables. `trust` lists further user ids whose
+        snapshots are opened. Raises `NotFoundError`, `CorruptError`, `WrongKindError`,
+        `PermissionDeniedError` (also for a file that anybody, its owner included, may write to),
+        `InvalidNameError`.
         """
         return SnapshotBase.__new__(cls, name, keys, namespace, list(trust))
 
@@ -225,8 +230,8 @@ class Snapshot(SnapshotBase, Mapping):
     def open_file(cls, path, *, keys=str, trust=()):
         """Opens a file that `save` wrote, in place. O(1). Raises as opening by a name does.
 
-        Its `name` is the path, its `generation` 0; nothing is ever published over it, so `refresh` is False and
-        `wait_for_update` raises `WrongKindError`. It goes through pickle by its path.
+        Its `name` is the path, its `generation` 0. It has no other editions, so `refresh` is False
+        and `wait_for_update` raises `WrongKindError`. It goes through pickle by its path.
         """
         path = os.path.abspath(os.fsdecode(path))
         shown = os.fsencode(path).decode(errors="replace")
@@ -264,9 +269,9 @@ def _open_file(cls, arguments):
 
 
 class RbTree(TreeBase, MutableMapping):
-    """A dictionary in private memory and in key order, on its way to `share`. Pickles by its contents.
+    """A dictionary in private memory and in key order, to be published by `share`.
 
-    Keys are of less than 2**20 bytes of UTF-8, values of any length.
+    Keys have less than 2**20 bytes of UTF-8, values any length. It pickles by its contents.
 
     >>> tree = RbTree({"rot": "red"})
     >>> tree["blau"] = "blue"
@@ -278,9 +283,9 @@ class RbTree(TreeBase, MutableMapping):
     __class_getitem__: Any = classmethod(GenericAlias)
 
     def __new__(cls, entries=None, *, keys=str):
-        """Of a mapping or of pairs; of equal keys the last one counts. O(n log n). Raises `KeyTooLongError`.
+        """Takes a mapping or pairs; of equal keys the last one counts. O(n log n).
 
-        `keys` are `str`, `bytes`, or `int` of 32 bits.
+        `keys` are `str`, `bytes`, or `int` of 32 bits. Raises `KeyTooLongError`, `OutOfRangeError`.
         """
         return TreeBase.__new__(cls, entries, keys)
 

@@ -129,7 +129,8 @@ impl TableBase {
         Ok(found.into_iter().map(|value| value.map(bytes)).collect())
     }
 
-    /// All entries, in no order, as they were at one moment. O(capacity). Raises as `get_many` does.
+    /// All entries, in no order, as they were at one moment. O(capacity). Raises what `get_many`
+    /// raises.
     ///
     /// Beside writers that do not pause, a handle that may write takes the lock. A handle for
     /// reading only gives up after a second; without `one_moment` it then returns entries that are
@@ -162,19 +163,19 @@ impl TableBase {
         self.put(PutMode::Update, key, value)
     }
 
-    /// `add` of all, or of none. The error names the first member at fault by its position.
+    /// `add` of all, or of none. The error names the position of the first member at fault.
     fn add_many(&self, entries: &Bound<'_, PyAny>) -> PyResult<()> {
         self.put_many(PutMode::Add, entries)
     }
 
-    /// `replace` of all, or of none. The error names the first member at fault by its position.
+    /// `replace` of all, or of none. The error names the position of the first one at fault.
     fn replace_many(&self, entries: &Bound<'_, PyAny>) -> PyResult<()> {
         self.put_many(PutMode::Update, entries)
     }
 
     /// Sets all, or none, at one moment; of equal keys the last one counts.
     ///
-    /// The error names the first member at fault by its position: `FullError`, `ValueTooLongError`,
+    /// The error names the position of the first member at fault: `FullError`, `ValueTooLongError`,
     /// `KeyTooLongError`, `OutOfRangeError`.
     fn upsert_many(&self, entries: &Bound<'_, PyAny>) -> PyResult<()> {
         self.put_many(PutMode::Upsert, entries)
@@ -244,12 +245,12 @@ impl TableBase {
         })
     }
 
-    /// Publishes the entries of one moment as a snapshot, over what is there if `force`; returns
-    /// the edition. O(n log n).
+    /// Publishes the entries of one moment as a snapshot; with `force` in place of what is there.
+    /// Returns the number of the edition. O(n log n).
     ///
-    /// Open it by `Snapshot(name, keys=table.key_type)`; numbers are in their order. Raises
-    /// `WrongKindError` for a table of unsigned numbers, or of fewer than 32 bits, and what
-    /// `RbTree.share` does.
+    /// Open it with `Snapshot(name, keys=table.key_type)`; numbers are in their order. Raises
+    /// `WrongKindError` for a table whose keys are unsigned, or have fewer than 32 bits, and what
+    /// `RbTree.share` raises.
     #[pyo3(signature = (name, force = false, *, hash_index = true, mode = None, allow_empty = false))]
     fn freeze(
         &self,
@@ -276,7 +277,7 @@ impl TableBase {
 
     /// Sets all entries of a snapshot that `freeze` made, or none; returns how many. O(n).
     ///
-    /// Raises `WrongKindError` for keys that are no table's, and what `upsert_many` does.
+    /// Raises `WrongKindError` for keys that no table has, and what `upsert_many` raises.
     fn load(&self, snapshot: &Bound<'_, SnapshotBase>) -> PyResult<usize> {
         let py = snapshot.py();
         let table = self.owned(py)?;
@@ -291,13 +292,15 @@ impl TableBase {
         Ok(entries.len())
     }
 
-    /// Checks all of the table, under the lock. O(capacity). Raises `CorruptError`; the next write then repairs.
+    /// Checks all of the table, under the lock. O(capacity).
+    ///
+    /// Raises `CorruptError`; the next write then repairs the table.
     fn verify(&self, py: Python<'_>) -> PyResult<()> {
         let table = self.owned(py)?;
         typed!(table.writable(py)?, table => calls::write(table, py, || table.verify()))
     }
 
-    /// Finishes or drops what a killed writer began. The next write does so by itself.
+    /// Repairs now what a killed writer left half done. Otherwise the next write does.
     fn recover(&self, py: Python<'_>) -> PyResult<()> {
         let table = self.owned(py)?;
         typed!(table.writable(py)?, table => calls::write(table, py, || table.recover().map(drop)))
@@ -317,9 +320,9 @@ impl TableBase {
     }
 
     /// `len`, `capacity`, `free`, `value_size`, `writes`, `recoveries`, entries `lost` to damage,
-    /// `tombstones` of the index, `file_len` in bytes.
+    /// `tombstones` of the index, `file_len` in bytes. O(1).
     ///
-    /// O(1). Not of one moment, while others write.
+    /// While others write, the figures are of different moments.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = self.owned(py)?.stats();
         let dict = PyDict::new(py);
