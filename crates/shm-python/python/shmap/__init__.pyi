@@ -516,8 +516,9 @@ class Snapshot(Mapping[_SK, bytes]):
     def __contains__(self, key: object, /) -> bool: ...
     @overload
     def get(self, key: Union[_SK, _Value], default: None = None) -> Optional[bytes]:
-        """A copy of the value, as bytes, or `default`. O(1) with a hash index, else O(log n). Takes no
-        lock.
+        """A copy of the value, as bytes, or `default`. Takes no lock.
+
+        O(1) with a hash index, else O(log n).
         """
     @overload
     def get(self, key: Union[_SK, _Value], default: Union[bytes, _T]) -> Union[bytes, _T]: ...
