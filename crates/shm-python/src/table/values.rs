@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyInt};
 
-use crate::keys::{Bytes, lend};
+use crate::keys::{Bytes, Word, lend};
 use crate::numbers::counter_of;
 use crate::refusal::Refusal;
 
@@ -11,7 +11,7 @@ use crate::refusal::Refusal;
 pub(crate) enum Stored<'a, 'py> {
     Bytes(Bytes<'a, 'py>),
     /// An `int`, as [`Table::increment`](slotmap_shm::Table::increment) stores it.
-    Counter([u8; 8]),
+    Counter(Word<8>),
 }
 
 impl<'a, 'py> Stored<'a, 'py> {
@@ -27,7 +27,7 @@ impl<'a, 'py> Stored<'a, 'py> {
             return Err(refusal.error(object));
         }
         if object.is_instance_of::<PyInt>() && !object.is_instance_of::<PyBool>() {
-            return Ok(Self::Counter(counter_of(object)?.to_le_bytes()));
+            return Ok(Self::Counter(Word(counter_of(object)?.to_le_bytes())));
         }
         Err(Refusal::Type("bytes, str or int").error(object))
     }
@@ -36,7 +36,7 @@ impl<'a, 'py> Stored<'a, 'py> {
     pub(crate) fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Bytes(bytes) => bytes.as_bytes(),
-            Self::Counter(bytes) => bytes,
+            Self::Counter(Word(bytes)) => bytes,
         }
     }
 }
