@@ -70,7 +70,7 @@ pub(crate) enum KeyBytes<'a, 'py> {
 /// Bytes where a word may be, so that what holds them is moved word by word: in pieces that
 /// overlap, it would stall on store forwarding for as long as the lookup takes.
 #[repr(align(8))]
-pub(crate) struct Word<const N: usize>(pub(crate) [u8; N]);
+pub(crate) struct Word<const N: usize>([u8; N]);
 
 impl AsRef<[u8]> for KeyBytes<'_, '_> {
     #[inline]

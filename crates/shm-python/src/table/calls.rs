@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use slotmap_shm::{Access, KeyKind, PutMode, Table, TableError, Value};
 
 use super::key::PyKey;
-use super::values::Stored;
+use super::values::value_of;
 use crate::failure::{failure, missing, raise};
 use crate::numbers::{equal_int, int_of, out_of_range, range};
 use crate::signals;
@@ -108,7 +108,7 @@ pub(crate) fn put<K: PyKey + ?Sized>(
     key: &Object<'_>,
     value: &Object<'_>,
 ) -> PyResult<()> {
-    let (held, value) = (stored(table, key, None)?, Stored::new(value)?);
+    let (held, value) = (stored(table, key, None)?, value_of(value)?);
     let (taken, value): (&K, &[u8]) = (held.borrow(), value.as_bytes());
     write(table, key.py(), || table.put(mode, taken, value).map(drop))
 }
@@ -121,7 +121,7 @@ pub(crate) fn put_many<'py, K: PyKey + ?Sized>(
 ) -> PyResult<()> {
     let mut held = Vec::with_capacity(entries.len());
     for (member, (key, value)) in entries.iter().enumerate() {
-        held.push((stored(table, key, Some(member))?, Stored::new(value)?));
+        held.push((stored(table, key, Some(member))?, value_of(value)?));
     }
     let mut batch: Vec<(&K, &[u8])> = Vec::with_capacity(held.len());
     for (key, value) in &held {

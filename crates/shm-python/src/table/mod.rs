@@ -20,7 +20,7 @@ use slotmap_shm::{Geometry, KIND, PutMode, TableOptions, Value};
 use self::handle::{Opened, reading, typed};
 use self::key::py_type;
 use self::opening::How;
-use self::values::Stored;
+use self::values::value_of;
 use crate::arguments::{list, namespace, pairs, timeout, trust};
 use crate::attached::Lending;
 use crate::failure::{closed, failure, missing, not_found};
@@ -203,7 +203,7 @@ impl TableBase {
         expected: &Bound<'_, PyAny>,
         new: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
-        let (expected, new) = (Stored::new(expected)?, Stored::new(new)?);
+        let (expected, new) = (value_of(expected)?, value_of(new)?);
         let (old, new) = (expected.as_bytes(), new.as_bytes());
         let table = self.owned(key.py())?;
         typed!(table.writable(key.py())?, table => calls::compare_exchange(table, key, old, new))
