@@ -71,13 +71,14 @@ const ROWS: &[(&str, In, In, In)] = &[
     ("update_with", Not(CLOSURE), Not(CLOSURE), Not(SHELL_READS)),
     ("compare_exchange", Is("table_compare_exchange"), Is("compare_exchange"), Not(SHELL_READS)),
     ("fetch_add", Is("table_fetch_add"), Is("fetch_add"), Not("increment")),
-    ("increment", Is("table_increment"), Not("fetch_add, after add"), Is("increment")),
+    ("increment", Is("table_increment"), Is("increment"), Is("increment")),
     ("verify", Is("table_verify"), Is("verify"), Is("verify")),
     ("recover", Is("table_recover"), Is("recover"), Is("repair")),
     ("damage", Not("shmap_table_verify"), Not("verify"), Is("stat")),
     ("flush", Is("table_flush"), Not("the kernel writes back"), Not("it ends, and the file stays")),
     ("segment", Not(RUST_ONLY), Is("path"), Is("stat")),
     ("read_retries", Not(RUST_ONLY), Not(RUST_ONLY), Not(RUST_ONLY)),
+    ("into_typed", Not(RUST_ONLY), Not(RUST_ONLY), Not(RUST_ONLY)),
     ("lock_address", Not(RUST_ONLY), Not(RUST_ONLY), Not(RUST_ONLY)),
 ];
 

@@ -49,6 +49,23 @@ fn every_kind_is_made_opened_written_and_read() {
 }
 
 #[test]
+fn a_table_of_any_kind_becomes_one_of_its_type_and_of_no_other() {
+    let namespace = TempNamespace::new().unwrap();
+    let (ns, name, options) = (Namespace::at(namespace.path()), test_name(), options(4, 16));
+    let typed = Table::<i64>::create(&ns, &name, &options).unwrap();
+    typed.add(&-1, b"one").unwrap();
+    let open = || UntypedTable::open(&ns, &name, &options).unwrap();
+    let again = open().into_typed::<i64>().unwrap();
+    again.add(&2, b"two").unwrap();
+    assert_eq!((typed.len(), again.get(&-1).unwrap().as_deref()), (2, Some(&b"one"[..])));
+    let other = open().into_typed::<u64>().map(drop);
+    let Err(TableOpenError::KeyKind { found, expected }) = other else { panic!("{other:?}") };
+    assert_eq!((found, expected), (KeyKind::I64, KeyKind::U64));
+    let reader = UntypedTable::open_read_only(&ns, &name, &ReadOptions::default()).unwrap();
+    assert_eq!(reader.into_typed::<i64>().unwrap().entries().unwrap().len(), 2);
+}
+
+#[test]
 fn a_counter_begins_with_its_initial_value_and_is_never_half_made() {
     let namespace = TempNamespace::new().unwrap();
     let (ns, name) = (Namespace::at(namespace.path()), test_name());

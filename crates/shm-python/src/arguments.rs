@@ -45,3 +45,23 @@ pub(crate) fn map_options(
         .trust(trust(owners, false))
         .lock_timeout(lock_timeout)
 }
+
+/// The members of an iterable.
+pub(crate) fn list<'py>(objects: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    objects.try_iter()?.collect()
+}
+
+/// The entries of a mapping or of an iterable of pairs.
+pub(crate) fn pairs<'py>(
+    entries: &Bound<'py, PyAny>,
+) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
+    let items;
+    let entries = match entries.getattr_opt("items")? {
+        Some(method) => {
+            items = method.call0()?;
+            &items
+        }
+        None => entries,
+    };
+    entries.try_iter()?.map(|pair| pair?.extract()).collect()
+}

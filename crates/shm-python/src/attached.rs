@@ -19,9 +19,9 @@ use pyo3::prelude::*;
 /// A value that is looked at and changed in place.
 ///
 /// PyO3's own borrows are atomic, for interpreters without a lock, which do not load this module
-/// ([`require_lock`](crate::interpreter::require_lock)). Such a
-/// borrow waits until all loads before it are done: of lookups one after the other, each would wait for the cache
-/// misses of the one before.
+/// ([`require_lock`](crate::interpreter::require_lock)). Such a borrow waits until all loads before
+/// it are done: of lookups one after the other, each would wait for the cache misses of the one
+/// before.
 pub(crate) struct Attached<T>(RefCell<T>);
 
 // SAFETY: the cell's count of borrows is touched only in `with` and `change`, in a thread that is

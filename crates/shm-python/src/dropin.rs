@@ -52,9 +52,9 @@ impl DropInTree {
         found.map(|value| PyString::from_bytes(key.py(), value)).transpose()
     }
 
-    /// Publishes under `name`: whole, at once; over what is there if `force`. True. O(n).
+    /// Publishes under `name`, whole and at once; with `force` in place of what is there. O(n).
     ///
-    /// Raises `FileExistsError` without `force` when the name is taken.
+    /// True. Raises `FileExistsError` without `force` when the name is taken.
     #[pyo3(signature = (name, force = None))]
     fn share(
         slf: &Bound<'_, Self>,
@@ -93,7 +93,7 @@ impl DropInTree {
         Ok((rebuild, (slf.get_type(), entries.collect())))
     }
 
-    /// Removes a published name; False when there is none. Who has it open keeps it.
+    /// Removes a published name; False when there is none. Maps that are open keep theirs.
     #[staticmethod]
     fn remove(py: Python<'_>, name: &str) -> PyResult<bool> {
         let options = MapOptions::default().interrupt(signals::interrupt());
@@ -180,7 +180,7 @@ pub(crate) fn open_sharedmap<'py>(
     class.call((name,), Some(&named))
 }
 
-/// A published dictionary, read in place: that edition which was the newest when it was opened.
+/// A published dictionary, read in place: the newest edition at the time of opening.
 ///
 /// >>> rmap = sharedmap("test:3325")
 /// >>> rmap.get("红"), rmap.get("missing")
@@ -246,7 +246,9 @@ impl Method for Set {
     type Class = DropInTree;
     const NAME: &'static CStr = c"set";
     const DOC: &'static CStr = c"set($self, key, val)\n--\n\n\
-        Gives `key` this value, in place of another. True. O(log n). Raises `KeyTooLongError`, a `ValueError`.";
+        Gives `key` this value, in place of another. True. O(log n).\n\
+        \n\
+        Raises `KeyTooLongError`, a `ValueError`.";
     const ARGUMENTS: &'static [&'static str] = &["key", "val"];
     const REQUIRED: usize = 2;
 

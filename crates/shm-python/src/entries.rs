@@ -18,7 +18,7 @@ pub(crate) enum Yields {
     Items,
 }
 
-/// Entries of one edition of a snapshot, in key order, from both ends. `len` says how many are left.
+/// Entries of one edition of a snapshot, in key order, from both ends; `len` is how many remain.
 #[pyclass(frozen, module = "shmap._shmap")]
 pub(crate) struct Entries {
     map: Arc<Edition>,

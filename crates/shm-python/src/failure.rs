@@ -125,14 +125,6 @@ pub(crate) fn missing(key: &Bound<'_, PyAny>) -> PyErr {
     raise(key.py(), "KeyMissingError", (key,))
 }
 
-/// The number is beyond the keys of this table or map, which have so many bits.
-pub(crate) fn key_out_of_range(py: Python<'_>, bits: u32) -> PyErr {
-    let (min, max) = (i64::MIN >> (64 - bits), i64::MAX >> (64 - bits));
-    let hint = if bits < 64 { "; a table made with bits=64 has longer ones" } else { "" };
-    let text = format!("a key of {bits} bits is {min} to {max}{hint}");
-    raise(py, "KeyRangeError", (text,))
-}
-
 /// The handle may only read.
 pub(crate) fn read_only(py: Python<'_>, path: &Path) -> PyErr {
     raise(py, "ReadOnlyError", (EACCES, "the table was opened for reading only", path.as_os_str()))

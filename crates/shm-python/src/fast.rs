@@ -1,8 +1,9 @@
 //! Two calls of the C API that PyO3 has only where the oldest Python is 3.10.
 //!
-//! Both are part of the stable ABI since 3.10, so 3.10 and every later version has them as they are here; 3.9, the only older
-//! version that this module is for, has them too, outside of its limited API. Without them, a lookup makes a tuple of
-//! its arguments and a `bytes` of its key: as long again as all the rest of it.
+//! Both are part of the stable ABI since 3.10, so 3.10 and every later version has them as they are
+//! here; 3.9, the only older version that this module is for, has them too, outside of its limited
+//! API. Without them, a lookup makes a tuple of its arguments and a `bytes` of its key: as long
+//! again as all the rest of it.
 
 #![allow(unsafe_code, reason = "calls of the C API; the rest of the crate has none")]
 
@@ -32,7 +33,8 @@ pub(crate) fn utf8<'a>(text: &'a Bound<'_, PyString>) -> PyResult<&'a str> {
     let Some(start) = NonNull::new(start.cast_mut().cast::<u8>()) else {
         return Err(PyErr::fetch(text.py()));
     };
-    // SAFETY: the buffer belongs to the string, which does not change, and which the borrow keeps alive.
+    // SAFETY: the buffer belongs to the string, which does not change, and which the borrow keeps
+    // alive.
     let bytes = unsafe { std::slice::from_raw_parts(start.as_ptr(), len.unsigned_abs()) };
     // SAFETY: it is UTF-8; lone surrogates have been refused.
     Ok(unsafe { std::str::from_utf8_unchecked(bytes) })
@@ -100,7 +102,8 @@ unsafe extern "C" fn call<M: Method>(
     let found = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: Python holds the object that it calls with.
         let this = unsafe { Borrowed::from_ptr(py, this) };
-        // SAFETY: the method's descriptor, which `add` made of the class, has checked that it is an instance.
+        // SAFETY: the method's descriptor, which `add` made of the class, has checked that it is an
+        // instance.
         let this = unsafe { this.cast_unchecked::<M::Class>() };
         // SAFETY: as Python hands them over.
         let taken = unsafe { Arguments::take::<M>(py, arguments, count, names) };
@@ -132,8 +135,8 @@ enum Wrong {
 
 impl<'py> Arguments<'_, 'py> {
     /// # Safety
-    /// As Python calls: `count` objects by position, and then one for each of `names`, a tuple or null; all held during the
-    /// lifetime of the result.
+    /// As Python calls: `count` objects by position, and then one for each of `names`, a tuple or
+    /// null; all held during the lifetime of the result.
     #[inline]
     unsafe fn take<M: Method>(
         py: Python<'py>,

@@ -1,13 +1,14 @@
 //! What Python objects stand for which bytes.
 
-use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyFloat, PyInt, PyMemoryView, PyString};
+use pyo3::types::{PyByteArray, PyBytes, PyInt, PyMemoryView, PyString};
 use shm_facade::{map_key, table_key};
 
 use crate::edition::Edition;
-use crate::failure::key_out_of_range;
 use crate::fast::utf8;
+use crate::numbers::{equal_int, int_of, out_of_range, range};
+use crate::refusal::Refusal;
 
 /// The bytes of an object: where they lie, or a copy.
 pub(crate) enum Bytes<'a, 'py> {
@@ -21,39 +22,6 @@ impl Bytes<'_, '_> {
         match self {
             Self::Lent(bytes) => bytes,
             Self::Copied(bytes) => bytes.as_bytes(),
-        }
-    }
-}
-
-/// Why an object is no key or value.
-pub(crate) enum Refusal {
-    /// It is of a type that has none: not of the one expected.
-    Type(&'static str),
-    /// It is text without UTF-8: with lone surrogates.
-    Text(PyErr),
-    /// Its own code raised this.
-    Raised(PyErr),
-}
-
-impl Refusal {
-    /// The exception for an object that must be one.
-    #[cold]
-    pub(crate) fn error(self, object: &Bound<'_, PyAny>) -> PyErr {
-        match self {
-            Self::Type(expected) => match object.get_type().qualname() {
-                Ok(found) => PyTypeError::new_err(format!("expected {expected}, not {found}")),
-                Err(error) => error,
-            },
-            Self::Text(error) | Self::Raised(error) => error,
-        }
-    }
-
-    /// Of a key to look for: no map has it, as no `dict` has, unless that raises, too.
-    #[cold]
-    pub(crate) fn absent(self, key: &Bound<'_, PyAny>) -> PyResult<()> {
-        match self {
-            Self::Type(_) | Self::Text(_) => key.hash().map(drop),
-            Self::Raised(error) => Err(error),
         }
     }
 }
@@ -81,38 +49,6 @@ pub(crate) fn bytes_of<'a, 'py>(object: &'a Bound<'py, PyAny>) -> PyResult<Bytes
     lend(object).map_err(|refusal| refusal.error(object))
 }
 
-/// An `int`; `None` for one that is too large for any table.
-pub(crate) fn int_of(object: &Bound<'_, PyAny>) -> Result<Option<i64>, Refusal> {
-    let error = match object.extract::<i64>() {
-        Ok(number) => return Ok(Some(number)),
-        Err(error) => error,
-    };
-    if error.is_instance_of::<PyOverflowError>(object.py()) {
-        return Ok(None);
-    }
-    match object.get_type().hasattr("__index__") {
-        Ok(false) => Err(Refusal::Type("int")),
-        Ok(true) => Err(Refusal::Raised(error)),
-        Err(error) => Err(Refusal::Raised(error)),
-    }
-}
-
-/// As [`int_of`], and a `float` that is a whole number: to a `dict`, the two are the same key.
-pub(crate) fn equal_int(object: &Bound<'_, PyAny>) -> Result<Option<i64>, Refusal> {
-    // From here on, 64 bits do not do.
-    const END: f64 = 9_223_372_036_854_775_808.0;
-    let refusal = match int_of(object) {
-        Err(refusal) => refusal,
-        number => return number,
-    };
-    let Ok(number) = object.cast::<PyFloat>() else { return Err(refusal) };
-    let number = number.value();
-    if number.fract() != 0.0 {
-        return Err(refusal);
-    }
-    Ok((-END..END).contains(&number).then_some(number as i64))
-}
-
 /// What the keys of a snapshot or tree are to Python.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyForm {
@@ -131,8 +67,8 @@ pub(crate) enum KeyBytes<'a, 'py> {
     Long(Word<8>),
 }
 
-/// Bytes where a word may be, so that what holds them is moved word by word: in pieces that overlap, it would stall
-/// on store forwarding for as long as the lookup takes.
+/// Bytes where a word may be, so that what holds them is moved word by word: in pieces that
+/// overlap, it would stall on store forwarding for as long as the lookup takes.
 #[repr(align(8))]
 pub(crate) struct Word<const N: usize>([u8; N]);
 
@@ -226,8 +162,11 @@ impl KeyForm {
 
     /// The bytes to store under, or to compare with.
     pub(crate) fn key<'a, 'py>(self, key: &'a Bound<'py, PyAny>) -> PyResult<KeyBytes<'a, 'py>> {
-        self.placed(key)?
-            .ok_or_else(|| key_out_of_range(key.py(), if self == Self::Long { 64 } else { 32 }))
+        self.placed(key)?.ok_or_else(|| {
+            let bits = if self == Self::Int { 32 } else { 64 };
+            let (min, max) = range(bits, true);
+            out_of_range(key, "", &format!("keys of this map have {bits} bits, {min} to {max}"))
+        })
     }
 
     /// The key that bytes stand for.

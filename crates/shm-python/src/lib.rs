@@ -1,7 +1,7 @@
 //! The extension module `shmap._shmap`: what the Python package `shmap` is made of.
 //!
-//! Python code under `python/shmap` derives the public classes from those here, so that they are mappings by
-//! `collections.abc`; the stubs beside it are their documentation.
+//! Python code under `python/shmap` derives the public classes from those here, so that they are
+//! mappings by `collections.abc`; the stubs beside it are their documentation.
 //!
 //! A handle holds its map by `Arc`. A method that gives up the interpreter takes the `Arc` out
 //! first. No handle is borrowed, and no lock of this process held, while Python code runs or a call
@@ -9,7 +9,6 @@
 
 #![deny(unsafe_code)]
 
-mod any_table;
 mod arguments;
 mod attached;
 mod dropin;
@@ -19,6 +18,8 @@ mod failure;
 mod fast;
 mod interpreter;
 mod keys;
+mod numbers;
+mod refusal;
 mod signals;
 mod snapshot;
 mod table;
@@ -41,6 +42,7 @@ mod _shmap {
         interpreter::require_lock(py)?;
         interpreter::warm(py)?;
         failure::load_classes(py)?;
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add_class::<dropin::DropInMap>()?;
         module.add_class::<dropin::DropInTree>()?;
         module.add_class::<entries::Entries>()?;
@@ -57,7 +59,8 @@ mod _shmap {
         fast::add::<dropin::Set>(py)?;
         fast::add::<snapshot::Get>(py)?;
         fast::add::<snapshot::GetStr>(py)?;
-        fast::add::<table::Get>(py)?;
-        fast::add::<table::GetStr>(py)
+        fast::add::<table::lookup::Get>(py)?;
+        fast::add::<table::lookup::GetInt>(py)?;
+        fast::add::<table::lookup::GetStr>(py)
     }
 }

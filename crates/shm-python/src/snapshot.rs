@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyString};
 use shm_core::Name;
 use shm_facade::{Error, MapOptions, SNAPSHOT, SharedMap};
 
-use crate::arguments::{IN_PLACE, SLICE, map_options, namespace, timeout};
+use crate::arguments::{IN_PLACE, SLICE, list, map_options, namespace, timeout};
 use crate::attached::Lending;
 use crate::edition::Edition;
 use crate::entries::{Entries, Yields};
@@ -20,7 +20,6 @@ use crate::fast::Method;
 use crate::interpreter;
 use crate::keys::KeyForm;
 use crate::signals;
-use crate::table::list;
 
 /// A published map, or a saved one, opened.
 #[pyclass(subclass, frozen, mapping, module = "shmap._shmap", name = "SnapshotBase")]
@@ -117,7 +116,7 @@ impl SnapshotBase {
         self.all(py, Yields::Items)
     }
 
-    /// The entries from `start` up to `stop`, which is among them if `inclusive`. O(log n), then O(1) a step.
+    /// The entries from `start` to `stop`, with `stop` if `inclusive`. O(log n), then O(1) a step.
     #[pyo3(signature = (start = None, stop = None, *, inclusive = false))]
     fn range(
         &self,
@@ -175,10 +174,12 @@ impl SnapshotBase {
         }
     }
 
-    /// Takes the newest edition; True if that is another one. One load when nothing was published.
+    /// Takes the newest edition; True if that is another one. Costs one load when nothing was
+    /// published.
     ///
-    /// About every 100 ms it also looks at the name, so that it finds what was published anew after the files had been
-    /// removed from outside. Raises as opening does; the handle then stays at its edition. Iterators keep theirs.
+    /// About every 100 ms it also looks at the name, and so finds a map that was published anew
+    /// after its files had been removed by other means. Raises what opening raises; the handle then
+    /// keeps its edition. Iterators keep theirs.
     fn refresh(&self, py: Python<'_>) -> PyResult<bool> {
         let handle = self.handle.lend(py);
         let map = handle.map(py)?;
@@ -195,9 +196,9 @@ impl SnapshotBase {
     /// Sleeps until there is another edition and takes it; False when the time is over.
     ///
     /// `timeout` is in seconds, `None` for ever. Other threads run meanwhile, and may use this
-    /// handle, wait by it, too, or fork. When one of them takes another edition, this is True.
-    /// Ctrl-C ends it. After a removal it waits for the name to be published again. Raises as
-    /// `refresh` does.
+    /// handle, wait through it, or fork. If one of them takes another edition, this is True.
+    /// Ctrl-C ends it. After a removal it waits for the name to be published again. Raises what
+    /// `refresh` raises.
     #[pyo3(signature = (timeout = None))]
     fn wait_for_update(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let (start, limit) = (Instant::now(), self::timeout(timeout)?);
@@ -226,32 +227,33 @@ impl SnapshotBase {
         }
     }
 
-    /// The edition in hand: 1 for the first under this name.
+    /// The number of this edition: 1 for the first under the name.
     #[getter]
     fn generation(&self, py: Python<'_>) -> PyResult<u64> {
         Ok(self.owned(py)?.0.generation())
     }
 
-    /// True when the name leads nowhere now, or was removed since this edition and then published anew: `refresh` takes
-    /// what is there, if anything.
+    /// True when the name was removed since this edition, even if it was published anew: then
+    /// `refresh` takes the new one.
     fn is_removed(&self, py: Python<'_>) -> PyResult<bool> {
         self.owned(py)?.0.is_removed().map_err(|error| failure(py, error, None))
     }
 
-    /// Checks all of it. O(n). Raises `CorruptError`.
+    /// Checks every byte. O(n). Raises `CorruptError`.
     fn verify(&self, py: Python<'_>) -> PyResult<()> {
         let (map, _) = self.owned(py)?;
         py.detach(|| map.verify()).map_err(|error| failure(py, error, Some(map.path())))
     }
 
-    /// A copy of all its bytes. O(n).
+    /// A copy of all bytes of the snapshot. O(n).
     fn dump<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(py, self.owned(py)?.0.as_bytes()))
     }
 
-    /// Writes the bytes to a file of mode 0400, in one step, over what is there. O(n). `open_file` opens it.
+    /// Writes the snapshot to a file of mode 0400, which replaces an existing one in one step.
+    /// O(n). `open_file` opens it.
     ///
-    /// Raises `PermissionDeniedError`, `NoSpaceError`, `NotFoundError` where the directory is not there.
+    /// Raises `PermissionDeniedError`, `NoSpaceError`, `NotFoundError` for a missing directory.
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
         let (map, _) = self.owned(py)?;
         py.detach(|| map.save(&path)).map_err(|error| failure(py, error, Some(&path)))
@@ -375,10 +377,10 @@ pub(crate) fn name_failure(
     not_found(py, error, name, ("snapshot", "table"), paths)
 }
 
-/// Removes a published name. Who has it open keeps it. O(1).
+/// Removes a published name. Snapshots that are open keep their edition. O(1).
 ///
-/// Waits for a publisher for up to `timeout` seconds. Raises `NotFoundError`, `PermissionDeniedError`,
-/// `LockTimeoutError`. A table's name is removed by `Table.unlink`.
+/// Waits for a publisher for up to `timeout` seconds. Raises `NotFoundError`,
+/// `PermissionDeniedError`, `LockTimeoutError`. `Table.unlink` removes the name of a table.
 #[pyfunction]
 #[pyo3(
     signature = (name, *, namespace = None, timeout = Some(5.0)),
@@ -396,10 +398,11 @@ pub(crate) fn remove(
         .map_err(|error| name_failure(py, error, name, &options))
 }
 
-/// Removes what killed publishers of this user left, and returns what; with `dry_run` it only says what.
+/// Removes files that killed publishers of this user left behind, and returns their paths; with
+/// `dry_run` it removes none.
 ///
-/// Living publishers, names, and other users' files are left alone. Raises `NotFoundError` where the directory is not
-/// there.
+/// Living publishers, names, and other users' files are left alone. Raises `NotFoundError` for a
+/// missing directory.
 #[pyfunction]
 #[pyo3(signature = (*, namespace = None, dry_run = false))]
 pub(crate) fn prune(
@@ -413,9 +416,10 @@ pub(crate) fn prune(
     pruned.into_iter().map(|pruned| interpreter::path(py, &pruned.path)).collect()
 }
 
-/// The names of a namespace, each with its kind, `table` or `snapshot`. O(files). Opens none of them.
+/// The tables and snapshots of a namespace: each name with its kind, `"table"` or `"snapshot"`.
 ///
-/// Raises `NotFoundError` where the directory is not there, `PermissionDeniedError`.
+/// In no order. Opens none of them. O(files). Raises `NotFoundError` for a missing directory,
+/// `PermissionDeniedError`.
 #[pyfunction]
 #[pyo3(signature = (*, namespace = None))]
 pub(crate) fn names(py: Python<'_>, namespace: Option<PathBuf>) -> PyResult<Vec<(String, String)>> {
@@ -434,7 +438,9 @@ impl Method for Get {
     type Class = SnapshotBase;
     const NAME: &'static CStr = c"get";
     const DOC: &'static CStr = c"get($self, key, default=None)\n--\n\n\
-        A copy of the value, as bytes, or `default`. O(1) with a hash index, else O(log n). Takes no lock.";
+        A copy of the value, as bytes, or `default`. Takes no lock.\n\
+        \n\
+        O(1) with a hash index, else O(log n).";
     const ARGUMENTS: &'static [&'static str] = &["key", "default"];
     const REQUIRED: usize = 1;
 

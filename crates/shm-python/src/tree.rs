@@ -7,16 +7,16 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use shm_facade::{Error, RbTree, Share, ShareOptions};
 
-use crate::arguments::{namespace, timeout, trust};
+use crate::arguments::{namespace, pairs, timeout, trust};
 use crate::attached::Attached;
 use crate::failure::{failure, missing};
 use crate::keys::{KeyForm, bytes_of};
 use crate::signals;
-use crate::table::pairs;
 
 /// A map in private memory, on its way to being published.
 ///
-/// The tree is shared only while it is being published without the interpreter; a change meanwhile copies it.
+/// The tree is shared only while it is published without the interpreter; a change meanwhile
+/// copies it.
 #[pyclass(subclass, frozen, mapping, module = "shmap._shmap", name = "TreeBase")]
 pub(crate) struct TreeBase {
     tree: Attached<Arc<RbTree>>,
@@ -76,7 +76,7 @@ impl TreeBase {
         entries.map(|(key, value)| Ok((form.decode(py, key)?, PyBytes::new(py, value)))).collect()
     }
 
-    /// Sets it; True when it had another value. O(log n). Raises `KeyTooLongError`.
+    /// Sets the value of `key`; True when it had one. O(log n). Raises `KeyTooLongError`.
     fn set(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<bool> {
         let (py, key, value) = (key.py(), self.form.key(key)?, bytes_of(value)?);
         self.tree
@@ -107,7 +107,7 @@ impl TreeBase {
         })
     }
 
-    /// Removes it; False when it was not there. O(log n).
+    /// Removes `key`; False when it was absent. O(log n).
     fn remove(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = key.py();
         let Some(key) = self.form.removed(key)? else { return Ok(false) };
@@ -137,13 +137,16 @@ impl TreeBase {
         Ok(())
     }
 
-    /// Publishes under `name`, whole and at once, over what is there if `force`; returns the edition. O(n).
+    /// Publishes the tree under `name`, whole and at once; with `force` in place of what is there.
+    /// Returns the number of the edition. O(n).
     ///
-    /// `mode` has read bits only; `0o444` lets others read. By default it is that of the map that is replaced, or `0o400`.
-    /// No entries replace some only with `allow_empty`, else that is an `AlreadyExistsError`. `hash_index` makes `Snapshot.get` faster and the file
-    /// larger. Waits for another publisher for up to `timeout` seconds. Raises `AlreadyExistsError`,
-    /// `LockTimeoutError`, `NoSpaceError`, `PermissionDeniedError`, `CorruptError` where the name's control segment is
-    /// damaged; the name leads to what it did before.
+    /// `mode` has read bits only; `0o444` lets others read. By default it is that of the map that
+    /// is replaced, or `0o400`. An empty tree replaces a map with entries only with `allow_empty`,
+    /// else that is an `AlreadyExistsError`. `hash_index` makes `Snapshot.get` faster and the file
+    /// larger. Waits for another publisher for up to `timeout` seconds. Raises
+    /// `AlreadyExistsError`, `LockTimeoutError`, `NoSpaceError`, `PermissionDeniedError`,
+    /// `CorruptError` if the control segment of the name is damaged; the name then leads to what it
+    /// did before.
     #[pyo3(
         signature = (
             name, force = false, *, hash_index = true, namespace = None, mode = None, timeout = Some(5.0),

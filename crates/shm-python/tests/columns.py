@@ -5,10 +5,10 @@ from matrix import Not, Raises, Survives, Warns, Works, column
 
 # Groups of names that mostly share their outcomes.
 T_FIGURES = "Table: __len__ stats capacity value_size key_size key_type read_only __repr__"
-T_LOOKUPS = "Table: __contains__ __getitem__ get get_many get_str"
+T_LOOKUPS = "Table: __contains__ __getitem__ get get_int get_many get_str"
 T_SCANS = "Table: __eq__ __iter__ entries items keys values"
 T_REPLACING = "Table: compare_exchange fetch_add replace replace_many"
-T_INSERTING = "Table: __setitem__ add add_many load setdefault update upsert_many"
+T_INSERTING = "Table: __setitem__ add add_many increment load setdefault update upsert_many"
 T_REMOVING = "Table: __delitem__ clear pop popitem remove_many"
 T_CARE = "Table: recover verify"
 T_HANDLE = "Table: __enter__ __exit__ close closed name namespace path timeout"
@@ -129,6 +129,7 @@ COLUMNS = {
             Raises(CORRUPT, "shmap.it.table\": damaged table: length of a value at 0"),
             ["Table: __getitem__ get get_many get_str"],
         ),
+        (Raises(CORRUPT, "shmap.it.table\": damaged table: length of a value at 1"), ["Table: get_int"]),
         (
             Raises(CORRUPT, "shmap.it.table\": damaged table: length of a value at 0"),
             ["Table: pop"],
@@ -149,7 +150,7 @@ COLUMNS = {
             Raises(CORRUPT, "shmap.it.table\": damaged table: free stack", marks="for who repairs"),
             ["Table: __setitem__ add setdefault"],
         ),
-        (Raises((shmap.MismatchError, ValueError), "value is 256 bytes long, a counter is 8"), ["Table: fetch_add"]),
+        (Raises((shmap.MismatchError, ValueError), "value is 256 bytes long, a counter is 8"), ["Table: fetch_add increment"]),
         (
             Works("it does not meet the damage"),
             [T_FIGURES, "Table: __contains__", T_HANDLE, "Table: is_orphaned"],
@@ -210,7 +211,7 @@ COLUMNS = {
             Raises((shmap.ValueTooLongError, ValueError), "batch member 1: value is 257 bytes long, at most 256 fit"),
             BATCHES,
         ),
-        (Raises((OverflowError,), "too large"), ["Table: fetch_add"]),
+        (Raises((shmap.OutOfRangeError, OverflowError), "out of range"), ["Table: fetch_add increment"]),
         (
             Not("values in a tree are as long as memory allows"),
             ["RbTree: __new__ __setitem__ set set_many setdefault update", "rbtree: set"],
@@ -232,7 +233,7 @@ COLUMNS = {
     "key_too_long": column(
         (
             Raises((shmap.KeyTooLongError, ValueError), "key is 9 bytes long, at most 8 fit"),
-            ["Table: __setitem__ add compare_exchange fetch_add replace setdefault"],
+            ["Table: __setitem__ add compare_exchange fetch_add increment replace setdefault"],
         ),
         (
             Raises(
@@ -243,7 +244,7 @@ COLUMNS = {
             BATCHES,
         ),
         (Raises((shmap.KeyMissingError, KeyError), "xxxxxxxxx"), ["Table: __delitem__ __getitem__ pop remove_many"]),
-        (Works("no table has such a key"), ["Table: __contains__ __eq__ get get_many get_str"]),
+        (Works("no table has such a key"), ["Table: __contains__ __eq__ get get_int get_many get_str"]),
         (
             Raises((shmap.KeyTooLongError, ValueError), "key is 1048576 bytes long, at most 1048575 are possible"),
             ["RbTree: __new__ __setitem__ set set_many setdefault update", "rbtree: set"],

@@ -157,6 +157,7 @@ CHANGES = {
     "clear": lambda table: table.clear(),
     "compare_exchange": lambda table: table.compare_exchange(7, b"x", b"y"),
     "fetch_add": lambda table: table.fetch_add(7),
+    "increment": lambda table: table.increment(7),
     "load": loaded,
     "pop": lambda table: table.pop(7),
     "popitem": lambda table: table.popitem(),

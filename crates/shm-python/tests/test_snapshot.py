@@ -186,5 +186,5 @@ def test_a_tree_may_have_numbers():
     assert list(tree) == [-1, 2, 300]
     tree.share("numbers")
     assert dict(shmap.Snapshot("numbers", keys=int)) == {-1: b"a", 2: b"b", 300: b"c"}
-    with pytest.raises(OverflowError):
+    with pytest.raises(shmap.OutOfRangeError, match="2147483648 is out of range: keys of this map have 32 bits"):
         tree[2**31] = b""

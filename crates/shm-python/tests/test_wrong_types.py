@@ -29,11 +29,12 @@ def at(good, kind, *fine):
 
 
 LONE = "lone \ud800"
-BYTES = (TypeError, [None, 1.5, 1, True, object(), [b"x"], ("x",), {}])
+_NO_BYTES = [None, 1.5, True, object(), [b"x"], ("x",), {}]
+BYTES = (TypeError, [*_NO_BYTES, 1])
 ANY = Kind(None)
 NUMBER = Kind(1, (TypeError, [None, 1.5, "1", b"1", object(), [1], (1,)]))
 #: To store under: no key of the table is larger.
-NUMBER_TO_STORE = Kind(1, (TypeError, [None, 1.5, "1", b"1", object()]), (OverflowError, [2**31, -(2**31) - 1, 2**70]))
+NUMBER_TO_STORE = Kind(1, (TypeError, [None, 1.5, "1", b"1", object()]), (shmap.OutOfRangeError, [2**31, -(2**31) - 1, 2**70, 10**9999]))
 TEXT = Kind("a", BYTES, (UnicodeEncodeError, [LONE]))
 #: To look for: what is of another type is not there, as in a `dict`, unless it has no hash.
 UNHASHABLE = (TypeError, [[1], [b"x"], {}, set()])
@@ -44,14 +45,16 @@ NOT_ITERABLE = [None, 1, 1.5, object()]
 SOUGHT_NUMBERS = Kind([1], (TypeError, [*NOT_ITERABLE, [[1]], [1, {}]]))
 SOUGHT_TEXTS = Kind(["a"], (TypeError, [*NOT_ITERABLE, [[1]], ["a", {}]]))
 VALUE = Kind(b"x", BYTES, (UnicodeEncodeError, [LONE]))
+#: Of a table: a number is a counter.
+STORED = Kind(b"x", (TypeError, _NO_BYTES), (UnicodeEncodeError, [LONE]), (shmap.OutOfRangeError, [2**63, -(2**63) - 1]))
 NUMBERS = Kind([1], (TypeError, [None, 1, 1.5, object(), [b"1"], [None], [1, "1"], [1, 1.5]]))
-_PAIRS = [None, 1, 1.5, object(), [1], [None], ["x"], {1: None}, {None: b""}, {1.5: b""}, [(1, 2.5)], {1: 1}]
+_PAIRS = [None, 1, 1.5, object(), [1], [None], ["x"], {1: None}, {None: b""}, {1.5: b""}, [(1, 2.5)], {1: True}]
 _NO_PAIRS = [[(1,)], [(1, b"", b"")], [()]]
 ENTRIES = Kind(
     {3: b"x"},
     (TypeError, [*_PAIRS, {"1": b""}, {3: b"x", 4: None}, {3: b"x", "4": b""}]),
     ((TypeError, ValueError), _NO_PAIRS),
-    (OverflowError, [{3: b"x", 2**31: b""}]),
+    (shmap.OutOfRangeError, [{3: b"x", 2**31: b""}, {3: b"x", 4: 2**63}]),
     (UnicodeEncodeError, [{3: LONE}]),
 )
 WORDS = Kind(
@@ -101,11 +104,11 @@ TRUST = Kind(
     (TypeError, [None, 1, 1.5, object(), "x", [None], ["1"], [1.5]]),
     (OverflowError, [[-1], [2**32], [0, 2**70]]),
 )
-NEW_KEYS = Kind(int, (TypeError, [None, float, bytes, bool, object, 1, "int"]))
-TABLE_KEYS = Kind(None, (TypeError, [float, bytes, bool, object, 1, "int"]))
+NEW_KEYS = Kind(int, (TypeError, [None, float, bytearray, bool, object, 1, "int"]))
+TABLE_KEYS = Kind(None, (TypeError, [float, bytearray, bool, object, 1, "int"]))
 BITS = Kind(None, (TypeError, ["32", 1.5, object(), 0, 16, 33]), (OverflowError, [-1, 2**70]))
 MAP_KEYS = Kind(str, (TypeError, [None, float, bool, object, 1, "str"]))
-DELTA = Kind(1, (TypeError, [None, 1.5, "1", b"1", object()]), (OverflowError, [2**63, -(2**63) - 1, 2**70]))
+DELTA = Kind(1, (TypeError, [None, 1.5, "1", b"1", object()]), (shmap.OutOfRangeError, [2**63, -(2**63) - 1, 2**70]))
 RANK = Kind(0, (TypeError, [None, 1.5, "1", b"1", object()]), (OverflowError, [2**63, 2**70]), (IndexError, [100, -101]))
 SNAPSHOT = Kind(None, (TypeError, [None, 1, "it", {}, {1: b""}, shmap.RbTree(), b""]))
 BOUND = Kind(None, (TypeError, [1.5, 1, object(), ["a"]]), (UnicodeEncodeError, [LONE]))
@@ -115,7 +118,7 @@ _GEOMETRY = {
 }  # fmt: skip
 _OPENING = {"namespace": DIRECTORY, "timeout": TIMEOUT, "trust": TRUST, "shared_writers": FLAG}
 _MAP = {"name": NAME, "keys": MAP_KEYS, "namespace": DIRECTORY, "trust": TRUST}
-_PUT = {"key": NUMBER_TO_STORE, "value": VALUE}
+_PUT = {"key": NUMBER_TO_STORE, "value": STORED}
 _SET = {"key": TEXT, "value": VALUE}
 _LOOK, _LOOK_UP = {"key": SOUGHT_NUMBER, "default": ANY}, {"key": SOUGHT_TEXT, "default": ANY}
 
@@ -134,19 +137,21 @@ ARGUMENTS = {
     "Table.__exit__": {"exception": ANY},
     "Table.add": _PUT,
     "Table.add_many": {"entries": ENTRIES},
-    "Table.compare_exchange": {"key": NUMBER_TO_STORE, "expected": VALUE, "new": VALUE},
+    "Table.compare_exchange": {"key": NUMBER_TO_STORE, "expected": STORED, "new": STORED},
     "Table.entries": {"one_moment": FLAG},
     "Table.fetch_add": {"key": at(2, NUMBER_TO_STORE), "delta": DELTA},
     "Table.freeze": {"name": NAME, "force": FLAG, "hash_index": FLAG, "mode": READ_MODE, "allow_empty": FLAG},
     "Table.get": _LOOK,
+    "Table.get_int": _LOOK,
     "Table.get_many": {"keys": SOUGHT_NUMBERS},
     "Table.get_str": _LOOK,
+    "Table.increment": {"key": at(2, NUMBER_TO_STORE), "by": DELTA, "initial": DELTA},
     "Table.load": {"snapshot": SNAPSHOT},
     "Table.pop": {"key": MISSING_NUMBER, "default": ANY},
     "Table.remove_many": {"keys": NUMBERS},
     "Table.replace": _PUT,
     "Table.replace_many": {"entries": ENTRIES},
-    "Table.setdefault": {"key": at(3, NUMBER_TO_STORE), "default": VALUE},
+    "Table.setdefault": {"key": at(3, NUMBER_TO_STORE), "default": STORED},
     "Table.update": {"entries": ENTRIES, "more": ANY},
     "Table.upsert_many": {"entries": ENTRIES},
     "Snapshot.__new__": _MAP,

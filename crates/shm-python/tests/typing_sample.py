@@ -23,9 +23,18 @@ edition: int = numbers.freeze("frozen", force=True)
 with shmap.Table("words", keys=str) as table:
     entries: list[tuple[str, bytes]] = table.entries()
 
+numbers[3] = 5
+numbers.update({3: 6})
+count: int = numbers.increment(3, by=2, initial=10)
+counter: Optional[int] = numbers.get_int(3)
+some: int = numbers.get_int(3, 0)
+raw_keys: shmap.Table[bytes] = shmap.Table("raw", keys=bytes)
+version: str = shmap.__version__
+
 numbers["x"] = b""  # type: ignore[index]
 words[1]  # type: ignore[index]
-numbers[1] = 5  # type: ignore[assignment]
+numbers[1] = 5.5  # type: ignore[assignment]
+numbers.increment(1, by=0.5)  # type: ignore[arg-type]
 
 snapshot: shmap.Snapshot[str] = shmap.Snapshot("words")
 frozen: shmap.Snapshot[int] = shmap.Snapshot("frozen", keys=int)

@@ -159,7 +159,7 @@ impl Draft {
 
 fn link(file: &File, path: &Path) -> Result<(), Errno> {
     // Needs no privilege, unlike AT_EMPTY_PATH.
-    retry(|| rustix::fs::linkat(CWD, &fd_path(file), CWD, path, AtFlags::SYMLINK_FOLLOW))
+    retry(|| rustix::fs::linkat(CWD, fd_path(file), CWD, path, AtFlags::SYMLINK_FOLLOW))
 }
 
 fn fd_path(file: &File) -> String {

@@ -1,7 +1,9 @@
 """Dictionaries in shared memory, for Linux.
 
-`Table`: small, live status. Any process writes, every process reads, and a process that is killed takes nothing with it.
-`RbTree` and `Snapshot`: a big dictionary, built once, published whole under a name, read in place by every process.
+`Table`: small, live status. Any process writes, every process reads, and a process that is killed
+takes nothing with it.
+`RbTree` and `Snapshot`: a big dictionary, built once, published whole under a name, read in place
+by every process.
 `shmap.sharedmap`: the interface of the module `sharedmap`.
 """
 
@@ -15,12 +17,12 @@ from ._errors import (
     InvalidNameError,
     KeyExistsError,
     KeyMissingError,
-    KeyRangeError,
     KeyTooLongError,
     LockTimeoutError,
     MismatchError,
     NoSpaceError,
     NotFoundError,
+    OutOfRangeError,
     PermissionDeniedError,
     ReadOnlyError,
     SystemCallError,
@@ -28,7 +30,7 @@ from ._errors import (
     WrongKindError,
 )
 from ._mappings import RbTree, Snapshot, Table
-from ._shmap import names, prune, remove
+from ._shmap import __version__, names, prune, remove
 
 __all__ = [
     "AlreadyExistsError",
@@ -39,12 +41,12 @@ __all__ = [
     "InvalidNameError",
     "KeyExistsError",
     "KeyMissingError",
-    "KeyRangeError",
     "KeyTooLongError",
     "LockTimeoutError",
     "MismatchError",
     "NoSpaceError",
     "NotFoundError",
+    "OutOfRangeError",
     "PermissionDeniedError",
     "RbTree",
     "ReadOnlyError",

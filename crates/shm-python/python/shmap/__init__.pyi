@@ -1,9 +1,10 @@
 """Dictionaries in shared memory, for Linux.
 
-`namespace` is a directory: `$SHMAP_DIR` or `/dev/shm` unless given. `timeout` is in seconds, `None` for ever.
-A value is given as bytes, or as text that becomes UTF-8, and comes back as a copy. A lookup by a
-key of another type finds nothing, as in a `dict`. Every error is an `Error`, and also what Python
-itself would raise; nothing was changed then.
+`namespace` is a directory: `$SHMAP_DIR` or `/dev/shm` unless given. `timeout` is in seconds, `None`
+for ever. A value is given as bytes, or as text that becomes UTF-8, and comes back as a copy; in a
+table, an `int` is a counter of eight bytes. A lookup by a key of another type finds nothing, as in
+a `dict`. Every error is an `Error`, and also what Python itself would raise; nothing was changed
+then.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
@@ -21,12 +22,12 @@ from ._errors import FullError as FullError
 from ._errors import InvalidNameError as InvalidNameError
 from ._errors import KeyExistsError as KeyExistsError
 from ._errors import KeyMissingError as KeyMissingError
-from ._errors import KeyRangeError as KeyRangeError
 from ._errors import KeyTooLongError as KeyTooLongError
 from ._errors import LockTimeoutError as LockTimeoutError
 from ._errors import MismatchError as MismatchError
 from ._errors import NoSpaceError as NoSpaceError
 from ._errors import NotFoundError as NotFoundError
+from ._errors import OutOfRangeError as OutOfRangeError
 from ._errors import PermissionDeniedError as PermissionDeniedError
 from ._errors import ReadOnlyError as ReadOnlyError
 from ._errors import SystemCallError as SystemCallError
@@ -42,12 +43,12 @@ __all__ = [
     "InvalidNameError",
     "KeyExistsError",
     "KeyMissingError",
-    "KeyRangeError",
     "KeyTooLongError",
     "LockTimeoutError",
     "MismatchError",
     "NoSpaceError",
     "NotFoundError",
+    "OutOfRangeError",
     "PermissionDeniedError",
     "RbTree",
     "ReadOnlyError",
@@ -62,13 +63,17 @@ __all__ = [
     "sharedmap",
 ]
 
-_K = TypeVar("_K", int, str)
+__version__: str
+
+_K = TypeVar("_K", int, str, bytes)
 _SK = TypeVar("_SK", int, str, bytes)
 _T = TypeVar("_T")
 
 _Value = Union[bytes, str, bytearray, memoryview]
+_Stored = Union[_Value, int]
 _Dir = Optional[Union[str, PathLike[str]]]
 _Pairs = Union[Mapping[_SK, _Value], Iterable[tuple[_SK, _Value]]]
+_Entries = Union[Mapping[_K, _Stored], Iterable[tuple[_K, _Stored]]]
 
 class _Stats(TypedDict):
     len: int
@@ -84,15 +89,18 @@ class _Stats(TypedDict):
 class Table(MutableMapping[_K, bytes]):
     """A table of live status: any process writes, every process reads.
 
-    Readers take no lock and wait for nobody. Each change, and each batch, is all or nothing, also when the writer is
-    killed. It does not grow: `capacity` entries fit, exactly, of up to `value_size` bytes. A handle goes through fork,
-    and through pickle by its name; it is a context manager, and may be used by many threads.
+    Readers take no lock and wait for nobody. Each change, and each batch, is all or nothing, even
+    if the writer is killed. A table does not grow: exactly `capacity` entries fit, of up to
+    `value_size` bytes. A handle works after fork, and through pickle by its name; it is a context
+    manager, and many threads may use it. An `int` as a value is a counter.
 
     >>> with Table("workers", capacity=100, value_size=32) as table:
     ...     table[3325] = "running"
     ...     table.update({3325: "stopped", 4711: "running"})
     ...     table[3325], len(table), table.get(1)
+    ...     table.increment(9), table.increment(9, by=2), table.get_int(9)
     (b'stopped', 2, None)
+    (1, 3, 3)
     """
 
     @overload
@@ -106,19 +114,21 @@ class Table(MutableMapping[_K, bytes]):
         value_size: int = 256,
         key_size: int = 64,
         namespace: _Dir = None,
-        mode: int = 0o600,
+        mode: int = ...,
         timeout: Optional[float] = 5.0,
         trust: Iterable[int] = (),
         shared_writers: bool = False,
     ) -> Table[int]:
         """Opens the table, or creates it: `capacity` entries of up to `value_size` bytes.
 
-        `keys` are `int`, of 32 `bits` unless told otherwise, or `str` of up to `key_size` bytes of UTF-8. `capacity` is
-        at most 2**28, `value_size` 2**24, `key_size` 256; all of it is allocated at once. `mode` are the exact
-        permission bits. A write waits for the lock for up to `timeout` seconds. `trust` are further user ids whose
-        tables are opened, `shared_writers` accepts tables that group or others may write to. Raises `MismatchError`
-        when it exists with another geometry, `WrongKindError` with other keys, `CorruptError`, `PermissionDeniedError`,
-        `NoSpaceError`, `InvalidNameError`.
+        `keys` are `int`, of 32 `bits` unless told otherwise, or `str` or `bytes` of up to
+        `key_size` bytes (of UTF-8). `capacity` is at most 2**28, `value_size` 2**24, `key_size`
+        256; all of it is allocated at once. `mode` is the permission bits, 0o600 unless told
+        otherwise, whatever the umask. A write waits for the lock for up to `timeout` seconds.
+        `trust` lists further user ids whose tables are opened; `shared_writers` accepts tables that
+        group or others may write to. Raises `MismatchError` when it exists with another geometry,
+        `WrongKindError` with other keys, `CorruptError`, `PermissionDeniedError`, `NoSpaceError`,
+        `InvalidNameError`.
         """
     @overload
     def __new__(
@@ -131,11 +141,27 @@ class Table(MutableMapping[_K, bytes]):
         value_size: int = 256,
         key_size: int = 64,
         namespace: _Dir = None,
-        mode: int = 0o600,
+        mode: int = ...,
         timeout: Optional[float] = 5.0,
         trust: Iterable[int] = (),
         shared_writers: bool = False,
     ) -> Table[str]: ...
+    @overload
+    def __new__(
+        cls,
+        name: str,
+        *,
+        keys: type[bytes],
+        bits: None = None,
+        capacity: int = 1024,
+        value_size: int = 256,
+        key_size: int = 64,
+        namespace: _Dir = None,
+        mode: int = ...,
+        timeout: Optional[float] = 5.0,
+        trust: Iterable[int] = (),
+        shared_writers: bool = False,
+    ) -> Table[bytes]: ...
     @overload
     @classmethod
     def create(
@@ -148,12 +174,15 @@ class Table(MutableMapping[_K, bytes]):
         value_size: int = 256,
         key_size: int = 64,
         namespace: _Dir = None,
-        mode: int = 0o600,
+        mode: int = ...,
         timeout: Optional[float] = 5.0,
         trust: Iterable[int] = (),
         shared_writers: bool = False,
     ) -> Table[int]:
-        """Creates it, with the arguments of `Table`. Raises `AlreadyExistsError`, and what `Table` does."""
+        """Creates it, with the arguments of `Table`.
+
+        Raises `AlreadyExistsError`, and what `Table` raises.
+        """
     @overload
     @classmethod
     def create(
@@ -166,11 +195,28 @@ class Table(MutableMapping[_K, bytes]):
         value_size: int = 256,
         key_size: int = 64,
         namespace: _Dir = None,
-        mode: int = 0o600,
+        mode: int = ...,
         timeout: Optional[float] = 5.0,
         trust: Iterable[int] = (),
         shared_writers: bool = False,
     ) -> Table[str]: ...
+    @overload
+    @classmethod
+    def create(
+        cls,
+        name: str,
+        *,
+        keys: type[bytes],
+        bits: None = None,
+        capacity: int = 1024,
+        value_size: int = 256,
+        key_size: int = 64,
+        namespace: _Dir = None,
+        mode: int = ...,
+        timeout: Optional[float] = 5.0,
+        trust: Iterable[int] = (),
+        shared_writers: bool = False,
+    ) -> Table[bytes]: ...
     @overload
     @classmethod
     def open(
@@ -185,9 +231,10 @@ class Table(MutableMapping[_K, bytes]):
         trust: Iterable[int] = (),
         shared_writers: bool = False,
     ) -> Table[Any]:
-        """Opens what is there, of any geometry; without `keys`, with any keys. O(1). Raises `NotFoundError`.
+        """Opens what is there, whatever its geometry; without `keys`, whatever its keys. O(1).
 
-        `read_only` needs no permission to write, and works from another pid namespace.
+        `read_only` needs no permission to write, and works from another pid namespace. Raises
+        `NotFoundError`, and what `Table` raises.
         """
     @overload
     @classmethod
@@ -217,8 +264,22 @@ class Table(MutableMapping[_K, bytes]):
         trust: Iterable[int] = (),
         shared_writers: bool = False,
     ) -> Table[str]: ...
+    @overload
+    @classmethod
+    def open(
+        cls,
+        name: str,
+        *,
+        keys: type[bytes],
+        bits: None = None,
+        read_only: bool = False,
+        namespace: _Dir = None,
+        timeout: Optional[float] = 5.0,
+        trust: Iterable[int] = (),
+        shared_writers: bool = False,
+    ) -> Table[bytes]: ...
     def __getitem__(self, key: _K, /) -> bytes: ...
-    def __setitem__(self, key: _K, value: _Value, /) -> None: ...
+    def __setitem__(self, key: _K, value: _Stored, /) -> None: ...
     def __delitem__(self, key: _K, /) -> None: ...
     def __iter__(self) -> Iterator[_K]:
         """The keys of one moment, in no order. O(capacity); so are `keys`, `values`, `items`."""
@@ -237,80 +298,118 @@ class Table(MutableMapping[_K, bytes]):
         """As `get`, but the value as text. Raises `UnicodeDecodeError` where it is not UTF-8."""
     @overload
     def get_str(self, key: _K, default: Union[str, _T]) -> Union[str, _T]: ...
+    @overload
+    def get_int(self, key: _K, default: None = None) -> Optional[int]:
+        """The number of a counter, or `default`. O(1). Takes no lock.
+
+        Raises `MismatchError` where the value is not a counter, which has eight bytes.
+        """
+    @overload
+    def get_int(self, key: _K, default: Union[int, _T]) -> Union[int, _T]: ...
     def get_many(self, keys: Iterable[_K]) -> list[Optional[bytes]]:
         """The values of several keys, or `None`, in their order, all of one moment. O(keys).
 
-        Raises `LockTimeoutError` when other writes kept completing meanwhile, `CorruptError`.
+        Raises `LockTimeoutError` if other writes completed under each attempt, `CorruptError`.
         """
     def entries(self, *, one_moment: bool = True) -> list[tuple[_K, bytes]]:
-        """All entries, in no order, as they were at one moment. O(capacity). Raises as `get_many` does.
+        """All entries, in no order, as they were at one moment. O(capacity). Raises what `get_many`
+        raises.
 
-        Beside writers that do not pause, a handle that may write takes the lock. One for reading only
-        gives up after a second; without `one_moment` it then returns entries that are each whole, but
-        of different moments. Damaged entries are left out, with a `RuntimeWarning` that says how many.
+        Beside writers that do not pause, a handle that may write takes the lock. A handle for
+        reading only gives up after a second; without `one_moment` it then returns entries that are
+        each whole, but of different moments. Damaged entries are left out, with a `RuntimeWarning`
+        that says how many.
         """
-    def add(self, key: _K, value: _Value) -> None:
-        """Only if it is absent. O(1). Raises `KeyExistsError`, `FullError`, `ValueTooLongError`, `KeyTooLongError`.
+    def add(self, key: _K, value: _Stored) -> None:
+        """Sets the value of a key that is absent. O(1).
 
-        As every change, it waits for the lock for up to `timeout` seconds, and then raises `LockTimeoutError`; a handle
-        for reading only raises `ReadOnlyError`.
+        Like every change, it waits for the lock for up to `timeout` seconds, and then raises
+        `LockTimeoutError`; a handle for reading only raises `ReadOnlyError`. Raises
+        `KeyExistsError`, `FullError`, `ValueTooLongError`, `KeyTooLongError`, `OutOfRangeError`.
         """
-    def replace(self, key: _K, value: _Value) -> None:
-        """Only if it is present. O(1). Raises `KeyMissingError`, `ValueTooLongError`."""
-    def add_many(self, entries: _Pairs[_K]) -> None:
-        """`add` of all, or of none. The error names the first member at fault by its position."""
-    def replace_many(self, entries: _Pairs[_K]) -> None:
-        """`replace` of all, or of none. The error names the first member at fault by its position."""
-    def upsert_many(self, entries: _Pairs[_K]) -> None:
+    def replace(self, key: _K, value: _Stored) -> None:
+        """Replaces the value of a key that is present. O(1).
+
+        Raises `KeyMissingError`, `ValueTooLongError`.
+        """
+    def add_many(self, entries: _Entries[_K]) -> None:
+        """`add` of all, or of none. The error names the position of the first member at fault."""
+    def replace_many(self, entries: _Entries[_K]) -> None:
+        """`replace` of all, or of none. The error names the position of the first one at fault."""
+    def upsert_many(self, entries: _Entries[_K]) -> None:
         """Sets all, or none, at one moment; of equal keys the last one counts.
 
-        The error names the first member at fault by its position: `FullError`, `ValueTooLongError`, `KeyTooLongError`.
+        The error names the position of the first member at fault: `FullError`, `ValueTooLongError`,
+        `KeyTooLongError`, `OutOfRangeError`.
         """
-    def update(self, entries: _Pairs[_K] = (), /, **more: _Value) -> None:  # type: ignore[override]
+    def update(  # type: ignore[override]
+        self, entries: _Entries[_K] = (), /, **more: _Stored
+    ) -> None:
         """As `upsert_many`."""
     def remove_many(self, keys: Iterable[_K]) -> None:
         """Removes all, or none. Raises `KeyMissingError`."""
     def clear(self) -> None:
         """Removes all entries, at one moment. O(capacity)."""
-    def compare_exchange(self, key: _K, expected: _Value, new: _Value) -> bool:
+    def compare_exchange(self, key: _K, expected: _Stored, new: _Stored) -> bool:
         """Sets `new` if the value is `expected`, and says whether it was. O(1).
 
         Raises `KeyMissingError`, `ValueTooLongError`.
         """
-    def fetch_add(self, key: _K, delta: int = 1) -> int:
-        """Adds to a value of eight bytes, a little-endian signed number that wraps; returns the number before. O(1).
+    def increment(self, key: _K, by: int = 1, initial: int = 0) -> int:
+        """Adds `by` to a counter, and returns what it is then. A key that is absent gets one, which
+        begins at `initial`. O(1).
 
-        Raises `MismatchError` for a value of another length, `KeyMissingError`.
+        A counter is a value of eight bytes, a little-endian signed number that wraps; `get_int`
+        reads it, and storing an `int` sets it. Raises `MismatchError` where the value is not a
+        counter, `FullError`, `ValueTooLongError` in a table with values of fewer than eight bytes,
+        `OutOfRangeError`.
         """
-    def freeze(self, name: str, force: bool = False, *, hash_index: bool = True, mode: Optional[int] = None,
-               allow_empty: bool = False) -> int:
-        """Publishes the entries of one moment as a snapshot, over what is there if `force`; returns the edition.
+    def fetch_add(self, key: _K, delta: int = 1) -> int:
+        """Adds `delta` to a counter, and returns what it was before. O(1).
 
-        O(n log n). Open it by `Snapshot(name, keys=int)`, or `keys=str` where the table's are; numbers are in their
-        order. Raises as `RbTree.share` does.
+        Raises `KeyMissingError` for a key that is absent, `MismatchError` where the value is not a
+        counter, `OutOfRangeError`.
+        """
+    def freeze(
+        self,
+        name: str,
+        force: bool = False,
+        *,
+        hash_index: bool = True,
+        mode: Optional[int] = None,
+        allow_empty: bool = False,
+    ) -> int:
+        """Publishes the entries of one moment as a snapshot; with `force` in place of what is there.
+        Returns the number of the edition. O(n log n).
+
+        Open it with `Snapshot(name, keys=table.key_type)`; numbers are in their order. Raises
+        `WrongKindError` for a table whose keys are unsigned, or have fewer than 32 bits, and what
+        `RbTree.share` raises.
         """
     def load(self, snapshot: Snapshot[Any]) -> int:
         """Sets all entries of a snapshot that `freeze` made, or none; returns how many. O(n).
 
-        Raises `WrongKindError` for keys that are no table's, `OverflowError` for numbers of more bits than this table's
-        keys have, and what `upsert_many` does.
+        Raises `WrongKindError` for keys that no table has, and what `upsert_many` raises.
         """
     def verify(self) -> None:
-        """Checks all of the table, under the lock. O(capacity). Raises `CorruptError`; the next write then repairs."""
+        """Checks all of the table, under the lock. O(capacity).
+
+        Raises `CorruptError`; the next write then repairs the table.
+        """
     def recover(self) -> None:
-        """Finishes or drops what a killed writer began. The next write does so by itself."""
+        """Repairs now what a killed writer left half done. Otherwise the next write does."""
     def unlink(self) -> bool:
-        """Removes the name; False when there was none. Who has the table open keeps it.
+        """Removes the name; False when there was none. Handles that are open keep the table.
 
         Works with a closed handle, too. Raises `PermissionDeniedError`.
         """
     def is_orphaned(self) -> bool:
-        """True when the name leads elsewhere by now, or nowhere."""
+        """True when the name no longer leads to this table: it was removed, or made anew."""
     def stats(self) -> _Stats:
         """`len`, `capacity`, `free`, `value_size`, `writes`, `recoveries`, entries `lost` to damage,
-        `tombstones` of the index, `file_len` in bytes.
+        `tombstones` of the index, `file_len` in bytes. O(1).
 
-        O(1). Not of one moment, while others write.
+        While others write, the figures are of different moments.
         """
     @property
     def name(self) -> str:
@@ -329,10 +428,10 @@ class Table(MutableMapping[_K, bytes]):
         """How long a value may be, in bytes."""
     @property
     def key_size(self) -> int:
-        """How long a key may be, in bytes; of no use where keys are numbers."""
+        """How long a key may be, in bytes. Has no meaning where keys are numbers."""
     @property
     def key_type(self) -> type[_K]:
-        """`int` or `str`."""
+        """`int`, `str` or `bytes`."""
     @property
     def read_only(self) -> bool:
         """Whether this handle may only read."""
@@ -354,7 +453,7 @@ class Table(MutableMapping[_K, bytes]):
     ) -> None: ...
 
 class _Iterator(Iterator[_T], Generic[_T]):
-    """Entries of one edition of a snapshot, in key order, from both ends. `len` says how many are left."""
+    """Entries of one edition of a snapshot, in key order, from both ends; `len` is how many remain."""
 
     def __next__(self) -> _T: ...
     def __reversed__(self) -> _Iterator[_T]: ...
@@ -364,8 +463,9 @@ class _Iterator(Iterator[_T], Generic[_T]):
 class Snapshot(Mapping[_SK, bytes]):
     """A published dictionary, in key order, read in place.
 
-    A handle has one edition until `refresh` or `wait_for_update` takes another. Keys may be looked up by `str` or by
-    `bytes`; `keys` says what comes back. It goes through fork, and through pickle by its name; it is a context manager.
+    A handle keeps one edition until `refresh` or `wait_for_update` takes another. Keys may be
+    looked up as `str` or as `bytes`; `keys` says what they come back as. A handle works after fork,
+    and through pickle by its name; it is a context manager.
 
     >>> RbTree({"rot": "red", "blau": "blue"}).share("colours", force=True)
     1
@@ -375,15 +475,20 @@ class Snapshot(Mapping[_SK, bytes]):
     """
 
     @overload
-    def __new__(cls, name: str, *, keys: type[str] = ..., namespace: _Dir = None, trust: Iterable[int] = ()) -> Snapshot[str]:
-        """Opens a published name. O(1): it checks owner, mode and headers; `verify` checks the rest.
+    def __new__(
+        cls, name: str, *, keys: type[str] = ..., namespace: _Dir = None, trust: Iterable[int] = ()
+    ) -> Snapshot[str]:
+        """Opens a published name. O(1): checks owner, mode and headers; `verify` checks the rest.
 
-        `keys` are `str`, `bytes`, or `int` for frozen tables. `trust` are further user ids whose snapshots are opened.
-        Raises `NotFoundError`, `CorruptError`, `WrongKindError`, `PermissionDeniedError` (also for a file that anybody,
-        its owner included, may write to), `InvalidNameError`.
+        `keys` are `str`, `bytes`, or `int` for frozen tables. `trust` lists further user ids whose
+        snapshots are opened. Raises `NotFoundError`, `CorruptError`, `WrongKindError`,
+        `PermissionDeniedError` (also for a file that anybody, its owner included, may write to),
+        `InvalidNameError`.
         """
     @overload
-    def __new__(cls, name: str, *, keys: type[_SK], namespace: _Dir = None, trust: Iterable[int] = ()) -> Snapshot[_SK]: ...
+    def __new__(
+        cls, name: str, *, keys: type[_SK], namespace: _Dir = None, trust: Iterable[int] = ()
+    ) -> Snapshot[_SK]: ...
     @overload
     @classmethod
     def open_file(
@@ -391,8 +496,8 @@ class Snapshot(Mapping[_SK, bytes]):
     ) -> Snapshot[str]:
         """Opens a file that `save` wrote, in place. O(1). Raises as opening by a name does.
 
-        Its `name` is the path, its `generation` 0; nothing is ever published over it, so `refresh` is False and
-        `wait_for_update` raises `WrongKindError`. It goes through pickle by its path.
+        Its `name` is the path, its `generation` 0. It has no other editions, so `refresh` is False
+        and `wait_for_update` raises `WrongKindError`. It goes through pickle by its path.
         """
     @overload
     @classmethod
@@ -411,7 +516,10 @@ class Snapshot(Mapping[_SK, bytes]):
     def __contains__(self, key: object, /) -> bool: ...
     @overload
     def get(self, key: Union[_SK, _Value], default: None = None) -> Optional[bytes]:
-        """A copy of the value, as bytes, or `default`. O(1) with a hash index, else O(log n). Takes no lock."""
+        """A copy of the value, as bytes, or `default`. Takes no lock.
+
+        O(1) with a hash index, else O(log n).
+        """
     @overload
     def get(self, key: Union[_SK, _Value], default: Union[bytes, _T]) -> Union[bytes, _T]: ...
     @overload
@@ -428,7 +536,7 @@ class Snapshot(Mapping[_SK, bytes]):
         *,
         inclusive: bool = False,
     ) -> _Iterator[tuple[_SK, bytes]]:
-        """The entries from `start` up to `stop`, which is among them if `inclusive`. O(log n), then O(1) a step."""
+        """The entries from `start` to `stop`, with `stop` if `inclusive`. O(log n), then O(1) a step."""
     def prefix(self, prefix: _Value) -> _Iterator[tuple[_SK, bytes]]:
         """The entries whose keys start with `prefix`. O(log n), then O(1) a step."""
     def rank(self, key: Union[_SK, _Value]) -> int:
@@ -436,34 +544,37 @@ class Snapshot(Mapping[_SK, bytes]):
     def nth(self, rank: int) -> tuple[_SK, bytes]:
         """The entry of a rank, from 0, or from -1 backwards. O(1). Raises `IndexError`."""
     def refresh(self) -> bool:
-        """Takes the newest edition; True if that is another one. One load when nothing was published.
+        """Takes the newest edition; True if that is another one. Costs one load when nothing was
+        published.
 
-        About every 100 ms it also looks at the name, so that it finds what was published anew after the files had been
-        removed from outside. Raises as opening does; the handle then stays at its edition. Iterators keep theirs.
+        About every 100 ms it also looks at the name, and so finds a map that was published anew
+        after its files had been removed by other means. Raises what opening raises; the handle then
+        keeps its edition. Iterators keep theirs.
         """
     def wait_for_update(self, timeout: Optional[float] = None) -> bool:
         """Sleeps until there is another edition and takes it; False when the time is over.
 
         `timeout` is in seconds, `None` for ever. Other threads run meanwhile, and may use this
-        handle, wait by it, too, or fork. When one of them takes another edition, this is True.
-        Ctrl-C ends it. After a removal it waits for the name to be published again. Raises as
-        `refresh` does.
+        handle, wait through it, or fork. If one of them takes another edition, this is True.
+        Ctrl-C ends it. After a removal it waits for the name to be published again. Raises what
+        `refresh` raises.
         """
     @property
     def generation(self) -> int:
-        """The edition in hand: 1 for the first under this name."""
+        """The number of this edition: 1 for the first under the name."""
     def is_removed(self) -> bool:
-        """True when the name leads nowhere now, or was removed since this edition and then published anew: `refresh` takes
-        what is there, if anything.
+        """True when the name was removed since this edition, even if it was published anew: then
+        `refresh` takes the new one.
         """
     def verify(self) -> None:
-        """Checks all of it. O(n). Raises `CorruptError`."""
+        """Checks every byte. O(n). Raises `CorruptError`."""
     def dump(self) -> bytes:
-        """A copy of all its bytes. O(n)."""
+        """A copy of all bytes of the snapshot. O(n)."""
     def save(self, path: Union[str, PathLike[str]]) -> None:
-        """Writes the bytes to a file of mode 0400, in one step, over what is there. O(n). `open_file` opens it.
+        """Writes the snapshot to a file of mode 0400, which replaces an existing one in one step.
+        O(n). `open_file` opens it.
 
-        Raises `PermissionDeniedError`, `NoSpaceError`, `NotFoundError` where the directory is not there.
+        Raises `PermissionDeniedError`, `NoSpaceError`, `NotFoundError` for a missing directory.
         """
     @property
     def has_hash_index(self) -> bool:
@@ -495,9 +606,9 @@ class Snapshot(Mapping[_SK, bytes]):
     ) -> None: ...
 
 class RbTree(MutableMapping[_SK, bytes]):
-    """A dictionary in private memory and in key order, on its way to `share`. Pickles by its contents.
+    """A dictionary in private memory and in key order, to be published by `share`.
 
-    Keys are of less than 2**20 bytes of UTF-8, values of any length.
+    Keys have less than 2**20 bytes of UTF-8, values any length. It pickles by its contents.
 
     >>> tree = RbTree({"rot": "red"})
     >>> tree["blau"] = "blue"
@@ -507,9 +618,9 @@ class RbTree(MutableMapping[_SK, bytes]):
 
     @overload
     def __new__(cls, entries: None = None, *, keys: type[str] = ...) -> RbTree[str]:
-        """Of a mapping or of pairs; of equal keys the last one counts. O(n log n). Raises `KeyTooLongError`.
+        """Takes a mapping or pairs; of equal keys the last one counts. O(n log n).
 
-        `keys` are `str`, `bytes`, or `int` of 32 bits.
+        `keys` are `str`, `bytes`, or `int` of 32 bits. Raises `KeyTooLongError`, `OutOfRangeError`.
         """
     @overload
     def __new__(cls, entries: _Pairs[str], *, keys: type[str] = ...) -> RbTree[str]: ...
@@ -522,7 +633,7 @@ class RbTree(MutableMapping[_SK, bytes]):
     def __len__(self) -> int: ...
     def __contains__(self, key: object, /) -> bool: ...
     def set(self, key: Union[_SK, _Value], value: _Value) -> bool:
-        """Sets it; True when it had another value. O(log n). Raises `KeyTooLongError`."""
+        """Sets the value of `key`; True when it had one. O(log n). Raises `KeyTooLongError`."""
     @overload
     def get(self, key: Union[_SK, _Value], default: None = None) -> Optional[bytes]:
         """A copy of the value, as bytes, or `default`. O(log n)."""
@@ -534,12 +645,14 @@ class RbTree(MutableMapping[_SK, bytes]):
     @overload
     def get_str(self, key: Union[_SK, _Value], default: Union[str, _T]) -> Union[str, _T]: ...
     def remove(self, key: Union[_SK, _Value]) -> bool:
-        """Removes it; False when it was not there. O(log n)."""
+        """Removes `key`; False when it was absent. O(log n)."""
     def clear(self) -> None:
         """Removes all entries."""
     def set_many(self, entries: _Pairs[_SK]) -> None:
         """Sets all, or none."""
-    def update(self, entries: _Pairs[_SK] = (), /, **more: _Value) -> None:  # type: ignore[override]
+    def update(  # type: ignore[override]
+        self, entries: _Pairs[_SK] = (), /, **more: _Value
+    ) -> None:
         """As `set_many`."""
     def entries(self) -> list[tuple[_SK, bytes]]:
         """All entries, in key order. O(n)."""
@@ -554,13 +667,16 @@ class RbTree(MutableMapping[_SK, bytes]):
         timeout: Optional[float] = 5.0,
         allow_empty: bool = False,
     ) -> int:
-        """Publishes under `name`, whole and at once, over what is there if `force`; returns the edition. O(n).
+        """Publishes the tree under `name`, whole and at once; with `force` in place of what is there.
+        Returns the number of the edition. O(n).
 
-        `mode` has read bits only; `0o444` lets others read. By default it is that of the map that is replaced, or `0o400`.
-        No entries replace some only with `allow_empty`, else that is an `AlreadyExistsError`. `hash_index` makes `Snapshot.get` faster and the file
-        larger. Waits for another publisher for up to `timeout` seconds. Raises `AlreadyExistsError`,
-        `LockTimeoutError`, `NoSpaceError`, `PermissionDeniedError`, `CorruptError` where the name's control segment is
-        damaged; the name leads to what it did before.
+        `mode` has read bits only; `0o444` lets others read. By default it is that of the map that
+        is replaced, or `0o400`. An empty tree replaces a map with entries only with `allow_empty`,
+        else that is an `AlreadyExistsError`. `hash_index` makes `Snapshot.get` faster and the file
+        larger. Waits for another publisher for up to `timeout` seconds. Raises
+        `AlreadyExistsError`, `LockTimeoutError`, `NoSpaceError`, `PermissionDeniedError`,
+        `CorruptError` if the control segment of the name is damaged; the name then leads to what it
+        did before.
         """
     def dump(self, *, hash_index: bool = True) -> bytes:
         """The bytes that `share` would publish. Changes nothing. O(n)."""
@@ -569,21 +685,23 @@ class RbTree(MutableMapping[_SK, bytes]):
         """`str`, `bytes` or `int`: what keys come back as."""
 
 def remove(name: str, *, namespace: _Dir = None, timeout: Optional[float] = 5.0) -> None:
-    """Removes a published name. Who has it open keeps it. O(1).
+    """Removes a published name. Snapshots that are open keep their edition. O(1).
 
-    Waits for a publisher for up to `timeout` seconds. Raises `NotFoundError`, `PermissionDeniedError`,
-    `LockTimeoutError`. A table's name is removed by `Table.unlink`.
+    Waits for a publisher for up to `timeout` seconds. Raises `NotFoundError`,
+    `PermissionDeniedError`, `LockTimeoutError`. `Table.unlink` removes the name of a table.
     """
 
 def prune(*, namespace: _Dir = None, dry_run: bool = False) -> list[Path]:
-    """Removes what killed publishers of this user left, and returns what; with `dry_run` it only says what.
+    """Removes files that killed publishers of this user left behind, and returns their paths; with
+    `dry_run` it removes none.
 
-    Living publishers, names, and other users' files are left alone. Raises `NotFoundError` where the directory is not
-    there.
+    Living publishers, names, and other users' files are left alone. Raises `NotFoundError` for a
+    missing directory.
     """
 
 def names(*, namespace: _Dir = None) -> list[tuple[str, str]]:
-    """The names of a namespace, each with its kind, `table` or `snapshot`. O(files). Opens none of them.
+    """The tables and snapshots of a namespace: each name with its kind, `"table"` or `"snapshot"`.
 
-    Raises `NotFoundError` where the directory is not there, `PermissionDeniedError`.
+    In no order. Opens none of them. O(files). Raises `NotFoundError` for a missing directory,
+    `PermissionDeniedError`.
     """

@@ -34,7 +34,7 @@ class SystemCallError(Error, OSError):
 
 
 class InvalidNameError(Error, ValueError):
-    """What cannot be a name: empty, too long, with a slash or a NUL, with a leading dot."""
+    """The name is empty, too long, has a slash or a NUL in it, or begins with a dot."""
 
 
 class WrongKindError(Error, TypeError):
@@ -42,7 +42,7 @@ class WrongKindError(Error, TypeError):
 
 
 class MismatchError(Error, ValueError):
-    """Whole, but not as asked for: another geometry, format version, C library or pid namespace."""
+    """It is not as asked for: another geometry, format version, C library or pid namespace."""
 
 
 class CorruptError(Error, ValueError):
@@ -69,8 +69,8 @@ class KeyTooLongError(Error, ValueError):
     """The key does not fit."""
 
 
-class KeyRangeError(Error, OverflowError):
-    """The number is beyond the keys of this table or map: 32 bits, or 64 with `bits=64`."""
+class OutOfRangeError(Error, OverflowError):
+    """A number is out of the range of the keys, or of counters."""
 
 
 class ClosedError(Error, ValueError):

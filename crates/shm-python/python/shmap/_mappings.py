@@ -57,18 +57,33 @@ class _SnapshotValues(ValuesView):
         return reversed(self._mapping._values())
 
 
+class _Mode(int):
+    """Permission bits, which `help` shows as `ls` and `chmod` do."""
+
+    __slots__ = ()
+
+    def __repr__(self):
+        return oct(self)
+
+
+_OWNER_ONLY = _Mode(0o600)
+
+
 class Table(TableBase, MutableMapping):
     """A table of live status: any process writes, every process reads.
 
-    Readers take no lock and wait for nobody. Each change, and each batch, is all or nothing, also when the writer is
-    killed. It does not grow: `capacity` entries fit, exactly, of up to `value_size` bytes. A handle goes through fork,
-    and through pickle by its name; it is a context manager, and may be used by many threads.
+    Readers take no lock and wait for nobody. Each change, and each batch, is all or nothing, even
+    if the writer is killed. A table does not grow: exactly `capacity` entries fit, of up to
+    `value_size` bytes. A handle works after fork, and through pickle by its name; it is a context
+    manager, and many threads may use it. An `int` as a value is a counter.
 
     >>> with Table("workers", capacity=100, value_size=32) as table:
     ...     table[3325] = "running"
     ...     table.update({3325: "stopped", 4711: "running"})
     ...     table[3325], len(table), table.get(1)
+    ...     table.increment(9), table.increment(9, by=2), table.get_int(9)
     (b'stopped', 2, None)
+    (1, 3, 3)
     """
 
     __slots__ = ()
@@ -84,19 +99,21 @@ class Table(TableBase, MutableMapping):
         value_size=256,
         key_size=64,
         namespace=None,
-        mode=0o600,
+        mode=_OWNER_ONLY,
         timeout=5.0,
         trust=(),
         shared_writers=False,
     ):
         """Opens the table, or creates it: `capacity` entries of up to `value_size` bytes.
 
-        `keys` are `int`, of 32 `bits` unless told otherwise, or `str` of up to `key_size` bytes of UTF-8. `capacity` is
-        at most 2**28, `value_size` 2**24, `key_size` 256; all of it is allocated at once. `mode` are the exact
-        permission bits. A write waits for the lock for up to `timeout` seconds. `trust` are further user ids whose
-        tables are opened, `shared_writers` accepts tables that group or others may write to. Raises `MismatchError`
-        when it exists with another geometry, `WrongKindError` with other keys, `CorruptError`, `PermissionDeniedError`,
-        `NoSpaceError`, `InvalidNameError`.
+        `keys` are `int`, of 32 `bits` unless told otherwise, or `str` or `bytes` of up to
+        `key_size` bytes (of UTF-8). `capacity` is at most 2**28, `value_size` 2**24, `key_size`
+        256; all of it is allocated at once. `mode` is the permission bits, 0o600 unless told
+        otherwise, whatever the umask. A write waits for the lock for up to `timeout` seconds.
+        `trust` lists further user ids whose tables are opened; `shared_writers` accepts tables that
+        group or others may write to. Raises `MismatchError` when it exists with another geometry,
+        `WrongKindError` with other keys, `CorruptError`, `PermissionDeniedError`, `NoSpaceError`,
+        `InvalidNameError`.
         """
         geometry = (capacity, value_size, key_size)
         return TableBase.__new__(
@@ -114,12 +131,15 @@ class Table(TableBase, MutableMapping):
         value_size=256,
         key_size=64,
         namespace=None,
-        mode=0o600,
+        mode=_OWNER_ONLY,
         timeout=5.0,
         trust=(),
         shared_writers=False,
     ):
-        """Creates it, with the arguments of `Table`. Raises `AlreadyExistsError`, and what `Table` does."""
+        """Creates it, with the arguments of `Table`.
+
+        Raises `AlreadyExistsError`, and what `Table` raises.
+        """
         geometry = (capacity, value_size, key_size)
         return TableBase.__new__(
             cls, name, "create", keys, bits, geometry, namespace, mode, timeout, list(trust), shared_writers
@@ -138,13 +158,14 @@ class Table(TableBase, MutableMapping):
         trust=(),
         shared_writers=False,
     ):
-        """Opens what is there, of any geometry; without `keys`, with any keys. O(1). Raises `NotFoundError`.
+        """Opens what is there, whatever its geometry; without `keys`, whatever its keys. O(1).
 
-        `read_only` needs no permission to write, and works from another pid namespace.
+        `read_only` needs no permission to write, and works from another pid namespace. Raises
+        `NotFoundError`, and what `Table` raises.
         """
         how = "read" if read_only else "open"
         return TableBase.__new__(
-            cls, name, how, keys, bits, (1, 0, 1), namespace, 0o600, timeout, list(trust), shared_writers
+            cls, name, how, keys, bits, (1, 0, 1), namespace, _OWNER_ONLY, timeout, list(trust), shared_writers
         )
 
     def update(self, entries=(), /, **more):
@@ -181,8 +202,9 @@ def _open_table(cls, arguments):
 class Snapshot(SnapshotBase, Mapping):
     """A published dictionary, in key order, read in place.
 
-    A handle has one edition until `refresh` or `wait_for_update` takes another. Keys may be looked up by `str` or by
-    `bytes`; `keys` says what comes back. It goes through fork, and through pickle by its name; it is a context manager.
+    A handle keeps one edition until `refresh` or `wait_for_update` takes another. Keys may be
+    looked up as `str` or as `bytes`; `keys` says what they come back as. A handle works after fork,
+    and through pickle by its name; it is a context manager.
 
     >>> RbTree({"rot": "red", "blau": "blue"}).share("colours", force=True)
     1
@@ -195,11 +217,12 @@ class Snapshot(SnapshotBase, Mapping):
     __class_getitem__: Any = classmethod(GenericAlias)
 
     def __new__(cls, name, *, keys=str, namespace=None, trust=()):
-        """Opens a published name. O(1): it checks owner, mode and headers; `verify` checks the rest.
+        """Opens a published name. O(1): checks owner, mode and headers; `verify` checks the rest.
 
-        `keys` are `str`, `bytes`, or `int` for frozen tables. `trust` are further user ids whose snapshots are opened.
-        Raises `NotFoundError`, `CorruptError`, `WrongKindError`, `PermissionDeniedError` (also for a file that anybody,
-        its owner included, may write to), `InvalidNameError`.
+        `keys` are `str`, `bytes`, or `int` for frozen tables. `trust` lists further user ids whose
+        snapshots are opened. Raises `NotFoundError`, `CorruptError`, `WrongKindError`,
+        `PermissionDeniedError` (also for a file that anybody, its owner included, may write to),
+        `InvalidNameError`.
         """
         return SnapshotBase.__new__(cls, name, keys, namespace, list(trust))
 
@@ -207,8 +230,8 @@ class Snapshot(SnapshotBase, Mapping):
     def open_file(cls, path, *, keys=str, trust=()):
         """Opens a file that `save` wrote, in place. O(1). Raises as opening by a name does.
 
-        Its `name` is the path, its `generation` 0; nothing is ever published over it, so `refresh` is False and
-        `wait_for_update` raises `WrongKindError`. It goes through pickle by its path.
+        Its `name` is the path, its `generation` 0. It has no other editions, so `refresh` is False
+        and `wait_for_update` raises `WrongKindError`. It goes through pickle by its path.
         """
         path = os.path.abspath(os.fsdecode(path))
         shown = os.fsencode(path).decode(errors="replace")
@@ -246,9 +269,9 @@ def _open_file(cls, arguments):
 
 
 class RbTree(TreeBase, MutableMapping):
-    """A dictionary in private memory and in key order, on its way to `share`. Pickles by its contents.
+    """A dictionary in private memory and in key order, to be published by `share`.
 
-    Keys are of less than 2**20 bytes of UTF-8, values of any length.
+    Keys have less than 2**20 bytes of UTF-8, values any length. It pickles by its contents.
 
     >>> tree = RbTree({"rot": "red"})
     >>> tree["blau"] = "blue"
@@ -260,9 +283,9 @@ class RbTree(TreeBase, MutableMapping):
     __class_getitem__: Any = classmethod(GenericAlias)
 
     def __new__(cls, entries=None, *, keys=str):
-        """Of a mapping or of pairs; of equal keys the last one counts. O(n log n). Raises `KeyTooLongError`.
+        """Takes a mapping or pairs; of equal keys the last one counts. O(n log n).
 
-        `keys` are `str`, `bytes`, or `int` of 32 bits.
+        `keys` are `str`, `bytes`, or `int` of 32 bits. Raises `KeyTooLongError`, `OutOfRangeError`.
         """
         return TreeBase.__new__(cls, entries, keys)
 

@@ -15,22 +15,25 @@ class rbtree:
 
     def __new__(cls) -> rbtree: ...
     def set(self, key: _Text, val: _Text) -> bool:
-        """Gives `key` this value, in place of another. True. O(log n). Raises `KeyTooLongError`, a `ValueError`."""
+        """Gives `key` this value, in place of another. True. O(log n).
+
+        Raises `KeyTooLongError`, a `ValueError`.
+        """
     def get(self, key: _Text) -> Optional[str]:
         """The value of `key`, as `str`; `None` when there is none. O(log n)."""
     def share(self, name: str, force: object = None) -> bool:
-        """Publishes under `name`: whole, at once; over what is there if `force`. True. O(n).
+        """Publishes under `name`, whole and at once; with `force` in place of what is there. O(n).
 
-        Raises `FileExistsError` without `force` when the name is taken.
+        True. Raises `FileExistsError` without `force` when the name is taken.
         """
     def dump(self) -> bytes:
         """The bytes that `share` would publish. Changes nothing. O(n)."""
     @staticmethod
     def remove(name: str) -> bool:
-        """Removes a published name; False when there is none. Who has it open keeps it."""
+        """Removes a published name; False when there is none. Maps that are open keep theirs."""
 
 class sharedmap:
-    """A published dictionary, read in place: that edition which was the newest when it was opened.
+    """A published dictionary, read in place: the newest edition at the time of opening.
 
     >>> rmap = sharedmap("test:3325")
     >>> rmap.get("红"), rmap.get("missing")

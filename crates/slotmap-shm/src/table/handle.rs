@@ -32,7 +32,7 @@ mod sealed {
     use super::{Key, ReadOnly, ReadWrite, Segment, Table, WritableSegment};
 
     pub trait Sealed: Sized + 'static {
-        type Segment: AsSegment;
+        type Segment: AsSegment + Send + Sync;
 
         /// The same handle, if it may write.
         fn writable<K: Key + ?Sized>(table: &Table<K, Self>) -> Option<&Table<K, ReadWrite>>;
@@ -148,6 +148,12 @@ pub(crate) struct Waits {
 }
 
 impl<K: Key + ?Sized, A: Access> Table<K, A> {
+    /// The same handle, of keys of another type. The caller has compared the kinds.
+    pub(super) fn of_keys<L: Key + ?Sized>(self) -> Table<L, A> {
+        let Self { segment, layout, waits, suspect, looked_again, key: _ } = self;
+        Table { segment, layout, waits, suspect, looked_again, key: PhantomData }
+    }
+
     /// `suspect`: something was wrong at opening.
     pub(super) fn new(segment: A::Segment, layout: Layout, waits: Waits, suspect: bool) -> Self {
         let (suspect, looked_again) = (AtomicBool::new(suspect), AtomicU64::new(0));

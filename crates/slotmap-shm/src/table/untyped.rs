@@ -2,10 +2,11 @@
 
 use shm_core::{Name, Namespace};
 
-use super::handle::{ReadWrite, Table};
+use super::handle::{Access, ReadWrite, Table};
 use super::open::{create, open_or_create};
 use crate::any_key::AnyKey;
 use crate::error::TableOpenError;
+use crate::key::TypedKey;
 use crate::key_kind::KeyKind;
 use crate::options::TableOptions;
 
@@ -58,5 +59,21 @@ impl Table<AnyKey> {
         options: &TableOptions,
     ) -> Result<Self, TableOpenError> {
         open_or_create(namespace, name, kind, options)
+    }
+}
+
+impl<A: Access> Table<AnyKey, A> {
+    /// This handle as one of keys of the type `K`. Its calls take keys as they are, which is faster
+    /// than [`AnyKey`]. [`Table::key_kind`] tells which type fits.
+    ///
+    /// # Errors
+    /// [`TableOpenError::KeyKind`] if the table has keys of another kind.
+    pub fn into_typed<K: TypedKey + ?Sized>(self) -> Result<Table<K, A>, TableOpenError> {
+        let (found, expected) = (self.key_kind(), K::KIND);
+        if found == expected {
+            Ok(self.of_keys())
+        } else {
+            Err(TableOpenError::KeyKind { found, expected })
+        }
     }
 }

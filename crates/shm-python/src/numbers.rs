@@ -1,0 +1,78 @@
+//! Python numbers: as keys, as counters, and what is said of those that are out of range.
+
+use pyo3::exceptions::PyOverflowError;
+use pyo3::prelude::*;
+use pyo3::types::PyFloat;
+
+use crate::failure::raise;
+use crate::refusal::Refusal;
+
+/// An `int`; `None` for one that does not fit 64 bits with a sign.
+#[inline]
+pub(crate) fn int_of(object: &Bound<'_, PyAny>) -> Result<Option<i64>, Refusal> {
+    object.extract().map(Some).or_else(|error| no_int(object, error))
+}
+
+/// Why an object is no `int` of 64 bits.
+#[cold]
+fn no_int(object: &Bound<'_, PyAny>, error: PyErr) -> Result<Option<i64>, Refusal> {
+    if error.is_instance_of::<PyOverflowError>(object.py()) {
+        return Ok(None);
+    }
+    match object.get_type().hasattr("__index__") {
+        Ok(false) => Err(Refusal::Type("int")),
+        Ok(true) => Err(Refusal::Raised(error)),
+        Err(error) => Err(Refusal::Raised(error)),
+    }
+}
+
+/// As [`int_of`], and a `float` that is a whole number: to a `dict`, the two are the same key.
+#[inline]
+pub(crate) fn equal_int(object: &Bound<'_, PyAny>) -> Result<Option<i64>, Refusal> {
+    int_of(object).or_else(|refusal| whole(object, refusal))
+}
+
+/// The `int` that a `float` is equal to.
+#[cold]
+fn whole(object: &Bound<'_, PyAny>, refusal: Refusal) -> Result<Option<i64>, Refusal> {
+    // From here on, 64 bits do not do.
+    const END: f64 = 9_223_372_036_854_775_808.0;
+    let Ok(number) = object.cast::<PyFloat>() else { return Err(refusal) };
+    let number = number.value();
+    if number.fract() != 0.0 {
+        return Err(refusal);
+    }
+    Ok((-END..END).contains(&number).then_some(number as i64))
+}
+
+/// The number of a counter, or what is added to one.
+pub(crate) fn counter_of(object: &Bound<'_, PyAny>) -> PyResult<i64> {
+    match int_of(object) {
+        Ok(Some(number)) => Ok(number),
+        Ok(None) => {
+            let range = format!("a counter has 64 bits, {} to {}", i64::MIN, i64::MAX);
+            Err(out_of_range(object, "", &range))
+        }
+        Err(refusal) => Err(refusal.error(object)),
+    }
+}
+
+/// The exception for a number that is not in a range; `lead` comes first.
+#[cold]
+pub(crate) fn out_of_range(object: &Bound<'_, PyAny>, lead: &str, range: &str) -> PyErr {
+    // Larger ones are not printed: `str` refuses those of thousands of digits.
+    let number = match (object.extract::<i64>(), object.extract::<u64>()) {
+        (Ok(number), _) => number.to_string(),
+        (_, Ok(number)) => number.to_string(),
+        _ => "a number of more than 64 bits".to_owned(),
+    };
+    let text = format!("{lead}{number} is out of range: {range}");
+    raise(object.py(), "OutOfRangeError", (text,))
+}
+
+/// The range of integers of so many bits.
+pub(crate) fn range(bits: u32, signed: bool) -> (i128, i128) {
+    let value_bits = bits - u32::from(signed);
+    let min = if signed { -(1 << value_bits) } else { 0 };
+    (min, (1 << value_bits) - 1)
+}

@@ -1,0 +1,270 @@
+//! The calls of a table whatever its keys, in terms of Python objects.
+//!
+//! Those that wait or take long run without the interpreter, as `signals` wants it.
+
+use std::borrow::Borrow;
+use std::ffi::CString;
+use std::path::Path;
+use std::time::Instant;
+
+use pyo3::exceptions::PyRuntimeWarning;
+use pyo3::prelude::*;
+use slotmap_shm::{Access, KeyKind, PutMode, Table, TableError, Value};
+
+use super::key::PyKey;
+use super::values::value_of;
+use crate::failure::{failure, missing, raise};
+use crate::numbers::{equal_int, int_of, out_of_range, range};
+use crate::signals;
+
+type Object<'py> = Bound<'py, PyAny>;
+type Pair<'py> = (Object<'py>, Object<'py>);
+/// Makes an object of a value.
+pub(crate) type Make<'a, 'py> = dyn Fn(&[u8]) -> PyResult<Object<'py>> + 'a;
+
+/// Values of up to so many bytes are copied to the stack.
+const SMALL: usize = 64;
+
+/// The value of a key, made an object.
+#[inline]
+pub(crate) fn get<'py, K: PyKey + ?Sized, A: Access>(
+    table: &Table<K, A>,
+    key: &Object<'py>,
+    make: &Make<'_, 'py>,
+) -> PyResult<Option<Object<'py>>> {
+    let Some(held) = sought(table, key)? else { return Ok(None) };
+    let found = if table.geometry().value_size <= SMALL {
+        let mut buffer = [0; SMALL];
+        match table.get_into(held.borrow(), &mut buffer) {
+            Ok(Some(len)) => return make(buffer.get(..len).unwrap_or_default()).map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        }
+    } else {
+        table.get(held.borrow())
+    };
+    match found {
+        Ok(value) => value.map(|value| make(&value)).transpose(),
+        // No table has such a key, so it is not there.
+        Err(TableError::KeyTooLong { .. }) => Ok(None),
+        Err(error) => Err(failed(key.py(), table, error)),
+    }
+}
+
+#[inline]
+pub(crate) fn contains<K: PyKey + ?Sized, A: Access>(
+    table: &Table<K, A>,
+    key: &Object<'_>,
+) -> PyResult<bool> {
+    let Some(held) = sought(table, key)? else { return Ok(false) };
+    match table.contains_key(held.borrow()) {
+        Err(TableError::KeyTooLong { .. }) => Ok(false),
+        found => found.map_err(|error| failed(key.py(), table, error)),
+    }
+}
+
+pub(crate) fn get_many<'py, K: PyKey + ?Sized, A: Access>(
+    table: &Table<K, A>,
+    py: Python<'py>,
+    keys: &[Object<'py>],
+) -> PyResult<Vec<Option<Value>>> {
+    let mut held = Vec::with_capacity(keys.len());
+    for key in keys {
+        held.push(sought(table, key)?.filter(|held| fits(table, held.borrow())));
+    }
+    let keys: Vec<&K> = held.iter().flatten().map(Borrow::borrow).collect();
+    let found = signals::detach(py, || table.get_many(&keys))?;
+    let mut found = found.map_err(|error| failed(py, table, error))?.into_iter();
+    // No table has the others, so they are not there.
+    Ok(held.iter().map(|held| held.as_ref().and_then(|_| found.next().flatten())).collect())
+}
+
+/// All entries, of one moment or else each whole.
+pub(crate) fn entries<'py, K: PyKey + ?Sized, A: Access>(
+    table: &Table<K, A>,
+    py: Python<'py>,
+    one_moment: bool,
+) -> PyResult<Vec<(Object<'py>, Value)>> {
+    let (entries, kind) = (copied(table, py, one_moment)?, table.key_kind());
+    entries.into_iter().map(|(key, value)| Ok((K::give(kind, key, py)?, value))).collect()
+}
+
+/// The entries of one moment, with the keys that they have in a frozen map.
+pub(crate) fn frozen<K: PyKey + ?Sized, A: Access>(
+    table: &Table<K, A>,
+    py: Python<'_>,
+) -> PyResult<Vec<(Vec<u8>, Value)>> {
+    let entries = copied(table, py, true)?.into_iter();
+    let entries = entries.map(|(key, value)| Some((K::frozen(&key)?, value)));
+    entries.collect::<Option<_>>().ok_or_else(|| {
+        let text = format!("a snapshot has no keys of type {}", table.key_kind());
+        raise(py, "WrongKindError", (text,))
+    })
+}
+
+pub(crate) fn put<K: PyKey + ?Sized>(
+    table: &Table<K>,
+    mode: PutMode,
+    key: &Object<'_>,
+    value: &Object<'_>,
+) -> PyResult<()> {
+    let (held, value) = (stored(table, key, None)?, value_of(value)?);
+    let (taken, value): (&K, &[u8]) = (held.borrow(), value.as_bytes());
+    write(table, key.py(), || table.put(mode, taken, value).map(drop))
+}
+
+pub(crate) fn put_many<'py, K: PyKey + ?Sized>(
+    table: &Table<K>,
+    py: Python<'py>,
+    mode: PutMode,
+    entries: &[Pair<'py>],
+) -> PyResult<()> {
+    let mut held = Vec::with_capacity(entries.len());
+    for (member, (key, value)) in entries.iter().enumerate() {
+        held.push((stored(table, key, Some(member))?, value_of(value)?));
+    }
+    let mut batch: Vec<(&K, &[u8])> = Vec::with_capacity(held.len());
+    for (key, value) in &held {
+        batch.push((key.borrow(), value.as_bytes()));
+    }
+    write(table, py, || table.put_many(mode, &batch))
+}
+
+pub(crate) fn remove<K: PyKey + ?Sized>(table: &Table<K>, key: &Object<'_>) -> PyResult<()> {
+    let Some(held) = removed(table, key)? else { return Err(missing(key)) };
+    let taken: &K = held.borrow();
+    let removed = write(table, key.py(), || match table.remove(taken) {
+        Ok(()) => Ok(true),
+        Err(TableError::NotFound { .. } | TableError::KeyTooLong { .. }) => Ok(false),
+        Err(error) => Err(error),
+    })?;
+    if removed { Ok(()) } else { Err(missing(key)) }
+}
+
+pub(crate) fn remove_many<'py, K: PyKey + ?Sized>(
+    table: &Table<K>,
+    py: Python<'py>,
+    keys: &[Object<'py>],
+) -> PyResult<()> {
+    let mut held = Vec::with_capacity(keys.len());
+    for key in keys {
+        let found = removed(table, key)?.filter(|held| fits(table, held.borrow()));
+        held.push(found.ok_or_else(|| missing(key))?);
+    }
+    let keys: Vec<&K> = held.iter().map(Borrow::borrow).collect();
+    write(table, py, || table.remove_many(&keys))
+}
+
+pub(crate) fn compare_exchange<K: PyKey + ?Sized>(
+    table: &Table<K>,
+    key: &Object<'_>,
+    old: &[u8],
+    new: &[u8],
+) -> PyResult<bool> {
+    let held = stored(table, key, None)?;
+    let taken: &K = held.borrow();
+    write(table, key.py(), || match table.compare_exchange(taken, old, new) {
+        Ok(()) => Ok(true),
+        Err(TableError::Mismatch { .. }) => Ok(false),
+        Err(error) => Err(error),
+    })
+}
+
+/// Changes the counter of a key.
+pub(crate) fn count<K: PyKey + ?Sized>(
+    table: &Table<K>,
+    key: &Object<'_>,
+    change: impl FnOnce(&Table<K>, &K) -> Result<i64, TableError> + Send,
+) -> PyResult<i64> {
+    let held = stored(table, key, None)?;
+    let taken: &K = held.borrow();
+    write(table, key.py(), || change(table, taken))
+}
+
+/// Does `f` without the interpreter.
+pub(crate) fn write<K: PyKey + ?Sized, R: Send>(
+    table: &Table<K>,
+    py: Python<'_>,
+    f: impl FnOnce() -> Result<R, TableError> + Send,
+) -> PyResult<R> {
+    signals::detach(py, f)?.map_err(|error| failed(py, table, error))
+}
+
+/// A key to look for; `None` for what is no key of this table, be it for its type.
+#[inline(always)]
+fn sought<'a, K: PyKey + ?Sized, A: Access>(
+    table: &Table<K, A>,
+    key: &'a Object<'_>,
+) -> PyResult<Option<K::Held<'a>>> {
+    let held = K::held(table.key_kind(), key, equal_int);
+    held.or_else(|refusal| refusal.absent(key).map(|()| None))
+}
+
+/// A key to remove; `None` for a number that this table cannot have.
+fn removed<'a, K: PyKey + ?Sized>(
+    table: &Table<K>,
+    key: &'a Object<'_>,
+) -> PyResult<Option<K::Held<'a>>> {
+    K::held(table.key_kind(), key, equal_int).map_err(|refusal| refusal.error(key))
+}
+
+/// A key to store under, be it that of a member of a batch.
+#[inline(always)]
+fn stored<'a, K: PyKey + ?Sized>(
+    table: &Table<K>,
+    key: &'a Object<'_>,
+    member: Option<usize>,
+) -> PyResult<K::Held<'a>> {
+    let kind = table.key_kind();
+    let held = K::held(kind, key, int_of).map_err(|refusal| refusal.error(key))?;
+    held.ok_or_else(|| no_key_of(kind, key, member))
+}
+
+/// The exception for a number that no key of a table of this kind is.
+#[cold]
+fn no_key_of(kind: KeyKind, key: &Object<'_>, member: Option<usize>) -> PyErr {
+    let (bits, signed) = kind.integer().unwrap_or((64, true));
+    let (min, max) = range(bits, signed);
+    let more = if bits < 64 { "; a table made with bits=64 has larger ones" } else { "" };
+    let lead = member.map_or(String::new(), |member| format!("batch member {member}: "));
+    let range = format!("the keys of this table are {min} to {max}{more}");
+    out_of_range(key, &format!("{lead}key "), &range)
+}
+
+fn fits<K: PyKey + ?Sized, A: Access>(table: &Table<K, A>, key: &K) -> bool {
+    key.len() <= table.geometry().key_size
+}
+
+fn failed<K: PyKey + ?Sized, A: Access>(
+    py: Python<'_>,
+    table: &Table<K, A>,
+    error: TableError,
+) -> PyErr {
+    failure(py, error, Some(table.segment().path()))
+}
+
+/// The entries of one moment, or else each whole. Warns of damaged ones, which are not among them.
+fn copied<K: PyKey + ?Sized, A: Access>(
+    table: &Table<K, A>,
+    py: Python<'_>,
+    one_moment: bool,
+) -> PyResult<Vec<(K::Owned, Value)>> {
+    let start = Instant::now();
+    let listing = signals::detach(py, || table.listing())?;
+    let listing = listing.map_err(|error| failed(py, table, error))?;
+    if one_moment && !listing.one_moment {
+        return Err(failed(py, table, TableError::Contended { waited: start.elapsed() }));
+    }
+    if listing.damaged > 0 {
+        warn_of_damage(py, listing.damaged, table.segment().path())?;
+    }
+    Ok(listing.entries)
+}
+
+#[cold]
+fn warn_of_damage(py: Python<'_>, damaged: usize, path: &Path) -> PyResult<()> {
+    let text = format!("{path:?}: left out {damaged} damaged entries; `recover` repairs the table");
+    // A path has no NUL, and is shown without control characters.
+    let text = CString::new(text).unwrap_or_default();
+    PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &text, 1)
+}

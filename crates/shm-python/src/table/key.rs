@@ -1,0 +1,153 @@
+//! The types of keys that a table has, as Python objects.
+
+use std::borrow::Borrow;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyInt, PyString};
+use slotmap_shm::{AnyKey, Key, KeyKind};
+
+use crate::fast::utf8;
+use crate::keys::{lend, long_key};
+use crate::numbers::range;
+use crate::refusal::Refusal;
+
+/// A type of keys. Those that tables have mostly are themselves, the others [`AnyKey`].
+pub(crate) trait PyKey: Key<Owned: Send> + Sync {
+    /// What holds a key taken from Python.
+    type Held<'a>: Borrow<Self>;
+
+    /// The key that an object is, in a table of this kind; `None` for a number out of its range.
+    /// `int` takes numbers.
+    fn held<'a, 'py>(
+        kind: KeyKind,
+        key: &'a Bound<'py, PyAny>,
+        int: impl FnOnce(&Bound<'py, PyAny>) -> Result<Option<i64>, Refusal>,
+    ) -> Result<Option<Self::Held<'a>>, Refusal>;
+
+    /// The length of a key of bytes; 0 for a number.
+    fn len(&self) -> usize;
+
+    /// The key of a table of this kind as an object.
+    fn give(kind: KeyKind, key: Self::Owned, py: Python<'_>) -> PyResult<Bound<'_, PyAny>>;
+
+    /// The key that stands for this one in a frozen map; `None` for a number that is none there.
+    fn frozen(owned: &Self::Owned) -> Option<Vec<u8>>;
+}
+
+/// The Python type of the keys of a kind.
+pub(crate) fn py_type(kind: KeyKind, py: Python<'_>) -> Bound<'_, PyAny> {
+    match kind.integer() {
+        Some(_) => py.get_type::<PyInt>().into_any(),
+        None if kind == KeyKind::Str => py.get_type::<PyString>().into_any(),
+        None => py.get_type::<PyBytes>().into_any(),
+    }
+}
+
+macro_rules! int_keys {
+    ($($t:ty: $frozen:path),*) => {$(
+        impl PyKey for $t {
+            type Held<'a> = $t;
+
+            #[inline]
+            fn held<'a, 'py>(
+                _: KeyKind,
+                key: &'a Bound<'py, PyAny>,
+                int: impl FnOnce(&Bound<'py, PyAny>) -> Result<Option<i64>, Refusal>,
+            ) -> Result<Option<$t>, Refusal> {
+                Ok(int(key)?.and_then(|key| <$t>::try_from(key).ok()))
+            }
+
+            fn len(&self) -> usize {
+                0
+            }
+
+            fn give(_: KeyKind, key: $t, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+                Ok(key.into_pyobject(py)?.into_any())
+            }
+
+            fn frozen(owned: &$t) -> Option<Vec<u8>> {
+                Some($frozen(*owned).to_vec())
+            }
+        }
+    )*};
+}
+
+int_keys!(i32: shm_facade::map_key, i64: long_key);
+
+impl PyKey for str {
+    type Held<'a> = &'a str;
+
+    #[inline(always)]
+    fn held<'a, 'py>(
+        _: KeyKind,
+        key: &'a Bound<'py, PyAny>,
+        _: impl FnOnce(&Bound<'py, PyAny>) -> Result<Option<i64>, Refusal>,
+    ) -> Result<Option<&'a str>, Refusal> {
+        match key.cast::<PyString>() {
+            Ok(key) => utf8(key).map(Some).map_err(Refusal::Text),
+            Err(_) => Err(Refusal::Type("str")),
+        }
+    }
+
+    fn len(&self) -> usize {
+        str::len(self)
+    }
+
+    fn give(_: KeyKind, key: String, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        Ok(PyString::new(py, &key).into_any())
+    }
+
+    fn frozen(owned: &String) -> Option<Vec<u8>> {
+        Some(owned.as_bytes().to_vec())
+    }
+}
+
+impl PyKey for AnyKey {
+    type Held<'a> = AnyKey;
+
+    fn held<'a, 'py>(
+        kind: KeyKind,
+        key: &'a Bound<'py, PyAny>,
+        int: impl FnOnce(&Bound<'py, PyAny>) -> Result<Option<i64>, Refusal>,
+    ) -> Result<Option<AnyKey>, Refusal> {
+        let Some((bits, signed)) = kind.integer() else {
+            return Ok(Some(lend(key)?.as_bytes().into()));
+        };
+        // The upper half of `u64` is beyond `int`.
+        let found = match int(key)? {
+            Some(number) => Some(AnyKey::Signed(number)),
+            None => key.extract().ok().map(AnyKey::Unsigned),
+        };
+        let (min, max) = range(bits, signed);
+        Ok(found.filter(|found| match found {
+            AnyKey::Signed(number) => (min..=max).contains(&(*number).into()),
+            AnyKey::Unsigned(number) => (min..=max).contains(&(*number).into()),
+            AnyKey::Bytes(_) => false,
+        }))
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Signed(_) | Self::Unsigned(_) => 0,
+        }
+    }
+
+    fn give(kind: KeyKind, key: AnyKey, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        Ok(match key {
+            Self::Signed(number) => number.into_pyobject(py)?.into_any(),
+            Self::Unsigned(number) => number.into_pyobject(py)?.into_any(),
+            Self::Bytes(text) if kind == KeyKind::Str => {
+                PyString::from_bytes(py, &text)?.into_any()
+            }
+            Self::Bytes(bytes) => PyBytes::new(py, &bytes).into_any(),
+        })
+    }
+
+    fn frozen(owned: &AnyKey) -> Option<Vec<u8>> {
+        match owned {
+            Self::Bytes(bytes) => Some(bytes.clone()),
+            Self::Signed(_) | Self::Unsigned(_) => None,
+        }
+    }
+}

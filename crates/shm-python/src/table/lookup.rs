@@ -1,0 +1,99 @@
+//! The lookups of a table whose calls are not PyO3's.
+
+use std::ffi::CStr;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+use slotmap_shm::TableError;
+
+use super::calls::{self, Make};
+use super::handle::reading;
+use super::{TableBase, open};
+use crate::failure::failure;
+use crate::fast::Method;
+
+/// The value of a key, made an object, or `default`.
+#[inline(always)]
+fn look_up<'py>(
+    this: &Bound<'py, TableBase>,
+    key: &Bound<'py, PyAny>,
+    default: Option<&Bound<'py, PyAny>>,
+    make: &Make<'_, 'py>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let table = this.get().table.lend(key.py());
+    let found = reading!(open(&table, key.py())?, table => calls::get(table, key, make))?;
+    Ok(found.or_else(|| default.cloned()))
+}
+
+/// `Table.get`.
+pub(crate) struct Get;
+
+impl Method for Get {
+    type Class = TableBase;
+    const NAME: &'static CStr = c"get";
+    const DOC: &'static CStr = c"get($self, key, default=None)\n--\n\n\
+        A copy of the value, as bytes, or `default`. O(1). Takes no lock.\n\
+        \n\
+        Raises `CorruptError` where the file is damaged.";
+    const ARGUMENTS: &'static [&'static str] = &["key", "default"];
+    const REQUIRED: usize = 1;
+
+    #[inline]
+    fn call<'py>(
+        this: &Bound<'py, TableBase>,
+        key: &Bound<'py, PyAny>,
+        default: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        look_up(this, key, default, &|value| Ok(PyBytes::new(key.py(), value).into_any()))
+    }
+}
+
+/// `Table.get_str`.
+pub(crate) struct GetStr;
+
+impl Method for GetStr {
+    type Class = TableBase;
+    const NAME: &'static CStr = c"get_str";
+    const DOC: &'static CStr = c"get_str($self, key, default=None)\n--\n\n\
+        As `get`, but the value as text. Raises `UnicodeDecodeError` where it is not UTF-8.";
+    const ARGUMENTS: &'static [&'static str] = &["key", "default"];
+    const REQUIRED: usize = 1;
+
+    #[inline]
+    fn call<'py>(
+        this: &Bound<'py, TableBase>,
+        key: &Bound<'py, PyAny>,
+        default: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let make = |value: &[u8]| Ok(PyString::from_bytes(key.py(), value)?.into_any());
+        look_up(this, key, default, &make)
+    }
+}
+
+/// `Table.get_int`.
+pub(crate) struct GetInt;
+
+impl Method for GetInt {
+    type Class = TableBase;
+    const NAME: &'static CStr = c"get_int";
+    const DOC: &'static CStr = c"get_int($self, key, default=None)\n--\n\n\
+        The number of a counter, or `default`. O(1). Takes no lock.\n\
+        \n\
+        Raises `MismatchError` where the value is not a counter, which has eight bytes.";
+    const ARGUMENTS: &'static [&'static str] = &["key", "default"];
+    const REQUIRED: usize = 1;
+
+    #[inline]
+    fn call<'py>(
+        this: &Bound<'py, TableBase>,
+        key: &Bound<'py, PyAny>,
+        default: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = key.py();
+        let make = |value: &[u8]| match value.try_into() {
+            Ok(bytes) => Ok(i64::from_le_bytes(bytes).into_pyobject(py)?.into_any()),
+            Err(_) => Err(failure(py, TableError::NotACounter { len: value.len() }, None)),
+        };
+        look_up(this, key, default, &make)
+    }
+}

@@ -1,0 +1,454 @@
+//! `shmap.Table` below its mapping methods. A call of it is a method here, and in `calls` what the
+//! method does for every type of keys.
+
+mod calls;
+mod handle;
+mod key;
+pub(crate) mod lookup;
+mod opening;
+mod values;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+use shm_core::{Name, Namespace};
+use shm_facade::{RbTree, SNAPSHOT, Share, ShareOptions};
+use slotmap_shm::{Geometry, KIND, PutMode, TableOptions, Value};
+
+use self::handle::{Opened, reading, typed};
+use self::key::py_type;
+use self::opening::How;
+use self::values::value_of;
+use crate::arguments::{list, namespace, pairs, timeout, trust};
+use crate::attached::Lending;
+use crate::failure::{closed, failure, missing, not_found};
+use crate::interpreter;
+use crate::keys::KeyForm;
+use crate::numbers::counter_of;
+use crate::signals;
+use crate::snapshot::SnapshotBase;
+
+/// A table of the namespace, opened.
+#[pyclass(subclass, frozen, mapping, module = "shmap._shmap", name = "TableBase")]
+pub(crate) struct TableBase {
+    /// None when it is closed.
+    table: Lending<Option<Arc<Opened>>>,
+    name: Name,
+    namespace: Namespace,
+    timeout: Option<f64>,
+    trust: Vec<u32>,
+    shared_writers: bool,
+}
+
+#[pymethods]
+impl TableBase {
+    #[new]
+    #[pyo3(signature = (name, how, keys, bits, geometry, namespace, mode, timeout, trust, shared_writers))]
+    #[expect(clippy::too_many_arguments, reason = "called by Python code that gives them names")]
+    fn new(
+        py: Python<'_>,
+        name: &str,
+        how: &str,
+        keys: Option<&Bound<'_, PyAny>>,
+        bits: Option<u32>,
+        geometry: (usize, usize, usize),
+        namespace: Option<PathBuf>,
+        mode: u32,
+        timeout: Option<f64>,
+        trust: Vec<u32>,
+        shared_writers: bool,
+    ) -> PyResult<Self> {
+        let how = How::new(how, keys, bits)?;
+        let limit = self::timeout(timeout)?;
+        let (capacity, value_size, key_size) = geometry;
+        let options = TableOptions::default()
+            .geometry(
+                Geometry::default().capacity(capacity).value_size(value_size).key_size(key_size),
+            )
+            .mode(mode)
+            .trust(self::trust(&trust, shared_writers))
+            .lock_timeout(limit)
+            .interrupt(signals::interrupt());
+        let namespace = self::namespace(namespace);
+        let name = Name::new(name).map_err(|error| failure(py, error, None))?;
+        match signals::detach(py, || how.go(&namespace, &name, &options))? {
+            Ok(table) => {
+                let table = Lending::new(py, Some(Arc::new(table)));
+                Ok(Self { table, name, namespace, timeout, trust, shared_writers })
+            }
+            Err(error) => {
+                let path = namespace.path_of(&name, KIND);
+                let snapshot = namespace.path_of(&name, SNAPSHOT.kind);
+                let kinds = ("table", "snapshot");
+                Err(not_found(py, error, name.as_str(), kinds, (&path, &snapshot)))
+            }
+        }
+    }
+
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(reading!(&*self.owned(py)?, table => table.len()))
+    }
+
+    fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let table = self.table.lend(key.py());
+        reading!(open(&table, key.py())?, table => calls::contains(table, key))
+    }
+
+    fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let make = |value: &[u8]| Ok(PyBytes::new(key.py(), value).into_any());
+        let table = self.table.lend(key.py());
+        let found = reading!(open(&table, key.py())?, table => calls::get(table, key, &make))?;
+        found.ok_or_else(|| missing(key))
+    }
+
+    fn __setitem__(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.put(PutMode::Upsert, key, value)
+    }
+
+    fn __delitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        typed!(self.owned(key.py())?.writable(key.py())?, table => calls::remove(table, key))
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let entries = reading!(&*self.owned(py)?, table => calls::entries(table, py, true))?;
+        let keys: Vec<_> = entries.into_iter().map(|(key, _)| key).collect();
+        Ok(keys.into_pyobject(py)?.try_iter()?.into_any())
+    }
+
+    /// The values of several keys, or `None`, in their order, all of one moment. O(keys).
+    ///
+    /// Raises `LockTimeoutError` if other writes completed under each attempt, `CorruptError`.
+    fn get_many<'py>(
+        &self,
+        keys: &Bound<'py, PyAny>,
+    ) -> PyResult<Vec<Option<Bound<'py, PyBytes>>>> {
+        let (py, keys) = (keys.py(), list(keys)?);
+        let found = reading!(&*self.owned(py)?, table => calls::get_many(table, py, &keys))?;
+        let bytes = |value: Value| PyBytes::new(py, value.as_bytes());
+        Ok(found.into_iter().map(|value| value.map(bytes)).collect())
+    }
+
+    /// All entries, in no order, as they were at one moment. O(capacity). Raises what `get_many`
+    /// raises.
+    ///
+    /// Beside writers that do not pause, a handle that may write takes the lock. A handle for
+    /// reading only gives up after a second; without `one_moment` it then returns entries that are
+    /// each whole, but of different moments. Damaged entries are left out, with a `RuntimeWarning`
+    /// that says how many.
+    #[pyo3(signature = (*, one_moment = true))]
+    fn entries<'py>(
+        &self,
+        py: Python<'py>,
+        one_moment: bool,
+    ) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyBytes>)>> {
+        let entries = reading!(&*self.owned(py)?, table => calls::entries(table, py, one_moment))?;
+        let entries = entries.into_iter();
+        Ok(entries.map(|(key, value)| (key, PyBytes::new(py, value.as_bytes()))).collect())
+    }
+
+    /// Sets the value of a key that is absent. O(1).
+    ///
+    /// Like every change, it waits for the lock for up to `timeout` seconds, and then raises
+    /// `LockTimeoutError`; a handle for reading only raises `ReadOnlyError`. Raises
+    /// `KeyExistsError`, `FullError`, `ValueTooLongError`, `KeyTooLongError`, `OutOfRangeError`.
+    fn add(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.put(PutMode::Add, key, value)
+    }
+
+    /// Replaces the value of a key that is present. O(1).
+    ///
+    /// Raises `KeyMissingError`, `ValueTooLongError`.
+    fn replace(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.put(PutMode::Update, key, value)
+    }
+
+    /// `add` of all, or of none. The error names the position of the first member at fault.
+    fn add_many(&self, entries: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.put_many(PutMode::Add, entries)
+    }
+
+    /// `replace` of all, or of none. The error names the position of the first one at fault.
+    fn replace_many(&self, entries: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.put_many(PutMode::Update, entries)
+    }
+
+    /// Sets all, or none, at one moment; of equal keys the last one counts.
+    ///
+    /// The error names the position of the first member at fault: `FullError`, `ValueTooLongError`,
+    /// `KeyTooLongError`, `OutOfRangeError`.
+    fn upsert_many(&self, entries: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.put_many(PutMode::Upsert, entries)
+    }
+
+    /// Removes all, or none. Raises `KeyMissingError`.
+    fn remove_many(&self, keys: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (py, table) = (keys.py(), self.owned(keys.py())?);
+        let keys = list(keys)?;
+        typed!(table.writable(py)?, table => calls::remove_many(table, py, &keys))
+    }
+
+    /// Removes all entries, at one moment. O(capacity).
+    fn clear(&self, py: Python<'_>) -> PyResult<()> {
+        let table = self.owned(py)?;
+        typed!(table.writable(py)?, table => calls::write(table, py, || table.clear()))
+    }
+
+    /// Sets `new` if the value is `expected`, and says whether it was. O(1).
+    ///
+    /// Raises `KeyMissingError`, `ValueTooLongError`.
+    fn compare_exchange(
+        &self,
+        key: &Bound<'_, PyAny>,
+        expected: &Bound<'_, PyAny>,
+        new: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        let (expected, new) = (value_of(expected)?, value_of(new)?);
+        let (old, new) = (expected.as_bytes(), new.as_bytes());
+        let table = self.owned(key.py())?;
+        typed!(table.writable(key.py())?, table => calls::compare_exchange(table, key, old, new))
+    }
+
+    /// Adds `by` to a counter, and returns what it is then. A key that is absent gets one, which
+    /// begins at `initial`. O(1).
+    ///
+    /// A counter is a value of eight bytes, a little-endian signed number that wraps; `get_int`
+    /// reads it, and storing an `int` sets it. Raises `MismatchError` where the value is not a
+    /// counter, `FullError`, `ValueTooLongError` in a table with values of fewer than eight bytes,
+    /// `OutOfRangeError`.
+    #[pyo3(signature = (key, by = 1, initial = 0))]
+    fn increment(
+        &self,
+        key: &Bound<'_, PyAny>,
+        #[pyo3(from_py_with = counter_of)] by: i64,
+        #[pyo3(from_py_with = counter_of)] initial: i64,
+    ) -> PyResult<i64> {
+        let table = self.owned(key.py())?;
+        typed!(table.writable(key.py())?, table => {
+            calls::count(table, key, |table, key| table.increment(key, by, initial))
+        })
+    }
+
+    /// Adds `delta` to a counter, and returns what it was before. O(1).
+    ///
+    /// Raises `KeyMissingError` for a key that is absent, `MismatchError` where the value is not a
+    /// counter, `OutOfRangeError`.
+    #[pyo3(signature = (key, delta = 1))]
+    fn fetch_add(
+        &self,
+        key: &Bound<'_, PyAny>,
+        #[pyo3(from_py_with = counter_of)] delta: i64,
+    ) -> PyResult<i64> {
+        let table = self.owned(key.py())?;
+        typed!(table.writable(key.py())?, table => {
+            calls::count(table, key, |table, key| table.fetch_add(key, delta))
+        })
+    }
+
+    /// Publishes the entries of one moment as a snapshot; with `force` in place of what is there.
+    /// Returns the number of the edition. O(n log n).
+    ///
+    /// Open it with `Snapshot(name, keys=table.key_type)`; numbers are in their order. Raises
+    /// `WrongKindError` for a table whose keys are unsigned, or have fewer than 32 bits, and what
+    /// `RbTree.share` raises.
+    #[pyo3(signature = (name, force = false, *, hash_index = true, mode = None, allow_empty = false))]
+    fn freeze(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        force: bool,
+        hash_index: bool,
+        mode: Option<u32>,
+        allow_empty: bool,
+    ) -> PyResult<u64> {
+        let entries = reading!(&*self.owned(py)?, table => calls::frozen(table, py))?;
+        let mut options = ShareOptions::default()
+            .namespace(self.namespace.clone())
+            .force(force)
+            .allow_empty(allow_empty)
+            .hash_index(hash_index)
+            .lock_timeout(timeout(self.timeout)?)
+            .interrupt(signals::interrupt())
+            .trust(trust(&self.trust, false));
+        options.mode = mode;
+        signals::detach(py, || RbTree::from_entries(entries)?.share_with(name, &options))?
+            .map_err(|error| failure(py, error, None))
+    }
+
+    /// Sets all entries of a snapshot that `freeze` made, or none; returns how many. O(n).
+    ///
+    /// Raises `WrongKindError` for keys that no table has, and what `upsert_many` raises.
+    fn load(&self, snapshot: &Bound<'_, SnapshotBase>) -> PyResult<usize> {
+        let py = snapshot.py();
+        let table = self.owned(py)?;
+        let (map, _) = snapshot.get().owned(py)?;
+        let form = KeyForm::new(&py_type(table.key_kind(), py))?.of(&map);
+        let mut entries = Vec::with_capacity(map.len());
+        for (key, value) in map.iter() {
+            entries.push((form.decode(py, key)?, PyBytes::new(py, value).into_any()));
+        }
+        let mode = PutMode::Upsert;
+        typed!(table.writable(py)?, table => calls::put_many(table, py, mode, &entries))?;
+        Ok(entries.len())
+    }
+
+    /// Checks all of the table, under the lock. O(capacity).
+    ///
+    /// Raises `CorruptError`; the next write then repairs the table.
+    fn verify(&self, py: Python<'_>) -> PyResult<()> {
+        let table = self.owned(py)?;
+        typed!(table.writable(py)?, table => calls::write(table, py, || table.verify()))
+    }
+
+    /// Repairs now what a killed writer left half done. Otherwise the next write does.
+    fn recover(&self, py: Python<'_>) -> PyResult<()> {
+        let table = self.owned(py)?;
+        typed!(table.writable(py)?, table => calls::write(table, py, || table.recover().map(drop)))
+    }
+
+    /// Removes the name; False when there was none. Handles that are open keep the table.
+    ///
+    /// Works with a closed handle, too. Raises `PermissionDeniedError`.
+    fn unlink(&self, py: Python<'_>) -> PyResult<bool> {
+        self.namespace.unlink(&self.name, KIND).map_err(|source| self.namespace_failure(py, source))
+    }
+
+    /// True when the name no longer leads to this table: it was removed, or made anew.
+    fn is_orphaned(&self, py: Python<'_>) -> PyResult<bool> {
+        reading!(&*self.owned(py)?, table => table.is_orphaned())
+            .map_err(|source| self.namespace_failure(py, source))
+    }
+
+    /// `len`, `capacity`, `free`, `value_size`, `writes`, `recoveries`, entries `lost` to damage,
+    /// `tombstones` of the index, `file_len` in bytes. O(1).
+    ///
+    /// While others write, the figures are of different moments.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = self.owned(py)?.stats();
+        let dict = PyDict::new(py);
+        dict.set_item("len", stats.len)?;
+        dict.set_item("capacity", stats.capacity)?;
+        dict.set_item("free", stats.free)?;
+        dict.set_item("value_size", stats.value_size)?;
+        dict.set_item("writes", stats.writes)?;
+        dict.set_item("recoveries", stats.recoveries)?;
+        dict.set_item("lost", stats.lost)?;
+        dict.set_item("tombstones", stats.tombstones)?;
+        dict.set_item("file_len", stats.file_len)?;
+        Ok(dict)
+    }
+
+    /// The name.
+    #[getter]
+    fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// The directory.
+    #[getter]
+    fn namespace<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        interpreter::path(py, self.namespace.dir())
+    }
+
+    /// The file.
+    #[getter]
+    fn path<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        interpreter::path(py, &self.namespace.path_of(&self.name, KIND))
+    }
+
+    /// How many entries fit.
+    #[getter]
+    fn capacity(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.owned(py)?.stats().capacity)
+    }
+
+    /// How long a value may be, in bytes.
+    #[getter]
+    fn value_size(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.owned(py)?.stats().value_size)
+    }
+
+    /// How long a key may be, in bytes. Has no meaning where keys are numbers.
+    #[getter]
+    fn key_size(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(reading!(&*self.owned(py)?, table => table.geometry().key_size))
+    }
+
+    /// `int`, `str` or `bytes`.
+    #[getter]
+    fn key_type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(py_type(self.owned(py)?.key_kind(), py))
+    }
+
+    /// Whether this handle may only read.
+    #[getter]
+    fn read_only(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.owned(py)?.is_read_only())
+    }
+
+    /// Whether `close` was called.
+    #[getter]
+    fn closed(&self, py: Python<'_>) -> bool {
+        self.table.lend(py).is_none()
+    }
+
+    /// How long a write waits for the lock, in seconds; `None` for ever.
+    #[getter]
+    fn timeout(&self) -> Option<f64> {
+        self.timeout
+    }
+
+    /// What the Python class needs to open the table anew, after pickling.
+    #[getter]
+    fn _trust(&self) -> (Vec<u32>, bool) {
+        (self.trust.clone(), self.shared_writers)
+    }
+
+    /// Ends this handle. The table stays.
+    fn close(&self, py: Python<'_>) {
+        self.table.replace(py, None);
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let class = slf.get_type().name()?;
+        let name = slf.get().name.as_str();
+        Ok(match &*slf.get().table.lend(slf.py()) {
+            Some(table) => {
+                let stats = table.stats();
+                format!("<{class} {name:?}: {} of {} entries>", stats.len, stats.capacity)
+            }
+            None => format!("<{class} {name:?}: closed>"),
+        })
+    }
+}
+
+impl TableBase {
+    /// The table, whatever becomes of the handle.
+    fn owned(&self, py: Python<'_>) -> PyResult<Arc<Opened>> {
+        self.table.lend(py).clone().ok_or_else(|| closed(py, "table"))
+    }
+
+    fn put(&self, mode: PutMode, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let table = self.owned(key.py())?;
+        typed!(table.writable(key.py())?, table => calls::put(table, mode, key, value))
+    }
+
+    fn put_many(&self, mode: PutMode, entries: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (py, table) = (entries.py(), self.owned(entries.py())?);
+        let entries = pairs(entries)?;
+        typed!(table.writable(py)?, table => calls::put_many(table, py, mode, &entries))
+    }
+
+    fn namespace_failure(&self, py: Python<'_>, source: std::io::Error) -> PyErr {
+        // Of its file, not of all of the namespace.
+        let dir = self.namespace.path_of(&self.name, KIND);
+        failure(py, shm_core::IoError::new("look at", dir, source), None)
+    }
+}
+
+/// A table that was not closed.
+#[inline]
+fn open<'a>(table: &'a Option<Arc<Opened>>, py: Python<'_>) -> PyResult<&'a Opened> {
+    table.as_deref().ok_or_else(|| closed(py, "table"))
+}

@@ -1,0 +1,127 @@
+//! How a table is made or found.
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyInt, PyString};
+use shm_core::{Name, Namespace};
+use slotmap_shm::{KeyKind, ReadOptions, TableOpenError, TableOptions, UntypedTable};
+
+use super::handle::{Opened, Typed};
+
+/// How a table is made or found.
+#[derive(Clone, Copy)]
+pub(crate) enum How {
+    Create(KeyKind),
+    OpenOrCreate(KeyKind),
+    Open(Keys),
+    Read(Keys),
+}
+
+/// Which tables will do, by their keys.
+#[derive(Clone, Copy)]
+pub(crate) enum Keys {
+    Any,
+    /// Numbers of any width.
+    Int,
+    /// Numbers of so many bits.
+    Bits(u32),
+    /// These alone.
+    Kind(KeyKind),
+}
+
+impl How {
+    /// From the word for it, and from the arguments `keys` and `bits`.
+    pub(crate) fn new(
+        how: &str,
+        keys: Option<&Bound<'_, PyAny>>,
+        bits: Option<u32>,
+    ) -> PyResult<Self> {
+        let wrong = "keys must be int, of 32 or 64 bits, str or bytes";
+        let wrong = || PyTypeError::new_err(wrong);
+        let found = match (keys, bits) {
+            (None, None) => Keys::Any,
+            (None, Some(_)) => return Err(wrong()),
+            (Some(keys), bits) => Keys::new(keys, bits).ok_or_else(wrong)?,
+        };
+        match how {
+            "create" => Ok(Self::Create(found.kind().ok_or_else(wrong)?)),
+            "open_or_create" => Ok(Self::OpenOrCreate(found.kind().ok_or_else(wrong)?)),
+            "open" => Ok(Self::Open(found)),
+            "read" => Ok(Self::Read(found)),
+            other => Err(PyValueError::new_err(format!("no such way to open a table: {other:?}"))),
+        }
+    }
+
+    /// Makes or opens it.
+    pub(crate) fn go(
+        self,
+        namespace: &Namespace,
+        name: &Name,
+        options: &TableOptions,
+    ) -> Result<Opened, TableOpenError> {
+        let table = match self {
+            Self::Create(kind) => UntypedTable::create_with_kind(namespace, name, kind, options)?,
+            Self::OpenOrCreate(kind) => {
+                UntypedTable::open_or_create_with_kind(namespace, name, kind, options)?
+            }
+            Self::Open(keys) => {
+                let table = UntypedTable::open(namespace, name, options)?;
+                keys.check(table.key_kind())?;
+                table
+            }
+            Self::Read(keys) => {
+                let options = ReadOptions::default().trust(options.trust.clone());
+                let table = UntypedTable::open_read_only(namespace, name, &options)?;
+                keys.check(table.key_kind())?;
+                return Ok(Opened::Read(Typed::new(table)?));
+            }
+        };
+        Ok(Opened::Write(Typed::new(table)?))
+    }
+}
+
+impl Keys {
+    fn new(keys: &Bound<'_, PyAny>, bits: Option<u32>) -> Option<Self> {
+        let py = keys.py();
+        if keys.is(py.get_type::<PyInt>()) {
+            return match bits {
+                None => Some(Self::Int),
+                Some(32 | 64) => bits.map(Self::Bits),
+                Some(_) => None,
+            };
+        }
+        let kind = if keys.is(py.get_type::<PyString>()) {
+            KeyKind::Str
+        } else if keys.is(py.get_type::<PyBytes>()) {
+            KeyKind::Bytes
+        } else {
+            return None;
+        };
+        bits.is_none().then_some(Self::Kind(kind))
+    }
+
+    /// The kind of a table that is created.
+    fn kind(self) -> Option<KeyKind> {
+        match self {
+            Self::Any => None,
+            Self::Int | Self::Bits(32) => Some(KeyKind::I32),
+            Self::Bits(_) => Some(KeyKind::I64),
+            Self::Kind(kind) => Some(kind),
+        }
+    }
+
+    /// Whether a table of this kind will do.
+    fn check(self, found: KeyKind) -> Result<(), TableOpenError> {
+        let bits = found.integer().map(|(bits, _)| bits);
+        let fine = match self {
+            Self::Any => true,
+            Self::Int => bits.is_some(),
+            Self::Bits(wanted) => bits == Some(wanted),
+            Self::Kind(kind) => found == kind,
+        };
+        match self.kind() {
+            Some(expected) if !fine => Err(TableOpenError::KeyKind { found, expected }),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! What is stored in a table: the bytes of an object, or a counter.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyInt};
+
+use crate::keys::{Bytes, lend};
+use crate::numbers::counter_of;
+use crate::refusal::Refusal;
+
+/// The bytes to store for an object. An `int` becomes a counter, as
+/// [`Table::increment`](slotmap_shm::Table::increment) stores it.
+#[inline]
+pub(crate) fn value_of<'a, 'py>(object: &'a Bound<'py, PyAny>) -> PyResult<Bytes<'a, 'py>> {
+    lend(object).or_else(|refusal| counter(object, refusal))
+}
+
+/// A counter, if the object is a number. A `bool` is none that anybody counts with.
+#[cold]
+fn counter<'a, 'py>(object: &Bound<'py, PyAny>, refusal: Refusal) -> PyResult<Bytes<'a, 'py>> {
+    if !matches!(refusal, Refusal::Type(_)) {
+        return Err(refusal.error(object));
+    }
+    if object.is_instance_of::<PyInt>() && !object.is_instance_of::<PyBool>() {
+        let bytes = counter_of(object)?.to_le_bytes();
+        return Ok(Bytes::Copied(PyBytes::new(object.py(), &bytes)));
+    }
+    Err(Refusal::Type("bytes, str or int").error(object))
+}
