@@ -183,13 +183,54 @@ fn no_file_is_too_long_and_nothing_is_left_behind() {
         concat!("FIX", "ME"),
         concat!("dbg", "!("),
     ];
+    // Still to be split.
+    let long = ["crates/shm-python/src/table.rs"];
     for path in rust_files() {
         let text = read(&path);
         let lines = text.lines().count();
-        assert!(lines <= 700, "{} has {lines} lines: split it by idea", path.display());
+        let said = format!("{} has {lines} lines", path.display());
+        let named = long.iter().any(|long| path == root().join(long));
+        assert!(named || lines <= 500, "{said}: split it by idea");
         for marker in markers {
             assert!(!text.contains(marker), "{} contains {marker}", path.display());
         }
+    }
+}
+
+/// One name must not mean two things: what a handle's `get` is must not depend on whether the call
+/// reaches the handle or what it is dereferenced to.
+#[test]
+fn no_handle_is_dereferenced_to_another() {
+    let named = [
+        // Owned bytes are bytes.
+        ("slotmap-shm", "Value"),
+        ("avl-snapshot", "AlignedBytes"),
+        // Whoever may store may load. `slice`, which both have, gives the same words.
+        ("shm-core", "Words<'a>"),
+        ("shm-core", "WritableSegment"),
+        // A map is read by the calls of its snapshot. It adds those of its name, under other names.
+        ("shm-facade", "SharedMap"),
+    ];
+    let mut found = Vec::new();
+    for krate in ["shm-core", "slotmap-shm", "avl-snapshot", "shm-facade", "shm-capi"] {
+        let src = root().join("crates").join(krate).join("src");
+        for path in rust_files().into_iter().filter(|path| path.starts_with(&src)) {
+            let text = read(&path);
+            let code = text.lines().map(|line| line.split("//").next().unwrap());
+            let heads = code.filter_map(|line| {
+                line.split_once("Deref for ").or_else(|| line.split_once("DerefMut for "))
+            });
+            found.extend(
+                heads.map(|(_, rest)| (krate, rest.trim_end_matches([' ', '{']).to_owned())),
+            );
+        }
+    }
+    let found: Vec<_> = found.iter().map(|(krate, name)| (*krate, name.as_str())).collect();
+    for handle in &found {
+        assert!(named.contains(handle), "{handle:?} implements Deref");
+    }
+    for name in &named {
+        assert!(found.contains(name), "{name:?} does not implement Deref: name it no longer");
     }
 }
 

@@ -1,6 +1,6 @@
 //! The first page of every segment: header, session and lock block.
 //!
-//! `docs/format.md` says the same in prose; `tests/format_doc.rs` ties the two.
+//! `docs/format.md` says the same in prose; `tests/format_doc` ties the two.
 //!
 //! | offset | bytes | what | changes |
 //! |---|---|---|---|
