@@ -41,7 +41,7 @@ fn table(result: &Value) -> Table {
     let structures = result["structures"].as_array().map(Vec::as_slice).unwrap_or_default();
     let avl = structures.iter().find(|structure| structure["name"] == "snapshot (AVL)");
     let avl = avl.and_then(|structure| structure["ns"].as_f64());
-    let entries = format!("{} entries", result["entries"]);
+    let entries = format!("entries: {}", result["entries"]);
     let mut table = report::table(&[&entries, "ns a lookup", "times AVL"]);
     for structure in structures {
         let ns = structure["ns"].as_f64();
@@ -97,7 +97,7 @@ mod tests {
             let line = shown.lines().find(|line| line.contains(word));
             line.unwrap_or_else(|| panic!("no {word} in {shown}")).to_owned()
         };
-        assert!(line("512 entries").contains("ns a lookup"));
+        assert!(line("entries: 512").contains("ns a lookup"));
         assert!(line("linear array, private").contains("150.0"), "{shown}");
         assert!(line("linear array, private").contains("3.75"), "{shown}");
         assert!(line("snapshot (AVL)").contains("1.00") && line("unmeasured").contains('–'));

@@ -443,6 +443,7 @@ fn rooms_import_downward_only() {
         "tries.rs",
         "value.rs",
     ];
+    let of_verbs = ["arguments.rs", "escape.rs", "failure.rs", "startup.rs"];
     let under = |rooms: &[&'static str]| [&leaves, rooms].concat();
     let mut count = 0;
     for (krate, rooms, allowed) in [
@@ -452,6 +453,10 @@ fn rooms_import_downward_only() {
         ("slotmap-shm", &["layout.rs"], leaves.to_vec()),
         ("slotmap-shm", &["protocol"], under(&["layout.rs", "protocol"])),
         ("slotmap-shm", &["table/handle.rs"], under(&["layout.rs", "protocol"])),
+        ("shm-cli", &["arguments.rs"], of_verbs[1..].to_vec()),
+        ("shm-cli", &["maps"], [&of_verbs[..], &["maps"]].concat()),
+        ("shm-cli", &["files"], [&of_verbs[..], &["files", "maps/key.rs"]].concat()),
+        ("shm-cli", &["output"], [&of_verbs[..], &["output"]].concat()),
     ] {
         let src = root().join("crates").join(krate).join("src");
         let files = rust_files();
