@@ -386,6 +386,16 @@ fn imports(src: &Path, file: &Path) -> Vec<PathBuf> {
             }
         }
     }
+    // What a file declares it may also name without importing it.
+    let declared = code.lines().filter_map(|line| line.split_once("mod ")?.1.strip_suffix(';'));
+    for module in declared {
+        let path = format!("{module}::");
+        let mut names = code.match_indices(&path);
+        let named = names.any(|(at, _)| {
+            !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
+        });
+        found.extend(file_of(&of_children, module).filter(|_| named));
+    }
     found.retain(|import| import != file);
     found
 }
