@@ -5,21 +5,29 @@ use crate::workload::VALUE_SIZE;
 /// A map from `i32` to up to [`VALUE_SIZE`] bytes.
 ///
 /// Writes return whether they were done; the timed loops count, and the callers
-/// check, so that nothing is measured that fails.
+/// check, so that nothing is measured that fails. A store that is read only does none.
 pub trait Store {
     /// Copies the value of `key` to the start of `buffer`; its length in bytes, or
     /// `None` when there is none.
     fn get_into(&self, key: i32, buffer: &mut [u8; VALUE_SIZE]) -> Option<usize>;
 
     /// Sets the value of `key`, whether it has one or not.
-    fn upsert(&self, key: i32, value: &[u8]) -> bool;
+    fn upsert(&self, _key: i32, _value: &[u8]) -> bool {
+        false
+    }
 
     /// Adds an entry for a key that has none.
-    fn add(&self, key: i32, value: &[u8]) -> bool;
+    fn add(&self, _key: i32, _value: &[u8]) -> bool {
+        false
+    }
 
     /// Replaces the value of a key that has one.
-    fn update(&self, key: i32, value: &[u8]) -> bool;
+    fn update(&self, _key: i32, _value: &[u8]) -> bool {
+        false
+    }
 
     /// Removes an entry.
-    fn remove(&self, key: i32) -> bool;
+    fn remove(&self, _key: i32) -> bool {
+        false
+    }
 }

@@ -11,6 +11,7 @@ pub mod document;
 pub mod edition;
 pub mod golden;
 pub mod image;
+mod input;
 pub mod ops;
 pub mod patch;
 pub mod pattern;

@@ -3,6 +3,8 @@
 
 mod model;
 
+use crate::input::{self, Input};
+
 pub use model::{Model, byte_strings, integers, strings};
 
 /// Entries of the table under test: fewer than there are keys.
@@ -38,37 +40,27 @@ pub enum Op {
 /// Operations from any bytes: what the bytes do not tell is zero.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> Vec<Op> {
-    let mut bytes = Bytes(bytes);
-    let mut ops = Vec::new();
-    while !bytes.0.is_empty() {
-        ops.push(bytes.op());
-    }
-    ops
+    input::decode(bytes, |input| Parts(input).op())
 }
 
-struct Bytes<'a>(&'a [u8]);
+/// What operations are made of.
+struct Parts<'a, 'b>(&'a mut Input<'b>);
 
-impl Bytes<'_> {
-    fn byte(&mut self) -> u8 {
-        let Some((&byte, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
-        byte
-    }
-
+impl Parts<'_, '_> {
     fn key(&mut self) -> u8 {
-        self.byte() % KEYS
+        self.0.byte() % KEYS
     }
 
     /// Mostly values that fit, some of eight bytes (counters), some too long.
     fn value(&mut self) -> Vec<u8> {
-        let byte = self.byte();
+        let byte = self.0.byte();
         let len = if byte & 0x80 != 0 { 8 } else { usize::from(byte) % (VALUE_SIZE + 2) };
-        let seed = self.byte();
+        let seed = self.0.byte();
         (0..len).map(|at| seed.wrapping_mul(at as u8 | 1)).collect()
     }
 
     fn many<T>(&mut self, mut member: impl FnMut(&mut Self) -> T) -> Vec<T> {
-        let len = self.byte() % 6;
+        let len = self.0.byte() % 6;
         (0..len).map(|_| member(self)).collect()
     }
 
@@ -77,7 +69,7 @@ impl Bytes<'_> {
     }
 
     fn op(&mut self) -> Op {
-        match self.byte() % 16 {
+        match self.0.byte() % 16 {
             0 | 1 => Op::Add(self.key(), self.value()),
             2 => Op::Update(self.key(), self.value()),
             3 | 4 => Op::Upsert(self.key(), self.value()),
@@ -87,11 +79,11 @@ impl Bytes<'_> {
             8 => Op::UpsertMany(self.many(Self::entry)),
             9 => Op::RemoveMany(self.many(Self::key)),
             10 => Op::UpdateWith(self.key(), self.value()),
-            11 => Op::CompareExchange(self.key(), self.byte() & 1 == 0, self.value()),
-            12 => Op::FetchAdd(self.key(), i64::from(self.byte() as i8) << 56 | 1),
+            11 => Op::CompareExchange(self.key(), self.0.byte() & 1 == 0, self.value()),
+            12 => Op::FetchAdd(self.key(), i64::from(self.0.byte() as i8) << 56 | 1),
             13 => Op::GetMany(self.many(Self::key)),
             14 => Op::Reopen,
-            _ if self.byte() < 64 => Op::Clear,
+            _ if self.0.byte() < 64 => Op::Clear,
             _ => Op::Remove(self.key()),
         }
     }

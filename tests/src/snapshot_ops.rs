@@ -7,6 +7,7 @@ use std::ops::Bound;
 use avl_snapshot::{AlignedBytes, Builder, FreezeOptions, RbTree, Snapshot};
 
 use crate::image;
+use crate::input::{self, Input};
 
 /// One operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,32 +44,16 @@ pub enum Op {
 /// Operations from any bytes: what the bytes do not tell is zero.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> Vec<Op> {
-    let mut bytes = Bytes(bytes);
-    let mut ops = Vec::new();
-    while !bytes.0.is_empty() {
-        ops.push(bytes.op());
-    }
-    ops
+    input::decode(bytes, |input| Parts(input).op())
 }
 
-struct Bytes<'a>(&'a [u8]);
+/// What operations are made of.
+struct Parts<'a, 'b>(&'a mut Input<'b>);
 
-impl Bytes<'_> {
-    fn byte(&mut self) -> u8 {
-        let Some((&byte, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
-        byte
-    }
-
-    fn take(&mut self, len: usize) -> Vec<u8> {
-        let (bytes, rest) = self.0.split_at(len.min(self.0.len()));
-        self.0 = rest;
-        bytes.to_vec()
-    }
-
+impl Parts<'_, '_> {
     /// Few letters, so that keys meet, tie and are prefixes of each other; and any bytes.
     fn key(&mut self) -> Vec<u8> {
-        let how = self.byte();
+        let how = self.0.byte();
         let len = usize::from(how >> 4);
         let prefix: &[u8] = match how & 7 {
             0 => b"prefix that many share/",
@@ -76,7 +61,7 @@ impl Bytes<'_> {
             2 => &[0; 5],
             _ => b"",
         };
-        let mut tail = self.take(len);
+        let mut tail = self.0.take(len);
         if how & 8 == 0 {
             tail.iter_mut().for_each(|byte| *byte = [0, 1, b'a', 0xFF][usize::from(*byte % 4)]);
         }
@@ -84,33 +69,33 @@ impl Bytes<'_> {
     }
 
     fn value(&mut self) -> Vec<u8> {
-        let len = self.byte();
-        vec![self.byte(); usize::from(len % 20) * if len > 250 { 40 } else { 1 }]
+        let len = self.0.byte();
+        vec![self.0.byte(); usize::from(len % 20) * if len > 250 { 40 } else { 1 }]
     }
 
     fn number(&mut self) -> u16 {
-        u16::from_le_bytes([self.byte(), self.byte()])
+        u16::from_le_bytes([self.0.byte(), self.0.byte()])
     }
 
     fn op(&mut self) -> Op {
-        match self.byte() % 20 {
+        match self.0.byte() % 20 {
             0..5 => Op::Set(self.key(), self.value()),
             5 => Op::Get(self.key()),
             6 | 7 => Op::Remove(self.key()),
-            8 => match self.byte() {
+            8 => match self.0.byte() {
                 0..64 => Op::Clear,
                 len => Op::Bulk((0..len % 50).map(|_| (self.key(), self.value())).collect()),
             },
             9 => Op::Fill(self.key(), self.number() % 600),
-            10..13 => Op::Freeze(self.byte() & 1 == 0),
+            10..13 => Op::Freeze(self.0.byte() & 1 == 0),
             13 | 14 => Op::Rank(self.key()),
-            15 => Op::Range(self.key(), self.key(), self.byte()),
+            15 => Op::Range(self.key(), self.key(), self.0.byte()),
             16 => Op::Prefix(self.key()),
             17 => {
-                let len = self.byte() % 40;
+                let len = self.0.byte() % 40;
                 Op::GetMany((0..len).map(|_| self.key()).collect())
             }
-            18 => Op::Iter((0..8).fold(0, |bits, _| bits << 8 | u64::from(self.byte()))),
+            18 => Op::Iter((0..8).fold(0, |bits, _| bits << 8 | u64::from(self.0.byte()))),
             _ => Op::Nth(self.number()),
         }
     }

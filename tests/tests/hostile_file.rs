@@ -1,4 +1,4 @@
-//! Rows 11 and 14: a damaged file, or no file at all, at the name. A typed error for
+//! A damaged file, or no file at all, at the name. A typed error for
 //! readers and writers, and never a hang: a process with a watchdog opens it.
 
 use std::fs::{File, OpenOptions, Permissions};

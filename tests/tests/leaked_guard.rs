@@ -1,4 +1,4 @@
-//! Rows 7 and 8: a lock whose holder is gone without releasing it, or is a child that
+//! A lock whose holder is gone without releasing it, or is a child that
 //! inherited it, or panics.
 
 use std::borrow::Borrow;

@@ -1,4 +1,4 @@
-//! Rows 9, 12, 15 and 16: making, finding, replacing and naming tables.
+//! Making, finding, replacing and naming tables.
 
 use std::collections::HashSet;
 use std::fs::File;

@@ -1,5 +1,5 @@
-//! Row 13, the half that is refused: each field of the first page changed, with a right
-//! checksum and with a stale one.
+//! A first page that must be refused: each field changed, with a right checksum and with a stale
+//! one.
 
 use std::path::PathBuf;
 

@@ -1,13 +1,14 @@
 //! Benchmarks: the criterion groups, then the rows against each peer, as ratios.
 
-use std::process::Stdio;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{ContentArrangement, Table};
 use serde_json::Value;
 
-use crate::command::{cargo, root, run as run_command, target_dir};
+use crate::command::{cargo, run as run_command, target_dir};
 use crate::{plot, report};
 
 #[derive(clap::Args, Clone, Debug)]
@@ -27,9 +28,12 @@ pub struct Arguments {
     /// Print tables as Markdown, for docs/benchmarks.md.
     #[arg(long, conflicts_with = "json")]
     pub markdown: bool,
-    /// Only measure a lookup over the number of entries, and draw docs/lookup.svg.
+    /// Only measure a lookup over the number of entries, and draw it.
     #[arg(long, conflicts_with_all = ["filter", "rows"])]
     pub plot: bool,
+    /// Where the drawing goes, if not to lookup.svg in cargo's target directory.
+    #[arg(long, value_name = "FILE", requires = "plot")]
+    pub svg: Option<PathBuf>,
 }
 
 /// True when everything ran. A missed bar is a result, not a failure.
@@ -43,10 +47,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         // Stdout is for the result.
         run_command(criterion.stdout(std::io::stderr()))?;
     }
-    let mut build = cargo();
-    build.args(["build", "--quiet", "--release", "--package", "shm-benches"]);
-    run_command(build.args(["--bin", "shm-bench-rows"]))?;
-    let mut rows = std::process::Command::new(target_dir().join("release").join("shm-bench-rows"));
+    let mut rows = rows()?;
     if arguments.quick {
         rows.arg("--quick");
     }
@@ -56,20 +57,18 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     if arguments.plot {
         rows.arg("--curves");
     }
-    let output = rows.stderr(Stdio::null()).output().context("start the benchmark")?;
-    if !output.status.success() {
-        bail!("the benchmark failed: {}", output.status);
-    }
-    let text = String::from_utf8(output.stdout)?;
-    let last = text.lines().last().context("the benchmark printed nothing")?;
+    let last = last_line(&mut rows)?;
     if arguments.plot {
-        std::fs::write(root().join("docs/lookup.svg"), plot::svg(&serde_json::from_str(last)?)?)?;
+        let path = arguments.svg.clone().unwrap_or_else(|| target_dir().join("lookup.svg"));
+        std::fs::write(&path, plot::svg(&serde_json::from_str(&last)?)?)
+            .with_context(|| format!("write {}", path.display()))?;
+        eprintln!("drawn: {}", path.display());
     }
     if arguments.json {
         println!("{last}");
         return Ok(true);
     }
-    let result: Value = serde_json::from_str(last)?;
+    let result: Value = serde_json::from_str(&last)?;
     let style = |mut table: Table| {
         if arguments.markdown {
             table.load_preset(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
@@ -88,6 +87,24 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         println!("{}", Value::Object(machine.clone()));
     }
     Ok(true)
+}
+
+/// The program that measures rows, built.
+pub fn rows() -> Result<Command> {
+    let mut build = cargo();
+    build.args(["build", "--quiet", "--release", "--package", "shm-benches"]);
+    run_command(build.args(["--bin", "shm-bench-rows"]))?;
+    Ok(Command::new(target_dir().join("release").join("shm-bench-rows")))
+}
+
+/// Runs it; the last line that it prints is one JSON object.
+pub fn last_line(rows: &mut Command) -> Result<String> {
+    let output = rows.stderr(Stdio::null()).output().context("start the benchmark")?;
+    if !output.status.success() {
+        bail!("the benchmark failed: {}", output.status);
+    }
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text.lines().last().context("the benchmark printed nothing")?.to_owned())
 }
 
 fn rows_of(result: &Value) -> Table {

@@ -7,6 +7,7 @@
 
 mod bench;
 mod command;
+mod compare;
 mod demo;
 mod install;
 mod packages;
@@ -43,6 +44,8 @@ enum Command {
     Storm(storm::Arguments),
     /// The benchmarks, ours and the peers' in one run.
     Bench(bench::Arguments),
+    /// A lookup among N entries: linear, sorted, AVL, hash index and others, in one small table.
+    Compare(compare::Arguments),
     /// The Python package: build the wheel, test it with every Python that is here, check the
     /// stubs.
     Python(python::Arguments),
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Command::Stress(arguments) => stress::run(&arguments),
         Command::Storm(arguments) => storm::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Python(arguments) => python::run(&arguments),
         Command::Platforms(arguments) => platform::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),

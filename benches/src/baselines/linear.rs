@@ -3,11 +3,12 @@
 use std::io;
 use std::path::Path;
 
+use anyhow::{Result, ensure};
 use bytemuck::{Pod, Zeroable};
 
 use super::Plain;
 use crate::Store;
-use crate::workload::{CAPACITY, VALUE_SIZE};
+use crate::workload::{CAPACITY, VALUE_SIZE, Workload};
 
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
@@ -24,6 +25,34 @@ type Entries = [Entry; CAPACITY];
 /// and copies.
 pub struct Linear {
     shared: Plain<Entries>,
+}
+
+/// The same array in private memory: without a mutex, of any length, and read only.
+pub struct Scanned {
+    entries: Vec<Entry>,
+}
+
+impl Scanned {
+    /// Makes an array of the present keys, with values of `len` bytes.
+    ///
+    /// # Errors
+    /// When values of that length do not fit.
+    pub fn new(work: &Workload, len: usize) -> Result<Self> {
+        let mut entries = vec![Entry::zeroed(); work.present().len()];
+        for (entry, &key) in entries.iter_mut().zip(work.present()) {
+            let value = Workload::value(key);
+            let fits = value.get(..len).is_some_and(|value| entry.occupy(key, value));
+            ensure!(fits, "a value of {len} bytes");
+        }
+        Ok(Self { entries })
+    }
+}
+
+impl Store for Scanned {
+    #[inline]
+    fn get_into(&self, key: i32, buffer: &mut [u8; VALUE_SIZE]) -> Option<usize> {
+        get_into(&self.entries, key, buffer)
+    }
 }
 
 impl Linear {
@@ -69,6 +98,15 @@ impl Entry {
     }
 }
 
+/// Copies out the value of a key, which is searched from the start.
+#[inline]
+fn get_into(entries: &[Entry], key: i32, buffer: &mut [u8; VALUE_SIZE]) -> Option<usize> {
+    let entry = entries.iter().find(|entry| entry.used != 0 && entry.key == key)?;
+    let value = entry.value.get(..entry.len as usize)?;
+    buffer.get_mut(..value.len())?.copy_from_slice(value);
+    Some(value.len())
+}
+
 #[inline]
 fn find_mut(entries: &mut Entries, key: i32) -> Option<&mut Entry> {
     entries.iter_mut().find(|entry| entry.used != 0 && entry.key == key)
@@ -92,10 +130,7 @@ impl Store for Linear {
     #[inline]
     fn get_into(&self, key: i32, buffer: &mut [u8; VALUE_SIZE]) -> Option<usize> {
         let locked = self.shared.lock()?;
-        let entry = locked.iter().find(|entry| entry.used != 0 && entry.key == key)?;
-        let value = entry.value.get(..entry.len as usize)?;
-        buffer.get_mut(..value.len())?.copy_from_slice(value);
-        Some(value.len())
+        get_into(&locked[..], key, buffer)
     }
 
     #[inline]

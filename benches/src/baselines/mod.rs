@@ -6,5 +6,5 @@ mod linear;
 mod plain;
 
 pub use hashed::Hashed;
-pub use linear::Linear;
+pub use linear::{Linear, Scanned};
 pub use plain::{Locked, Plain};

@@ -21,20 +21,4 @@ impl<D: Dictionary> Store for ByNumber<D> {
         buffer.get_mut(..value.len())?.copy_from_slice(value);
         Some(value.len())
     }
-
-    fn upsert(&self, _: i32, _: &[u8]) -> bool {
-        false
-    }
-
-    fn add(&self, _: i32, _: &[u8]) -> bool {
-        false
-    }
-
-    fn update(&self, _: i32, _: &[u8]) -> bool {
-        false
-    }
-
-    fn remove(&self, _: i32) -> bool {
-        false
-    }
 }

@@ -1,4 +1,4 @@
-//! The command line, and what all verbs have in common.
+//! What arguments all verbs have in common, and how arguments are read.
 
 use std::ffi::OsStr;
 use std::io::IsTerminal;
@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, ValueEnum};
 use nix::unistd::User;
 use shm_core::{Name, Namespace, Trust};
 use shm_facade::{Error, MapOptions, ShareOptions};
@@ -14,57 +14,6 @@ use slotmap_shm::{ReadOptions, TableOptions};
 
 use crate::escape::unescape;
 use crate::failure::Failure;
-use crate::verbs::Verb;
-
-/// Shared-memory maps from the command line: tables that any process writes, and published maps
-/// that change as a whole.
-#[derive(Debug, Parser)]
-#[command(name = "shmap", version, subcommand_required = true)]
-#[command(max_term_width = 100, after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
-pub(crate) struct Arguments {
-    #[command(flatten)]
-    pub(crate) common: Common,
-    #[command(subcommand)]
-    pub(crate) verb: Verb,
-}
-
-const AFTER_HELP: &str = "\
-Examples:
-  $ shmap create workers
-  $ shmap set workers 3325 running
-  $ shmap get workers 3325
-  running
-  $ shmap list
-
-`shmap VERB --help` shows an example of each verb; `shmap --help` the exit codes.";
-
-const AFTER_LONG_HELP: &str = "\
-Exit codes:
-  0    done
-  1    the key, the name or the prefix was not found
-  2    the command line makes no sense
-  3    the table or the file system is full, or a key or value too long
-  4    the key or the name exists already
-  5    the name is not valid
-  6    the lock was not released in time
-  7    the file at the name is damaged
-  8    it is of another kind, key type, version, C library or pid namespace
-  9    the operating system does not permit it, or the owner is not trusted
-  10   anything else that the operating system refused
-  11   a line of the input is broken
-  12   writers were too busy for a reading of one moment
-  130  ended by Ctrl-C or a signal
-  141  nobody reads the output any more: it ends without a word
-
-An error means that nothing was changed. If only the result of a change could not be printed
-(10 or 141), the message says so. A closed standard output is an error for what prints.
-
-Examples:
-  $ shmap create workers
-  $ shmap set workers 3325 running
-  $ shmap get workers 3325
-  running
-  $ shmap list";
 
 // Options of every verb. No doc comment: it would be the help of the whole.
 #[derive(Args, Debug)]

@@ -5,27 +5,19 @@
 mod arguments;
 mod escape;
 mod failure;
-mod key;
-mod layout;
-mod mappers;
+mod files;
+mod maps;
 mod output;
-mod progress;
-mod prometheus;
-mod reading;
-mod records;
 mod startup;
-mod table;
-mod target;
 mod verbs;
-mod writing;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure};
+use crate::verbs::Arguments;
 
 fn main() -> ExitCode {
     let outcome = match Arguments::try_parse() {

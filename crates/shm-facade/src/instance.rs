@@ -60,7 +60,8 @@ impl Registry {
     }
 }
 
-/// One is lost if a process forks during the few instructions for which another of its threads has it.
+/// One is lost if a process forks during the few instructions for which another of its threads has
+/// it.
 static REGISTRIES: [Registry; 8] = [const { Registry::new() }; 8];
 
 /// Runs `f` on the instances of this process; `None` if its forefathers lost every registry.
@@ -70,14 +71,55 @@ fn with<R>(f: impl FnOnce(&mut Instances) -> R) -> Option<R> {
     Some(f(&mut instances))
 }
 
+impl StatusTable {
+    /// The table of this name in this process: opened or created at the first
+    /// call, shared by all later ones as long as somebody holds it. The original's `getInstance`.
+    ///
+    /// An instance that exists is handed out whatever its sizes; a table that exists must have the
+    /// default ones. A name is looked up with its namespace's directory as that is written. One
+    /// whose file was unlinked or replaced is opened or created anew.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use shm_facade::StatusTable;
+    /// # use shm_facade::{Namespace, StatusOptions};
+    /// # let dir = std::env::temp_dir().join(format!("instance-doc-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&dir)?;
+    /// # let options = StatusOptions::default().namespace(Namespace::at(&dir));
+    /// # let _ = || -> Result<_, shm_facade::Error> {
+    /// let table = StatusTable::instance("workers")?;
+    /// # Ok(table) };
+    /// # let table = StatusTable::instance_with("workers", &options)?;
+    /// # let same = StatusTable::instance_with("workers", &options)?;
+    /// # let _ = || -> Result<_, shm_facade::Error> {
+    /// let same = StatusTable::instance("workers")?;
+    /// # Ok(same) };
+    /// assert!(Arc::ptr_eq(&table, &same));
+    /// # std::fs::remove_dir_all(&dir)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Open`], [`Error::Create`], [`Error::OpenTable`], [`Error::Name`].
+    pub fn instance(name: &str) -> Result<Arc<Self>, Error> {
+        instance(name, &StatusOptions::default(), false)
+    }
+
+    /// As [`StatusTable::instance`], of the sizes that `options` say; what else they say counts at
+    /// the first call for a name.
+    ///
+    /// # Errors
+    /// [`Error::OpenTable`], with `TableOpenError::GeometryMismatch` when there is an instance or a
+    /// table of other sizes; [`Error::Name`].
+    pub fn instance_with(name: &str, options: &StatusOptions) -> Result<Arc<Self>, Error> {
+        instance(name, options, true)
+    }
+}
+
 /// The living instance of `name`, or a new one. One that was orphaned (its name
 /// unlinked or replaced) is not handed out again. With `sized`, the instance must have the sizes
 /// that `options` say.
-pub(crate) fn instance(
-    name: &str,
-    options: &StatusOptions,
-    sized: bool,
-) -> Result<Arc<StatusTable>, Error> {
+fn instance(name: &str, options: &StatusOptions, sized: bool) -> Result<Arc<StatusTable>, Error> {
     let key = (options.namespace.dir().to_owned(), name.to_owned());
     let living = with(|instances| instances.get(&key).and_then(Weak::upgrade)).flatten();
     if let Some(table) = &living

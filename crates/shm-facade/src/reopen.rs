@@ -1,5 +1,7 @@
 //! Opening a status table anew when its name leads to another one.
 
+use slotmap_shm::Access;
+
 use crate::error::Error;
 use crate::status_table::{StatusOptions, StatusReader, StatusTable};
 
@@ -37,10 +39,7 @@ impl StatusTable {
         name: &str,
         options: &StatusOptions,
     ) -> Result<bool, Error> {
-        if !self.is_orphaned()? {
-            return Ok(false);
-        }
-        replace(self, Self::open_with(name, options))
+        replace(self, || Self::open_with(name, options))
     }
 }
 
@@ -54,15 +53,18 @@ impl StatusReader {
         name: &str,
         options: &StatusOptions,
     ) -> Result<bool, Error> {
-        if !self.is_orphaned()? {
-            return Ok(false);
-        }
-        replace(self, Self::open_read_only_with(name, options))
+        replace(self, || Self::open_read_only_with(name, options))
     }
 }
 
-fn replace<T>(table: &mut T, opened: Result<T, Error>) -> Result<bool, Error> {
-    match opened {
+fn replace<A: Access>(
+    table: &mut StatusTable<A>,
+    open: impl FnOnce() -> Result<StatusTable<A>, Error>,
+) -> Result<bool, Error> {
+    if !table.is_orphaned()? {
+        return Ok(false);
+    }
+    match open() {
         Ok(newer) => {
             *table = newer;
             Ok(true)

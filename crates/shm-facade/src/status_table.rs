@@ -1,6 +1,5 @@
 //! The status table: the operations of the original, under Rust names.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use shm_core::{Entry, Interrupt, Name, Namespace, Trust};
@@ -10,7 +9,6 @@ use slotmap_shm::{
 };
 
 use crate::error::Error;
-use crate::instance;
 
 /// How a status table is created and opened. The default suits most; each field has a setter.
 ///
@@ -274,49 +272,6 @@ impl<A: Access> StatusTable<A> {
 }
 
 impl StatusTable {
-    /// The table of this name in this process: opened or created at the first
-    /// call, shared by all later ones as long as somebody holds it. The original's `getInstance`.
-    ///
-    /// An instance that exists is handed out whatever its sizes; a table that exists must have the
-    /// default ones. A name is looked up with its namespace's directory as that is written. One whose file was
-    /// unlinked or replaced is opened or created anew.
-    ///
-    /// ```
-    /// use std::sync::Arc;
-    /// use shm_facade::StatusTable;
-    /// # use shm_facade::{Namespace, StatusOptions};
-    /// # let dir = std::env::temp_dir().join(format!("instance-doc-{}", std::process::id()));
-    /// # std::fs::create_dir_all(&dir)?;
-    /// # let options = StatusOptions::default().namespace(Namespace::at(&dir));
-    /// # let _ = || -> Result<_, shm_facade::Error> {
-    /// let table = StatusTable::instance("workers")?;
-    /// # Ok(table) };
-    /// # let table = StatusTable::instance_with("workers", &options)?;
-    /// # let same = StatusTable::instance_with("workers", &options)?;
-    /// # let _ = || -> Result<_, shm_facade::Error> {
-    /// let same = StatusTable::instance("workers")?;
-    /// # Ok(same) };
-    /// assert!(Arc::ptr_eq(&table, &same));
-    /// # std::fs::remove_dir_all(&dir)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`Error::Open`], [`Error::Create`], [`Error::OpenTable`], [`Error::Name`].
-    pub fn instance(name: &str) -> Result<Arc<Self>, Error> {
-        instance::instance(name, &StatusOptions::default(), false)
-    }
-
-    /// As [`StatusTable::instance`], of the sizes that `options` say; what else they say counts at
-    /// the first call for a name.
-    ///
-    /// # Errors
-    /// [`Error::OpenTable`], with `TableOpenError::GeometryMismatch` when there is an instance or a table
-    /// of other sizes; [`Error::Name`].
-    pub fn instance_with(name: &str, options: &StatusOptions) -> Result<Arc<Self>, Error> {
-        instance::instance(name, options, true)
-    }
-
     /// Opens a table of the default namespace, or creates it.
     ///
     /// # Errors

@@ -1,12 +1,16 @@
 //! The time of a lookup over the number of entries, for a plot: random present keys, values of 12
 //! bytes, each copied out. All structures of one size take turns. Keys are integers; snapshot and
 //! ordered peers have them as four bytes in the order of the numbers.
+//!
+//! [`compare`] does the same for one size, and has more structures.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use shm_benches::Store;
-use shm_benches::baselines::Linear;
-use shm_benches::dictionary::{ByNumber, Entries, HashMap, Published, Tree, hash_map, tree};
+use shm_benches::baselines::{Linear, Scanned};
+use shm_benches::dictionary::{
+    ByNumber, Entries, HashMap, Published, Sorted, Tree, hash_map, tree,
+};
 use shm_benches::subject;
 use shm_benches::workload::{CAPACITY, Mix, SHORT, Workload, lookups};
 use shm_harness::TempNamespace;
@@ -18,6 +22,19 @@ use crate::measure::{Plan, Side};
 const LOGS: [usize; 9] = [4, 6, 8, 10, 12, 14, 16, 18, 20];
 /// Most entries of the table: a slot takes 576 bytes.
 const TABLE: usize = 1 << 16;
+/// Most entries that are scanned: a scan of more takes too long to be checked.
+const SCANNED: usize = 1 << 14;
+/// Most entries that are compared.
+const MOST: usize = 1 << 20;
+
+/// Which structures take turns.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Structures {
+    /// Those of the plot.
+    Plotted,
+    /// Those, and an array in private memory, searched from its start or by halves.
+    All,
+}
 
 type Boxed<'a> = Box<dyn FnMut(u64) -> Result<f64> + 'a>;
 
@@ -27,7 +44,7 @@ pub(crate) fn measure(plan: &Plan) -> Result<Value> {
     for log in LOGS {
         eprint!(".");
         let n = 1 << log;
-        for (name, ns) in one_size(plan, n)? {
+        for (name, ns) in one_size(plan, n, Structures::Plotted)? {
             match series.iter_mut().find(|(this, _)| *this == name) {
                 Some((_, points)) => points.push((n, ns)),
                 None => series.push((name, vec![(n, ns)])),
@@ -39,7 +56,16 @@ pub(crate) fn measure(plan: &Plan) -> Result<Value> {
     Ok(json!({ "series": series }))
 }
 
-fn one_size(plan: &Plan, n: usize) -> Result<Vec<(&'static str, f64)>> {
+/// Measures a lookup among `n` entries.
+pub(crate) fn compare(plan: &Plan, n: usize) -> Result<Value> {
+    ensure!((1..=MOST).contains(&n), "--compare takes 1 to {MOST} entries, not {n}");
+    let measured = one_size(plan, n, Structures::All)?.into_iter();
+    let structures: Vec<Value> =
+        measured.map(|(name, ns)| json!({ "name": name, "ns": ns })).collect();
+    Ok(json!({ "entries": n, "rounds": plan.rounds, "structures": structures }))
+}
+
+fn one_size(plan: &Plan, n: usize, which: Structures) -> Result<Vec<(&'static str, f64)>> {
     let dir = TempNamespace::new()?;
     let work = Workload::new(n);
     let entries = Entries::of_numbers(&work);
@@ -58,6 +84,9 @@ fn one_size(plan: &Plan, n: usize) -> Result<Vec<(&'static str, f64)>> {
         work.fill(&array, SHORT)?;
         linear = Some(array);
     }
+    let all = which == Structures::All;
+    let scanned = if all && n <= SCANNED { Some(Scanned::new(&work, SHORT)?) } else { None };
+    let halved = all.then(|| ByNumber(Sorted::new(&sorted)));
     let mut table = None;
     if n <= TABLE {
         let (array, path) = (n.max(CAPACITY), dir.path());
@@ -67,6 +96,12 @@ fn one_size(plan: &Plan, n: usize) -> Result<Vec<(&'static str, f64)>> {
     let mut sides: Vec<(&str, Boxed<'_>)> = Vec::new();
     if let Some(linear) = &linear {
         sides.push(("linear array, plain mutex", boxed(&work, linear)?));
+    }
+    if let Some(scanned) = &scanned {
+        sides.push(("linear array, private", boxed(&work, scanned)?));
+    }
+    if let Some(halved) = &halved {
+        sides.push(("sorted array, private", boxed(&work, halved)?));
     }
     if let Some(table) = &table {
         sides.push(("table", boxed(&work, table)?));

@@ -1,6 +1,6 @@
 //! `shm-bench-rows [--quick] [--filter TEXT]`: measures the rows of table and snapshot, each
 //! against its peer, interleaved in one run. With `--curves` instead: a lookup's time over the
-//! number of entries.
+//! number of entries; with `--compare N`: a lookup's time among N entries.
 //!
 //! The last line of stdout is one JSON object; stderr has a table for people. See
 //! [`measure`] for the method, [`report`] for the fields.
@@ -29,18 +29,30 @@ use report::Bench;
 fn main() -> Result<()> {
     let (mut quick, mut curves) = (false, false);
     let mut filter = String::new();
+    let mut compare = None;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--quick" => quick = true,
             "--curves" => curves = true,
+            "--compare" => {
+                let entries = arguments.next().context("--compare needs a number of entries")?;
+                compare = Some(entries.parse().context("--compare needs a number of entries")?);
+            }
             "--filter" => filter = arguments.next().context("--filter needs a text")?,
             // Not for people: what the processes around a row do.
             "--role" => return child::run(arguments),
             other => {
-                bail!("usage: shm-bench-rows [--quick] [--filter TEXT | --curves]; not {other:?}")
+                bail!(
+                    "usage: shm-bench-rows [--quick] [--filter TEXT | --curves | --compare N]; \
+                     not {other:?}"
+                )
             }
         }
+    }
+    if let Some(entries) = compare {
+        println!("{}", curves::compare(&Plan::new(quick)?, entries)?);
+        return Ok(());
     }
     if curves {
         println!("{}", curves::measure(&Plan::new(quick)?)?);

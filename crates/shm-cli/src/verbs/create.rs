@@ -9,9 +9,9 @@ use slotmap_shm::{Geometry, TableOptions, UntypedTable};
 use crate::arguments::{Common, mode, name};
 use crate::escape::escape;
 use crate::failure::{Exit, Failure};
-use crate::key::KeyType;
+use crate::maps::key::KeyType;
+use crate::maps::target::{Kind, exists};
 use crate::output::{Cell, fields};
-use crate::target::{Kind, exists};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

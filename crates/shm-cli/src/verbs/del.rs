@@ -6,9 +6,9 @@ use clap::Args;
 
 use crate::arguments::{Common, bytes};
 use crate::failure::{Exit, Failure};
-use crate::key::KeyType;
-use crate::table::at_fault;
-use crate::target::writable;
+use crate::maps::key::KeyType;
+use crate::maps::table::at_fault;
+use crate::maps::target::writable;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

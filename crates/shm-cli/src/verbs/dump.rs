@@ -6,14 +6,14 @@ use clap::Args;
 
 use crate::arguments::{Common, Format};
 use crate::failure::{Exit, Failure};
-use crate::key::Forms;
-use crate::key::KeyType;
-use crate::layout::CsvArguments;
+use crate::files::FileFormat;
+use crate::files::layout::CsvArguments;
+use crate::files::writing::Writer;
+use crate::maps::key::Forms;
+use crate::maps::key::KeyType;
+use crate::maps::target::{Entries, Kind, Target};
+use crate::output::progress::{Progress, Unit, is_apart};
 use crate::output::stdout;
-use crate::progress::{Progress, Unit, is_apart};
-use crate::records::FileFormat;
-use crate::target::{Entries, Kind, Target};
-use crate::writing::Writer;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

@@ -9,8 +9,8 @@ use super::load::println;
 use super::share::PublishArguments;
 use crate::arguments::{Common, Format};
 use crate::failure::{Exit, Failure};
-use crate::key::KeyType;
-use crate::target::{Kind, Target};
+use crate::maps::key::KeyType;
+use crate::maps::target::{Kind, Target};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

@@ -9,9 +9,9 @@ use serde_json::json;
 use crate::arguments::{Common, Format, bytes};
 use crate::escape::escape;
 use crate::failure::{Exit, Failure};
-use crate::key::{AnyKey, Forms, KeyType, json_bytes};
+use crate::maps::key::{AnyKey, Forms, KeyType, json_bytes};
+use crate::maps::target::{Kind, Open, Target};
 use crate::output::{Cell, rows, stdout};
-use crate::target::{Kind, Open, Target};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

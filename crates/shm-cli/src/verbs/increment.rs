@@ -8,10 +8,10 @@ use serde_json::json;
 use super::load::println;
 use crate::arguments::{Common, Format, bytes};
 use crate::failure::{Exit, Failure};
-use crate::key::KeyType;
+use crate::maps::key::KeyType;
+use crate::maps::target::writable;
 use crate::output::stdout;
 use crate::startup;
-use crate::target::writable;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

@@ -10,8 +10,8 @@ use shm_facade::{Error, StatusTable};
 
 use crate::arguments::{Common, Format};
 use crate::failure::{Exit, Failure};
+use crate::maps::target::{Kind, Open, Target};
 use crate::output::{Cell, rows, span};
-use crate::target::{Kind, Open, Target};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

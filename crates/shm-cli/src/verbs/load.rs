@@ -8,14 +8,14 @@ use serde_json::json;
 
 use crate::arguments::{Common, Format};
 use crate::failure::{Exit, Failure};
-use crate::key::AnyKey;
-use crate::key::KeyType;
-use crate::layout::CsvArguments;
-use crate::progress::{Progress, Unit};
-use crate::reading::{Reader, Record};
-use crate::records::FileFormat;
-use crate::table::at_fault;
-use crate::target::writable;
+use crate::files::FileFormat;
+use crate::files::layout::CsvArguments;
+use crate::files::reading::{Reader, Record};
+use crate::maps::key::AnyKey;
+use crate::maps::key::KeyType;
+use crate::maps::table::at_fault;
+use crate::maps::target::writable;
+use crate::output::progress::{Progress, Unit};
 use slotmap_shm::UntypedTable;
 
 #[derive(Args, Debug)]

@@ -7,9 +7,9 @@ use clap::Args;
 
 use crate::arguments::{Common, bytes};
 use crate::failure::{Exit, Failure};
-use crate::key::KeyType;
+use crate::maps::key::KeyType;
+use crate::maps::target::writable;
 use crate::startup;
-use crate::target::writable;
 use slotmap_shm::{PutMode, UntypedTable};
 
 // No doc comment: it would be the help of the verbs.

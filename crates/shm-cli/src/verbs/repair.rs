@@ -4,9 +4,9 @@ use clap::Args;
 
 use crate::arguments::Common;
 use crate::failure::{Exit, Failure};
+use crate::maps::target::writable;
 use crate::output::{Cell, rows};
 use crate::startup;
-use crate::target::writable;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

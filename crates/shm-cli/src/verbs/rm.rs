@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::arguments::Common;
 use crate::failure::{Exit, Failure};
-use crate::target::{Kind, Target, remove};
+use crate::maps::target::{Kind, Target, remove};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

@@ -9,11 +9,11 @@ use shm_facade::SharedMap;
 use crate::arguments::{Common, Format, bytes};
 use crate::escape::escape;
 use crate::failure::{Exit, Failure};
-use crate::key::{AnyKey, Forms, KeyType, json_bytes};
+use crate::files::FileFormat;
+use crate::files::writing::Writer;
+use crate::maps::key::{AnyKey, Forms, KeyType, json_bytes};
+use crate::maps::target::{AnyValue, Entries, Entry, Kind, Open, Target};
 use crate::output::{Cell, rows, stdout};
-use crate::records::FileFormat;
-use crate::target::{AnyValue, Entries, Entry, Kind, Open, Target};
-use crate::writing::Writer;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

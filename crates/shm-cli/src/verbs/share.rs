@@ -10,10 +10,10 @@ use shm_facade::{Error, Share};
 use super::load::{InputArguments, println};
 use crate::arguments::{Common, Format, mode, name};
 use crate::failure::{Exit, Failure};
-use crate::key::KeyType;
-use crate::progress::{Progress, Unit};
-use crate::reading::{Reader, Record};
-use crate::target::{Kind, exists};
+use crate::files::reading::{Reader, Record};
+use crate::maps::key::KeyType;
+use crate::maps::target::{Kind, exists};
+use crate::output::progress::{Progress, Unit};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

@@ -12,11 +12,11 @@ use super::list::{age, mode, owner, targets};
 use crate::arguments::Common;
 use crate::escape::{escape, hex};
 use crate::failure::{Exit, Failure};
-use crate::mappers::{Mappers, mappers};
+use crate::maps::mappers::{Mappers, mappers};
+use crate::maps::table::Reader;
+use crate::maps::target::{Kind, Open, Target};
+use crate::output::prometheus::Samples;
 use crate::output::{Cell, fields, grouped, stdout};
-use crate::prometheus::Samples;
-use crate::table::Reader;
-use crate::target::{Kind, Open, Target};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -151,7 +151,7 @@ fn with_unit(age: Cell) -> Cell {
 }
 
 fn mapped_by(mappers: &Mappers) -> Cell {
-    let one = |m: &crate::mappers::Mapper| {
+    let one = |m: &crate::maps::mappers::Mapper| {
         format!("{} {} ({})", m.pid, m.command, if m.writes { "writes" } else { "reads" })
     };
     let json = mappers

@@ -5,9 +5,9 @@ use shm_facade::Error;
 
 use crate::arguments::Common;
 use crate::failure::{Exit, Failure, REPAIRABLE};
+use crate::maps::table;
+use crate::maps::target::{Kind, Target};
 use crate::output::{Cell, rows};
-use crate::table;
-use crate::target::{Kind, Target};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

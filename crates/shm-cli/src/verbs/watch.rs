@@ -19,10 +19,10 @@ use self::screen::{Frame, Screen};
 use crate::arguments::{Common, Format, SECONDS};
 use crate::escape::escape;
 use crate::failure::{Exit, Failure};
-use crate::key::{AnyKey, Forms, KeyType, json_bytes};
+use crate::maps::key::{AnyKey, Forms, KeyType, json_bytes};
+use crate::maps::table::{self, Reader};
+use crate::maps::target::{Entries, Kind, Open, Target, exists};
 use crate::output::{grouped, stdout};
-use crate::table::{self, Reader};
-use crate::target::{Entries, Kind, Open, Target, exists};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

@@ -85,18 +85,7 @@ impl Namespace {
     ) -> Result<(Follower, Published), OpenError> {
         let control = open_control(self, name, kind, trust)?;
         let published = self.open_published(name, kind.kind, kind.kind_version, trust, in_place)?;
-        let follower = Follower {
-            namespace: self.clone(),
-            name: name.clone(),
-            kind,
-            trust: trust.clone(),
-            control,
-            edition: published.edition(),
-            id: published.id(),
-            file: published.file_id(),
-            due: Due::new(),
-        };
-        Ok((follower, published))
+        Ok((Follower::new(self, name, kind, trust, control, &published), published))
     }
 }
 
@@ -123,6 +112,28 @@ fn open_control(
 }
 
 impl Follower {
+    /// Follows the name from this file on. `control` was opened before the file.
+    fn new(
+        namespace: &Namespace,
+        name: &Name,
+        kind: PublishedKind,
+        trust: &Trust,
+        control: Option<Arc<Segment>>,
+        published: &Published,
+    ) -> Self {
+        Self {
+            namespace: namespace.clone(),
+            name: name.clone(),
+            kind,
+            trust: trust.clone(),
+            control,
+            edition: published.edition(),
+            id: published.id(),
+            file: published.file_id(),
+            due: Due::new(),
+        }
+    }
+
     /// Loads the control word.
     #[inline]
     #[must_use]
@@ -198,17 +209,7 @@ impl Follower {
         let published = Published::new(file)?;
         // A control segment that still has its name belongs to whatever is published under it.
         let control = if stale { newer } else { self.control.clone() };
-        let follower = Self {
-            namespace: namespace.clone(),
-            name: self.name.clone(),
-            kind,
-            trust: trust.clone(),
-            control,
-            edition: published.edition(),
-            id: published.id(),
-            file: published.file_id(),
-            due: Due::new(),
-        };
+        let follower = Self::new(namespace, &self.name, kind, trust, control, &published);
         Ok(Some((follower, published)))
     }
 

@@ -18,7 +18,7 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use rustix::fs::OFlags;
 
@@ -161,7 +161,7 @@ impl Published {
     /// When it was published, by the publisher's wall clock.
     #[must_use]
     pub fn created(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_nanos(self.header.created_unix_ns)
+        self.header.created()
     }
 
     /// Length of the file in bytes.

@@ -1,6 +1,6 @@
 //! The first page of every segment: header, session and lock block.
 //!
-//! `docs/format.md` says the same in prose; `tests/format_doc.rs` ties the two.
+//! `docs/format.md` says the same in prose; `tests/format_doc` ties the two.
 //!
 //! | offset | bytes | what | changes |
 //! |---|---|---|---|
@@ -13,7 +13,7 @@
 
 use std::io;
 use std::mem::{offset_of, size_of};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytemuck::{Pod, Zeroable};
 
@@ -134,6 +134,11 @@ impl Header {
         };
         header.checksum = header.checksum();
         Ok(header)
+    }
+
+    /// When it was made, by the wall clock of whoever made it.
+    pub(crate) fn created(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_nanos(self.created_unix_ns)
     }
 
     /// The mark in the lock block that says that the mutex of this segment is initialised.

@@ -74,7 +74,7 @@ impl Segment {
     /// When the segment was created, by the creator's wall clock.
     #[must_use]
     pub fn created(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_nanos(self.header.created_unix_ns)
+        self.header.created()
     }
 
     /// Length of the file in bytes.

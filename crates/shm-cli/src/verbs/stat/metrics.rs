@@ -4,8 +4,8 @@ use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::arguments::Common;
-use crate::prometheus::{Metric, Samples, Type};
-use crate::target::{Open, Target};
+use crate::maps::target::{Open, Target};
+use crate::output::prometheus::{Metric, Samples, Type};
 
 const fn gauge(name: &'static str, help: &'static str) -> Metric {
     Metric { name, help, kind: Type::Gauge }

@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use crate::failure::Failure;
-use crate::key::AnyKey;
-use crate::target::{AnyValue, Entries};
+use crate::maps::key::AnyKey;
+use crate::maps::target::{AnyValue, Entries};
 
 /// Looks for which a change stays marked.
 const HOLD: u8 = 3;
@@ -130,7 +130,7 @@ impl Recent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::KeyType;
+    use crate::maps::key::KeyType;
     use avl_snapshot::{Snapshot, from_sorted};
 
     fn key(text: &str) -> AnyKey {

@@ -11,7 +11,7 @@ use crossterm::{execute, queue};
 
 use super::changes::{Change, Mark};
 use crate::escape::escape;
-use crate::key::Forms;
+use crate::maps::key::Forms;
 
 /// Lines besides the rows: the heading, the names of the columns, how many more.
 const OTHER_LINES: usize = 3;

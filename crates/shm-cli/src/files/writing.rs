@@ -1,4 +1,4 @@
-//! Writing entries in the formats of [`records`](crate::records).
+//! Writing entries in the formats of [`FileFormat`](crate::files::FileFormat).
 
 use std::io::{self, Write};
 
@@ -6,10 +6,10 @@ use serde_json::json;
 
 use crate::escape::escape;
 use crate::failure::Failure;
-use crate::key::{AnyKey, Forms, json_bytes};
-use crate::layout::{Column, HEADING, Layout};
-use crate::reading::{Beginning, beginning};
-use crate::records::FileFormat;
+use crate::files::FileFormat;
+use crate::files::layout::{Column, HEADING, Layout};
+use crate::files::reading::{Beginning, beginning};
+use crate::maps::key::{AnyKey, Forms, json_bytes};
 
 /// Writes entries.
 pub(crate) enum Writer<W: Write> {

@@ -1,4 +1,4 @@
-//! Reading entries in the formats of [`records`](crate::records), one at a time, whatever the size
+//! Reading entries in the formats of [`FileFormat`](crate::files::FileFormat), one at a time, whatever the size
 //! of the file.
 
 mod csv;
@@ -17,8 +17,8 @@ pub(crate) use self::encoding::{Beginning, beginning};
 use self::encoding::{Text, unreadable};
 use crate::escape::unescape_to;
 use crate::failure::{Exit, Failure, STDIN};
-use crate::layout::Layout;
-use crate::records::FileFormat;
+use crate::files::FileFormat;
+use crate::files::layout::Layout;
 use crate::startup;
 
 /// The longest record: a file without line ends must not fill the memory.

@@ -8,8 +8,8 @@ use slotmap_shm::{KIND, UntypedTable, Value};
 
 use crate::arguments::{Common, name};
 use crate::failure::{Exit, Failure};
-use crate::key::{AnyKey, Forms, KeyType};
-use crate::table::{self, Reader};
+use crate::maps::key::{AnyKey, Forms, KeyType};
+use crate::maps::table::{self, Reader};
 
 /// Commands read maps in place.
 // SAFETY: SECURITY.md tells users whom a reader trusts; `--help` names the option for others.

@@ -3,7 +3,7 @@
 use slotmap_shm::{Access, ReadOnly, TableError, UntypedTable, Value};
 
 use crate::failure::Failure;
-use crate::key::AnyKey;
+use crate::maps::key::AnyKey;
 
 /// A table that is open for reading only.
 pub(crate) type Reader = UntypedTable<ReadOnly>;

@@ -1,5 +1,8 @@
 //! How results are shown: a table for people, lines for programs, JSON.
 
+pub(crate) mod progress;
+pub(crate) mod prometheus;
+
 use std::io::{self, BufWriter, StdoutLock, Write};
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets::UTF8_BORDERS_ONLY};

@@ -1,7 +1,7 @@
 //! Columns by name and by position, other delimiters, lines that are skipped.
 
 use super::*;
-use crate::layout::Column;
+use crate::files::layout::Column;
 
 fn by(key: &str, value: &str) -> Layout {
     Layout { columns: Some([key, value].map(|c| c.parse().unwrap())), ..Layout::default() }

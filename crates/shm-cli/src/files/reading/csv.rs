@@ -5,7 +5,7 @@ use std::io::{self, BufRead};
 
 use super::{Bad, Broken, Record, Step};
 use crate::escape::escape;
-use crate::layout::{Column, HEADING, Layout};
+use crate::files::layout::{Column, HEADING, Layout};
 
 /// Where a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use clap::Args;
 
 use crate::escape::escape;
 use crate::failure::Failure;
-use crate::records::FileFormat;
+use crate::files::FileFormat;
 
 /// The columns of a CSV file that has no others.
 pub(crate) const HEADING: [&str; 2] = ["key", "value"];

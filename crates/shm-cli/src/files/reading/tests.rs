@@ -1,8 +1,8 @@
 mod columns;
 
 use super::*;
-use crate::key::AnyKey;
-use crate::writing::Writer;
+use crate::files::writing::Writer;
+use crate::maps::key::AnyKey;
 use proptest::prelude::*;
 
 use FileFormat::{Csv, Jsonl, Tsv};
