@@ -452,6 +452,7 @@ fn rooms_import_downward_only() {
         "geometry.rs",
         "key.rs",
         "key_kind.rs",
+        "observer.rs",
         "options.rs",
         "sabotage.rs",
         "tries.rs",

@@ -4,9 +4,7 @@
 //! cargo run -p shm-core --example counter
 //! ```
 
-use shm_core::{
-    Acquired, CreateOptions, Kind, LockError, Name, Namespace, Ordering, Patience, Trust,
-};
+use shm_core::{CreateOptions, Kind, Name, Namespace, Ordering, Patience, Trust};
 
 const COUNTER: Kind = Kind::new("counter");
 
@@ -18,11 +16,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (trust, patience) = (Trust::new(), Patience::forever());
     let segment = namespace.open_or_create(&name, &options, &trust, &patience, |_| {})?;
 
-    let guard = match segment.lock()? {
-        Acquired::Clean(guard) => guard,
-        // One word is never half-written, so there is nothing to repair.
-        Acquired::OwnerDied(recovery) => recovery.repair(|_| Ok::<(), LockError>(()))?,
-    };
+    // If the last owner died: one word is never half-written, so there is nothing to repair.
+    let guard = segment.lock_or_repair(&patience, |_| {})?;
     let words = guard.words()?;
     let visits = words.load(0, Ordering::Relaxed) + 1;
     words.store(0, visits, Ordering::Release);

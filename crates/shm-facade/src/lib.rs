@@ -44,8 +44,8 @@ pub use shm_core::{
     PublishError, Published, PublishedKind, Report, Trust, report,
 };
 pub use slotmap_shm::{
-    Access, AnyKey, Damage, Geometry, GeometryError, KIND as TABLE, Key, KeyKind, Listing, PutMode,
-    ReadOnly, ReadOptions, ReadWrite, Repaired, Stats, Table, TableError, TableOpenError,
-    TableOptions, TableReader, TypedKey, UntypedTable, Upserted, Value,
+    Access, AnyKey, Damage, Event, Geometry, GeometryError, KIND as TABLE, Key, KeyKind, Listing,
+    Observer, PutMode, ReadOnly, ReadOptions, ReadWrite, Repaired, Stats, Table, TableError,
+    TableOpenError, TableOptions, TableReader, TypedKey, UntypedTable, Upserted, Value,
 };
 pub use status_table::{StatusOptions, StatusReader, StatusTable};

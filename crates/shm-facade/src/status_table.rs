@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use shm_core::{Entry, Interrupt, Name, Namespace, Trust};
 use slotmap_shm::{
-    Access, Geometry, Iter, KIND, Listing, ReadOnly, ReadOptions, ReadWrite, Stats, Table,
-    TableOptions, Upserted, Value,
+    Access, Geometry, Iter, KIND, Listing, Observer, ReadOnly, ReadOptions, ReadWrite, Stats,
+    Table, TableOptions, Upserted, Value,
 };
 
 use crate::error::Error;
@@ -38,16 +38,28 @@ pub struct StatusOptions {
     pub read_timeout: Option<Duration>,
     /// What ends such waiting early.
     pub interrupt: Interrupt,
+    /// Who is told of waits and repairs: nobody, unless set.
+    pub observer: Observer,
 }
 
 impl Default for StatusOptions {
     fn default() -> Self {
-        let TableOptions { geometry, mode, trust, lock_timeout, interrupt, .. } =
+        let TableOptions { geometry, mode, trust, lock_timeout, interrupt, observer, .. } =
             TableOptions::default();
         let read_timeout = ReadOptions::default().read_timeout;
         let Geometry { capacity, value_size, .. } = geometry;
         let namespace = Namespace::from_env();
-        Self { namespace, capacity, value_size, mode, trust, lock_timeout, read_timeout, interrupt }
+        Self {
+            namespace,
+            capacity,
+            value_size,
+            mode,
+            trust,
+            lock_timeout,
+            read_timeout,
+            interrupt,
+            observer,
+        }
     }
 }
 
@@ -108,6 +120,13 @@ impl StatusOptions {
         self
     }
 
+    /// Sets who is told of waits and repairs.
+    #[must_use]
+    pub fn observer(mut self, observer: Observer) -> Self {
+        self.observer = observer;
+        self
+    }
+
     fn table_options(&self) -> TableOptions {
         let geometry = Geometry::default().capacity(self.capacity).value_size(self.value_size);
         TableOptions::default()
@@ -116,6 +135,7 @@ impl StatusOptions {
             .trust(self.trust.clone())
             .lock_timeout(self.lock_timeout)
             .interrupt(self.interrupt.clone())
+            .observer(self.observer.clone())
     }
 
     fn read_options(&self) -> ReadOptions {

@@ -30,6 +30,7 @@ mod error;
 mod geometry;
 mod key;
 mod key_kind;
+mod observer;
 mod options;
 mod sabotage;
 mod tries;
@@ -46,6 +47,7 @@ pub use error::{TableError, TableOpenError};
 pub use geometry::{Geometry, GeometryError};
 pub use key::{Key, TypedKey};
 pub use key_kind::KeyKind;
+pub use observer::{Event, Observer};
 pub use options::{ReadOptions, TableOptions};
 pub use protocol::{PutMode, Repaired, Upserted};
 #[doc(no_inline)]

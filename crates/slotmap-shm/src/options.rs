@@ -5,6 +5,7 @@ use std::time::Duration;
 use shm_core::{Interrupt, Patience, Trust};
 
 use crate::geometry::Geometry;
+use crate::observer::Observer;
 
 /// How a table is created and opened to write. The default suits most; each field has a setter.
 ///
@@ -31,6 +32,8 @@ pub struct TableOptions {
     pub lock_timeout: Option<Duration>,
     /// What ends such waiting early, and that for another process which takes the table over.
     pub interrupt: Interrupt,
+    /// What is told of waits and repairs. Nobody.
+    pub observer: Observer,
 }
 
 impl TableOptions {
@@ -90,6 +93,13 @@ impl TableOptions {
         self
     }
 
+    /// Sets who is told of waits and repairs.
+    #[must_use]
+    pub fn observer(mut self, observer: Observer) -> Self {
+        self.observer = observer;
+        self
+    }
+
     pub(crate) fn patience(&self) -> Patience {
         Patience::forever().limit(self.lock_timeout).interrupt(self.interrupt.clone())
     }
@@ -103,6 +113,7 @@ impl Default for TableOptions {
             trust: Trust::new(),
             lock_timeout: Some(Duration::from_secs(5)),
             interrupt: Interrupt::never(),
+            observer: Observer::default(),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::os::descriptor::SegmentFile;
 use crate::os::file_id::FileId;
 use crate::os::fork::process_token;
 use crate::os::futex;
-use crate::sync::ReadWords;
+use crate::sync::{ReadWords, Words};
 
 /// A segment that can be read. Opened read-only, it is mapped `PROT_READ`.
 ///
@@ -203,6 +203,27 @@ impl WritableSegment {
     #[inline]
     pub fn lock(&self) -> Result<Acquired<'_>, LockError> {
         self.lock_with(&Patience::forever())
+    }
+
+    /// Locks, and repairs if the last owner died: the match on [`Acquired`] as one call. `repair`
+    /// is given the body, and must be idempotent: a process may die in it, and the next owner
+    /// repairs again.
+    ///
+    /// # Errors
+    /// As [`WritableSegment::lock`], and [`LockError::TimedOut`] and [`LockError::Interrupted`] as
+    /// `patience` says.
+    pub fn lock_or_repair(
+        &self,
+        patience: &Patience,
+        repair: impl FnOnce(Words<'_>),
+    ) -> Result<Guard<'_>, LockError> {
+        match self.lock_with(patience)? {
+            Acquired::Clean(guard) => Ok(guard),
+            Acquired::OwnerDied(recovery) => recovery.repair(|words| {
+                repair(words);
+                Ok(())
+            }),
+        }
     }
 
     /// Locks, waiting at most `limit` (monotonic clock).

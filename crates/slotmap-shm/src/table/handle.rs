@@ -12,6 +12,7 @@ use crate::geometry::Geometry;
 use crate::key::Key;
 use crate::key_kind::KeyKind;
 use crate::layout::Layout;
+use crate::observer::Observer;
 use crate::protocol::View;
 use crate::tries::Tries;
 
@@ -145,6 +146,8 @@ pub(crate) struct Waits {
     pub(crate) patience: Patience,
     /// In a read without the lock.
     pub(crate) read_limit: Option<Duration>,
+    /// Who is told of a wait for the lock, or of a repair.
+    pub(crate) observer: Observer,
 }
 
 impl<K: Key + ?Sized, A: Access> Table<K, A> {

@@ -4,6 +4,7 @@ use shm_core::{Acquired, Guard, LockError, Ordering};
 
 use super::handle::Table;
 use crate::key::Key;
+use crate::observer::Event;
 use crate::protocol::{CheckRoom, Repaired, recover};
 
 impl<K: Key + ?Sized> Table<K> {
@@ -71,12 +72,32 @@ impl<K: Key + ?Sized> Table<K> {
     }
 
     fn lock_slowly(&self, told: &mut Repaired) -> Result<Guard<'_>, LockError> {
-        match self.segment.lock_with(&self.waits.patience)? {
-            Acquired::Clean(guard) => Ok(guard),
-            Acquired::OwnerDied(recovery) => recovery.repair(|words| {
+        let observer = &self.waits.observer;
+        loop {
+            let recovery = match self.acquire()? {
+                Acquired::Clean(guard) => return Ok(guard),
+                Acquired::OwnerDied(recovery) => recovery,
+            };
+            let guard = recovery.repair(|words| {
                 *told = recover::repair(words, self.layout());
-                Ok(())
-            }),
+                Ok::<(), LockError>(())
+            })?;
+            if !observer.is_set() {
+                return Ok(guard);
+            }
+            // The caller's code does not run under the lock.
+            drop(guard);
+            observer.tell(Event::Repaired { slots: told.slots, entries: told.entries });
         }
+    }
+
+    fn acquire(&self) -> Result<Acquired<'_>, LockError> {
+        if self.waits.observer.is_set() {
+            match self.segment.try_lock() {
+                Err(LockError::WouldBlock) => self.waits.observer.tell(Event::Waiting),
+                other => return other,
+            }
+        }
+        self.segment.lock_with(&self.waits.patience)
     }
 }

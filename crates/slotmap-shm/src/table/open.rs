@@ -8,6 +8,7 @@ use crate::error::TableOpenError;
 use crate::key::{Key, TypedKey};
 use crate::key_kind::KeyKind;
 use crate::layout::{EPOCH, LAYOUT_VERSION, Layout, decode, encode};
+use crate::observer::Observer;
 use crate::options::{ReadOptions, TableOptions};
 use crate::protocol::{glance, recover};
 use crate::tries::BEFORE_THE_LOCK;
@@ -15,12 +16,20 @@ use crate::tries::BEFORE_THE_LOCK;
 impl Waits {
     /// Of a handle that may write: a read takes the lock soon.
     fn of_writer(options: &TableOptions) -> Self {
-        Self { patience: options.patience(), read_limit: Some(BEFORE_THE_LOCK) }
+        Self {
+            patience: options.patience(),
+            read_limit: Some(BEFORE_THE_LOCK),
+            observer: options.observer.clone(),
+        }
     }
 
     /// Of one that reads only, and never asks for the lock.
     fn of_reader(options: &ReadOptions) -> Self {
-        Self { patience: Patience::forever(), read_limit: options.read_timeout }
+        Self {
+            patience: Patience::forever(),
+            read_limit: options.read_timeout,
+            observer: Observer::default(),
+        }
     }
 }
 

@@ -1,0 +1,61 @@
+//! What a handle tells while it works, for logs and traces.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// What a handle that may write came upon. The call that it happened in goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Another writer holds the lock: the call begins to wait.
+    Waiting,
+    /// The last owner of the lock died, or the table was found damaged. It is repaired.
+    Repaired {
+        /// Slots that held what no writer leaves there, and are free now.
+        slots: usize,
+        /// How many of them held an entry, as far as the index and the count of entries tell.
+        entries: usize,
+    },
+}
+
+/// A function that a handle calls with each [`Event`], such as one that logs it, or opens a span.
+///
+/// It runs in the thread of the call, while no lock is held. Without one, nothing is done for it;
+/// with one, the calls that neither wait nor repair take as long as before.
+///
+/// ```
+/// use slotmap_shm::{Event, Observer, TableOptions};
+///
+/// let observer = Observer::new(|event| match event {
+///     Event::Repaired { entries, .. } => eprintln!("repaired; {entries} entries are lost"),
+///     other => eprintln!("{other:?}"),
+/// });
+/// let options = TableOptions::default().observer(observer);
+/// # drop(options);
+/// ```
+#[derive(Clone, Default)]
+pub struct Observer(Option<Arc<dyn Fn(&Event) + Send + Sync>>);
+
+impl Observer {
+    /// Calls `observe` with each event.
+    #[must_use]
+    pub fn new(observe: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(observe)))
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub(crate) fn tell(&self, event: Event) {
+        if let Some(observe) = &self.0 {
+            observe(&event);
+        }
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_set() { "Observer(..)" } else { "Observer(none)" })
+    }
+}
