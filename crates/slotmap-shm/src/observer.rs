@@ -34,7 +34,9 @@ pub enum Event {
 /// # drop(options);
 /// ```
 #[derive(Clone, Default)]
-pub struct Observer(Option<Arc<dyn Fn(&Event) + Send + Sync>>);
+pub struct Observer(Option<Arc<Observe>>);
+
+type Observe = dyn Fn(&Event) + Send + Sync;
 
 impl Observer {
     /// Calls `observe` with each event.
