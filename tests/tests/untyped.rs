@@ -43,7 +43,7 @@ fn every_kind_is_made_opened_written_and_read() {
         same.unwrap().verify().unwrap();
         let other = if kind == KeyKind::I8 { KeyKind::U8 } else { KeyKind::I8 };
         let opened = UntypedTable::open_or_create_with_kind(&ns, &name, other, &options);
-        let Err(TableOpenError::KeyKind { found, expected }) = opened else { panic!("{kind}") };
+        let Err(TableOpenError::KeyKind { found, expected, .. }) = opened else { panic!("{kind}") };
         assert_eq!((found, expected), (kind, other));
     }
 }

@@ -49,7 +49,7 @@ pub enum BuildError {
 #[non_exhaustive]
 pub enum SnapshotError {
     /// They do not start with the magic bytes.
-    #[error("not a snapshot: the bytes start with {found:02x?}")]
+    #[error("not a snapshot: the bytes start with \"{}\"", found.escape_ascii())]
     Magic {
         /// The first eight bytes, or zeros beyond the end.
         found: [u8; 8],

@@ -260,7 +260,7 @@ fn hint(error: &Error) -> Option<String> {
             "`shmap stat NAME` says what is there; `shmap rm NAME --kind table` removes it"
         }
         Error::AlreadyExists { .. } => {
-            "add --force to replace it; who has it open keeps the old one"
+            "add --force to replace it; whoever has it open keeps the old one"
         }
         Error::WouldEmpty { .. } => {
             "did its input break off? add --allow-empty to publish a map without entries"
@@ -373,6 +373,9 @@ fn open_hint(error: &OpenError) -> Option<String> {
             }
             _ if is_of_kind(path, SNAPSHOT.control) => {
                 return Some(control_hint(path));
+            }
+            HeaderError::Kind { .. } => {
+                "it was renamed: its name is that of another kind; give it back the one it had"
             }
             _ => DAMAGED,
         },

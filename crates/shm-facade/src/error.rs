@@ -67,7 +67,7 @@ pub enum Error {
     Table(#[from] TableError),
     /// No entries were to replace an edition that has some, and that was not asked for by name:
     /// [`ShareOptions::allow_empty`](crate::ShareOptions::allow_empty).
-    #[error("{path:?} has {entries} entries, and none are to replace them")]
+    #[error("{path:?} has entries ({entries}), and none are to replace them")]
     WouldEmpty {
         /// Path of what is there, and stays.
         path: PathBuf,
@@ -212,8 +212,7 @@ impl Error {
             Self::PermissionDenied(e) | Self::Io(e) => Some(&e.path),
             Self::Open(e) => e.path(),
             Self::Create(e) => e.path(),
-            Self::OpenTable(TableOpenError::Open(e)) => e.path(),
-            Self::OpenTable(TableOpenError::Create(e)) => e.path(),
+            Self::OpenTable(e) => e.path(),
             Self::Publish(e) => e.path(),
             _ => None,
         }

@@ -37,7 +37,9 @@ pub(crate) fn failure(py: Python<'_>, error: impl Into<Error>, path: Option<&Pat
     // The number and the file are attributes, and Python shows them: the text is without them.
     let what = match (&error, errno) {
         (Error::WouldEmpty { entries, .. }, _) => {
-            format!("{entries} entries are there, and none are to replace them: allow_empty")
+            format!(
+                "it has entries ({entries}), and none are to replace them without allow_empty=True"
+            )
         }
         (_, Some(ENOENT)) => "does not exist".to_owned(),
         (_, Some(EEXIST)) => "exists already".to_owned(),
@@ -61,13 +63,13 @@ pub(crate) fn failure(py: Python<'_>, error: impl Into<Error>, path: Option<&Pat
 fn os_text(py: Python<'_>, error: &IoError, errno: i32) -> PyResult<String> {
     let action = error.action;
     if let Some(limit) = error.limit {
-        return Ok(format!("{action}: {limit}"));
+        return Ok(format!("cannot {action}: {limit}"));
     }
     if error.source.raw_os_error().is_none() {
-        return Ok(format!("{action}: {}", error.source));
+        return Ok(format!("cannot {action}: {}", error.source));
     }
     let why: String = py.import("os")?.call_method1("strerror", (errno,))?.extract()?;
-    Ok(format!("{action}: {why}"))
+    Ok(format!("cannot {action}: {why}"))
 }
 
 /// Nothing is at the name but something of the other kind: then say so.

@@ -1,5 +1,6 @@
 //! Errors of the table, each with its data.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use shm_core::{CreateError, IoError, LockError, OpenError};
@@ -42,22 +43,28 @@ pub enum TableOpenError {
     #[error(transparent)]
     Open(OpenError),
     /// The table has keys of another type.
-    #[error("table has keys of type {found}, not {expected}")]
+    #[error("{path:?} has keys of type {found}, not {expected}")]
     KeyKind {
+        /// Path of the table.
+        path: PathBuf,
         /// Key type of the table.
         found: KeyKind,
         /// Key type asked for.
         expected: KeyKind,
     },
     /// The table has keys of a kind that this version does not know.
-    #[error("table has keys of an unknown kind ({code:#x})")]
+    #[error("{path:?} has keys of a kind that this version does not know ({code:#x})")]
     UnknownKeyKind {
+        /// Path of the table.
+        path: PathBuf,
         /// The number in the header.
         code: u64,
     },
     /// The table exists with another geometry than the one asked for.
-    #[error("{what} of the existing table is {found}, not {expected}")]
+    #[error("{what} of {path:?} is {found}, not {expected}")]
     GeometryMismatch {
+        /// Path of the table.
+        path: PathBuf,
         /// The parameter.
         what: &'static str,
         /// Its value in the table.
@@ -66,13 +73,31 @@ pub enum TableOpenError {
         expected: u64,
     },
     /// The body is not that of a table.
-    #[error("damaged table: {what} at {at}")]
+    #[error("damaged table {path:?}: {what} at {at}")]
     Corrupt {
+        /// Path of the table.
+        path: PathBuf,
         /// What is wrong.
         what: &'static str,
         /// Slot or word where it was found.
         at: usize,
     },
+}
+
+impl TableOpenError {
+    /// The file or directory that the error is about, where it says one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Create(e) => e.path(),
+            Self::Open(e) => e.path(),
+            Self::KeyKind { path, .. }
+            | Self::UnknownKeyKind { path, .. }
+            | Self::GeometryMismatch { path, .. }
+            | Self::Corrupt { path, .. } => Some(path),
+            Self::Geometry(_) => None,
+        }
+    }
 }
 
 /// Why an operation on a table failed. Nothing was changed.

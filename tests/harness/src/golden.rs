@@ -79,7 +79,8 @@ impl Seen {
             std::fs::write(&path, &new).expect("write the golden file of errors");
         } else {
             let pairs = text.lines().zip(new.lines()).filter(|(old, new)| old != new);
-            problems.extend(pairs.take(1).map(|(old, new)| format!("from here:\n- {old}\n+ {new}")));
+            problems
+                .extend(pairs.take(1).map(|(old, new)| format!("from here:\n- {old}\n+ {new}")));
             if problems.is_empty() && text != new {
                 problems.push("one has more lines".to_owned());
             }
@@ -158,15 +159,13 @@ mod tests {
         let named = |line| seen.named(line);
         assert_eq!(named("open \"/dev/shm/x-1/a\": 5 bytes"), "open \"DIR/a\": 5 bytes");
         assert_eq!(named("in 50 ms or 5.0 s, 5 slots"), "in TIME ms or TIME s, 5 slots");
-        assert_eq!(
-            named("by process 71 (a b), thread 72"),
-            "by process PID (COMMAND), thread TID"
-        );
+        assert_eq!(named("by process 71 (a b), thread 72"), "by process PID (COMMAND), thread TID");
     }
 
     #[test]
     fn only_the_lines_of_the_front_end_change_and_headings_are_compared() {
-        let text = "Head.\n\n## a\n\n```text\nrust: old\ncli exit 1: stays\n```\n\n## b\n\n```text\n```\n";
+        let text =
+            "Head.\n\n## a\n\n```text\nrust: old\ncli exit 1: stays\n```\n\n## b\n\n```text\n```\n";
         let mut seen = Seen::new("rust", "/x".as_ref());
         seen.note("a", [": /x/f".to_owned(), " because: it".to_owned()]);
         seen.note("c", []);

@@ -66,15 +66,15 @@ mod tests {
         assert_eq!(format!("{error:?}"), whole);
         let source = LockError::WouldBlock;
         let error = PublishError::Lock { path: "x".into(), source };
-        assert_eq!(format!("{error:?}"), r#"lock "x": the lock is held by another thread"#);
+        assert_eq!(format!("{error:?}"), r#"cannot lock "x": the lock is held by another thread"#);
     }
 
     #[test]
     fn an_error_of_the_system_says_what_was_tried_on_what_and_why() {
         let error =
             OpenError::from(IoError::new("open", "x", std::io::Error::from_raw_os_error(5)));
-        assert_eq!(error.to_string(), r#"open "x""#);
-        let whole = r#"open "x": Input/output error (os error 5)"#;
+        assert_eq!(error.to_string(), r#"cannot open "x""#);
+        let whole = r#"cannot open "x": Input/output error (os error 5)"#;
         assert_eq!(format!("{error:?}"), whole);
     }
 }
