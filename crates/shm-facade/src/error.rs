@@ -475,4 +475,51 @@ mod tests {
         assert_eq!(code(HeaderError::Version { found: 2, supported: 1 }), ResultCode::Mismatch);
         assert_eq!(code(HeaderError::Magic { found: [0; 8] }), ResultCode::Corrupt);
     }
+
+    #[test]
+    fn every_error_reads_well() {
+        let path = || PathBuf::from("/dir/file");
+        let io = || IoError::new("open", path(), std::io::Error::from_raw_os_error(13));
+        let header = HeaderError::Version { found: 9, supported: 1 };
+        let lock = LockError::Os {
+            action: "read the clock",
+            source: std::io::Error::from_raw_os_error(13),
+        };
+        let member = Box::new(TableError::Full { capacity: 1 });
+        let errors = [
+            Error::Name(InvalidName::Empty),
+            Error::NotFound { path: path() },
+            Error::AlreadyExists { path: path() },
+            Error::PermissionDenied(io()),
+            Error::Io(io()),
+            Error::Open(OpenError::Header { path: path(), source: header }),
+            Error::Create(CreateError::BadMode { mode: 0 }),
+            Error::OpenTable(TableOpenError::UnknownKeyKind { path: path(), code: 99 }),
+            Error::Table(TableError::InBatch { index: 1, source: member }),
+            Error::WouldEmpty { path: path(), entries: 1 },
+            Error::Publish(PublishError::Lock { path: path(), source: lock }),
+            Error::Build(BuildError::NotSorted { index: 1 }),
+            Error::Snapshot(SnapshotError::Length { found: 1, expected: 2 }),
+            Error::Corrupt { what: "order of the keys", at: 64 },
+            Error::NotATableKey { rank: 1, key: b"red".to_vec() },
+        ];
+        shm_core::every_error_is_said_well!(
+            errors,
+            Error::Name(_),
+            Error::NotFound { .. },
+            Error::AlreadyExists { .. },
+            Error::PermissionDenied(_),
+            Error::Io(_),
+            Error::Open(_),
+            Error::Create(_),
+            Error::OpenTable(_),
+            Error::Table(_),
+            Error::WouldEmpty { .. },
+            Error::Publish(_),
+            Error::Build(_),
+            Error::Snapshot(_),
+            Error::Corrupt { .. },
+            Error::NotATableKey { .. },
+        );
+    }
 }

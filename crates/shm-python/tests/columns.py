@@ -119,12 +119,12 @@ COLUMNS = {
         (IN_MEMORY, PRIVATE),
     ),
     "damaged": column(
-        (Raises(CORRUPT, "shmap.it.table\": header checksum is"), ["Table: __new__", OPENING_T]),
-        (Raises(CORRUPT, "shmap.it.snapshot\": header checksum is"), [OPENING_S, OPENING_D]),
+        (Raises(CORRUPT, "shmap.it.table\": header checksum is wrong"), ["Table: __new__", OPENING_T]),
+        (Raises(CORRUPT, "shmap.it.snapshot\": header checksum is wrong"), [OPENING_S, OPENING_D]),
         (Raises(CORRUPT, "saved\": not a snapshot: the bytes start with"), ["Snapshot: open_file"]),
         (Raises(CORRUPT, "shmap.it.snapshot\": not a snapshot: the bytes"), ["Snapshot: refresh wait_for_update"]),
         (Raises(CORRUPT, "shmap.it.snapshot\": damaged map: checksum of the body"), ["Snapshot: verify"]),
-        (Raises(CORRUPT, "shmap.it.control\": header checksum is"), PUBLISHING),
+        (Raises(CORRUPT, "shmap.it.control\": header checksum is wrong"), PUBLISHING),
         (
             Raises(CORRUPT, "shmap.it.table\": damaged table: length of a value at 0"),
             ["Table: __getitem__ get get_many get_str"],

@@ -51,6 +51,40 @@ macro_rules! debug_is_report {
     )*};
 }
 
+/// For tests of errors: a list has every variant of its enum, and no text of it is empty, starts
+/// with a capital or ends with a period, or contains that of its source.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! every_error_is_said_well {
+    ($list:expr, $($pattern:pat),+ $(,)?) => {{
+        let list = $list;
+        let named = |error: &_, name: &str| match error {
+            $($pattern => name == stringify!($pattern),)+
+        };
+        for name in [$(stringify!($pattern)),+] {
+            assert!(list.iter().any(|error| named(error, name)), "no {name} in the list");
+        }
+        for error in &list {
+            let mut error: &dyn ::std::error::Error = error;
+            let whole = $crate::report(error).to_string();
+            let text = error.to_string();
+            assert!(!text.is_empty() && !text.ends_with('.'), "{text:?}");
+            assert!(!text.starts_with(char::is_uppercase), "{text:?}");
+            let mut parts = vec![text];
+            while let Some(source) = error.source() {
+                let (text, cause) = (error.to_string(), source.to_string());
+                assert!(!text.contains(&cause), "{text:?} has its cause in it: {cause:?}");
+                parts.push(cause);
+                error = source;
+            }
+            assert_eq!(whole, parts.join(": "));
+            for part in parts {
+                assert_eq!(whole.matches(part.as_str()).count(), 1, "{part:?} in {whole:?}");
+            }
+        }
+    }};
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
