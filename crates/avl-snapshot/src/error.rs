@@ -71,7 +71,7 @@ pub enum SnapshotError {
         expected: u64,
     },
     /// Something in the bytes contradicts something else.
-    #[error("{what} at byte {at}")]
+    #[error("damaged map: {what} at byte {at}")]
     Corrupt {
         /// What is wrong.
         what: &'static str,

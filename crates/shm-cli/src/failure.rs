@@ -254,7 +254,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::Publish(PublishError::BadMode { .. }) => "--mode 400, 440 or 444",
         Error::Create(e) => return create_hint(e),
         Error::OpenTable(TableOpenError::Corrupt { .. })
-        | Error::Corrupt { .. }
+        | Error::Map { .. }
         | Error::Snapshot(_) => DAMAGED,
         Error::AlreadyExists { path } if is_of_kind(path, KIND) => {
             "`shmap stat NAME` says what is there; `shmap rm NAME --kind table` removes it"

@@ -4,12 +4,12 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use avl_snapshot::BuildError;
+use avl_snapshot::{BuildError, SnapshotError};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use shm_core::{CreateError, HeaderError, IoError, LockError, OpenError, PublishError, report};
 use shm_facade::Error;
-use slotmap_shm::{TableError, TableOpenError};
+use slotmap_shm::{KeyKind, TableError, TableOpenError};
 
 use crate::attached::Attached;
 
@@ -34,7 +34,8 @@ pub(crate) fn failure(py: Python<'_>, error: impl Into<Error>, path: Option<&Pat
     let error = error.into();
     let Failure { class, errno, path: found } = classify(&error);
     let path = found.as_deref().or(path).map(Path::as_os_str);
-    // The number and the file are attributes, and Python shows them: the text is without them.
+    // The number and the file are attributes, and Python shows them: most texts are without them.
+    let mut names_file = false;
     let what = match (&error, errno) {
         (Error::WouldEmpty { entries, .. }, _) => {
             format!(
@@ -48,15 +49,29 @@ pub(crate) fn failure(py: Python<'_>, error: impl Into<Error>, path: Option<&Pat
             Err(error) => return error,
         },
         (Error::Publish(PublishError::Lock { source, .. }), Some(_)) => report(source).to_string(),
-        _ => report(&error).to_string(),
+        _ => {
+            names_file = error.path().is_some();
+            report(&error).to_string()
+        }
     };
-    match (errno, path) {
+    let raised = match (errno, path) {
         (Some(errno), path) => raise(py, class, (errno, what, path)),
-        (None, Some(path)) if class == "CorruptError" && error.path().is_none() => {
+        (None, Some(path)) if class == "CorruptError" && !names_file => {
             raise(py, class, (format!("{path:?}: {what}"),))
         }
         (None, _) => raise(py, class, (what,)),
+    };
+    if names_file && errno.is_some() {
+        if let Err(error) = raised.value(py).setattr("_names_file", true) {
+            return error;
+        }
     }
+    raised
+}
+
+/// The table has keys of another type than each of those asked for.
+pub(crate) fn other_keys(py: Python<'_>, path: &Path, found: KeyKind, asked: &str) -> PyErr {
+    raise(py, "WrongKindError", (format!("{path:?} has keys of type {found}, not {asked}"),))
 }
 
 /// What was tried, and why it failed.
@@ -168,8 +183,10 @@ fn classify(error: &Error) -> Failure {
         }
         Error::Build(_) => plain("FullError"),
         Error::NotATableKey { .. } => plain("WrongKindError"),
-        Error::Snapshot(avl_snapshot::SnapshotError::Version { .. }) => plain("MismatchError"),
-        Error::Snapshot(_) | Error::Corrupt { .. } => plain("CorruptError"),
+        Error::Snapshot(e) | Error::Map { source: e, .. } => match e {
+            SnapshotError::Version { .. } => plain("MismatchError"),
+            _ => plain("CorruptError"),
+        },
         _ => plain("Error"),
     }
 }

@@ -16,7 +16,7 @@ use slotmap_shm::{
 use crate::any_table::{Access, AnyTable, Opened, PyKey};
 use crate::arguments::{namespace, timeout, trust};
 use crate::attached::Lending;
-use crate::failure::{closed, failure, missing, not_found};
+use crate::failure::{closed, failure, missing, not_found, other_keys};
 use crate::fast::Method;
 use crate::interpreter;
 use crate::keys::{KeyForm, bytes_of};
@@ -119,7 +119,7 @@ impl TableBase {
         shared_writers: bool,
     ) -> PyResult<Self> {
         let how = How::new(how)?;
-        let widths = widths(keys, bits, how)?;
+        let asked = widths(keys, bits, how)?;
         let limit = self::timeout(timeout)?;
         let (capacity, value_size, key_size) = geometry;
         let options = TableOptions::default()
@@ -136,8 +136,8 @@ impl TableBase {
         let opened = signals::detach(py, || {
             let place = (&namespace, &name);
             let mut outcome = None;
-            for width in widths {
-                let attempt = match width {
+            for width in &asked {
+                let attempt = match *width {
                     32 => how.go::<i32>(place, &options),
                     64 => how.go::<i64>(place, &options),
                     _ => how.go::<str>(place, &options),
@@ -154,6 +154,11 @@ impl TableBase {
             Some(Ok(table)) => {
                 let table = Lending::new(py, Some(table));
                 Ok(Self { table, name, namespace, timeout, trust, shared_writers })
+            }
+            // Each width was tried; the error says the last one.
+            Some(Err(TableOpenError::KeyKind { path, found, .. })) if asked.len() > 1 => {
+                let what = if asked.len() == 2 { "i32 or i64" } else { "i32, i64 or str" };
+                Err(other_keys(py, &path, found, what))
             }
             Some(Err(error)) => {
                 let snapshot = namespace.path_of(&name, SNAPSHOT.kind);
