@@ -45,7 +45,10 @@ pub(crate) fn failure(py: Python<'_>, error: impl Into<Error>, path: Option<&Pat
         (_, Some(ENOENT)) => "does not exist".to_owned(),
         (_, Some(EEXIST)) => "exists already".to_owned(),
         (Error::PermissionDenied(e) | Error::Io(e), Some(errno)) => match os_text(py, e, errno) {
-            Ok(text) => text,
+            Ok(text) => {
+                names_file = true;
+                text
+            }
             Err(error) => return error,
         },
         (Error::Publish(PublishError::Lock { source, .. }), Some(_)) => report(source).to_string(),
@@ -74,17 +77,16 @@ pub(crate) fn other_keys(py: Python<'_>, path: &Path, found: KeyKind, asked: &st
     raise(py, "WrongKindError", (format!("{path:?} has keys of type {found}, not {asked}"),))
 }
 
-/// What was tried, and why it failed.
+/// What was tried on which file, and why it failed, without the number.
 fn os_text(py: Python<'_>, error: &IoError, errno: i32) -> PyResult<String> {
-    let action = error.action;
-    if let Some(limit) = error.limit {
-        return Ok(format!("cannot {action}: {limit}"));
+    if error.limit.is_some() {
+        return Ok(error.to_string());
     }
     if error.source.raw_os_error().is_none() {
-        return Ok(format!("cannot {action}: {}", error.source));
+        return Ok(report(error).to_string());
     }
     let why: String = py.import("os")?.call_method1("strerror", (errno,))?.extract()?;
-    Ok(format!("cannot {action}: {why}"))
+    Ok(format!("{error}: {why}"))
 }
 
 /// Nothing is at the name but something of the other kind: then say so.
