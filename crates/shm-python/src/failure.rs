@@ -64,12 +64,11 @@ pub(crate) fn failure(py: Python<'_>, error: impl Into<Error>, path: Option<&Pat
         }
         (None, _) => raise(py, class, (what,)),
     };
-    if names_file && errno.is_some() {
-        if let Err(error) = raised.value(py).setattr("_names_file", true) {
-            return error;
-        }
+    if !names_file || errno.is_none() {
+        return raised;
     }
-    raised
+    let marked = raised.value(py).setattr("_names_file", true);
+    marked.err().unwrap_or(raised)
 }
 
 /// The table has keys of another type than each of those asked for.
