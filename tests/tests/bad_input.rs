@@ -273,7 +273,7 @@ fn another_key_type_or_geometry_is_refused_by_name() {
     let ns = Namespace::at(namespace.path());
     let same = options(CAPACITY, VALUE_SIZE);
     let error = Table::<i64>::open(&ns, &test_name(), &same).unwrap_err();
-    let TableOpenError::KeyKind { found, expected } = error else { panic!("{error:?}") };
+    let TableOpenError::KeyKind { found, expected, .. } = error else { panic!("{error:?}") };
     assert_eq!((found, expected), (KeyKind::I32, KeyKind::I64));
     let opened =
         TableReader::<str>::open_read_only(&ns, &test_name(), &shm_tests::reading(&same)).map(drop);
@@ -286,11 +286,11 @@ fn another_key_type_or_geometry_is_refused_by_name() {
     };
     assert!(matches!(
         other(5, VALUE_SIZE),
-        Err(TableOpenError::GeometryMismatch { what: "capacity", found: 4, expected: 5 })
+        Err(TableOpenError::GeometryMismatch { what: "capacity", found: 4, expected: 5, .. })
     ));
     assert!(matches!(
         other(CAPACITY, 16),
-        Err(TableOpenError::GeometryMismatch { what: "value_size", found: 12, expected: 16 })
+        Err(TableOpenError::GeometryMismatch { what: "value_size", found: 12, expected: 16, .. })
     ));
     assert!(matches!(
         other(0, 16),

@@ -142,9 +142,12 @@ fn an_instance_of_other_sizes_is_not_handed_out() {
                 assert!(Arc::ptr_eq(&same, &instance));
                 None
             }
-            Err(Error::OpenTable(TableOpenError::GeometryMismatch { what, found, expected })) => {
-                Some((what, found, expected))
-            }
+            Err(Error::OpenTable(TableOpenError::GeometryMismatch {
+                what,
+                found,
+                expected,
+                ..
+            })) => Some((what, found, expected)),
             Err(other) => panic!("{other:?}"),
         }
     };

@@ -43,7 +43,7 @@ fn every_kind_is_made_opened_written_and_read() {
         same.unwrap().verify().unwrap();
         let other = if kind == KeyKind::I8 { KeyKind::U8 } else { KeyKind::I8 };
         let opened = UntypedTable::open_or_create_with_kind(&ns, &name, other, &options);
-        let Err(TableOpenError::KeyKind { found, expected }) = opened else { panic!("{kind}") };
+        let Err(TableOpenError::KeyKind { found, expected, .. }) = opened else { panic!("{kind}") };
         assert_eq!((found, expected), (kind, other));
     }
 }
@@ -59,7 +59,7 @@ fn a_table_of_any_kind_becomes_one_of_its_type_and_of_no_other() {
     again.add(&2, b"two").unwrap();
     assert_eq!((typed.len(), again.get(&-1).unwrap().as_deref()), (2, Some(&b"one"[..])));
     let other = open().into_typed::<u64>().map(drop);
-    let Err(TableOpenError::KeyKind { found, expected }) = other else { panic!("{other:?}") };
+    let Err(TableOpenError::KeyKind { found, expected, .. }) = other else { panic!("{other:?}") };
     assert_eq!((found, expected), (KeyKind::I64, KeyKind::U64));
     let reader = UntypedTable::open_read_only(&ns, &name, &ReadOptions::default()).unwrap();
     assert_eq!(reader.into_typed::<i64>().unwrap().entries().unwrap().len(), 2);

@@ -49,7 +49,7 @@ pub enum BuildError {
 #[non_exhaustive]
 pub enum SnapshotError {
     /// They do not start with the magic bytes.
-    #[error("not a snapshot: the bytes start with {found:02x?}")]
+    #[error("not a snapshot: the bytes start with \"{}\"", found.escape_ascii())]
     Magic {
         /// The first eight bytes, or zeros beyond the end.
         found: [u8; 8],
@@ -71,7 +71,7 @@ pub enum SnapshotError {
         expected: u64,
     },
     /// Something in the bytes contradicts something else.
-    #[error("{what} at byte {at}")]
+    #[error("damaged map: {what} at byte {at}")]
     Corrupt {
         /// What is wrong.
         what: &'static str,
@@ -90,5 +90,66 @@ impl fmt::Debug for BuildError {
 impl fmt::Debug for SnapshotError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each of these errors is the last of its chain, has a text, and reads on after a colon.
+    fn is_said_well(error: &dyn std::error::Error) {
+        let text = error.to_string();
+        assert!(!text.is_empty() && !text.ends_with('.'), "{text:?}");
+        assert!(!text.starts_with(char::is_uppercase), "{text:?}");
+        assert!(error.source().is_none(), "{text:?}");
+        assert_eq!(format!("{error:?}"), text);
+    }
+
+    #[test]
+    fn why_an_image_was_not_built() {
+        let errors = [
+            BuildError::KeyTooLong { len: 9, max: 8 },
+            BuildError::NotSorted { index: 1 },
+            BuildError::TooManyEntries { max: 8 },
+            BuildError::NoMemory { needed: 9 },
+            BuildError::TooLarge { len: 9, max: 8 },
+        ];
+        let mut found = [false; 5];
+        for error in &errors {
+            is_said_well(error);
+            // A new variant does not compile here, and is then to be added above.
+            let index = match error {
+                BuildError::KeyTooLong { .. } => 0,
+                BuildError::NotSorted { .. } => 1,
+                BuildError::TooManyEntries { .. } => 2,
+                BuildError::NoMemory { .. } => 3,
+                BuildError::TooLarge { .. } => 4,
+            };
+            found[index] = true;
+        }
+        assert_eq!(found, [true; 5]);
+    }
+
+    #[test]
+    fn why_bytes_are_no_snapshot() {
+        let errors = [
+            SnapshotError::Magic { found: *b"NO IMAGE" },
+            SnapshotError::Version { found: 9, supported: 1 },
+            SnapshotError::Length { found: 1, expected: 2 },
+            SnapshotError::Corrupt { what: "order of the keys", at: 64 },
+        ];
+        let mut found = [false; 4];
+        for error in &errors {
+            is_said_well(error);
+            let index = match error {
+                SnapshotError::Magic { .. } => 0,
+                SnapshotError::Version { .. } => 1,
+                SnapshotError::Length { .. } => 2,
+                SnapshotError::Corrupt { .. } => 3,
+            };
+            found[index] = true;
+        }
+        assert_eq!(found, [true; 4]);
     }
 }

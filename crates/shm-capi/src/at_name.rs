@@ -37,9 +37,7 @@ fn of_kind(
     let code = error.code();
     // Where the system refused a new file, the message names the directory.
     let mut fault = match &error {
-        Error::Snapshot(_) | Error::Corrupt { .. } => {
-            of_file(&namespace.path_of(&name, kind), error)
-        }
+        Error::Snapshot(_) => of_file(&namespace.path_of(&name, kind), error),
         _ => error.into(),
     };
     if code == ResultCode::NotFound && namespace.path_of(&name, other).symlink_metadata().is_ok() {

@@ -254,13 +254,13 @@ fn hint(error: &Error) -> Option<String> {
         Error::Publish(PublishError::BadMode { .. }) => "--mode 400, 440 or 444",
         Error::Create(e) => return create_hint(e),
         Error::OpenTable(TableOpenError::Corrupt { .. })
-        | Error::Corrupt { .. }
+        | Error::Map { .. }
         | Error::Snapshot(_) => DAMAGED,
         Error::AlreadyExists { path } if is_of_kind(path, KIND) => {
             "`shmap stat NAME` says what is there; `shmap rm NAME --kind table` removes it"
         }
         Error::AlreadyExists { .. } => {
-            "add --force to replace it; who has it open keeps the old one"
+            "add --force to replace it; whoever has it open keeps the old one"
         }
         Error::WouldEmpty { .. } => {
             "did its input break off? add --allow-empty to publish a map without entries"
@@ -376,6 +376,9 @@ fn open_hint(error: &OpenError) -> Option<String> {
             }
             _ if is_of_kind(path, SNAPSHOT.control) => {
                 return Some(control_hint(path));
+            }
+            HeaderError::Kind { .. } => {
+                "it was renamed: its name is that of another kind; give it back the one it had"
             }
             _ => DAMAGED,
         },

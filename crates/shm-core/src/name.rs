@@ -23,10 +23,10 @@ pub struct Name(String);
 #[non_exhaustive]
 pub enum InvalidName {
     /// The name has no bytes.
-    #[error("a segment name must not be empty")]
+    #[error("a name must not be empty")]
     Empty,
     /// The name is too long for a file name.
-    #[error("segment name is {len} bytes long, at most {max} are allowed")]
+    #[error("a name of {len} bytes is too long: at most {max} are allowed")]
     TooLong {
         /// Length of the rejected name in bytes.
         len: usize,
@@ -34,10 +34,10 @@ pub enum InvalidName {
         max: usize,
     },
     /// The name starts with a dot (which also rules out `.` and `..`).
-    #[error("a segment name must not start with a dot")]
+    #[error("a name must not start with a dot")]
     LeadingDot,
     /// The name contains a byte that a file name cannot contain.
-    #[error("byte {byte:#04x} at offset {at} is not allowed in a segment name")]
+    #[error("a name must not contain `{}`, as at byte {at}", byte.escape_ascii())]
     ForbiddenByte {
         /// Offset of the byte.
         at: usize,

@@ -154,6 +154,7 @@ fn check_sizes(table: &StatusTable, options: &StatusOptions, sized: bool) -> Res
     match sizes.into_iter().find(|(_, found, asked)| sized && found != asked) {
         None => Ok(()),
         Some((what, found, expected)) => Err(Error::OpenTable(TableOpenError::GeometryMismatch {
+            path: table.table().segment().path().to_owned(),
             what,
             found: found as u64,
             expected: expected as u64,

@@ -24,6 +24,7 @@ mod error;
 mod freeze;
 mod instance;
 mod reopen;
+mod result_code;
 mod share;
 mod shared_map;
 mod status_table;
@@ -31,8 +32,9 @@ mod status_table;
 pub use avl_snapshot::{
     AlignedBytes, BuildError, Builder, FreezeOptions, RbTree, Snapshot, SnapshotError,
 };
-pub use error::{Error, ResultCode};
+pub use error::Error;
 pub use freeze::{any_map_key, any_table_key, freeze_table, load_table, map_key, table_key};
+pub use result_code::ResultCode;
 pub use share::{SNAPSHOT, Share, ShareOptions};
 pub use shared_map::{MapOptions, SharedMap, litter, prune};
 // For the libraries of other languages, whose handles survive a fork.

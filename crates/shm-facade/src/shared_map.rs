@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use avl_snapshot::{AlignedBytes, HEADER_LEN, Snapshot, SnapshotError, image_len};
@@ -118,12 +118,13 @@ impl SharedMap {
     /// [`Error::NotFound`]; [`Error::Open`] with `OpenError::Writable` or
     /// `OpenError::OpenForWriting` for a file that anybody, its owner included, may write to or has
     /// open for writing ([`SharedMap::open_copy`] is for those); other [`Error::Open`],
-    /// [`Error::Snapshot`], [`Error::Corrupt`], [`Error::Name`].
+    /// [`Error::Map`], [`Error::Name`].
     pub fn open_with(name: &str, options: &MapOptions, in_place: InPlace) -> Result<Self, Error> {
         let name = Name::new(name)?;
         let (follower, published) =
             options.namespace.follow(&name, SNAPSHOT, &options.trust, in_place)?;
-        Ok(Self { snapshot: Snapshot::new(published)?, follower })
+        let snapshot = Snapshot::new(published).map_err(unusable(path_of(&follower)))?;
+        Ok(Self { snapshot, follower })
     }
 
     /// Copies a map of the default namespace into private memory and verifies it. O(n); see
@@ -147,7 +148,8 @@ impl SharedMap {
     ) -> Result<Snapshot<AlignedBytes>, Error> {
         let (name, version) = (Name::new(name)?, SNAPSHOT.kind_version);
         let namespace = &options.namespace;
-        copied(&namespace.open_to_copy(&name, SNAPSHOT.kind, version, &options.trust)?)
+        let source = namespace.open_to_copy(&name, SNAPSHOT.kind, version, &options.trust)?;
+        copied(&source, &namespace.path_of(&name, SNAPSHOT.kind))
     }
 
     /// Opens a bare image: a file that [`SharedMap::save`] or [`Share::save`](crate::Share::save) wrote. O(1).
@@ -159,7 +161,8 @@ impl SharedMap {
         trust: &Trust,
         in_place: InPlace,
     ) -> Result<Snapshot<MappedFile>, Error> {
-        Ok(Snapshot::new(MappedFile::open(path.as_ref(), trust, in_place)?)?)
+        let path = path.as_ref();
+        Snapshot::new(MappedFile::open(path, trust, in_place)?).map_err(unusable(path.to_owned()))
     }
 
     /// Copies a bare image into private memory and verifies it. O(n).
@@ -170,7 +173,7 @@ impl SharedMap {
         path: impl AsRef<Path>,
         trust: &Trust,
     ) -> Result<Snapshot<AlignedBytes>, Error> {
-        copied(&CopySource::open(path.as_ref(), trust)?)
+        copied(&CopySource::open(path.as_ref(), trust)?, path.as_ref())
     }
 
     /// Takes the newest edition; true if that is another one. One atomic load and a look at a coarse
@@ -335,7 +338,17 @@ impl fmt::Debug for SharedMap {
 /// What the name leads to, if that is another edition than the follower's.
 fn successor(follower: &mut Follower) -> Result<Option<SharedMap>, Error> {
     let Some((follower, published)) = follower.successor()? else { return Ok(None) };
-    Ok(Some(SharedMap { snapshot: Snapshot::new(published)?, follower }))
+    let snapshot = Snapshot::new(published).map_err(unusable(path_of(&follower)))?;
+    Ok(Some(SharedMap { snapshot, follower }))
+}
+
+fn path_of(follower: &Follower) -> PathBuf {
+    follower.namespace().path_of(follower.name(), SNAPSHOT.kind)
+}
+
+/// The error for bytes in a file that are no map.
+fn unusable(path: PathBuf) -> impl FnOnce(SnapshotError) -> Error {
+    |source| Error::Map { path, source }
 }
 
 /// True when the word says that nothing is newer, and the names that the word counts.
@@ -367,21 +380,22 @@ fn namespace_error(follower: &Follower, source: std::io::Error) -> Error {
     shm_core::IoError::new("watch", follower.namespace().dir(), source).into()
 }
 
-fn copied(source: &CopySource) -> Result<Snapshot<AlignedBytes>, Error> {
+fn copied(source: &CopySource, path: &Path) -> Result<Snapshot<AlignedBytes>, Error> {
+    let unusable = || unusable(path.to_owned());
     let found = source.source_len();
     // A hole of any length costs nothing to make: first whether it can be an image at all.
     let mut head = vec![0; HEADER_LEN.min(usize::try_from(found).unwrap_or(HEADER_LEN))];
     source.read_at(&mut head, 0)?;
-    let expected = image_len(&head)?;
+    let expected = image_len(&head).map_err(unusable())?;
     if found != expected {
-        return Err(SnapshotError::Length { found, expected }.into());
+        return Err(unusable()(SnapshotError::Length { found, expected }));
     }
     let no_memory = || source.no_memory(expected);
     let len = usize::try_from(expected).map_err(|_| no_memory())?;
     let mut bytes = AlignedBytes::try_zeroed(len).map_err(|_| no_memory())?;
     source.read_at(bytes.as_mut(), 0)?;
-    let snapshot = Snapshot::new(bytes)?;
-    snapshot.verify()?;
+    let snapshot = Snapshot::new(bytes).map_err(unusable())?;
+    snapshot.verify().map_err(unusable())?;
     Ok(snapshot)
 }
 

@@ -4,12 +4,12 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use avl_snapshot::BuildError;
+use avl_snapshot::{BuildError, SnapshotError};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use shm_core::{CreateError, HeaderError, IoError, LockError, OpenError, PublishError, report};
 use shm_facade::Error;
-use slotmap_shm::{TableError, TableOpenError};
+use slotmap_shm::{KeyKind, TableError, TableOpenError};
 
 use crate::attached::Attached;
 
@@ -34,40 +34,58 @@ pub(crate) fn failure(py: Python<'_>, error: impl Into<Error>, path: Option<&Pat
     let error = error.into();
     let Failure { class, errno, path: found } = classify(&error);
     let path = found.as_deref().or(path).map(Path::as_os_str);
-    // The number and the file are attributes, and Python shows them: the text is without them.
+    // The number and the file are attributes, and Python shows them: most texts are without them.
+    let mut names_file = false;
     let what = match (&error, errno) {
         (Error::WouldEmpty { entries, .. }, _) => {
-            format!("{entries} entries are there, and none are to replace them: allow_empty")
+            format!(
+                "it has entries ({entries}), and none are to replace them without allow_empty=True"
+            )
         }
         (_, Some(ENOENT)) => "does not exist".to_owned(),
         (_, Some(EEXIST)) => "exists already".to_owned(),
         (Error::PermissionDenied(e) | Error::Io(e), Some(errno)) => match os_text(py, e, errno) {
-            Ok(text) => text,
+            Ok(text) => {
+                names_file = true;
+                text
+            }
             Err(error) => return error,
         },
         (Error::Publish(PublishError::Lock { source, .. }), Some(_)) => report(source).to_string(),
-        _ => report(&error).to_string(),
+        _ => {
+            names_file = error.path().is_some();
+            report(&error).to_string()
+        }
     };
-    match (errno, path) {
+    let raised = match (errno, path) {
         (Some(errno), path) => raise(py, class, (errno, what, path)),
-        (None, Some(path)) if class == "CorruptError" && error.path().is_none() => {
+        (None, Some(path)) if class == "CorruptError" && !names_file => {
             raise(py, class, (format!("{path:?}: {what}"),))
         }
         (None, _) => raise(py, class, (what,)),
+    };
+    if !names_file || errno.is_none() {
+        return raised;
     }
+    let marked = raised.value(py).setattr("_names_file", true);
+    marked.err().unwrap_or(raised)
 }
 
-/// What was tried, and why it failed.
+/// The table has keys of another type than each of those asked for.
+pub(crate) fn other_keys(py: Python<'_>, path: &Path, found: KeyKind, asked: &str) -> PyErr {
+    raise(py, "WrongKindError", (format!("{path:?} has keys of type {found}, not {asked}"),))
+}
+
+/// What was tried on which file, and why it failed, without the number.
 fn os_text(py: Python<'_>, error: &IoError, errno: i32) -> PyResult<String> {
-    let action = error.action;
-    if let Some(limit) = error.limit {
-        return Ok(format!("{action}: {limit}"));
+    if error.limit.is_some() {
+        return Ok(error.to_string());
     }
     if error.source.raw_os_error().is_none() {
-        return Ok(format!("{action}: {}", error.source));
+        return Ok(report(error).to_string());
     }
     let why: String = py.import("os")?.call_method1("strerror", (errno,))?.extract()?;
-    Ok(format!("{action}: {why}"))
+    Ok(format!("{error}: {why}"))
 }
 
 /// Nothing is at the name but something of the other kind: then say so.
@@ -158,8 +176,10 @@ fn classify(error: &Error) -> Failure {
         }
         Error::Build(_) => plain("FullError"),
         Error::NotATableKey { .. } => plain("WrongKindError"),
-        Error::Snapshot(avl_snapshot::SnapshotError::Version { .. }) => plain("MismatchError"),
-        Error::Snapshot(_) | Error::Corrupt { .. } => plain("CorruptError"),
+        Error::Snapshot(e) | Error::Map { source: e, .. } => match e {
+            SnapshotError::Version { .. } => plain("MismatchError"),
+            _ => plain("CorruptError"),
+        },
         _ => plain("Error"),
     }
 }

@@ -1,5 +1,6 @@
 //! Errors of the table, each with its data.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use shm_core::{CreateError, IoError, LockError, OpenError};
@@ -42,22 +43,28 @@ pub enum TableOpenError {
     #[error(transparent)]
     Open(OpenError),
     /// The table has keys of another type.
-    #[error("table has keys of type {found}, not {expected}")]
+    #[error("{path:?} has keys of type {found}, not {expected}")]
     KeyKind {
+        /// Path of the table.
+        path: PathBuf,
         /// Key type of the table.
         found: KeyKind,
         /// Key type asked for.
         expected: KeyKind,
     },
     /// The table has keys of a kind that this version does not know.
-    #[error("table has keys of an unknown kind ({code:#x})")]
+    #[error("{path:?} has keys of a kind that this version does not know ({code:#x})")]
     UnknownKeyKind {
+        /// Path of the table.
+        path: PathBuf,
         /// The number in the header.
         code: u64,
     },
     /// The table exists with another geometry than the one asked for.
-    #[error("{what} of the existing table is {found}, not {expected}")]
+    #[error("{what} of {path:?} is {found}, not {expected}")]
     GeometryMismatch {
+        /// Path of the table.
+        path: PathBuf,
         /// The parameter.
         what: &'static str,
         /// Its value in the table.
@@ -66,13 +73,31 @@ pub enum TableOpenError {
         expected: u64,
     },
     /// The body is not that of a table.
-    #[error("damaged table: {what} at {at}")]
+    #[error("damaged table {path:?}: {what} at {at}")]
     Corrupt {
+        /// Path of the table.
+        path: PathBuf,
         /// What is wrong.
         what: &'static str,
         /// Slot or word where it was found.
         at: usize,
     },
+}
+
+impl TableOpenError {
+    /// The file or directory that the error is about, where it says one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Create(e) => e.path(),
+            Self::Open(e) => e.path(),
+            Self::KeyKind { path, .. }
+            | Self::UnknownKeyKind { path, .. }
+            | Self::GeometryMismatch { path, .. }
+            | Self::Corrupt { path, .. } => Some(path),
+            Self::Geometry(_) => None,
+        }
+    }
 }
 
 /// Why an operation on a table failed. Nothing was changed.
@@ -169,4 +194,95 @@ pub enum TableError {
     /// The lock was not acquired.
     #[error(transparent)]
     Lock(#[from] LockError),
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn lock() -> LockError {
+        LockError::Os { action: "read the clock", source: std::io::Error::from_raw_os_error(13) }
+    }
+
+    fn key() -> AnyKey {
+        AnyKey::from("red")
+    }
+
+    fn table_errors() -> Vec<TableError> {
+        vec![
+            TableError::DuplicateKey { key: key() },
+            TableError::NotFound { key: key() },
+            TableError::Full { capacity: 4 },
+            TableError::ValueTooLarge { len: 9, max: 8 },
+            TableError::KeyTooLong { len: 9, max: 8 },
+            TableError::WrongKey { key: key(), kind: KeyKind::I32 },
+            TableError::BufferTooSmall { len: 8, needed: 9 },
+            TableError::Mismatch { found: Value::with_room(0) },
+            TableError::NotACounter { len: 3 },
+            TableError::Contended { waited: Duration::from_secs(1) },
+            TableError::Corrupt { what: "free stack", at: 1 },
+            TableError::Lock(lock()),
+        ]
+    }
+
+    #[test]
+    fn why_an_operation_failed() {
+        let mut errors = table_errors();
+        let members = table_errors().into_iter().map(Box::new);
+        errors.extend(members.map(|source| TableError::InBatch { index: 1, source }));
+        shm_core::every_error_is_said_well!(
+            errors,
+            TableError::DuplicateKey { .. },
+            TableError::NotFound { .. },
+            TableError::Full { .. },
+            TableError::ValueTooLarge { .. },
+            TableError::KeyTooLong { .. },
+            TableError::WrongKey { .. },
+            TableError::BufferTooSmall { .. },
+            TableError::Mismatch { .. },
+            TableError::NotACounter { .. },
+            TableError::InBatch { .. },
+            TableError::Contended { .. },
+            TableError::Corrupt { .. },
+            TableError::Lock(_),
+        );
+    }
+
+    #[test]
+    fn why_a_table_was_not_opened() {
+        let path = || PathBuf::from("/dir/file");
+        let (found, expected) = (KeyKind::Str, KeyKind::I32);
+        let out_of_range =
+            || GeometryError::OutOfRange { what: "capacity", value: 0, min: 1, max: 9 };
+        let too_large = || GeometryError::TooLarge { capacity: 1, value_size: 1 };
+        shm_core::every_error_is_said_well!(
+            [out_of_range(), too_large()],
+            GeometryError::OutOfRange { .. },
+            GeometryError::TooLarge { .. },
+        );
+        let errors = [
+            TableOpenError::Geometry(out_of_range()),
+            TableOpenError::Create(CreateError::BadMode { mode: 0 }),
+            TableOpenError::Open(OpenError::NotFound { path: path() }),
+            TableOpenError::KeyKind { path: path(), found, expected },
+            TableOpenError::UnknownKeyKind { path: path(), code: 99 },
+            TableOpenError::GeometryMismatch {
+                path: path(),
+                what: "capacity",
+                found: 1,
+                expected: 2,
+            },
+            TableOpenError::Corrupt { path: path(), what: "length of the body", at: 1 },
+        ];
+        shm_core::every_error_is_said_well!(
+            errors,
+            TableOpenError::Geometry(_),
+            TableOpenError::Create(_),
+            TableOpenError::Open(_),
+            TableOpenError::KeyKind { .. },
+            TableOpenError::UnknownKeyKind { .. },
+            TableOpenError::GeometryMismatch { .. },
+            TableOpenError::Corrupt { .. },
+        );
+    }
 }

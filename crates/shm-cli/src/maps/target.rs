@@ -4,7 +4,7 @@ use avl_snapshot::Snapshot;
 use clap::ValueEnum;
 use shm_core::{InPlace, Name, Namespace, Published};
 use shm_facade::{Error, SNAPSHOT, SharedMap};
-use slotmap_shm::{KIND, UntypedTable, Value};
+use slotmap_shm::{KIND, TableOpenError, UntypedTable, Value};
 
 use crate::arguments::{Common, name};
 use crate::failure::{Exit, Failure};
@@ -209,9 +209,10 @@ impl Open {
     pub(crate) fn key_type(&self, asked: Option<KeyType>) -> Result<KeyType, Failure> {
         match (self, asked) {
             (Self::Table(table), Some(asked)) if asked.0 != table.key_kind() => {
-                let text =
-                    format!("the table has keys of type {}, not {}", table.key_kind(), asked.0);
-                Err(Failure::new(Exit::Mismatch, text).hint("leave --keys out"))
+                let path = table.segment().path().to_owned();
+                let (found, expected) = (table.key_kind(), asked.0);
+                let error = TableOpenError::KeyKind { path, found, expected };
+                Err(Failure::from(error).hint("leave --keys out"))
             }
             (Self::Table(table), _) => Ok(KeyType(table.key_kind())),
             (Self::Snapshot(_), asked) => Ok(asked.unwrap_or(KeyType::BYTES)),

@@ -13,6 +13,7 @@ mod broken_lines;
 mod columns;
 mod completion;
 mod documents;
+mod errors;
 mod examples;
 mod files;
 mod limits;

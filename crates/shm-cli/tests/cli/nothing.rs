@@ -7,7 +7,7 @@ use crate::place::Place;
 #[test]
 fn nothing_replaces_a_map_only_when_asked_to() {
     let place = Place::with_maps();
-    let words = ["2 entries", "try: ", "--allow-empty"];
+    let words = ["entries (2)", "try: ", "--allow-empty"];
     for verb in [["share", "words", "-"], ["share", "words", "empty.tsv"]] {
         place.write("empty.tsv", "");
         let forced = verb.into_iter().chain(["--force"]);

@@ -59,7 +59,7 @@ pub enum CreateError {
     },
     /// This process may not make files of that size: `RLIMIT_FSIZE`. Nothing was written.
     #[error(
-        "a file of {needed} bytes in {dir:?}: this process may write {limit} at most (`ulimit -f`)"
+        "cannot create a file of {needed} bytes in {dir:?}: this process may write {limit} at most (`ulimit -f`)"
     )]
     FileSizeLimit {
         /// Bytes needed.

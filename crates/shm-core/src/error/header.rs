@@ -9,7 +9,7 @@ use crate::os::identity::AbiInWords;
 #[non_exhaustive]
 pub enum HeaderError {
     /// The file does not start with the magic bytes.
-    #[error("not a segment: the file starts with {found:02x?}")]
+    #[error("not a segment: the file starts with \"{}\"", found.escape_ascii())]
     Magic {
         /// The first eight bytes.
         found: [u8; 8],
@@ -31,7 +31,7 @@ pub enum HeaderError {
         supported: u32,
     },
     /// The immutable part was changed after creation.
-    #[error("header checksum is {found:#018x}, expected {expected:#018x}")]
+    #[error("header checksum is wrong: the header was changed after creation")]
     Checksum {
         /// Checksum in the header.
         found: u64,

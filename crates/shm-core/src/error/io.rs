@@ -9,7 +9,7 @@ use crate::os::limits::Limit;
 
 /// The operating system refused: what was tried, on which file, and why.
 #[derive(Error)]
-#[error("{action} {path:?}{}", because(limit))]
+#[error("cannot {action} {path:?}{}", because(limit))]
 #[non_exhaustive]
 pub struct IoError {
     /// What was tried: a verb, to be followed by the path.

@@ -1,5 +1,6 @@
 //! Why a lock was not acquired.
 
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ pub enum LockError {
     #[error("the lock is held by another thread")]
     WouldBlock,
     /// Others held it for all of the time given.
-    #[error("the lock was not released within {waited:?}{}", by(holder))]
+    #[error("the lock was not released within {}{}", Took(*waited), by(holder))]
     TimedOut {
         /// How long this call waited.
         waited: Duration,
@@ -23,7 +24,7 @@ pub enum LockError {
         holder: Option<Holder>,
     },
     /// The caller's [`Interrupt`](crate::Interrupt) ended the waiting.
-    #[error("interrupted after waiting {waited:?} for the lock")]
+    #[error("interrupted after waiting {} for the lock", Took(*waited))]
     Interrupted {
         /// How long this call waited.
         waited: Duration,
@@ -48,13 +49,26 @@ pub enum LockError {
     #[error("the lock is held by the process that forked this one")]
     ForeignProcess,
     /// The operating system refused.
-    #[error("{action}")]
+    #[error("cannot {action}")]
     Os {
         /// What was tried. On which segment, the caller knows.
         action: &'static str,
         /// The cause.
         source: io::Error,
     },
+}
+
+/// A duration as people say it.
+pub(super) struct Took(pub(super) Duration);
+
+impl fmt::Display for Took {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 < Duration::from_secs(1) {
+            write!(f, "{} ms", self.0.as_millis())
+        } else {
+            write!(f, "{:.1} s", self.0.as_secs_f64())
+        }
+    }
 }
 
 fn by(holder: &Option<Holder>) -> String {

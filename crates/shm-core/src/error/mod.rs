@@ -11,6 +11,8 @@ mod lock;
 mod open;
 mod publish;
 mod report;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 pub use create::CreateError;
 pub use header::HeaderError;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::lock::Took;
 use super::{CreateError, HeaderError, IoError};
 use crate::name::InvalidName;
 use crate::os::holder::Holder;
@@ -86,7 +87,7 @@ pub enum OpenError {
     },
     /// Somebody, perhaps its owner, may write to a file whose bytes were to be used in place.
     #[error(
-        "{path:?} has mode {mode:#o}: what may be written to cannot be used in place, only copied"
+        "{path:?} has mode {mode:#o}: a file that may be written to cannot be used in place, only copied"
     )]
     Writable {
         /// Path looked at.
@@ -113,8 +114,8 @@ pub enum OpenError {
     /// namespace, or of another file than this process sees, or because its lock is held; but a
     /// process that writes to it may be alive, or another one was taking it over all the time.
     #[error(
-        "{path:?}: cannot be taken over, its writers may be alive (waited {waited:?}{})",
-        held(holder)
+        "{path:?}: cannot be taken over, its writers may be alive (waited {}{})",
+        Took(*waited), held(holder)
     )]
     ResetBusy {
         /// Path looked at.
@@ -125,7 +126,7 @@ pub enum OpenError {
         holder: Option<Holder>,
     },
     /// The caller's [`Interrupt`](crate::Interrupt) ended the waiting for others.
-    #[error("{path:?}: interrupted after waiting {waited:?}")]
+    #[error("{path:?}: interrupted after waiting {}", Took(*waited))]
     Interrupted {
         /// Path looked at.
         path: PathBuf,

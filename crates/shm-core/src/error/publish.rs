@@ -38,7 +38,7 @@ pub enum PublishError {
     #[error(transparent)]
     Open(OpenError),
     /// The lock of the control segment was not acquired.
-    #[error("lock {path:?}")]
+    #[error("cannot lock {path:?}")]
     Lock {
         /// Path of the control segment.
         path: PathBuf,

@@ -51,6 +51,40 @@ macro_rules! debug_is_report {
     )*};
 }
 
+/// For tests of errors: a list has every variant of its enum, and no text of it is empty, starts
+/// with a capital or ends with a period, or contains that of its source.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! every_error_is_said_well {
+    ($list:expr, $($pattern:pat),+ $(,)?) => {{
+        let list = $list;
+        let named = |error: &_, name: &str| match error {
+            $($pattern => name == stringify!($pattern),)+
+        };
+        for name in [$(stringify!($pattern)),+] {
+            assert!(list.iter().any(|error| named(error, name)), "no {name} in the list");
+        }
+        for error in &list {
+            let mut error: &dyn ::std::error::Error = error;
+            let whole = $crate::report(error).to_string();
+            let text = error.to_string();
+            assert!(!text.is_empty() && !text.ends_with('.'), "{text:?}");
+            assert!(!text.starts_with(char::is_uppercase), "{text:?}");
+            let mut parts = vec![text];
+            while let Some(source) = error.source() {
+                let (text, cause) = (error.to_string(), source.to_string());
+                assert!(!text.contains(&cause), "{text:?} has its cause in it: {cause:?}");
+                parts.push(cause);
+                error = source;
+            }
+            assert_eq!(whole, parts.join(": "));
+            for part in parts {
+                assert_eq!(whole.matches(part.as_str()).count(), 1, "{part:?} in {whole:?}");
+            }
+        }
+    }};
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,15 +100,15 @@ mod tests {
         assert_eq!(format!("{error:?}"), whole);
         let source = LockError::WouldBlock;
         let error = PublishError::Lock { path: "x".into(), source };
-        assert_eq!(format!("{error:?}"), r#"lock "x": the lock is held by another thread"#);
+        assert_eq!(format!("{error:?}"), r#"cannot lock "x": the lock is held by another thread"#);
     }
 
     #[test]
     fn an_error_of_the_system_says_what_was_tried_on_what_and_why() {
         let error =
             OpenError::from(IoError::new("open", "x", std::io::Error::from_raw_os_error(5)));
-        assert_eq!(error.to_string(), r#"open "x""#);
-        let whole = r#"open "x": Input/output error (os error 5)"#;
+        assert_eq!(error.to_string(), r#"cannot open "x""#);
+        let whole = r#"cannot open "x": Input/output error (os error 5)"#;
         assert_eq!(format!("{error:?}"), whole);
     }
 }

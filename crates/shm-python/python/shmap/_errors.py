@@ -4,6 +4,15 @@
 class Error(Exception):
     """Base of all. Nothing was changed by the call that raised it."""
 
+    #: Whether the text of an `OSError` names the file.
+    _names_file = False
+
+    def __str__(self):
+        if self._names_file:
+            # Of which `OSError` would append the name once more.
+            return f"[Errno {self.errno}] {self.strerror}"
+        return super().__str__()
+
 
 class NotFoundError(Error, FileNotFoundError):
     """There is no table or snapshot of that name."""

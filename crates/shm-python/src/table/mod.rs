@@ -19,11 +19,11 @@ use slotmap_shm::{Geometry, KIND, PutMode, TableOptions, Value};
 
 use self::handle::{Opened, reading, typed};
 use self::key::py_type;
-use self::opening::How;
+use self::opening::{How, Refused};
 use self::values::value_of;
 use crate::arguments::{list, namespace, pairs, timeout, trust};
 use crate::attached::Lending;
-use crate::failure::{closed, failure, missing, not_found};
+use crate::failure::{closed, failure, missing, not_found, other_keys};
 use crate::interpreter;
 use crate::keys::KeyForm;
 use crate::numbers::counter_of;
@@ -78,7 +78,8 @@ impl TableBase {
                 let table = Lending::new(py, Some(Arc::new(table)));
                 Ok(Self { table, name, namespace, timeout, trust, shared_writers })
             }
-            Err(error) => {
+            Err(Refused::Keys { path, found, asked }) => Err(other_keys(py, &path, found, &asked)),
+            Err(Refused::Open(error)) => {
                 let path = namespace.path_of(&name, KIND);
                 let snapshot = namespace.path_of(&name, SNAPSHOT.kind);
                 let kinds = ("table", "snapshot");

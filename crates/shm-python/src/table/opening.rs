@@ -1,12 +1,31 @@
 //! How a table is made or found.
 
+use std::path::PathBuf;
+
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyString};
 use shm_core::{Name, Namespace};
-use slotmap_shm::{KeyKind, ReadOptions, TableOpenError, TableOptions, UntypedTable};
+use slotmap_shm::{Access, KeyKind, ReadOptions, TableOpenError, TableOptions, UntypedTable};
 
 use super::handle::{Opened, Typed};
+
+/// Why a table was not opened.
+pub(crate) enum Refused {
+    Open(TableOpenError),
+    /// Its keys are none of those that were asked for.
+    Keys {
+        path: PathBuf,
+        found: KeyKind,
+        asked: String,
+    },
+}
+
+impl From<TableOpenError> for Refused {
+    fn from(error: TableOpenError) -> Self {
+        Self::Open(error)
+    }
+}
 
 /// How a table is made or found.
 #[derive(Clone, Copy)]
@@ -58,7 +77,7 @@ impl How {
         namespace: &Namespace,
         name: &Name,
         options: &TableOptions,
-    ) -> Result<Opened, TableOpenError> {
+    ) -> Result<Opened, Refused> {
         let table = match self {
             Self::Create(kind) => UntypedTable::create_with_kind(namespace, name, kind, options)?,
             Self::OpenOrCreate(kind) => {
@@ -66,13 +85,13 @@ impl How {
             }
             Self::Open(keys) => {
                 let table = UntypedTable::open(namespace, name, options)?;
-                keys.check(table.key_kind())?;
+                keys.check(&table)?;
                 table
             }
             Self::Read(keys) => {
                 let options = ReadOptions::default().trust(options.trust.clone());
                 let table = UntypedTable::open_read_only(namespace, name, &options)?;
-                keys.check(table.key_kind())?;
+                keys.check(&table)?;
                 return Ok(Opened::Read(Typed::new(table)?));
             }
         };
@@ -110,18 +129,19 @@ impl Keys {
         }
     }
 
-    /// Whether a table of this kind will do.
-    fn check(self, found: KeyKind) -> Result<(), TableOpenError> {
+    /// Whether this table will do.
+    fn check<A: Access>(self, table: &UntypedTable<A>) -> Result<(), Refused> {
+        let found = table.key_kind();
         let bits = found.integer().map(|(bits, _)| bits);
-        let fine = match self {
-            Self::Any => true,
-            Self::Int => bits.is_some(),
-            Self::Bits(wanted) => bits == Some(wanted),
-            Self::Kind(kind) => found == kind,
+        let (fine, asked) = match self {
+            Self::Any => (true, String::new()),
+            Self::Int => (bits.is_some(), "int".to_owned()),
+            Self::Bits(wanted) => (bits == Some(wanted), format!("int of {wanted} bits")),
+            Self::Kind(kind) => (found == kind, kind.to_string()),
         };
-        match self.kind() {
-            Some(expected) if !fine => Err(TableOpenError::KeyKind { found, expected }),
-            _ => Ok(()),
+        if fine {
+            return Ok(());
         }
+        Err(Refused::Keys { path: table.segment().path().to_owned(), found, asked })
     }
 }

@@ -135,7 +135,8 @@ pub(super) fn open_or_create<K: Key + ?Sized>(
     let segment = namespace.open_or_create(name, &create, trust, &waits.patience, init)?;
     let table = Table::from_segment(segment, waits)?;
     if table.key_kind() != kind {
-        return Err(TableOpenError::KeyKind { found: table.key_kind(), expected: kind });
+        let path = table.segment().path().to_owned();
+        return Err(TableOpenError::KeyKind { path, found: table.key_kind(), expected: kind });
     }
     let (found, asked) = (table.geometry(), options.geometry);
     let mut fields = vec![
@@ -148,6 +149,7 @@ pub(super) fn open_or_create<K: Key + ?Sized>(
     match fields.into_iter().find(|(_, found, asked)| found != asked) {
         None => Ok(table),
         Some((what, found, expected)) => Err(TableOpenError::GeometryMismatch {
+            path: table.segment().path().to_owned(),
             what,
             found: found as u64,
             expected: expected as u64,
@@ -175,16 +177,21 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// Looks for damage; O(capacity).
     fn from_segment(segment: A::Segment, waits: Waits) -> Result<Self, TableOpenError> {
         let (geometry, code, seed) = decode(segment.as_segment().geometry());
+        let path = || segment.as_segment().path().to_owned();
         let Some(found) = KeyKind::from_code(code) else {
-            return Err(TableOpenError::UnknownKeyKind { code });
+            return Err(TableOpenError::UnknownKeyKind { path: path(), code });
         };
         if let Some(expected) = K::EXPECTED.filter(|&expected| expected != found) {
-            return Err(TableOpenError::KeyKind { found, expected });
+            return Err(TableOpenError::KeyKind { path: path(), found, expected });
         }
         let mut layout = Layout::new(geometry, found, seed)?;
         let words = segment.as_segment().words();
         if words.len() != layout.total_words {
-            return Err(TableOpenError::Corrupt { what: "length of the body", at: words.len() });
+            return Err(TableOpenError::Corrupt {
+                path: path(),
+                what: "length of the body",
+                at: words.len(),
+            });
         }
         let glance = glance(words, &layout);
         if glance.index {

@@ -73,7 +73,8 @@ impl<A: Access> Table<AnyKey, A> {
         if found == expected {
             Ok(self.of_keys())
         } else {
-            Err(TableOpenError::KeyKind { found, expected })
+            let path = self.segment().path().to_owned();
+            Err(TableOpenError::KeyKind { path, found, expected })
         }
     }
 }

@@ -235,13 +235,17 @@ pub fn huge_files() -> Result<()> {
             println!("skipped: a file system in memory");
             return Ok(());
         }
-        assert!(matches!(found, Error::Snapshot(SnapshotError::Magic { .. })), "{found:?}");
+        assert!(
+            matches!(found, Error::Map { source: SnapshotError::Magic { .. }, .. }),
+            "{found:?}"
+        );
     }
     // The claims and the length are compared before anything is allocated for either.
     let (head, claimed) = claim(4);
     make(&head, TIB)?;
     for found in both() {
-        let Err(Error::Snapshot(SnapshotError::Length { found, expected })) = found else {
+        let Err(Error::Map { source: SnapshotError::Length { found, expected }, .. }) = found
+        else {
             panic!("{found:?}");
         };
         assert_eq!((found, expected), (TIB, claimed));
@@ -261,7 +265,10 @@ pub fn huge_files() -> Result<()> {
     let (head, claimed) = claim(300 * MIB);
     make(&head, claimed)?;
     for found in both() {
-        assert!(matches!(found, Err(Error::Corrupt { .. })), "{found:?}");
+        assert!(
+            matches!(found, Err(Error::Map { source: SnapshotError::Corrupt { .. }, .. })),
+            "{found:?}"
+        );
     }
     Ok(())
 }
