@@ -83,7 +83,7 @@ def test_a_table_of_other_keys_is_refused(namespace, kind):
         lambda: shmap.Table.open("it", keys=bytes, read_only=True),
         lambda: shmap.Table.open("it", keys=int, bits=64),
     ):
-        with pytest.raises(shmap.WrongKindError, match=f"table has keys of type {kind}, not "):
+        with pytest.raises(shmap.WrongKindError, match=f"has keys of type {kind}, not "):
             call()
 
 
