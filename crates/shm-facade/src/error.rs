@@ -11,22 +11,31 @@ use thiserror::Error;
 
 /// Why a call failed. Nothing was changed.
 ///
-/// The errors in it are exported here, too, so that a program needs this crate only:
+/// The errors inside it are exported here too, so that a program needs this crate only:
 /// ```
-/// use shm_facade::{BuildError, Error, HeaderError, LockError, OpenError, PublishError, SnapshotError};
-/// # use shm_facade::{CreateError, FileKind, FreezeOptions, InvalidName, TableError, TableOpenError};
+/// use shm_facade::{BuildError, Error, HeaderError, LockError, OpenError};
+/// use shm_facade::{PublishError, SnapshotError};
+/// # use shm_facade::{CreateError, FileKind, FreezeOptions, InvalidName};
+/// # use shm_facade::{TableError, TableOpenError};
 ///
 /// fn advice(error: &Error) -> &'static str {
 ///     match error {
 ///         Error::Open(OpenError::Writable { .. }) => "open a copy",
-///         Error::Publish(PublishError::Lock { source: LockError::TimedOut { .. }, .. }) => "try again",
+///         Error::Publish(PublishError::Lock { source, .. }) => match source {
+///             LockError::TimedOut { .. } => "try again",
+///             _ => "read the message",
+///         },
 ///         Error::Build(BuildError::NotSorted { .. }) => "use a tree",
 ///         Error::Snapshot(SnapshotError::Version { .. }) => "rebuild it",
-///         Error::Open(OpenError::Header { source: HeaderError::KindVersion { .. }, .. }) => "rebuild it",
+///         Error::Open(OpenError::Header { source, .. }) => match source {
+///             HeaderError::KindVersion { .. } => "rebuild it",
+///             _ => "read the message",
+///         },
 ///         _ => "read the message",
 ///     }
 /// }
-/// # let error = shm_facade::Builder::with_options(FreezeOptions::default()).push([0; 1 << 20], "").unwrap_err();
+/// # let mut builder = shm_facade::Builder::with_options(FreezeOptions::default());
+/// # let error = builder.push([0; 1 << 20], "").unwrap_err();
 /// # assert_eq!(advice(&error.into()), "read the message");
 /// ```
 #[derive(Error)]
@@ -38,35 +47,36 @@ pub enum Error {
     /// There is no table or map of that name.
     #[error("{path:?} does not exist")]
     NotFound {
-        /// Path looked at.
+        /// Path where it was looked for.
         path: PathBuf,
     },
-    /// There is a table or map of that name, or something else that has it.
+    /// The name is taken, by a table, a map or anything else.
     #[error("{path:?} exists already")]
     AlreadyExists {
         /// Path of what is there.
         path: PathBuf,
     },
-    /// The operating system does not permit it, whatever was tried.
+    /// The operating system does not permit the operation.
     #[error(transparent)]
     PermissionDenied(IoError),
-    /// The operating system refused for another reason, or a limit is in the way.
+    /// The operating system refused the operation for another reason, or a limit was reached.
     #[error(transparent)]
     Io(IoError),
     /// The file of a table or map could not be opened.
     #[error(transparent)]
     Open(OpenError),
-    /// The file of a table or map could not be made.
+    /// The file of a table or map could not be created.
     #[error(transparent)]
     Create(CreateError),
-    /// The file is there, but the table in it is not the one asked for; or none can be made so.
+    /// The file exists, but its table is not the one asked for; or a table of that size cannot
+    /// exist.
     #[error(transparent)]
     OpenTable(TableOpenError),
     /// The operation on a table failed.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// No entries were to replace an edition that has some, and that was not asked for by name:
-    /// [`ShareOptions::allow_empty`](crate::ShareOptions::allow_empty).
+    /// An image without entries would replace an edition that has some.
+    /// [`ShareOptions::allow_empty`](crate::ShareOptions::allow_empty) allows it.
     #[error("{path:?} has {entries} entries, and none are to replace them")]
     WouldEmpty {
         /// Path of what is there, and stays.
@@ -91,7 +101,7 @@ pub enum Error {
         /// Offset from the start of the image, in bytes.
         at: u64,
     },
-    /// A key of a map does not stand for a key of a table.
+    /// A key of a map does not stand for a key of the table.
     #[error("key {rank} of the map is not a table's: {}", in_words(key))]
     NotATableKey {
         /// Its rank in the map.
@@ -103,7 +113,7 @@ pub enum Error {
 
 shm_core::debug_is_report!(Error);
 
-/// A key as text in quotes, what is no text escaped.
+/// A key as text in quotes; bytes that are not UTF-8 are escaped.
 fn in_words(key: &[u8]) -> String {
     match std::str::from_utf8(key) {
         Ok(text) => format!("{text:?}"),
@@ -120,7 +130,7 @@ pub enum ResultCode {
     Ok = 0,
     /// The key, the table or the map does not exist.
     NotFound = -1,
-    /// The table is full, or a value or key too long for it, or the file system full.
+    /// The table is full, a value or key is too long for it, or the file system is full.
     NoSpace = -2,
     /// The key, the table or the map exists already.
     DuplicateKey = -3,
@@ -130,14 +140,14 @@ pub enum ResultCode {
     Timeout = -5,
     /// The file at the name is not a usable table or map.
     Corrupt = -6,
-    /// The table has another geometry, key type or format, or lives under another C library or
-    /// pid namespace; or a value has another form than asked for.
+    /// The table has another geometry, key type or format, or was made under another C library or
+    /// pid namespace; or a value does not have the form asked for.
     Mismatch = -7,
     /// The operating system does not permit it.
     Permission = -8,
     /// Anything else the operating system refused.
     System = -9,
-    /// What was asked for is not possible: a mode, a size. Nothing was looked at.
+    /// An argument is not possible, such as a mode or a size. Nothing was looked at.
     Invalid = -10,
 }
 
@@ -203,7 +213,7 @@ impl From<SnapshotError> for Error {
 }
 
 impl Error {
-    /// The file or directory that the error is about, where it says one.
+    /// The file or directory that the error is about, if it names one.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
@@ -284,7 +294,7 @@ fn open_code(error: &OpenError) -> ResultCode {
         | OpenError::ForeignOwner { .. }
         | OpenError::ForeignWriters { .. }
         | OpenError::Writable { .. } => ResultCode::Permission,
-        // Whole, but not for this process.
+        // The file is intact, but this process cannot use it.
         OpenError::Header {
             source:
                 HeaderError::Abi { .. }
@@ -384,7 +394,7 @@ mod tests {
         let io = |errno| Io::from_raw_os_error(errno);
         let [enospc, edquot, efbig, enoent, eacces, eperm, erofs, enomem, eio] =
             [28, 122, 27, 2, 13, 1, 30, 12, 5];
-        // Of the operating system: the same for whatever was tried.
+        // An error of the operating system has the same code whatever was tried.
         let table = [
             (enospc, NoSpace),
             (edquot, NoSpace),
