@@ -29,7 +29,7 @@ fn damage(place: &Place, at: u64, bytes: &[u8]) {
 }
 
 fn finds(follower: &mut Follower, body: &[u8]) {
-    assert!(!follower.is_current(follower.look()));
+    assert!(!follower.is_current(follower.load()));
     assert_eq!(follower.successor().unwrap().unwrap().1.as_ref(), body);
 }
 
@@ -44,7 +44,7 @@ fn a_name_whose_control_word_is_out_of_range_is_removed_and_published_again() {
         assert!(matches!(error, PublishError::ControlWord { .. }), "{error:?}");
         place.remove().unwrap();
         assert!(place.files().is_empty(), "{word:#x}");
-        assert!(!follower.is_current(follower.look()) && follower.successor().unwrap().is_none());
+        assert!(!follower.is_current(follower.load()) && follower.successor().unwrap().is_none());
         assert_eq!(place.publish(!FORCE, b"new life").unwrap(), 1);
         finds(&mut follower, b"new life");
     }

@@ -170,7 +170,7 @@ impl SharedMap {
     /// As [`SharedMap::open_with`]; the handle stays at its edition.
     #[inline]
     pub fn refresh(&mut self) -> Result<bool, Error> {
-        if self.is_newest() { Ok(false) } else { self.look_at_the_name() }
+        if self.is_newest() { Ok(false) } else { self.refresh_by_name() }
     }
 
     /// True when nothing newer was published, as far as one atomic load and a clock can tell. If it
@@ -179,13 +179,13 @@ impl SharedMap {
     #[inline]
     #[must_use]
     pub fn is_newest(&self) -> bool {
-        self.follower.is_current(self.follower.look()) && !self.follower.is_due()
+        self.follower.is_current(self.follower.load()) && !self.follower.is_due()
     }
 
     #[cold]
-    fn look_at_the_name(&mut self) -> Result<bool, Error> {
-        let seen = self.follower.look();
-        let Some(newer) = look_closer(&mut self.follower, seen)? else { return Ok(false) };
+    fn refresh_by_name(&mut self) -> Result<bool, Error> {
+        let seen = self.follower.load();
+        let Some(newer) = newer_at_name(&mut self.follower, seen)? else { return Ok(false) };
         *self = newer;
         Ok(true)
     }
@@ -203,7 +203,7 @@ impl SharedMap {
 
     #[cold]
     fn newer_by_name(&self) -> Result<Option<Self>, Error> {
-        let seen = self.follower.look();
+        let seen = self.follower.load();
         // Use this handle's own follower: it remembers when it last checked the names.
         if is_current(&self.follower, seen) {
             return Ok(None);
@@ -332,15 +332,15 @@ fn is_current(follower: &Follower, seen: Seen) -> bool {
     follower.is_current(seen) && follower.is_at_name()
 }
 
-fn look_closer(follower: &mut Follower, seen: Seen) -> Result<Option<SharedMap>, Error> {
+fn newer_at_name(follower: &mut Follower, seen: Seen) -> Result<Option<SharedMap>, Error> {
     if is_current(follower, seen) { Ok(None) } else { successor(follower) }
 }
 
 fn wait(follower: &mut Follower, timeout: Duration) -> Result<Option<SharedMap>, Error> {
     let start = Instant::now();
     loop {
-        let seen = follower.look();
-        let newer = look_closer(follower, seen)?;
+        let seen = follower.load();
+        let newer = newer_at_name(follower, seen)?;
         if newer.is_some() {
             return Ok(newer);
         }

@@ -21,7 +21,7 @@ pub(crate) const MAX_EDITION: u64 = 1 << 62;
 pub(crate) const WORD: usize = 0;
 
 /// What a publication does besides storing to the control word.
-pub(crate) trait Place {
+pub(crate) trait Effects {
     type Error;
 
     /// Gives the new file the name: the one step that counts.
@@ -33,7 +33,7 @@ pub(crate) trait Place {
 
 /// The word as a reader loads it.
 #[inline]
-pub(crate) fn look(words: ReadWords<'_>) -> u64 {
+pub(crate) fn load(words: ReadWords<'_>) -> u64 {
     // Acquire: pairs with the last store of `publish`. A reader that sees 2g finds edition g at the
     // name.
     words.load(WORD, Ordering::Acquire)
@@ -71,7 +71,7 @@ pub(crate) fn settle(
 
 /// Publishes edition `newest + 1`; `newest` is what [`settle`] returned. On an error nothing has
 /// changed.
-pub(crate) fn publish<P: Place>(
+pub(crate) fn publish<P: Effects>(
     words: Words<'_>,
     newest: u64,
     place: &mut P,
@@ -79,7 +79,7 @@ pub(crate) fn publish<P: Place>(
     begin(words, newest, || place.wake());
     let linked = place.link();
     let edition = newest + u64::from(linked.is_ok());
-    // Release: pairs with `look`.
+    // Release: pairs with `load`.
     words.store(WORD, 2 * edition, Ordering::Release);
     place.wake();
     linked.map(|()| edition)

@@ -147,7 +147,7 @@ impl Wreck {
     fn find(path: &Path) -> Result<Found, PublishError> {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let io = |action| move |e| IoError::new(action, path, e);
-        let Some(named) = look(path)? else { return Ok(Found::Gone) };
+        let Some(named) = lstat(path)? else { return Ok(Found::Gone) };
         if !named.is_file() || named.uid() != rustix::process::geteuid().as_raw() {
             return Ok(Found::NotOurs);
         }
@@ -161,7 +161,7 @@ impl Wreck {
         }
         let meta = file.metadata().map_err(io("stat"))?;
         // Locked, and still at the name, so nobody removes it from there meanwhile.
-        match look(path)? {
+        match lstat(path)? {
             Some(named) if (named.dev(), named.ino()) == (meta.dev(), meta.ino()) => {
                 Ok(Found::Wreck(Self { file, len: meta.len() }))
             }
@@ -184,10 +184,10 @@ impl Wreck {
 
 /// True when the path leads to something, whatever it is.
 fn is_taken(path: &Path) -> Result<bool, PublishError> {
-    Ok(look(path)?.is_some())
+    Ok(lstat(path)?.is_some())
 }
 
-fn look(path: &Path) -> Result<Option<std::fs::Metadata>, PublishError> {
+fn lstat(path: &Path) -> Result<Option<std::fs::Metadata>, PublishError> {
     match path.symlink_metadata() {
         Ok(meta) => Ok(Some(meta)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
