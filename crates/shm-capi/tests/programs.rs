@@ -1,4 +1,5 @@
-//! Programs in C and C++ that use the installed library: compiled, run as processes, and run again under valgrind.
+//! Programs in C and C++ that use the installed library: compiled, run as processes, and run again
+//! under valgrind.
 
 #![allow(
     clippy::unwrap_used,
@@ -86,8 +87,8 @@ fn program_for_nobody(source: &str, name: &str) -> Option<PathBuf> {
     compile(C11, &root().join("tests").join(source), name, Link::Static)
 }
 
-/// Runs a program as `nobody`, in a directory of that user's. It is started through a descriptor, so that the user needs
-/// no access to the directories above it.
+/// Runs a program as `nobody`, in a directory of that user's. It is started through a descriptor,
+/// so that the user needs no access to the directories above it.
 fn run_as_nobody(program: &Path) -> Vec<String> {
     let file = std::fs::File::open(program).unwrap();
     let mut command = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd()));

@@ -1,5 +1,5 @@
-//! A namespace given by a relative path, in a process that goes elsewhere. A program of its own: the working directory is the
-//! process's.
+//! A namespace given by a relative path, in a process that goes elsewhere. A program of its own:
+//! the working directory is the process's.
 
 #![cfg(not(loom))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests, and what they have in common")]

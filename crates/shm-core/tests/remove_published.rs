@@ -195,7 +195,8 @@ fn the_time_limit_is_for_the_whole_call_however_often_the_lock_changes() {
         starts.recv().unwrap();
         let mut guard = Some(guard);
         for _ in 0..40 {
-            // Each lock is held for half the limit only; then another segment has the name, and it is held.
+            // Each lock is held for half the limit only; then another segment has the name, and it
+            // is held.
             if let Ok(outcome) = finishes.recv_timeout(limit / 2) {
                 let Err(PublishError::Lock { source: LockError::TimedOut { waited, .. }, .. }) =
                     outcome

@@ -177,8 +177,8 @@ pub(crate) fn valgrind_without_leaks(program: &Path) -> Option<Command> {
     Some(command)
 }
 
-/// The program under valgrind as another user, for root only; nothing where a tool is missing. It is started through a
-/// descriptor, so that the user needs no access to the directories above it.
+/// The program under valgrind as another user, for root only; nothing where a tool is missing. It
+/// is started through a descriptor, so that the user needs no access to the directories above it.
 pub(crate) fn valgrind_as(user: u32, program: &Path) -> Option<Command> {
     if !have("valgrind") || !have("setpriv") {
         return None;
