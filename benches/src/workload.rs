@@ -238,7 +238,7 @@ pub fn chained_lookups<const LEN: usize>(store: &impl Store, keys: &[i32]) -> Ta
     let mut tally = Tally::default();
     let nothing = black_box(0);
     for &key in keys {
-        // Zero, which nobody knows before the value is there.
+        // Zero, in a form that the compiler cannot know before the value is loaded.
         let zero = tally.sum as i32 & nothing;
         if store.get_into(black_box(key) ^ zero, &mut buffer) == Some(LEN) {
             tally.add::<LEN>(&buffer);

@@ -1,4 +1,4 @@
-//! Row 22: input that does not fit is a typed error with its data, and changes nothing.
+//! Input that does not fit is a typed error with its data, and changes nothing.
 
 use shm_core::Namespace;
 use shm_facade::{Error, KeyKind, ReadOptions, ResultCode, StatusOptions, StatusTable, TypedKey};

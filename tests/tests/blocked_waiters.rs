@@ -1,4 +1,4 @@
-//! Row 6: of eight writers that wait for the lock, some are killed. Nobody is stranded.
+//! Of eight writers that wait for the lock, some are killed. Nobody is stranded.
 
 use shm_core::{Acquired, LockError, Namespace, Patience, Trust};
 use shm_tests::random::Random;

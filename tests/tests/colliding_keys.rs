@@ -1,4 +1,4 @@
-//! Row 20: keys made to collide do not make a probe long. What bounds a probe is
+//! Keys made to collide do not make a probe long. What bounds a probe is
 //! the longest run of used places in the index, and that is measured here; no clock is.
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_nano_inline};

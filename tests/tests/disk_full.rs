@@ -1,4 +1,4 @@
-//! Row 10: no space is a typed error, leaves nothing, and never becomes a SIGBUS.
+//! No space is a typed error, leaves nothing, and never becomes a SIGBUS.
 
 use shm_tests::TempNamespace;
 use shm_tests::roles::{is_root, run, scenario};

@@ -1,4 +1,4 @@
-//! Row 13, the half that is reset rather than refused: a table on a disk that outlived
+//! A header that is reset rather than refused: a table on a disk that outlived
 //! its boot with the lock held and the data half changed, and a file that was copied.
 
 use std::path::PathBuf;

@@ -204,7 +204,7 @@ fn a_sweeper_killed_anywhere_leaves_no_reader_behind() {
     type There = fn(&Place) -> bool;
     let stops: [(There, u64); 2] = [
         (|place| place.word() == Some(3), 2),
-        // Before it can say so in the segment, which has no name any more.
+        // Before it can say so in the segment, which no longer has a name.
         (|place| place.dir.files().unwrap().is_empty(), 1),
     ];
     for (there, next) in stops {

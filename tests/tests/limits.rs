@@ -1,4 +1,4 @@
-//! Row 21: out of descriptors, out of address space, interrupted by signals.
+//! Out of descriptors, out of address space, interrupted by signals.
 
 use std::path::Path;
 

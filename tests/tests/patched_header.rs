@@ -1,4 +1,4 @@
-//! Row 13, the half that is refused: each field of the first page changed, with a right
+//! A header that is refused: each field of the first page changed, with a right
 //! checksum and with a stale one.
 
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! Files that are removed, moved or replaced from outside, not by this library, and then made anew:
-//! no word tells the handles that have the old ones.
+//! Files that are removed, moved or replaced from outside, not by this library, and then made
+//! again: no word tells the handles that have the old ones.
 
 use std::fs;
 use std::path::PathBuf;
@@ -202,7 +202,7 @@ fn an_edition_that_was_replaced_in_order_was_not_removed() {
     SharedMap::remove_with("test", &options).unwrap();
     assert!(map.is_removed().unwrap());
     place.share("newer");
-    assert!(map.is_removed().unwrap(), "removed, and published anew");
+    assert!(map.is_removed().unwrap(), "removed, and published again");
 }
 
 #[test]

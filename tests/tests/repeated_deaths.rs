@@ -1,4 +1,4 @@
-//! Row 3: three kills in a row: a writer, its repairer, and that one's repairer.
+//! Three kills in a row: a writer, its repairer, and that one's repairer.
 //! (`cargo xtask step-kill --op repair` kills a repairer at every instruction.)
 
 use std::process::Command;

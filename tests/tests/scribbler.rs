@@ -1,4 +1,4 @@
-//! Row 19: nonsense in the body of the table, stored before, while and after it is used.
+//! Nonsense in the body of the table, stored before, while and after it is used.
 //! Readers and writers get errors or wrong values; they do not crash and they end.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,4 +1,4 @@
-//! Published maps: what each call does, and between processes. Row 9, 10, 12, 14, 15 for maps.
+//! Published maps: what each call does, and what other processes see of it.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, Permissions};

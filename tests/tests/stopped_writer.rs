@@ -1,4 +1,4 @@
-//! Row 5: a writer stopped by SIGSTOP in the middle of a write.
+//! A writer stopped by SIGSTOP in the middle of a write.
 
 use std::time::Duration;
 

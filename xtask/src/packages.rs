@@ -1,9 +1,9 @@
-//! The library crates as packages: what a program gets that depends on one of them.
+//! The library crates as packages, as a program gets them that depends on one.
 //!
-//! They are packed as for a registry, unpacked outside of the workspace, and their examples are
-//! built and run from there. So a file that a package lacks is noticed, and so is a dependency that
-//! only the workspace has. Nothing is released yet, so there is no version to compare the
-//! interfaces with.
+//! They are packed as for a registry and unpacked outside of the workspace, and their examples are
+//! built and run from there. This detects a file that a package lacks, and a dependency that only
+//! the workspace has. Nothing is released yet, so there is no version to compare the interfaces
+//! with.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

@@ -24,7 +24,7 @@ fn files(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Only a link, which cannot be broken: its definition, or one item that is nothing else.
+/// True for a line that is only a link, which cannot be broken: a definition, or an item of a list.
 fn is_link(text: &str) -> bool {
     let text = text.trim_start_matches(['-', '*', ' ']);
     let is_one_word = text.split_whitespace().count() == 1;
@@ -92,7 +92,7 @@ fn a_line_that_is_too_long_is_found() {
     for comment in ["//", "    ///", "//!"] {
         assert_eq!(long_comments(&format!("let a = 1;\n{comment} {long}\n")), [2], "{comment}");
     }
-    // Code is the business of rustfmt; rows and links cannot be broken.
+    // Code is left to rustfmt; rows and links cannot be broken.
     assert!(long_comments(&format!("let a = \"{long}\";\n//! | {long} |\n")).is_empty());
     assert!(long_comments(&format!("/// [a]: https://example.org/{word}\n")).is_empty());
 

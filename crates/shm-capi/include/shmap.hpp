@@ -604,7 +604,7 @@ public:
     // Writes the table back to its file.
     void flush() { detail::check(shmap_table_flush(handle())); }
 
-    // False when the name does not lead to this table any more.
+    // False when the name no longer leads to this table.
     bool unlink() { return detail::unless(SHMAP_NOT_FOUND, shmap_table_unlink(handle())); }
     [[nodiscard]] bool is_orphaned() const { return detail::check(shmap_table_is_orphaned(handle())) == 1; }
 

@@ -156,7 +156,7 @@ pub(crate) fn shortly<T: Handle, R>(
 /// Ends a handle, and returns what it owned. Of two calls for one handle at most one succeeds.
 ///
 /// # Safety
-/// No reference that [`find`] gave for this handle is in use any more.
+/// No reference that [`find`] gave for this handle is still in use.
 pub(crate) unsafe fn take<T: Handle>(handle: *mut T) -> Result<Box<T>, Fault> {
     let (slot, number) = slot_of(handle)?;
     let lock = slot.lock.take();
@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(fault.message, "the handle is of an unknown kind, not of a number");
         let beyond = number_of(Number::KIND.number, 0, (1 << PLACE_BITS) - 1);
         assert!(read(ptr::without_provenance(beyond as usize)).is_err());
-        // SAFETY: nobody uses it any more.
+        // SAFETY: nobody uses it from here on.
         unsafe { take(other) }.unwrap();
     }
 

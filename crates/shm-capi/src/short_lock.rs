@@ -45,7 +45,7 @@ impl ShortLock {
         let mut tries = 0;
         loop {
             // The lock is also taken over from a thread of the parent: this memory is a copy, in
-            // which that thread stores nothing any more, and everything that it stored happened
+            // which that thread stores nothing, and everything that it stored happened
             // before the fork.
             let free = if owner == me { 0 } else { owner };
             match self.owner.compare_exchange(free, me, Ordering::Acquire, Ordering::Relaxed) {

@@ -430,7 +430,7 @@ fn prune_sweeps_what_the_dead_left_and_nothing_else() {
     let rest: Vec<_> = files.into_iter().filter(|f| !gone.contains(&f.as_str())).collect();
     assert_eq!(place.files(), rest);
     assert_eq!(place.namespace.prune(&[KIND]).unwrap(), []);
-    // Who followed the segment that was swept finds what comes after it.
+    // A follower of the segment that was swept finds what comes after it.
     alone.publish(!FORCE, b"new life").unwrap();
     assert_eq!(follower.successor().unwrap().unwrap().1.as_ref(), b"new life");
     std::mem::forget(alone);

@@ -110,7 +110,7 @@ impl Apart {
         }
     }
 
-    /// What there is to say about the rounds so far; starts anew.
+    /// What there is to say about the rounds so far; starts again.
     pub(crate) fn note(&self) -> String {
         format!("{} of {} rounds were disturbed", self.disturbed.take(), self.rounds.take())
     }

@@ -172,7 +172,7 @@ pub(crate) struct Call {
 pub(crate) enum Outcome {
     /// It fails with this code, and this in its message. Nothing changes.
     Fails(i32, Vec<&'static str>),
-    /// It is right to succeed: with this in what it prints, and changes of these files.
+    /// It must succeed, print this, and change these files.
     Works(Vec<&'static str>, Vec<&'static str>),
 }
 

@@ -13,7 +13,7 @@
 
 use crate::sync::{Ordering, ReadWords, Words};
 
-/// The control word of a segment that has no name any more.
+/// The control word of a segment that no longer has a name.
 pub(crate) const RETIRED: u64 = u64::MAX;
 /// The limit of editions, which no publisher reaches.
 pub(crate) const MAX_EDITION: u64 = 1 << 62;
@@ -101,7 +101,7 @@ pub(crate) fn give_up(words: Words<'_>, before: u64, wake: impl FnOnce()) {
     wake();
 }
 
-/// Says that the segment has no name any more.
+/// Says that the segment no longer has a name.
 pub(crate) fn retire(words: Words<'_>, wake: impl FnOnce()) {
     // Release: a reader that sees it finds the names gone.
     words.store(WORD, RETIRED, Ordering::Release);

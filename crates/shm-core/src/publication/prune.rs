@@ -157,7 +157,7 @@ impl Namespace {
         }
         let found = litter(control::load(words.as_read()));
         match found {
-            // A process that waits for the lock then sees that the segment has no name any more,
+            // A process that waits for the lock then sees that the segment no longer has a name,
             // and makes another one.
             Some(Litter::Control) => {
                 let io = |source| IoError::new(REMOVE, control.path(), source);

@@ -1,4 +1,4 @@
-//! Removal of published names, even if their control segment cannot be used any more.
+//! Removal of published names, even if their control segment can no longer be used.
 
 use std::fs::File;
 use std::io;
@@ -129,7 +129,7 @@ fn beside(path: &Path, control: &Path, why: OpenError) -> Result<Option<Removal>
 }
 
 /// A damaged control segment of this user that nobody else has open for writing: no publisher,
-/// since it cannot be opened any more, and no other remover.
+/// since it can no longer be opened, and no other remover.
 struct Wreck {
     file: File,
     len: u64,

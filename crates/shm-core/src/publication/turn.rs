@@ -22,7 +22,7 @@ use crate::sync::Words;
 /// Version of the layout of control segments.
 pub(crate) const CONTROL_VERSION: u64 = 1;
 
-/// Removes the name of a control segment that is not needed any more, and tells its readers. If the
+/// Removes the name of a control segment that is no longer needed, and tells its readers. If the
 /// name may not be removed, that is an error, and nothing has changed. The caller holds the lock
 /// and has checked that the segment has the name, so the name removed is certainly its own.
 pub(crate) fn retire(control: &WritableSegment, words: Words<'_>) -> io::Result<()> {
