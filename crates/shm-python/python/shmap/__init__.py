@@ -1,6 +1,6 @@
 """Dictionaries in shared memory, for Linux.
 
-`Table`: small, live status. Any process writes, every process reads, and a process that is killed takes nothing with it.
+`Table`: small, live status. Any process writes, every process reads, and a process that is killed damages nothing.
 `RbTree` and `Snapshot`: a big dictionary, built once, published whole under a name, read in place by every process.
 `shmap.sharedmap`: the interface of the module `sharedmap`.
 """

@@ -1,8 +1,8 @@
-"""The exceptions of `shmap`: each is an `Error`, and what Python itself would raise."""
+"""The exceptions of `shmap`: each is an `Error`, and also the exception that Python itself would raise."""
 
 
 class Error(Exception):
-    """Base of all. Nothing was changed by the call that raised it."""
+    """Base of all. The call that raised it changed nothing."""
 
 
 class NotFoundError(Error, FileNotFoundError):
@@ -34,7 +34,7 @@ class SystemCallError(Error, OSError):
 
 
 class InvalidNameError(Error, ValueError):
-    """What cannot be a name: empty, too long, with a slash or a NUL, with a leading dot."""
+    """This cannot be a name: it is empty or too long, has a slash or a NUL, or begins with a dot."""
 
 
 class WrongKindError(Error, TypeError):
@@ -42,7 +42,8 @@ class WrongKindError(Error, TypeError):
 
 
 class MismatchError(Error, ValueError):
-    """Whole, but not as asked for: another geometry, format version, C library or pid namespace."""
+    """The file is intact, but differs from what was asked for: another geometry, format version, C library or pid
+    namespace."""
 
 
 class CorruptError(Error, ValueError):
@@ -50,11 +51,11 @@ class CorruptError(Error, ValueError):
 
 
 class KeyMissingError(Error, KeyError):
-    """The key is not there."""
+    """The key does not exist."""
 
 
 class KeyExistsError(Error, KeyError):
-    """The key is there already."""
+    """The key exists already."""
 
 
 class FullError(Error):
@@ -70,7 +71,7 @@ class KeyTooLongError(Error, ValueError):
 
 
 class KeyRangeError(Error, OverflowError):
-    """The number is beyond the keys of this table or map: 32 bits, or 64 with `bits=64`."""
+    """The number is out of range for the keys of this table or map: 32 bits, or 64 with `bits=64`."""
 
 
 class ClosedError(Error, ValueError):

@@ -15,12 +15,12 @@ class _Items(ItemsView):
     __slots__ = ()
 
     def __contains__(self, item):
-        # The mixin fails for what is no pair.
+        # The mixin fails for something that is not a pair.
         return isinstance(item, tuple) and len(item) == 2 and super().__contains__(item)
 
 
 class _EntriesItems(_Items):
-    """Items of one moment, where the mixin would look up one key after the other."""
+    """Items of one moment; the mixin would look up one key after the other."""
 
     __slots__ = ()
 
@@ -60,9 +60,9 @@ class _SnapshotValues(ValuesView):
 class Table(TableBase, MutableMapping):
     """A table of live status: any process writes, every process reads.
 
-    Readers take no lock and wait for nobody. Each change, and each batch, is all or nothing, also when the writer is
-    killed. It does not grow: `capacity` entries fit, exactly, of up to `value_size` bytes. A handle goes through fork,
-    and through pickle by its name; it is a context manager, and may be used by many threads.
+    Readers take no lock and wait for nobody. Each change, and each batch, is all or nothing, even if the writer is
+    killed. A table does not grow: exactly `capacity` entries of up to `value_size` bytes fit. A handle can be used
+    after a fork and by many threads, is pickled by its name, and is a context manager.
 
     >>> with Table("workers", capacity=100, value_size=32) as table:
     ...     table[3325] = "running"
@@ -91,12 +91,12 @@ class Table(TableBase, MutableMapping):
     ):
         """Opens the table, or creates it: `capacity` entries of up to `value_size` bytes.
 
-        `keys` are `int`, of 32 `bits` unless told otherwise, or `str` of up to `key_size` bytes of UTF-8. `capacity` is
-        at most 2**28, `value_size` 2**24, `key_size` 256; all of it is allocated at once. `mode` are the exact
-        permission bits. A write waits for the lock for up to `timeout` seconds. `trust` are further user ids whose
-        tables are opened, `shared_writers` accepts tables that group or others may write to. Raises `MismatchError`
-        when it exists with another geometry, `WrongKindError` with other keys, `CorruptError`, `PermissionDeniedError`,
-        `NoSpaceError`, `InvalidNameError`.
+        `keys` are `int`, of 32 `bits` by default, or `str` of up to `key_size` bytes of UTF-8. `capacity` is at most
+        2**28, `value_size` 2**24 and `key_size` 256; all memory is allocated at once. `mode` is the permission bits,
+        whatever the umask. A write waits for the lock for up to `timeout` seconds. `trust` lists further user ids whose
+        tables are opened; `shared_writers` accepts tables that their group or other users may write to. Raises
+        `MismatchError` if the table exists with another geometry, `WrongKindError` if it has other keys,
+        `CorruptError`, `PermissionDeniedError`, `NoSpaceError`, `InvalidNameError`.
         """
         geometry = (capacity, value_size, key_size)
         return TableBase.__new__(
@@ -119,7 +119,7 @@ class Table(TableBase, MutableMapping):
         trust=(),
         shared_writers=False,
     ):
-        """Creates it, with the arguments of `Table`. Raises `AlreadyExistsError`, and what `Table` does."""
+        """Creates the table, with the arguments of `Table`. Raises `AlreadyExistsError`, and what `Table` raises."""
         geometry = (capacity, value_size, key_size)
         return TableBase.__new__(
             cls, name, "create", keys, bits, geometry, namespace, mode, timeout, list(trust), shared_writers
@@ -138,9 +138,9 @@ class Table(TableBase, MutableMapping):
         trust=(),
         shared_writers=False,
     ):
-        """Opens what is there, of any geometry; without `keys`, with any keys. O(1). Raises `NotFoundError`.
+        """Opens a table of any geometry and, without `keys`, with any keys. O(1). Raises `NotFoundError`.
 
-        `read_only` needs no permission to write, and works from another pid namespace.
+        `read_only` needs no write permission, and works from another pid namespace.
         """
         how = "read" if read_only else "open"
         return TableBase.__new__(
@@ -181,8 +181,9 @@ def _open_table(cls, arguments):
 class Snapshot(SnapshotBase, Mapping):
     """A published dictionary, in key order, read in place.
 
-    A handle has one edition until `refresh` or `wait_for_update` takes another. Keys may be looked up by `str` or by
-    `bytes`; `keys` says what comes back. It goes through fork, and through pickle by its name; it is a context manager.
+    A handle stays at its edition until `refresh` or `wait_for_update` takes another. Keys can be looked up as `str` or
+    as `bytes`; `keys` says what is returned. A handle can be used after a fork, is pickled by its name, and is a
+    context manager.
 
     >>> RbTree({"rot": "red", "blau": "blue"}).share("colours", force=True)
     1
@@ -195,9 +196,9 @@ class Snapshot(SnapshotBase, Mapping):
     __class_getitem__: Any = classmethod(GenericAlias)
 
     def __new__(cls, name, *, keys=str, namespace=None, trust=()):
-        """Opens a published name. O(1): it checks owner, mode and headers; `verify` checks the rest.
+        """Opens a published snapshot. O(1): it checks owner, mode and headers; `verify` checks the rest.
 
-        `keys` are `str`, `bytes`, or `int` for frozen tables. `trust` are further user ids whose snapshots are opened.
+        `keys` are `str`, `bytes`, or `int` for frozen tables. `trust` lists further user ids whose snapshots are opened.
         Raises `NotFoundError`, `CorruptError`, `WrongKindError`, `PermissionDeniedError` (also for a file that anybody,
         its owner included, may write to), `InvalidNameError`.
         """
@@ -207,8 +208,8 @@ class Snapshot(SnapshotBase, Mapping):
     def open_file(cls, path, *, keys=str, trust=()):
         """Opens a file that `save` wrote, in place. O(1). Raises as opening by a name does.
 
-        Its `name` is the path, its `generation` 0; nothing is ever published over it, so `refresh` is False and
-        `wait_for_update` raises `WrongKindError`. It goes through pickle by its path.
+        Its `name` is the path, its `generation` is 0. It has no later editions, so `refresh` returns False and
+        `wait_for_update` raises `WrongKindError`. It is pickled by its path.
         """
         path = os.path.abspath(os.fsdecode(path))
         shown = os.fsencode(path).decode(errors="replace")
@@ -246,9 +247,9 @@ def _open_file(cls, arguments):
 
 
 class RbTree(TreeBase, MutableMapping):
-    """A dictionary in private memory and in key order, on its way to `share`. Pickles by its contents.
+    """A dictionary in private memory, in key order, which `share` publishes. It is pickled with its contents.
 
-    Keys are of less than 2**20 bytes of UTF-8, values of any length.
+    Keys have less than 2**20 bytes of UTF-8; values have any length.
 
     >>> tree = RbTree({"rot": "red"})
     >>> tree["blau"] = "blue"
@@ -260,7 +261,7 @@ class RbTree(TreeBase, MutableMapping):
     __class_getitem__: Any = classmethod(GenericAlias)
 
     def __new__(cls, entries=None, *, keys=str):
-        """Of a mapping or of pairs; of equal keys the last one counts. O(n log n). Raises `KeyTooLongError`.
+        """Takes a mapping or pairs; if keys are equal, the last one counts. O(n log n). Raises `KeyTooLongError`.
 
         `keys` are `str`, `bytes`, or `int` of 32 bits.
         """

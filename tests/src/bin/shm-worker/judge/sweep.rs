@@ -209,7 +209,7 @@ impl Judge for SweepJudge {
             File::create(self.namespace.dir().join(name))?;
         }
         let draft = File::create(self.namespace.dir().join(LIVE_DRAFT))?;
-        // As the creator of a draft does: on byte 1.
+        // Lock byte 1, as the creator of a draft does.
         let creator = libc::flock {
             l_type: libc::F_WRLCK as libc::c_short,
             l_whence: libc::SEEK_SET as libc::c_short,
