@@ -75,7 +75,7 @@ fn a_map_is_shared_replaced_and_removed() {
     let map = open(&namespace).unwrap();
     assert_eq!((map.get("key"), map.generation()), (Some(&b"1"[..]), 1));
     assert_eq!(code(tree("2").share_with("test", &sharing(&namespace, true))), Ok(2));
-    // A snapshot and its bytes can be published just so, and under other names.
+    // A snapshot and its bytes can be published as they are, also under other names.
     let again = open(&namespace).unwrap();
     assert_eq!(code(again.share_with("copy", &sharing(&namespace, false))), Ok(1));
     let image = AlignedBytes::from(again.as_bytes());
@@ -146,7 +146,7 @@ fn a_reader_keeps_its_edition_until_it_asks() {
     assert_eq!(ask("get"), "1 old");
     assert_eq!(ask("refresh"), "true 3 newer");
     assert_eq!(ask("refresh"), "false 3 newer");
-    // Removed: it goes on, and finds what takes the name next.
+    // After the removal the handle remains usable, and finds the map that takes the name next.
     SharedMap::remove_with("test", &opening(&namespace)).unwrap();
     assert_eq!(ask("refresh"), "false 3 newer");
     assert_eq!(ask("removed"), "true 3 newer");
@@ -361,7 +361,7 @@ fn a_stranger_must_be_trusted() {
     let trust = Trust::new().owner(NOBODY);
     let options = opening(&namespace).trust(trust);
     assert_eq!(SharedMap::open_with("test", &options).unwrap().get("key"), Some(&b"old"[..]));
-    // With a write bit not even then; but a copy is possible.
+    // With a write bit it is refused even then; but a copy is possible.
     set_mode(&path, 0o644);
     let error = SharedMap::open_with("test", &options).unwrap_err();
     assert_eq!(error.code(), ResultCode::Permission, "{error:?}");
@@ -417,7 +417,7 @@ fn what_is_not_a_map_is_a_typed_error_and_no_hang() {
     patch::field(&path, HEADER, patch::header::KIND_VERSION, &[9], Checksum::Right).unwrap();
     set_mode(&path, 0o400);
     expect("Mismatch", "layout version 9 of this kind");
-    // None of it is in the way of a new one, and its number is none that was there.
+    // None of this prevents a new map, and its edition is a number that was never used.
     assert_eq!(share(&namespace, "new"), 2);
     assert_eq!(open(&namespace).unwrap().get("key"), Some(&b"new"[..]));
 }
@@ -443,7 +443,7 @@ fn a_table_is_no_map_and_a_map_no_table() {
         StatusReader::open_read_only_with("other", &options).map(drop).unwrap_err(),
         StatusTable::open_with("other", &options).map(drop).unwrap_err(),
     ] {
-        // Root gets as far as the kind; others are not let in to write.
+        // Root gets as far as the check of the kind; others may not open it for writing.
         let code = error.code();
         assert!(matches!(code, ResultCode::Corrupt | ResultCode::Permission), "{error:?}");
     }
@@ -574,7 +574,7 @@ fn a_table_is_frozen_and_loaded() {
     assert_eq!(reader.freeze_with("frozen", &sharing).unwrap(), 2);
     assert!(SharedMap::open_with("frozen", &opening(&namespace)).unwrap().has_hash_index());
 
-    // Back: keys of the map are set, others stay.
+    // Back into the table: keys of the map are set, others stay.
     table.remove(7).unwrap();
     table.update(0, "zero").unwrap();
     table.add(1, "one").unwrap();

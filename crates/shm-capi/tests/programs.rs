@@ -31,7 +31,7 @@ fn program(language: Language, source: &str, few: &[&str]) {
     program_by(language, source, few, valgrind);
 }
 
-/// One that forks beside threads: what was in the hands of the other threads leaks in the child.
+/// A program that forks beside threads: what the other threads held leaks in the child.
 fn program_that_forks(language: Language, source: &str, few: &[&str]) {
     program_by(language, source, few, valgrind_without_leaks);
 }
@@ -78,7 +78,7 @@ fn what_is_found_at_a_name_gives_codes_and_changes_nothing() {
     program(C11, "c/hostile.c", &[]);
 }
 
-/// A program for [`run_as_nobody`]. Nothing when this is not root.
+/// A program for [`run_as_nobody`]; `None` if this user is not root.
 fn program_for_nobody(source: &str, name: &str) -> Option<PathBuf> {
     if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
         println!("skipped: becoming another user needs root");

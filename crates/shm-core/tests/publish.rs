@@ -110,7 +110,7 @@ fn a_publisher_that_died_before_its_last_store_hides_nothing() {
     place.set_word(3);
     let (mut next, second) = follower.successor().unwrap().unwrap();
     assert_eq!(second.as_ref(), b"edition2");
-    // Whoever publishes next goes on with a number of its own.
+    // The next publisher uses a new number.
     assert!(!next.is_current(next.load()) && next.successor().unwrap().is_none());
     assert_eq!(place.publish(FORCE, b"edition3").unwrap(), 3);
     assert_eq!(place.word(), 6);
@@ -235,7 +235,7 @@ fn only_what_nobody_may_write_is_used_in_place() {
 fn what_is_stored_to_never_passes_for_a_file_that_nobody_may_write() {
     let place = Place::new();
     let options = |mode| CreateOptions::new(KIND.kind, KIND.kind_version, 8).mode(mode);
-    // Else safe code has a `&[u8]` into words that it stores to.
+    // Otherwise safe code would have a `&[u8]` into words that it stores to.
     for mode in [0o400, 0o444, 0o440] {
         let error = place.namespace.create(&place.name, &options(mode), |_| {}).unwrap_err();
         assert!(matches!(error, CreateError::BadMode { mode: m } if m == mode), "{error:?}");
@@ -336,7 +336,7 @@ fn a_sleeper_on_a_read_only_mapping_is_woken() {
     woken.recv_timeout(watchdog).unwrap();
     place.publish(FORCE, b"edition2").unwrap();
     woken.recv_timeout(watchdog).unwrap();
-    // What was seen is no longer so: no sleep at all.
+    // The word that was seen has changed: no sleep at all.
     follower.sleep(seen, hour).unwrap();
 }
 
@@ -393,7 +393,7 @@ fn publishers_removers_and_sweepers_at_once_leave_word_and_name_in_agreement() {
                 });
             }
         });
-        // Nobody is at work: whoever published did so under the segment that has the name.
+        // No publisher is at work: the last one published under the segment that has the name.
         if let Ok((follower, file)) = place.follow() {
             assert!(follower.is_current(follower.load()), "{} {file:?}", place.word());
             assert_eq!(place.files(), BOTH);

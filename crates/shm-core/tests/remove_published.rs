@@ -60,7 +60,8 @@ fn a_removal_that_fails_leaves_the_word_as_it_was_whatever_it_was() {
         std::fs::remove_file(place.file()).unwrap();
         std::fs::create_dir(place.file()).unwrap();
         assert!(matches!(place.remove().unwrap_err(), PublishError::Io(_)));
-        // What a dead publisher left is settled: what is there is none of its editions.
+        // The state that a dead publisher left is settled first: the file at the name is not its
+        // edition.
         assert_eq!(place.word(), if word == 3 { 4 } else { word });
         assert_eq!(place.files(), BOTH);
     }
@@ -100,7 +101,7 @@ fn a_name_beside_a_damaged_control_segment_is_removed_and_published_again() {
             assert!(matches!(place.remove(), Err(PublishError::NotFound { .. })));
             assert_eq!(first.as_ref(), b"edition1");
             assert_eq!(place.publish(!FORCE, b"new life").unwrap(), 1);
-            // A load beyond the end of a file is the reader's death, so there is none.
+            // A load beyond the end of a file would kill the reader, so there must be none.
             if what != "shorter" {
                 finds(&mut follower, b"new life");
             }

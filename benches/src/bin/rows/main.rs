@@ -35,7 +35,7 @@ fn main() -> Result<()> {
             "--quick" => quick = true,
             "--curves" => curves = true,
             "--filter" => filter = arguments.next().context("--filter needs a text")?,
-            // Not for people: what the processes around a row do.
+            // For internal use: the roles of the other processes of a row.
             "--role" => return child::run(arguments),
             other => {
                 bail!("usage: shm-bench-rows [--quick] [--filter TEXT | --curves]; not {other:?}")

@@ -16,7 +16,7 @@ use crate::place::{NOBODY, Place, changed, is_root};
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// There is no `nope`, neither as a name nor as a file nor as a directory.
+    /// There is no `nope`: no name, no file and no directory.
     Missing,
     /// The name leads to a map of the other kind: `jobs` is a table, `words` a published map.
     OtherKind,
@@ -176,7 +176,7 @@ pub(crate) enum Outcome {
     Works(Vec<&'static str>, Vec<&'static str>),
 }
 
-/// Makes a call, and says in what it was not as it must be.
+/// Makes a call, and returns what was not as it must be.
 fn run(row: &Row, fault: Fault, call: &Call) -> Result<(), String> {
     let Call { words, outcome } = call;
     let place = fault.place();

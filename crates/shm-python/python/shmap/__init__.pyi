@@ -379,7 +379,7 @@ class Snapshot(Mapping[_SK, bytes]):
     def __new__(cls, name: str, *, keys: type[str] = ..., namespace: _Dir = None, trust: Iterable[int] = ()) -> Snapshot[str]:
         """Opens a published snapshot. O(1): it checks owner, mode and headers; `verify` checks the rest.
 
-        `keys` are `str`, `bytes`, or `int` for frozen tables. `trust` lists further user ids whose snapshots are opened.
+        `keys` are `str`, `bytes`, or `int` for frozen tables. `trust` lists more user ids whose snapshots are opened.
         Raises `NotFoundError`, `CorruptError`, `WrongKindError`, `PermissionDeniedError` (also for a file that anybody,
         its owner included, may write to), `InvalidNameError`.
         """

@@ -198,7 +198,7 @@ class Snapshot(SnapshotBase, Mapping):
     def __new__(cls, name, *, keys=str, namespace=None, trust=()):
         """Opens a published snapshot. O(1): it checks owner, mode and headers; `verify` checks the rest.
 
-        `keys` are `str`, `bytes`, or `int` for frozen tables. `trust` lists further user ids whose snapshots are opened.
+        `keys` are `str`, `bytes`, or `int` for frozen tables. `trust` lists more user ids whose snapshots are opened.
         Raises `NotFoundError`, `CorruptError`, `WrongKindError`, `PermissionDeniedError` (also for a file that anybody,
         its owner included, may write to), `InvalidNameError`.
         """
