@@ -2,10 +2,10 @@
 
 #![allow(unsafe_code, reason = "one call of the C library")]
 
-/// Lets the C library put together what was freed, and give it back.
+/// Makes the C library merge freed memory and return it to the system.
 ///
-/// Millions of small pieces that one side frees would else be put together in the next large
-/// allocation, which is the other side's: half of its time.
+/// Otherwise, millions of small pieces that one side freed would be merged during the next large
+/// allocation, which belongs to the other side and would take twice as long.
 pub fn settle() {
     // SAFETY: `malloc_trim` has no preconditions; it takes the allocator's locks itself.
     unsafe { libc::malloc_trim(0) };

@@ -4,8 +4,8 @@ use crate::workload::VALUE_SIZE;
 
 /// A map from `i32` to up to [`VALUE_SIZE`] bytes.
 ///
-/// Writes return whether they were done; the timed loops count, and the callers
-/// check, so that nothing is measured that fails. A store that is read only does none.
+/// Writes return whether they succeeded. The timed loops count these, and the callers check the
+/// count, so that failing operations are never measured.
 pub trait Store {
     /// Copies the value of `key` to the start of `buffer`; its length in bytes, or
     /// `None` when there is none.

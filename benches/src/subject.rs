@@ -18,8 +18,8 @@ pub fn table(dir: &std::path::Path, name: &str) -> Result<Table<i32>> {
 
 /// A table with the workload's entries, with values of `len` bytes.
 ///
-/// Every other key is written once more: a slot has two value buffers, at different
-/// distances from its key, and a table in use has values in both.
+/// Every other key is written twice: a slot has two value buffers, at different distances from its
+/// key, and a table in use has values in both.
 ///
 /// # Errors
 /// When it cannot be created or filled.

@@ -19,8 +19,8 @@ pub const CAPACITY: usize = 1024;
 /// Length of a status value in bytes, as short as most are.
 pub const SHORT: usize = 12;
 
-/// Fewest keys in a [`Cycle`]. A Zen 5 learns 16 Ki of them by heart (a miss then takes two
-/// thirds of its time); from 64 Ki on, more make no difference.
+/// The least number of keys in a [`Cycle`]. The branch predictor of a Zen 5 memorises 16 Ki keys (a
+/// miss then takes two thirds of its time); from 64 Ki on, more make no difference.
 const CYCLE: usize = 64 * 1024;
 
 /// Keys that are present in the stores, and as many that are absent.
@@ -120,7 +120,7 @@ impl Workload {
         self.present.iter().copied().skip(usize::from(odd)).step_by(2).collect()
     }
 
-    /// The value of a key; its first bytes, where less is asked for.
+    /// The value of a key, or its first bytes if less is asked for.
     #[must_use]
     pub fn value(key: i32) -> [u8; VALUE_SIZE] {
         let mut random = Random::new(key as u64);
@@ -238,7 +238,7 @@ pub fn chained_lookups<const LEN: usize>(store: &impl Store, keys: &[i32]) -> Ta
     let mut tally = Tally::default();
     let nothing = black_box(0);
     for &key in keys {
-        // Zero, which nobody knows before the value is there.
+        // Zero, in a form that the compiler cannot know before the value is loaded.
         let zero = tally.sum as i32 & nothing;
         if store.get_into(black_box(key) ^ zero, &mut buffer) == Some(LEN) {
             tally.add::<LEN>(&buffer);
@@ -247,7 +247,7 @@ pub fn chained_lookups<const LEN: usize>(store: &impl Store, keys: &[i32]) -> Ta
     black_box(tally)
 }
 
-/// Upserts `keys` with 12-byte values; how many were done.
+/// Upserts `keys` with 12-byte values. Returns how many succeeded.
 #[inline(never)]
 pub fn upserts(store: &impl Store, keys: &[i32]) -> usize {
     let value = Workload::value(7);
@@ -256,7 +256,7 @@ pub fn upserts(store: &impl Store, keys: &[i32]) -> usize {
     black_box(keys.iter().filter(done).count())
 }
 
-/// Removes and adds again each of `keys`; how many were done.
+/// Removes each of `keys` and adds it again. Returns how many succeeded.
 #[inline(never)]
 pub fn replacements(store: &impl Store, keys: &[i32]) -> usize {
     let value = Workload::value(7);

@@ -5,13 +5,13 @@
 //! cargo run -p shm-facade --example supervisor -- NAME WORKERS [CONFIG]
 //! ```
 //!
-//! Each worker, which is this program once more, writes its row of the table NAME, and takes the
-//! newest edition of the dictionary NAME before each job. One that died, maybe in the middle of a
-//! write, or is silent for too long, is started again. CONFIG has lines `KEY=MILLISECONDS`: `job`
-//! and `pause` (100), `hang` (2000, more than any job). SIGHUP has it read and published again; if
-//! it is broken, nothing changes. SIGTERM and Ctrl-C end the workers, and remove table and
-//! dictionary. A supervisor that is killed takes its workers with it, and the next one of the name
-//! goes on. While it lives, that is refused.
+//! Each worker, which is another process of this program, writes its row of the table NAME, and
+//! takes the newest edition of the dictionary NAME before each job. One that died, maybe in the
+//! middle of a write, or is silent for too long, is started again. CONFIG has lines
+//! `KEY=MILLISECONDS`: `job` and `pause` (100), `hang` (2000, more than any job). SIGHUP has it
+//! read and published again; if it is broken, nothing changes. SIGTERM and Ctrl-C end the workers,
+//! and remove table and dictionary. A supervisor that is killed takes its workers with it, and the
+//! next one of the name goes on. While it lives, that is refused.
 
 use std::error::Error;
 use std::io::Write;

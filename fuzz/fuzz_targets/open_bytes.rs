@@ -52,7 +52,7 @@ fn with_body<K: TypedKey + ?Sized>(namespace: &TempNamespace, path: &Path, bytes
     patch::bytes(path, BODY + from as u64, &bytes[..len]).expect("patch");
 }
 
-/// Geometry words from the bytes, a right checksum, and a file as long as the header says.
+/// Geometry words from the bytes, a correct checksum, and a file as long as the header says.
 fn with_geometry(namespace: &TempNamespace, path: &Path, bytes: &[u8]) {
     create::<i32>(namespace);
     let mut words = bytes.chunks_exact(3);

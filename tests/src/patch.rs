@@ -55,7 +55,7 @@ pub const BODY: u64 = 4096;
 /// What becomes of the checksum of a record that is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checksum {
-    /// It is computed anew.
+    /// It is computed again.
     Right,
     /// It stays as it was.
     Stale,

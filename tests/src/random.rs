@@ -24,8 +24,8 @@ impl Random {
         self.any() % end.max(1)
     }
 
-    /// A word for shared memory: as often one that could pass for a length, a slot, a
-    /// version or a tombstone as one that could not.
+    /// A word for shared memory. Often it is one that could pass for a length, a slot, a version or
+    /// a tombstone.
     pub fn word(&mut self) -> u64 {
         let any = self.any();
         match self.below(10) {

@@ -112,7 +112,7 @@ fn every_call<K: TypedKey + ?Sized, Q: Borrow<K> + Clone>(key: impl Fn(usize) ->
     check("recover", under_lock(&table, || table.recover().unwrap()));
     check("remove_many", under_lock(&table, || table.remove_many(&keys).unwrap()));
     check("remove_many, absent", under_lock(&table, || table.remove_many(&keys).unwrap_err()));
-    // Coming and going, until the index was rebuilt once at least.
+    // Keys are added and removed until the index was rebuilt at least once.
     check(
         "churn",
         under_lock(&table, || {
@@ -138,7 +138,7 @@ fn no_call_allocates_while_it_holds_the_lock() {
     every_call::<i64, i64>(|n| n as i64);
     every_call::<str, String>(|n| format!("the key of number {n}"));
 
-    // The control: what the watch is for, it sees.
+    // Control: the watch sees what it is for.
     let namespace = TempNamespace::new().unwrap();
     let ns = Namespace::at(namespace.path());
     let table = Table::<i64>::create(&ns, &test_name(), &options(1, 8)).unwrap();

@@ -179,7 +179,7 @@ fn a_batch_with_one_bad_member_does_nothing() {
             fails_with!(&table, |t| batch(t, &list), TableError::InBatch { index, .. } if index == at);
         }
     }
-    // One too many: the first new entry fits, the second does not.
+    // One entry too many: the first new one fits, the second does not.
     for batch in [add, upsert] {
         fails_with!(
             &table,

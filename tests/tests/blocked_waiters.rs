@@ -51,7 +51,7 @@ fn nobody_is_stranded() {
                 child
             })
             .collect();
-        // A round in three, the owner dies too, so that a waiter inherits.
+        // In every third round the owner dies too, so that a waiter takes over the lock.
         let guard = match segment.lock().unwrap() {
             Acquired::Clean(guard) => guard,
             Acquired::OwnerDied(recovery) => recovery.repair(|_| Ok::<(), LockError>(())).unwrap(),
@@ -72,7 +72,7 @@ fn nobody_is_stranded() {
             guard.mark_dirty();
         }
         drop(guard);
-        // One more dies while the lock goes round.
+        // One more dies while the others pass the lock on.
         if alive.len() > 1 {
             alive.pop().unwrap().kill().unwrap();
         }

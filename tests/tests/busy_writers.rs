@@ -104,7 +104,7 @@ fn whoever_may_write_lists_as_of_one_moment() {
             assert!(listing.one_moment && listing.damaged == 0);
             assert_eq!(sum(&listing.entries), expected);
         }
-        // The control: entries of different moments, read so, do show that they are.
+        // Control: entries that are read one by one do show that they are of different moments.
         (0..50).filter(|_| sum(&bank.table.entries_one_by_one().unwrap()) != expected).count()
     });
     assert!(torn > 0, "the sums would not have told");

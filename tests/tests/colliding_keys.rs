@@ -1,5 +1,5 @@
-//! Keys made to collide do not make a probe long. What bounds a probe is
-//! the longest run of used places in the index, and that is measured here; no clock is.
+//! Keys that are chosen to collide do not make a probe long. The longest run of used places in the
+//! index bounds a probe, so that is measured here, without a clock.
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_nano_inline};
 use shm_core::{Namespace, Ordering};

@@ -1,5 +1,5 @@
-//! What is reset rather than refused: a table on a disk that outlived its boot with the lock held
-//! and the data half changed, and a file that was copied.
+//! A header that is reset rather than refused: a table on a disk that outlived
+//! its boot with the lock held and the data half changed, and a file that was copied.
 
 use std::path::PathBuf;
 
@@ -50,7 +50,7 @@ fn other_boot(path: &std::path::Path) {
 #[test]
 fn earlier_boot_is_reset_and_repaired() {
     let (namespace, path) = on_disk();
-    // Among living writers, the lock means what it says.
+    // While writers live, the lock is valid.
     let living = open(&namespace);
     leave_locked(&path);
     let limit = Some(std::time::Duration::from_millis(20));
@@ -62,7 +62,7 @@ fn earlier_boot_is_reset_and_repaired() {
     drop((living, table));
 
     other_boot(&path);
-    // Reading needs no reset, and makes none; the index is not needed either.
+    // Reading needs no reset and does none, and does not need the index either.
     let before: [u8; 64] = patch::read(&path, 256).unwrap();
     assert_intact(&open_read_only(&namespace));
     assert_eq!(patch::read::<64>(&path, 256).unwrap(), before);
@@ -128,7 +128,7 @@ fn writers_that_see_another_boot_are_left_alone() {
     assert!(matches!(error, TableOpenError::Open(OpenError::ResetBusy { .. })), "{error:?}");
     assert_eq!(patch::read::<64>(&path, 256).unwrap(), session, "left to the others");
     assert_intact(&open_read_only(&namespace));
-    // Their death ends it, wherever it comes.
+    // Their deaths end that, wherever they happen.
     holder.kill().unwrap();
     let table = open(&namespace);
     table.add(&100, b"new").unwrap();

@@ -11,7 +11,7 @@ use shm_tests::{Child, Stepper, TempNamespace, WATCHDOG, edition, test_name};
 const WORKER: &str = env!("CARGO_BIN_EXE_shm-worker");
 const READERS: usize = 16;
 const EDITIONS: u64 = 200;
-/// After every so many editions all readers have to be at the newest.
+/// After this many editions all readers have to be at the newest.
 const QUIET: u64 = 20;
 /// The edition that a publisher is killed at before it has the name, in the midst of the others.
 const DIES_BEFORE: u64 = 71;
@@ -99,7 +99,7 @@ fn sixteen_readers_see_whole_editions_in_order_and_the_newest_in_the_end() {
                 publisher = place.publisher();
                 continue;
             }
-            // The next one is not held up, and counts on from the newest.
+            // The next publisher is not held up, and goes on counting from the newest edition.
             assert_eq!(publisher.ask("publish", WATCHDOG).unwrap(), newest.to_string());
         }
         for reader in &readers {

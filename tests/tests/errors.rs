@@ -15,9 +15,9 @@ use shm_facade::{
     Trust, UntypedTable, report,
 };
 use shm_harness::Seen;
-use shm_tests::{IN_PLACE, TempNamespace};
 use shm_tests::patch::{self, Checksum, HEADER, header};
 use shm_tests::roles::NOBODY;
+use shm_tests::{IN_PLACE, TempNamespace};
 
 struct Place {
     namespace: TempNamespace,

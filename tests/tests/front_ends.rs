@@ -1,5 +1,5 @@
-//! Every operation of a table is in C, in Python and on the command line, or it is said here why
-//! one of them does without.
+//! Every operation of a table exists in C, in Python and on the command line, or this file says why
+//! one of them lacks it.
 //!
 //! The operations are the public methods of `Table`, read from its source. A new one without a row
 //! below fails, and so does a row that names what a front end does not have.

@@ -1,4 +1,4 @@
-//! Calls that hold the lock long give way to the writers that wait for it.
+//! Calls that hold the lock for long hand it to the writers that wait for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

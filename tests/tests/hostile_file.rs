@@ -1,5 +1,5 @@
-//! A damaged file, or no file at all, at the name. A typed error for
-//! readers and writers, and never a hang: a process with a watchdog opens it.
+//! A damaged file at the name, or something that is not a file: a typed error for readers and
+//! writers, and never a hang. A process with a watchdog opens it.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -33,7 +33,7 @@ fn with_table() -> (TempNamespace, PathBuf) {
     (namespace, path)
 }
 
-/// What the ways of opening said: read, write, make, and the facade's codes.
+/// The results of the ways of opening: read, write, create, and the facade's codes.
 struct Said(Vec<String>);
 
 impl Said {
@@ -82,7 +82,7 @@ fn truncated_at_many_lengths() {
         assert_eq!(len(&path), cut);
         let said = probe(&namespace);
         said.all_fail(&["cannot use", &format!("file is {cut} bytes long")], "Corrupt");
-        // Nobody put the missing bytes back, or took the file for a new one.
+        // No opening restored the missing bytes, or took the file for a new one.
         assert_eq!(len(&path), cut);
         std::fs::write(&path, &whole).unwrap();
     }
@@ -131,7 +131,7 @@ fn zeroed() {
         probe(&namespace).all_fail(&["cannot use", "not a segment"], "Corrupt");
         std::fs::write(&path, &whole).unwrap();
     }
-    // Readers have no use for session and lock.
+    // Readers do not use session and lock.
     for (from, len, words) in
         [(256, 64, "session record"), (LOCK.0, LOCK.1, "lock block"), (560, 8, "lock block")]
     {

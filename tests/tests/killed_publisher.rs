@@ -1,5 +1,5 @@
-//! A publisher or remover that is killed at the steps that matter: what the name leads to, what
-//! readers find, and that the next one goes on.
+//! A publisher or remover is killed at the steps that matter. Checks what the name leads to, what
+//! readers find, and that the next one can work.
 
 use std::os::unix::fs::MetadataExt;
 
@@ -96,7 +96,7 @@ fn killed_between_the_rename_and_the_last_store() {
         assert_eq!(waiter.line(WATCHDOG).unwrap(), "true 2 new");
         stepper.kill().unwrap();
         assert_eq!(place.open().generation(), 2);
-        // Nobody sleeps over what comes next either.
+        // Sleeping readers notice the next edition as well.
         assert_eq!(waiter.ask("wait", WATCHDOG).unwrap(), "waiting");
         assert_eq!(place.share("newer"), 3);
         assert_eq!(place.word(), Some(6));
@@ -113,7 +113,7 @@ fn killed_before_the_rename() {
         let mut reader = place.reader();
         let stepper = place.stopped("force", way, || place.word() == Some(3));
         assert_eq!(reader.ask("refresh", WATCHDOG).unwrap(), "false 1 old");
-        // A living publisher is none of prune's business.
+        // `prune` leaves a living publisher alone.
         assert_eq!(place.pruned(false), []);
         stepper.kill().unwrap();
         assert_eq!(reader.ask("refresh", WATCHDOG).unwrap(), "false 1 old");
@@ -204,7 +204,7 @@ fn a_sweeper_killed_anywhere_leaves_no_reader_behind() {
     type There = fn(&Place) -> bool;
     let stops: [(There, u64); 2] = [
         (|place| place.word() == Some(3), 2),
-        // Before it can say so in the segment, which has no name any more.
+        // Before it can say so in the segment, which no longer has a name.
         (|place| place.dir.files().unwrap().is_empty(), 1),
     ];
     for (there, next) in stops {

@@ -1,5 +1,4 @@
-//! A lock whose holder is gone without releasing it, or is a child that
-//! inherited it, or panics.
+//! A lock whose holder is gone without releasing it, or is a child that inherited it, or panics.
 
 use std::borrow::Borrow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -105,7 +104,7 @@ fn panic_in_a_closure_of_update_with() {
     assert_eq!(table.get(&1).unwrap().unwrap(), b"one!");
 }
 
-/// A batch member that panics when it is looked at.
+/// A batch member that panics when it is read.
 struct Member {
     key: i32,
     key_panics: bool,
@@ -177,7 +176,7 @@ fn panic_while_holding_the_bare_lock() {
         panic!("in the middle");
     }));
     assert!(outcome.is_err());
-    // What the panic cut short is repaired by the next owner.
+    // The next owner repairs what the panic interrupted.
     table.update(&1, b"one").unwrap();
     assert_eq!(table.stats().recoveries, 1);
     table.verify().unwrap();

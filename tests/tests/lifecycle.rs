@@ -1,4 +1,4 @@
-//! Making, finding, replacing and naming tables.
+//! Creating, finding, replacing and naming tables.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -14,7 +14,7 @@ use slotmap_shm::{KIND, Table, TableError, TableOpenError, TableOptions};
 const WORKER: &str = env!("CARGO_BIN_EXE_shm-worker");
 const PROCESSES: usize = 64;
 
-/// 64 processes wait at a gate, and make one table when it opens; what each did.
+/// 64 processes wait at a gate, and create one table when it opens. Returns what each did.
 fn at_once(how: &str, way: &str) -> Vec<(String, String)> {
     let (namespace, outside) = (TempNamespace::new().unwrap(), TempNamespace::new().unwrap());
     let path = outside.path().join("gate");

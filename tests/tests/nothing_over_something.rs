@@ -1,4 +1,4 @@
-//! A publication without entries, over an edition that has some; and whose mode a new edition has.
+//! Publishing no entries over an edition that has some, and the mode of a new edition.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -68,7 +68,7 @@ fn nothing_replaces_an_edition_only_when_asked_to() {
     let status = StatusOptions::default().namespace(place.namespace.clone());
     let table = StatusTable::open_or_create_with("test", &status).unwrap();
     refused(table.freeze_with("test", &place.options()));
-    // Not by force, that is the older error.
+    // Without `force`, the other error comes first.
     let taken = nothing().share_with("test", &place.options().force(false));
     assert!(matches!(taken, Err(Error::AlreadyExists { .. })), "{taken:?}");
     // No number was used up.
@@ -100,7 +100,7 @@ fn a_forced_publication_keeps_the_mode_of_what_it_replaces() {
     assert_eq!(share(place.options()), (0o444, 0o644), "shut others out");
     assert_eq!(share(place.options().mode(0o440)), (0o440, 0o640));
     assert_eq!(share(place.options()), (0o440, 0o640));
-    // Of one that may be written to, its read bits.
+    // If the old file may be written to, only its read bits are kept.
     let path = place.namespace.path_of(&test_name(), SNAPSHOT.kind);
     fs::set_permissions(&path, Permissions::from_mode(0o646)).unwrap();
     assert_eq!(share(place.options()), (0o444, 0o644));

@@ -106,7 +106,7 @@ fn a_directory_without_permission() {
     std::fs::set_permissions(namespace.path(), Permissions::from_mode(0o700)).unwrap();
     let said = run_as(NOBODY, WORKER, "probe", namespace.path());
     assert!(said[..3].iter().all(|line| line.contains("Permission denied")), "{said:?}");
-    // One may look, but not create: nothing is left behind either.
+    // The user may look into the directory, but not create: nothing is left behind either.
     let empty = TempNamespace::new().unwrap();
     std::fs::set_permissions(empty.path(), Permissions::from_mode(0o755)).unwrap();
     let said = run_as(NOBODY, WORKER, "probe", empty.path());

@@ -1,5 +1,5 @@
-//! A first page that must be refused: each field changed, with a right checksum and with a stale
-//! one.
+//! A header that is refused: each field of the first page changed, with a right
+//! checksum and with a stale one.
 
 use std::path::PathBuf;
 

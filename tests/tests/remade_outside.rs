@@ -1,5 +1,5 @@
-//! Files that are removed, moved or replaced from outside, not by this library, and then made anew:
-//! no word tells the handles that have the old ones.
+//! Files that are removed, moved or replaced from outside, not by this library, and then made
+//! again: no word tells the handles that have the old ones.
 
 use std::fs;
 use std::path::PathBuf;
@@ -53,7 +53,7 @@ impl Place {
     }
 }
 
-/// Refreshes until that takes something.
+/// Refreshes until it takes another edition.
 fn refreshed(map: &mut SharedMap) {
     let start = Instant::now();
     while !map.refresh().unwrap() {
@@ -202,7 +202,7 @@ fn an_edition_that_was_replaced_in_order_was_not_removed() {
     SharedMap::remove_with("test", &options).unwrap();
     assert!(map.is_removed().unwrap());
     place.share("newer");
-    assert!(map.is_removed().unwrap(), "removed, and published anew");
+    assert!(map.is_removed().unwrap(), "removed, and published again");
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn tables_are_opened_anew_when_they_lost_their_name() {
     }
     table.add(&1, b"one").unwrap();
     assert_eq!((table.capacity(), reader.len()), (16, 1));
-    // What cannot be opened is an error, and the handle goes on.
+    // Something that cannot be opened is an error, and the handle remains usable.
     fs::remove_file(&path).unwrap();
     fs::write(&path, "no table").unwrap();
     table.reopen_if_orphaned(&namespace, &name, &any).unwrap_err();

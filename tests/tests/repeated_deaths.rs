@@ -17,7 +17,7 @@ fn operation(namespace: &TempNamespace, prelude: bool) -> Command {
     command
 }
 
-/// Kills a process that many instructions into its operation; false if it was done.
+/// Kills a process after that many instructions of its operation; false if it had finished.
 fn kill_at(command: &mut Command, instructions: u64) -> bool {
     let mut stepper = Stepper::spawn(command).unwrap();
     let inside = stepper.step(instructions).unwrap() == Step::Stopped;

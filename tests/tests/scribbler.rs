@@ -30,7 +30,7 @@ fn start(namespace: &TempNamespace, role: &str, argument: u64, greeting: &str) -
     child
 }
 
-/// Whatever is in the body: after some repairs the table is in order and serves.
+/// Whatever is in the body, after some repairs the table is in order and usable.
 fn comes_right<K: Key + ?Sized>(table: &Table<K>) {
     for _ in 0..4 {
         match table.verify() {
@@ -104,7 +104,7 @@ fn scramble(path: &std::path::Path, random: &mut Random) {
     }
 }
 
-/// Uses a table in every way. What comes back does not matter, that it does, does.
+/// Uses a table in every way. The results do not matter, only that each call returns.
 fn use_all<K: Key + ?Sized>(table: &Table<K>, keys: &[&K], random: &mut Random) {
     let value = [7; VALUE_SIZE];
     for _ in 0..30 {
@@ -171,7 +171,7 @@ fn survives<K: TypedKey + ?Sized>(seed: u64, keys: &[&K]) {
     comes_right(&table);
 }
 
-/// Runs a test of one seed for many; names those that fail.
+/// Runs a test for many seeds, and names those that fail.
 fn for_seeds(seeds: std::ops::Range<u64>, test: impl Fn(u64)) {
     let failed: Vec<u64> =
         seeds.filter(|&seed| catch_unwind(AssertUnwindSafe(|| test(seed))).is_err()).collect();

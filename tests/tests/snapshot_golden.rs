@@ -2,7 +2,7 @@
 //! ever.
 //!
 //! A change of the format is a new version of it, with golden files of its own. Then, and only
-//! then, they are written anew: `SHMAP_BLESS=1 cargo test -p shm-tests --test snapshot_golden`.
+//! then, they are written again: `SHMAP_BLESS=1 cargo test -p shm-tests --test snapshot_golden`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -118,7 +118,7 @@ fn is_corrupt(error: &SnapshotError, what: &str, at: u64) -> bool {
     matches!(error, SnapshotError::Corrupt { what: w, at: a } if *w == what && *a == at)
 }
 
-/// Checks that `verify` is right about an image whose checksums are. True when it passed.
+/// Checks that `verify` is right about an image with right checksums. True when the image passed.
 fn judged_rightly(image: &[u8], queries: &[Vec<u8>], case: &dyn std::fmt::Debug) -> bool {
     let verified = match every_call(image, queries) {
         Ok(verified) => verified,

@@ -1,5 +1,5 @@
-//! Snapshots beyond 4 GiB, and headers that speak of more than any machine has: in memory that is
-//! reserved but not there. What nobody stored to reads as zeros.
+//! Snapshots beyond 4 GiB, and headers that claim more than any machine has, in memory that is
+//! reserved but not allocated. It reads as zeros where nothing was stored.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use shm_tests::image::{Entry, encode, entry_word, fix_header, header, set_word, 
 
 const GIB: usize = 1 << 30;
 
-/// `len` zeros. `None` where so many addresses may not be reserved.
+/// `len` zeros; `None` if that much address space cannot be reserved.
 fn reserved(len: usize) -> Option<MmapMut> {
     MmapOptions::new().len(len).no_reserve_swap().map_anon().ok()
 }

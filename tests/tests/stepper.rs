@@ -1,4 +1,4 @@
-//! The harness gets to the instruction that it says: step-kill rests on that.
+//! The harness gets to the instruction that it names, which step-kill relies on.
 
 use std::collections::HashSet;
 use std::process::Command;
@@ -62,7 +62,7 @@ fn a_place_that_a_run_does_not_come_by_is_told() {
         return;
     }
     stepper.kill().unwrap();
-    // One from the middle of the operation does not come after its end.
+    // An instruction from the middle of the operation does not come after its end.
     let longest = pieces.iter().max_by_key(|piece| piece.len()).unwrap();
     let address = longest[longest.len() / 2];
     assert!(!pieces.last().unwrap().contains(&address));

@@ -16,11 +16,11 @@ use slotmap_shm::{KIND, Table};
 const WORKER: &str = env!("CARGO_BIN_EXE_shm-worker");
 /// How often each of the two takes the lock.
 const ROUNDS: usize = 300;
-/// A holder waits so long for the other one to come.
+/// How long a holder waits for the other thread to come.
 const HELD: Duration = Duration::from_millis(5);
 /// The bit of the lock word that says that somebody sleeps.
 const WAITERS: u32 = 0x8000_0000;
-/// Far beyond what a stolen wake-up may cost.
+/// Far longer than a stolen wake-up may cost.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// A table of mode 0644 and a map of mode 0444 beside it.

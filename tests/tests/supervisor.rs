@@ -1,5 +1,5 @@
 //! The supervisor of `examples/rust`, as people start it: its workers are killed and stopped, also
-//! in the middle of a write, its configuration is replaced, and so is itself.
+//! in the middle of a write, and its configuration and the supervisor itself are replaced.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ use shm_facade::{
 use shm_tests::{Child, IN_PLACE, Stepper, TempNamespace, WATCHDOG};
 
 const SUPERVISOR: &str = env!("CARGO_BIN_EXE_supervisor");
-/// Short jobs, and nobody is held to hang, however slow the machine is.
+/// Short jobs, and no worker counts as hung, however slow the machine is.
 const PATIENT: &str = "job=5\npause=5\nhang=600000\n";
 
 /// A supervisor of the name `fleet`, and what is known of its workers.
@@ -72,7 +72,7 @@ impl Fleet {
         self.child.signal(Signal::SIGHUP).unwrap();
     }
 
-    /// Asks it to end, and returns what it said until then.
+    /// Asks it to end, and returns what it printed until then.
     fn end(mut self) -> Vec<String> {
         self.child.signal(Signal::SIGTERM).unwrap();
         let mut said = Vec::new();
@@ -139,7 +139,7 @@ fn dead_and_hanging_workers_are_replaced_and_hurt_nobody() {
     fleet.until(|line| line == "worker 1 ended, signal: 9 (SIGKILL)");
     fleet.until_all_work(3, 1);
     assert_ne!(fleet.pids["worker 1"], first["worker 1"]);
-    // With the lock in its hands: whoever writes next repairs.
+    // It holds the lock: whoever writes next repairs.
     let before = table.stats().recoveries;
     in_mid_write(fleet.pids["worker 1"]).kill().unwrap();
     fleet.until(|line| line == "worker 1 ended, signal: 9 (SIGKILL)");
@@ -149,7 +149,7 @@ fn dead_and_hanging_workers_are_replaced_and_hurt_nobody() {
         assert_eq!(fleet.pids[other], first[other]);
     }
 
-    // Alive, silent, and in the others' way.
+    // Alive, silent, and blocking the others.
     in_mid_write(first["worker 2"]).leave_stopped().unwrap();
     fleet.configure(&config, "job=5\npause=5\nhang=1000\n");
     fleet.until(|line| line == "worker 2 hangs");
@@ -248,7 +248,7 @@ fn a_killed_supervisor_takes_its_workers_along_and_the_next_one_goes_on() {
     assert_eq!(namespace.files().unwrap(), [""; 0]);
 }
 
-/// Starts one that must give up; what it said.
+/// Starts a supervisor that must give up. Returns what it printed.
 fn refused(namespace: &TempNamespace, config: &Path) -> String {
     let mut fleet = Fleet::start(namespace, 1, config);
     let said = fleet.next().unwrap();

@@ -7,7 +7,7 @@ use slotmap_shm::{
     UntypedTable,
 };
 
-/// A key of a kind, as a table gives it back, and one that is not of it.
+/// A key of a kind, as a table returns it, and a key that is not of that kind.
 fn keys(kind: KeyKind) -> (AnyKey, AnyKey) {
     match kind.integer() {
         Some((bits, true)) => (AnyKey::Signed(-1 << (bits - 1)), "text".into()),

@@ -13,7 +13,7 @@ use crate::{plot, report};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct Arguments {
-    /// Fewer rounds: good for a look, not for a figure.
+    /// Fewer rounds: enough for a first impression, not for figures to publish.
     #[arg(long)]
     pub quick: bool,
     /// Only the rows whose work or peer contains this; skips criterion.

@@ -32,7 +32,7 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Cargo of the nightly toolchain; why not, where there is none.
+/// Cargo of the nightly toolchain, or the reason why there is none.
 pub fn nightly_cargo() -> std::result::Result<Command, &'static str> {
     let rustup = |arguments: &[&str]| {
         let mut command = Command::new("rustup");

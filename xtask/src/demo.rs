@@ -1,6 +1,6 @@
-//! The main job on real input. The table: four agents publish the status of the machine's
-//! processes, two readers look them up all the time, and one agent is killed inside a
-//! write; another takes its share over. The map: see `names.rs`.
+//! The main use cases on real input. The table: four agents publish the status of the machine's
+//! processes, two readers look them up all the time, and one agent is killed inside a write;
+//! another takes over its share. The map: see `names.rs`.
 
 mod names;
 mod screen;
@@ -31,7 +31,7 @@ const HEIR: usize = 2;
 const ROWS: usize = 10;
 const FRAME: Duration = Duration::from_millis(500);
 const WATCHDOG: Duration = Duration::from_secs(20);
-/// How far a write is followed before it counts as not locking.
+/// The number of instructions after which a write counts as not locking.
 const MAX_STEPS: u64 = 1_000_000;
 
 #[derive(clap::Args, Clone, Debug)]
@@ -54,9 +54,9 @@ pub struct Figures {
     pub recoveries: u64,
     pub torn: u64,
     pub lost: u64,
-    /// In names of characters, by code, by prefix and by rank.
+    /// Lookups of names of characters, by code, by prefix and by rank.
     pub lookups_per_s: u64,
-    /// Editions of the names that one reader saw; the most of any.
+    /// The largest number of editions of the names that one reader saw.
     pub editions: u64,
     /// Values of one edition in another, or of another name.
     pub mixtures: u64,
@@ -75,8 +75,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     Ok(figures.is_clean())
 }
 
-/// Runs the whole of it. Whatever way it ends, the segment's directory and the processes
-/// end with it.
+/// Runs the whole demo. However it ends, the processes and the directory are removed.
 pub fn demo(arguments: &Arguments) -> Result<Figures> {
     let worker = Worker::build(None)?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -178,8 +177,8 @@ impl<'a> Demo<'a> {
         Ok(())
     }
 
-    /// Has the victim stop before its next write, follows that write instruction by
-    /// instruction until the victim holds the lock and some more, and kills it there.
+    /// Stops the victim before its next write, follows that write instruction by instruction until
+    /// the victim holds the lock, and some instructions further, and kills it there.
     fn kill_inside_a_write(&mut self) -> Result<()> {
         let Some(mut victim) = self.agents[VICTIM].take() else {
             return Ok(());
@@ -256,6 +255,6 @@ impl<'a> Demo<'a> {
 
 /// Starts a worker.
 fn spawn(command: &mut Command) -> Result<Child> {
-    // Ctrl-C is for this program, which then ends the others in order.
+    // Ctrl-C ends this program, which then ends the others in order.
     Child::spawn(command.process_group(0))
 }

@@ -8,7 +8,7 @@ use shm_harness::TempNamespace;
 
 use crate::command::{root, run, target_dir};
 
-/// Runs them; says what was installed, or what was skipped.
+/// Runs the commands, and says what was installed or skipped.
 pub fn as_the_readmes_say() -> Result<String> {
     let prefix = target_dir().join("installation");
     if prefix.exists() {

@@ -34,7 +34,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// The main job: status of the machine's processes, published, read, and a kill survived.
+    /// The main use cases: the status of the machine's processes is published and read, and a kill
+    /// is survived.
     Demo(demo::Arguments),
     /// Kill a process after 0, 1, 2 … instructions of one operation; check what it left.
     StepKill(step_kill::Arguments),
@@ -42,7 +43,7 @@ enum Command {
     Stress(stress::Arguments),
     /// Every operation at once on a few names, by processes that are killed at random.
     Storm(storm::Arguments),
-    /// The benchmarks, ours and the peers' in one run.
+    /// The benchmarks of this project and of its peers, in one run.
     Bench(bench::Arguments),
     /// A lookup among N entries: linear, sorted, AVL, hash index and others, in one small table.
     Compare(compare::Arguments),

@@ -1,8 +1,9 @@
-//! The library crates as packages: what a program gets that depends on one of them.
+//! The library crates as packages, as a program gets them that depends on one.
 //!
-//! They are packed as for a registry, unpacked outside of the workspace, and their examples are built
-//! and run from there. So a file that a package lacks is noticed, and so is a dependency that only the
-//! workspace has. Nothing is released yet, so there is no version to compare the interfaces with.
+//! They are packed as for a registry and unpacked outside of the workspace, and their examples are
+//! built and run from there. This detects a file that a package lacks, and a dependency that only
+//! the workspace has. Nothing is released yet, so there is no version to compare the interfaces
+//! with.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -80,8 +81,8 @@ impl Unpacked {
         for (package, _) in EXAMPLES {
             let directory = directory(package);
             let file = unpacked.packed().join(format!("{directory}.crate"));
-            // `m` gives the files the current time. In a package all have the same old one, by which
-            // cargo could not see that they changed since the last run.
+            // `m` gives the files the current time. In a package all have the same old one, by
+            // which cargo could not see that they changed since the last run.
             run(Command::new("tar").arg("-xmzf").arg(file).arg("-C").arg(&unpacked.workspace))?;
             patches += &format!("{package} = {{ path = \"{directory}\" }}\n");
             members.push(directory);

@@ -1,6 +1,6 @@
 //! `docs/lookup.svg`: the time of a lookup over the number of entries, both axes logarithmic.
 //!
-//! The picture has a ground of its own, light or dark as the reader's page asks for.
+//! The picture has its own background, light or dark as the reader's page requests.
 
 use std::fmt::Write;
 
@@ -15,8 +15,9 @@ const RIGHT: f64 = 640.0;
 const TOP: f64 = 50.0;
 const BOTTOM: f64 = 440.0;
 
-/// Ground, text and lines; then one colour a curve, of equal lightness and told apart by the
-/// colour-blind (after Okabe and Ito), with a dash pattern besides.
+/// Background, text and lines; then one colour for each curve. The colours are of equal lightness,
+/// the colour-blind can tell them apart (after Okabe and Ito), and each curve has a dash pattern as
+/// well.
 const STYLE: &str = "\
 .ground{fill:#fff}.text{fill:#222;font:13px sans-serif}.title{font-size:16px;font-weight:600}\
 .grid{stroke:#ddd}.axis{stroke:#444;fill:none}.curve{fill:none;stroke-width:2.2}\

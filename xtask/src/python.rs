@@ -1,4 +1,4 @@
-//! The Python package: one wheel, tested with every Python that is here.
+//! The Python package: one wheel, tested with every installed Python.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ const MINORS: std::ops::RangeInclusive<u32> = 9..=13;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Arguments {
-    /// Test only with this interpreter, and not with the others that are here.
+    /// Test only with this interpreter, and not with the others that are installed.
     #[arg(long)]
     pub python: Option<PathBuf>,
     /// Build the wheel and stop.
@@ -38,7 +38,7 @@ struct Python {
     minor: u32,
 }
 
-/// Builds and tests; says with what, or why not.
+/// Builds and tests. Returns with which versions, or why not.
 pub fn test(arguments: &Arguments) -> Result<String> {
     let pythons = match &arguments.python {
         Some(program) => match Python::probe(program) {
@@ -105,7 +105,7 @@ fn of_pyenv() -> Vec<PathBuf> {
 }
 
 impl Python {
-    /// Asks the program whether it is a CPython that will do.
+    /// Asks the program whether it is a suitable CPython.
     fn probe(program: &Path) -> Option<Self> {
         let ask =
             "import sys; print(sys.implementation.name, *sys.version_info[:2], sys.executable)";
@@ -117,7 +117,7 @@ impl Python {
         fits.then(|| Self { program: PathBuf::from(words.next().unwrap_or_default()), minor })
     }
 
-    /// Its virtual environment with what the tests need; made where it is not there.
+    /// Its virtual environment with what the tests need, created if it does not exist.
     fn environment(&self) -> Result<Environment> {
         let dir = place().join(format!("venv-3.{}", self.minor));
         let environment =
@@ -128,7 +128,7 @@ impl Python {
         if std::fs::read(&stamp).ok().as_ref() == Some(&wanted) {
             return Ok(environment);
         }
-        // Without pip of its own: some systems have pip, but not what it is copied from.
+        // Without its own pip: some systems have pip, but not what it is copied from.
         let host_has_pip = succeeds(Command::new(&self.program).args(["-m", "pip", "--version"]));
         let mut venv = Command::new(&self.program);
         venv.args(["-m", "venv", "--clear"]);
@@ -181,7 +181,7 @@ fn install(environment: &Environment, wheel: &Path) -> Result<()> {
     pip(environment, &anew)
 }
 
-/// Runs the comparison with what peers can be installed; it names the others, and why.
+/// Runs the comparison with the peers that can be installed. It names the others, with the reason.
 fn compare(environment: &Environment, wheel: &Path, pass_on: &[String]) -> Result<String> {
     install(environment, wheel)?;
     let dir = root().join("benches/python");

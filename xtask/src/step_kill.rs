@@ -18,9 +18,9 @@ use crate::worker::{Sabotage, Worker};
 
 /// How long the judge may take before it counts as hung.
 const WATCHDOG: Duration = Duration::from_secs(30);
-/// Both cores step.
+/// Processes that step at the same time.
 const JOBS: u64 = 2;
-/// How many findings each of them shows in detail.
+/// How many findings each of these processes shows in detail.
 const SHOWN: u64 = 3;
 
 #[derive(clap::Args, Clone, Debug)]
@@ -56,14 +56,14 @@ pub enum Operation {
     RemoveName,
     Freeze,
     Prune,
-    /// Opening a table that nobody alive has: one whose lock is held by a dead thread, one of an
-    /// earlier boot, one of another pid namespace.
+    /// Opening a table that no living process has open: one whose lock is held by a dead thread,
+    /// one of an earlier boot, one of another pid namespace.
     Takeover,
 }
 
 impl Operation {
-    /// Every how many instructions the everyday suite kills: all of the short
-    /// operations, a sample of the long ones. Odd, to meet all kinds of instructions in loops.
+    /// The distance in instructions between the kills of the everyday suite: 1 for short
+    /// operations, more for long ones. It is odd, to meet all kinds of instructions in loops.
     pub fn stride(self) -> u64 {
         match self {
             Self::Add | Self::Update | Self::Upsert | Self::Remove | Self::Clear => 1,
@@ -75,7 +75,7 @@ impl Operation {
         }
     }
 
-    /// What the workers call it: one name, or one for each state that it begins with.
+    /// The workers' names for it: one name, or one for each state that it may begin with.
     fn walks(self) -> Vec<String> {
         match self {
             Self::Takeover => {
@@ -126,11 +126,11 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     Ok(findings.is_clean())
 }
 
-/// Runs the whole of it and returns what it found.
+/// Runs everything, and returns what it found.
 pub fn step_kill(arguments: &Arguments) -> Result<Findings> {
     let worker = Worker::build(arguments.sabotage)?;
     let mut total = Findings { op: arguments.op.name(), ..Findings::default() };
-    // A negative control need not be caught in each of them.
+    // A negative control need not be caught in each case.
     let walks = if arguments.sabotage.is_some() { 1 } else { usize::MAX };
     for walk in arguments.op.walks().into_iter().take(walks) {
         let preludes = match arguments.op {
@@ -155,7 +155,8 @@ fn all_instructions(
     stride: u64,
     prelude: Option<Place>,
 ) -> Result<Findings> {
-    // One for all: runs differ a little, and each job by itself might leave out the same places.
+    // One offset for all jobs: runs differ a little, and if each job measured by itself, all might
+    // leave out the same places.
     let path = Bench::new(worker, op)?.measure(Walk::Operation, prelude)?;
     let total = Mutex::new(Findings::default());
     std::thread::scope(|scope| {
@@ -189,7 +190,7 @@ fn all_instructions(
     total.into_inner().context("a job panicked")
 }
 
-/// What a process does that is killed.
+/// What the process that is killed does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Walk {
     Operation,
@@ -225,7 +226,7 @@ impl<'a> Bench<'a> {
         Child::spawn(worker.command("judge", namespace.path()).args(["--op", op]))
     }
 
-    /// Walks through the operation once; or through what it is to follow.
+    /// Walks through the operation once, or through the one that it is to follow.
     fn measure(&mut self, what: Walk, prelude: Option<Place>) -> Result<Path> {
         self.prepare(prelude)?;
         let mut stepper = self.start(what)?;

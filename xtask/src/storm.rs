@@ -14,7 +14,7 @@ use shm_harness::{Child, Hung, TempNamespace};
 use crate::report;
 use crate::worker::{Sabotage, Worker};
 
-/// How long a process may be silent before it counts as hung. They say something every few
+/// How long a process may be silent before it counts as hung. Each prints something every few
 /// milliseconds.
 const WATCHDOG: Duration = Duration::from_secs(30);
 
@@ -28,7 +28,7 @@ pub enum Storm {
     Names,
     /// Maps: share, force-share, remove, prune, beside readers.
     Editions,
-    /// A table whose batches move amounts between keys, and change no sum.
+    /// A table whose batches move amounts between keys and never change the sum.
     Transfers,
 }
 
@@ -107,7 +107,7 @@ pub fn rage(storm: Storm, kills: u64, dir: &Path, sabotage: Option<Sabotage>) ->
     Ok(run.found)
 }
 
-/// The counts of a process, as it last said them.
+/// The counts of a process, as it last reported them.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 struct Tally {
     operations: u64,
@@ -123,8 +123,8 @@ struct Process {
 }
 
 impl Process {
-    /// Reads what it has said; not more than some lines, so that a process that never stops talking
-    /// cannot keep the storm from going on.
+    /// Reads what it has printed, but only a limited number of lines, so that a process that never
+    /// stops printing cannot hold up the storm.
     fn listen(&mut self) -> Result<()> {
         for _ in 0..LINES_AT_ONCE {
             let Some(line) = self.child.try_line() else { break };
@@ -152,7 +152,7 @@ impl Run {
             processes.push(self.start(index)?);
         }
         while self.found.kills < kills {
-            // As a rule while they are at it; at times while they are starting.
+            // Usually while they are working, sometimes while they are starting.
             std::thread::sleep(Duration::from_micros(self.below(8000)));
             let victim = self.below(PROCESSES as u64) as usize;
             for (index, process) in processes.iter_mut().enumerate() {
@@ -191,7 +191,7 @@ impl Run {
         // One line says why a process gave up.
         command.env("RUST_BACKTRACE", "0");
         if self.sabotaged {
-            // Each process would say what it found.
+            // Every process would report what it found.
             command.stderr(Stdio::null());
         }
         let child = Child::spawn(&mut command)?;

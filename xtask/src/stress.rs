@@ -74,7 +74,7 @@ struct Line {
     damage: Option<String>,
 }
 
-/// Runs the whole of it and returns what it found.
+/// Runs everything, and returns what it found.
 pub fn stress(arguments: &Arguments) -> Result<Findings> {
     let worker = Worker::build(arguments.sabotage)?;
     let namespace = TempNamespace::new()?;
@@ -190,7 +190,7 @@ impl Run<'_> {
         }
     }
 
-    /// Waits for a process that was asked to end; adds up what it last said.
+    /// Waits for a process that was asked to end, and adds up what it last reported.
     fn finish(&mut self, mut child: Child) -> Result<()> {
         match child.wait(WATCHDOG) {
             Ok(status) if status.success() => {}

@@ -166,7 +166,7 @@ fn step(name: &str, run: impl Fn() -> Result<String> + 'static) -> Step {
     Step { name: name.to_owned(), run: Box::new(run) }
 }
 
-/// Reads outside of the bytes would not be seen otherwise, unless they crash.
+/// Otherwise, reads outside of the bytes would be noticed only if they crash.
 fn hostile_snapshots() -> Result<String> {
     let arch = std::env::consts::ARCH;
     if !cfg!(target_env = "gnu") || !["x86_64", "aarch64"].contains(&arch) {
@@ -176,7 +176,7 @@ fn hostile_snapshots() -> Result<String> {
         Ok(cargo) => cargo,
         Err(reason) => return Ok(format!("skipped: {reason}")),
     };
-    // A target of its own, so that build scripts and macros are not instrumented.
+    // With an explicit target, so that build scripts and macros are not instrumented.
     test.args(["test", "--quiet", "--target", &format!("{arch}-unknown-linux-gnu")]);
     test.arg("--target-dir").arg(target_dir().join("asan"));
     test.args(["--package", "avl-snapshot", "--package", "shm-tests", "--test", "agrees"]);

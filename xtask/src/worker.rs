@@ -1,4 +1,4 @@
-//! The worker binary: built once a run, optimised as users build the libraries.
+//! The worker binary, built once for each run and optimised as users build the libraries.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,7 +19,7 @@ pub enum Sabotage {
     NoRepair,
     /// Give a published file its name before it is written.
     EarlyName,
-    /// Open a table without noticing that its mutex was being made anew.
+    /// Open a table without noticing that its mutex was being reinitialised.
     ForgetUnfinished,
     /// Publish without checking what a dead publisher left.
     NoSettle,
@@ -35,8 +35,8 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Builds it. A sabotaged one is built by itself, with a compiler flag that no
-    /// manifest sets.
+    /// Builds it. A sabotaged binary is built separately, with a compiler flag that no manifest
+    /// sets.
     pub fn build(sabotage: Option<Sabotage>) -> Result<Self> {
         let target = match sabotage {
             None => target_dir(),

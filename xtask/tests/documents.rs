@@ -1,4 +1,4 @@
-//! What the documents name is there: links, files, the code map, commands and their flags,
+//! What the documents name must exist: links, files, the code map, commands and their flags,
 //! functions of C.
 
 use std::collections::BTreeSet;

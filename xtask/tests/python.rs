@@ -1,4 +1,4 @@
-//! `cargo xtask python` where there is no Python, or not the one asked for.
+//! `cargo xtask python` if there is no Python, or not the one asked for.
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,5 +1,5 @@
-//! What no compiler checks: the layering, the marks that unsafe code must bear,
-//! sizes of files, and words that must not stay behind.
+//! What no compiler checks: the layering, where unsafe code may be, sizes of files, and words that
+//! must not be left behind.
 
 use std::path::{Path, PathBuf};
 
@@ -103,7 +103,7 @@ fn the_extension_module_needs_no_python_to_build() {
     for feature in ["abi3-py39", "extension-module"] {
         assert!(pyo3.contains(feature), "pyo3 lacks {feature}");
     }
-    // Files and locks are the libraries' business.
+    // Files and locks are left to the libraries.
     for low in ["libc", "rustix", "memmap2", "nix"] {
         assert!(
             !dependencies("crates/shm-python").iter().any(|d| d == low),
@@ -158,7 +158,7 @@ fn unsafe_code_is_where_it_is_said_to_be() {
         let is_called = capi && called_by_c.contains(&name.as_str());
         let has = text.lines().any(|l| {
             let code = l.split("//").next().unwrap_or("");
-            // That any bytes are a value of a type is said beside the type.
+            // A comment beside the type says why any bytes are a value of it.
             if is_called && (code.trim() == CALL || code.starts_with("unsafe impl Plain for ")) {
                 return false;
             }
@@ -282,7 +282,7 @@ fn names_of_libc_are_there_with_musl_too() {
         "unix/linux_like/linux_l4re_shared.rs",
         "unix/linux_like/linux/mod.rs",
     ] {
-        // Which of these there are depends on the version.
+        // Which of these exist depends on the version.
         defined += &std::fs::read_to_string(source.join(file)).unwrap_or_default();
     }
     dirs.retain(|dir| source.join(dir).is_dir());
@@ -295,7 +295,7 @@ fn names_of_libc_are_there_with_musl_too() {
     }
     let words: std::collections::HashSet<&str> =
         defined.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
-    // The constant is there for glibc only: if the walk finds it, it finds too much.
+    // This constant exists for glibc only: if the walk finds it, it finds too much.
     assert!(!words.contains("MADV_COLLAPSE") && words.contains("madvise"));
     let mut count = 0;
     for path in rust_files().iter().filter(|p| p.starts_with(root().join("crates/shm-core/src"))) {
@@ -345,7 +345,7 @@ fn a_group_of_imports_is_taken_apart() {
     assert_eq!(paths("A {"), ["A"]);
 }
 
-/// The file that a path from a directory leads to: that of a module, or the door of a room.
+/// The file that a path from a directory leads to: that of a module, or the `mod.rs` of a folder.
 fn file_of(dir: &Path, path: &str) -> Option<PathBuf> {
     let mut at = dir.to_owned();
     let mut door = None;
@@ -366,7 +366,7 @@ fn file_of(dir: &Path, path: &str) -> Option<PathBuf> {
 }
 
 /// The files of its crate that a file imports, outside of its tests: by paths from the root of the
-/// crate, from the file itself or from the room around it.
+/// crate, from the file itself or from the folder around it.
 fn imports(src: &Path, file: &Path) -> Vec<PathBuf> {
     let is_root = |name: &str| ["lib.rs", "main.rs", "mod.rs"].contains(&name);
     let name = file.file_name().unwrap().to_string_lossy();

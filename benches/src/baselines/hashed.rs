@@ -1,4 +1,4 @@
-//! What the original's author did next: a hash table under the mutex.
+//! The next step of the original's author: a hash table under the mutex.
 
 use std::io;
 use std::path::Path;
@@ -66,7 +66,7 @@ impl Body {
     fn find(&self, key: i32) -> Result<&Entry, usize> {
         let mut at = home(key);
         loop {
-            // The mask keeps it inside, and the optimiser knows.
+            // The mask keeps it in range, which the optimiser can see.
             match self.places.get(at & MASK) {
                 Some(entry) if entry.used == 0 => return Err(at & MASK),
                 Some(entry) if entry.key == key => return Ok(entry),

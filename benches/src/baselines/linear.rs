@@ -112,7 +112,7 @@ fn find_mut(entries: &mut Entries, key: i32) -> Option<&mut Entry> {
     entries.iter_mut().find(|entry| entry.used != 0 && entry.key == key)
 }
 
-/// The entry of the key, or else the first free one; and which of the two it is.
+/// The entry of the key, or the first free one, and which of the two it is.
 #[inline]
 fn find_or_free(entries: &mut Entries, key: i32) -> (Option<usize>, bool) {
     let mut free = None;

@@ -1,5 +1,5 @@
-//! The originals' algorithms, as own code: under a plain process-shared mutex,
-//! which is not robust. They are faster for it, and hang for ever when a writer is killed.
+//! The originals' algorithms, reimplemented for comparison, under a plain process-shared mutex,
+//! which is not robust. That makes them faster, but they hang for ever when a writer is killed.
 
 mod hashed;
 mod linear;

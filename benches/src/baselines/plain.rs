@@ -28,7 +28,7 @@ struct Block<T> {
     body: T,
 }
 
-/// The mutex shares its cache line with nothing.
+/// The mutex has a cache line to itself.
 #[repr(C, align(64))]
 struct Line<T>(T);
 

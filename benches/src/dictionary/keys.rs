@@ -6,7 +6,7 @@ use crate::workload::Random;
 
 /// The character names of Unicode, one a line, after a tab.
 const NAMES: &str = include_str!("../../../tests/data/unicode-names.tsv");
-/// Up to so many keys, names alone suffice, with some left over to be absent.
+/// Up to this many keys, single names suffice, with some left over as absent keys.
 const ENOUGH_NAMES: usize = 30_000;
 
 /// What the keys look like.
@@ -82,7 +82,7 @@ impl KeySet {
                 for rank in shuffled(present) {
                     list.push(&ties(rank, b""));
                 }
-                // An absent key goes all the way with its neighbour.
+                // An absent key differs from its neighbour only at the end.
                 let mut random = Random::new(12);
                 for _ in 0..absent {
                     list.push(&ties(random.below(present.max(1)), b"!"));

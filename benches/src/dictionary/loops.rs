@@ -56,7 +56,7 @@ pub fn chained_gets(map: &impl Dictionary, keys: &[&[u8]]) -> Fold {
     let mut fold = Fold::default();
     let nothing = black_box(0);
     for at in 0..keys.len() {
-        // Zero, which nobody knows before the value is there.
+        // Zero, in a form that the compiler cannot know before the value is loaded.
         let zero = fold.sum as usize & nothing;
         let key = keys.get(at + zero).copied().unwrap_or_default();
         if let Some(value) = map.value(black_box(key)) {

@@ -5,7 +5,7 @@
 //!   asked for.
 //! - [`Frozen`], [`Published`]: the snapshot, in private memory and in a shared mapping.
 //! - [`Tree`], [`HashMap`], [`Sorted`], [`LmdbDictionary`], [`Fst`]: its peers. They own their keys
-//!   and values, as a map of one's own would.
+//!   and values, as an ordinary map does.
 
 mod corpus;
 mod frozen;

@@ -1,4 +1,4 @@
-//! A dictionary where the table's keys, numbers, are asked for.
+//! A dictionary that is queried by the table's keys, which are numbers.
 
 use crate::Store;
 use crate::dictionary::Dictionary;
@@ -8,7 +8,7 @@ use crate::workload::VALUE_SIZE;
 #[derive(Clone, Debug)]
 pub struct ByNumber<D>(pub D);
 
-/// Big-endian, and the sign turned, so that bytes are ordered as numbers.
+/// Big-endian with the sign bit flipped, so that the bytes sort as the numbers do.
 #[inline]
 pub(crate) fn ordered_bytes(number: i32) -> [u8; 4] {
     (number as u32 ^ 1 << 31).to_be_bytes()

@@ -44,7 +44,7 @@ impl Hasher for MultiplyHasher {
 
     #[inline]
     fn finish(&self) -> u64 {
-        // The map takes its place from the low bits, which are the weak ones of a product.
+        // The map takes the position from the low bits, which are the weak bits of a product.
         self.0.rotate_left(26)
     }
 }
@@ -56,7 +56,7 @@ fn entry(value: &[u8]) -> Option<Entry> {
     Some((value.len() as u32, array))
 }
 
-/// Stores into an entry that is there: only the bytes of the value.
+/// Stores only the bytes of the value, into an existing entry.
 #[inline]
 fn set((len, array): &mut Entry, value: &[u8]) -> bool {
     let Some(to) = array.get_mut(..value.len()) else {

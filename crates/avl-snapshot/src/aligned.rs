@@ -33,7 +33,8 @@ impl AlignedBytes {
     /// `len` zeros, to be overwritten through `AsMut<[u8]>`. O(length).
     ///
     /// # Errors
-    /// If there is not enough memory, which is to be expected of a length that somebody else chose.
+    /// If there is not enough memory, which must be expected if the length comes from outside the
+    /// program.
     ///
     /// ```
     /// use avl_snapshot::AlignedBytes;
@@ -78,7 +79,7 @@ impl AlignedBytes {
         self.bytes.resize(self.bytes.len() + more, 0);
     }
 
-    /// Appends zeros up to a multiple of `multiple` of the length.
+    /// Appends zeros until the length is a multiple of `multiple`.
     pub(crate) fn pad_to(&mut self, multiple: usize) {
         self.append_zeros(self.len().next_multiple_of(multiple) - self.len());
     }
@@ -87,11 +88,12 @@ impl AlignedBytes {
         self.bytes.truncate(self.start + len);
     }
 
-    /// Ends the growing: moves the bytes to an aligned address. Mostly they are at one already.
+    /// Moves the bytes to an aligned address, once they have stopped growing. They are usually at
+    /// one already.
     pub(crate) fn align(mut self) -> Self {
         let start = self.bytes.as_ptr().align_offset(ALIGNMENT);
         let len = self.len();
-        // `align_offset` may fail to tell; then the bytes stay where they are.
+        // `align_offset` may give no answer; then the bytes stay where they are.
         if start != self.start && start < ALIGNMENT {
             // Only within the capacity: if the vector reallocated, the alignment would change
             // again.

@@ -1,4 +1,4 @@
-//! Errors: of building an image, and of opening or verifying one.
+//! Errors of building an image, and of opening or verifying one.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use thiserror::Error;
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The key is longer than the format can say.
+    /// The key is longer than the format can express.
     #[error("key is {len} bytes long, at most {max} are possible")]
     KeyTooLong {
         /// Length of the key in bytes.
@@ -22,19 +22,19 @@ pub enum BuildError {
         /// Number of the offending key, counted from 0.
         index: usize,
     },
-    /// More entries than a tree can number.
+    /// There are more entries than a tree can number.
     #[error("more than {max} entries")]
     TooManyEntries {
         /// The most possible.
         max: u64,
     },
-    /// There is no memory for what the entries need; of this process, or by its limits.
+    /// The memory that the entries need could not be allocated.
     #[error("no memory for {needed} bytes of entries")]
     NoMemory {
         /// Bytes that were asked for in one piece.
         needed: u64,
     },
-    /// Keys and values are longer, all together, than the format can say.
+    /// All keys and values together are longer than the format can express.
     #[error("keys and values of {len} bytes, at most {max} are possible")]
     TooLarge {
         /// Bytes of keys and values.
@@ -54,7 +54,7 @@ pub enum SnapshotError {
         /// The first eight bytes, or zeros beyond the end.
         found: [u8; 8],
     },
-    /// The format is one that this library does not know.
+    /// This library does not know the format version.
     #[error("format version {found}, this library supports {supported}")]
     Version {
         /// Version in the header.
@@ -67,7 +67,8 @@ pub enum SnapshotError {
     Length {
         /// Number of bytes given.
         found: u64,
-        /// Number of bytes by the header; for bytes that hold no whole header, its length.
+        /// Number of bytes that the header states; if there is not even a whole header, the length
+        /// of a header.
         expected: u64,
     },
     /// Something in the bytes contradicts something else.
@@ -80,7 +81,7 @@ pub enum SnapshotError {
     },
 }
 
-// In words, for a `main` that returns one.
+// Prints the message, for a `main` that returns an error.
 impl fmt::Debug for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

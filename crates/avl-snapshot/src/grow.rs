@@ -29,7 +29,7 @@ pub(crate) fn with_room<T>(elements: usize) -> Result<Vec<T>, BuildError> {
     Ok(vec)
 }
 
-/// For calls that return no error: aborts, as every other allocation does that fails.
+/// For calls that cannot return an error: aborts, as any other allocation that fails does.
 pub(crate) fn or_abort<T>(made: Result<T, BuildError>) -> T {
     match made {
         Ok(made) => made,

@@ -3,7 +3,7 @@
 //! ## A tour of the types
 //!
 //! - [`RbTree`] is a map in private memory, a red-black tree. [`RbTree::freeze`] makes an image of
-//!   it. [`Builder`] and [`from_sorted`] make an image of sorted entries, without a tree.
+//!   it. [`Builder`] and [`from_sorted`] make an image from sorted entries, without a tree.
 //! - [`FreezeOptions`] says what goes into an image besides the map: a hash index, unless told
 //!   otherwise.
 //! - [`AlignedBytes`] is an image in private memory: bytes that start at a cache line.
@@ -11,8 +11,8 @@
 //!   [`get`](Snapshot::get), [`get_many`](Snapshot::get_many). In order: [`iter`](Snapshot::iter),
 //!   [`range`](Snapshot::range), [`prefix`](Snapshot::prefix). By rank: [`nth`](Snapshot::nth),
 //!   [`rank`](Snapshot::rank). [`verify`](Snapshot::verify) checks all of the image.
-//! - [`Iter`] and [`TreeIter`] go through entries from both ends; [`KeyRange`] is what they start
-//!   from.
+//! - [`Iter`] and [`TreeIter`] iterate over entries from both ends; [`KeyRange`] is a range of keys
+//!   as an argument.
 //! - [`BuildError`] and [`SnapshotError`] say what is wrong, with the numbers.
 //!
 //! ## How it works

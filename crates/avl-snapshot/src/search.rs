@@ -3,7 +3,7 @@
 //! At a node, the query lies between the node's bounds; otherwise the search would not have come
 //! there. All keys between the bounds share `skip` bytes, so the query shares them too, and the
 //! four bytes from there on decide the comparison exactly unless they tie. Only a tie reads whole
-//! keys. Nodes at the edges of the tree have the common prefix of all keys for a bound, which is
+//! keys. Nodes at the edges of the tree have the common prefix of all keys as a bound, which is
 //! tested first.
 //!
 //! On hostile bytes the answers are wrong, but the work is the same: one node for each tier, and at
@@ -25,7 +25,7 @@ pub(crate) struct At {
 pub(crate) enum Step {
     /// The key has this rank.
     Found(usize),
-    /// Not in this node; the next one.
+    /// The key is not in this node; this is the next one.
     Down(At),
     /// There is no such key; it would have this rank.
     Absent(usize),

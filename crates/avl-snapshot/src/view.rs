@@ -1,4 +1,4 @@
-//! The map that an image is, read in place.
+//! The map in an image, read in place.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -114,9 +114,9 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         self.raw().find(key.as_ref()).is_some()
     }
 
-    /// The value of each of `keys`, in their order. Gives what [`Snapshot::get`] gives for each,
-    /// but looks up sixteen keys side by side, so that their cache misses overlap. On a million
-    /// keys that is 1.3 to 2.6 times as fast; the gain is less where many keys tie.
+    /// The value of each of `keys`, in their order. Returns what [`Snapshot::get`] returns for
+    /// each, but looks up sixteen keys side by side, so that their cache misses overlap. On a
+    /// million keys that is 1.3 to 2.6 times as fast; the gain is less if many keys tie.
     ///
     /// ```
     /// let image = avl_snapshot::from_sorted([("a", "1"), ("b", "2")]).unwrap();
@@ -271,7 +271,7 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         &self.data
     }
 
-    /// Gives back what holds the bytes of the image.
+    /// Returns what holds the bytes of the image.
     #[must_use]
     pub fn into_inner(self) -> D {
         self.data

@@ -15,7 +15,7 @@ type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
 fn frozen(model: &Model, hash_index: bool) -> Snapshot<avl_snapshot::AlignedBytes> {
     let mut tree = RbTree::new();
-    // Backwards, so that order is the tree's work.
+    // Inserted backwards, so that the tree has to sort them.
     for (key, value) in model.iter().rev() {
         tree.set(key, value).unwrap();
     }

@@ -1,16 +1,18 @@
-// The original's StatusRscManager, on libshmap. Programs that were written for the original compile as they are, with the include path
-// and the linked library changed: -lshmap. C++11 or later.
+// The class StatusRscManager of the original, a C++ class over POSIX shared memory, on libshmap.
+// Programs that were written for the original compile unchanged: only change the include path, and
+// link with -lshmap. C++11 or later.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
-// 1024 keys of type int, values of up to 256 bytes, any bytes. The table is "improved_status" in $SHMAP_DIR, or in /dev/shm where
-// that is not set; mode 0600. Any thread may call anything at any time.
+// 1024 keys of type int; values of up to 256 bytes, any bytes. The table is "improved_status" in
+// $SHMAP_DIR, or in /dev/shm if that is not set; mode 0600. Any thread may call anything at any
+// time.
 //
 // What differs from the original:
 // - A process that is killed locks nobody out and leaves nothing half written. Readers never wait.
 // - A batch update is done whole or not at all.
 // - Values are whole: exactly 256 bytes fit, and a NUL ends nothing.
-// - Functions that return a code may return others than the four below: those of shmap.h, such as SHMAP_TIMEOUT. All
-//   are negative, and shmap_last_error() says what happened.
+// - Functions that return a code may return other codes than the four below: those of shmap.h, such
+//   as SHMAP_TIMEOUT. All are negative, and shmap_last_error() says what happened.
 #ifndef SHMAP_IMPROVED_STATUS_H
 #define SHMAP_IMPROVED_STATUS_H
 
@@ -39,8 +41,8 @@
 #define DUPLICATE_KEY -3
 #endif
 
-// As the original has them: constants of the language, so for sizes of arrays, labels and std::min;
-// #if knows neither.
+// As in the original: constants of the language, which can be sizes of arrays, labels and arguments
+// of std::min, but which #if does not know.
 const int MAX_VALUE_LEN = 256;
 const int STATUS_MAX_ENTRIES = 1024;
 
@@ -63,7 +65,8 @@ public:
     StatusRscManager(const StatusRscManager &) = delete;
     StatusRscManager &operator=(const StatusRscManager &) = delete;
 
-    // The one of this process, made at the first call. After cleanup() it leads to the new table. Throws as the constructor does.
+    // The one instance of this process, made at the first call. After cleanup() it leads to the new
+    // table. Throws as the constructor does.
     static StatusRscManager &getInstance() {
         // No lock, not even that of a static variable's initialisation: a process that is forked
         // meanwhile would find it locked for ever. Never destroyed, so that destructors of other
@@ -72,14 +75,15 @@ public:
         StatusRscManager *found = instance.load();
         if (found == nullptr) {
             std::unique_ptr<StatusRscManager> made(new StatusRscManager());
-            // Of threads that come first at once, one decides.
+            // If several threads come first at once, one of them decides.
             if (instance.compare_exchange_strong(found, made.get())) found = made.release();
         }
         found->renew();
         return *found;
     }
 
-    // Adds a key that is absent. DUPLICATE_KEY; NO_SPACE_ERR when the table is full or the value too long.
+    // Adds a key that is absent. DUPLICATE_KEY; NO_SPACE_ERR when the table is full or the value is
+    // too long.
     int addRsc(int key, const std::string &value) {
         return shmap_table_add(table(), key, value.data(), value.size());
     }
@@ -89,7 +93,7 @@ public:
         return shmap_table_update(table(), key, value.data(), value.size());
     }
 
-    // Sets the value of a key, whether it has one or not. NO_SPACE_ERR.
+    // Sets the value of a key, whether the key is present or not. NO_SPACE_ERR.
     int upsertRsc(int key, const std::string &value) {
         return shmap_table_upsert(table(), key, value.data(), value.size());
     }
@@ -107,7 +111,8 @@ public:
 
     bool isContain(int key) const { return shmap_table_contains(table(), key) == 1; }
 
-    // Replaces the values of keys that must all be present: all of them or, with NOT_FOUND or NO_SPACE_ERR, none.
+    // Replaces the values of keys that must all be present: all of them or, with NOT_FOUND or
+    // NO_SPACE_ERR, none.
     int batchUpdateRsc(const std::map<int, std::string> &values) {
         std::vector<shmap_status> entries;
         entries.reserve(values.size());
@@ -117,7 +122,8 @@ public:
         return shmap_table_update_many(table(), entries.data(), entries.size());
     }
 
-    // Fills in the values of the map's keys, all of one moment; "" and NOT_FOUND where one has none.
+    // Fills in the values of the map's keys, all as they were at one moment; "" and NOT_FOUND if a
+    // key has none.
     int batchGetRsc(std::map<int, std::string> &values) const {
         std::vector<std::int32_t> keys;
         keys.reserve(values.size());
@@ -154,7 +160,8 @@ public:
 
     int clearRsc() { return shmap_table_clear(table()); }
 
-    // Removes the table's name. Who has the table open keeps it; who opens it from now on gets a new one. NOT_FOUND when there is none.
+    // Removes the table's name. Processes that have the table open keep it; those that open it from
+    // now on get a new one. NOT_FOUND when there is none.
     static int cleanup() {
         const int result = shmap_table_remove_name(defaultName(), nullptr);
         ++cleanups();
@@ -192,7 +199,8 @@ private:
         delete opened;
     }
 
-    // Follows a cleanup() of this process. The old handle stays open: other threads may be using it.
+    // Follows a cleanup() of this process. The old handle stays open: other threads may still use
+    // it.
     void renew() {
         Opened *now = opened_.load();
         while (now->cleanups != cleanups().load()) {

@@ -1,14 +1,16 @@
 // libshmap: shared-memory maps for Linux. Made by cbindgen of crates/shm-capi/src; do not edit.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
-// A table (shmap_table) is small, live and mutable: any process writes, every process reads, and a process that is killed at
-// any instruction takes nothing with it. A map (shmap_map) is a big ordered dictionary that changes as a whole: built in a
-// tree (shmap_tree), published under a name in one step, and read in place by any number of processes.
+// A table (shmap_table) is small, live and mutable: any process writes, every process reads, and a
+// process that is killed at any instruction damages nothing. A map (shmap_map) is a big ordered
+// dictionary that changes as a whole: it is built in a tree (shmap_tree), published under a name in
+// one step, and read in place by any number of processes.
 //
-// RESULTS. Each function that returns int returns a code: SHMAP_OK (0) or a negative SHMAP_... number. Functions that answer
-// a question return 1, 0 or a negative code. After an error nothing was changed, and no result was stored unless the
-// function says so. shmap_last_error() tells what happened, for each thread; shmap_strerror() tells what a code means.
-// No panic and no exception leaves the library. A process that is out of memory of its own is aborted.
+// RESULTS. Each function that returns int returns a code: SHMAP_OK (0) or a negative SHMAP_...
+// number. Functions that answer a question return 1, 0 or a negative code. After an error nothing
+// was changed, and no result was stored unless the function says so. shmap_last_error() tells what
+// happened, for each thread; shmap_strerror() tells what a code means. No panic and no exception
+// leaves the library. A process that runs out of private memory is aborted.
 //
 // KEYS. A table has keys of one kind, SHMAP_KEYS_..., which its creator chose; shmap_table_key_kind
 // tells it. Functions that take a key come in three forms: shmap_table_get takes an int32_t,
@@ -17,35 +19,37 @@
 // if the key is in their range. A key of another kind gives SHMAP_MISMATCH, and the message names
 // both kinds.
 //
-// HANDLES are made by the library and end with the function named at the one that made them; the tables and maps that they lead
-// to stay. A handle that is NULL, was closed, is of another kind or is no handle at all gives SHMAP_INVALID; none
-// is ever dereferenced. They are not addresses. Those that are open at exit need not be closed.
+// HANDLES are made by the library. The function that makes one names the function that ends it; the
+// table or map that it leads to stays. A handle that is NULL, closed, of another kind or not a
+// handle at all gives SHMAP_INVALID; none is ever dereferenced. Handles are not addresses. Those
+// that are open at exit need not be closed.
 //
 // YOU PROMISE, and the library cannot check:
-// 1. Text ends with a NUL. Where a pointer and a count are given, so many elements can be read there, or written if it is a
-//    place for results. A place for one result has room for it. Nobody else changes any of it during the call.
-// 2. A handle is not closed while another thread is in a call with it, other than shmap_map_wait or
-//    shmap_map_wait_for_update.
-// 3. While shmap_map_refresh or shmap_map_wait_for_update takes an edition (they return 1), no
-//    other thread is in a call that reads with this handle, and nobody uses pointers into the map
-//    any more. Others may wait on it and refresh it. Threads that read beside each other's
-//    refreshes have a handle each, or sleep in shmap_map_wait, which takes nothing.
+// 1. Text ends with a NUL. A pointer that is passed with a count points to that many elements,
+//    which can be read, or written if they are for results. A pointer for one result points to
+//    memory for it. Nobody else changes any of this memory during the call.
+// 2. A handle is not closed while another thread is in a call with it, except for shmap_map_wait
+//    and shmap_map_wait_for_update.
+// 3. While shmap_map_refresh or shmap_map_wait_for_update takes an edition (it then returns 1), no
+//    other thread is in a call that reads with this handle, and pointers into the map are no longer
+//    used. Other threads may wait on it and refresh it. If threads must read while others refresh,
+//    give each a handle of its own, or let them sleep in shmap_map_wait, which takes no edition.
 // 4. A signal handler that interrupts a call returns: no longjmp, no pthread_exit, no exception out
 //    of it.
-// NULL stands for no bytes where the length is 0. Lengths are in bytes.
+// NULL may stand for no bytes if the length is 0. Lengths are in bytes.
 //
 // THREADS. Apart from 2 and 3, any thread may call any function at any time. SIGNALS. No function
 // may be called in a signal handler. Handlers run during a wait, and the wait goes on.
 //
-// FORK. A child, also of a program with threads, may call every function at once, with the handles
+// FORK. A child, even of a program with threads, may call every function at once, with the handles
 // of its parent and with new ones, whatever the other threads did at the fork. One thing is lost: a
-// tree that another thread was changing at that moment is half changed in the child. There each
-// call with it gives SHMAP_INVALID, apart from shmap_tree_free.
+// tree that another thread was changing at that moment is half changed in the child. Each call with
+// it then gives SHMAP_INVALID, except for shmap_tree_free.
 //
 // CANCELLATION. No function is a cancellation point. A thread that is cancelled (pthread_cancel)
-// within a call ends after it, at its next cancellation point; so a thread that is to be cancelled
-// does not wait for ever here, but in a loop with a timeout and pthread_testcancel. With
-// asynchronous cancellation enabled (PTHREAD_CANCEL_ASYNCHRONOUS) no function may be called.
+// within a call ends after the call, at its next cancellation point. So a thread that may be
+// cancelled should not wait here for ever, but in a loop with a timeout and pthread_testcancel.
+// With asynchronous cancellation enabled (PTHREAD_CANCEL_ASYNCHRONOUS) no function may be called.
 
 
 #ifndef SHMAP_H
@@ -60,7 +64,8 @@
 // The key, the table or the map does not exist.
 #define SHMAP_NOT_FOUND -1
 
-// The table is full, a value or key too long for it, the buffer too small, or the file system full.
+// The table is full, a value or key is too long for it, the buffer is too small, or the file
+// system is full.
 #define SHMAP_NO_SPACE -2
 
 // The key, the table or the map exists already.
@@ -75,22 +80,22 @@
 // The file at the name is not a usable table or map.
 #define SHMAP_CORRUPT -6
 
-// The table has another size, key type or format, or lives under another C library or pid namespace; or a value is
-// not the one expected.
+// The table has another size, key type or format, or was made under another C library or pid
+// namespace; or a value is not the one expected.
 #define SHMAP_MISMATCH -7
 
-// Not permitted: by the operating system, because the file belongs to somebody who is not trusted, or because the table
-// was opened for reading only.
+// Not permitted: the operating system refuses it, the file belongs to a user who is not trusted,
+// or the table was opened for reading only.
 #define SHMAP_PERMISSION -8
 
 // Anything else the operating system refused.
 #define SHMAP_SYSTEM -9
 
-// An argument is not possible: a null pointer, a handle that is none (any more) or of another kind, a length
-// without data, a mode or a size that nothing can have.
+// An argument is not possible: a null pointer, a handle that is closed, unknown or of another
+// kind, a length without data, an impossible mode or size.
 #define SHMAP_INVALID -10
 
-// A defect of the library: it panicked. Nothing worse happened; please report the message.
+// A bug of the library: it panicked. No memory was damaged; please report the message.
 #define SHMAP_PANIC -11
 
 // Major version of this header.
@@ -102,10 +107,10 @@
 // Patch level of this header.
 #define SHMAP_VERSION_PATCH 0
 
-// Keys are integers of 8 bits, with a sign.
+// Keys are signed 8-bit integers.
 #define SHMAP_KEYS_I8 1
 
-// Keys are integers of 16 bits, with a sign.
+// Keys are signed 16-bit integers.
 #define SHMAP_KEYS_I16 2
 
 // Keys are `int32_t`. The default.
@@ -114,22 +119,22 @@
 // Keys are `int64_t`.
 #define SHMAP_KEYS_I64 4
 
-// Keys are integers of 8 bits, without a sign.
+// Keys are unsigned 8-bit integers.
 #define SHMAP_KEYS_U8 5
 
-// Keys are integers of 16 bits, without a sign.
+// Keys are unsigned 16-bit integers.
 #define SHMAP_KEYS_U16 6
 
 // Keys are `uint32_t`.
 #define SHMAP_KEYS_U32 7
 
-// Keys are `uint64_t`, which the functions for `int64_t` take and give as that of the same bits.
+// Keys are `uint64_t`. The functions for `int64_t` take and return the number with the same bits.
 #define SHMAP_KEYS_U64 8
 
-// Keys are text in UTF-8, of up to `key_size` bytes.
+// Keys are UTF-8 text of up to `key_size` bytes.
 #define SHMAP_KEYS_TEXT 9
 
-// Keys are any bytes, up to `key_size`.
+// Keys are any bytes, up to `key_size` of them.
 #define SHMAP_KEYS_BYTES 10
 
 // A table has the name.
@@ -138,75 +143,79 @@
 // A map has the name.
 #define SHMAP_KIND_MAP 2
 
-// Copies of entries of a table, all of one moment. They no longer change.
+// Copies of entries of a table, all as they were at one moment. They never change.
 typedef struct shmap_entries shmap_entries;
 
 // A map that is open. One handle has one edition until it takes another.
 typedef struct shmap_map shmap_map;
 
-// The names that were in a directory. They no longer change.
+// The names that were in a directory. They never change.
 typedef struct shmap_names shmap_names;
 
-// A table that is open, for reading and writing or for reading only, with keys of any kind.
+// An open table, for reading and writing or for reading only, with keys of any kind.
 typedef struct shmap_table shmap_table;
 
 // An ordered map in private memory, from which maps are published.
 typedef struct shmap_tree shmap_tree;
 
-// How a table is created and opened. Fill one in with `shmap_table_options_init`, then change
+// How a table is created and opened. Initialise it with `shmap_table_options_init`, then change
 // fields.
 typedef struct shmap_table_options {
   // Size of this structure, as `shmap_table_options_init` set it.
   size_t size;
-  // Directory; NULL for `$SHMAP_DIR`, or `/dev/shm` where that is not set.
+  // Directory. NULL, the default, means `$SHMAP_DIR`, or `/dev/shm` if that is not set.
   const char *dir;
-  // Entries that fit: 1024.
+  // Number of entries that fit. Default: 1024.
   size_t capacity;
-  // Longest value in bytes: 256.
+  // Longest value in bytes. Default: 256.
   size_t value_size;
-  // Kind of the keys of a table that is created: SHMAP_KEYS_I32, or another SHMAP_KEYS_...
+  // Kind of the keys of a table that is created, one of SHMAP_KEYS_... Default: SHMAP_KEYS_I32.
   int key_kind;
-  // Longest key in bytes, 1 to 256, where keys are text or bytes: 64.
+  // Longest key in bytes, 1 to 256, if keys are text or bytes. Default: 64.
   size_t key_size;
-  // Permission bits of a table that is created, exact whatever the umask: 0600. 0644 lets others
-  // read.
+  // Permission bits of a table that is created, whatever the umask. 0644 lets other users read.
+  // Default: 0600.
   uint32_t mode;
-  // Not 0: also opens what group or others may write to. 0.
+  // If not 0, tables that their group or other users may write to are opened as well. Default:
+  // 0.
   int shared_writers;
-  // Whose tables to open besides one's own and root's; NULL for nobody's.
+  // Users whose tables are opened, besides those of this user and of root. Default: NULL, for
+  // none.
   const uint32_t *trusted_uids;
-  // How many those are.
+  // Number of these users.
   size_t trusted_count;
-  // How long a write waits for another writer, in milliseconds; negative for ever. 5000.
+  // How long a write waits for another writer, in milliseconds; a negative number waits for
+  // ever. Default: 5000.
   int64_t lock_timeout_ms;
 } shmap_table_options;
 
-// How a map is published, opened and removed. Fill one in with `shmap_map_options_init`, then
+// How a map is published, opened and removed. Initialise it with `shmap_map_options_init`, then
 // change fields.
 typedef struct shmap_map_options {
   // Size of this structure, as `shmap_map_options_init` set it.
   size_t size;
-  // Directory; NULL for `$SHMAP_DIR`, or `/dev/shm` where that is not set.
+  // Directory. NULL, the default, means `$SHMAP_DIR`, or `/dev/shm` if that is not set.
   const char *dir;
-  // Publishing: permission bits, read bits only, exact whatever the umask; 0444 lets others
-  // read. 0, the default, keeps those of the map that is replaced, and means 0400 for a first
-  // one.
+  // Publishing: permission bits, read bits only, whatever the umask; 0444 lets other users read.
+  // 0, the default, keeps the bits of the map that is replaced, and means 0400 for a first map.
   uint32_t mode;
-  // Publishing: not 0 replaces what has the name. 0.
+  // Publishing: if not 0, replaces the map that has the name. Default: 0.
   int force;
-  // Publishing with `force`: not 0 also replaces a map that has entries by one that has none. 0.
+  // Publishing with `force`: if not 0, a map without entries may replace one that has some.
+  // Default: 0.
   int allow_empty;
-  // Publishing a tree or table: not 0 adds a hash index, which makes lookups of single keys
-  // several times as fast, for twelve bytes an entry. 1.
+  // Publishing a tree or table: if not 0, adds a hash index, which makes lookups of single keys
+  // several times as fast, for twelve bytes an entry. Default: 1.
   int hash_index;
-  // Not 0: also uses what group or others may write to. 0.
+  // If not 0, files that their group or other users may write to are used as well. Default: 0.
   int shared_writers;
-  // Whose maps to open besides one's own and root's; NULL for nobody's.
+  // Users whose maps are opened, besides those of this user and of root. Default: NULL, for
+  // none.
   const uint32_t *trusted_uids;
-  // How many those are.
+  // Number of these users.
   size_t trusted_count;
-  // How long to wait for another publisher of the name, in milliseconds; negative for ever.
-  // 5000.
+  // How long to wait for another publisher of the name, in milliseconds; a negative number waits
+  // for ever. Default: 5000.
   int64_t lock_timeout_ms;
 } shmap_map_options;
 
@@ -218,7 +227,7 @@ typedef struct shmap_stats {
   size_t capacity;
   // Longest value in bytes.
   size_t value_size;
-  // Longest key in bytes, where keys are text or bytes; otherwise of no meaning.
+  // Longest key in bytes, if keys are text or bytes; otherwise meaningless.
   size_t key_size;
   // Write transactions since creation; a batch is one.
   uint64_t writes;
@@ -230,9 +239,9 @@ typedef struct shmap_stats {
   uint64_t file_len;
 } shmap_stats;
 
-// Bytes that somebody else owns. They need not end with a NUL and may contain any.
+// Bytes that somebody else owns. They need not end with a NUL, and may contain NULs.
 typedef struct shmap_bytes {
-  // The first byte. As a result it is NULL only where there is no value at all.
+  // The first byte. In a result it is NULL only if there is no value.
   const void *data;
   // How many there are.
   size_t len;
@@ -263,8 +272,8 @@ typedef struct shmap_pair {
   struct shmap_bytes value;
 } shmap_pair;
 
-// Entries of a map between two ranks: what is left of a walk. Owns nothing; may be copied and
-// thrown away. After a refresh it counts in the new edition.
+// The entries of a map between two ranks, which iteration takes off one by one. Owns nothing, so
+// it may be copied and discarded. After a refresh it refers to ranks of the new edition.
 typedef struct shmap_range {
   // Rank of the first entry that is left.
   size_t front;
@@ -272,7 +281,7 @@ typedef struct shmap_range {
   size_t back;
 } shmap_range;
 
-// A name, and what has it.
+// A name, and whether a table or a map has it.
 typedef struct shmap_name {
   // The name, as text that ends with a NUL.
   const char *name;
@@ -287,13 +296,14 @@ extern "C" {
 // The version of the library that is linked, such as "0.1.0". Constant text. Any thread.
 const char *shmap_version(void);
 
-// What a result code means, in general; `shmap_last_error` says what happened. Constant text, for
+// What a result code means in general; `shmap_last_error` says what happened. Constant text, for
 // any number. Any thread.
 const char *shmap_strerror(int code);
 
-// What the last call of this thread that failed has to say: names, sizes, paths, causes. Empty
-// text when none failed yet; a call that succeeds leaves it alone. The library owns the text; it
-// is valid until the next call that fails in this thread, or the thread's end. Never NULL.
+// The message of the last call that failed in this thread: names, sizes, paths, causes. Empty text
+// if none has failed yet; a call that succeeds does not change it. The library owns the text,
+// which is valid until the next call that fails in this thread, or until the thread ends. Never
+// NULL.
 const char *shmap_last_error(void);
 
 // Fills in the defaults. `size` is `sizeof(shmap_table_options)`, which lets later versions of the
@@ -308,41 +318,50 @@ int shmap_table_options_init(struct shmap_table_options *options, size_t size);
 // Errors: SHMAP_INVALID for NULL or a size that this version does not know; nothing was changed.
 int shmap_map_options_init(struct shmap_map_options *options, size_t size);
 
-// Opens a table, whatever its sizes and its keys, and stores a handle of it in `*table`. The
-// caller closes it with `shmap_table_close`. NULL for `options` means the defaults. Any thread.
+// Opens a table, whatever its sizes and its kind of keys, and stores a handle of it in `*table`.
+// The caller closes it with `shmap_table_close`. NULL for `options` means the defaults. Any
+// thread.
 //
 // Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_CORRUPT, SHMAP_MISMATCH, SHMAP_PERMISSION,
-// SHMAP_SYSTEM; `*table` is left alone.
-int shmap_table_open(const char *name, const struct shmap_table_options *options, struct shmap_table **table);
+// SHMAP_SYSTEM; `*table` is not changed.
+int shmap_table_open(const char *name,
+                     const struct shmap_table_options *options,
+                     struct shmap_table **table);
 
-// Creates a table where there is none, with keys of the kind that `options` name: `int32_t` by
-// default. Otherwise as `shmap_table_open`.
+// Creates a table, with keys of the kind that `options` name: `int32_t` by default. There must be
+// no table of that name. Otherwise as `shmap_table_open`.
 //
 // Errors: SHMAP_DUPLICATE_KEY when there is one, SHMAP_INVALID for impossible sizes,
 // SHMAP_NO_SPACE, and those of `shmap_table_open`.
-int shmap_table_create(const char *name, const struct shmap_table_options *options, struct shmap_table **table);
+int shmap_table_create(const char *name,
+                       const struct shmap_table_options *options,
+                       struct shmap_table **table);
 
-// Opens a table, or creates it. One that exists must have the kind of keys and the sizes asked
+// Opens a table, or creates it. An existing table must have the kind of keys and the sizes asked
 // for. Otherwise as `shmap_table_open`.
 //
 // Errors: SHMAP_MISMATCH for other keys or sizes, SHMAP_INVALID for impossible ones,
 // SHMAP_NO_SPACE, and those of `shmap_table_open`.
-int shmap_table_open_or_create(const char *name, const struct shmap_table_options *options, struct shmap_table **table);
+int shmap_table_open_or_create(const char *name,
+                               const struct shmap_table_options *options,
+                               struct shmap_table **table);
 
 // Opens a table for reading only: read permission is enough, and every call that would change the
 // table fails with SHMAP_PERMISSION. Otherwise as `shmap_table_open`.
-int shmap_table_open_read_only(const char *name, const struct shmap_table_options *options, struct shmap_table **table);
+int shmap_table_open_read_only(const char *name,
+                               const struct shmap_table_options *options,
+                               struct shmap_table **table);
 
 // Closes a handle. The table stays. No other thread may be in a call with this handle.
 int shmap_table_close(struct shmap_table *table);
 
-// Removes the name of this table. Processes that have it open keep it. Any thread.
+// Removes the name of this table. Processes that have the table open keep it. Any thread.
 //
-// Errors: SHMAP_NOT_FOUND when the name was gone already or leads to another table by now;
+// Errors: SHMAP_NOT_FOUND when the name was already gone or leads to another table now;
 // SHMAP_PERMISSION, SHMAP_SYSTEM.
 int shmap_table_unlink(const struct shmap_table *table);
 
-// Removes the name of a table without opening it. Of `options`, only `dir` counts. Any thread.
+// Removes the name of a table without opening it. Of `options`, only `dir` is used. Any thread.
 //
 // Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_PERMISSION, SHMAP_SYSTEM.
 int shmap_table_remove_name(const char *name, const struct shmap_table_options *options);
@@ -351,15 +370,23 @@ int shmap_table_remove_name(const char *name, const struct shmap_table_options *
 // system calls.
 int shmap_table_is_orphaned(const struct shmap_table *table);
 
-// Copies the value of a key to `buffer`, which has room for `size` bytes, and its length to
+// Copies the value of a key to `buffer`, which holds up to `size` bytes, and stores its length in
 // `*len`. No NUL is appended. Any thread; takes no lock. O(1).
 //
 // Errors: SHMAP_NOT_FOUND; SHMAP_MISMATCH for a key of another kind; SHMAP_NO_SPACE when the value
 // is longer than `size`: then `*len` is its length, and nothing was copied.
-int shmap_table_get(const struct shmap_table *table, int32_t key, void *buffer, size_t size, size_t *len);
+int shmap_table_get(const struct shmap_table *table,
+                    int32_t key,
+                    void *buffer,
+                    size_t size,
+                    size_t *len);
 
 // `shmap_table_get` for a key of 64 bits.
-int shmap_table_get_i64(const struct shmap_table *table, int64_t key, void *buffer, size_t size, size_t *len);
+int shmap_table_get_i64(const struct shmap_table *table,
+                        int64_t key,
+                        void *buffer,
+                        size_t size,
+                        size_t *len);
 
 // `shmap_table_get` for a key of text or bytes.
 int shmap_table_get_bytes(const struct shmap_table *table,
@@ -369,7 +396,8 @@ int shmap_table_get_bytes(const struct shmap_table *table,
                           size_t size,
                           size_t *len);
 
-// 1 when the key has a value, 0 when not, or an error code. Any thread; takes no lock. O(1).
+// 1 when the key has a value, 0 when it has none, or an error code. Any thread; takes no lock.
+// O(1).
 //
 // Errors: SHMAP_MISMATCH for a key of another kind.
 int shmap_table_contains(const struct shmap_table *table, int32_t key);
@@ -383,8 +411,8 @@ int shmap_table_contains_bytes(const struct shmap_table *table, const void *key,
 // Stores the number of entries in `*len`. Any thread. O(1).
 int shmap_table_len(const struct shmap_table *table, size_t *len);
 
-// The kind of the table's keys, SHMAP_KEYS_..., which is above 0, or an error code. Any thread.
-// O(1).
+// The kind of the table's keys, one of SHMAP_KEYS_..., which are above 0; or an error code. Any
+// thread. O(1).
 int shmap_table_key_kind(const struct shmap_table *table);
 
 // Stores the table's figures in `*stats`. Any thread. O(1).
@@ -392,13 +420,16 @@ int shmap_table_stats(const struct shmap_table *table, struct shmap_stats *stats
 
 // Adds a key that is absent. Any thread. O(1).
 //
-// Errors: SHMAP_DUPLICATE_KEY; SHMAP_NO_SPACE when the table is full, or the value or key too
-// long; SHMAP_MISMATCH for a key of another kind; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was
+// Errors: SHMAP_DUPLICATE_KEY; SHMAP_NO_SPACE when the table is full, or the value or the key is
+// too long; SHMAP_MISMATCH for a key of another kind; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was
 // changed.
 int shmap_table_add(const struct shmap_table *table, int32_t key, const void *value, size_t len);
 
 // `shmap_table_add` for a key of 64 bits.
-int shmap_table_add_i64(const struct shmap_table *table, int64_t key, const void *value, size_t len);
+int shmap_table_add_i64(const struct shmap_table *table,
+                        int64_t key,
+                        const void *value,
+                        size_t len);
 
 // `shmap_table_add` for a key of text or bytes.
 int shmap_table_add_bytes(const struct shmap_table *table,
@@ -414,7 +445,10 @@ int shmap_table_add_bytes(const struct shmap_table *table,
 int shmap_table_update(const struct shmap_table *table, int32_t key, const void *value, size_t len);
 
 // `shmap_table_update` for a key of 64 bits.
-int shmap_table_update_i64(const struct shmap_table *table, int64_t key, const void *value, size_t len);
+int shmap_table_update_i64(const struct shmap_table *table,
+                           int64_t key,
+                           const void *value,
+                           size_t len);
 
 // `shmap_table_update` for a key of text or bytes.
 int shmap_table_update_bytes(const struct shmap_table *table,
@@ -423,13 +457,16 @@ int shmap_table_update_bytes(const struct shmap_table *table,
                              const void *value,
                              size_t len);
 
-// Sets the value of a key, whether it has one or not. Any thread. O(1).
+// Sets the value of a key, whether the key is present or not. Any thread. O(1).
 //
 // Errors: those of `shmap_table_add`, without SHMAP_DUPLICATE_KEY; nothing was changed.
 int shmap_table_upsert(const struct shmap_table *table, int32_t key, const void *value, size_t len);
 
 // `shmap_table_upsert` for a key of 64 bits.
-int shmap_table_upsert_i64(const struct shmap_table *table, int64_t key, const void *value, size_t len);
+int shmap_table_upsert_i64(const struct shmap_table *table,
+                           int64_t key,
+                           const void *value,
+                           size_t len);
 
 // `shmap_table_upsert` for a key of text or bytes.
 int shmap_table_upsert_bytes(const struct shmap_table *table,
@@ -450,15 +487,15 @@ int shmap_table_remove_i64(const struct shmap_table *table, int64_t key);
 // `shmap_table_remove` for a key of text or bytes.
 int shmap_table_remove_bytes(const struct shmap_table *table, const void *key, size_t key_len);
 
-// Removes all entries, at once. Any thread. O(capacity).
+// Removes all entries at once. Any thread. O(capacity).
 //
 // Errors: SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
 int shmap_table_clear(const struct shmap_table *table);
 
 // Replaces the value of a key by `value` if it is `expected`. Any thread. O(1).
 //
-// Errors: SHMAP_MISMATCH when it is another one, and for a key of another kind; SHMAP_NOT_FOUND;
-// SHMAP_NO_SPACE; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
+// Errors: SHMAP_MISMATCH when the value is another one, and for a key of another kind;
+// SHMAP_NOT_FOUND; SHMAP_NO_SPACE; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
 int shmap_table_compare_exchange(const struct shmap_table *table,
                                  int32_t key,
                                  const void *expected,
@@ -483,16 +520,22 @@ int shmap_table_compare_exchange_bytes(const struct shmap_table *table,
                                        const void *value,
                                        size_t len);
 
-// Adds `delta` to a counter, a value of 8 bytes, little endian, and stores what it was before in
-// `*before`, unless that is NULL. It wraps around. The key must be there: `shmap_table_increment`
-// makes it. Any thread. O(1).
+// Adds `delta` to a counter, which is a value of 8 bytes, little endian, and stores the old value
+// in `*before`, unless that is NULL. It wraps around. The key must be present;
+// `shmap_table_increment` adds it if it is not. Any thread. O(1).
 //
 // Errors: SHMAP_MISMATCH when the value is not 8 bytes long, and for a key of another kind;
 // SHMAP_NOT_FOUND; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
-int shmap_table_fetch_add(const struct shmap_table *table, int32_t key, int64_t delta, int64_t *before);
+int shmap_table_fetch_add(const struct shmap_table *table,
+                          int32_t key,
+                          int64_t delta,
+                          int64_t *before);
 
 // `shmap_table_fetch_add` for a key of 64 bits.
-int shmap_table_fetch_add_i64(const struct shmap_table *table, int64_t key, int64_t delta, int64_t *before);
+int shmap_table_fetch_add_i64(const struct shmap_table *table,
+                              int64_t key,
+                              int64_t delta,
+                              int64_t *before);
 
 // `shmap_table_fetch_add` for a key of text or bytes.
 int shmap_table_fetch_add_bytes(const struct shmap_table *table,
@@ -501,14 +544,18 @@ int shmap_table_fetch_add_bytes(const struct shmap_table *table,
                                 int64_t delta,
                                 int64_t *before);
 
-// Adds `by` to a counter, a value of 8 bytes, little endian, which begins with `initial` if the
-// key is absent, and stores what it is now in `*after`, unless that is NULL: `initial + by` for a
-// new one. It wraps around. Any thread. O(1).
+// Adds `by` to a counter, which is a value of 8 bytes, little endian, and stores the new value in
+// `*after`, unless that is NULL. If the key is absent, the counter starts at `initial`, so that
+// its new value is `initial + by`. It wraps around. Any thread. O(1).
 //
 // Errors: SHMAP_MISMATCH when the value is not 8 bytes long, and for a key of another kind;
-// SHMAP_NO_SPACE when the table is full, the key too long, or values have fewer than 8 bytes;
+// SHMAP_NO_SPACE when the table is full, the key is too long, or values have fewer than 8 bytes;
 // SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
-int shmap_table_increment(const struct shmap_table *table, int32_t key, int64_t by, int64_t initial, int64_t *after);
+int shmap_table_increment(const struct shmap_table *table,
+                          int32_t key,
+                          int64_t by,
+                          int64_t initial,
+                          int64_t *after);
 
 // `shmap_table_increment` for a key of 64 bits.
 int shmap_table_increment_i64(const struct shmap_table *table,
@@ -525,63 +572,85 @@ int shmap_table_increment_bytes(const struct shmap_table *table,
                                 int64_t initial,
                                 int64_t *after);
 
-// Adds keys that must all be absent: all of them or none, also when this process is killed. Any
+// Adds keys that must all be absent: all of them or none, even if this process is killed. Any
 // thread. O(count).
 //
-// Errors: those of `shmap_table_add`; the message says which member was at fault, counted from 0.
+// Errors: those of `shmap_table_add`; the message names the member that failed, counted from 0.
 // Nothing was changed.
-int shmap_table_add_many(const struct shmap_table *table, const struct shmap_status *entries, size_t count);
+int shmap_table_add_many(const struct shmap_table *table,
+                         const struct shmap_status *entries,
+                         size_t count);
 
 // `shmap_table_add_many` for keys of 64 bits.
-int shmap_table_add_many_i64(const struct shmap_table *table, const struct shmap_status_i64 *entries, size_t count);
+int shmap_table_add_many_i64(const struct shmap_table *table,
+                             const struct shmap_status_i64 *entries,
+                             size_t count);
 
 // `shmap_table_add_many` for keys of text or bytes.
-int shmap_table_add_many_bytes(const struct shmap_table *table, const struct shmap_pair *entries, size_t count);
+int shmap_table_add_many_bytes(const struct shmap_table *table,
+                               const struct shmap_pair *entries,
+                               size_t count);
 
-// Replaces the values of keys that must all be present: all of them or none, also when this
-// process is killed, and for every reader at once. Of a key that occurs twice the last value
-// counts. Any thread. O(count).
+// Replaces the values of keys that must all be present: all of them or none, even if this process
+// is killed, and for every reader at once. If a key occurs twice, its last value counts. Any
+// thread. O(count).
 //
-// Errors: those of `shmap_table_update`; the message says which member was at fault, counted from
-// 0. Nothing was changed.
-int shmap_table_update_many(const struct shmap_table *table, const struct shmap_status *entries, size_t count);
+// Errors: those of `shmap_table_update`; the message names the member that failed, counted from 0.
+// Nothing was changed.
+int shmap_table_update_many(const struct shmap_table *table,
+                            const struct shmap_status *entries,
+                            size_t count);
 
 // `shmap_table_update_many` for keys of 64 bits.
-int shmap_table_update_many_i64(const struct shmap_table *table, const struct shmap_status_i64 *entries, size_t count);
+int shmap_table_update_many_i64(const struct shmap_table *table,
+                                const struct shmap_status_i64 *entries,
+                                size_t count);
 
 // `shmap_table_update_many` for keys of text or bytes.
-int shmap_table_update_many_bytes(const struct shmap_table *table, const struct shmap_pair *entries, size_t count);
+int shmap_table_update_many_bytes(const struct shmap_table *table,
+                                  const struct shmap_pair *entries,
+                                  size_t count);
 
-// Sets the values of keys, whether they have one or not. Otherwise as `shmap_table_update_many`.
+// Sets the values of keys, whether they are present or not. Otherwise as
+// `shmap_table_update_many`.
 //
-// Errors: those of `shmap_table_upsert`; the message says which member was at fault, counted from
-// 0. Nothing was changed.
-int shmap_table_upsert_many(const struct shmap_table *table, const struct shmap_status *entries, size_t count);
+// Errors: those of `shmap_table_upsert`; the message names the member that failed, counted from 0.
+// Nothing was changed.
+int shmap_table_upsert_many(const struct shmap_table *table,
+                            const struct shmap_status *entries,
+                            size_t count);
 
 // `shmap_table_upsert_many` for keys of 64 bits.
-int shmap_table_upsert_many_i64(const struct shmap_table *table, const struct shmap_status_i64 *entries, size_t count);
+int shmap_table_upsert_many_i64(const struct shmap_table *table,
+                                const struct shmap_status_i64 *entries,
+                                size_t count);
 
 // `shmap_table_upsert_many` for keys of text or bytes.
-int shmap_table_upsert_many_bytes(const struct shmap_table *table, const struct shmap_pair *entries, size_t count);
+int shmap_table_upsert_many_bytes(const struct shmap_table *table,
+                                  const struct shmap_pair *entries,
+                                  size_t count);
 
-// Removes keys: all of them or, if one is not there or named twice, none. Any thread. O(count).
+// Removes keys: all of them or, if one is absent or named twice, none. Any thread. O(count).
 //
-// Errors: those of `shmap_table_remove`; the message says which member was at fault, counted from
-// 0. Nothing was changed.
+// Errors: those of `shmap_table_remove`; the message names the member that failed, counted from 0.
+// Nothing was changed.
 int shmap_table_remove_many(const struct shmap_table *table, const int32_t *keys, size_t count);
 
 // `shmap_table_remove_many` for keys of 64 bits.
 int shmap_table_remove_many_i64(const struct shmap_table *table, const int64_t *keys, size_t count);
 
 // `shmap_table_remove_many` for keys of text or bytes.
-int shmap_table_remove_many_bytes(const struct shmap_table *table, const struct shmap_bytes *keys, size_t count);
+int shmap_table_remove_many_bytes(const struct shmap_table *table,
+                                  const struct shmap_bytes *keys,
+                                  size_t count);
 
-// Copies the values of keys, all of one moment, and stores a handle of the copies in `*entries`,
-// in the order of the keys. The caller frees it with `shmap_entries_free`. Any thread. O(count).
+// Copies the values of keys, all as they were at one moment and in the order of the keys, and
+// stores a handle of the copies in `*entries`. The caller frees it with `shmap_entries_free`. Any
+// thread. O(count).
 //
-// Errors: SHMAP_TIMEOUT when other writers left no moment; SHMAP_MISMATCH for a key of another
-// kind; SHMAP_NO_SPACE for one that is too long; SHMAP_CORRUPT. A key that is missing is no error
-// here.
+// Errors: SHMAP_TIMEOUT when other writers kept changing the values; SHMAP_MISMATCH for a key of
+// another kind; SHMAP_NO_SPACE for a key that is too long; SHMAP_CORRUPT. A missing key is not an
+// error here.
 int shmap_table_get_many(const struct shmap_table *table,
                          const int32_t *keys,
                          size_t count,
@@ -599,19 +668,19 @@ int shmap_table_get_many_bytes(const struct shmap_table *table,
                                size_t count,
                                struct shmap_entries **entries);
 
-// Copies all entries of one moment, in ascending order of their keys, and stores a handle of the
-// copies in `*entries`. The caller frees it with `shmap_entries_free`. Through a handle that is
-// only for reading, beside writers that do not pause for a second, each entry is whole, but they
+// Copies all entries as they were at one moment, in ascending order of their keys, and stores a
+// handle of the copies in `*entries`. The caller frees it with `shmap_entries_free`. If the table
+// is open for reading only and writers do not pause for a second, each entry is whole, but they
 // are of different moments. Damaged slots are left out. Any thread. O(capacity + n log n).
 //
 // Errors: SHMAP_TIMEOUT when the lock was not acquired; SHMAP_CORRUPT.
 int shmap_table_entries(const struct shmap_table *table, struct shmap_entries **entries);
 
-// Stores the number of entries in `*len`, those without a value included. Any thread. O(1).
+// Stores the number of entries in `*len`, including those without a value. Any thread. O(1).
 int shmap_entries_len(const struct shmap_entries *entries, size_t *len);
 
-// Stores entry number `index`, counted from 0, in `*entry`. Its value belongs to the handle, and
-// is valid until that is freed. Any thread. O(1).
+// Stores entry number `index`, counted from 0, in `*entry`. The value belongs to the handle and is
+// valid until the handle is freed. Any thread. O(1).
 //
 // Errors: SHMAP_NOT_FOUND when the key had no value: then `entry->key` is the key and
 // `entry->value.data` NULL. SHMAP_MISMATCH when the key is of another kind, or does not fit
@@ -619,19 +688,23 @@ int shmap_entries_len(const struct shmap_entries *entries, size_t *len);
 int shmap_entries_at(const struct shmap_entries *entries, size_t index, struct shmap_status *entry);
 
 // `shmap_entries_at` for keys of 64 bits.
-int shmap_entries_at_i64(const struct shmap_entries *entries, size_t index, struct shmap_status_i64 *entry);
+int shmap_entries_at_i64(const struct shmap_entries *entries,
+                         size_t index,
+                         struct shmap_status_i64 *entry);
 
 // `shmap_entries_at` for keys of text or bytes, which belong to the handle as the values do.
-int shmap_entries_at_bytes(const struct shmap_entries *entries, size_t index, struct shmap_pair *entry);
+int shmap_entries_at_bytes(const struct shmap_entries *entries,
+                           size_t index,
+                           struct shmap_pair *entry);
 
 // Frees the copies. No other thread may be in a call with this handle.
 int shmap_entries_free(struct shmap_entries *entries);
 
 // Publishes the entries of one moment as a map `name`, and stores its edition in `*edition`,
-// unless that is NULL. Keys of text and bytes are the same in the map; for an integer its bytes
-// stand there, the most significant first, and for one with a sign the sign bit flipped: see
-// `shmap_map_key`. Where `options` name no directory, it goes to the table's. Any thread. O(n log
-// n).
+// unless that is NULL. Keys of text and bytes are the same in the map. An integer becomes its
+// bytes, the most significant first, with the sign bit flipped if it is signed: see
+// `shmap_map_key`. If `options` name no directory, the map goes to the table's. Any thread. O(n
+// log n).
 //
 // Errors: as `shmap_tree_share`, and SHMAP_TIMEOUT; what was published stays.
 int shmap_table_freeze(const struct shmap_table *table,
@@ -640,46 +713,46 @@ int shmap_table_freeze(const struct shmap_table *table,
                        uint64_t *edition);
 
 // Sets the values of all keys of a map that was frozen from a table, all or nothing, and stores
-// how many those are in `*count`, unless that is NULL. Other keys stay. Any thread. O(n).
+// the number of keys in `*count`, unless that is NULL. Other keys stay. Any thread. O(n).
 //
-// Errors: SHMAP_MISMATCH for a key that stands for none of this table's kind; SHMAP_NO_SPACE,
-// SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
+// Errors: SHMAP_MISMATCH for a key that does not stand for a key of this table's kind;
+// SHMAP_NO_SPACE, SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
 int shmap_table_load(const struct shmap_table *table, const struct shmap_map *map, size_t *count);
 
-// Stores the key of a map that stands for an `int32_t` of a table in the 4 bytes at `bytes`. Such
-// keys have the order of the numbers. Any thread.
+// Stores the map key for an `int32_t` key of a table in the 4 bytes at `bytes`. Such map keys sort
+// in the order of the numbers. Any thread.
 int shmap_map_key(int32_t key, uint8_t *bytes);
 
-// Stores the `int32_t` of a table that a key of a map, of `len` bytes, stands for in `*key`. Any
+// Stores the `int32_t` key of a table that a map key of `len` bytes stands for in `*key`. Any
 // thread.
 //
-// Errors: SHMAP_MISMATCH when it stands for none.
+// Errors: SHMAP_MISMATCH if it does not stand for one.
 int shmap_table_key(const void *bytes, size_t len, int32_t *key);
 
-// Stores the key of a map that stands for an `int64_t` of a table in the 8 bytes at `bytes`. Such
-// keys have the order of the numbers. Any thread.
+// Stores the map key for an `int64_t` key of a table in the 8 bytes at `bytes`. Such map keys sort
+// in the order of the numbers. Any thread.
 int shmap_map_key_i64(int64_t key, uint8_t *bytes);
 
-// Stores the `int64_t` of a table that a key of a map, of `len` bytes, stands for in `*key`. Any
+// Stores the `int64_t` key of a table that a map key of `len` bytes stands for in `*key`. Any
 // thread.
 //
-// Errors: SHMAP_MISMATCH when it stands for none.
+// Errors: SHMAP_MISMATCH if it does not stand for one.
 int shmap_table_key_i64(const void *bytes, size_t len, int64_t *key);
 
 // Checks under the lock that all parts of the table agree. Any thread. O(capacity).
 //
-// Errors: SHMAP_CORRUPT with what is wrong; the next write then repairs. SHMAP_TIMEOUT,
-// SHMAP_PERMISSION.
+// Errors: SHMAP_CORRUPT; the message says what is wrong, and the next write repairs it.
+// SHMAP_TIMEOUT, SHMAP_PERMISSION.
 int shmap_table_verify(const struct shmap_table *table);
 
-// Repairs now what a dead writer or a damaged file left, rather than at the next write, and stores
-// how many entries could not be kept in `*lost`, unless that is NULL: all in sound slots are. Any
-// thread. O(capacity).
+// Repairs now, rather than at the next write, what a dead writer or a damaged file left. Stores
+// the number of entries that were lost in `*lost`, unless that is NULL; all entries in undamaged
+// slots are kept. Any thread. O(capacity).
 //
 // Errors: SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
 int shmap_table_recover(const struct shmap_table *table, size_t *lost);
 
-// Writes the table back to its file; of use in a directory on a disk. Any thread.
+// Writes the table back to its file, which matters if the directory is on a disk. Any thread.
 //
 // Errors: SHMAP_SYSTEM, SHMAP_PERMISSION.
 int shmap_table_flush(const struct shmap_table *table);
@@ -688,17 +761,26 @@ int shmap_table_flush(const struct shmap_table *table);
 // `shmap_tree_free`. Any thread.
 int shmap_tree_new(struct shmap_tree **tree);
 
-// Gives a key this value, and replaces the one it has. Both are copied. Any thread. O(log n).
+// Sets the value of a key, whether the key is present or not. Key and value are copied. Any
+// thread. O(log n).
 //
 // Errors: SHMAP_NO_SPACE for a key of 1 MiB or more, or more entries or bytes than a map can have;
 // nothing was changed.
-int shmap_tree_set(const struct shmap_tree *tree, const void *key, size_t key_len, const void *value, size_t value_len);
+int shmap_tree_set(const struct shmap_tree *tree,
+                   const void *key,
+                   size_t key_len,
+                   const void *value,
+                   size_t value_len);
 
-// Stores where the value of a key is in `*value`. It belongs to the tree, and is valid until the
-// next call that changes the tree. Any thread, as long as no other one changes the tree. O(log n).
+// Stores the address and length of a key's value in `*value`. The value belongs to the tree, and
+// is valid until the next call that changes the tree. Any thread, as long as no other thread
+// changes the tree. O(log n).
 //
 // Errors: SHMAP_NOT_FOUND.
-int shmap_tree_get(const struct shmap_tree *tree, const void *key, size_t key_len, struct shmap_bytes *value);
+int shmap_tree_get(const struct shmap_tree *tree,
+                   const void *key,
+                   size_t key_len,
+                   struct shmap_bytes *value);
 
 // Removes a key. Any thread. O(log n).
 //
@@ -713,19 +795,19 @@ int shmap_tree_len(const struct shmap_tree *tree, size_t *len);
 
 // Publishes what is in the tree under `name`, and stores the edition in `*edition`, unless that is
 // NULL: 1, or one more than the newest. At any moment the name leads to the old map or the new
-// one, whole, also when this process is killed. The tree stays as it is. NULL for `options` means
-// the defaults. Any thread. O(n).
+// one, and that map is whole, even if this process is killed. The tree stays as it is. NULL for
+// `options` means the defaults. Any thread. O(n).
 //
-// Errors: SHMAP_DUPLICATE_KEY when the name is taken and `force` not set, or the tree is empty,
-// what is to be replaced is not, and `allow_empty` is not set; SHMAP_INVALID_NAME, SHMAP_NO_SPACE,
-// SHMAP_TIMEOUT, SHMAP_PERMISSION, SHMAP_CORRUPT, SHMAP_SYSTEM; the name leads to what it led to
-// before.
+// Errors: SHMAP_DUPLICATE_KEY when the name is taken and `force` is not set, or when the tree is
+// empty, the map that it would replace is not, and `allow_empty` is not set; SHMAP_INVALID_NAME,
+// SHMAP_NO_SPACE, SHMAP_TIMEOUT, SHMAP_PERMISSION, SHMAP_CORRUPT, SHMAP_SYSTEM; the name leads to
+// what it led to before.
 int shmap_tree_share(const struct shmap_tree *tree,
                      const char *name,
                      const struct shmap_map_options *options,
                      uint64_t *edition);
 
-// Writes what is in the tree to a file of mode 0400, in one step, over what is there.
+// Writes what is in the tree to a file of mode 0400, and replaces what is at the path in one step.
 // `shmap_map_open_file` opens it. Any thread. O(n).
 //
 // Errors: SHMAP_NOT_FOUND for the directory, SHMAP_NO_SPACE, SHMAP_PERMISSION, SHMAP_SYSTEM; the
@@ -736,110 +818,120 @@ int shmap_tree_save(const struct shmap_tree *tree, const char *path);
 int shmap_tree_free(struct shmap_tree *tree);
 
 // Opens the map that is published under a name, and stores a handle of it in `*map`. The caller
-// closes it with `shmap_map_close`. It checks who made the file and the headers, and reads no
-// entries: `shmap_map_verify` does. NULL for `options` means the defaults. Any thread. O(1).
+// closes it with `shmap_map_close`. This checks the owner of the file and the headers, but reads
+// no entries; `shmap_map_verify` does. NULL for `options` means the defaults. Any thread. O(1).
 //
 // The map is read in place. By this call the caller promises that the file's owner and root do not
 // write to it or change its length while the handle is open, as no call of this library does.
 // Without that promise: `shmap_map_open_copy`.
 //
 // Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_CORRUPT, SHMAP_MISMATCH, SHMAP_SYSTEM;
-// SHMAP_PERMISSION also for a file that anybody may write to, or has open for writing, for which
-// there is `shmap_map_open_copy`. `*map` is left alone.
-int shmap_map_open(const char *name, const struct shmap_map_options *options, struct shmap_map **map);
+// SHMAP_PERMISSION, also for a file that anybody may write to or has open for writing: use
+// `shmap_map_open_copy` for such a file. `*map` is not changed.
+int shmap_map_open(const char *name,
+                   const struct shmap_map_options *options,
+                   struct shmap_map **map);
 
 // Copies the map that is published under a name into private memory, verifies it, and stores a
-// handle of it in `*map`. The owner of the file may have write permission. It does not follow
-// later editions. Otherwise as `shmap_map_open`. O(n).
-int shmap_map_open_copy(const char *name, const struct shmap_map_options *options, struct shmap_map **map);
+// handle of it in `*map`. The owner of the file may have write permission. The copy does not
+// follow later editions. Otherwise as `shmap_map_open`. O(n).
+int shmap_map_open_copy(const char *name,
+                        const struct shmap_map_options *options,
+                        struct shmap_map **map);
 
 // Opens a file that `shmap_tree_save` or `shmap_map_save` wrote, and stores a handle of it in
-// `*map`. It does not follow later editions. Of `options`, `dir` does not count. Otherwise as
+// `*map`. The handle does not follow later editions. `dir` in `options` is ignored. Otherwise as
 // `shmap_map_open`.
-int shmap_map_open_file(const char *path, const struct shmap_map_options *options, struct shmap_map **map);
+int shmap_map_open_file(const char *path,
+                        const struct shmap_map_options *options,
+                        struct shmap_map **map);
 
-// Closes a handle. What was published stays; pointers into the map are no longer valid. No other
-// thread may be in a call with this handle, other than `shmap_map_wait` and
-// `shmap_map_wait_for_update`, which end within a second, with SHMAP_INVALID.
+// Closes a handle. What was published stays; pointers into the map become invalid. No other thread
+// may be in a call with this handle, except for `shmap_map_wait` and `shmap_map_wait_for_update`,
+// which then end within a second with SHMAP_INVALID.
 int shmap_map_close(struct shmap_map *map);
 
-// Stores the edition in hand in `*generation`: 1 for the first under the name, one more each time.
-// 0 for files and copies. Any thread. O(1).
+// Stores the edition in hand in `*generation`: 1 for the first under the name, and one more each
+// time; 0 for files and copies. Any thread. O(1).
 int shmap_map_generation(const struct shmap_map *map, uint64_t *generation);
 
-// 1 when the name leads to no map now, or was removed since this edition and then published anew;
-// 0 when it leads to this edition, or to one that replaced it; or an error code. The handle goes
-// on all the same, and `shmap_map_refresh` takes what is there. Any thread. Two system calls at
-// most.
+// 0 when the name leads to this edition, or to one that replaced it; 1 when it leads to no map, or
+// to one that was published after this edition was removed; or an error code. The handle remains
+// usable either way, and `shmap_map_refresh` takes what is there. Any thread. At most two system
+// calls.
 //
 // Errors: SHMAP_INVALID for a file or a copy.
 int shmap_map_is_removed(const struct shmap_map *map);
 
-// Removes the name of a map. Later openings fail with SHMAP_NOT_FOUND; who has it open keeps it.
-// Any thread.
+// Removes the name of a map. Later openings fail with SHMAP_NOT_FOUND; a process that has the map
+// open keeps it. Any thread.
 //
 // Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_TIMEOUT, SHMAP_PERMISSION, SHMAP_CORRUPT,
 // SHMAP_SYSTEM; nothing was changed.
 int shmap_map_remove_name(const char *name, const struct shmap_map_options *options);
 
-// Removes what killed publishers of this user left in a directory, and stores how many files those
-// are in `*count`, unless that is NULL; with `dry_run` not 0 it only counts. NULL for `dir` means
-// `$SHMAP_DIR`, or `/dev/shm`. Living publishers, tables and other users' files are left alone.
-// Any thread. O(files in the directory).
+// Removes the files that killed publishers of this user left in a directory, and stores their
+// number in `*count`, unless that is NULL. If `dry_run` is not 0 it only counts them. NULL for
+// `dir` means `$SHMAP_DIR`, or `/dev/shm`. Living publishers, tables and other users' files are
+// left alone. Any thread. O(files in the directory).
 //
 // Errors: SHMAP_NOT_FOUND, SHMAP_PERMISSION, SHMAP_SYSTEM.
 int shmap_prune(const char *dir, int dry_run, size_t *count);
 
-// Takes the newest edition: 1 if that is another one, 0 if not, or an error code. After 1,
-// pointers into the map are no longer valid. Files and copies stay what they are. No other thread
-// may be in a call that reads with this handle, or use pointers into the map; others may wait on
-// it and refresh it. One atomic load, under a lock of its own, when nothing was published. About
-// every 100 ms it also looks at the name, and so finds what was published anew after the files
-// had been removed from outside.
+// Takes the newest edition: 1 if it differs from the one in hand, 0 if not, or an error code.
+// After 1, pointers into the map are invalid. Files and copies never change. No other thread may
+// be in a call that reads with this handle, or use pointers into the map; other threads may wait
+// on it and refresh it. When nothing was published, this costs one atomic load under a lock of the
+// handle. About every 100 ms it also checks the name, so that it finds a map whose files were
+// deleted by other means and then published again.
 //
-// Errors: those of `shmap_map_open`; the handle keeps its edition. A name that was removed is no
-// error: the handle goes on.
+// Errors: those of `shmap_map_open`; the handle keeps its edition. A name that was removed is not
+// an error: the handle remains usable.
 int shmap_map_refresh(const struct shmap_map *map);
 
-// Sleeps until there is another edition, and takes it: 1; 0 when `timeout_ms` milliseconds are
-// over, or an error code. Negative waits for ever. After 1, pointers into the map are no longer
-// valid. No other thread may be in a call that reads with this handle, or use pointers into the
-// map, when an edition is taken: `shmap_map_wait` takes none. Any number of threads may wait on
-// one handle: each returns 1.
+// Sleeps until there is another edition, and takes it. Returns 1; 0 once `timeout_ms` milliseconds
+// have passed; or an error code. A negative timeout waits for ever. After 1, pointers into the map
+// are invalid. When an edition is taken, no other thread may be in a call that reads with this
+// handle, or use pointers into the map; `shmap_map_wait` takes none. Any number of threads may
+// wait on one handle: each returns 1.
 //
 // Errors: those of `shmap_map_open`; SHMAP_INVALID for a file or a copy, which has no later
-// editions, and when the handle is closed meanwhile.
+// editions, and if the handle is closed meanwhile.
 int shmap_map_wait_for_update(const struct shmap_map *map, int64_t timeout_ms);
 
-// Sleeps until there is another edition than the one in hand: 1; 0 when `timeout_ms` milliseconds
-// are over, or an error code. Negative waits for ever. It takes none, so pointers into the map
-// stay valid; `shmap_map_refresh` does. Other threads may do anything with the handle meanwhile.
+// Sleeps until there is another edition than the one in hand. Returns 1; 0 once `timeout_ms`
+// milliseconds have passed; or an error code. A negative timeout waits for ever. It does not take
+// the edition, so pointers into the map stay valid; `shmap_map_refresh` takes it. Other threads
+// may do anything with the handle meanwhile.
 //
 // Errors: as `shmap_map_wait_for_update`.
 int shmap_map_wait(const struct shmap_map *map, int64_t timeout_ms);
 
-// Stores where the value of a key lies in `*value`: in the mapping, nothing is copied. It is valid
-// until the handle takes another edition or is closed. Any thread; takes no lock. O(1) with a hash
-// index, otherwise O(log n).
+// Stores the address and length of a key's value in `*value`. The value is in the mapping; nothing
+// is copied. It is valid until the handle takes another edition or is closed. Any thread; takes no
+// lock. O(1) with a hash index, otherwise O(log n).
 //
 // Errors: SHMAP_NOT_FOUND.
-int shmap_map_get(const struct shmap_map *map, const void *key, size_t key_len, struct shmap_bytes *value);
+int shmap_map_get(const struct shmap_map *map,
+                  const void *key,
+                  size_t key_len,
+                  struct shmap_bytes *value);
 
-// Stores where the values of `count` keys lie in as many elements of `values`, in their order;
-// `data` is NULL for a key that has none. Otherwise as `shmap_map_get`, and about twice as fast a
-// key on big maps.
+// Looks up `count` keys, and stores the address and length of each value in the array `values`, in
+// the order of the keys; `data` is NULL for a key without a value. Otherwise as `shmap_map_get`,
+// and about twice as fast for each key on big maps.
 int shmap_map_get_many(const struct shmap_map *map,
                        const struct shmap_bytes *keys,
                        size_t count,
                        struct shmap_bytes *values);
 
-// 1 when the key has a value, 0 when not, or an error code. As `shmap_map_get`.
+// 1 when the key has a value, 0 when it has none, or an error code. As `shmap_map_get`.
 int shmap_map_contains(const struct shmap_map *map, const void *key, size_t key_len);
 
 // Stores the number of entries in `*len`. Any thread. O(1).
 int shmap_map_len(const struct shmap_map *map, size_t *len);
 
-// Stores the entry with the least key in `*entry`; what it points to is valid as for
+// Stores the entry with the least key in `*entry`; what it points to is valid for as long as with
 // `shmap_map_get`. Any thread. O(1).
 //
 // Errors: SHMAP_NOT_FOUND when the map is empty.
@@ -848,7 +940,7 @@ int shmap_map_first(const struct shmap_map *map, struct shmap_pair *entry);
 // Stores the entry with the greatest key in `*entry`. As `shmap_map_first`.
 int shmap_map_last(const struct shmap_map *map, struct shmap_pair *entry);
 
-// Stores the entry of a rank, counted from 0 in key order, in `*entry`. As `shmap_map_first`.
+// Stores the entry at a rank, which counts from 0 in key order, in `*entry`. As `shmap_map_first`.
 //
 // Errors: SHMAP_NOT_FOUND when there is none.
 int shmap_map_nth(const struct shmap_map *map, size_t rank, struct shmap_pair *entry);
@@ -857,9 +949,9 @@ int shmap_map_nth(const struct shmap_map *map, size_t rank, struct shmap_pair *e
 // Any thread. O(log n).
 int shmap_map_rank(const struct shmap_map *map, const void *key, size_t key_len, size_t *rank);
 
-// Stores the walk over the entries with `first` <= key < `end` in `*range`. NULL for `first`
-// starts at the least key, NULL for `end` goes on to the greatest. `shmap_map_next` and
-// `shmap_map_prev` take the steps. Any thread. O(log n).
+// Stores the range of the entries with `first` <= key < `end` in `*range`. NULL for `first` starts
+// at the least key, NULL for `end` goes on to the greatest. `shmap_map_next` and `shmap_map_prev`
+// iterate over it. Any thread. O(log n).
 int shmap_map_range(const struct shmap_map *map,
                     const void *first,
                     size_t first_len,
@@ -867,37 +959,44 @@ int shmap_map_range(const struct shmap_map *map,
                     size_t end_len,
                     struct shmap_range *range);
 
-// Stores the walk over the entries whose keys start with `prefix` in `*range`; with length 0, over
-// all. As `shmap_map_range`.
-int shmap_map_prefix(const struct shmap_map *map, const void *prefix, size_t prefix_len, struct shmap_range *range);
+// Stores the range of the entries whose keys start with `prefix` in `*range`; all entries if its
+// length is 0. As `shmap_map_range`.
+int shmap_map_prefix(const struct shmap_map *map,
+                     const void *prefix,
+                     size_t prefix_len,
+                     struct shmap_range *range);
 
-// One step of a walk from the front: 1, the entry in `*entry`, and `*range` without it; 0 at the
-// end, or an error code. What the entry points to is valid as for `shmap_map_get`. Any thread,
-// each with its own range. O(1).
-int shmap_map_next(const struct shmap_map *map, struct shmap_range *range, struct shmap_pair *entry);
+// Takes the first entry off `*range`, stores it in `*entry` and returns 1; returns 0 if the range
+// is empty, or an error code. What the entry points to is valid for as long as with
+// `shmap_map_get`. Any thread, each with its own range. O(1).
+int shmap_map_next(const struct shmap_map *map,
+                   struct shmap_range *range,
+                   struct shmap_pair *entry);
 
-// One step of a walk from the back. Otherwise as `shmap_map_next`.
-int shmap_map_prev(const struct shmap_map *map, struct shmap_range *range, struct shmap_pair *entry);
+// Takes the last entry off `*range`. Otherwise as `shmap_map_next`.
+int shmap_map_prev(const struct shmap_map *map,
+                   struct shmap_range *range,
+                   struct shmap_pair *entry);
 
-// Checks all of the map: checksum, order, offsets. Any thread. O(n).
+// Checks the whole map: checksum, order, offsets. Any thread. O(n).
 //
-// Errors: SHMAP_CORRUPT with what is wrong, and where.
+// Errors: SHMAP_CORRUPT; the message says what is wrong, and where.
 int shmap_map_verify(const struct shmap_map *map);
 
-// Stores where the map's bytes lie in `*image`: what `shmap_map_save` writes. Valid as for
-// `shmap_map_get`. Any thread. O(1).
+// Stores the address and length of the map's image in `*image`: the bytes that `shmap_map_save`
+// writes. They are valid for as long as with `shmap_map_get`. Any thread. O(1).
 int shmap_map_image(const struct shmap_map *map, struct shmap_bytes *image);
 
-// Writes the map to a file of mode 0400, in one step, over what is there. `shmap_map_open_file`
-// opens it. Any thread. O(n).
+// Writes the map to a file of mode 0400, and replaces what is at the path in one step.
+// `shmap_map_open_file` opens it. Any thread. O(n).
 //
 // Errors: as `shmap_tree_save`.
 int shmap_map_save(const struct shmap_map *map, const char *path);
 
-// Lists the tables and maps of a directory, whether they can be opened or not, in the order of
-// their names; of one name the map comes before the table. Stores a handle of the list in
-// `*names`, which the caller frees with `shmap_names_free`. NULL for `dir` means `$SHMAP_DIR`, or
-// `/dev/shm`. Opens none of them. Any thread. O(files in the directory).
+// Lists the tables and maps of a directory in the order of their names, whether they can be opened
+// or not; if a name has both, the map comes first. Stores a handle of the list in `*names`, which
+// the caller frees with `shmap_names_free`. NULL for `dir` means `$SHMAP_DIR`, or `/dev/shm`.
+// Opens no table or map. Any thread. O(files in the directory).
 //
 // Errors: SHMAP_NOT_FOUND, SHMAP_PERMISSION, SHMAP_SYSTEM.
 int shmap_list(const char *dir, struct shmap_names **names);
@@ -905,8 +1004,8 @@ int shmap_list(const char *dir, struct shmap_names **names);
 // Stores the number of names in `*len`. Any thread. O(1).
 int shmap_names_len(const struct shmap_names *names, size_t *len);
 
-// Stores name number `index`, counted from 0, in `*name`. Its text belongs to the handle, and is
-// valid until that is freed. Any thread. O(1).
+// Stores name number `index`, counted from 0, in `*name`. The text belongs to the handle and is
+// valid until the handle is freed. Any thread. O(1).
 //
 // Errors: SHMAP_INVALID when there is no such name.
 int shmap_names_at(const struct shmap_names *names, size_t index, struct shmap_name *name);

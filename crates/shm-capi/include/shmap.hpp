@@ -2,10 +2,10 @@
 // which says more about each function.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
-// Failures throw shmap::Error, apart from those that a caller asks about: a key that is there
-// already or missing makes add, update, remove and the like return false, and get return
-// std::nullopt. What is of no use if nobody looks at it is [[nodiscard]]. Views into a map are valid
-// until it takes another edition (refresh, wait_for_update) or is destroyed.
+// Failures throw shmap::Error, except for those that a caller asks about: if a key is present
+// already or missing, add, update, remove and the like return false, and get returns std::nullopt.
+// Results that must not be ignored are [[nodiscard]]. Views into a map are valid until it takes
+// another edition (refresh, wait_for_update) or is destroyed.
 #ifndef SHMAP_HPP
 #define SHMAP_HPP
 
@@ -41,7 +41,7 @@ private:
 
 namespace detail {
 
-// Throws for an error; otherwise gives back what was answered.
+// Throws for an error; otherwise returns the result.
 inline int check(int result) {
     if (result < 0) throw Error(result);
     return result;
@@ -60,7 +60,7 @@ inline std::string_view view(shmap_bytes bytes) {
 
 inline shmap_bytes bytes(std::string_view view) { return {view.data(), view.size()}; }
 
-// Not NULL: where NULL means something, an empty view does not.
+// Never NULL: an empty view is no bytes, whatever NULL may mean to the function.
 inline const void *data(std::string_view view) { return view.data() != nullptr ? view.data() : ""; }
 
 inline std::string kind_name(int kind) {
@@ -142,7 +142,7 @@ struct Entry {
     std::string_view value;
 };
 
-// Entries of a map in key order, for range-for. Valid as long as the map and its edition.
+// Entries of a map in key order, for range-for. Valid for as long as the map has its edition.
 class Range {
 public:
     struct End {};
@@ -183,8 +183,8 @@ private:
     shmap_range range_;
 };
 
-// A published map, a file or a copy, opened. Movable. Reading and wait() are for any thread;
-// refresh() and wait_for_update() for one that nobody reads beside.
+// An open map: published, from a file, or a copy. Movable. Any thread may read or wait();
+// refresh() and wait_for_update() may only be called while no other thread reads.
 class Map {
 public:
     [[nodiscard]] static Map open(const std::string &name, const MapOptions &options = {}) {
@@ -262,7 +262,7 @@ public:
         return {handle(), range};
     }
 
-    // True when there is another edition, which refresh() takes. Negative waits for ever.
+    // True when there is another edition, which refresh() takes. A negative timeout waits for ever.
     [[nodiscard]] bool wait(std::chrono::milliseconds timeout) const {
         return detail::check(shmap_map_wait(handle(), timeout.count())) == 1;
     }
@@ -446,8 +446,9 @@ struct Keys<std::string> {
 
 } // namespace detail
 
-// A table, opened. Movable. Any thread may call anything. `Key` is std::int32_t (Table),
-// std::int64_t (Table64, for tables of any integers) or std::string (TextTable, for text and bytes).
+// An open table. Movable. Any thread may call anything. `Key` is std::int32_t (Table),
+// std::int64_t (Table64, for tables of any integers) or std::string (TextTable, for text and
+// bytes).
 // Opening a table with keys of another kind throws, with SHMAP_MISMATCH.
 template <typename Key>
 class BasicTable {
@@ -495,7 +496,8 @@ public:
         for (;;) {
             std::size_t len = 0;
             const int result = detail::get(handle(), key, value.data(), value.size(), &len);
-            // A key that is too long for the table is SHMAP_NO_SPACE, too, and leaves the length alone.
+            // A key that is too long for the table is SHMAP_NO_SPACE, too, and does not change the
+            // length.
             if (result == SHMAP_NO_SPACE && len > value.size()) {
                 value.resize(len);
                 continue;
@@ -509,7 +511,7 @@ public:
         return detail::check(detail::contains(handle(), key)) == 1;
     }
 
-    // Batches, all or nothing: of a std::map<int, std::string>, a vector of pairs, or the like.
+    // Batches, all or nothing, from a std::map<int, std::string>, a vector of pairs, or the like.
     template <typename Pairs>
     void add_many(const Pairs &entries) {
         const auto raw = raw_entries(entries);
@@ -561,19 +563,19 @@ public:
     }
 
     void clear() { detail::check(shmap_table_clear(handle())); }
-    // False when the value is another one than expected, and for a key that no such table can have.
+    // False when the value is not the expected one, and for a key that no such table can have.
     [[nodiscard]] bool compare_exchange(KeyArgument key, std::string_view expected, std::string_view value) {
         return detail::unless(SHMAP_MISMATCH,
                               detail::compare_exchange(handle(), key, expected.data(), expected.size(),
                                                        value.data(), value.size()));
     }
-    // Of a counter, 8 bytes, little endian. Returns what it was before. The key must be there.
+    // Adds to a counter (8 bytes, little endian) and returns its old value. The key must exist.
     std::int64_t fetch_add(KeyArgument key, std::int64_t delta) {
         std::int64_t before = 0;
         detail::check(detail::fetch_add(handle(), key, delta, &before));
         return before;
     }
-    // Of a counter, which begins with `initial` if the key is absent. Returns what it is now.
+    // Adds to a counter, which starts at `initial` if the key is absent, and returns the new value.
     std::int64_t increment(KeyArgument key, std::int64_t by = 1, std::int64_t initial = 0) {
         std::int64_t after = 0;
         detail::check(detail::increment(handle(), key, by, initial, &after));
@@ -602,7 +604,7 @@ public:
     // Writes the table back to its file.
     void flush() { detail::check(shmap_table_flush(handle())); }
 
-    // False when the name does not lead to this table any more.
+    // False when the name no longer leads to this table.
     bool unlink() { return detail::unless(SHMAP_NOT_FOUND, shmap_table_unlink(handle())); }
     [[nodiscard]] bool is_orphaned() const { return detail::check(shmap_table_is_orphaned(handle())) == 1; }
 
@@ -676,7 +678,7 @@ using TextTable = BasicTable<std::string>;
     return std::string(reinterpret_cast<const char *>(bytes), sizeof bytes);
 }
 
-// The key of a table that a key of a map stands for, if it is one.
+// The key of a table that a key of a map stands for, if it stands for one.
 [[nodiscard]] inline std::optional<std::int32_t> table_key(std::string_view map_key) {
     std::int32_t key = 0;
     if (!detail::unless(SHMAP_MISMATCH, shmap_table_key(map_key.data(), map_key.size(), &key))) return std::nullopt;
@@ -693,13 +695,14 @@ using TextTable = BasicTable<std::string>;
 
 enum class Kind { Table = SHMAP_KIND_TABLE, Map = SHMAP_KIND_MAP };
 
-// A name, and what has it.
+// A name, and whether a table or a map has it.
 struct Name {
     std::string name;
     Kind kind;
 };
 
-// The tables and maps of a directory, in the order of their names, whether they can be opened or not.
+// The tables and maps of a directory, in the order of their names, whether they can be opened or
+// not.
 [[nodiscard]] inline std::vector<Name> list(const std::string &dir = {}) {
     shmap_names *handle = nullptr;
     detail::check(shmap_list(dir.empty() ? nullptr : dir.c_str(), &handle));
@@ -715,7 +718,7 @@ struct Name {
     return all;
 }
 
-// Removes what killed publishers left; returns how many files those are.
+// Removes the files that killed publishers left, and returns their number.
 inline std::size_t prune(const std::string &dir = {}, bool dry_run = false) {
     std::size_t count = 0;
     detail::check(shmap_prune(dir.empty() ? nullptr : dir.c_str(), dry_run, &count));

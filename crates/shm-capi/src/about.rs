@@ -21,16 +21,17 @@ pub extern "C" fn shmap_version() -> *const c_char {
     VERSION.as_ptr()
 }
 
-/// What a result code means, in general; `shmap_last_error` says what happened. Constant text, for
+/// What a result code means in general; `shmap_last_error` says what happened. Constant text, for
 /// any number. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn shmap_strerror(code: c_int) -> *const c_char {
     codes::meaning(code).as_ptr()
 }
 
-/// What the last call of this thread that failed has to say: names, sizes, paths, causes. Empty
-/// text when none failed yet; a call that succeeds leaves it alone. The library owns the text; it
-/// is valid until the next call that fails in this thread, or the thread's end. Never NULL.
+/// The message of the last call that failed in this thread: names, sizes, paths, causes. Empty text
+/// if none has failed yet; a call that succeeds does not change it. The library owns the text,
+/// which is valid until the next call that fails in this thread, or until the thread ends. Never
+/// NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn shmap_last_error() -> *const c_char {
     fault::last_message()

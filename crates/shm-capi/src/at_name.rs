@@ -1,4 +1,5 @@
-//! What a message says of a name: the file that it leads to, and that a map of the other kind has it.
+//! What a message says about a name: the file that it leads to, and whether the other of a table
+//! and a map has it.
 
 use std::path::Path;
 
@@ -35,7 +36,7 @@ fn of_kind(
 ) -> Fault {
     let Ok(name) = Name::new(name) else { return error.into() };
     let code = error.code();
-    // Where the system refused a new file, the message names the directory.
+    // If the system refused a new file, the message names the directory.
     let mut fault = match &error {
         Error::Snapshot(_) => of_file(&namespace.path_of(&name, kind), error),
         _ => error.into(),

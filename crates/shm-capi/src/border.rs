@@ -1,24 +1,24 @@
-//! The border: what C callers promise, and the only place where their pointers are used.
+//! The FFI boundary: what C callers promise, and the only place where their pointers are used.
 //!
 //! # What callers promise
-//! The header says the same to them, in its first comment.
-//! 1. Text ends with a NUL. Where a pointer and a count are given, so many elements can be read
-//!    there, or written if it is a place for results. A place for one result has room for it.
-//!    Nobody else changes any of it during the call.
-//! 2. A handle is not closed while another call uses it, other than a wait for another edition of a
-//!    map.
+//! The first comment of the header tells them the same.
+//! 1. Text ends with a NUL. A pointer that is passed with a count points to that many elements,
+//!    which can be read, or written if they are for results. A pointer for one result points to
+//!    memory for it. Nobody else changes any of this memory during the call.
+//! 2. A handle is not closed while another call uses it, except for a call that waits for another
+//!    edition of a map.
 //! 3. A map handle takes no other edition (a refresh, or a wait that takes one) while another call
 //!    reads with it.
 //! 4. A signal handler that interrupts a call returns: it does not jump out of it, and ends no
 //!    thread.
 //!
-//! Null pointers, odd addresses, impossible lengths and handles of any value whatever are *not*
-//! among the promises: they are checked, and give a code.
+//! Callers do *not* promise that pointers are not null, that addresses are aligned, or that lengths
+//! and handles are valid: these are checked, and give an error code.
 //!
 //! # Invariants
-//! 1. A [`Call`] exists only inside of a function that C called, and stands for these promises, for
+//! 1. A [`Call`] exists only inside a function that C called, and stands for these promises about
 //!    that function's arguments.
-//! 2. What its methods give does not outlive it.
+//! 2. What its methods return does not outlive it.
 //! 3. While it exists, the thread is not cancelled.
 
 #![allow(unsafe_code)]
@@ -43,17 +43,17 @@ pub(crate) const IN_PLACE: InPlace = unsafe { InPlace::trust_writers() };
 
 /// One call from C.
 pub(crate) struct Call {
-    /// Ends with the call, so after everything that borrows it.
+    /// Dropped with the call, so after everything that borrows from it.
     _no_cancellation: HeldOff,
 }
 
-/// A place for a result.
+/// Memory for a result.
 pub(crate) struct Out<'c, T> {
     place: *mut T,
     call: PhantomData<&'c Call>,
 }
 
-/// Places for results, one after the other.
+/// Memory for several results, one after the other.
 pub(crate) struct OutArray<'c, T> {
     first: *mut T,
     len: usize,
@@ -64,18 +64,18 @@ impl Call {
     /// The call that this function body belongs to.
     ///
     /// # Safety
-    /// Called by a function that C called, for the arguments of which the promises hold; dropped
-    /// before it returns.
+    /// The caller is a function that C called, the promises hold for its arguments, and it drops
+    /// the result before it returns.
     #[inline]
     pub(crate) unsafe fn of_caller() -> Self {
         Self { _no_cancellation: HeldOff::new() }
     }
 
-    /// Does the work, and makes a code and a message of a failure or a panic.
+    /// Does the work, and turns a failure or a panic into a code and a message.
     #[inline]
     pub(crate) fn run(&self, work: impl FnOnce() -> Result<c_int, Fault>) -> c_int {
-        // Whatever a panic leaves half done is behind handles that say so (a poisoned tree), or is
-        // a transaction that was dropped; the facade is safe to go on with.
+        // Whatever a panic leaves half done is behind a handle that says so (a poisoned tree), or
+        // is a transaction that was dropped. The facade is safe to use afterwards.
         match catch_unwind(AssertUnwindSafe(work)) {
             Ok(Ok(code)) => code,
             Ok(Err(fault)) => report(fault),
@@ -108,7 +108,7 @@ impl Call {
         Ok(Path::new(OsStr::from_bytes(bytes)))
     }
 
-    /// A path, or nothing for null.
+    /// A path, or `None` for null.
     pub(crate) fn path_or_null<'c>(
         &'c self,
         what: &str,
@@ -117,7 +117,7 @@ impl Call {
         if path.is_null() { Ok(None) } else { self.path(what, path).map(Some) }
     }
 
-    /// Bytes; null stands for none.
+    /// Bytes; null stands for no bytes.
     #[inline]
     pub(crate) fn bytes<'c>(
         &'c self,
@@ -128,7 +128,7 @@ impl Call {
         self.array(what, data.cast::<u8>(), len)
     }
 
-    /// The bytes that an element of an array names.
+    /// The bytes that an element of an array points to.
     pub(crate) fn named_bytes<'c>(
         &'c self,
         what: &str,
@@ -138,7 +138,7 @@ impl Call {
         self.bytes(what, data, len)
     }
 
-    /// Elements of an array; null stands for none.
+    /// Elements of an array; null stands for no elements.
     #[inline]
     pub(crate) fn array<'c, T: Plain>(
         &'c self,
@@ -164,14 +164,14 @@ impl Call {
         Ok(unsafe { &*at })
     }
 
-    /// A place for a result.
+    /// Memory for a result.
     #[inline]
     pub(crate) fn out<'c, T>(&'c self, what: &str, place: *mut T) -> Result<Out<'c, T>, Fault> {
         check(what, place, 1)?;
         Ok(Out { place, call: PhantomData })
     }
 
-    /// A place for a result that the caller may not want.
+    /// Memory for a result that the caller may not want.
     pub(crate) fn out_or_null<'c, T>(
         &'c self,
         what: &str,
@@ -180,7 +180,7 @@ impl Call {
         if place.is_null() { Ok(None) } else { self.out(what, place).map(Some) }
     }
 
-    /// Places for results.
+    /// Memory for several results.
     pub(crate) fn out_array<'c, T>(
         &'c self,
         what: &str,
@@ -201,7 +201,8 @@ impl Call {
         unsafe { handles::find(handle) }
     }
 
-    /// Closes a handle. Takes the call, so that nothing it was looked up for is left.
+    /// Closes a handle. Consumes the call, so that no reference that was looked up through it is
+    /// left.
     pub(crate) fn close<T: Handle>(self, handle: *mut T) -> c_int {
         self.run(|| {
             // SAFETY: by promise 2 no other call uses it, and this one keeps no reference: they end
@@ -223,7 +224,7 @@ impl<T> Out<'_, T> {
 }
 
 impl<T> OutArray<'_, T> {
-    /// Stores one result each, as far as there are places.
+    /// Stores results, as many as fit.
     pub(crate) fn fill(self, values: impl Iterator<Item = T>) {
         for (index, value) in values.take(self.len).enumerate() {
             let place = self.first.wrapping_add(index);
@@ -233,14 +234,14 @@ impl<T> OutArray<'_, T> {
         }
     }
 
-    /// True when so many fit.
+    /// True when this many results fit.
     pub(crate) fn has_room_for(&self, len: usize) -> bool {
         len <= self.len
     }
 }
 
 impl OutArray<'_, u8> {
-    /// Stores bytes, as far as there are places.
+    /// Stores bytes, as many as fit.
     #[inline]
     pub(crate) fn copy(self, bytes: &[u8]) {
         let len = bytes.len().min(self.len);
@@ -251,7 +252,7 @@ impl OutArray<'_, u8> {
     }
 }
 
-/// Neither null, nor misaligned, nor longer than memory can be.
+/// Checks that a pointer is not null or misaligned, and not longer than memory can be.
 #[inline]
 fn check<T>(what: &str, first: *const T, len: usize) -> Result<(), Fault> {
     if first.is_null() {

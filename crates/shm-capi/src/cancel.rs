@@ -1,8 +1,8 @@
-//! Holding off the cancellation of a thread (`pthread_cancel`) for the length of a call.
+//! Deferring the cancellation of a thread (`pthread_cancel`) until a call is over.
 //!
 //! Cancellation unwinds the thread from within a function of the C library that is a cancellation
-//! point (`open`, `read`, `nanosleep` ...). Rust's frames are not made for that: it would end the
-//! process, and leave whatever was locked.
+//! point (`open`, `read`, `nanosleep` ...). Rust's frames do not support that: it would end the
+//! process, and leave locks locked.
 
 #![allow(unsafe_code)]
 
@@ -13,14 +13,14 @@ use std::ptr;
 const PTHREAD_CANCEL_DISABLE: c_int = 1;
 
 unsafe extern "C" {
-    /// Of POSIX. Never fails for a valid state. Itself no cancellation point.
+    /// A function of POSIX. Never fails for a valid state, and is not a cancellation point.
     fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
 }
 
-/// No cancellation of this thread takes effect while this lives.
+/// While this lives, no cancellation of this thread takes effect.
 pub(crate) struct HeldOff {
     before: c_int,
-    /// It belongs to the thread that made it.
+    /// It must stay in the thread that made it.
     _not_send: std::marker::PhantomData<*const ()>,
 }
 

@@ -1,4 +1,4 @@
-//! Result codes: those of the facade, and one that only a border needs.
+//! Result codes: those of the facade, and one that only an FFI boundary needs.
 
 use std::ffi::{CStr, c_int};
 
@@ -6,7 +6,8 @@ use std::ffi::{CStr, c_int};
 pub const SHMAP_OK: c_int = 0;
 /// The key, the table or the map does not exist.
 pub const SHMAP_NOT_FOUND: c_int = -1;
-/// The table is full, a value or key too long for it, the buffer too small, or the file system full.
+/// The table is full, a value or key is too long for it, the buffer is too small, or the file
+/// system is full.
 pub const SHMAP_NO_SPACE: c_int = -2;
 /// The key, the table or the map exists already.
 pub const SHMAP_DUPLICATE_KEY: c_int = -3;
@@ -16,18 +17,18 @@ pub const SHMAP_INVALID_NAME: c_int = -4;
 pub const SHMAP_TIMEOUT: c_int = -5;
 /// The file at the name is not a usable table or map.
 pub const SHMAP_CORRUPT: c_int = -6;
-/// The table has another size, key type or format, or lives under another C library or pid namespace; or a value is
-/// not the one expected.
+/// The table has another size, key type or format, or was made under another C library or pid
+/// namespace; or a value is not the one expected.
 pub const SHMAP_MISMATCH: c_int = -7;
-/// Not permitted: by the operating system, because the file belongs to somebody who is not trusted, or because the table
-/// was opened for reading only.
+/// Not permitted: the operating system refuses it, the file belongs to a user who is not trusted,
+/// or the table was opened for reading only.
 pub const SHMAP_PERMISSION: c_int = -8;
 /// Anything else the operating system refused.
 pub const SHMAP_SYSTEM: c_int = -9;
-/// An argument is not possible: a null pointer, a handle that is none (any more) or of another kind, a length
-/// without data, a mode or a size that nothing can have.
+/// An argument is not possible: a null pointer, a handle that is closed, unknown or of another
+/// kind, a length without data, an impossible mode or size.
 pub const SHMAP_INVALID: c_int = -10;
-/// A defect of the library: it panicked. Nothing worse happened; please report the message.
+/// A bug of the library: it panicked. No memory was damaged; please report the message.
 pub const SHMAP_PANIC: c_int = -11;
 
 /// What a code means, as one constant sentence.

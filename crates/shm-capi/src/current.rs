@@ -1,4 +1,4 @@
-//! What a handle leads to now, where that can be replaced.
+//! What a handle leads to now, if that can be replaced.
 
 #![allow(unsafe_code)]
 
@@ -9,17 +9,16 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use crate::border::Call;
 use crate::short_lock::Held;
 
-/// Readers look at it by one load and hold nothing: that it is not replaced under them is what the
-/// C caller promises (promise 3 in `border.rs`), for whom a [`Call`] stands. Those who wait for
-/// another one, or replace it, are safe from each other: they come with the lock of the handle's
-/// place.
+/// Readers load it once and hold no lock: the C caller, for whom a [`Call`] stands, promises that
+/// it is not replaced meanwhile (promise 3 in `border.rs`). Calls that wait for another value, or
+/// replace this one, hold the lock of the handle's place, so they are safe from each other.
 ///
 /// # Invariants
 /// 1. `value` came of `Arc::into_raw`, and this is one of its owners.
 /// 2. It is replaced only under the lock of the handle's place.
 ///
-/// A child that is forked at any instruction of these functions finds one that is alive: at worst
-/// with an owner too many.
+/// A child that is forked at any instruction of these functions finds a living value, at worst with
+/// one owner too many.
 pub(crate) struct Current<T> {
     value: AtomicPtr<T>,
     owned: PhantomData<Arc<T>>,
@@ -31,7 +30,7 @@ impl<T> Current<T> {
         Self { value: AtomicPtr::new(value), owned: PhantomData }
     }
 
-    /// For a call that reads.
+    /// The value, for a call that reads.
     #[inline]
     pub(crate) fn read<'c>(&'c self, _call: &'c Call) -> &'c T {
         // Acquire: pairs with the release in `replace`, should the caller order the two by means
@@ -42,7 +41,8 @@ impl<T> Current<T> {
         unsafe { &*value }
     }
 
-    /// For a call that others may come beside. `_lock` is that of the handle's place.
+    /// The value, shared, for a call beside which others may run. `_lock` is that of the handle's
+    /// place.
     pub(crate) fn share(&self, _lock: &Held<'_>) -> Arc<T> {
         let value = self.value.load(Ordering::Acquire);
         // SAFETY: it came of `Arc::into_raw`; by invariant 2 and the lock `self` owns it until this
@@ -52,7 +52,7 @@ impl<T> Current<T> {
         unsafe { Arc::from_raw(value) }
     }
 
-    /// Looks at it. `_lock` is that of the handle's place.
+    /// Calls `look` with the value. `_lock` is that of the handle's place.
     #[inline]
     pub(crate) fn look<R>(&self, _lock: &Held<'_>, look: impl FnOnce(&T) -> R) -> R {
         // SAFETY: it came of `Arc::into_raw`; by invariant 2 and the lock `self` owns it until this
@@ -60,13 +60,13 @@ impl<T> Current<T> {
         look(unsafe { &*self.value.load(Ordering::Acquire) })
     }
 
-    /// True when it is still this one. `_lock` is that of the handle's place.
+    /// True when this is still the value. `_lock` is that of the handle's place.
     pub(crate) fn is(&self, value: &Arc<T>, _lock: &Held<'_>) -> bool {
         std::ptr::eq(self.value.load(Ordering::Acquire), Arc::as_ptr(value))
     }
 
-    /// Puts another one in its place; the caller drops the old one, when it has no lock any more.
-    /// `_lock` is that of the handle's place.
+    /// Replaces the value; the caller drops the old one once it has released the lock. `_lock` is
+    /// that of the handle's place.
     #[must_use]
     pub(crate) fn replace(&self, value: Arc<T>, _lock: &Held<'_>) -> Arc<T> {
         // Pairs with the acquire loads.

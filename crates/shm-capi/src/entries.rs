@@ -1,4 +1,4 @@
-//! Tables: copies of many entries, of one moment.
+//! Tables: copies of many entries, as they were at one moment.
 
 #![allow(unsafe_code)]
 
@@ -14,7 +14,7 @@ use crate::keys::{EntryElement, KeyElement};
 use crate::plain::{ShmapBytes, ShmapPair, ShmapStatus, ShmapStatusI64};
 use crate::table::{Access, ShmapTable, reading};
 
-/// Copies of entries of a table, all of one moment. They no longer change.
+/// Copies of entries of a table, all as they were at one moment. They never change.
 pub struct ShmapEntries {
     kind: KeyKind,
     entries: Vec<(AnyKey, Option<Value>)>,
@@ -24,12 +24,13 @@ impl Handle for ShmapEntries {
     const KIND: HandleKind = HandleKind::ENTRIES;
 }
 
-/// Copies the values of keys, all of one moment, and stores a handle of the copies in `*entries`,
-/// in the order of the keys. The caller frees it with `shmap_entries_free`. Any thread. O(count).
+/// Copies the values of keys, all as they were at one moment and in the order of the keys, and
+/// stores a handle of the copies in `*entries`. The caller frees it with `shmap_entries_free`. Any
+/// thread. O(count).
 ///
-/// Errors: SHMAP_TIMEOUT when other writers left no moment; SHMAP_MISMATCH for a key of another
-/// kind; SHMAP_NO_SPACE for one that is too long; SHMAP_CORRUPT. A key that is missing is no error
-/// here.
+/// Errors: SHMAP_TIMEOUT when other writers kept changing the values; SHMAP_MISMATCH for a key of
+/// another kind; SHMAP_NO_SPACE for a key that is too long; SHMAP_CORRUPT. A missing key is not an
+/// error here.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_get_many(
     table: *const ShmapTable,
@@ -85,9 +86,9 @@ fn get_many<T: KeyElement>(
     })
 }
 
-/// Copies all entries of one moment, in ascending order of their keys, and stores a handle of the
-/// copies in `*entries`. The caller frees it with `shmap_entries_free`. Through a handle that is
-/// only for reading, beside writers that do not pause for a second, each entry is whole, but they
+/// Copies all entries as they were at one moment, in ascending order of their keys, and stores a
+/// handle of the copies in `*entries`. The caller frees it with `shmap_entries_free`. If the table
+/// is open for reading only and writers do not pause for a second, each entry is whole, but they
 /// are of different moments. Damaged slots are left out. Any thread. O(capacity + n log n).
 ///
 /// Errors: SHMAP_TIMEOUT when the lock was not acquired; SHMAP_CORRUPT.
@@ -109,7 +110,7 @@ pub unsafe extern "C" fn shmap_table_entries(
     })
 }
 
-/// Stores the number of entries in `*len`, those without a value included. Any thread. O(1).
+/// Stores the number of entries in `*len`, including those without a value. Any thread. O(1).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_entries_len(entries: *const ShmapEntries, len: *mut usize) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -121,8 +122,8 @@ pub unsafe extern "C" fn shmap_entries_len(entries: *const ShmapEntries, len: *m
     })
 }
 
-/// Stores entry number `index`, counted from 0, in `*entry`. Its value belongs to the handle, and
-/// is valid until that is freed. Any thread. O(1).
+/// Stores entry number `index`, counted from 0, in `*entry`. The value belongs to the handle and is
+/// valid until the handle is freed. Any thread. O(1).
 ///
 /// Errors: SHMAP_NOT_FOUND when the key had no value: then `entry->key` is the key and
 /// `entry->value.data` NULL. SHMAP_MISMATCH when the key is of another kind, or does not fit

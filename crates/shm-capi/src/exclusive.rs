@@ -1,4 +1,4 @@
-//! A value that one thread uses at a time, and of which a forked child knows whether it is whole.
+//! A value that one thread uses at a time. A forked child can tell whether the value is whole.
 
 #![allow(unsafe_code)]
 
@@ -12,9 +12,9 @@ use crate::short_lock::ShortLock;
 
 /// # Invariants
 /// 1. References into `value` exist only under `lock`, or with `&mut self`.
-/// 2. `changing` is not 0 while somebody has `&mut T`: it is the token of that process. It stays if
-///    the change ends by a panic, or if this is the copy that a forked child has of a value that
-///    was being changed.
+/// 2. While a thread has `&mut T`, `changing` is the token of its process, which is not 0. It keeps
+///    that value if the change panics, and in a forked child's copy of a value that was being
+///    changed.
 pub(crate) struct Exclusive<T> {
     lock: ShortLock,
     changing: AtomicU64,
@@ -24,7 +24,7 @@ pub(crate) struct Exclusive<T> {
 // SAFETY: by invariant 1 one thread at a time has a reference, for which `T: Send` is enough.
 unsafe impl<T: Send> Sync for Exclusive<T> {}
 
-/// Why a value is not used any more.
+/// Why a value can no longer be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Broken {
     /// A change panicked.
@@ -42,7 +42,7 @@ impl<T> Exclusive<T> {
         }
     }
 
-    /// Reads. Others wait meanwhile.
+    /// Reads the value. Other threads wait meanwhile.
     pub(crate) fn read<R>(&self, read: impl FnOnce(&T) -> R) -> Result<R, Broken> {
         let _held = self.lock.take();
         self.whole()?;
@@ -52,12 +52,13 @@ impl<T> Exclusive<T> {
         Ok(read(value))
     }
 
-    /// Changes. Others wait meanwhile.
+    /// Changes the value. Other threads wait meanwhile.
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R, Broken> {
         let _held = self.lock.take();
         self.whole()?;
         self.changing.store(process_token(), Ordering::Relaxed);
-        // A child that is forked now sees the store above if it sees any of those that follow.
+        // A child that is forked from here on sees the store above if it sees any of those that
+        // follow.
         fence(Ordering::Release);
         // SAFETY: by invariant 1 and `_held` nobody has another reference; it is whole, as just
         // looked at.
@@ -78,8 +79,8 @@ impl<T> Exclusive<T> {
 
 impl<T> Drop for Exclusive<T> {
     fn drop(&mut self) {
-        // What was being changed at the fork may refer to memory that was freed already: it is left
-        // alone. A panic unwinds, and leaves what can be dropped.
+        // A value that was being changed at the fork may refer to memory that was already freed, so
+        // it is not dropped. A panic unwinds, so what it leaves can be dropped.
         if self.whole() != Err(Broken::Forked) {
             // SAFETY: `&mut self`: nobody uses it, now or later, and it is dropped once.
             unsafe { ManuallyDrop::drop(self.value.get_mut()) };

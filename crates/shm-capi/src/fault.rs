@@ -1,11 +1,11 @@
-//! What went wrong, on its way to the caller: a code, and a message for this thread.
+//! Reporting a failure to the caller: a code, and a message for this thread.
 
 use std::cell::RefCell;
 use std::ffi::{CString, c_char, c_int};
 
 use crate::codes::{SHMAP_INVALID, SHMAP_PANIC};
 
-/// A failed call: its code and what to tell.
+/// A failed call: its code and its message.
 #[derive(Debug)]
 pub(crate) struct Fault {
     pub(crate) code: c_int,
@@ -22,7 +22,7 @@ impl Fault {
         Self::new(SHMAP_INVALID, message)
     }
 
-    /// What a panic carried.
+    /// The failure for what a panic carried.
     pub(crate) fn of_panic(payload: &(dyn std::any::Any + Send)) -> Self {
         let text = payload
             .downcast_ref::<String>()
@@ -44,17 +44,18 @@ thread_local! {
     static LAST: RefCell<CString> = RefCell::default();
 }
 
-/// Keeps the message for [`last_message`]; says the code.
+/// Keeps the message for [`last_message`], and returns the code.
 pub(crate) fn report(fault: Fault) -> c_int {
     let mut bytes = fault.message.into_bytes();
     bytes.retain(|&byte| byte != 0);
     let message = CString::new(bytes).unwrap_or_default();
-    // In a destructor of the thread's own data it may be gone; the code says enough then.
+    // It may be gone in a destructor of thread-local data; then the code has to be enough.
     let _ = LAST.try_with(|last| last.replace(message));
     fault.code
 }
 
-/// This thread's last message: empty if there was none. Valid until the next failure in this thread.
+/// This thread's last message, which is empty if there was none. Valid until the next failure in
+/// this thread.
 pub(crate) fn last_message() -> *const c_char {
     LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
 }

@@ -1,12 +1,12 @@
-//! Handles: numbers that C takes for pointers.
+//! Handles: numbers that C treats as pointers.
 //!
 //! A handle is never dereferenced. It is looked up here, so that a null, foreign, wrong or freed
-//! one is found out without a look at memory that it might name. A number is, from the highest bits
-//! down: [`MARK`], which no pointer of a user's process has in its first byte; the kind; a
-//! generation, another one each time a place is taken again; the place. No number is given out
-//! twice: a place whose generations are used up is not taken again.
+//! one is detected without reading any memory that it might point to. From the highest bits down, a
+//! number consists of [`MARK`], which no pointer of a user's process has in its first byte; the
+//! kind; a generation, which changes each time a place is used again; and the place. No number is
+//! given out twice: a place whose generations are used up is not used again.
 //!
-//! Nothing here takes a lock that a fork could leave locked (`places.rs`, `short_lock.rs`).
+//! No lock here can be left locked by a fork (`places.rs`, `short_lock.rs`).
 //!
 //! # Invariants
 //! 1. While a slot's `number` is that of a handle, its `value` came of `Box::into_raw` for the type
@@ -30,16 +30,15 @@ const MARK: u64 = 0xA5;
 const MARK_SHIFT: u32 = 56;
 const KIND_BITS: u32 = 4;
 const KIND_SHIFT: u32 = MARK_SHIFT - KIND_BITS;
-/// 28: a place is used that many times, 2 to the power of, and all places together 2 to the power
-/// of 52.
+/// 28 bits: a place is used up to 2^28 times, and all places together up to 2^52 times.
 const GENERATION_BITS: u32 = KIND_SHIFT - PLACE_BITS;
 
-/// A kind of handles. The kinds stand here, not beside the types, so that this file need not know
-/// those.
+/// A kind of handles. The kinds are defined here and not beside the types, so that this file need
+/// not know the types.
 pub(crate) struct HandleKind {
     /// Below 16.
     number: u8,
-    /// What it is called in messages, with its article.
+    /// What a message calls it, with its article.
     called: &'static str,
 }
 
@@ -52,9 +51,9 @@ impl HandleKind {
     const ALL: [Self; 5] = [Self::TABLE, Self::ENTRIES, Self::TREE, Self::MAP, Self::NAMES];
 }
 
-/// What handles lead to.
+/// A type that handles lead to.
 pub(crate) trait Handle: Send + Sync + 'static {
-    /// For invariant 3, no other type has it.
+    /// No other type has this kind: invariant 3.
     const KIND: HandleKind;
 }
 
@@ -88,7 +87,7 @@ fn called(kind: u64) -> &'static str {
     known.map_or("an unknown kind", |known| known.called)
 }
 
-/// The slot of what could be a handle of this kind, and its number.
+/// The slot and the number of what could be a handle of this kind.
 #[inline]
 fn slot_of<T: Handle>(handle: *const T) -> Result<(&'static Slot, u64), Fault> {
     let number = handle.addr() as u64;
@@ -117,7 +116,7 @@ fn closed<T: Handle>() -> Fault {
     Fault::invalid(format!("the handle of {} was closed already", T::KIND.called))
 }
 
-/// Looks whether the slot still has this handle.
+/// Checks whether the slot still has this handle.
 #[inline]
 fn check<T: Handle>(slot: &Slot, number: u64) -> Result<(), Fault> {
     // Pairs with the release store in `insert`.
@@ -138,9 +137,9 @@ pub(crate) unsafe fn find<'a, T: Handle>(handle: *const T) -> Result<&'a T, Faul
     Ok(unsafe { &*value })
 }
 
-/// A few instructions with what a handle leads to, whatever other threads do with the handle,
-/// closing it included. `work` must not sleep or wait; its stores are such that a child which is
-/// forked between two of them can go on.
+/// Runs a few instructions on what a handle leads to, whatever other threads do with the handle,
+/// even if they close it. `work` must not sleep or wait, and a child that is forked between any two
+/// of its stores must be able to go on.
 pub(crate) fn shortly<T: Handle, R>(
     handle: *const T,
     work: impl FnOnce(&T, &Held<'_>) -> R,
@@ -154,15 +153,15 @@ pub(crate) fn shortly<T: Handle, R>(
     Ok(work(unsafe { &*value }, &lock))
 }
 
-/// Ends a handle; gives back what it owned. Of two calls for one handle at most one succeeds.
+/// Ends a handle, and returns what it owned. Of two calls for one handle at most one succeeds.
 ///
 /// # Safety
-/// No reference that [`find`] gave for this handle is in use any more.
+/// No reference that [`find`] gave for this handle is still in use.
 pub(crate) unsafe fn take<T: Handle>(handle: *mut T) -> Result<Box<T>, Fault> {
     let (slot, number) = slot_of(handle)?;
     let lock = slot.lock.take();
     check::<T>(slot, number)?;
-    // No number of a handle. Of a child that is forked now, the place is lost.
+    // 0 is not the number of a handle. A child that is forked here loses the place.
     slot.number.store(0, Ordering::Relaxed);
     let value: *mut T = slot.value.swap(ptr::null_mut(), Ordering::Relaxed).cast();
     drop(lock);
@@ -224,7 +223,7 @@ mod tests {
         assert_eq!(fault.message, "the handle is of an unknown kind, not of a number");
         let beyond = number_of(Number::KIND.number, 0, (1 << PLACE_BITS) - 1);
         assert!(read(ptr::without_provenance(beyond as usize)).is_err());
-        // SAFETY: nobody uses it any more.
+        // SAFETY: nobody uses it from here on.
         unsafe { take(other) }.unwrap();
     }
 
@@ -271,7 +270,7 @@ mod tests {
         assert_eq!(numbers.len(), count);
     }
 
-    /// Each with a table of its own would take 2^28 rounds: the arithmetic is the same for any last
+    /// Using up all generations would take 2^28 rounds; the arithmetic is the same for any last
     /// generation.
     #[test]
     fn no_number_comes_twice_when_generations_are_used_up() {

@@ -1,9 +1,10 @@
-//! Keys of tables: as C gives them, and as C gets them back.
+//! Keys of tables, as C passes them and as it gets them back.
 //!
-//! C gives a key in one of three forms, each with functions of its own: `int32_t`, `int64_t`, or
+//! C passes a key in one of three forms, each with its own functions: `int32_t`, `int64_t`, or
 //! bytes and their number. A table has one of the ten kinds of keys that the library knows. An
-//! integer in either form is a key of any integer kind that has it in its range; bytes are a key
-//! of the other two. Everything else is refused here, or by the table, before anything is changed.
+//! integer in either form can be a key of any integer kind whose range includes it; bytes can be a
+//! key of the other two kinds. Anything else is refused, here or by the table, before anything is
+//! changed.
 
 use std::ffi::{c_int, c_void};
 
@@ -14,25 +15,25 @@ use crate::codes::SHMAP_MISMATCH;
 use crate::fault::Fault;
 use crate::plain::{Plain, ShmapBytes, ShmapPair, ShmapStatus, ShmapStatusI64};
 
-/// Keys are integers of 8 bits, with a sign.
+/// Keys are signed 8-bit integers.
 pub const SHMAP_KEYS_I8: c_int = 1;
-/// Keys are integers of 16 bits, with a sign.
+/// Keys are signed 16-bit integers.
 pub const SHMAP_KEYS_I16: c_int = 2;
 /// Keys are `int32_t`. The default.
 pub const SHMAP_KEYS_I32: c_int = 3;
 /// Keys are `int64_t`.
 pub const SHMAP_KEYS_I64: c_int = 4;
-/// Keys are integers of 8 bits, without a sign.
+/// Keys are unsigned 8-bit integers.
 pub const SHMAP_KEYS_U8: c_int = 5;
-/// Keys are integers of 16 bits, without a sign.
+/// Keys are unsigned 16-bit integers.
 pub const SHMAP_KEYS_U16: c_int = 6;
 /// Keys are `uint32_t`.
 pub const SHMAP_KEYS_U32: c_int = 7;
-/// Keys are `uint64_t`, which the functions for `int64_t` take and give as that of the same bits.
+/// Keys are `uint64_t`. The functions for `int64_t` take and return the number with the same bits.
 pub const SHMAP_KEYS_U64: c_int = 8;
-/// Keys are text in UTF-8, of up to `key_size` bytes.
+/// Keys are UTF-8 text of up to `key_size` bytes.
 pub const SHMAP_KEYS_TEXT: c_int = 9;
-/// Keys are any bytes, up to `key_size`.
+/// Keys are any bytes, up to `key_size` of them.
 pub const SHMAP_KEYS_BYTES: c_int = 10;
 
 const KINDS: [(c_int, KeyKind); 10] = [
@@ -48,7 +49,7 @@ const KINDS: [(c_int, KeyKind); 10] = [
     (SHMAP_KEYS_BYTES, KeyKind::Bytes),
 ];
 
-/// The kind that C names so.
+/// The kind with this number in C.
 pub(crate) fn kind_of(number: c_int) -> Result<KeyKind, Fault> {
     let found = KINDS.iter().find(|(known, _)| *known == number);
     found.map(|(_, kind)| *kind).ok_or_else(|| {
@@ -56,7 +57,7 @@ pub(crate) fn kind_of(number: c_int) -> Result<KeyKind, Fault> {
     })
 }
 
-/// What C calls this kind.
+/// The number of this kind in C.
 pub(crate) fn number_of(kind: KeyKind) -> Result<c_int, Fault> {
     let found = KINDS.iter().find(|(_, known)| *known == kind);
     found.map(|(number, _)| *number).ok_or_else(|| {
@@ -64,7 +65,7 @@ pub(crate) fn number_of(kind: KeyKind) -> Result<c_int, Fault> {
     })
 }
 
-/// How C gives a key.
+/// The form in which C passes a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     I32,
@@ -73,7 +74,8 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// Refuses keys of this form where a table has keys of that kind. `whose` begins the message.
+    /// Refuses keys of this form if the table's keys are of another kind. `whose` begins the
+    /// message.
     #[inline]
     pub(crate) fn check(self, kind: KeyKind, whose: impl FnOnce() -> String) -> Result<(), Fault> {
         let is_bytes = matches!(kind, KeyKind::Str | KeyKind::Bytes);
@@ -91,7 +93,7 @@ impl Form {
     }
 }
 
-/// A key that C gives.
+/// A key as C passes it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum GivenKey {
     I32(i32),
@@ -128,7 +130,8 @@ impl GivenKey {
         if len <= max {
             return Ok(bytes.into());
         }
-        // Not left to the table: a key that no table takes is neither copied nor quoted.
+        // Checked here and not left to the table, so that a key that no table can have is neither
+        // copied nor quoted.
         let source = TableError::KeyTooLong { len, max };
         Err(match member {
             None => source.into(),

@@ -1,17 +1,17 @@
 //! `libshmap`: the shared-memory maps for C and C++.
 //!
-//! C programs include `shmap.h`, which cbindgen makes of the files here; C++17 programs may include
-//! `shmap.hpp`, which wraps it in classes; programs that were written for the original's
-//! `StatusRscManager` include `improved_status.h`. The README of the crate says how to install
-//! them.
+//! C programs include `shmap.h`, which cbindgen generates from the files here. C++17 programs may
+//! include `shmap.hpp`, which wraps it in classes. Programs that were written for the original's
+//! class `StatusRscManager` include `improved_status.h`. The README of the crate says how to
+//! install them.
 //!
 //! # How it is built
 //! Each function that C calls is a few lines: it takes a `Call` (`border.rs`) that stands for the
 //! caller's promises, turns every pointer into something checked through it, and calls the facade.
-//! No panic leaves: `Call::run` makes a code of it. Handles are numbers that only look like
-//! pointers; `handles` says whether one is alive, so a null, foreign or freed one is an error and
-//! never an access to memory. The contract that callers keep stands in the header's first comment,
-//! and in `border.rs`.
+//! No panic leaves the library: `Call::run` turns it into a code. Handles are numbers that only
+//! look like pointers; `handles` says whether one is alive, so a null, foreign or freed handle
+//! gives an error and never an access to memory. The header's first comment and `border.rs` state
+//! the contract that callers keep.
 
 #![deny(unsafe_code)]
 #![allow(

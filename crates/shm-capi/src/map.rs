@@ -33,7 +33,7 @@ impl Handle for ShmapMap {
 }
 
 impl Source {
-    /// What it was opened by; nothing for a copy.
+    /// The path that it was opened by; `None` for a copy.
     pub(crate) fn path(&self) -> Option<&Path> {
         match self {
             Self::Published(map) => Some(map.snapshot().get_ref().path()),
@@ -50,7 +50,7 @@ impl ShmapMap {
         self.0.read(call)
     }
 
-    /// What it leads to now, kept.
+    /// What it leads to now, kept alive.
     pub(crate) fn share(&self, lock: &Held<'_>) -> Arc<Source> {
         self.0.share(lock)
     }
@@ -60,7 +60,8 @@ impl ShmapMap {
         self.0.is(source, lock)
     }
 
-    /// Leads to `newer` from now on, if it still leads to `from`. Gives back what is left over.
+    /// Makes the handle lead to `newer`, if it still leads to `from`. Returns the source that is no
+    /// longer used.
     pub(crate) fn replace(
         &self,
         from: &Arc<Source>,
@@ -109,16 +110,16 @@ fn open(
 }
 
 /// Opens the map that is published under a name, and stores a handle of it in `*map`. The caller
-/// closes it with `shmap_map_close`. It checks who made the file and the headers, and reads no
-/// entries: `shmap_map_verify` does. NULL for `options` means the defaults. Any thread. O(1).
+/// closes it with `shmap_map_close`. This checks the owner of the file and the headers, but reads
+/// no entries; `shmap_map_verify` does. NULL for `options` means the defaults. Any thread. O(1).
 ///
 /// The map is read in place. By this call the caller promises that the file's owner and root do not
 /// write to it or change its length while the handle is open, as no call of this library does.
 /// Without that promise: `shmap_map_open_copy`.
 ///
 /// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_CORRUPT, SHMAP_MISMATCH, SHMAP_SYSTEM;
-/// SHMAP_PERMISSION also for a file that anybody may write to, or has open for writing, for which
-/// there is `shmap_map_open_copy`. `*map` is left alone.
+/// SHMAP_PERMISSION, also for a file that anybody may write to or has open for writing: use
+/// `shmap_map_open_copy` for such a file. `*map` is not changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_open(
     name: *const c_char,
@@ -135,8 +136,8 @@ pub unsafe extern "C" fn shmap_map_open(
 }
 
 /// Copies the map that is published under a name into private memory, verifies it, and stores a
-/// handle of it in `*map`. The owner of the file may have write permission. It does not follow
-/// later editions. Otherwise as `shmap_map_open`. O(n).
+/// handle of it in `*map`. The owner of the file may have write permission. The copy does not
+/// follow later editions. Otherwise as `shmap_map_open`. O(n).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_open_copy(
     name: *const c_char,
@@ -153,7 +154,7 @@ pub unsafe extern "C" fn shmap_map_open_copy(
 }
 
 /// Opens a file that `shmap_tree_save` or `shmap_map_save` wrote, and stores a handle of it in
-/// `*map`. It does not follow later editions. Of `options`, `dir` does not count. Otherwise as
+/// `*map`. The handle does not follow later editions. `dir` in `options` is ignored. Otherwise as
 /// `shmap_map_open`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_open_file(
@@ -170,9 +171,9 @@ pub unsafe extern "C" fn shmap_map_open_file(
     })
 }
 
-/// Closes a handle. What was published stays; pointers into the map are no longer valid. No other
-/// thread may be in a call with this handle, other than `shmap_map_wait` and
-/// `shmap_map_wait_for_update`, which end within a second, with SHMAP_INVALID.
+/// Closes a handle. What was published stays; pointers into the map become invalid. No other thread
+/// may be in a call with this handle, except for `shmap_map_wait` and `shmap_map_wait_for_update`,
+/// which then end within a second with SHMAP_INVALID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_close(map: *mut ShmapMap) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -180,8 +181,8 @@ pub unsafe extern "C" fn shmap_map_close(map: *mut ShmapMap) -> c_int {
     call.close(map)
 }
 
-/// Stores the edition in hand in `*generation`: 1 for the first under the name, one more each time.
-/// 0 for files and copies. Any thread. O(1).
+/// Stores the edition in hand in `*generation`: 1 for the first under the name, and one more each
+/// time; 0 for files and copies. Any thread. O(1).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_generation(map: *const ShmapMap, generation: *mut u64) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -196,10 +197,10 @@ pub unsafe extern "C" fn shmap_map_generation(map: *const ShmapMap, generation: 
     })
 }
 
-/// 1 when the name leads to no map now, or was removed since this edition and then published anew;
-/// 0 when it leads to this edition, or to one that replaced it; or an error code. The handle goes
-/// on all the same, and `shmap_map_refresh` takes what is there. Any thread. Two system calls at
-/// most.
+/// 0 when the name leads to this edition, or to one that replaced it; 1 when it leads to no map, or
+/// to one that was published after this edition was removed; or an error code. The handle remains
+/// usable either way, and `shmap_map_refresh` takes what is there. Any thread. At most two system
+/// calls.
 ///
 /// Errors: SHMAP_INVALID for a file or a copy.
 #[unsafe(no_mangle)]
@@ -212,8 +213,8 @@ pub unsafe extern "C" fn shmap_map_is_removed(map: *const ShmapMap) -> c_int {
     })
 }
 
-/// Removes the name of a map. Later openings fail with SHMAP_NOT_FOUND; who has it open keeps it.
-/// Any thread.
+/// Removes the name of a map. Later openings fail with SHMAP_NOT_FOUND; a process that has the map
+/// open keeps it. Any thread.
 ///
 /// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_TIMEOUT, SHMAP_PERMISSION, SHMAP_CORRUPT,
 /// SHMAP_SYSTEM; nothing was changed.
@@ -232,10 +233,10 @@ pub unsafe extern "C" fn shmap_map_remove_name(
     })
 }
 
-/// Removes what killed publishers of this user left in a directory, and stores how many files those
-/// are in `*count`, unless that is NULL; with `dry_run` not 0 it only counts. NULL for `dir` means
-/// `$SHMAP_DIR`, or `/dev/shm`. Living publishers, tables and other users' files are left alone.
-/// Any thread. O(files in the directory).
+/// Removes the files that killed publishers of this user left in a directory, and stores their
+/// number in `*count`, unless that is NULL. If `dry_run` is not 0 it only counts them. NULL for
+/// `dir` means `$SHMAP_DIR`, or `/dev/shm`. Living publishers, tables and other users' files are
+/// left alone. Any thread. O(files in the directory).
 ///
 /// Errors: SHMAP_NOT_FOUND, SHMAP_PERMISSION, SHMAP_SYSTEM.
 #[unsafe(no_mangle)]

@@ -14,31 +14,31 @@ use crate::handles::shortly;
 use crate::map::{ShmapMap, Source, not_published};
 use crate::options::limit;
 
-/// How long a wait sleeps before it looks whether the handle was closed meanwhile.
+/// How long a wait sleeps before it checks whether the handle was closed meanwhile.
 const SLICE: Duration = Duration::from_secs(1);
 
-/// What the handle leads to now. It stays open as long as this does, whatever becomes of the
-/// handle.
+/// What the handle leads to now. It stays open for as long as the result lives, whatever happens to
+/// the handle.
 fn in_hand(map: *const ShmapMap) -> Result<Arc<Source>, Fault> {
     shortly(map, ShmapMap::share)
 }
 
-/// Takes another edition, unless another thread did so already. Drops what is left over when the
-/// lock is over.
+/// Takes another edition, unless another thread already did. Drops the source that is no longer
+/// used after the lock was released.
 fn take(map: *const ShmapMap, from: &Arc<Source>, newer: SharedMap) -> Result<(), Fault> {
     let newer = Arc::new(Source::Published(newer));
     shortly(map, |map, lock| map.replace(from, newer, lock)).map(drop)
 }
 
-/// Takes the newest edition: 1 if that is another one, 0 if not, or an error code. After 1,
-/// pointers into the map are no longer valid. Files and copies stay what they are. No other thread
-/// may be in a call that reads with this handle, or use pointers into the map; others may wait on
-/// it and refresh it. One atomic load, under a lock of its own, when nothing was published. About
-/// every 100 ms it also looks at the name, and so finds what was published anew after the files
-/// had been removed from outside.
+/// Takes the newest edition: 1 if it differs from the one in hand, 0 if not, or an error code.
+/// After 1, pointers into the map are invalid. Files and copies never change. No other thread may
+/// be in a call that reads with this handle, or use pointers into the map; other threads may wait
+/// on it and refresh it. When nothing was published, this costs one atomic load under a lock of the
+/// handle. About every 100 ms it also checks the name, so that it finds a map whose files were
+/// deleted by other means and then published again.
 ///
-/// Errors: those of `shmap_map_open`; the handle keeps its edition. A name that was removed is no
-/// error: the handle goes on.
+/// Errors: those of `shmap_map_open`; the handle keeps its edition. A name that was removed is not
+/// an error: the handle remains usable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_refresh(map: *const ShmapMap) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -53,14 +53,14 @@ pub unsafe extern "C" fn shmap_map_refresh(map: *const ShmapMap) -> c_int {
     })
 }
 
-/// Sleeps until there is another edition, and takes it: 1; 0 when `timeout_ms` milliseconds are
-/// over, or an error code. Negative waits for ever. After 1, pointers into the map are no longer
-/// valid. No other thread may be in a call that reads with this handle, or use pointers into the
-/// map, when an edition is taken: `shmap_map_wait` takes none. Any number of threads may wait on
-/// one handle: each returns 1.
+/// Sleeps until there is another edition, and takes it. Returns 1; 0 once `timeout_ms` milliseconds
+/// have passed; or an error code. A negative timeout waits for ever. After 1, pointers into the map
+/// are invalid. When an edition is taken, no other thread may be in a call that reads with this
+/// handle, or use pointers into the map; `shmap_map_wait` takes none. Any number of threads may
+/// wait on one handle: each returns 1.
 ///
 /// Errors: those of `shmap_map_open`; SHMAP_INVALID for a file or a copy, which has no later
-/// editions, and when the handle is closed meanwhile.
+/// editions, and if the handle is closed meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_wait_for_update(map: *const ShmapMap, timeout_ms: i64) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -73,9 +73,10 @@ pub unsafe extern "C" fn shmap_map_wait_for_update(map: *const ShmapMap, timeout
     })
 }
 
-/// Sleeps until there is another edition than the one in hand: 1; 0 when `timeout_ms` milliseconds
-/// are over, or an error code. Negative waits for ever. It takes none, so pointers into the map
-/// stay valid; `shmap_map_refresh` does. Other threads may do anything with the handle meanwhile.
+/// Sleeps until there is another edition than the one in hand. Returns 1; 0 once `timeout_ms`
+/// milliseconds have passed; or an error code. A negative timeout waits for ever. It does not take
+/// the edition, so pointers into the map stay valid; `shmap_map_refresh` takes it. Other threads
+/// may do anything with the handle meanwhile.
 ///
 /// Errors: as `shmap_map_wait_for_update`.
 #[unsafe(no_mangle)]
@@ -85,8 +86,8 @@ pub unsafe extern "C" fn shmap_map_wait(map: *const ShmapMap, timeout_ms: i64) -
     call.run(|| wait(map, timeout_ms, |_, _| Ok(())))
 }
 
-/// 1 when the handle's edition is not the newest any more, or not the one that it had at first;
-/// `then` gets what it had, and what there is now.
+/// Returns 1 when the handle's edition is no longer the newest, or no longer the one that it had at
+/// first. Calls `then` with what it had and what there is now.
 fn wait(
     map: *const ShmapMap,
     timeout_ms: i64,
@@ -98,7 +99,7 @@ fn wait(
     loop {
         let left = timeout.saturating_sub(start.elapsed());
         let newer = published.wait_for_newer(left.min(SLICE))?;
-        // Fails when the handle was closed.
+        // Fails if the handle was closed.
         let taken = shortly(map, |map, lock| !map.is(&source, lock))?;
         if newer.is_some() || taken {
             then(&source, newer)?;

@@ -14,9 +14,9 @@ use crate::map::{ShmapMap, Source, with_snapshot};
 use crate::plain::{ShmapBytes, ShmapPair, ShmapRange};
 use crate::tree::missing;
 
-/// Stores where the value of a key lies in `*value`: in the mapping, nothing is copied. It is valid
-/// until the handle takes another edition or is closed. Any thread; takes no lock. O(1) with a hash
-/// index, otherwise O(log n).
+/// Stores the address and length of a key's value in `*value`. The value is in the mapping; nothing
+/// is copied. It is valid until the handle takes another edition or is closed. Any thread; takes no
+/// lock. O(1) with a hash index, otherwise O(log n).
 ///
 /// Errors: SHMAP_NOT_FOUND.
 #[unsafe(no_mangle)]
@@ -40,9 +40,9 @@ pub unsafe extern "C" fn shmap_map_get(
     })
 }
 
-/// Stores where the values of `count` keys lie in as many elements of `values`, in their order;
-/// `data` is NULL for a key that has none. Otherwise as `shmap_map_get`, and about twice as fast a
-/// key on big maps.
+/// Looks up `count` keys, and stores the address and length of each value in the array `values`, in
+/// the order of the keys; `data` is NULL for a key without a value. Otherwise as `shmap_map_get`,
+/// and about twice as fast for each key on big maps.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_get_many(
     map: *const ShmapMap,
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn shmap_map_get_many(
     })
 }
 
-/// 1 when the key has a value, 0 when not, or an error code. As `shmap_map_get`.
+/// 1 when the key has a value, 0 when it has none, or an error code. As `shmap_map_get`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_contains(
     map: *const ShmapMap,
@@ -94,7 +94,7 @@ pub unsafe extern "C" fn shmap_map_len(map: *const ShmapMap, len: *mut usize) ->
     })
 }
 
-/// Stores the entry with the least key in `*entry`; what it points to is valid as for
+/// Stores the entry with the least key in `*entry`; what it points to is valid for as long as with
 /// `shmap_map_get`. Any thread. O(1).
 ///
 /// Errors: SHMAP_NOT_FOUND when the map is empty.
@@ -125,7 +125,7 @@ pub unsafe extern "C" fn shmap_map_last(map: *const ShmapMap, entry: *mut ShmapP
     })
 }
 
-/// Stores the entry of a rank, counted from 0 in key order, in `*entry`. As `shmap_map_first`.
+/// Stores the entry at a rank, which counts from 0 in key order, in `*entry`. As `shmap_map_first`.
 ///
 /// Errors: SHMAP_NOT_FOUND when there is none.
 #[unsafe(no_mangle)]
@@ -167,9 +167,9 @@ pub unsafe extern "C" fn shmap_map_rank(
     })
 }
 
-/// Stores the walk over the entries with `first` <= key < `end` in `*range`. NULL for `first`
-/// starts at the least key, NULL for `end` goes on to the greatest. `shmap_map_next` and
-/// `shmap_map_prev` take the steps. Any thread. O(log n).
+/// Stores the range of the entries with `first` <= key < `end` in `*range`. NULL for `first` starts
+/// at the least key, NULL for `end` goes on to the greatest. `shmap_map_next` and `shmap_map_prev`
+/// iterate over it. Any thread. O(log n).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_range(
     map: *const ShmapMap,
@@ -195,8 +195,8 @@ pub unsafe extern "C" fn shmap_map_range(
     })
 }
 
-/// Stores the walk over the entries whose keys start with `prefix` in `*range`; with length 0, over
-/// all. As `shmap_map_range`.
+/// Stores the range of the entries whose keys start with `prefix` in `*range`; all entries if its
+/// length is 0. As `shmap_map_range`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_prefix(
     map: *const ShmapMap,
@@ -216,9 +216,9 @@ pub unsafe extern "C" fn shmap_map_prefix(
     })
 }
 
-/// One step of a walk from the front: 1, the entry in `*entry`, and `*range` without it; 0 at the
-/// end, or an error code. What the entry points to is valid as for `shmap_map_get`. Any thread,
-/// each with its own range. O(1).
+/// Takes the first entry off `*range`, stores it in `*entry` and returns 1; returns 0 if the range
+/// is empty, or an error code. What the entry points to is valid for as long as with
+/// `shmap_map_get`. Any thread, each with its own range. O(1).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_next(
     map: *const ShmapMap,
@@ -234,7 +234,7 @@ pub unsafe extern "C" fn shmap_map_next(
     })
 }
 
-/// One step of a walk from the back. Otherwise as `shmap_map_next`.
+/// Takes the last entry off `*range`. Otherwise as `shmap_map_next`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_prev(
     map: *const ShmapMap,
@@ -274,9 +274,9 @@ fn step(
     })
 }
 
-/// Checks all of the map: checksum, order, offsets. Any thread. O(n).
+/// Checks the whole map: checksum, order, offsets. Any thread. O(n).
 ///
-/// Errors: SHMAP_CORRUPT with what is wrong, and where.
+/// Errors: SHMAP_CORRUPT; the message says what is wrong, and where.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_verify(map: *const ShmapMap) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -294,8 +294,8 @@ pub unsafe extern "C" fn shmap_map_verify(map: *const ShmapMap) -> c_int {
     })
 }
 
-/// Stores where the map's bytes lie in `*image`: what `shmap_map_save` writes. Valid as for
-/// `shmap_map_get`. Any thread. O(1).
+/// Stores the address and length of the map's image in `*image`: the bytes that `shmap_map_save`
+/// writes. They are valid for as long as with `shmap_map_get`. Any thread. O(1).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_image(map: *const ShmapMap, image: *mut ShmapBytes) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -308,8 +308,8 @@ pub unsafe extern "C" fn shmap_map_image(map: *const ShmapMap, image: *mut Shmap
     })
 }
 
-/// Writes the map to a file of mode 0400, in one step, over what is there. `shmap_map_open_file`
-/// opens it. Any thread. O(n).
+/// Writes the map to a file of mode 0400, and replaces what is at the path in one step.
+/// `shmap_map_open_file` opens it. Any thread. O(n).
 ///
 /// Errors: as `shmap_tree_save`.
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! Names: which tables and maps there are.
+//! Names: listing tables and maps.
 
 #![allow(unsafe_code)]
 
@@ -18,17 +18,17 @@ pub const SHMAP_KIND_TABLE: c_int = 1;
 /// A map has the name.
 pub const SHMAP_KIND_MAP: c_int = 2;
 
-/// The names that were in a directory. They no longer change.
+/// The names that were in a directory. They never change.
 pub struct ShmapNames(Vec<(CString, c_int)>);
 
 impl Handle for ShmapNames {
     const KIND: HandleKind = HandleKind::NAMES;
 }
 
-/// Lists the tables and maps of a directory, whether they can be opened or not, in the order of
-/// their names; of one name the map comes before the table. Stores a handle of the list in
-/// `*names`, which the caller frees with `shmap_names_free`. NULL for `dir` means `$SHMAP_DIR`, or
-/// `/dev/shm`. Opens none of them. Any thread. O(files in the directory).
+/// Lists the tables and maps of a directory in the order of their names, whether they can be opened
+/// or not; if a name has both, the map comes first. Stores a handle of the list in `*names`, which
+/// the caller frees with `shmap_names_free`. NULL for `dir` means `$SHMAP_DIR`, or `/dev/shm`.
+/// Opens no table or map. Any thread. O(files in the directory).
 ///
 /// Errors: SHMAP_NOT_FOUND, SHMAP_PERMISSION, SHMAP_SYSTEM.
 #[unsafe(no_mangle)]
@@ -42,10 +42,10 @@ pub unsafe extern "C" fn shmap_list(dir: *const c_char, names: *mut *mut ShmapNa
             let kind = match entry.kind.as_str() {
                 kind if kind == TABLE.as_str() => SHMAP_KIND_TABLE,
                 kind if kind == SNAPSHOT.kind.as_str() => SHMAP_KIND_MAP,
-                // The control segment of a map, or none of ours.
+                // The control segment of a map, or a segment of another kind.
                 _ => continue,
             };
-            // A name has no NUL, so none is left out.
+            // A name has no NUL, so no name is left out.
             found.extend(CString::new(entry.name.as_str()).ok().map(|name| (name, kind)));
         }
         out.set(insert(ShmapNames(found))?);
@@ -65,8 +65,8 @@ pub unsafe extern "C" fn shmap_names_len(names: *const ShmapNames, len: *mut usi
     })
 }
 
-/// Stores name number `index`, counted from 0, in `*name`. Its text belongs to the handle, and is
-/// valid until that is freed. Any thread. O(1).
+/// Stores name number `index`, counted from 0, in `*name`. The text belongs to the handle and is
+/// valid until the handle is freed. Any thread. O(1).
 ///
 /// Errors: SHMAP_INVALID when there is no such name.
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! How tables and maps are made and opened.
+//! How tables and maps are created and opened.
 
 #![allow(unsafe_code)]
 
@@ -13,64 +13,68 @@ use crate::fault::Fault;
 use crate::keys::{SHMAP_KEYS_I32, kind_of};
 use crate::plain::Plain;
 
-/// How a table is created and opened. Fill one in with `shmap_table_options_init`, then change
+/// How a table is created and opened. Initialise it with `shmap_table_options_init`, then change
 /// fields.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct ShmapTableOptions {
     /// Size of this structure, as `shmap_table_options_init` set it.
     size: usize,
-    /// Directory; NULL for `$SHMAP_DIR`, or `/dev/shm` where that is not set.
+    /// Directory. NULL, the default, means `$SHMAP_DIR`, or `/dev/shm` if that is not set.
     dir: *const c_char,
-    /// Entries that fit: 1024.
+    /// Number of entries that fit. Default: 1024.
     capacity: usize,
-    /// Longest value in bytes: 256.
+    /// Longest value in bytes. Default: 256.
     value_size: usize,
-    /// Kind of the keys of a table that is created: SHMAP_KEYS_I32, or another SHMAP_KEYS_...
+    /// Kind of the keys of a table that is created, one of SHMAP_KEYS_... Default: SHMAP_KEYS_I32.
     key_kind: c_int,
-    /// Longest key in bytes, 1 to 256, where keys are text or bytes: 64.
+    /// Longest key in bytes, 1 to 256, if keys are text or bytes. Default: 64.
     key_size: usize,
-    /// Permission bits of a table that is created, exact whatever the umask: 0600. 0644 lets others
-    /// read.
+    /// Permission bits of a table that is created, whatever the umask. 0644 lets other users read.
+    /// Default: 0600.
     mode: u32,
-    /// Not 0: also opens what group or others may write to. 0.
+    /// If not 0, tables that their group or other users may write to are opened as well. Default:
+    /// 0.
     shared_writers: c_int,
-    /// Whose tables to open besides one's own and root's; NULL for nobody's.
+    /// Users whose tables are opened, besides those of this user and of root. Default: NULL, for
+    /// none.
     trusted_uids: *const u32,
-    /// How many those are.
+    /// Number of these users.
     trusted_count: usize,
-    /// How long a write waits for another writer, in milliseconds; negative for ever. 5000.
+    /// How long a write waits for another writer, in milliseconds; a negative number waits for
+    /// ever. Default: 5000.
     lock_timeout_ms: i64,
 }
 
-/// How a map is published, opened and removed. Fill one in with `shmap_map_options_init`, then
+/// How a map is published, opened and removed. Initialise it with `shmap_map_options_init`, then
 /// change fields.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct ShmapMapOptions {
     /// Size of this structure, as `shmap_map_options_init` set it.
     size: usize,
-    /// Directory; NULL for `$SHMAP_DIR`, or `/dev/shm` where that is not set.
+    /// Directory. NULL, the default, means `$SHMAP_DIR`, or `/dev/shm` if that is not set.
     dir: *const c_char,
-    /// Publishing: permission bits, read bits only, exact whatever the umask; 0444 lets others
-    /// read. 0, the default, keeps those of the map that is replaced, and means 0400 for a first
-    /// one.
+    /// Publishing: permission bits, read bits only, whatever the umask; 0444 lets other users read.
+    /// 0, the default, keeps the bits of the map that is replaced, and means 0400 for a first map.
     mode: u32,
-    /// Publishing: not 0 replaces what has the name. 0.
+    /// Publishing: if not 0, replaces the map that has the name. Default: 0.
     force: c_int,
-    /// Publishing with `force`: not 0 also replaces a map that has entries by one that has none. 0.
+    /// Publishing with `force`: if not 0, a map without entries may replace one that has some.
+    /// Default: 0.
     allow_empty: c_int,
-    /// Publishing a tree or table: not 0 adds a hash index, which makes lookups of single keys
-    /// several times as fast, for twelve bytes an entry. 1.
+    /// Publishing a tree or table: if not 0, adds a hash index, which makes lookups of single keys
+    /// several times as fast, for twelve bytes an entry. Default: 1.
     hash_index: c_int,
-    /// Not 0: also uses what group or others may write to. 0.
+    /// If not 0, files that their group or other users may write to are used as well. Default: 0.
     shared_writers: c_int,
-    /// Whose maps to open besides one's own and root's; NULL for nobody's.
+    /// Users whose maps are opened, besides those of this user and of root. Default: NULL, for
+    /// none.
     trusted_uids: *const u32,
-    /// How many those are.
+    /// Number of these users.
     trusted_count: usize,
-    /// How long to wait for another publisher of the name, in milliseconds; negative for ever.
-    /// 5000.
+    /// How long to wait for another publisher of the name, in milliseconds; a negative number waits
+    /// for ever. Default: 5000.
     lock_timeout_ms: i64,
 }
 
@@ -156,12 +160,12 @@ fn milliseconds(limit: Option<Duration>) -> i64 {
     limit.map_or(-1, |limit| i64::try_from(limit.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// Milliseconds, negative for ever.
+/// A timeout from milliseconds; negative means for ever.
 pub(crate) fn limit(milliseconds: i64) -> Option<Duration> {
     u64::try_from(milliseconds).ok().map(Duration::from_millis)
 }
 
-/// The namespace in `dir`, or that of the environment for NULL.
+/// The namespace in `dir`, or that of the environment if it is NULL.
 pub(crate) fn namespace(call: &Call, dir: *const c_char) -> Result<Namespace, Fault> {
     Ok(call.path_or_null("the directory", dir)?.map_or_else(Namespace::from_env, Namespace::at))
 }
@@ -179,13 +183,13 @@ pub(crate) struct TablePlan {
     pub(crate) options: TableOptions,
 }
 
-/// Of a table; NULL for the defaults.
+/// The plan for a table; NULL means the defaults.
 pub(crate) fn of_table(call: &Call, options: *const ShmapTableOptions) -> Result<TablePlan, Fault> {
     if options.is_null() {
         let (namespace, options) = (Namespace::from_env(), TableOptions::default());
         return Ok(TablePlan { namespace, kind: KeyKind::I32, options });
     }
-    // The size first: a structure of another version may be shorter.
+    // The size is checked first, because a structure of another version may be shorter.
     check_size::<ShmapTableOptions>(*call.one("options", options.cast::<usize>())?)?;
     let given = call.one("options", options)?;
     let geometry = Geometry::default()
@@ -203,7 +207,7 @@ pub(crate) fn of_table(call: &Call, options: *const ShmapTableOptions) -> Result
     })
 }
 
-/// Of a publication; NULL for the defaults. `dir` is where it goes when they do not say.
+/// The options of a publication; NULL means the defaults. `dir` is used if they name no directory.
 pub(crate) fn of_share(
     call: &Call,
     options: *const ShmapMapOptions,
@@ -231,7 +235,7 @@ pub(crate) fn of_share(
     Ok(share)
 }
 
-/// Of an opening or a removal; NULL for the defaults.
+/// The options of an opening or a removal; NULL means the defaults.
 pub(crate) fn of_map(call: &Call, options: *const ShmapMapOptions) -> Result<MapOptions, Fault> {
     let ShareOptions { namespace, trust, lock_timeout, .. } = of_share(call, options, None)?;
     Ok(MapOptions::default().namespace(namespace).trust(trust).lock_timeout(lock_timeout))

@@ -1,10 +1,10 @@
-//! Places for what handles lead to: given out and taken back without a lock, so that a fork can
-//! leave none locked.
+//! Places for what handles lead to. They are given out and taken back without a lock, so that a
+//! fork cannot leave one locked.
 //!
 //! A place is a slot in a chunk; chunks are never moved or freed. Places that were given back form
-//! a stack: each one's `number` says which is below it. They are counted by generations, and one
-//! whose generations are used up is never given out again, so no two handles are ever the same
-//! number.
+//! a stack: each one's `number` says which place is below it. Each use of a place has another
+//! generation, and a place whose generations are used up is never given out again, so no two
+//! handles ever have the same number.
 //!
 //! A child that is forked while another thread is between two steps here loses that thread's place,
 //! and nothing else.
@@ -12,10 +12,10 @@
 //! # Invariants
 //! 1. `chunks[n]` is null, or came of `Box::into_raw` of a slice of `FIRST << n` slots, and stays
 //!    so to the end.
-//! 2. The slot of a place that was reserved belongs to whoever reserved it, until it is given back.
+//! 2. The slot of a reserved place belongs to the thread that reserved it, until it is given back.
 //! 3. `top` is the place on top of the stack plus 1, or 0, and above it a count of all changes.
-//!    Each change adds one, so an exchange that succeeds has seen the place below that goes with
-//!    the one on top.
+//!    Each change adds one to the count, so an exchange that succeeds has read the place below of
+//!    the place that is still on top.
 
 #![allow(unsafe_code)]
 
@@ -30,17 +30,18 @@ const PLACE: u64 = (1 << PLACE_BITS) - 1;
 /// Places in the first chunk; each further one has twice as many.
 const FIRST: usize = 64;
 const CHUNKS: usize = 18;
-/// All there are.
+/// The number of all places.
 pub(crate) const PLACES: usize = FIRST * ((1 << CHUNKS) - 1);
 const _: () = assert!(PLACES < PLACE as usize && usize::BITS == 64);
 
 #[derive(Default)]
 pub(crate) struct Slot {
-    /// While it is in use, the number of its handle. Otherwise the generation to use next, above
-    /// the place below it in the stack plus 1: no number of a handle, since its highest byte is 0.
+    /// While the place is in use, the number of its handle. Otherwise the next generation in the
+    /// high bits, and in the low bits the place below it in the stack plus 1. That is not a number
+    /// of a handle, because its highest byte is 0.
     pub(crate) number: AtomicU64,
     pub(crate) value: AtomicPtr<c_void>,
-    /// For what must not meet the end of the handle.
+    /// Held by whatever must not overlap with the end of the handle.
     pub(crate) lock: ShortLock,
 }
 
@@ -91,19 +92,19 @@ impl Places {
         Some(unsafe { &*slot })
     }
 
-    /// A place that nobody has. Nothing when all are taken, or worn out.
+    /// A free place; `None` if all are in use or used up.
     pub(crate) fn reserve(&self) -> Option<Reserved<'_>> {
         self.pop().or_else(|| self.fresh())
     }
 
     fn pop(&self) -> Option<Reserved<'_>> {
         // Acquire: pairs with the release in `give_back`. All stores to `top` are exchanges, so it
-        // also pairs with those of the places that lay there longer.
+        // also pairs with those that gave back the places further down.
         let mut top = self.top.load(Ordering::Acquire);
         loop {
             let place = usize::try_from((top & PLACE).checked_sub(1)?).ok()?;
             let slot = self.slot(place)?;
-            // Of use only if the exchange finds that it was still on top: invariant 3.
+            // This counts only if the exchange finds that the place is still on top: invariant 3.
             let word = slot.number.load(Ordering::Relaxed);
             let next = (top & !PLACE).wrapping_add(1 << PLACE_BITS) | word & PLACE;
             match self.top.compare_exchange(top, next, Ordering::Acquire, Ordering::Acquire) {
@@ -122,7 +123,7 @@ impl Places {
         Some(Reserved { place, generation: 0, slot: self.slot(place)? })
     }
 
-    /// Makes a chunk, where there is none. Of threads that do so at once one wins; none waits.
+    /// Makes a chunk if there is none. If several threads do so at once, one wins, and none waits.
     fn make_chunk(&self, chunk: usize) {
         let Some(at) = self.chunks.get(chunk) else { return };
         if !at.load(Ordering::Relaxed).is_null() {
@@ -138,10 +139,10 @@ impl Places {
         }
     }
 
-    /// Takes a place back whose slot has no handle any more. `generation` is the one that it had.
+    /// Takes back a place whose slot no longer has a handle. `generation` is the one that it had.
     pub(crate) fn give_back(&self, place: usize, generation: u64, slot: &Slot) {
         if generation >= self.last_generation {
-            // One more handle would be one that there was before.
+            // Another handle would have a number that was already used.
             return;
         }
         let mut top = self.top.load(Ordering::Relaxed);
@@ -223,7 +224,7 @@ mod tests {
     #[test]
     fn threads_never_have_one_place_at_once_nor_one_number_twice() {
         const ROUNDS: usize = if cfg!(miri) { 50 } else { 20_000 };
-        // So few that places wear out on the way.
+        // So few generations that places are used up during the test.
         let places = Places::new(100);
         let seen = Mutex::new(HashSet::new());
         std::thread::scope(|scope| {

@@ -1,10 +1,10 @@
-//! Structures that pass the border by value.
+//! Structures that cross the FFI boundary by value.
 
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 
-/// What C may put into memory.
+/// Types that C may store in memory that is then read.
 ///
 /// # Safety
 /// Any bytes are a value of the type.
@@ -29,11 +29,11 @@ unsafe impl Plain for ShmapStatusI64 {}
 // SAFETY: `ShmapBytes` twice.
 unsafe impl Plain for ShmapPair {}
 
-/// Bytes that somebody else owns. They need not end with a NUL and may contain any.
+/// Bytes that somebody else owns. They need not end with a NUL, and may contain NULs.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct ShmapBytes {
-    /// The first byte. As a result it is NULL only where there is no value at all.
+    /// The first byte. In a result it is NULL only if there is no value.
     data: *const c_void,
     /// How many there are.
     len: usize,
@@ -70,7 +70,7 @@ pub struct ShmapPair {
     value: ShmapBytes,
 }
 
-/// A name, and what has it.
+/// A name, and whether a table or a map has it.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct ShmapName {
@@ -80,8 +80,8 @@ pub struct ShmapName {
     kind: c_int,
 }
 
-/// Entries of a map between two ranks: what is left of a walk. Owns nothing; may be copied and
-/// thrown away. After a refresh it counts in the new edition.
+/// The entries of a map between two ranks, which iteration takes off one by one. Owns nothing, so
+/// it may be copied and discarded. After a refresh it refers to ranks of the new edition.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct ShmapRange {
@@ -104,7 +104,7 @@ pub struct ShmapTableStats {
     pub capacity: usize,
     /// Longest value in bytes.
     pub value_size: usize,
-    /// Longest key in bytes, where keys are text or bytes; otherwise of no meaning.
+    /// Longest key in bytes, if keys are text or bytes; otherwise meaningless.
     pub key_size: usize,
     /// Write transactions since creation; a batch is one.
     pub writes: u64,
@@ -120,7 +120,7 @@ impl ShmapBytes {
     /// No value.
     pub(crate) const NONE: Self = Self { data: std::ptr::null(), len: 0 };
 
-    /// These bytes; who stores the result keeps them.
+    /// These bytes. Whoever stores the result keeps them alive.
     #[inline]
     pub(crate) fn of(bytes: &[u8]) -> Self {
         Self { data: bytes.as_ptr().cast(), len: bytes.len() }
@@ -137,7 +137,7 @@ impl ShmapBytes {
 }
 
 impl ShmapName {
-    /// This name; who stores the result keeps the text.
+    /// This name. Whoever stores the result keeps the text alive.
     pub(crate) fn of(name: &CStr, kind: c_int) -> Self {
         Self { name: name.as_ptr(), kind }
     }

@@ -1,23 +1,23 @@
-//! A lock in private memory that no forked child finds locked for ever.
+//! A lock in private memory that is never left locked for ever in a forked child.
 //!
-//! A child has the memory of its parent as it was at the fork, but of the parent's threads only the
-//! one that forked. What another thread had locked by then, nobody in the child would ever unlock.
-//! So the lock says which process its owner belongs to: one that belongs to another process is
-//! over, and is taken from it.
+//! A child has the memory of its parent as it was at the fork, but only one of the parent's
+//! threads: the one that forked. A lock that another thread held at that moment would never be
+//! unlocked in the child. So the lock records which process its owner belongs to, and is taken over
+//! if that is another process.
 //!
-//! It is held for a few instructions. Nobody sleeps with it, waits for another process with it, or
-//! calls back.
+//! It is held for a few instructions. Nobody sleeps, waits for another process or calls back while
+//! holding it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use shm_facade::process_token;
 
-/// The lock. It holds no data: whatever uses it says what a child finds that was forked while
-/// another thread had it.
+/// The lock. It protects no data of its own: its user must say what a child finds that was forked
+/// while another thread held the lock.
 #[derive(Debug, Default)]
 pub(crate) struct ShortLock {
-    /// 0, or the token of the process whose thread has it.
+    /// 0, or the token of the process whose thread holds the lock.
     owner: AtomicU64,
 }
 
@@ -44,8 +44,9 @@ impl ShortLock {
     fn wait(&self, mut owner: u64, me: u64) -> Held<'_> {
         let mut tries = 0;
         loop {
-            // Taken from the parent's thread, too: this memory is a copy, so it stores nothing here
-            // any more. Everything it stored happened before the fork.
+            // The lock is also taken over from a thread of the parent: this memory is a copy, in
+            // which that thread stores nothing, and everything that it stored happened
+            // before the fork.
             let free = if owner == me { 0 } else { owner };
             match self.owner.compare_exchange(free, me, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => return Held(self),
@@ -57,12 +58,12 @@ impl ShortLock {
     }
 }
 
-/// The owner needs a few instructions; if it has to wait for a processor, so must this thread.
+/// Waits. The owner needs a few instructions, but it may have to wait for a processor first.
 fn pause(tries: u32) {
     match tries {
         0..64 => std::hint::spin_loop(),
         64..96 => std::thread::yield_now(),
-        // Also for an owner of lower priority, to which a yield gives nothing.
+        // A yield does not help an owner of lower priority.
         _ => std::thread::sleep(Duration::from_micros(100)),
     }
 }

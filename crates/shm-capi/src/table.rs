@@ -1,4 +1,4 @@
-//! Tables: what a handle leads to, and what all calls with one begin with.
+//! Tables: what a handle leads to, and what all calls with a table begin with.
 
 use shm_facade::{
     AnyKey, Error, IoError, KeyKind, Name, Namespace, ReadOnly, StatusTable, UntypedTable,
@@ -10,7 +10,7 @@ use crate::fault::Fault;
 use crate::handles::{Handle, HandleKind};
 use crate::keys::{EntryElement, Form, GivenKey, KeyElement};
 
-/// A table that is open, for reading and writing or for reading only, with keys of any kind.
+/// An open table, for reading and writing or for reading only, with keys of any kind.
 pub struct ShmapTable {
     access: Access,
     /// The kind of its keys, and how long they may be.
@@ -29,8 +29,8 @@ impl Handle for ShmapTable {
     const KIND: HandleKind = HandleKind::TABLE;
 }
 
-/// Evaluates an expression that only reads with the table of a handle. Users import [`Access`],
-/// too.
+/// Evaluates an expression that only reads, with the table of a handle. Users of this macro also
+/// import [`Access`].
 macro_rules! reading {
     ($handle:expr, $table:ident => $body:expr) => {
         match $handle.access() {
@@ -50,13 +50,13 @@ impl ShmapTable {
         Self { access, keys, namespace, name }
     }
 
-    /// For reading: [`reading`] has what both can do.
+    /// The table for reading. [`reading`] is for what both variants can do.
     #[inline]
     pub(crate) fn access(&self) -> &Access {
         &self.access
     }
 
-    /// For a change.
+    /// The table for writing.
     #[inline]
     pub(crate) fn writable(&self) -> Result<&UntypedTable, Fault> {
         match &self.access {
@@ -80,14 +80,14 @@ impl ShmapTable {
         self.keys.0
     }
 
-    /// The table's key that C gives.
+    /// A key of the table, as C passes it.
     #[inline]
     pub(crate) fn key(&self, call: &Call, key: GivenKey) -> Result<AnyKey, Fault> {
         self.has_keys(key.form())?;
         key.to_any_key(call, self.keys, None)
     }
 
-    /// The table's keys that C gives.
+    /// Keys of the table, as C passes them.
     pub(crate) fn keys<T: KeyElement>(
         &self,
         call: &Call,
@@ -99,7 +99,7 @@ impl ShmapTable {
         keys.map(|(index, key)| key.key().to_any_key(call, self.keys, Some(index))).collect()
     }
 
-    /// The members of a batch that C gives.
+    /// The members of a batch, as C passes them.
     pub(crate) fn members<'c, T: EntryElement + 'c>(
         &self,
         call: &'c Call,
@@ -114,7 +114,7 @@ impl ShmapTable {
         call.array("entries", entries, count)?.iter().enumerate().map(member).collect()
     }
 
-    /// True when the name leads elsewhere by now.
+    /// True when the name no longer leads to this table.
     pub(crate) fn is_orphaned(&self) -> Result<bool, Error> {
         reading!(self, table => table.is_orphaned())
             .map_err(|source| IoError::new("read", self.namespace.dir(), source).into())

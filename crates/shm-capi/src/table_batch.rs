@@ -12,10 +12,10 @@ use crate::keys::{EntryElement, KeyElement};
 use crate::plain::{ShmapBytes, ShmapPair, ShmapStatus, ShmapStatusI64};
 use crate::table::ShmapTable;
 
-/// Adds keys that must all be absent: all of them or none, also when this process is killed. Any
+/// Adds keys that must all be absent: all of them or none, even if this process is killed. Any
 /// thread. O(count).
 ///
-/// Errors: those of `shmap_table_add`; the message says which member was at fault, counted from 0.
+/// Errors: those of `shmap_table_add`; the message names the member that failed, counted from 0.
 /// Nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_add_many(
@@ -52,12 +52,12 @@ pub unsafe extern "C" fn shmap_table_add_many_bytes(
     put_many(&call, table, PutMode::Add, entries, count)
 }
 
-/// Replaces the values of keys that must all be present: all of them or none, also when this
-/// process is killed, and for every reader at once. Of a key that occurs twice the last value
-/// counts. Any thread. O(count).
+/// Replaces the values of keys that must all be present: all of them or none, even if this process
+/// is killed, and for every reader at once. If a key occurs twice, its last value counts. Any
+/// thread. O(count).
 ///
-/// Errors: those of `shmap_table_update`; the message says which member was at fault, counted from
-/// 0. Nothing was changed.
+/// Errors: those of `shmap_table_update`; the message names the member that failed, counted from 0.
+/// Nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_update_many(
     table: *const ShmapTable,
@@ -93,10 +93,11 @@ pub unsafe extern "C" fn shmap_table_update_many_bytes(
     put_many(&call, table, PutMode::Update, entries, count)
 }
 
-/// Sets the values of keys, whether they have one or not. Otherwise as `shmap_table_update_many`.
+/// Sets the values of keys, whether they are present or not. Otherwise as
+/// `shmap_table_update_many`.
 ///
-/// Errors: those of `shmap_table_upsert`; the message says which member was at fault, counted from
-/// 0. Nothing was changed.
+/// Errors: those of `shmap_table_upsert`; the message names the member that failed, counted from 0.
+/// Nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_upsert_many(
     table: *const ShmapTable,
@@ -147,10 +148,10 @@ fn put_many<T: EntryElement>(
     })
 }
 
-/// Removes keys: all of them or, if one is not there or named twice, none. Any thread. O(count).
+/// Removes keys: all of them or, if one is absent or named twice, none. Any thread. O(count).
 ///
-/// Errors: those of `shmap_table_remove`; the message says which member was at fault, counted from
-/// 0. Nothing was changed.
+/// Errors: those of `shmap_table_remove`; the message names the member that failed, counted from 0.
+/// Nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_remove_many(
     table: *const ShmapTable,

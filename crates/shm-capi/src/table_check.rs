@@ -11,8 +11,8 @@ use crate::table::ShmapTable;
 
 /// Checks under the lock that all parts of the table agree. Any thread. O(capacity).
 ///
-/// Errors: SHMAP_CORRUPT with what is wrong; the next write then repairs. SHMAP_TIMEOUT,
-/// SHMAP_PERMISSION.
+/// Errors: SHMAP_CORRUPT; the message says what is wrong, and the next write repairs it.
+/// SHMAP_TIMEOUT, SHMAP_PERMISSION.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_verify(table: *const ShmapTable) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -23,9 +23,9 @@ pub unsafe extern "C" fn shmap_table_verify(table: *const ShmapTable) -> c_int {
     })
 }
 
-/// Repairs now what a dead writer or a damaged file left, rather than at the next write, and stores
-/// how many entries could not be kept in `*lost`, unless that is NULL: all in sound slots are. Any
-/// thread. O(capacity).
+/// Repairs now, rather than at the next write, what a dead writer or a damaged file left. Stores
+/// the number of entries that were lost in `*lost`, unless that is NULL; all entries in undamaged
+/// slots are kept. Any thread. O(capacity).
 ///
 /// Errors: SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
 #[unsafe(no_mangle)]
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn shmap_table_recover(table: *const ShmapTable, lost: *mu
     })
 }
 
-/// Writes the table back to its file; of use in a directory on a disk. Any thread.
+/// Writes the table back to its file, which matters if the directory is on a disk. Any thread.
 ///
 /// Errors: SHMAP_SYSTEM, SHMAP_PERMISSION.
 #[unsafe(no_mangle)]

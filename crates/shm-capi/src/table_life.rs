@@ -1,4 +1,4 @@
-//! Tables: making, opening, closing, removing.
+//! Tables: creating, opening, closing, removing.
 
 #![allow(unsafe_code)]
 
@@ -32,11 +32,12 @@ fn open(
     })
 }
 
-/// Opens a table, whatever its sizes and its keys, and stores a handle of it in `*table`. The
-/// caller closes it with `shmap_table_close`. NULL for `options` means the defaults. Any thread.
+/// Opens a table, whatever its sizes and its kind of keys, and stores a handle of it in `*table`.
+/// The caller closes it with `shmap_table_close`. NULL for `options` means the defaults. Any
+/// thread.
 ///
 /// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_CORRUPT, SHMAP_MISMATCH, SHMAP_PERMISSION,
-/// SHMAP_SYSTEM; `*table` is left alone.
+/// SHMAP_SYSTEM; `*table` is not changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_open(
     name: *const c_char,
@@ -50,8 +51,8 @@ pub unsafe extern "C" fn shmap_table_open(
     })
 }
 
-/// Creates a table where there is none, with keys of the kind that `options` name: `int32_t` by
-/// default. Otherwise as `shmap_table_open`.
+/// Creates a table, with keys of the kind that `options` name: `int32_t` by default. There must be
+/// no table of that name. Otherwise as `shmap_table_open`.
 ///
 /// Errors: SHMAP_DUPLICATE_KEY when there is one, SHMAP_INVALID for impossible sizes,
 /// SHMAP_NO_SPACE, and those of `shmap_table_open`.
@@ -69,7 +70,7 @@ pub unsafe extern "C" fn shmap_table_create(
     })
 }
 
-/// Opens a table, or creates it. One that exists must have the kind of keys and the sizes asked
+/// Opens a table, or creates it. An existing table must have the kind of keys and the sizes asked
 /// for. Otherwise as `shmap_table_open`.
 ///
 /// Errors: SHMAP_MISMATCH for other keys or sizes, SHMAP_INVALID for impossible ones,
@@ -113,9 +114,9 @@ pub unsafe extern "C" fn shmap_table_close(table: *mut ShmapTable) -> c_int {
     call.close(table)
 }
 
-/// Removes the name of this table. Processes that have it open keep it. Any thread.
+/// Removes the name of this table. Processes that have the table open keep it. Any thread.
 ///
-/// Errors: SHMAP_NOT_FOUND when the name was gone already or leads to another table by now;
+/// Errors: SHMAP_NOT_FOUND when the name was already gone or leads to another table now;
 /// SHMAP_PERMISSION, SHMAP_SYSTEM.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_unlink(table: *const ShmapTable) -> c_int {
@@ -132,7 +133,7 @@ pub unsafe extern "C" fn shmap_table_unlink(table: *const ShmapTable) -> c_int {
     })
 }
 
-/// Removes the name of a table without opening it. Of `options`, only `dir` counts. Any thread.
+/// Removes the name of a table without opening it. Of `options`, only `dir` is used. Any thread.
 ///
 /// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_PERMISSION, SHMAP_SYSTEM.
 #[unsafe(no_mangle)]

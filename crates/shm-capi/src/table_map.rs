@@ -1,4 +1,4 @@
-//! Tables: to a map and back.
+//! Tables: publishing one as a map, and copying a map into one.
 
 #![allow(unsafe_code)]
 
@@ -14,10 +14,10 @@ use crate::options::{ShmapMapOptions, of_share};
 use crate::table::{Access, ShmapTable, reading};
 
 /// Publishes the entries of one moment as a map `name`, and stores its edition in `*edition`,
-/// unless that is NULL. Keys of text and bytes are the same in the map; for an integer its bytes
-/// stand there, the most significant first, and for one with a sign the sign bit flipped: see
-/// `shmap_map_key`. Where `options` name no directory, it goes to the table's. Any thread. O(n log
-/// n).
+/// unless that is NULL. Keys of text and bytes are the same in the map. An integer becomes its
+/// bytes, the most significant first, with the sign bit flipped if it is signed: see
+/// `shmap_map_key`. If `options` name no directory, the map goes to the table's. Any thread. O(n
+/// log n).
 ///
 /// Errors: as `shmap_tree_share`, and SHMAP_TIMEOUT; what was published stays.
 #[unsafe(no_mangle)]
@@ -43,10 +43,10 @@ pub unsafe extern "C" fn shmap_table_freeze(
 }
 
 /// Sets the values of all keys of a map that was frozen from a table, all or nothing, and stores
-/// how many those are in `*count`, unless that is NULL. Other keys stay. Any thread. O(n).
+/// the number of keys in `*count`, unless that is NULL. Other keys stay. Any thread. O(n).
 ///
-/// Errors: SHMAP_MISMATCH for a key that stands for none of this table's kind; SHMAP_NO_SPACE,
-/// SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
+/// Errors: SHMAP_MISMATCH for a key that does not stand for a key of this table's kind;
+/// SHMAP_NO_SPACE, SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_load(
     table: *const ShmapTable,
@@ -67,8 +67,8 @@ pub unsafe extern "C" fn shmap_table_load(
     })
 }
 
-/// Stores the key of a map that stands for an `int32_t` of a table in the 4 bytes at `bytes`. Such
-/// keys have the order of the numbers. Any thread.
+/// Stores the map key for an `int32_t` key of a table in the 4 bytes at `bytes`. Such map keys sort
+/// in the order of the numbers. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_key(key: i32, bytes: *mut u8) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -80,10 +80,10 @@ pub unsafe extern "C" fn shmap_map_key(key: i32, bytes: *mut u8) -> c_int {
     })
 }
 
-/// Stores the `int32_t` of a table that a key of a map, of `len` bytes, stands for in `*key`. Any
+/// Stores the `int32_t` key of a table that a map key of `len` bytes stands for in `*key`. Any
 /// thread.
 ///
-/// Errors: SHMAP_MISMATCH when it stands for none.
+/// Errors: SHMAP_MISMATCH if it does not stand for one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_key(bytes: *const c_void, len: usize, key: *mut i32) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -91,8 +91,8 @@ pub unsafe extern "C" fn shmap_table_key(bytes: *const c_void, len: usize, key: 
     table_key(&call, KeyKind::I32, (bytes, len), key)
 }
 
-/// Stores the key of a map that stands for an `int64_t` of a table in the 8 bytes at `bytes`. Such
-/// keys have the order of the numbers. Any thread.
+/// Stores the map key for an `int64_t` key of a table in the 8 bytes at `bytes`. Such map keys sort
+/// in the order of the numbers. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_key_i64(key: i64, bytes: *mut u8) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -104,10 +104,10 @@ pub unsafe extern "C" fn shmap_map_key_i64(key: i64, bytes: *mut u8) -> c_int {
     })
 }
 
-/// Stores the `int64_t` of a table that a key of a map, of `len` bytes, stands for in `*key`. Any
+/// Stores the `int64_t` key of a table that a map key of `len` bytes stands for in `*key`. Any
 /// thread.
 ///
-/// Errors: SHMAP_MISMATCH when it stands for none.
+/// Errors: SHMAP_MISMATCH if it does not stand for one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_key_i64(
     bytes: *const c_void,

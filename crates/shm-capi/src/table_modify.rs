@@ -1,4 +1,4 @@
-//! Tables: changing a value by what it is.
+//! Tables: changing a value depending on what it is.
 
 #![allow(unsafe_code)]
 
@@ -13,8 +13,8 @@ use crate::table::ShmapTable;
 
 /// Replaces the value of a key by `value` if it is `expected`. Any thread. O(1).
 ///
-/// Errors: SHMAP_MISMATCH when it is another one, and for a key of another kind; SHMAP_NOT_FOUND;
-/// SHMAP_NO_SPACE; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
+/// Errors: SHMAP_MISMATCH when the value is another one, and for a key of another kind;
+/// SHMAP_NOT_FOUND; SHMAP_NO_SPACE; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_compare_exchange(
     table: *const ShmapTable,
@@ -83,9 +83,9 @@ fn compare_exchange(
     })
 }
 
-/// Adds `delta` to a counter, a value of 8 bytes, little endian, and stores what it was before in
-/// `*before`, unless that is NULL. It wraps around. The key must be there: `shmap_table_increment`
-/// makes it. Any thread. O(1).
+/// Adds `delta` to a counter, which is a value of 8 bytes, little endian, and stores the old value
+/// in `*before`, unless that is NULL. It wraps around. The key must be present;
+/// `shmap_table_increment` adds it if it is not. Any thread. O(1).
 ///
 /// Errors: SHMAP_MISMATCH when the value is not 8 bytes long, and for a key of another kind;
 /// SHMAP_NOT_FOUND; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
@@ -130,12 +130,12 @@ pub unsafe extern "C" fn shmap_table_fetch_add_bytes(
     })
 }
 
-/// Adds `by` to a counter, a value of 8 bytes, little endian, which begins with `initial` if the
-/// key is absent, and stores what it is now in `*after`, unless that is NULL: `initial + by` for a
-/// new one. It wraps around. Any thread. O(1).
+/// Adds `by` to a counter, which is a value of 8 bytes, little endian, and stores the new value in
+/// `*after`, unless that is NULL. If the key is absent, the counter starts at `initial`, so that
+/// its new value is `initial + by`. It wraps around. Any thread. O(1).
 ///
 /// Errors: SHMAP_MISMATCH when the value is not 8 bytes long, and for a key of another kind;
-/// SHMAP_NO_SPACE when the table is full, the key too long, or values have fewer than 8 bytes;
+/// SHMAP_NO_SPACE when the table is full, the key is too long, or values have fewer than 8 bytes;
 /// SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_increment(

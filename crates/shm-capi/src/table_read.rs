@@ -11,7 +11,7 @@ use crate::keys::{GivenKey, number_of};
 use crate::plain::ShmapTableStats;
 use crate::table::{Access, ShmapTable, reading};
 
-/// Copies the value of a key to `buffer`, which has room for `size` bytes, and its length to
+/// Copies the value of a key to `buffer`, which holds up to `size` bytes, and stores its length in
 /// `*len`. No NUL is appended. Any thread; takes no lock. O(1).
 ///
 /// Errors: SHMAP_NOT_FOUND; SHMAP_MISMATCH for a key of another kind; SHMAP_NO_SPACE when the value
@@ -84,7 +84,8 @@ fn get(
     })
 }
 
-/// 1 when the key has a value, 0 when not, or an error code. Any thread; takes no lock. O(1).
+/// 1 when the key has a value, 0 when it has none, or an error code. Any thread; takes no lock.
+/// O(1).
 ///
 /// Errors: SHMAP_MISMATCH for a key of another kind.
 #[unsafe(no_mangle)]
@@ -134,8 +135,8 @@ pub unsafe extern "C" fn shmap_table_len(table: *const ShmapTable, len: *mut usi
     })
 }
 
-/// The kind of the table's keys, SHMAP_KEYS_..., which is above 0, or an error code. Any thread.
-/// O(1).
+/// The kind of the table's keys, one of SHMAP_KEYS_..., which are above 0; or an error code. Any
+/// thread. O(1).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_key_kind(table: *const ShmapTable) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.

@@ -13,8 +13,8 @@ use crate::table::ShmapTable;
 
 /// Adds a key that is absent. Any thread. O(1).
 ///
-/// Errors: SHMAP_DUPLICATE_KEY; SHMAP_NO_SPACE when the table is full, or the value or key too
-/// long; SHMAP_MISMATCH for a key of another kind; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was
+/// Errors: SHMAP_DUPLICATE_KEY; SHMAP_NO_SPACE when the table is full, or the value or the key is
+/// too long; SHMAP_MISMATCH for a key of another kind; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was
 /// changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_add(
@@ -98,7 +98,7 @@ pub unsafe extern "C" fn shmap_table_update_bytes(
     put(&call, table, PutMode::Update, GivenKey::Bytes(key, key_len), (value, len))
 }
 
-/// Sets the value of a key, whether it has one or not. Any thread. O(1).
+/// Sets the value of a key, whether the key is present or not. Any thread. O(1).
 ///
 /// Errors: those of `shmap_table_add`, without SHMAP_DUPLICATE_KEY; nothing was changed.
 #[unsafe(no_mangle)]
@@ -194,7 +194,7 @@ fn remove(call: &Call, table: *const ShmapTable, key: GivenKey) -> c_int {
     })
 }
 
-/// Removes all entries, at once. Any thread. O(capacity).
+/// Removes all entries at once. Any thread. O(capacity).
 ///
 /// Errors: SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
 #[unsafe(no_mangle)]

@@ -56,7 +56,8 @@ pub unsafe extern "C" fn shmap_tree_new(tree: *mut *mut ShmapTree) -> c_int {
     })
 }
 
-/// Gives a key this value, and replaces the one it has. Both are copied. Any thread. O(log n).
+/// Sets the value of a key, whether the key is present or not. Key and value are copied. Any
+/// thread. O(log n).
 ///
 /// Errors: SHMAP_NO_SPACE for a key of 1 MiB or more, or more entries or bytes than a map can have;
 /// nothing was changed.
@@ -79,8 +80,9 @@ pub unsafe extern "C" fn shmap_tree_set(
     })
 }
 
-/// Stores where the value of a key is in `*value`. It belongs to the tree, and is valid until the
-/// next call that changes the tree. Any thread, as long as no other one changes the tree. O(log n).
+/// Stores the address and length of a key's value in `*value`. The value belongs to the tree, and
+/// is valid until the next call that changes the tree. Any thread, as long as no other thread
+/// changes the tree. O(log n).
 ///
 /// Errors: SHMAP_NOT_FOUND.
 #[unsafe(no_mangle)]
@@ -146,13 +148,13 @@ pub unsafe extern "C" fn shmap_tree_len(tree: *const ShmapTree, len: *mut usize)
 
 /// Publishes what is in the tree under `name`, and stores the edition in `*edition`, unless that is
 /// NULL: 1, or one more than the newest. At any moment the name leads to the old map or the new
-/// one, whole, also when this process is killed. The tree stays as it is. NULL for `options` means
-/// the defaults. Any thread. O(n).
+/// one, and that map is whole, even if this process is killed. The tree stays as it is. NULL for
+/// `options` means the defaults. Any thread. O(n).
 ///
-/// Errors: SHMAP_DUPLICATE_KEY when the name is taken and `force` not set, or the tree is empty,
-/// what is to be replaced is not, and `allow_empty` is not set; SHMAP_INVALID_NAME, SHMAP_NO_SPACE,
-/// SHMAP_TIMEOUT, SHMAP_PERMISSION, SHMAP_CORRUPT, SHMAP_SYSTEM; the name leads to what it led to
-/// before.
+/// Errors: SHMAP_DUPLICATE_KEY when the name is taken and `force` is not set, or when the tree is
+/// empty, the map that it would replace is not, and `allow_empty` is not set; SHMAP_INVALID_NAME,
+/// SHMAP_NO_SPACE, SHMAP_TIMEOUT, SHMAP_PERMISSION, SHMAP_CORRUPT, SHMAP_SYSTEM; the name leads to
+/// what it led to before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_tree_share(
     tree: *const ShmapTree,
@@ -177,7 +179,7 @@ pub unsafe extern "C" fn shmap_tree_share(
     })
 }
 
-/// Writes what is in the tree to a file of mode 0400, in one step, over what is there.
+/// Writes what is in the tree to a file of mode 0400, and replaces what is at the path in one step.
 /// `shmap_map_open_file` opens it. Any thread. O(n).
 ///
 /// Errors: SHMAP_NOT_FOUND for the directory, SHMAP_NO_SPACE, SHMAP_PERMISSION, SHMAP_SYSTEM; the
@@ -202,9 +204,9 @@ pub unsafe extern "C" fn shmap_tree_free(tree: *mut ShmapTree) -> c_int {
     call.close(tree)
 }
 
-/// For a key of a tree or map.
+/// The failure for a missing key of a tree or map.
 pub(crate) fn missing(key: &[u8]) -> Fault {
-    /// Bytes of a key that a message quotes.
+    /// How many bytes of a key a message quotes.
     const QUOTED: usize = 64;
     let start = key.get(..QUOTED).unwrap_or(key).escape_ascii();
     let len = key.len();

@@ -1,4 +1,5 @@
-//! Programs in C and C++ that use the installed library: compiled, run as processes, and run again under valgrind.
+//! Programs in C and C++ that use the installed library: compiled, run as processes, and run again
+//! under valgrind.
 
 #![allow(
     clippy::unwrap_used,
@@ -31,7 +32,7 @@ fn program(language: Language, source: &str, few: &[&str]) {
     program_by(language, source, few, valgrind);
 }
 
-/// One that forks beside threads: what was in the hands of the other threads leaks in the child.
+/// A program that forks beside threads: what the other threads held leaks in the child.
 fn program_that_forks(language: Language, source: &str, few: &[&str]) {
     program_by(language, source, few, valgrind_without_leaks);
 }
@@ -103,7 +104,7 @@ fn what_is_found_at_a_name_gives_codes_and_changes_nothing() {
     program(C11, "c/hostile.c", &[]);
 }
 
-/// A program for [`run_as_nobody`]. Nothing when this is not root.
+/// A program for [`run_as_nobody`]; `None` if this user is not root.
 fn program_for_nobody(source: &str, name: &str) -> Option<PathBuf> {
     if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
         println!("skipped: becoming another user needs root");
@@ -112,8 +113,8 @@ fn program_for_nobody(source: &str, name: &str) -> Option<PathBuf> {
     compile(C11, &root().join("tests").join(source), name, Link::Static)
 }
 
-/// Runs a program as `nobody`, in a directory of that user's. It is started through a descriptor, so that the user needs
-/// no access to the directories above it.
+/// Runs a program as `nobody`, in a directory of that user's. It is started through a descriptor,
+/// so that the user needs no access to the directories above it.
 fn run_as_nobody(program: &Path) -> Vec<String> {
     let file = std::fs::File::open(program).unwrap();
     let mut command = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd()));

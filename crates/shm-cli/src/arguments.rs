@@ -24,10 +24,10 @@ pub(crate) struct Common {
     /// How results are shown [default: table on a terminal, tsv elsewhere]
     #[arg(long, short = 'F', global = true, value_name = "FORMAT", help_heading = GLOBAL)]
     format: Option<AnyFormat>,
-    /// Also open maps of this user, by name or number; one's own and root's are trusted anyway
+    /// Also open maps of this user, by name or number; yours and root's are always trusted
     #[arg(long, global = true, value_name = "USER", help_heading = GLOBAL)]
     trust: Vec<String>,
-    /// Also open maps that group or others may write to
+    /// Also open maps that their group or other users may write to
     #[arg(long, global = true, help_heading = GLOBAL)]
     trust_writers: bool,
     /// How long to wait for another writer
@@ -42,26 +42,26 @@ const GLOBAL: &str = "Options of every verb";
 pub(crate) enum Format {
     /// A table with borders, for people
     Table,
-    /// One line a row, tabs between, escaped: for programs
+    /// One line a row, with tabs between the columns, escaped; for programs
     Tsv,
-    /// One JSON object a line, or one for the whole
+    /// One JSON object a line, or one in all
     Json,
 }
 
-/// What `--format` may be: how results are shown, or the one format that is for metrics alone.
+/// The values of `--format`: how results are shown, or the one format that is for metrics only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum AnyFormat {
     /// A table with borders, for people
     Table,
-    /// One line a row, tabs between, escaped: for programs
+    /// One line a row, with tabs between the columns, escaped; for programs
     Tsv,
-    /// One JSON object a line, or one for the whole
+    /// One JSON object a line, or one in all
     Json,
     /// For `stat` only: metrics, as Prometheus scrapes them
     Prometheus,
 }
 
-/// What a time may be.
+/// Parses a duration.
 pub(crate) const SECONDS: &str = "a number of seconds, not negative, such as 0.5";
 
 impl Common {
@@ -85,8 +85,7 @@ impl Common {
         self.format == Some(AnyFormat::Prometheus)
     }
 
-    /// Refuses early what would be refused after a change: to print its result as JSON where there
-    /// is no output.
+    /// Refuses, before anything is changed, to print a result as JSON if there is no output.
     pub(crate) fn can_print(&self) -> Result<(), Failure> {
         match self.format() {
             Format::Json => Ok(crate::startup::output()?),
@@ -153,7 +152,7 @@ pub(crate) fn name(text: &str) -> Result<Name, Failure> {
     Name::new(text).map_err(|error| Failure::from(Error::from(error)))
 }
 
-/// Bytes of an argument; with `escaped`, its escapes undone.
+/// The bytes of an argument, unescaped if `escaped`.
 pub(crate) fn bytes(argument: &OsStr, escaped: bool) -> Result<Vec<u8>, Failure> {
     if !escaped {
         return Ok(argument.as_bytes().to_vec());

@@ -44,7 +44,7 @@ pub(crate) enum Exit {
     Busy = 12,
     /// Ended by Ctrl-C or a signal.
     Interrupted = 130,
-    /// Nobody reads the output any more.
+    /// The reader of the output is gone.
     Pipe = 141,
 }
 
@@ -107,7 +107,7 @@ impl Failure {
     pub(crate) fn known_to_be_damaged(mut self) -> Self {
         if self.exit == Exit::Corrupt && self.hint.as_deref() != Some(REPAIRABLE) {
             self.hint =
-                Some("remove it with `shmap rm NAME`, and make it anew from its source".into());
+                Some("remove it with `shmap rm NAME`, and create it again from its source".into());
         }
         self
     }
@@ -314,7 +314,7 @@ fn control_hint(path: &Path) -> String {
 }
 
 const DAMAGED: &str = "`shmap verify NAME` says what is wrong; remove it with `shmap rm NAME` and \
-                       make it anew from its source";
+                       create it again from its source";
 /// Of a table whose first page is sound.
 pub(crate) const REPAIRABLE: &str =
     "`shmap repair NAME` frees the damaged slots and keeps the others";

@@ -36,7 +36,7 @@ mod control {
     pub(crate) fn names_unfinished_files() -> bool {
         chosen("early-name")
     }
-    /// Does not notice that a process died while it made the mutex anew.
+    /// Does not notice that a process died while it reinitialised the mutex.
     pub(crate) fn forgets_unfinished_locks() -> bool {
         chosen("forget-unfinished")
     }

@@ -69,14 +69,14 @@ fn a_follower_sees_news_by_one_load_and_keeps_its_own_until_then() {
     let place = Place::new();
     place.publish(!FORCE, b"edition1").unwrap();
     let (mut follower, first) = place.follow().unwrap();
-    assert!(follower.is_current(follower.look()));
+    assert!(follower.is_current(follower.load()));
     assert!(follower.successor().unwrap().is_none());
     place.publish(FORCE, b"edition2").unwrap();
     place.publish(FORCE, b"edition3").unwrap();
-    assert!(!follower.is_current(follower.look()));
+    assert!(!follower.is_current(follower.load()));
     let (next, third) = follower.successor().unwrap().unwrap();
     assert_eq!((third.as_ref(), next.edition()), (&b"edition3"[..], 3));
-    assert!(next.is_current(next.look()));
+    assert!(next.is_current(next.load()));
     assert_eq!((first.as_ref(), follower.edition()), (&b"edition1"[..], 1));
 }
 
@@ -89,16 +89,16 @@ fn removal_is_noticed_and_a_new_life_of_the_name_is_found() {
     let (mut follower, file) = place.follow().unwrap();
     place.remove().unwrap();
     assert!(place.files().is_empty());
-    assert!(follower.is_removed().unwrap() && !follower.is_current(follower.look()));
+    assert!(follower.is_removed().unwrap() && !follower.is_current(follower.load()));
     assert!(follower.successor().unwrap().is_none());
     assert_eq!(file.as_ref(), b"1st life");
     assert!(matches!(place.follow().unwrap_err(), OpenError::NotFound { .. }));
     // The edition is the same again; the file is not.
     assert_eq!(place.publish(!FORCE, b"2nd life").unwrap(), 1);
-    assert!(!follower.is_current(follower.look()));
+    assert!(!follower.is_current(follower.load()));
     let (next, file) = follower.successor().unwrap().unwrap();
     assert_eq!(file.as_ref(), b"2nd life");
-    assert!(next.is_current(next.look()) && !next.is_removed().unwrap());
+    assert!(next.is_current(next.load()) && !next.is_removed().unwrap());
 }
 
 #[test]
@@ -110,8 +110,8 @@ fn a_publisher_that_died_before_its_last_store_hides_nothing() {
     place.set_word(3);
     let (mut next, second) = follower.successor().unwrap().unwrap();
     assert_eq!(second.as_ref(), b"edition2");
-    // Whoever publishes next goes on with a number of its own.
-    assert!(!next.is_current(next.look()) && next.successor().unwrap().is_none());
+    // The next publisher uses a new number.
+    assert!(!next.is_current(next.load()) && next.successor().unwrap().is_none());
     assert_eq!(place.publish(FORCE, b"edition3").unwrap(), 3);
     assert_eq!(place.word(), 6);
     // And one that died before its link.
@@ -132,7 +132,7 @@ fn the_number_of_a_file_that_cannot_be_read_is_not_used_again() {
     // To the next one it says nothing: somebody else's, or as here one that it does not trust.
     std::fs::set_permissions(place.file(), Permissions::from_mode(0o420)).unwrap();
     assert_eq!(place.publish(FORCE, b"edition3").unwrap(), 3);
-    assert!(!follower.is_current(follower.look()));
+    assert!(!follower.is_current(follower.load()));
     assert_eq!(follower.successor().unwrap().unwrap().1.as_ref(), b"edition3");
 }
 
@@ -156,7 +156,7 @@ fn a_remover_that_died_half_way_stops_nobody() {
     assert_eq!(place.publish(!FORCE, b"new life").unwrap(), 1);
     let (next, file) = follower.successor().unwrap().unwrap();
     assert_eq!(file.as_ref(), b"new life");
-    assert!(next.is_current(next.look()));
+    assert!(next.is_current(next.load()));
 }
 
 #[test]
@@ -191,21 +191,21 @@ fn a_file_without_a_control_segment_opens_and_is_followed() {
     std::fs::remove_file(place.control()).unwrap();
     let (mut follower, file) = place.follow().unwrap();
     assert_eq!((file.as_ref(), file.edition()), (&b"edition2"[..], 2));
-    assert!(!follower.is_current(follower.look()) && follower.successor().unwrap().is_none());
+    assert!(!follower.is_current(follower.load()) && follower.successor().unwrap().is_none());
     // The count goes on where the file is.
     assert_eq!(place.publish(FORCE, b"edition3").unwrap(), 3);
     let (next, file) = follower.successor().unwrap().unwrap();
     assert_eq!(file.as_ref(), b"edition3");
-    assert!(next.is_current(next.look()));
+    assert!(next.is_current(next.load()));
     // One that was there all along takes the control segment once it is there again.
     std::fs::remove_file(place.control()).unwrap();
     let (mut follower, _) = place.follow().unwrap();
-    assert!(!follower.is_current(follower.look()));
+    assert!(!follower.is_current(follower.load()));
     let options = shm_core::CreateOptions::new(KIND.control, 1, 8);
     drop(place.namespace.create(&place.name, &options, |_| {}).unwrap());
     place.set_word(2 * 3);
     assert!(follower.successor().unwrap().is_none());
-    assert!(follower.is_current(follower.look()));
+    assert!(follower.is_current(follower.load()));
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn only_what_nobody_may_write_is_used_in_place() {
 fn what_is_stored_to_never_passes_for_a_file_that_nobody_may_write() {
     let place = Place::new();
     let options = |mode| CreateOptions::new(KIND.kind, KIND.kind_version, 8).mode(mode);
-    // Else safe code has a `&[u8]` into words that it stores to.
+    // Otherwise safe code would have a `&[u8]` into words that it stores to.
     for mode in [0o400, 0o444, 0o440] {
         let error = place.namespace.create(&place.name, &options(mode), |_| {}).unwrap_err();
         assert!(matches!(error, CreateError::BadMode { mode: m } if m == mode), "{error:?}");
@@ -321,7 +321,7 @@ fn a_sleeper_on_a_read_only_mapping_is_woken() {
     let place = Place::new();
     place.publish(!FORCE, b"edition1").unwrap();
     let (follower, _) = place.follow().unwrap();
-    let (seen, hour) = (follower.look(), Duration::from_secs(3600));
+    let (seen, hour) = (follower.load(), Duration::from_secs(3600));
     let control =
         place.namespace.open_read_only(&place.name, KIND.control, 1, &Trust::new()).unwrap();
     let (send, woken) = std::sync::mpsc::channel();
@@ -337,7 +337,7 @@ fn a_sleeper_on_a_read_only_mapping_is_woken() {
     woken.recv_timeout(watchdog).unwrap();
     place.publish(FORCE, b"edition2").unwrap();
     woken.recv_timeout(watchdog).unwrap();
-    // What was seen is no longer so: no sleep at all.
+    // The word that was seen has changed: no sleep at all.
     follower.sleep(seen, hour).unwrap();
 }
 
@@ -358,7 +358,7 @@ fn of_first_publishers_at_once_the_loser_takes_nothing_from_the_winner() {
         });
         assert_eq!((won, place.files()), (1, BOTH.map(String::from).to_vec()), "round {round}");
         let (follower, _) = place.follow().unwrap();
-        assert!(follower.is_current(follower.look()), "round {round}");
+        assert!(follower.is_current(follower.load()), "round {round}");
         place.remove().unwrap();
     }
 }
@@ -394,9 +394,9 @@ fn publishers_removers_and_sweepers_at_once_leave_word_and_name_in_agreement() {
                 });
             }
         });
-        // Nobody is at work: whoever published did so under the segment that has the name.
+        // No publisher is at work: the last one published under the segment that has the name.
         if let Ok((follower, file)) = place.follow() {
-            assert!(follower.is_current(follower.look()), "{} {file:?}", place.word());
+            assert!(follower.is_current(follower.load()), "{} {file:?}", place.word());
             assert_eq!(place.files(), BOTH);
         } else {
             assert!(place.files().iter().all(|file| file == BOTH[1]), "{:?}", place.files());
@@ -431,7 +431,7 @@ fn prune_sweeps_what_the_dead_left_and_nothing_else() {
     let rest: Vec<_> = files.into_iter().filter(|f| !gone.contains(&f.as_str())).collect();
     assert_eq!(place.files(), rest);
     assert_eq!(place.namespace.prune(&[KIND]).unwrap(), []);
-    // Who followed the segment that was swept finds what comes after it.
+    // A follower of the segment that was swept finds what comes after it.
     alone.publish(!FORCE, b"new life").unwrap();
     assert_eq!(follower.successor().unwrap().unwrap().1.as_ref(), b"new life");
     std::mem::forget(alone);

@@ -1,5 +1,5 @@
-//! A namespace given by a relative path, in a process that goes elsewhere. A program of its own: the working directory is the
-//! process's.
+//! A namespace that is given by a relative path, in a process that changes its directory. This is a
+//! separate program, because the working directory belongs to the process.
 
 #![cfg(not(loom))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests, and what they have in common")]

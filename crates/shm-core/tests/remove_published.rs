@@ -29,7 +29,7 @@ fn damage(place: &Place, at: u64, bytes: &[u8]) {
 }
 
 fn finds(follower: &mut Follower, body: &[u8]) {
-    assert!(!follower.is_current(follower.look()));
+    assert!(!follower.is_current(follower.load()));
     assert_eq!(follower.successor().unwrap().unwrap().1.as_ref(), body);
 }
 
@@ -44,7 +44,7 @@ fn a_name_whose_control_word_is_out_of_range_is_removed_and_published_again() {
         assert!(matches!(error, PublishError::ControlWord { .. }), "{error:?}");
         place.remove().unwrap();
         assert!(place.files().is_empty(), "{word:#x}");
-        assert!(!follower.is_current(follower.look()) && follower.successor().unwrap().is_none());
+        assert!(!follower.is_current(follower.load()) && follower.successor().unwrap().is_none());
         assert_eq!(place.publish(!FORCE, b"new life").unwrap(), 1);
         finds(&mut follower, b"new life");
     }
@@ -60,7 +60,8 @@ fn a_removal_that_fails_leaves_the_word_as_it_was_whatever_it_was() {
         std::fs::remove_file(place.file()).unwrap();
         std::fs::create_dir(place.file()).unwrap();
         assert!(matches!(place.remove().unwrap_err(), PublishError::Io(_)));
-        // What a dead publisher left is settled: what is there is none of its editions.
+        // The state that a dead publisher left is settled first: the file at the name is not its
+        // edition.
         assert_eq!(place.word(), if word == 3 { 4 } else { word });
         assert_eq!(place.files(), BOTH);
     }
@@ -100,7 +101,7 @@ fn a_name_beside_a_damaged_control_segment_is_removed_and_published_again() {
             assert!(matches!(place.remove(), Err(PublishError::NotFound { .. })));
             assert_eq!(first.as_ref(), b"edition1");
             assert_eq!(place.publish(!FORCE, b"new life").unwrap(), 1);
-            // A load beyond the end of a file is the reader's death, so there is none.
+            // A load beyond the end of a file would kill the reader, so there must be none.
             if what != "shorter" {
                 finds(&mut follower, b"new life");
             }
@@ -195,7 +196,8 @@ fn the_time_limit_is_for_the_whole_call_however_often_the_lock_changes() {
         starts.recv().unwrap();
         let mut guard = Some(guard);
         for _ in 0..40 {
-            // Each lock is held for half the limit only; then another segment has the name, and it is held.
+            // Each lock is held for half the limit only; then another segment has the name, and it
+            // is held.
             if let Ok(outcome) = finishes.recv_timeout(limit / 2) {
                 let Err(PublishError::Lock { source: LockError::TimedOut { waited, .. }, .. }) =
                     outcome

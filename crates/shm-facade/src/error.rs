@@ -9,22 +9,31 @@ use thiserror::Error;
 
 /// Why a call failed. Nothing was changed.
 ///
-/// The errors in it are exported here, too, so that a program needs this crate only:
+/// The errors inside it are exported here too, so that a program needs this crate only:
 /// ```
-/// use shm_facade::{BuildError, Error, HeaderError, LockError, OpenError, PublishError, SnapshotError};
-/// # use shm_facade::{CreateError, FileKind, FreezeOptions, InvalidName, TableError, TableOpenError};
+/// use shm_facade::{BuildError, Error, HeaderError, LockError, OpenError};
+/// use shm_facade::{PublishError, SnapshotError};
+/// # use shm_facade::{CreateError, FileKind, FreezeOptions, InvalidName};
+/// # use shm_facade::{TableError, TableOpenError};
 ///
 /// fn advice(error: &Error) -> &'static str {
 ///     match error {
 ///         Error::Open(OpenError::Writable { .. }) => "open a copy",
-///         Error::Publish(PublishError::Lock { source: LockError::TimedOut { .. }, .. }) => "try again",
+///         Error::Publish(PublishError::Lock { source, .. }) => match source {
+///             LockError::TimedOut { .. } => "try again",
+///             _ => "read the message",
+///         },
 ///         Error::Build(BuildError::NotSorted { .. }) => "use a tree",
-///         Error::Map { source: SnapshotError::Version { .. }, .. } => "rebuild it",
-///         Error::Open(OpenError::Header { source: HeaderError::KindVersion { .. }, .. }) => "rebuild it",
+///         Error::Snapshot(SnapshotError::Version { .. }) => "rebuild it",
+///         Error::Open(OpenError::Header { source, .. }) => match source {
+///             HeaderError::KindVersion { .. } => "rebuild it",
+///             _ => "read the message",
+///         },
 ///         _ => "read the message",
 ///     }
 /// }
-/// # let error = shm_facade::Builder::with_options(FreezeOptions::default()).push([0; 1 << 20], "").unwrap_err();
+/// # let mut builder = shm_facade::Builder::with_options(FreezeOptions::default());
+/// # let error = builder.push([0; 1 << 20], "").unwrap_err();
 /// # assert_eq!(advice(&error.into()), "read the message");
 /// ```
 #[derive(Error)]
@@ -36,28 +45,29 @@ pub enum Error {
     /// There is no table or map of that name.
     #[error("{path:?} does not exist")]
     NotFound {
-        /// Path looked at.
+        /// Path where it was looked for.
         path: PathBuf,
     },
-    /// There is a table or map of that name, or something else that has it.
+    /// The name is taken, by a table, a map or anything else.
     #[error("{path:?} exists already")]
     AlreadyExists {
         /// Path of what is there.
         path: PathBuf,
     },
-    /// The operating system does not permit it, whatever was tried.
+    /// The operating system does not permit the operation.
     #[error(transparent)]
     PermissionDenied(IoError),
-    /// The operating system refused for another reason, or a limit is in the way.
+    /// The operating system refused the operation for another reason, or a limit was reached.
     #[error(transparent)]
     Io(IoError),
     /// The file of a table or map could not be opened.
     #[error(transparent)]
     Open(OpenError),
-    /// The file of a table or map could not be made.
+    /// The file of a table or map could not be created.
     #[error(transparent)]
     Create(CreateError),
-    /// The file is there, but the table in it is not the one asked for; or none can be made so.
+    /// The file exists, but its table is not the one asked for; or a table of that size cannot
+    /// exist.
     #[error(transparent)]
     OpenTable(TableOpenError),
     /// The operation on a table failed.
@@ -89,7 +99,7 @@ pub enum Error {
         /// What is wrong.
         source: SnapshotError,
     },
-    /// A key of a map does not stand for a key of a table.
+    /// A key of a map does not stand for a key of the table.
     #[error("key {rank} of the map is not a table's: {}", in_words(key))]
     NotATableKey {
         /// Its rank in the map.
@@ -101,7 +111,7 @@ pub enum Error {
 
 shm_core::debug_is_report!(Error);
 
-/// A key as text in quotes, what is no text escaped.
+/// A key as text in quotes; bytes that are not UTF-8 are escaped.
 fn in_words(key: &[u8]) -> String {
     match std::str::from_utf8(key) {
         Ok(text) => format!("{text:?}"),
@@ -162,7 +172,7 @@ impl From<PublishError> for Error {
 }
 
 impl Error {
-    /// The file or directory that the error is about, where it says one.
+    /// The file or directory that the error is about, if it names one.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {

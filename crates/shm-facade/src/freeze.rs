@@ -1,4 +1,4 @@
-//! From a table to a map and back.
+//! Publishing a table as a map, and copying a map into a table.
 
 use avl_snapshot::{AlignedBytes, Builder, Snapshot};
 use shm_core::Name;
@@ -8,8 +8,8 @@ use crate::share::{ShareOptions, publish};
 use crate::status_table::StatusTable;
 use slotmap_shm::{Access, AnyKey, KeyKind, UntypedTable};
 
-/// The key of a map that stands for this key of a table: four bytes, big-endian, with the sign flipped. So
-/// keys of a map are in the order of the numbers.
+/// The map key for an `i32` table key: four bytes, big-endian, with the sign bit flipped, so that
+/// the keys of the map are in the order of the numbers.
 ///
 /// ```
 /// use shm_facade::{map_key, table_key};
@@ -22,15 +22,15 @@ pub fn map_key(key: i32) -> [u8; 4] {
     (key ^ i32::MIN).to_be_bytes()
 }
 
-/// The key of a table that a key of a map stands for, if it is one.
+/// The `i32` table key that a map key stands for; `None` if it is not one that [`map_key`] made.
 #[must_use]
 pub fn table_key(key: &[u8]) -> Option<i32> {
     Some(i32::from_be_bytes(key.try_into().ok()?) ^ i32::MIN)
 }
 
-/// The key of a map that stands for a key of a table of this kind: text and bytes as they are;
-/// integers big-endian, as wide as their type, signed ones with the sign flipped. So keys of a map
-/// are in the order of the table's type. `None` where the key is not one of that kind.
+/// The map key for a key of a table of this kind. Text and bytes stay as they are; integers are
+/// big-endian, as wide as their type, and signed ones have the sign bit flipped. So the keys of the
+/// map are in the order of the table's type. `None` if the key is not of that kind.
 ///
 /// ```
 /// use shm_facade::{AnyKey, KeyKind, any_map_key, any_table_key, map_key};
@@ -52,7 +52,7 @@ pub fn any_map_key(kind: KeyKind, key: &AnyKey) -> Option<Vec<u8>> {
         AnyKey::Unsigned(n) => i128::from(*n),
     };
     let (bits, signed) = kind.integer()?;
-    // Flipping the sign is adding what the least number lacks to 0.
+    // Flipping the sign bit is adding the distance from the least number to 0.
     let from_least = number + if signed { 1 << (bits - 1) } else { 0 };
     if !(0..1i128 << bits).contains(&from_least) {
         return None;
@@ -61,7 +61,7 @@ pub fn any_map_key(kind: KeyKind, key: &AnyKey) -> Option<Vec<u8>> {
     bytes.get(bytes.len() - bits as usize / 8..).map(<[u8]>::to_vec)
 }
 
-/// The key of a table of this kind that a key of a map stands for, if it is one.
+/// The key of a table of this kind that a map key stands for; `None` if it stands for none.
 #[must_use]
 pub fn any_table_key(kind: KeyKind, key: &[u8]) -> Option<AnyKey> {
     let Some((bits, signed)) = kind.integer() else {
@@ -80,8 +80,8 @@ pub fn any_table_key(kind: KeyKind, key: &[u8]) -> Option<AnyKey> {
     })
 }
 
-/// As [`StatusTable::freeze_with`], for a table of any kind of keys: [`any_map_key`] says which
-/// those of the map are.
+/// As [`StatusTable::freeze_with`], for a table with any kind of keys: [`any_map_key`] makes those
+/// of the map.
 ///
 /// # Errors
 /// As [`StatusTable::freeze`].
@@ -97,7 +97,7 @@ pub fn freeze_table<A: Access>(
     publish(&name, &image(entries.collect(), options)?, options)
 }
 
-/// As [`StatusTable::load`], for a table of any kind of keys.
+/// As [`StatusTable::load`], for a table with any kind of keys.
 ///
 /// # Errors
 /// As [`StatusTable::load`].
@@ -121,11 +121,12 @@ fn entries_of<D: AsRef<[u8]>, K>(
 }
 
 impl<A: Access> StatusTable<A> {
-    /// Publishes the entries of one moment as a map in this table's namespace, where nothing has
-    /// the name. The keys are those that [`map_key`] makes. Returns the edition. O(n log n).
+    /// Publishes the entries of one moment as a map in this table's namespace, if nothing has that
+    /// name yet. [`map_key`] makes the keys. Returns the edition. O(n log n).
     ///
     /// ```
-    /// use shm_facade::{InPlace, MapOptions, Namespace, SharedMap, StatusOptions, StatusTable, map_key};
+    /// use shm_facade::{InPlace, MapOptions, Namespace, SharedMap, map_key};
+    /// use shm_facade::{StatusOptions, StatusTable};
     /// # let dir = std::env::temp_dir().join(format!("freeze-doc-{}", std::process::id()));
     /// # std::fs::create_dir_all(&dir)?;
     /// # let namespace = Namespace::at(&dir);
@@ -136,7 +137,8 @@ impl<A: Access> StatusTable<A> {
     ///
     /// // SAFETY: nobody else writes in this namespace.
     /// const IN_PLACE: InPlace = unsafe { InPlace::trust_writers() };
-    /// let map = SharedMap::open_with("workers", &MapOptions::default().namespace(namespace), IN_PLACE)?;
+    /// let options = MapOptions::default().namespace(namespace);
+    /// let map = SharedMap::open_with("workers", &options, IN_PLACE)?;
     /// assert_eq!(map.get(map_key(3325)), Some(&b"running"[..]));
     /// table.clear()?;
     /// assert_eq!(table.load(&map)?, 1);
@@ -146,13 +148,14 @@ impl<A: Access> StatusTable<A> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Table`] for the reading; as [`Share::share_with`](crate::Share::share_with) for the publication:
-    /// [`Error::WouldEmpty`] for an empty table over an edition that has entries.
+    /// [`Error::Table`] if the table cannot be read; otherwise as
+    /// [`Share::share_with`](crate::Share::share_with), with [`Error::WouldEmpty`] when the table
+    /// is empty and the edition that it would replace is not.
     pub fn freeze(&self, name: &str) -> Result<u64, Error> {
         self.freeze_with(name, &ShareOptions::default().namespace(self.namespace().clone()))
     }
 
-    /// As [`StatusTable::freeze`], in the namespace that `options` say.
+    /// As [`StatusTable::freeze`], in the namespace that `options` give.
     ///
     /// # Errors
     /// As [`StatusTable::freeze`].
@@ -164,12 +167,12 @@ impl<A: Access> StatusTable<A> {
 }
 
 impl StatusTable {
-    /// Sets the values of all keys of a map that was frozen from a table, all or nothing, in one batch; other keys
-    /// stay. Returns how many those were. O(n).
+    /// Sets the values of all keys of a map that was frozen from a table, all or nothing, in one
+    /// batch; other keys stay. Returns the number of keys that were set. O(n).
     ///
     /// # Errors
-    /// [`Error::NotATableKey`] for a key that [`map_key`] did not make; [`Error::Table`] with `InBatch` when
-    /// not all fit. Nothing was changed.
+    /// [`Error::NotATableKey`] for a key that [`map_key`] did not make; [`Error::Table`] with
+    /// `InBatch` when not all fit. Nothing was changed.
     pub fn load<D: AsRef<[u8]>>(&self, map: &Snapshot<D>) -> Result<usize, Error> {
         let entries = entries_of(map, table_key)?;
         self.batch_upsert(&entries)?;

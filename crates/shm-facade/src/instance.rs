@@ -1,8 +1,9 @@
-//! One table per process and name, as the original's singleton.
+//! One table per process and name, like the original's singleton.
 //!
-//! The registry is locked for a few instructions: nobody opens, waits or calls back with it. A
-//! child that is forked while another thread has it would find it locked for ever, so each process
-//! takes a registry over from its parent only if nobody held it at the fork.
+//! The registry is locked for a few instructions only: no thread opens a table, waits or calls back
+//! while it holds the lock. A child that is forked while another thread holds it would find it
+//! locked for ever, so a process takes a registry over from its parent only if no thread held it at
+//! the fork.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,14 +20,15 @@ type Instances = BTreeMap<(PathBuf, String), Weak<StatusTable>>;
 
 /// The instances of a process.
 struct Registry {
-    /// The process one of whose threads decides whether this is its registry.
+    /// The process that has claimed this registry: one of its threads decides whether it can be
+    /// used.
     claimed: AtomicU64,
-    /// The process whose registry this is, or which found it locked: see [`LOST`].
+    /// The process that owns this registry, or that found it locked: see [`LOST`].
     owner: AtomicU64,
     instances: Mutex<Instances>,
 }
 
-/// A token is odd; without this bit it says that its process cannot have the registry.
+/// A token is odd. Without this bit it says that its process cannot use the registry.
 const LOST: u64 = 1;
 
 impl Registry {
@@ -49,7 +51,7 @@ impl Registry {
             }
             let before = self.claimed.swap(me, Ordering::AcqRel);
             if before == me {
-                // Another thread decides in a few instructions.
+                // Another thread is deciding, which takes a few instructions.
                 std::thread::yield_now();
                 continue;
             }
@@ -60,11 +62,12 @@ impl Registry {
     }
 }
 
-/// One is lost if a process forks during the few instructions for which another of its threads has
-/// it.
+/// A registry is lost to a child if the process forks during the few instructions for which another
+/// thread holds the lock.
 static REGISTRIES: [Registry; 8] = [const { Registry::new() }; 8];
 
-/// Runs `f` on the instances of this process; `None` if its forefathers lost every registry.
+/// Runs `f` on the instances of this process; `None` if every registry was lost in the forks that
+/// led to it.
 fn with<R>(f: impl FnOnce(&mut Instances) -> R) -> Option<R> {
     let me = process_token();
     let mut instances = REGISTRIES.iter().find_map(|registry| registry.lock(me))?;
@@ -171,7 +174,7 @@ mod tests {
         let (parent, child) = (2 * 17 + 1, 2 * 19 + 1);
         let registry = Registry::new();
         let held = registry.lock(parent).unwrap();
-        // What the child sees. It does not wait for a thread that it does not have.
+        // This is what the child sees. It does not wait for a thread that it does not have.
         assert!(registry.lock(child).is_none() && registry.lock(child).is_none());
         drop(held);
         // A child of another fork, when nobody had it.

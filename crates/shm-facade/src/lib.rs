@@ -2,21 +2,22 @@
 //!
 //! ## A tour of the types
 //!
-//! - [`StatusTable`] is a live table with `i32` keys, 1024 entries of up to 256 bytes unless told
-//!   otherwise; [`StatusReader`] reads one from a read-only mapping, [`StatusOptions`] says how it is
-//!   made. [`Table`], [`TableReader`] and [`UntypedTable`] are tables with other keys.
-//! - [`RbTree`] is a dictionary in private memory; [`Builder`] makes one of sorted entries.
-//!   [`Share::share_with`] publishes it under a name, as [`ShareOptions`] says.
-//! - [`SharedMap`] is a published dictionary, read in place: [`refresh`](SharedMap::refresh) takes the
-//!   newest edition, and [`wait_for_update`](SharedMap::wait_for_update) sleeps until there is one.
-//!   [`prune`] removes what killed processes left.
-//! - [`StatusTable::freeze`] publishes what is in a table; [`StatusTable::load`] goes back.
-//! - [`Error`] is the one error type; [`Error::code`] says its [`ResultCode`].
+//! - [`StatusTable`] is a live table with `i32` keys, by default of 1024 entries of up to 256
+//!   bytes; [`StatusReader`] reads one from a read-only mapping, and [`StatusOptions`] says how it
+//!   is made. [`Table`], [`TableReader`] and [`UntypedTable`] are tables with other keys.
+//! - [`RbTree`] is a dictionary in private memory; [`Builder`] makes an image from sorted entries.
+//!   [`Share::share_with`] publishes either under a name, as [`ShareOptions`] says.
+//! - [`SharedMap`] is a published dictionary, read in place: [`refresh`](SharedMap::refresh) takes
+//!   the newest edition, and [`wait_for_update`](SharedMap::wait_for_update) sleeps until there is
+//!   one. [`prune`] removes what killed processes left.
+//! - [`StatusTable::freeze`] publishes the entries of a table; [`StatusTable::load`] copies them
+//!   back.
+//! - [`Error`] is the one error type; [`Error::code`] is its [`ResultCode`].
 //!
 //! ## What else there is
 //!
-//! The calls that read, modify and write are in `slotmap-shm`. Bare segments and the robust mutex are
-//! in `shm-core`. A program that only reads snapshots needs `avl-snapshot` alone.
+//! The calls that read, modify and write are in `slotmap-shm`. Bare segments and the robust mutex
+//! are in `shm-core`. A program that only reads snapshots needs `avl-snapshot` alone.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Opening a status table anew when its name leads to another one.
+//! Opening a status table again when its name leads to another one.
 
 use slotmap_shm::Access;
 
@@ -6,13 +6,15 @@ use crate::error::Error;
 use crate::status_table::{StatusOptions, StatusReader, StatusTable};
 
 impl StatusTable {
-    /// Opens what is at the name now, as [`StatusTable::open_with`] does, if this table has lost it:
-    /// true if that took this one's place. For programs that run for long, while others may remove the
-    /// table and make it anew. One `stat` as long as nothing happened.
+    /// If the name no longer leads to this table, opens the table that it leads to now, as
+    /// [`StatusTable::open_with`] does, puts it in this handle and returns true. For programs that
+    /// run for a long time, while others may remove the table and create it again. Costs one `stat`
+    /// as long as nothing happened.
     ///
-    /// False, and the handle stays as it is, when the name leads to this table, or nowhere: then
-    /// [`StatusTable::is_orphaned`] says so, and it can be tried again. What
-    /// [`StatusTable::instance`] gives is shared: ask for the instance again instead.
+    /// Returns false, and leaves the handle as it is, when the name still leads to this table, or
+    /// to nothing; in the second case [`StatusTable::is_orphaned`] is true, and the call can be
+    /// repeated. A table from [`StatusTable::instance`] is shared: ask for the instance again
+    /// instead.
     ///
     /// ```
     /// use shm_facade::{StatusOptions, StatusTable};

@@ -10,11 +10,11 @@ use shm_core::{
 
 use crate::error::Error;
 
-/// What a shared map is in a namespace: `shmap.NAME.snapshot`, and `shmap.NAME.control` beside it.
+/// The files of a shared map: `shmap.NAME.snapshot`, and `shmap.NAME.control` beside it.
 pub const SNAPSHOT: PublishedKind =
     PublishedKind::new(Kind::new("snapshot"), 1, Kind::new("control"));
 
-/// How a map is published. Made from its default:
+/// How a map is published. Start from the default; each field has a setter:
 ///
 /// ```
 /// use shm_facade::ShareOptions;
@@ -26,22 +26,25 @@ pub const SNAPSHOT: PublishedKind =
 pub struct ShareOptions {
     /// Where: `$SHMAP_DIR`, or `/dev/shm`.
     pub namespace: Namespace,
-    /// Replaces what has the name. Not unless asked for.
+    /// Replaces the map that has the name, if there is one. Off by default.
     pub force: bool,
-    /// Permission bits, exact whatever the umask: read bits only; `0o444` lets others read. `None`, the
-    /// default, keeps the mode of the edition that is replaced; a first one gets `0o400`.
+    /// Permission bits, whatever the umask: read bits only; `0o444` lets other users read. `None`,
+    /// the default, keeps the mode of the edition that is replaced, and gives a first edition
+    /// `0o400`.
     pub mode: Option<u32>,
-    /// Also replaces an edition that has entries by one that has none. Not unless asked for: an input
-    /// that broke off is empty, too.
+    /// Lets an image without entries replace an edition that has some. Off by default, because an
+    /// input that was cut off may be empty as well.
     pub allow_empty: bool,
-    /// Adds a hash index where the image is built by the call, so to an [`RbTree`] and to a table. On: looking single
-    /// keys up is what most readers do, and it is two to five times as fast, for twelve bytes an entry.
+    /// Adds a hash index if the call builds the image, which it does from an [`RbTree`] and from a
+    /// table. On by default: it makes looking up single keys, which is what most readers do, two to
+    /// five times as fast, for twelve bytes an entry.
     pub hash_index: bool,
-    /// How long to wait for other publishers of the name, all in all; `None` for ever. Five seconds.
+    /// How long to wait for other publishers of the name, in total; `None` waits for ever. Five
+    /// seconds by default.
     pub lock_timeout: Option<Duration>,
-    /// What ends that waiting early.
+    /// Ends that wait early.
     pub interrupt: Interrupt,
-    /// Whose control segment to use: one's own and root's.
+    /// Whose control segments to use. By default, those of this user and of root.
     pub trust: Trust,
 }
 
@@ -63,56 +66,56 @@ impl Default for ShareOptions {
 }
 
 impl ShareOptions {
-    /// In this namespace.
+    /// Sets the namespace.
     #[must_use]
     pub fn namespace(mut self, namespace: Namespace) -> Self {
         self.namespace = namespace;
         self
     }
 
-    /// Over what has the name, or not.
+    /// Sets whether to replace the map that has the name.
     #[must_use]
     pub fn force(mut self, force: bool) -> Self {
         self.force = force;
         self
     }
 
-    /// With these permission bits.
+    /// Sets the permission bits.
     #[must_use]
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = Some(mode);
         self
     }
 
-    /// Also without entries, over an edition that has some, or not.
+    /// Sets whether an image without entries may replace an edition that has some.
     #[must_use]
     pub fn allow_empty(mut self, allow_empty: bool) -> Self {
         self.allow_empty = allow_empty;
         self
     }
 
-    /// With or without a hash index.
+    /// Sets whether to add a hash index.
     #[must_use]
     pub fn hash_index(mut self, hash_index: bool) -> Self {
         self.hash_index = hash_index;
         self
     }
 
-    /// Waiting so long at most; `None` for ever.
+    /// Sets how long to wait for other publishers; `None` waits for ever.
     #[must_use]
     pub fn lock_timeout(mut self, lock_timeout: Option<Duration>) -> Self {
         self.lock_timeout = lock_timeout;
         self
     }
 
-    /// With this to end the waiting early.
+    /// Sets what ends that wait early.
     #[must_use]
     pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
         self
     }
 
-    /// Using the control segments of these.
+    /// Sets whose control segments to use.
     #[must_use]
     pub fn trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
@@ -124,7 +127,8 @@ impl ShareOptions {
     }
 }
 
-/// Publishing: for [`RbTree`], [`Snapshot`] and [`AlignedBytes`] that are a snapshot. Sealed.
+/// Publishing, for [`RbTree`], [`Snapshot`] and [`AlignedBytes`] that hold a snapshot. This trait
+/// is sealed.
 ///
 /// ```
 /// use shm_facade::{RbTree, Share, SharedMap};
@@ -143,7 +147,7 @@ impl ShareOptions {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Share: sealed::Image {
-    /// Publishes under `name` in the default namespace, where nothing has the name. Returns the
+    /// Publishes under `name` in the default namespace, if nothing has that name yet. Returns the
     /// edition: 1, or one more than the newest there ever was. O(n).
     ///
     /// # Errors
@@ -152,11 +156,11 @@ pub trait Share: sealed::Image {
         self.share_with(name, &ShareOptions::default())
     }
 
-    /// As [`Share::share`], also over what has the name.
+    /// As [`Share::share`], but replaces the map that has the name, if there is one.
     ///
     /// An [`RbTree`] without entries replaces an edition that has some, as in the Python extension
-    /// that this crate re-implements: the program holds the tree. Other images come from a file, a
-    /// sorted input or another map, which may have broken off: for those, see
+    /// that this crate re-implements: the program knows what is in its tree. Other images come from
+    /// a file, a sorted input or another map, which may have been cut off: for those, see
     /// [`ShareOptions::allow_empty`].
     ///
     /// # Errors
@@ -165,23 +169,25 @@ pub trait Share: sealed::Image {
         self.share_with(name, &ShareOptions::default().force(true).allow_empty(Self::IN_HAND))
     }
 
-    /// Publishes under `name`. The name leads to the old map or the new one at any moment, whole, and also if
-    /// this process is killed. Who has the old one open keeps it.
+    /// Publishes under `name`. At any moment the name leads to the old map or the new one, and that
+    /// map is whole, even if this process is killed. A process that has the old map open keeps it.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`] without `force`; [`Error::WouldEmpty`] for no entries over some, without
-    /// `allow_empty`; [`Error::Snapshot`] for bytes that are none; [`Error::Name`],
-    /// [`Error::Publish`]. The name leads to what it led to before.
+    /// [`Error::AlreadyExists`] if the name is taken, without `force`; [`Error::WouldEmpty`] if no
+    /// entries would replace some, without `allow_empty`; [`Error::Snapshot`] for bytes that are
+    /// not a snapshot; [`Error::Name`], [`Error::Publish`]. The name leads to what it led to
+    /// before.
     fn share_with(&self, name: &str, options: &ShareOptions) -> Result<u64, Error> {
         let name = Name::new(name)?;
         self.with_image(&options.freeze_options(), |image| publish(&name, image, options))
     }
 
-    /// Writes the bare image to a file of mode 0400, in one step, over what is there.
+    /// Writes the bare image to a file of mode 0400, and replaces what is at the path in one step.
     /// [`SharedMap::open_file`](crate::SharedMap::open_file) opens it. O(n).
     ///
     /// # Errors
-    /// [`Error::Snapshot`] for bytes that are none, [`Error::Publish`]; the path leads to what it led to before.
+    /// [`Error::Snapshot`] for bytes that are not a snapshot, [`Error::Publish`]; the path leads to
+    /// what it led to before.
     fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         self.with_image(&FreezeOptions::default(), |image| save(image, path.as_ref()))
     }
@@ -195,7 +201,7 @@ mod sealed {
     use super::{AlignedBytes, Error, FreezeOptions, RbTree, Snapshot};
 
     pub trait Image {
-        /// Whether a program that has one knows what is in it.
+        /// Whether a program that has such an image knows what is in it.
         const IN_HAND: bool = false;
 
         /// Calls `f` with a whole, valid image.
@@ -261,7 +267,7 @@ pub(crate) fn publish(name: &Name, image: &[u8], options: &ShareOptions) -> Resu
     }
 }
 
-/// How many entries the map at a name has, if there is one that says so.
+/// How many entries the map at a name has, if there is a map and it can be read.
 fn entries_at(name: &Name, options: &ShareOptions) -> Option<u64> {
     let ShareOptions { namespace, trust, .. } = options;
     let map = namespace.open_to_copy(name, SNAPSHOT.kind, SNAPSHOT.kind_version, trust).ok()?;

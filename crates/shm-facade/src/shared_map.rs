@@ -1,4 +1,4 @@
-//! A published map, opened: zero-copy reads, and noticing that there is a newer one.
+//! Opening a published map, reading it in place, and taking newer editions.
 
 use std::fmt;
 use std::ops::Deref;
@@ -14,17 +14,18 @@ use shm_core::{
 use crate::error::Error;
 use crate::share::{SNAPSHOT, save};
 
-/// How a map is opened or removed. Made from its default, as [`ShareOptions`](crate::ShareOptions) are.
+/// How a map is opened or removed. Start from the default; each field has a setter.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct MapOptions {
     /// Where: `$SHMAP_DIR`, or `/dev/shm`.
     pub namespace: Namespace,
-    /// Whose maps to open: one's own and root's.
+    /// Whose maps to open. By default, those of this user and of root.
     pub trust: Trust,
-    /// How long a removal waits for publishers, all in all; `None` for ever. Five seconds.
+    /// How long a removal waits for publishers, in total; `None` waits for ever. Five seconds by
+    /// default.
     pub lock_timeout: Option<Duration>,
-    /// What ends that waiting early.
+    /// Ends that wait early.
     pub interrupt: Interrupt,
 }
 
@@ -36,28 +37,28 @@ impl Default for MapOptions {
 }
 
 impl MapOptions {
-    /// In this namespace.
+    /// Sets the namespace.
     #[must_use]
     pub fn namespace(mut self, namespace: Namespace) -> Self {
         self.namespace = namespace;
         self
     }
 
-    /// Maps of these.
+    /// Sets whose maps to open.
     #[must_use]
     pub fn trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
         self
     }
 
-    /// Waiting so long at most to remove one; `None` for ever.
+    /// Sets how long a removal waits for publishers; `None` waits for ever.
     #[must_use]
     pub fn lock_timeout(mut self, lock_timeout: Option<Duration>) -> Self {
         self.lock_timeout = lock_timeout;
         self
     }
 
-    /// With this to end the waiting early.
+    /// Sets what ends that wait early.
     #[must_use]
     pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
@@ -65,11 +66,12 @@ impl MapOptions {
     }
 }
 
-/// A published map. Dereferences to [`Snapshot`]: `get`, `get_many`, `range`, `prefix`, `iter`, `verify`.
+/// A published map. It dereferences to [`Snapshot`], which has `get`, `get_many`, `range`,
+/// `prefix`, `iter` and `verify`.
 ///
-/// What `get` returns lies in the mapping; nothing is copied, locked or stored to. One handle has one
-/// edition, whatever is published or removed meanwhile, until [`SharedMap::refresh`] or
-/// [`SharedMap::wait_for_update`] takes another. `Send` and `Sync`.
+/// `get` returns a slice of the mapping: reading copies nothing, takes no lock and stores nothing.
+/// A handle stays at its edition, whatever is published or removed meanwhile, until
+/// [`SharedMap::refresh`] or [`SharedMap::wait_for_update`] takes another. `Send` and `Sync`.
 ///
 /// ```
 /// use shm_facade::{InPlace, MapOptions, Namespace, RbTree, Share, ShareOptions, SharedMap};
@@ -111,8 +113,8 @@ impl SharedMap {
         Self::open_with(name, &MapOptions::default(), in_place)
     }
 
-    /// Opens a map. O(1): it checks who made the file, the first page and the image's header, and does not
-    /// read the rest; `verify` does.
+    /// Opens a map. O(1): it checks the file's owner and mode, its first page and the image's
+    /// header, but does not read the rest; `verify` does.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Open`] with `OpenError::Writable` or
@@ -136,12 +138,13 @@ impl SharedMap {
         Self::open_copy_with(name, &MapOptions::default())
     }
 
-    /// Copies a map into private memory and verifies it: also one that somebody may write to, if
-    /// `options.trust` accepts the owner and such writers. O(n).
+    /// Copies a map into private memory and verifies it. The file may be writable, if
+    /// `options.trust` accepts its owner and its writers. O(n).
     ///
     /// # Errors
-    /// As [`SharedMap::open_with`], but never for the owner's write permission; [`Error::Open`] with `OpenError::NoMemory`
-    /// when it does not fit. No memory is asked for before the image's header and the length of the file agree.
+    /// As [`SharedMap::open_with`], but never for the owner's write permission; [`Error::Open`]
+    /// with `OpenError::NoMemory` when it does not fit. No memory is asked for before the image's
+    /// header and the length of the file agree.
     pub fn open_copy_with(
         name: &str,
         options: &MapOptions,
@@ -152,7 +155,8 @@ impl SharedMap {
         copied(&source, &namespace.path_of(&name, SNAPSHOT.kind))
     }
 
-    /// Opens a bare image: a file that [`SharedMap::save`] or [`Share::save`](crate::Share::save) wrote. O(1).
+    /// Opens a bare image: a file that [`SharedMap::save`] or [`Share::save`](crate::Share::save)
+    /// wrote. O(1).
     ///
     /// # Errors
     /// As [`SharedMap::open_with`].
@@ -176,41 +180,44 @@ impl SharedMap {
         copied(&CopySource::open(path.as_ref(), trust)?, path.as_ref())
     }
 
-    /// Takes the newest edition; true if that is another one. One atomic load and a look at a coarse
-    /// clock when nothing was published.
+    /// Takes the newest edition; true if it differs from the one in hand. When nothing was
+    /// published, this costs one atomic load and a read of a coarse clock.
     ///
-    /// What was published, in order, before the call is found by it. When the files were removed from
-    /// outside and published anew, no word says so: each handle looks at the names itself, at most about
-    /// every 100 ms, so that such an edition is found by the first call after that time.
+    /// It finds every edition that was published before the call. An exception is a map whose files
+    /// were deleted by other means, such as `rm`, and then published again, because nothing in
+    /// shared memory records that. Each handle therefore checks the names itself, at most about
+    /// every 100 ms, and the first call after that time finds such an edition.
     ///
-    /// After a removal it is false, until something is published under the name again. It needs
+    /// After a removal it returns false until something is published under the name again. It needs
     /// `&mut self`, so no slice of the old edition is left.
     ///
     /// # Errors
     /// As [`SharedMap::open_with`]; the handle stays at its edition.
     #[inline]
     pub fn refresh(&mut self) -> Result<bool, Error> {
-        if self.is_newest() { Ok(false) } else { self.look_at_the_name() }
+        if self.is_newest() { Ok(false) } else { self.refresh_by_name() }
     }
 
-    /// True when nothing newer was published, as far as one atomic load and a clock can tell; else
-    /// [`SharedMap::newer`] must look closer: also when the last look at the names was some 100 ms ago.
+    /// True when nothing newer was published, as far as one atomic load and a clock can tell. If it
+    /// is false, which it also is about 100 ms after the names were last checked, call
+    /// [`SharedMap::newer`] to find out.
     #[inline]
     #[must_use]
     pub fn is_newest(&self) -> bool {
-        self.follower.is_current(self.follower.look()) && !self.follower.is_due()
+        self.follower.is_current(self.follower.load()) && !self.follower.is_due()
     }
 
     #[cold]
-    fn look_at_the_name(&mut self) -> Result<bool, Error> {
-        let seen = self.follower.look();
-        let Some(newer) = look_closer(&mut self.follower, seen)? else { return Ok(false) };
+    fn refresh_by_name(&mut self) -> Result<bool, Error> {
+        let seen = self.follower.load();
+        let Some(newer) = newer_at_name(&mut self.follower, seen)? else { return Ok(false) };
         *self = newer;
         Ok(true)
     }
 
-    /// Opens the newest edition, if that is another one than this handle's; this one stays as it
-    /// is. For a handle that several threads use. Finds, and costs, what [`SharedMap::refresh`] does.
+    /// Opens the newest edition if it differs from this handle's; this handle stays as it is. For a
+    /// handle that several threads use. Finds the same editions as [`SharedMap::refresh`], at the
+    /// same cost.
     ///
     /// # Errors
     /// As [`SharedMap::refresh`].
@@ -221,20 +228,20 @@ impl SharedMap {
 
     #[cold]
     fn newer_by_name(&self) -> Result<Option<Self>, Error> {
-        let seen = self.follower.look();
-        // By this follower, which keeps the date of the look.
+        let seen = self.follower.load();
+        // Use this handle's own follower: it remembers when it last checked the names.
         if is_current(&self.follower, seen) {
             return Ok(None);
         }
         successor(&mut self.follower.clone())
     }
 
-    /// Sleeps until there is another edition and takes it: true; false when `timeout` is over
-    /// (monotonic clock). A publisher that dies, and signals, do no harm.
+    /// Sleeps until there is another edition, takes it and returns true; returns false once
+    /// `timeout` has passed on the monotonic clock. Signals and publishers that die do no harm.
     ///
-    /// It looks at the names, too, also with a `timeout` of zero: what was published anew after the
-    /// files had been removed from outside ends it within a second. After a removal it waits for the
-    /// name to be published again.
+    /// It also checks the names, even with a `timeout` of zero. So an edition that was published
+    /// after the files were deleted by other means ends the wait within a second. After a removal
+    /// it waits for the name to be published again.
     ///
     /// # Errors
     /// As [`SharedMap::refresh`].
@@ -244,8 +251,9 @@ impl SharedMap {
         Ok(true)
     }
 
-    /// Sleeps as [`SharedMap::wait_for_update`], but returns the other edition, and leaves this
-    /// handle as it is: other threads use it meanwhile. `None` when `timeout` is over.
+    /// Sleeps as [`SharedMap::wait_for_update`] does, but returns the other edition and leaves this
+    /// handle as it is, so that other threads can use it meanwhile. `None` once `timeout` has
+    /// passed.
     ///
     /// # Errors
     /// As [`SharedMap::refresh`].
@@ -253,17 +261,17 @@ impl SharedMap {
         wait(&mut self.follower.clone(), timeout)
     }
 
-    /// The edition in hand: 1 for the first that was published under the name, and one more each time. After a
-    /// removal they begin again.
+    /// The edition in hand: 1 for the first that was published under the name, and one more each
+    /// time. After a removal the count begins again.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.follower.edition()
     }
 
-    /// True when the name leads to no map now, or was removed since this edition and something else
-    /// published then, be it in order or after the files were removed from outside. False when the name
-    /// leads to this edition, or to one that replaced it. This handle goes on all the same, and
-    /// [`SharedMap::refresh`] takes what is there, if anything. Two system calls at most.
+    /// False when the name leads to this edition, or to one that replaced it. True when the name
+    /// leads to no map, or to one that was published after this edition was removed, whether by
+    /// this library or by other means. The handle remains usable either way, and
+    /// [`SharedMap::refresh`] takes what is there, if anything. At most two system calls.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -271,13 +279,14 @@ impl SharedMap {
         self.follower.is_removed().map_err(|source| namespace_error(&self.follower, source))
     }
 
-    /// A copy of the image, which [`Snapshot::new`] opens. Changes nothing. O(n).
+    /// A copy of the image; [`Snapshot::new`] opens it. O(n).
     #[must_use]
     pub fn dump(&self) -> Vec<u8> {
         self.as_bytes().to_vec()
     }
 
-    /// Writes the bare image to a file of mode 0400, in one step, over what is there. O(n).
+    /// Writes the bare image to a file of mode 0400, and replaces what is at the path in one step.
+    /// O(n).
     ///
     /// # Errors
     /// [`Error::Publish`]; the path leads to what it led to before.
@@ -285,7 +294,7 @@ impl SharedMap {
         save(self.as_bytes(), path.as_ref())
     }
 
-    /// The map below.
+    /// The snapshot that this handle dereferences to.
     #[must_use]
     pub fn snapshot(&self) -> &Snapshot<Published> {
         &self.snapshot
@@ -299,14 +308,16 @@ impl SharedMap {
         Self::remove_with(name, &MapOptions::default())
     }
 
-    /// Removes a name. Later openings fail with [`Error::NotFound`]; who has the map open keeps it.
+    /// Removes a name. Later openings fail with [`Error::NotFound`]; a process that has the map
+    /// open keeps it.
     ///
-    /// Also where the control segment beside it is damaged, which then goes, too; or is another user's or none at
-    /// all, which then stays, and keeps the name from being published until somebody takes it away.
+    /// A damaged control segment beside the map is removed too. A control segment that belongs to
+    /// another user, or another kind of file in its place, stays: it prevents publishing under the
+    /// name until somebody deletes it.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Name`]; [`Error::Publish`], also when a process has a damaged control segment open to
-    /// publish. Nothing was changed.
+    /// [`Error::NotFound`], [`Error::Name`]; [`Error::Publish`], also when a process has a damaged
+    /// control segment open for publishing. Nothing was changed.
     pub fn remove_with(name: &str, options: &MapOptions) -> Result<(), Error> {
         let name = Name::new(name)?;
         let patience =
@@ -335,7 +346,7 @@ impl fmt::Debug for SharedMap {
     }
 }
 
-/// What the name leads to, if that is another edition than the follower's.
+/// The edition that the name leads to, if it differs from the follower's.
 fn successor(follower: &mut Follower) -> Result<Option<SharedMap>, Error> {
     let Some((follower, published)) = follower.successor()? else { return Ok(None) };
     let snapshot = Snapshot::new(published).map_err(unusable(path_of(&follower)))?;
@@ -351,20 +362,20 @@ fn unusable(path: PathBuf) -> impl FnOnce(SnapshotError) -> Error {
     |source| Error::Map { path, source }
 }
 
-/// True when the word says that nothing is newer, and the names that the word counts.
+/// True when the word says that nothing is newer, and the names say that the word is the right one.
 fn is_current(follower: &Follower, seen: Seen) -> bool {
     follower.is_current(seen) && follower.is_at_name()
 }
 
-fn look_closer(follower: &mut Follower, seen: Seen) -> Result<Option<SharedMap>, Error> {
+fn newer_at_name(follower: &mut Follower, seen: Seen) -> Result<Option<SharedMap>, Error> {
     if is_current(follower, seen) { Ok(None) } else { successor(follower) }
 }
 
 fn wait(follower: &mut Follower, timeout: Duration) -> Result<Option<SharedMap>, Error> {
     let start = Instant::now();
     loop {
-        let seen = follower.look();
-        let newer = look_closer(follower, seen)?;
+        let seen = follower.load();
+        let newer = newer_at_name(follower, seen)?;
         if newer.is_some() {
             return Ok(newer);
         }
@@ -383,7 +394,7 @@ fn namespace_error(follower: &Follower, source: std::io::Error) -> Error {
 fn copied(source: &CopySource, path: &Path) -> Result<Snapshot<AlignedBytes>, Error> {
     let unusable = || unusable(path.to_owned());
     let found = source.source_len();
-    // A hole of any length costs nothing to make: first whether it can be an image at all.
+    // A sparse file of any length costs nothing to make, so first check that this can be an image.
     let mut head = vec![0; HEADER_LEN.min(usize::try_from(found).unwrap_or(HEADER_LEN))];
     source.read_at(&mut head, 0)?;
     let expected = image_len(&head).map_err(unusable())?;
@@ -399,8 +410,9 @@ fn copied(source: &CopySource, path: &Path) -> Result<Snapshot<AlignedBytes>, Er
     Ok(snapshot)
 }
 
-/// Removes what killed processes of this user left of publications in a namespace, and says what.
-/// Living publishers, tables and other users' files are left alone.
+/// Removes the files that killed processes of this user left behind while publishing in a
+/// namespace, and returns what was removed. Living publishers, tables and other users' files are
+/// left alone.
 ///
 /// # Errors
 /// [`Error::Io`].

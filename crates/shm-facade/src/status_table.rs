@@ -10,7 +10,8 @@ use slotmap_shm::{
 
 use crate::error::Error;
 
-/// How a status table is created and opened. The default suits most; each field has a setter.
+/// How a status table is created and opened. The default suits most programs; each field has a
+/// setter.
 ///
 /// ```
 /// use shm_facade::StatusOptions;
@@ -22,21 +23,21 @@ use crate::error::Error;
 pub struct StatusOptions {
     /// Where: `$SHMAP_DIR`, or `/dev/shm`.
     pub namespace: Namespace,
-    /// Entries that fit. 1024.
+    /// Number of entries that fit. 1024 by default.
     pub capacity: usize,
-    /// Longest value in bytes. 256.
+    /// Longest value in bytes. 256 by default.
     pub value_size: usize,
-    /// Permission bits of a table that is created, exact whatever the umask. `0o600`;
-    /// `0o644` lets others read.
+    /// Permission bits of a table that is created, whatever the umask. `0o600` by default; `0o644`
+    /// lets other users read.
     pub mode: u32,
-    /// Whose tables to open: one's own and root's.
+    /// Whose tables to open. By default, those of this user and of root.
     pub trust: Trust,
-    /// How long a write waits for another writer; `None` for ever. Five seconds.
+    /// How long a write waits for another writer; `None` waits for ever. Five seconds by default.
     pub lock_timeout: Option<Duration>,
-    /// How long a read through a [`StatusReader`] tries beside writers that do not pause, before it
-    /// fails with `TableError::Contended`; `None` for ever. One second.
+    /// How long a read through a [`StatusReader`] retries while writers do not pause, before it
+    /// fails with `TableError::Contended`; `None` retries for ever. One second by default.
     pub read_timeout: Option<Duration>,
-    /// What ends such waiting early.
+    /// Ends such a wait early.
     pub interrupt: Interrupt,
     /// Who is told of waits and repairs: nobody, unless set.
     pub observer: Observer,
@@ -64,7 +65,7 @@ impl Default for StatusOptions {
 }
 
 impl StatusOptions {
-    /// Sets where.
+    /// Sets the namespace.
     #[must_use]
     pub fn namespace(mut self, namespace: Namespace) -> Self {
         self.namespace = namespace;
@@ -99,21 +100,22 @@ impl StatusOptions {
         self
     }
 
-    /// Sets how long a write waits for another writer; `None` for ever.
+    /// Sets how long a write waits for another writer; `None` waits for ever.
     #[must_use]
     pub fn lock_timeout(mut self, lock_timeout: Option<Duration>) -> Self {
         self.lock_timeout = lock_timeout;
         self
     }
 
-    /// Sets how long a read through a [`StatusReader`] tries beside busy writers; `None` for ever.
+    /// Sets how long a read through a [`StatusReader`] retries beside busy writers; `None` retries
+    /// for ever.
     #[must_use]
     pub fn read_timeout(mut self, read_timeout: Option<Duration>) -> Self {
         self.read_timeout = read_timeout;
         self
     }
 
-    /// Sets what ends such waiting early.
+    /// Sets what ends such a wait early.
     #[must_use]
     pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
@@ -146,11 +148,11 @@ impl StatusOptions {
 /// A status table: `i32` keys, values of any bytes. `Send` and `Sync`.
 ///
 /// It has the operations of the original, a C++ class over POSIX shared memory, under Rust names:
-/// `addRsc` is [`add`](StatusTable::add), `getRsc` is [`get`](StatusTable::get) and so on. What
-/// the original has not is reached by [`table`](StatusTable::table).
+/// `addRsc` is [`add`](StatusTable::add), `getRsc` is [`get`](StatusTable::get) and so on.
+/// Operations that the original lacks are reached through [`table`](StatusTable::table).
 ///
-/// `A` says what the handle may do: a `StatusTable` reads and writes, a [`StatusReader`] reads,
-/// without a lock, without waiting and without write permission.
+/// `A` says what the handle may do: a `StatusTable` reads and writes; a [`StatusReader`] only
+/// reads, and needs no lock, no waiting and no write permission.
 #[derive(Debug)]
 pub struct StatusTable<A: Access = ReadWrite> {
     table: Table<i32, A>,
@@ -170,8 +172,8 @@ impl StatusTable<ReadOnly> {
         Self::open_read_only_with(name, &StatusOptions::default())
     }
 
-    /// Opens an existing table for reading only. Of `options`, `namespace`, `trust` and
-    /// `read_timeout` count.
+    /// Opens an existing table for reading only. Of `options`, only `namespace`, `trust` and
+    /// `read_timeout` are used.
     ///
     /// # Errors
     /// [`Error::Open`], [`Error::Create`], [`Error::OpenTable`], [`Error::Name`].
@@ -209,7 +211,7 @@ impl<A: Access> StatusTable<A> {
         Ok(self.table.contains_key(&key)?)
     }
 
-    /// The values of `keys`, all of one moment. The original's `batchGetRsc`.
+    /// The values of `keys`, all as they were at one moment. The original's `batchGetRsc`.
     ///
     /// # Errors
     /// [`Error::Table`], as [`Table::get_many`].
@@ -225,8 +227,8 @@ impl<A: Access> StatusTable<A> {
         Ok(self.table.entries()?)
     }
 
-    /// All entries, in no order, as they were at one moment if that can be had, and otherwise each
-    /// whole. O(capacity).
+    /// All entries, in no order, as they were at one moment if that is possible; otherwise each is
+    /// whole, but they are of different moments. O(capacity).
     ///
     /// # Errors
     /// [`Error::Table`], as [`Table::listing`].
@@ -252,7 +254,7 @@ impl<A: Access> StatusTable<A> {
         self.table.is_empty()
     }
 
-    /// Number of entries that fit, exactly.
+    /// The exact number of entries that fit.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.table.capacity()
@@ -278,13 +280,13 @@ impl<A: Access> StatusTable<A> {
         self.table.is_orphaned().map_err(|source| namespace_error(&self.namespace, source))
     }
 
-    /// The namespace that it is in.
+    /// The namespace that the table is in.
     #[must_use]
     pub fn namespace(&self) -> &Namespace {
         &self.namespace
     }
 
-    /// The table below, with all its calls.
+    /// The underlying table, which has more operations.
     #[must_use]
     pub fn table(&self) -> &Table<i32, A> {
         &self.table
@@ -300,7 +302,7 @@ impl StatusTable {
         Self::open_or_create_with(name, &StatusOptions::default())
     }
 
-    /// Opens a table, or creates it. An existing one must have the sizes asked for.
+    /// Opens a table, or creates it. An existing table must have the sizes asked for.
     ///
     /// # Errors
     /// [`Error::Open`], [`Error::Create`], [`Error::OpenTable`], [`Error::Name`].
@@ -308,7 +310,7 @@ impl StatusTable {
         Self::made_by(Table::open_or_create, name, options)
     }
 
-    /// Creates a table where there is none.
+    /// Creates a table. There must be none of that name.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`] when there is one.
@@ -332,7 +334,7 @@ impl StatusTable {
         Self::open_with(name, &StatusOptions::default())
     }
 
-    /// Creates a table in the default namespace where there is none.
+    /// Creates a table in the default namespace. There must be none of that name.
     ///
     /// # Errors
     /// As [`StatusTable::create_with`].
@@ -387,8 +389,8 @@ impl StatusTable {
         Ok(self.table.remove(&key)?)
     }
 
-    /// Replaces the values of keys that must all exist: all or nothing, also under
-    /// SIGKILL. The original's `batchUpdateRsc`.
+    /// Replaces the values of keys that must all exist: all or nothing, even if the process is
+    /// killed. The original's `batchUpdateRsc`.
     ///
     /// # Errors
     /// [`Error::Table`] with `InBatch`, which names the key at fault; nothing was changed.
@@ -412,8 +414,8 @@ impl StatusTable {
         Ok(self.table.remove_many(keys)?)
     }
 
-    /// Adds `by` to a counter, which begins with `initial` if the key is absent, and returns the
-    /// value after: [`Table::increment`].
+    /// Adds `by` to a counter, which starts at `initial` if the key is absent, and returns the new
+    /// value. See [`Table::increment`].
     ///
     /// # Errors
     /// [`Error::Table`]: `NotACounter`, `Full`, `Lock`; nothing was changed.
@@ -429,7 +431,7 @@ impl StatusTable {
         Ok(self.table.upsert_many(entries)?)
     }
 
-    /// Removes all entries, at once. The original's `clearRsc`.
+    /// Removes all entries at once. The original's `clearRsc`.
     ///
     /// # Errors
     /// [`Error::Table`] with `Lock`.
@@ -437,9 +439,9 @@ impl StatusTable {
         Ok(self.table.clear()?)
     }
 
-    /// Removes the table's name. Processes that have it open keep it. The original's
-    /// `cleanup`. False when the name was gone already, or leads to another table by now.
-    /// Looking and removing are two steps: a table that takes the name between them is hit.
+    /// Removes the table's name. Processes that have the table open keep it. The original's
+    /// `cleanup`. False when the name was already gone, or leads to another table now. Checking and
+    /// removing are two steps: a table that takes the name between them is removed.
     ///
     /// # Errors
     /// [`Error::Io`].

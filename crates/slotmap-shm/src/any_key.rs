@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// A key of any kind: what an error names, and what a table is asked for whose kind of keys is
-/// known only at run time ([`UntypedTable`](crate::UntypedTable)).
+/// A key of any kind. Errors name keys this way, and a table whose kind of keys is known only at
+/// run time ([`UntypedTable`](crate::UntypedTable)) takes and returns them.
 ///
-/// An integer may be given as signed or unsigned, whatever the table's keys are, if it is in
-/// their range. What a table gives back is `Signed` for signed kinds, `Unsigned` for unsigned
-/// ones and `Bytes` for `str` and `[u8]`. Keys of one kind are ordered as their type is.
+/// An integer may be given as signed or unsigned, whatever the table's keys are, as long as it is
+/// in their range. A table returns `Signed` for signed kinds, `Unsigned` for unsigned ones and
+/// `Bytes` for `str` and `[u8]`. Keys of one kind are ordered as their type is.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AnyKey {
     /// A signed integer key.
@@ -31,7 +31,7 @@ impl fmt::Display for AnyKey {
     }
 }
 
-/// Text keys as text.
+/// Shows text keys as text.
 impl fmt::Debug for AnyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,8 +1,8 @@
-//! The bytes behind the last whole word: as a word, and back.
+//! The bytes after the last whole word: loaded as a word, and stored again.
 
-/// The bytes after the last whole word, in the low end of a word, the rest zero.
-/// Loads only whole pieces: bytes stored one by one and loaded as a word would
-/// stall on store forwarding.
+/// The bytes after the last whole word, in the low end of a word; the rest is zero. It loads the
+/// bytes in pieces as large as possible, because loading a word whose bytes were stored one by one
+/// would stall on store forwarding.
 #[inline(always)]
 pub(crate) fn last_word(bytes: &[u8]) -> u64 {
     let len = bytes.len() % 8;
@@ -11,7 +11,7 @@ pub(crate) fn last_word(bytes: &[u8]) -> u64 {
     }
     let byte = |at: usize| u64::from(bytes.get(at).copied().unwrap_or(0)) << (8 * at);
     match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        // They overlap, and agree where they do.
+        // The two pieces overlap, and agree where they do.
         (Some(first), Some(last)) => {
             let high = u64::from(u32::from_le_bytes(*last)) << (8 * (len - 4));
             u64::from(u32::from_le_bytes(*first)) | high
@@ -20,7 +20,7 @@ pub(crate) fn last_word(bytes: &[u8]) -> u64 {
     }
 }
 
-/// Up to 7 bytes, in pieces of 4, 2 and 1.
+/// Stores up to 7 bytes, in pieces of 4, 2 and 1.
 #[inline(always)]
 pub(crate) fn put_last(mut word: u64, to: &mut [u8]) {
     let (fours, to) = to.as_chunks_mut::<4>();

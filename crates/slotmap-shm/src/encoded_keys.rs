@@ -1,11 +1,11 @@
-//! The keys of a batch as words, made before the lock is taken.
+//! The keys of a batch as words, encoded before the lock is taken.
 
 use crate::key_kind::KeyKind;
 
 /// Words of keys, end to end.
 pub(crate) struct EncodedKeys {
     words: Vec<u64>,
-    /// Where each key ends; `None`: each has one word.
+    /// Where each key ends; `None` if each has one word.
     ends: Option<Vec<usize>>,
 }
 

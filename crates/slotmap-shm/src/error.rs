@@ -14,7 +14,8 @@ use crate::value::Value;
 shm_core::debug_is_report!(GeometryError, TableOpenError, TableError);
 
 impl From<OpenError> for TableOpenError {
-    /// What could not be created is [`TableOpenError::Create`], by whatever call.
+    /// A table that could not be created is [`TableOpenError::Create`], whichever call was to
+    /// create it.
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Create(e) => Self::Create(e),
@@ -69,7 +70,7 @@ pub enum TableOpenError {
         what: &'static str,
         /// Its value in the table.
         found: u64,
-        /// Its value asked for.
+        /// The value asked for.
         expected: u64,
     },
     /// The body is not that of a table.
@@ -104,13 +105,13 @@ impl TableOpenError {
 #[derive(Error)]
 #[non_exhaustive]
 pub enum TableError {
-    /// `add` of a key that is there.
+    /// `add` was called for a key that is present.
     #[error("key {key} exists already")]
     DuplicateKey {
         /// The key.
         key: AnyKey,
     },
-    /// `update` or `remove` of a key that is not there.
+    /// `update` or `remove` was called for a key that is absent.
     #[error("key {key} does not exist")]
     NotFound {
         /// The key.
@@ -160,30 +161,30 @@ pub enum TableError {
         /// The value found.
         found: Value,
     },
-    /// `fetch_add` on a value that is not eight bytes long.
+    /// The value of a counter is not eight bytes long.
     #[error("value is {len} bytes long, a counter is 8")]
     NotACounter {
         /// Length of the value in bytes.
         len: usize,
     },
-    /// A member of a batch is at fault; the whole batch was dropped.
+    /// A member of a batch failed; the whole batch was dropped.
     #[error("batch member {index}")]
     InBatch {
         /// Position of the member in the batch, from 0.
         index: usize,
-        /// What is wrong with it.
+        /// Why it failed.
         source: Box<TableError>,
     },
-    /// Other writers completed a change under every attempt, for as long as the call may take:
-    /// [`ReadOptions::read_timeout`](crate::ReadOptions::read_timeout) for a read through a handle
-    /// that may not write, the lock timeout for `update_with`.
+    /// Other writers completed a change during every attempt, for as long as the call may take:
+    /// [`ReadOptions::read_timeout`](crate::ReadOptions::read_timeout) for a read through a
+    /// read-only handle, the lock timeout for `update_with`.
     #[error("gave up after {} ms: each time another write completed meanwhile", waited.as_millis())]
     Contended {
         /// How long the call tried.
         waited: Duration,
     },
-    /// The shared memory holds what no writer of this library leaves there. After a write
-    /// or `verify` that fails so, the next write repairs.
+    /// The shared memory holds something that no writer of this library leaves there. If a write or
+    /// `verify` fails with this error, the next write repairs the table.
     #[error("damaged table: {what} at {at}")]
     Corrupt {
         /// What is wrong.

@@ -4,9 +4,9 @@ use thiserror::Error;
 
 /// How many entries a table holds, and how large they may be. Fixed at creation.
 ///
-/// A slot takes two buffers of `value_size` (at least 16 bytes each), the key (8 bytes, or 8 and
-/// `key_size`) and 32 bytes, rounded up to whole cache lines of 64; index and free stack take 16 to
-/// 40 bytes an entry. All of it is allocated at creation.
+/// A slot takes two buffers of `value_size` (at least 16 bytes each), the key (8 bytes for an
+/// integer, 8 + `key_size` for bytes) and 32 bytes, rounded up to whole cache lines of 64 bytes.
+/// The index and the free stack take 16 to 40 bytes an entry. All of it is allocated at creation.
 ///
 /// ```
 /// use slotmap_shm::{Geometry, TableOptions};
@@ -17,12 +17,12 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Geometry {
-    /// Number of entries that fit, exactly. 1 to [`Geometry::MAX_CAPACITY`].
+    /// The exact number of entries that fit: 1 to [`Geometry::MAX_CAPACITY`].
     pub capacity: usize,
-    /// Longest value in bytes. 0 to [`Geometry::MAX_VALUE_SIZE`].
+    /// Longest value in bytes: 0 to [`Geometry::MAX_VALUE_SIZE`].
     pub value_size: usize,
-    /// Longest key in bytes, for `str` and `[u8]` keys; not used for integers.
-    /// 1 to [`Geometry::MAX_KEY_SIZE`].
+    /// Longest key in bytes, for `str` and `[u8]` keys: 1 to [`Geometry::MAX_KEY_SIZE`]. Not used
+    /// for integers.
     pub key_size: usize,
 }
 
@@ -48,7 +48,7 @@ impl Geometry {
         self
     }
 
-    /// Sets the longest key in bytes, where keys are bytes or text.
+    /// Sets the longest key in bytes, for `str` and `[u8]` keys.
     #[must_use]
     pub fn key_size(mut self, key_size: usize) -> Self {
         self.key_size = key_size;
@@ -57,7 +57,7 @@ impl Geometry {
 }
 
 impl Default for Geometry {
-    /// 1024 entries of 256 bytes; keys, where they are bytes, of up to 64.
+    /// 1024 entries of up to 256 bytes; `str` and `[u8]` keys of up to 64 bytes.
     fn default() -> Self {
         Self { capacity: 1024, value_size: 256, key_size: 64 }
     }
@@ -84,7 +84,7 @@ pub enum GeometryError {
     TooLarge {
         /// Entries asked for.
         capacity: usize,
-        /// Bytes a value asked for.
+        /// Bytes a value, as asked for.
         value_size: usize,
     },
 }

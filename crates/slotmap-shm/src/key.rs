@@ -1,4 +1,4 @@
-//! What may be a key, and how it becomes words.
+//! Types of keys, and how a key is encoded as words.
 
 use crate::MAX_KEY_BYTES;
 use crate::any_key::AnyKey;
@@ -6,26 +6,26 @@ use crate::bytes::last_word;
 use crate::error::TableError;
 use crate::key_kind::KeyKind;
 
-/// A word for the length, then the bytes.
+/// One word for the length, then the bytes.
 const MAX_KEY_WORDS: usize = 1 + MAX_KEY_BYTES / 8;
 
-/// Room for the words of any key of any table.
+/// A buffer for the words of any key of any table.
 pub(crate) type KeyRoom = [u64; MAX_KEY_WORDS];
 
-/// Empty room.
+/// An empty buffer.
 pub(crate) const NO_KEY: KeyRoom = [0; MAX_KEY_WORDS];
 
 /// A type of keys: `i8` to `i64`, `u8` to `u64`, `str`, `[u8]`, and [`AnyKey`] for a kind that is
 /// known only at run time.
 ///
-/// Byte and string keys have 0 bytes up to the table's `key_size`, which is 256 at most;
-/// a longer one is [`TableError::KeyTooLong`].
+/// Byte and string keys have up to `key_size` bytes, which is 256 at most; a longer key fails with
+/// [`TableError::KeyTooLong`]. A key may be empty.
 ///
 /// # Types of your own
-/// This trait is sealed, so no other type can be a key. The file says which kind of keys a table
-/// has, so that it never opens as a table of another kind, and so that C, Python and the command
-/// line can use all of its keys; a type that one program made up has no such kind. A value of fixed
-/// size goes into a table of `[u8]` keys as its bytes:
+/// This trait is sealed, so no other type can be a key. The file records the kind of a table's
+/// keys, so that the table never opens as one of another kind, and so that C, Python and the
+/// command line can use its keys; a type that only one program knows has no such kind. To use a
+/// value of fixed size as a key, store its bytes in a table of `[u8]` keys:
 ///
 /// ```
 /// # use slotmap_shm::{Name, Namespace, Table, TableOptions};
@@ -43,22 +43,22 @@ pub(crate) const NO_KEY: KeyRoom = [0; MAX_KEY_WORDS];
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Key: sealed::Sealed {
-    /// What iteration gives back.
+    /// The type of the keys that iteration returns.
     type Owned;
 
-    /// The kind of a table that has such keys; `None`: any.
+    /// The kind of a table that has such keys; `None` for any kind.
     #[doc(hidden)]
     const EXPECTED: Option<KeyKind> = None;
 
-    /// Room for the key as words.
+    /// A buffer for the words of a key.
     #[doc(hidden)]
     type Room;
 
-    /// Empty room.
+    /// An empty buffer.
     #[doc(hidden)]
     const ROOM: Self::Room;
 
-    /// The key as words, for a table of this kind; byte keys may have up to `max` bytes.
+    /// Encodes the key as words, for a table of this kind; byte keys may have up to `max` bytes.
     #[doc(hidden)]
     fn to_words<'a>(
         &self,
@@ -67,19 +67,19 @@ pub trait Key: sealed::Sealed {
         room: &'a mut Self::Room,
     ) -> Result<&'a [u64], TableError>;
 
-    /// Reads a key back; `None` when the words are not a key (damaged memory).
+    /// Decodes a key; `None` when the words are not a key, because memory is damaged.
     #[doc(hidden)]
     fn from_words(kind: KeyKind, words: &[u64]) -> Option<Self::Owned>;
 }
 
-/// A type of keys that has one kind: all but [`AnyKey`].
+/// A type of keys of one kind: each but [`AnyKey`].
 pub trait TypedKey: Key {
     /// The kind of table whose keys these are.
     const KIND: KeyKind;
 }
 
 mod sealed {
-    /// Keys become words under the table's lock, too: that code is the table's own.
+    /// The calls of this trait may run under the table's lock, where no code of a user may run.
     pub trait Sealed {}
 }
 
@@ -170,8 +170,8 @@ fn bytes_to_words<'a>(
     if key.len() > max {
         return Err(TableError::KeyTooLong { len: key.len(), max });
     }
-    // Stored as the words that hash and comparison load: loads of what was stored in pieces would
-    // stall on store forwarding, which took as long as the rest of a lookup.
+    // Stored word by word, as hashing and comparison load it: loading words that were stored in
+    // smaller pieces stalls on store forwarding, which took as long as the rest of a lookup.
     let (whole, rest) = key.as_chunks::<8>();
     let [len, words @ ..] = room;
     *len = key.len() as u64;
@@ -195,12 +195,12 @@ fn bytes_from_words(words: &[u64]) -> Option<Vec<u8>> {
 
 impl sealed::Sealed for AnyKey {}
 
-/// Each call compares the key with the table's kind.
+/// Each call checks that the key is of the table's kind.
 impl Key for AnyKey {
     type Owned = AnyKey;
 
-    /// For an integer, and for bytes: clearing that for bytes would take as long as the rest of a
-    /// key that is an integer.
+    /// One buffer for an integer and one for bytes: clearing the second would take as long as the
+    /// rest of the work for an integer key.
     type Room = ([u64; 1], Option<KeyRoom>);
     const ROOM: Self::Room = ([0], None);
 
@@ -255,7 +255,7 @@ impl Key for AnyKey {
     }
 }
 
-/// The key that words are, for an error.
+/// The key that the words encode, for an error.
 pub(crate) fn any_key(kind: KeyKind, words: &[u64]) -> AnyKey {
     let first = words.first().copied().unwrap_or(0);
     match kind.integer() {

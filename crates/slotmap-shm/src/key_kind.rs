@@ -1,4 +1,4 @@
-//! Which keys a table has.
+//! The kind of a table's keys.
 
 use std::fmt;
 
@@ -53,7 +53,7 @@ impl KeyKind {
         Self::Bytes,
     ];
 
-    /// Its name: that of the Rust type.
+    /// The name of the Rust type.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -87,8 +87,8 @@ impl KeyKind {
         }
     }
 
-    /// The number in the segment header: the class in the second byte, the width of an integer in
-    /// bytes in the first.
+    /// The number in the segment header: the second byte is the class, the first the width of an
+    /// integer in bytes.
     pub(crate) const fn code(self) -> u64 {
         match (self, self.integer()) {
             (_, Some((bits, true))) => 1 << 8 | (bits / 8) as u64,
@@ -98,12 +98,12 @@ impl KeyKind {
         }
     }
 
-    /// The kind of a number; `None` for one that this version does not know.
+    /// The kind that a number stands for; `None` if this version does not know it.
     pub(crate) fn from_code(code: u64) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.code() == code)
     }
 
-    /// Words that a key takes in a slot, when byte keys have up to `max` bytes.
+    /// Words that a key takes in a slot, if byte keys have up to `max` bytes.
     pub(crate) fn words(self, max: usize) -> usize {
         if self.integer().is_some() { 1 } else { 1 + max.div_ceil(8) }
     }
@@ -123,7 +123,7 @@ impl KeyKind {
                     *to = word.to_le_bytes();
                 }
                 let Some((key, behind)) = bytes.split_at_checked(len) else { return false };
-                // The last word is filled up with zeros, or it is not the one that is hashed.
+                // The last word must be padded with zeros, as it was when it was hashed.
                 let filled = behind.iter().take(len.next_multiple_of(8) - len).all(|&b| b == 0);
                 filled && (self == Self::Bytes || std::str::from_utf8(key).is_ok())
             }

@@ -1,7 +1,7 @@
 //! Where everything lies in the body of a table segment.
 //!
-//! All offsets are in 64-bit words from the start of the body; `docs/format.md`
-//! says the same in prose.
+//! All offsets are in 64-bit words from the start of the body. `docs/format.md` describes the same
+//! layout in prose.
 //!
 //! | part | at | words |
 //! |---|---|---|
@@ -23,8 +23,9 @@
 //! | … | head of buffer 0, head of buffer 1: 2 words each |
 //! | … | tail of buffer 0, tail of buffer 1: the words of a value after the second |
 //!
-//! What a reader needs of a value of up to 16 bytes is in the first cache line: with integer keys
-//! always, with a `key_size` of up to 16 while buffer 0, which is the first to be used, holds it.
+//! For a value of up to 16 bytes, all that a reader needs is in the first cache line: always with
+//! integer keys, and with a `key_size` of up to 16 while buffer 0 holds the value. Buffer 0 is used
+//! first.
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_nano_inline};
 use shm_core::GEOMETRY_WORDS;
@@ -53,49 +54,50 @@ pub(crate) const KEY: usize = 3;
 /// Words of each buffer that lie next to the key.
 pub(crate) const HEAD_WORDS: usize = 2;
 
-/// No epoch of an index that is probed.
+/// Differs from every epoch under which the index is probed.
 const TRUSTED: u64 = u64::MAX;
 
 /// Words of a cache line.
 pub(crate) const LINE_WORDS: usize = 8;
 
-/// Up to this capacity the index is a quarter full at most, which keeps probes from being
-/// mispredicted: at half that cost a third of a lookup. Beyond, where it is the cache that decides,
-/// it is half full at most.
+/// Up to this capacity the index is at most a quarter full, so that the branches of a probe are
+/// predicted well: at half full, mispredictions cost a third of a lookup. Larger tables, where
+/// cache misses dominate, fill half of it at most.
 const SPARSE_CAPACITY: usize = 1 << 14;
 
 impl Geometry {
-    /// Bytes of the file of a table of this geometry, with keys of this kind.
+    /// Length of the file of a table of this geometry, with keys of this kind, in bytes.
     ///
     /// # Errors
-    /// [`GeometryError`] for one that no table can have.
+    /// [`GeometryError`] if no table can have this geometry.
     pub fn file_len(self, keys: KeyKind) -> Result<u64, GeometryError> {
         let words = Layout::new(self, keys, 0)?.total_words;
         Ok((shm_core::BODY_OFFSET + words * 8) as u64)
     }
 }
 
-/// The offsets that follow from a geometry, and the hash secrets: a private,
-/// checked copy, so that nothing in shared memory can move them.
+/// The offsets that follow from a geometry, and the hash secrets. This is a private, checked copy,
+/// so that no change of shared memory can alter them.
 #[derive(Clone)]
 pub(crate) struct Layout {
     pub(crate) geometry: Geometry,
     pub(crate) kind: KeyKind,
-    /// The epoch of an index that was found damaged, and proves no key's absence; odd: none was.
+    /// The epoch of an index that was found damaged, and so proves no key's absence. Odd if none
+    /// was.
     pub(crate) distrusted: u64,
     pub(crate) key_words: usize,
-    /// Of head 0 within a slot.
+    /// Offset of head 0 within a slot.
     pub(crate) heads: usize,
     pub(crate) tail_words: usize,
     pub(crate) slot_words: usize,
-    /// Places of the index, less one.
+    /// Number of places of the index, less one.
     pub(crate) index_mask: usize,
-    /// The bits of an index entry that say which slot.
+    /// The bits of an index entry that hold the slot's number.
     pub(crate) slot_mask: u32,
     pub(crate) index: usize,
     pub(crate) slots: usize,
     pub(crate) total_words: usize,
-    /// For keys of one word, and for longer ones.
+    /// Secrets for keys of one word, and for longer ones.
     pub(crate) integer_secrets: [u64; 3],
     pub(crate) secrets: RapidSecrets,
 }
@@ -138,7 +140,7 @@ impl Layout {
             tail_words,
             slot_words,
             index_mask: index_len - 1,
-            // Two numbers more than slots: of an empty place, and of a tombstone.
+            // Two more numbers than there are slots: for an empty place and for a tombstone.
             slot_mask: (capacity as u32 + 2).next_power_of_two() - 1,
             index,
             slots,
@@ -164,14 +166,14 @@ impl Layout {
         self.index_mask + 1
     }
 
-    /// Two places a word.
+    /// There are two places in a word.
     #[inline(always)]
     pub(crate) fn index_words(&self) -> usize {
         self.index_len() / 2
     }
 
-    /// The index is rebuilt before more than this many of its places are in use
-    /// (entries and tombstones), so a probe always ends soon.
+    /// The index is rebuilt before more than this many of its places are in use (entries and
+    /// tombstones), so that a probe is always short.
     #[inline]
     pub(crate) fn index_limit(&self) -> usize {
         let capacity = self.geometry.capacity;
@@ -201,8 +203,8 @@ impl Layout {
     }
 }
 
-/// First mask, (odd) factor and second mask for integer keys, each the rapidhash of the
-/// seed and a number.
+/// The first mask, the factor (odd) and the second mask for integer keys. Each is the rapidhash of
+/// the seed and a number.
 fn integer_secrets(seed: u64) -> [u64; 3] {
     let secrets = RapidSecrets::seed(seed);
     [0u64, 1, 2]

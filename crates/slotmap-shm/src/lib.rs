@@ -4,24 +4,26 @@
 //!
 //! - [`Table<K>`](Table) reads and writes. [`TableReader<K>`](TableReader) reads, from a read-only
 //!   mapping. `K` is an integer type, `str` or `[u8]`, see [`Key`].
-//! - [`UntypedTable`] opens a table of any [`KeyKind`]; its keys are [`AnyKey`].
+//! - [`UntypedTable`] opens a table of any [`KeyKind`]; its keys are of type [`AnyKey`].
 //! - [`TableOptions`] says how a table is made and opened, [`ReadOptions`] how it is opened for
 //!   reading only; [`Geometry`] says how many entries fit, and how long they may be.
 //! - [`Value`] is an owned copy of a value. [`Listing`] is a copy of all entries.
-//! - [`PutMode`] and [`Upserted`] say what a write asks of the key and what it found.
+//! - [`PutMode`] says whether a write expects the key to be present; [`Upserted`] says whether it
+//!   was.
 //! - [`Stats`], [`Damage`] and [`Repaired`] say how a table is doing and what a repair did.
 //! - [`TableError`] and [`TableOpenError`] say what went wrong, with the data.
 //!
 //! ## How it works
 //!
-//! The slots are the truth: each has two buffers behind a version word, and one store to a commit
-//! word makes effective everything that was staged. Index, free list and count are derived from them,
-//! and rebuilt after a death. In the repository, `docs/concurrency.md` has the state tables, the
-//! orderings and the crash matrix, and `docs/format.md` the bytes.
+//! The slots hold the data: each has two buffers behind a version word, and one store to a commit
+//! word makes everything that was staged effective. The index, the free list and the count are
+//! derived from the slots, and rebuilt after a writer died. In the repository,
+//! `docs/concurrency.md` has the state tables, the orderings and the crash matrix, and
+//! `docs/format.md` the bytes.
 
 #![deny(unsafe_code)]
 
-// From the ground up: leaves, layout, protocol, table. Imports go downward only.
+// From the bottom up: leaves, layout, protocol, table. Imports go downward only.
 
 mod any_key;
 mod bytes;
@@ -52,7 +54,7 @@ pub use options::{ReadOptions, TableOptions};
 pub use protocol::{PutMode, Repaired, Upserted};
 #[doc(no_inline)]
 pub use shm_core::report;
-/// What the options and errors of a table are made of, so that this crate is usable alone.
+/// Types in the options and errors of a table, exported so that this crate is usable alone.
 pub use shm_core::{CreateError, Holder, Interrupt, LockError, Name, Namespace, OpenError, Trust};
 pub use table::{
     Access, Damage, Iter, Listing, ReadOnly, ReadWrite, Stats, Table, TableReader, UntypedTable,

@@ -7,7 +7,8 @@ use shm_core::{Interrupt, Patience, Trust};
 use crate::geometry::Geometry;
 use crate::observer::Observer;
 
-/// How a table is created and opened to write. The default suits most; each field has a setter.
+/// How a table is created, or opened for writing. The default suits most programs; each field has a
+/// setter.
 ///
 /// ```
 /// use slotmap_shm::TableOptions;
@@ -17,20 +18,20 @@ use crate::observer::Observer;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TableOptions {
-    /// Size of a table that is created. An existing one must match it in
-    /// [`Table::open_or_create`](crate::Table::open_or_create), and need not in `open`.
+    /// Size of a table that is created. [`Table::open_or_create`](crate::Table::open_or_create)
+    /// requires an existing table to have it; `open` does not.
     pub geometry: Geometry,
-    /// Permission bits of a table that is created, exact whatever the umask.
-    /// `0o600`; `0o644` lets others read. One with write bits for group or others is
-    /// refused at opening unless `trust` has [`Trust::shared_writers`].
+    /// Permission bits of a table that is created, whatever the umask. `0o600` by default; `0o644`
+    /// lets other users read. A table that its group or other users may write to is refused at
+    /// opening, unless `trust` has [`Trust::shared_writers`].
     pub mode: u32,
-    /// Whose tables to open: one's own and root's, unless told otherwise.
+    /// Whose tables to open. By default, those of this user and of root.
     pub trust: Trust,
-    /// How long a write waits for another writer before it fails with
-    /// `LockError::TimedOut`; `None` waits for ever. Five seconds: a writer
-    /// that is stopped (SIGSTOP, a debugger) must not stop all others.
+    /// How long a write waits for another writer before it fails with `LockError::TimedOut`; `None`
+    /// waits for ever. Five seconds by default, because a writer that is stopped (by SIGSTOP or a
+    /// debugger) must not stop all others.
     pub lock_timeout: Option<Duration>,
-    /// What ends such waiting early, and that for another process which takes the table over.
+    /// Ends such a wait early, and also a wait for another process that takes the table over.
     pub interrupt: Interrupt,
     /// What is told of waits and repairs. Nobody.
     pub observer: Observer,
@@ -58,7 +59,7 @@ impl TableOptions {
         self
     }
 
-    /// Sets the longest key in bytes, where keys are bytes or text.
+    /// Sets the longest key in bytes, for `str` and `[u8]` keys.
     #[must_use]
     pub fn key_size(mut self, key_size: usize) -> Self {
         self.geometry.key_size = key_size;
@@ -79,14 +80,14 @@ impl TableOptions {
         self
     }
 
-    /// Sets how long a write waits for another writer; `None` for ever.
+    /// Sets how long a write waits for another writer; `None` waits for ever.
     #[must_use]
     pub fn lock_timeout(mut self, lock_timeout: Option<Duration>) -> Self {
         self.lock_timeout = lock_timeout;
         self
     }
 
-    /// Sets what ends such waiting early.
+    /// Sets what ends such a wait early.
     #[must_use]
     pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
@@ -122,11 +123,11 @@ impl Default for TableOptions {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ReadOptions {
-    /// Whose tables to open: one's own and root's, unless told otherwise.
+    /// Whose tables to open. By default, those of this user and of root.
     pub trust: Trust,
-    /// How long a read tries, beside writers that change what it reads each time, before it fails
-    /// with [`TableError::Contended`](crate::TableError::Contended); `None` tries for ever. One
-    /// second. A handle that may write takes the lock instead, long before that.
+    /// How long a read retries while writers keep changing what it reads, before it fails with
+    /// [`TableError::Contended`](crate::TableError::Contended); `None` retries for ever. One second
+    /// by default. A handle that may write takes the lock instead, long before that.
     pub read_timeout: Option<Duration>,
 }
 
@@ -138,7 +139,7 @@ impl ReadOptions {
         self
     }
 
-    /// Sets how long a read tries beside busy writers; `None` for ever.
+    /// Sets how long a read retries beside busy writers; `None` retries for ever.
     #[must_use]
     pub fn read_timeout(mut self, limit: Option<Duration>) -> Self {
         self.read_timeout = limit;

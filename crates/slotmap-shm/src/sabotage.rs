@@ -1,8 +1,8 @@
-//! The negative controls: ways to break the protocol on purpose, so that the
-//! crash harnesses can show that they would notice.
+//! Fault injection: ways to break the protocol on purpose, as negative controls that show that the
+//! crash tests would notice.
 //!
-//! They exist only under `--cfg shm_negative_control`, which no manifest can set;
-//! everywhere else these functions are `false` at compile time.
+//! They exist only under `--cfg shm_negative_control`, which no manifest can set; otherwise these
+//! functions are `false` at compile time.
 
 #[cfg(not(shm_negative_control))]
 mod control {

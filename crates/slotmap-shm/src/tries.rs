@@ -1,18 +1,17 @@
-//! How long a read tries without the lock.
+//! How long a read retries without the lock.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use crate::error::TableError;
 
-/// How long a read through a handle that may write tries without the lock.
+/// How long a read through a handle that may write retries without the lock.
 pub(crate) const BEFORE_THE_LOCK: Duration = Duration::from_millis(20);
 
-/// How often is tried at least: a reader that is not given the processor has not tried for long.
+/// The least number of attempts, for a reader that is not scheduled during most of its time.
 const MIN_TRIES: u32 = 16;
 
-/// Bounds in time what would have to begin anew again and again. The time runs from the first
-/// time it is asked.
+/// Limits for how long something is retried. The time starts with the first question.
 pub(crate) struct Tries {
     start: Cell<Option<Instant>>,
     count: Cell<u32>,
@@ -24,7 +23,7 @@ impl Tries {
         Self { start: Cell::new(None), count: Cell::new(0), limit }
     }
 
-    /// Something was overtaken by a write: whether to try again.
+    /// A write overtook the attempt: checks whether to try again.
     pub(crate) fn ask(&self) -> Result<(), TableError> {
         std::hint::spin_loop();
         let count = self.count.get().saturating_add(1);
@@ -35,7 +34,7 @@ impl Tries {
         }
     }
 
-    /// How long it has been, if that is too long.
+    /// The time since the first question, if that is too long.
     pub(crate) fn over(&self) -> Option<Duration> {
         let Some(start) = self.start.get() else {
             self.start.set(Some(Instant::now()));

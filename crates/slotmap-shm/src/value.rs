@@ -5,14 +5,14 @@ use std::ops::Deref;
 
 const INLINE_WORDS: usize = 8;
 
-/// What a value is copied out of.
+/// Something that a value can be copied from.
 pub(crate) trait Source {
-    /// Copies the first `to.len()` words, bytes in memory order.
+    /// Copies the first `to.len()` words, with the bytes in memory order.
     fn copy_to_words(&self, to: &mut [u64]);
 }
 
-/// The bytes of a value, copied out of shared memory. Up to 64 bytes are kept
-/// without allocation. Dereferences to `[u8]`. It no longer changes, whatever becomes of the table.
+/// The bytes of a value, copied out of shared memory, so that they do not change, whatever happens
+/// to the table. Dereferences to `[u8]`. Up to 64 bytes are held without an allocation.
 #[derive(Clone)]
 pub struct Value {
     words: Words,
@@ -26,7 +26,7 @@ enum Words {
 }
 
 impl Value {
-    /// Copies `len` bytes. Where they may change meanwhile, the caller validates afterwards.
+    /// Copies `len` bytes. If they may change meanwhile, the caller validates afterwards.
     #[inline]
     pub(crate) fn copy(from: impl Source, len: usize) -> Self {
         let used = len.div_ceil(8);
@@ -45,7 +45,7 @@ impl Value {
         Self { words, len }
     }
 
-    /// The first `len` bytes of some words.
+    /// The first `len` bytes of these words.
     pub(crate) fn from_words(from: &[u64], len: usize) -> Self {
         let from = from.get(..len.div_ceil(8)).unwrap_or(from);
         let mut inline = [0; INLINE_WORDS];
@@ -59,7 +59,7 @@ impl Value {
         Self { words, len }
     }
 
-    /// No bytes yet, but room for `max` of them.
+    /// An empty value with capacity for `max` bytes.
     pub(crate) fn with_room(max: usize) -> Self {
         let words = max.div_ceil(8);
         let words = if words <= INLINE_WORDS {
@@ -70,7 +70,8 @@ impl Value {
         Self { words, len: 0 }
     }
 
-    /// No bytes, and room for `max`: what is there already, if that is enough.
+    /// An empty value with capacity for `max` bytes, which reuses the memory of this one if that is
+    /// large enough.
     pub(crate) fn grow(self, max: usize) -> Self {
         match &self.words {
             Words::Heap(words) if words.len() >= max.div_ceil(8) => self,
@@ -78,8 +79,8 @@ impl Value {
         }
     }
 
-    /// Makes it `len` bytes long, and gives the words to copy them to, if there is room for so
-    /// many.
+    /// Sets the length to `len` bytes and returns the words to copy them to; `None` if the capacity
+    /// is too small.
     pub(crate) fn words_for(&mut self, len: usize) -> Option<&mut [u64]> {
         let room: &mut [u64] = match &mut self.words {
             Words::Inline(words) => words,
@@ -90,7 +91,7 @@ impl Value {
         Some(words)
     }
 
-    /// The same bytes in room of about their size.
+    /// The same bytes in an allocation of about their size.
     pub(crate) fn fit(self) -> Self {
         match &self.words {
             Words::Heap(words) if self.len.div_ceil(8) <= words.len() / 2 => {

@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// How many lines wait to be read at most. A child that says more waits in turn: it can neither
-/// fill the memory nor keep its reader from ever catching up.
+/// The most lines that wait to be read. A child that prints more has to wait, so it can neither
+/// fill the memory nor keep its reader from catching up.
 const LINES: usize = 256;
 
 /// A child whose stdin and stdout are pipes of lines. Killed and reaped on drop.
@@ -21,7 +21,7 @@ pub struct Child {
     child: std::process::Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
-    /// Lines that came while its end was waited for.
+    /// Lines that came while its end was awaited.
     backlog: RefCell<VecDeque<String>>,
 }
 
@@ -70,7 +70,7 @@ impl Child {
     /// Sends a line.
     ///
     /// # Errors
-    /// When the child reads no more.
+    /// When the child no longer reads.
     pub fn send(&mut self, line: &str) -> Result<()> {
         let stdin = self.stdin.as_mut().context("stdin is closed")?;
         writeln!(stdin, "{line}")?;
@@ -98,7 +98,7 @@ impl Child {
         }
     }
 
-    /// A line that is there already, if any.
+    /// A line that has already arrived, if any.
     pub fn try_line(&self) -> Option<String> {
         self.backlog.borrow_mut().pop_front().or_else(|| self.lines.try_recv().ok())
     }

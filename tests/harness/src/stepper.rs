@@ -41,7 +41,7 @@ impl Stepper {
     /// When it cannot be started, or ends before the mark.
     #[allow(clippy::zombie_processes, reason = "reaped by waitpid in `kill` and on drop")]
     pub fn spawn(command: &mut Command) -> Result<Self> {
-        // Of this thread, and inherited. Some containers do not allow it.
+        // This is a setting of the thread, and inherited. Some containers do not allow it.
         let before = personality::get().ok();
         let change = |persona| personality::set(persona | Persona::ADDR_NO_RANDOMIZE).is_ok();
         let fixed = before.is_some_and(change);
@@ -113,7 +113,7 @@ impl Stepper {
     pub fn skip_calls(&mut self, count: u64) -> Result<Step> {
         ptrace::setoptions(self.pid, ptrace::Options::PTRACE_O_TRACESYSGOOD)?;
         let mut pass_on = None;
-        // A stop where it enters each, and one where it leaves.
+        // It stops when it enters each call, and when it leaves it.
         let mut stops = 0;
         while stops < 2 * count {
             ptrace::syscall(self.pid, pass_on.take())?;
@@ -156,9 +156,8 @@ impl Stepper {
         }
     }
 
-    /// Lets it go on at full speed until it comes to an address, and stops it before the
-    /// instruction there. Also stops where it makes a system call, if that comes first: then the
-    /// answer is false.
+    /// Lets it run at full speed until it comes to an address, and stops it before the instruction
+    /// there. If it makes a system call first, stops it there and returns false.
     ///
     /// Only on x86-64 may the address be another one than that of the next instruction.
     ///
@@ -198,7 +197,7 @@ impl Stepper {
         cfg!(target_arch = "x86_64") && self.fixed
     }
 
-    /// Steps until `done` holds or a mark is reached; the number of steps made.
+    /// Steps until `done` holds or a mark is reached. Returns the number of steps.
     ///
     /// # Errors
     /// When ptrace fails, or the process ended.
@@ -255,7 +254,7 @@ impl Stepper {
         }
     }
 
-    /// Lets go of it, stopped by SIGSTOP where it stands.
+    /// Detaches from it and leaves it stopped by SIGSTOP.
     ///
     /// # Errors
     /// When ptrace fails.
@@ -297,7 +296,7 @@ const CALL_MASK: u64 = 0xFFFF;
 const CALL: u64 = 0x050F;
 #[cfg(not(target_arch = "x86_64"))]
 const CALL_MASK: u64 = 0xFFFF_FFFF;
-/// `svc 0` of aarch64. Where it is not known, all is one piece.
+/// `svc 0` of aarch64. If it is not known, everything is one piece.
 #[cfg(not(target_arch = "x86_64"))]
 const CALL: u64 = 0xD400_0001;
 const BREAKPOINT: i64 = 0xCC;

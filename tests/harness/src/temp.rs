@@ -1,4 +1,4 @@
-//! A namespace of one's own, gone when the test ends, also when it fails.
+//! A temporary namespace, removed when the test ends, even if it fails.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

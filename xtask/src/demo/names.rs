@@ -1,6 +1,6 @@
-//! The dictionary of the demo: a publisher brings out one edition of the names of characters after
-//! the other, readers look them up in all ways and check all that they get. The publisher is killed
-//! inside a publication; another one sweeps what it left, and takes over.
+//! The dictionary of the demo: a publisher publishes one edition of the names of characters after
+//! the other, and readers look them up in all ways and check all that they get. The publisher is
+//! killed inside a publication; another one removes what it left, and takes over.
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -20,7 +20,7 @@ pub(super) struct Names {
     readers: Vec<Child>,
 }
 
-/// What the readers say, taken together.
+/// The reports of all readers, taken together.
 #[derive(Default)]
 pub(super) struct Look {
     pub(super) names: u64,
@@ -116,7 +116,7 @@ impl Names {
         ))
     }
 
-    /// Lets all end, and returns the readers' last word.
+    /// Ends all processes, and returns the last reports of the readers.
     pub(super) fn finish(&mut self, namespace: &TempNamespace) -> Result<Look> {
         for publisher in [Some(&mut self.publisher), self.heir.as_mut()].into_iter().flatten() {
             publisher.close_stdin();

@@ -1,7 +1,7 @@
 //! The targets of README's platform table: built, and their tests run where this machine can.
 //!
 //! A target needs a standard library (`standard_library.rs`) and, to link tests, a C compiler for
-//! it. What is not there is named as the reason why a step was skipped.
+//! it. If something is missing, it is named as the reason why a step was skipped.
 
 mod standard_library;
 mod targets;
@@ -40,7 +40,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     Ok(passed)
 }
 
-/// Does for a target what the platform table says; says what was done, or why it was skipped.
+/// Does what the platform table says for a target. Returns what was done, or why it was skipped.
 pub fn check(target: &Target) -> Result<String> {
     let library = match StandardLibrary::find(target.triple)? {
         Ok(library) => library,
@@ -60,8 +60,8 @@ pub fn check(target: &Target) -> Result<String> {
     Ok(done.join("; "))
 }
 
-/// A cargo command for the target. Everything is of one profile, so that the standard library,
-/// where it is compiled, is compiled once a target.
+/// A cargo command for the target. All commands use one profile, so that a standard library that
+/// has to be compiled is compiled only once for each target.
 fn cargo_for(target: &Target, library: &StandardLibrary, command: &str) -> Result<Command> {
     let mut cargo = cargo();
     cargo.args([command, "--quiet", "--profile", "test", "--target", target.triple]);
@@ -87,7 +87,8 @@ fn cargo_for(target: &Target, library: &StandardLibrary, command: &str) -> Resul
 }
 
 fn compiled(target: &Target, library: &StandardLibrary, packages: &[&str]) -> Result<String> {
-    // Code is generated only where it is run: of the standard library, that takes most of the time.
+    // Code is generated only if it is run, because that takes most of the time for the standard
+    // library.
     let command = if target.is_run() { "build" } else { "check" };
     let mut build = cargo_for(target, library, command)?;
     build.arg("--lib");
@@ -116,7 +117,7 @@ fn tested(target: &Target, library: &StandardLibrary, tests: &[&[&str]]) -> Resu
     Ok(format!("tests run{by}"))
 }
 
-/// What is not there of the programs that tests need.
+/// The programs that tests need and that are missing.
 fn missing(target: &Target, library: &StandardLibrary) -> Option<String> {
     if target.runner.is_none() && std::env::consts::ARCH != "x86_64" {
         return Some(format!("{} does not run here", target.triple));
@@ -139,7 +140,7 @@ fn output(command: &mut Command) -> Result<String> {
 mod tests {
     use super::*;
 
-    /// The rows of README's table, without those that this file has nothing to do with.
+    /// The rows of README's table that this file handles.
     fn rows() -> Vec<String> {
         let readme = std::fs::read_to_string(crate::command::root().join("README.md")).unwrap();
         let (_, section) = readme.split_once("\n## Platforms\n").unwrap();

@@ -1,6 +1,6 @@
-//! Where the standard library of a target comes from: the toolchain, if rustup has installed the
-//! target; else it is compiled from the source that Debian packages, by the compiler of the same
-//! version.
+//! Where the standard library of a target comes from: from the toolchain, if rustup has installed
+//! the target; otherwise it is compiled from the source that Debian packages, by the compiler of
+//! the same version.
 //!
 //! Nothing is installed: the packages are unpacked below the target directory.
 
@@ -13,7 +13,7 @@ use super::output;
 use super::targets::{Target, Tool};
 use crate::command::{root, target_dir};
 
-/// What may be fetched for: a minute is usual.
+/// How long fetching may take; a minute is usual.
 const LIMIT: &str = "300";
 
 /// Names of the compiler, its library and its source in Debian: the newer one first.
@@ -22,7 +22,7 @@ const PACKAGES: &[[&str; 3]] = &[
     ["rustc", "libstd-rust-dev", "rust-src"],
 ];
 
-/// What musl lacks of what the unwinder of a compiler made for glibc calls.
+/// The functions that musl lacks and that the unwinder of a compiler for glibc calls.
 const UNWINDER_FOR_MUSL: &str = include_str!("unwinder_for_musl.c");
 
 pub enum StandardLibrary {
@@ -33,7 +33,7 @@ pub enum StandardLibrary {
 }
 
 impl StandardLibrary {
-    /// The one of a target; the reason why there is none.
+    /// The standard library of a target, or the reason why there is none.
     pub fn find(triple: &str) -> Result<Result<Self, String>> {
         let mut rustc = Command::new("rustc");
         rustc.args(["--print", "target-libdir", "--target", triple]).current_dir(root());
@@ -51,7 +51,7 @@ impl StandardLibrary {
         })
     }
 
-    /// Has a cargo command use it.
+    /// Makes a cargo command use it.
     pub fn configure(&self, cargo: &mut Command, target: &Target) {
         let Self::Packaged(dir) = self else { return };
         let crates = if target.is_run() { "std,panic_unwind,test" } else { "std,panic_unwind" };
@@ -61,13 +61,13 @@ impl StandardLibrary {
         cargo.env_remove("RUSTC_WRAPPER").env_remove("RUSTUP_TOOLCHAIN");
     }
 
-    /// The program that links, where the toolchain has none.
+    /// The linker to use, if the toolchain has none.
     pub fn linker(&self, target: &Target) -> Option<Tool> {
         let own = matches!(self, Self::Installed) && target.triple.ends_with("musl");
         target.linker.filter(|_| !own)
     }
 
-    /// What the linker has to be told.
+    /// The arguments of the linker.
     pub fn link_flags(&self, target: &Target) -> Result<Option<String>> {
         if matches!(self, Self::Installed) || !target.triple.ends_with("musl") {
             return Ok(None);
@@ -91,7 +91,7 @@ fn unwinder(dir: &Path, cc: &str) -> Result<()> {
         Command::new(cc).args(["-O2", "-Wall", "-Werror", "-c", "-o"]).arg(&object).arg(source),
     )?;
     let of_compiler = output(Command::new(cc).arg("-print-file-name=libgcc_eh.a"))?;
-    // Written anew: a copy would keep the mode.
+    // Written again: a copy would keep the mode.
     std::fs::write(&archive, std::fs::read(of_compiler)?)?;
     output(Command::new("ar").arg("r").arg(archive).arg(object))?;
     Ok(())
@@ -163,7 +163,7 @@ fn is_new_enough(packages: &[&str; 3]) -> bool {
     })
 }
 
-/// The second number of a version of Rust.
+/// The minor version of Rust.
 fn minor(version: &str) -> Option<u32> {
     version.split('.').nth(1)?.parse().ok()
 }

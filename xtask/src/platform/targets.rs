@@ -1,9 +1,9 @@
-//! Which targets, and what is done with each. README's platform table says the same; a test
-//! compares.
+//! The targets, and what is done with each. README's platform table says the same; a test compares
+//! them.
 
 use std::process::{Command, Stdio};
 
-/// The crates that other programs link. The others are programs, or made for one C library.
+/// The crates that other programs link. The other crates are programs, or made for one C library.
 pub const LIBRARIES: &[&str] = &["avl-snapshot", "shm-core", "slotmap-shm", "shm-facade"];
 
 /// The only one without memory maps: it works on any target.
@@ -38,8 +38,8 @@ pub enum Checked {
 
 const SNAPSHOT_TESTS: Checked = Checked::Run(&[&["--package", "avl-snapshot", "--lib", "--tests"]]);
 
-/// Those of the libraries, and some with worker processes: one crash test of tables and of maps
-/// each.
+/// The tests of the libraries, and some with worker processes: one crash test of tables and one of
+/// maps.
 const LIBRARY_TESTS: Checked = Checked::Run(&[
     &[
         "--package=avl-snapshot",
@@ -116,7 +116,7 @@ impl Target {
         self.checked.iter().any(|checked| matches!(checked, Checked::Run(_)))
     }
 
-    /// What README says of it.
+    /// What README says about it.
     #[cfg(test)]
     pub fn in_words(&self) -> String {
         let run = match self.runner {

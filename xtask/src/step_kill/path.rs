@@ -1,5 +1,5 @@
-//! How to get to an instruction: at full speed to the last place before it that can be told by
-//! system calls and an address, then step by step.
+//! How to get to an instruction: at full speed to the last place before it that system calls and an
+//! address identify, then step by step.
 
 use std::collections::HashSet;
 
@@ -36,7 +36,7 @@ impl Place {
         self.skipped.iter().sum()
     }
 
-    /// The same place without the breakpoint: for a run that went another way than the measured
+    /// The same place without the breakpoint, for a run that took another path than the measured
     /// one.
     pub(super) fn stepped(self) -> Self {
         let [calls, breakpoint] = self.skipped;

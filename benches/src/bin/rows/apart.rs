@@ -1,8 +1,8 @@
-//! Two processes at work at once, and knowing that they were.
+//! Measuring two processes that work at the same time, and checking that they did.
 //!
-//! On a machine that does other things too, two processes may come to share a processor,
-//! and a measurement of both is then one of the scheduler. So each gets a processor of
-//! its own, and a round in which one waited for its processor is repeated.
+//! On a machine that does other work too, two processes may share a processor, and a measurement of
+//! both would then measure the scheduler. So each gets its own processor, and a round in which one
+//! of them waited for its processor is repeated.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use anyhow::Result;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-/// How long a round is repeated that keeps being disturbed.
+/// For how long a disturbed round is repeated.
 const LONGEST: Duration = Duration::from_millis(60);
 
 /// What a stretch of work took.
@@ -19,7 +19,7 @@ const LONGEST: Duration = Duration::from_millis(60);
 pub(crate) struct Spent {
     /// Nanoseconds on the clock.
     pub(crate) wall: u64,
-    /// Nanoseconds of them in which this thread could have run and had no processor.
+    /// Nanoseconds of that time in which this thread could have run but had no processor.
     pub(crate) delayed: u64,
 }
 
@@ -43,7 +43,7 @@ impl Stopwatch {
 }
 
 impl Spent {
-    /// Whether the thread had a processor (nearly) whenever it wanted one.
+    /// Whether the thread had a processor (nearly) whenever it could run.
     pub(crate) fn undisturbed(&self) -> bool {
         self.delayed * 20 <= self.wall
     }
@@ -110,7 +110,7 @@ impl Apart {
         }
     }
 
-    /// What there is to say about the rounds so far; starts anew.
+    /// Returns a note about the rounds so far, and starts counting again.
     pub(crate) fn note(&self) -> String {
         format!("{} of {} rounds were disturbed", self.disturbed.take(), self.rounds.take())
     }

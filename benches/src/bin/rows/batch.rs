@@ -52,7 +52,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     })
 }
 
-/// Writes the keys in batches; making a batch of keys and values is part of it.
+/// Writes the keys in batches. Making a batch of keys and values is part of the time.
 fn batches(keys: &[i32], mut write: impl FnMut(&[(i32, [u8; SHORT])]) -> bool) -> usize {
     let mut entries = Entries::with_capacity(BATCH);
     let mut done = 0;

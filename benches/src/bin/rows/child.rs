@@ -1,4 +1,4 @@
-//! The processes around a row: this program again, in a role.
+//! The other processes of a row: this program again, in another role.
 //!
 //! | role | does |
 //! |---|---|
@@ -6,8 +6,8 @@
 //! | `loop NAME` | upserts keys of a table without end; to be stepped, stopped and killed |
 //! | `reader FILE`, `copy FILE` | reads all of a snapshot, in place or from a copy of its own, and stays |
 //!
-//! A writer is told what to do through a second table, `control`, so that obeying
-//! costs it one read in 64 writes, and no system call:
+//! A writer gets its orders through a second table, `control`, which costs it one read in 64
+//! writes, and no system call:
 //!
 //! | key | stored by | value (words) |
 //! |---|---|---|
@@ -32,7 +32,7 @@ const TURN: i32 = 0;
 const REPORT: i32 = 1;
 /// Writes between two reads of the control table.
 const STRETCH: u64 = 64;
-/// The watchdog of everything a child is asked for.
+/// The watchdog for everything that a child is asked to do.
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
 /// A process that writes one half of the keys of a store, in turns.
@@ -86,7 +86,7 @@ impl Writer {
     }
 }
 
-/// Words of a value; zeroes where there is none.
+/// The words of a value; zeros if there is none.
 fn get<const N: usize>(table: &Table<i32>, key: i32) -> Result<[u64; N]> {
     let mut words = [0; N];
     if let Some(value) = table.get(&key)? {

@@ -1,5 +1,5 @@
-//! Rows about two processes that write at once, different keys. The time is that of
-//! a write in both together: half of what each of them sees.
+//! Rows about two processes that write different keys at the same time. The time is that of a write
+//! in both together: half of what each of them sees.
 
 use std::cell::RefCell;
 
@@ -68,7 +68,8 @@ fn alone(apart: &Apart, store: &impl Store, keys: &mut Cycle, count: u64) -> Res
     })
 }
 
-/// Writes here and there at once; nanoseconds a write, of all writes together.
+/// Writes in both processes at the same time. Returns the nanoseconds per write, of all writes
+/// together.
 fn both(
     apart: &Apart,
     there: &mut Writer,

@@ -1,8 +1,6 @@
-//! The time of a lookup over the number of entries, for a plot: random present keys, values of 12
-//! bytes, each copied out. All structures of one size take turns. Keys are integers; snapshot and
-//! ordered peers have them as four bytes in the order of the numbers.
-//!
-//! [`compare`] does the same for one size, and has more structures.
+//! The time of a lookup over the number of entries, for a plot: random present keys and values of
+//! 12 bytes, each copied out. All structures of one size take turns. Keys are integers; the
+//! snapshot and the ordered peers store them as four bytes in the order of the numbers.
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};

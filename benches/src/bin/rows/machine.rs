@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// The lock file, which says what the peers are.
+/// The lock file, which has the versions of the peers.
 const LOCK: &str = include_str!("../../../../Cargo.lock");
 
 /// Processor, processors in use, load, and the peers' versions.

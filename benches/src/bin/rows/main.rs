@@ -40,7 +40,7 @@ fn main() -> Result<()> {
                 compare = Some(entries.parse().context("--compare needs a number of entries")?);
             }
             "--filter" => filter = arguments.next().context("--filter needs a text")?,
-            // Not for people: what the processes around a row do.
+            // For internal use: the roles of the other processes of a row.
             "--role" => return child::run(arguments),
             other => {
                 bail!(

@@ -21,7 +21,7 @@ pub(crate) struct Plan {
     pub(crate) rounds: usize,
     /// Time that a round of one side takes.
     pub(crate) round: Duration,
-    /// Rounds of each side where one takes a good part of a second.
+    /// The number of rounds of each side if one takes a large part of a second.
     pub(crate) long_rounds: usize,
     /// Owners killed.
     pub(crate) kills: usize,
@@ -41,7 +41,7 @@ pub(crate) struct Outcome {
     pub(crate) quartiles: (f64, f64),
 }
 
-/// Does a number of operations and says how many nanoseconds each took.
+/// Does a number of operations, and returns the nanoseconds per operation.
 pub(crate) type Side<'a> = &'a mut dyn FnMut(u64) -> Result<f64>;
 
 impl Plan {
@@ -128,7 +128,7 @@ impl Plan {
         Ok(times.iter_mut().map(|times| quantile(times, 0.5)).collect())
     }
 
-    /// How many operations fill a round. Warms up as well.
+    /// The number of operations that fill a round. Also warms up.
     fn calibrate(&self, side: Side<'_>) -> Result<u64> {
         let round = self.round.as_nanos() as f64;
         let mut count = 16;
@@ -157,7 +157,7 @@ fn settled(side: Side<'_>, count: u64) -> Result<f64> {
     Ok(last)
 }
 
-/// Nanoseconds that each of `count` operations in `f` takes.
+/// The nanoseconds per operation, if `f` does `count` of them.
 pub(crate) fn timed(count: u64, f: impl FnOnce()) -> f64 {
     let start = Instant::now();
     f();

@@ -39,7 +39,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
         row.note = Some(format!("{looked_again} retries; {}", apart.note()))
     });
 
-    // What a busy neighbour costs whatever it does: caches, clock, memory.
+    // What any busy neighbour costs: caches, clock, memory.
     bench.row(busy, control, None, |plan| {
         let (mut a, mut b) = (cycle(false), cycle(false));
         plan.compare(
@@ -49,7 +49,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     })
 }
 
-/// Nanoseconds a get while the writer writes, in a round in which both were at it.
+/// Nanoseconds per get while the writer writes, in a round in which both were running.
 fn while_writing(
     apart: &Apart,
     writer: &mut Writer,

@@ -19,15 +19,15 @@ pub(crate) struct Row {
     pub(crate) peer: String,
     /// The peer's median nanoseconds an operation.
     pub(crate) peer_ns: Option<f64>,
-    /// How many times as long the peer takes: the median of the rounds' ratios.
+    /// The ratio of the peer's time to ours: the median over the rounds.
     pub(crate) ratio: Option<f64>,
-    /// What the two figures are, where they are not nanoseconds.
+    /// The unit of the two figures, if it is not nanoseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) unit: Option<&'static str>,
     /// The least ratio that the row must keep; where there is no peer, the most that `ours_ns` may
     /// be. None: for information.
     pub(crate) bar: Option<f64>,
-    /// Whether the bar is met; true where there is none.
+    /// Whether the bar is met; true if there is none.
     pub(crate) holds: bool,
     /// Where the middle half of the ratios lies.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,7 +85,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Adds a row of one figure, which is to stay below its bar.
+    /// Adds a row with one figure, which must stay below its bar.
     pub(crate) fn figure(
         &mut self,
         work: &str,

@@ -31,7 +31,7 @@ pub(crate) fn common(keys: &impl Keys) -> usize {
     }
 }
 
-/// A node, from the keys.
+/// Makes a node from the keys.
 pub(crate) fn node_of(keys: &impl Keys, tier: &Tier, node: u64) -> Node {
     let shape = keys.layout().shape;
     let skip = match shape.bounds(tier, node) {

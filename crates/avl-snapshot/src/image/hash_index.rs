@@ -1,9 +1,10 @@
-//! The optional hash index: from the hash of a key to where its data are, for exact lookups.
+//! The optional hash index, which maps the hash of a key to the place of its data, for exact
+//! lookups.
 //!
-//! Buckets have eight cells in a cache line each, and are two thirds full on average. The cell of a
-//! key is in its *home*, the bucket that its hash selects, or, when that is full, in the next
-//! bucket that is not; so a bucket with an empty cell ends a lookup. A cell says all that a lookup
-//! needs besides the data themselves, so a hit reads a bucket and the data, and nothing in between.
+//! A bucket is a cache line of eight cells, and is two thirds full on average. The cell of a key is
+//! in its *home*, the bucket that its hash selects, or, if that is full, in the next bucket that is
+//! not. So a bucket with an empty cell ends a lookup. A cell holds everything that a lookup needs
+//! besides the data, so a hit reads a bucket and the data, and nothing in between.
 //!
 //! Keys that are chosen to collide cannot make lookups slow. If a lookup would have to read more
 //! than [`PROBES`] buckets, no index is written; and a lookup that has compared [`COMPARED`] wrong
@@ -24,9 +25,9 @@ use super::layout::START_BITS;
 use super::node::Words;
 use super::raw::{Entry, Raw};
 
-/// The most buckets that a lookup reads. By chance, a run of full buckets of this length has a
-/// probability of e^-37: by Cramér, that of a run of k is (e^-0.577)^k, for Poisson counts of mean
-/// 16/3 and eight cells.
+/// The most buckets that a lookup reads. A run of full buckets of this length occurs by chance with
+/// a probability of e^-37: by Cramér's theorem, that of a run of k is (e^-0.577)^k, for Poisson
+/// counts of mean 16/3 and eight cells.
 const PROBES: usize = 64;
 /// The most whole keys that a lookup compares. By chance, one in 50 lookups compares a wrong one.
 pub(crate) const COMPARED: usize = 16;
@@ -91,7 +92,7 @@ impl<'a> Raw<'a> {
         Probe::new(key, self.layout.buckets)
     }
 
-    /// The first cell whose tag and key length match; its key may be another one.
+    /// The first cell whose tag and key length match; it may belong to another key.
     #[inline(always)]
     pub(crate) fn candidate(self, probe: &Probe) -> Option<Cell> {
         self.matching(probe, |_| true)
@@ -134,7 +135,7 @@ fn cell_of(high: u32, low: u32) -> Cell {
         return Cell::Long;
     }
     let start = (u64::from(high) << 32 | u64::from(low)) & ((1 << START_BITS) - 1);
-    // One that 32-bit addresses cannot express becomes the last address, outside every image.
+    // An offset that a 32-bit address cannot express becomes the last address, outside every image.
     let start = usize::try_from(start).unwrap_or(usize::MAX);
     Cell::Entry(Entry { start, key_len, end: start.wrapping_add(key_len + value_len) })
 }
@@ -193,7 +194,7 @@ mod tests {
                 for start in [0u64, 1, u64::from(u32::MAX), (1 << START_BITS) - 1] {
                     let probe = Probe::new(&vec![b'k'; key_len], 1000);
                     assert!(probe.home < 1000);
-                    // With 32-bit addresses, not all of these are.
+                    // On 32-bit machines, not all of these are addresses.
                     let Ok(start) = usize::try_from(start) else { continue };
                     let Some(end) = start.checked_add(key_len + value_len) else { continue };
                     let entry = Entry { start, key_len, end };

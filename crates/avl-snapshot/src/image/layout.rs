@@ -9,9 +9,10 @@
 //! | buckets of the hash index, or nothing | after the entries, at a multiple of 64 | 64 × buckets |
 //!
 //! Padding is zeros. Data come first, so that an image can be written front to back while entries
-//! arrive. No offset is stored: all follow from the number of entries, the number of buckets and
-//! the length of the data, so there is none to distrust. Numbers are little-endian. Nothing needs
-//! an alignment; nodes that are 64-byte aligned in memory cost one cache line each.
+//! arrive. No offset of a section is stored: all follow from the number of entries, the number of
+//! buckets and the length of the data, so there is none to check. Numbers are little-endian. No
+//! alignment is required, but reading a node touches only one cache line if nodes are 64-byte
+//! aligned in memory.
 
 use std::mem::{offset_of, size_of};
 
@@ -25,7 +26,7 @@ pub(crate) const MAGIC: [u8; 8] = *b"AVLSNAP\n";
 pub const FORMAT_VERSION: u32 = 1;
 /// Length of the header at the start of every image, in bytes.
 pub const HEADER_LEN: usize = 64;
-/// Where the data start: after the header.
+/// Where the data start, which is after the header.
 pub(crate) const DATA_AT: usize = HEADER_LEN;
 /// Bytes of a node, and of a bucket of the hash index.
 pub(crate) const CACHE_LINE: usize = 64;
@@ -39,9 +40,9 @@ pub const MAX_DATA_LEN: u64 = (1 << (64 - KEY_LEN_BITS)) - 1;
 /// The most entries.
 pub const MAX_ENTRIES: u64 = 1 << 40;
 
-/// Bits of a cell of the hash index that hold where the key starts.
+/// Bits of a cell of the hash index that hold the offset of the key.
 pub(crate) const START_BITS: u32 = 36;
-/// The most entries for which an index is made: a bucket is chosen by 32 bits of the hash.
+/// The most entries for which an index is made, because 32 bits of the hash choose a bucket.
 const MAX_INDEXED: u64 = 1 << 32;
 
 /// Number of buckets of the hash index for this many entries with data of this length; 0 when an
@@ -255,7 +256,7 @@ pub(crate) const fn pack(offset: u64, key_len: usize) -> u64 {
 #[inline(always)]
 pub(crate) const fn unpack(entry: u64) -> (usize, usize) {
     let offset = entry >> KEY_LEN_BITS;
-    // Never where addresses have 64 bits.
+    // Never true if addresses have 64 bits.
     let offset = if offset > usize::MAX as u64 { usize::MAX } else { offset as usize };
     (offset, entry as usize & MAX_KEY_LEN)
 }

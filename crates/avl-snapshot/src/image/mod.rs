@@ -1,8 +1,9 @@
-//! The image: the whole of a snapshot's bytes. How they are laid out, written, read and verified.
+//! The image, which is the whole of a snapshot's bytes: how it is laid out, written, read and
+//! verified.
 //!
-//! What the rest of the crate may use is listed here. Nothing in this folder knows how a search
-//! goes or what a map is; of the rest of the crate it imports [`error`](crate::error),
-//! [`grow`](crate::grow) and [`aligned`](crate::aligned) alone. Imports go one way:
+//! What the rest of the crate may use is exported here. Nothing in this folder knows how a search
+//! works or what a map is. From the rest of the crate it imports only [`error`](crate::error),
+//! [`grow`](crate::grow) and [`aligned`](crate::aligned). Imports go one way:
 //!
 //! ```text
 //! write   verify

@@ -5,9 +5,9 @@
 //! | 0 | `skip`: how many bytes all keys between the node's bounds share |
 //! | 1–15 | one partial key for each key, in key order; `i32::MAX` where there is no key |
 //!
-//! The *partial key* of a key is four bytes of it from `skip` on, with zeros beyond its end, as a
-//! big-endian number with the top bit flipped. With the top bit flipped, partial keys compare as
-//! signed integers, which is what vector units compare.
+//! The *partial key* of a key is its four bytes from `skip` on, with zeros beyond its end, as a
+//! big-endian number with the top bit flipped. Because of that bit, partial keys compare correctly
+//! as signed integers, which is what vector units compare.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -69,7 +69,7 @@ impl Node {
         self.place_scalar(query)
     }
 
-    /// The same for other processors, in a form that compilers vectorise.
+    /// Does the same on other processors, in a form that compilers vectorise.
     #[cfg_attr(target_feature = "sse2", allow(dead_code, reason = "compared in tests"))]
     #[inline]
     pub(crate) fn place_scalar(&self, query: i32) -> Place {
@@ -96,7 +96,7 @@ impl Words {
         return self.equal_mask_scalar(mask, value);
     }
 
-    /// The same for other processors.
+    /// Does the same on other processors.
     #[cfg_attr(target_feature = "sse2", allow(dead_code, reason = "compared in tests"))]
     #[inline]
     pub(crate) fn equal_mask_scalar(&self, mask: u32, value: u32) -> u32 {
@@ -118,8 +118,8 @@ impl Words {
 }
 
 impl Place {
-    /// From one bit for each key. In a sound node each mask is one run of ones; whatever a hostile
-    /// node has beyond the first run is ignored.
+    /// Makes a place of one bit for each key. In a sound node each mask is one run of ones; what a
+    /// hostile node has after the first run is ignored.
     #[inline(always)]
     pub(crate) fn of(less: u32, equal: u32) -> Self {
         let less = less.trailing_ones();
@@ -147,8 +147,8 @@ const fn flip(word: u32) -> i32 {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Query<'a> {
     pub(crate) bytes: &'a [u8],
-    /// All of a query shorter than four bytes, as a big-endian number. Built once: copying it to a
-    /// padded buffer for each node would stall on store forwarding.
+    /// The whole query as a big-endian number, if it is shorter than four bytes. It is made once,
+    /// because copying it to a padded buffer for each node would stall on store forwarding.
     short: u64,
 }
 
@@ -166,7 +166,7 @@ impl<'a> Query<'a> {
     #[inline(always)]
     pub(crate) fn partial(&self, skip: usize) -> i32 {
         // Reads four bytes that end within the query, and shifts those before `skip` out at the
-        // top: without a branch, because the number of bytes left is unpredictable.
+        // top. There is no branch, because the number of bytes left is unpredictable.
         let len = self.bytes.len();
         let (word, start) = match len.checked_sub(4) {
             Some(last) => {

@@ -1,6 +1,6 @@
-//! Reading an image: every access is checked against the end of the bytes, so no bytes whatever
-//! lead outside of them. Sums wrap: with 32-bit addresses hostile numbers exceed them, and wherever
-//! a sum wraps to is checked like any other offset.
+//! Reading an image. Every access is checked against the end of the bytes, so nothing in an image
+//! can lead outside of it. Sums wrap, because hostile numbers may exceed 32-bit addresses; the
+//! result is checked like any other offset.
 
 use bytemuck::Zeroable;
 

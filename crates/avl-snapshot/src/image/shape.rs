@@ -4,8 +4,8 @@
 //! from the left. So the heights of two siblings differ by at most one, and `n` alone determines
 //! the shape. Compared with a *perfect* tree of as many levels, only keys at the end of the last
 //! level are missing, and the keys of that level stand at the even in-order positions. That is why
-//! the rank of the key at a perfect position takes a shift, an addition and a minimum
-//! ([`Shape::before`]).
+//! computing the rank of the key at a perfect position takes only a shift, an addition and a
+//! minimum ([`Shape::before`]).
 //!
 //! The levels are cut into *tiers* of four, from the bottom; the top tier takes the remainder. A
 //! *node* is a subtree of one tier's levels: up to 15 keys. Nodes are stored tier by tier from the

@@ -12,9 +12,9 @@ use arch::{
     _mm_packs_epi32, _mm_set1_epi32,
 };
 
-/// One bit for each word that is less than `query`, as signed numbers, and one for each that
-/// equals it. SSE2 is part of x86-64; wider registers would save about ten instructions of a
-/// search that waits for memory.
+/// One bit for each word that is less than `query`, as signed numbers, and one for each that equals
+/// it. SSE2 is part of x86-64. Wider registers would save about ten instructions of a search that
+/// waits for memory anyway.
 #[inline(always)]
 pub(crate) fn compare(words: &[[u8; 4]; 16], query: i32) -> (u32, u32) {
     // SAFETY: the module is compiled only for targets that have SSE2 (`mod.rs`), so the program

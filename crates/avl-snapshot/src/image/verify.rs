@@ -1,4 +1,4 @@
-//! Verifying a whole image: what must be in it is derived again and compared.
+//! Verifying a whole image: what can be derived is derived again and compared.
 
 use super::derive::{common, node_of};
 use super::hash_index;
@@ -120,7 +120,7 @@ mod tests {
         let image = from_sorted([("a", "1"), ("b", "2"), ("c", "3")]).unwrap();
         let layout = Layout::read(&image).unwrap().0;
         for entry in 0..=3 {
-            // Not addresses where those have 32 bits.
+            // These are not addresses on a 32-bit machine.
             for bit in [32, 43] {
                 let mut bytes = image.to_vec();
                 let at = layout.entries_at + ENTRY_LEN * entry;

@@ -16,8 +16,8 @@ use crate::grow::{grow, with_room};
 #[non_exhaustive]
 pub struct FreezeOptions {
     /// Adds a hash index, with which [`get`](crate::Snapshot::get) reads one bucket instead of
-    /// descending the tree: two to seven times as fast, for twelve bytes an entry. Maps of more
-    /// than 2^32 entries or 64 GiB get none, and neither do keys that were made to collide.
+    /// descending the tree: two to seven times as fast, for twelve bytes an entry. There is no
+    /// index if a map has more than 2^32 entries or 64 GiB, or if its keys were chosen to collide.
     pub hash_index: bool,
 }
 
@@ -28,7 +28,7 @@ impl Default for FreezeOptions {
 }
 
 impl FreezeOptions {
-    /// With a hash index, or without.
+    /// Sets whether to add a hash index.
     #[must_use]
     pub fn hash_index(mut self, hash_index: bool) -> Self {
         self.hash_index = hash_index;
@@ -122,7 +122,7 @@ impl Writer {
     pub(crate) fn finish(self, options: &FreezeOptions) -> Result<AlignedBytes, BuildError> {
         let (count, data_len) = (self.len() as u64, self.data_len());
         let buckets = if options.hash_index { buckets_for(count, data_len) } else { 0 };
-        // Never `None`: `check` keeps the limits, and what is in memory has addresses.
+        // Never `None`: `check` enforces the limits, and what is in memory has addresses.
         let Some(layout) = Layout::new(count, data_len, 0, 0) else { return Ok(self.bytes) };
         let Self { mut bytes, mut entries } = self;
         grow(&mut entries, 1)?;
@@ -204,7 +204,7 @@ impl Keys for Draft<'_> {
 }
 
 /// The number of entries to reserve memory for before reading them from an iterator: as many as it
-/// promises, but limited, because an endless iterator promises `usize::MAX`.
+/// promises, up to a limit, because an endless iterator promises `usize::MAX`.
 pub(crate) fn room_for(entries: &impl Iterator) -> usize {
     entries.size_hint().0.min(1 << 20)
 }

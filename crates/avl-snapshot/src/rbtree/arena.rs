@@ -1,4 +1,4 @@
-//! Keys and values of a tree, end to end, and the heads of keys that stand in for them.
+//! Keys and values of a tree, end to end, and the heads of keys that most comparisons use.
 //!
 //! Most comparisons need only the *head* of a key: the eight bytes after the prefix that all keys
 //! of the map share. It is in the node, as a big-endian number. Only a tie reads the arena.
@@ -11,8 +11,8 @@ use crate::image::{pack, shared, unpack};
 
 /// With fewer unused bytes than this, nothing is moved.
 const WORTH_MOVING: usize = 1 << 16;
-/// From this many entries on, the common prefix shrinks to half of what is possible. So heads are
-/// seldom made anew, whatever the keys are.
+/// From this many entries on, when the common prefix has to shrink, it shrinks to half of what
+/// would be possible. So heads are seldom computed again, whatever the keys are.
 const MANY: usize = 1 << 10;
 
 /// What the tree keeps of an entry, and the tree's links.
@@ -48,7 +48,7 @@ impl Node {
     }
 }
 
-/// How many entries are to be forgotten, and their bytes.
+/// The number of entries that are dropped, and their bytes.
 #[derive(Debug, Default)]
 pub(super) struct Dropped {
     keys: usize,
@@ -94,7 +94,7 @@ impl Arena {
         key.starts_with(&self.common)
     }
 
-    /// Shortens the common prefix until `key` has it, too. If it changes, makes all heads anew.
+    /// Shortens the common prefix until `key` has it, too. If it changes, computes all heads again.
     #[inline]
     pub(super) fn admit(&mut self, key: &[u8], nodes: &mut [Node]) {
         if self.keys == 0 || !self.may_hold(key) {
@@ -170,7 +170,7 @@ impl Arena {
     }
 
     /// Sets the common prefix of the arena and the heads of all nodes, which are sorted.
-    pub(super) fn settle(&mut self, sorted: &mut [Node]) {
+    pub(super) fn set_heads(&mut self, sorted: &mut [Node]) {
         let (Some(first), Some(last)) = (sorted.first(), sorted.last()) else { return };
         let common = shared(self.key(first), self.key(last));
         self.common = self.key(first).get(..common).unwrap_or_default().to_vec();
@@ -190,8 +190,8 @@ impl Arena {
         Ok(Node { head, place, value_len: value.len() as u64, children: [0; 2] })
     }
 
-    /// Replaces the value of a node's entry: in its place if it fits there, else by storing key and
-    /// value anew at the end.
+    /// Replaces the value of a node's entry: in place if it fits there, otherwise by storing key
+    /// and value again at the end.
     pub(super) fn replace(&mut self, node: &mut Node, value: &[u8]) -> Result<(), BuildError> {
         let (start, len) = unpack(node.place);
         let old = node.value_len as usize;
@@ -233,7 +233,7 @@ impl Arena {
 
     /// Moves the entries of these nodes together, in their order.
     pub(super) fn compact(&mut self, order: impl Iterator<Item = u32>, nodes: &mut [Node]) {
-        // Without memory for it, they stay where they are.
+        // If there is no memory for the copy, the entries stay where they are.
         let Ok(mut bytes) = with_room::<u8>(self.bytes.len() - self.dead) else { return };
         for index in order {
             let Some(node) = nodes.get_mut(index as usize) else { continue };

@@ -69,7 +69,7 @@ impl Path {
 #[derive(Clone)]
 pub(super) struct Walk {
     path: Path,
-    /// The side on which the nodes lie that come before a node.
+    /// The side of a node on which the nodes before it lie.
     before: usize,
 }
 
@@ -390,7 +390,7 @@ impl Tree {
         self.indices().map(|node| self.node(node))
     }
 
-    /// Checks the invariants; the number of black nodes on each way down.
+    /// Checks the invariants, and returns the number of black nodes on each way down.
     #[cfg(test)]
     pub(super) fn check(&self) -> usize {
         assert_eq!(self.nodes[0].children, [0, 0]);

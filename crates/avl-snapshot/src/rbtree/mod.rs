@@ -1,5 +1,5 @@
-//! The map that grows: a red-black tree whose nodes are numbers in one array, and whose keys and
-//! values lie end to end in another.
+//! The map that can be changed: a red-black tree whose nodes are in one array, and whose keys and
+//! values are end to end in another.
 
 mod arena;
 mod balance;
@@ -98,7 +98,7 @@ impl RbTree {
         arena.forget_all(&dropped);
         // `of_sorted` puts one more node before them.
         grow(&mut nodes, 1)?;
-        arena.settle(&mut nodes);
+        arena.set_heads(&mut nodes);
         let mut map = Self { tree: Tree::of_sorted(nodes), arena };
         map.tidy();
         Ok(map)
@@ -278,11 +278,10 @@ impl RbTree {
         self.tree.find(|node| self.arena.compare(head, key, node))
     }
 
-    /// Moves the keys and values that are in use together when they are less than half of the
-    /// arena.
+    /// Compacts the arena if less than half of its keys and values are in use.
     fn tidy(&mut self) {
         if self.arena.is_mostly_dead() {
-            // Without memory for it, the unused ones stay a while longer.
+            // If there is no memory for this, the unused ones stay for now.
             let Ok(mut order) = with_room(self.tree.len()) else { return };
             order.extend(self.tree.indices());
             self.arena.compact(order.into_iter(), self.tree.nodes_mut());

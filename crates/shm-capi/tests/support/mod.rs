@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use shm_harness::{Child, TempNamespace};
 
-/// Ends what hangs; far beyond any honest run, also under valgrind on a busy machine.
+/// Ends a process that hangs; far longer than any normal run, even under valgrind on a busy
+/// machine.
 const WATCHDOG: Duration = Duration::from_secs(300);
 
 pub(crate) fn root() -> &'static Path {
@@ -32,7 +33,7 @@ pub(crate) fn built() -> PathBuf {
     deps
 }
 
-/// A fresh installation, made by `install.sh` once a test run.
+/// A fresh installation, made by `install.sh` once for each test run.
 pub(crate) fn prefix() -> &'static Path {
     static PREFIX: OnceLock<PathBuf> = OnceLock::new();
     PREFIX.get_or_init(|| {
@@ -177,8 +178,8 @@ pub(crate) fn valgrind_without_leaks(program: &Path) -> Option<Command> {
     Some(command)
 }
 
-/// The program under valgrind as another user, for root only; nothing where a tool is missing. It is started through a
-/// descriptor, so that the user needs no access to the directories above it.
+/// The program under valgrind as another user, for root only; nothing where a tool is missing. It
+/// is started through a descriptor, so that the user needs no access to the directories above it.
 pub(crate) fn valgrind_as(user: u32, program: &Path) -> Option<Command> {
     if !have("valgrind") || !have("setpriv") {
         return None;

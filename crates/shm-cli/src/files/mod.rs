@@ -1,8 +1,8 @@
 //! The formats of files of entries.
 //!
 //! All three hold any bytes. TSV is escaped, one entry a line. CSV is RFC 4180 with the bytes as
-//! they are, under the heading `key,value` or in the columns that a [`Layout`](layout::Layout) names.
-//! JSON Lines has one `{"key": …, "value": …}` a line; what is not UTF-8 is `{"hex": "…"}`.
+//! they are, under the heading `key,value` or in the columns that a [`Layout`](layout::Layout)
+//! names. JSON Lines has one `{"key": …, "value": …}` a line; what is not UTF-8 is `{"hex": "…"}`.
 
 pub(crate) mod layout;
 pub(crate) mod reading;

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 pub(crate) enum Type {
     /// Goes up and down.
     Gauge,
-    /// Only goes up, until what it counts is made anew.
+    /// Only goes up, until what it counts is created again.
     Counter,
 }
 

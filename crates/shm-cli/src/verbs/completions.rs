@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     shell: Shell,
 }
 
-/// Runs after what is generated, and puts names of maps in its place where there are any.
+/// Runs after the generated completion, and puts names of maps in its place if there are any.
 const BASH: &str = r#"
 _shmap_or_names() {
     _shmap "$@"

@@ -30,22 +30,22 @@ table does not fit.")]
 pub(crate) struct Arguments {
     /// Name of the table
     name: String,
-    /// Entries that fit
+    /// Number of entries that fit
     #[arg(long, value_name = "N", default_value_t = Geometry::default().capacity)]
     capacity: usize,
-    /// Longest value
+    /// Longest value in bytes
     #[arg(long, value_name = "BYTES", default_value_t = Geometry::default().value_size)]
     value_size: usize,
     /// Type of the keys
     #[arg(long, value_name = "TYPE", default_value = "i32")]
     keys: KeyType,
-    /// Longest key, where keys are str or bytes; at most 256
+    /// Longest key in bytes, for str and bytes keys; at most 256
     #[arg(long, value_name = "BYTES", default_value_t = Geometry::default().key_size)]
     key_size: usize,
-    /// Permission bits, exact whatever the umask; 644 lets others read
+    /// Permission bits, whatever the umask; 644 lets other users read
     #[arg(long, value_name = "OCTAL", default_value = "600", value_parser = mode)]
     mode: u32,
-    /// Print what would be made, how large it is and whether it fits, and make nothing
+    /// Print what would be created, how large it is and whether it fits, but create nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     Ok(Exit::Ok)
 }
 
-/// Prints what would be made.
+/// Prints what would be created.
 fn dry_run(geometry: Geometry, arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
     let (namespace, keys) = (common.namespace(), arguments.keys);
     let name = name(&arguments.name)?;
@@ -106,7 +106,7 @@ fn dry_run(geometry: Geometry, arguments: &Arguments, common: &Common) -> Result
     Ok(if fits { Exit::Ok } else { Exit::NoSpace })
 }
 
-/// What is made must open again.
+/// A table that is created must be one that can be opened again.
 fn options_need_trust(
     options: &TableOptions,
     arguments: &Arguments,

@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     /// The keys
     #[arg(required = true, allow_negative_numbers = true)]
     key: Vec<OsString>,
-    /// Keys have escapes, as in what `dump` prints
+    /// Keys are escaped, as `dump` prints them
     #[arg(long, short)]
     escaped: bool,
 }

@@ -34,10 +34,10 @@ pub(crate) struct Arguments {
     to: Option<FileFormat>,
     #[command(flatten)]
     csv: CsvArguments,
-    /// What keys of a published map stand for, such as i32 for a frozen table
+    /// Type of the keys of a published map, such as i32 for a frozen table
     #[arg(long, value_name = "TYPE")]
     keys: Option<KeyType>,
-    /// Which one, where a table and a map have the name
+    /// Which one, if both a table and a map have the name
     #[arg(long)]
     kind: Option<Kind>,
 }
@@ -77,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     Ok(Exit::Ok)
 }
 
-/// CSV has the bytes as they are, and those may do anything to a terminal.
+/// CSV contains the bytes as they are, and those may do anything to a terminal.
 fn printable(bytes: &[u8]) -> Result<(), Failure> {
     let shown = std::str::from_utf8(bytes)
         .is_ok_and(|text| !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')));

@@ -34,13 +34,13 @@ pub(crate) struct Arguments {
     /// Write the bytes of the values, and nothing else
     #[arg(long, short)]
     raw: bool,
-    /// Keys have escapes, as in what `dump` prints
+    /// Keys are escaped, as `dump` prints them
     #[arg(long, short)]
     escaped: bool,
-    /// What keys of a published map stand for, such as i32 for a frozen table
+    /// Type of the keys of a published map, such as i32 for a frozen table
     #[arg(long, value_name = "TYPE")]
     keys: Option<KeyType>,
-    /// Which one, where a table and a map have the name
+    /// Which one, if both a table and a map have the name
     #[arg(long)]
     kind: Option<Kind>,
 }

@@ -34,10 +34,10 @@ pub(crate) struct Arguments {
     /// What to add to it
     #[arg(default_value_t = 1, allow_negative_numbers = true)]
     by: i64,
-    /// What it is before, where there is none yet
+    /// Where a new counter starts
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     initial: i64,
-    /// The key has escapes, as in what `dump` prints
+    /// The key is escaped, as `dump` prints it
     #[arg(long, short)]
     escaped: bool,
 }

@@ -106,7 +106,7 @@ fn row(target: &Target, common: &Common) -> Vec<Cell> {
     vec![name, kind, keys, entries, capacity, bytes, owner, mode, age(created), remark]
 }
 
-/// The name of a user; its number where it has none.
+/// The name of a user, or the number if there is no name.
 pub(super) fn owner(uid: u32) -> Cell {
     match User::from_uid(Uid::from_raw(uid)) {
         Ok(Some(user)) => Cell::text(user.name),
@@ -118,7 +118,7 @@ pub(super) fn mode(mode: u32) -> Cell {
     Cell::text(format!("{:04o}", mode & 0o7777))
 }
 
-/// How long ago; a clock that was set back makes it nothing.
+/// How long ago; zero if the clock was set back.
 pub(super) fn age(created: Option<SystemTime>) -> Cell {
     let Some(created) = created else { return Cell::none() };
     let seconds = created.elapsed().map_or(0, |age| age.as_secs());

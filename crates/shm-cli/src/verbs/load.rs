@@ -43,7 +43,7 @@ pub(crate) struct InputArguments {
     from: Option<FileFormat>,
     #[command(flatten)]
     csv: CsvArguments,
-    /// Leave out so many lines at the start of the file, whatever is in them
+    /// Number of lines to skip at the start of the file, whatever is in them
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     skip: u64,
 }
@@ -90,8 +90,8 @@ pub(super) fn println(json: &serde_json::Value) -> std::io::Result<()> {
 
 type Entry = (AnyKey, Vec<u8>);
 
-/// The entries of the file, each key once, in the order of their lines. No more than the table
-/// holds are kept, so a file of any length may be given.
+/// The entries of the file, each key once, in the order of their lines. At most as many as the
+/// table holds are kept, so the file may have any length.
 fn read(
     table: &UntypedTable,
     reader: &mut Reader,

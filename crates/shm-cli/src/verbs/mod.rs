@@ -85,22 +85,22 @@ pub(crate) enum Verb {
     List(list::Arguments),
     /// Show one map: geometry, load, recoveries, owner, mode, age, the processes that map it
     Stat(stat::Arguments),
-    /// Make a table
+    /// Create a table
     Create(create::Arguments),
     /// Print the values of keys
     Get(get::Arguments),
-    /// Set the value of a key of a table, whether or not it has the key
+    /// Set the value of a key of a table, whether the key is present or not
     #[command(after_help = put::SET)]
     Set(put::Entry),
-    /// Add a key to a table that does not have it
+    /// Add a key to a table; it must be absent
     #[command(after_help = put::ADD)]
     Add(put::Entry),
-    /// Replace the value of a key that a table has
+    /// Replace the value of a key of a table; it must be present
     #[command(after_help = put::UPDATE)]
     Update(put::Entry),
-    /// Add to a counter of a table, and print what it is now
+    /// Add to a counter of a table, and print its new value
     Increment(increment::Arguments),
-    /// Remove keys from a table: all of them or, if one is not there, none
+    /// Remove keys from a table: all of them or, if one is absent, none
     Del(del::Arguments),
     /// Print the entries whose keys have a prefix, or are between two keys
     Search(search::Arguments),
@@ -112,13 +112,13 @@ pub(crate) enum Verb {
     Share(share::Arguments),
     /// Publish the entries of a table as a map
     Freeze(freeze::Arguments),
-    /// Show a map live, with what changes
+    /// Show a map live, and what changes in it
     Watch(watch::Arguments),
-    /// Check all of a map
+    /// Check the whole of a map
     Verify(verify::Arguments),
-    /// Repair damaged tables, and say what could not be kept
+    /// Repair damaged tables, and print what was lost
     Repair(repair::Arguments),
-    /// Show what killed publishers left, and with --yes remove it
+    /// List files that killed publishers left, and with --yes remove them
     Prune(prune::Arguments),
     /// Remove maps by name; processes that have one open keep it
     Rm(rm::Arguments),

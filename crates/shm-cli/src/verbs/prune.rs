@@ -17,7 +17,7 @@ Examples:
 Touches no table, no published map, nothing of other users and nothing that a living process is
 about to publish.")]
 pub(crate) struct Arguments {
-    /// Do it; else only say what would be done
+    /// Remove the files; otherwise only list them
     #[arg(long, short)]
     yes: bool,
 }

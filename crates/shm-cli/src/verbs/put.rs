@@ -20,10 +20,10 @@ pub(crate) struct Entry {
     /// The key
     #[arg(allow_negative_numbers = true)]
     key: OsString,
-    /// The value; `-` is standard input to its end
+    /// The value; `-` reads standard input to its end
     #[arg(allow_negative_numbers = true)]
     value: OsString,
-    /// Key and value have escapes: \t \n \r \\ \xNN
+    /// Key and value are escaped: \t \n \r \\ \xNN
     #[arg(long, short)]
     escaped: bool,
 }

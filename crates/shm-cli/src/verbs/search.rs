@@ -31,31 +31,31 @@ code is 1 if there is none.")]
 pub(crate) struct Arguments {
     /// Name of the map
     name: String,
-    /// What the keys begin with [default: all]
+    /// Prefix of the keys [default: all keys]
     #[arg(conflicts_with_all = ["from", "to"])]
     prefix: Option<OsString>,
     /// The least key
     #[arg(long, value_name = "KEY", allow_negative_numbers = true)]
     from: Option<OsString>,
-    /// Before this key
+    /// End before this key
     #[arg(long, value_name = "KEY", allow_negative_numbers = true)]
     to: Option<OsString>,
     /// From the last key to the first
     #[arg(long, short)]
     reverse: bool,
-    /// At most so many
+    /// Print at most this many
     #[arg(long, short = 'n', value_name = "N")]
     limit: Option<usize>,
     /// Print only how many there are
     #[arg(long, short, conflicts_with_all = ["limit", "reverse"])]
     count: bool,
-    /// Keys have escapes, as in what `dump` prints
+    /// Keys are escaped, as `dump` prints them
     #[arg(long, short)]
     escaped: bool,
-    /// What keys of a published map stand for, such as i32 for a frozen table
+    /// Type of the keys of a published map, such as i32 for a frozen table
     #[arg(long, value_name = "TYPE")]
     keys: Option<KeyType>,
-    /// Which one, where a table and a map have the name
+    /// Which one, if both a table and a map have the name
     #[arg(long)]
     kind: Option<Kind>,
 }

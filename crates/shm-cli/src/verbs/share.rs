@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     /// Replace what is published under the name
     #[arg(long, short)]
     force: bool,
-    /// The keys ascend, byte by byte: less memory, faster, and what does not is refused
+    /// The keys are sorted by their bytes: faster, with less memory; unsorted keys are refused
     #[arg(long)]
     sorted: bool,
     /// Store keys as numbers of this type, in the order of numbers
@@ -47,14 +47,14 @@ pub(crate) struct Arguments {
 // No doc comment: it would be the help of the verb.
 #[derive(Args, Debug)]
 pub(crate) struct PublishArguments {
-    /// Leave the hash index out: twelve bytes an entry less, and slower lookups
+    /// Leave out the hash index: twelve bytes an entry less, and slower lookups
     #[arg(long)]
     no_index: bool,
-    /// Permission bits, read bits only; 444 lets others read [default: those of the map that is
-    /// replaced, else 400]
+    /// Permission bits, read bits only; 444 lets other users read [default: those of the map that
+    /// is replaced, or 400]
     #[arg(long, value_name = "OCTAL", value_parser = mode)]
     mode: Option<u32>,
-    /// With --force: also replace a map that has entries by one that has none
+    /// With --force: let a map without entries replace one that has some
     #[arg(long)]
     allow_empty: bool,
 }
@@ -77,7 +77,7 @@ impl PublishArguments {
         image.share_with(name, &options).map_err(|e| Failure::from(e).about(name))
     }
 
-    /// Refuses early what would be refused after all the work.
+    /// Refuses, before any work is done, what would be refused after it.
     pub(super) fn check(&self, text: &str, force: bool, common: &Common) -> Result<(), Failure> {
         let (namespace, name) = (common.namespace(), name(text)?);
         common.can_print()?;

@@ -35,9 +35,9 @@ not keep.
 Who maps it is read from /proc: of processes of other users only root sees that; the others are
 counted. Processes in another pid namespace are not seen at all.")]
 pub(crate) struct Arguments {
-    /// Name of the map; with --format prometheus it may be left out, for all maps
+    /// Name of the map; may be left out with --format prometheus, for all maps
     name: Option<String>,
-    /// Which one, where a table and a map have the name
+    /// Which one, if both a table and a map have the name
     #[arg(long)]
     kind: Option<Kind>,
 }

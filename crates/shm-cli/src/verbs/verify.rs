@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     /// Names of the maps
     #[arg(required = true)]
     name: Vec<String>,
-    /// Which one, where a table and a map have the name
+    /// Which one, if both a table and a map have the name
     #[arg(long)]
     kind: Option<Kind>,
 }

@@ -41,16 +41,16 @@ name; both are said on standard error, or in the heading. The exit code after --
 pub(crate) struct Arguments {
     /// Name of the map
     name: String,
-    /// Time between two looks
+    /// Time between two updates
     #[arg(long, short, value_name = "SECONDS", default_value_t = 0.5)]
     interval: f64,
-    /// End after so many looks
+    /// End after this many updates
     #[arg(long, short = 'n', value_name = "N")]
     frames: Option<u64>,
-    /// What keys of a published map stand for, such as i32 for a frozen table
+    /// Type of the keys of a published map, such as i32 for a frozen table
     #[arg(long, value_name = "TYPE")]
     keys: Option<KeyType>,
-    /// Which one, where a table and a map have the name
+    /// Which one, if both a table and a map have the name
     #[arg(long)]
     kind: Option<Kind>,
 }
@@ -138,7 +138,7 @@ struct Watched<'a> {
     open: Option<Open>,
     /// Of a table; a published map is its own memory.
     entries: Vec<(AnyKey, Value)>,
-    /// Says on stderr what becomes of the name. A screen says it itself.
+    /// Reports on stderr what happens to the name. A screen reports it itself.
     speaks: bool,
     /// The map was removed and made again since the first look.
     again: bool,
@@ -249,7 +249,7 @@ impl Watched<'_> {
         if self.removed { Exit::NotFound } else { Exit::Ok }
     }
 
-    /// What fits into so many rows.
+    /// What fits into this many rows.
     fn frame(&self, recent: &Recent, rows: usize) -> Result<Frame, Failure> {
         let (entries, of) = match &self.open {
             None => {

@@ -136,7 +136,7 @@ fn what_is_full_or_there_or_not_there_is_said() {
     place.fails(["get", "small", "1"], 1, &["no key 1 in `small`", "try: "]);
     let said = place.run(["search", "small", "--from", "5000"]);
     assert_eq!((said.code, said.out, said.err), (1, String::new(), String::new()));
-    // A table is never replaced, so `create` has no --force to offer.
+    // A table is never replaced, so `create` has no --force.
     for dry in [&[][..], &["--dry-run"]] {
         let arguments = ["create", "small"].iter().chain(dry);
         let words = ["small: ", "exists already", "try: ", "`shmap rm NAME --kind table`"];

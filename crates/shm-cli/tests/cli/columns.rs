@@ -17,7 +17,7 @@ fn an_export_is_loaded_and_shared_as_it_is() {
     assert_eq!(place.ok(["dump", "jobs"]), "7\tnew\n3325\trun;ning\n3326\twaiting\n");
     place.ok(words("share new export.txt --keys i32", FLAGS));
     assert_eq!(place.ok(["dump", "new", "--keys", "i32"]), "7\tnew\n3325\trun;ning\n");
-    // Without what it needs each part of it is a broken line.
+    // Without these options, each of these lines is broken.
     for (flags, said) in [
         ("--from csv", "export.txt:1: the heading is not key,value"),
         ("--from csv --skip 2", "export.txt:3: the heading is not key,value"),

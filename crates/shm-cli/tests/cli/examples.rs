@@ -1,11 +1,11 @@
-//! The examples of every `--help`, and of the README, run and say what they say they say.
+//! The examples of every `--help` and of the README run, and print what is shown there.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::place::{Place, SHMAP, Said};
 
-/// A command of a text, and what it prints; nothing if that is not shown.
+/// A command in a text, and what it prints; empty if that is not shown.
 struct Example {
     command: String,
     output: String,

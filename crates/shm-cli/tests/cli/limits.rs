@@ -23,7 +23,7 @@ fn files_limited_in_size() {
     for arguments in ["create small", "share many many.tsv", "share words many.tsv --force"] {
         let said = limited(&place, "-f 100", arguments);
         assert_eq!(said.code, 3, "{said:?}");
-        // Blocks of 512 or of 1024 bytes, as the shell likes.
+        // Blocks of 512 or of 1024 bytes, depending on the shell.
         let named = ["51200", "102400"].iter().any(|limit| said.err.contains(limit));
         assert!(named && said.err.contains("ulimit -f"), "{said:?}");
         said.is_clear().unwrap();

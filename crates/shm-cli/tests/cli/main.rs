@@ -1,4 +1,4 @@
-//! The real `shmap`, run in namespaces of its own. One module for each thing that may go wrong.
+//! Runs the real `shmap` in temporary namespaces. One module for each thing that may go wrong.
 
 #![allow(
     clippy::unwrap_used,

@@ -16,7 +16,7 @@ use crate::place::{NOBODY, Place, changed, is_root};
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// There is no `nope`, neither as a name nor as a file nor as a directory.
+    /// There is no `nope`: no name, no file and no directory.
     Missing,
     /// The name leads to a map of the other kind: `jobs` is a table, `words` a published map.
     OtherKind,
@@ -172,11 +172,11 @@ pub(crate) struct Call {
 pub(crate) enum Outcome {
     /// It fails with this code, and this in its message. Nothing changes.
     Fails(i32, Vec<&'static str>),
-    /// It is right to succeed: with this in what it prints, and changes of these files.
+    /// It must succeed, print this, and change these files.
     Works(Vec<&'static str>, Vec<&'static str>),
 }
 
-/// Makes a call, and says in what it was not as it must be.
+/// Makes a call, and returns what was not as it must be.
 fn run(row: &Row, fault: Fault, call: &Call) -> Result<(), String> {
     let Call { words, outcome } = call;
     let place = fault.place();

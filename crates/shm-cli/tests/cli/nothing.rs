@@ -1,4 +1,4 @@
-//! Input of which nothing came, over a map that has entries; and whose mode the new edition has.
+//! Empty input over a map that has entries, and the mode of the new edition.
 
 use std::os::unix::fs::MetadataExt;
 
@@ -23,7 +23,7 @@ fn nothing_replaces_a_map_only_when_asked_to() {
 
     place.ok(["share", "words", "-", "--force", "--allow-empty"]);
     assert_eq!(place.ok(["dump", "words"]), "");
-    // Over nothing, and over no entries, nobody has to ask.
+    // If there is no map, or it has no entries, this needs no option.
     place.ok(["share", "words", "empty.tsv", "--force"]);
     place.ok(["share", "fresh", "empty.tsv"]);
 }

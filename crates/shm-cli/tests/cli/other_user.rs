@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::place::{NOBODY, Place, changed, is_root};
 
-/// Maps with these modes, in a directory that all may look into.
+/// Maps with these modes, in a directory that all users may read.
 fn with_modes(table: u32, map: u32) -> Place {
     let place = Place::with_maps();
     for dir in [place.dir().to_owned(), place.work()] {

@@ -106,7 +106,7 @@ fn who_prints_nothing_needs_no_output() {
             assert_eq!((said.code, said.out.as_str()), (0, ""), "{arguments:?}: {said:?}");
         }
     }
-    // What goes nowhere on purpose goes nowhere, in whatever way that was opened.
+    // Output that is discarded on purpose is discarded, however the null device was opened.
     for arguments in PRINTING {
         let null = File::options().read(true).write(true).open("/dev/null").unwrap();
         let said = run_to(&place(), null, arguments);

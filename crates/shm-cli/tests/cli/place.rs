@@ -1,4 +1,4 @@
-//! A namespace and a directory of one test's own, and runs of `shmap` in them.
+//! A temporary namespace and directory for one test, and runs of `shmap` in them.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -44,7 +44,7 @@ pub(crate) fn is_root() -> bool {
     root
 }
 
-/// What a run has said, and how it ended.
+/// What a run printed, and how it ended.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) code: i32,
@@ -92,7 +92,7 @@ impl Place {
         let open = |version| {
             namespace.open(&name, slotmap_shm::KIND, version, &Trust::new(), &Patience::forever())
         };
-        // Which version tables have is not the business of these tests.
+        // These tests do not depend on the version of tables.
         (1..100).find_map(|version| open(version).ok()).unwrap()
     }
 
@@ -219,7 +219,7 @@ impl Place {
     }
 }
 
-/// The names of the files that came, went, or are no longer what they were.
+/// The names of the files that were added, removed or changed.
 pub(crate) fn changed<'a>(
     before: &'a BTreeMap<String, Seen>,
     after: &'a BTreeMap<String, Seen>,
@@ -236,7 +236,7 @@ impl Said {
     pub(crate) fn is_clear(&self) -> Result<(), &'static str> {
         let lines: Vec<_> = self.err.lines().collect();
         match lines.as_slice() {
-            // clap's own, on a command line that makes no sense.
+            // A message of clap, for a command line that it cannot parse.
             [first, .., last] if first.starts_with("error: ") && last.contains("try '--help'") => {
                 Ok(())
             }

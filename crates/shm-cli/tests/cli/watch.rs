@@ -42,7 +42,7 @@ fn a_table_that_is_made_again_is_watched_on() {
     let watch = watch(&place, &["jobs"]);
     assert_eq!(lines(&watch, 2), ["+\t3325\trunning", "+\t3326\twaiting"]);
     place.ok(["rm", "jobs"]);
-    // It has seen that there is none: it says so first.
+    // It has seen that there is no map, so it says so first.
     assert_eq!(lines(&watch, 2), ["-\t3325\trunning", "-\t3326\twaiting"]);
     let removed = "shmap: the table `jobs` was removed: waiting until it is made again\n";
     let said = || std::fs::read_to_string(place.work().join("said")).unwrap();
@@ -164,7 +164,7 @@ fn a_terminal_is_given_back_after_an_error() {
     let writable = Permissions::from_mode(0o600);
     std::fs::set_permissions(place.path("words", "snapshot"), writable).unwrap();
     let (rest, code) = watch.end();
-    // Only then is said what was wrong, so that it stays to be read.
+    // The error is printed only then, so that it stays visible.
     let (_, after) = rest.split_once(GIVEN_BACK).unwrap_or_else(|| panic!("{rest:?}"));
     assert!(after.starts_with("shmap: ") && after.contains("chmod a-w"), "{rest:?}");
     assert_eq!(code, Some(9));

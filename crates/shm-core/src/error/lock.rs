@@ -31,7 +31,7 @@ pub enum LockError {
     },
     /// The lock belongs to the threads of another pid namespace: this process was forked into one
     /// of its own, or a process of another one took the segment over because it saw no sign of a
-    /// living writer here. Open the segment anew.
+    /// living writer here. Open the segment again.
     #[error("the lock is that of pid namespace {found}, this process is in {expected}")]
     PidNamespace {
         /// Namespace id of the threads that may lock.

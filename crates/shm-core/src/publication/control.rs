@@ -13,7 +13,7 @@
 
 use crate::sync::{Ordering, ReadWords, Words};
 
-/// The control word of a segment that has no name any more.
+/// The control word of a segment that no longer has a name.
 pub(crate) const RETIRED: u64 = u64::MAX;
 /// The limit of editions, which no publisher reaches.
 pub(crate) const MAX_EDITION: u64 = 1 << 62;
@@ -21,7 +21,7 @@ pub(crate) const MAX_EDITION: u64 = 1 << 62;
 pub(crate) const WORD: usize = 0;
 
 /// What a publication does besides storing to the control word.
-pub(crate) trait Place {
+pub(crate) trait Effects {
     type Error;
 
     /// Gives the new file the name: the one step that counts.
@@ -33,7 +33,7 @@ pub(crate) trait Place {
 
 /// The word as a reader loads it.
 #[inline]
-pub(crate) fn look(words: ReadWords<'_>) -> u64 {
+pub(crate) fn load(words: ReadWords<'_>) -> u64 {
     // Acquire: pairs with the last store of `publish`. A reader that sees 2g finds edition g at the
     // name.
     words.load(WORD, Ordering::Acquire)
@@ -71,7 +71,7 @@ pub(crate) fn settle(
 
 /// Publishes edition `newest + 1`; `newest` is what [`settle`] returned. On an error nothing has
 /// changed.
-pub(crate) fn publish<P: Place>(
+pub(crate) fn publish<P: Effects>(
     words: Words<'_>,
     newest: u64,
     place: &mut P,
@@ -79,7 +79,7 @@ pub(crate) fn publish<P: Place>(
     begin(words, newest, || place.wake());
     let linked = place.link();
     let edition = newest + u64::from(linked.is_ok());
-    // Release: pairs with `look`.
+    // Release: pairs with `load`.
     words.store(WORD, 2 * edition, Ordering::Release);
     place.wake();
     linked.map(|()| edition)
@@ -101,7 +101,7 @@ pub(crate) fn give_up(words: Words<'_>, before: u64, wake: impl FnOnce()) {
     wake();
 }
 
-/// Says that the segment has no name any more.
+/// Says that the segment no longer has a name.
 pub(crate) fn retire(words: Words<'_>, wake: impl FnOnce()) {
     // Release: a reader that sees it finds the names gone.
     words.store(WORD, RETIRED, Ordering::Release);

@@ -137,8 +137,8 @@ impl Follower {
     /// Loads the control word.
     #[inline]
     #[must_use]
-    pub fn look(&self) -> Seen {
-        Seen(self.control.as_ref().map(|control| control::look(control.words())))
+    pub fn load(&self) -> Seen {
+        Seen(self.control.as_ref().map(|control| control::load(control.words())))
     }
 
     /// True if `seen` says that nothing newer was published under this control segment. If false,
@@ -248,7 +248,7 @@ impl Follower {
             _ if named == self.file => Ok(false),
             None => Ok(false),
             Some(control) => {
-                Ok(control::look(control.words()) == RETIRED || control.is_orphaned()?)
+                Ok(control::load(control.words()) == RETIRED || control.is_orphaned()?)
             }
         }
     }

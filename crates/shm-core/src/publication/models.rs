@@ -9,7 +9,7 @@ use loom::sync::atomic::AtomicU64;
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
-use super::control::{self, Place, WORD};
+use super::control::{self, Effects, WORD};
 use crate::sync::{Ordering, ReadWords, Word, Words, crash};
 
 const PREEMPTIONS: usize = 3;
@@ -30,7 +30,7 @@ struct Work<'a> {
     edition: u64,
 }
 
-impl Place for Work<'_> {
+impl Effects for Work<'_> {
     type Error = ();
 
     fn link(&mut self) -> Result<(), ()> {
@@ -75,13 +75,13 @@ impl Model {
             .unwrap()
     }
 
-    fn look(&self) -> u64 {
-        control::look(ReadWords::new(&self.word))
+    fn load(&self) -> u64 {
+        control::load(ReadWords::new(&self.word))
     }
 
     /// The edition that a reader with this one has after a refresh.
     fn refresh(&self, edition: u64) -> u64 {
-        self.refresh_by(self.look(), edition)
+        self.refresh_by(self.load(), edition)
     }
 
     fn refresh_by(&self, seen: u64, edition: u64) -> u64 {
@@ -99,7 +99,7 @@ impl Model {
     /// Waits for another edition; `None` if it would have to check the name from time to time.
     fn wait(&self, edition: u64) -> Option<u64> {
         loop {
-            let seen = self.look();
+            let seen = self.load();
             let now = self.refresh_by(seen, edition);
             if now != edition {
                 return Some(now);
@@ -144,7 +144,7 @@ fn a_reader_never_goes_back_and_finds_what_the_word_announces() {
             let model = model.clone();
             thread::spawn(move || (model.publish(), model.publish()))
         };
-        let seen = model.look();
+        let seen = model.load();
         let first = model.refresh_by(seen, 1);
         if seen % 2 == 0 {
             assert!(first >= seen / 2, "the word announced {}, the name gave {first}", seen / 2);
@@ -168,7 +168,7 @@ fn two_publishers_give_two_editions() {
         let theirs = other.join().unwrap();
         assert_eq!(mine.min(theirs), 2);
         assert_eq!(mine.max(theirs), 3);
-        assert_eq!((model.look(), model.refresh(1)), (6, 3));
+        assert_eq!((model.load(), model.refresh(1)), (6, 3));
     });
 }
 
@@ -189,7 +189,7 @@ fn a_dead_publisher_hides_nothing_and_stops_nobody() {
         // The next publisher goes on at once, with a number of its own.
         assert_eq!(model.publish(), at_name + 1);
         assert_eq!(model.refresh(at_name), at_name + 1);
-        assert_eq!(model.look(), 2 * (at_name + 1));
+        assert_eq!(model.load(), 2 * (at_name + 1));
         left > 0
     });
 }
@@ -201,7 +201,7 @@ fn what_a_settled_word_announces_is_found() {
         let reader = {
             let model = model.clone();
             thread::spawn(move || {
-                let seen = model.look();
+                let seen = model.load();
                 let now = model.refresh_by(seen, 1);
                 assert!(seen % 2 == 1 || now >= seen / 2, "{seen} announced more than {now}");
             })

@@ -127,7 +127,7 @@ impl Namespace {
         has_word(&reader)?;
         let io = |source| OpenError::from(IoError::new("look at", reader.path(), source));
         let ours = reader.owner_and_mode().map_err(io)?.0 == euid();
-        let found = litter(control::look(reader.words()));
+        let found = litter(control::load(reader.words()));
         // A negative control: it must matter that files of living processes are left alone.
         let greedy = sabotage::sweeps_the_living();
         let in_use = !greedy && reader.file().and_then(alive::has_writers).map_err(io)?;
@@ -155,9 +155,9 @@ impl Namespace {
         if control.is_orphaned().map_err(io)? {
             return Ok(None);
         }
-        let found = litter(control::look(words.as_read()));
+        let found = litter(control::load(words.as_read()));
         match found {
-            // A process that waits for the lock then sees that the segment has no name any more,
+            // A process that waits for the lock then sees that the segment no longer has a name,
             // and makes another one.
             Some(Litter::Control) => {
                 let io = |source| IoError::new(REMOVE, control.path(), source);

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::control::{self, Place};
+use super::control::{self, Effects};
 use super::options::{PublishOptions, PublishedKind};
 use super::seal::seal;
 use super::turn::Turn;
@@ -168,7 +168,7 @@ struct Named<'a> {
     mode: u32,
 }
 
-impl Place for Named<'_> {
+impl Effects for Named<'_> {
     type Error = PublishError;
 
     fn link(&mut self) -> Result<(), PublishError> {

@@ -99,8 +99,9 @@ impl Namespace {
     ///
     /// # Errors
     /// [`OpenError::Writable`] if anybody, its owner included, may write to it;
-    /// [`OpenError::OpenForWriting`] if anybody has it open so; [`HeaderError::Locked`] in [`OpenError::Header`] if it has a lock, and so may be stored to;
-    /// otherwise as [`Namespace::open_read_only`].
+    /// [`OpenError::OpenForWriting`] if anybody has it open so; [`HeaderError::Locked`] in
+    /// [`OpenError::Header`] if it has a lock, and so may be stored to; otherwise as
+    /// [`Namespace::open_read_only`].
     pub fn open_published(
         &self,
         name: &Name,

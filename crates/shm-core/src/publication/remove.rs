@@ -1,4 +1,4 @@
-//! Removal of published names, even if their control segment cannot be used any more.
+//! Removal of published names, even if their control segment can no longer be used.
 
 use std::fs::File;
 use std::io;
@@ -129,7 +129,7 @@ fn beside(path: &Path, control: &Path, why: OpenError) -> Result<Option<Removal>
 }
 
 /// A damaged control segment of this user that nobody else has open for writing: no publisher,
-/// since it cannot be opened any more, and no other remover.
+/// since it can no longer be opened, and no other remover.
 struct Wreck {
     file: File,
     len: u64,
@@ -147,7 +147,7 @@ impl Wreck {
     fn find(path: &Path) -> Result<Found, PublishError> {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let io = |action| move |e| IoError::new(action, path, e);
-        let Some(named) = look(path)? else { return Ok(Found::Gone) };
+        let Some(named) = lstat(path)? else { return Ok(Found::Gone) };
         if !named.is_file() || named.uid() != rustix::process::geteuid().as_raw() {
             return Ok(Found::NotOurs);
         }
@@ -161,7 +161,7 @@ impl Wreck {
         }
         let meta = file.metadata().map_err(io("stat"))?;
         // Locked, and still at the name, so nobody removes it from there meanwhile.
-        match look(path)? {
+        match lstat(path)? {
             Some(named) if (named.dev(), named.ino()) == (meta.dev(), meta.ino()) => {
                 Ok(Found::Wreck(Self { file, len: meta.len() }))
             }
@@ -184,10 +184,10 @@ impl Wreck {
 
 /// True when the path leads to something, whatever it is.
 fn is_taken(path: &Path) -> Result<bool, PublishError> {
-    Ok(look(path)?.is_some())
+    Ok(lstat(path)?.is_some())
 }
 
-fn look(path: &Path) -> Result<Option<std::fs::Metadata>, PublishError> {
+fn lstat(path: &Path) -> Result<Option<std::fs::Metadata>, PublishError> {
     match path.symlink_metadata() {
         Ok(meta) => Ok(Some(meta)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),

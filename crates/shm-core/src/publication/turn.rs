@@ -22,12 +22,12 @@ use crate::sync::Words;
 /// Version of the layout of control segments.
 pub(crate) const CONTROL_VERSION: u64 = 1;
 
-/// Removes the name of a control segment that is not needed any more, and tells its readers. If the
+/// Removes the name of a control segment that is no longer needed, and tells its readers. If the
 /// name may not be removed, that is an error, and nothing has changed. The caller holds the lock
 /// and has checked that the segment has the name, so the name removed is certainly its own.
 pub(crate) fn retire(control: &WritableSegment, words: Words<'_>) -> io::Result<()> {
     let wake = || control.wake(control::WORD);
-    let before = control::look(words.as_read());
+    let before = control::load(words.as_read());
     // Odd before the name goes: if this process died in between, an even word in a segment without
     // a name would tell its readers for ever that nothing is newer.
     let begun = before.is_multiple_of(2);
@@ -83,7 +83,7 @@ impl Turn<'_> {
                 control::retire(words, wake);
                 continue;
             }
-            if control::look(words.as_read()) == RETIRED {
+            if control::load(words.as_read()) == RETIRED {
                 // Somebody gave the retired segment its name back.
                 std::fs::remove_file(control.path())
                     .map_err(|e| IoError::new("remove", control.path(), e))?;
@@ -91,7 +91,7 @@ impl Turn<'_> {
             }
             // Another process may have opened the segment that this one made, and had its turn
             // first. Then the word is not 0, and never will be again.
-            let unused = is_new && control::look(words.as_read()) == 0;
+            let unused = is_new && control::load(words.as_read()) == 0;
             let outcome = act(&control, words);
             if unused && outcome.is_err() {
                 // Nothing was published under it. A process that waits for its lock finds that it

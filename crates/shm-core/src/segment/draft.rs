@@ -78,7 +78,7 @@ impl Draft {
                 .map_err(|e| io_error("create a file in", dir, e.into()))?;
             let (file, name) = (File::from(fd), TemporaryName(path));
             // Between the two calls another process may have taken the file for litter: then that
-            // process holds the lock, or the file has no name any more.
+            // process holds the lock, or the file no longer has a name.
             let held = alive::try_hold_draft(&file, Hold::Exclusive)
                 .map_err(|e| io_error("lock a new file in", dir, e))?;
             let links =

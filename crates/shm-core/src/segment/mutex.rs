@@ -37,7 +37,7 @@ const SLICE: Duration = Duration::from_millis(20);
 /// How long a thread that held the lock for long gives way to waiters.
 const GIVE_WAY: Duration = Duration::from_millis(5);
 
-/// Makes the mutex anew. `dirty` asks the first owner to repair.
+/// Reinitialises the mutex. `dirty` asks the first owner to repair.
 ///
 /// Nobody else may use the segment meanwhile: it has no name yet, or no living writer. If
 /// interrupted, this leaves an [unfinished](is_unfinished) lock.

@@ -171,7 +171,7 @@ impl Drop for Segment {
     fn drop(&mut self) {
         if self.map.is_held() {
             // The mapping stays because of a leaked guard. So this process must still count as a
-            // living writer: otherwise another one could make the mutex anew while the thread's
+            // living writer: otherwise another one could reinitialise the mutex while the thread's
             // robust list points to it.
             self.file.leak();
         }

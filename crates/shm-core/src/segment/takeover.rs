@@ -46,7 +46,7 @@ enum Outcome {
 
 /// What is to become of the mutex.
 enum Lock {
-    /// It is made anew: nobody holds it, or nobody will ever release it.
+    /// It is made again: nobody holds it, or nobody will ever release it.
     Lost,
     /// It is locked like any other.
     Sound,
@@ -136,7 +136,7 @@ impl ValidatedFile {
                     drop(acquired);
                     return Ok(Outcome::Usable);
                 }
-                // Nobody can use it any more.
+                // It can no longer be used.
                 Err(LockError::NotRecoverable) => {}
                 // It was free a moment ago, so a writer is alive.
                 Err(LockError::WouldBlock | LockError::WouldDeadlock) => {

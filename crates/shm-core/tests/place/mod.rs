@@ -1,4 +1,4 @@
-//! A namespace of one test's own, with one name in it.
+//! A temporary namespace for one test, with one name in it.
 
 #![allow(dead_code, unreachable_pub, reason = "shared by tests, not all of which use all of it")]
 

@@ -1,8 +1,8 @@
 //! The two value buffers of a slot, as words that are loaded and stored one by one.
 //!
-//! The first two words of both follow the key, so that finding and copying a short value
-//! touches the slot's first cache line only, if keys are short, too; the rest follows in one piece.
-//! Bytes are little endian within a word.
+//! The first two words of both buffers follow the key, so that finding and copying a short value
+//! touches only the slot's first cache line, if the key is short as well. The other words of each
+//! buffer follow in one piece. Bytes are little endian within a word.
 
 use shm_core::{Ordering, ReadWords, Words};
 
@@ -11,8 +11,8 @@ use crate::bytes::{last_word, put_last};
 use crate::layout::{HEAD_WORDS, LINE_WORDS, Layout};
 use crate::value::{Source, Value};
 
-/// A reader of a large value looks at the version after each of so many words (64 KiB): a copy
-/// that a write has overtaken ends early, so that the next one starts right after the flip.
+/// A reader of a large value checks the version each time it has copied this many words (64 KiB): a
+/// copy that a write has overtaken ends early, so that the next one starts right after the flip.
 const PIECE_WORDS: usize = 1 << 13;
 
 /// Bytes of a value that lie in the head.
@@ -25,7 +25,7 @@ pub(crate) struct Buffer<'a> {
     all: ReadWords<'a>,
     layout: &'a Layout,
     pub(crate) slot: usize,
-    /// The version of the slot that it belongs to.
+    /// The version of the slot that the buffer belongs to.
     pub(crate) version: u64,
 }
 
@@ -41,7 +41,7 @@ impl<'a> Buffer<'a> {
         buffer_of(self.version)
     }
 
-    /// True when a write of the slot completed: what is copied from here on is worth nothing.
+    /// True when a write of the slot completed: what is copied from now on will be discarded.
     #[cold]
     fn is_overtaken(&self) -> bool {
         let line = self.all.slice(self.layout.slot_at(self.slot), LINE_WORDS);
@@ -68,7 +68,7 @@ impl<'a> Buffer<'a> {
         }
     }
 
-    /// More than [`HEAD_BYTES`].
+    /// Copies more than [`HEAD_BYTES`].
     #[inline(never)]
     fn copy_long(self, head: [u64; HEAD_WORDS], to: &mut [u8]) {
         if let Some((first, rest)) = to.split_at_mut_checked(HEAD_BYTES) {
@@ -89,8 +89,8 @@ impl<'a> Buffer<'a> {
         }
     }
 
-    /// Copies the first `len` bytes to a value, in the room that it has; to a new one only if that
-    /// is too small.
+    /// Copies the first `len` bytes to a value. Allocates a new one only if the capacity of this
+    /// one is too small.
     pub(crate) fn copy_to_value(self, to: &mut Value, len: usize) {
         match to.words_for(len) {
             Some(words) => self.copy_to_words(words),
@@ -132,7 +132,7 @@ impl Source for Buffer<'_> {
     }
 }
 
-/// At most 16 bytes, without a loop or a call.
+/// Copies at most 16 bytes, without a loop or a call.
 #[inline(always)]
 fn head_to_bytes([first, second]: [u64; HEAD_WORDS], to: &mut [u8]) {
     match to.split_first_chunk_mut::<8>() {

@@ -1,8 +1,8 @@
-//! What goes wrong while the lock is held, without a byte of the heap.
+//! What goes wrong while the lock is held, described without an allocation.
 //!
-//! Nothing is allocated between lock and unlock: a signal handler, an interposed allocator or
-//! the kernel could keep the lock for as long as it likes. A [`Fault`] becomes a [`TableError`],
-//! with the key in it, once the lock is released.
+//! Nothing is allocated between lock and unlock, because a signal handler, an interposed allocator
+//! or the kernel could then extend the time for which the lock is held without limit. A [`Fault`]
+//! becomes a [`TableError`], which includes the key, once the lock is released.
 
 use shm_core::LockError;
 
@@ -21,7 +21,7 @@ pub(crate) enum Fault {
     Full {
         capacity: usize,
     },
-    /// The value is another than the one expected; the caller knows which.
+    /// The value differs from the one expected; the caller knows it.
     Mismatch,
     NotACounter {
         len: usize,
@@ -30,7 +30,7 @@ pub(crate) enum Fault {
         what: &'static str,
         at: usize,
     },
-    /// The lock was not acquired, or is not this process's.
+    /// The lock was not acquired, or does not belong to this process.
     Lock(LockError),
 }
 
@@ -41,7 +41,7 @@ impl From<LockError> for Fault {
 }
 
 impl Fault {
-    /// The error for the caller. `key` are the words of the key at fault, of this kind.
+    /// The error for the caller. `key` are the words of the key at fault, which is of this kind.
     pub(crate) fn into_error(self, kind: KeyKind, key: &[u64]) -> TableError {
         match self {
             Self::Duplicate => TableError::DuplicateKey { key: any_key(kind, key) },

@@ -1,4 +1,4 @@
-//! A look at the whole table without the lock: do slots, index, free list and counts agree.
+//! A check of the whole table without the lock: do slots, index, free list and counts agree?
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::layout::{COMMIT, EPOCH, LEN, Layout, USED, VERSION};
 
 /// How often the counts are compared before they are called wrong.
 const ATTEMPTS: usize = 4;
-/// A writer that is between two stores for that long each time is stopped.
+/// A writer that is between two stores for this long each time must be stopped.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// What a quick look found.
+/// What the check found.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Glance {
     pub(crate) slots: bool,
@@ -31,8 +31,8 @@ impl Glance {
     }
 }
 
-/// Compares what can be compared without following the index; where that does not agree, follows
-/// it.
+/// Compares what can be compared without following the index. If that does not agree, follows the
+/// index.
 pub(crate) fn glance(words: ReadWords<'_>, layout: &Layout) -> Glance {
     let view = View { words, layout };
     let mut found = Glance::default();
@@ -42,8 +42,8 @@ pub(crate) fn glance(words: ReadWords<'_>, layout: &Layout) -> Glance {
         if counts.agree {
             return found;
         }
-        // Only between transactions do counts have to agree; and a writer may be about to commit,
-        // or have just done so.
+        // Counts have to agree only between transactions, and a writer may be about to commit, or
+        // may have just done so.
         found.derived = quiet && attempt + 1 == ATTEMPTS;
         if !quiet || found.derived {
             break;
@@ -88,7 +88,7 @@ impl Counts {
     }
 }
 
-/// Searches the index for each entry. A key that is present for the whole of its search is found,
+/// Searches the index for each entry. A key that is present during its whole search is found,
 /// whatever writers do.
 fn index_leads_to_all(words: ReadWords<'_>, layout: &Layout) -> bool {
     let mut steps = Steps::default();
@@ -107,7 +107,7 @@ fn index_leads_to_all(words: ReadWords<'_>, layout: &Layout) -> bool {
         match index::leads_to(words, layout, hash, number, &mut steps) {
             Some(true) => {}
             Some(false) if !slot.is_unchanged(version) => {}
-            // Not known in bounded time: then it is not relied on.
+            // If this cannot be found out in bounded time, the index is not relied on.
             Some(false) | None => return words.load(EPOCH, Ordering::Acquire) != epoch,
         }
     }

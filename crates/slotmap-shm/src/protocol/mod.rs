@@ -1,12 +1,13 @@
 //! The protocol: which words are stored and loaded, in which order, so that readers need no lock
 //! and a writer may die at any instruction.
 //!
-//! It works on words wherever they lie: in a mapping, or in a loom model, which runs this very
-//! code. So nothing in this folder knows of files, namespaces or handles. Of the crate it imports
-//! the leaves and [`layout`](crate::layout), and nothing of [`table`](crate::table). A function
-//! that takes `Words` is for the holder of the lock, one that takes `ReadWords` for everybody.
+//! It works on words wherever they are: in a mapping, or in a loom model, which runs this very
+//! code. So nothing in this folder knows of files, namespaces or handles. From this crate it
+//! imports the leaves and [`layout`](crate::layout), and nothing from [`table`](crate::table). A
+//! function that takes `Words` may be called only by the holder of the lock; one that takes
+//! `ReadWords` may be called by anybody.
 //!
-//! What the rest of the crate may use is listed here. Imports go one way:
+//! What the rest of the crate may use is exported here. Imports go one way:
 //!
 //! ```text
 //! transaction   glance   moment

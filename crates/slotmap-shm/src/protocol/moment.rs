@@ -1,13 +1,13 @@
 //! Reading many slots as they were at one moment, beside writers that do not pause.
 //!
-//! A collection is kept up to date: the first pass copies everything, each later one looks at
-//! the versions and copies again only what changed. A version never comes back, so what was
-//! copied under a version is right for as long as the slot has it. If no transaction was committed
-//! between the begin and the end of a pass, the collection is as the table was at that moment: see
-//! [`View::at_one_moment`].
+//! A collection is kept up to date: the first pass copies everything, and each later pass compares
+//! the versions and copies again only what changed. A version never recurs, so a copy that was made
+//! under a version is right for as long as the slot has that version. If no transaction was
+//! committed between the beginning and the end of a pass, the collection is as the table was at
+//! that moment: see [`View::at_one_moment`].
 //!
-//! How many passes are made, and what follows when none is that lucky, is the business of
-//! `table/collect.rs`. A pass under the lock copies what changed since the pass before to room made
+//! `table/collect.rs` decides how many passes are made, and what follows if none of them succeeds.
+//! A pass under the lock copies what changed since the previous pass, to memory that was allocated
 //! before the lock was taken.
 
 use super::buffer::Buffer;
@@ -21,15 +21,15 @@ use crate::key_kind::KeyKind;
 use crate::layout::Layout;
 use crate::value::{Source, Value};
 
-/// What is asked when a slot changed under a reader, as in [`View::find`].
+/// Called when a slot changed during a read, as in [`View::find`].
 type Again<'a> = &'a dyn Fn() -> Result<(), TableError>;
 
-/// Something that is read as of one moment.
+/// Something that is to be read as it was at one moment.
 pub(crate) trait Collection<K: Key + ?Sized> {
-    /// Brings up to date, without the lock, what changed.
+    /// Brings what changed up to date, without the lock.
     fn pass(&mut self, view: View<'_>, again: Again<'_>) -> Result<(), TableError>;
 
-    /// The same under the lock, to `scratch`; false when that has no room for all.
+    /// The same under the lock, to `scratch`; false if not everything fits there.
     fn pass_locked(
         &self,
         view: View<'_>,
@@ -37,11 +37,11 @@ pub(crate) trait Collection<K: Key + ?Sized> {
         scratch: &mut Scratch,
     ) -> Result<bool, TableError>;
 
-    /// Takes over what is in the scratch.
+    /// Takes over what is in the scratch buffer.
     fn apply(&mut self, scratch: &Scratch, kind: KeyKind);
 }
 
-/// Room for what is copied under the lock.
+/// A scratch buffer for what is copied under the lock.
 pub(crate) struct Scratch {
     changes: Vec<Change>,
     words: Vec<u64>,
@@ -51,14 +51,14 @@ pub(crate) struct Scratch {
     largest: usize,
 }
 
-/// An item that is another now.
+/// An item that changed.
 struct Change {
     item: usize,
     /// Slot and version; `None`: absent.
     at: Option<(usize, u64)>,
-    /// Where its words start.
+    /// Where its words start in the scratch buffer.
     start: usize,
-    /// Length of the value in bytes; `None` where there is none.
+    /// Length of the value in bytes; `None` if there is no value.
     len: Option<usize>,
 }
 
@@ -70,7 +70,7 @@ impl Scratch {
         Self { changes, words, key_words: layout.key_words, largest }
     }
 
-    /// Empties it, and makes it four times as large.
+    /// Empties the buffer and makes it four times as large.
     pub(crate) fn grow(&mut self) {
         let (changes, words) = (self.changes.capacity(), self.words.capacity());
         *self = Self {
@@ -86,7 +86,7 @@ impl Scratch {
         self.changes.len() < self.changes.capacity() && left >= self.largest
     }
 
-    /// Copies a value behind what is there.
+    /// Appends a copy of a value.
     fn copy(&mut self, buffer: Buffer<'_>, len: usize) {
         let start = self.words.len();
         self.words.resize(start + len.div_ceil(8), 0);
@@ -110,7 +110,7 @@ pub(crate) struct Entries<O> {
 #[derive(Clone, Copy)]
 struct Seen {
     version: u64,
-    /// Where its entry is.
+    /// The position of its entry in the collection.
     at: u32,
     damaged: bool,
 }
@@ -119,7 +119,7 @@ struct Seen {
 pub(crate) enum Held<O> {
     Nothing,
     Entry(O, Value),
-    /// What no writer leaves there.
+    /// Something that no writer leaves there.
     Damage(&'static str),
 }
 
@@ -128,7 +128,7 @@ const NOWHERE: u32 = u32::MAX;
 
 impl<O> Entries<O> {
     pub(crate) fn new(capacity: usize) -> Self {
-        // Version 0 is none that a slot has.
+        // No slot has version 0.
         let never = Seen { version: 0, at: NOWHERE, damaged: true };
         Self { seen: vec![never; capacity], entries: Vec::new() }
     }
@@ -160,10 +160,10 @@ impl<O> Entries<O> {
     }
 }
 
-/// What a look at a slot found, and under which version; `None` if that was seen before.
+/// What a slot holds, and under which version; `None` if that version was seen before.
 type Looked<O> = Option<(u64, Held<O>)>;
 
-/// What a slot holds, copied whole, and under which version; `None` if that is `seen`.
+/// A whole copy of what a slot holds, and its version; `None` if that version is `seen`.
 pub(crate) fn read_slot<K: Key + ?Sized>(
     slot: &Slot<'_>,
     kind: KeyKind,
@@ -173,8 +173,8 @@ pub(crate) fn read_slot<K: Key + ?Sized>(
     loop {
         if let Some(version) = slot.effective() {
             let held = (version != seen).then(|| hold::<K>(slot, kind, version));
-            // Also for a version that was seen before: by now a flip may have ended it, which
-            // `effective` leaves to this check.
+            // This is checked for a version that was seen before as well: a flip may have ended it
+            // by now, and `effective` leaves that to this check.
             if slot.is_unchanged(version) {
                 return Ok(held.map(|held| (version, held)));
             }
@@ -192,7 +192,7 @@ fn hold<K: Key + ?Sized>(slot: &Slot<'_>, kind: KeyKind, version: u64) -> Held<K
     }
     let mut room = NO_KEY;
     let (buffer, len) = slot.value(version);
-    // Once more: a peer may have stored another length by now.
+    // Checked again, because a peer may have stored another length by now.
     let fits = len <= slot.max_len();
     match K::from_words(kind, key_words(slot.key(), &mut room)).filter(|_| fits) {
         Some(key) => Held::Entry(key, Value::copy(buffer, len)),
@@ -221,7 +221,7 @@ impl<K: Key + ?Sized> Collection<K> for Entries<K::Owned> {
     ) -> Result<bool, TableError> {
         for (item, seen) in self.seen.iter().enumerate() {
             let slot = view.slot(item);
-            // Under the lock nothing is pending, but in damaged memory.
+            // Under the lock nothing is pending, unless memory is damaged.
             let version = slot.effective().unwrap_or(0);
             if version == seen.version {
                 continue;
@@ -261,7 +261,7 @@ impl<K: Key + ?Sized> Collection<K> for Entries<K::Owned> {
 /// The values of some keys.
 pub(crate) struct Values<'k, K: Key + ?Sized> {
     keys: &'k [&'k K],
-    /// For each key the slot and version of the value.
+    /// For each key, the value with its slot and version.
     found: Vec<(Option<(usize, u64)>, Value)>,
 }
 

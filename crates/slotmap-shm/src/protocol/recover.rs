@@ -1,7 +1,7 @@
-//! Making a table whole after its writer died, at whatever instruction.
+//! Repairing a table after its writer died, at whatever instruction.
 //!
-//! The slots and the commit word are the truth; all else is derived from them. Each
-//! step may be repeated, so a repairer may die too, any number of times.
+//! Everything else is derived from the slots and the commit word. Each step may be repeated, so a
+//! process that repairs may die too, any number of times.
 
 use shm_core::{Ordering, Words};
 
@@ -10,7 +10,7 @@ use super::slot::SlotMut;
 use crate::layout::{COMMIT, LEN, LOST, Layout, RECOVERIES};
 use crate::sabotage;
 
-/// Fills the body of a new segment, which is all zeros.
+/// Initialises the body of a new segment, which is all zeros.
 pub(crate) fn initialise(words: Words<'_>, layout: &Layout) {
     for slot in 0..layout.geometry.capacity {
         SlotMut::new(words, layout, slot).init();
@@ -24,17 +24,17 @@ pub(crate) fn initialise(words: Words<'_>, layout: &Layout) {
 pub struct Repaired {
     /// Slots that held what no writer leaves there, and are free now.
     pub slots: usize,
-    /// How many of them held an entry, as far as the index and the count of entries tell.
+    /// How many of them held an entry, as far as the index and the count of entries show.
     pub entries: usize,
 }
 
-/// Repairs everything. O(capacity), for keys that nobody chose.
+/// Repairs everything. O(capacity), unless keys were chosen to collide.
 pub(crate) fn repair(words: Words<'_>, layout: &Layout) -> Repaired {
     if sabotage::skips_repair() {
         return Repaired::default();
     }
     let count = usize::try_from(words.load(LEN, Ordering::Relaxed)).unwrap_or(usize::MAX);
-    let mut repaired = settle_slots(words, layout);
+    let mut repaired = resolve_slots(words, layout);
     let (len, duplicates) = derive(words, layout);
     if count <= layout.geometry.capacity {
         repaired.entries = repaired.entries.max(count.saturating_sub(len));
@@ -47,9 +47,9 @@ pub(crate) fn repair(words: Words<'_>, layout: &Layout) -> Repaired {
     repaired
 }
 
-/// Finishes the transaction that was committed, or drops the one that was not; takes damaged
+/// Finishes the transaction in flight if it was committed, and drops it otherwise. Takes damaged
 /// slots out of use.
-pub(crate) fn settle_slots(words: Words<'_>, layout: &Layout) -> Repaired {
+pub(crate) fn resolve_slots(words: Words<'_>, layout: &Layout) -> Repaired {
     let commit = words.load(COMMIT, Ordering::Relaxed);
     let committed = commit & 1 != 0;
     let is_damaged = |at: usize| SlotMut::new(words, layout, at).damage().is_some();
@@ -66,7 +66,7 @@ pub(crate) fn settle_slots(words: Words<'_>, layout: &Layout) -> Repaired {
         damaged += usize::from(is_damaged(at));
     }
     let mut repaired = Repaired { slots: damaged, entries: 0 };
-    // No writer leaves this behind; a torn disk page may.
+    // No writer leaves this behind, but a torn disk page may.
     if damaged > 0 {
         repaired.entries = index::entries_to(words, layout, is_damaged);
         for at in (0..layout.geometry.capacity).filter(|&at| is_damaged(at)) {
@@ -80,8 +80,8 @@ pub(crate) fn settle_slots(words: Words<'_>, layout: &Layout) -> Repaired {
     repaired
 }
 
-/// Derives index, free stack and length from the slots. Returns the length, and the number of
-/// slots that were given up because another has the same key.
+/// Derives the index, the free stack and the length from the slots. Returns the length, and the
+/// number of slots that were freed because another slot has the same key.
 pub(crate) fn derive(words: Words<'_>, layout: &Layout) -> (usize, usize) {
     let mut duplicates = 0;
     let mut retire = |duplicate: SlotMut<'_>| {
@@ -94,7 +94,7 @@ pub(crate) fn derive(words: Words<'_>, layout: &Layout) -> (usize, usize) {
     (entries, duplicates)
 }
 
-/// Derives the free stack, of those slots that the transaction in flight does not take.
+/// Derives the free stack from the free slots that the transaction in flight has not taken.
 pub(crate) fn stack_free_slots(words: Words<'_>, layout: &Layout) {
     let capacity = layout.geometry.capacity;
     let dead =
@@ -104,8 +104,8 @@ pub(crate) fn stack_free_slots(words: Words<'_>, layout: &Layout) {
     }
 }
 
-/// Checks that everything agrees; for the holder of the lock. O(capacity), for keys that nobody
-/// chose.
+/// Checks that everything agrees; for the holder of the lock. O(capacity), unless keys were chosen
+/// to collide.
 pub(crate) fn check(
     words: Words<'_>,
     layout: &Layout,

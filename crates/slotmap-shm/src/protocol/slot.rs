@@ -1,12 +1,12 @@
-//! One slot: two value buffers behind a version word (`seqcount_latch` in the
-//! kernel), and a second version word that says what the slot will be once the
-//! transaction in flight is committed. What the words say is in `version.rs`.
+//! One slot: two value buffers behind a version word (like the kernel's `seqcount_latch`), and a
+//! second version word that says what the slot will be once the transaction in flight is committed.
+//! `version.rs` defines the words.
 //!
 //! # Who stores what
-//! Only the holder of the lock stores. The buffer that readers use (that of the
-//! effective version) is never stored to: a writer fills the other one. A
-//! reader that copies from version `e` checks afterwards that the slot's version
-//! is not beyond `e`; only then could its buffer have been filled again.
+//! Only the holder of the lock stores. The buffer that readers use (that of the effective version)
+//! is never stored to: a writer fills the other one. A reader that copies from version `e` checks
+//! afterwards that the slot's version is not beyond `e`, because its buffer can be filled again
+//! only after that.
 
 use shm_core::{Ordering, ReadWords, Words};
 
@@ -22,9 +22,9 @@ use crate::sabotage;
 pub(crate) enum Seen {
     /// The key, under this version.
     Match(u64),
-    /// Nothing, or another key.
+    /// No entry, or another key.
     Other,
-    /// A write of this slot completed meanwhile: look again.
+    /// A write of this slot completed meanwhile: try again.
     Changed,
 }
 
@@ -44,7 +44,7 @@ impl<'a> Slot<'a> {
         Self { line: all.slice(layout.slot_at(number), LINE_WORDS), all, layout, number }
     }
 
-    /// The version that counts now; `None` when it changed meanwhile.
+    /// The effective version; `None` if it changed meanwhile.
     #[inline(always)]
     pub(crate) fn effective(&self) -> Option<u64> {
         // Acquire: pairs with the Release store of a flip (all of that change is
@@ -58,25 +58,25 @@ impl<'a> Slot<'a> {
     #[inline(never)]
     fn pending(self, version: u64, next: u64) -> Option<u64> {
         if next < version {
-            // No writer leaves this behind; do not look again and again.
+            // No writer leaves this behind, so do not retry.
             return Some(version);
         }
         // Acquire: pairs with the Release store of a commit: the staged buffer is visible,
         // and so is a repair that dropped this `next` before that transaction began.
         let commit = self.all.load(COMMIT, Ordering::Acquire);
         if commit & 1 == 0 {
-            // Not committed; or flipped meanwhile, which shows in the version.
+            // Not committed, or flipped meanwhile, which the check of the version detects.
             return Some(version);
         }
-        // The same `next` may have been staged anew by now, by a transaction after that
-        // one, which is not committed. Acquire: then the second load sees a later commit word.
+        // By now a later transaction, which is not committed, may have staged the same `next`
+        // again. Acquire: then the second load sees a later commit word.
         let same = self.line.load(NEXT, Ordering::Acquire) == next
             && self.all.load(COMMIT, Ordering::Relaxed) == commit;
         same.then_some(next)
     }
 
-    /// Looks for a key here. A match is to be confirmed by [`Slot::is_unchanged`] once the
-    /// value has been copied.
+    /// Compares the key of this slot. The caller must confirm a match with [`Slot::is_unchanged`]
+    /// once it has copied the value.
     #[inline]
     pub(crate) fn look(&self, is_key: impl FnOnce(&Self) -> bool) -> Seen {
         match self.effective() {
@@ -85,9 +85,9 @@ impl<'a> Slot<'a> {
         }
     }
 
-    /// As [`Slot::look`], but without a word on slots that are being written.
+    /// As [`Slot::look`], but returns [`Seen::Changed`] for a slot that is being written.
     #[inline(always)]
-    pub(crate) fn look_if_settled(&self, is_key: impl FnOnce(&Self) -> bool) -> Seen {
+    pub(crate) fn look_unless_pending(&self, is_key: impl FnOnce(&Self) -> bool) -> Seen {
         // Acquire, twice: as in `effective`.
         let version = self.line.load(VERSION, Ordering::Acquire);
         if self.line.load(NEXT, Ordering::Acquire) == version {
@@ -108,8 +108,8 @@ impl<'a> Slot<'a> {
         }
     }
 
-    /// The value's buffer and its length in bytes, which only an honest writer keeps
-    /// within the value size.
+    /// The value's buffer and its length in bytes. The length may exceed the value size if memory
+    /// is damaged.
     #[inline(always)]
     pub(crate) fn value(&self, version: u64) -> (Buffer<'a>, usize) {
         let number = buffer_of(version);
@@ -125,8 +125,8 @@ impl<'a> Slot<'a> {
         is_unchanged(self.line, version)
     }
 
-    /// What no writer leaves in a slot, if this is that, under a version that it has. Bytes of
-    /// values are not checked.
+    /// What is damaged in the slot, if anything, under a version that it has. Bytes of values are
+    /// not checked.
     pub(crate) fn damage(&self, version: u64) -> Option<&'static str> {
         if !is_valid(version) {
             return Some("version of a slot");
@@ -194,7 +194,7 @@ impl<'a> SlotMut<'a> {
         self.line.load(NEXT, Ordering::Relaxed)
     }
 
-    /// The writer's view: what the slot is once its transaction commits.
+    /// The writer's view: what the slot will be once its transaction commits.
     #[inline]
     pub(crate) fn will_be_live(&self) -> bool {
         is_live(self.next())
@@ -225,7 +225,7 @@ impl<'a> SlotMut<'a> {
         (words, len.min(self.layout.geometry.value_size))
     }
 
-    /// Makes a never-used slot.
+    /// Initialises a slot that was never used.
     pub(crate) fn init(&self) {
         self.line.store(NEXT, INITIAL, Ordering::Relaxed);
         self.line.store(VERSION, INITIAL, Ordering::Relaxed);
@@ -241,8 +241,8 @@ impl<'a> SlotMut<'a> {
         }
     }
 
-    /// Stages a value. `value.len()` has been checked. Staging again in the same
-    /// transaction replaces what was staged.
+    /// Stages a value. `value.len()` has been checked. Staging again in the same transaction
+    /// replaces what was staged.
     #[inline(always)]
     pub(crate) fn stage_value(&self, value: &[u8]) {
         let version = self.version();
@@ -289,24 +289,25 @@ impl<'a> SlotMut<'a> {
         self.line.store(NEXT, self.version(), Ordering::Release);
     }
 
-    /// Takes a damaged slot out of use, by a version of its own.
+    /// Takes a damaged slot out of use, by giving it a version of its own.
     pub(crate) fn retire(&self) {
         let next = successor(self.version(), false);
         let dead = if is_valid(self.version()) && is_valid(next) { next } else { INITIAL };
         self.line.store(NEXT, dead, Ordering::Release);
         self.line.store(VERSION, dead, Ordering::Release);
-        // Else an impossible length outlives every repair. Release: a reader that sees
-        // these lengths sees the version above, and looks again.
+        // Otherwise an impossible length would outlive every repair. Release: a reader that sees
+        // these lengths sees the version above, and tries again.
         self.line.store(LENGTHS, 0, Ordering::Release);
     }
 
-    /// True when a write was staged, and not flipped. Else a next version that differs is damage.
+    /// True when a write was staged and not flipped. If it is false, a next version that differs is
+    /// damage.
     pub(crate) fn is_pending(&self) -> bool {
         let (version, next) = (self.version(), self.next());
         next == successor(version, true) || next == successor(version, false)
     }
 
-    /// What no writer leaves in a slot, if this is that.
+    /// What is damaged in the slot, if anything.
     pub(crate) fn damage(&self) -> Option<&'static str> {
         self.as_read().damage(self.version())
     }

@@ -6,7 +6,7 @@
 //! | stage | inactive buffers, lengths, keys of dead slots, index entries, `next` | the old state |
 //! | commit | the commit word, now odd | the new state, for all readers at once |
 //! | flip | each slot's version, then the commit word, now even | the same |
-//! | settle | index, free stack, len | the same, once repaired |
+//! | bookkeeping | index, free stack, len | the same, once repaired |
 
 use shm_core::{Ordering, Words};
 
@@ -16,18 +16,18 @@ use super::slot::SlotMut;
 use super::{recover, version};
 use crate::layout::{COMMIT, LEN, Layout};
 
-/// What a write asks of the key.
+/// Whether a write expects its key to be present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PutMode {
     /// The key must be absent.
     Add,
     /// The key must be present.
     Update,
-    /// Either.
+    /// The key may be present or absent.
     Upsert,
 }
 
-/// Whether an upsert made a new entry.
+/// Whether an upsert added an entry or replaced a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upserted {
     /// The key was absent; it now has an entry.
@@ -45,7 +45,7 @@ pub(crate) struct Transaction<'a> {
     first: Option<Staged>,
     more: Room,
     added: usize,
-    /// The index was rebuilt on the way: places noted before are no longer right.
+    /// The index was rebuilt during the transaction, so places noted before are no longer valid.
     rebuilt: bool,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Staged {
 #[derive(Clone, Copy)]
 enum Change {
     Replace,
-    /// `empty`: it was, before the entry was stored; or else a tombstone.
+    /// `empty`: the place was empty before the entry was stored; otherwise it held a tombstone.
     Insert {
         place: u32,
         empty: bool,
@@ -71,25 +71,25 @@ enum Change {
     },
 }
 
-/// Private room for noting staged slots, allocated before the lock is taken.
+/// Private memory for noting staged slots, allocated before the lock is taken.
 pub(crate) type Room = Vec<Staged>;
 
-/// Room for a transaction of `members`. The first one needs none.
+/// Memory for a transaction of `members`. The first member needs none.
 pub(crate) fn room(members: usize) -> Room {
     Vec::with_capacity(members.saturating_sub(1))
 }
 
 impl<'a> Transaction<'a> {
-    /// Begins. The table is in order: `next == version` in every slot.
+    /// Begins a transaction. The table is consistent: `next == version` in every slot.
     #[inline]
     pub(crate) fn begin(words: Words<'a>, layout: &'a Layout, room: Room) -> Self {
         version::begin_writing();
-        // Only damaged memory makes it odd here.
+        // It is odd here only if memory is damaged.
         let before = words.load(COMMIT, Ordering::Relaxed) & !1;
         Self { words, layout, before, first: None, more: room, added: 0, rebuilt: false }
     }
 
-    /// The slot and index place of a key, if it is there, as staged.
+    /// The slot and the index place of a key, if it is present, with what was staged.
     #[inline]
     pub(crate) fn find(&self, key: &[u64]) -> Option<(usize, usize)> {
         let hash = index::hash(self.layout, key);
@@ -99,7 +99,7 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Gives the room back, so that it is freed after the lock is released.
+    /// Returns the memory, so that it is freed after the lock is released.
     #[inline]
     pub(crate) fn into_room(self) -> Room {
         self.more
@@ -215,7 +215,7 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Commits all that was staged, or does nothing if nothing was.
+    /// Commits everything that was staged. Does nothing if nothing was.
     #[inline]
     pub(crate) fn commit(&self) {
         let Some(first) = self.first else {
@@ -228,20 +228,19 @@ impl<'a> Transaction<'a> {
         }
         self.end();
         if !matches!(first.change, Change::Replace) || self.added > 0 {
-            self.settle();
+            self.update_bookkeeping();
         }
     }
 
-    /// Brings up to date what is derived. A transaction adds, replaces, or removes,
-    /// so that its first member tells whether there is anything to do.
-    fn settle(&self) {
+    /// Updates what is derived: the index entries of removed keys, the free stack and the length.
+    fn update_bookkeeping(&self) {
         let mut len = self.len().saturating_add(self.added);
         for staged in self.first.iter().chain(&self.more) {
             let Staged { slot, change: Change::Remove { place } } = *staged else {
                 continue;
             };
             index::delete(self.words, self.layout, place as usize);
-            // Damaged memory may count fewer entries than are removed here.
+            // If memory is damaged, the count may be lower than the number of entries removed here.
             len = len.saturating_sub(1);
             if let Some(free) = (self.layout.geometry.capacity - 1).checked_sub(len) {
                 self.words.store(self.layout.free_at(free), u64::from(slot), Ordering::Relaxed);
@@ -264,10 +263,10 @@ impl<'a> Transaction<'a> {
         recover::derive(self.words, self.layout);
     }
 
-    /// Drops all that was staged. O(staged), unless the index was rebuilt on the way.
+    /// Drops everything that was staged. O(staged), unless the index was rebuilt meanwhile.
     #[cold]
     pub(crate) fn abort(&self) {
-        // Last in, first out: a later entry's probe may lead over an earlier one.
+        // Last in, first out: a later entry's probe may pass over an earlier one.
         for staged in self.more.iter().rev().chain(&self.first) {
             self.slot(staged.slot as usize).unstage();
             if let (Change::Insert { place, empty }, false) = (staged.change, self.rebuilt) {

@@ -1,4 +1,4 @@
-//! The two version words of a slot: what they say, and the fences around their changes.
+//! The two version words of a slot: what they mean, and the fences around their changes.
 //!
 //! # States
 //! A version word is `counter << 2 | live << 1 | buffer`. The counter grows by one
@@ -8,12 +8,11 @@
 //! |---|---|---|---|---|
 //! | v | v | any | v | – |
 //! | v | v+1 | even | v: staged, not committed | commit (→ below) or repair (next ← v) |
-//! | v | v+1 | odd | v+1: committed, not yet flipped | flip (version ← v+1), by the writer or by repair |
+//! | v | v+1 | odd | v+1: committed, not yet flipped | flip or repair (version ← v+1) |
 //!
-//! The commit word is even while nothing is committed that is not flipped; the commit
-//! makes it odd, and the end of the flips makes it even again. So one store changes
-//! all slots of a transaction at once, for every reader, and nothing that happens to the
-//! writer afterwards matters.
+//! The commit word is even while nothing is committed but not yet flipped. The commit makes it odd,
+//! and the end of the flips makes it even again. So one store changes all slots of a transaction at
+//! once, for every reader, and nothing that happens to the writer afterwards matters.
 
 use shm_core::{Ordering, ReadWords, fence};
 
@@ -23,8 +22,8 @@ const BUFFER: u64 = 1;
 const LIVE: u64 = 2;
 const COUNT: u64 = 4;
 
-/// The version of a slot that was never used: dead, counter 1, and in buffer 1, so that buffer 0 is
-/// used first. Zero is no valid version, so that zeroed memory is noticed.
+/// The version of a slot that was never used: dead, counter 1 and buffer 1, so that buffer 0 is
+/// used first. Zero is not a valid version, so that zeroed memory is detected.
 pub(crate) const INITIAL: u64 = COUNT | BUFFER;
 
 #[inline]
@@ -32,8 +31,8 @@ pub(crate) fn is_live(version: u64) -> bool {
     version & LIVE != 0
 }
 
-/// No slot is written so often. Beyond is damage, which a few writes more would let
-/// wrap around to no version at all.
+/// No slot is written so often, so a higher counter is damage. A few more writes would make it wrap
+/// around to an invalid version.
 const LIMIT: u64 = 1 << 62;
 
 pub(crate) fn is_valid(version: u64) -> bool {

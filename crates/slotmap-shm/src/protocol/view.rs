@@ -15,13 +15,13 @@ pub(crate) struct View<'a> {
     pub(crate) layout: &'a Layout,
 }
 
-/// What a first look found.
+/// What the first attempt found.
 pub(crate) enum Look<'a> {
-    /// The key, in this slot under this version; to be confirmed.
+    /// The key, in this slot under this version. The caller must confirm it.
     Found(Slot<'a>, u64),
     /// The key is absent.
     Absent,
-    /// Something rare: look [patiently](View::find).
+    /// Something rare happened: use the [patient search](View::find).
     Again,
 }
 
@@ -33,7 +33,8 @@ pub(crate) struct Found {
 }
 
 impl<'a> View<'a> {
-    /// The common case of a search, small enough to be inlined: one probe, one look.
+    /// The common case of a search, small enough to be inlined: one probe, and one attempt at each
+    /// slot.
     #[inline(always)]
     pub(crate) fn look(&self, key: &[u64]) -> Look<'a> {
         let hash = index::hash(self.layout, key);
@@ -42,7 +43,7 @@ impl<'a> View<'a> {
         };
         for slot in probe.by_ref() {
             let slot = self.slot(slot);
-            match slot.look_if_settled(|slot| slot.key_is(key)) {
+            match slot.look_unless_pending(|slot| slot.key_is(key)) {
                 Seen::Match(version) => return Look::Found(slot, version),
                 Seen::Other => {}
                 Seen::Changed => return Look::Again,
@@ -56,9 +57,9 @@ impl<'a> View<'a> {
         Slot::new(self.words, self.layout, number)
     }
 
-    /// Finds `key`, whatever happens meanwhile, and lets `take` copy its value (buffer and
-    /// length in bytes), once or more often: the last time counts. `again` is called
-    /// when a slot changed under the reader, and ends the search when it fails.
+    /// Finds `key`, whatever happens meanwhile, and lets `take` copy its value (buffer and length
+    /// in bytes). `take` may be called several times; only the last call counts. `again` is called
+    /// when a slot changed during the read, and ends the search if it fails.
     #[cold]
     #[inline(never)]
     pub(crate) fn find(
@@ -112,8 +113,8 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Runs `read` and says whether all it read was the state between two
-    /// commits: then the results belong together.
+    /// Runs `read`, and returns whether everything that it read was the state between two commits,
+    /// so that the results belong together.
     pub(crate) fn at_one_moment<R>(&self, read: impl FnOnce() -> R) -> (R, bool) {
         // Acquire: pairs with the commit; what that transaction did is visible.
         let before = self.words.load(COMMIT, Ordering::Acquire);
@@ -122,7 +123,7 @@ impl<'a> View<'a> {
         // that commit, by Release stores; so the load below sees it.
         fence(Ordering::Acquire);
         let after = self.words.load(COMMIT, Ordering::Relaxed);
-        // Odd and the even after it: the same state, before and after the flips.
+        // An odd value and the even one after it are the same state, before and after the flips.
         (result, commits(before) == commits(after))
     }
 }

@@ -1,7 +1,7 @@
-//! Collecting many slots or keys until all is of one moment, under the lock if need be.
+//! Collecting many slots or keys until all are of one moment, under the lock if need be.
 //!
-//! Where commits come faster than a pass is done, a handle that may write takes the lock for one
-//! pass. A handle that may not write gives up after a time, and its entries are each whole.
+//! If commits come faster than a pass takes, a handle that may write takes the lock for one pass. A
+//! read-only handle gives up after a time; each of its entries is whole all the same.
 
 use std::time::{Duration, Instant};
 
@@ -12,14 +12,14 @@ use crate::error::TableError;
 use crate::key::Key;
 use crate::protocol::{Collection, Scratch};
 
-/// Passes that are made at least before the lock is taken or the collection given up.
+/// The least number of passes before the lock is taken or the collection is given up.
 const MIN_PASSES: usize = 4;
 
 /// Whether a collection is of one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Moment {
     One,
-    /// It was overtaken by writes all this time.
+    /// Writes overtook it for all of this time.
     Overtaken(Duration),
 }
 
@@ -30,7 +30,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         collection.pass(self.view(), &|| self.overtaken(&tries))
     }
 
-    /// Collects until all is of one moment, or the time is over.
+    /// Collects until all is of one moment, or the time is up.
     pub(crate) fn at_one_moment(
         &self,
         collection: &mut impl Collection<K>,
@@ -41,9 +41,9 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
             let (done, together) = self.view().at_one_moment(|| self.pass(collection));
             let over = match done {
                 Ok(()) if together => return Ok(Moment::One),
-                // Asked first after the first pass: a large table takes its time.
+                // The time starts after the first pass, which takes long for a large table.
                 Ok(()) => tries.over().is_some() && pass >= MIN_PASSES,
-                // One slot is written all the time. Under the lock it is not.
+                // One slot is being written all the time, but not while this handle has the lock.
                 Err(TableError::Contended { .. }) if self.as_writable().is_some() => true,
                 Err(error) => return Err(error),
             };

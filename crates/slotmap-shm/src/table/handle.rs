@@ -1,4 +1,4 @@
-//! The table's handle: what it may do is part of its type.
+//! The table's handle, whose type says what it may do.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -21,7 +21,7 @@ pub trait Access: sealed::Sealed {}
 
 impl<A: sealed::Sealed> Access for A {}
 
-/// The handle reads. Its mapping is read-only.
+/// The handle only reads. Its mapping is read-only.
 #[derive(Clone, Copy, Debug)]
 pub enum ReadOnly {}
 
@@ -85,15 +85,16 @@ pub type TableReader<K> = Table<K, ReadOnly>;
 ///
 /// `A` says what the handle may do: a `Table<K>` reads and writes, a
 /// [`Table<K, ReadOnly>`](TableReader) reads, from a read-only mapping. Reading takes no lock,
-/// stores nothing shared, and never waits for a writer, be it running, stopped or dead. Every
-/// change is all or nothing, for every reader and whatever happens to the writer. `Send` and
-/// `Sync`; writers of all processes and threads exclude each other.
+/// stores nothing in shared memory, and never waits for a writer, whether the writer is running,
+/// stopped or dead. Every change is all or nothing, for every reader and whatever happens to the
+/// writer. `Send` and `Sync`; writers in all threads and processes exclude each other.
 ///
 /// # Complexity
-/// A call that names one key is O(1), one that names n keys O(n), besides copying the
-/// values. Three things are O(capacity). An insertion rarely rebuilds the index, which is amortised
-/// over insertions and removals in proportion to the capacity; the first write after a death
-/// repairs; a batch that is refused drops what it had staged.
+/// A call that names one key is O(1), and one that names n keys is O(n), besides copying the
+/// values. Three cases are O(capacity): an insertion that has to rebuild the index, which happens
+/// rarely and is amortised over the insertions and removals before it; the first write after a
+/// writer died, which repairs the table; and a batch that fails after it rebuilt the index, and so
+/// has to undo that.
 ///
 /// # Example
 /// ```
@@ -133,18 +134,18 @@ pub struct Table<K: Key + ?Sized, A: Access = ReadWrite> {
     pub(crate) segment: A::Segment,
     layout: Layout,
     pub(crate) waits: Waits,
-    /// Something was wrong at opening: the first write checks, and repairs.
+    /// Something was wrong at opening: the first write checks the table and repairs it.
     pub(crate) suspect: AtomicBool,
-    /// How often a read of this handle looked again. Private memory.
+    /// How often a read through this handle had to be repeated. In private memory.
     looked_again: AtomicU64,
     key: PhantomData<fn(&K)>,
 }
 
 /// How long a handle waits for others.
 pub(crate) struct Waits {
-    /// For the lock.
+    /// How long a write waits for the lock.
     pub(crate) patience: Patience,
-    /// In a read without the lock.
+    /// How long a read without the lock retries.
     pub(crate) read_limit: Option<Duration>,
     /// Who is told of a wait for the lock, or of a repair.
     pub(crate) observer: Observer,
@@ -197,40 +198,40 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         self.looked_again.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A write completed under a read: whether it may begin again.
+    /// A write completed during a read: checks whether the read may begin again.
     pub(crate) fn overtaken(&self, tries: &Tries) -> Result<(), TableError> {
         self.look_again();
         tries.ask()
     }
 
-    /// The kind of keys that it has.
+    /// The kind of the table's keys.
     #[must_use]
     pub fn key_kind(&self) -> KeyKind {
         self.layout.kind
     }
 
-    /// The geometry it was created with.
+    /// The geometry that the table was created with.
     #[must_use]
     pub fn geometry(&self) -> Geometry {
         self.layout.geometry
     }
 
-    /// How often a read through this handle had to look again at a slot because a
-    /// write of that very slot completed under it.
+    /// How often a read through this handle had to be repeated because a write of the very slot
+    /// that it was reading completed meanwhile.
     #[must_use]
     pub fn read_retries(&self) -> u64 {
         self.looked_again.load(Ordering::Relaxed)
     }
 
-    /// True when the name leads elsewhere by now: the table was removed or replaced.
+    /// True when the name no longer leads to this table: it was removed or replaced.
     ///
     /// # Errors
-    /// When the path cannot be looked at.
+    /// When the path cannot be examined.
     pub fn is_orphaned(&self) -> std::io::Result<bool> {
         self.segment().is_orphaned()
     }
 
-    /// The segment below: path, owner, age, id.
+    /// The underlying segment, which knows its path, owner, age and id.
     #[must_use]
     #[inline(always)]
     pub fn segment(&self) -> &Segment {

@@ -13,17 +13,17 @@ use crate::value::Value;
 pub struct Listing<O> {
     /// The entries, in no order; each is whole.
     pub entries: Vec<(O, Value)>,
-    /// They stood together at one moment.
+    /// True when all entries are as they were at one moment.
     pub one_moment: bool,
-    /// Slots that were left out, because they hold what no writer leaves there.
+    /// Number of slots that were left out because they are damaged.
     pub damaged: usize,
 }
 
 impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// All entries, in no order, as they were at one moment. O(capacity). Damaged slots are left
-    /// out: [`Table::listing`] tells how many.
+    /// out; [`Table::listing`] tells how many there are.
     ///
-    /// Beside writers that do not pause, a handle that may write takes the lock for a short time.
+    /// If writers do not pause, a handle that may write takes the lock for a short time.
     ///
     /// # Errors
     /// As [`Table::get_many`].
@@ -35,9 +35,9 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         }
     }
 
-    /// All entries, in no order, as they were at one moment if that can be had within
-    /// [`read_timeout`](crate::ReadOptions::read_timeout); otherwise each is whole, but they are
-    /// of different moments, and [`Listing::one_moment`] is false. O(capacity).
+    /// All entries, in no order, as they were at one moment if that is possible within
+    /// [`read_timeout`](crate::ReadOptions::read_timeout). Otherwise each entry is whole, but they
+    /// are of different moments, and [`Listing::one_moment`] is false. O(capacity).
     ///
     /// # Errors
     /// As [`Table::get`].
@@ -48,8 +48,9 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         Ok(Listing { entries: entries.into_entries(), one_moment, damaged })
     }
 
-    /// All entries, in no order. Each is whole, but they are of different moments: of a batch
-    /// that is written meanwhile some may be old and some new. Never takes the lock. O(capacity).
+    /// All entries, in no order. Each is whole, but they are of different moments: if a batch is
+    /// written meanwhile, some of its entries may be old and some new. Never takes the lock.
+    /// O(capacity).
     ///
     /// # Errors
     /// As [`Table::get`].
@@ -59,9 +60,9 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         Ok(entries.into_entries())
     }
 
-    /// The entries, in no order. Each is whole, but they are of different
-    /// moments: a key that comes or goes meanwhile may or may not be among them. A damaged slot
-    /// is an error in its place, and the iterator goes on behind it.
+    /// Iterates over the entries, in no order. Each is whole, but they are of different moments: a
+    /// key that is added or removed meanwhile may or may not be among them. The iterator yields an
+    /// error for a damaged slot and then goes on.
     pub fn iter(&self) -> Iter<'_, K, A> {
         Iter { table: self, slot: 0 }
     }

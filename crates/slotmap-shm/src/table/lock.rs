@@ -1,4 +1,4 @@
-//! The lock of a handle that may write, and the repair that it may find necessary.
+//! Taking the lock of a table, and repairing the table if that is necessary.
 
 use shm_core::{Acquired, Guard, LockError, Ordering};
 
@@ -8,7 +8,7 @@ use crate::observer::Event;
 use crate::protocol::{CheckRoom, Repaired, recover};
 
 impl<K: Key + ?Sized> Table<K> {
-    /// Has the whole table checked under the lock before the next write, and repaired if need be.
+    /// Makes the next write check the whole table under the lock, and repair it if need be.
     pub(crate) fn suspect(&self) {
         self.suspect.store(true, Ordering::Relaxed);
     }
@@ -16,7 +16,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// Locks, and repairs if the last owner died.
     #[inline(always)]
     pub(crate) fn lock(&self) -> Result<Guard<'_>, LockError> {
-        // Relaxed: a hint to this process.
+        // Relaxed: only a hint within this process.
         if !self.suspect.load(Ordering::Relaxed)
             && let Some(guard) = self.segment.try_lock_clean()
         {
@@ -38,12 +38,12 @@ impl<K: Key + ?Sized> Table<K> {
         self.lock_slowly(&mut told)
     }
 
-    /// As [`Table::lock`], but leaves damage that was noticed at opening as it is.
+    /// As [`Table::lock`], but leaves damage that was detected at opening as it is.
     pub(crate) fn lock_as_it_is(&self) -> Result<Guard<'_>, LockError> {
         self.lock_slowly(&mut Repaired::default())
     }
 
-    /// If anything is wrong, the next owner of the lock repairs, as after a death.
+    /// If anything is wrong, the next owner of the lock repairs the table, as after a death.
     fn check_suspect(&self, told: &mut Repaired) -> Result<(), LockError> {
         let mut room = CheckRoom::new(self.layout());
         let guard = self.lock_slowly(told)?;
@@ -64,8 +64,8 @@ impl<K: Key + ?Sized> Table<K> {
             drop(guard);
             guard = self.lock_slowly(&mut told)?;
         }
-        // Locked once where nothing is wrong: a loop of such calls would otherwise take the lock
-        // again before a writer that was woken runs, and starve it.
+        // If nothing is wrong, the lock is taken only once: otherwise a loop of such calls would
+        // take it again before a writer that was woken could run, and would starve that writer.
         self.suspect.store(false, Ordering::Relaxed);
         guard.hand_over();
         Ok(told)

@@ -1,10 +1,10 @@
-//! The table as its users have it: a handle, and the calls on it.
+//! The table as its users see it: a handle, and the calls on it.
 //!
-//! The highest room. It brings together a segment of `shm_core`, what
-//! [`protocol`](crate::protocol) does to the words of it, and the caller's keys and values.
-//! `handle` holds the type and imports no other file of this room; each of the others adds some
-//! calls. Here is what a call does before the lock is taken, under it and after it; an order of
-//! stores or loads belongs in `protocol`.
+//! The top layer of this crate. It brings together a segment of `shm_core`, the
+//! [`protocol`](crate::protocol) on the words of that segment, and the caller's keys and values.
+//! `handle` holds the type and imports no other file of this folder; each of the other files adds
+//! some calls. The code here decides what a call does before the lock is taken, under the lock and
+//! after it. Whatever depends on the order of stores or loads belongs in `protocol`.
 
 mod collect;
 mod damage;

@@ -14,7 +14,7 @@ use crate::protocol::{glance, recover};
 use crate::tries::BEFORE_THE_LOCK;
 
 impl Waits {
-    /// Of a handle that may write: a read takes the lock soon.
+    /// For a handle that may write: a read soon takes the lock.
     fn of_writer(options: &TableOptions) -> Self {
         Self {
             patience: options.patience(),
@@ -23,7 +23,7 @@ impl Waits {
         }
     }
 
-    /// Of one that reads only, and never asks for the lock.
+    /// For a read-only handle, which never takes the lock.
     fn of_reader(options: &ReadOptions) -> Self {
         Self {
             patience: Patience::forever(),
@@ -34,7 +34,7 @@ impl Waits {
 }
 
 impl<K: TypedKey + ?Sized> Table<K> {
-    /// Creates a table. It appears under its name whole or not at all.
+    /// Creates a table. It appears under its name completely or not at all.
     ///
     /// # Errors
     /// [`TableOpenError`]; `CreateError::AlreadyExists` when the name is taken.
@@ -46,8 +46,8 @@ impl<K: TypedKey + ?Sized> Table<K> {
         create(namespace, name, K::KIND, options)
     }
 
-    /// Opens a table, or creates it where there is none. An existing one must
-    /// have the geometry asked for.
+    /// Opens a table, or creates it if there is none. An existing table must have the geometry
+    /// asked for.
     ///
     /// # Errors
     /// [`TableOpenError`].
@@ -79,9 +79,9 @@ impl<K: Key + ?Sized> Table<K> {
 impl<K: Key + ?Sized> Table<K, ReadOnly> {
     /// Opens an existing table for reading only.
     ///
-    /// Needs no write permission, and works from another pid namespace or C
-    /// library than the writers'. O(capacity): looks for damaged slots and a damaged index,
-    /// which are no error, see [`TableReader::damage`](Table::damage).
+    /// This needs no write permission, and works from another pid namespace or C library than the
+    /// writers'. O(capacity), because it looks for damaged slots and a damaged index. Damage is not
+    /// an error: see [`TableReader::damage`](Table::damage).
     ///
     /// ```
     /// # use shm_core::{Name, Namespace};
@@ -90,11 +90,12 @@ impl<K: Key + ?Sized> Table<K, ReadOnly> {
     /// # std::fs::create_dir_all(&dir)?;
     /// # let (namespace, name) = (Namespace::at(&dir), Name::new("jobs")?);
     /// # Table::<u64>::create(&namespace, &name, &TableOptions::default())?.add(&7, b"up")?;
-    /// let reader = TableReader::<u64>::open_read_only(&namespace, &name, &ReadOptions::default())?;
+    /// let options = ReadOptions::default();
+    /// let reader = TableReader::<u64>::open_read_only(&namespace, &name, &options)?;
     /// let mut buffer = [0; 256];
     /// assert_eq!(reader.get_into(&7, &mut buffer)?, Some(2));
     /// // The type of the keys is part of the table.
-    /// let other = TableReader::<i32>::open_read_only(&namespace, &name, &ReadOptions::default());
+    /// let other = TableReader::<i32>::open_read_only(&namespace, &name, &options);
     /// assert!(matches!(other, Err(TableOpenError::KeyKind { .. })));
     /// # std::fs::remove_dir_all(&dir)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -174,7 +175,7 @@ fn prepare(
 }
 
 impl<K: Key + ?Sized, A: Access> Table<K, A> {
-    /// Looks for damage; O(capacity).
+    /// Looks for damage. O(capacity).
     fn from_segment(segment: A::Segment, waits: Waits) -> Result<Self, TableOpenError> {
         let (geometry, code, seed) = decode(segment.as_segment().geometry());
         let path = || segment.as_segment().path().to_owned();

@@ -12,8 +12,8 @@ use crate::layout::{COMMIT, LEN, LOST, RECOVERIES, USED};
 use crate::protocol::{Buffer, Found, Look, Values, commits};
 use crate::value::Value;
 
-/// Optimistic attempts at a read of several keys, each from the beginning, before what was read is
-/// kept and only what changed read again.
+/// Optimistic attempts at reading several keys from the beginning. After these, what was read is
+/// kept, and only what changed is read again.
 const ATTEMPTS: usize = 2;
 
 /// Figures of a table. See [`Table::stats`].
@@ -24,15 +24,15 @@ pub struct Stats {
     pub len: usize,
     /// Entries that fit.
     pub capacity: usize,
-    /// Entries that still fit.
+    /// Number of entries that still fit.
     pub free: usize,
     /// Longest value in bytes.
     pub value_size: usize,
-    /// Write transactions committed since creation (a batch is one).
+    /// Write transactions that were committed since creation (a batch is one).
     pub writes: u64,
     /// Repairs after a writer died, since creation.
     pub recoveries: u64,
-    /// Entries that repairs could not keep, because what they were in was damaged, since creation.
+    /// Entries that were lost since creation, because their slots were damaged.
     pub lost: u64,
     /// Places of the index that hold a tombstone.
     pub tombstones: usize,
@@ -52,12 +52,12 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         self.view().find(key, take, &|| self.overtaken(&tries))
     }
 
-    /// This handle as one that may write, when a search gave up that goes on under the lock.
+    /// This handle as one that may write, if a search gave up and is to go on under the lock.
     fn needs_lock<R>(&self, found: &Result<R, TableError>) -> Option<&Table<K>> {
         self.as_writable().filter(|_| matches!(found, Err(TableError::Contended { .. })))
     }
 
-    /// Copies a value out, and says under which version of which slot.
+    /// Copies a value out, and returns the slot and the version that it was read under.
     pub(crate) fn get_versioned(
         &self,
         key: &[u64],
@@ -76,15 +76,15 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
 
     /// A copy of the value of `key`; `None` when the key is absent. O(1).
     ///
-    /// Linearizable: it is the value at one moment between call and return. If writes of this very
-    /// key complete under each attempt, which takes a large value and a writer that does not
+    /// Linearizable: it is the value at one moment between call and return. If a write of this very
+    /// key completes during each attempt, which takes a large value and a writer that does not
     /// pause, a handle that may write takes the lock.
     ///
     /// # Errors
     /// [`TableError::KeyTooLong`]; [`TableError::Corrupt`] in damaged memory;
-    /// [`TableError::Contended`] from a handle that may not write, when it was overtaken for as
-    /// long as its [`read_timeout`](crate::ReadOptions::read_timeout); [`TableError::Lock`] from
-    /// one that may.
+    /// [`TableError::Contended`] from a read-only handle, when writes overtook the read for as long
+    /// as the [`read_timeout`](crate::ReadOptions::read_timeout); [`TableError::Lock`] from a
+    /// handle that may write.
     #[inline]
     pub fn get(&self, key: &K) -> Result<Option<Value>, TableError> {
         let mut room = K::ROOM;
@@ -107,7 +107,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         self.get_patiently(key, Value::with_room(0))
     }
 
-    /// All attempts use one piece of memory: new pages for each would take as long as the copy.
+    /// All attempts use the same memory: new pages for each would take as long as the copy.
     #[cold]
     fn get_patiently(&self, key: &[u64], mut value: Value) -> Result<Option<Value>, TableError> {
         let mut found = self.find(key, &mut |buffer, len| buffer.copy_to_value(&mut value, len));
@@ -119,12 +119,12 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         Ok(found?.map(|_| value.fit()))
     }
 
-    /// Copies the value of `key` to the start of `buffer` and returns its length
-    /// in bytes; `None` when the key is absent. No allocation.
+    /// Copies the value of `key` to the start of `buffer` and returns its length in bytes; `None`
+    /// when the key is absent. Allocates nothing.
     ///
     /// # Errors
-    /// As [`Table::get`], and [`TableError::BufferTooSmall`]; the buffer's
-    /// contents are then unspecified.
+    /// As [`Table::get`], and [`TableError::BufferTooSmall`]. After an error the buffer's contents
+    /// are unspecified.
     #[inline]
     pub fn get_into(&self, key: &K, buffer: &mut [u8]) -> Result<Option<usize>, TableError> {
         let mut room = K::ROOM;
@@ -192,15 +192,15 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         }
     }
 
-    /// The values of `keys`, all of one moment: no write, and no part of a batch,
+    /// The values of `keys`, all as they were at one moment: no write, and no part of a batch,
     /// happened between any two of them. O(keys).
     ///
-    /// Beside writers that do not pause, a handle that may write takes the lock.
+    /// If writers do not pause, a handle that may write takes the lock.
     ///
     /// # Errors
-    /// As [`Table::get`]; [`TableError::Contended`] from a handle that may not write, when writes
-    /// kept completing for as long as its [`read_timeout`](crate::ReadOptions::read_timeout):
-    /// then read the keys one by one.
+    /// As [`Table::get`]. After [`TableError::Contended`], which a read-only handle returns when
+    /// writes kept completing for as long as its
+    /// [`read_timeout`](crate::ReadOptions::read_timeout), the keys can still be read one by one.
     pub fn get_many<Q: Borrow<K>>(&self, keys: &[Q]) -> Result<Vec<Option<Value>>, TableError> {
         for _ in 0..ATTEMPTS {
             let read = || keys.iter().map(|key| self.get(key.borrow())).collect();
@@ -216,8 +216,8 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         }
     }
 
-    /// Number of entries. O(1). After a writer died in the middle of a write, off by what
-    /// that write added or removed, until the next write repairs it.
+    /// Number of entries. O(1). If a writer died in the middle of a write, the number may be off by
+    /// what that write added or removed, until the next write repairs it.
     #[must_use]
     pub fn len(&self) -> usize {
         let len = self.view().words.load(LEN, Ordering::Relaxed);
@@ -230,13 +230,13 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         self.len() == 0
     }
 
-    /// Number of entries that fit, exactly, whatever their keys.
+    /// The exact number of entries that fit, whatever their keys.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.layout().geometry.capacity
     }
 
-    /// Figures of the table. O(1); they are of different moments.
+    /// Figures of the table. O(1). They are of different moments.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let load = |at| self.view().words.load(at, Ordering::Relaxed);
@@ -257,7 +257,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
 }
 
 impl<K: Key + ?Sized> Table<K> {
-    /// The search under the lock, where no write overtakes it. `take` must not allocate.
+    /// Searches under the lock, where no write can overtake the search. `take` must not allocate.
     #[cold]
     fn find_locked(
         &self,

@@ -1,4 +1,4 @@
-//! Opening a table anew when its name leads to another one.
+//! Opening a table again when its name leads to another one.
 
 use shm_core::{IoError, Name, Namespace, OpenError};
 
@@ -8,13 +8,14 @@ use crate::key::Key;
 use crate::options::{ReadOptions, TableOptions};
 
 impl<K: Key + ?Sized> Table<K> {
-    /// Opens what is at the name now, as [`Table::open`] does, if this table has lost it: true if
-    /// that took this one's place. For programs that run for long, while others may remove the
-    /// table and make it anew. One `stat` as long as nothing happened.
+    /// If the name no longer leads to this table, opens the table that it leads to now, as
+    /// [`Table::open`] does, puts it in this handle and returns true. For programs that run for a
+    /// long time, while others may remove the table and create it again. Costs one `stat` as long
+    /// as nothing happened.
     ///
-    /// False, and the handle stays as it is, when the name leads to this table, or nowhere: then
-    /// [`Table::is_orphaned`] says so, and it can be tried again. Key type aside, the other table
-    /// may be of any geometry.
+    /// Returns false, and leaves the handle as it is, when the name still leads to this table, or
+    /// to nothing; in the second case [`Table::is_orphaned`] is true, and the call can be repeated.
+    /// The other table must have the same type of keys, but may have any geometry.
     ///
     /// ```
     /// # use shm_core::{Name, Namespace};

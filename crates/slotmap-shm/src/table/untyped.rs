@@ -10,9 +10,9 @@ use crate::key::TypedKey;
 use crate::key_kind::KeyKind;
 use crate::options::TableOptions;
 
-/// A table whose kind of keys is known only at run time: any table opens as one.
-/// [`Table::key_kind`] says the kind; keys are given, and come back, as [`AnyKey`]. All calls of
-/// [`Table`] are there; one that is given a key of another kind fails with
+/// A table whose kind of keys is known only at run time. Any table can be opened this way.
+/// [`Table::key_kind`] says the kind; keys are passed and returned as [`AnyKey`]. It has all calls
+/// of [`Table`]; a call with a key of another kind fails with
 /// [`TableError::WrongKey`](crate::TableError::WrongKey).
 ///
 /// ```

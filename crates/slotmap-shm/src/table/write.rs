@@ -12,11 +12,11 @@ use crate::protocol::{
 };
 use crate::value::Value;
 
-/// A transaction that may have stored more bytes holds the lock long enough to give way to others
-/// afterwards.
+/// A transaction that may have stored more bytes than this held the lock for so long that it hands
+/// it to a waiting writer afterwards.
 const LONG: usize = 1 << 16;
 
-/// Attempts that [`Table::update_with`] makes at least before it gives up.
+/// The least number of attempts that [`Table::update_with`] makes before it gives up.
 const MIN_UPDATES: usize = 16;
 
 impl<K: Key + ?Sized> Table<K> {
@@ -33,24 +33,25 @@ impl<K: Key + ?Sized> Table<K> {
     /// Replaces the value of a key that has one.
     ///
     /// # Errors
-    /// [`TableError::NotFound`] and those of [`Table::add`]; nothing was changed.
+    /// [`TableError::NotFound`], [`TableError::ValueTooLarge`], [`TableError::KeyTooLong`],
+    /// [`TableError::Lock`]; nothing was changed.
     pub fn update(&self, key: &K, value: &[u8]) -> Result<(), TableError> {
         self.put(PutMode::Update, key, value).map(drop)
     }
 
-    /// Sets the value of a key, whether it has one or not.
+    /// Sets the value of a key, whether the key is present or not.
     ///
     /// # Errors
-    /// Those of [`Table::add`] but `DuplicateKey`; nothing was changed.
+    /// As [`Table::add`], except for `DuplicateKey`; nothing was changed.
     pub fn upsert(&self, key: &K, value: &[u8]) -> Result<Upserted, TableError> {
         self.put(PutMode::Upsert, key, value)
     }
 
-    /// Sets the value of a key as `mode` says: [`Table::add`], [`Table::update`] and
-    /// [`Table::upsert`] in one.
+    /// Sets the value of a key as `mode` says: does what [`Table::add`], [`Table::update`] or
+    /// [`Table::upsert`] does.
     ///
     /// # Errors
-    /// Theirs; nothing was changed.
+    /// As for those; nothing was changed.
     #[inline]
     pub fn put(&self, mode: PutMode, key: &K, value: &[u8]) -> Result<Upserted, TableError> {
         self.check_value(value)?;
@@ -71,7 +72,7 @@ impl<K: Key + ?Sized> Table<K> {
             .map_err(|fault| fault.into_error(self.key_kind(), key))
     }
 
-    /// Removes all entries, at once. O(capacity).
+    /// Removes all entries at once. O(capacity).
     ///
     /// # Errors
     /// [`TableError::Lock`].
@@ -82,11 +83,11 @@ impl<K: Key + ?Sized> Table<K> {
         Ok(())
     }
 
-    /// Adds entries for keys that have none: all of them or, if one is at fault, none.
+    /// Adds entries for keys that have none: all of them or, if one fails, none.
     ///
     /// # Errors
-    /// [`TableError::InBatch`], which names the member (a key that occurs twice
-    /// is a duplicate); [`TableError::Lock`].
+    /// [`TableError::InBatch`], which names the member (a key that occurs twice is a duplicate);
+    /// [`TableError::Lock`].
     pub fn add_many<Q: Borrow<K>, V: AsRef<[u8]>>(
         &self,
         entries: &[(Q, V)],
@@ -94,10 +95,11 @@ impl<K: Key + ?Sized> Table<K> {
         self.put_many(PutMode::Add, entries)
     }
 
-    /// Replaces the values of keys that all must have one: all of them or, if one
-    /// is at fault, none. Of a key that occurs twice the last value counts.
+    /// Replaces the values of keys that must all be present: all of them or, if one fails, none. If
+    /// a key occurs twice, its last value counts.
     ///
-    /// Readers see the whole batch at once, and so does everybody when this process is killed.
+    /// Readers see the whole batch at once. If this process is killed, either the whole batch or
+    /// nothing of it takes effect.
     ///
     /// # Errors
     /// [`TableError::InBatch`], which names the member; [`TableError::Lock`].
@@ -108,8 +110,8 @@ impl<K: Key + ?Sized> Table<K> {
         self.put_many(PutMode::Update, entries)
     }
 
-    /// Sets the values of keys, whether they have one or not; as
-    /// [`Table::update_many`] in all else.
+    /// Sets the values of keys, whether they are present or not; otherwise as
+    /// [`Table::update_many`].
     ///
     /// # Errors
     /// [`TableError::InBatch`], which names the member; [`TableError::Lock`].
@@ -120,7 +122,7 @@ impl<K: Key + ?Sized> Table<K> {
         self.put_many(PutMode::Upsert, entries)
     }
 
-    /// Removes entries: all of them or, if one is not there (or named twice), none.
+    /// Removes entries: all of them or, if one is absent or named twice, none.
     ///
     /// # Errors
     /// [`TableError::InBatch`], which names the member; [`TableError::Lock`].
@@ -132,11 +134,11 @@ impl<K: Key + ?Sized> Table<K> {
         self.write_many(&encoded, |transaction, _, key| transaction.remove(key))
     }
 
-    /// Sets the values of keys as `mode` says: [`Table::add_many`], [`Table::update_many`] and
-    /// [`Table::upsert_many`] in one.
+    /// Sets the values of keys as `mode` says: does what [`Table::add_many`],
+    /// [`Table::update_many`] or [`Table::upsert_many`] does.
     ///
     /// # Errors
-    /// Theirs; nothing was changed.
+    /// As for those; nothing was changed.
     pub fn put_many<Q: Borrow<K>, V: AsRef<[u8]>>(
         &self,
         mode: PutMode,
@@ -182,14 +184,14 @@ impl<K: Key + ?Sized> Table<K> {
 
     /// Replaces the value of `key` by what `f` makes of it.
     ///
-    /// `f` edits a private copy, and runs without the lock: it may take its time,
-    /// panic or fork, and hold up nobody. When another write of the key
-    /// completed meanwhile, it is called again with the new value.
+    /// `f` edits a private copy, and runs without the lock: it may take long, panic or fork without
+    /// blocking anybody. If another write of the key completed meanwhile, `f` is called again with
+    /// the new value.
     ///
     /// # Errors
-    /// [`TableError::NotFound`], [`TableError::ValueTooLarge`] (of the result),
+    /// [`TableError::NotFound`], [`TableError::ValueTooLarge`] (for the result),
     /// [`TableError::Lock`]; [`TableError::Contended`] when others changed the value first each
-    /// time, for as long as the lock timeout and sixteen times at least. Nothing was changed.
+    /// time, for as long as the lock timeout and at least sixteen times. Nothing was changed.
     pub fn update_with(&self, key: &K, mut f: impl FnMut(&mut Vec<u8>)) -> Result<(), TableError> {
         let start = Instant::now();
         let mut room = K::ROOM;
@@ -201,8 +203,7 @@ impl<K: Key + ?Sized> Table<K> {
             };
             f(&mut value);
             self.check_value(&value)?;
-            // The version counter never comes back: an equal version is the
-            // same entry with the same value.
+            // A version never recurs, so an equal version means the same entry with the same value.
             let stored = self.write(Room::new(), |transaction| {
                 let same = transaction.slot(found.slot).version() == found.version;
                 if same {
@@ -230,7 +231,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// [`TableError::ValueTooLarge`], [`TableError::Lock`]; nothing was changed.
     pub fn compare_exchange(&self, key: &K, expected: &[u8], new: &[u8]) -> Result<(), TableError> {
         self.check_value(new)?;
-        // For the value that is found instead: made before the lock is taken.
+        // Memory for the value that is found instead, allocated before the lock is taken.
         let mut found = Value::with_room(self.layout().geometry.value_size);
         self.modify(key, |transaction, slot| {
             let (buffer, len) = transaction.slot(slot).value();
@@ -247,8 +248,7 @@ impl<K: Key + ?Sized> Table<K> {
         })
     }
 
-    /// Adds `delta` to a counter (8 bytes, little endian, wrapping) and returns
-    /// the value before.
+    /// Adds `delta` to a counter (8 bytes, little endian, wrapping) and returns the old value.
     ///
     /// # Errors
     /// [`TableError::NotACounter`], [`TableError::NotFound`], [`TableError::Lock`];
@@ -261,8 +261,8 @@ impl<K: Key + ?Sized> Table<K> {
         })
     }
 
-    /// Adds `by` to a counter (8 bytes, little endian, wrapping), which begins with `initial` if
-    /// the key has no entry, and returns the value after: `initial + by` for a new one.
+    /// Adds `by` to a counter (8 bytes, little endian, wrapping), which starts at `initial` if the
+    /// key is absent, and returns the new value: `initial + by` for a new counter.
     ///
     /// ```
     /// # use slotmap_shm::{Name, Namespace, Table, TableOptions};
@@ -278,8 +278,8 @@ impl<K: Key + ?Sized> Table<K> {
     /// ```
     ///
     /// # Errors
-    /// [`TableError::NotACounter`], [`TableError::Full`], [`TableError::ValueTooLarge`] where
-    /// values have fewer than 8 bytes, [`TableError::Lock`]; nothing was changed.
+    /// [`TableError::NotACounter`], [`TableError::Full`], [`TableError::ValueTooLarge`] if the
+    /// table's values have fewer than 8 bytes, [`TableError::Lock`]; nothing was changed.
     pub fn increment(&self, key: &K, by: i64, initial: i64) -> Result<i64, TableError> {
         self.check_value(&[0; 8])?;
         let mut room = K::ROOM;
@@ -312,15 +312,16 @@ impl<K: Key + ?Sized> Table<K> {
         .map_err(|fault| fault.into_error(self.key_kind(), key))
     }
 
-    /// Checks under the lock that slots, index, free list and count agree. The bytes of values
-    /// are not checked: any may be right.
-    /// O(capacity), and O(capacity × log capacity) for keys that were made to collide.
+    /// Checks under the lock that slots, index, free list and count agree. The bytes of values are
+    /// not checked, because any bytes may be right. O(capacity), and O(capacity × log capacity) for
+    /// keys that were chosen to collide.
     ///
-    /// The lock is held for the whole of it, since what is checked must not change meanwhile, and
-    /// is then handed to another writer who waits for it.
+    /// The lock is held for the whole check, because nothing may change meanwhile, and is then
+    /// handed to another writer that waits for it.
     ///
     /// # Errors
-    /// [`TableError::Corrupt`] with what is wrong, and where; the next write then repairs.
+    /// [`TableError::Corrupt`], which says what is wrong, and where; the next write then repairs
+    /// it.
     pub fn verify(&self) -> Result<(), TableError> {
         let mut room = CheckRoom::new(self.layout());
         let guard = self.lock_as_it_is()?;
@@ -332,8 +333,8 @@ impl<K: Key + ?Sized> Table<K> {
         checked.map_err(|(what, at)| TableError::Corrupt { what, at })
     }
 
-    /// Repairs now what a dead writer or a damaged file left, rather than at the next write. Tells
-    /// what could not be kept: everything in sound slots is.
+    /// Repairs now, rather than at the next write, what a dead writer or a damaged file left.
+    /// Returns what could not be kept: everything in undamaged slots is kept.
     ///
     /// # Errors
     /// [`TableError::Lock`].
@@ -341,7 +342,7 @@ impl<K: Key + ?Sized> Table<K> {
         Ok(self.check_and_repair()?)
     }
 
-    /// Writes the table back to its file (`msync`); of use in a namespace on a disk.
+    /// Writes the table back to its file with `msync`, which matters for a namespace on a disk.
     ///
     /// # Errors
     /// When `msync` fails.
@@ -384,14 +385,14 @@ impl<K: Key + ?Sized> Table<K> {
             }
         }
         let spent = transaction.into_room();
-        // At most: the first member needs no room, and values may be shorter.
+        // An upper bound: the first member is not in `spent`, and values may be shorter.
         let stored = (spent.len() + 1) * (self.layout().geometry.value_size + 64);
         if stored >= LONG {
             guard.hand_over();
         } else {
             drop(guard);
         }
-        // Freed after the lock was released.
+        // Freed only after the lock was released.
         drop(spent);
         result
     }

@@ -72,7 +72,7 @@ pub fn agent(arguments: &AgentArguments) -> Result<()> {
                 },
                 Err(std::sync::mpsc::RecvTimeoutError::Timeout) => break,
                 Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => {
-                    // The last word is up to date.
+                    // The last report is up to date.
                     return agent.publish();
                 }
             }
@@ -98,7 +98,7 @@ impl Agent {
     fn publish(&mut self) -> Result<()> {
         let mut alive = HashSet::new();
         for process in procfs::process::all_processes()? {
-            // A process that ends while it is looked at is not there.
+            // A process that ends while it is examined counts as gone.
             let Some(stat) = process.ok().and_then(|process| process.stat().ok()) else {
                 continue;
             };

@@ -55,7 +55,7 @@ trait Judge {
     /// Prepares the next round.
     fn reset(&mut self) -> Result<()>;
 
-    /// Looks at what a death left that the operation is to begin with.
+    /// Examines what a death left for the operation to begin with.
     fn note(&mut self) -> Result<()>;
 
     /// What a death left. `done` when the operation had returned.
@@ -113,7 +113,7 @@ impl Judge for TableJudge {
     }
 
     fn note(&mut self) -> Result<()> {
-        // A look would repair.
+        // Looking at it would repair it.
         Ok(())
     }
 
@@ -172,7 +172,7 @@ impl TableJudge {
     }
 
     fn check_table(&self, done: bool, findings: &mut Findings) -> bool {
-        // First as readers see it, before anybody repairs.
+        // First as readers see it, before it is repaired.
         let options = TableOptions::default();
         let Ok(reader) = TableReader::<i32>::open_read_only(
             &self.namespace,
@@ -184,7 +184,7 @@ impl TableJudge {
         };
         let before = self.state(&reader, findings);
         let is_new = before == self.state_after();
-        // Killed inside, a repair may be of a dropped batch: old stays old.
+        // A repair that was killed may have been dropping a batch: then the old state stays.
         let allowed = if done && self.op != Operation::Repair {
             is_new
         } else {

@@ -36,7 +36,7 @@ enum Role {
     StressReader(stress::ReaderArguments),
     /// Writes when asked, and says when that worked.
     StressProbe,
-    /// Does everything at once to a few names, until it is killed.
+    /// Does all operations at once on a few names, until it is killed.
     Storm(storm::Arguments),
     /// Judges what a storm left.
     StormJudge(storm::JudgeArguments),

@@ -14,7 +14,7 @@ use slotmap_shm::{Table, TableOptions};
 pub struct Arguments {
     #[arg(long)]
     pub op: Operation,
-    /// Do what a repair is to follow: a batch or a publication, to be killed on its way.
+    /// Do what a repair is to follow: a batch or a publication that will be killed.
     #[arg(long)]
     pub prelude: bool,
 }
@@ -36,7 +36,7 @@ pub enum Operation {
     Share,
     /// Publishes a map over another one.
     ForceShare,
-    /// Publishes over a map, after a publisher that was killed at its work.
+    /// Publishes over a map, after a publisher was killed.
     Settle,
     /// Removes a published name.
     RemoveName,
@@ -44,7 +44,7 @@ pub enum Operation {
     Freeze,
     /// Removes what killed publishers left.
     Prune,
-    /// Opens a table whose lock is held by a thread that does not live.
+    /// Opens a table whose lock is held by a dead thread.
     TakeoverStuck,
     /// Opens a table of an earlier boot, whose lock is held.
     TakeoverBoot,
@@ -55,7 +55,7 @@ pub enum Operation {
 pub const VALUE_SIZE: usize = 40;
 pub const OLD: u64 = 1;
 pub const NEW: u64 = 2;
-/// The key that single operations change, where it is there before.
+/// The key that single operations change, if it is present before.
 pub const KEY: i32 = 3;
 /// The key that `add` adds.
 pub const NEW_KEY: i32 = 500;
@@ -68,7 +68,7 @@ impl Operation {
         }
     }
 
-    /// Keys 0.. that are there before, with values of sequence OLD.
+    /// The keys from 0 on that are present before, with values of sequence OLD.
     pub const fn entries(self) -> i32 {
         match self {
             Self::Batch => 100,

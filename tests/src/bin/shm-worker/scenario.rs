@@ -1,5 +1,5 @@
-//! Failure scenarios of `tests/tests`, one role each: what has to happen in a process
-//! of its own. A role that finds something wrong panics, which its test notices.
+//! Failure scenarios of `tests/tests` that need a process of their own, one role each. A role that
+//! finds something wrong panics, which its test notices.
 
 mod descriptors;
 mod editions;

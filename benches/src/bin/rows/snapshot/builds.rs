@@ -12,7 +12,7 @@ use super::Data;
 use crate::measure::processor_time;
 use crate::report::Bench;
 
-/// Builds something of a corpus and says how many nanoseconds that took.
+/// Builds something from a corpus, and returns the nanoseconds that took.
 type Build = fn(&Corpus) -> Result<f64>;
 
 /// Measures them, for the sets that have bars.

@@ -19,7 +19,7 @@ const BATCH: usize = 100;
 enum Work {
     /// One after the other.
     Get(Asked),
-    /// Each key is known only after the last value.
+    /// Each key is known only after the previous value.
     Chained,
     /// [`BATCH`] at once; the peer has no such call and is asked one by one.
     Many,

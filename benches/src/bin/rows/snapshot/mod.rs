@@ -35,7 +35,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     space::measure(bench)
 }
 
-/// One set of keys, made when it is first needed, and a directory for files.
+/// One set of keys, generated when it is first needed, and a directory for files.
 struct Data {
     set: KeySet,
     corpus: OnceCell<Corpus>,

@@ -1,6 +1,6 @@
 //! Rows about the memory of reader processes: that of the image, once, and of page tables.
 //!
-//! Readers map one file, read all of it, and stay; what the kernel then says of each is in `/proc`:
+//! Readers map one file, read all of it, and stay alive. `/proc` then shows for each of them:
 //!
 //! | figure | from |
 //! |---|---|
@@ -36,7 +36,7 @@ pub(crate) struct Memory {
     pub(crate) image_kib: u64,
     /// PSS of all of them.
     pub(crate) pss_sum_kib: u64,
-    /// Memory that a process has of its own (anonymous), the mean.
+    /// The mean private (anonymous) memory of a process.
     pub(crate) private_kib: u64,
     /// Page tables of a process, the mean.
     pub(crate) page_tables_kib: u64,

@@ -16,7 +16,7 @@ const LENGTH: usize = 100;
 /// Measures them.
 pub(super) fn measure(bench: &mut Bench, data: &Data) -> Result<()> {
     against(bench, data, "BTreeMap", || tree(&data.corpus().shuffled))?;
-    // One whose keys and values happen to be in memory in key order.
+    // A peer whose keys and values happen to be in memory in key order.
     against(bench, data, "BTreeMap filled in key order", || tree(&data.corpus().sorted))
 }
 

@@ -103,7 +103,7 @@ fn reads(verb: &'static str, rest: &str) -> Row {
         value: NO_VALUE,
         key: NO_KEY,
         owner: both(9, ["belongs to uid 65534", "--trust 65534"]),
-        // `--trust-writers` would not help: what is used in place nobody may write to.
+        // `--trust-writers` would not help: nobody may write to a file that is used in place.
         writers: calls([
             fails(call("jobs"), 9, [TABLE, "0o666", "--trust-writers"]),
             fails(call("words"), 9, [MAP, "0o666", "`chmod a-w /"]),

@@ -1,4 +1,4 @@
-//! The whole index: built anew from the slots, and compared with them.
+//! Building the whole index from the slots, and comparing it with them.
 
 use shm_core::{Ordering, Words, fence};
 
@@ -13,14 +13,14 @@ use crate::protocol::slot::SlotMut;
 use crate::protocol::stored_key::key_words;
 use crate::protocol::version::is_live;
 
-/// Builds the index anew from the slots, those staged included. A second slot
-/// with the key of an earlier one is handed to `duplicate` and left out; returns
-/// the number of entries. The caller derives the free stack, which may be lost.
+/// Builds the index from the slots, including those that are staged. A second slot with the key of
+/// an earlier one is passed to `duplicate` and left out. Returns the number of entries. The
+/// contents of the free stack may be lost; the caller derives it again.
 ///
-/// O(capacity) for keys that nobody chose, and O(capacity × log capacity) for any.
+/// O(capacity), and O(capacity × log capacity) if keys were chosen to collide.
 ///
-/// Readers scan the slots meanwhile, and also ever after if this is cut short, until
-/// the next owner of the lock rebuilds again.
+/// Readers scan the slots meanwhile. If this process dies here, they go on doing so until the next
+/// owner of the lock rebuilds the index.
 pub(crate) fn rebuild(
     words: Words<'_>,
     layout: &Layout,
@@ -48,7 +48,7 @@ pub(crate) fn rebuild(
     entries
 }
 
-/// Fills an empty index by probing; `None` when that takes too long.
+/// Fills an empty index by probing; `None` if that takes too long.
 fn fill(
     words: Words<'_>,
     layout: &Layout,

@@ -1,9 +1,9 @@
-//! An index whose keys crowd one run: built and checked by sorting, not by probing.
+//! Building and checking an index whose keys crowd one run, by sorting instead of probing.
 //!
-//! Whoever can read a table can choose keys that all belong to one run of the index; then each
-//! probe is as long as the run, and probing for all keys takes the square of it. So [`Steps`] are
-//! counted, and when they are more than any keys take that were not made for it, the keys
-//! are sorted by their homes: O(n log n), whatever they are.
+//! Whoever can read a table can choose keys that all fall into one run of the index. Each probe is
+//! then as long as the run, and probing for all keys takes quadratic time. So [`Steps`] are
+//! counted, and once there are more than keys take that were not chosen for this, the keys are
+//! sorted by their homes: O(n log n), whatever the keys are.
 
 use std::cmp::Ordering as Order;
 
@@ -17,12 +17,12 @@ use crate::layout::Layout;
 use crate::protocol::slot::SlotMut;
 use crate::protocol::stored_key::key_words;
 
-/// A slot with the home of its key: sorted by home.
+/// A slot and the home of its key in one word, which sorts by home.
 fn packed(home: usize, slot: usize) -> u64 {
     (home as u64) << 32 | slot as u64
 }
 
-/// The slot, inside the table whatever a peer stores meanwhile.
+/// The slot, clamped to the table, whatever a peer stores meanwhile.
 fn slot_of(layout: &Layout, packed: u64) -> usize {
     (packed as u32 as usize).min(layout.geometry.capacity - 1)
 }
@@ -31,7 +31,7 @@ fn home_of(layout: &Layout, packed: u64) -> usize {
     (packed >> 32) as usize & layout.index_mask
 }
 
-/// Order by home, then key, then slot: equal keys are neighbours.
+/// Orders by home, then key, then slot, so that equal keys are neighbours.
 fn order(words: Words<'_>, layout: &Layout, a: u64, b: u64) -> Order {
     let keys = || {
         let (mut left, mut right) = (NO_KEY, NO_KEY);
@@ -55,11 +55,11 @@ fn home(words: Words<'_>, layout: &Layout, slot: usize) -> (usize, u64) {
     (hash as usize & layout.index_mask, hash)
 }
 
-/// Fills an empty index with the entries of the slots that `belongs` names; hands the second of
-/// two slots with one key to `duplicate`. Returns the number of entries.
+/// Fills an empty index with the entries of the slots that `belongs` selects. Passes the second of
+/// two slots with the same key to `duplicate`. Returns the number of entries.
 ///
-/// Sorts in the free stack, which has a word for each slot: nothing is allocated. The caller
-/// derives the free stack anew.
+/// Sorts in the free stack, which has a word for each slot, so nothing is allocated. The caller
+/// derives the free stack again.
 pub(crate) fn build(
     words: Words<'_>,
     layout: &Layout,
@@ -81,7 +81,7 @@ pub(crate) fn build(
         steps.count();
         order(words, layout, a, b) == Order::Less
     });
-    // Of equal keys the slot with the least number stays.
+    // Of equal keys, the slot with the lowest number is kept.
     let mut kept = 0;
     for at in 0..len {
         let this = get(at);
@@ -96,8 +96,8 @@ pub(crate) fn build(
     kept
 }
 
-/// Stores the entries of a list in the order of their homes, each at the first place that is
-/// free from its home on.
+/// Stores the entries of a list in the order of their homes, each at the first free place at or
+/// after its home.
 fn place(
     words: Words<'_>,
     layout: &Layout,
@@ -105,8 +105,9 @@ fn place(
     get: &impl Fn(usize) -> u64,
     steps: &mut Steps,
 ) {
-    // How many do not fit before the end. They go to the begin, before those whose home is there.
-    // More do not become too many by that: there is a gap, behind which nothing moves.
+    // The number of entries that do not fit before the end. They go to the beginning, before those
+    // whose home is there. That does not push further entries over the end, because there is a gap,
+    // and nothing moves after it.
     let mut next = 0;
     for at in 0..len {
         next = next.max(home_of(layout, get(at))) + 1;
@@ -130,7 +131,7 @@ fn place(
     }
 }
 
-/// Sorts `len` words that are read and stored one by one, in place.
+/// Sorts `len` words in place. They are read and stored one by one.
 fn heap_sort(
     len: usize,
     get: &impl Fn(usize) -> u64,
@@ -166,11 +167,11 @@ fn heap_sort(
     }
 }
 
-/// Private room for [`check`], made before the lock is taken.
+/// Private memory for [`check`], allocated before the lock is taken.
 pub(crate) struct CheckRoom {
     /// A bit for each slot.
     seen: Vec<u64>,
-    /// Room for a word for each slot; none if there is no memory for it.
+    /// Capacity for a word for each slot; empty if that memory could not be allocated.
     order: Vec<u64>,
 }
 
@@ -178,7 +179,7 @@ impl CheckRoom {
     pub(crate) fn new(layout: &Layout) -> Self {
         let capacity = layout.geometry.capacity;
         let mut order = Vec::new();
-        // Without it the check is slow for keys that crowd a run, and right.
+        // Without it the check is slow for keys that crowd a run, but still right.
         let _ = order.try_reserve_exact(capacity);
         Self { seen: vec![0; capacity.div_ceil(64)], order }
     }
@@ -191,7 +192,7 @@ impl CheckRoom {
         self.seen.fill(0);
     }
 
-    /// Notes a slot; false when it was noted before or is none.
+    /// Notes a slot; false if it was noted before or does not exist.
     pub(crate) fn note(&mut self, slot: usize) -> bool {
         let Some(word) = self.seen.get_mut(slot / 64) else { return false };
         let bit = 1 << (slot % 64);
@@ -206,7 +207,7 @@ impl CheckRoom {
     }
 }
 
-/// Checks that every live slot can be found by its key, and that no two have one key.
+/// Checks that every live slot can be found by its key, and that no two slots have the same key.
 pub(crate) fn check(
     words: Words<'_>,
     layout: &Layout,
@@ -232,7 +233,7 @@ pub(crate) fn check(
     }
     room.forget();
     let places = PlacesMut::new(words, layout);
-    // Where a run begins: behind an empty place, if there is one.
+    // Where a run begins: after an empty place, if there is one.
     let all = 0..layout.index_len();
     let begin = all.clone().find(|&place| places.load(place) == EMPTY).unwrap_or(0);
     let mut run = begin;
@@ -245,7 +246,7 @@ pub(crate) fn check(
         }
         let slot = (found & layout.slot_mask).wrapping_sub(FIRST_ENTRY) as usize;
         if found == TOMBSTONE || slot >= layout.geometry.capacity || !live(slot) {
-            continue; // The number of entries tells of those that lead nowhere.
+            continue; // Entries that lead nowhere show in the number of entries.
         }
         let (home, hash) = home(words, layout, slot);
         let distance = |from: usize| place.wrapping_sub(from) & layout.index_mask;
@@ -272,7 +273,7 @@ mod tests {
     }
 
     impl Model {
-        /// Live slots with these keys; index, free stack and counts are not made yet.
+        /// Live slots with these keys; index, free stack and counts do not exist yet.
         fn new(capacity: usize, keys: &[u64]) -> Self {
             let geometry = Geometry { capacity, value_size: 0, key_size: 8 };
             let layout = Layout::new(geometry, u64::KIND, 7).unwrap();
@@ -300,14 +301,14 @@ mod tests {
             recover::check(self.words(), &self.layout, &mut CheckRoom::new(&self.layout))
         }
 
-        /// The same by sorting, whatever the keys.
+        /// Does the same by sorting, whatever the keys.
         fn check_sorted(&self) -> Result<(), (&'static str, usize)> {
             let (mut room, mut steps) = (CheckRoom::new(&self.layout), Steps::default());
             let is_live = |slot: SlotMut<'_>| version::is_live(slot.version());
             check(self.words(), &self.layout, &mut room, is_live, &mut steps)
         }
 
-        /// What probing for each key takes in the index as it is.
+        /// The steps that probing for each key takes in the index as it is.
         fn probes(&self, keys: usize) -> u64 {
             let steps = (0..keys).map(|slot| {
                 let (mut one, (_, hash)) =
@@ -346,8 +347,8 @@ mod tests {
             recover::repair(model.words(), &layout);
             assert_eq!(model.check(), Ok(()));
 
-            // The control: by probing, the same index takes hundreds of times that. A part of the
-            // keys is enough to tell.
+            // Control: by probing, the same index takes hundreds of times as many steps. Some of
+            // the keys are enough to show it.
             let probes = model.probes(KEYS / 64) * 64;
             assert!(probes > 100 * few, "{probes} probes");
         }
@@ -404,13 +405,13 @@ mod tests {
         let model = Model::new(8, &keys);
         recover::derive(model.words(), &layout);
         assert_eq!((model.check(), model.check_sorted()), (Ok(()), Ok(())));
-        // An entry is gone.
+        // An entry is missing.
         let places = PlacesMut::new(model.words(), &layout);
         let at = (0..layout.index_len()).find(|&place| places.load(place) > TOMBSTONE);
         let (at, entry) = (at.unwrap(), places.load(at.unwrap()));
         places.store(at, EMPTY);
         assert!(model.check_sorted().is_err());
-        // One is where no probe leads: behind an empty place, far from its home.
+        // An entry is where no probe leads: after an empty place, far from its home.
         let far = (at + layout.index_len() / 2) & layout.index_mask;
         let far = (far..far + layout.index_len())
             .map(|place| place & layout.index_mask)
@@ -418,7 +419,7 @@ mod tests {
             .unwrap();
         places.store(far, entry);
         assert!(model.check_sorted().is_err());
-        // Two slots have one key: the first stays.
+        // Two slots have the same key: the first is kept.
         model.slot(7).put_key(&keys[..1]);
         model.slot(7).stage_value(b"");
         model.slot(7).flip();

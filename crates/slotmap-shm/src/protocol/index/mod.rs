@@ -1,5 +1,5 @@
-//! The index: open addressing with linear probing over places of 32 bits, two in each
-//! atomic word. It is derived from the slots and can be rebuilt from them at any time.
+//! The index: open addressing with linear probing over places of 32 bits, two in each atomic word.
+//! It is derived from the slots, and can be rebuilt from them at any time.
 //!
 //! | place | meaning |
 //! |---|---|
@@ -7,20 +7,20 @@
 //! | 1 | tombstone: a probe goes on |
 //! | `fingerprint \| slot + 2` | an entry |
 //!
-//! The fingerprint is what the slot leaves of the high half of the key's hash.
+//! The fingerprint is the high half of the key's hash, without the bits that the slot's number
+//! takes.
 //!
 //! # Why readers need no lock
-//! While a key is present, no place between its home and its entry is empty: an
-//! entry is stored before its slot is committed and cleared after the removal is
-//! committed; a tombstone becomes empty only when the place after it is empty, so
-//! no entry's probe leads over it. A reader therefore finds every key that is
-//! present during the whole of its search, and a slot it is led to in error is
-//! recognised by its key. While the index is being rebuilt the epoch is odd, and
-//! readers scan the slots instead: also when the rebuilder died.
+//! While a key is present, no place between its home and its entry is empty: an entry is stored
+//! before its slot is committed and cleared after the removal is committed; a tombstone becomes
+//! empty only if the place after it is empty, so that no entry's probe passes over it. A reader
+//! therefore finds every key that is present during its whole search, and recognises a wrong slot
+//! by its key. While the index is being rebuilt, and also if the rebuilder died, the epoch is odd,
+//! and readers scan the slots instead.
 //!
 //! # The door
-//! What the rest of the protocol may use is listed here. Nothing in this folder knows of
-//! transactions: of the protocol it imports the slot and its words. Imports go one way:
+//! What the rest of the protocol may use is exported here. Nothing in this folder knows of
+//! transactions: from the protocol it imports only the slot and its words. Imports go one way:
 //!
 //! ```text
 //! build

@@ -1,8 +1,8 @@
 //! The places of the index: 32 bits each, two in an atomic word.
 //!
-//! Half a word, because the index of a large table is no longer in the cache, and the smaller
-//! it is, the more of it is: `docs/benchmarks.md`. Only the holder of the lock stores, so it can
-//! store the word with one half as it was.
+//! A place is half a word, because the index of a large table does not fit in the cache, and a
+//! smaller index has a larger part of it there: see `docs/benchmarks.md`. Only the holder of the
+//! lock stores, so it can store a whole word with the other half unchanged.
 
 use shm_core::{Ordering, ReadWords, Words};
 
@@ -22,7 +22,7 @@ impl<'a> Places<'a> {
         Self(words.slice(layout.index, layout.index_words()))
     }
 
-    /// Relaxed: what an entry leads to is validated by the slot's version.
+    /// Relaxed: the slot's version validates what an entry leads to.
     #[inline(always)]
     pub(super) fn load(self, place: usize) -> u32 {
         (self.0.load(place / 2, Ordering::Relaxed) >> shift(place)) as u32
@@ -44,9 +44,8 @@ impl<'a> PlacesMut<'a> {
         (self.0.load(place / 2, Ordering::Relaxed) >> shift(place)) as u32
     }
 
-    /// Release, always: a reader of several keys that misses one because its place was cleared sees
-    /// the commit that came before, also when the word was stored to again for the sake of the
-    /// other half.
+    /// Always Release: a reader of several keys that misses one because its place was cleared sees
+    /// the commit that came before, even if the word was stored again to change its other half.
     #[inline(always)]
     pub(super) fn store(self, place: usize, entry: u32) {
         let others = self.0.load(place / 2, Ordering::Relaxed) & !(0xFFFF_FFFF << shift(place));
@@ -54,13 +53,13 @@ impl<'a> PlacesMut<'a> {
     }
 }
 
-/// Where in its word a place is: the lower half first.
+/// The bit offset of a place in its word: the lower half comes first.
 #[inline(always)]
 fn shift(place: usize) -> u32 {
     (place as u32 & 1) * 32
 }
 
-/// The fingerprint of a hash: its high half, without the bits that number slots.
+/// The fingerprint of a hash: its high half, without the bits that hold the slot's number.
 #[inline(always)]
 pub(super) fn fingerprint(layout: &Layout, hash: u64) -> u32 {
     (hash >> 32) as u32 & !layout.slot_mask
@@ -71,8 +70,8 @@ pub(super) fn entry(layout: &Layout, hash: u64, slot: usize) -> u32 {
     fingerprint(layout, hash) | (slot as u32 + FIRST_ENTRY)
 }
 
-/// The slot of an entry of this fingerprint. Empty places and
-/// tombstones lead to numbers that no slot has.
+/// The slot of an entry with this fingerprint. Empty places and tombstones give numbers that no
+/// slot has.
 #[inline(always)]
 pub(super) fn slot_of(layout: &Layout, entry: u32, fingerprint: u32) -> Option<usize> {
     let slot = (entry ^ fingerprint).wrapping_sub(FIRST_ENTRY) as usize;

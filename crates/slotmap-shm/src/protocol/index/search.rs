@@ -1,4 +1,4 @@
-//! Searching the index, as readers do without the lock and writers with it, and changing it one
+//! Searching the index, without the lock for readers and with it for writers, and changing one
 //! entry at a time.
 
 use shm_core::{Ordering, ReadWords, Words, fence};
@@ -22,7 +22,7 @@ pub(crate) struct Probe<'a> {
 }
 
 impl<'a> Probe<'a> {
-    /// Begins; `None` while the index is being rebuilt.
+    /// Begins a probe; `None` while the index is being rebuilt.
     #[inline(always)]
     pub(crate) fn new(words: ReadWords<'a>, layout: &'a Layout, hash: u64) -> Option<Self> {
         // Acquire: pairs with the Release store that ends a rebuild.
@@ -36,8 +36,8 @@ impl<'a> Probe<'a> {
         Some(Self { words, places, layout, fingerprint, epoch, place, left })
     }
 
-    /// After the last candidate: true when the key is absent; false when the index
-    /// was rebuilt meanwhile or is damaged, which proves nothing.
+    /// After the last candidate: true if the key is absent; false if nothing is proved, because the
+    /// index was rebuilt meanwhile or is damaged.
     #[inline(always)]
     pub(crate) fn proves_absence(&self) -> bool {
         // Acquire: pairs with the Release fence that begins a rebuild: if a load of
@@ -71,14 +71,14 @@ impl Iterator for Probe<'_> {
 
 /// Where the holder of the lock found a key, or where it would go.
 pub(crate) enum Located {
-    /// In this slot, by the entry at this place.
+    /// The key is in this slot; its entry is at this place.
     Found { slot: usize, place: usize },
-    /// Nowhere; the first place that may take an entry, and whether it is empty
-    /// (or else a tombstone). No place at all only in damaged memory.
+    /// The key is absent. `place` is the first place that may take an entry, and `empty` says
+    /// whether that is empty or a tombstone. There is no such place only if memory is damaged.
     Absent { place: Option<usize>, empty: bool },
 }
 
-/// The writer's search. Sees what the transaction in flight has staged.
+/// The writer's search. It sees what the transaction in flight has staged.
 #[inline(always)]
 pub(crate) fn locate(words: Words<'_>, layout: &Layout, hash: u64, key: &[u64]) -> Located {
     let places = PlacesMut::new(words, layout);
@@ -104,8 +104,8 @@ pub(crate) fn locate(words: Words<'_>, layout: &Layout, hash: u64, key: &[u64]) 
     Located::Absent { place: free, empty: false }
 }
 
-/// Stores an entry at a place that [`locate`] named. Its slot is not committed
-/// yet, so readers that see the entry find nothing there.
+/// Stores an entry at a place that [`locate`] returned. Its slot is not committed yet, so readers
+/// that follow the entry find nothing there.
 #[inline]
 pub(crate) fn insert(
     words: Words<'_>,
@@ -122,8 +122,8 @@ pub(crate) fn insert(
     }
 }
 
-/// Makes a place again what it was before [`insert`]. Entries that were inserted after it
-/// are gone, so no present key's probe leads over it.
+/// Restores a place to what it was before [`insert`]. Entries that were inserted after it are gone,
+/// so no present key's probe passes over it.
 pub(crate) fn undo_insert(words: Words<'_>, layout: &Layout, place: usize, empty: bool) {
     let before = if empty { EMPTY } else { TOMBSTONE };
     PlacesMut::new(words, layout).store(place, before);
@@ -139,8 +139,8 @@ pub(crate) fn has_room(words: Words<'_>, layout: &Layout) -> bool {
     words.load(USED, Ordering::Relaxed) < layout.index_limit() as u64
 }
 
-/// Clears the entry of a removed key. Leaves a tombstone only where a probe may
-/// lead on, and clears the tombstones before it where it may not.
+/// Clears the entry of a removed key. Leaves a tombstone if a probe may pass over the place;
+/// otherwise empties it and the tombstones before it.
 #[inline]
 pub(crate) fn delete(words: Words<'_>, layout: &Layout, place: usize) {
     let places = PlacesMut::new(words, layout);
@@ -163,7 +163,7 @@ pub(crate) fn delete(words: Words<'_>, layout: &Layout, place: usize) {
     words.store(USED, used.wrapping_sub(cleared), Ordering::Relaxed);
 }
 
-/// As [`locate`], but gives up when all probes together took too long.
+/// As [`locate`], but gives up if all probes together took too long.
 pub(super) fn locate_counted(
     words: Words<'_>,
     layout: &Layout,
@@ -193,8 +193,8 @@ pub(super) fn locate_counted(
     Some(Located::Absent { place: None, empty: false })
 }
 
-/// True when a reader's probe for `hash` leads to `slot`; `None` when all probes together took
-/// too long.
+/// True when a reader's probe for `hash` leads to `slot`; `None` if all probes together took too
+/// long.
 pub(crate) fn leads_to(
     words: ReadWords<'_>,
     layout: &Layout,
@@ -219,7 +219,8 @@ pub(crate) fn leads_to(
     Some(false)
 }
 
-/// How many places hold an entry, and how many are in use. A damaged index may say anything.
+/// How many places hold an entry, and how many are in use. If the index is damaged, the numbers may
+/// be anything.
 pub(crate) fn count(words: ReadWords<'_>, layout: &Layout) -> (usize, usize) {
     let places = Places::new(words, layout);
     let (mut entries, mut used) = (0, 0);
@@ -231,7 +232,7 @@ pub(crate) fn count(words: ReadWords<'_>, layout: &Layout) -> (usize, usize) {
     (entries, used)
 }
 
-/// How many entries lead to a slot that `is` names.
+/// How many entries lead to a slot that `is` accepts.
 pub(crate) fn entries_to(words: Words<'_>, layout: &Layout, is: impl Fn(usize) -> bool) -> usize {
     let places = PlacesMut::new(words, layout);
     let leads = |place: usize| {

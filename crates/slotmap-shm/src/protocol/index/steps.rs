@@ -1,8 +1,8 @@
-//! Counting the steps of probes, so that no choice of keys makes them take too long.
+//! Counting the steps of probes, so that no choice of keys can make them take too long.
 
 use crate::layout::Layout;
 
-/// Counts what takes time, so that tests can tell without a clock.
+/// Counts what takes time, so that tests need no clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Steps(u64);
 
@@ -12,8 +12,8 @@ impl Steps {
         self.0 += 1;
     }
 
-    /// True when probing has taken more than it does for keys that nobody chose: at most two steps
-    /// a key are to be expected at the loads there are.
+    /// True when probing has taken more steps than it does for keys that were not chosen to
+    /// collide: at the load factors used here, at most two steps a key are expected.
     #[inline(always)]
     pub(crate) fn are_too_many(self, layout: &Layout) -> bool {
         self.0 > 8 * layout.geometry.capacity as u64 + 4096

@@ -1,4 +1,4 @@
-//! Writers that die after any of their stores, and what the next ones and readers find.
+//! Writers that die after any of their stores, and what readers and the next writers find.
 
 use loom::thread;
 use shm_core::{Ordering, crash};
@@ -25,8 +25,8 @@ fn readers_find_keys_during_a_rebuild_and_after_a_dead_one() {
     });
 }
 
-/// A writer dies after each of its stores; another repairs and writes on, under
-/// the number of the transaction that was lost; a reader looks on all the time.
+/// A writer dies after each of its stores in turn. Another repairs the table and goes on writing,
+/// under the number of the transaction that was lost. A reader reads all the time.
 fn death_then_next(
     operation: impl Fn(&Model) + Copy + Sync + Send + 'static,
     after: &'static [&'static [(u64, Option<u64>)]],
@@ -87,7 +87,7 @@ fn a_dropped_write_does_not_vouch_for_a_later_one() {
                 let stage = |value: u8| {
                     let mut transaction = model.begin();
                     transaction.put(PutMode::Update, &[1], &[value; 16]).unwrap();
-                    recover::settle_slots(model.words(), &model.layout);
+                    recover::resolve_slots(model.words(), &model.layout);
                 };
                 stage(11);
                 model.upsert(&[(2, 30)]);
@@ -159,7 +159,7 @@ fn death_in_clear() {
 
 #[test]
 fn death_in_the_repair_of_a_committed_and_of_a_dropped_batch() {
-    // No reader here: every pair of deaths, in operation and repair.
+    // Without a reader: every pair of deaths, one in the operation and one in the repair.
     for first in 0..40 {
         explore_deaths(PREEMPTIONS_AROUND_DEATHS, move |stores| {
             let model = Model::new(2, &[(1, 10)]);

@@ -1,11 +1,10 @@
 //! Loom models of the protocols, over the very code that runs in production.
 //!
-//! Run with `RUSTFLAGS="--cfg loom" cargo test -p slotmap-shm --release models`.
-//! Each model explores all interleavings of a small table with up to
-//! `PREEMPTIONS` preemptions, and all values that the memory model lets a load return.
-//! A death is simulated at every store: from a given store on, the stores of the
-//! dying operation vanish (`shm_core::crash`). `reads.rs` has the models without a death,
-//! `deaths.rs` those with one.
+//! Run with `RUSTFLAGS="--cfg loom" cargo test -p slotmap-shm --release models`. Each model
+//! explores all interleavings of threads on a small table with up to `PREEMPTIONS` preemptions, and
+//! all values that the memory model lets a load return. A death is simulated at every store: from a
+//! given store on, the stores of the dying operation vanish (`shm_core::crash`). `reads.rs` has the
+//! models without a death, `deaths.rs` those with one.
 
 use loom::sync::Arc;
 use loom::thread;
@@ -25,10 +24,10 @@ mod deaths;
 mod reads;
 
 const PREEMPTIONS: usize = 3;
-/// Where every store of an operation is tried as the last one, besides.
+/// The number for models that also try every store of an operation as the last one.
 const PREEMPTIONS_AROUND_DEATHS: usize = 2;
 
-/// A table of a few slots; values are two equal words, so a torn one shows.
+/// A table of a few slots. A value is two equal words, so that a torn one shows.
 struct Model {
     words: Vec<Word>,
     layout: Layout,
@@ -80,8 +79,8 @@ impl Model {
         View { words: ReadWords::new(&self.words), layout: &self.layout }
     }
 
-    /// What a reader gets, as `TableReader::get_into` does it: one look, then patiently.
-    /// Panics on a torn value.
+    /// Reads as `TableReader::get_into` does: one attempt, then the patient search. Panics on a
+    /// torn value.
     fn get(&self, key: u64) -> Option<u64> {
         let view = self.view();
         let mut words = [0; 2];
@@ -142,8 +141,8 @@ fn explore_with(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
     builder.check(f);
 }
 
-/// Runs the model once for each number of stores after which the writer dies,
-/// until it does not die any more.
+/// Runs the model once for each number of stores after which the writer dies, until it no longer
+/// dies.
 fn explore_deaths(preemptions: usize, f: impl Fn(usize) -> bool + Sync + Send + 'static) {
     let f = std::sync::Arc::new(f);
     for stores in 0.. {

@@ -1,4 +1,4 @@
-//! Readers beside writers that live.
+//! Readers beside writers that do not die.
 
 use loom::thread;
 use shm_core::Ordering;
@@ -64,12 +64,13 @@ fn a_read_of_several_keys_is_of_one_moment() {
     });
 }
 
-/// What was copied before, under versions that are still those of the slots, belongs together with
-/// what is copied anew, if no commit lay between begin and end of the second pass.
+/// If no commit came between the beginning and the end of the second pass, what the first pass
+/// copied under versions that the slots still have belongs together with what the second pass
+/// copied.
 #[test]
 fn a_collection_that_is_brought_up_to_date_is_of_one_moment() {
-    // Two preemptions: three take twenty times as long, and two find the fault if the commit word
-    // is not compared.
+    // Two preemptions: three take twenty times as long, and two are enough to find the fault if the
+    // commit word is not compared.
     explore_with(2, || {
         let model = Model::new(2, &[(1, 10), (2, 10)]);
         let writer = {
@@ -147,7 +148,7 @@ fn a_batch_of_removals_is_one_step_for_a_reader_of_several_keys() {
 
 #[test]
 fn a_cleared_place_tells_of_the_removal_also_when_its_word_is_stored_to_again() {
-    // Two keys at home in the two halves of a word of the index, and one elsewhere.
+    // Two keys whose homes are the two halves of one word of the index, and one elsewhere.
     let layout =
         Layout::new(Geometry { capacity: 3, value_size: 16, key_size: 8 }, u64::KIND, 7).unwrap();
     let at = |place: usize| (0..).find(|&k| Model::home(&layout, k) == place).unwrap();

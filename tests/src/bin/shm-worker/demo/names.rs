@@ -17,7 +17,7 @@ use super::commands;
 const NAME: &str = "unicode-names";
 /// How often an edition is published.
 const PERIOD: Duration = Duration::from_millis(50);
-/// Lookups between two looks for a newer edition.
+/// Lookups between two checks for a newer edition.
 const ROUND: usize = 1024;
 
 #[derive(clap::Args)]

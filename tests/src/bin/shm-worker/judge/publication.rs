@@ -18,8 +18,8 @@ use crate::operation::{NEW, OLD, Operation};
 
 /// What the judge itself publishes in the end.
 pub const NEXT: u64 = 4;
-/// Nobody holds the lock: the process with it is dead and reaped. So who gets it later than this,
-/// hung.
+/// Nobody holds the lock: the process that had it is dead and reaped. So a process that gets it
+/// later than this was hung.
 pub const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where the name leads: to this edition, with these contents.
@@ -30,7 +30,7 @@ pub struct PublicationJudge {
     namespace: Namespace,
     /// Where the name led before the operation.
     before: State,
-    /// Has had the old map open since then.
+    /// A reader that has had the old map open since then.
     reader: Option<SharedMap>,
     checks: u64,
 }
@@ -112,7 +112,7 @@ impl PublicationJudge {
         }
     }
 
-    /// Sweeps, or says what it would.
+    /// Sweeps, or says what it would sweep.
     fn prune(&self, dry_run: bool, findings: &mut Findings) -> usize {
         if dry_run { litter(&self.namespace) } else { prune(&self.namespace) }
             .map(|pruned| pruned.len())

@@ -24,13 +24,13 @@ const UNSETTLED: &str = "test";
 const ALONE: &str = "alone";
 /// Somebody is publishing.
 const BUSY: &str = "busy";
-/// Published, and nobody is at it.
+/// Published, and not in use by a publisher.
 const AT_REST: &str = "rest";
 /// A file of a dead creator: to be removed.
 const DEAD_DRAFT: &str = ".shmap-tmp-00000000000000dd";
 /// A file of a living creator.
 const LIVE_DRAFT: &str = ".shmap-tmp-00000000000000aa";
-/// Somebody else's business, whatever it is called.
+/// A file of somebody else, whatever it is called.
 const OTHER: &str = ".shmap-tmp-other";
 /// Of a control segment whose first edition is published, the second begun.
 const ODD: u64 = 3;
@@ -114,7 +114,7 @@ impl SweepJudge {
         Ok(kept)
     }
 
-    /// Sweeps, or says what it would.
+    /// Sweeps, or says what it would sweep.
     fn prune(&self, dry_run: bool, findings: &mut Findings) -> Vec<(PathBuf, Litter)> {
         let found = if dry_run { litter(&self.namespace) } else { prune(&self.namespace) }
             .unwrap_or_else(|_| {
@@ -124,7 +124,7 @@ impl SweepJudge {
         found.into_iter().map(|pruned| (pruned.path, pruned.what)).collect()
     }
 
-    /// No name leads elsewhere than before.
+    /// Every name leads to what it led to before.
     fn check_names(&self, findings: &mut Findings) {
         for name in [UNSETTLED, BUSY, AT_REST] {
             match self.open(name).map(|map| (map.generation(), edition::of(&map, KEYS))) {
@@ -182,7 +182,7 @@ impl SweepJudge {
         })
     }
 
-    /// Takes all that is left, and nothing else.
+    /// Removes all that is left, and nothing else.
     fn check_sweep(&self, findings: &mut Findings) {
         let announced = self.prune(true, findings);
         let swept = self.prune(false, findings);
@@ -210,7 +210,7 @@ impl Judge for SweepJudge {
             File::create(self.namespace.dir().join(name))?;
         }
         let draft = File::create(self.namespace.dir().join(LIVE_DRAFT))?;
-        // As the creator of a draft does: on byte 1.
+        // Lock byte 1, as the creator of a draft does.
         let creator = libc::flock {
             l_type: libc::F_WRLCK as libc::c_short,
             l_whence: libc::SEEK_SET as libc::c_short,
@@ -241,7 +241,7 @@ impl Judge for SweepJudge {
         self.check_names(&mut findings);
         self.check_living(&world, &mut findings)?;
         world.readers.iter_mut().for_each(|r| Self::check_reader(r, None, &mut findings));
-        // Never anything but what there was to prune, and nothing if the first `prune` had ended.
+        // It finds only what there was to prune, and nothing if the first `prune` had finished.
         let left = self.prune(true, &mut findings);
         let more = left.iter().any(|found| !world.litter.contains(found));
         findings.leaked += u32::from(more || (done && !left.is_empty()));

@@ -10,7 +10,7 @@ use super::{NEW, Operation};
 
 /// The name of the map, and of the table that is frozen.
 pub const NAME: &str = "test";
-/// Maps have at least so many keys: few, so that the instructions are those of the publication.
+/// The least number of keys of a map: few, so that most instructions are those of the publication.
 pub const KEYS: i32 = 3;
 /// What a publisher publishes that follows a killed one.
 pub const NEWER: u64 = 3;
@@ -25,7 +25,7 @@ pub fn run(op: Operation, prelude: bool) -> Result<()> {
     let opening = MapOptions::default();
     let follows = op == Operation::Settle && !prelude;
     let tree = edition::tree(if follows { NEWER } else { NEW }, KEYS);
-    // Where it is not to replace, the image is made between the marks; else it is here already.
+    // If it is not to replace, the image is made between the marks; otherwise it was made before.
     let image = tree.freeze();
     let table = match op {
         Operation::Freeze => Some(StatusTable::open_with(NAME, &table_options())?),

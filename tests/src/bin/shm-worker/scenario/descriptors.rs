@@ -1,4 +1,4 @@
-//! A program that closes all descriptors, as daemons do, and opens its own in their place.
+//! A program that closes all descriptors, as daemons do, and opens its own instead.
 
 #![allow(unsafe_code, reason = "closing descriptors that others own")]
 
@@ -22,7 +22,7 @@ use super::files;
 const FIRST: RawFd = 3;
 const LAST: RawFd = 63;
 
-/// Closes all, whoever they belong to.
+/// Closes all descriptors, whoever they belong to.
 fn close_all() {
     for fd in FIRST..=LAST {
         // SAFETY: it is what this test is about; its own descriptors are opened afterwards.
@@ -102,7 +102,7 @@ pub fn lost(what: &str) -> Result<()> {
     let mode = |segment: &shm_core::Segment| segment.owner_and_mode().map(|(_, mode)| mode);
     assert_eq!((mode(table.segment())?, mode(reader.segment())?), (0o600, 0o600));
     own.check();
-    // What needs no descriptor goes on.
+    // Calls that need no descriptor work.
     table.upsert(&1, b"two")?;
     assert_eq!(reader.get(&1)?.as_deref(), Some(&b"two"[..]));
     table.verify()?;
@@ -110,7 +110,7 @@ pub fn lost(what: &str) -> Result<()> {
     assert!(!map.wait_for_update(Duration::from_millis(1))?);
     map.verify()?;
     own.check();
-    // What needs it says so.
+    // Calls that need it report so.
     let error = copy.read_at(&mut [0; 8], 0).unwrap_err();
     let shm_core::OpenError::Io(shm_core::IoError { source, .. }) = error else {
         bail!("{error:?}")
@@ -131,7 +131,7 @@ pub fn lost(what: &str) -> Result<()> {
     }
     own.check();
 
-    // Other calls find numbers of their own, and the map its next edition.
+    // Other calls get other descriptors, and the map finds its next edition.
     tree("new")?.share_with("test", &share)?;
     assert!(map.refresh()?);
     assert_eq!(map.get("key"), Some(&b"new"[..]));

@@ -34,9 +34,9 @@ pub fn publisher() -> Result<()> {
     Ok(())
 }
 
-/// For each line `until N`: follows the name until edition N, and says where it is then; at the end
-/// how many it saw. All that it gets is checked: the first thing that is wrong it says instead, and
-/// ends.
+/// For each line `until N`, follows the name until edition N and prints the edition in hand; at the
+/// end prints how many it saw. It checks everything that it gets. If something is wrong, it prints
+/// that instead, and ends.
 pub fn reader(how: &str) -> Result<()> {
     match follow(how) {
         Ok(editions) => say(&format!("saw {editions}")),
@@ -76,7 +76,7 @@ fn follow(how: &str) -> Result<u64> {
     Ok(editions)
 }
 
-/// Whole, and the edition that it says it is.
+/// Checks that it is whole, and the edition that it claims to be.
 fn check(map: &SharedMap) -> Result<()> {
     let found = edition::of(map, KEYS);
     ensure!(found == Some(map.generation()), "edition {} holds {found:?}", map.generation());

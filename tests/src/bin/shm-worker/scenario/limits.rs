@@ -28,8 +28,7 @@ pub fn descriptors() -> Result<usize> {
     Ok(std::fs::read_dir("/proc/self/fd")?.count())
 }
 
-/// Succeeded, or failed with this error number of the operating system; the limit behind it is
-/// named.
+/// It succeeded, or failed with this error number of the operating system and named the limit.
 fn done_or<T>(errno: i32, result: Result<T, TableOpenError>) -> bool {
     let failed_by = |source: io::Error| assert_eq!(source.raw_os_error(), Some(errno), "{source}");
     match result {
@@ -87,7 +86,7 @@ pub fn no_descriptors() -> Result<()> {
             }
             room += 1;
         }
-        // Nor does it leak when there is memory to leak.
+        // It does not leak either when there is memory to leak.
         drop(call());
         assert_eq!(descriptors()?, before, "call {at} leaks");
         if at == 0 {
@@ -104,7 +103,7 @@ pub fn no_address_space() -> Result<()> {
     let pages = std::fs::read_to_string("/proc/self/statm")?;
     let pages: u64 = pages.split(' ').next().unwrap_or_default().parse()?;
     let (used, megabyte) = (pages * 4096, 1 << 20);
-    // Room for the table where the kernel likes, but not for the choice of an address.
+    // Enough address space for the table, but not for choosing an aligned address.
     let (_, hard) = getrlimit(Resource::RLIMIT_AS)?;
     let path = namespace.path_of(&name, KIND);
     let tight = used + path.metadata()?.len() + megabyte;
@@ -126,13 +125,13 @@ pub fn no_address_space() -> Result<()> {
         ));
         assert_eq!((descriptors()?, files()?), (before, one.clone()));
     }
-    // Failed attempts hold on to no address space: what does fit, fits.
+    // Failed attempts keep no address space: a table that fits can be created.
     let table = Table::<i32>::create(&namespace, &other, &options(1024, 256))?;
     table.add(&1, b"fits")?;
     Ok(table.verify()?)
 }
 
-/// Creation fails at its last step, with all else done.
+/// Creation fails at its last step, after everything else was done.
 pub fn no_name() -> Result<()> {
     let (namespace, name) = (Namespace::from_env(), test_name());
     super::seccomp::apply("no-name")?;
@@ -182,7 +181,7 @@ pub fn signals_while_creating() -> Result<()> {
         drop(table);
         let path = namespace.path_of(&name, KIND);
         drop(TableReader::<i32>::open_read_only(&namespace, &name, &shm_tests::reading(&big()))?);
-        // Not `fs::copy`, which gives up at a signal.
+        // Not by `fs::copy`, which fails at a signal.
         let whole = std::fs::read(&path)?;
         assert!(whole.len() > 64 << 20);
         std::fs::write(namespace.path_of(&copy, KIND), whole)?;

@@ -39,7 +39,8 @@ pub fn no_descriptors() -> Result<()> {
     let open_before = descriptors()?;
     let saved = Namespace::from_env().dir().join("saved");
     type Call<'a> = Box<dyn Fn() -> Result<(), Error> + 'a>;
-    // Each with the edition and the value that the name leads to when it is done; and only then.
+    // Each step with the edition and the value that the name leads to once the step has succeeded,
+    // and only then.
     let calls: [(&str, Call, Option<u64>); 7] = [
         ("open", Box::new(|| SharedMap::open_with("test", &opening, IN_PLACE).map(drop)), Some(1)),
         ("copy", Box::new(|| SharedMap::open_copy_with("test", &opening).map(drop)), Some(1)),
@@ -56,7 +57,7 @@ pub fn no_descriptors() -> Result<()> {
             setrlimit(Resource::RLIMIT_NOFILE, first_free + room, hard)?;
             let outcome = call();
             setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?;
-            // A handle holds on to the control segment's descriptor, and to no other.
+            // A handle keeps the control segment's descriptor, and no other.
             assert_eq!(descriptors()?, open_before, "{what} leaks with {room} descriptors");
             let found = match SharedMap::open("test", IN_PLACE) {
                 Ok(map) => {
@@ -129,13 +130,13 @@ pub fn signals_around_maps() -> Result<()> {
     Ok(())
 }
 
-/// The address space ends anywhere in building, freezing and publishing: an error each time, no
-/// abort.
+/// The address space runs out at any point of building, freezing and publishing: always an error,
+/// never an abort.
 pub fn no_memory() -> Result<()> {
     const ENTRIES: u32 = 100_000;
     let entries = || (0..ENTRIES).map(|number| (number.to_be_bytes(), [number as u8; 60]));
     let (_, hard) = getrlimit(Resource::RLIMIT_AS)?;
-    // Room for what is small, of which this test is not.
+    // Some memory for small allocations, which this test is not about.
     drop((0..256).map(|_| vec![0_u8; 1024]).collect::<Vec<_>>());
     let pages = std::fs::read_to_string("/proc/self/statm")?;
     let used = pages.split(' ').next().unwrap_or_default().parse::<u64>()? * 4096;
@@ -196,8 +197,8 @@ fn claim(data_len: u64) -> ([u8; 64], u64) {
     (head, (64 + data_len).next_multiple_of(64) + 8)
 }
 
-/// Files that are longer than memory, or say so, are copied: no call asks for more than there is,
-/// or aborts.
+/// Files that are longer than memory, or claim to be, are copied: no call asks for more memory than
+/// there is, and none aborts.
 pub fn huge_files() -> Result<()> {
     let (_, hard) = getrlimit(Resource::RLIMIT_AS)?;
     let limit = 512 * MIB;
@@ -207,7 +208,7 @@ pub fn huge_files() -> Result<()> {
     let bare = Namespace::from_env().dir().join("bare");
     let make = |head: &[u8], len: u64| -> Result<()> {
         for (path, page) in [(&bare, &[][..]), (&published, &whole[..patch::BODY as usize])] {
-            // It may have no write bit.
+            // It must not have a write bit.
             std::fs::remove_file(path).or_else(|e| match e.kind() {
                 std::io::ErrorKind::NotFound => Ok(()),
                 _ => Err(e),
@@ -250,7 +251,7 @@ pub fn huge_files() -> Result<()> {
         };
         assert_eq!((found, expected), (TIB, claimed));
     }
-    // Too much, although the file is as long as it says.
+    // Too large, although the file is as long as it claims.
     for data_len in [limit, TIB] {
         let (head, claimed) = claim(data_len);
         make(&head, claimed)?;
@@ -261,7 +262,7 @@ pub fn huge_files() -> Result<()> {
             assert_eq!(needed, claimed);
         }
     }
-    // Once it fits, but not twice: it is damaged, and that is all.
+    // It fits in memory once, but not twice: the only error is that it is damaged.
     let (head, claimed) = claim(300 * MIB);
     make(&head, claimed)?;
     for found in both() {

@@ -26,7 +26,7 @@ pub fn writes() -> Result<()> {
     say("writing")?;
     let ends = std::thread::spawn(wait_for_line);
     let mut writes = 0u64;
-    // Once at least: on a busy machine the other side may be done before this one begins.
+    // At least once: on a busy machine the other side may be done before this one begins.
     while writes == 0 || !ends.is_finished() {
         table.upsert(&key, &pattern::value(key, writes, VALUE_SIZE))?;
         let sequence = table.get(&key)?.and_then(|value| pattern::sequence(key, &value));
@@ -109,7 +109,7 @@ pub fn two_inodes() -> Result<()> {
     let Some((upper, whole)) = overlay()? else { return Ok(()) };
     for round in 0..ROUNDS {
         let sides = if round % 2 == 0 { [&upper, &whole] } else { [&whole, &upper] };
-        // A directory for each: an overlay does not look for changes of what it has seen.
+        // One directory for each: an overlay does not notice changes of what it has already read.
         std::fs::create_dir(whole.join(round.to_string()))?;
         let [here, there] = sides.map(|dir| Namespace::at(dir.join(round.to_string())));
         Table::<i32>::create(&here, &test_name(), &options(64, VALUE_SIZE))?;

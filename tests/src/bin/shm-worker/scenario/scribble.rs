@@ -1,4 +1,4 @@
-//! A peer that stores nonsense to the body of the table, and those who meet it.
+//! A peer that stores nonsense to the body of the table, and the processes that read it.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
@@ -90,7 +90,8 @@ pub fn read(rounds: u32) -> Result<()> {
     let mut buffer = vec![0; max];
     say("open")?;
     wait_for_line()?;
-    // At least so many rounds, and until the scribbler was seen: it may wait for its turn.
+    // At least this many rounds, and until nonsense was seen: the other process may have to wait
+    // for a processor.
     for round in 0.. {
         if round >= rounds && seen.good > 0 && seen.errors > 0 {
             break;
@@ -108,7 +109,7 @@ pub fn read(rounds: u32) -> Result<()> {
         assert!(entries <= reader.capacity() && reader.len() <= reader.capacity());
         let stats = reader.stats();
         assert!(stats.len + stats.free == stats.capacity, "{stats:?} of {reader:?}");
-        // Opening anew finds what it finds.
+        // Opening it again may give any result.
         drop(TableReader::<i32>::open_read_only(
             &namespace,
             &test_name(),

@@ -1,4 +1,5 @@
-//! A file system without `O_TMPFILE`, by a system call filter: few are left to test on.
+//! Simulates a file system without `O_TMPFILE` by a system call filter, because few such file
+//! systems are left.
 
 #![allow(unsafe_code, reason = "prctl")]
 
@@ -9,7 +10,7 @@ use libc::{
 };
 
 /// By `tmpfile` nothing is changed. By `no-tmpfile` this process cannot make unnamed
-/// files any more, and cannot give one a name either, so that a creation that succeeds
+/// files, and cannot give one a name either, so that a creation that succeeds
 /// has done without. By `no-name` it can make them, but not give them a name.
 pub fn apply(which: &str) -> Result<()> {
     match which {

@@ -84,7 +84,7 @@ pub fn full_disk(way: &str) -> Result<()> {
     no_inodes(&namespace)
 }
 
-/// Files of more than two huge pages on a tmpfs that has just their size, or a little less.
+/// Files of more than two huge pages on a tmpfs that has exactly their size, or a little less.
 fn large(namespace: &Namespace) -> Result<()> {
     const VALUE: usize = 2048;
     let (name, options) = (test_name(), options(1024, VALUE));
@@ -143,7 +143,7 @@ fn impossible(namespace: &Namespace, name: &Name) -> Result<()> {
     Ok(())
 }
 
-/// The same where the namespace has no limit of its own: then the memory of the machine is one.
+/// The same in a namespace without a limit: then the memory of the machine is the limit.
 pub fn impossible_sizes() -> Result<()> {
     let namespace = Namespace::from_env();
     if !small_tmpfs(&namespace, "size=0,nr_inodes=0,mode=700")? {
@@ -232,7 +232,8 @@ pub fn file_limit(way: &str) -> Result<()> {
     );
     namespace.unlink(&copy, KIND)?;
 
-    // Not even a page: what is there can be read, and told from what is not.
+    // Not even one page is left: what exists can be read, and missing names are still reported as
+    // such.
     setrlimit(Resource::RLIMIT_FSIZE, 1024, LIMIT)?;
     assert_eq!(
         Table::<i32>::open(&namespace, &name, &table)?.get(&1)?.as_deref(),

@@ -1,4 +1,4 @@
-//! A user who may only read a segment, and who takes the wake-ups of its lock.
+//! A user who may only read a segment, but who takes the wake-ups of its lock.
 //!
 //! `FUTEX_WAIT` and `FUTEX_REQUEUE` need no write permission.
 
@@ -54,7 +54,7 @@ fn lock_word(map: &MmapRaw, address: usize) -> &AtomicU32 {
 fn steal_wakes(map: &MmapRaw, address: usize) {
     let word = lock_word(map, address);
     let seen = word.load(Ordering::Relaxed);
-    // Only where a release wakes somebody.
+    // Only if a release wakes somebody.
     if seen & 0x8000_0000 == 0 {
         std::hint::spin_loop();
         return;

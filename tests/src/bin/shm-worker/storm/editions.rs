@@ -1,5 +1,5 @@
-//! Maps that are published, replaced, removed and swept, beside readers that look whether each
-//! edition is whole, and whether those of a name that is never removed come in order.
+//! Maps that are published, replaced, removed and swept, beside readers that check whether each
+//! edition is whole, and whether the editions of a name that is never removed come in order.
 
 use anyhow::Result;
 use shm_core::Namespace;

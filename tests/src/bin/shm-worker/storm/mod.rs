@@ -1,9 +1,9 @@
-//! The roles of `cargo xtask storm`: processes that do everything at once to a few names, until
+//! The roles of `cargo xtask storm`: processes that do all operations at once on a few names until
 //! they are killed, and a judge of what they left.
 //!
-//! Each prints its counts as lines of JSON every few milliseconds, so that little is forgotten when
-//! it is killed. The first faults are told at once; a broken protocol makes more than anyone can
-//! read.
+//! Each prints its counts as lines of JSON every few milliseconds, so that little is lost when it
+//! is killed. Only the first faults are printed in full: a broken protocol causes more than anyone
+//! can read.
 
 mod editions;
 mod names;

@@ -1,8 +1,8 @@
 //! Tables that are created, opened, written, unlinked, renamed and taken over, all under a few
 //! names.
 //!
-//! Each process writes the key of its own number: in one file, nobody else stores there, so what it
-//! wrote last it must find.
+//! Each process writes the key of its own number. In one file no other process stores there, so it
+//! must find what it wrote last.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use super::Tally;
 const NAMES: [&str; 3] = ["first", "second", "third"];
 /// More than there are processes.
 const KEYS: i32 = 8;
-/// So long that kills and readers meet writers in the middle of one.
+/// So long that kills and readers hit writers in the middle of a value.
 const VALUE_SIZE: usize = 4000;
 
 pub(super) struct Process {
@@ -47,7 +47,7 @@ impl Process {
             self.verify(tally)?;
         }
         tally.operations += 1;
-        // A file keeps its name for so long that most processes meet in it.
+        // A file keeps its name long enough for most processes to use it at the same time.
         match random.below(1024) {
             0..=3 => self.hold(tally, Table::create(&self.namespace, &name, &options)),
             4..=39 => self.hold(tally, Table::open_or_create(&self.namespace, &name, &options)),
@@ -78,7 +78,7 @@ impl Process {
             ) => return Ok(()),
             Err(e) => return Err(e.into()),
         };
-        // What the dead left in it, above all.
+        // Mainly what dead processes left in it.
         for key in 0..KEYS {
             own(&table, key, tally)?;
         }

@@ -1,4 +1,5 @@
-//! Accounts in a table: each transfer is a batch that changes several, and no sum.
+//! Accounts in a table: each transfer is a batch that changes several accounts, but never their
+//! sum.
 //!
 //! Each process has accounts of its own and transfers between them, so that it knows what they
 //! hold. All processes read the accounts of all.
