@@ -206,7 +206,7 @@ fn geometry_words_with_a_right_checksum() {
     sizes(&[49, 1 << 24, (1 << 24) + 1, 1 << 40, u64::MAX], 1, "value_size");
     sizes(&[0, 257, u64::MAX], 3, "key_size");
     for kind in [0, 0x108, 0x204, 0x300, 0x400, 0x900, u64::MAX] {
-        both(&word(2, kind), "table has keys of ");
+        both(&word(2, kind), "has keys of ");
     }
     // A slot is as long for fewer bytes as for 40: a forgery that no length gives away
     // reads other bytes as values, inside the slot, or says that a length is impossible.

@@ -377,8 +377,8 @@ fn open_hint(error: &OpenError) -> Option<String> {
             _ if is_of_kind(path, SNAPSHOT.control) => {
                 return Some(control_hint(path));
             }
-            HeaderError::Kind { .. } => {
-                "it was renamed: its name is that of another kind; give it back the one it had"
+            HeaderError::Kind { found, .. } => {
+                return Some(format!("if it was renamed: its name has to end in `.{found}`"));
             }
             _ => DAMAGED,
         },

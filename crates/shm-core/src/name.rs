@@ -37,7 +37,7 @@ pub enum InvalidName {
     #[error("a name must not start with a dot")]
     LeadingDot,
     /// The name contains a byte that a file name cannot contain.
-    #[error("a name must not contain `{}`, as at byte {at}", byte.escape_ascii())]
+    #[error("`{}` at byte {at} is not allowed in a name", byte.escape_ascii())]
     ForbiddenByte {
         /// Offset of the byte.
         at: usize,

@@ -7,8 +7,8 @@ class Error(Exception):
     #: Whether the text of an `OSError` names the file.
     _names_file = False
 
-    def __str__(self):
-        if self._names_file:
+    def __str__(self) -> str:
+        if self._names_file and isinstance(self, OSError):
             # Of which `OSError` would append the name once more.
             return f"[Errno {self.errno}] {self.strerror}"
         return super().__str__()
