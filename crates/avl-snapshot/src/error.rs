@@ -4,7 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-/// Why an image could not be built. The map that was to be built from is unchanged.
+/// Why an image could not be built. The map from which it was to be built is unchanged.
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BuildError {

@@ -31,8 +31,8 @@ struct Wanted {
     prefix: String,
 }
 
-/// Prints the names, one a line; nothing where no name is wanted. A shell that completes a word has
-/// no use for an error.
+/// Prints the names, one a line; nothing where no name is wanted. A shell that completes a word
+/// cannot use an error message.
 pub(crate) fn run(
     arguments: &Arguments,
     common: &Common,
