@@ -66,7 +66,7 @@ Exit codes:
   11   a line of the input is broken
   12   writers were too busy for a reading of one moment
   130  ended by Ctrl-C or a signal
-  141  nobody reads the output any more: it ends without a word
+  141  the reader of the output is gone: it ends silently
 
 An error means that nothing was changed. If only the result of a change could not be printed
 (10 or 141), the message says so. A closed standard output is an error for what prints.
