@@ -1,5 +1,4 @@
-//! Reading entries in the formats of [`FileFormat`](crate::files::FileFormat), one at a time,
-//! whatever the size of the file.
+//! Reading entries in the formats of [`FileFormat`], one at a time, whatever the size of the file.
 
 mod csv;
 mod encoding;

@@ -1,4 +1,4 @@
-//! Writing entries in the formats of [`FileFormat`](crate::files::FileFormat).
+//! Writing entries in the formats of [`FileFormat`].
 
 use std::io::{self, Write};
 

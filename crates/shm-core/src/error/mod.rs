@@ -1,6 +1,6 @@
 //! One error enum an operation family; each variant carries its data.
 //!
-//! `Display` never contains what `source()` returns; [`report`] prints both. What the operating
+//! `Display` never contains what `source()` returns; [`report()`] prints both. What the operating
 //! system refused is one [`IoError`], with action and path. A variant is transparent where it adds
 //! nothing to what it wraps.
 
