@@ -76,7 +76,7 @@ pub(crate) enum Form {
 impl Form {
     /// Refuses keys of this form if the table's keys are of another kind. `whose` begins the
     /// message.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn check(self, kind: KeyKind, whose: impl FnOnce() -> String) -> Result<(), Fault> {
         let is_bytes = matches!(kind, KeyKind::Str | KeyKind::Bytes);
         if is_bytes == (self == Self::Bytes) { Ok(()) } else { Err(self.refused(kind, &whose())) }
@@ -102,7 +102,7 @@ pub(crate) enum GivenKey {
 }
 
 impl GivenKey {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn form(self) -> Form {
         match self {
             Self::I32(_) => Form::I32,
@@ -113,7 +113,7 @@ impl GivenKey {
 
     /// The key of a table of this kind, which takes keys of up to `max` bytes. `member` is its
     /// position in a batch.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn to_any_key(
         self,
         call: &Call,

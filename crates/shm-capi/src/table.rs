@@ -81,7 +81,7 @@ impl ShmapTable {
     }
 
     /// A key of the table, as C passes it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn key(&self, call: &Call, key: GivenKey) -> Result<AnyKey, Fault> {
         self.has_keys(key.form())?;
         key.to_any_key(call, self.keys, None)

@@ -58,6 +58,8 @@ pub unsafe extern "C" fn shmap_table_get_bytes(
     get(&call, table, GivenKey::Bytes(key, key_len), (buffer, size), len)
 }
 
+// Once for each form of keys: what depends on the form is decided when it is compiled.
+#[inline(always)]
 fn get(
     call: &Call,
     table: *const ShmapTable,

@@ -56,7 +56,7 @@ pub trait Key: sealed::Sealed {
 
     /// An empty buffer.
     #[doc(hidden)]
-    const ROOM: Self::Room;
+    fn room() -> Self::Room;
 
     /// Encodes the key as words, for a table of this kind; byte keys may have up to `max` bytes.
     #[doc(hidden)]
@@ -93,7 +93,10 @@ macro_rules! integer_keys {
             const EXPECTED: Option<KeyKind> = Some(KeyKind::$kind);
 
             type Room = [u64; 1];
-            const ROOM: [u64; 1] = [0];
+            #[inline(always)]
+            fn room() -> [u64; 1] {
+                [0]
+            }
 
             #[inline(always)]
             fn to_words<'a>(
@@ -132,7 +135,10 @@ macro_rules! byte_keys {
             const EXPECTED: Option<KeyKind> = Some(KeyKind::$kind);
 
             type Room = KeyRoom;
-            const ROOM: KeyRoom = NO_KEY;
+            #[inline(always)]
+            fn room() -> KeyRoom {
+                NO_KEY
+            }
 
             #[inline]
             fn to_words<'a>(
@@ -202,7 +208,12 @@ impl Key for AnyKey {
     /// One buffer for an integer and one for bytes: clearing the second would take as long as the
     /// rest of the work for an integer key.
     type Room = ([u64; 1], Option<KeyRoom>);
-    const ROOM: Self::Room = ([0], None);
+
+    // A function, not a constant: a constant would be copied whole, with the room for bytes.
+    #[inline(always)]
+    fn room() -> Self::Room {
+        ([0], None)
+    }
 
     #[inline]
     fn to_words<'a>(
@@ -272,7 +283,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn words_of<K: TypedKey + ?Sized>(key: &K) -> Vec<u64> {
-        let mut room = K::ROOM;
+        let mut room = K::room();
         key.to_words(K::KIND, MAX_KEY_BYTES, &mut room).unwrap().to_vec()
     }
 
@@ -288,7 +299,7 @@ mod tests {
     #[test]
     fn any_key_has_the_words_of_its_type_or_is_refused() {
         let words = |key: &AnyKey, kind| {
-            let mut room = AnyKey::ROOM;
+            let mut room = AnyKey::room();
             key.to_words(kind, 8, &mut room).map(<[u64]>::to_vec)
         };
         for (kind, good, bad) in [
@@ -333,7 +344,7 @@ mod tests {
         fn too_long_is_said(len in 0usize..400, max in 1usize..300) {
             let key = vec![7u8; len];
             let limit = max.min(MAX_KEY_BYTES);
-            let mut room = <[u8]>::ROOM;
+            let mut room = <[u8]>::room();
             let got = key.as_slice().to_words(KeyKind::Bytes, max, &mut room).map(<[u64]>::len);
             if len <= limit {
                 prop_assert_eq!(got.unwrap(), 1 + len.div_ceil(8));

@@ -279,7 +279,7 @@ impl<'k, K: Key + ?Sized> Values<'k, K> {
 impl<K: Key + ?Sized> Collection<K> for Values<'_, K> {
     fn pass(&mut self, view: View<'_>, again: Again<'_>) -> Result<(), TableError> {
         for (key, (at, value)) in self.keys.iter().zip(&mut self.found) {
-            let mut room = K::ROOM;
+            let mut room = K::room();
             let key = view.layout.words_of(*key, &mut room)?;
             let mut take = |buffer: Buffer<'_>, len| {
                 if *at != Some((buffer.slot, buffer.version)) {
@@ -301,7 +301,7 @@ impl<K: Key + ?Sized> Collection<K> for Values<'_, K> {
         scratch: &mut Scratch,
     ) -> Result<bool, TableError> {
         for (item, (key, (seen, _))) in self.keys.iter().zip(&self.found).enumerate() {
-            let mut room = K::ROOM;
+            let mut room = K::room();
             let key = view.layout.words_of(*key, &mut room)?;
             if !scratch.has_room() {
                 return Ok(false);

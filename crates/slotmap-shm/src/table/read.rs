@@ -87,7 +87,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// handle that may write.
     #[inline]
     pub fn get(&self, key: &K) -> Result<Option<Value>, TableError> {
-        let mut room = K::ROOM;
+        let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
         match self.view().look(key) {
             Look::Absent => return Ok(None),
@@ -127,7 +127,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// are unspecified.
     #[inline]
     pub fn get_into(&self, key: &K, buffer: &mut [u8]) -> Result<Option<usize>, TableError> {
-        let mut room = K::ROOM;
+        let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
         match self.view().look(key) {
             Look::Absent => return Ok(None),
@@ -177,7 +177,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// As [`Table::get`].
     #[inline]
     pub fn contains_key(&self, key: &K) -> Result<bool, TableError> {
-        let mut room = K::ROOM;
+        let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
         match self.view().look(key) {
             Look::Absent => Ok(false),

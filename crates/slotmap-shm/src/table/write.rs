@@ -55,7 +55,7 @@ impl<K: Key + ?Sized> Table<K> {
     #[inline]
     pub fn put(&self, mode: PutMode, key: &K, value: &[u8]) -> Result<Upserted, TableError> {
         self.check_value(value)?;
-        let mut room = K::ROOM;
+        let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
         self.write(Room::new(), |transaction| transaction.put(mode, key, value))
             .map_err(|fault| fault.into_error(self.key_kind(), key))
@@ -66,7 +66,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// # Errors
     /// [`TableError::NotFound`] when there is none; nothing was changed.
     pub fn remove(&self, key: &K) -> Result<(), TableError> {
-        let mut room = K::ROOM;
+        let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
         self.write(Room::new(), |transaction| transaction.remove(key))
             .map_err(|fault| fault.into_error(self.key_kind(), key))
@@ -160,7 +160,7 @@ impl<K: Key + ?Sized> Table<K> {
     }
 
     fn encode(&self, keys: &mut EncodedKeys, index: usize, key: &K) -> Result<(), TableError> {
-        let mut room = K::ROOM;
+        let mut room = K::room();
         keys.push(self.words_of(key, &mut room).map_err(|e| in_batch(index, e))?);
         Ok(())
     }
@@ -194,7 +194,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// time, for as long as the lock timeout and at least sixteen times. Nothing was changed.
     pub fn update_with(&self, key: &K, mut f: impl FnMut(&mut Vec<u8>)) -> Result<(), TableError> {
         let start = Instant::now();
-        let mut room = K::ROOM;
+        let mut room = K::room();
         let words = self.words_of(key, &mut room)?;
         for attempt in 1.. {
             let mut value = Vec::new();
@@ -282,7 +282,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// table's values have fewer than 8 bytes, [`TableError::Lock`]; nothing was changed.
     pub fn increment(&self, key: &K, by: i64, initial: i64) -> Result<i64, TableError> {
         self.check_value(&[0; 8])?;
-        let mut room = K::ROOM;
+        let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
         self.write(Room::new(), |transaction| {
             let before = match transaction.find(key) {
@@ -303,7 +303,7 @@ impl<K: Key + ?Sized> Table<K> {
         key: &K,
         f: impl FnOnce(&mut Transaction<'_>, usize) -> Result<R, Fault>,
     ) -> Result<R, TableError> {
-        let mut room = K::ROOM;
+        let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
         self.write(Room::new(), |transaction| match transaction.find(key) {
             Some((slot, _)) => f(transaction, slot),
