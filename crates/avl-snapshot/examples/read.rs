@@ -6,15 +6,15 @@
 //! ```
 //!
 //! It reads the file into private memory, which is safe whoever may write to the file. To read in
-//! place, from a mapping, somebody has to make sure that the file does not change:
-//! `shm_facade::SharedMap::open` does, and so does `shm_core::MappedFile` for a bare image.
+//! place, from a mapping, take `shm_facade::SharedMap::open`, or `shm_core::MappedFile` for a bare
+//! image: they ask for a promise that the file does not change.
 
 use avl_snapshot::{AlignedBytes, Snapshot};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let path = arguments.next().ok_or("usage: read FILE KEY...")?;
-    let file = std::fs::read(&path)?;
+    let file = std::fs::read(&path).map_err(|e| format!("cannot read {path}: {e}"))?;
     // A published file has a page of its own before the image. A saved one is a bare image.
     let is_published = file.starts_with(b"SHMAPSEG");
     let image = if is_published { file.get(4096..).unwrap_or_default() } else { &file };

@@ -3,7 +3,7 @@
 use std::ops::{Bound, Range, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive};
 
 /// A range of keys: `..`, `"a".."b"`, `&key..=&key`, `..=b"z"`, or a pair of [`Bound`]s. A key is
-/// anything that is `AsRef<[u8]>`. This trait is sealed: it has no other implementations.
+/// anything that is `AsRef<[u8]>`. The trait is sealed: other types cannot implement it.
 ///
 /// With [`RangeBounds`](std::ops::RangeBounds), the type of the keys in `range(..)` would have to
 /// be named. Here it follows from the range.

@@ -233,7 +233,7 @@ typedef struct shmap_stats {
   uint64_t writes;
   // Repairs after a writer died, since creation.
   uint64_t recoveries;
-  // Entries that repairs could not keep, since creation.
+  // How many entries repairs have lost since the table was created.
   uint64_t lost;
   // Length of the file in bytes.
   uint64_t file_len;

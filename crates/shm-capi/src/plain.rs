@@ -110,7 +110,7 @@ pub struct ShmapTableStats {
     pub writes: u64,
     /// Repairs after a writer died, since creation.
     pub recoveries: u64,
-    /// Entries that repairs could not keep, since creation.
+    /// How many entries repairs have lost since the table was created.
     pub lost: u64,
     /// Length of the file in bytes.
     pub file_len: u64,

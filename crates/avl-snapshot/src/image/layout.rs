@@ -144,17 +144,13 @@ impl Layout {
 
     /// Reads and checks the header of an image, the rest of which may be missing. O(1).
     fn claimed(bytes: &[u8]) -> Result<(Self, Header), SnapshotError> {
-        let mut magic = [0; 8];
-        for (to, from) in magic.iter_mut().zip(bytes) {
-            *to = *from;
-        }
+        let short =
+            || SnapshotError::Length { found: bytes.len() as u64, expected: HEADER_LEN as u64 };
+        let magic = *bytes.first_chunk().ok_or_else(short)?;
         if magic != MAGIC {
             return Err(SnapshotError::Magic { found: magic });
         }
-        let found = bytes.len() as u64;
-        let Some(header) = bytes.get(..HEADER_LEN) else {
-            return Err(SnapshotError::Length { found, expected: HEADER_LEN as u64 });
-        };
+        let header = bytes.get(..HEADER_LEN).ok_or_else(short)?;
         let header: Header = bytemuck::pod_read_unaligned(header);
         let version = u32::from_le_bytes(header.version);
         if version != FORMAT_VERSION {

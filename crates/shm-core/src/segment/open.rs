@@ -74,6 +74,10 @@ impl Namespace {
     /// Opens a segment, or creates it if the name is free. If any number of processes call this at
     /// once, one creates and the others open.
     ///
+    /// Of an existing segment, only kind and version are compared. Its length and geometry may
+    /// differ from those in `options`: compare [`Segment::geometry`](crate::Segment::geometry) and
+    /// the length of [`Segment::words`](crate::Segment::words), as a table does.
+    ///
     /// # Errors
     /// Those of [`Namespace::open`] and [`Namespace::create`]; [`OpenError::ForeignWriters`] also
     /// if `options` ask for a mode that `trust` does not accept.
