@@ -14,16 +14,21 @@ use crate::refused;
 use crate::segment::draft::Draft;
 
 /// How many copies are made at most. A fork has to fall into each of them.
-const COPIES: u32 = 3;
+const COPIES: u32 = 5;
 
-/// Finishes a draft of `len` bytes in `dir`. O(1), but O(`len`) if a child was forked meanwhile.
+/// Finishes a draft of `len` bytes in `dir`. O(1), but O(`len`) if a child was forked meanwhile. If
+/// one was forked during each copy, too, that is an error: readers would refuse the file.
 pub(crate) fn seal(draft: Draft, dir: &Path, len: u64) -> Result<Draft, CreateError> {
     let mut sealed = draft.finish()?;
     for _ in 0..COPIES {
         if lease::is_open_for_writing(sealed.file()) != Some(true) {
-            break;
+            return Ok(sealed);
         }
         sealed = copy(&sealed, dir, len)?.finish()?;
+    }
+    if lease::is_open_for_writing(sealed.file()) == Some(true) {
+        let busy = io::Error::from_raw_os_error(libc::EBUSY);
+        return Err(refused::creating("take from forked children a file in", busy, len, dir));
     }
     Ok(sealed)
 }

@@ -71,6 +71,12 @@ impl RawFile {
         if lease::is_open_for_writing(&self.file) == Some(true) {
             return Err(OpenError::OpenForWriting { path: self.path });
         }
+        // Whoever had it open until now may have changed its length since that was read.
+        let found = self.file.metadata().map_err(|e| IoError::new("stat", &self.path, e))?.len();
+        if found != self.len {
+            let expected = self.len;
+            return Err(self.header_error(HeaderError::Length { found, expected }));
+        }
         Ok(self)
     }
 
@@ -196,5 +202,28 @@ fn not_opened(errno: Errno, path: &Path) -> OpenError {
             OpenError::PermissionDenied(IoError::new("open", path, errno.into()))
         }
         e => IoError::new("open", path, e.into()).into(),
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_cut_before_its_lease_is_not_used_in_place() {
+        let path = std::env::temp_dir().join(format!("shm-core-cut-{}", std::process::id()));
+        let writer = File::create_new(&path).unwrap();
+        writer.write_all_at(&[7; 8192], 0).unwrap();
+        writer.set_permissions(std::fs::Permissions::from_mode(0o400)).unwrap();
+        let raw = RawFile::open(path.clone(), OFlags::RDONLY, &Trust::new()).unwrap();
+        writer.set_len(4096).unwrap();
+        drop(writer);
+        let error = raw.unwritable().map(drop).unwrap_err();
+        let length = HeaderError::Length { found: 4096, expected: 8192 };
+        assert!(matches!(error, OpenError::Header { source, .. } if source == length));
+        std::fs::remove_file(&path).unwrap();
     }
 }
