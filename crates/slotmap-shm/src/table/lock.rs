@@ -29,11 +29,10 @@ impl<K: Key + ?Sized> Table<K> {
     fn lock_patiently(&self) -> Result<Guard<'_>, LockError> {
         let mut told = Repaired::default();
         if self.suspect.swap(false, Ordering::Relaxed) {
-            let checked = self.check_suspect(&mut told);
-            if checked.is_err() {
-                self.suspect();
-            }
-            checked?;
+            // Also if the observer panics.
+            let again = Again(self);
+            self.check_suspect(&mut told)?;
+            std::mem::forget(again);
         }
         self.lock_slowly(&mut told)
     }
@@ -79,7 +78,9 @@ impl<K: Key + ?Sized> Table<K> {
                 Acquired::OwnerDied(recovery) => recovery,
             };
             let guard = recovery.repair(|words| {
-                *told = recover::repair(words, self.layout());
+                let repaired = recover::repair(words, self.layout());
+                told.slots += repaired.slots;
+                told.entries += repaired.entries;
                 Ok::<(), LockError>(())
             })?;
             if !observer.is_set() {
@@ -99,5 +100,14 @@ impl<K: Key + ?Sized> Table<K> {
             }
         }
         self.segment.lock_with(&self.waits.patience)
+    }
+}
+
+/// Makes a table suspect again when it is dropped.
+struct Again<'a, K: Key + ?Sized>(&'a Table<K>);
+
+impl<K: Key + ?Sized> Drop for Again<'_, K> {
+    fn drop(&mut self) {
+        self.0.suspect();
     }
 }
