@@ -105,10 +105,11 @@ mod tests {
 
     #[test]
     fn an_error_of_the_system_says_what_was_tried_on_what_and_why() {
-        let error =
-            OpenError::from(IoError::new("open", "x", std::io::Error::from_raw_os_error(5)));
+        let cause = || std::io::Error::from_raw_os_error(5);
+        let error = OpenError::from(IoError::new("open", "x", cause()));
         assert_eq!(error.to_string(), r#"cannot open "x""#);
-        let whole = r#"cannot open "x": Input/output error (os error 5)"#;
+        // The words for a number are those of the C library.
+        let whole = format!(r#"cannot open "x": {}"#, cause());
         assert_eq!(format!("{error:?}"), whole);
     }
 }
