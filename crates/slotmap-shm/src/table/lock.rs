@@ -77,18 +77,19 @@ impl<K: Key + ?Sized> Table<K> {
                 Acquired::Clean(guard) => return Ok(guard),
                 Acquired::OwnerDied(recovery) => recovery,
             };
+            let mut repaired = Repaired::default();
             let guard = recovery.repair(|words| {
-                let repaired = recover::repair(words, self.layout());
-                told.slots += repaired.slots;
-                told.entries += repaired.entries;
+                repaired = recover::repair(words, self.layout());
                 Ok::<(), LockError>(())
             })?;
+            told.slots += repaired.slots;
+            told.entries += repaired.entries;
             if !observer.is_set() {
                 return Ok(guard);
             }
             // The caller's code does not run under the lock.
             drop(guard);
-            observer.tell(Event::Repaired { slots: told.slots, entries: told.entries });
+            observer.tell(Event::Repaired { slots: repaired.slots, entries: repaired.entries });
         }
     }
 
