@@ -20,9 +20,9 @@ pub enum Event {
 
 /// A function that a handle calls with each [`Event`], such as one that logs it, or opens a span.
 ///
-/// It runs in the thread of the call, while no lock is held. It must not write through the handle
-/// that it observes: a write that waits would call it again. Without an observer, nothing is done
-/// for it; with one, the calls that neither wait nor repair take as long as before.
+/// It runs in the thread of the call, while no lock is held. It must not use the handle that
+/// it observes: a call that waits would call it again. A handle without an observer does no extra
+/// work. With an observer, only calls that wait or repair take longer.
 ///
 /// ```
 /// use slotmap_shm::{Event, Observer, TableOptions};

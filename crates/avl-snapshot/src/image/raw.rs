@@ -7,7 +7,8 @@ use bytemuck::Zeroable;
 use super::layout::{CACHE_LINE, DATA_AT, ENTRY_LEN, Layout, unpack};
 use super::node::{Node, Words};
 
-/// The bytes of an image, and where its sections are.
+/// The bytes of an image, and where its sections are. How a key is found in them is in `search.rs`,
+/// above this room.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Raw<'a> {
     pub(crate) bytes: &'a [u8],

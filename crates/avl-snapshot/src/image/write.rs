@@ -93,7 +93,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Appends an entry that passed `check`, and whose key is greater than all before it.
+    /// Appends to the image an entry that passed `check`, and whose key is greater than all before
+    /// it.
     #[inline]
     pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
         self.reserve(1, key.len() + value.len())?;

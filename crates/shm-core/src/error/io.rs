@@ -23,7 +23,8 @@ pub struct IoError {
 }
 
 impl IoError {
-    /// The error of what was tried on a path; finds out by itself which limit is behind it.
+    /// Creates the error for an action that failed on a path, and determines which limit, if any,
+    /// caused it.
     #[must_use]
     pub fn new(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         let limit = Limit::behind(action, &source);

@@ -19,7 +19,8 @@
 pub struct InPlace(());
 
 impl InPlace {
-    /// Promises that the files which are opened with it do not change.
+    /// Promises that the files which are opened with it, or by a follower made with it, do not
+    /// change.
     ///
     /// # Safety
     /// As long as anything lives that was opened with this, nobody may write to that file or change

@@ -98,10 +98,12 @@ impl Namespace {
     /// Opens a published segment to use its body in place. O(1), maps `PROT_READ`.
     ///
     /// # Errors
-    /// [`OpenError::Writable`] if anybody, its owner included, may write to it;
-    /// [`OpenError::OpenForWriting`] if anybody has it open so; [`HeaderError::Locked`] in
-    /// [`OpenError::Header`] if it has a lock, and so may be stored to; otherwise as
-    /// [`Namespace::open_read_only`].
+    /// - [`OpenError::Writable`] if anybody, the owner included, has permission to write to the
+    /// file.
+    /// - [`OpenError::OpenForWriting`] if anybody has the file open for writing.
+    /// - [`OpenError::Header`] with [`HeaderError::Locked`] if the segment has a lock, because
+    ///   processes may then store to it.
+    /// - Otherwise as [`Namespace::open_read_only`].
     pub fn open_published(
         &self,
         name: &Name,

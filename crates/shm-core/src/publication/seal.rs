@@ -12,6 +12,7 @@ use crate::os::file_id::is_memory;
 use crate::os::lease;
 use crate::refused;
 use crate::segment::draft::Draft;
+use crate::segment::space::check_space;
 
 /// How many copies are made at most. A fork has to fall into each of them.
 const COPIES: u32 = 5;
@@ -36,9 +37,14 @@ pub(crate) fn seal(draft: Draft, dir: &Path, len: u64) -> Result<Draft, CreateEr
 fn copy(sealed: &Draft, dir: &Path, len: u64) -> Result<Draft, CreateError> {
     let full = |e: io::Error| refused::creating("copy a file in", e, len, dir);
     let copy = Draft::new(dir)?;
+    // The copy stands beside the original until that is closed.
+    check_space(copy.file(), len, dir)?;
     let mut from = sealed.file();
     io::Seek::rewind(&mut from).map_err(full)?;
-    io::copy(&mut from, &mut copy.file()).map_err(full)?;
+    let copied = io::copy(&mut from, &mut copy.file()).map_err(full)?;
+    if copied != len {
+        return Err(full(io::ErrorKind::UnexpectedEof.into()));
+    }
     let permissions = sealed.file().metadata().map_err(full)?.permissions();
     copy.file().set_permissions(permissions).map_err(full)?;
     if !is_memory(copy.file()) {
@@ -80,5 +86,9 @@ mod tests {
         let draft = Draft::new(&dir).unwrap();
         let first = inode(&draft);
         assert_eq!(inode(&seal(draft, &dir, 0).unwrap()), first);
+        // A file of another length than was said is not published.
+        let draft = Draft::new(&dir).unwrap();
+        let _of_child = draft.file().try_clone().unwrap();
+        assert!(seal(draft, &dir, 8).is_err());
     }
 }
