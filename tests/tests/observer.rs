@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use shm_core::{Acquired, LockError, Namespace, Patience, Trust};
+use shm_tests::patch;
 use shm_tests::roles::scenario;
 use shm_tests::{Child, TempNamespace, WATCHDOG, create, test_name};
 use slotmap_shm::{Event, KIND, Observer, Table, TableError, TableOptions};
@@ -59,4 +60,28 @@ fn a_wait_is_told_when_it_begins() {
     drop(guard);
     table.add(&1, b"one").unwrap();
     assert_eq!(*told.lock().unwrap(), [Event::Waiting]);
+}
+
+#[test]
+fn an_observer_that_panics_leaves_the_check_of_a_damaged_table_to_the_next_write() {
+    let namespace = TempNamespace::new().unwrap();
+    create(&namespace, 16, 40).add_many(&[(1, "one"), (3, "three")]).unwrap();
+    let (name, ns) = (test_name(), Namespace::at(namespace.path()));
+    let path = ns.path_of(&name, KIND);
+    let whole = std::fs::read(&path).unwrap();
+    // Nothing of the body is left: opening finds that, and the first write is to repair.
+    patch::bytes(&path, 4096, &vec![0xA5; whole.len() - 4096]).unwrap();
+    let (table, told) = observed(&namespace, |event| {
+        assert!(*event != Event::Waiting, "on purpose");
+    });
+    assert!(!table.damage().is_none());
+    let segment = ns.open(&name, KIND, 1, &Trust::new(), &Patience::forever()).unwrap();
+    let Ok(Acquired::Clean(guard)) = segment.lock() else { panic!("not clean") };
+    let panicked = std::thread::scope(|s| s.spawn(|| table.add(&2, b"two")).join().is_err());
+    assert!(panicked);
+    drop(guard);
+    table.upsert(&2, b"two").unwrap();
+    table.verify().unwrap();
+    let told = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    assert!(matches!(told[..], [Event::Waiting, Event::Repaired { .. }]), "{told:?}");
 }

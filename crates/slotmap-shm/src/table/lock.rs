@@ -28,11 +28,8 @@ impl<K: Key + ?Sized> Table<K> {
     #[cold]
     fn lock_patiently(&self) -> Result<Guard<'_>, LockError> {
         let mut told = Repaired::default();
-        if self.suspect.swap(false, Ordering::Relaxed) {
-            // Also if the observer panics.
-            let again = Again(self);
+        if self.suspect.load(Ordering::Relaxed) {
             self.check_suspect(&mut told)?;
-            std::mem::forget(again);
         }
         self.lock_slowly(&mut told)
     }
@@ -46,7 +43,11 @@ impl<K: Key + ?Sized> Table<K> {
     fn check_suspect(&self, told: &mut Repaired) -> Result<(), LockError> {
         let mut room = CheckRoom::new(self.layout());
         let guard = self.lock_slowly(told)?;
-        if recover::check(guard.words()?, self.layout(), &mut room).is_err() {
+        let words = guard.words()?;
+        // Under the lock: no other thread writes through this handle between this and the check,
+        // and what a reader finds during the check is not forgotten.
+        self.suspect.store(false, Ordering::Relaxed);
+        if recover::check(words, self.layout(), &mut room).is_err() {
             guard.mark_dirty();
         }
         drop(guard);
@@ -101,14 +102,5 @@ impl<K: Key + ?Sized> Table<K> {
             }
         }
         self.segment.lock_with(&self.waits.patience)
-    }
-}
-
-/// Makes a table suspect again when it is dropped.
-struct Again<'a, K: Key + ?Sized>(&'a Table<K>);
-
-impl<K: Key + ?Sized> Drop for Again<'_, K> {
-    fn drop(&mut self) {
-        self.0.suspect();
     }
 }
