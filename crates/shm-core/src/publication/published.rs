@@ -98,8 +98,7 @@ impl Namespace {
     /// Opens a published segment to use its body in place. O(1), maps `PROT_READ`.
     ///
     /// # Errors
-    /// - [`OpenError::Writable`] if anybody, the owner included, has permission to write to the
-    /// file.
+    /// - [`OpenError::Writable`] if anybody, the owner included, may write to the file.
     /// - [`OpenError::OpenForWriting`] if anybody has the file open for writing.
     /// - [`OpenError::Header`] with [`HeaderError::Locked`] if the segment has a lock, because
     ///   processes may then store to it.
