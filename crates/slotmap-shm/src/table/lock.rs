@@ -8,11 +8,6 @@ use crate::observer::Event;
 use crate::protocol::{CheckRoom, Repaired, recover};
 
 impl<K: Key + ?Sized> Table<K> {
-    /// Makes the next write check the whole table under the lock, and repair it if need be.
-    pub(crate) fn suspect(&self) {
-        self.suspect.store(true, Ordering::Relaxed);
-    }
-
     /// Locks, and repairs if the last owner died.
     #[inline(always)]
     pub(crate) fn lock(&self) -> Result<Guard<'_>, LockError> {
