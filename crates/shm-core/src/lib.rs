@@ -2,20 +2,21 @@
 //!
 //! ## A tour of the types
 //!
-//! - [`Name`] is a checked name, [`Namespace`] a directory of segments.
+//! - [`Name`] is a checked name, and [`Namespace`] is a directory of segments.
 //! - [`Namespace::create`], [`open`](Namespace::open),
 //!   [`open_or_create`](Namespace::open_or_create) and
-//!   [`open_read_only`](Namespace::open_read_only) give segments. Whatever else is found at a name
-//!   (a FIFO, a symlink, a truncated or foreign file) is a typed error.
+//!   [`open_read_only`](Namespace::open_read_only) return segments. Anything else at a name (a
+//!   FIFO, a symlink, a truncated or foreign file) is a typed error.
 //! - [`Segment`] and [`WritableSegment`] are a mapping and its checked header.
 //! - [`Acquired`], [`Guard`] and [`Recovery`] belong to the robust process-shared mutex. If an
-//!   owner died, at any instruction, the next one gets a [`Recovery`] and must repair before it may
-//!   write.
-//! - [`Words`] and [`ReadWords`] are the shared bytes, as atomic words and nothing else.
+//!   owner dies, at whatever instruction, the next owner gets a [`Recovery`] and must repair the
+//!   data before it may write.
+//! - [`Words`] and [`ReadWords`] are views of the shared bytes. They offer atomic words and nothing
+//!   else.
 //! - [`Namespace::publish`], [`remove_published`](Namespace::remove_published) and
-//!   [`follow`](Namespace::follow) are for whole files that never change and are replaced in one
-//!   step. [`Published`] is such a file's bytes, in place; a [`Follower`] notices a newer one.
-//!   [`Namespace::prune`] removes what killed processes left.
+//!   [`follow`](Namespace::follow) handle whole files, which never change but are replaced in one
+//!   step. [`Published`] gives the bytes of such a file in place, and a [`Follower`] notices a
+//!   newer file. [`Namespace::prune`] removes what killed processes left behind.
 
 #![deny(unsafe_code)]
 

@@ -47,7 +47,7 @@ pub enum InvalidName {
 }
 
 impl Name {
-    /// The longest name, in bytes. Prefix and kind still fit into `NAME_MAX`.
+    /// The longest name, in bytes. With prefix and kind added, it still fits into `NAME_MAX`.
     pub const MAX_LEN: usize = 200;
 
     /// Checks `name`. O(length).

@@ -7,17 +7,16 @@ use std::path::{Path, PathBuf};
 
 use crate::name::Name;
 
-/// What a segment contains: a short tag such as `table`. It is in the header and in the file name,
-/// so a table and a snapshot may have the same name.
+/// A short tag that says what a segment contains, such as `table`. The tag is part of the header
+/// and of the file name, so a table and a snapshot may have the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Kind(&'static str);
 
 impl Kind {
-    /// A kind with this tag.
+    /// Creates a kind with this tag.
     ///
     /// # Panics
-    /// At compile time in a `const`: when the tag is not 1 to 8 lower-case
-    /// ASCII letters.
+    /// If the tag is not 1 to 8 lower-case ASCII letters. In a `const`, this is a compile error.
     #[must_use]
     #[allow(clippy::panic, clippy::indexing_slicing, reason = "const evaluation")]
     pub const fn new(tag: &'static str) -> Self {
@@ -54,8 +53,8 @@ impl fmt::Display for Kind {
 
 /// A directory of segments.
 ///
-/// `/dev/shm` by default: memory, gone at reboot. A directory on a disk makes the
-/// same segments outlive a reboot.
+/// The default is `/dev/shm`, which is memory: its contents are gone after a reboot. Segments in a
+/// directory on a disk outlive a reboot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Namespace {
     dir: PathBuf,
@@ -68,7 +67,7 @@ pub struct Entry {
     pub name: Name,
     /// The tag of its kind.
     pub kind: String,
-    /// Where it is.
+    /// The path of its file.
     pub path: PathBuf,
 }
 
@@ -78,8 +77,9 @@ impl Namespace {
     /// The environment variable that [`Namespace::from_env`] reads.
     pub const ENV: &'static str = "SHMAP_DIR";
 
-    /// The namespace in directory `dir`, which must exist when it is used. A relative path is
-    /// resolved now: it keeps its meaning when the process changes its working directory.
+    /// Returns the namespace in directory `dir`, which must exist by the time the namespace is
+    /// used. A relative path is resolved immediately, so a later change of the working directory
+    /// does not affect it.
     #[must_use]
     pub fn at(dir: impl Into<PathBuf>) -> Self {
         let dir = dir.into();
@@ -98,7 +98,7 @@ impl Namespace {
         }
     }
 
-    /// Its directory.
+    /// The directory of this namespace.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -113,7 +113,7 @@ impl Namespace {
     /// All segments, sorted by name and kind. O(files in the directory).
     ///
     /// # Errors
-    /// When the directory cannot be read.
+    /// If the directory cannot be read.
     pub fn list(&self) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for entry in std::fs::read_dir(&self.dir)? {
@@ -126,12 +126,12 @@ impl Namespace {
         Ok(entries)
     }
 
-    /// Removes a name. Processes that have the segment open keep it; it is freed when the last of
-    /// them closes it. False if there was no such name. For a published name this removes only the
-    /// file: [`Namespace::remove_published`] also tells the readers.
+    /// Removes a name. Returns false if there was no such name. Processes that have the segment
+    /// open keep it, and its memory is freed when the last of them closes it. For a published name
+    /// this removes only the file; [`Namespace::remove_published`] also tells the readers.
     ///
     /// # Errors
-    /// When the directory does not allow it.
+    /// If the directory does not permit the removal.
     pub fn unlink(&self, name: &Name, kind: Kind) -> io::Result<bool> {
         match std::fs::remove_file(self.path_of(name, kind)) {
             Ok(()) => Ok(true),

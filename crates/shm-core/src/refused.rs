@@ -1,7 +1,8 @@
-//! What the operating system refused while a file was made, as an error that names the limit.
+//! Errors for files that the operating system refuses to make. They name the limit that was
+//! reached.
 //!
-//! If a file gets too long, the kernel sends a signal that kills instead of returning an error, so
-//! the limit is compared before anything is written.
+//! When a file grows too long, the kernel does not return an error but sends a signal that kills
+//! the process. So the length is compared with the limit before anything is written.
 
 use std::io;
 use std::path::Path;
@@ -19,8 +20,8 @@ pub(crate) fn check_file_size(needed: u64, dir: &Path) -> Result<(), CreateError
     }
 }
 
-/// The error for a failure to make a file of `needed` bytes in a directory, or to give it a path
-/// there.
+/// Returns the error for a file of `needed` bytes that could not be made in a directory, or could
+/// not get its path there.
 pub(crate) fn creating(
     action: &'static str,
     error: io::Error,

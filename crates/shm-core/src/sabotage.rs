@@ -36,7 +36,7 @@ mod control {
     pub(crate) fn names_unfinished_files() -> bool {
         chosen("early-name")
     }
-    /// Does not notice that a process died while it reinitialised the mutex.
+    /// Ignores that a process died while it reinitialised the mutex.
     pub(crate) fn forgets_unfinished_locks() -> bool {
         chosen("forget-unfinished")
     }
@@ -45,7 +45,7 @@ mod control {
     pub(crate) fn settles_blindly() -> bool {
         chosen("no-settle")
     }
-    /// Takes every process for dead when it prunes.
+    /// Treats every process as dead when it prunes.
     pub(crate) fn sweeps_the_living() -> bool {
         chosen("greedy-prune")
     }

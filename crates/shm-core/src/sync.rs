@@ -1,7 +1,7 @@
 //! The atomics facade and the two views of shared words.
 //!
-//! Under `--cfg loom` the atomics are loom's, so loom checks the very protocols that are built on
-//! [`Words`], not a copy of them.
+//! Under `--cfg loom` the atomics are loom's. So loom checks the protocols that are built on
+//! [`Words`] themselves, not copies of them.
 
 #[cfg(loom)]
 pub use self::model::{Word, crash};
@@ -16,20 +16,20 @@ pub type Word = std::sync::atomic::AtomicU64;
 
 /// A read-only view of `len` shared 64-bit words.
 ///
-/// There is no `&[u8]` and no `&T` into shared bytes: a peer may store to them
-/// at any moment, and only atomic loads make that defined behaviour.
+/// There is no `&[u8]` and no `&T` into shared bytes. A peer may store to them at any moment, and
+/// only atomic loads are defined behaviour then.
 #[derive(Clone, Copy)]
 pub struct ReadWords<'a> {
     words: &'a [Word],
-    /// The view of the lock's holder, see `model::Word`.
+    /// True for the view of the lock's holder; see `model::Word`.
     #[cfg(loom)]
     holder: bool,
 }
 
-/// A view of shared words that may also be stored to.
+/// A view of shared words that also allows stores.
 ///
-/// It is handed out only by a held lock ([`Guard::words`](crate::Guard::words))
-/// or to the initialiser of a segment that nobody else can see yet.
+/// A caller gets one from a held lock ([`Guard::words`](crate::Guard::words)), or while it
+/// initialises a segment that nobody else can see yet.
 #[derive(Clone, Copy)]
 pub struct Words<'a> {
     read: ReadWords<'a>,
@@ -52,7 +52,7 @@ impl<'a> ReadWords<'a> {
         self.words.len()
     }
 
-    /// True when there are no words.
+    /// True if there are no words.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
@@ -61,8 +61,8 @@ impl<'a> ReadWords<'a> {
     /// Loads the word at `at`.
     ///
     /// # Panics
-    /// When `at >= len()`: offsets come from a validated layout, and a wrong one
-    /// must stop here rather than reach foreign memory.
+    /// If `at >= len()`. Offsets come from a validated layout, and a wrong one must stop here
+    /// rather than reach other memory.
     #[inline(always)]
     #[must_use]
     #[allow(clippy::indexing_slicing, reason = "documented panic; the bound is the safety net")]
@@ -70,10 +70,10 @@ impl<'a> ReadWords<'a> {
         self.load_word(&self.words[at], order)
     }
 
-    /// The `len` words that start at `at`, as a view of their own.
+    /// Returns a view of the `len` words that start at `at`.
     ///
     /// # Panics
-    /// When they are not all inside this view.
+    /// If they are not all inside this view.
     #[inline(always)]
     #[must_use]
     #[allow(clippy::indexing_slicing, reason = "documented panic; the bound is the safety net")]
@@ -85,7 +85,7 @@ impl<'a> ReadWords<'a> {
         }
     }
 
-    /// The words. Each is loaded with `Relaxed` when the iterator reaches it.
+    /// Iterates over the words. Each is loaded with `Relaxed` when the iterator reaches it.
     #[inline(always)]
     pub fn iter_relaxed(&self) -> impl Iterator<Item = u64> + use<'a> {
         let view = *self;
@@ -127,17 +127,17 @@ impl<'a> Words<'a> {
     /// Stores `value` to the word at `at`.
     ///
     /// # Panics
-    /// When `at >= len()`, as [`ReadWords::load`] does.
+    /// If `at >= len()`, as in [`ReadWords::load`].
     #[inline(always)]
     #[allow(clippy::indexing_slicing, reason = "documented panic; the bound is the safety net")]
     pub fn store(&self, at: usize, value: u64, order: Ordering) {
         self.read.words[at].store(value, order);
     }
 
-    /// The `len` words that start at `at`, as a view of their own.
+    /// Returns a view of the `len` words that start at `at`.
     ///
     /// # Panics
-    /// When they are not all inside this view.
+    /// If they are not all inside this view.
     #[inline(always)]
     #[must_use]
     pub fn slice(&self, at: usize, len: usize) -> Words<'a> {
@@ -154,19 +154,20 @@ impl<'a> std::ops::Deref for Words<'a> {
     }
 }
 
-/// What loom checks instead of memory.
+/// The words that loom checks in place of shared memory.
 #[cfg(loom)]
 mod model {
     use loom::sync::atomic::AtomicU64;
 
     use super::Ordering;
 
-    /// A loom atomic, and beside it the value that the holder of the lock knows to be there.
+    /// A loom atomic, together with a plain copy of its value that only the holder of the lock
+    /// uses.
     ///
-    /// Only the holder stores, so its loads always return the latest store: taking them
-    /// from the shadow loses no behaviour. It is needed because loom 0.7 remembers only
-    /// the last access of an object: a writer that loads a word before it stores to it
-    /// hides the race with a reader's earlier load, and loom then never tries the other order.
+    /// Only the holder stores, so its loads always return the latest store, and loading from the
+    /// copy loses no behaviour. The copy is needed because loom 0.7 remembers only the last access
+    /// of an object. If a writer loads a word before it stores to it, that load hides the race with
+    /// a reader's earlier load, and loom never tries the other order.
     #[derive(Debug)]
     pub struct Word {
         shared: AtomicU64,
@@ -174,13 +175,13 @@ mod model {
     }
 
     impl Word {
-        /// A word with this value.
+        /// Creates a word with this value.
         #[must_use]
         pub fn new(value: u64) -> Self {
             Self { shared: AtomicU64::new(value), shadow: value.into() }
         }
 
-        /// A reader's load.
+        /// Loads as a reader does.
         pub fn load(&self, order: Ordering) -> u64 {
             self.shared.load(order)
         }
@@ -189,7 +190,7 @@ mod model {
             self.shadow.load(Ordering::SeqCst)
         }
 
-        /// Stores, unless the storing thread is dead by [`crash::after`].
+        /// Stores, unless [`crash::after`] has simulated the death of the storing thread.
         pub fn store(&self, value: u64, order: Ordering) {
             if crash::allows_store() {
                 self.shared.store(value, order);

@@ -30,7 +30,7 @@ pub enum CreateError {
         /// The namespace.
         dir: PathBuf,
     },
-    /// The namespace is in memory, and the machine does not have that much left. Nothing was
+    /// The namespace is in memory, and the machine does not have that much memory left. Nothing was
     /// allocated.
     #[error("no memory for {needed} bytes in {dir:?}: {available} are free, swap included")]
     NoMemory {
@@ -41,7 +41,7 @@ pub enum CreateError {
         /// The namespace.
         dir: PathBuf,
     },
-    /// The file system has no room for one more file, however small.
+    /// The file system has no inode left for another file, however small.
     #[error("no inode for a new file in {dir:?}: all {total} are in use")]
     NoInodes {
         /// Files that the file system may have.
@@ -57,7 +57,7 @@ pub enum CreateError {
         /// The namespace.
         dir: PathBuf,
     },
-    /// This process may not make files of that size: `RLIMIT_FSIZE`. Nothing was written.
+    /// `RLIMIT_FSIZE` does not let this process make files of that size. Nothing was written.
     #[error(
         "cannot create a file of {needed} bytes in {dir:?}: this process may write {limit} at most (`ulimit -f`)"
     )]
@@ -69,7 +69,7 @@ pub enum CreateError {
         /// The namespace.
         dir: PathBuf,
     },
-    /// The file system has no files of that size.
+    /// The file system does not support files of that size.
     #[error("a file of {needed} bytes is larger than the file system of {dir:?} can have")]
     FileTooLarge {
         /// Bytes needed.
@@ -77,26 +77,26 @@ pub enum CreateError {
         /// The namespace.
         dir: PathBuf,
     },
-    /// The body's length cannot be mapped or is not a multiple of 8.
+    /// The length of the body is too large to be mapped, or not a multiple of 8.
     #[error("a body of {len} bytes is not possible")]
     BadLength {
         /// Bytes asked for.
         len: u64,
     },
-    /// The mode has bits that the file cannot have, or lacks bits that its owner needs: read and,
-    /// for a segment that is stored to, write.
+    /// The mode has bits that the file cannot have, or lacks bits that its owner needs. The owner
+    /// needs read permission, and for a segment that is stored to also write permission.
     #[error("mode {mode:#o} is not possible: only rw bits, the owner's among them")]
     BadMode {
         /// Mode asked for.
         mode: u32,
     },
-    /// The operating system refused, or a [`Limit`](crate::Limit) is in the way.
+    /// The operating system refused, or a [`Limit`](crate::Limit) was reached.
     #[error(transparent)]
     Io(#[from] IoError),
 }
 
 impl CreateError {
-    /// The file or directory that the error is about, where it says one.
+    /// The file or directory that the error is about, if the error names one.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {

@@ -38,12 +38,12 @@ pub enum HeaderError {
         /// Checksum of the header's contents.
         expected: u64,
     },
-    /// The segment counts in words of another size.
+    /// The segment uses words of another size.
     #[error("word size {found} bytes, expected {expected}")]
     WordSize {
-        /// Bytes a word, from the header.
+        /// Bytes per word, from the header.
         found: u32,
-        /// Bytes a word here.
+        /// Bytes per word on this machine.
         expected: u32,
     },
     /// The first page has another length.
@@ -57,9 +57,10 @@ pub enum HeaderError {
     /// The file is not as long as its header says: it was truncated or extended.
     #[error("file is {found} bytes long, its header says {expected}")]
     Length {
-        /// Length of the file in bytes; for a file without a whole header, that.
+        /// Length of the file in bytes.
         found: u64,
-        /// Length by the header in bytes.
+        /// Length that the header states, in bytes. If the file is too short for a header, the
+        /// length of a header.
         expected: u64,
     },
     /// Part of the file is not backed by memory: a hole was punched.
@@ -95,7 +96,8 @@ pub enum HeaderError {
         /// ABI id of this process.
         expected: u64,
     },
-    /// The file has a lock, hence is stored to, whatever its mode says: it cannot be used in place.
+    /// The file has a lock, so processes may store to it, whatever its mode says. It cannot be used
+    /// in place.
     #[error("the file has a lock, one of {}, so it is no published one", AbiInWords(*.found))]
     Locked {
         /// ABI id in the header.

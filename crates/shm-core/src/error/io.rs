@@ -1,4 +1,4 @@
-//! What the operating system refused.
+//! The error for what the operating system refused.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,9 +14,9 @@ use crate::os::limits::Limit;
 pub struct IoError {
     /// What was tried: a verb, to be followed by the path.
     pub action: &'static str,
-    /// On which file or directory.
+    /// The file or directory on which it was tried.
     pub path: PathBuf,
-    /// The limit of this process or of the machine that is in the way, if one is.
+    /// The limit of this process or of the machine that caused the failure, if one did.
     pub limit: Option<Limit>,
     /// The cause.
     pub source: io::Error,
@@ -31,7 +31,7 @@ impl IoError {
         Self { action, path: path.into(), limit, source }
     }
 
-    /// True where the system does not permit it.
+    /// True if permission was denied.
     #[must_use]
     pub fn is_denied(&self) -> bool {
         use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};

@@ -12,15 +12,15 @@ use crate::os::holder::Holder;
 #[derive(Error)]
 #[non_exhaustive]
 pub enum LockError {
-    /// Another thread, or this one, holds it, and the call was not to wait.
+    /// This thread or another one holds the lock, and the call does not wait.
     #[error("the lock is held by another thread")]
     WouldBlock,
-    /// Others held it for all of the time given.
+    /// Others held the lock for the whole time limit.
     #[error("the lock was not released within {}{}", Took(*waited), by(holder))]
     TimedOut {
         /// How long this call waited.
         waited: Duration,
-        /// Who held it in the end, where that is known.
+        /// Who held the lock at the end of that time, if known.
         holder: Option<Holder>,
     },
     /// The caller's [`Interrupt`](crate::Interrupt) ended the waiting.
@@ -29,9 +29,9 @@ pub enum LockError {
         /// How long this call waited.
         waited: Duration,
     },
-    /// The lock belongs to the threads of another pid namespace: this process was forked into one
-    /// of its own, or a process of another one took the segment over because it saw no sign of a
-    /// living writer here. Open the segment again.
+    /// The lock belongs to the threads of another pid namespace. Either this process was forked
+    /// into a namespace of its own, or a process of another namespace took the segment over because
+    /// it saw no sign of a living writer here. Open the segment again.
     #[error("the lock is that of pid namespace {found}, this process is in {expected}")]
     PidNamespace {
         /// Namespace id of the threads that may lock.
@@ -39,7 +39,7 @@ pub enum LockError {
         /// Namespace id of this process.
         expected: u64,
     },
-    /// This thread holds it already.
+    /// This thread already holds the lock.
     #[error("this thread holds the lock already")]
     WouldDeadlock,
     /// A foreign program released the lock of a dead owner without repairing.
@@ -51,14 +51,14 @@ pub enum LockError {
     /// The operating system refused.
     #[error("cannot {action}")]
     Os {
-        /// What was tried. On which segment, the caller knows.
+        /// What was tried. The caller knows on which segment.
         action: &'static str,
         /// The cause.
         source: io::Error,
     },
 }
 
-/// A duration as people say it.
+/// Formats a duration for people to read.
 pub(super) struct Took(pub(super) Duration);
 
 impl fmt::Display for Took {

@@ -1,8 +1,8 @@
-//! One error enum an operation family; each variant carries its data.
+//! One error enum for each family of operations. Each variant carries its data.
 //!
-//! `Display` never contains what `source()` returns; [`report()`] prints both. What the operating
-//! system refused is one [`IoError`], with action and path. A variant is transparent where it adds
-//! nothing to what it wraps.
+//! `Display` never contains what `source()` returns; [`report()`] prints both. Whatever the
+//! operating system refuses becomes an [`IoError`], with action and path. A variant is transparent
+//! if it adds nothing to the error that it wraps.
 
 mod create;
 mod header;

@@ -58,10 +58,10 @@ pub enum OpenError {
         /// Path looked at.
         path: PathBuf,
     },
-    /// The caller may not open it so.
+    /// The caller has no permission to open the segment in this way.
     #[error(transparent)]
     PermissionDenied(IoError),
-    /// There is something, but not a regular file.
+    /// The name belongs to something other than a regular file.
     #[error("{path:?} is not a regular file but a {found}")]
     NotAFile {
         /// Path looked at.
@@ -85,7 +85,8 @@ pub enum OpenError {
         /// Its permission bits.
         mode: u32,
     },
-    /// Somebody, perhaps its owner, may write to a file whose bytes were to be used in place.
+    /// The bytes of the file were to be used in place, but somebody, perhaps its owner, may write
+    /// to it.
     #[error(
         "{path:?} has mode {mode:#o}: a file that may be written to cannot be used in place, only copied"
     )]
@@ -95,8 +96,8 @@ pub enum OpenError {
         /// Its permission bits.
         mode: u32,
     },
-    /// Somebody has a file open for writing, or mapped so, whose bytes were to be used in place. It
-    /// has no write bit, so nobody can open it so again.
+    /// The bytes of the file were to be used in place, but some process has it open for writing, or
+    /// mapped for writing. The file has no write bit, so nobody can open it for writing again.
     #[error("{path:?} is open for writing: what may be written to cannot be used in place")]
     OpenForWriting {
         /// Path looked at.
@@ -110,9 +111,10 @@ pub enum OpenError {
         /// What is wrong.
         source: HeaderError,
     },
-    /// The segment would have to be taken over, because it is of another boot, of another pid
-    /// namespace, or of another file than this process sees, or because its lock is held; but a
-    /// process that writes to it may be alive, or another one was taking it over all the time.
+    /// The segment must be taken over before this process can use it, but a process that writes to
+    /// it may be alive, or another process was taking it over all the time. A takeover is needed if
+    /// the segment is of another boot, of another pid namespace, or of another file than this
+    /// process sees, or if its lock is held.
     #[error(
         "{path:?}: cannot be taken over, its writers may be alive (waited {}{})",
         Took(*waited), held(holder)
@@ -122,7 +124,7 @@ pub enum OpenError {
         path: PathBuf,
         /// How long this call waited.
         waited: Duration,
-        /// Who held the lock in the end, where that is known.
+        /// Who held the lock at the end of that time, if known.
         holder: Option<Holder>,
     },
     /// The caller's [`Interrupt`](crate::Interrupt) ended the waiting for others.
@@ -141,17 +143,17 @@ pub enum OpenError {
         /// Bytes needed.
         needed: u64,
     },
-    /// It did not exist and could not be created.
+    /// The segment did not exist and could not be created.
     #[error(transparent)]
     Create(#[from] CreateError),
-    /// The operating system refused, or a [`Limit`](crate::Limit) is in the way.
+    /// The operating system refused, or a [`Limit`](crate::Limit) was reached.
     #[error(transparent)]
     Io(#[from] IoError),
 }
 
 impl OpenError {
-    /// True when what is at the name is no segment that anybody could use, or is a stranger's: not
-    /// merely one for others, or out of reach.
+    /// True if nobody could use what is at the name, or if it belongs to a stranger. False if
+    /// others can use it, or if this process cannot reach it.
     pub(crate) fn is_damage(&self) -> bool {
         match self {
             Self::NotAFile { .. } | Self::ForeignOwner { .. } => true,
@@ -174,7 +176,7 @@ fn held(holder: &Option<Holder>) -> String {
 }
 
 impl OpenError {
-    /// The file or directory that the error is about, where it says one.
+    /// The file or directory that the error is about, if the error names one.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {

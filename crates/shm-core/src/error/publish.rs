@@ -19,12 +19,12 @@ pub enum PublishError {
         /// Path looked at.
         path: PathBuf,
     },
-    /// The caller looked at what has the name, and would not replace it: [`Namespace::publish_if`].
+    /// The caller's check in [`Namespace::publish_if`] refused to replace the file at the name.
     ///
     /// [`Namespace::publish_if`]: crate::Namespace::publish_if
     #[error("{path:?} is not to be replaced")]
     Declined {
-        /// Path of what stays.
+        /// Path of the file that stays.
         path: PathBuf,
     },
     /// The mode has bits that a published file cannot have.
@@ -33,8 +33,8 @@ pub enum PublishError {
         /// Mode asked for.
         mode: u32,
     },
-    /// The control segment, or what is at the name, could not be opened. (Not created: that is
-    /// `Create`.)
+    /// The control segment, or the file at the name, could not be opened. A failure to create one
+    /// is `Create` instead.
     #[error(transparent)]
     Open(OpenError),
     /// The lock of the control segment was not acquired.
@@ -42,10 +42,10 @@ pub enum PublishError {
     Lock {
         /// Path of the control segment.
         path: PathBuf,
-        /// Why.
+        /// Why the lock was not acquired.
         source: LockError,
     },
-    /// The control word, or the edition at the name, is beyond what can be counted: damaged.
+    /// The control word, or the edition at the name, is damaged: it is out of range.
     #[error("{path:?}: the control word is {found:#x}")]
     ControlWord {
         /// Path of the control segment.
@@ -53,14 +53,14 @@ pub enum PublishError {
         /// The word.
         found: u64,
     },
-    /// The operating system refused, or a [`Limit`](crate::Limit) is in the way.
+    /// The operating system refused, or a [`Limit`](crate::Limit) was reached.
     #[error(transparent)]
     Io(#[from] IoError),
 }
 
 impl From<OpenError> for PublishError {
-    /// What could not be created is [`PublishError::Create`], be it the file or the control
-    /// segment.
+    /// A failure to create becomes [`PublishError::Create`], whether it concerns the file or the
+    /// control segment.
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Create(e) => Self::Create(e),
@@ -70,7 +70,7 @@ impl From<OpenError> for PublishError {
 }
 
 impl PublishError {
-    /// The file or directory that the error is about, where it says one.
+    /// The file or directory that the error is about, if the error names one.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {

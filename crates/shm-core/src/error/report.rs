@@ -5,9 +5,9 @@ use std::fmt;
 
 /// The error and its causes in one line, each said once: `cannot use "x": format version 9, …`.
 ///
-/// No message of this workspace's errors contains that of its [`source`](Error::source), so this
-/// is the whole of what is known. `Debug` of the errors prints the same, so a `main` that returns
-/// one says it in words.
+/// No error of this workspace repeats the message of its [`source`](Error::source), so the line
+/// says everything once. `Debug` of these errors prints the same line, so a `main` that returns one
+/// prints a readable message.
 ///
 /// ```
 /// use shm_core::{Kind, Name, Namespace, Trust, report};
@@ -22,7 +22,7 @@ pub fn report<'a>(error: &'a (dyn Error + 'a)) -> Report<'a> {
     Report(error)
 }
 
-/// What [`report`] prints.
+/// The value that [`report`] returns and that prints the line.
 #[derive(Clone, Copy, Debug)]
 pub struct Report<'a>(&'a (dyn Error + 'a));
 
@@ -38,7 +38,7 @@ impl fmt::Display for Report<'_> {
     }
 }
 
-/// `Debug` of errors as their [`report`].
+/// Implements `Debug` of errors as their [`report`].
 #[doc(hidden)]
 #[macro_export]
 macro_rules! debug_is_report {
@@ -51,8 +51,8 @@ macro_rules! debug_is_report {
     )*};
 }
 
-/// For tests of errors: a list has every variant of its enum, and no text of it is empty, starts
-/// with a capital or ends with a period, or contains that of its source.
+/// Tests an error enum. The list must have every variant, and no message may be empty, start with a
+/// capital, end with a period, or contain the message of its source.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! every_error_is_said_well {

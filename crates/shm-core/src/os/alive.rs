@@ -1,5 +1,6 @@
-//! Which writers are alive. Each holds a shared lock on the segment file for as long as it has the
-//! file open, so whoever gets the exclusive lock knows that there is no other.
+//! Which writers are alive. Each writer holds a shared lock on the segment file for as long as it
+//! has the file open. So a process that gets the exclusive lock knows that there is no other
+//! writer.
 //!
 //! Open file description locks (`F_OFD_SETLK`, Linux 3.15): the kernel drops such a lock when the
 //! last copy of the descriptor is closed, however the process dies. A forked child shares its
@@ -15,18 +16,18 @@ use std::os::fd::AsRawFd;
 const WRITERS: libc::off_t = 0;
 /// The byte that the creator locks for as long as the file has a temporary name.
 const CREATOR: libc::off_t = 1;
-/// The byte that the creator locks, shared, when it may no longer write to the file, and is about
-/// to give it its name.
+/// The byte on which the creator takes a shared lock when it can no longer write to the file and is
+/// about to give it its name.
 const NAMER: libc::off_t = 2;
 
-/// What to hold.
+/// Which lock to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hold {
-    /// As one of the living writers.
+    /// A shared lock, as one of the living writers.
     Shared,
-    /// As the only one. Needs a descriptor that may write.
+    /// The exclusive lock, as the only writer. Needs a descriptor that may write.
     Exclusive,
-    /// No longer anything.
+    /// No lock.
     Nothing,
 }
 
@@ -36,8 +37,8 @@ pub(crate) fn try_hold(file: &File, hold: Hold) -> io::Result<bool> {
     try_hold_byte(file, WRITERS, hold)
 }
 
-/// The same for the lock of the process that gives an unfinished file its name. `prune` takes it
-/// shared, for which a descriptor open for reading is enough.
+/// As [`try_hold`], for the lock of the process that gives an unfinished file its name. `prune`
+/// takes that lock shared, for which a descriptor open for reading is enough.
 pub(crate) fn try_hold_draft(file: &File, hold: Hold) -> io::Result<bool> {
     try_hold_byte(file, CREATOR, hold)
 }
@@ -48,12 +49,12 @@ pub(crate) fn hold_finished(file: &File) -> io::Result<()> {
     try_hold_byte(file, NAMER, Hold::Shared).map(drop)
 }
 
-/// True when another opening of the file holds what [`hold_finished`] takes. Takes nothing.
+/// True if another opening of the file holds what [`hold_finished`] takes. Takes no lock.
 pub(crate) fn is_finished(file: &File) -> io::Result<bool> {
     is_held(file, NAMER)
 }
 
-/// True when somebody else holds what [`try_hold`] takes. Takes nothing.
+/// True if somebody else holds what [`try_hold`] takes. Takes no lock.
 pub(crate) fn has_writers(file: &File) -> io::Result<bool> {
     is_held(file, WRITERS)
 }

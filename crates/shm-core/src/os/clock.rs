@@ -1,8 +1,8 @@
-//! A clock that costs a few nanoseconds, and is right to a few milliseconds.
+//! A clock that can be read in a few nanoseconds and is accurate to a few milliseconds.
 
 #![allow(unsafe_code, reason = "rustix looks for the vDSO in a way that memory checkers report")]
 
-/// The coarse monotonic clock, in nanoseconds. Always 0 where there is none.
+/// The coarse monotonic clock, in nanoseconds. Always 0 on a system that has no such clock.
 #[inline]
 pub(crate) fn coarse() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };

@@ -35,9 +35,9 @@ pub struct LostDescriptor;
 /// every opening has its own.
 #[derive(Debug)]
 pub(crate) struct OwnFile {
-    /// Always there until the drop.
+    /// `Some` until the drop.
     file: Option<File>,
-    /// `None` if it could not be found out.
+    /// `None` if the id could not be determined.
     id: Option<FileId>,
     mark: u64,
 }
@@ -46,7 +46,7 @@ pub(crate) struct OwnFile {
 const MARKS: u64 = (1 << 40) - 1;
 
 impl OwnFile {
-    /// Takes the descriptor over. Its offset must not matter to anybody.
+    /// Takes ownership of the descriptor. Nobody may depend on its offset.
     pub(crate) fn new(file: File) -> Self {
         let id = file.metadata().ok().map(|meta| FileId::of(&meta));
         let mut drawn = [0; 8];
@@ -100,8 +100,8 @@ fn lost() -> io::Error {
 #[derive(Debug)]
 pub(crate) struct SegmentFile {
     first: OwnFile,
-    /// Set by the one thread that opens the file again. Others do not wait for it: in a child that
-    /// is forked meanwhile such a wait would never end.
+    /// Set by the one thread that opens the file again. Other threads do not wait for it: in a
+    /// child that is forked meanwhile, such a wait would never end.
     opening: AtomicBool,
     again: OnceLock<OwnFile>,
 }

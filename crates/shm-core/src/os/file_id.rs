@@ -28,7 +28,7 @@ impl FileId {
     }
 }
 
-/// True when there is nothing at a path, or no directory on the way to it.
+/// True if there is nothing at a path, or no directory on the way to it.
 pub(crate) fn leads_nowhere(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

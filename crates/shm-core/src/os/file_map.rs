@@ -16,15 +16,15 @@ use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 
 /// Bytes of a huge page if pages have 4096 bytes: on x86-64, and on most aarch64 machines.
-/// Elsewhere the kernel declines the requests below, and the mapping is only aligned in vain.
+/// Elsewhere the kernel declines the requests below, and the alignment has no effect.
 const HUGE_PAGE: usize = 2 << 20;
 
 /// `MADV_COLLAPSE` of the Linux UAPI (`include/uapi/asm-generic/mman-common.h`, Linux 6.1), the
 /// same on all architectures. `libc` has the name for glibc only.
 const MADV_COLLAPSE: libc::c_int = 25;
 
-/// How much is asked for at a time. The first refusal ends it, so no more than this is copied in
-/// vain.
+/// How much is asked for at a time. The first refusal ends the requests, so no more than this is
+/// copied in vain.
 const STEP: usize = 16 * HUGE_PAGE;
 
 /// A shared mapping of the first bytes of a file. If it has two megabytes or more, it starts at a
@@ -40,7 +40,7 @@ pub(crate) struct FileMap {
 }
 
 impl FileMap {
-    /// Maps the first `len` bytes of `file`, `PROT_READ` unless `writable`.
+    /// Maps the first `len` bytes of `file`, read-only unless `writable`.
     pub(crate) fn new(file: &File, len: usize, writable: bool) -> io::Result<Self> {
         // Aligning takes more address space for a moment, which limits (RLIMIT_AS, locked memory)
         // may not allow.
@@ -96,8 +96,9 @@ impl FileMap {
 
     /// Asks for huge pages, for all processes that map the file, and returns how many bytes have
     /// them. The contents do not change: existing pages are copied, and the kernel may move others
-    /// to make space. It is not an error if there are none: the kernel may be too old or told not
-    /// to, the file not on tmpfs, or memory short or fragmented.
+    /// to make space. It is not an error if there are no huge pages. The kernel may be too old or
+    /// configured not to provide them, the file may not be on tmpfs, or memory may be short or
+    /// fragmented.
     pub(crate) fn use_huge_pages(&self) -> usize {
         let mut at = 0;
         while self.len - at >= HUGE_PAGE {
@@ -138,11 +139,11 @@ mod tests {
     use std::os::unix::fs::{FileExt, MetadataExt};
     use std::path::Path;
 
-    /// Not whole huge pages, nor whole pages.
+    /// A length that is a whole number neither of huge pages nor of pages.
     const LEN: usize = 2 * HUGE_PAGE + 12_296;
 
-    /// A file without a name, whose bytes tell their offset; in memory, if there is such a
-    /// directory.
+    /// Creates a file without a name, whose bytes tell their offset. The file is in memory if there
+    /// is a directory in memory.
     fn file(len: usize) -> File {
         let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };

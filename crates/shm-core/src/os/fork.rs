@@ -9,9 +9,9 @@ use memmap2::MmapMut;
 
 /// An odd value that differs between a process and each of its forked children.
 ///
-/// It lives in a page that the kernel zeroes in the child
-/// (`MADV_WIPEONFORK`, Linux 4.14), so it is right after a raw `clone` too,
-/// where `pthread_atfork` handlers do not run. One relaxed load when warm.
+/// The value lives in a page that the kernel zeroes in the child (`MADV_WIPEONFORK`, Linux 4.14).
+/// So it is also correct after a raw `clone`, where `pthread_atfork` handlers do not run. One
+/// relaxed load after the first call.
 #[inline]
 pub fn process_token() -> u64 {
     // SAFETY: null, or a word that lives for 'static.
@@ -28,7 +28,7 @@ pub fn process_token() -> u64 {
 /// initialises it would wait for that thread for ever.
 static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
 
-/// The first call in a process, or any call where the kernel has no such pages.
+/// Makes a token, on the first call in a process or on any call where the kernel has no such pages.
 #[cold]
 fn new_token() -> u64 {
     let Some(word) = page() else { return pid_token() };
@@ -43,7 +43,7 @@ fn new_token() -> u64 {
     }
 }
 
-/// The page, made if there is none yet. If several threads make one at once, one of them decides.
+/// The page, created if there is none yet. If several threads create one at once, one of them wins.
 fn page() -> Option<&'static AtomicU64> {
     let mut word = PAGE.load(Ordering::Acquire);
     if word.is_null() {

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use crate::sync::Word;
 
-/// Sleeps while the low half of `word` is that of `seen`: until a process changes it and calls
-/// [`wake_all`], or for `limit` (monotonic clock). May return early, for instance because of a
-/// signal.
+/// Sleeps while the low half of `word` equals that of `seen`. The sleep ends when a process changes
+/// the word and calls [`wake_all`], or after `limit` (monotonic clock). It may end early, for
+/// instance because of a signal.
 ///
 /// The kernel compares after it has queued the sleeper, so no wake that follows the change is lost.
 #[cfg(not(loom))]

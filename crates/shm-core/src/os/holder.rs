@@ -4,7 +4,7 @@ use std::fmt;
 
 use rustix::process::Pid;
 
-/// The thread that holds a lock. It may have released it by now.
+/// The thread that holds a lock. It may have released the lock by now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Holder {
@@ -28,7 +28,7 @@ impl fmt::Display for Holder {
 }
 
 impl Holder {
-    /// A thread of a pid namespace whose processes this one does not see.
+    /// A thread of a pid namespace whose processes this process cannot see.
     pub(crate) fn unknown(tid: u32) -> Self {
         Self { tid, pid: None, command: None }
     }

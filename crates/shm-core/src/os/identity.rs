@@ -1,5 +1,5 @@
-//! What matters of this process to a shared mutex: its boot, its pid namespace, and the ABI of its
-//! C library.
+//! The properties of this process that matter to a shared mutex: its boot, its pid namespace, and
+//! the ABI of its C library.
 
 use std::fmt;
 use std::io;
@@ -67,7 +67,7 @@ pub(crate) const fn abi() -> u64 {
     (libc_id << 56) | (arch << 48) | ((usize::BITS as u64) << 40) | mutex
 }
 
-/// An id of [`abi`], for people to read. It may come from a file, so every part may be unknown.
+/// An id of [`abi`], formatted for people. It may come from a file, so every part may be unknown.
 pub(crate) struct AbiInWords(pub(crate) u64);
 
 impl fmt::Display for AbiInWords {

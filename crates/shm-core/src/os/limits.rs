@@ -1,7 +1,7 @@
 //! Which limit was reached: of the file system, of the machine, or of this process.
 //!
-//! The operating system has one error number for many of them, so an error number is traced to the
-//! limit behind it.
+//! The operating system has one error number for many of them. This module finds the limit behind
+//! an error number.
 
 use std::fmt;
 use std::io;
@@ -66,7 +66,7 @@ impl fmt::Display for Limit {
 }
 
 impl Limit {
-    /// The limit behind an error of what was tried, if one is.
+    /// The limit that caused an error of `action`, if one did.
     pub(crate) fn behind(action: &str, error: &io::Error) -> Option<Self> {
         // `mmap` returns error numbers that mean something else in other calls.
         let maps = action.starts_with("map");
@@ -84,17 +84,18 @@ impl Limit {
     }
 }
 
-/// How long a file this process may write to; `None` when there is no limit.
+/// The length up to which this process may write to a file; `None` if there is no limit.
 pub(crate) fn file_size() -> Option<u64> {
     soft(Resource::Fsize)
 }
 
-/// A limit of this process; `None` when there is none.
+/// A limit of this process; `None` if there is none.
 fn soft(resource: Resource) -> Option<u64> {
     getrlimit(resource).current
 }
 
-/// Fails if this process may not write up to `end`. A write itself would not fail but be killed.
+/// Fails if this process may not write up to `end`. The write itself would not fail but kill the
+/// process.
 pub(crate) fn check_write(end: u64) -> io::Result<()> {
     match file_size() {
         Some(limit) if limit < end => Err(io::Error::from_raw_os_error(libc::EFBIG)),

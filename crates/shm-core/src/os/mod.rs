@@ -1,8 +1,8 @@
 //! Calls to the kernel: one file for each purpose.
 //!
-//! The lowest folder. It knows nothing of segments or names, and imports only [`sync`](crate::sync)
-//! of this crate, whose words `futex` sleeps on. Its functions return errors of [`std::io`];
-//! `refused.rs`, above it, turns them into errors of this crate.
+//! The lowest folder. It knows nothing of segments or names. From this crate it imports only
+//! [`sync`](crate::sync), because `futex` sleeps on its words. Its functions return errors of
+//! [`std::io`]; `refused.rs`, above it, turns them into errors of this crate.
 
 pub(crate) mod alive;
 pub(crate) mod clock;

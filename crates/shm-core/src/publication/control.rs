@@ -4,9 +4,9 @@
 //! | value | means |
 //! |---|---|
 //! | 2g | edition g is the newest, and nobody is at work |
-//! | 2g+1 | edition g+1 is being published or the name removed, or the process that did so died |
+//! | 2g+1 | edition g+1 is being published or the name is being removed, or that process died |
 //! | 2⁶³ or more | damaged: there is no edition to count on from |
-//! | [`RETIRED`] | the name is removed and this segment dead: look up the name |
+//! | [`RETIRED`] | the name was removed and this segment is dead: look up the name again |
 //!
 //! Only the holder of the segment's mutex stores to it. `docs/concurrency.md` has the whole
 //! protocol, and `models.rs` runs these very functions under loom.
@@ -20,18 +20,18 @@ pub(crate) const MAX_EDITION: u64 = 1 << 62;
 /// Where the word is in the body.
 pub(crate) const WORD: usize = 0;
 
-/// What a publication does besides storing to the control word.
+/// What a publication does besides its stores to the control word.
 pub(crate) trait Effects {
     type Error;
 
-    /// Gives the new file the name: the one step that counts.
+    /// Gives the new file the name. This step makes the publication take effect.
     fn link(&mut self) -> Result<(), Self::Error>;
 
     /// Wakes all threads that sleep on the word.
     fn wake(&self);
 }
 
-/// The word as a reader loads it.
+/// Loads the word as a reader does.
 #[inline]
 pub(crate) fn load(words: ReadWords<'_>) -> u64 {
     // Acquire: pairs with the last store of `publish`. A reader that sees 2g finds edition g at the
@@ -39,15 +39,15 @@ pub(crate) fn load(words: ReadWords<'_>) -> u64 {
     words.load(WORD, Ordering::Acquire)
 }
 
-/// True when the word, as loaded, says that nothing is newer than `edition`.
+/// True if the word, as loaded, says that nothing is newer than `edition`.
 #[inline]
 pub(crate) fn is_newest(word: u64, edition: u64) -> bool {
     word.is_multiple_of(2) && word / 2 == edition
 }
 
-/// Makes the word even again, whatever death left it odd, and returns the newest edition. `at_name`
-/// is the edition of the file at the name, 0 if there is none, `None` if it cannot be read. An
-/// error is a word out of range.
+/// Makes the word even again if a process died and left it odd, and returns the newest edition.
+/// `at_name` is the edition of the file at the name, 0 if there is none, `None` if it cannot be
+/// read. The error is a word that is out of range.
 pub(crate) fn settle(
     words: Words<'_>,
     at_name: Option<u64>,
@@ -69,8 +69,8 @@ pub(crate) fn settle(
     Ok(newest)
 }
 
-/// Publishes edition `newest + 1`; `newest` is what [`settle`] returned. On an error nothing has
-/// changed.
+/// Publishes edition `newest + 1`, where `newest` is what [`settle`] returned. On an error nothing
+/// has changed.
 pub(crate) fn publish<P: Effects>(
     words: Words<'_>,
     newest: u64,
@@ -85,8 +85,8 @@ pub(crate) fn publish<P: Effects>(
     linked.map(|()| edition)
 }
 
-/// Says that the name is about to change. Sleeping readers wake, and from then on check the name
-/// from time to time.
+/// Announces that the name is about to change. Sleeping readers wake, and from then on check the
+/// name from time to time.
 pub(crate) fn begin(words: Words<'_>, newest: u64, wake: impl FnOnce()) {
     // Release: so that a reader that sees this word also sees what was settled. The name changes
     // only afterwards, by a system call.
@@ -94,14 +94,14 @@ pub(crate) fn begin(words: Words<'_>, newest: u64, wake: impl FnOnce()) {
     wake();
 }
 
-/// Undoes [`begin`], before which the word was `before`.
+/// Undoes [`begin`]. The word was `before` when `begin` was called.
 pub(crate) fn give_up(words: Words<'_>, before: u64, wake: impl FnOnce()) {
     // Release: as in `publish`.
     words.store(WORD, before, Ordering::Release);
     wake();
 }
 
-/// Says that the segment no longer has a name.
+/// Announces that the segment no longer has a name.
 pub(crate) fn retire(words: Words<'_>, wake: impl FnOnce()) {
     // Release: a reader that sees it finds the names gone.
     words.store(WORD, RETIRED, Ordering::Release);

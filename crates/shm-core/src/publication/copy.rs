@@ -13,11 +13,11 @@ use crate::segment::layout::BODY_OFFSET;
 use crate::segment::raw_file::RawFile;
 use crate::segment::trust::Trust;
 
-/// A file of a trusted owner, open to be copied. For a published segment, its body.
+/// A file of a trusted owner, opened to be copied. Of a published segment, only the body is copied.
 ///
-/// Its length is whatever somebody made it. So check the first bytes, then allocate in a way that
-/// may fail, and return [`CopySource::no_memory`] if it does. If somebody writes meanwhile, what is
-/// read is a mixture: verify it.
+/// The length of the file is not to be trusted. So check the first bytes, then allocate with a call
+/// that may fail, and return [`CopySource::no_memory`] if it does. If somebody writes during the
+/// copy, the result is a mixture of old and new bytes: verify it.
 #[derive(Debug)]
 pub struct CopySource {
     file: OwnFile,
@@ -31,7 +31,7 @@ impl CopySource {
     /// Opens a file of any contents, even one that may be written to. O(1).
     ///
     /// # Errors
-    /// As [`Namespace::open_read_only`], without its errors about the contents.
+    /// As [`Namespace::open_read_only`], except for errors about the contents.
     pub fn open(path: &Path, trust: &Trust) -> Result<Self, OpenError> {
         Ok(Self::new(RawFile::open(path.to_owned(), OFlags::RDONLY, trust)?, 0))
     }
@@ -42,7 +42,7 @@ impl CopySource {
         Self { file, path, start, len: len.saturating_sub(start) }
     }
 
-    /// How many bytes there are, or were when it was opened.
+    /// The number of bytes that there were when the file was opened.
     #[must_use]
     pub fn source_len(&self) -> u64 {
         self.len
@@ -51,7 +51,7 @@ impl CopySource {
     /// Reads bytes from `offset` on until `buffer` is full. O(its length).
     ///
     /// # Errors
-    /// [`OpenError::Io`], also if there are not enough bytes.
+    /// [`OpenError::Io`] if the file cannot be read, or has too few bytes.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), OpenError> {
         self.file
             .get()
@@ -67,8 +67,8 @@ impl CopySource {
 }
 
 impl Namespace {
-    /// Opens a published segment to copy its body, even one that may be written to and so cannot be
-    /// used in place. O(1).
+    /// Opens a published segment to copy its body. O(1). Accepts also a file that may be written
+    /// to, which cannot be used in place.
     ///
     /// # Errors
     /// As [`Namespace::open_read_only`].

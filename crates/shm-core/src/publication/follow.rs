@@ -21,15 +21,17 @@ use crate::segment::trust::Trust;
 
 /// The longest single sleep while nobody is publishing: a wake ends it.
 const LONG: Duration = Duration::from_secs(1);
-/// The same while a process is publishing, or died doing so: perhaps no wake ends it.
+/// The longest single sleep while a process is publishing, or after it died doing so. In the latter
+/// case no wake may come.
 const SHORT: Duration = Duration::from_millis(50);
 
 /// How long a check of the names is valid: [`Follower::is_due`].
 const LOOK: u64 = 100_000_000;
 
-/// Knows which file of a name a reader has, and notices when the name leads to another one.
+/// Remembers which file a reader opened under a name, and notices when the name leads to another
+/// one.
 ///
-/// It does not contain the file: [`Namespace::follow`] returns the two separately. `Send` and
+/// The file itself is not part of it: [`Namespace::follow`] returns the two separately. `Send` and
 /// `Sync`.
 #[derive(Clone, Debug)]
 pub struct Follower {
@@ -37,15 +39,15 @@ pub struct Follower {
     name: Name,
     kind: PublishedKind,
     trust: Trust,
-    /// Opened before the file, so if it belongs to an earlier life of the name, it is retired.
-    /// `None` if there is none, or none that this user may read.
+    /// The control segment. It was opened before the file, so if it belongs to an earlier life of
+    /// the name, its word is [`RETIRED`]. `None` if there is none, or none that this user may read.
     control: Option<Arc<Segment>>,
     edition: u64,
     id: [u8; 16],
-    /// The file, as the name leads to it.
+    /// The file to which the name led.
     file: FileId,
-    /// When the names are to be checked again, by the coarse monotonic clock, in nanoseconds.
-    /// Private to this process: nothing is ordered by it.
+    /// When the names must be checked again, in nanoseconds of the coarse monotonic clock. Private
+    /// to this process: no other access is ordered by it.
     due: Due,
 }
 
@@ -74,8 +76,8 @@ impl Namespace {
     /// Opens a published file to use it in place, and to notice when it is replaced. O(1).
     ///
     /// # Errors
-    /// As [`Namespace::open_published`], also for the control segment beside it. The control
-    /// segment may be missing, or not readable by this user.
+    /// As [`Namespace::open_published`], for the file and for the control segment beside it. It is
+    /// not an error if the control segment is missing or not readable by this user.
     pub fn follow(
         &self,
         name: &Name,
@@ -142,16 +144,15 @@ impl Follower {
     }
 
     /// True if `seen` says that nothing newer was published under this control segment. If false,
-    /// [`Follower::successor`] finds out.
+    /// call [`Follower::successor`] to find out.
     #[inline]
     #[must_use]
     pub fn is_current(&self, seen: Seen) -> bool {
         seen.0.is_some_and(|word| control::is_newest(word, self.edition))
     }
 
-    /// True if the last check of the names was 100 ms ago or longer. Then the word alone is not
-    /// enough, and [`Follower::is_at_name`] is to be asked. Reads a coarse clock, without a system
-    /// call.
+    /// True if the last check of the names was 100 ms ago or longer. In that case the word alone is
+    /// not enough: call [`Follower::is_at_name`]. Reads a coarse clock, without a system call.
     #[inline]
     #[must_use]
     pub fn is_due(&self) -> bool {
@@ -159,12 +160,12 @@ impl Follower {
         self.due.0.load(Ordering::Relaxed).wrapping_sub(now()) > LOOK
     }
 
-    /// True if both names lead to the files that this follower has: its file, and the control
-    /// segment that contains its word. Two `stat`s.
+    /// True if both names still lead to this follower's files: the published file and the control
+    /// segment. Costs two `stat` calls.
     ///
-    /// False after files were removed or replaced from outside, which no word tells, and always
-    /// without a control segment. A file that this process may not `stat` counts as unchanged, so a
-    /// process that gave up its privileges goes on with what it has.
+    /// False if files were removed or replaced without this library, which no word shows, and
+    /// always false without a control segment. A file that this process may not `stat` counts as
+    /// unchanged, so a process that gave up its privileges keeps what it has.
     #[must_use]
     pub fn is_at_name(&self) -> bool {
         self.due.0.store(now() + LOOK, Ordering::Relaxed);
@@ -173,8 +174,8 @@ impl Follower {
         !control.is_orphaned().unwrap_or(false) && same(&self.path(), self.file)
     }
 
-    /// Opens the file that the name leads to, if it is not this follower's. `None` also if the name
-    /// leads to no file. Some ten system calls.
+    /// Opens the file that the name leads to. Returns `None` if that is this follower's file, or if
+    /// the name leads to no file. Costs about ten system calls.
     ///
     /// This follower keeps its file; the one returned belongs to the new file.
     ///
@@ -213,12 +214,12 @@ impl Follower {
         Ok(Some((follower, published)))
     }
 
-    /// Sleeps until the control word differs from `seen`, but at most for `limit` and for a second;
-    /// while a process is publishing, or died doing so, at most for 50 ms. A signal may end the
-    /// sleep.
+    /// Sleeps until the control word differs from `seen`. The sleep lasts at most `limit`, and
+    /// never more than a second, or 50 ms if a process is publishing or died doing so. A signal may
+    /// end it early.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// If the kernel refuses the call.
     pub fn sleep(&self, seen: Seen, limit: Duration) -> io::Result<()> {
         let slice = if self.is_current(seen) { LONG } else { SHORT };
         match (&self.control, seen.0) {
@@ -230,10 +231,11 @@ impl Follower {
         }
     }
 
-    /// True if the name leads to no file now, or if it was removed since it led to this follower's
-    /// file (by this library, or by removing the files from outside) and then given to another
-    /// file. False if a newer edition replaced the file in turn. Without a control segment the two
-    /// cannot be distinguished, and it is false if there is a file. At most two `stat`s.
+    /// True if the name leads to no file, or if it was removed and then given to another file. It
+    /// makes no difference whether this library removed it or the files were removed without it.
+    /// False if a newer edition replaced the file. Without a control segment the two cases cannot
+    /// be distinguished, and the result is false if there is a file. Costs at most two `stat`
+    /// calls.
     ///
     /// # Errors
     /// If `stat` fails for another reason than a missing name.

@@ -1,11 +1,12 @@
-//! What a caller promises who reads published files in place.
+//! The promise that a caller makes to read published files in place.
 
 #![allow(unsafe_code, reason = "the promise is one that no compiler checks")]
 
-/// Leave to use the bytes of published files in place, as `&[u8]`. To get one is `unsafe`, once a
-/// program; the calls that take it are safe.
+/// Permission to use the bytes of published files in place, as `&[u8]`. Creating it is `unsafe`,
+/// once in a program; the calls that take it are safe.
 ///
-/// The safe way needs no promise, and copies: [`Namespace::open_to_copy`] and [`CopySource`].
+/// The safe alternative needs no promise and makes a copy: [`Namespace::open_to_copy`] and
+/// [`CopySource`].
 ///
 /// ```
 /// use shm_core::InPlace;
@@ -23,12 +24,13 @@ impl InPlace {
     /// change.
     ///
     /// # Safety
-    /// As long as anything lives that was opened with this, nobody may write to that file or change
-    /// its length. Publishing, replacing and removing by this library never does.
+    /// While anything exists that was opened with this value, nobody may write to its file or
+    /// change the length of that file. Publishing, replacing and removing with this library never
+    /// do so.
     ///
     /// Opening checks what can be checked: the owner is trusted, nobody has write permission, and,
-    /// where the kernel tells, nobody has the file open for writing. What is left are the owner of
-    /// the file and root: they can give it a write bit again. Other users cannot.
+    /// if the kernel can tell, nobody has the file open for writing. That leaves the owner of the
+    /// file and root, who can give the file a write bit again. Other users cannot.
     #[must_use]
     pub const unsafe fn trust_writers() -> Self {
         Self(())

@@ -1,11 +1,11 @@
 //! Publication: whole files that never change, replaced in one step, and read in place.
 //!
-//! This folder imports [`segment`](crate::segment), whose mutex and first page it uses, and nothing
-//! else in this crate imports it. Code belongs here if it is about a name whose file is replaced.
+//! This folder uses the mutex and the first page of [`segment`](crate::segment), and no other
+//! folder of this crate imports it. Code belongs here if it is about a name whose file is replaced.
 //!
 //! `control` is the protocol, without a system call; `models` checks it. `turn` runs it under the
-//! lock of a real control segment. `publish`, `remove` and `prune` take turns. `published`, `copy`
-//! and `follow` are the readers' side.
+//! lock of a real control segment. `publish`, `remove` and `prune` are built on `turn`.
+//! `published`, `copy` and `follow` are the readers' side.
 
 pub(crate) mod control;
 pub(crate) mod copy;

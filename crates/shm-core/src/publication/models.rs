@@ -1,9 +1,9 @@
 //! Loom models of publication. They run the functions of `control.rs` themselves.
 //!
-//! Run with `RUSTFLAGS="--cfg loom" cargo test -p shm-core --release models`. The name in the file
-//! system is an atomic that holds the edition to which it leads, with no ordering of its own: less
-//! than the kernel guarantees. The futex is a condition variable. A death is simulated at every
-//! effect: from a given one on, the stores, links and wakes of the dying process vanish.
+//! Run with `RUSTFLAGS="--cfg loom" cargo test -p shm-core --release models`. An atomic that holds
+//! an edition stands for the name in the file system. It has no ordering of its own, which is less
+//! than the kernel guarantees. A condition variable stands for the futex. A death is simulated at
+//! every effect: from a given effect on, the stores, links and wakes of the dying process vanish.
 
 use loom::sync::atomic::AtomicU64;
 use loom::sync::{Arc, Condvar, Mutex};
@@ -16,7 +16,7 @@ const PREEMPTIONS: usize = 3;
 
 struct Model {
     word: [Word; 1],
-    /// The edition of the file at the name; 0: there is none.
+    /// The edition of the file at the name; 0 if there is none.
     name: AtomicU64,
     queue: Mutex<()>,
     bell: Condvar,
@@ -79,7 +79,7 @@ impl Model {
         control::load(ReadWords::new(&self.word))
     }
 
-    /// The edition that a reader with this one has after a refresh.
+    /// Returns the edition that a reader of `edition` has after a refresh.
     fn refresh(&self, edition: u64) -> u64 {
         self.refresh_by(self.load(), edition)
     }
@@ -88,7 +88,7 @@ impl Model {
         if control::is_newest(seen, edition) { edition } else { self.name.load(Ordering::Relaxed) }
     }
 
-    /// The futex: sleeps if the word is still as seen. The sleep does not end by itself.
+    /// Models the futex: sleeps while the word is as seen. The sleep does not end by itself.
     fn sleep(&self, seen: u64) {
         let mut queue = self.queue.lock().unwrap();
         while self.word[WORD].load(Ordering::Relaxed) == seen {
@@ -96,7 +96,8 @@ impl Model {
         }
     }
 
-    /// Waits for another edition; `None` if it would have to check the name from time to time.
+    /// Waits for another edition; `None` if a reader would have to check the name from time to
+    /// time.
     fn wait(&self, edition: u64) -> Option<u64> {
         loop {
             let seen = self.load();

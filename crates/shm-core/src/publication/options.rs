@@ -21,7 +21,8 @@ pub struct PublishedKind {
 }
 
 impl PublishedKind {
-    /// A kind of files, the version of their layout, and the kind of their control segments.
+    /// Combines a kind of files, the version of their layout, and the kind of their control
+    /// segments.
     #[must_use]
     pub const fn new(kind: Kind, kind_version: u64, control: Kind) -> Self {
         Self { kind, kind_version, control }
@@ -32,24 +33,24 @@ impl PublishedKind {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PublishOptions {
-    /// Replaces the file that has the name. Otherwise a taken name is
+    /// Whether to replace the file that has the name. If false, a taken name is the error
     /// [`CreateError::AlreadyExists`](crate::CreateError::AlreadyExists).
     pub replace: bool,
-    /// Permission bits of the file, exact whatever the umask: only read bits, and always the
-    /// owner's. The control segment gets the same bits and the owner's write bit. `None` keeps the
-    /// read bits of the file that is replaced, if there is one and `trust` accepts its owner;
-    /// otherwise it means `0o400`.
+    /// Permission bits of the file, which the umask does not change. Only read bits are allowed,
+    /// and the owner's is required. The control segment gets the same bits and the owner's write
+    /// bit. `None` keeps the read bits of the file that is replaced, if there is one and `trust`
+    /// accepts its owner; otherwise it means `0o400`.
     pub mode: Option<u32>,
-    /// Whose control segment to use.
+    /// Whose control segment to trust.
     pub trust: Trust,
-    /// How long to wait for other publishers in total; `None` for ever.
+    /// How long to wait for other publishers in total; `None` waits for ever.
     pub lock_timeout: Option<Duration>,
     /// What ends the waiting early.
     pub interrupt: Interrupt,
 }
 
 impl Default for PublishOptions {
-    /// For a free name, no mode, five seconds.
+    /// Does not replace a file, sets no mode, and waits for at most five seconds.
     fn default() -> Self {
         let lock_timeout = Some(Duration::from_secs(5));
         let (trust, interrupt) = (Trust::new(), Interrupt::never());
@@ -58,7 +59,7 @@ impl Default for PublishOptions {
 }
 
 impl PublishOptions {
-    /// Sets whether to replace what has the name.
+    /// Sets whether to replace the file that has the name.
     #[must_use]
     pub fn replace(mut self, replace: bool) -> Self {
         self.replace = replace;
@@ -72,14 +73,14 @@ impl PublishOptions {
         self
     }
 
-    /// Sets whose control segment to use.
+    /// Sets whose control segment to trust.
     #[must_use]
     pub fn trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
         self
     }
 
-    /// Sets how long to wait for other publishers; `None` for ever.
+    /// Sets how long to wait for other publishers; `None` waits for ever.
     #[must_use]
     pub fn lock_timeout(mut self, lock_timeout: Option<Duration>) -> Self {
         self.lock_timeout = lock_timeout;

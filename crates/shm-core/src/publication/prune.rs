@@ -24,7 +24,7 @@ use crate::segment::trust::Trust;
 /// What [`Namespace::prune`] found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pruned {
-    /// Where.
+    /// The path of the file.
     pub path: PathBuf,
     /// What it was.
     pub what: Litter,
@@ -34,16 +34,16 @@ pub struct Pruned {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Litter {
-    /// A file that never got its name, or was to replace another one. Removed.
+    /// A file that never got its final name. It is removed.
     Temporary,
-    /// A control segment beside which nothing is published. Removed.
+    /// A control segment beside which nothing is published. It is removed.
     Control,
-    /// A control segment whose word said that a publication is under way, although none was.
-    /// Settled.
+    /// A control segment whose word says that a publication is under way, although none is. The
+    /// word is corrected.
     Unsettled,
 }
 
-/// Whether to remove what is found.
+/// Whether to remove what is found, or only to report it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sweep {
     Look,
@@ -56,8 +56,8 @@ impl Namespace {
     /// unfinished publication. O(files in the directory).
     ///
     /// It leaves alone the files of other users, files that a living process is about to give a
-    /// name, control segments that one has open for publishing, and files that cannot be opened. It
-    /// waits for nobody.
+    /// name, control segments that a living process has open for publishing, and files that cannot
+    /// be opened. It never waits.
     ///
     /// # Errors
     /// If the directory cannot be read, or a file cannot be removed from it. The message names the
@@ -69,7 +69,7 @@ impl Namespace {
     /// What [`Namespace::prune`] would remove, sorted by path. Changes nothing.
     ///
     /// # Errors
-    /// When the directory cannot be read.
+    /// If the directory cannot be read.
     pub fn litter(&self, kinds: &[PublishedKind]) -> io::Result<Vec<Pruned>> {
         self.sweep(kinds, Sweep::Look)
     }
@@ -179,7 +179,7 @@ fn is_temporary(file_name: &std::ffi::OsStr) -> bool {
     })
 }
 
-/// The action of the only error of `prune_control` that its caller reports.
+/// The action of the one error of `prune_control` that its caller reports.
 const REMOVE: &str = "remove";
 
 fn remove(path: &Path) -> io::Result<()> {
@@ -194,8 +194,8 @@ fn not_removed(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{REMOVE} {path:?}: {error}"))
 }
 
-/// A file of this user under a temporary name, if no living process is about to give it another
-/// name. While the returned file is open, none can.
+/// Opens a file of this user under a temporary name, unless a living process is about to give it
+/// its final name. While the returned file is open, no process can do that.
 fn dead_draft(path: &Path) -> io::Result<Option<File>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = File::from(retry(|| rustix::fs::open(path, flags, Mode::empty()))?);

@@ -27,17 +27,18 @@ use crate::segment::space::check_space;
 use crate::segment::trust::Trust;
 
 impl Namespace {
-    /// Publishes `body`, a multiple of 8 bytes long, under a name. Returns its edition: 1, or one
-    /// more than the newest. O(length).
+    /// Publishes `body` under a name and returns its edition: 1, or one more than the newest. The
+    /// length of `body` must be a multiple of 8. O(length).
     ///
-    /// The file is whole before it has the name, and never changes afterwards. Whoever has an older
-    /// one open keeps it. A process killed at any instruction leaves the old file, the new one, or
-    /// none if there was none. It may also leave a temporary file (`.shmap-tmp-…`), and a control
-    /// segment that has no file or an unfinished publication; [`Namespace::prune`] removes or
-    /// settles these. They do not delay the next publisher.
+    /// The file is complete before it gets the name, and never changes afterwards. Processes that
+    /// have an older file open keep it. If a process is killed during this call, at any
+    /// instruction, the name leads to the old file or to the new one, or to none if there was none.
+    /// The process may also leave a temporary file (`.shmap-tmp-…`), and a control segment that has
+    /// no file or an unfinished publication; [`Namespace::prune`] removes or corrects these. They
+    /// do not delay the next publisher.
     ///
     /// # Errors
-    /// [`PublishError`]; then the name leads to what it led to before.
+    /// Any [`PublishError`]. The name then leads to what it led to before.
     pub fn publish(
         &self,
         name: &Name,
@@ -48,9 +49,9 @@ impl Namespace {
         self.publish_if(name, kind, options, body, || true)
     }
 
-    /// As [`Namespace::publish`], if `agrees` returns true. It runs under the lock of this
-    /// publication, so what it finds at the name is what would be replaced. It must not publish or
-    /// remove that name.
+    /// Publishes as [`Namespace::publish`] does, but only if `agrees` returns true. `agrees` runs
+    /// under the lock of this publication, so what it finds at the name is what would be replaced.
+    /// It must not publish or remove that name.
     ///
     /// # Errors
     /// As [`Namespace::publish`], and [`PublishError::Declined`].
@@ -134,11 +135,11 @@ impl Namespace {
     }
 }
 
-/// Readable for its owner only.
+/// Only the owner may read.
 const PRIVATE: u32 = 0o400;
 
-/// The mode for a file that replaces the one at a path. The mode of a stranger's file is not kept,
-/// or the stranger would decide who may read the new one.
+/// Returns the mode for a file that replaces the one at a path. The mode of a stranger's file is
+/// not kept, because otherwise the stranger would decide who may read the new one.
 fn mode_at(path: &Path, trust: &Trust) -> u32 {
     match path.symlink_metadata() {
         Ok(meta) if meta.is_file() && trust.accepts(meta.uid()) => meta.mode() & 0o444 | PRIVATE,
@@ -158,7 +159,7 @@ fn set_mode(control: &WritableSegment, mode: u32) -> Result<u32, PublishError> {
     Ok(found)
 }
 
-/// The name in the file system, and the file that is to get it.
+/// The name in the file system, and the file that is about to get it.
 struct Named<'a> {
     draft: Option<Draft>,
     path: &'a PathBuf,

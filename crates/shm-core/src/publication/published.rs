@@ -4,7 +4,7 @@
 //! 1. A [`MappedFile`] is made only of a file that had no write permission for anybody when it was
 //!    opened, and that belongs to the caller, to root or to a user whom the caller trusts
 //!    ([`RawFile::open`], [`RawFile::unwritable`]). A [`Published`] is such a file, and its header
-//!    says that it has no lock. So a segment that is stored to does not pass for one, even if
+//!    says that it has no lock. So a segment that is stored to is never taken for one, even if
 //!    somebody takes its write bits away.
 //! 2. This crate stores to no file after it has removed its write permission and given it a name.
 //!    Segments, which are stored to, all have their owner's write bit (`segment/create.rs`).
@@ -42,8 +42,8 @@ pub struct MappedFile {
 /// A published segment, mapped read-only, that nobody may write to. `AsRef<[u8]>` gives its body:
 /// all bytes after the first page, aligned to a page.
 ///
-/// The bytes are those of the file, not a copy. They neither change nor move while this lives,
-/// whatever happens to the name.
+/// The bytes are those of the file, not a copy. They neither change nor move while this value
+/// exists, whatever happens to the name.
 pub struct Published {
     file: MappedFile,
     header: Header,
@@ -53,9 +53,9 @@ impl MappedFile {
     /// Opens a file of any contents. O(1).
     ///
     /// # Errors
-    /// [`OpenError::Writable`] if anybody, its owner included, may write to it;
-    /// [`OpenError::OpenForWriting`] if anybody has it open so. Otherwise as
-    /// [`Namespace::open_read_only`], without its errors about the contents.
+    /// [`OpenError::Writable`] if anybody, its owner included, may write to the file;
+    /// [`OpenError::OpenForWriting`] if anybody has it open for writing. Otherwise as
+    /// [`Namespace::open_read_only`], except for errors about the contents.
     pub fn open(path: &Path, trust: &Trust, _: InPlace) -> Result<Self, OpenError> {
         Self::new(RawFile::open(path.to_owned(), OFlags::RDONLY, trust)?.unwritable()?)
     }
@@ -116,7 +116,7 @@ impl Namespace {
 }
 
 impl Published {
-    /// The file at the name, if it may be used in place. It is not mapped yet.
+    /// Finds the file at the name, if it may be used in place. It is not mapped yet.
     pub(crate) fn find(
         namespace: &Namespace,
         name: &Name,
@@ -142,7 +142,7 @@ impl Published {
         Ok(Self { file, header })
     }
 
-    /// The words that the publisher recorded: the first is the edition.
+    /// The words that the publisher recorded, of which the first is the edition.
     #[must_use]
     pub fn geometry(&self) -> &[u64; GEOMETRY_WORDS] {
         &self.header.geometry
@@ -154,13 +154,13 @@ impl Published {
         self.header.edition()
     }
 
-    /// An id drawn when it was published: no two have the same.
+    /// A random id that was drawn at publication. No two publications have the same id.
     #[must_use]
     pub fn id(&self) -> [u8; 16] {
         self.header.random_id
     }
 
-    /// When it was published, by the publisher's wall clock.
+    /// When the file was published, by the publisher's wall clock.
     #[must_use]
     pub fn created(&self) -> SystemTime {
         self.header.created()
@@ -178,7 +178,7 @@ impl Published {
         self.file.path()
     }
 
-    /// Which file it is. No other file gets its inode while this lives.
+    /// Which file it is. No other file can get its inode while this value exists.
     pub(crate) fn file_id(&self) -> FileId {
         self.file.id
     }

@@ -26,26 +26,29 @@ use crate::sync::Words;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Removal {
-    /// A sound control segment. It is gone, and its readers know.
+    /// A sound control segment. It was removed, and its readers were told.
     InTurn,
-    /// A control segment that was damaged, or whose word was out of range. It is gone, and
+    /// A control segment that was damaged, or whose word was out of range. It was removed, and
     /// processes that had it open notice.
     Damaged,
-    /// Something else, or a file of another user: it stays. Publishing under the name fails until
-    /// somebody removes it, or trusts its owner.
+    /// Something else, or a file of another user. It stays, and publishing under the name fails
+    /// until somebody removes it or trusts its owner.
     Foreign,
 }
 
 impl Namespace {
-    /// Removes a published name and its control segment. Whoever has the file open keeps it. A
-    /// process killed at any instruction of this call leaves the file at the name, or no file.
+    /// Removes a published name and its control segment. Processes that have the file open keep it.
+    /// If a process is killed during this call, at any instruction, the name leads to the file or
+    /// to no file.
     ///
     /// A control segment that is damaged, or belongs to another user, does not prevent the removal;
-    /// see [`Removal`]. Only a damaged one that a process still has open for publishing does.
+    /// see [`Removal`]. The one exception is a damaged one that a process still has open for
+    /// publishing.
     ///
     /// # Errors
-    /// [`PublishError::NotFound`]; [`PublishError::Open`] if the control segment cannot be opened,
-    /// or is damaged and still in use; others as [`Namespace::publish`]. Nothing was changed.
+    /// [`PublishError::NotFound`] if the name is free; [`PublishError::Open`] if the control
+    /// segment cannot be opened, or is damaged and still in use; others as [`Namespace::publish`].
+    /// After an error, nothing was changed.
     pub fn remove_published(
         &self,
         name: &Name,
@@ -76,7 +79,7 @@ impl Namespace {
     }
 }
 
-/// Under the lock of the control segment.
+/// Removes the name under the lock of the control segment.
 fn in_turn(
     turn: &Turn<'_>,
     path: &Path,
@@ -106,7 +109,7 @@ fn in_turn(
     Ok(removal)
 }
 
-/// Removes a file beside something that cannot be used as a control segment. `None`: try again.
+/// Removes a file whose control segment cannot be used. `None` means: try again.
 fn beside(path: &Path, control: &Path, why: OpenError) -> Result<Option<Removal>, PublishError> {
     let wreck = match Wreck::find(control)? {
         Found::Gone => return Ok(None),
@@ -128,8 +131,8 @@ fn beside(path: &Path, control: &Path, why: OpenError) -> Result<Option<Removal>
     Ok(Some(Removal::Damaged))
 }
 
-/// A damaged control segment of this user that nobody else has open for writing: no publisher,
-/// since it can no longer be opened, and no other remover.
+/// A damaged control segment of this user that no other process has open for writing. So there is
+/// no publisher, since the segment can no longer be opened, and no other remover.
 struct Wreck {
     file: File,
     len: u64,
@@ -182,7 +185,7 @@ impl Wreck {
     }
 }
 
-/// True when the path leads to something, whatever it is.
+/// True if the path leads to something, whatever it is.
 fn is_taken(path: &Path) -> Result<bool, PublishError> {
     Ok(lstat(path)?.is_some())
 }

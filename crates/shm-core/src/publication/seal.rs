@@ -1,8 +1,8 @@
 //! The last step before a file gets its name: nobody has it open for writing any more.
 //!
 //! A reader refuses a file that somebody has open for writing. This process closes its own
-//! descriptor, but a child that another thread forked meanwhile has a copy of it, for as long as
-//! the child lives. Such a file is given up for a copy.
+//! descriptor. But a child that another thread forked meanwhile has a copy of the descriptor, for
+//! as long as the child lives. Such a file is replaced by a copy.
 
 use std::io;
 use std::path::Path;
@@ -14,11 +14,12 @@ use crate::refused;
 use crate::segment::draft::Draft;
 use crate::segment::space::check_space;
 
-/// How many copies are made at most. A fork has to fall into each of them.
+/// The greatest number of copies. It is reached only if a fork falls into each of them.
 const COPIES: u32 = 5;
 
 /// Finishes a draft of `len` bytes in `dir`. O(1), but O(`len`) if a child was forked meanwhile. If
-/// one was forked during each copy, too, that is an error: readers would refuse the file.
+/// a child was forked during each copy as well, the result is an error, because readers would
+/// refuse the file.
 pub(crate) fn seal(draft: Draft, dir: &Path, len: u64) -> Result<Draft, CreateError> {
     let mut sealed = draft.finish()?;
     for _ in 0..COPIES {

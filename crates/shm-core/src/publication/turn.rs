@@ -23,8 +23,8 @@ use crate::sync::Words;
 pub(crate) const CONTROL_VERSION: u64 = 1;
 
 /// Removes the name of a control segment that is no longer needed, and tells its readers. If the
-/// name may not be removed, that is an error, and nothing has changed. The caller holds the lock
-/// and has checked that the segment has the name, so the name removed is certainly its own.
+/// name cannot be removed, the result is an error, and nothing has changed. The caller holds the
+/// lock and has checked that the segment has the name, so no other segment's name is removed.
 pub(crate) fn retire(control: &WritableSegment, words: Words<'_>) -> io::Result<()> {
     let wake = || control.wake(control::WORD);
     let before = control::load(words.as_read());
@@ -43,7 +43,7 @@ pub(crate) fn retire(control: &WritableSegment, words: Words<'_>) -> io::Result<
     removed
 }
 
-/// A turn at changing which file a name leads to.
+/// The right to change which file a name leads to.
 pub(crate) struct Turn<'a> {
     pub(crate) namespace: &'a Namespace,
     pub(crate) name: &'a Name,
@@ -53,9 +53,9 @@ pub(crate) struct Turn<'a> {
 
 impl Turn<'_> {
     /// Runs `act` under the lock of the control segment that has the name. If there is none, one is
-    /// made with this mode.
+    /// created with this mode.
     ///
-    /// If `act` fails, a segment that was made for it, and that nobody else has used, is removed.
+    /// If `act` fails, a segment that was created for it and that nobody else has used is removed.
     pub(crate) fn take<T>(
         &self,
         mode: u32,
@@ -103,7 +103,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Settles the word, and returns the newest edition that there ever was.
+    /// Makes the word even again, and returns the newest edition that there ever was.
     pub(crate) fn settle(
         &self,
         control: &WritableSegment,
@@ -114,8 +114,8 @@ impl Turn<'_> {
             .map_err(|found| PublishError::ControlWord { path: control.path().to_owned(), found })
     }
 
-    /// The edition of the file at the name; 0 if there is none; `None` if it is one that this user
-    /// cannot read or does not trust, or is not a published file.
+    /// Returns the edition of the file at the name, or 0 if there is none. `None` if this user
+    /// cannot read that file or does not trust its owner, or if it is not a published file.
     fn edition_at_name(&self) -> Result<Option<u64>, OpenError> {
         let path = self.namespace.path_of(self.name, self.kind.kind);
         let file = RawFile::open(path, OFlags::RDONLY, self.trust)

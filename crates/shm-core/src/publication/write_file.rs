@@ -16,8 +16,8 @@ use crate::segment::space::check_space;
 /// is taken. The bytes are on the disk before the file has the name. O(length).
 ///
 /// # Errors
-/// [`CreateError::BadMode`], [`CreateError::NoSpace`], [`CreateError::Io`]; then the path leads to
-/// what it led to before.
+/// [`CreateError::BadMode`], [`CreateError::NoSpace`] or [`CreateError::Io`]. The path then leads
+/// to what it led to before.
 pub fn write_file(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), CreateError> {
     if mode & !0o666 != 0 || mode & 0o400 == 0 {
         return Err(CreateError::BadMode { mode });

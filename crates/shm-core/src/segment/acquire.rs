@@ -1,4 +1,4 @@
-//! Locking: from the mutex to a guard, or to the duty to repair.
+//! Locking, which returns a guard or the duty to repair.
 
 use super::guard::{Acquired, Guard, Recovery};
 use super::layout::PID_NAMESPACE_OFFSET;
@@ -63,9 +63,9 @@ pub(crate) fn acquire_clean(map: &Mapping) -> Option<Guard<'_>> {
     }
 }
 
-/// A forked child uses the mapping for the first time. It may live in another pid namespace
-/// than its parent, where thread ids mean something else: the mutex would take one thread
-/// for another.
+/// Admits a forked child that uses the mapping for the first time. The child may live in another
+/// pid namespace than its parent. Thread ids mean something else there, so the mutex would take one
+/// thread for another.
 #[cold]
 fn enter_process(map: &Mapping, process: u64) -> Result<(), LockError> {
     let here = identity::pid_namespace()
@@ -78,7 +78,7 @@ fn enter_process(map: &Mapping, process: u64) -> Result<(), LockError> {
     Ok(())
 }
 
-/// True when another pid namespace has taken the segment over: its writers saw no sign of this
+/// True if another pid namespace has taken the segment over. Its writers saw no sign of this
 /// process when they opened the segment.
 #[inline]
 fn is_taken_over(map: &Mapping) -> bool {

@@ -29,14 +29,15 @@ impl Namespace {
     ///
     /// `init` gets the body, all zeros, before anybody else can see it. A process killed at any
     /// instruction of this call leaves either nothing or the whole segment at the name. On a file
-    /// system without unnamed files (`O_TMPFILE`) it may also leave a temporary file,
-    /// `.shmap-tmp-…`, which no name leads to.
+    /// system without unnamed files (`O_TMPFILE`) the process may also leave a temporary file,
+    /// `.shmap-tmp-…`, which is no segment.
     ///
     /// # Errors
-    /// [`CreateError::AlreadyExists`] if the name is taken; nothing was changed.
-    /// [`CreateError::NoSpace`], [`CreateError::NoMemory`], [`CreateError::FileSizeLimit`] and the
-    /// like, which name the limit; nothing was allocated. [`CreateError::BadMode`] and
-    /// [`CreateError::BadLength`] for invalid options. [`CreateError::Io`] for everything else.
+    /// - [`CreateError::AlreadyExists`] if the name is taken. Nothing was changed.
+    /// - [`CreateError::NoSpace`], [`CreateError::NoMemory`], [`CreateError::FileSizeLimit`] and
+    ///   the like if a limit was reached; the error names it. Nothing was allocated.
+    /// - [`CreateError::BadMode`] and [`CreateError::BadLength`] for invalid options.
+    /// - [`CreateError::Io`] for everything else.
     pub fn create(
         &self,
         name: &Name,

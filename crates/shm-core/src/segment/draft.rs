@@ -1,8 +1,9 @@
-//! A file before it gets its name. It is unnamed (`O_TMPFILE`), or has a temporary name if the file
-//! system has no unnamed files, or if no single call does what is needed.
+//! A file before it gets its name. It is unnamed (`O_TMPFILE`). It has a temporary name instead if
+//! the file system has no unnamed files, or if it is to replace a file, which no single call can do
+//! with an unnamed one.
 //!
-//! A temporary name left by a creator that was killed is litter. `prune` can tell it from one in
-//! use: a living creator holds a lock on the file (see `os/alive.rs`).
+//! A temporary name left by a killed creator is litter. `prune` can distinguish it from one in use,
+//! because a living creator holds a lock on the file (see `os/alive.rs`).
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -34,7 +35,7 @@ pub(crate) struct Draft {
 struct TemporaryName(PathBuf);
 
 impl TemporaryName {
-    /// A path that may become one.
+    /// Draws a random path for a temporary name.
     fn draw(dir: &Path) -> Result<PathBuf, CreateError> {
         let mut id = [0; 8];
         random(&mut id).map_err(|e| io_error("draw a temporary name in", dir, e))?;
@@ -42,7 +43,7 @@ impl TemporaryName {
         Ok(dir.join(format!("{TEMPORARY_PREFIX}{id:016x}")))
     }
 
-    /// The file no longer has its temporary name.
+    /// Forgets the temporary name, because the file no longer has it.
     fn gone(mut self) {
         self.0.clear();
     }
@@ -57,7 +58,7 @@ impl Drop for TemporaryName {
 }
 
 impl Draft {
-    /// An empty file of mode 0600, open for reading and writing.
+    /// Creates an empty file of mode 0600, open for reading and writing.
     pub(crate) fn new(dir: &Path) -> Result<Self, CreateError> {
         let flags = OFlags::RDWR | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
@@ -93,7 +94,7 @@ impl Draft {
         &self.file
     }
 
-    /// The same file, of which this process has no descriptor that may write any more.
+    /// Opens the same file read-only and closes the descriptor that may write.
     ///
     /// The file's mode must let its owner read.
     pub(crate) fn finish(self) -> Result<Self, CreateError> {
@@ -132,9 +133,9 @@ impl Draft {
         }
     }
 
-    /// Gives a finished file its name, in one step that takes the name from the file that had it.
+    /// Gives a finished file its name, in one step that replaces the file that had the name.
     ///
-    /// The path is in the directory of the draft.
+    /// `path` is in the directory of the draft.
     pub(crate) fn replace(mut self, path: &Path) -> Result<File, CreateError> {
         let from = match self.temporary.take() {
             Some(name) => name,
@@ -166,7 +167,8 @@ fn fd_path(file: &File) -> String {
     format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
-/// For a failure before the file has its name. No more than a page was asked for.
+/// The error for a failure before the file has its name. Until then, no more than a page is asked
+/// for.
 fn io_error(action: &'static str, path: &Path, source: std::io::Error) -> CreateError {
     refused::creating(action, source, BODY_OFFSET as u64, path)
 }

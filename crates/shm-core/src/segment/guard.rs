@@ -29,15 +29,16 @@ pub enum Acquired<'a> {
 pub struct Guard<'a> {
     map: &'a Mapping,
     /// The process token. Its lowest bit is cleared if the thread was already unwinding when it
-    /// locked: that panic interrupts nothing here. Both are in one word: a guard of two words stays
-    /// in registers; with three, a write took 14 ns longer because of store-forwarding stalls.
+    /// locked, because that panic interrupts no write under this lock. One word holds both facts,
+    /// because a guard of two words stays in registers. With three words, a write took 14 ns longer
+    /// because of store-forwarding stalls.
     process: u64,
     /// A pthread mutex must be released by the thread that locked it.
     _not_send: PhantomData<*mut ()>,
 }
 
 impl<'a> Guard<'a> {
-    /// The caller, a thread of `process`, has just locked the mutex.
+    /// Creates the guard of a mutex that the caller, a thread of `process`, has just locked.
     #[inline]
     pub(crate) fn new(map: &'a Mapping, process: u64) -> Self {
         map.set_held(true);
@@ -45,7 +46,7 @@ impl<'a> Guard<'a> {
         Self { map, process, _not_send: PhantomData }
     }
 
-    /// False in a forked child.
+    /// False in a child that inherited the guard by `fork`.
     #[inline]
     fn is_ours(&self) -> bool {
         self.process | 1 == process_token()
@@ -65,17 +66,17 @@ impl<'a> Guard<'a> {
         }
     }
 
-    /// Asks the next owner to repair, as if this one had died. For a writer that must stop in the
-    /// middle of a write.
+    /// Asks the next owner to repair, as if this one had died. A writer that must stop in the
+    /// middle of a write calls this.
     pub fn mark_dirty(&self) {
         if self.is_ours() {
             mutex::set_dirty(self.map, true);
         }
     }
 
-    /// Releases the lock and, if others wait for it, lets one of them have it before this thread
-    /// may lock again; it waits for that at most 5 ms. For calls that hold the lock for long and
-    /// may be repeated immediately: without this, others would starve.
+    /// Releases the lock. If other threads wait for it, this one waits until one of them has got
+    /// it, but at most 5 ms. Calls that hold the lock for long and may be repeated immediately need
+    /// this: without it, other threads would starve.
     pub fn hand_over(mut self) {
         self.release(mutex::unlock_and_give_way);
         std::mem::forget(self);
@@ -107,9 +108,9 @@ impl Drop for Guard<'_> {
 #[derive(Debug)]
 #[must_use]
 pub struct Recovery<'a> {
-    /// Taken by a repair that succeeds.
+    /// `None` after a repair has succeeded.
     guard: Option<Guard<'a>>,
-    /// The mutex itself is inconsistent, not only the data.
+    /// True if the mutex itself is inconsistent, not only the data.
     inconsistent: bool,
 }
 
@@ -118,7 +119,7 @@ impl<'a> Recovery<'a> {
         Self { guard: Some(guard), inconsistent }
     }
 
-    /// Runs `repair` on the body and, if it succeeds, returns the guard.
+    /// Runs `repair` on the body. If it succeeds, returns the guard.
     ///
     /// If `repair` fails or panics, or the process dies in it, the next owner is asked to repair
     /// again, so `repair` must be idempotent.
@@ -163,7 +164,7 @@ mod tests {
     use super::*;
     use crate::{CreateOptions, Kind, Name, Namespace, WritableSegment};
 
-    /// Locks in its destructor, as one that records that its worker failed.
+    /// A value that locks in its destructor, for instance to record that its worker failed.
     struct Last<'a>(&'a WritableSegment);
 
     impl Drop for Last<'_> {

@@ -31,7 +31,7 @@ pub const GEOMETRY_WORDS: usize = 12;
 
 const MAGIC: [u8; 8] = *b"SHMAPSEG";
 const BYTE_ORDER: u32 = 0x0102_0304;
-/// Stands for the ABI id if there is no mutex.
+/// The ABI id of a segment that has no mutex.
 pub(crate) const NO_LOCK: u64 = 0;
 pub(crate) const SESSION_OFFSET: usize = 256;
 pub(crate) const PID_NAMESPACE_OFFSET: usize = SESSION_OFFSET + 16;
@@ -106,7 +106,7 @@ pub(crate) fn total_len(body_len: u64) -> Result<u64, CreateError> {
 }
 
 impl Header {
-    /// A new header, created now. `abi` is that of the mutex, or [`NO_LOCK`].
+    /// Creates a header with the current time. `abi` is that of the mutex, or [`NO_LOCK`].
     pub(crate) fn new(
         (kind, kind_version): (Kind, u64),
         geometry: [u64; GEOMETRY_WORDS],
@@ -136,7 +136,7 @@ impl Header {
         Ok(header)
     }
 
-    /// When it was made, by the wall clock of whoever made it.
+    /// When the segment was created, by its creator's wall clock.
     pub(crate) fn created(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_nanos(self.created_unix_ns)
     }
@@ -191,7 +191,7 @@ impl Header {
         Ok(())
     }
 
-    /// Checks that there is no mutex: a segment with one is stored to.
+    /// Checks that there is no mutex. A segment that has one may be stored to.
     pub(crate) fn validate_lockless(&self) -> Result<(), HeaderError> {
         if self.abi == NO_LOCK { Ok(()) } else { Err(HeaderError::Locked { found: self.abi }) }
     }

@@ -20,13 +20,13 @@ pub(crate) const LOCK_WORD: Option<usize> = if cfg!(target_env = "gnu") {
 pub(crate) struct LockWord(pub(crate) u32);
 
 impl LockWord {
-    /// The thread that holds the lock. A dead one that the kernel has marked does not count.
+    /// The thread that holds the lock. `None` also if the kernel has marked that thread as dead.
     pub(crate) fn owner(self) -> Option<u32> {
         let owner = self.0 & TID;
         (owner != 0 && self.0 & OWNER_DIED == 0).then_some(owner)
     }
 
-    /// True when a thread sleeps until the lock is released, or did a moment ago.
+    /// True if a thread is waiting for the lock, or was a moment ago.
     pub(crate) fn has_waiters(self) -> bool {
         self.0 & WAITERS != 0
     }

@@ -61,8 +61,7 @@ impl Mapping {
         self.writable
     }
 
-    /// Address of the first byte. For handing to the C library, never for
-    /// plain loads or stores.
+    /// Address of the first byte. It is for the C library, never for plain loads or stores.
     #[inline(always)]
     pub(crate) fn base(&self) -> *mut u8 {
         self.raw.as_mut_ptr()
@@ -116,7 +115,7 @@ impl Mapping {
         panic!("segments cannot be mapped under loom")
     }
 
-    /// This process, a member of that pid namespace, may use the mutex.
+    /// Records that this process, a member of that pid namespace, may use the mutex.
     pub(crate) fn admit(&mut self, pid_namespace: u64, process: u64) {
         self.pid_namespace = pid_namespace;
         self.set_used_by(process);
@@ -128,7 +127,7 @@ impl Mapping {
         self.pid_namespace
     }
 
-    /// True when this process was admitted; false in a forked child.
+    /// True if this process was admitted; false in a forked child.
     #[inline(always)]
     pub(crate) fn is_used_by(&self, process: u64) -> bool {
         // Relaxed: private memory. A thread that sees an older value only checks once more.
@@ -160,7 +159,7 @@ impl Mapping {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// Notes whether a guard of the mutex lives (invariant 3).
+    /// Records whether a guard of the mutex lives (invariant 3).
     #[inline(always)]
     pub(crate) fn set_held(&self, held: bool) {
         // Relaxed: `drop` has exclusive access to the mapping.

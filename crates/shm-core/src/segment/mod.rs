@@ -1,7 +1,7 @@
 //! Segments: named files that processes map and store to, with one robust mutex each.
 //!
-//! Creating, opening, taking over, mapping and locking. This folder imports [`os`](crate::os) and
-//! knows nothing of publication. Code belongs here if it works on one file, whatever its body
+//! This folder creates, opens, takes over, maps and locks segments. It imports [`os`](crate::os)
+//! and knows nothing of publication. Code belongs here if it works on one file, whatever its body
 //! contains.
 //!
 //! From the bottom up: `layout`, `options`, `trust` and `patience` are plain data; `lock_word`,

@@ -1,8 +1,8 @@
 //! The robust process-shared mutex: the calls of the C library, and waiting.
 //!
 //! rustix has futexes but no pthread mutex, and only the C library's mutex takes part in the
-//! kernel's robust list, so this module alone uses `libc` for it. `acquire.rs` builds on this, and
-//! `guard.rs` has what a caller gets.
+//! kernel's robust list. So this module uses `libc` for the mutex. `acquire.rs` builds on this
+//! module, and `guard.rs` defines what a caller gets.
 //!
 //! # Waiting
 //! A process that may only read the segment can still call `futex` on the mutex, and take or move
@@ -68,8 +68,8 @@ pub(crate) fn init(map: &Mapping, canary: u64, dirty: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Checks that the lock block was initialised: to the C library an all-zero mutex is valid, but not
-/// robust.
+/// Checks that the lock block was initialised. The C library takes an all-zero mutex for a valid
+/// one, but that mutex is not robust.
 pub(crate) fn validate(map: &Mapping, canary: u64) -> Result<(), HeaderError> {
     match map.header_word(CANARY_OFFSET).load(Ordering::SeqCst) {
         found if found == canary => Ok(()),
@@ -77,7 +77,7 @@ pub(crate) fn validate(map: &Mapping, canary: u64) -> Result<(), HeaderError> {
     }
 }
 
-/// True when [`init`] is running, or its process died there.
+/// True if [`init`] is running, or if its process died in it.
 pub(crate) fn is_unfinished(map: &Mapping, canary: u64) -> bool {
     map.header_word(CANARY_OFFSET).load(Ordering::SeqCst) == !canary
 }
@@ -109,8 +109,8 @@ pub(crate) fn unlock(map: &Mapping) {
     unsafe { libc::pthread_mutex_unlock(raw(map)) };
 }
 
-/// Unlocks, and gives way to a waiter. Otherwise a thread that locks again immediately has the lock
-/// before the thread that it woke runs.
+/// Unlocks, and gives way to a waiter. Otherwise a thread that locks again immediately would get
+/// the lock before the thread that it woke can run.
 pub(crate) fn unlock_and_give_way(map: &Mapping) {
     let waited_for = map.lock_word().is_some_and(LockWord::has_waiters);
     unlock(map);
@@ -135,7 +135,7 @@ fn raw(map: &Mapping) -> *mut libc::pthread_mutex_t {
     unsafe { map.base().add(LOCK_OFFSET) }.cast()
 }
 
-/// Makes a mutex consistent whose owner died. The calling thread holds it.
+/// Makes a mutex consistent after its owner died. The calling thread holds it.
 pub(crate) fn make_consistent(map: &Mapping) -> io::Result<()> {
     // SAFETY: the mutex is initialised and held by this thread.
     check(unsafe { libc::pthread_mutex_consistent(raw(map)) })

@@ -44,9 +44,9 @@ impl Namespace {
     /// `patience` ends.
     ///
     /// # Errors
-    /// [`OpenError`]; [`HeaderError::Abi`](crate::HeaderError::Abi) and
-    /// [`HeaderError::PidNamespace`](crate::HeaderError::PidNamespace) in [`OpenError::Header`] if
-    /// this process can only read the segment.
+    /// Any [`OpenError`]. If this process can only read the segment, it is [`OpenError::Header`]
+    /// with [`HeaderError::Abi`](crate::HeaderError::Abi) or
+    /// [`HeaderError::PidNamespace`](crate::HeaderError::PidNamespace).
     pub fn open(
         &self,
         name: &Name,
@@ -71,8 +71,8 @@ impl Namespace {
         takeover::become_writer(file, waiting)
     }
 
-    /// Opens a segment, or creates it if the name is free. If any number of processes call this at
-    /// once, one creates and the others open.
+    /// Opens a segment, or creates it if the name is free. If several processes call this at once,
+    /// one of them creates the segment and the others open it.
     ///
     /// Of an existing segment, only kind and version are compared. Its length and geometry may
     /// differ from those in `options`: compare [`Segment::geometry`](crate::Segment::geometry) and
@@ -93,7 +93,7 @@ impl Namespace {
         self.open_or_make(name, options, trust, waiting, init).map(|(segment, _)| segment)
     }
 
-    /// As [`Namespace::open_or_create`]; true if it was created.
+    /// As [`Namespace::open_or_create`]. Also returns whether the segment was created.
     pub(crate) fn open_or_make(
         &self,
         name: &Name,

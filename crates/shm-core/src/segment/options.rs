@@ -22,15 +22,15 @@ pub struct CreateOptions {
     pub geometry: [u64; GEOMETRY_WORDS],
     /// Length of the body in bytes, a multiple of 8.
     pub body_len: u64,
-    /// Permission bits of the file, exact whatever the umask: `0o600`, or `0o644` to let others
-    /// read. The owner's read and write bits must be set: a file that nobody may write to counts as
-    /// one that does not change, see [`Published`](crate::Published).
+    /// Permission bits of the file, which the umask does not change: `0o600`, or `0o644` to let
+    /// others read. The owner's read and write bits must be set, because a file that nobody may
+    /// write to counts as one that does not change; see [`Published`](crate::Published).
     pub mode: u32,
 }
 
 impl CreateOptions {
-    /// A segment of a kind and a version of its layout, with a body of so many bytes, a multiple
-    /// of 8. Its geometry is zeros, its mode `0o600`.
+    /// Options for a segment of this kind and layout version. The body is `body_len` bytes long,
+    /// which must be a multiple of 8. The geometry is all zeros and the mode is `0o600`.
     #[must_use]
     pub fn new(kind: Kind, kind_version: u64, body_len: u64) -> Self {
         Self { kind, kind_version, geometry: [0; GEOMETRY_WORDS], body_len, mode: 0o600 }

@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 /// gives up with [`LockError::Interrupted`](crate::LockError::Interrupted), and nothing has
 /// changed.
 ///
-/// For programs that must notice something else meanwhile: an interpreter its signals, a server the
-/// request to stop. The function runs on the waiting thread, about every 20 ms, and no lock of this
-/// library is held while it runs.
+/// It is for programs that must notice other events while they wait: an interpreter checks for
+/// signals, a server for a request to stop. The function runs on the waiting thread, about every 20
+/// ms, and no lock of this library is held while it runs.
 #[derive(Clone, Default)]
 pub struct Interrupt(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
 
 impl Interrupt {
-    /// Waiting ends when `asked` returns true.
+    /// Ends the waiting when `asked` returns true.
     pub fn new(asked: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(asked)))
     }
 
-    /// Nothing ends it early.
+    /// Never ends the waiting early.
     #[must_use]
     pub fn never() -> Self {
         Self::default()
@@ -43,25 +43,25 @@ impl fmt::Debug for Interrupt {
 pub struct Patience {
     /// The longest wait, by the monotonic clock; `None` for ever.
     pub limit: Option<Duration>,
-    /// What ends it early.
+    /// What ends the waiting early.
     pub interrupt: Interrupt,
 }
 
 impl Patience {
-    /// As long as it takes.
+    /// Waits as long as it takes.
     #[must_use]
     pub fn forever() -> Self {
         Self::default()
     }
 
-    /// Waits for at most `limit`; `None` for ever.
+    /// Waits for at most `limit`; `None` waits for ever.
     #[must_use]
     pub fn limit(mut self, limit: Option<Duration>) -> Self {
         self.limit = limit;
         self
     }
 
-    /// What ends it early.
+    /// Sets what ends the waiting early.
     #[must_use]
     pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
@@ -69,7 +69,7 @@ impl Patience {
     }
 }
 
-/// A patience that has started to run.
+/// A [`Patience`] whose time has started.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiting<'a> {
     start: Instant,
@@ -82,12 +82,12 @@ impl<'a> Waiting<'a> {
         Self { start: Instant::now(), patience }
     }
 
-    /// When it started.
+    /// How long it has been since the start.
     pub(crate) fn waited(&self) -> Duration {
         self.start.elapsed()
     }
 
-    /// What is left, at most `slice` of it; zero when it is over.
+    /// The time that is left, but at most `slice`. Zero when the time is over.
     pub(crate) fn slice(&self, slice: Duration) -> Duration {
         let left = self.patience.limit.map(|limit| limit.saturating_sub(self.waited()));
         left.map_or(slice, |left| left.min(slice))

@@ -62,7 +62,7 @@ impl RawFile {
         Ok(raw)
     }
 
-    /// Refuses a file that anybody may write to, its owner included, or has open for writing.
+    /// Refuses a file that anybody, its owner included, may write to or has open for writing.
     pub(crate) fn unwritable(self) -> Result<Self, OpenError> {
         if self.mode & ANY_WRITE != 0 {
             return Err(OpenError::Writable { path: self.path, mode: self.mode });

@@ -20,7 +20,7 @@ use crate::os::fork::process_token;
 use crate::os::futex;
 use crate::sync::{ReadWords, Words};
 
-/// A segment that can be read. Opened read-only, it is mapped `PROT_READ`.
+/// A segment that can be read. If it was opened read-only, it is mapped with `PROT_READ`.
 ///
 /// `Send` and `Sync`: any number of threads may read through one handle.
 pub struct Segment {
@@ -52,8 +52,8 @@ impl Segment {
         ReadWords::new(self.map.body())
     }
 
-    /// The words in which the kind recorded its geometry at creation. Immutable
-    /// and covered by the header's checksum; this is the private copy of them.
+    /// The words in which the kind recorded its geometry at creation. They never change and are
+    /// covered by the header's checksum. What is returned is a private copy.
     #[must_use]
     pub fn geometry(&self) -> &[u64; GEOMETRY_WORDS] {
         &self.header.geometry
@@ -65,7 +65,7 @@ impl Segment {
         self.header.kind_version
     }
 
-    /// An id drawn at creation: two segments of one name have different ids.
+    /// A random id drawn at creation. Two segments of the same name have different ids.
     #[must_use]
     pub fn id(&self) -> [u8; 16] {
         self.header.random_id
@@ -89,7 +89,7 @@ impl Segment {
         &self.path
     }
 
-    /// Owner (uid) and permission bits of the file, now.
+    /// The file's current owner (uid) and permission bits.
     ///
     /// # Errors
     /// If `fstat` fails. The error contains [`LostDescriptor`](crate::LostDescriptor) if the
@@ -105,9 +105,9 @@ impl Segment {
         Ok((meta.uid(), meta.mode() & 0o7777))
     }
 
-    /// True when the name no longer leads to this segment: it was unlinked, or replaced by another
-    /// one. Only processes that opened it before still see what is written here. Needs no
-    /// descriptor.
+    /// True if the name no longer leads to this segment, because the segment was unlinked or
+    /// another one has the name. Later writes to this segment are seen only by processes that
+    /// already have it open. Needs no descriptor.
     ///
     /// # Errors
     /// If `stat` fails for another reason than a missing name.
@@ -120,15 +120,15 @@ impl Segment {
         Ok(named != Some(self.file.id()?))
     }
 
-    /// Sleeps while the low half of the word at `at` of the body is that of `seen`: until somebody
-    /// changes it and calls [`Segment::wake`], or for `limit` (monotonic clock). May return early,
-    /// so check the word again. Works on a read-only mapping.
+    /// Sleeps while the low half of the word at `at` of the body equals that of `seen`. The sleep
+    /// ends when somebody changes the word and calls [`Segment::wake`], or after `limit` (monotonic
+    /// clock). It may end early, so check the word again. Works on a read-only mapping.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// If the kernel refuses the call.
     ///
     /// # Panics
-    /// When the body has no such word, as [`ReadWords::load`] does.
+    /// If the body has no such word, as in [`ReadWords::load`].
     #[allow(clippy::indexing_slicing, reason = "documented panic; the bound is the safety net")]
     pub fn wait(&self, at: usize, seen: u64, limit: Duration) -> io::Result<()> {
         futex::wait(&self.map.body()[at], seen, limit)
@@ -137,7 +137,7 @@ impl Segment {
     /// Wakes all processes that sleep on the word at `at` of the body.
     ///
     /// # Panics
-    /// When the body has no such word, as [`ReadWords::load`] does.
+    /// If the body has no such word, as in [`ReadWords::load`].
     #[allow(clippy::indexing_slicing, reason = "documented panic; the bound is the safety net")]
     pub fn wake(&self, at: usize) {
         futex::wake_all(&self.map.body()[at]);
@@ -148,7 +148,7 @@ impl Segment {
         self.file.get(&self.path, self.is_writable())
     }
 
-    /// True when this handle may write.
+    /// True if this handle may write.
     #[must_use]
     pub fn is_writable(&self) -> bool {
         self.map.is_writable()
@@ -198,16 +198,17 @@ impl WritableSegment {
     /// Locks, waiting as long as it takes.
     ///
     /// # Errors
-    /// [`LockError::WouldDeadlock`] if this thread already holds the lock;
-    /// [`LockError::NotRecoverable`]. A dead owner is not an error but [`Acquired::OwnerDied`].
+    /// [`LockError::WouldDeadlock`] if this thread already holds the lock, or
+    /// [`LockError::NotRecoverable`]. A dead owner is not an error: it is reported as
+    /// [`Acquired::OwnerDied`].
     #[inline]
     pub fn lock(&self) -> Result<Acquired<'_>, LockError> {
         self.lock_with(&Patience::forever())
     }
 
-    /// Locks, and repairs if the last owner died: the match on [`Acquired`] as one call. `repair`
-    /// is given the body, and must be idempotent: a process may die in it, and the next owner
-    /// repairs again.
+    /// Locks, and repairs if the last owner died. This is the lock and the match on [`Acquired`] in
+    /// one call. `repair` gets the body and must be idempotent: if a process dies in it, the next
+    /// owner repairs again.
     ///
     /// # Errors
     /// As [`WritableSegment::lock`], and [`LockError::TimedOut`] and [`LockError::Interrupted`] as
@@ -236,7 +237,7 @@ impl WritableSegment {
     }
 
     /// Locks, waiting as long as `patience` lasts. A process that may only read the segment can
-    /// take wake-ups away; each time costs a waiter at most 20 ms.
+    /// take wake-ups away. Each lost wake-up delays a waiter by at most 20 ms.
     ///
     /// # Errors
     /// As [`WritableSegment::lock_timeout`], and [`LockError::Interrupted`].
@@ -255,25 +256,26 @@ impl WritableSegment {
     /// Locks if the lock is free.
     ///
     /// # Errors
-    /// [`LockError::WouldBlock`] if it is held, even by this thread; [`LockError::NotRecoverable`].
+    /// [`LockError::WouldBlock`] if the lock is held, even by this thread, or
+    /// [`LockError::NotRecoverable`].
     #[inline]
     pub fn try_lock(&self) -> Result<Acquired<'_>, LockError> {
         acquire::acquire(&self.segment.map, Wait::No)
     }
 
-    /// The common case, in the fewest instructions: the lock, if it is free and nothing needs
-    /// repair. `None` does not say why; [`WritableSegment::lock`] does.
+    /// Locks, in the fewest instructions, if the lock is free and nothing needs repair. `None` does
+    /// not say why it failed; [`WritableSegment::lock`] does.
     #[inline]
     #[must_use]
     pub fn try_lock_clean(&self) -> Option<Guard<'_>> {
         acquire::acquire_clean(&self.segment.map)
     }
 
-    /// Writes the segment back to its file (`msync`). Useful only in a namespace on a disk, and not
-    /// a transaction: see `SECURITY.md` on power loss.
+    /// Writes the segment back to its file (`msync`). This is useful only in a namespace on a disk,
+    /// and it is not a transaction: see `SECURITY.md` on power loss.
     ///
     /// # Errors
-    /// When `msync` fails.
+    /// If `msync` fails.
     pub fn flush(&self) -> io::Result<()> {
         self.segment.map.flush()
     }

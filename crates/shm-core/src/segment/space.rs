@@ -37,8 +37,8 @@ pub(crate) fn check_space(file: &File, needed: u64, dir: &Path) -> Result<(), Cr
     Ok(())
 }
 
-/// Allocates real memory or blocks for `len` bytes. `ftruncate` alone would leave a hole, and if
-/// the tmpfs is full a store to it raises SIGBUS.
+/// Allocates real memory or blocks for `len` bytes. `ftruncate` alone would leave a hole, and a
+/// store to the hole raises SIGBUS if the tmpfs is full.
 pub(crate) fn allocate(file: &File, len: u64) -> Result<(), Errno> {
     let mut at = 0;
     while at < len {

@@ -1,6 +1,6 @@
-//! Opening a segment to write: as one of its living writers or, if there is none, by taking it
-//! over. A takeover is due after a reboot, in a copied file, in another pid namespace, or if the
-//! lock is held by nobody alive.
+//! Opening a segment to write. The opener becomes one of its living writers. If there is none, the
+//! opener takes the segment over if that is needed: after a reboot, in a copied file, in another
+//! pid namespace, or if the lock is held by nobody alive.
 //!
 //! `docs/concurrency.md`, chapter Takeover, says why each step is safe, and what a death leaves.
 
@@ -26,11 +26,12 @@ use crate::os::identity;
 use crate::os::limits;
 use crate::sabotage;
 
-/// How long an opener waits for another process that is taking the segment over, or for writers to
-/// go away that see another boot or another file.
+/// How long an opener waits for another process that is taking the segment over, or for the writers
+/// of another boot or another file to go away.
 const RESET_LIMIT: Duration = Duration::from_secs(5);
-/// How long an opener waits for writers of another pid namespace: long enough to outlast processes
-/// that only check. Also how long it listens for such writers before it takes the segment over.
+/// How long an opener waits for writers of another pid namespace. This is long enough to outlast
+/// processes that only check. It is also how long the opener listens for such writers before it
+/// takes the segment over.
 const FOREIGN_LIMIT: Duration = Duration::from_millis(100);
 /// The time between two tries, and between two checks while it listens.
 const STEP: Duration = Duration::from_millis(1);
@@ -44,9 +45,9 @@ enum Outcome {
     InUse(Option<Holder>),
 }
 
-/// What is to become of the mutex.
+/// What happens to the mutex.
 enum Lock {
-    /// It is made again: nobody holds it, or nobody will ever release it.
+    /// It is initialised again, because nobody holds it or nobody will ever release it.
     Lost,
     /// It is locked like any other.
     Sound,
@@ -151,7 +152,8 @@ impl ValidatedFile {
         Ok(Outcome::Usable)
     }
 
-    /// Reads the lock word before the mutex is touched. The error names a holder that may be alive.
+    /// Decides by the lock word, before the mutex is touched. The error names a holder that may be
+    /// alive.
     fn judge_lock(
         &self,
         found: &Session,
@@ -216,9 +218,9 @@ impl ValidatedFile {
     }
 }
 
-/// True if, within [`FOREIGN_LIMIT`], a process waits for the lock, which the caller holds: a
-/// writer of another pid namespace that the file locks do not show. A writer that does not write in
-/// that time learns at its next lock that it has lost the segment.
+/// True if, within [`FOREIGN_LIMIT`], a process waits for the lock, which the caller holds. That
+/// process is a writer of another pid namespace that the file locks do not show. A writer that does
+/// not write in that time learns at its next lock that it has lost the segment.
 fn is_wanted(map: &Mapping) -> bool {
     let start = std::time::Instant::now();
     while start.elapsed() < FOREIGN_LIMIT {

@@ -1,8 +1,8 @@
-//! Whom to trust with the contents of a file.
+//! Whose files to trust.
 
-/// Whom to trust with the contents of a segment.
+/// Which users' segments to trust.
 ///
-/// By default: owned by the caller or by root, and writable by its owner only.
+/// By default, a segment must be owned by the caller or by root, and writable by its owner only.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
     owners: Vec<u32>,
@@ -10,7 +10,7 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// The default.
+    /// Trusts the caller and root.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -23,12 +23,12 @@ impl Trust {
         self
     }
 
-    /// True if the owner is this user, root, or somebody named here.
+    /// True if the owner is this user, root, or a user added by [`Trust::owner`].
     pub(crate) fn accepts(&self, uid: u32) -> bool {
         uid == rustix::process::geteuid().as_raw() || uid == 0 || self.owners.contains(&uid)
     }
 
-    /// True for [`Trust::shared_writers`].
+    /// True after [`Trust::shared_writers`].
     pub(crate) fn accepts_shared_writers(&self) -> bool {
         self.shared_writers
     }
