@@ -5,9 +5,9 @@ use std::fmt;
 /// A key of any kind. Errors name keys this way, and a table whose kind of keys is known only at
 /// run time ([`UntypedTable`](crate::UntypedTable)) takes and returns them.
 ///
-/// An integer may be given as signed or unsigned, whatever the table's keys are, as long as it is
-/// in their range. A table returns `Signed` for signed kinds, `Unsigned` for unsigned ones and
-/// `Bytes` for `str` and `[u8]`. Keys of one kind are ordered as their type is.
+/// An integer may be given as signed or unsigned for a table of either kind, as long as it is in
+/// the range of the table's keys. A table returns `Signed` for signed kinds, `Unsigned` for
+/// unsigned ones and `Bytes` for `str` and `[u8]`. Keys of one kind are ordered as their type is.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AnyKey {
     /// A signed integer key.

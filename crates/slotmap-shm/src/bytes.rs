@@ -1,8 +1,8 @@
-//! The bytes after the last whole word: loaded as a word, and stored again.
+//! The bytes after the last whole word of a value, loaded and stored as one word.
 
-/// The bytes after the last whole word, in the low end of a word; the rest is zero. It loads the
-/// bytes in pieces as large as possible, because loading a word whose bytes were stored one by one
-/// would stall on store forwarding.
+/// Returns the bytes after the last whole word, in the low end of a word whose other bytes are
+/// zero. It loads the bytes in pieces as large as possible, because loading a word whose bytes were
+/// stored one by one would stall on store forwarding.
 #[inline(always)]
 pub(crate) fn last_word(bytes: &[u8]) -> u64 {
     let len = bytes.len() % 8;

@@ -2,7 +2,7 @@
 
 use crate::key_kind::KeyKind;
 
-/// Words of keys, end to end.
+/// The words of the keys, end to end.
 pub(crate) struct EncodedKeys {
     words: Vec<u64>,
     /// Where each key ends; `None` if each has one word.

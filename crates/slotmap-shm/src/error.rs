@@ -14,7 +14,7 @@ use crate::value::Value;
 shm_core::debug_is_report!(GeometryError, TableOpenError, TableError);
 
 impl From<OpenError> for TableOpenError {
-    /// A table that could not be created is [`TableOpenError::Create`], whichever call was to
+    /// A failure to create a table becomes [`TableOpenError::Create`], whichever call tried to
     /// create it.
     fn from(error: OpenError) -> Self {
         match error {
@@ -86,7 +86,7 @@ pub enum TableOpenError {
 }
 
 impl TableOpenError {
-    /// The file or directory that the error is about, where it says one.
+    /// The file or directory that the error is about, if the error names one.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
@@ -139,7 +139,7 @@ pub enum TableError {
         /// The table's key size in bytes.
         max: usize,
     },
-    /// An [`AnyKey`] that is not one of the table's kind: of another type, or out of range.
+    /// An [`AnyKey`] that is not of the table's kind: it is of another type, or out of range.
     #[error("key {key} is not of type {kind}")]
     WrongKey {
         /// The key.
@@ -167,7 +167,7 @@ pub enum TableError {
         /// Length of the value in bytes.
         len: usize,
     },
-    /// A member of a batch failed; the whole batch was dropped.
+    /// A member of a batch failed, so the whole batch was dropped.
     #[error("batch member {index}")]
     InBatch {
         /// Position of the member in the batch, from 0.
@@ -175,15 +175,15 @@ pub enum TableError {
         /// Why it failed.
         source: Box<TableError>,
     },
-    /// Other writers completed a change during every attempt, for as long as the call may take:
-    /// [`ReadOptions::read_timeout`](crate::ReadOptions::read_timeout) for a read through a
-    /// read-only handle, the lock timeout for `update_with`.
+    /// Other writers completed a change during every attempt until the time limit of the call. The
+    /// limit is [`ReadOptions::read_timeout`](crate::ReadOptions::read_timeout) for a read through
+    /// a read-only handle, and the lock timeout for `update_with`.
     #[error("gave up after {} ms: each time another write completed meanwhile", waited.as_millis())]
     Contended {
         /// How long the call tried.
         waited: Duration,
     },
-    /// The shared memory holds something that no writer of this library leaves there. If a write or
+    /// The shared memory holds something that no writer of this library stores. If a write or
     /// `verify` fails with this error, the next write repairs the table.
     #[error("damaged table: {what} at {at}")]
     Corrupt {

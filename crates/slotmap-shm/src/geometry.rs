@@ -5,8 +5,9 @@ use thiserror::Error;
 /// How many entries a table holds, and how large they may be. Fixed at creation.
 ///
 /// A slot takes two buffers of `value_size` (at least 16 bytes each), the key (8 bytes for an
-/// integer, 8 + `key_size` for bytes) and 32 bytes, rounded up to whole cache lines of 64 bytes.
-/// The index and the free stack take 16 to 40 bytes an entry. All of it is allocated at creation.
+/// integer, 8 + `key_size` for bytes) and 32 bytes. The sum is rounded up to whole cache lines of
+/// 64 bytes. The index and the free stack take 16 to 40 bytes per entry. All memory is allocated at
+/// creation.
 ///
 /// ```
 /// use slotmap_shm::{Geometry, TableOptions};
@@ -57,7 +58,8 @@ impl Geometry {
 }
 
 impl Default for Geometry {
-    /// 1024 entries of up to 256 bytes; `str` and `[u8]` keys of up to 64 bytes.
+    /// The default is 1024 entries of up to 256 bytes, with `str` and `[u8]` keys of up to 64
+    /// bytes.
     fn default() -> Self {
         Self { capacity: 1024, value_size: 256, key_size: 64 }
     }
@@ -84,7 +86,7 @@ pub enum GeometryError {
     TooLarge {
         /// Entries asked for.
         capacity: usize,
-        /// Bytes a value, as asked for.
+        /// Bytes per value, as asked for.
         value_size: usize,
     },
 }

@@ -9,7 +9,7 @@ use crate::key_kind::KeyKind;
 /// One word for the length, then the bytes.
 const MAX_KEY_WORDS: usize = 1 + MAX_KEY_BYTES / 8;
 
-/// A buffer for the words of any key of any table.
+/// A buffer that is large enough for the words of any key of any table.
 pub(crate) type KeyRoom = [u64; MAX_KEY_WORDS];
 
 /// An empty buffer.
@@ -18,13 +18,13 @@ pub(crate) const NO_KEY: KeyRoom = [0; MAX_KEY_WORDS];
 /// A type of keys: `i8` to `i64`, `u8` to `u64`, `str`, `[u8]`, and [`AnyKey`] for a kind that is
 /// known only at run time.
 ///
-/// Byte and string keys have up to `key_size` bytes, which is 256 at most; a longer key fails with
-/// [`TableError::KeyTooLong`]. A key may be empty.
+/// A byte or string key has up to `key_size` bytes, and never more than 256. A longer key fails
+/// with [`TableError::KeyTooLong`]. A key may be empty.
 ///
 /// # Types of your own
 /// This trait is sealed, so no other type can be a key. The file records the kind of a table's
 /// keys, so that the table never opens as one of another kind, and so that C, Python and the
-/// command line can use its keys; a type that only one program knows has no such kind. To use a
+/// command line can use its keys. A type that only one program knows has no such kind. To use a
 /// value of fixed size as a key, store its bytes in a table of `[u8]` keys:
 ///
 /// ```
@@ -72,14 +72,15 @@ pub trait Key: sealed::Sealed {
     fn from_words(kind: KeyKind, words: &[u64]) -> Option<Self::Owned>;
 }
 
-/// A type of keys of one kind: each but [`AnyKey`].
+/// A type of keys of one kind. Every key type but [`AnyKey`] is one.
 pub trait TypedKey: Key {
     /// The kind of table whose keys these are.
     const KIND: KeyKind;
 }
 
 mod sealed {
-    /// The calls of this trait may run under the table's lock, where no code of a user may run.
+    /// Seals [`Key`](super::Key). Its calls may run under the table's lock, where no code of a user
+    /// may run.
     pub trait Sealed {}
 }
 
@@ -205,8 +206,8 @@ impl sealed::Sealed for AnyKey {}
 impl Key for AnyKey {
     type Owned = AnyKey;
 
-    /// One buffer for an integer and one for bytes: clearing the second would take as long as the
-    /// rest of the work for an integer key.
+    /// One buffer for an integer and one for bytes. A single buffer would have to be cleared, which
+    /// takes as long as the rest of the work for an integer key.
     type Room = ([u64; 1], Option<KeyRoom>);
 
     // A function, not a constant: a constant would be copied whole, with the room for bytes.

@@ -108,7 +108,7 @@ impl KeyKind {
         if self.integer().is_some() { 1 } else { 1 + max.div_ceil(8) }
     }
 
-    /// True when the words in a slot are those of a key of at most `max` bytes.
+    /// True if the words in a slot are those of a key of at most `max` bytes.
     pub(crate) fn is_possible(self, words: &[u64], max: usize) -> bool {
         let Some((&first, rest)) = words.split_first() else { return false };
         match self.integer() {

@@ -1,4 +1,4 @@
-//! Where everything lies in the body of a table segment.
+//! The layout of the body of a table segment.
 //!
 //! All offsets are in 64-bit words from the start of the body. `docs/format.md` describes the same
 //! layout in prose.
@@ -23,9 +23,9 @@
 //! | … | head of buffer 0, head of buffer 1: 2 words each |
 //! | … | tail of buffer 0, tail of buffer 1: the words of a value after the second |
 //!
-//! For a value of up to 16 bytes, all that a reader needs is in the first cache line: always with
-//! integer keys, and with a `key_size` of up to 16 while buffer 0 holds the value. Buffer 0 is used
-//! first.
+//! For a value of up to 16 bytes, all that a reader needs is often in the first cache line. With
+//! integer keys it always is. With a `key_size` of up to 16 it is while buffer 0 holds the value,
+//! and buffer 0 is used first.
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_nano_inline};
 use shm_core::GEOMETRY_WORDS;
@@ -61,8 +61,8 @@ const TRUSTED: u64 = u64::MAX;
 pub(crate) const LINE_WORDS: usize = 8;
 
 /// Up to this capacity the index is at most a quarter full, so that the branches of a probe are
-/// predicted well: at half full, mispredictions cost a third of a lookup. Larger tables, where
-/// cache misses dominate, fill half of it at most.
+/// predicted well. If it is half full, mispredictions cost a third of a lookup. Larger tables,
+/// where cache misses dominate, fill up to half of it.
 const SPARSE_CAPACITY: usize = 1 << 14;
 
 impl Geometry {
@@ -77,20 +77,20 @@ impl Geometry {
 }
 
 /// The offsets that follow from a geometry, and the hash secrets. This is a private, checked copy,
-/// so that no change of shared memory can alter them.
+/// which no change of shared memory can alter.
 #[derive(Clone)]
 pub(crate) struct Layout {
     pub(crate) geometry: Geometry,
     pub(crate) kind: KeyKind,
-    /// The epoch of an index that was found damaged, and so proves no key's absence. Odd if none
-    /// was.
+    /// The epoch of an index that was found damaged, so that a failed search in it does not prove
+    /// that the key is absent. Odd if no index was found damaged.
     pub(crate) distrusted: u64,
     pub(crate) key_words: usize,
     /// Offset of head 0 within a slot.
     pub(crate) heads: usize,
     pub(crate) tail_words: usize,
     pub(crate) slot_words: usize,
-    /// Number of places of the index, less one.
+    /// One less than the number of places in the index.
     pub(crate) index_mask: usize,
     /// The bits of an index entry that hold the slot's number.
     pub(crate) slot_mask: u32,
@@ -166,14 +166,14 @@ impl Layout {
         self.index_mask + 1
     }
 
-    /// There are two places in a word.
+    /// The number of words of the index. Each holds two places.
     #[inline(always)]
     pub(crate) fn index_words(&self) -> usize {
         self.index_len() / 2
     }
 
-    /// The index is rebuilt before more than this many of its places are in use (entries and
-    /// tombstones), so that a probe is always short.
+    /// The greatest number of places (entries and tombstones) that may be in use. The index is
+    /// rebuilt before it is exceeded, so that a probe is always short.
     #[inline]
     pub(crate) fn index_limit(&self) -> usize {
         let capacity = self.geometry.capacity;

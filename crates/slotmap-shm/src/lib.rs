@@ -5,21 +5,21 @@
 //! - [`Table<K>`](Table) reads and writes. [`TableReader<K>`](TableReader) reads, from a read-only
 //!   mapping. `K` is an integer type, `str` or `[u8]`, see [`Key`].
 //! - [`UntypedTable`] opens a table of any [`KeyKind`]; its keys are of type [`AnyKey`].
-//! - [`TableOptions`] says how a table is made and opened, [`ReadOptions`] how it is opened for
-//!   reading only; [`Geometry`] says how many entries fit, and how long they may be.
+//! - [`TableOptions`] says how a table is created and opened, and [`ReadOptions`] how it is opened
+//!   for reading only. [`Geometry`] says how many entries fit, and how long they may be.
 //! - [`Value`] is an owned copy of a value. [`Listing`] is a copy of all entries.
 //! - [`PutMode`] says whether a write expects the key to be present; [`Upserted`] says whether it
 //!   was.
-//! - [`Stats`], [`Damage`] and [`Repaired`] say how a table is doing and what a repair did.
+//! - [`Stats`], [`Damage`] and [`Repaired`] describe the state of a table and the result of a
+//!   repair.
 //! - [`TableError`] and [`TableOpenError`] say what went wrong, with the data.
 //!
 //! ## How it works
 //!
-//! The slots hold the data: each has two buffers behind a version word, and one store to a commit
-//! word makes everything that was staged effective. The index, the free list and the count are
-//! derived from the slots, and rebuilt after a writer died. In the repository,
-//! `docs/concurrency.md` has the state tables, the orderings and the crash matrix, and
-//! `docs/format.md` the bytes.
+//! The slots hold the data. Each has two buffers and a version word, and one store to a commit word
+//! makes every staged change effective. The index, the free list and the count are derived from the
+//! slots, and are rebuilt after a writer dies. In the repository, `docs/concurrency.md` has the
+//! state tables, the orderings and the crash matrix, and `docs/format.md` describes the bytes.
 
 #![deny(unsafe_code)]
 
@@ -64,5 +64,5 @@ pub use value::Value;
 /// Longest byte or string key.
 const MAX_KEY_BYTES: usize = 256;
 
-/// The kind of segment that a table is.
+/// The kind of a table's segment.
 pub const KIND: shm_core::Kind = shm_core::Kind::new("table");

@@ -1,9 +1,9 @@
-//! What a handle tells while it works, for logs and traces.
+//! Events that a handle reports while it works, for logs and traces.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// What a handle that may write came upon. The call that it happened in goes on.
+/// An event that happened during a call of a handle that may write. The call continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -11,17 +11,18 @@ pub enum Event {
     Waiting,
     /// The last owner of the lock died, or the table was found damaged. It is repaired.
     Repaired {
-        /// Slots that held what no writer leaves there, and are free now.
+        /// Slots that held something that no writer stores. They are free now.
         slots: usize,
-        /// How many of them held an entry, as far as the index and the count of entries tell.
+        /// How many of these slots held an entry, as far as the index and the count of entries
+        /// tell.
         entries: usize,
     },
 }
 
-/// A function that a handle calls with each [`Event`], such as one that logs it, or opens a span.
+/// A function that a handle calls with each [`Event`]. It may log the event or open a span.
 ///
-/// It runs in the thread of the call, while no lock is held. It must not use the handle that
-/// it observes: a call that waits would call it again. A handle without an observer does no extra
+/// It runs in the thread of the call, while no lock is held. It must not use the handle that it
+/// observes: a call that waits would call it again. A handle without an observer does no extra
 /// work. With an observer, only calls that wait or repair take longer.
 ///
 /// ```

@@ -18,12 +18,13 @@ use crate::observer::Observer;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TableOptions {
-    /// Size of a table that is created. [`Table::open_or_create`](crate::Table::open_or_create)
-    /// requires an existing table to have it; `open` does not.
+    /// Size of a table that is created. With
+    /// [`Table::open_or_create`](crate::Table::open_or_create), an existing table must have this
+    /// size; `open` accepts any size.
     pub geometry: Geometry,
-    /// Permission bits of a table that is created, whatever the umask. `0o600` by default; `0o644`
-    /// lets other users read. A table that its group or other users may write to is refused at
-    /// opening, unless `trust` has [`Trust::shared_writers`].
+    /// Permission bits of a table that is created, which the umask does not change. The default is
+    /// `0o600`; `0o644` lets other users read. A table that its group or other users may write to
+    /// cannot be opened unless `trust` has [`Trust::shared_writers`].
     pub mode: u32,
     /// Whose tables to open. By default, those of this user and of root.
     pub trust: Trust,
@@ -31,9 +32,10 @@ pub struct TableOptions {
     /// waits for ever. Five seconds by default, because a writer that is stopped (by SIGSTOP or a
     /// debugger) must not stop all others.
     pub lock_timeout: Option<Duration>,
-    /// Ends such a wait early, and also a wait for another process that takes the table over.
+    /// What ends such a wait early. It also ends a wait for another process that takes the table
+    /// over.
     pub interrupt: Interrupt,
-    /// What is told of waits and repairs. Nobody.
+    /// What is called with waits and repairs. By default nothing is called.
     pub observer: Observer,
 }
 
@@ -94,7 +96,7 @@ impl TableOptions {
         self
     }
 
-    /// Sets who is told of waits and repairs.
+    /// Sets what is called with waits and repairs.
     #[must_use]
     pub fn observer(mut self, observer: Observer) -> Self {
         self.observer = observer;

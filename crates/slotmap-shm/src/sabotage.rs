@@ -1,4 +1,4 @@
-//! Fault injection: ways to break the protocol on purpose, as negative controls that show that the
+//! Fault injection: ways to break the protocol on purpose. These negative controls show that the
 //! crash tests would notice.
 //!
 //! They exist only under `--cfg shm_negative_control`, which no manifest can set; otherwise these

@@ -11,8 +11,8 @@ pub(crate) trait Source {
     fn copy_to_words(&self, to: &mut [u64]);
 }
 
-/// The bytes of a value, copied out of shared memory, so that they do not change, whatever happens
-/// to the table. Dereferences to `[u8]`. Up to 64 bytes are held without an allocation.
+/// The bytes of a value, copied out of shared memory. Later changes of the table do not affect
+/// them. Dereferences to `[u8]`. Up to 64 bytes are held without an allocation.
 #[derive(Clone)]
 pub struct Value {
     words: Words,
@@ -26,7 +26,7 @@ enum Words {
 }
 
 impl Value {
-    /// Copies `len` bytes. If they may change meanwhile, the caller validates afterwards.
+    /// Copies `len` bytes. If the source may change meanwhile, the caller validates it afterwards.
     #[inline]
     pub(crate) fn copy(from: impl Source, len: usize) -> Self {
         let used = len.div_ceil(8);
@@ -45,7 +45,7 @@ impl Value {
         Self { words, len }
     }
 
-    /// The first `len` bytes of these words.
+    /// Copies the first `len` bytes of these words.
     pub(crate) fn from_words(from: &[u64], len: usize) -> Self {
         let from = from.get(..len.div_ceil(8)).unwrap_or(from);
         let mut inline = [0; INLINE_WORDS];
@@ -70,8 +70,8 @@ impl Value {
         Self { words, len: 0 }
     }
 
-    /// An empty value with capacity for `max` bytes, which reuses the memory of this one if that is
-    /// large enough.
+    /// Turns this value into an empty one with capacity for `max` bytes. Reuses its memory if that
+    /// is large enough.
     pub(crate) fn grow(self, max: usize) -> Self {
         match &self.words {
             Words::Heap(words) if words.len() >= max.div_ceil(8) => self,
@@ -91,7 +91,7 @@ impl Value {
         Some(words)
     }
 
-    /// The same bytes in an allocation of about their size.
+    /// Moves the bytes to an allocation of about their size.
     pub(crate) fn fit(self) -> Self {
         match &self.words {
             Words::Heap(words) if self.len.div_ceil(8) <= words.len() / 2 => {

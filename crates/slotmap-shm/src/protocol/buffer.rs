@@ -11,15 +11,16 @@ use crate::bytes::{last_word, put_last};
 use crate::layout::{HEAD_WORDS, LINE_WORDS, Layout};
 use crate::value::{Source, Value};
 
-/// A reader of a large value checks the version each time it has copied this many words (64 KiB): a
-/// copy that a write has overtaken ends early, so that the next one starts right after the flip.
+/// A reader of a large value checks the version after each piece of this many words (64 KiB). If a
+/// write has overtaken the copy, the copy ends early, so that the next one starts right after the
+/// flip.
 const PIECE_WORDS: usize = 1 << 13;
 
 /// Bytes of a value that lie in the head.
 const HEAD_BYTES: usize = HEAD_WORDS * 8;
 
-/// A buffer as readers see it. What is copied counts only once the slot's version
-/// has been checked.
+/// A buffer as readers see it. What is copied is valid only once the slot's version has been
+/// checked.
 #[derive(Clone, Copy)]
 pub(crate) struct Buffer<'a> {
     all: ReadWords<'a>,
@@ -41,14 +42,14 @@ impl<'a> Buffer<'a> {
         buffer_of(self.version)
     }
 
-    /// True when a write of the slot completed: what is copied from now on will be discarded.
+    /// True if a write of the slot completed. What is copied from now on will be discarded.
     #[cold]
     fn is_overtaken(&self) -> bool {
         let line = self.all.slice(self.layout.slot_at(self.slot), LINE_WORDS);
         !version::is_unchanged(line, self.version)
     }
 
-    /// True when its first `len` bytes are `expected`.
+    /// True if its first `len` bytes are `expected`.
     pub(crate) fn is(&self, expected: &[u8], len: usize) -> bool {
         if len != expected.len() {
             return false;

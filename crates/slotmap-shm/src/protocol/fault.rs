@@ -1,8 +1,8 @@
-//! What goes wrong while the lock is held, described without an allocation.
+//! Errors that occur while the lock is held, described without an allocation.
 //!
-//! Nothing is allocated between lock and unlock, because a signal handler, an interposed allocator
-//! or the kernel could then extend the time for which the lock is held without limit. A [`Fault`]
-//! becomes a [`TableError`], which includes the key, once the lock is released.
+//! Nothing is allocated between lock and unlock. Otherwise a signal handler, an interposed
+//! allocator or the kernel could extend the time for which the lock is held without limit. A
+//! [`Fault`] becomes a [`TableError`], which includes the key, once the lock is released.
 
 use shm_core::LockError;
 
@@ -14,14 +14,14 @@ use crate::value::Value;
 /// Why a transaction is dropped.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// The key is present, and was to be added.
+    /// The key was to be added, but is present.
     Duplicate,
     /// The key is absent.
     NotFound,
     Full {
         capacity: usize,
     },
-    /// The value differs from the one expected; the caller knows it.
+    /// The value differs from the expected one. The caller has the value found.
     Mismatch,
     NotACounter {
         len: usize,
@@ -41,7 +41,8 @@ impl From<LockError> for Fault {
 }
 
 impl Fault {
-    /// The error for the caller. `key` are the words of the key at fault, which is of this kind.
+    /// Turns this into the error for the caller. `key` are the words of the key at fault, which is
+    /// of this kind.
     pub(crate) fn into_error(self, kind: KeyKind, key: &[u64]) -> TableError {
         match self {
             Self::Duplicate => TableError::DuplicateKey { key: any_key(kind, key) },

@@ -12,9 +12,9 @@ use super::view::View;
 use crate::key::NO_KEY;
 use crate::layout::{COMMIT, EPOCH, LEN, Layout, USED, VERSION};
 
-/// How often the counts are compared before they are called wrong.
+/// How often the counts are compared before they are considered wrong.
 const ATTEMPTS: usize = 4;
-/// A writer that is between two stores for this long each time must be stopped.
+/// If a writer stays between two stores for this long in every comparison, it must be stopped.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// What the check found.
@@ -31,8 +31,8 @@ impl Glance {
     }
 }
 
-/// Compares what can be compared without following the index. If that does not agree, follows the
-/// index.
+/// Compares everything that can be compared without following the index. If that does not agree,
+/// follows the index as well.
 pub(crate) fn glance(words: ReadWords<'_>, layout: &Layout) -> Glance {
     let view = View { words, layout };
     let mut found = Glance::default();
@@ -56,7 +56,7 @@ pub(crate) fn glance(words: ReadWords<'_>, layout: &Layout) -> Glance {
 
 /// Counts of slots, index and free stack.
 struct Counts {
-    /// A version or a length is impossible.
+    /// True if a version or a length is impossible.
     damaged: bool,
     agree: bool,
 }

@@ -1,10 +1,10 @@
 //! Reading many slots as they were at one moment, beside writers that do not pause.
 //!
-//! A collection is kept up to date: the first pass copies everything, and each later pass compares
+//! A collection is kept up to date. The first pass copies everything, and each later pass compares
 //! the versions and copies again only what changed. A version never recurs, so a copy that was made
 //! under a version is right for as long as the slot has that version. If no transaction was
 //! committed between the beginning and the end of a pass, the collection is as the table was at
-//! that moment: see [`View::at_one_moment`].
+//! that moment; see [`View::at_one_moment`].
 //!
 //! `table/collect.rs` decides how many passes are made, and what follows if none of them succeeds.
 //! A pass under the lock copies what changed since the previous pass, to memory that was allocated
@@ -24,12 +24,12 @@ use crate::value::{Source, Value};
 /// Called when a slot changed during a read, as in [`View::find`].
 type Again<'a> = &'a dyn Fn() -> Result<(), TableError>;
 
-/// Something that is to be read as it was at one moment.
+/// Something that must be read as it was at one moment.
 pub(crate) trait Collection<K: Key + ?Sized> {
-    /// Brings what changed up to date, without the lock.
+    /// Reads again what changed, without the lock.
     fn pass(&mut self, view: View<'_>, again: Again<'_>) -> Result<(), TableError>;
 
-    /// The same under the lock, to `scratch`; false if not everything fits there.
+    /// Copies what changed to `scratch`, under the lock. False if not everything fits there.
     fn pass_locked(
         &self,
         view: View<'_>,
@@ -37,7 +37,7 @@ pub(crate) trait Collection<K: Key + ?Sized> {
         scratch: &mut Scratch,
     ) -> Result<bool, TableError>;
 
-    /// Takes over what is in the scratch buffer.
+    /// Moves what is in the scratch buffer to the collection.
     fn apply(&mut self, scratch: &Scratch, kind: KeyKind);
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Scratch {
 /// An item that changed.
 struct Change {
     item: usize,
-    /// Slot and version; `None`: absent.
+    /// Slot and version; `None` if the item is absent.
     at: Option<(usize, u64)>,
     /// Where its words start in the scratch buffer.
     start: usize,
@@ -80,7 +80,7 @@ impl Scratch {
         };
     }
 
-    /// True when one more item certainly fits.
+    /// True if one more item certainly fits.
     fn has_room(&self) -> bool {
         let left = self.words.capacity() - self.words.len();
         self.changes.len() < self.changes.capacity() && left >= self.largest
@@ -119,7 +119,7 @@ struct Seen {
 pub(crate) enum Held<O> {
     Nothing,
     Entry(O, Value),
-    /// Something that no writer leaves there.
+    /// Contents that no writer stores.
     Damage(&'static str),
 }
 
@@ -150,7 +150,7 @@ impl<O> Entries<O> {
         }
     }
 
-    /// How many slots hold what no writer leaves there.
+    /// How many slots hold contents that no writer stores.
     pub(crate) fn damaged(&self) -> usize {
         self.seen.iter().filter(|seen| seen.damaged).count()
     }

@@ -1,7 +1,7 @@
 //! Repairing a table after its writer died, at whatever instruction.
 //!
-//! Everything else is derived from the slots and the commit word. Each step may be repeated, so a
-//! process that repairs may die too, any number of times.
+//! The slots and the commit word are repaired, and everything else is derived from them. Each step
+//! may be repeated, so a process that repairs may die too, any number of times.
 
 use shm_core::{Ordering, Words};
 
@@ -22,9 +22,9 @@ pub(crate) fn initialise(words: Words<'_>, layout: &Layout) {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Repaired {
-    /// Slots that held what no writer leaves there, and are free now.
+    /// Slots that held something that no writer stores. They are free now.
     pub slots: usize,
-    /// How many of them held an entry, as far as the index and the count of entries show.
+    /// How many of these slots held an entry, as far as the index and the count of entries tell.
     pub entries: usize,
 }
 
@@ -104,8 +104,8 @@ pub(crate) fn stack_free_slots(words: Words<'_>, layout: &Layout) {
     }
 }
 
-/// Checks that everything agrees; for the holder of the lock. O(capacity), unless keys were chosen
-/// to collide.
+/// Checks that everything agrees. Only for the holder of the lock. O(capacity), unless keys were
+/// chosen to collide.
 pub(crate) fn check(
     words: Words<'_>,
     layout: &Layout,

@@ -3,10 +3,10 @@
 //! `version.rs` defines the words.
 //!
 //! # Who stores what
-//! Only the holder of the lock stores. The buffer that readers use (that of the effective version)
-//! is never stored to: a writer fills the other one. A reader that copies from version `e` checks
-//! afterwards that the slot's version is not beyond `e`, because its buffer can be filled again
-//! only after that.
+//! Only the holder of the lock stores. The buffer that readers use is that of the effective
+//! version. It is never stored to: a writer fills the other one. A reader that copies from version
+//! `e` checks afterwards that the slot's version is not beyond `e`, because its buffer can be
+//! filled again only after that.
 
 use shm_core::{Ordering, ReadWords, Words};
 
@@ -24,7 +24,7 @@ pub(crate) enum Seen {
     Match(u64),
     /// No entry, or another key.
     Other,
-    /// A write of this slot completed meanwhile: try again.
+    /// Neither is known, because a write of this slot completed meanwhile: try again.
     Changed,
 }
 
@@ -118,15 +118,15 @@ impl<'a> Slot<'a> {
         (Buffer::new(self.all, self.layout, self.number, version), len)
     }
 
-    /// True when no write of the slot completed since it had this version, so that what
-    /// was copied meanwhile is one whole value.
+    /// True if no write of the slot completed since it had this version. What was copied meanwhile
+    /// is then one whole value.
     #[inline(always)]
     pub(crate) fn is_unchanged(&self, version: u64) -> bool {
         is_unchanged(self.line, version)
     }
 
-    /// What is damaged in the slot, if anything, under a version that it has. Bytes of values are
-    /// not checked.
+    /// What is damaged in the slot, if anything. The slot has this version. Bytes of values are not
+    /// checked.
     pub(crate) fn damage(&self, version: u64) -> Option<&'static str> {
         if !is_valid(version) {
             return Some("version of a slot");
@@ -145,14 +145,14 @@ impl<'a> Slot<'a> {
         self.layout.geometry.value_size
     }
 
-    /// True when both lengths are possible.
+    /// True if both lengths are possible.
     pub(crate) fn lengths_fit(&self) -> bool {
         let lengths = self.line.load(LENGTHS, Ordering::Relaxed);
         let max = self.layout.geometry.value_size as u64;
         lengths & 0xFFFF_FFFF <= max && lengths >> 32 <= max
     }
 
-    /// True when the slot's key is `key`.
+    /// True if the slot's key is `key`.
     #[inline(always)]
     pub(crate) fn key_is(&self, key: &[u64]) -> bool {
         match key {
@@ -168,7 +168,7 @@ impl<'a> Slot<'a> {
     }
 }
 
-/// A slot as the holder of the lock sees it. Relaxed loads: only the holder stores.
+/// A slot as the holder of the lock sees it. Loads are relaxed, because only the holder stores.
 #[derive(Clone, Copy)]
 pub(crate) struct SlotMut<'a> {
     /// Its first cache line.
@@ -194,13 +194,13 @@ impl<'a> SlotMut<'a> {
         self.line.load(NEXT, Ordering::Relaxed)
     }
 
-    /// The writer's view: what the slot will be once its transaction commits.
+    /// True if the slot will have an entry once the writer's transaction commits.
     #[inline]
     pub(crate) fn will_be_live(&self) -> bool {
         is_live(self.next())
     }
 
-    /// True when the slot's key is `key`.
+    /// True if the slot's key is `key`.
     #[inline(always)]
     pub(crate) fn key_is(&self, key: &[u64]) -> bool {
         match key {
@@ -277,7 +277,7 @@ impl<'a> SlotMut<'a> {
         }
     }
 
-    /// Makes the staged version the version. The transaction is committed.
+    /// Makes the staged version the current one. The transaction is committed.
     #[inline]
     pub(crate) fn flip(&self) {
         // Release: a reader that sees the version sees the buffer and the commit.
@@ -300,8 +300,8 @@ impl<'a> SlotMut<'a> {
         self.line.store(LENGTHS, 0, Ordering::Release);
     }
 
-    /// True when a write was staged and not flipped. If it is false, a next version that differs is
-    /// damage.
+    /// True if a write was staged and not flipped. If it is false although the next version
+    /// differs, the slot is damaged.
     pub(crate) fn is_pending(&self) -> bool {
         let (version, next) = (self.version(), self.next());
         next == successor(version, true) || next == successor(version, false)

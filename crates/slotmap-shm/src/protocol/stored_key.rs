@@ -19,7 +19,7 @@ pub(crate) fn key_words<'b>(key: ReadWords<'_>, room: &'b mut KeyRoom) -> &'b [u
     all.get(..used).unwrap_or(all)
 }
 
-/// True when `words` begin with `key`.
+/// True if `words` begin with `key`.
 #[inline(always)]
 pub(super) fn words_are(words: ReadWords<'_>, key: &[u64]) -> bool {
     key.len() <= words.len() && words.iter_relaxed().zip(key).all(|(word, &key)| word == key)

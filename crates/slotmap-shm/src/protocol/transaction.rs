@@ -1,5 +1,5 @@
-//! A transaction: stage any number of slots, commit them with one store, flip them.
-//! A single write is a transaction of one.
+//! A transaction stages any number of slots, commits them with one store and flips them. A single
+//! write is a transaction of one slot.
 //!
 //! | step | stores | a death right after it leaves |
 //! |---|---|---|
@@ -40,12 +40,13 @@ pub enum Upserted {
 pub(crate) struct Transaction<'a> {
     words: Words<'a>,
     layout: &'a Layout,
-    /// The commit word before: even.
+    /// The commit word before the transaction, which is even.
     before: u64,
     first: Option<Staged>,
     more: Room,
     added: usize,
-    /// The index was rebuilt during the transaction, so places noted before are no longer valid.
+    /// True if the index was rebuilt during the transaction. Places noted before are then no longer
+    /// valid.
     rebuilt: bool,
 }
 
@@ -57,11 +58,12 @@ pub(crate) struct Staged {
     change: Change,
 }
 
-/// What becomes of the slot, and where its index entry is.
+/// What happens to the slot, and where its index entry is.
 #[derive(Clone, Copy)]
 enum Change {
     Replace,
-    /// `empty`: the place was empty before the entry was stored; otherwise it held a tombstone.
+    /// `empty` says that the place was empty before the entry was stored; otherwise it held a
+    /// tombstone.
     Insert {
         place: u32,
         empty: bool,
@@ -71,10 +73,10 @@ enum Change {
     },
 }
 
-/// Private memory for noting staged slots, allocated before the lock is taken.
+/// Private memory that records staged slots. It is allocated before the lock is taken.
 pub(crate) type Room = Vec<Staged>;
 
-/// Memory for a transaction of `members`. The first member needs none.
+/// Allocates memory for a transaction of `members`. The first member needs none.
 pub(crate) fn room(members: usize) -> Room {
     Vec::with_capacity(members.saturating_sub(1))
 }
@@ -89,7 +91,7 @@ impl<'a> Transaction<'a> {
         Self { words, layout, before, first: None, more: room, added: 0, rebuilt: false }
     }
 
-    /// The slot and the index place of a key, if it is present, with what was staged.
+    /// Finds the slot and the index place of a key, if it is present. Includes what was staged.
     #[inline]
     pub(crate) fn find(&self, key: &[u64]) -> Option<(usize, usize)> {
         let hash = index::hash(self.layout, key);
@@ -110,7 +112,7 @@ impl<'a> Transaction<'a> {
         SlotMut::new(self.words, self.layout, slot)
     }
 
-    /// Stages a write. `value` fits: the caller has checked before locking.
+    /// Stages a write. `value` fits, because the caller has checked it before locking.
     #[inline(always)]
     pub(crate) fn put(
         &mut self,
@@ -133,7 +135,7 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Stages a new value of a slot that [`Transaction::find`] named.
+    /// Stages a new value of a slot that [`Transaction::find`] returned.
     #[inline(always)]
     pub(crate) fn replace(&mut self, slot: usize, value: &[u8]) {
         self.slot(slot).stage_value(value);
@@ -215,7 +217,7 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Commits everything that was staged. Does nothing if nothing was.
+    /// Commits everything that was staged. Does nothing if nothing was staged.
     #[inline]
     pub(crate) fn commit(&self) {
         let Some(first) = self.first else {
@@ -278,7 +280,7 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// The commit: everything staged becomes effective, at once, for all readers.
+    /// Commits: everything that was staged becomes effective for all readers at once.
     #[inline]
     fn publish(&self) {
         // Release: pairs with the Acquire loads in `Slot::pending` and in the
@@ -286,7 +288,7 @@ impl<'a> Transaction<'a> {
         self.words.store(COMMIT, self.before.wrapping_add(1), Ordering::Release);
     }
 
-    /// After the last flip.
+    /// Marks the end of the transaction, after the last flip.
     #[inline]
     fn end(&self) {
         // Release: a reader that sees the word even again sees the flips.

@@ -31,8 +31,8 @@ pub(crate) fn is_live(version: u64) -> bool {
     version & LIVE != 0
 }
 
-/// No slot is written so often, so a higher counter is damage. A few more writes would make it wrap
-/// around to an invalid version.
+/// The limit of the counter. No slot is written so often, so a higher counter is damage. A few more
+/// writes would make it wrap around to an invalid version.
 const LIMIT: u64 = 1 << 62;
 
 pub(crate) fn is_valid(version: u64) -> bool {
@@ -51,14 +51,14 @@ pub(super) fn successor(version: u64, live: bool) -> u64 {
     counted | (!version & BUFFER) | if live { LIVE } else { 0 }
 }
 
-/// Orders all flips so far before every store of the transaction that starts.
+/// Orders all earlier flips before every store of the transaction that starts.
 #[inline]
 pub(crate) fn begin_writing() {
     fence(Ordering::Release);
 }
 
-/// True when no write of the slot completed since it had this version, so that what
-/// was copied meanwhile is one whole value. `line`: the slot's first cache line.
+/// True if no write of the slot completed since it had this version. What was copied meanwhile is
+/// then one whole value. `line` is the slot's first cache line.
 #[inline(always)]
 pub(crate) fn is_unchanged(line: ReadWords<'_>, version: u64) -> bool {
     // Acquire: pairs with the Release fence in `begin_writing`. If any load before

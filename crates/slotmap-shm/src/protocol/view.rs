@@ -1,4 +1,4 @@
-//! The reading half of the protocol, over any words: a mapping, or a model's.
+//! The reading half of the protocol, over the words of a mapping or of a model.
 
 use shm_core::{Ordering, ReadWords, fence};
 
@@ -8,7 +8,7 @@ use super::slot::{Seen, Slot};
 use crate::error::TableError;
 use crate::layout::{COMMIT, Layout};
 
-/// What a reader works on.
+/// The words that a reader works on, and their layout.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
     pub(crate) words: ReadWords<'a>,
@@ -17,7 +17,7 @@ pub(crate) struct View<'a> {
 
 /// What the first attempt found.
 pub(crate) enum Look<'a> {
-    /// The key, in this slot under this version. The caller must confirm it.
+    /// The key is in this slot, under this version. The caller must confirm it.
     Found(Slot<'a>, u64),
     /// The key is absent.
     Absent,
@@ -33,8 +33,8 @@ pub(crate) struct Found {
 }
 
 impl<'a> View<'a> {
-    /// The common case of a search, small enough to be inlined: one probe, and one attempt at each
-    /// slot.
+    /// Searches in the common case, and is small enough to be inlined. Makes one probe, and one
+    /// attempt at each slot.
     #[inline(always)]
     pub(crate) fn look(&self, key: &[u64]) -> Look<'a> {
         let hash = index::hash(self.layout, key);
@@ -59,7 +59,7 @@ impl<'a> View<'a> {
 
     /// Finds `key`, whatever happens meanwhile, and lets `take` copy its value (buffer and length
     /// in bytes). `take` may be called several times; only the last call counts. `again` is called
-    /// when a slot changed during the read, and ends the search if it fails.
+    /// if a slot changed during the read, and ends the search if it returns an error.
     #[cold]
     #[inline(never)]
     pub(crate) fn find(
@@ -113,8 +113,8 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Runs `read`, and returns whether everything that it read was the state between two commits,
-    /// so that the results belong together.
+    /// Runs `read`, and returns whether everything that it read was the state between two commits.
+    /// If so, the results belong together.
     pub(crate) fn at_one_moment<R>(&self, read: impl FnOnce() -> R) -> (R, bool) {
         // Acquire: pairs with the commit; what that transaction did is visible.
         let before = self.words.load(COMMIT, Ordering::Acquire);
@@ -128,7 +128,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// How many transactions have been committed, by the commit word.
+/// How many transactions have been committed, as the commit word tells.
 pub(crate) fn commits(commit: u64) -> u64 {
     commit.wrapping_add(1) >> 1
 }

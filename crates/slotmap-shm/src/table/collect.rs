@@ -1,7 +1,7 @@
-//! Collecting many slots or keys until all are of one moment, under the lock if need be.
+//! Collecting many slots or keys until all are of one moment, if necessary under the lock.
 //!
 //! If commits come faster than a pass takes, a handle that may write takes the lock for one pass. A
-//! read-only handle gives up after a time; each of its entries is whole all the same.
+//! read-only handle gives up after a time. Each of its entries is whole even then.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ const MIN_PASSES: usize = 4;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Moment {
     One,
-    /// Writes overtook it for all of this time.
+    /// Writes overtook the collection for all of this time.
     Overtaken(Duration),
 }
 
@@ -30,7 +30,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         collection.pass(self.view(), &|| self.overtaken(&tries))
     }
 
-    /// Collects until all is of one moment, or the time is up.
+    /// Collects until everything is of one moment, or the time is over.
     pub(crate) fn at_one_moment(
         &self,
         collection: &mut impl Collection<K>,

@@ -1,5 +1,5 @@
-//! Detecting that a table is damaged: a page that was on a disk may come back zeroed, or as
-//! something else.
+//! Detecting damage to a table. For example, a page that was on a disk may come back zeroed, or
+//! with other contents.
 //!
 //! A table with such a page still opens. Readers skip damaged slots, and search all slots if the
 //! index is damaged; the first write repairs the table. Opening detects damage; later damage to a
@@ -9,24 +9,24 @@ use super::handle::{Access, Table};
 use crate::key::Key;
 use crate::protocol::{Slot, glance};
 
-/// How often a slot that changes meanwhile is looked at again.
+/// How often to read a slot that changes meanwhile.
 const LOOKS: usize = 1000;
 /// What is wrong with a table. See [`Table::damage`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Damage {
-    /// Slots with contents that no writer leaves there. The entries that they held are lost.
+    /// Slots with contents that no writer stores. The entries that they held are lost.
     pub slots: Vec<usize>,
-    /// The index does not lead to all entries. Readers search all slots instead, and nothing is
-    /// lost.
+    /// True if the index does not lead to all entries. Readers search all slots instead, and
+    /// nothing is lost.
     pub index: bool,
-    /// Counts, index, free list or commit word contradict the slots. Nothing is lost. This is also
-    /// the case after a writer died in the middle of a write.
+    /// True if counts, index, free list or commit word contradict the slots. Nothing is lost. This
+    /// is also the case after a writer died in the middle of a write.
     pub derived: bool,
 }
 
 impl Damage {
-    /// True when nothing is wrong.
+    /// True if nothing is wrong.
     #[must_use]
     pub fn is_none(&self) -> bool {
         *self == Self::default()

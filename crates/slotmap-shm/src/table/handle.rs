@@ -35,7 +35,7 @@ mod sealed {
     pub trait Sealed: Sized + 'static {
         type Segment: AsSegment + Send + Sync;
 
-        /// The same handle, if it may write.
+        /// The same handle as one that may write, if it may.
         fn writable<K: Key + ?Sized>(table: &Table<K, Self>) -> Option<&Table<K, ReadWrite>>;
     }
 
@@ -83,18 +83,19 @@ pub type TableReader<K> = Table<K, ReadOnly>;
 
 /// A table: a hash map of fixed capacity in shared memory, with keys of type `K`.
 ///
-/// `A` says what the handle may do: a `Table<K>` reads and writes, a
-/// [`Table<K, ReadOnly>`](TableReader) reads, from a read-only mapping. Reading takes no lock,
-/// stores nothing in shared memory, and never waits for a writer, whether the writer is running,
-/// stopped or dead. Every change is all or nothing, for every reader and whatever happens to the
-/// writer. `Send` and `Sync`; writers in all threads and processes exclude each other.
+/// `A` says what the handle may do. A `Table<K>` reads and writes. A [`Table<K,
+/// ReadOnly>`](TableReader) only reads, from a read-only mapping. Reading takes no lock, stores
+/// nothing in shared memory, and never waits for a writer, whether the writer is running, stopped
+/// or dead. Every reader sees all of a change or nothing of it, even if the writer dies. `Send` and
+/// `Sync`; writers in all threads and processes exclude each other.
 ///
 /// # Complexity
-/// A call that names one key is O(1), and one that names n keys is O(n), besides copying the
-/// values. Three cases are O(capacity): an insertion that has to rebuild the index, which happens
-/// rarely and is amortised over the insertions and removals before it; the first write after a
-/// writer died, which repairs the table; and a batch that fails after it rebuilt the index, and so
-/// has to undo that.
+/// A call that names one key is O(1), and one that names n keys is O(n), plus the time to copy the
+/// values. Three cases are O(capacity):
+/// - an insertion that rebuilds the index, which is rare and is amortised over the insertions and
+///   removals before it;
+/// - the first write after a writer died, which repairs the table;
+/// - a batch that rebuilds the index and then fails, and so has to undo the rebuild.
 ///
 /// # Example
 /// ```
@@ -134,31 +135,31 @@ pub struct Table<K: Key + ?Sized, A: Access = ReadWrite> {
     pub(crate) segment: A::Segment,
     layout: Layout,
     pub(crate) waits: Waits,
-    /// Something was wrong at opening: the first write checks the table and repairs it.
+    /// True if something was wrong at opening. The first write then checks and repairs the table.
     pub(crate) suspect: AtomicBool,
-    /// How often a read through this handle had to be repeated. In private memory.
+    /// How often a read through this handle was repeated. In private memory.
     looked_again: AtomicU64,
     key: PhantomData<fn(&K)>,
 }
 
-/// How long a handle waits for others.
+/// How long a handle waits for others, and who is told.
 pub(crate) struct Waits {
     /// How long a write waits for the lock.
     pub(crate) patience: Patience,
     /// How long a read without the lock retries.
     pub(crate) read_limit: Option<Duration>,
-    /// Who is told of a wait for the lock, or of a repair.
+    /// What is called with a wait for the lock, or a repair.
     pub(crate) observer: Observer,
 }
 
 impl<K: Key + ?Sized, A: Access> Table<K, A> {
-    /// The same handle, of keys of another type. The caller has compared the kinds.
+    /// Turns this handle into one with another type of keys. The caller has compared the kinds.
     pub(super) fn of_keys<L: Key + ?Sized>(self) -> Table<L, A> {
         let Self { segment, layout, waits, suspect, looked_again, key: _ } = self;
         Table { segment, layout, waits, suspect, looked_again, key: PhantomData }
     }
 
-    /// `suspect`: something was wrong at opening.
+    /// Creates a handle. `suspect` says that something was wrong at opening.
     pub(super) fn new(segment: A::Segment, layout: Layout, waits: Waits, suspect: bool) -> Self {
         let (suspect, looked_again) = (AtomicBool::new(suspect), AtomicU64::new(0));
         Self { segment, layout, waits, suspect, looked_again, key: PhantomData }
@@ -173,7 +174,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         &self.layout
     }
 
-    /// This handle, if it may write.
+    /// This handle as one that may write, if it may.
     #[inline(always)]
     pub(crate) fn as_writable(&self) -> Option<&Table<K>> {
         A::writable(self)
@@ -188,7 +189,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         self.layout.words_of(key, room)
     }
 
-    /// Bounds one read in time.
+    /// Limits the time of one read.
     pub(crate) fn tries(&self) -> Tries {
         Tries::new(self.waits.read_limit)
     }
@@ -198,7 +199,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         self.looked_again.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A write completed during a read: checks whether the read may begin again.
+    /// Called after a write completed during a read. Checks whether the read may begin again.
     pub(crate) fn overtaken(&self, tries: &Tries) -> Result<(), TableError> {
         self.look_again();
         tries.ask()
@@ -216,22 +217,22 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         self.layout.geometry
     }
 
-    /// How often a read through this handle had to be repeated because a write of the very slot
-    /// that it was reading completed meanwhile.
+    /// How often a read through this handle was repeated because a write of the slot that it was
+    /// reading completed meanwhile.
     #[must_use]
     pub fn read_retries(&self) -> u64 {
         self.looked_again.load(Ordering::Relaxed)
     }
 
-    /// True when the name no longer leads to this table: it was removed or replaced.
+    /// True if the name no longer leads to this table, because the table was removed or replaced.
     ///
     /// # Errors
-    /// When the path cannot be examined.
+    /// If the path cannot be examined.
     pub fn is_orphaned(&self) -> std::io::Result<bool> {
         self.segment().is_orphaned()
     }
 
-    /// The underlying segment, which knows its path, owner, age and id.
+    /// The underlying segment, which has the path, owner, age and id.
     #[must_use]
     #[inline(always)]
     pub fn segment(&self) -> &Segment {

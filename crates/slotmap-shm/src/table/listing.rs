@@ -13,15 +13,15 @@ use crate::value::Value;
 pub struct Listing<O> {
     /// The entries, in no order; each is whole.
     pub entries: Vec<(O, Value)>,
-    /// True when all entries are as they were at one moment.
+    /// True if all entries are as they were at one moment.
     pub one_moment: bool,
     /// Number of slots that were left out because they are damaged.
     pub damaged: usize,
 }
 
 impl<K: Key + ?Sized, A: Access> Table<K, A> {
-    /// All entries, in no order, as they were at one moment. O(capacity). Damaged slots are left
-    /// out; [`Table::listing`] tells how many there are.
+    /// Returns all entries, in no order, as they were at one moment. O(capacity). Damaged slots are
+    /// left out; [`Table::listing`] tells how many there are.
     ///
     /// If writers do not pause, a handle that may write takes the lock for a short time.
     ///
@@ -35,9 +35,9 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         }
     }
 
-    /// All entries, in no order, as they were at one moment if that is possible within
-    /// [`read_timeout`](crate::ReadOptions::read_timeout). Otherwise each entry is whole, but they
-    /// are of different moments, and [`Listing::one_moment`] is false. O(capacity).
+    /// Returns all entries, in no order. They are as they were at one moment if that is possible
+    /// within [`read_timeout`](crate::ReadOptions::read_timeout). Otherwise each entry is whole,
+    /// but they are of different moments, and [`Listing::one_moment`] is false. O(capacity).
     ///
     /// # Errors
     /// As [`Table::get`].
@@ -48,9 +48,9 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         Ok(Listing { entries: entries.into_entries(), one_moment, damaged })
     }
 
-    /// All entries, in no order. Each is whole, but they are of different moments: if a batch is
-    /// written meanwhile, some of its entries may be old and some new. Never takes the lock.
-    /// O(capacity).
+    /// Returns all entries, in no order. Each is whole, but they are of different moments: if a
+    /// batch is written meanwhile, some of its entries may be old and some new. Never takes the
+    /// lock. O(capacity).
     ///
     /// # Errors
     /// As [`Table::get`].

@@ -29,12 +29,13 @@ impl<K: Key + ?Sized> Table<K> {
         self.lock_slowly(&mut told)
     }
 
-    /// As [`Table::lock`], but leaves damage that was detected at opening as it is.
+    /// As [`Table::lock`], but does not repair damage that was detected at opening.
     pub(crate) fn lock_as_it_is(&self) -> Result<Guard<'_>, LockError> {
         self.lock_slowly(&mut Repaired::default())
     }
 
-    /// If anything is wrong, the next owner of the lock repairs the table, as after a death.
+    /// Checks the table. If anything is wrong, the next owner of the lock repairs it, as after a
+    /// death.
     fn check_suspect(&self, told: &mut Repaired) -> Result<(), LockError> {
         let mut room = CheckRoom::new(self.layout());
         let guard = self.lock_slowly(told)?;

@@ -3,8 +3,8 @@
 //! The top layer of this crate. It brings together a segment of `shm_core`, the
 //! [`protocol`](crate::protocol) on the words of that segment, and the caller's keys and values.
 //! `handle` holds the type and imports no other file of this folder; each of the other files adds
-//! some calls. The code here decides what a call does before the lock is taken, under the lock and
-//! after it. Whatever depends on the order of stores or loads belongs in `protocol`.
+//! some calls. The code here decides what a call does before it takes the lock, under the lock and
+//! after it. Code that depends on the order of stores or loads belongs in `protocol`.
 
 mod collect;
 mod damage;

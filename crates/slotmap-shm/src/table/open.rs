@@ -14,7 +14,7 @@ use crate::protocol::{glance, recover};
 use crate::tries::BEFORE_THE_LOCK;
 
 impl Waits {
-    /// For a handle that may write: a read soon takes the lock.
+    /// The limits of a handle that may write. Its reads soon take the lock.
     fn of_writer(options: &TableOptions) -> Self {
         Self {
             patience: options.patience(),
@@ -23,7 +23,7 @@ impl Waits {
         }
     }
 
-    /// For a read-only handle, which never takes the lock.
+    /// The limits of a read-only handle, which never takes the lock.
     fn of_reader(options: &ReadOptions) -> Self {
         Self {
             patience: Patience::forever(),
@@ -37,7 +37,7 @@ impl<K: TypedKey + ?Sized> Table<K> {
     /// Creates a table. It appears under its name completely or not at all.
     ///
     /// # Errors
-    /// [`TableOpenError`]; `CreateError::AlreadyExists` when the name is taken.
+    /// Any [`TableOpenError`]; `CreateError::AlreadyExists` if the name is taken.
     pub fn create(
         namespace: &Namespace,
         name: &Name,
@@ -46,11 +46,11 @@ impl<K: TypedKey + ?Sized> Table<K> {
         create(namespace, name, K::KIND, options)
     }
 
-    /// Opens a table, or creates it if there is none. An existing table must have the geometry
-    /// asked for.
+    /// Opens a table, or creates it if there is none. An existing table must have the requested
+    /// geometry.
     ///
     /// # Errors
-    /// [`TableOpenError`].
+    /// Any [`TableOpenError`].
     pub fn open_or_create(
         namespace: &Namespace,
         name: &Name,
@@ -64,7 +64,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// Opens an existing table, whatever its geometry.
     ///
     /// # Errors
-    /// [`TableOpenError`]; `OpenError::NotFound` when there is none.
+    /// Any [`TableOpenError`]; `OpenError::NotFound` if there is no table.
     pub fn open(
         namespace: &Namespace,
         name: &Name,
@@ -81,7 +81,7 @@ impl<K: Key + ?Sized> Table<K, ReadOnly> {
     ///
     /// This needs no write permission, and works from another pid namespace or C library than the
     /// writers'. O(capacity), because it looks for damaged slots and a damaged index. Damage is not
-    /// an error: see [`TableReader::damage`](Table::damage).
+    /// an error; see [`TableReader::damage`](Table::damage).
     ///
     /// ```
     /// # use shm_core::{Name, Namespace};
@@ -102,7 +102,7 @@ impl<K: Key + ?Sized> Table<K, ReadOnly> {
     /// ```
     ///
     /// # Errors
-    /// [`TableOpenError`].
+    /// Any [`TableOpenError`].
     pub fn open_read_only(
         namespace: &Namespace,
         name: &Name,
@@ -175,7 +175,7 @@ fn prepare(
 }
 
 impl<K: Key + ?Sized, A: Access> Table<K, A> {
-    /// Looks for damage. O(capacity).
+    /// Checks the layout, and looks for damage. O(capacity).
     fn from_segment(segment: A::Segment, waits: Waits) -> Result<Self, TableOpenError> {
         let (geometry, code, seed) = decode(segment.as_segment().geometry());
         let path = || segment.as_segment().path().to_owned();

@@ -12,8 +12,8 @@ use crate::layout::{COMMIT, LEN, LOST, RECOVERIES, USED};
 use crate::protocol::{Buffer, Found, Look, Values, commits};
 use crate::value::Value;
 
-/// Optimistic attempts at reading several keys from the beginning. After these, what was read is
-/// kept, and only what changed is read again.
+/// How many optimistic attempts at reading several keys start from the beginning. After these, what
+/// was read is kept, and only what changed is read again.
 const ATTEMPTS: usize = 2;
 
 /// Figures of a table. See [`Table::stats`].
@@ -28,7 +28,7 @@ pub struct Stats {
     pub free: usize,
     /// Longest value in bytes.
     pub value_size: usize,
-    /// Write transactions that were committed since creation (a batch is one).
+    /// Write transactions that were committed since creation. A batch is one transaction.
     pub writes: u64,
     /// Repairs after a writer died, since creation.
     pub recoveries: u64,
@@ -41,7 +41,7 @@ pub struct Stats {
 }
 
 impl<K: Key + ?Sized, A: Access> Table<K, A> {
-    /// The patient search, see [`View::find`](crate::protocol::View::find).
+    /// Searches patiently; see [`View::find`](crate::protocol::View::find).
     #[cold]
     fn find(
         &self,
@@ -52,12 +52,12 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         self.view().find(key, take, &|| self.overtaken(&tries))
     }
 
-    /// This handle as one that may write, if a search gave up and is to go on under the lock.
+    /// This handle as one that may write, if a search gave up and must continue under the lock.
     fn needs_lock<R>(&self, found: &Result<R, TableError>) -> Option<&Table<K>> {
         self.as_writable().filter(|_| matches!(found, Err(TableError::Contended { .. })))
     }
 
-    /// Copies a value out, and returns the slot and the version that it was read under.
+    /// Copies a value, and returns the slot and the version under which it was read.
     pub(crate) fn get_versioned(
         &self,
         key: &[u64],
@@ -74,17 +74,17 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         table.find_locked(key, &mut |buffer, len| copy(value, buffer, len))
     }
 
-    /// A copy of the value of `key`; `None` when the key is absent. O(1).
+    /// Returns a copy of the value of `key`; `None` if the key is absent. O(1).
     ///
-    /// Linearizable: it is the value at one moment between call and return. If a write of this very
-    /// key completes during each attempt, which takes a large value and a writer that does not
-    /// pause, a handle that may write takes the lock.
+    /// The call is linearizable: the result is the value at one moment between call and return. If
+    /// a write of this key completes during each attempt, a handle that may write takes the lock.
+    /// That takes a large value and a writer that does not pause.
     ///
     /// # Errors
     /// [`TableError::KeyTooLong`]; [`TableError::Corrupt`] in damaged memory;
-    /// [`TableError::Contended`] from a read-only handle, when writes overtook the read for as long
-    /// as the [`read_timeout`](crate::ReadOptions::read_timeout); [`TableError::Lock`] from a
-    /// handle that may write.
+    /// [`TableError::Contended`] from a read-only handle, if writes overtook the read for the whole
+    /// [`read_timeout`](crate::ReadOptions::read_timeout); [`TableError::Lock`] from a handle that
+    /// may write.
     #[inline]
     pub fn get(&self, key: &K) -> Result<Option<Value>, TableError> {
         let mut room = K::room();
@@ -107,7 +107,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         self.get_patiently(key, Value::with_room(0))
     }
 
-    /// All attempts use the same memory: new pages for each would take as long as the copy.
+    /// Makes all attempts with the same memory. New pages for each would take as long as the copy.
     #[cold]
     fn get_patiently(&self, key: &[u64], mut value: Value) -> Result<Option<Value>, TableError> {
         let mut found = self.find(key, &mut |buffer, len| buffer.copy_to_value(&mut value, len));
@@ -120,7 +120,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     }
 
     /// Copies the value of `key` to the start of `buffer` and returns its length in bytes; `None`
-    /// when the key is absent. Allocates nothing.
+    /// if the key is absent. Allocates nothing.
     ///
     /// # Errors
     /// As [`Table::get`], and [`TableError::BufferTooSmall`]. After an error the buffer's contents
@@ -171,7 +171,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         }
     }
 
-    /// True when the key is present. O(1).
+    /// True if the key is present. O(1).
     ///
     /// # Errors
     /// As [`Table::get`].
@@ -192,15 +192,15 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         }
     }
 
-    /// The values of `keys`, all as they were at one moment: no write, and no part of a batch,
-    /// happened between any two of them. O(keys).
+    /// Returns the values of `keys`, all as they were at one moment: no write, and no part of a
+    /// batch, happened between any two of them. O(keys).
     ///
     /// If writers do not pause, a handle that may write takes the lock.
     ///
     /// # Errors
-    /// As [`Table::get`]. After [`TableError::Contended`], which a read-only handle returns when
-    /// writes kept completing for as long as its
-    /// [`read_timeout`](crate::ReadOptions::read_timeout), the keys can still be read one by one.
+    /// As [`Table::get`]. A read-only handle returns [`TableError::Contended`] if writes kept
+    /// completing for the whole [`read_timeout`](crate::ReadOptions::read_timeout). The keys can
+    /// still be read one by one after that.
     pub fn get_many<Q: Borrow<K>>(&self, keys: &[Q]) -> Result<Vec<Option<Value>>, TableError> {
         for _ in 0..ATTEMPTS {
             let read = || keys.iter().map(|key| self.get(key.borrow())).collect();
@@ -216,15 +216,15 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         }
     }
 
-    /// Number of entries. O(1). If a writer died in the middle of a write, the number may be off by
-    /// what that write added or removed, until the next write repairs it.
+    /// Returns the number of entries. O(1). If a writer died in the middle of a write, the number
+    /// may be off by what that write added or removed, until the next write repairs it.
     #[must_use]
     pub fn len(&self) -> usize {
         let len = self.view().words.load(LEN, Ordering::Relaxed);
         usize::try_from(len).unwrap_or(usize::MAX).min(self.capacity())
     }
 
-    /// True when there are no entries.
+    /// True if there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -236,7 +236,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         self.layout().geometry.capacity
     }
 
-    /// Figures of the table. O(1). They are of different moments.
+    /// Returns figures of the table. O(1). They are of different moments.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let load = |at| self.view().words.load(at, Ordering::Relaxed);

@@ -9,13 +9,13 @@ use crate::options::{ReadOptions, TableOptions};
 
 impl<K: Key + ?Sized> Table<K> {
     /// If the name no longer leads to this table, opens the table that it leads to now, as
-    /// [`Table::open`] does, puts it in this handle and returns true. For programs that run for a
-    /// long time, while others may remove the table and create it again. Costs one `stat` as long
-    /// as nothing happened.
+    /// [`Table::open`] does, puts it in this handle and returns true. This is for programs that run
+    /// for a long time while others may remove the table and create it again. If nothing happened,
+    /// the call costs one `stat`.
     ///
-    /// Returns false, and leaves the handle as it is, when the name still leads to this table, or
-    /// to nothing; in the second case [`Table::is_orphaned`] is true, and the call can be repeated.
-    /// The other table must have the same type of keys, but may have any geometry.
+    /// Returns false, and leaves the handle as it is, if the name still leads to this table or
+    /// leads to nothing. In the second case [`Table::is_orphaned`] is true, and the call can be
+    /// repeated. The other table must have the same type of keys, but may have any geometry.
     ///
     /// ```
     /// # use shm_core::{Name, Namespace};
@@ -38,7 +38,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// ```
     ///
     /// # Errors
-    /// As [`Table::open`]; the handle stays as it is.
+    /// As [`Table::open`]. The handle stays as it is.
     pub fn reopen_if_orphaned(
         &mut self,
         namespace: &Namespace,
@@ -56,7 +56,7 @@ impl<K: Key + ?Sized> Table<K, ReadOnly> {
     /// As [`Table::reopen_if_orphaned`], for reading only.
     ///
     /// # Errors
-    /// As [`Table::open_read_only`]; the handle stays as it is.
+    /// As [`Table::open_read_only`]. The handle stays as it is.
     pub fn reopen_if_orphaned(
         &mut self,
         namespace: &Namespace,

@@ -11,8 +11,8 @@ use crate::key_kind::KeyKind;
 use crate::options::TableOptions;
 
 /// A table whose kind of keys is known only at run time. Any table can be opened this way.
-/// [`Table::key_kind`] says the kind; keys are passed and returned as [`AnyKey`]. It has all calls
-/// of [`Table`]; a call with a key of another kind fails with
+/// [`Table::key_kind`] returns the kind, and keys are passed and returned as [`AnyKey`]. It has all
+/// calls of [`Table`]. A call with a key of another kind fails with
 /// [`TableError::WrongKey`](crate::TableError::WrongKey).
 ///
 /// ```
@@ -63,8 +63,8 @@ impl Table<AnyKey> {
 }
 
 impl<A: Access> Table<AnyKey, A> {
-    /// This handle as one of keys of the type `K`. Its calls take keys as they are, which is faster
-    /// than [`AnyKey`]. [`Table::key_kind`] tells which type fits.
+    /// Turns this handle into one whose keys are of type `K`. Its calls take keys as they are,
+    /// which is faster than [`AnyKey`]. [`Table::key_kind`] tells which type fits.
     ///
     /// # Errors
     /// [`TableOpenError::KeyKind`] if the table has keys of another kind.

@@ -1,4 +1,4 @@
-//! Writing.
+//! Calls that write.
 
 use std::borrow::Borrow;
 use std::time::Instant;
@@ -12,8 +12,8 @@ use crate::protocol::{
 };
 use crate::value::Value;
 
-/// A transaction that may have stored more bytes than this held the lock for so long that it hands
-/// it to a waiting writer afterwards.
+/// If a transaction may have stored more bytes than this, it held the lock for long, and hands it
+/// to a waiting writer afterwards.
 const LONG: usize = 1 << 16;
 
 /// The least number of attempts that [`Table::update_with`] makes before it gives up.
@@ -23,18 +23,17 @@ impl<K: Key + ?Sized> Table<K> {
     /// Adds an entry for a key that has none.
     ///
     /// # Errors
-    /// [`TableError::DuplicateKey`], [`TableError::Full`],
-    /// [`TableError::ValueTooLarge`], [`TableError::KeyTooLong`],
-    /// [`TableError::Lock`]; nothing was changed.
+    /// [`TableError::DuplicateKey`], [`TableError::Full`], [`TableError::ValueTooLarge`],
+    /// [`TableError::KeyTooLong`] or [`TableError::Lock`]. Nothing was changed.
     pub fn add(&self, key: &K, value: &[u8]) -> Result<(), TableError> {
         self.put(PutMode::Add, key, value).map(drop)
     }
 
-    /// Replaces the value of a key that has one.
+    /// Replaces the value of a key that is present.
     ///
     /// # Errors
-    /// [`TableError::NotFound`], [`TableError::ValueTooLarge`], [`TableError::KeyTooLong`],
-    /// [`TableError::Lock`]; nothing was changed.
+    /// [`TableError::NotFound`], [`TableError::ValueTooLarge`], [`TableError::KeyTooLong`] or
+    /// [`TableError::Lock`]. Nothing was changed.
     pub fn update(&self, key: &K, value: &[u8]) -> Result<(), TableError> {
         self.put(PutMode::Update, key, value).map(drop)
     }
@@ -42,16 +41,16 @@ impl<K: Key + ?Sized> Table<K> {
     /// Sets the value of a key, whether the key is present or not.
     ///
     /// # Errors
-    /// As [`Table::add`], except for `DuplicateKey`; nothing was changed.
+    /// As [`Table::add`], except for `DuplicateKey`. Nothing was changed.
     pub fn upsert(&self, key: &K, value: &[u8]) -> Result<Upserted, TableError> {
         self.put(PutMode::Upsert, key, value)
     }
 
-    /// Sets the value of a key as `mode` says: does what [`Table::add`], [`Table::update`] or
-    /// [`Table::upsert`] does.
+    /// Sets the value of a key as [`Table::add`], [`Table::update`] or [`Table::upsert`] does,
+    /// depending on `mode`.
     ///
     /// # Errors
-    /// As for those; nothing was changed.
+    /// As for those calls. Nothing was changed.
     #[inline]
     pub fn put(&self, mode: PutMode, key: &K, value: &[u8]) -> Result<Upserted, TableError> {
         self.check_value(value)?;
@@ -64,7 +63,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// Removes an entry.
     ///
     /// # Errors
-    /// [`TableError::NotFound`] when there is none; nothing was changed.
+    /// [`TableError::NotFound`] if the key is absent. Nothing was changed.
     pub fn remove(&self, key: &K) -> Result<(), TableError> {
         let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
@@ -83,10 +82,10 @@ impl<K: Key + ?Sized> Table<K> {
         Ok(())
     }
 
-    /// Adds entries for keys that have none: all of them or, if one fails, none.
+    /// Adds entries for keys that are absent: all of them or, if one fails, none.
     ///
     /// # Errors
-    /// [`TableError::InBatch`], which names the member (a key that occurs twice is a duplicate);
+    /// [`TableError::InBatch`], which names the member (a key that occurs twice is a duplicate), or
     /// [`TableError::Lock`].
     pub fn add_many<Q: Borrow<K>, V: AsRef<[u8]>>(
         &self,
@@ -102,7 +101,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// nothing of it takes effect.
     ///
     /// # Errors
-    /// [`TableError::InBatch`], which names the member; [`TableError::Lock`].
+    /// [`TableError::InBatch`], which names the member, or [`TableError::Lock`].
     pub fn update_many<Q: Borrow<K>, V: AsRef<[u8]>>(
         &self,
         entries: &[(Q, V)],
@@ -110,11 +109,11 @@ impl<K: Key + ?Sized> Table<K> {
         self.put_many(PutMode::Update, entries)
     }
 
-    /// Sets the values of keys, whether they are present or not; otherwise as
+    /// Sets the values of keys, whether they are present or not. Otherwise as
     /// [`Table::update_many`].
     ///
     /// # Errors
-    /// [`TableError::InBatch`], which names the member; [`TableError::Lock`].
+    /// [`TableError::InBatch`], which names the member, or [`TableError::Lock`].
     pub fn upsert_many<Q: Borrow<K>, V: AsRef<[u8]>>(
         &self,
         entries: &[(Q, V)],
@@ -125,7 +124,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// Removes entries: all of them or, if one is absent or named twice, none.
     ///
     /// # Errors
-    /// [`TableError::InBatch`], which names the member; [`TableError::Lock`].
+    /// [`TableError::InBatch`], which names the member, or [`TableError::Lock`].
     pub fn remove_many<Q: Borrow<K>>(&self, keys: &[Q]) -> Result<(), TableError> {
         let mut encoded = EncodedKeys::with_capacity(self.key_kind(), keys.len());
         for (index, key) in keys.iter().enumerate() {
@@ -134,11 +133,11 @@ impl<K: Key + ?Sized> Table<K> {
         self.write_many(&encoded, |transaction, _, key| transaction.remove(key))
     }
 
-    /// Sets the values of keys as `mode` says: does what [`Table::add_many`],
-    /// [`Table::update_many`] or [`Table::upsert_many`] does.
+    /// Sets the values of keys as [`Table::add_many`], [`Table::update_many`] or
+    /// [`Table::upsert_many`] does, depending on `mode`.
     ///
     /// # Errors
-    /// As for those; nothing was changed.
+    /// As for those calls. Nothing was changed.
     pub fn put_many<Q: Borrow<K>, V: AsRef<[u8]>>(
         &self,
         mode: PutMode,
@@ -165,7 +164,7 @@ impl<K: Key + ?Sized> Table<K> {
         Ok(())
     }
 
-    /// Stages each member of a batch, and commits them all or none.
+    /// Stages each member of a batch, and commits all of them or none.
     fn write_many(
         &self,
         keys: &EncodedKeys,
@@ -182,16 +181,16 @@ impl<K: Key + ?Sized> Table<K> {
         written.map_err(|fault| in_batch(at, fault.into_error(self.key_kind(), keys.get(at))))
     }
 
-    /// Replaces the value of `key` by what `f` makes of it.
+    /// Calls `f` to edit the value of `key`, and stores the result.
     ///
-    /// `f` edits a private copy, and runs without the lock: it may take long, panic or fork without
-    /// blocking anybody. If another write of the key completed meanwhile, `f` is called again with
-    /// the new value.
+    /// `f` edits a private copy, and runs without the lock. So it may take long, panic or fork
+    /// without blocking anybody. If another write of the key completed meanwhile, `f` is called
+    /// again with the new value.
     ///
     /// # Errors
-    /// [`TableError::NotFound`], [`TableError::ValueTooLarge`] (for the result),
-    /// [`TableError::Lock`]; [`TableError::Contended`] when others changed the value first each
-    /// time, for as long as the lock timeout and at least sixteen times. Nothing was changed.
+    /// [`TableError::NotFound`], [`TableError::ValueTooLarge`] (for the result) or
+    /// [`TableError::Lock`]. [`TableError::Contended`] if others changed the value first in every
+    /// attempt, for the whole lock timeout and at least sixteen times. Nothing was changed.
     pub fn update_with(&self, key: &K, mut f: impl FnMut(&mut Vec<u8>)) -> Result<(), TableError> {
         let start = Instant::now();
         let mut room = K::room();
@@ -224,11 +223,11 @@ impl<K: Key + ?Sized> Table<K> {
         Ok(())
     }
 
-    /// Replaces the value of `key` by `new` if it is `expected`.
+    /// Replaces the value of `key` by `new` if it equals `expected`.
     ///
     /// # Errors
     /// [`TableError::Mismatch`] with the value found; [`TableError::NotFound`],
-    /// [`TableError::ValueTooLarge`], [`TableError::Lock`]; nothing was changed.
+    /// [`TableError::ValueTooLarge`] or [`TableError::Lock`]. Nothing was changed.
     pub fn compare_exchange(&self, key: &K, expected: &[u8], new: &[u8]) -> Result<(), TableError> {
         self.check_value(new)?;
         // Memory for the value that is found instead, allocated before the lock is taken.
@@ -251,8 +250,8 @@ impl<K: Key + ?Sized> Table<K> {
     /// Adds `delta` to a counter (8 bytes, little endian, wrapping) and returns the old value.
     ///
     /// # Errors
-    /// [`TableError::NotACounter`], [`TableError::NotFound`], [`TableError::Lock`];
-    /// nothing was changed.
+    /// [`TableError::NotACounter`], [`TableError::NotFound`] or [`TableError::Lock`]. Nothing was
+    /// changed.
     pub fn fetch_add(&self, key: &K, delta: i64) -> Result<i64, TableError> {
         self.modify(key, |transaction, slot| {
             let before = counter(transaction, slot)?;
@@ -261,8 +260,8 @@ impl<K: Key + ?Sized> Table<K> {
         })
     }
 
-    /// Adds `by` to a counter (8 bytes, little endian, wrapping), which starts at `initial` if the
-    /// key is absent, and returns the new value: `initial + by` for a new counter.
+    /// Adds `by` to a counter (8 bytes, little endian, wrapping) and returns the new value. If the
+    /// key is absent, the counter starts at `initial`, so the returned value is `initial + by`.
     ///
     /// ```
     /// # use slotmap_shm::{Name, Namespace, Table, TableOptions};
@@ -279,7 +278,7 @@ impl<K: Key + ?Sized> Table<K> {
     ///
     /// # Errors
     /// [`TableError::NotACounter`], [`TableError::Full`], [`TableError::ValueTooLarge`] if the
-    /// table's values have fewer than 8 bytes, [`TableError::Lock`]; nothing was changed.
+    /// table's values have fewer than 8 bytes, or [`TableError::Lock`]. Nothing was changed.
     pub fn increment(&self, key: &K, by: i64, initial: i64) -> Result<i64, TableError> {
         self.check_value(&[0; 8])?;
         let mut room = K::room();
@@ -316,12 +315,11 @@ impl<K: Key + ?Sized> Table<K> {
     /// not checked, because any bytes may be right. O(capacity), and O(capacity × log capacity) for
     /// keys that were chosen to collide.
     ///
-    /// The lock is held for the whole check, because nothing may change meanwhile, and is then
+    /// The lock is held for the whole check, because nothing may change meanwhile. Afterwards it is
     /// handed to another writer that waits for it.
     ///
     /// # Errors
-    /// [`TableError::Corrupt`], which says what is wrong, and where; the next write then repairs
-    /// it.
+    /// [`TableError::Corrupt`], which says what is wrong and where. The next write then repairs it.
     pub fn verify(&self) -> Result<(), TableError> {
         let mut room = CheckRoom::new(self.layout());
         let guard = self.lock_as_it_is()?;
@@ -333,7 +331,7 @@ impl<K: Key + ?Sized> Table<K> {
         checked.map_err(|(what, at)| TableError::Corrupt { what, at })
     }
 
-    /// Repairs now, rather than at the next write, what a dead writer or a damaged file left.
+    /// Repairs what a dead writer or a damaged file left, now rather than at the next write.
     /// Returns what could not be kept: everything in undamaged slots is kept.
     ///
     /// # Errors
@@ -342,10 +340,10 @@ impl<K: Key + ?Sized> Table<K> {
         Ok(self.check_and_repair()?)
     }
 
-    /// Writes the table back to its file with `msync`, which matters for a namespace on a disk.
+    /// Writes the table back to its file with `msync`. This matters for a namespace on a disk.
     ///
     /// # Errors
-    /// When `msync` fails.
+    /// If `msync` fails.
     pub fn flush(&self) -> std::io::Result<()> {
         self.segment.flush()
     }

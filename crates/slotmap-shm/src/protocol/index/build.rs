@@ -1,4 +1,4 @@
-//! Building the whole index from the slots, and comparing it with them.
+//! Building the whole index from the slots, and comparing it with the slots.
 
 use shm_core::{Ordering, Words, fence};
 
@@ -19,8 +19,8 @@ use crate::protocol::version::is_live;
 ///
 /// O(capacity), and O(capacity × log capacity) if keys were chosen to collide.
 ///
-/// Readers scan the slots meanwhile. If this process dies here, they go on doing so until the next
-/// owner of the lock rebuilds the index.
+/// Readers scan the slots meanwhile. If this process dies here, they continue to do so until the
+/// next owner of the lock rebuilds the index.
 pub(crate) fn rebuild(
     words: Words<'_>,
     layout: &Layout,

@@ -1,9 +1,9 @@
 //! Building and checking an index whose keys crowd one run, by sorting instead of probing.
 //!
-//! Whoever can read a table can choose keys that all fall into one run of the index. Each probe is
-//! then as long as the run, and probing for all keys takes quadratic time. So [`Steps`] are
-//! counted, and once there are more than keys take that were not chosen for this, the keys are
-//! sorted by their homes: O(n log n), whatever the keys are.
+//! A process that can read a table can choose keys that all fall into one run of the index. Each
+//! probe is then as long as the run, and probing for all keys takes quadratic time. So [`Steps`]
+//! are counted. If they exceed what keys take that were not chosen for this, the keys are sorted by
+//! their homes instead, in O(n log n) for any keys.
 
 use std::cmp::Ordering as Order;
 
@@ -17,12 +17,12 @@ use crate::layout::Layout;
 use crate::protocol::slot::SlotMut;
 use crate::protocol::stored_key::key_words;
 
-/// A slot and the home of its key in one word, which sorts by home.
+/// Packs a slot and the home of its key in one word, which sorts by home.
 fn packed(home: usize, slot: usize) -> u64 {
     (home as u64) << 32 | slot as u64
 }
 
-/// The slot, clamped to the table, whatever a peer stores meanwhile.
+/// The slot, clamped to the table. A peer may store anything meanwhile.
 fn slot_of(layout: &Layout, packed: u64) -> usize {
     (packed as u32 as usize).min(layout.geometry.capacity - 1)
 }
@@ -96,8 +96,8 @@ pub(crate) fn build(
     kept
 }
 
-/// Stores the entries of a list in the order of their homes, each at the first free place at or
-/// after its home.
+/// Stores the entries of a list in the order of their homes. Each goes to the first free place at
+/// or after its home.
 fn place(
     words: Words<'_>,
     layout: &Layout,
@@ -192,7 +192,7 @@ impl CheckRoom {
         self.seen.fill(0);
     }
 
-    /// Notes a slot; false if it was noted before or does not exist.
+    /// Records a slot. False if it was recorded before or does not exist.
     pub(crate) fn note(&mut self, slot: usize) -> bool {
         let Some(word) = self.seen.get_mut(slot / 64) else { return false };
         let bit = 1 << (slot % 64);
@@ -273,7 +273,7 @@ mod tests {
     }
 
     impl Model {
-        /// Live slots with these keys; index, free stack and counts do not exist yet.
+        /// Creates live slots with these keys. Index, free stack and counts do not exist yet.
         fn new(capacity: usize, keys: &[u64]) -> Self {
             let geometry = Geometry { capacity, value_size: 0, key_size: 8 };
             let layout = Layout::new(geometry, u64::KIND, 7).unwrap();
@@ -301,14 +301,14 @@ mod tests {
             recover::check(self.words(), &self.layout, &mut CheckRoom::new(&self.layout))
         }
 
-        /// Does the same by sorting, whatever the keys.
+        /// Checks by sorting, whatever the keys.
         fn check_sorted(&self) -> Result<(), (&'static str, usize)> {
             let (mut room, mut steps) = (CheckRoom::new(&self.layout), Steps::default());
             let is_live = |slot: SlotMut<'_>| version::is_live(slot.version());
             check(self.words(), &self.layout, &mut room, is_live, &mut steps)
         }
 
-        /// The steps that probing for each key takes in the index as it is.
+        /// The steps that it takes to probe for each key in the index as it is.
         fn probes(&self, keys: usize) -> u64 {
             let steps = (0..keys).map(|slot| {
                 let (mut one, (_, hash)) =
@@ -321,7 +321,7 @@ mod tests {
         }
     }
 
-    /// Keys whose homes are all in this part of the index.
+    /// Finds keys whose homes are all in this part of the index.
     fn keys_at(layout: &Layout, homes: std::ops::Range<usize>, count: usize) -> Vec<u64> {
         let home = |key: &u64| hash(layout, &[*key]) as usize & layout.index_mask;
         (0..).filter(|key| homes.contains(&home(key))).take(count).collect()

@@ -4,10 +4,10 @@ use rapidhash::v3::rapidhash_v3_nano_inline;
 
 use crate::layout::Layout;
 
-/// The hash of a key's words under the table's secrets, which are drawn at creation, so that nobody
-/// can choose colliding keys without reading the segment.
+/// The hash of a key's words under the table's secrets. The secrets are drawn at creation, so that
+/// nobody can choose colliding keys without reading the segment.
 ///
-/// It is part of the format: all processes must agree on it, whatever they were built with.
+/// The hash is part of the format: all processes must agree on it, however they were built.
 ///
 /// - One word (an integer): two folded multiplications, as in wyhash. Each masks the value with one
 ///   secret, multiplies it by another, and takes `hi ^ lo` of the 128-bit product. This takes half
@@ -39,7 +39,7 @@ mod tests {
     use crate::geometry::Geometry;
     use crate::key::TypedKey;
 
-    /// The longest run of places in use when all these keys have entries.
+    /// The longest run of places in use if all these keys have entries.
     fn longest_run(layout: &Layout, keys: &[u64]) -> usize {
         let mut used = vec![false; layout.index_len()];
         for key in keys {

@@ -11,8 +11,8 @@
 //! takes.
 //!
 //! # Why readers need no lock
-//! While a key is present, no place between its home and its entry is empty: an entry is stored
-//! before its slot is committed and cleared after the removal is committed; a tombstone becomes
+//! While a key is present, no place between its home and its entry is empty. An entry is stored
+//! before its slot is committed, and cleared after the removal is committed. A tombstone becomes
 //! empty only if the place after it is empty, so that no entry's probe passes over it. A reader
 //! therefore finds every key that is present during its whole search, and recognises a wrong slot
 //! by its key. While the index is being rebuilt, and also if the rebuilder died, the epoch is odd,

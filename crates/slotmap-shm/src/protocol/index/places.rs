@@ -22,7 +22,7 @@ impl<'a> Places<'a> {
         Self(words.slice(layout.index, layout.index_words()))
     }
 
-    /// Relaxed: the slot's version validates what an entry leads to.
+    /// Loads with Relaxed, because the slot's version validates what an entry leads to.
     #[inline(always)]
     pub(super) fn load(self, place: usize) -> u32 {
         (self.0.load(place / 2, Ordering::Relaxed) >> shift(place)) as u32
@@ -44,8 +44,9 @@ impl<'a> PlacesMut<'a> {
         (self.0.load(place / 2, Ordering::Relaxed) >> shift(place)) as u32
     }
 
-    /// Always Release: a reader of several keys that misses one because its place was cleared sees
-    /// the commit that came before, even if the word was stored again to change its other half.
+    /// Always stores with Release. A reader of several keys may miss one because its place was
+    /// cleared. It then sees the commit that came before, even if the word was stored again to
+    /// change its other half.
     #[inline(always)]
     pub(super) fn store(self, place: usize, entry: u32) {
         let others = self.0.load(place / 2, Ordering::Relaxed) & !(0xFFFF_FFFF << shift(place));

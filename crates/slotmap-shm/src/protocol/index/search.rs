@@ -36,8 +36,8 @@ impl<'a> Probe<'a> {
         Some(Self { words, places, layout, fingerprint, epoch, place, left })
     }
 
-    /// After the last candidate: true if the key is absent; false if nothing is proved, because the
-    /// index was rebuilt meanwhile or is damaged.
+    /// Called after the last candidate. True if the key is absent. False if nothing is proved,
+    /// because the index was rebuilt meanwhile or is damaged.
     #[inline(always)]
     pub(crate) fn proves_absence(&self) -> bool {
         // Acquire: pairs with the Release fence that begins a rebuild: if a load of
@@ -74,11 +74,11 @@ pub(crate) enum Located {
     /// The key is in this slot; its entry is at this place.
     Found { slot: usize, place: usize },
     /// The key is absent. `place` is the first place that may take an entry, and `empty` says
-    /// whether that is empty or a tombstone. There is no such place only if memory is damaged.
+    /// whether that place is empty or a tombstone. `place` is `None` only if memory is damaged.
     Absent { place: Option<usize>, empty: bool },
 }
 
-/// The writer's search. It sees what the transaction in flight has staged.
+/// Searches as a writer. Sees what the transaction in flight has staged.
 #[inline(always)]
 pub(crate) fn locate(words: Words<'_>, layout: &Layout, hash: u64, key: &[u64]) -> Located {
     let places = PlacesMut::new(words, layout);
@@ -122,8 +122,8 @@ pub(crate) fn insert(
     }
 }
 
-/// Restores a place to what it was before [`insert`]. Entries that were inserted after it are gone,
-/// so no present key's probe passes over it.
+/// Restores a place to what it was before [`insert`]. Entries that were inserted after it are
+/// already gone, so no present key's probe passes over the place.
 pub(crate) fn undo_insert(words: Words<'_>, layout: &Layout, place: usize, empty: bool) {
     let before = if empty { EMPTY } else { TOMBSTONE };
     PlacesMut::new(words, layout).store(place, before);
@@ -133,7 +133,7 @@ pub(crate) fn undo_insert(words: Words<'_>, layout: &Layout, place: usize, empty
     }
 }
 
-/// True when an entry may still go to an empty place.
+/// True if an empty place may still take an entry.
 #[inline]
 pub(crate) fn has_room(words: Words<'_>, layout: &Layout) -> bool {
     words.load(USED, Ordering::Relaxed) < layout.index_limit() as u64
@@ -193,7 +193,7 @@ pub(super) fn locate_counted(
     Some(Located::Absent { place: None, empty: false })
 }
 
-/// True when a reader's probe for `hash` leads to `slot`; `None` if all probes together took too
+/// True if a reader's probe for `hash` leads to `slot`; `None` if all probes together took too
 /// long.
 pub(crate) fn leads_to(
     words: ReadWords<'_>,

@@ -12,8 +12,8 @@ impl Steps {
         self.0 += 1;
     }
 
-    /// True when probing has taken more steps than it does for keys that were not chosen to
-    /// collide: at the load factors used here, at most two steps a key are expected.
+    /// True if probing has taken more steps than it does for keys that were not chosen to collide.
+    /// At the load factors used here, at most two steps per key are expected.
     #[inline(always)]
     pub(crate) fn are_too_many(self, layout: &Layout) -> bool {
         self.0 > 8 * layout.geometry.capacity as u64 + 4096

@@ -25,8 +25,8 @@ fn readers_find_keys_during_a_rebuild_and_after_a_dead_one() {
     });
 }
 
-/// A writer dies after each of its stores in turn. Another repairs the table and goes on writing,
-/// under the number of the transaction that was lost. A reader reads all the time.
+/// A writer dies after each of its stores in turn. Another one repairs the table and continues to
+/// write, under the number of the lost transaction. A reader reads all the time.
 fn death_then_next(
     operation: impl Fn(&Model) + Copy + Sync + Send + 'static,
     after: &'static [&'static [(u64, Option<u64>)]],

@@ -1,10 +1,10 @@
-//! Loom models of the protocols, over the very code that runs in production.
+//! Loom models of the protocols, which run the production code itself.
 //!
 //! Run with `RUSTFLAGS="--cfg loom" cargo test -p slotmap-shm --release models`. Each model
 //! explores all interleavings of threads on a small table with up to `PREEMPTIONS` preemptions, and
 //! all values that the memory model lets a load return. A death is simulated at every store: from a
 //! given store on, the stores of the dying operation vanish (`shm_core::crash`). `reads.rs` has the
-//! models without a death, `deaths.rs` those with one.
+//! models without a death, and `deaths.rs` those with one.
 
 use loom::sync::Arc;
 use loom::thread;
@@ -24,7 +24,7 @@ mod deaths;
 mod reads;
 
 const PREEMPTIONS: usize = 3;
-/// The number for models that also try every store of an operation as the last one.
+/// The same limit for models in which an operation may also die after any of its stores.
 const PREEMPTIONS_AROUND_DEATHS: usize = 2;
 
 /// A table of a few slots. A value is two equal words, so that a torn one shows.
@@ -98,7 +98,7 @@ impl Model {
         self.get_patiently(key)
     }
 
-    /// The patient search alone, which is the only one that reads pending slots.
+    /// Makes the patient search alone, which is the only one that reads pending slots.
     fn get_patiently(&self, key: u64) -> Option<u64> {
         let (mut words, mut len) = ([0; 2], 0);
         let mut take = |buffer: Buffer<'_>, bytes: usize| {

@@ -64,9 +64,8 @@ fn a_read_of_several_keys_is_of_one_moment() {
     });
 }
 
-/// If no commit came between the beginning and the end of the second pass, what the first pass
-/// copied under versions that the slots still have belongs together with what the second pass
-/// copied.
+/// A first pass copies slots under their versions. If no commit came between the beginning and the
+/// end of the second pass, and the slots still have those versions, both copies belong together.
 #[test]
 fn a_collection_that_is_brought_up_to_date_is_of_one_moment() {
     // Two preemptions: three take twenty times as long, and two are enough to find the fault if the
@@ -234,7 +233,7 @@ fn an_aborted_add_is_never_seen_though_its_slot_and_number_are_used_again() {
     });
 }
 
-/// The negative control: a model that updates in place must be caught.
+/// The negative control: checks that a model that updates in place is caught.
 #[test]
 #[should_panic(expected = "torn value")]
 fn writing_into_the_readers_buffer_is_caught() {
