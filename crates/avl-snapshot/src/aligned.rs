@@ -7,10 +7,10 @@ use std::ops::Deref;
 use crate::error::BuildError;
 use crate::grow::{grow, with_room};
 
-/// Owned bytes whose first one is aligned to 64 bytes: a finished image, in private memory.
+/// Owned bytes whose first byte is aligned to 64 bytes: a finished image, in private memory.
 ///
-/// A [`Snapshot`](crate::Snapshot) works at any alignment. At this one, reading a node touches one
-/// cache line instead of two.
+/// A [`Snapshot`](crate::Snapshot) works at any alignment. With this one, reading a node touches
+/// one cache line instead of two.
 ///
 /// ```
 /// let bytes = avl_snapshot::AlignedBytes::from(&b"any bytes"[..]);
@@ -18,23 +18,22 @@ use crate::grow::{grow, with_room};
 /// assert_eq!(bytes.as_ptr() as usize % 64, 0);
 /// ```
 pub struct AlignedBytes {
-    /// Once they have stopped growing, the bytes start at the first address that is a multiple of
-    /// 64.
+    /// The bytes. Once they have stopped growing, they start at the first address that is a
+    /// multiple of 64.
     bytes: Vec<u8>,
     start: usize,
 }
 
 const ALIGNMENT: usize = 64;
 /// The first multiple of 64 in a large allocation of common allocators, whose own header takes 16
-/// bytes. If it turns out to be elsewhere, the bytes are moved in the end.
+/// bytes. If the allocation starts elsewhere, the bytes are moved in the end.
 const LIKELY_START: usize = 48;
 
 impl AlignedBytes {
-    /// `len` zeros, to be overwritten through `AsMut<[u8]>`. O(length).
+    /// Allocates `len` zeros, to be overwritten through `AsMut<[u8]>`. O(length).
     ///
     /// # Errors
-    /// If there is not enough memory, which must be expected if the length comes from outside the
-    /// program.
+    /// If there is not enough memory. Expect this if the length comes from outside the program.
     ///
     /// ```
     /// use avl_snapshot::AlignedBytes;
@@ -52,14 +51,14 @@ impl AlignedBytes {
         Ok(Self { bytes, start })
     }
 
-    /// No bytes yet, with memory for `capacity`.
+    /// Creates an empty value with memory for `capacity` bytes.
     pub(crate) fn with_capacity(capacity: usize) -> Result<Self, BuildError> {
         let mut bytes = with_room(capacity.saturating_add(ALIGNMENT))?;
         bytes.resize(LIKELY_START, 0);
         Ok(Self { bytes, start: LIKELY_START })
     }
 
-    /// No bytes yet, with memory for few.
+    /// Creates an empty value with memory for a few bytes.
     pub(crate) fn small() -> Self {
         Self { bytes: vec![0; LIKELY_START], start: LIKELY_START }
     }
@@ -69,7 +68,7 @@ impl AlignedBytes {
         grow(&mut self.bytes, more)
     }
 
-    /// Appends bytes, for which [`AlignedBytes::reserve`] made room.
+    /// Appends bytes, for which [`AlignedBytes::reserve`] has made space.
     #[inline(always)]
     pub(crate) fn append(&mut self, more: &[u8]) {
         self.bytes.extend_from_slice(more);
@@ -88,8 +87,8 @@ impl AlignedBytes {
         self.bytes.truncate(self.start + len);
     }
 
-    /// Moves the bytes to an aligned address, once they have stopped growing. They are usually at
-    /// one already.
+    /// Moves the bytes to an aligned address, once they have stopped growing. Usually their address
+    /// is aligned already.
     pub(crate) fn align(mut self) -> Self {
         let start = self.bytes.as_ptr().align_offset(ALIGNMENT);
         let len = self.len();
@@ -139,7 +138,7 @@ impl AsMut<[u8]> for AlignedBytes {
 }
 
 impl From<&[u8]> for AlignedBytes {
-    /// A copy. O(length).
+    /// Copies the bytes. O(length).
     fn from(bytes: &[u8]) -> Self {
         let mut aligned = Self { bytes: Vec::with_capacity(bytes.len() + ALIGNMENT), start: 0 };
         aligned.start = aligned.bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);

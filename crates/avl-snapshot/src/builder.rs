@@ -7,8 +7,8 @@ use crate::image::{FreezeOptions, Writer, room_for};
 
 /// Builds an image of entries that are pushed in ascending order of their keys.
 ///
-/// The image is written while entries come in, so besides the image this needs only 8 bytes an
-/// entry. For entries in any order, use [`RbTree`](crate::RbTree).
+/// The image is written while entries are pushed. So besides the image, the builder needs only 8
+/// bytes per entry. For entries in any order, use [`RbTree`](crate::RbTree).
 ///
 /// ```
 /// use avl_snapshot::{BuildError, Builder, Snapshot};
@@ -28,19 +28,19 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A builder of an empty map.
+    /// Creates a builder of an empty map.
     #[must_use]
     pub fn new() -> Self {
         Self::with_options(FreezeOptions::default())
     }
 
-    /// A builder of an empty map, whose image will be made with these options.
+    /// Creates a builder of an empty map, whose image will be made with these options.
     #[must_use]
     pub fn with_options(options: FreezeOptions) -> Self {
         Self { writer: Writer::new(), options }
     }
 
-    /// Reserves memory for `entries` more with `bytes` of keys and values, all together. Does
+    /// Reserves memory for `entries` more entries, with `bytes` of keys and values in total. Does
     /// nothing if there is not enough memory.
     pub fn reserve(&mut self, entries: usize, bytes: usize) {
         // Without it, the pushes that need the memory fail.
@@ -51,8 +51,8 @@ impl Builder {
     ///
     /// # Errors
     /// [`BuildError::NotSorted`] if the key is not greater than the last one;
-    /// [`BuildError::KeyTooLong`], [`BuildError::TooLarge`], [`BuildError::TooManyEntries`],
-    /// [`BuildError::NoMemory`]. The builder is unchanged and can be used further.
+    /// [`BuildError::KeyTooLong`], [`BuildError::TooLarge`], [`BuildError::TooManyEntries`] or
+    /// [`BuildError::NoMemory`]. The builder is unchanged and can still be used.
     pub fn push(
         &mut self,
         key: impl AsRef<[u8]>,
@@ -72,14 +72,14 @@ impl Builder {
         self.writer.len()
     }
 
-    /// True when there are no entries yet.
+    /// True if there are no entries yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Finishes the image. O(n). If memory runs out the process is aborted, as by any allocation
-    /// that fails.
+    /// Finishes the image. O(n). If memory runs out, the process is aborted, as after any failed
+    /// allocation.
     #[must_use]
     pub fn finish(self) -> AlignedBytes {
         or_abort(self.try_finish())
@@ -100,7 +100,7 @@ impl Default for Builder {
     }
 }
 
-/// An image of entries that come in ascending order of their keys. O(n).
+/// Makes an image of entries that come in ascending order of their keys. O(n).
 ///
 /// ```
 /// let image = avl_snapshot::from_sorted([("a", "1"), ("b", "2")])?;

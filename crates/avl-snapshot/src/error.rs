@@ -13,7 +13,7 @@ pub enum BuildError {
     KeyTooLong {
         /// Length of the key in bytes.
         len: usize,
-        /// The longest possible, in bytes.
+        /// The longest length allowed, in bytes.
         max: usize,
     },
     /// A key is not greater than the one before it.
@@ -25,7 +25,7 @@ pub enum BuildError {
     /// There are more entries than a tree can number.
     #[error("more than {max} entries")]
     TooManyEntries {
-        /// The most possible.
+        /// The greatest number allowed.
         max: u64,
     },
     /// The memory that the entries need could not be allocated.
@@ -39,7 +39,7 @@ pub enum BuildError {
     TooLarge {
         /// Bytes of keys and values.
         len: u64,
-        /// The most possible, in bytes.
+        /// The greatest length allowed, in bytes.
         max: u64,
     },
 }
@@ -54,7 +54,7 @@ pub enum SnapshotError {
         /// The first eight bytes, or zeros beyond the end.
         found: [u8; 8],
     },
-    /// This library does not know the format version.
+    /// The format version is unknown to this library.
     #[error("format version {found}, this library supports {supported}")]
     Version {
         /// Version in the header.
@@ -67,11 +67,11 @@ pub enum SnapshotError {
     Length {
         /// Number of bytes given.
         found: u64,
-        /// Number of bytes that the header states; if there is not even a whole header, the length
+        /// Number of bytes that the header states. If there is not even a whole header, the length
         /// of a header.
         expected: u64,
     },
-    /// Something in the bytes contradicts something else.
+    /// The bytes contradict themselves.
     #[error("damaged map: {what} at byte {at}")]
     Corrupt {
         /// What is wrong.
@@ -98,7 +98,7 @@ impl fmt::Debug for SnapshotError {
 mod tests {
     use super::*;
 
-    /// Each of these errors is the last of its chain, has a text, and reads on after a colon.
+    /// Checks that an error is the last of its chain, has a text, and can follow a colon.
     fn is_said_well(error: &dyn std::error::Error) {
         let text = error.to_string();
         assert!(!text.is_empty() && !text.ends_with('.'), "{text:?}");

@@ -20,7 +20,7 @@ fn reserve<T>(vec: &mut Vec<T>, more: usize) -> Result<(), BuildError> {
     Err(BuildError::NoMemory { needed: needed as u64 })
 }
 
-/// An empty vector with room for `elements`.
+/// Creates an empty vector with capacity for `elements`.
 pub(crate) fn with_room<T>(elements: usize) -> Result<Vec<T>, BuildError> {
     let mut vec = Vec::new();
     vec.try_reserve_exact(elements).map_err(|_| BuildError::NoMemory {
@@ -29,7 +29,7 @@ pub(crate) fn with_room<T>(elements: usize) -> Result<Vec<T>, BuildError> {
     Ok(vec)
 }
 
-/// For calls that cannot return an error: aborts, as any other allocation that fails does.
+/// For calls that cannot return an error. Aborts, as any other failed allocation does.
 pub(crate) fn or_abort<T>(made: Result<T, BuildError>) -> T {
     match made {
         Ok(made) => made,

@@ -14,12 +14,12 @@ pub struct Iter<'a> {
 }
 
 impl<'a> Iter<'a> {
-    /// The entries at ranks `front` to `back - 1`.
+    /// Creates an iterator over the entries at ranks `front` to `back - 1`.
     pub(crate) fn new(raw: Raw<'a>, front: usize, back: usize) -> Self {
         Self { raw, front, back: back.max(front) }
     }
 
-    /// The ranks of the entries that are left.
+    /// The ranks of the remaining entries.
     #[must_use]
     pub fn ranks(&self) -> std::ops::Range<usize> {
         self.front..self.back

@@ -1,9 +1,9 @@
-//! Many lookups at once: sixteen descend side by side, so that their cache misses overlap.
+//! Many lookups at once. Sixteen of them descend side by side, so that their cache misses overlap.
 
 use crate::image::{Cell, Probe, Query, Raw};
 use crate::search::{At, Step};
 
-/// Lookups that descend side by side.
+/// How many lookups descend side by side.
 const GROUP: usize = 16;
 
 impl<'a> Raw<'a> {
@@ -35,7 +35,7 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// For each key, the only rank that it may have, if it is in the map.
+    /// Returns for each key the only rank that it can have, if it is in the map.
     fn candidates_by_tree<K: AsRef<[u8]>>(self, keys: &[K]) -> [Option<usize>; GROUP] {
         let mut ranks = [None; GROUP];
         let none = Query::new(&[]);
@@ -65,8 +65,8 @@ impl<'a> Raw<'a> {
         ranks
     }
 
-    /// The only rank that the query may have, if it is in this node of the bottom tier. A single
-    /// tie is not resolved yet: that waits until all lookups have come this far.
+    /// Returns the only rank that the query can have, if it is in this node of the bottom tier. A
+    /// single tie is not resolved here. It is resolved once all lookups have come this far.
     #[inline(always)]
     fn bottom(self, query: &Query<'_>, at: At) -> Option<usize> {
         let keys = self.node(at.tier.first + at.node);

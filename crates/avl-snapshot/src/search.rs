@@ -1,10 +1,10 @@
 //! Searching: from node to node down the tree, or through the hash index.
 //!
 //! At a node, the query lies between the node's bounds; otherwise the search would not have come
-//! there. All keys between the bounds share `skip` bytes, so the query shares them too, and the
-//! four bytes from there on decide the comparison exactly unless they tie. Only a tie reads whole
-//! keys. Nodes at the edges of the tree have the common prefix of all keys as a bound, which is
-//! tested first.
+//! there. All keys between the bounds share `skip` bytes, so the query shares them too. The next
+//! four bytes then decide the comparison exactly, unless they tie. Only a tie reads whole keys.
+//! Nodes at the edges of the tree have the common prefix of all keys as a bound, which is tested
+//! first.
 //!
 //! On hostile bytes the answers are wrong, but the work is the same: one node for each tier, and at
 //! most four comparisons of whole keys in each.
@@ -25,9 +25,9 @@ pub(crate) struct At {
 pub(crate) enum Step {
     /// The key has this rank.
     Found(usize),
-    /// The key is not in this node; this is the next one.
+    /// The key is not in this node. The search continues at this place.
     Down(At),
-    /// There is no such key; it would have this rank.
+    /// The key is absent. This is the rank that it would have.
     Absent(usize),
 }
 
@@ -68,7 +68,7 @@ impl<'a> Raw<'a> {
         Some(self.entry(self.search(key).ok()?))
     }
 
-    /// The rank of `key`, or else the rank that it would have. O(log n).
+    /// The rank of `key`; if it is absent, the rank that it would have. O(log n).
     #[inline(always)]
     pub(crate) fn search(self, key: &[u8]) -> Result<usize, usize> {
         let query = Query::new(key);
@@ -111,7 +111,7 @@ impl<'a> Raw<'a> {
         self.descend(at, gap)
     }
 
-    /// The step below a node of which `gap` keys are less than the query.
+    /// The step below a node in which `gap` keys are less than the query.
     #[inline(always)]
     fn descend(self, at: At, gap: u64) -> Step {
         let At { tier, node } = at;
@@ -125,8 +125,8 @@ impl<'a> Raw<'a> {
     }
 
     /// Compares whole keys where partial ones tie: the `tied` keys of a node after the first
-    /// `less`. Returns the rank of an equal key, or how many keys of the node are less. A binary
-    /// search: at most four comparisons.
+    /// `less`. Returns the rank of an equal key, or how many keys of the node are less. This is a
+    /// binary search of at most four comparisons.
     #[inline(always)]
     fn break_tie(self, query: &[u8], at: At, less: u64, tied: u64) -> Result<usize, u64> {
         let shape = &self.layout.shape;

@@ -10,12 +10,12 @@ use crate::image::{CACHE_LINE, ENTRY_LEN, HEADER_LEN, Header, Layout, Raw, verif
 use crate::iter::Iter;
 use crate::range::KeyRange;
 
-/// An ordered map from byte strings to byte strings, read in place from `D`: a mapping, a file's
-/// contents, a `Vec`, a `&'static [u8]`.
+/// An ordered map from byte strings to byte strings, read in place from `D`. For example, `D` is a
+/// mapping, a file's contents, a `Vec` or a `&'static [u8]`.
 ///
 /// Opening is O(1) and checks only the header. Whatever the bytes are, no call panics, reads
-/// outside of them, or does more work than on sound bytes. On damaged bytes, answers may be wrong;
-/// [`Snapshot::verify`] finds out whether the bytes are sound.
+/// outside of them, or does more work than on sound bytes. On damaged bytes, answers may be wrong.
+/// [`Snapshot::verify`] checks whether the bytes are sound.
 ///
 /// ```
 /// use avl_snapshot::{RbTree, Snapshot};
@@ -44,7 +44,7 @@ pub struct Stats {
     pub entries: usize,
     /// Levels of the binary tree; 0 when it is empty.
     pub depth: u32,
-    /// Nodes of the tree, one cache line each, that a search reads: a quarter of the levels,
+    /// Nodes of the tree that a search reads, each of them one cache line: a quarter of the levels,
     /// rounded up.
     pub tiers: usize,
     /// Bytes of the header.
@@ -72,7 +72,7 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         Ok(Self { data, layout, header })
     }
 
-    /// Checks all of the image: checksum, offsets, order, tree, index and padding. O(bytes),
+    /// Checks the whole image: checksum, offsets, order, tree, index and padding. O(bytes),
     /// whatever the bytes are.
     ///
     /// # Errors
@@ -81,20 +81,20 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         verify(self.raw(), &self.header)
     }
 
-    /// Number of entries. O(1).
+    /// Returns the number of entries. O(1).
     #[must_use]
     pub fn len(&self) -> usize {
         self.layout.entries
     }
 
-    /// True when there are no entries. O(1).
+    /// True if there are no entries. O(1).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.layout.entries == 0
     }
 
-    /// The value of `key`. O(1) with a hash index. Without, O(log n): a cache line for each four
-    /// levels of the tree.
+    /// Returns the value of `key`. O(1) with a hash index. O(log n) without one: each four levels
+    /// of the tree cost a cache line.
     #[inline]
     #[must_use]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Option<&[u8]> {
@@ -102,21 +102,23 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         Some(raw.value_of(raw.find(key.as_ref())?))
     }
 
-    /// The value of `key` as text; `Some(Err(_))` if it is not UTF-8. As fast as [`Snapshot::get`].
+    /// Returns the value of `key` as text; `Some(Err(_))` if it is not UTF-8. As fast as
+    /// [`Snapshot::get`].
     #[must_use]
     pub fn get_str(&self, key: impl AsRef<[u8]>) -> Option<Result<&str, Utf8Error>> {
         self.get(key).map(std::str::from_utf8)
     }
 
-    /// True when `key` has a value. As fast as [`Snapshot::get`].
+    /// True if `key` has a value. As fast as [`Snapshot::get`].
     #[must_use]
     pub fn contains_key(&self, key: impl AsRef<[u8]>) -> bool {
         self.raw().find(key.as_ref()).is_some()
     }
 
-    /// The value of each of `keys`, in their order. Returns what [`Snapshot::get`] returns for
-    /// each, but looks up sixteen keys side by side, so that their cache misses overlap. On a
-    /// million keys that is 1.3 to 2.6 times as fast; the gain is less if many keys tie.
+    /// Returns the value of each of `keys`, in their order. The results are those of
+    /// [`Snapshot::get`], but sixteen keys are looked up side by side, so that their cache misses
+    /// overlap. With a million keys this is 1.3 to 2.6 times as fast; the gain is smaller if many
+    /// keys tie.
     ///
     /// ```
     /// let image = avl_snapshot::from_sorted([("a", "1"), ("b", "2")]).unwrap();
@@ -130,61 +132,61 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         found
     }
 
-    /// The entry with the least key. O(1).
+    /// Returns the entry with the least key. O(1).
     #[must_use]
     pub fn first(&self) -> Option<(&[u8], &[u8])> {
         self.nth(0)
     }
 
-    /// The entry with the greatest key. O(1).
+    /// Returns the entry with the greatest key. O(1).
     #[must_use]
     pub fn last(&self) -> Option<(&[u8], &[u8])> {
         self.nth(self.len().checked_sub(1)?)
     }
 
-    /// The entry at `rank`: its position in key order, counted from 0. O(1).
+    /// Returns the entry at `rank`, its position in key order counted from 0. O(1).
     #[must_use]
     pub fn nth(&self, rank: usize) -> Option<(&[u8], &[u8])> {
         (rank < self.len()).then(|| self.raw().pair(rank))
     }
 
-    /// Number of keys less than `key`, which need not be in the map. O(log n).
+    /// Returns the number of keys less than `key`, which need not be in the map. O(log n).
     #[must_use]
     pub fn rank(&self, key: impl AsRef<[u8]>) -> usize {
         self.search(key).unwrap_or_else(|rank| rank)
     }
 
-    /// The rank of `key`, as [`slice::binary_search`] finds positions. O(log n).
+    /// Finds the rank of `key`, as [`slice::binary_search`] finds positions. O(log n).
     ///
     /// # Errors
-    /// If `key` is not in the map: the rank that it would have, which is the number of lesser keys.
+    /// If `key` is not in the map, the rank that it would have. That is the number of lesser keys.
     #[inline]
     pub fn search(&self, key: impl AsRef<[u8]>) -> Result<usize, usize> {
         self.raw().search(key.as_ref())
     }
 
-    /// All entries in key order, from both ends.
+    /// Iterates over all entries in key order, from both ends.
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
         Iter::new(self.raw(), 0, self.len())
     }
 
-    /// All keys in ascending order, from both ends.
+    /// Iterates over all keys in ascending order, from both ends.
     pub fn keys(
         &self,
     ) -> impl DoubleEndedIterator<Item = &[u8]> + ExactSizeIterator + FusedIterator + Clone {
         self.iter().map(|(key, _)| key)
     }
 
-    /// All values in ascending order of their keys, from both ends.
+    /// Iterates over all values in ascending order of their keys, from both ends.
     pub fn values(
         &self,
     ) -> impl DoubleEndedIterator<Item = &[u8]> + ExactSizeIterator + FusedIterator + Clone {
         self.iter().map(|(_, value)| value)
     }
 
-    /// The entries whose keys are in a range, from both ends. O(log n), then O(1) a step. A range
-    /// whose start is beyond its end is empty.
+    /// Iterates over the entries whose keys are in a range, from both ends. O(log n), then O(1) a
+    /// step. A range whose start is beyond its end is empty.
     ///
     /// ```
     /// let image = avl_snapshot::from_sorted([("a", "1"), ("b", "2"), ("c", "3")]).unwrap();
@@ -209,7 +211,8 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         Iter::new(self.raw(), front, back)
     }
 
-    /// The entries whose keys start with `prefix`, from both ends. O(log n), then O(1) a step.
+    /// Iterates over the entries whose keys start with `prefix`, from both ends. O(log n), then
+    /// O(1) a step.
     ///
     /// ```
     /// let users = [("user:1", "anna"), ("user:2", "berta"), ("v", "x")];
@@ -236,7 +239,7 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         Iter::new(self.raw(), front, back)
     }
 
-    /// The sizes of the image's sections, and the depth of its tree. O(1).
+    /// Returns the sizes of the image's sections, and the depth of its tree. O(1).
     #[must_use]
     pub fn stats(&self) -> Stats {
         let layout = &self.layout;
@@ -253,7 +256,7 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         }
     }
 
-    /// True when the image has a hash index, which exact lookups then use. O(1).
+    /// True if the image has a hash index. Exact lookups then use it. O(1).
     #[must_use]
     pub fn has_hash_index(&self) -> bool {
         self.layout.buckets > 0
@@ -265,13 +268,13 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         self.data.as_ref()
     }
 
-    /// What holds the bytes of the image.
+    /// A reference to the value that holds the bytes of the image.
     #[must_use]
     pub fn get_ref(&self) -> &D {
         &self.data
     }
 
-    /// Returns what holds the bytes of the image.
+    /// Returns the value that holds the bytes of the image.
     #[must_use]
     pub fn into_inner(self) -> D {
         self.data

@@ -1,12 +1,12 @@
-//! What follows from the keys: the prefix that all share, and the nodes of the tree. The writer
-//! stores it, and [`verify`](super::verify) compares it with what is stored.
+//! Data derived from the keys: the prefix that all keys share, and the nodes of the tree. The
+//! writer stores them, and [`verify`](fn@super::verify) compares them with what is stored.
 
 use super::layout::Layout;
 use super::node::{Node, partial};
 use super::raw::Raw;
 use super::shape::Tier;
 
-/// Keys by rank, and the layout of the image that they are in.
+/// Access to keys by rank, and to the layout of their image.
 pub(crate) trait Keys {
     fn layout(&self) -> &Layout;
     fn key(&self, rank: usize) -> &[u8];
@@ -23,7 +23,8 @@ impl Keys for Raw<'_> {
     }
 }
 
-/// Length of the prefix that all keys share: the one that the first and the last share.
+/// Length of the prefix that all keys share, which is the one that the first and the last key
+/// share.
 pub(crate) fn common(keys: &impl Keys) -> usize {
     match keys.layout().entries {
         0 => 0,

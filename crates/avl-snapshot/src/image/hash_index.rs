@@ -1,14 +1,15 @@
 //! The optional hash index, which maps the hash of a key to the place of its data, for exact
 //! lookups.
 //!
-//! A bucket is a cache line of eight cells, and is two thirds full on average. The cell of a key is
-//! in its *home*, the bucket that its hash selects, or, if that is full, in the next bucket that is
-//! not. So a bucket with an empty cell ends a lookup. A cell holds everything that a lookup needs
-//! besides the data, so a hit reads a bucket and the data, and nothing in between.
+//! A bucket is a cache line of eight cells, and is two thirds full on average. The *home* of a key
+//! is the bucket that its hash selects. The cell of a key is in its home or, if that is full, in
+//! the next bucket that is not. So a bucket with an empty cell ends a lookup. A cell holds
+//! everything that a lookup needs besides the data, so a hit reads a bucket and the data, and
+//! nothing else.
 //!
 //! Keys that are chosen to collide cannot make lookups slow. If a lookup would have to read more
-//! than [`PROBES`] buckets, no index is written; and a lookup that has compared [`COMPARED`] wrong
-//! keys goes through the tree.
+//! than [`PROBES`] buckets, no index is written. If a lookup has compared [`COMPARED`] wrong keys,
+//! it continues in the tree.
 //!
 //! | bits of a cell | what |
 //! |---|---|
@@ -25,9 +26,9 @@ use super::layout::START_BITS;
 use super::node::Words;
 use super::raw::{Entry, Raw};
 
-/// The most buckets that a lookup reads. A run of full buckets of this length occurs by chance with
-/// a probability of e^-37: by Cramér's theorem, that of a run of k is (e^-0.577)^k, for Poisson
-/// counts of mean 16/3 and eight cells.
+/// The most buckets that a lookup reads. By chance, a run of this many full buckets occurs with a
+/// probability of e^-37. By Cramér's theorem, the probability of a run of k is (e^-0.577)^k, for
+/// Poisson counts of mean 16/3 and eight cells.
 const PROBES: usize = 64;
 /// The most whole keys that a lookup compares. By chance, one in 50 lookups compares a wrong one.
 pub(crate) const COMPARED: usize = 16;
@@ -36,7 +37,7 @@ const VALUE_BITS: u32 = 12;
 const LONG_VALUE: usize = (1 << VALUE_BITS) - 1;
 const LONG_KEY: usize = 254;
 
-/// Where a lookup starts, and what it compares.
+/// Where a lookup starts, and what it looks for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Probe {
     /// The first bucket.
@@ -48,14 +49,14 @@ pub(crate) struct Probe {
 
 /// The bits of tag and key length in the high half of a cell.
 const SOUGHT: u32 = 0xFFFF_0000;
-/// The bits of the key length there.
+/// The bits of the key length in the high half of a cell.
 const KEY_LEN: u32 = 0x00FF_0000;
 /// One bit for each word of a bucket that is the high half of a cell.
 const HIGH: u32 = 0xAAAA;
 
 impl Probe {
-    /// Where to look for `key`. The hash is rapidhash v3 (nano), whose output its specification
-    /// keeps stable.
+    /// Prepares the lookup of `key`. The hash is rapidhash v3 (nano), whose specification keeps its
+    /// output stable.
     #[inline(always)]
     pub(crate) fn new(key: &[u8], buckets: usize) -> Self {
         let hash = rapidhash_v3_nano_inline::<true, false>(key, &DEFAULT_RAPID_SECRETS);
@@ -143,8 +144,8 @@ fn cell_of(high: u32, low: u32) -> Cell {
 /// Keys whose buckets are read together.
 const BATCH: usize = 16;
 
-/// Fills empty buckets with the cells of entries in key order; `None` when some lookup would take
-/// too long.
+/// Fills empty buckets with the cells of entries in key order; `None` if some lookup would take too
+/// long.
 pub(crate) fn build<'a>(
     entries: impl Iterator<Item = (&'a [u8], Entry)>,
     index: &mut [Words],
@@ -165,7 +166,7 @@ pub(crate) fn build<'a>(
     }
 }
 
-/// Puts an entry into the first empty cell; `None` when that is too far from its home.
+/// Puts an entry into the first empty cell; `None` if that is too far from its home.
 fn insert(index: &mut [Words], probe: &Probe, entry: Entry) -> Option<()> {
     let mut at = probe.home;
     for _ in 0..PROBES {

@@ -1,4 +1,4 @@
-//! Where the sections of an image are. `docs/format.md` says the same in prose.
+//! The layout of an image's sections. `docs/format.md` says the same in prose.
 //!
 //! | section | at | bytes |
 //! |---|---|---|
@@ -8,11 +8,11 @@
 //! | entries | after the nodes | 8 × (n + 1) |
 //! | buckets of the hash index, or nothing | after the entries, at a multiple of 64 | 64 × buckets |
 //!
-//! Padding is zeros. Data come first, so that an image can be written front to back while entries
-//! arrive. No offset of a section is stored: all follow from the number of entries, the number of
-//! buckets and the length of the data, so there is none to check. Numbers are little-endian. No
-//! alignment is required, but reading a node touches only one cache line if nodes are 64-byte
-//! aligned in memory.
+//! Padding is zeros. The data come first, so that an image can be written from front to back while
+//! entries arrive. The offset of a section is not stored and need not be checked, because it
+//! follows from the number of entries, the number of buckets and the length of the data. Numbers
+//! are little-endian. No alignment is required, but a node is in one cache line only if nodes are
+//! 64-byte aligned in memory.
 
 use std::mem::{offset_of, size_of};
 
@@ -35,17 +35,17 @@ pub(crate) const ENTRY_LEN: usize = 8;
 pub(crate) const KEY_LEN_BITS: u32 = 20;
 /// The longest key, in bytes: 1 MiB - 1.
 pub const MAX_KEY_LEN: usize = (1 << KEY_LEN_BITS) - 1;
-/// The most bytes of keys and values, all together: 16 TiB - 1.
+/// The most bytes that keys and values may have in total: 16 TiB - 1.
 pub const MAX_DATA_LEN: u64 = (1 << (64 - KEY_LEN_BITS)) - 1;
 /// The most entries.
 pub const MAX_ENTRIES: u64 = 1 << 40;
 
 /// Bits of a cell of the hash index that hold the offset of the key.
 pub(crate) const START_BITS: u32 = 36;
-/// The most entries for which an index is made, because 32 bits of the hash choose a bucket.
+/// The most entries for which an index is made. 32 bits of the hash choose a bucket.
 const MAX_INDEXED: u64 = 1 << 32;
 
-/// Number of buckets of the hash index for this many entries with data of this length; 0 when an
+/// Number of buckets of the hash index for this many entries with data of this length. 0 if an
 /// index cannot hold so many.
 pub(crate) const fn buckets_for(entries: u64, data_len: u64) -> u64 {
     if entries == 0 || entries > MAX_INDEXED || data_len > 1 << START_BITS {
@@ -70,7 +70,7 @@ pub(crate) struct Header {
     pub(crate) reserved2: [u8; 8],
     /// CRC-32 (IEEE) of everything after the header.
     pub(crate) body_crc: [u8; 4],
-    /// CRC-32 of the header up to here.
+    /// CRC-32 of the header before this field.
     pub(crate) header_crc: [u8; 4],
 }
 
@@ -101,8 +101,8 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// `None` when such an image exceeds the limits of the format, or the addresses of this
-    /// machine.
+    /// Computes a layout; `None` if such an image exceeds the limits of the format, or the
+    /// addresses of this machine.
     pub(crate) fn new(entries: u64, data_len: u64, buckets: u64, common: u64) -> Option<Self> {
         if entries > MAX_ENTRIES || data_len > MAX_DATA_LEN || common > MAX_KEY_LEN as u64 {
             return None;
@@ -132,7 +132,8 @@ impl Layout {
         })
     }
 
-    /// Reads and checks the header of an image, and that the image has the length it states. O(1).
+    /// Reads and checks the header of an image. Also checks that the image has the length that the
+    /// header states. O(1).
     pub(crate) fn read(bytes: &[u8]) -> Result<(Self, Header), SnapshotError> {
         let (layout, header) = Self::claimed(bytes)?;
         let (found, expected) = (bytes.len() as u64, layout.total_len as u64);
@@ -142,7 +143,7 @@ impl Layout {
         Ok((layout, header))
     }
 
-    /// Reads and checks the header of an image, the rest of which may be missing. O(1).
+    /// Reads and checks the header of an image, of which the rest may be missing. O(1).
     fn claimed(bytes: &[u8]) -> Result<(Self, Header), SnapshotError> {
         let short =
             || SnapshotError::Length { found: bytes.len() as u64, expected: HEADER_LEN as u64 };
@@ -182,7 +183,7 @@ impl Layout {
         Ok((layout, header))
     }
 
-    /// The header of an image with this layout, whose body has this checksum.
+    /// Makes the header of an image with this layout, whose body has this checksum.
     pub(crate) fn header(&self, body_crc: u32) -> Header {
         let mut header = Header {
             magic: MAGIC,
@@ -213,7 +214,7 @@ impl Header {
 /// Call this to learn how much memory an image needs before reading the rest of it.
 ///
 /// # Errors
-/// As [`Snapshot::new`](crate::Snapshot::new), when these bytes cannot be the start of an image.
+/// As [`Snapshot::new`](crate::Snapshot::new), if these bytes cannot be the start of an image.
 ///
 /// ```
 /// use avl_snapshot::{HEADER_LEN, RbTree, image_len};
@@ -241,7 +242,7 @@ pub fn image_entries(head: &[u8]) -> Result<u64, SnapshotError> {
     Layout::claimed(head).map(|(layout, _)| layout.entries as u64)
 }
 
-/// An entry: where its data start, and the length of its key.
+/// Packs an entry: where its data start, and the length of its key.
 #[inline(always)]
 pub(crate) const fn pack(offset: u64, key_len: usize) -> u64 {
     offset << KEY_LEN_BITS | key_len as u64

@@ -1,5 +1,5 @@
-//! The image, which is the whole of a snapshot's bytes: how it is laid out, written, read and
-//! verified.
+//! The image, which is the whole of a snapshot's bytes. This folder defines its layout, and writes,
+//! reads and verifies it.
 //!
 //! What the rest of the crate may use is exported here. Nothing in this folder knows how a search
 //! works or what a map is. From the rest of the crate it imports only [`error`](crate::error),

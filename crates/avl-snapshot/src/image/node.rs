@@ -6,7 +6,7 @@
 //! | 1–15 | one partial key for each key, in key order; `i32::MAX` where there is no key |
 //!
 //! The *partial key* of a key is its four bytes from `skip` on, with zeros beyond its end, as a
-//! big-endian number with the top bit flipped. Because of that bit, partial keys compare correctly
+//! big-endian number with the top bit flipped. The flipped bit makes partial keys compare correctly
 //! as signed integers, which is what vector units compare.
 
 use bytemuck::{Pod, Zeroable};
@@ -33,8 +33,8 @@ pub(crate) struct Node(pub(crate) Words);
 pub(crate) struct Place {
     /// Keys whose partial key is less than the query's: 0 to 15.
     pub(crate) less: u32,
-    /// Keys after those whose partial key equals the query's: 0 to 15. Words without a key may
-    /// count.
+    /// Keys after those, whose partial key equals the query's: 0 to 15. Words without a key may be
+    /// counted.
     pub(crate) tied: u32,
 }
 
@@ -56,7 +56,7 @@ impl Node {
         u32::from_le_bytes(first) as usize
     }
 
-    /// Compares a partial key with all in the node at once.
+    /// Compares a partial key with all partial keys of the node at once.
     #[inline(always)]
     pub(crate) fn place(&self, query: i32) -> Place {
         #[cfg(target_feature = "sse2")]
@@ -69,7 +69,7 @@ impl Node {
         self.place_scalar(query)
     }
 
-    /// Does the same on other processors, in a form that compilers vectorise.
+    /// As `place`, on other processors, in a form that compilers vectorise.
     #[cfg_attr(target_feature = "sse2", allow(dead_code, reason = "compared in tests"))]
     #[inline]
     pub(crate) fn place_scalar(&self, query: i32) -> Place {
@@ -87,7 +87,7 @@ impl Node {
 impl Words {
     pub(crate) const ZERO: Self = Self([[0; 4]; NODE_KEYS + 1]);
 
-    /// One bit for each word that equals `value` in the bits of `mask`.
+    /// Returns one bit for each word that equals `value` in the bits of `mask`.
     #[inline(always)]
     pub(crate) fn equal_mask(&self, mask: u32, value: u32) -> u32 {
         #[cfg(target_feature = "sse2")]
@@ -96,7 +96,7 @@ impl Words {
         return self.equal_mask_scalar(mask, value);
     }
 
-    /// Does the same on other processors.
+    /// As `equal_mask`, on other processors.
     #[cfg_attr(target_feature = "sse2", allow(dead_code, reason = "compared in tests"))]
     #[inline]
     pub(crate) fn equal_mask_scalar(&self, mask: u32, value: u32) -> u32 {
@@ -104,7 +104,7 @@ impl Words {
         self.0.iter().enumerate().fold(0, |bits, (at, &word)| bits | u32::from(equal(word)) << at)
     }
 
-    /// Word `at`; 0 beyond the end.
+    /// Returns word `at`; 0 beyond the end.
     #[inline(always)]
     pub(crate) fn word(&self, at: usize) -> u32 {
         self.0.get(at).map_or(0, |word| u32::from_le_bytes(*word))
@@ -118,8 +118,8 @@ impl Words {
 }
 
 impl Place {
-    /// Makes a place of one bit for each key. In a sound node each mask is one run of ones; what a
-    /// hostile node has after the first run is ignored.
+    /// Makes a place from two masks of one bit for each key. In a sound node each mask is one run
+    /// of ones. In a hostile node, what comes after the first run is ignored.
     #[inline(always)]
     pub(crate) fn of(less: u32, equal: u32) -> Self {
         let less = less.trailing_ones();

@@ -1,5 +1,5 @@
 //! Reading an image. Every access is checked against the end of the bytes, so nothing in an image
-//! can lead outside of it. Sums wrap, because hostile numbers may exceed 32-bit addresses; the
+//! can lead outside of it. Sums wrap, because hostile numbers may exceed 32-bit addresses. The
 //! result is checked like any other offset.
 
 use bytemuck::Zeroable;
@@ -7,8 +7,8 @@ use bytemuck::Zeroable;
 use super::layout::{CACHE_LINE, DATA_AT, ENTRY_LEN, Layout, unpack};
 use super::node::{Node, Words};
 
-/// The bytes of an image, and where its sections are. How a key is found in them is in `search.rs`,
-/// above this room.
+/// The bytes of an image, and where its sections are. `search.rs`, above this folder, finds keys in
+/// them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Raw<'a> {
     pub(crate) bytes: &'a [u8],
@@ -30,7 +30,7 @@ impl<'a> Raw<'a> {
         self.bytes.get(at..)?.first_chunk()
     }
 
-    /// Node `at`, or one of zeros if there is none.
+    /// Node `at`; one of zeros if there is none.
     #[inline(always)]
     pub(crate) fn node(self, at: u64) -> Node {
         let at = self.layout.nodes_at + CACHE_LINE * at as usize;

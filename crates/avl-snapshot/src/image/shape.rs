@@ -1,11 +1,10 @@
-//! The shape of the tree: which key is where, by arithmetic alone.
+//! The shape of the tree: arithmetic tells which key is where.
 //!
-//! A complete binary search tree of `n` keys has every level full but the last, and that one filled
+//! A complete binary search tree of `n` keys has every level full but the last, which is filled
 //! from the left. So the heights of two siblings differ by at most one, and `n` alone determines
 //! the shape. Compared with a *perfect* tree of as many levels, only keys at the end of the last
-//! level are missing, and the keys of that level stand at the even in-order positions. That is why
-//! computing the rank of the key at a perfect position takes only a shift, an addition and a
-//! minimum ([`Shape::before`]).
+//! level are missing. The keys of that level stand at the even in-order positions. So a shift, an
+//! addition and a minimum compute the rank of the key at a perfect position ([`Shape::before`]).
 //!
 //! The levels are cut into *tiers* of four, from the bottom; the top tier takes the remainder. A
 //! *node* is a subtree of one tier's levels: up to 15 keys. Nodes are stored tier by tier from the
@@ -13,15 +12,15 @@
 //! nodes `i << h` to `(i << h) + (1 << h) - 1` of the next tier.
 //!
 //! Storing a search tree in nodes of several levels is the B-tree layout of Khuong & Morin, "Array
-//! Layouts for Comparison-Based Searching" (2017). Cutting from the bottom, and the ranks, are our
-//! own.
+//! Layouts for Comparison-Based Searching" (2017). The cut from the bottom and the ranks are
+//! specific to this crate.
 
 /// Levels of a full tier.
 pub(crate) const TIER_LEVELS: u32 = 4;
 /// Keys of a full node.
 pub(crate) const NODE_KEYS: usize = 15;
 
-/// The complete binary search tree of `n` keys.
+/// The shape of the complete binary search tree of `n` keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     n: u64,

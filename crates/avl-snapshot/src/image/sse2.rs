@@ -12,9 +12,9 @@ use arch::{
     _mm_packs_epi32, _mm_set1_epi32,
 };
 
-/// One bit for each word that is less than `query`, as signed numbers, and one for each that equals
-/// it. SSE2 is part of x86-64. Wider registers would save about ten instructions of a search that
-/// waits for memory anyway.
+/// Returns one bit for each word that is less than `query`, as signed numbers, and one for each
+/// word that equals it. SSE2 is part of x86-64. Wider registers would save about ten instructions
+/// of a search that waits for memory anyway.
 #[inline(always)]
 pub(crate) fn compare(words: &[[u8; 4]; 16], query: i32) -> (u32, u32) {
     // SAFETY: the module is compiled only for targets that have SSE2 (`mod.rs`), so the program
@@ -42,7 +42,7 @@ fn compare_sse2(words: &[[u8; 4]; 16], query: i32) -> (u32, u32) {
     (less, equal)
 }
 
-/// One bit for each of 16 words that are all ones or all zeros.
+/// Returns one bit for each of 16 words that are all ones or all zeros.
 #[target_feature(enable = "sse2")]
 #[inline]
 fn mask(a: __m128i, b: __m128i, c: __m128i, d: __m128i) -> u32 {
@@ -50,7 +50,7 @@ fn mask(a: __m128i, b: __m128i, c: __m128i, d: __m128i) -> u32 {
     _mm_movemask_epi8(bytes) as u32
 }
 
-/// One bit for each word that equals `value` in the bits of `mask`.
+/// Returns one bit for each word that equals `value` in the bits of `mask`.
 #[inline(always)]
 pub(crate) fn equal_mask(words: &[[u8; 4]; 16], mask: u32, value: u32) -> u32 {
     // SAFETY: as in `compare`.

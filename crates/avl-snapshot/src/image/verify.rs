@@ -1,4 +1,4 @@
-//! Verifying a whole image: what can be derived is derived again and compared.
+//! Verifying a whole image. What can be derived is derived again and compared.
 
 use super::derive::{common, node_of};
 use super::hash_index;
@@ -7,7 +7,7 @@ use super::node::Words;
 use super::raw::{Entry, Raw};
 use crate::error::SnapshotError;
 
-/// Checks everything after the header. O(bytes), whatever they are.
+/// Checks everything after the header. O(bytes), whatever the bytes are.
 pub(crate) fn verify(raw: Raw<'_>, header: &Header) -> Result<(), SnapshotError> {
     checksum(raw, header)?;
     entries(raw)?;
@@ -34,7 +34,8 @@ fn checksum(raw: Raw<'_>, header: &Header) -> Result<(), SnapshotError> {
     corrupt("checksum of the body", std::mem::offset_of!(Header, body_crc))
 }
 
-/// Offsets ascend from 0 to the length of the data, and each key lies inside its entry's data.
+/// Checks that offsets ascend from 0 to the length of the data, and that each key lies inside its
+/// entry's data.
 fn entries(raw: Raw<'_>) -> Result<(), SnapshotError> {
     let layout = raw.layout;
     let mut expected = 0;

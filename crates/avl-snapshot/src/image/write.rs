@@ -1,4 +1,4 @@
-//! Writing an image: the data in key order first, then what is derived from them.
+//! Writing an image: first the data in key order, then what is derived from the keys.
 
 use super::derive::{Keys, common, node_of};
 use super::hash_index;
@@ -11,13 +11,14 @@ use crate::aligned::AlignedBytes;
 use crate::error::BuildError;
 use crate::grow::{grow, with_room};
 
-/// What to put into an image besides the map. By default, a hash index.
+/// What an image contains besides the map. By default, that is a hash index.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FreezeOptions {
-    /// Adds a hash index, with which [`get`](crate::Snapshot::get) reads one bucket instead of
-    /// descending the tree: two to seven times as fast, for twelve bytes an entry. There is no
-    /// index if a map has more than 2^32 entries or 64 GiB, or if its keys were chosen to collide.
+    /// Adds a hash index. With it, [`get`](crate::Snapshot::get) reads one bucket instead of
+    /// descending the tree, which is two to seven times as fast and takes twelve bytes per entry.
+    /// There is no index if a map has more than 2^32 entries or 64 GiB, or if its keys were chosen
+    /// to collide.
     pub hash_index: bool,
 }
 
@@ -39,20 +40,20 @@ impl FreezeOptions {
 /// An image that is being written, from front to back.
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
-    /// Room for the header, and the data so far.
+    /// Space for the header, and the data so far.
     bytes: AlignedBytes,
     entries: Vec<u64>,
 }
 
 impl Writer {
-    /// An image without entries.
+    /// Creates an image without entries.
     pub(crate) fn new() -> Self {
         let mut bytes = AlignedBytes::small();
         bytes.append(&[0; HEADER_LEN]);
         Self { bytes, entries: Vec::new() }
     }
 
-    /// An image without entries, with room for this many and for their keys and values.
+    /// Creates an image without entries, with capacity for this many and for their keys and values.
     pub(crate) fn with_capacity(entries: usize, data_len: usize) -> Result<Self, BuildError> {
         let data_end = DATA_AT + data_len;
         let derived = Layout::new(entries as u64, data_len as u64, 0, 0);
@@ -77,7 +78,7 @@ impl Writer {
         (self.bytes.len() - DATA_AT) as u64
     }
 
-    /// Checks the limits of the format for one more entry.
+    /// Checks whether one more entry is within the limits of the format.
     #[inline]
     pub(crate) fn check(&self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
         if key.len() > MAX_KEY_LEN {
@@ -93,8 +94,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Appends to the image an entry that passed `check`, and whose key is greater than all before
-    /// it.
+    /// Appends an entry to the image. The entry has passed `check`, and its key is greater than all
+    /// before it.
     #[inline]
     pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
         self.reserve(1, key.len() + value.len())?;
@@ -104,7 +105,7 @@ impl Writer {
         Ok(())
     }
 
-    /// As `push`, for a key and a value that are contiguous.
+    /// As `push`, for a key and a value that are contiguous in memory.
     #[inline]
     pub(crate) fn push_entry(&mut self, entry: &[u8], key_len: usize) -> Result<(), BuildError> {
         self.reserve(1, entry.len())?;
@@ -119,7 +120,7 @@ impl Writer {
         self.bytes.get(DATA_AT + start..)?.get(..len)
     }
 
-    /// Derives nodes, index, checksums and header.
+    /// Derives nodes, index, checksums and header, and finishes the image.
     pub(crate) fn finish(self, options: &FreezeOptions) -> Result<AlignedBytes, BuildError> {
         let (count, data_len) = (self.len() as u64, self.data_len());
         let buckets = if options.hash_index { buckets_for(count, data_len) } else { 0 };
@@ -156,7 +157,7 @@ impl Writer {
 }
 
 /// Appends a hash index of this many buckets. Returns false, and changes nothing, if `buckets` is 0
-/// or if keys collide too much.
+/// or if too many keys collide.
 fn append_index(bytes: &mut AlignedBytes, entries: &[u64], layout: Layout, buckets: usize) -> bool {
     if buckets == 0 {
         return false;
@@ -174,7 +175,7 @@ fn append_index(bytes: &mut AlignedBytes, entries: &[u64], layout: Layout, bucke
     built
 }
 
-/// An image in the making, of which the entries are not part yet.
+/// An unfinished image, to which the entries are not appended yet.
 struct Draft<'a> {
     entries: &'a [u64],
     bytes: &'a [u8],
@@ -204,8 +205,8 @@ impl Keys for Draft<'_> {
     }
 }
 
-/// The number of entries to reserve memory for before reading them from an iterator: as many as it
-/// promises, up to a limit, because an endless iterator promises `usize::MAX`.
+/// The number of entries to reserve memory for before reading them from an iterator. It is what the
+/// iterator promises, up to a limit, because an endless iterator promises `usize::MAX`.
 pub(crate) fn room_for(entries: &impl Iterator) -> usize {
     entries.size_hint().0.min(1 << 20)
 }

@@ -1,4 +1,4 @@
-//! Keys and values of a tree, end to end, and the heads of keys that most comparisons use.
+//! The arena: keys and values of a tree, end to end, and the heads that most comparisons use.
 //!
 //! Most comparisons need only the *head* of a key: the eight bytes after the prefix that all keys
 //! of the map share. It is in the node, as a big-endian number. Only a tie reads the arena.
@@ -9,10 +9,10 @@ use crate::error::BuildError;
 use crate::grow::{grow, with_room};
 use crate::image::{pack, shared, unpack};
 
-/// With fewer unused bytes than this, nothing is moved.
+/// If fewer bytes than this are unused, nothing is moved.
 const WORTH_MOVING: usize = 1 << 16;
-/// From this many entries on, when the common prefix has to shrink, it shrinks to half of what
-/// would be possible. So heads are seldom computed again, whatever the keys are.
+/// From this many entries on, a common prefix that has to shrink shrinks to half of the possible
+/// length. So heads are seldom computed again, whatever the keys are.
 const MANY: usize = 1 << 10;
 
 /// What the tree keeps of an entry, and the tree's links.
@@ -23,13 +23,13 @@ pub(super) struct Node {
     /// Where the key starts, and its length, packed as in an image. The value follows the key.
     place: u64,
     value_len: u64,
-    /// Left and right child; the lowest bit of the first is the colour.
+    /// Left and right child. The lowest bit of the first is the colour.
     pub(super) children: [u32; 2],
 }
 
 impl Node {
     /// Orders entries with equal keys by when they were stored. An entry without any bytes has the
-    /// same place as the next one; that one is then longer, or has no bytes either.
+    /// same place as the next one. The next one is then longer, or has no bytes either.
     pub(super) fn age(&self) -> (u64, u64) {
         (self.place, self.value_len)
     }
@@ -38,7 +38,7 @@ impl Node {
         unpack(self.place).1
     }
 
-    /// Marks a node that is in no tree yet.
+    /// Marks a node that is not part of a tree yet.
     pub(super) fn mark(&mut self) {
         self.children = [u32::MAX; 2];
     }
@@ -65,7 +65,7 @@ impl Dropped {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Arena {
     bytes: Vec<u8>,
-    /// Bytes of `bytes` that no node refers to.
+    /// How many of `bytes` no node refers to.
     dead: usize,
     /// A prefix that all keys share. Empty in an empty arena.
     common: Vec<u8>,
@@ -88,13 +88,14 @@ impl Arena {
         *self = Self { bytes, ..Self::default() };
     }
 
-    /// False for a key that does not start as all keys do.
+    /// False if a key does not start with the prefix that all keys share.
     #[inline]
     pub(super) fn may_hold(&self, key: &[u8]) -> bool {
         key.starts_with(&self.common)
     }
 
-    /// Shortens the common prefix until `key` has it, too. If it changes, computes all heads again.
+    /// Shortens the common prefix until `key` has it too. If the prefix changes, computes all heads
+    /// again.
     #[inline]
     pub(super) fn admit(&mut self, key: &[u8], nodes: &mut [Node]) {
         if self.keys == 0 || !self.may_hold(key) {
@@ -121,7 +122,7 @@ impl Arena {
         Self::head_of(key, self.common.len())
     }
 
-    /// Eight bytes of a key from `at` on, zeros beyond its end, as a big-endian number.
+    /// Eight bytes of a key from `at` on, with zeros beyond its end, as a big-endian number.
     #[inline]
     pub(super) fn head_of(key: &[u8], at: usize) -> u64 {
         let rest = key.get(at..).unwrap_or_default();
@@ -137,7 +138,7 @@ impl Arena {
         }
     }
 
-    /// Compares a key, whose head is `head`, with that of a node.
+    /// Compares a key, whose head is `head`, with the key of a node.
     #[inline(always)]
     pub(super) fn compare(&self, head: u64, key: &[u8], node: &Node) -> Ordering {
         if head != node.head {

@@ -19,21 +19,21 @@ use crate::grow::grow;
 pub(super) const NIL: u32 = 0;
 const LEFT: usize = 0;
 const RIGHT: usize = 1;
-/// The longest path from the root: twice the logarithm of the largest tree.
+/// The longest path from the root. It is twice the logarithm of the largest tree.
 const MAX_DEPTH: usize = 64;
 
 #[derive(Clone, Debug)]
 pub(super) struct Tree {
     nodes: Vec<Node>,
     root: u32,
-    /// Removed nodes, to be used again; chained by their left links.
+    /// Removed nodes, which can be used again. Their left links chain them.
     free: u32,
     len: usize,
     path: Path,
 }
 
 /// The path from the root down to a node. Each step is a node, and the side of it on which the path
-/// goes on.
+/// continues.
 #[derive(Clone, Debug)]
 struct Path {
     steps: [(u32, u8); MAX_DEPTH],
@@ -64,8 +64,8 @@ impl Path {
     }
 }
 
-/// An in-order walk, forwards or backwards. On its stack are the node where it is and those
-/// ancestors of that node that come later.
+/// An in-order walk, forwards or backwards. On its stack are the current node and those of its
+/// ancestors that come later.
 #[derive(Clone)]
 pub(super) struct Walk {
     path: Path,
@@ -74,13 +74,13 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// Forwards from the first node that `is_in`. If a node is in, so are all after it.
+    /// Starts a forward walk at the first node that `is_in`. If a node is in, so are all after it.
     #[inline(always)]
     pub(super) fn forwards(tree: &Tree, is_in: impl FnMut(&Node) -> bool) -> Self {
         Self::start(tree, LEFT, is_in)
     }
 
-    /// Backwards from the last node that `is_in`. If a node is in, so are all before it.
+    /// Starts a backward walk at the last node that `is_in`. If a node is in, so are all before it.
     #[inline(always)]
     pub(super) fn backwards(tree: &Tree, is_in: impl FnMut(&Node) -> bool) -> Self {
         Self::start(tree, RIGHT, is_in)
@@ -101,7 +101,7 @@ impl Walk {
         Self { path, before }
     }
 
-    /// The node where the walk is; `None` at its end.
+    /// The current node of the walk; `None` at its end.
     pub(super) fn node(&self) -> Option<u32> {
         self.path.last().map(|(node, _)| node)
     }
@@ -125,10 +125,10 @@ impl Default for Tree {
 }
 
 impl Tree {
-    /// A node's number is 31 bits.
+    /// The most nodes, because a node's number has 31 bits.
     pub(super) const MAX_LEN: usize = (1 << 31) - 2;
 
-    /// A tree of nodes that are in order. O(n).
+    /// Makes a tree of nodes that are in order. O(n).
     pub(super) fn of_sorted(mut nodes: Vec<Node>) -> Self {
         let len = nodes.len();
         nodes.insert(0, Node::default());
@@ -141,7 +141,7 @@ impl Tree {
         tree
     }
 
-    /// Links nodes `from` to `to - 1` to a subtree whose root is on level `level`; returns the
+    /// Links nodes `from` to `to - 1` to a subtree whose root is on level `level`. Returns the
     /// root.
     fn link(&mut self, from: usize, to: usize, level: u32, red: u32) -> u32 {
         if from == to {
@@ -200,7 +200,7 @@ impl Tree {
         *link = *link & !1 | u32::from(red);
     }
 
-    /// Makes `node` the child at the end of the path, or the root.
+    /// Makes `node` the child at the end of the path, or the root if the path is empty.
     fn hang(&mut self, node: u32) {
         match self.path.last() {
             Some((parent, side)) => self.set_child(parent, side, node),
@@ -208,7 +208,7 @@ impl Tree {
         }
     }
 
-    /// The node at which `compare(key to node)` is equal, or `NIL`.
+    /// Finds the node for which `compare` returns equal; `NIL` if there is none.
     #[inline(always)]
     pub(super) fn find(&self, mut compare: impl FnMut(&Node) -> Ordering) -> u32 {
         let mut at = self.root;
@@ -223,7 +223,7 @@ impl Tree {
         at
     }
 
-    /// As [`Tree::find`], and keeps the path for [`Tree::insert`] or [`Tree::remove`].
+    /// As [`Tree::find`], but keeps the path for [`Tree::insert`] or [`Tree::remove`].
     #[inline(always)]
     pub(super) fn descend(&mut self, mut compare: impl FnMut(&Node) -> Ordering) -> u32 {
         self.path.len = 0;
@@ -241,8 +241,8 @@ impl Tree {
         at
     }
 
-    /// Inserts a node where [`Tree::descend`] found nothing.
-    /// [`Tree::reserve`] has made room for it.
+    /// Inserts a node where [`Tree::descend`] found nothing. [`Tree::reserve`] has made space for
+    /// it.
     pub(super) fn insert(&mut self, node: Node) {
         let new = self.allocate(node);
         self.paint(new, true);
@@ -262,7 +262,7 @@ impl Tree {
         new
     }
 
-    /// `node` is red, and so may be its parent, the end of the path.
+    /// Restores the invariants: `node` is red, and its parent, the end of the path, may be red too.
     fn repair_red(&mut self, mut node: u32) {
         while let Some((parent, side)) = self.path.pop() {
             if !self.is_red(parent) {
@@ -294,7 +294,8 @@ impl Tree {
         self.paint(self.root, false);
     }
 
-    /// Lifts the child of `node` at `side` above it. The caller hangs the child up.
+    /// Rotates: lifts the child of `node` at `side` above `node`. The caller links the child to its
+    /// new parent.
     fn rotate(&mut self, node: u32, side: usize) -> u32 {
         let child = self.child(node, side);
         self.set_child(node, side, self.child(child, 1 - side));
@@ -337,7 +338,7 @@ impl Tree {
         }
     }
 
-    /// The subtree at the end of the path has one black node too few.
+    /// Restores the invariants: the subtree at the end of the path has one black node too few.
     fn repair_black(&mut self) {
         while let Some((parent, side)) = self.path.pop() {
             let mut sibling = self.child(parent, 1 - side);

@@ -1,7 +1,7 @@
-//! Sorting many entries, which are then linked to a tree, instead of inserting them one by one.
+//! Sorting many entries and then linking them to a tree, instead of inserting them one by one.
 //!
 //! The sort compares eight bytes of the keys at a time, the most significant first. Nodes are
-//! sorted by eight bytes of their keys, which are kept in the node; then each run of equal nodes is
+//! sorted by eight bytes of their keys, which are kept in the node. Then each run of equal nodes is
 //! sorted by the eight bytes that follow. So a key is read once for every eight bytes that it
 //! shares with others, not at every comparison. This follows "multikey quicksort" (Bentley &
 //! Sedgewick 1997) with the cached characters of Ng & Kakehi, "Cache efficient radix sort for
@@ -17,7 +17,7 @@ use crate::image::shared;
 /// Runs of up to this many nodes are sorted by comparing whole keys.
 const SHORT_RUN: usize = 8;
 
-/// Sorts nodes by their keys. Of nodes with equal keys, keeps the one that was stored last and
+/// Sorts nodes by their keys. Among nodes with equal keys, keeps the one that was stored last and
 /// hands the others to `drop`.
 pub(super) fn sort(
     nodes: &mut Vec<Node>,
@@ -64,7 +64,7 @@ pub(super) fn sort(
 /// Bytes of a head.
 const HEAD: usize = 8;
 
-/// Length of a key from `depth` on, at most one more than a head holds: the rest makes no
+/// Length of a key from `depth` on, but at most one more than a head holds. A longer rest makes no
 /// difference.
 fn rest(node: &Node, depth: usize) -> usize {
     (node.key_len() - depth).min(HEAD + 1)
@@ -90,7 +90,7 @@ fn sort_whole(run: &mut [Node], arena: &Arena, depth: usize) {
     }
 }
 
-/// Of equal keys, the one that was stored last counts.
+/// Marks equal keys for removal, except the one that was stored last.
 fn mark_all_but_last(equal: &mut [Node]) {
     if let Some((_, earlier)) = equal.split_last_mut() {
         earlier.iter_mut().for_each(Node::mark);

@@ -42,8 +42,8 @@ impl<'a> IntoIterator for &'a RbTree {
     }
 }
 
-/// Panics at a limit of the format. If memory ran out the process is aborted, as by any allocation
-/// that fails.
+/// Panics at a limit of the format. If memory ran out, the process is aborted, as after any failed
+/// allocation.
 #[track_caller]
 fn or_panic<T>(made: Result<T, BuildError>) -> T {
     match made {

@@ -19,7 +19,7 @@ pub struct TreeIter<'a> {
 }
 
 impl<'a> TreeIter<'a> {
-    /// The entries between two bounds.
+    /// Creates an iterator over the entries between two bounds.
     pub(super) fn new(
         tree: &'a Tree,
         arena: &'a Arena,

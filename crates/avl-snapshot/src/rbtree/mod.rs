@@ -1,5 +1,5 @@
-//! The map that can be changed: a red-black tree whose nodes are in one array, and whose keys and
-//! values are end to end in another.
+//! The map that can be changed. It is a red-black tree whose nodes are in one array, and whose keys
+//! and values are end to end in another.
 
 mod arena;
 mod balance;
@@ -23,10 +23,10 @@ use balance::{NIL, Tree};
 /// An ordered map in private memory, from which images are made.
 ///
 /// This is a red-black tree (Guibas & Sedgewick 1978). Insertion and deletion follow Cormen et al.,
-/// "Introduction to Algorithms", with a stack in place of parent pointers. There is no allocation
-/// for each key: nodes of 32 bytes lie in one vector, keys and values in another. The space of
-/// replaced and removed entries is reclaimed when they take more than half. It holds at most 2^31 -
-/// 2 entries.
+/// "Introduction to Algorithms", with a stack in place of parent pointers. Keys have no allocations
+/// of their own: nodes of 32 bytes lie in one vector, keys and values in another. The space of
+/// replaced and removed entries is reclaimed when it exceeds half of the vector. A tree holds at
+/// most 2^31 - 2 entries.
 ///
 /// ```
 /// use avl_snapshot::{RbTree, Snapshot};
@@ -49,14 +49,14 @@ pub struct RbTree {
 }
 
 impl RbTree {
-    /// An empty map.
+    /// Creates an empty map.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An empty map with memory reserved for `entries` with `bytes` of keys and values, all
-    /// together. Reserves nothing if there is not enough memory.
+    /// Creates an empty map with memory reserved for `entries` entries, with `bytes` of keys and
+    /// values in total. Reserves nothing if there is not enough memory.
     #[must_use]
     pub fn with_capacity(entries: usize, bytes: usize) -> Self {
         let mut map = Self::new();
@@ -65,9 +65,9 @@ impl RbTree {
         map
     }
 
-    /// A map of entries in any order. Of equal keys, the last one counts. O(n log n), and several
-    /// times as fast as calling [`RbTree::set`] for each, because the entries are sorted and then
-    /// linked.
+    /// Makes a map of entries in any order. If a key occurs more than once, its last entry counts.
+    /// O(n log n), and several times as fast as calling [`RbTree::set`] for each entry, because the
+    /// entries are sorted and then linked.
     ///
     /// ```
     /// let tree = avl_snapshot::RbTree::from_entries([("b", "1"), ("a", "2"), ("b", "3")])?;
@@ -104,22 +104,23 @@ impl RbTree {
         Ok(map)
     }
 
-    /// Number of entries. O(1).
+    /// Returns the number of entries. O(1).
     #[must_use]
     pub fn len(&self) -> usize {
         self.tree.len()
     }
 
-    /// True when there are no entries. O(1).
+    /// True if there are no entries. O(1).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Sets the value of `key`. True if the key had a value before, which is replaced. O(log n).
+    /// Sets the value of `key`. Returns true if the key had a value before, which is replaced.
+    /// O(log n).
     ///
     /// # Errors
-    /// [`BuildError::KeyTooLong`], [`BuildError::TooManyEntries`], [`BuildError::TooLarge`],
+    /// [`BuildError::KeyTooLong`], [`BuildError::TooManyEntries`], [`BuildError::TooLarge`] or
     /// [`BuildError::NoMemory`]. The map is unchanged.
     pub fn set(
         &mut self,
@@ -145,7 +146,7 @@ impl RbTree {
         Ok(false)
     }
 
-    /// The value of `key`. O(log n).
+    /// Returns the value of `key`. O(log n).
     #[must_use]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Option<&[u8]> {
         let key = key.as_ref();
@@ -155,13 +156,13 @@ impl RbTree {
         }
     }
 
-    /// True when `key` has a value. O(log n).
+    /// True if `key` has a value. O(log n).
     #[must_use]
     pub fn contains_key(&self, key: impl AsRef<[u8]>) -> bool {
         self.find(key.as_ref()) != NIL
     }
 
-    /// Removes `key` and its value. True if the key was in the map. O(log n).
+    /// Removes `key` and its value. Returns true if the key was in the map. O(log n).
     pub fn remove(&mut self, key: impl AsRef<[u8]>) -> bool {
         let key = key.as_ref();
         if !self.arena.may_hold(key) {
@@ -179,32 +180,32 @@ impl RbTree {
         true
     }
 
-    /// Removes all entries. Keeps the memory for later ones.
+    /// Removes all entries. Keeps the memory for later entries.
     pub fn clear(&mut self) {
         self.tree.clear();
         self.arena.clear();
     }
 
-    /// The entry with the least key. O(log n).
+    /// Returns the entry with the least key. O(log n).
     #[must_use]
     pub fn first(&self) -> Option<(&[u8], &[u8])> {
         self.iter().next()
     }
 
-    /// The entry with the greatest key. O(log n).
+    /// Returns the entry with the greatest key. O(log n).
     #[must_use]
     pub fn last(&self) -> Option<(&[u8], &[u8])> {
         self.iter().next_back()
     }
 
-    /// All entries in ascending order of their keys, from both ends.
+    /// Iterates over all entries in ascending order of their keys, from both ends.
     #[must_use]
     pub fn iter(&self) -> TreeIter<'_> {
         self.range(..)
     }
 
-    /// The entries whose keys are in a range, from both ends. O(log n), then O(1) a step on
-    /// average. A range whose start is beyond its end is empty.
+    /// Iterates over the entries whose keys are in a range, from both ends. O(log n), then O(1) a
+    /// step on average. A range whose start is beyond its end is empty.
     ///
     /// ```
     /// let tree: avl_snapshot::RbTree = [("a", "1"), ("b", "2"), ("c", "3")].into_iter().collect();
@@ -216,19 +217,19 @@ impl RbTree {
         TreeIter::new(&self.tree, &self.arena, range.bounds())
     }
 
-    /// All keys in ascending order, from both ends.
+    /// Iterates over all keys in ascending order, from both ends.
     pub fn keys(&self) -> impl DoubleEndedIterator<Item = &[u8]> + FusedIterator + Clone {
         self.iter().map(|(key, _)| key)
     }
 
-    /// All values in ascending order of their keys, from both ends.
+    /// Iterates over all values in ascending order of their keys, from both ends.
     pub fn values(&self) -> impl DoubleEndedIterator<Item = &[u8]> + FusedIterator + Clone {
         self.iter().map(|(_, value)| value)
     }
 
     /// Makes the image of this map, which stays as it is. The same entries give the same bytes, in
-    /// whatever order they were set. O(n). If memory runs out the process is aborted, as by any
-    /// allocation that fails.
+    /// whatever order they were set. O(n). If memory runs out, the process is aborted, as after any
+    /// failed allocation.
     #[must_use]
     pub fn freeze(&self) -> AlignedBytes {
         self.freeze_with(&FreezeOptions::default())
@@ -289,11 +290,11 @@ impl RbTree {
     }
 }
 
-/// Entries that are copied at a time.
+/// How many entries are copied at a time.
 const BATCH: usize = 16;
 
 /// Reads a little of each entry. The entries are far apart in memory, so their cache misses overlap
-/// here; when they are copied one by one, they would not.
+/// here. They would not overlap if the entries were only copied one by one.
 #[inline(always)]
 fn warm(entries: &[Option<(&[u8], usize)>; BATCH]) {
     let ends = |entry: &[u8]| Some(entry.first()? ^ entry.last()?);
