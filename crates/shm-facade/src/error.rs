@@ -9,7 +9,7 @@ use thiserror::Error;
 
 /// Why a call failed. Nothing was changed.
 ///
-/// The errors inside it are exported here too, so that a program needs this crate only:
+/// The errors that it contains are exported here too, so that a program needs only this crate:
 /// ```
 /// use shm_facade::{BuildError, Error, HeaderError, LockError, OpenError};
 /// use shm_facade::{PublishError, SnapshotError};
@@ -66,18 +66,18 @@ pub enum Error {
     /// The file of a table or map could not be created.
     #[error(transparent)]
     Create(CreateError),
-    /// The file exists, but its table is not the one asked for; or a table of that size cannot
-    /// exist.
+    /// The file exists, but its table is not the requested one, or no table can have the requested
+    /// size.
     #[error(transparent)]
     OpenTable(TableOpenError),
     /// The operation on a table failed.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// No entries were to replace an edition that has some, and that was not asked for by name:
+    /// A map without entries was to replace an edition that has some, without
     /// [`ShareOptions::allow_empty`](crate::ShareOptions::allow_empty).
     #[error("{path:?} has entries ({entries}), and none are to replace them")]
     WouldEmpty {
-        /// Path of what is there, and stays.
+        /// Path of the edition, which stays.
         path: PathBuf,
         /// How many entries it has.
         entries: u64,
@@ -99,7 +99,7 @@ pub enum Error {
         /// What is wrong.
         source: SnapshotError,
     },
-    /// A key of a map does not stand for a key of the table.
+    /// A key of a map is not the map key of any key of the table.
     #[error("key {rank} of the map is not a table's: {}", in_words(key))]
     NotATableKey {
         /// Its rank in the map.
@@ -111,7 +111,7 @@ pub enum Error {
 
 shm_core::debug_is_report!(Error);
 
-/// A key as text in quotes; bytes that are not UTF-8 are escaped.
+/// Formats a key as text in quotes. Bytes that are not UTF-8 are escaped.
 fn in_words(key: &[u8]) -> String {
     match std::str::from_utf8(key) {
         Ok(text) => format!("{text:?}"),

@@ -22,13 +22,13 @@ pub fn map_key(key: i32) -> [u8; 4] {
     (key ^ i32::MIN).to_be_bytes()
 }
 
-/// The `i32` table key that a map key stands for; `None` if it is not one that [`map_key`] made.
+/// The `i32` table key of a map key; `None` if [`map_key`] did not make that map key.
 #[must_use]
 pub fn table_key(key: &[u8]) -> Option<i32> {
     Some(i32::from_be_bytes(key.try_into().ok()?) ^ i32::MIN)
 }
 
-/// The map key for a key of a table of this kind. Text and bytes stay as they are; integers are
+/// The map key for a key of a table of this kind. Text and bytes stay as they are. Integers are
 /// big-endian, as wide as their type, and signed ones have the sign bit flipped. So the keys of the
 /// map are in the order of the table's type. `None` if the key is not of that kind.
 ///
@@ -61,7 +61,8 @@ pub fn any_map_key(kind: KeyKind, key: &AnyKey) -> Option<Vec<u8>> {
     bytes.get(bytes.len() - bits as usize / 8..).map(<[u8]>::to_vec)
 }
 
-/// The key of a table of this kind that a map key stands for; `None` if it stands for none.
+/// The key of a table of this kind from its map key; `None` if no key of the table has that map
+/// key.
 #[must_use]
 pub fn any_table_key(kind: KeyKind, key: &[u8]) -> Option<AnyKey> {
     let Some((bits, signed)) = kind.integer() else {
@@ -80,8 +81,8 @@ pub fn any_table_key(kind: KeyKind, key: &[u8]) -> Option<AnyKey> {
     })
 }
 
-/// As [`StatusTable::freeze_with`], for a table with any kind of keys: [`any_map_key`] makes those
-/// of the map.
+/// As [`StatusTable::freeze_with`], for a table with any kind of keys. [`any_map_key`] makes the
+/// keys of the map.
 ///
 /// # Errors
 /// As [`StatusTable::freeze`].
@@ -108,7 +109,7 @@ pub fn load_table<D: AsRef<[u8]>>(table: &UntypedTable, map: &Snapshot<D>) -> Re
     Ok(entries.len())
 }
 
-/// The entries of a map, with the keys of a table that they stand for.
+/// The entries of a map, with the keys of the table in place of the map keys.
 fn entries_of<D: AsRef<[u8]>, K>(
     map: &Snapshot<D>,
     key_of: impl Fn(&[u8]) -> Option<K>,
@@ -121,8 +122,8 @@ fn entries_of<D: AsRef<[u8]>, K>(
 }
 
 impl<A: Access> StatusTable<A> {
-    /// Publishes the entries of one moment as a map in this table's namespace, if nothing has that
-    /// name yet. [`map_key`] makes the keys. Returns the edition. O(n log n).
+    /// Publishes the entries as they were at one moment, as a map in this table's namespace.
+    /// Nothing may have that name yet. [`map_key`] makes the keys. Returns the edition. O(n log n).
     ///
     /// ```
     /// use shm_facade::{InPlace, MapOptions, Namespace, SharedMap, map_key};
@@ -148,14 +149,14 @@ impl<A: Access> StatusTable<A> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Table`] if the table cannot be read; otherwise as
-    /// [`Share::share_with`](crate::Share::share_with), with [`Error::WouldEmpty`] when the table
-    /// is empty and the edition that it would replace is not.
+    /// [`Error::Table`] if the table cannot be read. Otherwise as
+    /// [`Share::share_with`](crate::Share::share_with), with [`Error::WouldEmpty`] if the table is
+    /// empty and the edition that it would replace is not.
     pub fn freeze(&self, name: &str) -> Result<u64, Error> {
         self.freeze_with(name, &ShareOptions::default().namespace(self.namespace().clone()))
     }
 
-    /// As [`StatusTable::freeze`], in the namespace that `options` give.
+    /// As [`StatusTable::freeze`], in the namespace of `options`.
     ///
     /// # Errors
     /// As [`StatusTable::freeze`].
@@ -167,12 +168,12 @@ impl<A: Access> StatusTable<A> {
 }
 
 impl StatusTable {
-    /// Sets the values of all keys of a map that was frozen from a table, all or nothing, in one
-    /// batch; other keys stay. Returns the number of keys that were set. O(n).
+    /// Sets the values of all keys of a map that was frozen from a table, in one batch: either all
+    /// of them or none. Other keys stay. Returns the number of keys that were set. O(n).
     ///
     /// # Errors
     /// [`Error::NotATableKey`] for a key that [`map_key`] did not make; [`Error::Table`] with
-    /// `InBatch` when not all fit. Nothing was changed.
+    /// `InBatch` if not all entries fit. Nothing was changed.
     pub fn load<D: AsRef<[u8]>>(&self, map: &Snapshot<D>) -> Result<usize, Error> {
         let entries = entries_of(map, table_key)?;
         self.batch_upsert(&entries)?;

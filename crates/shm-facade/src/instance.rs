@@ -1,9 +1,9 @@
 //! One table per process and name, like the original's singleton.
 //!
 //! The registry is locked for a few instructions only: no thread opens a table, waits or calls back
-//! while it holds the lock. A child that is forked while another thread holds it would find it
-//! locked for ever, so a process takes a registry over from its parent only if no thread held it at
-//! the fork.
+//! while it holds the lock. If a child is forked while another thread holds the lock, the child
+//! finds it locked for ever. So a process takes a registry over from its parent only if no thread
+//! held the lock at the fork.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,15 +20,16 @@ type Instances = BTreeMap<(PathBuf, String), Weak<StatusTable>>;
 
 /// The instances of a process.
 struct Registry {
-    /// The process that has claimed this registry: one of its threads decides whether it can be
-    /// used.
+    /// The process that has claimed this registry. One of its threads decides whether the process
+    /// can use it.
     claimed: AtomicU64,
-    /// The process that owns this registry, or that found it locked: see [`LOST`].
+    /// The process that owns this registry. For a process that found it locked, see [`LOST`].
     owner: AtomicU64,
     instances: Mutex<Instances>,
 }
 
-/// A token is odd. Without this bit it says that its process cannot use the registry.
+/// The lowest bit, which is set in every token. An owner without it is a process that cannot use
+/// the registry.
 const LOST: u64 = 1;
 
 impl Registry {
@@ -37,7 +38,7 @@ impl Registry {
         Self { claimed, owner, instances: Mutex::new(BTreeMap::new()) }
     }
 
-    /// The instances, if this is the registry of process `me`.
+    /// Locks the instances, if this is the registry of process `me`.
     fn lock(&self, me: u64) -> Option<MutexGuard<'_, Instances>> {
         loop {
             // Acquire: pairs with the store below; the registry was free then.
@@ -62,12 +63,12 @@ impl Registry {
     }
 }
 
-/// A registry is lost to a child if the process forks during the few instructions for which another
-/// thread holds the lock.
+/// The registries. A child loses one if the process forks during the few instructions for which
+/// another thread holds the lock.
 static REGISTRIES: [Registry; 8] = [const { Registry::new() }; 8];
 
 /// Runs `f` on the instances of this process; `None` if every registry was lost in the forks that
-/// led to it.
+/// led to this process.
 fn with<R>(f: impl FnOnce(&mut Instances) -> R) -> Option<R> {
     let me = process_token();
     let mut instances = REGISTRIES.iter().find_map(|registry| registry.lock(me))?;
@@ -75,12 +76,13 @@ fn with<R>(f: impl FnOnce(&mut Instances) -> R) -> Option<R> {
 }
 
 impl StatusTable {
-    /// The table of this name in this process: opened or created at the first
-    /// call, shared by all later ones as long as somebody holds it. The original's `getInstance`.
+    /// The table of this name in this process. The first call opens or creates it, and all later
+    /// calls share it as long as anybody holds it. The original's `getInstance`.
     ///
-    /// An instance that exists is handed out whatever its sizes; a table that exists must have the
-    /// default ones. A name is looked up with its namespace's directory as that is written. One
-    /// whose file was unlinked or replaced is opened or created anew.
+    /// An instance that exists is returned whatever its sizes. A table that exists must have the
+    /// default sizes. An instance is identified by its name and the path of its namespace, as
+    /// written. If the file of an instance was unlinked or replaced, the table is opened or created
+    /// again.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -108,20 +110,20 @@ impl StatusTable {
         instance(name, &StatusOptions::default(), false)
     }
 
-    /// As [`StatusTable::instance`], of the sizes that `options` say; what else they say counts at
-    /// the first call for a name.
+    /// As [`StatusTable::instance`], with the sizes that `options` say. The other options matter
+    /// only at the first call for a name.
     ///
     /// # Errors
-    /// [`Error::OpenTable`], with `TableOpenError::GeometryMismatch` when there is an instance or a
+    /// [`Error::OpenTable`], with `TableOpenError::GeometryMismatch` if there is an instance or a
     /// table of other sizes; [`Error::Name`].
     pub fn instance_with(name: &str, options: &StatusOptions) -> Result<Arc<Self>, Error> {
         instance(name, options, true)
     }
 }
 
-/// The living instance of `name`, or a new one. One that was orphaned (its name
-/// unlinked or replaced) is not handed out again. With `sized`, the instance must have the sizes
-/// that `options` say.
+/// The living instance of `name`, or a new one. An orphaned instance (its name was unlinked or
+/// replaced) is not returned again. With `sized`, the instance must have the sizes that `options`
+/// say.
 fn instance(name: &str, options: &StatusOptions, sized: bool) -> Result<Arc<StatusTable>, Error> {
     let key = (options.namespace.dir().to_owned(), name.to_owned());
     let living = with(|instances| instances.get(&key).and_then(Weak::upgrade)).flatten();

@@ -3,21 +3,23 @@
 //! ## A tour of the types
 //!
 //! - [`StatusTable`] is a live table with `i32` keys, by default of 1024 entries of up to 256
-//!   bytes; [`StatusReader`] reads one from a read-only mapping, and [`StatusOptions`] says how it
-//!   is made. [`Table`], [`TableReader`] and [`UntypedTable`] are tables with other keys.
-//! - [`RbTree`] is a dictionary in private memory; [`Builder`] makes an image from sorted entries.
-//!   [`Share::share_with`] publishes either under a name, as [`ShareOptions`] says.
-//! - [`SharedMap`] is a published dictionary, read in place: [`refresh`](SharedMap::refresh) takes
+//!   bytes. [`StatusReader`] reads one from a read-only mapping, and [`StatusOptions`] says how a
+//!   table is created. [`Table`], [`TableReader`] and [`UntypedTable`] are tables with other keys.
+//! - [`RbTree`] is a dictionary in private memory, and [`Builder`] makes an image from sorted
+//!   entries. [`Share::share_with`] publishes either of them under a name, as [`ShareOptions`]
+//!   says.
+//! - [`SharedMap`] is a published dictionary, read in place. [`refresh`](SharedMap::refresh) takes
 //!   the newest edition, and [`wait_for_update`](SharedMap::wait_for_update) sleeps until there is
-//!   one. [`prune`] removes what killed processes left.
-//! - [`StatusTable::freeze`] publishes the entries of a table; [`StatusTable::load`] copies them
-//!   back.
-//! - [`Error`] is the one error type; [`Error::code`] is its [`ResultCode`].
+//!   one. [`prune`] removes what killed processes left behind.
+//! - [`StatusTable::freeze`] publishes the entries of a table, and [`StatusTable::load`] copies
+//!   them back.
+//! - [`Error`] is the only error type, and [`Error::code`] returns its [`ResultCode`].
 //!
-//! ## What else there is
+//! ## Other crates
 //!
-//! The calls that read, modify and write are in `slotmap-shm`. Bare segments and the robust mutex
-//! are in `shm-core`. A program that only reads snapshots needs `avl-snapshot` alone.
+//! The calls that read, modify and write a value in one step are in `slotmap-shm`. Bare segments
+//! and the robust mutex are in `shm-core`. A program that only reads snapshots needs `avl-snapshot`
+//! alone.
 
 #![forbid(unsafe_code)]
 

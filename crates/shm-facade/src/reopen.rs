@@ -7,13 +7,13 @@ use crate::status_table::{StatusOptions, StatusReader, StatusTable};
 
 impl StatusTable {
     /// If the name no longer leads to this table, opens the table that it leads to now, as
-    /// [`StatusTable::open_with`] does, puts it in this handle and returns true. For programs that
-    /// run for a long time, while others may remove the table and create it again. Costs one `stat`
-    /// as long as nothing happened.
+    /// [`StatusTable::open_with`] does, puts it in this handle and returns true. This is for
+    /// programs that run for a long time while others may remove the table and create it again. If
+    /// nothing happened, the call costs one `stat`.
     ///
-    /// Returns false, and leaves the handle as it is, when the name still leads to this table, or
-    /// to nothing; in the second case [`StatusTable::is_orphaned`] is true, and the call can be
-    /// repeated. A table from [`StatusTable::instance`] is shared: ask for the instance again
+    /// Returns false, and leaves the handle as it is, if the name still leads to this table or
+    /// leads to nothing. In the second case [`StatusTable::is_orphaned`] is true, and the call can
+    /// be repeated. A table from [`StatusTable::instance`] is shared, so ask for the instance again
     /// instead.
     ///
     /// ```
@@ -35,7 +35,7 @@ impl StatusTable {
     /// ```
     ///
     /// # Errors
-    /// As [`StatusTable::open_with`]; the handle stays as it is.
+    /// As [`StatusTable::open_with`]. The handle stays as it is.
     pub fn reopen_if_orphaned(
         &mut self,
         name: &str,
@@ -49,7 +49,7 @@ impl StatusReader {
     /// As [`StatusTable::reopen_if_orphaned`], for reading only.
     ///
     /// # Errors
-    /// As [`StatusTable::open_read_only_with`]; the handle stays as it is.
+    /// As [`StatusTable::open_read_only_with`]. The handle stays as it is.
     pub fn reopen_if_orphaned(
         &mut self,
         name: &str,

@@ -1,4 +1,4 @@
-//! Result codes: the original's, and one for each further cause.
+//! The result codes of the original, and one for each further cause.
 
 use avl_snapshot::{BuildError, SnapshotError};
 use shm_core::{CreateError, HeaderError, LockError, OpenError, PublishError};
@@ -6,7 +6,7 @@ use slotmap_shm::{TableError, TableOpenError};
 
 use crate::error::Error;
 
-/// Result codes: the original's four, and one for each further cause.
+/// Result codes: the four of the original, and one for each further cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(i32)]
@@ -15,7 +15,7 @@ pub enum ResultCode {
     Ok = 0,
     /// The key, the table or the map does not exist.
     NotFound = -1,
-    /// The table is full, or a value or key too long for it, or the file system full.
+    /// The table or the file system is full, or a value or key is too long.
     NoSpace = -2,
     /// The key, the table or the map exists already.
     DuplicateKey = -3,
@@ -25,14 +25,15 @@ pub enum ResultCode {
     Timeout = -5,
     /// The file at the name is not a usable table or map.
     Corrupt = -6,
-    /// The table has another geometry, key type or format, or lives under another C library or
-    /// pid namespace; or a value has another form than asked for.
+    /// The table has another geometry, key type or format, or lives under another C library or pid
+    /// namespace; or a value does not have the expected form.
     Mismatch = -7,
-    /// The operating system does not permit it.
+    /// The operating system does not permit the operation.
     Permission = -8,
-    /// Anything else the operating system refused.
+    /// The operating system refused the operation for another reason.
     System = -9,
-    /// What was asked for is not possible: a mode, a size. Nothing was looked at.
+    /// The request itself is not possible, because of a mode or a size. Nothing was read or
+    /// written.
     Invalid = -10,
 }
 

@@ -24,27 +24,27 @@ pub const SNAPSHOT: PublishedKind =
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ShareOptions {
-    /// Where: `$SHMAP_DIR`, or `/dev/shm`.
+    /// Where to publish. By default, in `$SHMAP_DIR`, or in `/dev/shm` if that is not set.
     pub namespace: Namespace,
     /// Replaces the map that has the name, if there is one. Off by default.
     pub force: bool,
-    /// Permission bits, whatever the umask: read bits only; `0o444` lets other users read. `None`,
-    /// the default, keeps the mode of the edition that is replaced, and gives a first edition
-    /// `0o400`.
+    /// Permission bits, which the umask does not change. Only read bits are allowed; `0o444` lets
+    /// other users read. `None`, the default, keeps the mode of the edition that is replaced, and
+    /// gives a first edition `0o400`.
     pub mode: Option<u32>,
     /// Lets an image without entries replace an edition that has some. Off by default, because an
-    /// input that was cut off may be empty as well.
+    /// input that was cut off may also be empty.
     pub allow_empty: bool,
     /// Adds a hash index if the call builds the image, which it does from an [`RbTree`] and from a
-    /// table. On by default: it makes looking up single keys, which is what most readers do, two to
-    /// five times as fast, for twelve bytes an entry.
+    /// table. On by default. The index makes looking up single keys, which is what most readers do,
+    /// two to five times as fast, and takes twelve bytes per entry.
     pub hash_index: bool,
     /// How long to wait for other publishers of the name, in total; `None` waits for ever. Five
     /// seconds by default.
     pub lock_timeout: Option<Duration>,
-    /// Ends that wait early.
+    /// What ends that wait early.
     pub interrupt: Interrupt,
-    /// Whose control segments to use. By default, those of this user and of root.
+    /// Whose control segments to trust. By default, those of this user and of root.
     pub trust: Trust,
 }
 
@@ -115,7 +115,7 @@ impl ShareOptions {
         self
     }
 
-    /// Sets whose control segments to use.
+    /// Sets whose control segments to trust.
     #[must_use]
     pub fn trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
@@ -127,8 +127,8 @@ impl ShareOptions {
     }
 }
 
-/// Publishing, for [`RbTree`], [`Snapshot`] and [`AlignedBytes`] that hold a snapshot. This trait
-/// is sealed.
+/// Publishing, for types that hold a map: [`RbTree`], [`Snapshot`], and [`AlignedBytes`] that are
+/// an image. This trait is sealed.
 ///
 /// ```
 /// use shm_facade::{RbTree, Share, SharedMap};
@@ -148,7 +148,7 @@ impl ShareOptions {
 /// ```
 pub trait Share: sealed::Image {
     /// Publishes under `name` in the default namespace, if nothing has that name yet. Returns the
-    /// edition: 1, or one more than the newest there ever was. O(n).
+    /// edition: 1, or one more than the newest edition that ever had the name. O(n).
     ///
     /// # Errors
     /// As [`Share::share_with`].
@@ -160,7 +160,7 @@ pub trait Share: sealed::Image {
     ///
     /// An [`RbTree`] without entries replaces an edition that has some, as in the Python extension
     /// that this crate re-implements: the program knows what is in its tree. Other images come from
-    /// a file, a sorted input or another map, which may have been cut off: for those, see
+    /// a file, a sorted input or another map, any of which may have been cut off. For those, see
     /// [`ShareOptions::allow_empty`].
     ///
     /// # Errors
@@ -169,14 +169,15 @@ pub trait Share: sealed::Image {
         self.share_with(name, &ShareOptions::default().force(true).allow_empty(Self::IN_HAND))
     }
 
-    /// Publishes under `name`. At any moment the name leads to the old map or the new one, and that
-    /// map is whole, even if this process is killed. A process that has the old map open keeps it.
+    /// Publishes under `name`. At any moment the name leads to the old map or to the new one, and
+    /// that map is whole, even if this process is killed. A process that has the old map open keeps
+    /// it.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`] if the name is taken, without `force`; [`Error::WouldEmpty`] if no
-    /// entries would replace some, without `allow_empty`; [`Error::Snapshot`] for bytes that are
-    /// not a snapshot; [`Error::Name`], [`Error::Publish`]. The name leads to what it led to
-    /// before.
+    /// [`Error::AlreadyExists`] if the name is taken, without `force`; [`Error::WouldEmpty`] if an
+    /// empty map would replace one with entries, without `allow_empty`; [`Error::Snapshot`] for
+    /// bytes that are not a snapshot; [`Error::Name`] or [`Error::Publish`]. The name then leads to
+    /// what it led to before.
     fn share_with(&self, name: &str, options: &ShareOptions) -> Result<u64, Error> {
         let name = Name::new(name)?;
         self.with_image(&options.freeze_options(), |image| publish(&name, image, options))
@@ -186,8 +187,8 @@ pub trait Share: sealed::Image {
     /// [`SharedMap::open_file`](crate::SharedMap::open_file) opens it. O(n).
     ///
     /// # Errors
-    /// [`Error::Snapshot`] for bytes that are not a snapshot, [`Error::Publish`]; the path leads to
-    /// what it led to before.
+    /// [`Error::Snapshot`] for bytes that are not a snapshot, or [`Error::Publish`]. The path then
+    /// leads to what it led to before.
     fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         self.with_image(&FreezeOptions::default(), |image| save(image, path.as_ref()))
     }
@@ -201,7 +202,7 @@ mod sealed {
     use super::{AlignedBytes, Error, FreezeOptions, RbTree, Snapshot};
 
     pub trait Image {
-        /// Whether a program that has such an image knows what is in it.
+        /// True for a type whose program knows what is in the image.
         const IN_HAND: bool = false;
 
         /// Calls `f` with a whole, valid image.
@@ -267,7 +268,7 @@ pub(crate) fn publish(name: &Name, image: &[u8], options: &ShareOptions) -> Resu
     }
 }
 
-/// How many entries the map at a name has, if there is a map and it can be read.
+/// How many entries the map at a name has. `None` if there is no map, or if it cannot be read.
 fn entries_at(name: &Name, options: &ShareOptions) -> Option<u64> {
     let ShareOptions { namespace, trust, .. } = options;
     let map = namespace.open_to_copy(name, SNAPSHOT.kind, SNAPSHOT.kind_version, trust).ok()?;

@@ -18,14 +18,14 @@ use crate::share::{SNAPSHOT, save};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct MapOptions {
-    /// Where: `$SHMAP_DIR`, or `/dev/shm`.
+    /// Where the map is. By default, in `$SHMAP_DIR`, or in `/dev/shm` if that is not set.
     pub namespace: Namespace,
     /// Whose maps to open. By default, those of this user and of root.
     pub trust: Trust,
     /// How long a removal waits for publishers, in total; `None` waits for ever. Five seconds by
     /// default.
     pub lock_timeout: Option<Duration>,
-    /// Ends that wait early.
+    /// What ends that wait early.
     pub interrupt: Interrupt,
 }
 
@@ -69,7 +69,7 @@ impl MapOptions {
 /// A published map. It dereferences to [`Snapshot`], which has `get`, `get_many`, `range`,
 /// `prefix`, `iter` and `verify`.
 ///
-/// `get` returns a slice of the mapping: reading copies nothing, takes no lock and stores nothing.
+/// `get` returns a slice of the mapping. Reading copies nothing, takes no lock and stores nothing.
 /// A handle stays at its edition, whatever is published or removed meanwhile, until
 /// [`SharedMap::refresh`] or [`SharedMap::wait_for_update`] takes another. `Send` and `Sync`.
 ///
@@ -105,7 +105,8 @@ pub struct SharedMap {
 
 impl SharedMap {
     /// Opens a map of the default namespace, to read it in place. O(1); see
-    /// [`SharedMap::open_with`]. The safe way, which copies, is [`SharedMap::open_copy`].
+    /// [`SharedMap::open_with`]. The safe alternative, which makes a copy, is
+    /// [`SharedMap::open_copy`].
     ///
     /// # Errors
     /// As [`SharedMap::open_with`].
@@ -113,14 +114,15 @@ impl SharedMap {
         Self::open_with(name, &MapOptions::default(), in_place)
     }
 
-    /// Opens a map. O(1): it checks the file's owner and mode, its first page and the image's
-    /// header, but does not read the rest; `verify` does.
+    /// Opens a map. O(1). Checks the file's owner and mode, its first page and the image's header,
+    /// but does not read the rest; `verify` does.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Open`] with `OpenError::Writable` or
-    /// `OpenError::OpenForWriting` for a file that anybody, its owner included, may write to or has
-    /// open for writing ([`SharedMap::open_copy`] is for those); other [`Error::Open`],
-    /// [`Error::Map`], [`Error::Name`].
+    /// - [`Error::NotFound`] if there is no map of that name.
+    /// - [`Error::Open`] with `OpenError::Writable` or `OpenError::OpenForWriting` if anybody, the
+    ///   owner included, may write to the file or has it open for writing. [`SharedMap::open_copy`]
+    ///   can read such a file.
+    /// - [`Error::Open`] for other causes, [`Error::Map`] or [`Error::Name`].
     pub fn open_with(name: &str, options: &MapOptions, in_place: InPlace) -> Result<Self, Error> {
         let name = Name::new(name)?;
         let (follower, published) =
@@ -142,9 +144,9 @@ impl SharedMap {
     /// `options.trust` accepts its owner and its writers. O(n).
     ///
     /// # Errors
-    /// As [`SharedMap::open_with`], but never for the owner's write permission; [`Error::Open`]
-    /// with `OpenError::NoMemory` when it does not fit. No memory is asked for before the image's
-    /// header and the length of the file agree.
+    /// As [`SharedMap::open_with`], except that the owner may have write permission.
+    /// [`Error::Open`] with `OpenError::NoMemory` if the map does not fit into memory. No memory is
+    /// requested before the image's header and the length of the file agree.
     pub fn open_copy_with(
         name: &str,
         options: &MapOptions,
@@ -180,27 +182,27 @@ impl SharedMap {
         copied(&CopySource::open(path.as_ref(), trust)?, path.as_ref())
     }
 
-    /// Takes the newest edition; true if it differs from the one in hand. When nothing was
+    /// Takes the newest edition. Returns true if it differs from the one before. If nothing was
     /// published, this costs one atomic load and a read of a coarse clock.
     ///
-    /// It finds every edition that was published before the call. An exception is a map whose files
-    /// were deleted by other means, such as `rm`, and then published again, because nothing in
-    /// shared memory records that. Each handle therefore checks the names itself, at most about
-    /// every 100 ms, and the first call after that time finds such an edition.
+    /// This finds every edition that was published before the call. The one exception is a map
+    /// whose files were deleted by other means, such as `rm`, and which was then published again.
+    /// Nothing in shared memory records that. Each handle therefore checks the names itself, at
+    /// most about every 100 ms, and the first call after that time finds such an edition.
     ///
-    /// After a removal it returns false until something is published under the name again. It needs
-    /// `&mut self`, so no slice of the old edition is left.
+    /// After a removal this returns false until something is published under the name again. It
+    /// needs `&mut self`, so no slice of the old edition is left.
     ///
     /// # Errors
-    /// As [`SharedMap::open_with`]; the handle stays at its edition.
+    /// As [`SharedMap::open_with`]. The handle stays at its edition.
     #[inline]
     pub fn refresh(&mut self) -> Result<bool, Error> {
         if self.is_newest() { Ok(false) } else { self.refresh_by_name() }
     }
 
-    /// True when nothing newer was published, as far as one atomic load and a clock can tell. If it
-    /// is false, which it also is about 100 ms after the names were last checked, call
-    /// [`SharedMap::newer`] to find out.
+    /// True if nothing newer was published, as far as one atomic load and a clock can tell. If
+    /// false, call [`SharedMap::newer`] to find out. It is also false when about 100 ms have passed
+    /// since the names were last checked.
     #[inline]
     #[must_use]
     pub fn is_newest(&self) -> bool {
@@ -215,9 +217,9 @@ impl SharedMap {
         Ok(true)
     }
 
-    /// Opens the newest edition if it differs from this handle's; this handle stays as it is. For a
-    /// handle that several threads use. Finds the same editions as [`SharedMap::refresh`], at the
-    /// same cost.
+    /// Opens the newest edition if it differs from this handle's. This handle stays as it is, so
+    /// several threads can use it. Finds the same editions as [`SharedMap::refresh`], at the same
+    /// cost.
     ///
     /// # Errors
     /// As [`SharedMap::refresh`].
@@ -236,10 +238,10 @@ impl SharedMap {
         successor(&mut self.follower.clone())
     }
 
-    /// Sleeps until there is another edition, takes it and returns true; returns false once
+    /// Sleeps until there is another edition, takes it and returns true. Returns false once
     /// `timeout` has passed on the monotonic clock. Signals and publishers that die do no harm.
     ///
-    /// It also checks the names, even with a `timeout` of zero. So an edition that was published
+    /// This also checks the names, even with a `timeout` of zero. So an edition that was published
     /// after the files were deleted by other means ends the wait within a second. After a removal
     /// it waits for the name to be published again.
     ///
@@ -252,8 +254,8 @@ impl SharedMap {
     }
 
     /// Sleeps as [`SharedMap::wait_for_update`] does, but returns the other edition and leaves this
-    /// handle as it is, so that other threads can use it meanwhile. `None` once `timeout` has
-    /// passed.
+    /// handle as it is, so that other threads can use it meanwhile. Returns `None` once `timeout`
+    /// has passed.
     ///
     /// # Errors
     /// As [`SharedMap::refresh`].
@@ -261,17 +263,17 @@ impl SharedMap {
         wait(&mut self.follower.clone(), timeout)
     }
 
-    /// The edition in hand: 1 for the first that was published under the name, and one more each
-    /// time. After a removal the count begins again.
+    /// The edition of this handle: 1 for the first that was published under the name, and one more
+    /// each time. After a removal the count begins again.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.follower.edition()
     }
 
-    /// False when the name leads to this edition, or to one that replaced it. True when the name
-    /// leads to no map, or to one that was published after this edition was removed, whether by
-    /// this library or by other means. The handle remains usable either way, and
-    /// [`SharedMap::refresh`] takes what is there, if anything. At most two system calls.
+    /// False if the name leads to this edition, or to one that replaced it. True if the name leads
+    /// to no map, or to one that was published after this edition was removed, by this library or
+    /// by other means. In both cases the handle remains usable, and [`SharedMap::refresh`] takes
+    /// the map at the name, if there is one. Costs at most two system calls.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -279,7 +281,7 @@ impl SharedMap {
         self.follower.is_removed().map_err(|source| namespace_error(&self.follower, source))
     }
 
-    /// A copy of the image; [`Snapshot::new`] opens it. O(n).
+    /// Returns a copy of the image, which [`Snapshot::new`] opens. O(n).
     #[must_use]
     pub fn dump(&self) -> Vec<u8> {
         self.as_bytes().to_vec()
@@ -289,7 +291,7 @@ impl SharedMap {
     /// O(n).
     ///
     /// # Errors
-    /// [`Error::Publish`]; the path leads to what it led to before.
+    /// [`Error::Publish`]. The path then leads to what it led to before.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         save(self.as_bytes(), path.as_ref())
     }
@@ -308,16 +310,16 @@ impl SharedMap {
         Self::remove_with(name, &MapOptions::default())
     }
 
-    /// Removes a name. Later openings fail with [`Error::NotFound`]; a process that has the map
-    /// open keeps it.
+    /// Removes a name. Later attempts to open it fail with [`Error::NotFound`]. A process that has
+    /// the map open keeps it.
     ///
-    /// A damaged control segment beside the map is removed too. A control segment that belongs to
-    /// another user, or another kind of file in its place, stays: it prevents publishing under the
-    /// name until somebody deletes it.
+    /// This also removes a damaged control segment beside the map. A control segment of another
+    /// user, or another kind of file in its place, stays and prevents publishing under the name
+    /// until somebody deletes it.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Name`]; [`Error::Publish`], also when a process has a damaged
-    /// control segment open for publishing. Nothing was changed.
+    /// [`Error::NotFound`]; [`Error::Name`]; [`Error::Publish`], for instance if a process has a
+    /// damaged control segment open for publishing. Nothing was changed.
     pub fn remove_with(name: &str, options: &MapOptions) -> Result<(), Error> {
         let name = Name::new(name)?;
         let patience =
@@ -346,7 +348,7 @@ impl fmt::Debug for SharedMap {
     }
 }
 
-/// The edition that the name leads to, if it differs from the follower's.
+/// Opens the edition that the name leads to, if it differs from the follower's.
 fn successor(follower: &mut Follower) -> Result<Option<SharedMap>, Error> {
     let Some((follower, published)) = follower.successor()? else { return Ok(None) };
     let snapshot = Snapshot::new(published).map_err(unusable(path_of(&follower)))?;
@@ -357,12 +359,13 @@ fn path_of(follower: &Follower) -> PathBuf {
     follower.namespace().path_of(follower.name(), SNAPSHOT.kind)
 }
 
-/// The error for bytes in a file that are no map.
+/// The error for bytes in a file that are not a map.
 fn unusable(path: PathBuf) -> impl FnOnce(SnapshotError) -> Error {
     |source| Error::Map { path, source }
 }
 
-/// True when the word says that nothing is newer, and the names say that the word is the right one.
+/// True if the word says that nothing is newer, and the names still lead to that word and to this
+/// file.
 fn is_current(follower: &Follower, seen: Seen) -> bool {
     follower.is_current(seen) && follower.is_at_name()
 }
@@ -422,7 +425,7 @@ pub fn prune(namespace: &Namespace) -> Result<Vec<Pruned>, Error> {
         .map_err(|source| shm_core::IoError::new("clean up", namespace.dir(), source).into())
 }
 
-/// What [`prune`] would remove. Changes nothing.
+/// Lists what [`prune`] would remove. Changes nothing.
 ///
 /// # Errors
 /// [`Error::Io`].

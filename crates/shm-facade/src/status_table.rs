@@ -21,14 +21,14 @@ use crate::error::Error;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StatusOptions {
-    /// Where: `$SHMAP_DIR`, or `/dev/shm`.
+    /// Where the table is. By default, in `$SHMAP_DIR`, or in `/dev/shm` if that is not set.
     pub namespace: Namespace,
     /// Number of entries that fit. 1024 by default.
     pub capacity: usize,
     /// Longest value in bytes. 256 by default.
     pub value_size: usize,
-    /// Permission bits of a table that is created, whatever the umask. `0o600` by default; `0o644`
-    /// lets other users read.
+    /// Permission bits of a table that is created, which the umask does not change. The default is
+    /// `0o600`; `0o644` lets other users read.
     pub mode: u32,
     /// Whose tables to open. By default, those of this user and of root.
     pub trust: Trust,
@@ -37,9 +37,9 @@ pub struct StatusOptions {
     /// How long a read through a [`StatusReader`] retries while writers do not pause, before it
     /// fails with `TableError::Contended`; `None` retries for ever. One second by default.
     pub read_timeout: Option<Duration>,
-    /// Ends such a wait early.
+    /// What ends such a wait early.
     pub interrupt: Interrupt,
-    /// Who is told of waits and repairs: nobody, unless set.
+    /// What is called with waits and repairs. By default nothing is called.
     pub observer: Observer,
 }
 
@@ -122,7 +122,7 @@ impl StatusOptions {
         self
     }
 
-    /// Sets who is told of waits and repairs.
+    /// Sets what is called with waits and repairs.
     #[must_use]
     pub fn observer(mut self, observer: Observer) -> Self {
         self.observer = observer;
@@ -149,9 +149,9 @@ impl StatusOptions {
 ///
 /// It has the operations of the original, a C++ class over POSIX shared memory, under Rust names:
 /// `addRsc` is [`add`](StatusTable::add), `getRsc` is [`get`](StatusTable::get) and so on.
-/// Operations that the original lacks are reached through [`table`](StatusTable::table).
+/// [`table`](StatusTable::table) has the operations that the original lacks.
 ///
-/// `A` says what the handle may do: a `StatusTable` reads and writes; a [`StatusReader`] only
+/// `A` says what the handle may do. A `StatusTable` reads and writes. A [`StatusReader`] only
 /// reads, and needs no lock, no waiting and no write permission.
 #[derive(Debug)]
 pub struct StatusTable<A: Access = ReadWrite> {
@@ -186,7 +186,8 @@ impl StatusTable<ReadOnly> {
 }
 
 impl<A: Access> StatusTable<A> {
-    /// A copy of the value of `key`, or `None`. The original's `getRsc`. O(1).
+    /// Returns a copy of the value of `key`, or `None` if it is absent. The original's `getRsc`.
+    /// O(1).
     ///
     /// # Errors
     /// [`Error::Table`], as [`Table::get`].
@@ -195,7 +196,7 @@ impl<A: Access> StatusTable<A> {
     }
 
     /// Copies the value of `key` to the start of `buffer`, and returns its length in bytes; `None`
-    /// when the key is absent. O(1), no allocation.
+    /// if the key is absent. O(1), no allocation.
     ///
     /// # Errors
     /// [`Error::Table`], as [`Table::get_into`].
@@ -203,7 +204,7 @@ impl<A: Access> StatusTable<A> {
         Ok(self.table.get_into(&key, buffer)?)
     }
 
-    /// True when `key` has a value. The original's `isContain`. O(1).
+    /// True if `key` has a value. The original's `isContain`. O(1).
     ///
     /// # Errors
     /// As [`StatusTable::get`].
@@ -211,7 +212,7 @@ impl<A: Access> StatusTable<A> {
         Ok(self.table.contains_key(&key)?)
     }
 
-    /// The values of `keys`, all as they were at one moment. The original's `batchGetRsc`.
+    /// Returns the values of `keys`, all as they were at one moment. The original's `batchGetRsc`.
     ///
     /// # Errors
     /// [`Error::Table`], as [`Table::get_many`].
@@ -219,7 +220,7 @@ impl<A: Access> StatusTable<A> {
         Ok(self.table.get_many(keys)?)
     }
 
-    /// All entries, in no order, as they were at one moment. O(capacity).
+    /// Returns all entries, in no order, as they were at one moment. O(capacity).
     ///
     /// # Errors
     /// [`Error::Table`], as [`Table::entries`].
@@ -227,8 +228,8 @@ impl<A: Access> StatusTable<A> {
         Ok(self.table.entries()?)
     }
 
-    /// All entries, in no order, as they were at one moment if that is possible; otherwise each is
-    /// whole, but they are of different moments. O(capacity).
+    /// Returns all entries, in no order, as they were at one moment if that is possible. Otherwise
+    /// each is whole, but they are of different moments. O(capacity).
     ///
     /// # Errors
     /// [`Error::Table`], as [`Table::listing`].
@@ -236,19 +237,19 @@ impl<A: Access> StatusTable<A> {
         Ok(self.table.listing()?)
     }
 
-    /// The entries, in no order. Each is whole, but they are of different moments: see
-    /// [`Table::iter`].
+    /// Iterates over the entries, in no order. Each is whole, but they are of different moments;
+    /// see [`Table::iter`].
     pub fn iter(&self) -> Iter<'_, i32, A> {
         self.table.iter()
     }
 
-    /// Number of entries. The original's `rscNum`. O(1).
+    /// Returns the number of entries. The original's `rscNum`. O(1).
     #[must_use]
     pub fn len(&self) -> usize {
         self.table.len()
     }
 
-    /// True when there are no entries.
+    /// True if there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
@@ -260,19 +261,19 @@ impl<A: Access> StatusTable<A> {
         self.table.capacity()
     }
 
-    /// The sizes it was created with.
+    /// The sizes that the table was created with.
     #[must_use]
     pub fn geometry(&self) -> Geometry {
         self.table.geometry()
     }
 
-    /// Figures of the table. O(1).
+    /// Returns figures of the table. O(1).
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.table.stats()
     }
 
-    /// True when the name no longer leads to this table.
+    /// True if the name no longer leads to this table.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -302,7 +303,7 @@ impl StatusTable {
         Self::open_or_create_with(name, &StatusOptions::default())
     }
 
-    /// Opens a table, or creates it. An existing table must have the sizes asked for.
+    /// Opens a table, or creates it. An existing table must have the requested sizes.
     ///
     /// # Errors
     /// [`Error::Open`], [`Error::Create`], [`Error::OpenTable`], [`Error::Name`].
@@ -310,7 +311,7 @@ impl StatusTable {
         Self::made_by(Table::open_or_create, name, options)
     }
 
-    /// Creates a table. There must be none of that name.
+    /// Creates a table. Fails if there is one of that name.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`] when there is one.
@@ -334,7 +335,7 @@ impl StatusTable {
         Self::open_with(name, &StatusOptions::default())
     }
 
-    /// Creates a table in the default namespace. There must be none of that name.
+    /// Creates a table in the default namespace. Fails if there is one of that name.
     ///
     /// # Errors
     /// As [`StatusTable::create_with`].
@@ -360,7 +361,8 @@ impl StatusTable {
     /// Adds a key that is absent. The original's `addRsc`.
     ///
     /// # Errors
-    /// [`Error::Table`]: `DuplicateKey`, `Full`, `ValueTooLarge`, `Lock`; nothing was changed.
+    /// [`Error::Table`] with `DuplicateKey`, `Full`, `ValueTooLarge` or `Lock`. Nothing was
+    /// changed.
     pub fn add(&self, key: i32, value: impl AsRef<[u8]>) -> Result<(), Error> {
         Ok(self.table.add(&key, value.as_ref())?)
     }
@@ -368,7 +370,7 @@ impl StatusTable {
     /// Replaces the value of a key that is present. The original's `updateRsc`.
     ///
     /// # Errors
-    /// [`Error::Table`]: `NotFound`, `ValueTooLarge`, `Lock`; nothing was changed.
+    /// [`Error::Table`] with `NotFound`, `ValueTooLarge` or `Lock`. Nothing was changed.
     pub fn update(&self, key: i32, value: impl AsRef<[u8]>) -> Result<(), Error> {
         Ok(self.table.update(&key, value.as_ref())?)
     }
@@ -376,7 +378,7 @@ impl StatusTable {
     /// Sets the value of a key. The original's `upsertRsc`.
     ///
     /// # Errors
-    /// [`Error::Table`]: `Full`, `ValueTooLarge`, `Lock`; nothing was changed.
+    /// [`Error::Table`] with `Full`, `ValueTooLarge` or `Lock`. Nothing was changed.
     pub fn upsert(&self, key: i32, value: impl AsRef<[u8]>) -> Result<Upserted, Error> {
         Ok(self.table.upsert(&key, value.as_ref())?)
     }
@@ -384,49 +386,49 @@ impl StatusTable {
     /// Removes a key. The original's `removeRsc`.
     ///
     /// # Errors
-    /// [`Error::Table`]: `NotFound`, `Lock`; nothing was changed.
+    /// [`Error::Table`] with `NotFound` or `Lock`. Nothing was changed.
     pub fn remove(&self, key: i32) -> Result<(), Error> {
         Ok(self.table.remove(&key)?)
     }
 
-    /// Replaces the values of keys that must all exist: all or nothing, even if the process is
-    /// killed. The original's `batchUpdateRsc`.
+    /// Replaces the values of keys that must all exist: either all of them or none, even if the
+    /// process is killed. The original's `batchUpdateRsc`.
     ///
     /// # Errors
-    /// [`Error::Table`] with `InBatch`, which names the key at fault; nothing was changed.
+    /// [`Error::Table`] with `InBatch`, which names the key at fault. Nothing was changed.
     pub fn batch_update<V: AsRef<[u8]>>(&self, entries: &[(i32, V)]) -> Result<(), Error> {
         Ok(self.table.update_many(entries)?)
     }
 
-    /// Adds keys that must all be absent: all or nothing.
+    /// Adds keys that must all be absent: either all of them or none.
     ///
     /// # Errors
-    /// [`Error::Table`] with `InBatch`, which names the key at fault; nothing was changed.
+    /// [`Error::Table`] with `InBatch`, which names the key at fault. Nothing was changed.
     pub fn batch_add<V: AsRef<[u8]>>(&self, entries: &[(i32, V)]) -> Result<(), Error> {
         Ok(self.table.add_many(entries)?)
     }
 
-    /// Removes keys that must all exist: all or nothing.
+    /// Removes keys that must all exist: either all of them or none.
     ///
     /// # Errors
-    /// [`Error::Table`] with `InBatch`, which names the key at fault; nothing was changed.
+    /// [`Error::Table`] with `InBatch`, which names the key at fault. Nothing was changed.
     pub fn batch_remove(&self, keys: &[i32]) -> Result<(), Error> {
         Ok(self.table.remove_many(keys)?)
     }
 
-    /// Adds `by` to a counter, which starts at `initial` if the key is absent, and returns the new
-    /// value. See [`Table::increment`].
+    /// Adds `by` to a counter and returns the new value. If the key is absent, the counter starts
+    /// at `initial`. See [`Table::increment`].
     ///
     /// # Errors
-    /// [`Error::Table`]: `NotACounter`, `Full`, `Lock`; nothing was changed.
+    /// [`Error::Table`] with `NotACounter`, `Full` or `Lock`. Nothing was changed.
     pub fn increment(&self, key: i32, by: i64, initial: i64) -> Result<i64, Error> {
         Ok(self.table.increment(&key, by, initial)?)
     }
 
-    /// Sets the values of keys, whether they exist or not: all or nothing.
+    /// Sets the values of keys, whether they exist or not: either all of them or none.
     ///
     /// # Errors
-    /// [`Error::Table`] with `InBatch`, which names the key at fault; nothing was changed.
+    /// [`Error::Table`] with `InBatch`, which names the key at fault. Nothing was changed.
     pub fn batch_upsert<V: AsRef<[u8]>>(&self, entries: &[(i32, V)]) -> Result<(), Error> {
         Ok(self.table.upsert_many(entries)?)
     }
@@ -439,9 +441,9 @@ impl StatusTable {
         Ok(self.table.clear()?)
     }
 
-    /// Removes the table's name. Processes that have the table open keep it. The original's
-    /// `cleanup`. False when the name was already gone, or leads to another table now. Checking and
-    /// removing are two steps: a table that takes the name between them is removed.
+    /// Removes the table's name. Processes that have the table open keep it. Returns false if the
+    /// name was already gone, or leads to another table now. Checking and removing are two steps: a
+    /// table that takes the name between them is removed. The original's `cleanup`.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -452,7 +454,7 @@ impl StatusTable {
         Self::unlink_name(self.name.as_str(), &self.namespace)
     }
 
-    /// Removes a name without opening the table. False when there was none.
+    /// Removes a name without opening the table. Returns false if there was none.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Name`].
@@ -461,7 +463,7 @@ impl StatusTable {
         namespace.unlink(&name, KIND).map_err(|source| namespace_error(namespace, source))
     }
 
-    /// The tables and other segments of a namespace.
+    /// Lists the tables and other segments of a namespace.
     ///
     /// # Errors
     /// [`Error::Io`].
