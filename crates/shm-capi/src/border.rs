@@ -234,7 +234,7 @@ impl<T> OutArray<'_, T> {
         }
     }
 
-    /// True when this many results fit.
+    /// True if this many results fit.
     pub(crate) fn has_room_for(&self, len: usize) -> bool {
         len <= self.len
     }

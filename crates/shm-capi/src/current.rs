@@ -60,7 +60,7 @@ impl<T> Current<T> {
         look(unsafe { &*self.value.load(Ordering::Acquire) })
     }
 
-    /// True when this is still the value. `_lock` is that of the handle's place.
+    /// True if this is still the value. `_lock` is that of the handle's place.
     pub(crate) fn is(&self, value: &Arc<T>, _lock: &Held<'_>) -> bool {
         std::ptr::eq(self.value.load(Ordering::Acquire), Arc::as_ptr(value))
     }

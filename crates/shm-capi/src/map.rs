@@ -55,7 +55,7 @@ impl ShmapMap {
         self.0.share(lock)
     }
 
-    /// True when it still leads to this.
+    /// True if it still leads to this.
     pub(crate) fn is(&self, source: &Arc<Source>, lock: &Held<'_>) -> bool {
         self.0.is(source, lock)
     }
@@ -71,7 +71,7 @@ impl ShmapMap {
         if self.is(from, lock) { self.0.replace(newer, lock) } else { newer }
     }
 
-    /// True when nothing newer was published. One load.
+    /// True if nothing newer was published. One load.
     #[inline]
     pub(crate) fn is_newest(&self, lock: &Held<'_>) -> bool {
         self.0.look(lock, |source| match source {

@@ -114,7 +114,7 @@ impl ShmapTable {
         call.array("entries", entries, count)?.iter().enumerate().map(member).collect()
     }
 
-    /// True when the name no longer leads to this table.
+    /// True if the name no longer leads to this table.
     pub(crate) fn is_orphaned(&self) -> Result<bool, Error> {
         reading!(self, table => table.is_orphaned())
             .map_err(|source| IoError::new("read", self.namespace.dir(), source).into())

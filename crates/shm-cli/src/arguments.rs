@@ -80,7 +80,7 @@ impl Common {
         }
     }
 
-    /// True when metrics are asked for.
+    /// True if metrics are asked for.
     pub(crate) fn wants_metrics(&self) -> bool {
         self.format == Some(AnyFormat::Prometheus)
     }

@@ -233,7 +233,7 @@ impl SnapshotBase {
         Ok(self.owned(py)?.0.generation())
     }
 
-    /// True when the name was removed since this edition, even if it was published anew: then
+    /// True if the name was removed since this edition, even if it was published anew: then
     /// `refresh` takes the new one.
     fn is_removed(&self, py: Python<'_>) -> PyResult<bool> {
         self.owned(py)?.0.is_removed().map_err(|error| failure(py, error, None))

@@ -171,7 +171,7 @@ pub(crate) fn writable(text: &str, common: &Common) -> Result<UntypedTable, Fail
     Target::find(text, Some(Kind::Table), common)?.writer(common)
 }
 
-/// True when there is something of that name and kind, whatever it is.
+/// True if there is something of that name and kind, whatever it is.
 pub(crate) fn exists(namespace: &Namespace, name: &Name, kind: Kind) -> Result<bool, Failure> {
     match kind.path(namespace, name).symlink_metadata() {
         Ok(_) => Ok(true),

@@ -97,7 +97,7 @@ pub(crate) enum Unit {
     Entries,
 }
 
-/// True when a bar would not run through what is printed.
+/// True if a bar would not run through what is printed.
 pub(crate) fn is_apart() -> bool {
     std::io::stderr().is_terminal() && !std::io::stdout().is_terminal()
 }

@@ -315,7 +315,7 @@ impl TableBase {
         self.namespace.unlink(&self.name, KIND).map_err(|source| self.namespace_failure(py, source))
     }
 
-    /// True when the name no longer leads to this table: it was removed, or made anew.
+    /// True if the name no longer leads to this table: it was removed, or made anew.
     fn is_orphaned(&self, py: Python<'_>) -> PyResult<bool> {
         reading!(&*self.owned(py)?, table => table.is_orphaned())
             .map_err(|source| self.namespace_failure(py, source))
