@@ -80,15 +80,15 @@
 // The file at the name is not a usable table or map.
 #define SHMAP_CORRUPT -6
 
-// The table has another size, key type or format, or was made under another C library or pid
-// namespace; or a value is not the one expected.
+// The table has another size, key type or format, or was created under another C library or pid
+// namespace; or a value is not the expected one.
 #define SHMAP_MISMATCH -7
 
 // Not permitted: the operating system refuses it, the file belongs to a user who is not trusted,
 // or the table was opened for reading only.
 #define SHMAP_PERMISSION -8
 
-// Anything else the operating system refused.
+// The operating system refused the operation for another reason.
 #define SHMAP_SYSTEM -9
 
 // An argument is not possible: a null pointer, a handle that is closed, unknown or of another
@@ -146,7 +146,7 @@
 // Copies of entries of a table, all as they were at one moment. They never change.
 typedef struct shmap_entries shmap_entries;
 
-// A map that is open. One handle has one edition until it takes another.
+// An open map. One handle has one edition until it takes another.
 typedef struct shmap_map shmap_map;
 
 // The names that were in a directory. They never change.
@@ -173,11 +173,10 @@ typedef struct shmap_table_options {
   int key_kind;
   // Longest key in bytes, 1 to 256, if keys are text or bytes. Default: 64.
   size_t key_size;
-  // Permission bits of a table that is created, whatever the umask. 0644 lets other users read.
-  // Default: 0600.
+  // Permission bits of a table that is created, which the umask does not change. 0644 lets other
+  // users read. Default: 0600.
   uint32_t mode;
-  // If not 0, tables that their group or other users may write to are opened as well. Default:
-  // 0.
+  // If not 0, also opens tables that their group or other users may write to. Default: 0.
   int shared_writers;
   // Users whose tables are opened, besides those of this user and of root. Default: NULL, for
   // none.
@@ -196,8 +195,9 @@ typedef struct shmap_map_options {
   size_t size;
   // Directory. NULL, the default, means `$SHMAP_DIR`, or `/dev/shm` if that is not set.
   const char *dir;
-  // Publishing: permission bits, read bits only, whatever the umask; 0444 lets other users read.
-  // 0, the default, keeps the bits of the map that is replaced, and means 0400 for a first map.
+  // Publishing: permission bits, which the umask does not change. Only read bits are allowed;
+  // 0444 lets other users read. 0, the default, keeps the bits of the map that is replaced, and
+  // means 0400 for a first map.
   uint32_t mode;
   // Publishing: if not 0, replaces the map that has the name. Default: 0.
   int force;
@@ -205,9 +205,9 @@ typedef struct shmap_map_options {
   // Default: 0.
   int allow_empty;
   // Publishing a tree or table: if not 0, adds a hash index, which makes lookups of single keys
-  // several times as fast, for twelve bytes an entry. Default: 1.
+  // several times as fast and takes twelve bytes per entry. Default: 1.
   int hash_index;
-  // If not 0, files that their group or other users may write to are used as well. Default: 0.
+  // If not 0, also uses files that their group or other users may write to. Default: 0.
   int shared_writers;
   // Users whose maps are opened, besides those of this user and of root. Default: NULL, for
   // none.
@@ -227,7 +227,7 @@ typedef struct shmap_stats {
   size_t capacity;
   // Longest value in bytes.
   size_t value_size;
-  // Longest key in bytes, if keys are text or bytes; otherwise meaningless.
+  // Longest key in bytes, if keys are text or bytes; otherwise it has no meaning.
   size_t key_size;
   // Write transactions since creation; a batch is one.
   uint64_t writes;
@@ -275,9 +275,9 @@ typedef struct shmap_pair {
 // The entries of a map between two ranks, which iteration takes off one by one. Owns nothing, so
 // it may be copied and discarded. After a refresh it refers to ranks of the new edition.
 typedef struct shmap_range {
-  // Rank of the first entry that is left.
+  // Rank of the first remaining entry.
   size_t front;
-  // One more than the rank of the last one.
+  // One more than the rank of the last remaining entry.
   size_t back;
 } shmap_range;
 
@@ -328,17 +328,17 @@ int shmap_table_open(const char *name,
                      const struct shmap_table_options *options,
                      struct shmap_table **table);
 
-// Creates a table, with keys of the kind that `options` name: `int32_t` by default. There must be
-// no table of that name. Otherwise as `shmap_table_open`.
+// Creates a table, with keys of the kind that `options` name: `int32_t` by default. No table may
+// have that name yet. Otherwise as `shmap_table_open`.
 //
-// Errors: SHMAP_DUPLICATE_KEY when there is one, SHMAP_INVALID for impossible sizes,
+// Errors: SHMAP_DUPLICATE_KEY if a table has that name, SHMAP_INVALID for impossible sizes,
 // SHMAP_NO_SPACE, and those of `shmap_table_open`.
 int shmap_table_create(const char *name,
                        const struct shmap_table_options *options,
                        struct shmap_table **table);
 
-// Opens a table, or creates it. An existing table must have the kind of keys and the sizes asked
-// for. Otherwise as `shmap_table_open`.
+// Opens a table, or creates it. An existing table must have the requested kind of keys and sizes.
+// Otherwise as `shmap_table_open`.
 //
 // Errors: SHMAP_MISMATCH for other keys or sizes, SHMAP_INVALID for impossible ones,
 // SHMAP_NO_SPACE, and those of `shmap_table_open`.
@@ -346,7 +346,7 @@ int shmap_table_open_or_create(const char *name,
                                const struct shmap_table_options *options,
                                struct shmap_table **table);
 
-// Opens a table for reading only: read permission is enough, and every call that would change the
+// Opens a table for reading only. Read permission is enough, and every call that would change the
 // table fails with SHMAP_PERMISSION. Otherwise as `shmap_table_open`.
 int shmap_table_open_read_only(const char *name,
                                const struct shmap_table_options *options,
@@ -357,7 +357,7 @@ int shmap_table_close(struct shmap_table *table);
 
 // Removes the name of this table. Processes that have the table open keep it. Any thread.
 //
-// Errors: SHMAP_NOT_FOUND when the name was already gone or leads to another table now;
+// Errors: SHMAP_NOT_FOUND if the name was already gone or leads to another table now;
 // SHMAP_PERMISSION, SHMAP_SYSTEM.
 int shmap_table_unlink(const struct shmap_table *table);
 
@@ -366,15 +366,15 @@ int shmap_table_unlink(const struct shmap_table *table);
 // Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_PERMISSION, SHMAP_SYSTEM.
 int shmap_table_remove_name(const char *name, const struct shmap_table_options *options);
 
-// 1 when the name no longer leads to this table, 0 when it does, or an error code. Any thread. Two
-// system calls.
+// Returns 1 if the name no longer leads to this table, 0 if it does, or an error code. Any thread.
+// Two system calls.
 int shmap_table_is_orphaned(const struct shmap_table *table);
 
 // Copies the value of a key to `buffer`, which holds up to `size` bytes, and stores its length in
 // `*len`. No NUL is appended. Any thread; takes no lock. O(1).
 //
-// Errors: SHMAP_NOT_FOUND; SHMAP_MISMATCH for a key of another kind; SHMAP_NO_SPACE when the value
-// is longer than `size`: then `*len` is its length, and nothing was copied.
+// Errors: SHMAP_NOT_FOUND; SHMAP_MISMATCH for a key of another kind; SHMAP_NO_SPACE if the value
+// is longer than `size`. Then `*len` is its length, and nothing was copied.
 int shmap_table_get(const struct shmap_table *table,
                     int32_t key,
                     void *buffer,
@@ -396,7 +396,7 @@ int shmap_table_get_bytes(const struct shmap_table *table,
                           size_t size,
                           size_t *len);
 
-// 1 when the key has a value, 0 when it has none, or an error code. Any thread; takes no lock.
+// Returns 1 if the key has a value, 0 if it has none, or an error code. Any thread; takes no lock.
 // O(1).
 //
 // Errors: SHMAP_MISMATCH for a key of another kind.
@@ -411,8 +411,8 @@ int shmap_table_contains_bytes(const struct shmap_table *table, const void *key,
 // Stores the number of entries in `*len`. Any thread. O(1).
 int shmap_table_len(const struct shmap_table *table, size_t *len);
 
-// The kind of the table's keys, one of SHMAP_KEYS_..., which are above 0; or an error code. Any
-// thread. O(1).
+// Returns the kind of the table's keys, one of SHMAP_KEYS_..., which are above 0; or an error
+// code. Any thread. O(1).
 int shmap_table_key_kind(const struct shmap_table *table);
 
 // Stores the table's figures in `*stats`. Any thread. O(1).
@@ -420,8 +420,8 @@ int shmap_table_stats(const struct shmap_table *table, struct shmap_stats *stats
 
 // Adds a key that is absent. Any thread. O(1).
 //
-// Errors: SHMAP_DUPLICATE_KEY; SHMAP_NO_SPACE when the table is full, or the value or the key is
-// too long; SHMAP_MISMATCH for a key of another kind; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was
+// Errors: SHMAP_DUPLICATE_KEY; SHMAP_NO_SPACE if the table is full, or the value or the key is too
+// long; SHMAP_MISMATCH for a key of another kind; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was
 // changed.
 int shmap_table_add(const struct shmap_table *table, int32_t key, const void *value, size_t len);
 
@@ -440,7 +440,7 @@ int shmap_table_add_bytes(const struct shmap_table *table,
 
 // Replaces the value of a key that is present. Any thread. O(1).
 //
-// Errors: SHMAP_NOT_FOUND; SHMAP_NO_SPACE when the value is too long; SHMAP_MISMATCH for a key of
+// Errors: SHMAP_NOT_FOUND; SHMAP_NO_SPACE if the value is too long; SHMAP_MISMATCH for a key of
 // another kind; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
 int shmap_table_update(const struct shmap_table *table, int32_t key, const void *value, size_t len);
 
@@ -492,9 +492,9 @@ int shmap_table_remove_bytes(const struct shmap_table *table, const void *key, s
 // Errors: SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
 int shmap_table_clear(const struct shmap_table *table);
 
-// Replaces the value of a key by `value` if it is `expected`. Any thread. O(1).
+// Replaces the value of a key by `value` if it equals `expected`. Any thread. O(1).
 //
-// Errors: SHMAP_MISMATCH when the value is another one, and for a key of another kind;
+// Errors: SHMAP_MISMATCH if the value is another one, and for a key of another kind;
 // SHMAP_NOT_FOUND; SHMAP_NO_SPACE; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
 int shmap_table_compare_exchange(const struct shmap_table *table,
                                  int32_t key,
@@ -520,11 +520,11 @@ int shmap_table_compare_exchange_bytes(const struct shmap_table *table,
                                        const void *value,
                                        size_t len);
 
-// Adds `delta` to a counter, which is a value of 8 bytes, little endian, and stores the old value
-// in `*before`, unless that is NULL. It wraps around. The key must be present;
+// Adds `delta` to a counter, which is a value of 8 bytes, little endian. Stores the old value in
+// `*before`, unless that is NULL. The counter wraps around. The key must be present;
 // `shmap_table_increment` adds it if it is not. Any thread. O(1).
 //
-// Errors: SHMAP_MISMATCH when the value is not 8 bytes long, and for a key of another kind;
+// Errors: SHMAP_MISMATCH if the value is not 8 bytes long, and for a key of another kind;
 // SHMAP_NOT_FOUND; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
 int shmap_table_fetch_add(const struct shmap_table *table,
                           int32_t key,
@@ -544,12 +544,12 @@ int shmap_table_fetch_add_bytes(const struct shmap_table *table,
                                 int64_t delta,
                                 int64_t *before);
 
-// Adds `by` to a counter, which is a value of 8 bytes, little endian, and stores the new value in
+// Adds `by` to a counter, which is a value of 8 bytes, little endian. Stores the new value in
 // `*after`, unless that is NULL. If the key is absent, the counter starts at `initial`, so that
-// its new value is `initial + by`. It wraps around. Any thread. O(1).
+// its new value is `initial + by`. The counter wraps around. Any thread. O(1).
 //
-// Errors: SHMAP_MISMATCH when the value is not 8 bytes long, and for a key of another kind;
-// SHMAP_NO_SPACE when the table is full, the key is too long, or values have fewer than 8 bytes;
+// Errors: SHMAP_MISMATCH if the value is not 8 bytes long, and for a key of another kind;
+// SHMAP_NO_SPACE if the table is full, the key is too long, or values have fewer than 8 bytes;
 // SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
 int shmap_table_increment(const struct shmap_table *table,
                           int32_t key,
@@ -648,7 +648,7 @@ int shmap_table_remove_many_bytes(const struct shmap_table *table,
 // stores a handle of the copies in `*entries`. The caller frees it with `shmap_entries_free`. Any
 // thread. O(count).
 //
-// Errors: SHMAP_TIMEOUT when other writers kept changing the values; SHMAP_MISMATCH for a key of
+// Errors: SHMAP_TIMEOUT if other writers kept changing the values; SHMAP_MISMATCH for a key of
 // another kind; SHMAP_NO_SPACE for a key that is too long; SHMAP_CORRUPT. A missing key is not an
 // error here.
 int shmap_table_get_many(const struct shmap_table *table,
@@ -673,7 +673,7 @@ int shmap_table_get_many_bytes(const struct shmap_table *table,
 // is open for reading only and writers do not pause for a second, each entry is whole, but they
 // are of different moments. Damaged slots are left out. Any thread. O(capacity + n log n).
 //
-// Errors: SHMAP_TIMEOUT when the lock was not acquired; SHMAP_CORRUPT.
+// Errors: SHMAP_TIMEOUT if the lock was not acquired; SHMAP_CORRUPT.
 int shmap_table_entries(const struct shmap_table *table, struct shmap_entries **entries);
 
 // Stores the number of entries in `*len`, including those without a value. Any thread. O(1).
@@ -682,9 +682,9 @@ int shmap_entries_len(const struct shmap_entries *entries, size_t *len);
 // Stores entry number `index`, counted from 0, in `*entry`. The value belongs to the handle and is
 // valid until the handle is freed. Any thread. O(1).
 //
-// Errors: SHMAP_NOT_FOUND when the key had no value: then `entry->key` is the key and
-// `entry->value.data` NULL. SHMAP_MISMATCH when the key is of another kind, or does not fit
-// `entry->key`. SHMAP_INVALID when there is no such entry.
+// Errors: SHMAP_NOT_FOUND if the key had no value. Then `entry->key` is the key and
+// `entry->value.data` is NULL. SHMAP_MISMATCH if the key is of another kind, or does not fit
+// `entry->key`. SHMAP_INVALID if there is no such entry.
 int shmap_entries_at(const struct shmap_entries *entries, size_t index, struct shmap_status *entry);
 
 // `shmap_entries_at` for keys of 64 bits.
@@ -700,22 +700,22 @@ int shmap_entries_at_bytes(const struct shmap_entries *entries,
 // Frees the copies. No other thread may be in a call with this handle.
 int shmap_entries_free(struct shmap_entries *entries);
 
-// Publishes the entries of one moment as a map `name`, and stores its edition in `*edition`,
-// unless that is NULL. Keys of text and bytes are the same in the map. An integer becomes its
-// bytes, the most significant first, with the sign bit flipped if it is signed: see
+// Publishes the entries as they were at one moment as a map `name`. Stores its edition in
+// `*edition`, unless that is NULL. Keys of text and bytes are the same in the map. An integer
+// becomes its bytes, the most significant first, with the sign bit flipped if it is signed: see
 // `shmap_map_key`. If `options` name no directory, the map goes to the table's. Any thread. O(n
 // log n).
 //
-// Errors: as `shmap_tree_share`, and SHMAP_TIMEOUT; what was published stays.
+// Errors: as `shmap_tree_share`, and SHMAP_TIMEOUT. The map that was published before stays.
 int shmap_table_freeze(const struct shmap_table *table,
                        const char *name,
                        const struct shmap_map_options *options,
                        uint64_t *edition);
 
-// Sets the values of all keys of a map that was frozen from a table, all or nothing, and stores
+// Sets the values of all keys of a map that was frozen from a table: all of them or none. Stores
 // the number of keys in `*count`, unless that is NULL. Other keys stay. Any thread. O(n).
 //
-// Errors: SHMAP_MISMATCH for a key that does not stand for a key of this table's kind;
+// Errors: SHMAP_MISMATCH for a key that is not the map key of a key of this table's kind;
 // SHMAP_NO_SPACE, SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
 int shmap_table_load(const struct shmap_table *table, const struct shmap_map *map, size_t *count);
 
@@ -723,20 +723,20 @@ int shmap_table_load(const struct shmap_table *table, const struct shmap_map *ma
 // in the order of the numbers. Any thread.
 int shmap_map_key(int32_t key, uint8_t *bytes);
 
-// Stores the `int32_t` key of a table that a map key of `len` bytes stands for in `*key`. Any
-// thread.
+// Converts a map key of `len` bytes back to the `int32_t` key of a table, and stores it in `*key`.
+// Any thread.
 //
-// Errors: SHMAP_MISMATCH if it does not stand for one.
+// Errors: SHMAP_MISMATCH if it is not the map key of an `int32_t`.
 int shmap_table_key(const void *bytes, size_t len, int32_t *key);
 
 // Stores the map key for an `int64_t` key of a table in the 8 bytes at `bytes`. Such map keys sort
 // in the order of the numbers. Any thread.
 int shmap_map_key_i64(int64_t key, uint8_t *bytes);
 
-// Stores the `int64_t` key of a table that a map key of `len` bytes stands for in `*key`. Any
-// thread.
+// Converts a map key of `len` bytes back to the `int64_t` key of a table, and stores it in `*key`.
+// Any thread.
 //
-// Errors: SHMAP_MISMATCH if it does not stand for one.
+// Errors: SHMAP_MISMATCH if it is not the map key of an `int64_t`.
 int shmap_table_key_i64(const void *bytes, size_t len, int64_t *key);
 
 // Checks under the lock that all parts of the table agree. Any thread. O(capacity).
@@ -745,14 +745,14 @@ int shmap_table_key_i64(const void *bytes, size_t len, int64_t *key);
 // SHMAP_TIMEOUT, SHMAP_PERMISSION.
 int shmap_table_verify(const struct shmap_table *table);
 
-// Repairs now, rather than at the next write, what a dead writer or a damaged file left. Stores
-// the number of entries that were lost in `*lost`, unless that is NULL; all entries in undamaged
-// slots are kept. Any thread. O(capacity).
+// Repairs what a dead writer or a damaged file left, now rather than at the next write. Stores the
+// number of entries that were lost in `*lost`, unless that is NULL; all entries in undamaged slots
+// are kept. Any thread. O(capacity).
 //
 // Errors: SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
 int shmap_table_recover(const struct shmap_table *table, size_t *lost);
 
-// Writes the table back to its file, which matters if the directory is on a disk. Any thread.
+// Writes the table back to its file. This matters if the directory is on a disk. Any thread.
 //
 // Errors: SHMAP_SYSTEM, SHMAP_PERMISSION.
 int shmap_table_flush(const struct shmap_table *table);
@@ -793,13 +793,13 @@ int shmap_tree_clear(const struct shmap_tree *tree);
 // Stores the number of keys in `*len`. Any thread. O(1).
 int shmap_tree_len(const struct shmap_tree *tree, size_t *len);
 
-// Publishes what is in the tree under `name`, and stores the edition in `*edition`, unless that is
-// NULL: 1, or one more than the newest. At any moment the name leads to the old map or the new
-// one, and that map is whole, even if this process is killed. The tree stays as it is. NULL for
-// `options` means the defaults. Any thread. O(n).
+// Publishes the contents of the tree under `name`. Stores the edition in `*edition`, unless that
+// is NULL: 1, or one more than the newest. At any moment the name leads to the old map or to the
+// new one, and that map is whole, even if this process is killed. The tree stays as it is. NULL
+// for `options` means the defaults. Any thread. O(n).
 //
-// Errors: SHMAP_DUPLICATE_KEY when the name is taken and `force` is not set, or when the tree is
-// empty, the map that it would replace is not, and `allow_empty` is not set; SHMAP_INVALID_NAME,
+// Errors: SHMAP_DUPLICATE_KEY if the name is taken and `force` is not set, or if an empty tree
+// would replace a map with entries and `allow_empty` is not set; SHMAP_INVALID_NAME,
 // SHMAP_NO_SPACE, SHMAP_TIMEOUT, SHMAP_PERMISSION, SHMAP_CORRUPT, SHMAP_SYSTEM; the name leads to
 // what it led to before.
 int shmap_tree_share(const struct shmap_tree *tree,
@@ -807,8 +807,8 @@ int shmap_tree_share(const struct shmap_tree *tree,
                      const struct shmap_map_options *options,
                      uint64_t *edition);
 
-// Writes what is in the tree to a file of mode 0400, and replaces what is at the path in one step.
-// `shmap_map_open_file` opens it. Any thread. O(n).
+// Writes the contents of the tree to a file of mode 0400, and replaces what is at the path in one
+// step. `shmap_map_open_file` opens it. Any thread. O(n).
 //
 // Errors: SHMAP_NOT_FOUND for the directory, SHMAP_NO_SPACE, SHMAP_PERMISSION, SHMAP_SYSTEM; the
 // path leads to what it led to before.
@@ -822,12 +822,12 @@ int shmap_tree_free(struct shmap_tree *tree);
 // no entries; `shmap_map_verify` does. NULL for `options` means the defaults. Any thread. O(1).
 //
 // The map is read in place. By this call the caller promises that the file's owner and root do not
-// write to it or change its length while the handle is open, as no call of this library does.
-// Without that promise: `shmap_map_open_copy`.
+// write to the file or change its length while the handle is open. (No call of this library does
+// so.) Without that promise, use `shmap_map_open_copy`.
 //
 // Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_CORRUPT, SHMAP_MISMATCH, SHMAP_SYSTEM;
-// SHMAP_PERMISSION, also for a file that anybody may write to or has open for writing: use
-// `shmap_map_open_copy` for such a file. `*map` is not changed.
+// SHMAP_PERMISSION, also for a file that anybody may write to or has open for writing. Use
+// `shmap_map_open_copy` for such a file. After an error `*map` is not changed.
 int shmap_map_open(const char *name,
                    const struct shmap_map_options *options,
                    struct shmap_map **map);
@@ -846,25 +846,25 @@ int shmap_map_open_file(const char *path,
                         const struct shmap_map_options *options,
                         struct shmap_map **map);
 
-// Closes a handle. What was published stays; pointers into the map become invalid. No other thread
-// may be in a call with this handle, except for `shmap_map_wait` and `shmap_map_wait_for_update`,
+// Closes a handle. The published map stays; pointers into it become invalid. No other thread may
+// be in a call with this handle, except for `shmap_map_wait` and `shmap_map_wait_for_update`,
 // which then end within a second with SHMAP_INVALID.
 int shmap_map_close(struct shmap_map *map);
 
-// Stores the edition in hand in `*generation`: 1 for the first under the name, and one more each
+// Stores the handle's edition in `*generation`: 1 for the first under the name, and one more each
 // time; 0 for files and copies. Any thread. O(1).
 int shmap_map_generation(const struct shmap_map *map, uint64_t *generation);
 
-// 0 when the name leads to this edition, or to one that replaced it; 1 when it leads to no map, or
-// to one that was published after this edition was removed; or an error code. The handle remains
-// usable either way, and `shmap_map_refresh` takes what is there. Any thread. At most two system
-// calls.
+// Returns 0 if the name leads to this edition, or to one that replaced it; 1 if it leads to no
+// map, or to one that was published after this edition was removed; or an error code. The handle
+// remains usable in each case, and `shmap_map_refresh` takes the map at the name. Any thread. At
+// most two system calls.
 //
 // Errors: SHMAP_INVALID for a file or a copy.
 int shmap_map_is_removed(const struct shmap_map *map);
 
-// Removes the name of a map. Later openings fail with SHMAP_NOT_FOUND; a process that has the map
-// open keeps it. Any thread.
+// Removes the name of a map. Later attempts to open it fail with SHMAP_NOT_FOUND; a process that
+// has the map open keeps it. Any thread.
 //
 // Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_TIMEOUT, SHMAP_PERMISSION, SHMAP_CORRUPT,
 // SHMAP_SYSTEM; nothing was changed.
@@ -878,10 +878,10 @@ int shmap_map_remove_name(const char *name, const struct shmap_map_options *opti
 // Errors: SHMAP_NOT_FOUND, SHMAP_PERMISSION, SHMAP_SYSTEM.
 int shmap_prune(const char *dir, int dry_run, size_t *count);
 
-// Takes the newest edition: 1 if it differs from the one in hand, 0 if not, or an error code.
+// Takes the newest edition. Returns 1 if it differs from the handle's, 0 if not, or an error code.
 // After 1, pointers into the map are invalid. Files and copies never change. No other thread may
 // be in a call that reads with this handle, or use pointers into the map; other threads may wait
-// on it and refresh it. When nothing was published, this costs one atomic load under a lock of the
+// on it and refresh it. If nothing was published, this costs one atomic load under a lock of the
 // handle. About every 100 ms it also checks the name, so that it finds a map whose files were
 // deleted by other means and then published again.
 //
@@ -892,17 +892,17 @@ int shmap_map_refresh(const struct shmap_map *map);
 // Sleeps until there is another edition, and takes it. Returns 1; 0 once `timeout_ms` milliseconds
 // have passed; or an error code. A negative timeout waits for ever. After 1, pointers into the map
 // are invalid. When an edition is taken, no other thread may be in a call that reads with this
-// handle, or use pointers into the map; `shmap_map_wait` takes none. Any number of threads may
-// wait on one handle: each returns 1.
+// handle, or use pointers into the map; `shmap_map_wait` takes no edition. Any number of threads
+// may wait on one handle: each returns 1.
 //
 // Errors: those of `shmap_map_open`; SHMAP_INVALID for a file or a copy, which has no later
 // editions, and if the handle is closed meanwhile.
 int shmap_map_wait_for_update(const struct shmap_map *map, int64_t timeout_ms);
 
-// Sleeps until there is another edition than the one in hand. Returns 1; 0 once `timeout_ms`
-// milliseconds have passed; or an error code. A negative timeout waits for ever. It does not take
-// the edition, so pointers into the map stay valid; `shmap_map_refresh` takes it. Other threads
-// may do anything with the handle meanwhile.
+// Sleeps until there is an edition other than the handle's. Returns 1; 0 once `timeout_ms`
+// milliseconds have passed; or an error code. A negative timeout waits for ever. This does not
+// take the edition, so pointers into the map stay valid; `shmap_map_refresh` takes it. Other
+// threads may do anything with the handle meanwhile.
 //
 // Errors: as `shmap_map_wait_for_update`.
 int shmap_map_wait(const struct shmap_map *map, int64_t timeout_ms);
@@ -918,23 +918,23 @@ int shmap_map_get(const struct shmap_map *map,
                   struct shmap_bytes *value);
 
 // Looks up `count` keys, and stores the address and length of each value in the array `values`, in
-// the order of the keys; `data` is NULL for a key without a value. Otherwise as `shmap_map_get`,
-// and about twice as fast for each key on big maps.
+// the order of the keys. `data` is NULL for a key without a value. Otherwise as `shmap_map_get`,
+// but about twice as fast per key on big maps.
 int shmap_map_get_many(const struct shmap_map *map,
                        const struct shmap_bytes *keys,
                        size_t count,
                        struct shmap_bytes *values);
 
-// 1 when the key has a value, 0 when it has none, or an error code. As `shmap_map_get`.
+// Returns 1 if the key has a value, 0 if it has none, or an error code. As `shmap_map_get`.
 int shmap_map_contains(const struct shmap_map *map, const void *key, size_t key_len);
 
 // Stores the number of entries in `*len`. Any thread. O(1).
 int shmap_map_len(const struct shmap_map *map, size_t *len);
 
-// Stores the entry with the least key in `*entry`; what it points to is valid for as long as with
-// `shmap_map_get`. Any thread. O(1).
+// Stores the entry with the least key in `*entry`. The memory that it points to is valid for as
+// long as with `shmap_map_get`. Any thread. O(1).
 //
-// Errors: SHMAP_NOT_FOUND when the map is empty.
+// Errors: SHMAP_NOT_FOUND if the map is empty.
 int shmap_map_first(const struct shmap_map *map, struct shmap_pair *entry);
 
 // Stores the entry with the greatest key in `*entry`. As `shmap_map_first`.
@@ -942,16 +942,16 @@ int shmap_map_last(const struct shmap_map *map, struct shmap_pair *entry);
 
 // Stores the entry at a rank, which counts from 0 in key order, in `*entry`. As `shmap_map_first`.
 //
-// Errors: SHMAP_NOT_FOUND when there is none.
+// Errors: SHMAP_NOT_FOUND if there is none.
 int shmap_map_nth(const struct shmap_map *map, size_t rank, struct shmap_pair *entry);
 
-// Stores the number of keys that are less than `key`, which need not be in the map, in `*rank`.
-// Any thread. O(log n).
+// Stores the number of keys that are less than `key` in `*rank`. `key` need not be in the map. Any
+// thread. O(log n).
 int shmap_map_rank(const struct shmap_map *map, const void *key, size_t key_len, size_t *rank);
 
-// Stores the range of the entries with `first` <= key < `end` in `*range`. NULL for `first` starts
-// at the least key, NULL for `end` goes on to the greatest. `shmap_map_next` and `shmap_map_prev`
-// iterate over it. Any thread. O(log n).
+// Stores the range of the entries with `first` <= key < `end` in `*range`. If `first` is NULL, the
+// range starts at the least key; if `end` is NULL, it ends with the greatest. `shmap_map_next` and
+// `shmap_map_prev` iterate over it. Any thread. O(log n).
 int shmap_map_range(const struct shmap_map *map,
                     const void *first,
                     size_t first_len,
@@ -959,15 +959,15 @@ int shmap_map_range(const struct shmap_map *map,
                     size_t end_len,
                     struct shmap_range *range);
 
-// Stores the range of the entries whose keys start with `prefix` in `*range`; all entries if its
-// length is 0. As `shmap_map_range`.
+// Stores the range of the entries whose keys start with `prefix` in `*range`. A prefix of length 0
+// means all entries. As `shmap_map_range`.
 int shmap_map_prefix(const struct shmap_map *map,
                      const void *prefix,
                      size_t prefix_len,
                      struct shmap_range *range);
 
-// Takes the first entry off `*range`, stores it in `*entry` and returns 1; returns 0 if the range
-// is empty, or an error code. What the entry points to is valid for as long as with
+// Takes the first entry off `*range`, stores it in `*entry` and returns 1. Returns 0 if the range
+// is empty, or an error code. The memory that the entry points to is valid for as long as with
 // `shmap_map_get`. Any thread, each with its own range. O(1).
 int shmap_map_next(const struct shmap_map *map,
                    struct shmap_range *range,
@@ -994,7 +994,7 @@ int shmap_map_image(const struct shmap_map *map, struct shmap_bytes *image);
 int shmap_map_save(const struct shmap_map *map, const char *path);
 
 // Lists the tables and maps of a directory in the order of their names, whether they can be opened
-// or not; if a name has both, the map comes first. Stores a handle of the list in `*names`, which
+// or not. If a name has both, the map comes first. Stores a handle of the list in `*names`, which
 // the caller frees with `shmap_names_free`. NULL for `dir` means `$SHMAP_DIR`, or `/dev/shm`.
 // Opens no table or map. Any thread. O(files in the directory).
 //
@@ -1007,7 +1007,7 @@ int shmap_names_len(const struct shmap_names *names, size_t *len);
 // Stores name number `index`, counted from 0, in `*name`. The text belongs to the handle and is
 // valid until the handle is freed. Any thread. O(1).
 //
-// Errors: SHMAP_INVALID when there is no such name.
+// Errors: SHMAP_INVALID if there is no such name.
 int shmap_names_at(const struct shmap_names *names, size_t index, struct shmap_name *name);
 
 // Frees the list. No other thread may be in a call with this handle.

@@ -1,5 +1,5 @@
-//! What a message says about a name: the file that it leads to, and whether the other of a table
-//! and a map has it.
+//! What a message says about a name: the file that it leads to, and whether the name belongs to a
+//! map where a table was expected, or the other way round.
 
 use std::path::Path;
 
@@ -7,17 +7,17 @@ use shm_facade::{Error, Kind, Name, Namespace, ResultCode, SNAPSHOT, TABLE};
 
 use crate::fault::Fault;
 
-/// A failure on the table of this name.
+/// Describes a failure on the table of this name.
 pub(crate) fn of_table(namespace: &Namespace, name: &str, error: Error) -> Fault {
     of_kind(namespace, name, error, TABLE, (SNAPSHOT.kind, "a map"))
 }
 
-/// A failure on the map of this name.
+/// Describes a failure on the map of this name.
 pub(crate) fn of_map(namespace: &Namespace, name: &str, error: Error) -> Fault {
     of_kind(namespace, name, error, SNAPSHOT.kind, (TABLE, "a table"))
 }
 
-/// A failure on the file at a path.
+/// Describes a failure on the file at a path.
 pub(crate) fn of_file(path: &Path, error: Error) -> Fault {
     let names_file = error.path().is_some();
     let mut fault = Fault::from(error);

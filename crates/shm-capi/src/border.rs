@@ -1,22 +1,23 @@
 //! The FFI boundary: what C callers promise, and the only place where their pointers are used.
 //!
 //! # What callers promise
-//! The first comment of the header tells them the same.
+//!
+//! The first comment of the header states these promises for C.
 //! 1. Text ends with a NUL. A pointer that is passed with a count points to that many elements,
 //!    which can be read, or written if they are for results. A pointer for one result points to
 //!    memory for it. Nobody else changes any of this memory during the call.
-//! 2. A handle is not closed while another call uses it, except for a call that waits for another
-//!    edition of a map.
-//! 3. A map handle takes no other edition (a refresh, or a wait that takes one) while another call
-//!    reads with it.
-//! 4. A signal handler that interrupts a call returns: it does not jump out of it, and ends no
-//!    thread.
+//! 2. A handle is not closed while another call uses it. A call that waits for another edition of a
+//!    map does not count.
+//! 3. A map handle takes no other edition (by a refresh, or by a wait that takes one) while another
+//!    call reads with it.
+//! 4. A signal handler that interrupts a call returns: it does not jump out of the call, and ends
+//!    no thread.
 //!
 //! Callers do *not* promise that pointers are not null, that addresses are aligned, or that lengths
-//! and handles are valid: these are checked, and give an error code.
+//! and handles are valid. These are checked, and a wrong one gives an error code.
 //!
 //! # Invariants
-//! 1. A [`Call`] exists only inside a function that C called, and stands for these promises about
+//! 1. A [`Call`] exists only inside a function that C called, and represents these promises about
 //!    that function's arguments.
 //! 2. What its methods return does not outlive it.
 //! 3. While it exists, the thread is not cancelled.
@@ -43,7 +44,7 @@ pub(crate) const IN_PLACE: InPlace = unsafe { InPlace::trust_writers() };
 
 /// One call from C.
 pub(crate) struct Call {
-    /// Dropped with the call, so after everything that borrows from it.
+    /// Dropped last, after everything that borrows from the call.
     _no_cancellation: HeldOff,
 }
 
@@ -61,11 +62,11 @@ pub(crate) struct OutArray<'c, T> {
 }
 
 impl Call {
-    /// The call that this function body belongs to.
+    /// Creates the call that this function body belongs to.
     ///
     /// # Safety
-    /// The caller is a function that C called, the promises hold for its arguments, and it drops
-    /// the result before it returns.
+    /// The function was called by C, its arguments keep the promises, and it drops the result
+    /// before it returns.
     #[inline]
     pub(crate) unsafe fn of_caller() -> Self {
         Self { _no_cancellation: HeldOff::new() }
@@ -193,7 +194,7 @@ impl Call {
         Ok(OutArray { first, len, call: PhantomData })
     }
 
-    /// What a handle leads to.
+    /// The value that a handle leads to.
     #[inline]
     pub(crate) fn handle<T: Handle>(&self, handle: *const T) -> Result<&T, Fault> {
         // SAFETY: by promise 2 nobody closes it during the call, and the reference does not outlive
@@ -201,8 +202,7 @@ impl Call {
         unsafe { handles::find(handle) }
     }
 
-    /// Closes a handle. Consumes the call, so that no reference that was looked up through it is
-    /// left.
+    /// Closes a handle. Consumes the call, so that no reference that it returned is left.
     pub(crate) fn close<T: Handle>(self, handle: *mut T) -> c_int {
         self.run(|| {
             // SAFETY: by promise 2 no other call uses it, and this one keeps no reference: they end
@@ -252,7 +252,7 @@ impl OutArray<'_, u8> {
     }
 }
 
-/// Checks that a pointer is not null or misaligned, and not longer than memory can be.
+/// Checks that a pointer is not null or misaligned, and that the length fits into memory.
 #[inline]
 fn check<T>(what: &str, first: *const T, len: usize) -> Result<(), Fault> {
     if first.is_null() {

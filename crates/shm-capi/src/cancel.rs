@@ -1,26 +1,26 @@
 //! Deferring the cancellation of a thread (`pthread_cancel`) until a call is over.
 //!
 //! Cancellation unwinds the thread from within a function of the C library that is a cancellation
-//! point (`open`, `read`, `nanosleep` ...). Rust's frames do not support that: it would end the
-//! process, and leave locks locked.
+//! point (`open`, `read`, `nanosleep` ...). Rust's frames do not support that: the process would
+//! end, with locks left locked.
 
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
 use std::ptr;
 
-/// The same number in glibc and in musl.
+/// The number is the same in glibc and in musl.
 const PTHREAD_CANCEL_DISABLE: c_int = 1;
 
 unsafe extern "C" {
-    /// A function of POSIX. Never fails for a valid state, and is not a cancellation point.
+    /// A function of POSIX. It never fails for a valid state, and is not a cancellation point.
     fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
 }
 
-/// While this lives, no cancellation of this thread takes effect.
+/// While this value exists, no cancellation of this thread takes effect.
 pub(crate) struct HeldOff {
     before: c_int,
-    /// It must stay in the thread that made it.
+    /// The value must stay in the thread that made it.
     _not_send: std::marker::PhantomData<*const ()>,
 }
 

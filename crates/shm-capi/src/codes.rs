@@ -17,13 +17,13 @@ pub const SHMAP_INVALID_NAME: c_int = -4;
 pub const SHMAP_TIMEOUT: c_int = -5;
 /// The file at the name is not a usable table or map.
 pub const SHMAP_CORRUPT: c_int = -6;
-/// The table has another size, key type or format, or was made under another C library or pid
-/// namespace; or a value is not the one expected.
+/// The table has another size, key type or format, or was created under another C library or pid
+/// namespace; or a value is not the expected one.
 pub const SHMAP_MISMATCH: c_int = -7;
 /// Not permitted: the operating system refuses it, the file belongs to a user who is not trusted,
 /// or the table was opened for reading only.
 pub const SHMAP_PERMISSION: c_int = -8;
-/// Anything else the operating system refused.
+/// The operating system refused the operation for another reason.
 pub const SHMAP_SYSTEM: c_int = -9;
 /// An argument is not possible: a null pointer, a handle that is closed, unknown or of another
 /// kind, a length without data, an impossible mode or size.

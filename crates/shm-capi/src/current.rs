@@ -1,4 +1,4 @@
-//! What a handle leads to now, if that can be replaced.
+//! The value that a handle leads to now, if it can be replaced.
 
 #![allow(unsafe_code)]
 
@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use crate::border::Call;
 use crate::short_lock::Held;
 
-/// Readers load it once and hold no lock: the C caller, for whom a [`Call`] stands, promises that
-/// it is not replaced meanwhile (promise 3 in `border.rs`). Calls that wait for another value, or
-/// replace this one, hold the lock of the handle's place, so they are safe from each other.
+/// Readers load the value once and hold no lock. The C caller, for whom a [`Call`] stands, promises
+/// that the value is not replaced meanwhile (promise 3 in `border.rs`). Calls that wait for another
+/// value, or replace this one, hold the lock of the handle's place, so they cannot disturb each
+/// other.
 ///
 /// # Invariants
-/// 1. `value` came of `Arc::into_raw`, and this is one of its owners.
+/// 1. `value` came from `Arc::into_raw`, and this struct is one of its owners.
 /// 2. It is replaced only under the lock of the handle's place.
 ///
 /// A child that is forked at any instruction of these functions finds a living value, at worst with
@@ -30,7 +31,7 @@ impl<T> Current<T> {
         Self { value: AtomicPtr::new(value), owned: PhantomData }
     }
 
-    /// The value, for a call that reads.
+    /// Returns the value, for a call that reads.
     #[inline]
     pub(crate) fn read<'c>(&'c self, _call: &'c Call) -> &'c T {
         // Acquire: pairs with the release in `replace`, should the caller order the two by means
@@ -41,8 +42,8 @@ impl<T> Current<T> {
         unsafe { &*value }
     }
 
-    /// The value, shared, for a call beside which others may run. `_lock` is that of the handle's
-    /// place.
+    /// Returns the value, shared, for a call that others may run beside. `_lock` is that of the
+    /// handle's place.
     pub(crate) fn share(&self, _lock: &Held<'_>) -> Arc<T> {
         let value = self.value.load(Ordering::Acquire);
         // SAFETY: it came of `Arc::into_raw`; by invariant 2 and the lock `self` owns it until this

@@ -28,7 +28,7 @@ impl Handle for ShmapEntries {
 /// stores a handle of the copies in `*entries`. The caller frees it with `shmap_entries_free`. Any
 /// thread. O(count).
 ///
-/// Errors: SHMAP_TIMEOUT when other writers kept changing the values; SHMAP_MISMATCH for a key of
+/// Errors: SHMAP_TIMEOUT if other writers kept changing the values; SHMAP_MISMATCH for a key of
 /// another kind; SHMAP_NO_SPACE for a key that is too long; SHMAP_CORRUPT. A missing key is not an
 /// error here.
 #[unsafe(no_mangle)]
@@ -91,7 +91,7 @@ fn get_many<T: KeyElement>(
 /// is open for reading only and writers do not pause for a second, each entry is whole, but they
 /// are of different moments. Damaged slots are left out. Any thread. O(capacity + n log n).
 ///
-/// Errors: SHMAP_TIMEOUT when the lock was not acquired; SHMAP_CORRUPT.
+/// Errors: SHMAP_TIMEOUT if the lock was not acquired; SHMAP_CORRUPT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_entries(
     table: *const ShmapTable,
@@ -125,9 +125,9 @@ pub unsafe extern "C" fn shmap_entries_len(entries: *const ShmapEntries, len: *m
 /// Stores entry number `index`, counted from 0, in `*entry`. The value belongs to the handle and is
 /// valid until the handle is freed. Any thread. O(1).
 ///
-/// Errors: SHMAP_NOT_FOUND when the key had no value: then `entry->key` is the key and
-/// `entry->value.data` NULL. SHMAP_MISMATCH when the key is of another kind, or does not fit
-/// `entry->key`. SHMAP_INVALID when there is no such entry.
+/// Errors: SHMAP_NOT_FOUND if the key had no value. Then `entry->key` is the key and
+/// `entry->value.data` is NULL. SHMAP_MISMATCH if the key is of another kind, or does not fit
+/// `entry->key`. SHMAP_INVALID if there is no such entry.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_entries_at(
     entries: *const ShmapEntries,

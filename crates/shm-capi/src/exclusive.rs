@@ -12,9 +12,9 @@ use crate::short_lock::ShortLock;
 
 /// # Invariants
 /// 1. References into `value` exist only under `lock`, or with `&mut self`.
-/// 2. While a thread has `&mut T`, `changing` is the token of its process, which is not 0. It keeps
-///    that value if the change panics, and in a forked child's copy of a value that was being
-///    changed.
+/// 2. While a thread has `&mut T`, `changing` is the token of its process, which is not 0.
+///    `changing` keeps that value if the change panics. It also keeps it in a forked child's copy
+///    of a value that was being changed.
 pub(crate) struct Exclusive<T> {
     lock: ShortLock,
     changing: AtomicU64,

@@ -17,12 +17,12 @@ impl Fault {
         Self { code, message: message.into() }
     }
 
-    /// An argument that is not possible.
+    /// The fault for an argument that is not possible.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(SHMAP_INVALID, message)
     }
 
-    /// The failure for what a panic carried.
+    /// The fault for the payload of a panic.
     pub(crate) fn of_panic(payload: &(dyn std::any::Any + Send)) -> Self {
         let text = payload
             .downcast_ref::<String>()
@@ -44,7 +44,7 @@ thread_local! {
     static LAST: RefCell<CString> = RefCell::default();
 }
 
-/// Keeps the message for [`last_message`], and returns the code.
+/// Stores the message for [`last_message`], and returns the code.
 pub(crate) fn report(fault: Fault) -> c_int {
     let mut bytes = fault.message.into_bytes();
     bytes.retain(|&byte| byte != 0);

@@ -63,7 +63,7 @@ fn number_of(kind: u8, generation: u64, place: usize) -> u64 {
     MARK << MARK_SHIFT | u64::from(kind) << KIND_SHIFT | generation << PLACE_BITS | place as u64
 }
 
-/// Place and generation of the number of a handle.
+/// Splits the number of a handle into its place and its generation.
 fn parts_of(number: u64) -> (usize, u64) {
     let place = number & ((1 << PLACE_BITS) - 1);
     (place as usize, number >> PLACE_BITS & ((1 << GENERATION_BITS) - 1))
@@ -87,7 +87,7 @@ fn called(kind: u64) -> &'static str {
     known.map_or("an unknown kind", |known| known.called)
 }
 
-/// The slot and the number of what could be a handle of this kind.
+/// Returns the slot and the number of a pointer that could be a handle of this kind.
 #[inline]
 fn slot_of<T: Handle>(handle: *const T) -> Result<(&'static Slot, u64), Fault> {
     let number = handle.addr() as u64;
@@ -123,7 +123,7 @@ fn check<T: Handle>(slot: &Slot, number: u64) -> Result<(), Fault> {
     if slot.number.load(Ordering::Acquire) == number { Ok(()) } else { Err(closed::<T>()) }
 }
 
-/// What a handle leads to.
+/// Returns the value that a handle leads to.
 ///
 /// # Safety
 /// Nobody closes the handle within `'a`.
@@ -137,9 +137,9 @@ pub(crate) unsafe fn find<'a, T: Handle>(handle: *const T) -> Result<&'a T, Faul
     Ok(unsafe { &*value })
 }
 
-/// Runs a few instructions on what a handle leads to, whatever other threads do with the handle,
-/// even if they close it. `work` must not sleep or wait, and a child that is forked between any two
-/// of its stores must be able to go on.
+/// Runs a few instructions on the value that a handle leads to, whatever other threads do with the
+/// handle, even if they close it. `work` must not sleep or wait. A child that is forked between any
+/// two of its stores must be able to continue.
 pub(crate) fn shortly<T: Handle, R>(
     handle: *const T,
     work: impl FnOnce(&T, &Held<'_>) -> R,
@@ -153,10 +153,11 @@ pub(crate) fn shortly<T: Handle, R>(
     Ok(work(unsafe { &*value }, &lock))
 }
 
-/// Ends a handle, and returns what it owned. Of two calls for one handle at most one succeeds.
+/// Ends a handle, and returns the value that it owned. If two calls are made for one handle, at
+/// most one succeeds.
 ///
 /// # Safety
-/// No reference that [`find`] gave for this handle is still in use.
+/// No reference that [`find`] returned for this handle is still in use.
 pub(crate) unsafe fn take<T: Handle>(handle: *mut T) -> Result<Box<T>, Fault> {
     let (slot, number) = slot_of(handle)?;
     let lock = slot.lock.take();

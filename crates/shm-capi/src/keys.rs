@@ -1,10 +1,10 @@
-//! Keys of tables, as C passes them and as it gets them back.
+//! Keys of tables, as C passes them and gets them back.
 //!
 //! C passes a key in one of three forms, each with its own functions: `int32_t`, `int64_t`, or
 //! bytes and their number. A table has one of the ten kinds of keys that the library knows. An
-//! integer in either form can be a key of any integer kind whose range includes it; bytes can be a
-//! key of the other two kinds. Anything else is refused, here or by the table, before anything is
-//! changed.
+//! integer in either form can be a key of any integer kind whose range includes it, and bytes can
+//! be a key of the other two kinds. For anything else, this module or the table returns an error
+//! before anything is changed.
 
 use std::ffi::{c_int, c_void};
 
@@ -74,8 +74,7 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// Refuses keys of this form if the table's keys are of another kind. `whose` begins the
-    /// message.
+    /// Returns an error if the table's keys are not of this form. `whose` begins the message.
     #[inline(always)]
     pub(crate) fn check(self, kind: KeyKind, whose: impl FnOnce() -> String) -> Result<(), Fault> {
         let is_bytes = matches!(kind, KeyKind::Str | KeyKind::Bytes);
@@ -111,8 +110,8 @@ impl GivenKey {
         }
     }
 
-    /// The key of a table of this kind, which takes keys of up to `max` bytes. `member` is its
-    /// position in a batch.
+    /// Turns this into a key for a table of this kind, which takes keys of up to `max` bytes.
+    /// `member` is its position in a batch.
     #[inline(always)]
     pub(crate) fn to_any_key(
         self,
@@ -180,7 +179,7 @@ pub(crate) trait EntryElement: Plain {
 
     fn value(&self) -> &ShmapBytes;
 
-    /// The entry; `None` for a key that this form cannot hold.
+    /// Makes the entry; `None` for a key that this form cannot hold.
     fn of(key: &AnyKey, value: Option<&[u8]>) -> Option<Self>;
 }
 

@@ -6,10 +6,10 @@
 //! install them.
 //!
 //! # How it is built
-//! Each function that C calls is a few lines: it takes a `Call` (`border.rs`) that stands for the
-//! caller's promises, turns every pointer into something checked through it, and calls the facade.
-//! No panic leaves the library: `Call::run` turns it into a code. Handles are numbers that only
-//! look like pointers; `handles` says whether one is alive, so a null, foreign or freed handle
+//! Each function that C calls is a few lines. It creates a `Call` (`border.rs`), which represents
+//! the caller's promises, uses it to turn every pointer into something checked, and calls the
+//! facade. No panic leaves the library: `Call::run` turns it into a code. Handles are numbers that
+//! only look like pointers. `handles` says whether one is alive, so a null, foreign or freed handle
 //! gives an error and never an access to memory. The header's first comment and `border.rs` state
 //! the contract that callers keep.
 

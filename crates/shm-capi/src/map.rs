@@ -17,7 +17,7 @@ use crate::handles::{Handle, HandleKind, insert};
 use crate::options::{ShmapMapOptions, namespace, of_map};
 use crate::short_lock::Held;
 
-/// A map that is open. One handle has one edition until it takes another.
+/// An open map. One handle has one edition until it takes another.
 pub struct ShmapMap(Current<Source>);
 
 /// What a map is read from.
@@ -33,7 +33,7 @@ impl Handle for ShmapMap {
 }
 
 impl Source {
-    /// The path that it was opened by; `None` for a copy.
+    /// The path by which it was opened; `None` for a copy.
     pub(crate) fn path(&self) -> Option<&Path> {
         match self {
             Self::Published(map) => Some(map.snapshot().get_ref().path()),
@@ -44,18 +44,18 @@ impl Source {
 }
 
 impl ShmapMap {
-    /// For reading.
+    /// Returns the source, for a call that reads.
     #[inline]
     pub(crate) fn read<'c>(&'c self, call: &'c Call) -> &'c Source {
         self.0.read(call)
     }
 
-    /// What it leads to now, kept alive.
+    /// Returns the current source, and keeps it alive.
     pub(crate) fn share(&self, lock: &Held<'_>) -> Arc<Source> {
         self.0.share(lock)
     }
 
-    /// True if it still leads to this.
+    /// True if the handle still leads to this source.
     pub(crate) fn is(&self, source: &Arc<Source>, lock: &Held<'_>) -> bool {
         self.0.is(source, lock)
     }
@@ -81,8 +81,8 @@ impl ShmapMap {
     }
 }
 
-/// Evaluates an expression with the snapshot of a [`Source`], whatever its type. Users import that,
-/// too.
+/// Evaluates an expression with the snapshot of a [`Source`], whatever its type. Users of this
+/// macro also import [`Source`].
 macro_rules! with_snapshot {
     ($source:expr, $snapshot:ident => $body:expr) => {
         match $source {
@@ -114,12 +114,12 @@ fn open(
 /// no entries; `shmap_map_verify` does. NULL for `options` means the defaults. Any thread. O(1).
 ///
 /// The map is read in place. By this call the caller promises that the file's owner and root do not
-/// write to it or change its length while the handle is open, as no call of this library does.
-/// Without that promise: `shmap_map_open_copy`.
+/// write to the file or change its length while the handle is open. (No call of this library does
+/// so.) Without that promise, use `shmap_map_open_copy`.
 ///
 /// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_CORRUPT, SHMAP_MISMATCH, SHMAP_SYSTEM;
-/// SHMAP_PERMISSION, also for a file that anybody may write to or has open for writing: use
-/// `shmap_map_open_copy` for such a file. `*map` is not changed.
+/// SHMAP_PERMISSION, also for a file that anybody may write to or has open for writing. Use
+/// `shmap_map_open_copy` for such a file. After an error `*map` is not changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_open(
     name: *const c_char,
@@ -171,8 +171,8 @@ pub unsafe extern "C" fn shmap_map_open_file(
     })
 }
 
-/// Closes a handle. What was published stays; pointers into the map become invalid. No other thread
-/// may be in a call with this handle, except for `shmap_map_wait` and `shmap_map_wait_for_update`,
+/// Closes a handle. The published map stays; pointers into it become invalid. No other thread may
+/// be in a call with this handle, except for `shmap_map_wait` and `shmap_map_wait_for_update`,
 /// which then end within a second with SHMAP_INVALID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_close(map: *mut ShmapMap) -> c_int {
@@ -181,7 +181,7 @@ pub unsafe extern "C" fn shmap_map_close(map: *mut ShmapMap) -> c_int {
     call.close(map)
 }
 
-/// Stores the edition in hand in `*generation`: 1 for the first under the name, and one more each
+/// Stores the handle's edition in `*generation`: 1 for the first under the name, and one more each
 /// time; 0 for files and copies. Any thread. O(1).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_generation(map: *const ShmapMap, generation: *mut u64) -> c_int {
@@ -197,10 +197,10 @@ pub unsafe extern "C" fn shmap_map_generation(map: *const ShmapMap, generation: 
     })
 }
 
-/// 0 when the name leads to this edition, or to one that replaced it; 1 when it leads to no map, or
-/// to one that was published after this edition was removed; or an error code. The handle remains
-/// usable either way, and `shmap_map_refresh` takes what is there. Any thread. At most two system
-/// calls.
+/// Returns 0 if the name leads to this edition, or to one that replaced it; 1 if it leads to no
+/// map, or to one that was published after this edition was removed; or an error code. The handle
+/// remains usable in each case, and `shmap_map_refresh` takes the map at the name. Any thread. At
+/// most two system calls.
 ///
 /// Errors: SHMAP_INVALID for a file or a copy.
 #[unsafe(no_mangle)]
@@ -213,8 +213,8 @@ pub unsafe extern "C" fn shmap_map_is_removed(map: *const ShmapMap) -> c_int {
     })
 }
 
-/// Removes the name of a map. Later openings fail with SHMAP_NOT_FOUND; a process that has the map
-/// open keeps it. Any thread.
+/// Removes the name of a map. Later attempts to open it fail with SHMAP_NOT_FOUND; a process that
+/// has the map open keeps it. Any thread.
 ///
 /// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_TIMEOUT, SHMAP_PERMISSION, SHMAP_CORRUPT,
 /// SHMAP_SYSTEM; nothing was changed.

@@ -17,23 +17,23 @@ use crate::options::limit;
 /// How long a wait sleeps before it checks whether the handle was closed meanwhile.
 const SLICE: Duration = Duration::from_secs(1);
 
-/// What the handle leads to now. It stays open for as long as the result lives, whatever happens to
-/// the handle.
+/// The current source of the handle. It stays open for as long as the result lives, whatever
+/// happens to the handle.
 fn in_hand(map: *const ShmapMap) -> Result<Arc<Source>, Fault> {
     shortly(map, ShmapMap::share)
 }
 
-/// Takes another edition, unless another thread already did. Drops the source that is no longer
-/// used after the lock was released.
+/// Takes another edition, unless another thread already did. The source that is no longer used is
+/// dropped after the lock was released.
 fn take(map: *const ShmapMap, from: &Arc<Source>, newer: SharedMap) -> Result<(), Fault> {
     let newer = Arc::new(Source::Published(newer));
     shortly(map, |map, lock| map.replace(from, newer, lock)).map(drop)
 }
 
-/// Takes the newest edition: 1 if it differs from the one in hand, 0 if not, or an error code.
+/// Takes the newest edition. Returns 1 if it differs from the handle's, 0 if not, or an error code.
 /// After 1, pointers into the map are invalid. Files and copies never change. No other thread may
 /// be in a call that reads with this handle, or use pointers into the map; other threads may wait
-/// on it and refresh it. When nothing was published, this costs one atomic load under a lock of the
+/// on it and refresh it. If nothing was published, this costs one atomic load under a lock of the
 /// handle. About every 100 ms it also checks the name, so that it finds a map whose files were
 /// deleted by other means and then published again.
 ///
@@ -56,8 +56,8 @@ pub unsafe extern "C" fn shmap_map_refresh(map: *const ShmapMap) -> c_int {
 /// Sleeps until there is another edition, and takes it. Returns 1; 0 once `timeout_ms` milliseconds
 /// have passed; or an error code. A negative timeout waits for ever. After 1, pointers into the map
 /// are invalid. When an edition is taken, no other thread may be in a call that reads with this
-/// handle, or use pointers into the map; `shmap_map_wait` takes none. Any number of threads may
-/// wait on one handle: each returns 1.
+/// handle, or use pointers into the map; `shmap_map_wait` takes no edition. Any number of threads
+/// may wait on one handle: each returns 1.
 ///
 /// Errors: those of `shmap_map_open`; SHMAP_INVALID for a file or a copy, which has no later
 /// editions, and if the handle is closed meanwhile.
@@ -73,10 +73,10 @@ pub unsafe extern "C" fn shmap_map_wait_for_update(map: *const ShmapMap, timeout
     })
 }
 
-/// Sleeps until there is another edition than the one in hand. Returns 1; 0 once `timeout_ms`
-/// milliseconds have passed; or an error code. A negative timeout waits for ever. It does not take
-/// the edition, so pointers into the map stay valid; `shmap_map_refresh` takes it. Other threads
-/// may do anything with the handle meanwhile.
+/// Sleeps until there is an edition other than the handle's. Returns 1; 0 once `timeout_ms`
+/// milliseconds have passed; or an error code. A negative timeout waits for ever. This does not
+/// take the edition, so pointers into the map stay valid; `shmap_map_refresh` takes it. Other
+/// threads may do anything with the handle meanwhile.
 ///
 /// Errors: as `shmap_map_wait_for_update`.
 #[unsafe(no_mangle)]
@@ -86,8 +86,8 @@ pub unsafe extern "C" fn shmap_map_wait(map: *const ShmapMap, timeout_ms: i64) -
     call.run(|| wait(map, timeout_ms, |_, _| Ok(())))
 }
 
-/// Returns 1 when the handle's edition is no longer the newest, or no longer the one that it had at
-/// first. Calls `then` with what it had and what there is now.
+/// Returns 1 if the handle's edition is no longer the newest, or no longer the one that it had at
+/// first. Calls `then` with the former edition and the current one.
 fn wait(
     map: *const ShmapMap,
     timeout_ms: i64,

@@ -41,8 +41,8 @@ pub unsafe extern "C" fn shmap_map_get(
 }
 
 /// Looks up `count` keys, and stores the address and length of each value in the array `values`, in
-/// the order of the keys; `data` is NULL for a key without a value. Otherwise as `shmap_map_get`,
-/// and about twice as fast for each key on big maps.
+/// the order of the keys. `data` is NULL for a key without a value. Otherwise as `shmap_map_get`,
+/// but about twice as fast per key on big maps.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_get_many(
     map: *const ShmapMap,
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn shmap_map_get_many(
     })
 }
 
-/// 1 when the key has a value, 0 when it has none, or an error code. As `shmap_map_get`.
+/// Returns 1 if the key has a value, 0 if it has none, or an error code. As `shmap_map_get`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_contains(
     map: *const ShmapMap,
@@ -94,10 +94,10 @@ pub unsafe extern "C" fn shmap_map_len(map: *const ShmapMap, len: *mut usize) ->
     })
 }
 
-/// Stores the entry with the least key in `*entry`; what it points to is valid for as long as with
-/// `shmap_map_get`. Any thread. O(1).
+/// Stores the entry with the least key in `*entry`. The memory that it points to is valid for as
+/// long as with `shmap_map_get`. Any thread. O(1).
 ///
-/// Errors: SHMAP_NOT_FOUND when the map is empty.
+/// Errors: SHMAP_NOT_FOUND if the map is empty.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_first(map: *const ShmapMap, entry: *mut ShmapPair) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -127,7 +127,7 @@ pub unsafe extern "C" fn shmap_map_last(map: *const ShmapMap, entry: *mut ShmapP
 
 /// Stores the entry at a rank, which counts from 0 in key order, in `*entry`. As `shmap_map_first`.
 ///
-/// Errors: SHMAP_NOT_FOUND when there is none.
+/// Errors: SHMAP_NOT_FOUND if there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_nth(
     map: *const ShmapMap,
@@ -148,8 +148,8 @@ pub unsafe extern "C" fn shmap_map_nth(
     })
 }
 
-/// Stores the number of keys that are less than `key`, which need not be in the map, in `*rank`.
-/// Any thread. O(log n).
+/// Stores the number of keys that are less than `key` in `*rank`. `key` need not be in the map. Any
+/// thread. O(log n).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_rank(
     map: *const ShmapMap,
@@ -167,9 +167,9 @@ pub unsafe extern "C" fn shmap_map_rank(
     })
 }
 
-/// Stores the range of the entries with `first` <= key < `end` in `*range`. NULL for `first` starts
-/// at the least key, NULL for `end` goes on to the greatest. `shmap_map_next` and `shmap_map_prev`
-/// iterate over it. Any thread. O(log n).
+/// Stores the range of the entries with `first` <= key < `end` in `*range`. If `first` is NULL, the
+/// range starts at the least key; if `end` is NULL, it ends with the greatest. `shmap_map_next` and
+/// `shmap_map_prev` iterate over it. Any thread. O(log n).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_range(
     map: *const ShmapMap,
@@ -195,8 +195,8 @@ pub unsafe extern "C" fn shmap_map_range(
     })
 }
 
-/// Stores the range of the entries whose keys start with `prefix` in `*range`; all entries if its
-/// length is 0. As `shmap_map_range`.
+/// Stores the range of the entries whose keys start with `prefix` in `*range`. A prefix of length 0
+/// means all entries. As `shmap_map_range`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_prefix(
     map: *const ShmapMap,
@@ -216,8 +216,8 @@ pub unsafe extern "C" fn shmap_map_prefix(
     })
 }
 
-/// Takes the first entry off `*range`, stores it in `*entry` and returns 1; returns 0 if the range
-/// is empty, or an error code. What the entry points to is valid for as long as with
+/// Takes the first entry off `*range`, stores it in `*entry` and returns 1. Returns 0 if the range
+/// is empty, or an error code. The memory that the entry points to is valid for as long as with
 /// `shmap_map_get`. Any thread, each with its own range. O(1).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_next(

@@ -26,7 +26,7 @@ impl Handle for ShmapNames {
 }
 
 /// Lists the tables and maps of a directory in the order of their names, whether they can be opened
-/// or not; if a name has both, the map comes first. Stores a handle of the list in `*names`, which
+/// or not. If a name has both, the map comes first. Stores a handle of the list in `*names`, which
 /// the caller frees with `shmap_names_free`. NULL for `dir` means `$SHMAP_DIR`, or `/dev/shm`.
 /// Opens no table or map. Any thread. O(files in the directory).
 ///
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn shmap_names_len(names: *const ShmapNames, len: *mut usi
 /// Stores name number `index`, counted from 0, in `*name`. The text belongs to the handle and is
 /// valid until the handle is freed. Any thread. O(1).
 ///
-/// Errors: SHMAP_INVALID when there is no such name.
+/// Errors: SHMAP_INVALID if there is no such name.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_names_at(
     names: *const ShmapNames,

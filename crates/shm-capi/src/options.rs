@@ -30,11 +30,10 @@ pub struct ShmapTableOptions {
     key_kind: c_int,
     /// Longest key in bytes, 1 to 256, if keys are text or bytes. Default: 64.
     key_size: usize,
-    /// Permission bits of a table that is created, whatever the umask. 0644 lets other users read.
-    /// Default: 0600.
+    /// Permission bits of a table that is created, which the umask does not change. 0644 lets other
+    /// users read. Default: 0600.
     mode: u32,
-    /// If not 0, tables that their group or other users may write to are opened as well. Default:
-    /// 0.
+    /// If not 0, also opens tables that their group or other users may write to. Default: 0.
     shared_writers: c_int,
     /// Users whose tables are opened, besides those of this user and of root. Default: NULL, for
     /// none.
@@ -55,8 +54,9 @@ pub struct ShmapMapOptions {
     size: usize,
     /// Directory. NULL, the default, means `$SHMAP_DIR`, or `/dev/shm` if that is not set.
     dir: *const c_char,
-    /// Publishing: permission bits, read bits only, whatever the umask; 0444 lets other users read.
-    /// 0, the default, keeps the bits of the map that is replaced, and means 0400 for a first map.
+    /// Publishing: permission bits, which the umask does not change. Only read bits are allowed;
+    /// 0444 lets other users read. 0, the default, keeps the bits of the map that is replaced, and
+    /// means 0400 for a first map.
     mode: u32,
     /// Publishing: if not 0, replaces the map that has the name. Default: 0.
     force: c_int,
@@ -64,9 +64,9 @@ pub struct ShmapMapOptions {
     /// Default: 0.
     allow_empty: c_int,
     /// Publishing a tree or table: if not 0, adds a hash index, which makes lookups of single keys
-    /// several times as fast, for twelve bytes an entry. Default: 1.
+    /// several times as fast and takes twelve bytes per entry. Default: 1.
     hash_index: c_int,
-    /// If not 0, files that their group or other users may write to are used as well. Default: 0.
+    /// If not 0, also uses files that their group or other users may write to. Default: 0.
     shared_writers: c_int,
     /// Users whose maps are opened, besides those of this user and of root. Default: NULL, for
     /// none.
@@ -160,7 +160,7 @@ fn milliseconds(limit: Option<Duration>) -> i64 {
     limit.map_or(-1, |limit| i64::try_from(limit.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// A timeout from milliseconds; negative means for ever.
+/// Makes a timeout from milliseconds. A negative number means for ever.
 pub(crate) fn limit(milliseconds: i64) -> Option<Duration> {
     u64::try_from(milliseconds).ok().map(Duration::from_millis)
 }
@@ -207,7 +207,8 @@ pub(crate) fn of_table(call: &Call, options: *const ShmapTableOptions) -> Result
     })
 }
 
-/// The options of a publication; NULL means the defaults. `dir` is used if they name no directory.
+/// Makes the options of a publication. NULL means the defaults. `dir` is used if they name no
+/// directory.
 pub(crate) fn of_share(
     call: &Call,
     options: *const ShmapMapOptions,
@@ -235,7 +236,7 @@ pub(crate) fn of_share(
     Ok(share)
 }
 
-/// The options of an opening or a removal; NULL means the defaults.
+/// Makes the options for opening or removing a map. NULL means the defaults.
 pub(crate) fn of_map(call: &Call, options: *const ShmapMapOptions) -> Result<MapOptions, Fault> {
     let ShareOptions { namespace, trust, lock_timeout, .. } = of_share(call, options, None)?;
     Ok(MapOptions::default().namespace(namespace).trust(trust).lock_timeout(lock_timeout))

@@ -1,21 +1,22 @@
-//! Places for what handles lead to. They are given out and taken back without a lock, so that a
-//! fork cannot leave one locked.
+//! Places for the values that handles lead to. They are given out and taken back without a lock, so
+//! that a fork cannot leave one locked.
 //!
 //! A place is a slot in a chunk; chunks are never moved or freed. Places that were given back form
-//! a stack: each one's `number` says which place is below it. Each use of a place has another
-//! generation, and a place whose generations are used up is never given out again, so no two
+//! a stack: the `number` of each says which place is below it. Each use of a place has another
+//! generation, and a place whose generations are used up is never given out again. So no two
 //! handles ever have the same number.
 //!
-//! A child that is forked while another thread is between two steps here loses that thread's place,
-//! and nothing else.
+//! If a child is forked while another thread is between two steps here, the child loses that
+//! thread's place, and nothing else.
 //!
 //! # Invariants
-//! 1. `chunks[n]` is null, or came of `Box::into_raw` of a slice of `FIRST << n` slots, and stays
-//!    so to the end.
-//! 2. The slot of a reserved place belongs to the thread that reserved it, until it is given back.
-//! 3. `top` is the place on top of the stack plus 1, or 0, and above it a count of all changes.
-//!    Each change adds one to the count, so an exchange that succeeds has read the place below of
-//!    the place that is still on top.
+//! 1. `chunks[n]` is null, or came from `Box::into_raw` of a slice of `FIRST << n` slots. Once set,
+//!    it never changes.
+//! 2. The slot of a reserved place belongs to the thread that reserved it, until the place is given
+//!    back.
+//! 3. The low part of `top` is the place on top of the stack plus 1, or 0. The part above is a
+//!    count of all changes. Each change adds one to the count, so an exchange that succeeds has
+//!    read the place below the one that is still on top.
 
 #![allow(unsafe_code)]
 
@@ -27,7 +28,7 @@ use crate::short_lock::ShortLock;
 
 pub(crate) const PLACE_BITS: u32 = 24;
 const PLACE: u64 = (1 << PLACE_BITS) - 1;
-/// Places in the first chunk; each further one has twice as many.
+/// Places in the first chunk. Each further chunk has twice as many.
 const FIRST: usize = 64;
 const CHUNKS: usize = 18;
 /// The number of all places.
@@ -41,7 +42,7 @@ pub(crate) struct Slot {
     /// of a handle, because its highest byte is 0.
     pub(crate) number: AtomicU64,
     pub(crate) value: AtomicPtr<c_void>,
-    /// Held by whatever must not overlap with the end of the handle.
+    /// Held by calls that must not overlap with the end of the handle.
     pub(crate) lock: ShortLock,
 }
 
@@ -53,7 +54,7 @@ pub(crate) struct Places {
     last_generation: u64,
 }
 
-/// A place that is to get a handle.
+/// A place that is about to get a handle.
 pub(crate) struct Reserved<'a> {
     pub(crate) place: usize,
     pub(crate) generation: u64,
@@ -76,7 +77,7 @@ impl Places {
         }
     }
 
-    /// The slot of a place, if there ever was one.
+    /// The slot of a place, if that place was ever used.
     #[inline]
     pub(crate) fn slot(&self, place: usize) -> Option<&Slot> {
         let (chunk, start) = chunk_of(place);

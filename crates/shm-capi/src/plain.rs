@@ -85,9 +85,9 @@ pub struct ShmapName {
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct ShmapRange {
-    /// Rank of the first entry that is left.
+    /// Rank of the first remaining entry.
     pub front: usize,
-    /// One more than the rank of the last one.
+    /// One more than the rank of the last remaining entry.
     pub back: usize,
 }
 
@@ -104,7 +104,7 @@ pub struct ShmapTableStats {
     pub capacity: usize,
     /// Longest value in bytes.
     pub value_size: usize,
-    /// Longest key in bytes, if keys are text or bytes; otherwise meaningless.
+    /// Longest key in bytes, if keys are text or bytes; otherwise it has no meaning.
     pub key_size: usize,
     /// Write transactions since creation; a batch is one.
     pub writes: u64,
@@ -120,7 +120,7 @@ impl ShmapBytes {
     /// No value.
     pub(crate) const NONE: Self = Self { data: std::ptr::null(), len: 0 };
 
-    /// These bytes. Whoever stores the result keeps them alive.
+    /// Wraps these bytes. The caller that stores the result keeps them alive.
     #[inline]
     pub(crate) fn of(bytes: &[u8]) -> Self {
         Self { data: bytes.as_ptr().cast(), len: bytes.len() }
@@ -137,7 +137,7 @@ impl ShmapBytes {
 }
 
 impl ShmapName {
-    /// This name. Whoever stores the result keeps the text alive.
+    /// Wraps this name. The caller that stores the result keeps the text alive.
     pub(crate) fn of(name: &CStr, kind: c_int) -> Self {
         Self { name: name.as_ptr(), kind }
     }

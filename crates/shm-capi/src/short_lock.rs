@@ -1,9 +1,9 @@
 //! A lock in private memory that is never left locked for ever in a forked child.
 //!
 //! A child has the memory of its parent as it was at the fork, but only one of the parent's
-//! threads: the one that forked. A lock that another thread held at that moment would never be
-//! unlocked in the child. So the lock records which process its owner belongs to, and is taken over
-//! if that is another process.
+//! threads: the one that forked. If another thread held a lock at that moment, the lock would never
+//! be unlocked in the child. So this lock records which process its owner belongs to, and a thread
+//! of another process takes it over.
 //!
 //! It is held for a few instructions. Nobody sleeps, waits for another process or calls back while
 //! holding it.
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use shm_facade::process_token;
 
-/// The lock. It protects no data of its own: its user must say what a child finds that was forked
+/// The lock. It protects no data of its own. Its user must say what a child finds if it was forked
 /// while another thread held the lock.
 #[derive(Debug, Default)]
 pub(crate) struct ShortLock {

@@ -1,4 +1,4 @@
-//! Tables: what a handle leads to, and what all calls with a table begin with.
+//! Tables: what a handle leads to, and the first steps of all calls with a table.
 
 use shm_facade::{
     AnyKey, Error, IoError, KeyKind, Name, Namespace, ReadOnly, StatusTable, UntypedTable,
@@ -50,13 +50,13 @@ impl ShmapTable {
         Self { access, keys, namespace, name }
     }
 
-    /// The table for reading. [`reading`] is for what both variants can do.
+    /// Returns the table for reading. For what both variants can do, use [`reading`].
     #[inline]
     pub(crate) fn access(&self) -> &Access {
         &self.access
     }
 
-    /// The table for writing.
+    /// Returns the table for writing.
     #[inline]
     pub(crate) fn writable(&self) -> Result<&UntypedTable, Fault> {
         match &self.access {

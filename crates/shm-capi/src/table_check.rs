@@ -23,9 +23,9 @@ pub unsafe extern "C" fn shmap_table_verify(table: *const ShmapTable) -> c_int {
     })
 }
 
-/// Repairs now, rather than at the next write, what a dead writer or a damaged file left. Stores
-/// the number of entries that were lost in `*lost`, unless that is NULL; all entries in undamaged
-/// slots are kept. Any thread. O(capacity).
+/// Repairs what a dead writer or a damaged file left, now rather than at the next write. Stores the
+/// number of entries that were lost in `*lost`, unless that is NULL; all entries in undamaged slots
+/// are kept. Any thread. O(capacity).
 ///
 /// Errors: SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
 #[unsafe(no_mangle)]
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn shmap_table_recover(table: *const ShmapTable, lost: *mu
     })
 }
 
-/// Writes the table back to its file, which matters if the directory is on a disk. Any thread.
+/// Writes the table back to its file. This matters if the directory is on a disk. Any thread.
 ///
 /// Errors: SHMAP_SYSTEM, SHMAP_PERMISSION.
 #[unsafe(no_mangle)]

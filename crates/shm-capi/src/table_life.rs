@@ -51,10 +51,10 @@ pub unsafe extern "C" fn shmap_table_open(
     })
 }
 
-/// Creates a table, with keys of the kind that `options` name: `int32_t` by default. There must be
-/// no table of that name. Otherwise as `shmap_table_open`.
+/// Creates a table, with keys of the kind that `options` name: `int32_t` by default. No table may
+/// have that name yet. Otherwise as `shmap_table_open`.
 ///
-/// Errors: SHMAP_DUPLICATE_KEY when there is one, SHMAP_INVALID for impossible sizes,
+/// Errors: SHMAP_DUPLICATE_KEY if a table has that name, SHMAP_INVALID for impossible sizes,
 /// SHMAP_NO_SPACE, and those of `shmap_table_open`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_create(
@@ -70,8 +70,8 @@ pub unsafe extern "C" fn shmap_table_create(
     })
 }
 
-/// Opens a table, or creates it. An existing table must have the kind of keys and the sizes asked
-/// for. Otherwise as `shmap_table_open`.
+/// Opens a table, or creates it. An existing table must have the requested kind of keys and sizes.
+/// Otherwise as `shmap_table_open`.
 ///
 /// Errors: SHMAP_MISMATCH for other keys or sizes, SHMAP_INVALID for impossible ones,
 /// SHMAP_NO_SPACE, and those of `shmap_table_open`.
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn shmap_table_open_or_create(
     })
 }
 
-/// Opens a table for reading only: read permission is enough, and every call that would change the
+/// Opens a table for reading only. Read permission is enough, and every call that would change the
 /// table fails with SHMAP_PERMISSION. Otherwise as `shmap_table_open`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_open_read_only(
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn shmap_table_close(table: *mut ShmapTable) -> c_int {
 
 /// Removes the name of this table. Processes that have the table open keep it. Any thread.
 ///
-/// Errors: SHMAP_NOT_FOUND when the name was already gone or leads to another table now;
+/// Errors: SHMAP_NOT_FOUND if the name was already gone or leads to another table now;
 /// SHMAP_PERMISSION, SHMAP_SYSTEM.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_unlink(table: *const ShmapTable) -> c_int {
@@ -153,8 +153,8 @@ pub unsafe extern "C" fn shmap_table_remove_name(
     })
 }
 
-/// 1 when the name no longer leads to this table, 0 when it does, or an error code. Any thread. Two
-/// system calls.
+/// Returns 1 if the name no longer leads to this table, 0 if it does, or an error code. Any thread.
+/// Two system calls.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_is_orphaned(table: *const ShmapTable) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.

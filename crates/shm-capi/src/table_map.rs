@@ -13,13 +13,13 @@ use crate::map::{ShmapMap, Source, with_snapshot};
 use crate::options::{ShmapMapOptions, of_share};
 use crate::table::{Access, ShmapTable, reading};
 
-/// Publishes the entries of one moment as a map `name`, and stores its edition in `*edition`,
-/// unless that is NULL. Keys of text and bytes are the same in the map. An integer becomes its
-/// bytes, the most significant first, with the sign bit flipped if it is signed: see
+/// Publishes the entries as they were at one moment as a map `name`. Stores its edition in
+/// `*edition`, unless that is NULL. Keys of text and bytes are the same in the map. An integer
+/// becomes its bytes, the most significant first, with the sign bit flipped if it is signed: see
 /// `shmap_map_key`. If `options` name no directory, the map goes to the table's. Any thread. O(n
 /// log n).
 ///
-/// Errors: as `shmap_tree_share`, and SHMAP_TIMEOUT; what was published stays.
+/// Errors: as `shmap_tree_share`, and SHMAP_TIMEOUT. The map that was published before stays.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_freeze(
     table: *const ShmapTable,
@@ -42,10 +42,10 @@ pub unsafe extern "C" fn shmap_table_freeze(
     })
 }
 
-/// Sets the values of all keys of a map that was frozen from a table, all or nothing, and stores
+/// Sets the values of all keys of a map that was frozen from a table: all of them or none. Stores
 /// the number of keys in `*count`, unless that is NULL. Other keys stay. Any thread. O(n).
 ///
-/// Errors: SHMAP_MISMATCH for a key that does not stand for a key of this table's kind;
+/// Errors: SHMAP_MISMATCH for a key that is not the map key of a key of this table's kind;
 /// SHMAP_NO_SPACE, SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_load(
@@ -80,10 +80,10 @@ pub unsafe extern "C" fn shmap_map_key(key: i32, bytes: *mut u8) -> c_int {
     })
 }
 
-/// Stores the `int32_t` key of a table that a map key of `len` bytes stands for in `*key`. Any
-/// thread.
+/// Converts a map key of `len` bytes back to the `int32_t` key of a table, and stores it in `*key`.
+/// Any thread.
 ///
-/// Errors: SHMAP_MISMATCH if it does not stand for one.
+/// Errors: SHMAP_MISMATCH if it is not the map key of an `int32_t`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_key(bytes: *const c_void, len: usize, key: *mut i32) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -104,10 +104,10 @@ pub unsafe extern "C" fn shmap_map_key_i64(key: i64, bytes: *mut u8) -> c_int {
     })
 }
 
-/// Stores the `int64_t` key of a table that a map key of `len` bytes stands for in `*key`. Any
-/// thread.
+/// Converts a map key of `len` bytes back to the `int64_t` key of a table, and stores it in `*key`.
+/// Any thread.
 ///
-/// Errors: SHMAP_MISMATCH if it does not stand for one.
+/// Errors: SHMAP_MISMATCH if it is not the map key of an `int64_t`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_key_i64(
     bytes: *const c_void,

@@ -1,4 +1,4 @@
-//! Tables: changing a value depending on what it is.
+//! Tables: changing a value depending on the value before.
 
 #![allow(unsafe_code)]
 
@@ -11,9 +11,9 @@ use crate::codes::SHMAP_OK;
 use crate::keys::GivenKey;
 use crate::table::ShmapTable;
 
-/// Replaces the value of a key by `value` if it is `expected`. Any thread. O(1).
+/// Replaces the value of a key by `value` if it equals `expected`. Any thread. O(1).
 ///
-/// Errors: SHMAP_MISMATCH when the value is another one, and for a key of another kind;
+/// Errors: SHMAP_MISMATCH if the value is another one, and for a key of another kind;
 /// SHMAP_NOT_FOUND; SHMAP_NO_SPACE; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_compare_exchange(
@@ -83,11 +83,11 @@ fn compare_exchange(
     })
 }
 
-/// Adds `delta` to a counter, which is a value of 8 bytes, little endian, and stores the old value
-/// in `*before`, unless that is NULL. It wraps around. The key must be present;
+/// Adds `delta` to a counter, which is a value of 8 bytes, little endian. Stores the old value in
+/// `*before`, unless that is NULL. The counter wraps around. The key must be present;
 /// `shmap_table_increment` adds it if it is not. Any thread. O(1).
 ///
-/// Errors: SHMAP_MISMATCH when the value is not 8 bytes long, and for a key of another kind;
+/// Errors: SHMAP_MISMATCH if the value is not 8 bytes long, and for a key of another kind;
 /// SHMAP_NOT_FOUND; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_fetch_add(
@@ -130,12 +130,12 @@ pub unsafe extern "C" fn shmap_table_fetch_add_bytes(
     })
 }
 
-/// Adds `by` to a counter, which is a value of 8 bytes, little endian, and stores the new value in
+/// Adds `by` to a counter, which is a value of 8 bytes, little endian. Stores the new value in
 /// `*after`, unless that is NULL. If the key is absent, the counter starts at `initial`, so that
-/// its new value is `initial + by`. It wraps around. Any thread. O(1).
+/// its new value is `initial + by`. The counter wraps around. Any thread. O(1).
 ///
-/// Errors: SHMAP_MISMATCH when the value is not 8 bytes long, and for a key of another kind;
-/// SHMAP_NO_SPACE when the table is full, the key is too long, or values have fewer than 8 bytes;
+/// Errors: SHMAP_MISMATCH if the value is not 8 bytes long, and for a key of another kind;
+/// SHMAP_NO_SPACE if the table is full, the key is too long, or values have fewer than 8 bytes;
 /// SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_increment(

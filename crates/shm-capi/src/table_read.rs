@@ -14,8 +14,8 @@ use crate::table::{Access, ShmapTable, reading};
 /// Copies the value of a key to `buffer`, which holds up to `size` bytes, and stores its length in
 /// `*len`. No NUL is appended. Any thread; takes no lock. O(1).
 ///
-/// Errors: SHMAP_NOT_FOUND; SHMAP_MISMATCH for a key of another kind; SHMAP_NO_SPACE when the value
-/// is longer than `size`: then `*len` is its length, and nothing was copied.
+/// Errors: SHMAP_NOT_FOUND; SHMAP_MISMATCH for a key of another kind; SHMAP_NO_SPACE if the value
+/// is longer than `size`. Then `*len` is its length, and nothing was copied.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_get(
     table: *const ShmapTable,
@@ -86,7 +86,7 @@ fn get(
     })
 }
 
-/// 1 when the key has a value, 0 when it has none, or an error code. Any thread; takes no lock.
+/// Returns 1 if the key has a value, 0 if it has none, or an error code. Any thread; takes no lock.
 /// O(1).
 ///
 /// Errors: SHMAP_MISMATCH for a key of another kind.
@@ -137,8 +137,8 @@ pub unsafe extern "C" fn shmap_table_len(table: *const ShmapTable, len: *mut usi
     })
 }
 
-/// The kind of the table's keys, one of SHMAP_KEYS_..., which are above 0; or an error code. Any
-/// thread. O(1).
+/// Returns the kind of the table's keys, one of SHMAP_KEYS_..., which are above 0; or an error
+/// code. Any thread. O(1).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_key_kind(table: *const ShmapTable) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.

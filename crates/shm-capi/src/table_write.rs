@@ -13,8 +13,8 @@ use crate::table::ShmapTable;
 
 /// Adds a key that is absent. Any thread. O(1).
 ///
-/// Errors: SHMAP_DUPLICATE_KEY; SHMAP_NO_SPACE when the table is full, or the value or the key is
-/// too long; SHMAP_MISMATCH for a key of another kind; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was
+/// Errors: SHMAP_DUPLICATE_KEY; SHMAP_NO_SPACE if the table is full, or the value or the key is too
+/// long; SHMAP_MISMATCH for a key of another kind; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was
 /// changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_add(
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn shmap_table_add_bytes(
 
 /// Replaces the value of a key that is present. Any thread. O(1).
 ///
-/// Errors: SHMAP_NOT_FOUND; SHMAP_NO_SPACE when the value is too long; SHMAP_MISMATCH for a key of
+/// Errors: SHMAP_NOT_FOUND; SHMAP_NO_SPACE if the value is too long; SHMAP_MISMATCH for a key of
 /// another kind; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_update(

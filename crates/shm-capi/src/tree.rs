@@ -146,13 +146,13 @@ pub unsafe extern "C" fn shmap_tree_len(tree: *const ShmapTree, len: *mut usize)
     })
 }
 
-/// Publishes what is in the tree under `name`, and stores the edition in `*edition`, unless that is
-/// NULL: 1, or one more than the newest. At any moment the name leads to the old map or the new
-/// one, and that map is whole, even if this process is killed. The tree stays as it is. NULL for
-/// `options` means the defaults. Any thread. O(n).
+/// Publishes the contents of the tree under `name`. Stores the edition in `*edition`, unless that
+/// is NULL: 1, or one more than the newest. At any moment the name leads to the old map or to the
+/// new one, and that map is whole, even if this process is killed. The tree stays as it is. NULL
+/// for `options` means the defaults. Any thread. O(n).
 ///
-/// Errors: SHMAP_DUPLICATE_KEY when the name is taken and `force` is not set, or when the tree is
-/// empty, the map that it would replace is not, and `allow_empty` is not set; SHMAP_INVALID_NAME,
+/// Errors: SHMAP_DUPLICATE_KEY if the name is taken and `force` is not set, or if an empty tree
+/// would replace a map with entries and `allow_empty` is not set; SHMAP_INVALID_NAME,
 /// SHMAP_NO_SPACE, SHMAP_TIMEOUT, SHMAP_PERMISSION, SHMAP_CORRUPT, SHMAP_SYSTEM; the name leads to
 /// what it led to before.
 #[unsafe(no_mangle)]
@@ -179,8 +179,8 @@ pub unsafe extern "C" fn shmap_tree_share(
     })
 }
 
-/// Writes what is in the tree to a file of mode 0400, and replaces what is at the path in one step.
-/// `shmap_map_open_file` opens it. Any thread. O(n).
+/// Writes the contents of the tree to a file of mode 0400, and replaces what is at the path in one
+/// step. `shmap_map_open_file` opens it. Any thread. O(n).
 ///
 /// Errors: SHMAP_NOT_FOUND for the directory, SHMAP_NO_SPACE, SHMAP_PERMISSION, SHMAP_SYSTEM; the
 /// path leads to what it led to before.
