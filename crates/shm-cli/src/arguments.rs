@@ -1,4 +1,4 @@
-//! What arguments all verbs have in common, and how arguments are read.
+//! Arguments that all verbs have in common, and how arguments are read.
 
 use std::ffi::OsStr;
 use std::io::IsTerminal;
@@ -48,7 +48,7 @@ pub(crate) enum Format {
     Json,
 }
 
-/// The values of `--format`: how results are shown, or the one format that is for metrics only.
+/// The values of `--format`: how results are shown, or the format that is for metrics only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum AnyFormat {
     /// A table with borders, for people
@@ -85,7 +85,8 @@ impl Common {
         self.format == Some(AnyFormat::Prometheus)
     }
 
-    /// Refuses, before anything is changed, to print a result as JSON if there is no output.
+    /// Returns an error, before anything is changed, if a result is to be printed as JSON and there
+    /// is no output.
     pub(crate) fn can_print(&self) -> Result<(), Failure> {
         match self.format() {
             Format::Json => Ok(crate::startup::output()?),
@@ -147,7 +148,7 @@ impl Common {
     }
 }
 
-/// A checked name.
+/// Checks a name.
 pub(crate) fn name(text: &str) -> Result<Name, Failure> {
     Name::new(text).map_err(|error| Failure::from(Error::from(error)))
 }

@@ -1,11 +1,11 @@
 //! Showing any bytes as one line of text, reversibly.
 //!
-//! Printable UTF-8 stands for itself; a backslash is `\\`, a tab `\t`, a newline `\n`, a carriage
+//! Printable UTF-8 stands for itself. A backslash is `\\`, a tab `\t`, a newline `\n`, a carriage
 //! return `\r`, and every other byte `\xNN`.
 
 use std::fmt::Write;
 
-/// What is wrong with an escaped text.
+/// An error in an escaped text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BadEscape {
     /// Offset of the backslash, in bytes.
@@ -22,7 +22,7 @@ impl std::fmt::Display for BadEscape {
     }
 }
 
-/// The bytes as text.
+/// Shows the bytes as text.
 pub(crate) fn escape(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -48,13 +48,14 @@ fn push_hex(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// False for what moves the cursor, changes the direction of writing, or cannot be seen.
+/// False for a character that moves the cursor, changes the direction of writing, or cannot be
+/// seen.
 fn is_shown(c: char) -> bool {
     !(c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'))
 }
 
-/// The bytes of a text; bytes that are not escaped, whatever they are, stand for themselves.
+/// The bytes that a text stands for. Bytes that are not escaped stand for themselves.
 pub(crate) fn unescape(text: &[u8]) -> Result<Vec<u8>, BadEscape> {
     let mut bytes = Vec::with_capacity(text.len());
     unescape_to(text, &mut bytes)?;

@@ -20,9 +20,9 @@ pub(crate) enum Exit {
     Ok = 0,
     /// The key, the name or the prefix was not found.
     NotFound = 1,
-    /// The command line makes no sense.
+    /// The command line is not valid.
     Usage = 2,
-    /// The table or the file system is full, or a key or value too long.
+    /// The table or the file system is full, or a key or value is too long.
     NoSpace = 3,
     /// The key or the name exists already.
     Exists = 4,
@@ -36,11 +36,11 @@ pub(crate) enum Exit {
     Mismatch = 8,
     /// The operating system does not permit it, or the owner is not trusted.
     Permission = 9,
-    /// Anything else that the operating system refused.
+    /// The operating system refused the operation for another reason.
     System = 10,
     /// A line of the input is broken.
     Input = 11,
-    /// Writers were too busy for a reading of one moment.
+    /// Writers were too busy to read a table as it was at one moment.
     Busy = 12,
     /// Ended by Ctrl-C or a signal.
     Interrupted = 130,
@@ -73,7 +73,7 @@ impl From<ResultCode> for Exit {
     }
 }
 
-/// What standard input is called.
+/// The name of standard input in messages.
 pub(crate) const STDIN: &str = "standard input";
 
 /// Why a command failed. Nothing was changed, or [`Failure::after`] says what was.
@@ -84,7 +84,7 @@ pub(crate) struct Failure {
     hint: Option<String>,
     /// Whether the message says which file it is about.
     names_file: bool,
-    /// Whoever read the output has gone, and wants no more: nothing to complain about.
+    /// True if the reader of the output has closed it. Then no message is printed.
     silent: bool,
 }
 
@@ -97,13 +97,13 @@ impl Failure {
         Self::new(Exit::Usage, message)
     }
 
-    /// What to do next; an earlier hint stays.
+    /// Says what to do next. An earlier hint stays.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint.get_or_insert_with(|| hint.into());
         self
     }
 
-    /// A hint for a damaged map, for a reader who already knows what is wrong.
+    /// Adds a hint for a damaged map, for a user who already knows what is wrong.
     pub(crate) fn known_to_be_damaged(mut self) -> Self {
         if self.exit == Exit::Corrupt && self.hint.as_deref() != Some(REPAIRABLE) {
             self.hint =
@@ -112,18 +112,18 @@ impl Failure {
         self
     }
 
-    /// Says what it is about, before the message.
+    /// Says what the failure is about, before the message.
     pub(crate) fn about(mut self, what: impl fmt::Display) -> Self {
         self.message = format!("{what}: {}", self.message);
         self
     }
 
-    /// Says which file it is about, unless the message does so already.
+    /// Says which file the failure is about, unless the message already does.
     pub(crate) fn naming(self, path: &Path) -> Self {
         if self.names_file { self } else { self.about(path.display()) }
     }
 
-    /// Says what was done before it failed: only its result could not be printed.
+    /// Says what was done before the failure, when only the result could not be printed.
     pub(crate) fn after(self, done: impl fmt::Display) -> Self {
         let message = format!("{done}, but not printed: {}", self.message);
         let hint = Some("nothing is left to do; `shmap stat NAME` shows what there is".to_owned());
@@ -138,7 +138,7 @@ impl Failure {
         &self.message
     }
 
-    /// Prints it to stderr, and gives the exit code.
+    /// Prints the failure to stderr, and returns the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         use std::io::Write;
         if self.silent {
@@ -155,7 +155,7 @@ impl Failure {
 }
 
 impl From<io::Error> for Failure {
-    /// Of standard output: other files say which they are, see [`Failure::of_file`].
+    /// For standard output. Other files say which they are; see [`Failure::of_file`].
     fn from(error: io::Error) -> Self {
         let silent = error.kind() == io::ErrorKind::BrokenPipe;
         // As of a program that SIGPIPE ends.
@@ -170,7 +170,7 @@ impl From<io::Error> for Failure {
 }
 
 impl Failure {
-    /// A failure on a file that is no map: an input file, a directory to write to.
+    /// A failure on a file that is not a map: an input file, or a directory to write to.
     pub(crate) fn of_file(path: impl fmt::Display, error: &io::Error) -> Self {
         let exit = match error.kind() {
             io::ErrorKind::NotFound => Exit::NotFound,
@@ -236,7 +236,7 @@ impl From<TableOpenError> for Failure {
 
 const NO_DIRECTORY: &str = "make the directory first, or name another one: --namespace DIR";
 
-/// For a file that the caller may not open.
+/// A hint for a file that the caller may not open.
 fn who_may(path: impl fmt::Display) -> String {
     format!("its mode decides who may: `ls -l {path}`; ask its owner, or become that user")
 }
@@ -281,7 +281,7 @@ fn hint(error: &Error) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// Of what the system does not permit: opening a file, or changing its directory.
+/// A hint for what the system does not permit: opening a file, or changing its directory.
 fn denied_hint(error: &IoError) -> String {
     let path = &error.path;
     if path.is_dir() {
@@ -293,7 +293,7 @@ fn denied_hint(error: &IoError) -> String {
     }
 }
 
-/// In a directory that the caller may not change.
+/// A hint for a directory that the caller may not change.
 fn denied(dir: &Path) -> String {
     format!("`ls -ld {}` says who may; become that user, or --namespace DIR", dir.display())
 }
@@ -302,12 +302,12 @@ fn is_of_kind(path: &Path, kind: Kind) -> bool {
     path.extension().is_some_and(|extension| extension == kind.as_str())
 }
 
-/// A published map is used in place, so nobody may write to it.
+/// A hint for a published map, which is used in place, so nobody may write to it.
 fn take_write_bits(path: &Path) -> String {
     format!("`chmod a-w {}`, or share it anew", path.display())
 }
 
-/// A control segment holds nothing but the number of the edition.
+/// A hint for a control segment, which holds only the number of the edition.
 fn control_hint(path: &Path) -> String {
     let path = path.display();
     format!("no map is in that file, only the count of editions: `rm {path}`, then once more")
@@ -315,7 +315,7 @@ fn control_hint(path: &Path) -> String {
 
 const DAMAGED: &str = "`shmap verify NAME` says what is wrong; remove it with `shmap rm NAME` and \
                        create it again from its source";
-/// Of a table whose first page is sound.
+/// A hint for a table whose first page is sound.
 pub(crate) const REPAIRABLE: &str =
     "`shmap repair NAME` frees the damaged slots and keeps the others";
 const BUSY: &str =

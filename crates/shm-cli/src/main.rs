@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints what `--help` or `--version` asked for.
+/// Prints what `--help` or `--version` asks for.
 fn print(help: &clap::Error) -> Result<Exit, Failure> {
     startup::output()?;
     help.print()?;

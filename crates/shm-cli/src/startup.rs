@@ -1,6 +1,6 @@
-//! Whether standard input and output were open when the program was started. Rust's runtime opens
-//! `/dev/null` in place of one that was closed, before `main`: what is printed then is lost without
-//! an error, and what is read is empty. So this looks earlier.
+//! Checks whether standard input and output were open when the program was started. Before `main`,
+//! Rust's runtime opens `/dev/null` in place of one that was closed. Output is then lost without an
+//! error, and input is empty. So this module checks earlier.
 
 #![allow(unsafe_code, reason = "a function that runs before main, and the call that it makes")]
 

@@ -7,7 +7,7 @@ use crate::escape::escape;
 use crate::failure::Failure;
 use crate::files::FileFormat;
 
-/// The columns of a CSV file that has no others.
+/// The columns of a CSV file that has only the usual ones.
 pub(crate) const HEADING: [&str; 2] = ["key", "value"];
 
 /// A column of a CSV file.
@@ -37,14 +37,14 @@ impl std::str::FromStr for Column {
 /// How the entries of a file are laid out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
-    /// Lines before the first one that counts; in every format.
+    /// Lines to skip before the first one that counts. For every format.
     pub(crate) skip: u64,
-    /// Between two columns of CSV.
+    /// The character between two columns of CSV.
     pub(crate) delimiter: u8,
-    /// The first line of CSV is the heading.
+    /// True if the first line of CSV is the heading.
     pub(crate) heading: bool,
-    /// The columns of keys and values, in a CSV file that may have others. `None`: it has the
-    /// columns `key` and `value`, in this order, and no others.
+    /// The columns of keys and values, in a CSV file that may have others. `None` means that the
+    /// file has exactly the columns `key` and `value`, in this order.
     pub(crate) columns: Option<[Column; 2]>,
 }
 
@@ -72,7 +72,8 @@ pub(crate) struct CsvArguments {
 }
 
 impl CsvArguments {
-    /// Of a file of this format. What only CSV has is refused for the others.
+    /// The layout of a file of this format. Options that only CSV has are refused for other
+    /// formats.
     pub(crate) fn layout(&self, format: FileFormat, skip: u64) -> Result<Layout, Failure> {
         let Self { key_column, value_column, delimiter, no_heading } = self;
         let given = [
@@ -118,7 +119,7 @@ impl CsvArguments {
     }
 }
 
-/// One byte that means nothing else in CSV.
+/// Parses a delimiter: one byte that has no other meaning in CSV.
 fn delimiter(text: &str) -> Result<u8, &'static str> {
     match text.as_bytes() {
         b"tab" => Ok(b'\t'),

@@ -1,8 +1,9 @@
 //! The formats of files of entries.
 //!
-//! All three hold any bytes. TSV is escaped, one entry a line. CSV is RFC 4180 with the bytes as
-//! they are, under the heading `key,value` or in the columns that a [`Layout`](layout::Layout)
-//! names. JSON Lines has one `{"key": …, "value": …}` a line; what is not UTF-8 is `{"hex": "…"}`.
+//! All three can hold any bytes. TSV is escaped, with one entry per line. CSV is RFC 4180 with the
+//! bytes unchanged, under the heading `key,value` or in the columns that a
+//! [`Layout`](layout::Layout) names. JSON Lines has one `{"key": …, "value": …}` per line; bytes
+//! that are not UTF-8 become `{"hex": "…"}`.
 
 pub(crate) mod layout;
 pub(crate) mod reading;
@@ -22,7 +23,7 @@ pub(crate) enum FileFormat {
 }
 
 impl FileFormat {
-    /// By the end of a file's name; TSV where that says nothing.
+    /// The format that the end of a file's name stands for; TSV for any other name.
     pub(crate) fn of_path(path: &std::path::Path) -> Self {
         match path.extension().and_then(std::ffi::OsStr::to_str) {
             Some("csv") => Self::Csv,
@@ -31,7 +32,7 @@ impl FileFormat {
         }
     }
 
-    /// For people.
+    /// The name of the format, for people.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Tsv => "TSV",

@@ -25,7 +25,7 @@ const MAX_RECORD: u64 = 1 << 30;
 
 const BLANK: &str = "a blank line, and not at the end";
 
-/// An entry, and where it stood.
+/// An entry, and its line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) key: Vec<u8>,
@@ -41,9 +41,9 @@ pub(crate) struct Reader {
     lines: Lines,
     /// The longest record, in bytes.
     most: u64,
-    /// Bytes of the file, where that is known.
+    /// Bytes of the file, if known.
     len: Option<u64>,
-    /// Lines that are left to skip.
+    /// Lines that remain to be skipped.
     skip: u64,
     /// The first blank line, if nothing but blank lines followed it.
     blank: Option<u64>,
@@ -64,7 +64,7 @@ enum Step {
     Entry,
     /// The first line of a CSV file.
     Heading,
-    /// A line without a byte.
+    /// A line without any bytes.
     Blank,
     /// The end of the file.
     End,
@@ -88,7 +88,7 @@ impl From<Bad> for Broken {
 }
 
 impl Reader {
-    /// Of a file; `-` is standard input.
+    /// Opens a file; `-` is standard input.
     pub(crate) fn open(path: &Path, format: FileFormat, layout: &Layout) -> Result<Self, Failure> {
         if path == Path::new("-") {
             startup::input().map_err(|error| Failure::of_stdin(&error))?;
@@ -118,7 +118,7 @@ impl Reader {
         Self { name, input, lines, most, len, skip: layout.skip, blank: None }
     }
 
-    /// Bytes of the file, where that is known.
+    /// Bytes of the file, if known.
     pub(crate) fn len(&self) -> Option<u64> {
         self.len
     }
@@ -128,7 +128,7 @@ impl Reader {
         self.input.taken()
     }
 
-    /// Reads the next entry; false at the end of the file. Blank lines may stand at the end only.
+    /// Reads the next entry; false at the end of the file. Blank lines are allowed only at the end.
     pub(crate) fn next(&mut self, record: &mut Record) -> Result<bool, Failure> {
         loop {
             let step = match (self.step(record), self.blank) {
@@ -149,8 +149,8 @@ impl Reader {
         }
     }
 
-    /// Skips the lines that come before the first one that counts, whatever is in them. A file
-    /// that has fewer is one that ends there.
+    /// Skips the lines before the first one that counts, whatever is in them. A file that has fewer
+    /// lines ends there.
     fn skip(&mut self) -> Result<(), Broken> {
         let mut skipped = Vec::new();
         while self.skip > 0 {
@@ -218,7 +218,7 @@ impl Reader {
             .hint("leave --sorted out, or sort the keys byte by byte (LC_ALL=C), each once")
     }
 
-    /// A failure at a line, with the exit code that it has anyway.
+    /// A failure at a line, with the exit code of that failure.
     pub(crate) fn at_line(&self, line: u64, failure: Failure) -> Failure {
         failure.about(format_args!("{}:{line}", self.name))
     }

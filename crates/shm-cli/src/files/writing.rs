@@ -18,7 +18,7 @@ pub(crate) enum Writer<W: Write> {
     Jsonl(W),
 }
 
-/// What is between two columns, and which comes first.
+/// The delimiter, and which of the two columns comes first.
 #[derive(Clone, Copy)]
 pub(crate) struct Order {
     delimiter: u8,
@@ -26,7 +26,7 @@ pub(crate) struct Order {
 }
 
 impl<W: Write> Writer<W> {
-    /// As the others read it without being told more.
+    /// Writes so that other programs can read the file without options.
     pub(crate) fn new(format: FileFormat, out: W) -> io::Result<Self> {
         let heading = HEADING.map(str::as_bytes);
         Self::with_heading(
@@ -37,7 +37,8 @@ impl<W: Write> Writer<W> {
         )
     }
 
-    /// With a file's layout. A column by its position is the first or the second.
+    /// Writes with a file's layout. A column that is given by its position is the first or the
+    /// second.
     pub(crate) fn with_layout(
         format: FileFormat,
         layout: &Layout,
@@ -114,8 +115,8 @@ fn line(out: &mut impl Write, order: Order, key: &[u8], value: &[u8]) -> io::Res
     out.write_all(b"\n")
 }
 
-/// A field of CSV. In quotes is what would mean something else without them, also
-/// at the start of a file whose heading was taken away.
+/// A field of CSV. It is quoted if its bytes would have another meaning without quotes, or could
+/// have one at the start of a file whose heading was removed.
 fn field(out: &mut impl Write, bytes: &[u8], delimiter: u8) -> io::Result<()> {
     let meant = |byte: &u8| *byte == delimiter || matches!(byte, b'"' | b'\r' | b'\n' | 0);
     if beginning(bytes) == Beginning::Bytes && !bytes.iter().any(meant) {

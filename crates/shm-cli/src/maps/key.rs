@@ -1,4 +1,4 @@
-//! Keys of all types as one, for commands that do not know the type beforehand.
+//! One type for keys of all types, for commands that do not know the type beforehand.
 
 use std::sync::LazyLock;
 
@@ -35,7 +35,7 @@ impl ValueEnum for KeyType {
 impl KeyType {
     pub(crate) const BYTES: Self = Self(KeyKind::Bytes);
 
-    /// The library's name of it.
+    /// The name that the library has for it.
     pub(crate) fn name(self) -> &'static str {
         self.0.name()
     }
@@ -72,14 +72,14 @@ impl KeyType {
         }
     }
 
-    /// As [`KeyType::parse`], for a key of the command line.
+    /// As [`KeyType::parse`], for a key on the command line.
     pub(crate) fn parse_argument(self, bytes: &[u8]) -> Result<AnyKey, Failure> {
         self.parse(bytes).map_err(|reason| {
             Failure::usage(reason).hint("`shmap stat NAME` says which keys it has")
         })
     }
 
-    /// The key of a published map that stands for this key.
+    /// The map key of this key.
     pub(crate) fn to_map(self, key: &AnyKey) -> Vec<u8> {
         any_map_key(self.0, key).unwrap_or_else(|| match key {
             AnyKey::Bytes(bytes) => bytes.clone(),
@@ -88,18 +88,18 @@ impl KeyType {
         })
     }
 
-    /// The key that a key of a published map stands for; `None` when it has another length, or is
-    /// no text.
+    /// The key of which these bytes are the map key. `None` if the bytes have another length, or
+    /// are not text.
     pub(crate) fn of_map(self, bytes: &[u8]) -> Option<AnyKey> {
         any_table_key(self.0, bytes)
     }
 }
 
-/// What a key is in files and on the terminal.
+/// The forms of a key in files and on the terminal.
 pub(crate) trait Forms {
     /// As one line of text.
     fn text(&self) -> String;
-    /// For CSV: bytes as they are, numbers in digits.
+    /// For CSV: bytes unchanged, numbers in digits.
     fn raw(&self) -> std::borrow::Cow<'_, [u8]>;
     fn json(&self) -> Json;
 }
@@ -130,7 +130,7 @@ impl Forms for AnyKey {
     }
 }
 
-/// A string where the bytes are UTF-8, else `{"hex": "…"}`.
+/// A string if the bytes are UTF-8, otherwise `{"hex": "…"}`.
 pub(crate) fn json_bytes(bytes: &[u8]) -> Json {
     match std::str::from_utf8(bytes) {
         Ok(text) => json!(text),

@@ -19,16 +19,16 @@ pub(crate) struct Mapper {
     pub(crate) writes: bool,
 }
 
-/// The processes that have a file mapped, and how many could not be looked at.
+/// The processes that have a file mapped, and how many processes could not be examined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mappers {
-    /// By pid, without this one.
+    /// By pid, without this process.
     pub(crate) seen: Vec<Mapper>,
-    /// Processes whose maps are not for the caller's eyes.
+    /// How many processes have mappings that the caller may not see.
     pub(crate) hidden: u64,
 }
 
-/// Looks through `/proc`. A process that ends meanwhile is not among them.
+/// Searches `/proc`. A process that ends meanwhile is left out.
 pub(crate) fn mappers(path: &Path) -> io::Result<Mappers> {
     let meta = fs::symlink_metadata(path)?;
     let device = format!("{:02x}:{:02x}", major(meta.dev()), minor(meta.dev()));

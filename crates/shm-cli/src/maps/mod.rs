@@ -1,5 +1,5 @@
-//! The maps that verbs work on: from a name to its table or its published map, keys of every type,
-//! and the processes that have a file mapped.
+//! The maps that verbs work on. This folder finds the table or published map of a name, reads keys
+//! of every type, and finds the processes that have a file mapped.
 
 pub(crate) mod key;
 pub(crate) mod mappers;

@@ -1,4 +1,4 @@
-//! Tables, whatever their keys.
+//! Tables with keys of any type.
 
 use slotmap_shm::{Access, ReadOnly, TableError, UntypedTable, Value};
 
@@ -11,9 +11,9 @@ pub(crate) type Reader = UntypedTable<ReadOnly>;
 /// All entries of a table, in the order of their keys.
 pub(crate) struct Listing {
     pub(crate) entries: Vec<(AnyKey, Value)>,
-    /// They stood together at one moment.
+    /// True if the entries are as they were at one moment.
     pub(crate) one_moment: bool,
-    /// Slots that were left out, because they are damaged.
+    /// The number of slots that were left out because they are damaged.
     pub(crate) damaged: usize,
 }
 
@@ -23,7 +23,7 @@ pub(crate) fn listing<A: Access>(table: &UntypedTable<A>) -> Result<Listing, Fai
     Ok(Listing { entries, one_moment, damaged })
 }
 
-/// The member of a batch that is at fault, if one is, and why.
+/// The member of a batch that is at fault, if there is one, and the reason.
 pub(crate) fn at_fault(error: TableError) -> (Option<usize>, Failure) {
     match error {
         TableError::InBatch { index, source } => (Some(index), (*source).into()),

@@ -1,4 +1,4 @@
-//! What a name of the command line leads to.
+//! Finds the map that a name of the command line leads to.
 
 use avl_snapshot::Snapshot;
 use clap::ValueEnum;
@@ -33,7 +33,7 @@ impl Kind {
         }
     }
 
-    /// For people, with its article.
+    /// The name of this kind for people, with its article.
     fn called(self) -> &'static str {
         match self {
             Self::Table => "a table",
@@ -103,7 +103,7 @@ impl Target {
         Ok(Self { namespace, name, kind })
     }
 
-    /// Opens it for reading.
+    /// Opens the map for reading.
     pub(crate) fn open(&self, common: &Common) -> Result<Open, Failure> {
         Ok(match self.kind {
             Kind::Table => Open::Table(Box::new(self.reader(common)?)),
@@ -121,9 +121,10 @@ impl Target {
             .map_err(|error| Failure::from(error).naming(&self.path()))
     }
 
-    /// All entries of this table, as they were at one moment if that can be had. Where writers are
-    /// too busy for a reader, the lock is taken, if the caller may. What remains is said on
-    /// standard error: that the entries are of different moments, that some are damaged.
+    /// All entries of this table, as they were at one moment if that is possible. If writers are
+    /// too busy for a reader, this takes the lock, if the caller may. Otherwise it says on standard
+    /// error that the entries are of different moments. It also says there if some entries are
+    /// damaged.
     pub(crate) fn entries_of(
         &self,
         table: &Reader,
@@ -159,7 +160,7 @@ impl Target {
     }
 }
 
-/// Something to know beside the result.
+/// Prints a remark about the result on standard error.
 fn note(text: &str) {
     use std::io::Write;
     // Where it cannot be written, nobody reads it.
@@ -205,7 +206,8 @@ fn missing(namespace: &Namespace, name: &Name, kind: Option<Kind>) -> Failure {
 }
 
 impl Open {
-    /// The type of the keys: the table's own, or for a map the one that was asked for.
+    /// The type of the keys. For a table it is the table's own; for a map, the one that was asked
+    /// for.
     pub(crate) fn key_type(&self, asked: Option<KeyType>) -> Result<KeyType, Failure> {
         match (self, asked) {
             (Self::Table(table), Some(asked)) if asked.0 != table.key_kind() => {
@@ -220,7 +222,7 @@ impl Open {
     }
 }
 
-/// The key of an entry of a published map, by the type of keys that was asked for.
+/// The key of an entry of a published map, of the type that was asked for.
 pub(crate) fn map_key(key_type: KeyType, key: &[u8]) -> Result<AnyKey, Failure> {
     key_type.of_map(key).ok_or_else(|| {
         let shown = AnyKey::Bytes(key.to_vec()).text();
@@ -229,7 +231,7 @@ pub(crate) fn map_key(key_type: KeyType, key: &[u8]) -> Result<AnyKey, Failure> 
     })
 }
 
-/// Entries of either kind, one after the other, in key order.
+/// Entries of either kind of map, one after the other, in key order.
 pub(crate) enum Entries<'a> {
     Table(std::vec::IntoIter<(AnyKey, Value)>),
     Snapshot(KeyType, avl_snapshot::Iter<'a>),
@@ -306,7 +308,7 @@ impl DoubleEndedIterator for Entries<'_> {
 
 impl ExactSizeIterator for Entries<'_> {}
 
-/// Removes what has the name.
+/// Removes the map that has the name.
 pub(crate) fn remove(target: &Target, common: &Common) -> Result<(), Failure> {
     match target.kind {
         Kind::Snapshot => SharedMap::remove_with(target.name.as_str(), &common.map_options()?)?,

@@ -11,12 +11,12 @@ use serde_json::{Map, Value as Json};
 use crate::arguments::Format;
 use crate::startup;
 
-/// A cell: what people read, and what programs do.
+/// A cell, with its text for people and its text for programs.
 #[derive(Clone, Debug)]
 pub(crate) struct Cell {
-    /// Already without control characters.
+    /// The text for people. It contains no control characters.
     pub(crate) text: String,
-    /// For lines of text; as `text` where nothing else is said.
+    /// The text for programs. `None` means the same as `text`.
     pub(crate) plain: Option<String>,
     pub(crate) json: Json,
 }
@@ -26,13 +26,13 @@ impl Cell {
         Self { text: text.into(), plain: None, json: json.into() }
     }
 
-    /// What people read is rounded; programs get this.
+    /// Sets the text for programs, because the text for people is rounded.
     pub(crate) fn plain(mut self, plain: impl ToString) -> Self {
         self.plain = Some(plain.to_string());
         self
     }
 
-    /// A text that is the same everywhere.
+    /// A text that is the same for people and programs.
     pub(crate) fn text(text: impl Into<String>) -> Self {
         let text = text.into();
         Self { json: text.clone().into(), plain: None, text }
@@ -53,7 +53,7 @@ impl Cell {
         Self::new(size(n), n).plain(format!("{n} B"))
     }
 
-    /// Nothing to say.
+    /// An empty cell.
     pub(crate) fn none() -> Self {
         Self::new("", Json::Null)
     }
@@ -63,7 +63,7 @@ impl Cell {
     }
 }
 
-/// Standard output. One that was closed is an error, as it is for any other program.
+/// Standard output. If it was closed, writing to it is an error, as in any other program.
 pub(crate) struct Stdout(StdoutLock<'static>);
 
 impl Write for Stdout {
@@ -82,7 +82,7 @@ pub(crate) fn stdout() -> BufWriter<Stdout> {
     BufWriter::new(Stdout(io::stdout().lock()))
 }
 
-/// Prints rows under a heading. In JSON each is an object, one a line.
+/// Prints rows under a heading. In JSON each row is an object, one per line.
 pub(crate) fn rows(format: Format, heading: &[&str], rows: Vec<Vec<Cell>>) -> io::Result<()> {
     let mut out = stdout();
     match format {
@@ -117,7 +117,7 @@ pub(crate) fn rows(format: Format, heading: &[&str], rows: Vec<Vec<Cell>>) -> io
     out.flush()
 }
 
-/// Prints fields, one a line. In JSON they are one object.
+/// Prints fields, one per line. In JSON they are one object.
 pub(crate) fn fields(format: Format, fields: Vec<(&'static str, Cell)>) -> io::Result<()> {
     let mut out = stdout();
     match format {
@@ -157,7 +157,7 @@ pub(crate) fn frame() -> Table {
     table
 }
 
-/// A number with its thousands apart.
+/// A number with its thousands separated.
 pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();

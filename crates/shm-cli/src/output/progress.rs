@@ -1,4 +1,4 @@
-//! How far it is, on a terminal; how much it was and how fast, at the end.
+//! The progress of a command: a bar on a terminal, and at the end the amount and the speed.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output::{grouped, size};
 
-/// The steps between two updates of the bar.
+/// The number of steps between two updates of the bar.
 const EVERY: u64 = 1 << 10;
 
 /// Counts entries and bytes; shows a bar on stderr if that is a terminal.
@@ -18,7 +18,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Of a work that is this long, in bytes or entries; `None` if that is not known.
+    /// Starts a job of this length, in bytes or entries; `None` if the length is not known.
     pub(crate) fn new(len: Option<u64>, unit: Unit) -> Self {
         let place = match unit {
             Unit::Bytes => ["{bytes}", "{total_bytes}", "{bytes_per_sec}"],
@@ -39,12 +39,12 @@ impl Progress {
         Self { bar, start: Instant::now(), entries: 0 }
     }
 
-    /// No bar, but a count.
+    /// Counts, but shows no bar.
     pub(crate) fn hidden() -> Self {
         Self { bar: ProgressBar::hidden(), start: Instant::now(), entries: 0 }
     }
 
-    /// One more entry; `at` is how far that is.
+    /// Counts one more entry. `at` is how far the job is.
     pub(crate) fn step(&mut self, at: u64) {
         self.entries += 1;
         if self.entries.is_multiple_of(EVERY) {
@@ -52,7 +52,7 @@ impl Progress {
         }
     }
 
-    /// What comes now takes a while and has no bar.
+    /// Says that the next part takes a while and has no bar.
     pub(crate) fn say(&self, what: &'static str) {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
             self.bar.set_style(style);
@@ -69,7 +69,7 @@ impl Progress {
         self.start.elapsed()
     }
 
-    /// Takes the bar away, and says on stderr how much it was and how fast.
+    /// Removes the bar, and says on stderr how much was done and how fast.
     pub(crate) fn finish(&self, bytes: u64, more: &str) {
         self.bar.finish_and_clear();
         let seconds = self.elapsed().as_secs_f64();
@@ -84,7 +84,7 @@ impl Progress {
 }
 
 impl Drop for Progress {
-    /// Also when it failed half way.
+    /// Removes the bar, even if the job failed half way.
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
@@ -97,7 +97,7 @@ pub(crate) enum Unit {
     Entries,
 }
 
-/// True if a bar would not run through what is printed.
+/// True if a bar would not be mixed with the output.
 pub(crate) fn is_apart() -> bool {
     std::io::stderr().is_terminal() && !std::io::stdout().is_terminal()
 }

@@ -1,27 +1,27 @@
-//! The text format that Prometheus scrapes: each metric with its help and its type, a line for each
-//! map.
+//! The text format that Prometheus reads: each metric with its help and its type, and a line for
+//! each map.
 
 use std::io::{self, Write};
 
-/// What a number is.
+/// The type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Type {
-    /// Goes up and down.
+    /// A number that goes up and down.
     Gauge,
-    /// Only goes up, until what it counts is created again.
+    /// A number that only goes up, until what it counts is created again.
     Counter,
 }
 
-/// A metric, whichever map it is of.
+/// A metric, for any map.
 #[derive(Debug)]
 pub(crate) struct Metric {
     pub(crate) name: &'static str,
-    /// Without backslashes and line ends.
+    /// The help text, without backslashes and line ends.
     pub(crate) help: &'static str,
     pub(crate) kind: Type,
 }
 
-/// Samples, by metric. The format wants those of one metric together.
+/// Samples, by metric. The format requires that those of one metric are together.
 #[derive(Debug, Default)]
 pub(crate) struct Samples {
     families: Vec<(&'static Metric, Vec<String>)>,
@@ -54,7 +54,7 @@ impl Samples {
     }
 }
 
-/// The value of a label.
+/// Formats the value of a label.
 fn label(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

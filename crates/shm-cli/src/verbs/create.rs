@@ -106,7 +106,7 @@ fn dry_run(geometry: Geometry, arguments: &Arguments, common: &Common) -> Result
     Ok(if fits { Exit::Ok } else { Exit::NoSpace })
 }
 
-/// A table that is created must be one that can be opened again.
+/// Refuses to create a table that could not be opened again.
 fn options_need_trust(
     options: &TableOptions,
     arguments: &Arguments,

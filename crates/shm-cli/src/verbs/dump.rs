@@ -77,7 +77,8 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     Ok(Exit::Ok)
 }
 
-/// CSV contains the bytes as they are, and those may do anything to a terminal.
+/// Refuses to print CSV to a terminal if the bytes could control it. CSV contains the bytes
+/// unchanged.
 fn printable(bytes: &[u8]) -> Result<(), Failure> {
     let shown = std::str::from_utf8(bytes)
         .is_ok_and(|text| !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')));

@@ -118,7 +118,7 @@ pub(super) fn mode(mode: u32) -> Cell {
     Cell::text(format!("{:04o}", mode & 0o7777))
 }
 
-/// How long ago; zero if the clock was set back.
+/// How long ago that was; zero if the clock was set back.
 pub(super) fn age(created: Option<SystemTime>) -> Cell {
     let Some(created) = created else { return Cell::none() };
     let seconds = created.elapsed().map_or(0, |age| age.as_secs());

@@ -90,8 +90,8 @@ pub(super) fn println(json: &serde_json::Value) -> std::io::Result<()> {
 
 type Entry = (AnyKey, Vec<u8>);
 
-/// The entries of the file, each key once, in the order of their lines. At most as many as the
-/// table holds are kept, so the file may have any length.
+/// Reads the entries of the file, each key once, in the order of their lines. It keeps at most as
+/// many entries as the table holds, so the file may have any length.
 fn read(
     table: &UntypedTable,
     reader: &mut Reader,

@@ -1,5 +1,5 @@
-//! `shmap map-names`, which the completion scripts call: the names of maps that may stand where the
-//! cursor is.
+//! `shmap map-names`, which the completion scripts call. It prints the names of maps that may stand
+//! at the cursor.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     words: Vec<OsString>,
 }
 
-/// Subcommands that want a table; and one whose name is a new one.
+/// Subcommands that take a table, and the subcommand whose name must be a new one.
 const TABLES: [&str; 8] = ["set", "add", "update", "increment", "del", "load", "freeze", "repair"];
 const NEW: &str = "create";
 
@@ -31,8 +31,8 @@ struct Wanted {
     prefix: String,
 }
 
-/// Prints the names, one a line; nothing where no name is wanted. A shell that completes a word
-/// cannot use an error message.
+/// Prints the names, one per line. Prints nothing if no name is expected here, because a shell that
+/// completes a word cannot use an error message.
 pub(crate) fn run(
     arguments: &Arguments,
     common: &Common,
@@ -61,7 +61,7 @@ pub(crate) fn run(
     Ok(Exit::Ok)
 }
 
-/// What is to be completed, if that is the name of a map.
+/// What must be completed, if that is the name of a map.
 fn wanted(words: &[&str], command: &Command) -> Option<Wanted> {
     let (prefix, before) = words.split_last()?;
     let (mut subcommand, mut namespace): (Option<&Command>, _) = (None, None);

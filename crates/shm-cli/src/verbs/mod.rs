@@ -131,7 +131,7 @@ pub(crate) enum Verb {
     Man(man::Arguments),
 }
 
-/// Does it.
+/// Runs the subcommand.
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let common = &arguments.common;
     if common.wants_metrics() && !matches!(arguments.verb, Verb::Stat(_)) {

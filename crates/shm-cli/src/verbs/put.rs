@@ -56,7 +56,7 @@ pub(crate) fn run(mode: PutMode, entry: &Entry, common: &Common) -> Result<Exit,
     Ok(Exit::Ok)
 }
 
-/// Reads as much as fits and a byte more, so that what is too long is refused, whatever its length.
+/// Reads as much as fits and a byte more, so that a longer value is refused, whatever its length.
 fn from_stdin(table: &UntypedTable) -> Result<Vec<u8>, Failure> {
     let most = table.stats().value_size as u64;
     let mut value = Vec::new();

@@ -77,7 +77,7 @@ impl PublishArguments {
         image.share_with(name, &options).map_err(|e| Failure::from(e).about(name))
     }
 
-    /// Refuses, before any work is done, what would be refused after it.
+    /// Returns early, before any work is done, the errors that would come after it.
     pub(super) fn check(&self, text: &str, force: bool, common: &Common) -> Result<(), Failure> {
         let (namespace, name) = (common.namespace(), name(text)?);
         common.can_print()?;
@@ -117,7 +117,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     Ok(Exit::Ok)
 }
 
-/// Reads the next entry, with its key in the form that it has in a map.
+/// Reads the next entry, and gives its key the form that it has in a map.
 fn next(reader: &mut Reader, keys: KeyType, record: &mut Record) -> Result<bool, Failure> {
     let more = reader.next(record)?;
     if more && keys != KeyType::BYTES {

@@ -88,7 +88,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     Ok(Exit::Ok)
 }
 
-/// Of one map, or of all.
+/// Prints the metrics of one map, or of all maps.
 fn print_metrics(
     target: Option<Target>,
     arguments: &Arguments,
@@ -144,7 +144,7 @@ fn of_map(map: &SharedMap) -> Fields {
     ]
 }
 
-/// A time, with its unit also for programs.
+/// Adds the unit to a time, also for programs.
 fn with_unit(age: Cell) -> Cell {
     let seconds = format!("{} s", age.json);
     age.plain(seconds)

@@ -127,27 +127,28 @@ fn signals() -> Result<Receiver<i32>, Failure> {
     Ok(receive)
 }
 
-/// A map, and what was seen of it last.
+/// A map, and what was last read of it.
 struct Watched<'a> {
     target: Target,
     common: &'a Common,
-    /// The type of keys that was asked for.
+    /// The type of keys that the user asked for.
     asked: Option<KeyType>,
     key_type: KeyType,
-    /// `None` before the first look, and while there is no map of the name.
+    /// `None` before the first read, and while there is no map of the name.
     open: Option<Open>,
-    /// Of a table; a published map is its own memory.
+    /// The entries of a table. A published map needs no copy, because it does not change.
     entries: Vec<(AnyKey, Value)>,
-    /// Reports on stderr what happens to the name. A screen reports it itself.
+    /// Whether to report on stderr what happens to the name. A screen reports this itself.
     speaks: bool,
-    /// The map was removed and made again since the first look.
+    /// The map was removed and created again since the first read.
     again: bool,
     /// The map was removed, and there is no new one yet.
     removed: bool,
 }
 
 impl Watched<'_> {
-    /// What has changed since the last look. If the map was removed, all of its entries were.
+    /// Reads the map, and returns what has changed. If the map was removed, all of its entries
+    /// were.
     fn look(&mut self) -> Result<Vec<Change>, Failure> {
         match self.target.kind {
             Kind::Table => self.look_at_table(),
@@ -209,7 +210,7 @@ impl Watched<'_> {
         table.segment().is_orphaned().map_err(|error| Failure::of_file(path.display(), &error))
     }
 
-    /// Opens the same name again: what is there now may be another file, or nothing.
+    /// Opens the same name again. It may now lead to another file, or to nothing.
     fn find<T>(
         &self,
         open: impl FnOnce(&Target, &Common) -> Result<T, Failure>,
@@ -226,7 +227,7 @@ impl Watched<'_> {
         }
     }
 
-    /// Says that the map was removed, or that there is a new one.
+    /// Reports that the map was removed, or that there is a new one.
     fn say(&mut self, was_there: bool, is_there: bool) {
         let first = !was_there && !self.removed;
         let what = match is_there {
@@ -244,12 +245,12 @@ impl Watched<'_> {
         }
     }
 
-    /// How it ends after the last look that was asked for.
+    /// The exit code after the last read.
     fn outcome(&self) -> Exit {
         if self.removed { Exit::NotFound } else { Exit::Ok }
     }
 
-    /// What fits into this many rows.
+    /// Makes a frame of the entries that fit into this many rows.
     fn frame(&self, recent: &Recent, rows: usize) -> Result<Frame, Failure> {
         let (entries, of) = match &self.open {
             None => {

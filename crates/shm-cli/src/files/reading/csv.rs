@@ -1,5 +1,5 @@
-//! CSV by RFC 4180, strictly: what it does not allow is a broken line, not a guess. Any byte may
-//! stand within quotes.
+//! CSV by RFC 4180, strictly. A line that the RFC does not allow is broken, and nothing is guessed.
+//! Any byte may stand within quotes.
 
 use std::io::{self, BufRead};
 
@@ -7,7 +7,7 @@ use super::{Bad, Broken, Record, Step};
 use crate::escape::escape;
 use crate::files::layout::{Column, HEADING, Layout};
 
-/// Where a record is.
+/// The position within a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// At the start of a field.
@@ -22,7 +22,7 @@ enum State {
     Return,
 }
 
-/// The columns of a heading that are read, at most; in every program that has a limit it is lower.
+/// The most columns of a heading that are read. Every program that has a limit has a lower one.
 const MAX_COLUMNS: usize = 1 << 14;
 
 /// Reads records.
@@ -31,22 +31,22 @@ pub(super) struct Csv {
     heading: Heading,
     /// The line that comes next or is being read, from 1.
     line: u64,
-    /// The line that the heading is expected in.
+    /// The line in which the heading is expected.
     first: u64,
-    /// Where the key and the value are, from 0, and how many columns there are.
+    /// The positions of the key and the value, from 0, and the number of columns.
     places: Places,
 }
 
-/// What is to be said of the first record.
+/// What is known about the first record.
 enum Heading {
-    /// It is the heading, `key` and `value`.
+    /// The first record is the heading, `key` and `value`.
     Usual,
-    /// It is the heading, and has these columns.
+    /// The first record is the heading, and has these columns.
     Has([Column; 2]),
-    /// There is no heading; the first record says how many columns there are, with these positions
-    /// among them.
+    /// There is no heading. The first record determines the number of columns, which includes these
+    /// positions.
     None([Column; 2]),
-    /// All is known.
+    /// Everything is known.
     Known,
 }
 
@@ -78,7 +78,7 @@ impl Csv {
         (self.line, self.first) = (line + 1, line + 1);
     }
 
-    /// Reads the next record, of at most so many bytes.
+    /// Reads the next record, of at most this many bytes.
     pub(super) fn next(
         &mut self,
         input: &mut impl BufRead,
@@ -190,8 +190,8 @@ impl Csv {
         Ok(Step::Heading)
     }
 
-    /// Reads to the end of a record, and hands over the bytes of its fields. Returns how many
-    /// fields it has, 0 for a blank line, `None` at the end of the file.
+    /// Reads to the end of a record, and passes on the bytes of its fields. Returns the number of
+    /// fields: 0 for a blank line, `None` at the end of the file.
     fn fields(
         &mut self,
         input: &mut impl BufRead,
@@ -279,7 +279,8 @@ impl Csv {
     }
 }
 
-/// The position, from 0; a name has none without a heading, and [`Layout`] has none then.
+/// The position, from 0. A name has no position without a heading, and then [`Layout`] has no
+/// names.
 fn position(column: &Column) -> usize {
     match column {
         Column::Number(number) => number.saturating_sub(1),
@@ -287,7 +288,7 @@ fn position(column: &Column) -> usize {
     }
 }
 
-/// Where the column is, from 0, or why not.
+/// Where the column is, from 0, or why there is no such column.
 fn find(names: &[Vec<u8>], column: &Column) -> Result<usize, String> {
     let missing = |what: String| Err(format!("there is no column {what}: {}", columns(names)));
     let name = match column {
@@ -303,7 +304,7 @@ fn find(names: &[Vec<u8>], column: &Column) -> Result<usize, String> {
     }
 }
 
-/// The columns that there are.
+/// Lists the columns of the file.
 fn columns(names: &[Vec<u8>]) -> String {
     const SHOWN: usize = 20;
     let all: Vec<_> = names.iter().take(SHOWN).map(|name| shown(name)).collect();

@@ -1,6 +1,6 @@
 //! The text of a file, whatever its encoding. A byte order mark says UTF-8, UTF-16LE or UTF-16BE,
-//! and then every byte must be well formed. A file without a mark is UTF-8 or any other bytes, as
-//! they are.
+//! and then every byte must be well formed. A file without a mark is UTF-8 or any other bytes,
+//! which are not changed.
 
 use std::fmt;
 use std::io::{self, BufRead, Read};
@@ -9,23 +9,23 @@ use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 /// Bytes that are read at once.
 const RAW: usize = 1 << 16;
-/// No text that was made of so many bytes is longer: two bytes of UTF-16 become three of UTF-8.
+/// The longest text that can come from that many bytes: two bytes of UTF-16 become three of UTF-8.
 const TEXT: usize = 2 * RAW;
-/// The longest beginning that means something.
+/// The longest beginning of a file that has a meaning.
 const LONGEST: usize = 6;
 
-/// What the first bytes of a file say.
+/// What the first bytes of a file tell about its encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Beginning {
-    /// Nothing: UTF-8 or any other bytes.
+    /// Nothing. The file is UTF-8 or any other bytes.
     Bytes,
-    /// A byte order mark of so many bytes.
+    /// A byte order mark of this many bytes.
     Mark(&'static Encoding, usize),
-    /// It is no text that is read here, but this.
+    /// The file is not text that can be read here. It is this instead.
     Other(&'static str),
 }
 
-/// What these first bytes of a file say.
+/// What these first bytes of a file tell about its encoding.
 pub(crate) fn beginning(bytes: &[u8]) -> Beginning {
     match bytes {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Beginning::Other("UTF-32"),
@@ -43,7 +43,7 @@ pub(crate) fn beginning(bytes: &[u8]) -> Beginning {
 /// Why the text of a file ends where it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unreadable {
-    /// These bytes are none of the encoding that the mark says.
+    /// These bytes are not valid in the encoding that the mark says.
     Malformed(&'static str),
     /// The whole file is something else.
     Other(&'static str),
@@ -62,7 +62,7 @@ impl fmt::Display for Unreadable {
 
 impl std::error::Error for Unreadable {}
 
-/// What is wrong with the line at which this error came, if it is one of the encoding.
+/// What is wrong with the line at which this error occurred, if the encoding is at fault.
 pub(super) fn unreadable(error: &io::Error) -> Option<String> {
     error.get_ref().filter(|error| error.is::<Unreadable>()).map(ToString::to_string)
 }
@@ -70,21 +70,21 @@ pub(super) fn unreadable(error: &io::Error) -> Option<String> {
 /// The text of a file. It keeps a part of fixed length in memory.
 pub(super) struct Text {
     file: Box<dyn Read>,
-    /// `None` before the first bytes were looked at.
+    /// `None` before the first bytes were read.
     source: Option<Source>,
     /// Bytes of the file that are not decoded yet.
     raw: Vec<u8>,
-    /// Bytes to be handed out, from `at` on.
+    /// Bytes to be returned, from `at` on.
     text: Vec<u8>,
     at: usize,
-    /// Bytes read of the file.
+    /// Bytes of the file that were read.
     taken: u64,
 }
 
 enum Source {
     Bytes,
     Decoder(Decoder),
-    /// Nothing more comes.
+    /// Nothing more follows.
     End,
     Failed(Unreadable),
 }
@@ -94,12 +94,12 @@ impl Text {
         Self { file, source: None, raw: Vec::new(), text: Vec::new(), at: 0, taken: 0 }
     }
 
-    /// Bytes read of the file.
+    /// Bytes of the file that were read.
     pub(super) fn taken(&self) -> u64 {
         self.taken
     }
 
-    /// Reads bytes of the file behind those of `raw`; false at its end.
+    /// Reads bytes of the file and appends them to `raw`. False at the end of the file.
     fn read_raw(&mut self) -> io::Result<bool> {
         let before = self.raw.len();
         self.raw.resize(before + RAW, 0);
@@ -127,7 +127,7 @@ impl Text {
         })
     }
 
-    /// Makes the next part of the text, which is empty only at the end.
+    /// Decodes the next part of the text, which is empty only at the end.
     fn fill(&mut self) -> io::Result<()> {
         let mut source = match self.source.take() {
             Some(source) => source,

@@ -1,5 +1,5 @@
-//! One line of JSON Lines. Stricter than `serde_json::Value`, which keeps the last of two members
-//! of a name.
+//! Reads one line of JSON Lines. This is stricter than `serde_json::Value`, which keeps the last of
+//! two members of the same name.
 
 use std::fmt;
 
@@ -85,12 +85,12 @@ fn twice<E: serde::de::Error>(name: &str) -> E {
 /// A key or a value, which goes into this buffer.
 struct Bytes<'a>(&'a mut Vec<u8>);
 
-/// What it was.
+/// The type that a key or value had.
 enum Kind {
     Text,
-    /// `{"hex": …}`, now the bytes.
+    /// `{"hex": …}`, which is now decoded.
     Hex,
-    /// A whole number, now in digits.
+    /// A whole number, which is now in digits.
     Number,
     Other,
 }

@@ -9,7 +9,7 @@ use FileFormat::{Csv, Jsonl, Tsv};
 
 const ALL: [FileFormat; 3] = [Tsv, Csv, Jsonl];
 
-/// A file that gives a few bytes at once, so that everything is cut everywhere.
+/// A file that returns only a few bytes at a time, so that everything is cut everywhere.
 struct Drops(io::Cursor<Vec<u8>>, usize);
 
 impl Read for Drops {
@@ -409,7 +409,7 @@ proptest! {
         }
     }
 
-    /// Characters that mean something, so that most of these are nearly right.
+    /// Generates files of characters that have a meaning, so that most files are nearly correct.
     #[test]
     fn any_file_is_read_or_refused(
         bytes in any::<Vec<u8>>(),

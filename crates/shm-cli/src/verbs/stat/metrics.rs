@@ -1,4 +1,4 @@
-//! What `shmap stat --format prometheus` says of each map.
+//! The metrics that `shmap stat --format prometheus` prints for each map.
 
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -33,7 +33,7 @@ static PUBLISHED: Metric = gauge("shmap_snapshot_entries", "Entries of the publi
 static EDITION: Metric =
     gauge("shmap_snapshot_edition", "How often a map was published under the name.");
 
-/// Measures a map. One that cannot be read is down, which standard error explains.
+/// Measures a map. A map that cannot be read is down; standard error says why.
 pub(super) fn measure(target: &Target, common: &Common, samples: &mut Samples) {
     let (name, kind) = (target.name.as_str(), target.kind.name());
     let dir = target.namespace.dir().display().to_string();

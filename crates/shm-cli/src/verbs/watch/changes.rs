@@ -1,4 +1,4 @@
-//! What has changed between two looks.
+//! What has changed between two reads.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -7,10 +7,10 @@ use crate::failure::Failure;
 use crate::maps::key::AnyKey;
 use crate::maps::target::{AnyValue, Entries};
 
-/// Looks for which a change stays marked.
+/// For how many reads a change stays marked.
 const HOLD: u8 = 3;
 
-/// What became of a key.
+/// What happened to a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
     Same,
@@ -39,7 +39,7 @@ impl Mark {
     }
 }
 
-/// A key, and what became of it. A removed one has the value that it had.
+/// A key, and what happened to it. A removed key has the value that it had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) mark: Mark,
@@ -47,7 +47,7 @@ pub(super) struct Change {
     pub(super) value: Vec<u8>,
 }
 
-/// The changes from one state to the next, in key order. Both are gone through once.
+/// The changes from one state to the next, in key order. Each state is read once.
 pub(super) fn diff(before: Entries<'_>, after: Entries<'_>) -> Result<Vec<Change>, Failure> {
     let (mut before, mut after) = (before, after);
     let (mut old, mut new) = (before.next().transpose()?, after.next().transpose()?);
@@ -83,21 +83,21 @@ pub(super) fn diff(before: Entries<'_>, after: Entries<'_>) -> Result<Vec<Change
     }
 }
 
-/// The same change of all entries.
+/// Marks all entries with the same change.
 pub(super) fn all(mark: Mark, entries: Entries<'_>) -> Result<Vec<Change>, Failure> {
     let change =
         |(key, value): (AnyKey, AnyValue<'_>)| Change { mark, key, value: value.as_ref().to_vec() };
     entries.map(|entry| entry.map(change)).collect()
 }
 
-/// Changes that are still to be marked.
+/// Changes that are still marked.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     changes: BTreeMap<AnyKey, (Change, u8)>,
 }
 
 impl Recent {
-    /// One look later, with these changes.
+    /// Records one more read, with these changes.
     pub(super) fn add(&mut self, changes: &[Change]) {
         self.changes.retain(|_, (_, left)| {
             *left -= 1;
@@ -108,12 +108,13 @@ impl Recent {
         }
     }
 
-    /// The mark of a key that is there.
+    /// The mark of a key that is present.
     pub(super) fn mark(&self, key: &AnyKey) -> Mark {
         self.changes.get(key).map_or(Mark::Same, |(change, _)| change.mark)
     }
 
-    /// Puts the removed keys in between the others, as far as those go.
+    /// Inserts the removed keys between the others. If no more rows fit, leaves out those after the
+    /// last.
     pub(super) fn merge_removed(&self, shown: &mut Vec<Change>, rows: usize) {
         let full = shown.len() >= rows;
         let last = shown.last().filter(|_| full).map(|change| change.key.clone());

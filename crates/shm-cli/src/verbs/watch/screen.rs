@@ -1,4 +1,4 @@
-//! The terminal while a map is watched: taken over, drawn in place, and given back.
+//! The terminal while a map is watched. It is taken over, drawn in place, and restored.
 
 use std::io::{self, Write};
 
@@ -13,12 +13,13 @@ use super::changes::{Change, Mark};
 use crate::escape::escape;
 use crate::maps::key::Forms;
 
-/// Lines besides the rows: the heading, the names of the columns, how many more.
+/// Lines besides the rows: the heading, the names of the columns, and how many entries are left
+/// out.
 const OTHER_LINES: usize = 3;
-/// The size of a terminal that does not tell.
+/// The assumed size of a terminal that does not report its size.
 const USUAL_SIZE: (u16, u16) = (80, 24);
 
-/// What is to be seen.
+/// What the screen shows.
 #[derive(Debug, Default)]
 pub(super) struct Frame {
     pub(super) heading: String,
@@ -27,7 +28,7 @@ pub(super) struct Frame {
     pub(super) more: usize,
 }
 
-/// The terminal. Given back when dropped, also by an error.
+/// The terminal. It is restored when this is dropped, even after an error.
 #[derive(Debug)]
 pub(super) struct Screen {
     colours: bool,
@@ -45,7 +46,7 @@ impl Screen {
         usize::from(size().1).saturating_sub(OTHER_LINES).max(1)
     }
 
-    /// Draws over what is there, line by line, so that nothing flickers.
+    /// Draws over the current contents, line by line, so that nothing flickers.
     pub(super) fn draw(&mut self, frame: &Frame) -> io::Result<()> {
         let columns = size().0;
         let mut out = io::BufWriter::new(io::stdout().lock());
@@ -106,7 +107,7 @@ impl Drop for Screen {
     }
 }
 
-/// Columns and lines.
+/// The number of columns and lines.
 fn size() -> (u16, u16) {
     match terminal_size() {
         Ok((columns, lines)) if columns > 0 && lines > 0 => (columns, lines),
@@ -114,7 +115,7 @@ fn size() -> (u16, u16) {
     }
 }
 
-/// So many characters from the start.
+/// The first `columns` characters of a line.
 fn clip(line: &str, columns: u16) -> &str {
     let end = line.char_indices().nth(usize::from(columns)).map_or(line.len(), |(at, _)| at);
     line.get(..end).unwrap_or(line)
