@@ -7,7 +7,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use shm_facade::{InPlace, MapOptions, Namespace, Trust};
 
-/// No call sleeps longer than this without a look at signals.
+/// The longest sleep of a call between two checks for signals.
 pub(crate) const SLICE: Duration = Duration::from_millis(100);
 
 /// Snapshots are read in place.
@@ -15,7 +15,7 @@ pub(crate) const SLICE: Duration = Duration::from_millis(100);
 #[allow(unsafe_code, reason = "a promise on behalf of the user")]
 pub(crate) const IN_PLACE: InPlace = unsafe { InPlace::trust_writers() };
 
-/// The directory given, or `$SHMAP_DIR`, or `/dev/shm`.
+/// The given directory, or `$SHMAP_DIR`, or `/dev/shm`.
 pub(crate) fn namespace(dir: Option<PathBuf>) -> Namespace {
     dir.map_or_else(Namespace::from_env, Namespace::at)
 }

@@ -1,10 +1,11 @@
-//! What an object holds and changes, guarded by the interpreter's lock.
+//! The contents of an object, guarded by the interpreter's lock.
 //!
-//! A borrow must not be held while Python code may run. That code may let another thread run, which
-//! finds the object in use, or which forks: the child has only the forking thread, so it has the
-//! object in use for ever. Python code runs in more places than one thinks of: in `__index__` of a
-//! key, in the making of an exception or a tuple (which may run the garbage collector, and so
-//! finalizers), in the end of an object. Both types here hold a borrow only for an access that is
+//! A borrow must not be held while Python code may run. That code may let another thread run. The
+//! other thread then finds the object in use, or it forks: the child has only the forking thread,
+//! so the object stays in use in the child for ever. Python code runs in more places than one
+//! expects: in `__index__` of a key, when an exception or a tuple is created (which may run the
+//! garbage collector, and so finalizers), and when an object is destroyed. Both types here hold a
+//! borrow only for an access that is over before any of that, so no access fails.
 //! over before any of that, and so no access fails.
 
 #![allow(unsafe_code, reason = "Send and Sync, which the interpreter's lock makes true")]
@@ -16,12 +17,12 @@ use std::rc::Rc;
 
 use pyo3::prelude::*;
 
-/// A value that is looked at and changed in place.
+/// A value that is read and changed in place.
 ///
 /// PyO3's own borrows are atomic, for interpreters without a lock, which do not load this module
-/// ([`require_lock`](crate::interpreter::require_lock)). Such a borrow waits until all loads before
-/// it are done: of lookups one after the other, each would wait for the cache misses of the one
-/// before.
+/// ([`require_lock`](crate::interpreter::require_lock)). An atomic borrow waits until all loads
+/// before it are done. In a sequence of lookups, each one would wait for the cache misses of the
+/// one before.
 pub(crate) struct Attached<T>(RefCell<T>);
 
 // SAFETY: the cell's count of borrows is touched only in `with` and `change`, in a thread that is
@@ -35,22 +36,23 @@ impl<T> Attached<T> {
         Self(RefCell::new(value))
     }
 
-    /// Looks at it. `f` runs no Python code, and makes no object but `bytes`, `str` and numbers.
+    /// Reads the value. `f` runs no Python code, and creates no object but `bytes`, `str` and
+    /// numbers.
     #[inline]
     pub(crate) fn with<R>(&self, _: Python<'_>, f: impl FnOnce(&T) -> R) -> R {
         f(&self.0.borrow())
     }
 
-    /// Changes it. `f` runs no Python code, and does not drop objects: it returns them.
+    /// Changes the value. `f` runs no Python code, and does not drop objects but returns them.
     #[inline]
     pub(crate) fn change<R>(&self, _: Python<'_>, f: impl FnOnce(&mut T) -> R) -> R {
         f(&mut self.0.borrow_mut())
     }
 }
 
-/// A value that is lent to calls, each of which keeps what it was lent, and is replaced as a whole.
+/// A value that is lent to calls and replaced as a whole. Each call keeps what it was lent.
 ///
-/// As an `Arc` in an [`Attached`], but for the price: its count is not atomic.
+/// It works as an `Arc` in an [`Attached`], but is cheaper, because its count is not atomic.
 pub(crate) struct Lending<T>(RefCell<Rc<T>>);
 
 // SAFETY: the counts, of the cell and of the `Rc`, are touched only by attached threads: in `lend`
@@ -64,7 +66,7 @@ unsafe impl<T: Send + Sync> Send for Lending<T> {}
 /// What was lent to a call.
 pub(crate) struct Lent<'py, T> {
     value: Rc<T>,
-    /// While attached.
+    /// Valid while the thread is attached to the interpreter.
     token: PhantomData<Python<'py>>,
 }
 
@@ -78,7 +80,7 @@ impl<T> Lending<T> {
         Lent { value: Rc::clone(&self.0.borrow()), token: PhantomData }
     }
 
-    /// Puts another value there. The old one ends with the last call that it is lent to.
+    /// Stores another value. The old one is dropped after the last call that it is lent to.
     pub(crate) fn replace(&self, _: Python<'_>, value: T) {
         let old = self.0.replace(Rc::new(value));
         drop(old);

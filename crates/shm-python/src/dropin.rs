@@ -1,4 +1,4 @@
-//! `shmap.sharedmap`: the two classes of the original Python module, `str` in and `str` out.
+//! `shmap.sharedmap`: the two classes of the original Python module. They take and return `str`.
 
 use std::ffi::CStr;
 use std::mem;
@@ -26,15 +26,15 @@ use crate::snapshot::name_failure;
 #[pyclass(subclass, frozen, module = "shmap.sharedmap", name = "rbtree")]
 pub(crate) struct DropInTree(Attached<Contents>);
 
-/// What it holds.
+/// The contents of a tree.
 #[derive(Default)]
 struct Contents {
     tree: Arc<RbTree>,
-    /// Entries that are not in the tree yet: many at once go in several times as fast.
+    /// Entries that are not in the tree yet. Inserting many at once is several times as fast.
     pending: Entries,
 }
 
-/// Keys and values, all of which [`kept`] gave.
+/// Keys and values, each of which [`kept`] returned.
 type Entries = Vec<(Py<PyAny>, Py<PyAny>)>;
 
 #[pymethods]
@@ -106,7 +106,7 @@ impl DropInTree {
 }
 
 impl DropInTree {
-    /// The tree, with all entries in it.
+    /// The tree, after all entries were inserted.
     fn complete(&self, py: Python<'_>) -> PyResult<Arc<RbTree>> {
         let (tree, spent) = self.0.change(py, |contents| {
             let spent = contents.complete(py);
@@ -121,7 +121,7 @@ impl DropInTree {
 }
 
 impl Contents {
-    /// Puts the entries into the tree, and returns them.
+    /// Inserts the entries into the tree, and returns them.
     fn complete(&mut self, py: Python<'_>) -> Result<Entries, Option<BuildError>> {
         if self.pending.is_empty() {
             return Ok(Vec::new());
@@ -152,7 +152,7 @@ impl Contents {
 /// Class and entries of a pickled `rbtree`.
 type Pickled<'py> = (Bound<'py, PyType>, Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>);
 
-/// What a pickled `rbtree` is made by.
+/// The function that recreates a pickled `rbtree`.
 #[pyfunction]
 pub(crate) fn build_rbtree<'py>(
     class: Bound<'py, PyType>,
@@ -168,7 +168,7 @@ pub(crate) fn build_rbtree<'py>(
 /// Class, name and namespace of a pickled `sharedmap`.
 type Place<'py> = (Bound<'py, PyType>, String, PathBuf);
 
-/// What a pickled `sharedmap` is opened by.
+/// The function that opens a pickled `sharedmap`.
 #[pyfunction]
 pub(crate) fn open_sharedmap<'py>(
     class: Bound<'py, PyType>,
@@ -270,7 +270,7 @@ impl Method for Set {
     }
 }
 
-/// The bytes of what [`kept`] gave.
+/// The bytes of an object that [`kept`] returned.
 #[inline]
 fn lent<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a [u8]> {
     match bytes_of(object) {
@@ -279,7 +279,7 @@ fn lent<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a [u8]> {
     }
 }
 
-/// An object that has bytes and does not change: this one, or a copy.
+/// An object that has bytes and does not change: the same object, or a copy.
 #[inline]
 fn kept(object: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
     match bytes_of(object)? {

@@ -17,7 +17,7 @@ pub(crate) enum Edition {
     Saved(Snapshot<MappedFile>),
 }
 
-/// The same call of either.
+/// Makes the same call on either variant.
 macro_rules! either {
     ($self:expr, $map:ident => $call:expr) => {
         match $self {
@@ -66,7 +66,7 @@ impl Edition {
         either!(self, map => map.range(bounds).ranks())
     }
 
-    /// The ranks of the keys that start so.
+    /// The ranks of the keys that start with `prefix`.
     pub(crate) fn prefix(&self, prefix: &[u8]) -> Range<usize> {
         either!(self, map => map.prefix(prefix).ranks())
     }
@@ -95,7 +95,7 @@ impl Edition {
         either!(self, map => map.save(path))
     }
 
-    /// An id that no other edition of the name has; a saved file has none.
+    /// An id that no other edition of the name has; `None` for a saved file.
     pub(crate) fn id(&self) -> Option<[u8; 16]> {
         match self {
             Self::Published(map) => Some(map.get_ref().id()),
@@ -103,7 +103,7 @@ impl Edition {
         }
     }
 
-    /// From 1; 0 of a saved file.
+    /// The number of the edition, from 1; 0 for a saved file.
     pub(crate) fn generation(&self) -> u64 {
         match self {
             Self::Published(map) => map.generation(),
@@ -111,7 +111,7 @@ impl Edition {
         }
     }
 
-    /// The newest edition, if that is another one. Nothing is published over a saved file.
+    /// The newest edition, if it is another one. A saved file has no newer one.
     #[inline]
     pub(crate) fn newer(&self) -> Result<Option<Self>, Error> {
         match self {
@@ -120,7 +120,7 @@ impl Edition {
         }
     }
 
-    /// The same, and sleeps until there is one, for `timeout` at most.
+    /// As `newer`, but sleeps until there is one, for at most `timeout`.
     pub(crate) fn wait_for_newer(&self, timeout: Duration) -> Result<Option<Self>, Error> {
         match self {
             Self::Published(map) => Ok(map.wait_for_newer(timeout)?.map(Self::Published)),
@@ -128,7 +128,7 @@ impl Edition {
         }
     }
 
-    /// Whether the name, or the path, leads nowhere now, or was removed since.
+    /// True if the name or the path leads nowhere now, or was removed since.
     pub(crate) fn is_removed(&self) -> Result<bool, Error> {
         let map = match self {
             Self::Published(map) => return map.is_removed(),

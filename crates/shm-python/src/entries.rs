@@ -1,4 +1,4 @@
-//! Iterators over a snapshot. They hold their edition, whatever the handle is refreshed to.
+//! Iterators over a snapshot. They keep their edition, even if the handle is refreshed.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! From the errors of the libraries to Python's exceptions, which are classes of `shmap._errors`.
+//! Turns the errors of the libraries into Python's exceptions, which are classes of
+//! `shmap._errors`.
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -22,14 +23,14 @@ const EFBIG: i32 = 27;
 const EDQUOT: i32 = 122;
 const ETIMEDOUT: i32 = 110;
 
-/// An exception to be: its class, and for subclasses of `OSError` the number and the file.
+/// The parts of an exception: its class, and for subclasses of `OSError` the number and the file.
 struct Failure {
     class: &'static str,
     errno: Option<i32>,
     path: Option<PathBuf>,
 }
 
-/// The exception for an error of the libraries. `path` names the file where the error does not.
+/// The exception for an error of the libraries. `path` names the file if the error does not.
 pub(crate) fn failure(py: Python<'_>, error: impl Into<Error>, path: Option<&Path>) -> PyErr {
     let error = error.into();
     let Failure { class, errno, path: found } = classify(&error);
@@ -71,7 +72,7 @@ pub(crate) fn failure(py: Python<'_>, error: impl Into<Error>, path: Option<&Pat
     marked.err().unwrap_or(raised)
 }
 
-/// The table has keys of another type than each of those asked for.
+/// The exception for a table whose keys are of none of the types that were asked for.
 pub(crate) fn other_keys(py: Python<'_>, path: &Path, found: KeyKind, asked: &str) -> PyErr {
     raise(py, "WrongKindError", (format!("{path:?} has keys of type {found}, not {asked}"),))
 }
@@ -88,7 +89,8 @@ fn os_text(py: Python<'_>, error: &IoError, errno: i32) -> PyResult<String> {
     Ok(format!("{error}: {why}"))
 }
 
-/// Nothing is at the name but something of the other kind: then say so.
+/// The exception for a name that is not found. If something of the other kind has the name, it says
+/// so.
 pub(crate) fn not_found(
     py: Python<'_>,
     error: impl Into<Error>,
@@ -107,7 +109,7 @@ pub(crate) fn not_found(
     raise(py, "NotFoundError", (ENOENT, text, path.as_os_str()))
 }
 
-/// `shmap._errors`, as it was when this module was imported last.
+/// `shmap._errors`, as it was at the latest import of this module.
 static CLASSES: Attached<Option<Py<PyModule>>> = Attached::new(None);
 
 /// Finds the classes of the exceptions. Part of the import of this module.
@@ -138,12 +140,12 @@ pub(crate) fn closed(py: Python<'_>, what: &str) -> PyErr {
     raise(py, "ClosedError", (format!("the {what} is closed"),))
 }
 
-/// The key is not there.
+/// The exception for a key that is absent.
 pub(crate) fn missing(key: &Bound<'_, PyAny>) -> PyErr {
     raise(key.py(), "KeyMissingError", (key,))
 }
 
-/// The handle may only read.
+/// The exception for a handle that may only read.
 pub(crate) fn read_only(py: Python<'_>, path: &Path) -> PyErr {
     raise(py, "ReadOnlyError", (EACCES, "the table was opened for reading only", path.as_os_str()))
 }
@@ -304,7 +306,7 @@ fn classify_io(error: &io::Error, path: &Path) -> Failure {
     }
 }
 
-/// For what can only go wrong if this crate is wrong.
+/// For errors that only a bug in this crate can cause.
 pub(crate) fn bug(what: &'static str) -> PyErr {
     PyRuntimeError::new_err(what)
 }

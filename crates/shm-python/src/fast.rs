@@ -1,9 +1,9 @@
-//! Two calls of the C API that PyO3 has only where the oldest Python is 3.10.
+//! Two calls of the C API that PyO3 provides only if the oldest supported Python is 3.10.
 //!
 //! Both are part of the stable ABI since 3.10, so 3.10 and every later version has them as they are
-//! here; 3.9, the only older version that this module is for, has them too, outside of its limited
-//! API. Without them, a lookup makes a tuple of its arguments and a `bytes` of its key: as long
-//! again as all the rest of it.
+//! declared here. 3.9, the only older version that this module supports, has them too, outside of
+//! its limited API. Without them, a lookup makes a tuple of its arguments and a `bytes` of its key,
+//! which takes as long as the rest of the lookup.
 
 #![allow(unsafe_code, reason = "calls of the C API; the rest of the crate has none")]
 
@@ -24,7 +24,7 @@ unsafe extern "C" {
     ) -> *const c_char;
 }
 
-/// The text of a string, where it lies in it. (One that is not ASCII keeps its UTF-8 from then on.)
+/// The text of a string, without a copy. (A string that is not ASCII keeps its UTF-8 from then on.)
 #[inline(always)]
 pub(crate) fn utf8<'a>(text: &'a Bound<'_, PyString>) -> PyResult<&'a str> {
     let mut len = 0;
@@ -42,7 +42,7 @@ pub(crate) fn utf8<'a>(text: &'a Bound<'_, PyString>) -> PyResult<&'a str> {
 
 /// A method with one argument or two.
 pub(crate) trait Method {
-    /// Whose method it is.
+    /// The class of the method.
     type Class: PyClass;
     const NAME: &'static CStr;
     /// Signature and description.
@@ -52,7 +52,7 @@ pub(crate) trait Method {
     /// How many of them must be given.
     const REQUIRED: usize;
 
-    /// With an argument that was given, and another.
+    /// Calls the method with its first argument, and the second if it was given.
     fn call<'py>(
         this: &Bound<'py, Self::Class>,
         first: &Bound<'py, PyAny>,
@@ -62,7 +62,7 @@ pub(crate) trait Method {
 
 /// `METH_FASTCALL | METH_KEYWORDS`: arguments come in an array.
 const FAST: c_int = 0x0080 | ffi::METH_KEYWORDS;
-/// What Python calls then.
+/// The function that Python then calls.
 type Fast = unsafe extern "C" fn(
     *mut ffi::PyObject,
     *const *mut ffi::PyObject,
@@ -90,7 +90,7 @@ pub(crate) fn add<M: Method>(py: Python<'_>) -> PyResult<()> {
     class.setattr(M::NAME, method)
 }
 
-/// What Python calls.
+/// The function that Python calls.
 unsafe extern "C" fn call<M: Method>(
     this: *mut ffi::PyObject,
     arguments: *const *mut ffi::PyObject,
@@ -119,7 +119,7 @@ unsafe extern "C" fn call<M: Method>(
     ptr::null_mut()
 }
 
-/// The arguments, wherever they stood. The second is there, if it must be.
+/// The arguments, by position or by name. The second is present if it is required.
 struct Arguments<'a, 'py> {
     first: Borrowed<'a, 'py, PyAny>,
     second: Option<Borrowed<'a, 'py, PyAny>>,
@@ -135,8 +135,8 @@ enum Wrong {
 
 impl<'py> Arguments<'_, 'py> {
     /// # Safety
-    /// As Python calls: `count` objects by position, and then one for each of `names`, a tuple or
-    /// null; all held during the lifetime of the result.
+    /// The call is as Python makes it: `count` objects by position, and then one for each of
+    /// `names`, which is a tuple or null. All of them are held during the lifetime of the result.
     #[inline]
     unsafe fn take<M: Method>(
         py: Python<'py>,
@@ -184,7 +184,7 @@ impl<'py> Arguments<'_, 'py> {
 }
 
 impl Wrong {
-    /// In the words of Python.
+    /// The exception, worded as Python's own.
     #[cold]
     fn error<M: Method>(self) -> PyErr {
         let name = M::NAME.to_string_lossy();

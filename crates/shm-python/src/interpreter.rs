@@ -1,4 +1,4 @@
-//! In which interpreters the module works, and what it keeps of theirs.
+//! In which interpreters the module works, and which of their objects it keeps.
 
 #![allow(unsafe_code, reason = "a call of the C API that PyO3 does not wrap")]
 
@@ -11,11 +11,11 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 use pyo3::{PyTypeInfo, ffi};
 
-/// Refuses a subinterpreter: the types of this module are made once a process, and would end with
-/// the interpreter that made them, for all others too.
+/// Refuses a subinterpreter. The types of this module are created once per process, and would end
+/// with the interpreter that created them, for all others too.
 ///
-/// It comes before anything that makes a type, or that may fail: for a failure PyO3 makes a type of
-/// its own.
+/// This runs before anything that creates a type, or that may fail, because for a failure PyO3
+/// creates a type of its own.
 pub(crate) fn require_main() -> PyResult<()> {
     // SAFETY: this thread is attached, as it imports the module.
     let interpreter = unsafe { ffi::PyInterpreterState_Get() };
@@ -30,11 +30,11 @@ pub(crate) fn require_main() -> PyResult<()> {
     }
 }
 
-/// Refuses an interpreter whose lock is switched off: [`Attached`](crate::attached::Attached) would
-/// be no guard.
+/// Refuses an interpreter whose lock is switched off, because
+/// [`Attached`](crate::attached::Attached) would then not guard anything.
 ///
-/// The wheel is of the stable ABI, which no such interpreter loads; but one may build the module
-/// for itself, and a module that needs the lock switches it on, unless it is told not to
+/// The wheel is of the stable ABI, which no such interpreter loads. But somebody may build the
+/// module for one. A module that needs the lock switches it on, unless that is forbidden
 /// (`PYTHON_GIL=0`).
 pub(crate) fn require_lock(py: Python<'_>) -> PyResult<()> {
     // Before Python 3.13 there is always one, and no such function.
@@ -47,11 +47,11 @@ pub(crate) fn require_lock(py: Python<'_>) -> PyResult<()> {
     ))
 }
 
-/// Makes now what PyO3 else makes at its first use, once, under a lock of its own and by Python
-/// code.
+/// Creates now what PyO3 would otherwise create at its first use, once, under a lock of its own and
+/// with Python code.
 ///
-/// Another thread may fork while that runs, and then the child waits for it for ever. During an
-/// import, Python has the same fault.
+/// If another thread forks while that code runs, the child waits for the lock for ever. During an
+/// import, Python has the same problem.
 pub(crate) fn warm(py: Python<'_>) -> PyResult<()> {
     PanicException::type_object(py);
     // That attaching waits until the interpreter is there.
@@ -61,8 +61,8 @@ pub(crate) fn warm(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-/// A `pathlib.Path`. PyO3 has the conversion, and keeps the class as [`warm`] says; this is not
-/// made early, as few programs need that module.
+/// Makes a `pathlib.Path`. PyO3 has the conversion, and keeps the class as [`warm`] says. The class
+/// is not loaded early, because few programs need that module.
 pub(crate) fn path<'py>(py: Python<'py>, path: &Path) -> PyResult<Bound<'py, PyAny>> {
     let path: &OsStr = path.as_os_str();
     py.import("pathlib")?.getattr("Path")?.call1((path,))

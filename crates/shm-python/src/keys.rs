@@ -1,4 +1,4 @@
-//! What Python objects stand for which bytes.
+//! The conversion between Python objects and bytes.
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -10,7 +10,7 @@ use crate::fast::utf8;
 use crate::numbers::{equal_int, int_of, out_of_range, range};
 use crate::refusal::Refusal;
 
-/// The bytes of an object: where they lie, or a copy.
+/// The bytes of an object: a reference to them, or a copy.
 pub(crate) enum Bytes<'a, 'py> {
     Lent(&'a [u8]),
     Copied(Bound<'py, PyBytes>),
@@ -43,13 +43,13 @@ pub(crate) fn lend<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Result<Bytes<'a, '
     Err(Refusal::Type("str or bytes"))
 }
 
-/// As [`lend`], of what must have bytes.
+/// As [`lend`], for an object that must have bytes.
 #[inline]
 pub(crate) fn bytes_of<'a, 'py>(object: &'a Bound<'py, PyAny>) -> PyResult<Bytes<'a, 'py>> {
     lend(object).map_err(|refusal| refusal.error(object))
 }
 
-/// What the keys of a snapshot or tree are to Python.
+/// The Python type of the keys of a snapshot or tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyForm {
     Str,
@@ -67,8 +67,8 @@ pub(crate) enum KeyBytes<'a, 'py> {
     Long(Word<8>),
 }
 
-/// Bytes where a word may be, so that what holds them is moved word by word: in pieces that
-/// overlap, it would stall on store forwarding for as long as the lookup takes.
+/// Bytes with the alignment of a word, so that they are moved word by word. Moving them in pieces
+/// that overlap would stall on store forwarding for as long as the lookup takes.
 #[repr(align(8))]
 pub(crate) struct Word<const N: usize>([u8; N]);
 
@@ -98,7 +98,7 @@ impl KeyForm {
         }
     }
 
-    /// The form of a map's keys: numbers are as wide as the first of them.
+    /// The form of a map's keys. Numbers are as wide as the first key.
     pub(crate) fn of(self, map: &Edition) -> Self {
         match self {
             Self::Str | Self::Bytes => self,
@@ -118,7 +118,7 @@ impl KeyForm {
         }
     }
 
-    /// The bytes of a key; `None` for a number that is no key of any table.
+    /// The bytes of a key; `None` for a number that cannot be a key of any table.
     #[inline]
     fn encode<'a, 'py>(
         self,
@@ -135,7 +135,8 @@ impl KeyForm {
         }
     }
 
-    /// The bytes to look for; `None` for what is no key of any map, be it for its type.
+    /// The bytes to look up; `None` for an object that cannot be a key of any map, for instance
+    /// because of its type.
     #[inline]
     pub(crate) fn looked_up<'a, 'py>(
         self,
@@ -144,7 +145,7 @@ impl KeyForm {
         self.encode(key, equal_int).or_else(|refusal| refusal.absent(key).map(|()| None))
     }
 
-    /// The bytes to remove; `None` for a number that is no key of any table.
+    /// The bytes to remove; `None` for a number that cannot be a key of any table.
     pub(crate) fn removed<'a, 'py>(
         self,
         key: &'a Bound<'py, PyAny>,
@@ -152,7 +153,7 @@ impl KeyForm {
         self.encode(key, equal_int).map_err(|refusal| refusal.error(key))
     }
 
-    /// The bytes to find a place by; `None` for a number beyond all keys.
+    /// The bytes that determine a position; `None` for a number beyond all keys.
     pub(crate) fn placed<'a, 'py>(
         self,
         key: &'a Bound<'py, PyAny>,
@@ -186,7 +187,7 @@ impl KeyForm {
     }
 }
 
-/// The key of a map that stands for this key of a table: as `map_key`, of eight bytes.
+/// The map key of this key of a table: as `map_key`, but of eight bytes.
 pub(crate) fn long_key(key: i64) -> [u8; 8] {
     (key ^ i64::MIN).to_be_bytes()
 }

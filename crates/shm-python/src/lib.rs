@@ -1,11 +1,12 @@
-//! The extension module `shmap._shmap`: what the Python package `shmap` is made of.
+//! The extension module `shmap._shmap`, on which the Python package `shmap` is built.
 //!
 //! Python code under `python/shmap` derives the public classes from those here, so that they are
-//! mappings by `collections.abc`; the stubs beside it are their documentation.
+//! mappings of `collections.abc`. The stubs beside it are their documentation.
 //!
-//! A handle holds its map by `Arc`. A method that gives up the interpreter takes the `Arc` out
+//! A handle holds its map by `Arc`. A method that releases the interpreter takes the `Arc` out
 //! first. No handle is borrowed, and no lock of this process held, while Python code runs or a call
-//! sleeps: a fork by another thread would leave the child with it for ever (`attached.rs`).
+//! sleeps. Otherwise a fork by another thread would leave the child with the borrow or lock for
+//! ever (`attached.rs`).
 
 #![deny(unsafe_code)]
 
@@ -27,14 +28,15 @@ mod tree;
 
 use pyo3::prelude::*;
 
-/// What `shmap` is made of.
+/// The contents of the module.
 #[pymodule(gil_used = true)]
 mod _shmap {
     use pyo3::prelude::*;
 
     use super::{dropin, entries, failure, fast, interpreter, snapshot, table, tree};
 
-    /// All by hand, in place of `pymodule_export`: that would make the types before this is asked.
+    /// Everything is added by hand, in place of `pymodule_export`, which would create the types
+    /// before this check.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         interpreter::require_main()?;

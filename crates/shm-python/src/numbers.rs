@@ -1,4 +1,4 @@
-//! Python numbers: as keys, as counters, and what is said of those that are out of range.
+//! Python numbers: as keys, as counters, and the messages for numbers that are out of range.
 
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
@@ -7,13 +7,13 @@ use pyo3::types::PyFloat;
 use crate::failure::raise;
 use crate::refusal::Refusal;
 
-/// An `int`; `None` for one that does not fit 64 bits with a sign.
+/// Reads an `int`; `None` if it does not fit into 64 bits with a sign.
 #[inline]
 pub(crate) fn int_of(object: &Bound<'_, PyAny>) -> Result<Option<i64>, Refusal> {
     object.extract().map(Some).or_else(|error| no_int(object, error))
 }
 
-/// Why an object is no `int` of 64 bits.
+/// Why an object is not an `int` of 64 bits.
 #[cold]
 fn no_int(object: &Bound<'_, PyAny>, error: PyErr) -> Result<Option<i64>, Refusal> {
     if error.is_instance_of::<PyOverflowError>(object.py()) {
@@ -26,7 +26,8 @@ fn no_int(object: &Bound<'_, PyAny>, error: PyErr) -> Result<Option<i64>, Refusa
     }
 }
 
-/// As [`int_of`], and a `float` that is a whole number: to a `dict`, the two are the same key.
+/// As [`int_of`], but also accepts a `float` that is a whole number. To a `dict`, the two are the
+/// same key.
 #[inline]
 pub(crate) fn equal_int(object: &Bound<'_, PyAny>) -> Result<Option<i64>, Refusal> {
     int_of(object).or_else(|refusal| whole(object, refusal))
@@ -70,7 +71,7 @@ pub(crate) fn out_of_range(object: &Bound<'_, PyAny>, lead: &str, range: &str) -
     raise(object.py(), "OutOfRangeError", (text,))
 }
 
-/// The range of integers of so many bits.
+/// The range of integers of this many bits.
 pub(crate) fn range(bits: u32, signed: bool) -> (i128, i128) {
     let value_bits = bits - u32::from(signed);
     let min = if signed { -(1 << value_bits) } else { 0 };

@@ -1,20 +1,20 @@
-//! Why an object is no key or value.
+//! Why an object is not a key or value.
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
-/// Why an object is no key or value.
+/// Why an object is not a key or value.
 pub(crate) enum Refusal {
-    /// It is of a type that has none: not of the one expected.
+    /// The object is not of the expected type.
     Type(&'static str),
-    /// It is text without UTF-8: with lone surrogates.
+    /// It is text that cannot be encoded as UTF-8, because it has lone surrogates.
     Text(PyErr),
-    /// Its own code raised this.
+    /// The object's own code raised this exception.
     Raised(PyErr),
 }
 
 impl Refusal {
-    /// The exception for an object that must be one.
+    /// The exception for an object that should be a key or value.
     #[cold]
     pub(crate) fn error(self, object: &Bound<'_, PyAny>) -> PyErr {
         match self {
@@ -26,7 +26,8 @@ impl Refusal {
         }
     }
 
-    /// Of a key to look for: no map has it, as no `dict` has, unless that raises, too.
+    /// For a key to look up: no map has it, as no `dict` has it, unless the object's own code
+    /// raised an exception.
     #[cold]
     pub(crate) fn absent(self, key: &Bound<'_, PyAny>) -> PyResult<()> {
         match self {

@@ -1,4 +1,4 @@
-//! Calls that wait without the interpreter, and hear its signals all the same.
+//! Calls that wait without the interpreter, but still notice its signals.
 
 use std::cell::Cell;
 
@@ -6,13 +6,13 @@ use pyo3::prelude::*;
 use shm_facade::Interrupt;
 
 thread_local! {
-    /// What a signal's handler raised while this thread waited. Between the question and the end of
-    /// the call only.
+    /// The exception that a signal's handler raised while this thread waited. It is set only from
+    /// the check for signals to the end of the call.
     static RAISED: Cell<Option<PyErr>> = const { Cell::new(None) };
 }
 
-/// Ends the waiting of a call that [`detach`] makes when the handler of a signal raises. A handler
-/// that returns does not.
+/// Ends the waiting of a call that [`detach`] makes if the handler of a signal raises an exception.
+/// A handler that returns does not end it.
 pub(crate) fn interrupt() -> Interrupt {
     Interrupt::new(|| {
         // None where the interpreter ends, with this thread.
@@ -27,8 +27,8 @@ pub(crate) fn interrupt() -> Interrupt {
     })
 }
 
-/// Calls `f` without the interpreter. What the handler of a signal raised meanwhile is the error;
-/// else there is what `f` returned.
+/// Calls `f` without the interpreter. If the handler of a signal raised an exception meanwhile,
+/// that is the error. Otherwise this returns what `f` returned.
 pub(crate) fn detach<T: Send>(py: Python<'_>, f: impl FnOnce() -> T + Send) -> PyResult<T> {
     let done = py.detach(f);
     RAISED.take().map_or(Ok(done), Err)

@@ -31,7 +31,7 @@ pub(crate) struct SnapshotBase {
     trust: Vec<u32>,
 }
 
-/// What changes when there is a newer edition, and when it is closed.
+/// The part that changes when there is a newer edition, and when the handle is closed.
 struct Handle {
     map: Option<Arc<Edition>>,
     form: KeyForm,
@@ -325,7 +325,7 @@ impl SnapshotBase {
 }
 
 impl SnapshotBase {
-    /// The map, and the form of its keys, whatever becomes of the handle.
+    /// The map and the form of its keys. They remain valid whatever happens to the handle.
     pub(crate) fn owned(&self, py: Python<'_>) -> PyResult<(Arc<Edition>, KeyForm)> {
         let handle = self.handle.lend(py);
         let map = handle.map.clone().ok_or_else(|| closed(py, "snapshot"))?;
@@ -338,7 +338,7 @@ impl SnapshotBase {
         Ok(Entries::new(map, form, yields, ranks))
     }
 
-    /// What is waited for never comes.
+    /// The exception for a wait for something that never comes.
     #[cold]
     fn never(&self, py: Python<'_>) -> PyErr {
         let text = format!("nothing is ever published over the saved file {:?}", self.name);
@@ -347,7 +347,7 @@ impl SnapshotBase {
 }
 
 impl Handle {
-    /// A handle to a map. `form` may be that of another edition of it.
+    /// Creates a handle to a map. `form` may be that of another edition of the map.
     fn new(map: Edition, form: KeyForm) -> Self {
         Self { form: form.of(&map), map: Some(Arc::new(map)) }
     }
@@ -364,7 +364,7 @@ impl Handle {
     }
 }
 
-/// A name that leads to no snapshot may lead to a table: then say so.
+/// The exception for a name that leads to no snapshot. If the name leads to a table, it says so.
 pub(crate) fn name_failure(
     py: Python<'_>,
     error: Error,

@@ -1,4 +1,4 @@
-//! `shmap.RbTree` below its mapping methods.
+//! `shmap.RbTree` without its mapping methods.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use crate::failure::{failure, missing};
 use crate::keys::{KeyForm, bytes_of};
 use crate::signals;
 
-/// A map in private memory, on its way to being published.
+/// A map in private memory, before it is published.
 ///
-/// The tree is shared only while it is published without the interpreter; a change meanwhile
+/// The tree is shared only while it is published without the interpreter. A change at that time
 /// copies it.
 #[pyclass(subclass, frozen, mapping, module = "shmap._shmap", name = "TreeBase")]
 pub(crate) struct TreeBase {
@@ -210,13 +210,14 @@ impl TreeBase {
         Ok(self.tree.with(py, |tree| tree.get(key).map(|value| PyBytes::new(py, value))))
     }
 
-    /// The tree, whatever becomes of the handle.
+    /// The tree. It remains valid whatever happens to the handle.
     fn owned(&self, py: Python<'_>) -> Arc<RbTree> {
         self.tree.with(py, Arc::clone)
     }
 }
 
-/// A tree of the entries of a mapping, or of pairs; of equal keys the last one counts.
+/// Makes a tree of the entries of a mapping, or of pairs. If a key occurs more than once, its last
+/// entry counts.
 fn built(form: KeyForm, entries: &Bound<'_, PyAny>) -> PyResult<RbTree> {
     let (py, pairs) = (entries.py(), pairs(entries)?);
     let mut held = Vec::with_capacity(pairs.len());
@@ -229,7 +230,7 @@ fn built(form: KeyForm, entries: &Bound<'_, PyAny>) -> PyResult<RbTree> {
         .map_err(|error| failure(py, Error::from(error), None))
 }
 
-/// Publishes without the interpreter. `options` have the interrupt of `signals`.
+/// Publishes without holding the interpreter. `options` have the interrupt of `signals`.
 pub(crate) fn share(
     py: Python<'_>,
     tree: &RbTree,

@@ -1,6 +1,6 @@
-//! The calls of a table whatever its keys, in terms of Python objects.
+//! The calls of a table of any kind of keys, in terms of Python objects.
 //!
-//! Those that wait or take long run without the interpreter, as `signals` wants it.
+//! Calls that wait or take long run without the interpreter, as `signals` requires.
 
 use std::borrow::Borrow;
 use std::ffi::CString;
@@ -19,13 +19,13 @@ use crate::signals;
 
 type Object<'py> = Bound<'py, PyAny>;
 type Pair<'py> = (Object<'py>, Object<'py>);
-/// Makes an object of a value.
+/// Makes a Python object of a value.
 pub(crate) type Make<'a, 'py> = dyn Fn(&[u8]) -> PyResult<Object<'py>> + 'a;
 
-/// Values of up to so many bytes are copied to the stack.
+/// Values of up to this many bytes are copied to the stack.
 const SMALL: usize = 64;
 
-/// The value of a key, made an object.
+/// The value of a key, as a Python object.
 #[inline]
 pub(crate) fn get<'py, K: PyKey + ?Sized, A: Access>(
     table: &Table<K, A>,
@@ -79,7 +79,7 @@ pub(crate) fn get_many<'py, K: PyKey + ?Sized, A: Access>(
     Ok(held.iter().map(|held| held.as_ref().and_then(|_| found.next().flatten())).collect())
 }
 
-/// All entries, of one moment or else each whole.
+/// All entries, as they were at one moment if possible; otherwise each is whole.
 pub(crate) fn entries<'py, K: PyKey + ?Sized, A: Access>(
     table: &Table<K, A>,
     py: Python<'py>,
@@ -89,7 +89,7 @@ pub(crate) fn entries<'py, K: PyKey + ?Sized, A: Access>(
     entries.into_iter().map(|(key, value)| Ok((K::give(kind, key, py)?, value))).collect()
 }
 
-/// The entries of one moment, with the keys that they have in a frozen map.
+/// The entries as they were at one moment, with their map keys.
 pub(crate) fn frozen<K: PyKey + ?Sized, A: Access>(
     table: &Table<K, A>,
     py: Python<'_>,
@@ -181,7 +181,7 @@ pub(crate) fn count<K: PyKey + ?Sized>(
     write(table, key.py(), || change(table, taken))
 }
 
-/// Does `f` without the interpreter.
+/// Runs `f` without the interpreter.
 pub(crate) fn write<K: PyKey + ?Sized, R: Send>(
     table: &Table<K>,
     py: Python<'_>,
@@ -190,7 +190,8 @@ pub(crate) fn write<K: PyKey + ?Sized, R: Send>(
     signals::detach(py, f)?.map_err(|error| failed(py, table, error))
 }
 
-/// A key to look for; `None` for what is no key of this table, be it for its type.
+/// A key to look up; `None` for an object that cannot be a key of this table, for instance because
+/// of its type.
 #[inline(always)]
 fn sought<'a, K: PyKey + ?Sized, A: Access>(
     table: &Table<K, A>,
@@ -208,7 +209,7 @@ fn removed<'a, K: PyKey + ?Sized>(
     K::held(table.key_kind(), key, equal_int).map_err(|refusal| refusal.error(key))
 }
 
-/// A key to store under, be it that of a member of a batch.
+/// A key to store under, also as a member of a batch.
 #[inline(always)]
 fn stored<'a, K: PyKey + ?Sized>(
     table: &Table<K>,
@@ -220,7 +221,7 @@ fn stored<'a, K: PyKey + ?Sized>(
     held.ok_or_else(|| no_key_of(kind, key, member))
 }
 
-/// The exception for a number that no key of a table of this kind is.
+/// The exception for a number that cannot be a key of a table of this kind.
 #[cold]
 fn no_key_of(kind: KeyKind, key: &Object<'_>, member: Option<usize>) -> PyErr {
     let (bits, signed) = kind.integer().unwrap_or((64, true));
@@ -243,7 +244,8 @@ fn failed<K: PyKey + ?Sized, A: Access>(
     failure(py, error, Some(table.segment().path()))
 }
 
-/// The entries of one moment, or else each whole. Warns of damaged ones, which are not among them.
+/// The entries as they were at one moment, or otherwise each whole. Warns of damaged entries, which
+/// are left out.
 fn copied<K: PyKey + ?Sized, A: Access>(
     table: &Table<K, A>,
     py: Python<'_>,

@@ -11,13 +11,14 @@ use crate::keys::{lend, long_key};
 use crate::numbers::range;
 use crate::refusal::Refusal;
 
-/// A type of keys. Those that tables have mostly are themselves, the others [`AnyKey`].
+/// A type of keys. The kinds that tables mostly have are types of their own; the others use
+/// [`AnyKey`].
 pub(crate) trait PyKey: Key<Owned: Send> + Sync {
-    /// What holds a key taken from Python.
+    /// The value that holds a key taken from Python.
     type Held<'a>: Borrow<Self>;
 
-    /// The key that an object is, in a table of this kind; `None` for a number out of its range.
-    /// `int` takes numbers.
+    /// Converts an object to a key of a table of this kind; `None` for a number that is out of
+    /// range. `int` converts numbers.
     fn held<'a, 'py>(
         kind: KeyKind,
         key: &'a Bound<'py, PyAny>,
@@ -30,7 +31,7 @@ pub(crate) trait PyKey: Key<Owned: Send> + Sync {
     /// The key of a table of this kind as an object.
     fn give(kind: KeyKind, key: Self::Owned, py: Python<'_>) -> PyResult<Bound<'_, PyAny>>;
 
-    /// The key that stands for this one in a frozen map; `None` for a number that is none there.
+    /// The map key of this key; `None` for a number that has none.
     fn frozen(owned: &Self::Owned) -> Option<Vec<u8>>;
 }
 

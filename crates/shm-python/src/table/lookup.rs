@@ -1,4 +1,4 @@
-//! The lookups of a table whose calls are not PyO3's.
+//! The lookups of a table that do not use PyO3's calls.
 
 use std::ffi::CStr;
 
@@ -12,7 +12,7 @@ use super::{TableBase, open};
 use crate::failure::failure;
 use crate::fast::Method;
 
-/// The value of a key, made an object, or `default`.
+/// The value of a key, as a Python object, or `default`.
 #[inline(always)]
 fn look_up<'py>(
     this: &Bound<'py, TableBase>,

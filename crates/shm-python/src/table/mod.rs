@@ -1,5 +1,5 @@
-//! `shmap.Table` below its mapping methods. A call of it is a method here, and in `calls` what the
-//! method does for every type of keys.
+//! `shmap.Table` without its mapping methods. Each call is a method here, and `calls` has the part
+//! that is the same for every type of keys.
 
 mod calls;
 mod handle;
@@ -33,7 +33,7 @@ use crate::snapshot::SnapshotBase;
 /// A table of the namespace, opened.
 #[pyclass(subclass, frozen, mapping, module = "shmap._shmap", name = "TableBase")]
 pub(crate) struct TableBase {
-    /// None when it is closed.
+    /// `None` after the table was closed.
     table: Lending<Option<Arc<Opened>>>,
     name: Name,
     namespace: Namespace,
@@ -400,7 +400,7 @@ impl TableBase {
         self.timeout
     }
 
-    /// What the Python class needs to open the table anew, after pickling.
+    /// The arguments that the Python class needs to open the table again after pickling.
     #[getter]
     fn _trust(&self) -> (Vec<u32>, bool) {
         (self.trust.clone(), self.shared_writers)

@@ -1,4 +1,4 @@
-//! How a table is made or found.
+//! How a table is created or opened.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use super::handle::{Opened, Typed};
 /// Why a table was not opened.
 pub(crate) enum Refused {
     Open(TableOpenError),
-    /// Its keys are none of those that were asked for.
+    /// Its keys are of none of the kinds that were asked for.
     Keys {
         path: PathBuf,
         found: KeyKind,
@@ -27,7 +27,7 @@ impl From<TableOpenError> for Refused {
     }
 }
 
-/// How a table is made or found.
+/// Whether a table is created or opened.
 #[derive(Clone, Copy)]
 pub(crate) enum How {
     Create(KeyKind),
@@ -36,20 +36,20 @@ pub(crate) enum How {
     Read(Keys),
 }
 
-/// Which tables will do, by their keys.
+/// Which kinds of keys are accepted.
 #[derive(Clone, Copy)]
 pub(crate) enum Keys {
     Any,
     /// Numbers of any width.
     Int,
-    /// Numbers of so many bits.
+    /// Numbers of this many bits.
     Bits(u32),
-    /// These alone.
+    /// Only this kind.
     Kind(KeyKind),
 }
 
 impl How {
-    /// From the word for it, and from the arguments `keys` and `bits`.
+    /// From the word for the kind, and from the arguments `keys` and `bits`.
     pub(crate) fn new(
         how: &str,
         keys: Option<&Bound<'_, PyAny>>,
@@ -71,7 +71,7 @@ impl How {
         }
     }
 
-    /// Makes or opens it.
+    /// Creates or opens the table.
     pub(crate) fn go(
         self,
         namespace: &Namespace,
@@ -129,7 +129,7 @@ impl Keys {
         }
     }
 
-    /// Whether this table will do.
+    /// Checks whether this table is accepted.
     fn check<A: Access>(self, table: &UntypedTable<A>) -> Result<(), Refused> {
         let found = table.key_kind();
         let bits = found.integer().map(|(bits, _)| bits);

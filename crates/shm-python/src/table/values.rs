@@ -1,4 +1,4 @@
-//! What is stored in a table: the bytes of an object, or a counter.
+//! The values of a table: the bytes of an object, or a counter.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyInt};
@@ -14,7 +14,7 @@ pub(crate) fn value_of<'a, 'py>(object: &'a Bound<'py, PyAny>) -> PyResult<Bytes
     lend(object).or_else(|refusal| counter(object, refusal))
 }
 
-/// A counter, if the object is a number. A `bool` is none that anybody counts with.
+/// A counter, if the object is a number. A `bool` is not accepted, because nobody counts with it.
 #[cold]
 fn counter<'a, 'py>(object: &Bound<'py, PyAny>, refusal: Refusal) -> PyResult<Bytes<'a, 'py>> {
     if !matches!(refusal, Refusal::Type(_)) {
