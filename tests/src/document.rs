@@ -76,8 +76,8 @@ impl Document {
         Section(fields)
     }
 
-    /// Asserts that a sentence of the document, made of real numbers, is there, however its lines
-    /// are wrapped.
+    /// Asserts that the document contains a sentence, which was made of real numbers. Line breaks
+    /// do not matter.
     ///
     /// # Panics
     /// When it is not.

@@ -1,8 +1,8 @@
-//! Images of snapshots, encoded by the text of `docs/format.md` and deliberately not by the
-//! library: the slow and plain way.
+//! Images of snapshots, encoded slowly and plainly by the text of `docs/format.md`, and
+//! deliberately not by the library.
 //!
 //! The tree is walked, not calculated, and nothing is checked. So [`encode`] also makes images that
-//! the library would not, with keys out of order for example, in which all that is derived is
+//! the library would not make, for example with keys out of order, in which all derived parts are
 //! right.
 
 use std::ops::Range;
@@ -101,7 +101,7 @@ pub fn entry_word(offset: u64, key_len: u64) -> u64 {
     offset << KEY_LEN_BITS | key_len
 }
 
-/// Makes both checksums right, if the image has a whole header.
+/// Corrects both checksums, if the image has a whole header.
 pub fn fix_checksums(image: &mut [u8]) {
     if image.len() < header::LEN {
         return;

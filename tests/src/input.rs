@@ -1,6 +1,6 @@
 //! Operations from any bytes, as a fuzzer or a property test gives them.
 
-/// Bytes that are taken from the front. What they do not tell is zero.
+/// Bytes that are taken from the front. Missing bytes count as zero.
 pub(crate) struct Input<'a>(&'a [u8]);
 
 impl Input<'_> {
@@ -10,7 +10,7 @@ impl Input<'_> {
         byte
     }
 
-    /// As many bytes, or all that are left.
+    /// Takes this many bytes, or all that are left.
     pub(crate) fn take(&mut self, len: usize) -> Vec<u8> {
         let (bytes, rest) = self.0.split_at(len.min(self.0.len()));
         self.0 = rest;

@@ -1,6 +1,6 @@
-//! Changes single fields of a segment file, with or without a right checksum.
+//! Changes single fields of a segment file, with or without a correct checksum.
 //!
-//! The offsets are those of `docs/format.md`, on purpose not taken from the library.
+//! The offsets are those of `docs/format.md`. They are deliberately not taken from the library.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -52,7 +52,7 @@ pub const LOCK: (u64, usize) = (512, 64);
 /// Offset of the body in the file.
 pub const BODY: u64 = 4096;
 
-/// What becomes of the checksum of a record that is changed.
+/// What happens to the checksum of a record that is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checksum {
     /// It is computed again.

@@ -1,5 +1,5 @@
-//! Values that tell whether they are whole: a sequence number, and bytes that
-//! follow from it and from the key.
+//! Values that tell whether they are whole: a sequence number, and bytes that follow from the
+//! number and the key.
 
 /// A value of `len` bytes (at least 8) for `key` at `sequence`.
 #[must_use]
@@ -21,8 +21,8 @@ pub fn sequence(key: i32, bytes: &[u8]) -> Option<u64> {
     (value(key, number, bytes.len()) == bytes).then_some(number)
 }
 
-/// The length that values of this sequence number have: varies, so that a length
-/// of one value with bytes of another shows.
+/// The length of values of this sequence number. It varies, so that the length of one value with
+/// the bytes of another is noticed.
 #[must_use]
 pub fn length(sequence: u64, max: usize) -> usize {
     let room = max.saturating_sub(8) as u64 + 1;

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::{Child, WATCHDOG, worker};
 
-/// What a role that cannot run here prints, before the reason.
+/// The prefix that a role which cannot run here prints before the reason.
 pub const SKIPPED: &str = "skipped: ";
 
 /// The user `nobody`: neither the caller nor root.

@@ -1,11 +1,11 @@
-//! Every call of a snapshot on any bytes: for hostile ones.
+//! Makes every call of a snapshot on any bytes, which may be hostile.
 
 use std::ops::Bound;
 
 use avl_snapshot::{Snapshot, SnapshotError};
 
-/// Opens `bytes` and makes every call there is, with each of the queries. What `verify` says, if
-/// they open.
+/// Opens `bytes` and makes every call, with each of the queries. Returns what `verify` says, if the
+/// bytes can be opened.
 ///
 /// # Errors
 /// That of opening.

@@ -1,5 +1,5 @@
-//! Operations on the map that grows and on what it is frozen to, and the `BTreeMap` that both must
-//! agree with: one enum for the property test and for the fuzz target.
+//! Operations on the map that grows and on the image frozen from it, and the `BTreeMap` that both
+//! must agree with. One enum serves the property test and the fuzz target.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -28,10 +28,10 @@ pub enum Op {
     Freeze(bool),
     /// Looks a key up by all calls that take one.
     Rank(Vec<u8>),
-    /// The entries between two keys; which of the ends are in it or not there is in the bits of the
-    /// number.
+    /// The entries between two keys. The bits of the number say whether each bound exists, and
+    /// whether it is included.
     Range(Vec<u8>, Vec<u8>, u8),
-    /// The entries that start so.
+    /// The entries whose keys start with these bytes.
     Prefix(Vec<u8>),
     /// Many keys at once.
     GetMany(Vec<Vec<u8>>),

@@ -1,4 +1,4 @@
-//! Benchmarks: the criterion groups, then the rows against each peer, as ratios.
+//! Benchmarks: the criterion groups, then the rows against each peer, with their ratios.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -89,7 +89,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     Ok(true)
 }
 
-/// The program that measures rows, built.
+/// Builds the program that measures rows.
 pub fn rows() -> Result<Command> {
     let mut build = cargo();
     build.args(["build", "--quiet", "--release", "--package", "shm-benches"]);
@@ -97,7 +97,7 @@ pub fn rows() -> Result<Command> {
     Ok(Command::new(target_dir().join("release").join("shm-bench-rows")))
 }
 
-/// Runs it; the last line that it prints is one JSON object.
+/// Runs the program. The last line that it prints is one JSON object.
 pub fn last_line(rows: &mut Command) -> Result<String> {
     let output = rows.stderr(Stdio::null()).output().context("start the benchmark")?;
     if !output.status.success() {
@@ -133,7 +133,7 @@ fn rows_of(result: &Value) -> Table {
     table
 }
 
-/// What reader processes need, if that was measured.
+/// The memory that reader processes need, if it was measured.
 fn memory(result: &Value) -> Option<Table> {
     let measured = result["memory"].as_array().filter(|measured| !measured.is_empty())?;
     let head =
@@ -147,7 +147,7 @@ fn memory(result: &Value) -> Option<Table> {
     Some(table)
 }
 
-/// The points of the plot, a line for each number of entries.
+/// The points of the plot, with a line for each number of entries.
 fn curves(result: &Value) -> Table {
     let series = result["series"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut head = vec!["entries"];

@@ -11,7 +11,7 @@ pub fn root() -> PathBuf {
     manifest.parent().unwrap_or(manifest).to_owned()
 }
 
-/// Where cargo puts what it builds.
+/// The directory where cargo puts its results.
 pub fn target_dir() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
@@ -23,7 +23,7 @@ pub fn cargo() -> Command {
     command
 }
 
-/// Runs a command and fails if it does.
+/// Runs a command. Fails if the command does.
 pub fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("start {command:?}"))?;
     if !status.success() {

@@ -18,7 +18,7 @@ pub struct Arguments {
     pub json: bool,
 }
 
-/// Measures, and prints one line a way. Nothing but cargo's target directory is written to.
+/// Measures, and prints one line for each way. Writes only to cargo's target directory.
 pub fn run(arguments: &Arguments) -> Result<bool> {
     let mut rows = bench::rows()?;
     let last = bench::last_line(rows.args(["--compare", &arguments.size.to_string()]))?;
@@ -36,7 +36,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     Ok(true)
 }
 
-/// A line for each structure: nanoseconds, and how many times those of the AVL tree.
+/// A table with a line for each structure: nanoseconds, and their ratio to those of the AVL tree.
 fn table(result: &Value) -> Table {
     let structures = result["structures"].as_array().map(Vec::as_slice).unwrap_or_default();
     let avl = structures.iter().find(|structure| structure["name"] == "snapshot (AVL)");

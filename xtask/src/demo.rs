@@ -1,6 +1,6 @@
-//! The main use cases on real input. The table: four agents publish the status of the machine's
-//! processes, two readers look them up all the time, and one agent is killed inside a write;
-//! another takes over its share. The map: see `names.rs`.
+//! The main use cases on real input. For the table, four agents publish the status of the machine's
+//! processes, and two readers look them up all the time. One agent is killed inside a write, and
+//! another takes over its share. For the map, see `names.rs`.
 
 mod names;
 mod screen;
@@ -58,7 +58,7 @@ pub struct Figures {
     pub lookups_per_s: u64,
     /// The largest number of editions of the names that one reader saw.
     pub editions: u64,
-    /// Values of one edition in another, or of another name.
+    /// Values of one edition that were found in another, or that belong to another name.
     pub mixtures: u64,
     pub seconds: f64,
 }
@@ -177,8 +177,8 @@ impl<'a> Demo<'a> {
         Ok(())
     }
 
-    /// Stops the victim before its next write, follows that write instruction by instruction until
-    /// the victim holds the lock, and some instructions further, and kills it there.
+    /// Stops the victim before its next write. Follows that write instruction by instruction until
+    /// the victim holds the lock, and for some instructions more, and kills it there.
     fn kill_inside_a_write(&mut self) -> Result<()> {
         let Some(mut victim) = self.agents[VICTIM].take() else {
             return Ok(());

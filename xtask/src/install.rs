@@ -1,4 +1,4 @@
-//! Installing as the READMEs say: with their commands, word for word except for the prefix.
+//! Installs as the READMEs say, with their commands word for word, except for the prefix.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +18,8 @@ pub fn as_the_readmes_say() -> Result<String> {
     Ok([library(&prefix)?, command_line(&prefix)?, package(&prefix)?].join("; "))
 }
 
-/// `libshmap`, the README's program in C, and one of the original.
+/// Tests the installation of `libshmap`, with the README's program in C and a program of the
+/// original.
 fn library(prefix: &Path) -> Result<String> {
     for tool in ["cc", "g++", "pkg-config"] {
         if !Command::new(tool).arg("--version").output().is_ok_and(|out| out.status.success()) {
@@ -44,7 +45,7 @@ fn library(prefix: &Path) -> Result<String> {
     Ok("libshmap, and programs that use it".to_owned())
 }
 
-/// `shmap`.
+/// Tests the installation of `shmap`.
 fn command_line(prefix: &Path) -> Result<String> {
     let readme = std::fs::read_to_string(root().join("crates/shm-cli/README.md"))?;
     let install = blocks(&readme, "sh").into_iter().next().context("the command is missing")?;
@@ -53,7 +54,7 @@ fn command_line(prefix: &Path) -> Result<String> {
     Ok("shmap".to_owned())
 }
 
-/// The Python package, in an environment of its own.
+/// Tests the installation of the Python package, in an environment of its own.
 fn package(prefix: &Path) -> Result<String> {
     let mut venv = Command::new("python3");
     let made = venv.args(["-m", "venv"]).arg(prefix.join("venv")).output();
@@ -81,7 +82,8 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
     text.split(&start).skip(1).map(block).collect()
 }
 
-/// Runs commands where pkg-config and the loader look into the installation; what they printed.
+/// Runs commands in which pkg-config and the loader use the installation. Returns what they
+/// printed.
 fn shell(commands: &str, dir: &Path) -> Result<String> {
     let namespace = TempNamespace::new()?;
     let lib: PathBuf = target_dir().join("installation/lib");

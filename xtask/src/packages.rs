@@ -1,4 +1,4 @@
-//! The library crates as packages, as a program gets them that depends on one.
+//! The library crates as packages, as a program that depends on one gets them.
 //!
 //! They are packed as for a registry and unpacked outside of the workspace, and their examples are
 //! built and run from there. This detects a file that a package lacks, and a dependency that only
@@ -13,7 +13,7 @@ use shm_harness::TempNamespace;
 
 use crate::command::{cargo, root, run, target_dir};
 
-/// The crates, upwards, and the example of each. `read` reads what `publish` published.
+/// The crates, from the bottom up, and the example of each. `read` reads what `publish` published.
 const EXAMPLES: [(&str, &str); 4] = [
     ("shm-core", "counter"),
     ("slotmap-shm", "workers"),
@@ -50,7 +50,7 @@ pub fn run_their_examples() -> Result<String> {
     Ok(format!("{} packages, each with its example", EXAMPLES.len()))
 }
 
-/// A package that lacks a file must not pass.
+/// Checks that a package that lacks a file does not pass.
 pub fn a_missing_file_is_noticed() -> Result<String> {
     let unpacked = Unpacked::new("missing-file")?;
     std::fs::remove_file(unpacked.dir("avl-snapshot").join("README.md"))?;
@@ -68,7 +68,7 @@ struct Unpacked {
 }
 
 impl Unpacked {
-    /// Packs the sources as they are, committed or not.
+    /// Packs the sources as they are, whether committed or not.
     fn new(name: &str) -> Result<Self> {
         let workspace = target_dir().join("packages").join(name);
         if workspace.exists() {
@@ -101,8 +101,8 @@ impl Unpacked {
         self.workspace.join("package")
     }
 
-    /// `cargo package`, from what was downloaded before if that is enough. Without `--no-verify` it
-    /// would compile each package once more: the examples do.
+    /// Runs `cargo package`, offline if the earlier downloads suffice. Without `--no-verify` it
+    /// would compile each package once more, which the examples do already.
     fn pack(&self) -> Result<()> {
         let pack = |offline: bool| {
             let mut command = cargo();
@@ -124,7 +124,7 @@ impl Unpacked {
         self.workspace.join(directory(package))
     }
 
-    /// Cargo, in this workspace. What it builds is kept from one run to the next.
+    /// Cargo, in this workspace. Its results are kept from one run to the next.
     fn cargo(&self) -> Command {
         let mut command = cargo();
         command.current_dir(&self.workspace);
@@ -138,7 +138,7 @@ fn directory(package: &str) -> String {
     format!("{package}-{}", env!("CARGO_PKG_VERSION"))
 }
 
-/// Licences, sources and duplicates of all dependencies, by `cargo deny` where it is installed.
+/// Checks licences, sources and duplicates of all dependencies, by `cargo deny` if it is installed.
 /// Advisories are left out: they come from a database that changes while the project does not.
 pub fn dependencies_are_allowed() -> Result<String> {
     if !cargo().args(["deny", "--version"]).output().is_ok_and(|output| output.status.success()) {

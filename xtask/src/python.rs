@@ -38,7 +38,7 @@ struct Python {
     minor: u32,
 }
 
-/// Builds and tests. Returns with which versions, or why not.
+/// Builds and tests. Returns the versions that were tested, or why there are none.
 pub fn test(arguments: &Arguments) -> Result<String> {
     let pythons = match &arguments.python {
         Some(program) => match Python::probe(program) {
@@ -94,7 +94,7 @@ fn interpreters() -> Vec<Python> {
     found
 }
 
-/// What pyenv has installed: its commands in the path may lead to one version only.
+/// The versions that pyenv has installed. Its commands in the path may lead to one version only.
 fn of_pyenv() -> Vec<PathBuf> {
     let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".pyenv"));
     let Some(dir) = std::env::var_os("PYENV_ROOT").map(PathBuf::from).or_else(home) else {
@@ -142,7 +142,7 @@ impl Python {
     }
 }
 
-/// A virtual environment, and the Python it was made by.
+/// A virtual environment, and the Python that created it.
 struct Environment {
     python: PathBuf,
     host: PathBuf,
@@ -217,7 +217,7 @@ fn build(environment: &Environment) -> Result<PathBuf> {
     }
 }
 
-/// The stubs by themselves, against a program that uses them, and against the package.
+/// Checks the stubs by themselves, against a program that uses them, and against the package.
 fn typed(environment: &Environment) -> Result<()> {
     let cache = place().join("mypy");
     let mut mypy = environment.module("mypy");

@@ -1,6 +1,5 @@
-//! Kills a process after 0, 1, 2 … instructions of one operation, and has a judge
-//! check what it left: the old state or the new one, nothing torn, nothing lost,
-//! nothing left locked or leaked.
+//! Kills a process after 0, 1, 2 … instructions of one operation. A judge checks what it left: the
+//! old state or the new one, with nothing torn, lost, locked or leaked.
 
 mod path;
 
@@ -56,14 +55,15 @@ pub enum Operation {
     RemoveName,
     Freeze,
     Prune,
-    /// Opening a table that no living process has open: one whose lock is held by a dead thread,
-    /// one of an earlier boot, one of another pid namespace.
+    /// Opening a table that no living process has open. Its lock is held by a dead thread, or it is
+    /// of an earlier boot or of another pid namespace.
     Takeover,
 }
 
 impl Operation {
     /// The distance in instructions between the kills of the everyday suite: 1 for short
-    /// operations, more for long ones. It is odd, to meet all kinds of instructions in loops.
+    /// operations, more for long ones. It is odd, so that all kinds of instructions in loops are
+    /// met.
     pub fn stride(self) -> u64 {
         match self {
             Self::Add | Self::Update | Self::Upsert | Self::Remove | Self::Clear => 1,
@@ -75,7 +75,8 @@ impl Operation {
         }
     }
 
-    /// The workers' names for it: one name, or one for each state that it may begin with.
+    /// The workers' names for the operation: one name, or one for each state that it may begin
+    /// with.
     fn walks(self) -> Vec<String> {
         match self {
             Self::Takeover => {
@@ -190,11 +191,11 @@ fn all_instructions(
     total.into_inner().context("a job panicked")
 }
 
-/// What the process that is killed does.
+/// What the process does that will be killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Walk {
     Operation,
-    /// What a repair is to follow.
+    /// The operation that the repair follows.
     Prelude,
 }
 
@@ -226,7 +227,7 @@ impl<'a> Bench<'a> {
         Child::spawn(worker.command("judge", namespace.path()).args(["--op", op]))
     }
 
-    /// Walks through the operation once, or through the one that it is to follow.
+    /// Walks once through the operation, or through the one that the operation follows.
     fn measure(&mut self, what: Walk, prelude: Option<Place>) -> Result<Path> {
         self.prepare(prelude)?;
         let mut stepper = self.start(what)?;
@@ -236,8 +237,8 @@ impl<'a> Bench<'a> {
         Ok(Path::new(&pieces, fixed))
     }
 
-    /// Kills after `instructions` of the operation. Returns the operation's length
-    /// when it ended before.
+    /// Kills after `instructions` of the operation. Returns the operation's length if it ended
+    /// before.
     fn kill_at(
         &mut self,
         path: &Path,
@@ -288,7 +289,7 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Resets, and has the death that a repair follows.
+    /// Resets, and causes the death that a repair follows.
     fn prepare(&mut self, prelude: Option<Place>) -> Result<()> {
         match prelude {
             None => self.tell("reset"),
@@ -299,7 +300,7 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Resets, and kills what a repair is to follow at that place.
+    /// Resets, and kills at that place the operation that a repair follows.
     fn die_before(&mut self, mut place: Place) -> Result<()> {
         loop {
             self.tell("reset")?;
@@ -310,7 +311,7 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// A fresh process, stopped right before the operation.
+    /// Starts a fresh process, and stops it right before the operation.
     fn start(&self, what: Walk) -> Result<Stepper> {
         let mut command = self.worker.command("operation", self.namespace.path());
         command.args(["--op", &self.op]);
@@ -320,9 +321,9 @@ impl<'a> Bench<'a> {
         Stepper::spawn(&mut command)
     }
 
-    /// Lets a fresh process get to that place, and kills it. `None` when it did not come by the
-    /// breakpoint and was killed at its next system call: runs may differ, for instance by the
-    /// secrets of a hash.
+    /// Lets a fresh process get to that place, and kills it. Returns `None` if the process did not
+    /// reach the breakpoint and was killed at its next system call. Runs may differ, for instance
+    /// by the secrets of a hash.
     fn walk(&self, what: Walk, place: Place) -> Result<Option<Step>> {
         let mut stepper = self.start(what)?;
         let step = match stepper.skip_calls(place.calls)? {
@@ -338,9 +339,9 @@ impl<'a> Bench<'a> {
         Ok(step)
     }
 
-    /// A repair follows a death. Finds the instruction of the preceding batch (or publication) that
-    /// commits it, and returns deaths shortly before it (the repair drops the
-    /// batch) and shortly after it (the repair finishes it).
+    /// A repair follows a death. This finds the instruction of the preceding batch (or publication)
+    /// that commits it. It returns deaths shortly before that instruction, after which the repair
+    /// drops the batch, and shortly after it, after which the repair finishes the batch.
     fn around_the_commit(&mut self) -> Result<Vec<Option<Place>>> {
         let path = self.measure(Walk::Prelude, None)?;
         let (mut old, mut new) = (0, path.instructions());

@@ -1,5 +1,5 @@
-//! Processes that do everything at once to a few names, and are killed at random: tables that are
-//! created, unlinked, renamed and taken over; maps that are published, removed and swept; transfers
+//! Processes that do everything at once to a few names, and are killed at random. They create,
+//! unlink, rename and take over tables; publish, remove and prune maps; and transfer amounts
 //! between keys.
 
 use std::path::{Path, PathBuf};
@@ -63,10 +63,10 @@ pub struct Findings {
     pub storm: String,
     pub kills: u64,
     pub operations: u64,
-    /// Values, editions and sums that were looked at.
+    /// Values, editions and sums that were checked.
     pub checks: u64,
     pub torn: u64,
-    /// Writes that were acknowledged and are gone, and processes that gave up.
+    /// Writes that were acknowledged and lost, and processes that gave up.
     pub lost: u64,
     pub hung: u64,
     /// Files that nobody removed in the end.
@@ -212,7 +212,7 @@ impl Run {
         self.add_up(process)
     }
 
-    /// Takes the counts of a process that has ended: it may have been killed within a line.
+    /// Adds the counts of a process that has ended. It may have been killed within a line.
     fn add_up(&mut self, mut process: Process) -> Result<()> {
         while let Ok(line) = process.child.line(WATCHDOG) {
             match serde_json::from_str(&line) {
@@ -228,7 +228,7 @@ impl Run {
         Ok(())
     }
 
-    /// A separate process checks what is left, and removes it.
+    /// Starts a separate process that checks what is left, and removes it.
     fn judge(&mut self) -> Result<()> {
         let mut command = self.worker.command("storm-judge", self.namespace.path());
         command.arg(self.storm.name());

@@ -1,4 +1,4 @@
-//! Writers and readers at full speed, and a SIGKILL at a random moment, again and again.
+//! Runs writers and readers at full speed, and sends SIGKILL at random moments, again and again.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub struct Arguments {
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Findings {
     pub kills: u64,
-    /// Kills that hit the owner of the lock, so that the next one had to repair.
+    /// Kills that hit the owner of the lock, so that the next owner had to repair.
     pub recoveries: u64,
     pub writes: u64,
     pub reads: u64,
@@ -178,7 +178,7 @@ impl Run<'_> {
         Ok(writer)
     }
 
-    /// The answer of the probe; `None` when it hung.
+    /// The answer of the probe; `None` if it hung.
     fn ask(&mut self, probe: &mut Child, question: &str) -> Result<Option<Line>> {
         match probe.ask(question, WATCHDOG) {
             Ok(line) => Ok(Some(serde_json::from_str(&line).context("answer of the probe")?)),
@@ -190,7 +190,7 @@ impl Run<'_> {
         }
     }
 
-    /// Waits for a process that was asked to end, and adds up what it last reported.
+    /// Waits for a process that was asked to end, and adds its last report to the findings.
     fn finish(&mut self, mut child: Child) -> Result<()> {
         match child.wait(WATCHDOG) {
             Ok(status) if status.success() => {}

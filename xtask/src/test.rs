@@ -1,4 +1,4 @@
-//! The whole suite, as a newcomer and as CI run it.
+//! The whole suite, as a newcomer and CI run it.
 
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -24,8 +24,8 @@ pub struct Arguments {
     pub filter: Option<String>,
 }
 
-/// How long one step may take. A step that hangs must not take the others' time: the suite ends and
-/// says which one it was.
+/// How long one step may take. A step that hangs must not take the time of the others: the suite
+/// ends and names that step.
 const STEP_LIMIT: Duration = Duration::from_secs(25 * 60);
 const FULL_STEP_LIMIT: Duration = Duration::from_secs(6 * 60 * 60);
 
@@ -73,7 +73,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     Ok(passed)
 }
 
-/// What the suite consists of.
+/// The names of the steps of the suite.
 #[cfg(test)]
 pub fn step_names(full: bool) -> Vec<String> {
     steps(full).into_iter().map(|step| step.name).collect()
@@ -166,7 +166,8 @@ fn step(name: &str, run: impl Fn() -> Result<String> + 'static) -> Step {
     Step { name: name.to_owned(), run: Box::new(run) }
 }
 
-/// Otherwise, reads outside of the bytes would be noticed only if they crash.
+/// Runs the tests of hostile snapshots under AddressSanitizer. Without it, reads outside of the
+/// bytes would be noticed only if they crash.
 fn hostile_snapshots() -> Result<String> {
     let arch = std::env::consts::ARCH;
     if !cfg!(target_env = "gnu") || !["x86_64", "aarch64"].contains(&arch) {

@@ -29,7 +29,7 @@ fn is_link(text: &str) -> bool {
         || is_one_word && text.contains("://")
 }
 
-/// A row of a table, whose lines cannot be broken either.
+/// True for a row of a table, which cannot be broken either.
 fn is_row(text: &str) -> bool {
     text.trim_start().starts_with('|')
 }

@@ -13,7 +13,7 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// All files and directories of the project, from its root.
+/// All files and directories of the project, as paths from its root.
 fn everything() -> BTreeSet<PathBuf> {
     fn walk(dir: &Path, found: &mut BTreeSet<PathBuf>) {
         for entry in std::fs::read_dir(dir).unwrap() {
@@ -46,7 +46,7 @@ fn prose(text: &str) -> String {
     text.split("\n```").step_by(2).collect()
 }
 
-/// What is between two backticks.
+/// The texts between two backticks.
 fn quoted(prose: &str) -> impl Iterator<Item = &str> {
     prose.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
 }
@@ -101,7 +101,7 @@ fn readmes_of_the_libraries_show_their_examples() {
     }
 }
 
-/// `a/{b,c}.rs` is two names.
+/// `a/{b,c}.rs` stands for two names.
 fn braces(name: &str) -> Vec<String> {
     let parts = name.split_once('{').and_then(|(start, rest)| {
         let (choices, end) = rest.split_once('}')?;

@@ -1,9 +1,9 @@
-//! `cargo xtask python` if there is no Python, or not the one asked for.
+//! `cargo xtask python` when there is no Python, or not the requested one.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Runs it where nothing is installed, after `prepare`.
+/// Runs the command in an environment where nothing is installed, after `prepare`.
 fn xtask(name: &str, prepare: impl FnOnce(&Path), arguments: &[&str]) -> Output {
     let name = format!("{name}-{}", std::process::id());
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -18,7 +18,7 @@ fn xtask(name: &str, prepare: impl FnOnce(&Path), arguments: &[&str]) -> Output 
     output
 }
 
-/// A program that answers what a Python is asked.
+/// A program that answers as a Python would.
 fn python_that_says(answer: &str) -> impl Fn(&Path) {
     use std::os::unix::fs::PermissionsExt;
     let script = format!("#!/bin/sh\necho '{answer}'\n");

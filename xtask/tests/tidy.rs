@@ -1,5 +1,5 @@
-//! What no compiler checks: the layering, where unsafe code may be, sizes of files, and words that
-//! must not be left behind.
+//! Rules that no compiler checks: the layering, where unsafe code may be, sizes of files, and words
+//! that must not be left behind.
 
 use std::path::{Path, PathBuf};
 
@@ -201,8 +201,8 @@ fn no_file_is_too_long_and_nothing_is_left_behind() {
     }
 }
 
-/// One name must not mean two things: what a handle's `get` is must not depend on whether the call
-/// reaches the handle or what it is dereferenced to.
+/// One name must not mean two things. The meaning of `get` on a handle must not depend on whether
+/// the call reaches the handle or the value that it dereferences to.
 #[test]
 fn no_handle_is_dereferenced_to_another() {
     let named = [
@@ -262,7 +262,7 @@ fn source_of_libc() -> PathBuf {
     Path::new(libc["manifest_path"].as_str().unwrap()).parent().unwrap().join("src")
 }
 
-/// Cheaper than a build, and needs no standard library of another target.
+/// This is cheaper than a build, and needs no standard library of another target.
 #[test]
 fn names_of_libc_are_there_with_musl_too() {
     let source = source_of_libc();
@@ -310,7 +310,7 @@ fn names_of_libc_are_there_with_musl_too() {
     assert!(count >= 50, "only {count} names were found");
 }
 
-/// The paths at the start of a text: one, or all that a group in braces stands for.
+/// The paths at the start of a text: one path, or all paths that a group in braces stands for.
 fn paths(text: &str) -> Vec<String> {
     let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
     let (head, rest) = text.split_at(text.find(|c| !is_path(c)).unwrap_or(text.len()));
@@ -345,7 +345,8 @@ fn a_group_of_imports_is_taken_apart() {
     assert_eq!(paths("A {"), ["A"]);
 }
 
-/// The file that a path from a directory leads to: that of a module, or the `mod.rs` of a folder.
+/// The file that a path from a directory leads to: the file of a module, or the `mod.rs` of a
+/// folder.
 fn file_of(dir: &Path, path: &str) -> Option<PathBuf> {
     let mut at = dir.to_owned();
     let mut door = None;
@@ -365,8 +366,8 @@ fn file_of(dir: &Path, path: &str) -> Option<PathBuf> {
     door
 }
 
-/// The files of its crate that a file imports, outside of its tests: by paths from the root of the
-/// crate, from the file itself or from the folder around it.
+/// The files of its crate that a file imports, outside of its tests. Imports may be paths from the
+/// root of the crate, from the file itself or from the folder around it.
 fn imports(src: &Path, file: &Path) -> Vec<PathBuf> {
     let is_root = |name: &str| ["lib.rs", "main.rs", "mod.rs"].contains(&name);
     let name = file.file_name().unwrap().to_string_lossy();
@@ -404,7 +405,7 @@ fn imports(src: &Path, file: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Files that import each other, directly or by others, each with all that it can reach.
+/// Files that import each other, directly or through others, each with all files that it reaches.
 fn circles(src: &Path) -> Vec<String> {
     let files = rust_files();
     let files: Vec<_> = files.iter().filter(|file| file.starts_with(src)).collect();

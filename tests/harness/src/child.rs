@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// The most lines that wait to be read. A child that prints more has to wait, so it can neither
-/// fill the memory nor keep its reader from catching up.
+/// The most lines that wait to be read. A child that prints more has to wait. So it cannot fill the
+/// memory, and its reader can always catch up.
 const LINES: usize = 256;
 
 /// A child whose stdin and stdout are pipes of lines. Killed and reaped on drop.
@@ -21,11 +21,11 @@ pub struct Child {
     child: std::process::Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
-    /// Lines that came while its end was awaited.
+    /// Lines that arrived while the caller waited for the child's end.
     backlog: RefCell<VecDeque<String>>,
 }
 
-/// The watchdog's verdict: the process did not answer, or did not end, in time.
+/// The watchdog's error: the process did not answer, or did not end, in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hung;
 
@@ -38,7 +38,7 @@ impl std::fmt::Display for Hung {
 impl std::error::Error for Hung {}
 
 impl Child {
-    /// Starts `command`. Its stderr stays that of the caller.
+    /// Starts `command`. Its stderr is that of the caller.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -78,15 +78,15 @@ impl Child {
         Ok(())
     }
 
-    /// Closes its stdin, which asks most roles to finish.
+    /// Closes the child's stdin, which asks most roles to finish.
     pub fn close_stdin(&mut self) {
         self.stdin = None;
     }
 
-    /// The next line it prints.
+    /// The next line that the child prints.
     ///
     /// # Errors
-    /// [`Hung`] when none comes within `limit`; another error when the child ended.
+    /// [`Hung`] if no line comes within `limit`; another error if the child has ended.
     pub fn line(&self, limit: Duration) -> Result<String> {
         if let Some(line) = self.backlog.borrow_mut().pop_front() {
             return Ok(line);
@@ -120,7 +120,7 @@ impl Child {
         Ok(kill(self.pid(), signal)?)
     }
 
-    /// SIGKILL, and reaps.
+    /// Sends SIGKILL, and reaps the child.
     ///
     /// # Errors
     /// When it cannot be reaped.
@@ -137,7 +137,7 @@ impl Child {
     /// Waits for its end.
     ///
     /// # Errors
-    /// [`Hung`] when it does not end within `limit`; it is killed then.
+    /// [`Hung`] if the child does not end within `limit`. It is killed then.
     pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
         let start = Instant::now();
         loop {

@@ -1,9 +1,9 @@
-//! The golden file of errors: what a person sees of each, in Rust, at the command line, in C and in
-//! Python.
+//! The golden file of errors, which has the text that a person sees of each error in Rust, at the
+//! command line, in C and in Python.
 //!
 //! A block of the file is a heading, which says what went wrong, and lines, each of which begins
-//! with its front end. The tests of a front end compare its lines, and write them anew where the
-//! environment says `SHMAP_BLESS=1`; those of the others stay.
+//! with its front end. The tests of a front end compare its lines. With `SHMAP_BLESS=1` in the
+//! environment they write these lines again and leave those of other front ends.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -11,10 +11,10 @@ use std::path::PathBuf;
 
 /// The front ends, in the order of their lines.
 const FRONT_ENDS: [&str; 4] = ["rust", "cli", "c", "python"];
-/// What ends the lines of a block.
+/// The line that ends a block.
 const FENCE: &str = "```";
 
-/// What was seen in a front end: the lines of each heading, or why it could not be tried.
+/// The texts seen in a front end: the lines of each heading, or why it could not be tried.
 #[derive(Debug)]
 pub struct Seen {
     front_end: &'static str,
@@ -24,7 +24,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Nothing yet; `dir` is the namespace, which lines call `DIR`.
+    /// Starts with nothing seen. `dir` is the namespace, which lines call `DIR`.
     ///
     /// # Panics
     /// For a front end that the file does not know.
@@ -35,10 +35,11 @@ impl Seen {
         Self { front_end, dir, lines: BTreeMap::new(), skipped: Vec::new() }
     }
 
-    /// Notes what was seen under a heading. What differs from run to run is replaced by its name.
+    /// Records the lines seen under a heading. Text that differs from run to run is replaced by a
+    /// name.
     ///
     /// # Panics
-    /// For a heading that was noted before.
+    /// For a heading that was recorded before.
     pub fn note(&mut self, heading: &str, lines: impl IntoIterator<Item = String>) {
         let lines = lines.into_iter().map(|line| self.named(&line)).collect();
         let before = self.lines.insert(heading.to_owned(), lines);
@@ -67,10 +68,10 @@ impl Seen {
         }
     }
 
-    /// Compares with the file, or writes it.
+    /// Compares the lines with the file, or writes them.
     ///
     /// # Panics
-    /// Where they differ, with how to write the file anew.
+    /// If they differ. The message says how to write the file again.
     pub fn check(self) {
         let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../data/golden/errors.md"));
         let text = std::fs::read_to_string(&path).expect("the golden file of errors");
@@ -94,7 +95,7 @@ impl Seen {
         );
     }
 
-    /// The text with the lines of this front end, and headings of either that the other has not.
+    /// The text with the lines of this front end, and the headings that only one of the two has.
     fn merged(&self, text: &str) -> (String, Vec<String>) {
         let mut blocks = text.split("\n## ");
         let mut new = blocks.next().unwrap_or_default().to_owned();

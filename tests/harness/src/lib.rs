@@ -1,6 +1,6 @@
-//! What the multi-process tests and `xtask` have in common: child processes that end with their
-//! test, watchdogs instead of time limits, namespaces that clean up, the golden file of errors, and
-//! ptrace single-stepping. Imports no library crate of the project.
+//! Shared code of the multi-process tests and `xtask`: child processes that end with their test,
+//! watchdogs instead of time limits, namespaces that clean up, the golden file of errors, and
+//! ptrace single-stepping. It imports no library crate of the project.
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,7 @@
-//! Single-stepping a process between two marks and killing it in between.
+//! Single-steps a process between two marks and kills it in between.
 //!
-//! The traced program calls `PTRACE_TRACEME`, raises SIGSTOP right before what is to
-//! be stepped through, and SIGSTOP again right after it.
+//! The traced program calls `PTRACE_TRACEME`. It raises SIGSTOP right before the part to be stepped
+//! through, and again right after it.
 
 use std::process::Command;
 
@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 /// A process stopped under ptrace. All calls must come from the thread that made it.
 #[derive(Debug)]
 pub struct Stepper {
-    /// Owns the pipes, if any; the process is reaped by `waitpid` here.
+    /// Owns the pipes, if any. The process is reaped by `waitpid` here.
     _child: Option<std::process::Child>,
     pid: Pid,
     fixed: bool,
@@ -34,8 +34,8 @@ pub enum Step {
 }
 
 impl Stepper {
-    /// Starts `command`, which traces itself, and waits for its first mark. Where the system
-    /// permits, the addresses of its code are not random.
+    /// Starts `command`, which traces itself, and waits for its first mark. If the system permits,
+    /// the addresses of its code are not random.
     ///
     /// # Errors
     /// When it cannot be started, or ends before the mark.
@@ -56,7 +56,7 @@ impl Stepper {
         Ok(stepper)
     }
 
-    /// Attaches to a running process and stops it where it stands.
+    /// Attaches to a running process and stops it at its current instruction.
     ///
     /// # Errors
     /// When it cannot be attached to.
@@ -105,8 +105,8 @@ impl Stepper {
         Ok(Step::Stopped)
     }
 
-    /// Lets it make up to `count` system calls at full speed, and stops it right after the last of
-    /// them.
+    /// Lets the process make up to `count` system calls at full speed, and stops it right after the
+    /// last of them.
     ///
     /// # Errors
     /// When ptrace fails.
@@ -132,7 +132,7 @@ impl Stepper {
     }
 
     /// Steps to the next mark. Returns the addresses of the instructions on the way, in pieces that
-    /// end with a system call; the last one ends at the mark.
+    /// end with a system call. The last piece ends at the mark.
     ///
     /// # Errors
     /// When ptrace fails, or the process ends.
@@ -156,10 +156,10 @@ impl Stepper {
         }
     }
 
-    /// Lets it run at full speed until it comes to an address, and stops it before the instruction
-    /// there. If it makes a system call first, stops it there and returns false.
+    /// Lets the process run at full speed until it reaches an address, and stops it before the
+    /// instruction there. If it makes a system call first, stops it there and returns false.
     ///
-    /// Only on x86-64 may the address be another one than that of the next instruction.
+    /// An address other than that of the next instruction is allowed only on x86-64.
     ///
     /// # Errors
     /// When ptrace fails, or the process ends.
@@ -191,7 +191,7 @@ impl Stepper {
         Ok(arrived)
     }
 
-    /// True when the addresses of its code are those of every other run.
+    /// True if the addresses of the process's code are the same in every run.
     #[must_use]
     pub fn has_fixed_addresses(&self) -> bool {
         cfg!(target_arch = "x86_64") && self.fixed
@@ -224,8 +224,8 @@ impl Stepper {
         Ok(ptrace::read(self.pid, address as ptrace::AddressType)? as u64)
     }
 
-    /// True when this process owns the robust mutex at `address`: the first word of
-    /// a glibc mutex holds the owner's thread id.
+    /// True if the process owns the robust mutex at `address`. The first word of a glibc mutex
+    /// holds the owner's thread id.
     ///
     /// # Errors
     /// When nothing is mapped there.
@@ -234,7 +234,7 @@ impl Stepper {
         Ok(self.peek(address)? & TID_MASK == self.pid.as_raw() as u64)
     }
 
-    /// Lets it go on until its next mark or its end.
+    /// Lets the process continue to its next mark or its end.
     ///
     /// # Errors
     /// When ptrace fails.
@@ -254,7 +254,7 @@ impl Stepper {
         }
     }
 
-    /// Detaches from it and leaves it stopped by SIGSTOP.
+    /// Detaches from the process and leaves it stopped by SIGSTOP.
     ///
     /// # Errors
     /// When ptrace fails.
@@ -264,7 +264,7 @@ impl Stepper {
         Ok(())
     }
 
-    /// SIGKILL where it stands, and reaps.
+    /// Sends SIGKILL to the process, and reaps it.
     ///
     /// # Errors
     /// When it cannot be killed.
@@ -289,7 +289,7 @@ impl Stepper {
     }
 }
 
-/// What the instruction of a system call looks like, and a breakpoint.
+/// The bits of an instruction that tell a system call, and a breakpoint.
 #[cfg(target_arch = "x86_64")]
 const CALL_MASK: u64 = 0xFFFF;
 #[cfg(target_arch = "x86_64")]

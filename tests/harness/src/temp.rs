@@ -3,26 +3,26 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A fresh directory below `/dev/shm`, named after process and counter so that
-/// two runs never meet; removed with its contents on drop.
+/// A fresh directory below `/dev/shm`, which is removed with its contents on drop. Its name
+/// contains the process and a counter, so that two runs never meet.
 #[derive(Debug)]
 pub struct TempNamespace {
     dir: PathBuf,
 }
 
 impl TempNamespace {
-    /// Makes the directory in memory.
+    /// Creates the directory in memory.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// If it cannot be created.
     pub fn new() -> std::io::Result<Self> {
         Self::below(Path::new("/dev/shm"))
     }
 
-    /// Makes the directory below `parent`.
+    /// Creates the directory below `parent`.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// If it cannot be created.
     pub fn below(parent: &Path) -> std::io::Result<Self> {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let count = COUNTER.fetch_add(1, Ordering::Relaxed);

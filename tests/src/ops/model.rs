@@ -178,7 +178,7 @@ where
     }
 }
 
-/// What the model answers: errors by their report.
+/// The answer of the model. Errors are given by their report.
 type Answer = Result<(), String>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -224,7 +224,7 @@ where
         Err(text(TableError::KeyTooLong { len, max: self.key_size }))
     }
 
-    /// The key as it stands in an error.
+    /// The key in the form in which errors name it.
     fn named(&self, key: u8) -> AnyKey {
         let key = (self.make_key)(key);
         // Its debug text is JSON in each of the three.

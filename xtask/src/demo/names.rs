@@ -1,6 +1,6 @@
-//! The dictionary of the demo: a publisher publishes one edition of the names of characters after
-//! the other, and readers look them up in all ways and check all that they get. The publisher is
-//! killed inside a publication; another one removes what it left, and takes over.
+//! The dictionary of the demo. A publisher publishes one edition of the names of characters after
+//! the other. Readers look them up in all ways and check every result. The publisher is killed
+//! inside a publication, and another one removes what it left and takes over.
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -20,7 +20,7 @@ pub(super) struct Names {
     readers: Vec<Child>,
 }
 
-/// The reports of all readers, taken together.
+/// The reports of all readers, added up.
 #[derive(Default)]
 pub(super) struct Look {
     pub(super) names: u64,
@@ -29,7 +29,7 @@ pub(super) struct Look {
     pub(super) editions: u64,
     pub(super) mixtures: u64,
     pub(super) went_back: u64,
-    /// How it was looked up, what, and the answer.
+    /// How a name was looked up, the query, and the answer.
     pub(super) answers: Vec<[String; 3]>,
 }
 
@@ -79,7 +79,7 @@ impl Names {
     }
 
     /// Kills the publisher when its new file has a temporary name and is about to replace the old
-    /// one. Then the heir sweeps, and publishes. Returns what there is to say.
+    /// one. Then the second publisher prunes, and publishes. Returns what there is to report.
     pub(super) fn kill_inside_a_publication(
         &mut self,
         namespace: &TempNamespace,

@@ -9,10 +9,11 @@ use super::Board;
 use super::names::Look;
 use crate::report;
 
-/// Characters of an answer: a line that a terminal breaks would spoil the screen.
+/// The longest answer in characters. A line that a terminal breaks would spoil the screen.
 const ANSWER: usize = 57;
 
-/// Where the board goes: refreshed in place on a terminal; elsewhere once, at the end.
+/// The destination of the board. On a terminal it is refreshed in place; elsewhere it is printed
+/// once, at the end.
 pub(super) struct Screen {
     quiet: bool,
     in_place: bool,
@@ -68,7 +69,8 @@ impl Screen {
     }
 }
 
-/// Names of processes may hold anything; control characters would break the screen.
+/// Removes control characters, because names of processes may hold anything and would break the
+/// screen.
 fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })

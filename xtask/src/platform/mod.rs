@@ -1,7 +1,7 @@
-//! The targets of README's platform table: built, and their tests run where this machine can.
+//! The targets of README's platform table. They are built, and their tests run if this machine can.
 //!
 //! A target needs a standard library (`standard_library.rs`) and, to link tests, a C compiler for
-//! it. If something is missing, it is named as the reason why a step was skipped.
+//! the target. A step that lacks something is skipped, and the reason names it.
 
 mod standard_library;
 mod targets;
@@ -40,7 +40,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     Ok(passed)
 }
 
-/// Does what the platform table says for a target. Returns what was done, or why it was skipped.
+/// Does what the platform table says about a target. Returns what was done, or why it was skipped.
 pub fn check(target: &Target) -> Result<String> {
     let library = match StandardLibrary::find(target.triple)? {
         Ok(library) => library,
@@ -97,7 +97,7 @@ fn compiled(target: &Target, library: &StandardLibrary, packages: &[&str]) -> Re
     Ok(format!("cargo {command} of {}", packages.join(", ")))
 }
 
-/// The crates that map files do not compile, and say why.
+/// Checks that the crates that map files do not compile, and say why.
 fn refused(target: &Target, library: &StandardLibrary) -> Result<String> {
     let command = if target.is_run() { "build" } else { "check" };
     let mut build = cargo_for(target, library, command)?;

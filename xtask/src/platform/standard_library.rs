@@ -1,6 +1,6 @@
-//! Where the standard library of a target comes from: from the toolchain, if rustup has installed
-//! the target; otherwise it is compiled from the source that Debian packages, by the compiler of
-//! the same version.
+//! The standard library of a target. If rustup has installed the target, the toolchain has it.
+//! Otherwise it is compiled from the source that Debian packages, by the compiler of the same
+//! version.
 //!
 //! Nothing is installed: the packages are unpacked below the target directory.
 
@@ -26,7 +26,7 @@ const PACKAGES: &[[&str; 3]] = &[
 const UNWINDER_FOR_MUSL: &str = include_str!("unwinder_for_musl.c");
 
 pub enum StandardLibrary {
-    /// The toolchain has it.
+    /// The toolchain has the library.
     Installed,
     /// Unpacked packages of Debian, in this directory.
     Packaged(PathBuf),
@@ -51,7 +51,7 @@ impl StandardLibrary {
         })
     }
 
-    /// Makes a cargo command use it.
+    /// Makes a cargo command use this library.
     pub fn configure(&self, cargo: &mut Command, target: &Target) {
         let Self::Packaged(dir) = self else { return };
         let crates = if target.is_run() { "std,panic_unwind,test" } else { "std,panic_unwind" };
@@ -80,8 +80,7 @@ impl StandardLibrary {
     }
 }
 
-/// Makes the `libunwind.a` that Rust's standard library asks for: that of the C compiler,
-/// completed.
+/// Makes the `libunwind.a` that Rust's standard library requires, from the one of the C compiler.
 fn unwinder(dir: &Path, cc: &str) -> Result<()> {
     std::fs::create_dir_all(dir)?;
     let source = dir.join("unwinder_for_musl.c");

@@ -1,18 +1,18 @@
-//! The targets, and what is done with each. README's platform table says the same; a test compares
-//! them.
+//! The targets, and what is done with each. README's platform table says the same, and a test
+//! compares the two.
 
 use std::process::{Command, Stdio};
 
 /// The crates that other programs link. The other crates are programs, or made for one C library.
 pub const LIBRARIES: &[&str] = &["avl-snapshot", "shm-core", "slotmap-shm", "shm-facade"];
 
-/// The only one without memory maps: it works on any target.
+/// The only library crate without memory maps. It works on any target.
 const SNAPSHOT: &[&str] = &["avl-snapshot"];
 
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
     pub triple: &'static str,
-    /// A C compiler that links for it.
+    /// A C compiler that links for the target.
     pub linker: Option<Tool>,
     /// The emulator, if the processor of the project's machines does not run its programs.
     pub runner: Option<Tool>,
@@ -30,9 +30,9 @@ pub struct Tool {
 pub enum Checked {
     /// These crates compile.
     Compiled(&'static [&'static str]),
-    /// `shm-core` does not, and says why.
+    /// `shm-core` does not compile, and says why.
     Refused,
-    /// Tests are run: the arguments of each `cargo test`.
+    /// Tests are run. These are the arguments of each `cargo test`.
     Run(&'static [&'static [&'static str]]),
 }
 
@@ -116,7 +116,7 @@ impl Target {
         self.checked.iter().any(|checked| matches!(checked, Checked::Run(_)))
     }
 
-    /// What README says about it.
+    /// What README says about the target.
     #[cfg(test)]
     pub fn in_words(&self) -> String {
         let run = match self.runner {

@@ -1,5 +1,5 @@
-//! How to get to an instruction: at full speed to the last place before it that system calls and an
-//! address identify, then step by step.
+//! The way to an instruction. The process runs at full speed to the last place before it that
+//! system calls and an address identify, and then step by step.
 
 use std::collections::HashSet;
 
@@ -7,8 +7,8 @@ use std::collections::HashSet;
 pub(super) struct Path {
     /// Where each piece begins, counted in instructions; then where the last one ends.
     starts: Vec<u64>,
-    /// For each instruction the last one up to it that its piece had not come to before: a
-    /// breakpoint there is hit where it should be. Empty when addresses differ from run to run.
+    /// For each instruction, the last one up to it that its piece had not reached before. A
+    /// breakpoint there is hit at the right time. Empty if addresses differ from run to run.
     anchors: Vec<Anchor>,
 }
 
@@ -19,7 +19,8 @@ struct Anchor {
     address: u64,
 }
 
-/// An instruction: after so many system calls, then a breakpoint, then so many steps.
+/// An instruction, which is reached by this many system calls, then a breakpoint, then this many
+/// steps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) calls: u64,
@@ -45,7 +46,8 @@ impl Place {
 }
 
 impl Path {
-    /// Of the addresses on the way. `fixed`: they are the same in each run.
+    /// Makes the path from the addresses on the way. `fixed` says that they are the same in each
+    /// run.
     pub(super) fn new(pieces: &[Vec<u64>], fixed: bool) -> Self {
         let mut path = Self { starts: vec![0], anchors: Vec::new() };
         let mut start = 0;
