@@ -77,7 +77,7 @@ pub(crate) fn other_keys(py: Python<'_>, path: &Path, found: KeyKind, asked: &st
     raise(py, "WrongKindError", (format!("{path:?} has keys of type {found}, not {asked}"),))
 }
 
-/// What was tried on which file, and why it failed, without the number.
+/// The text of an I/O error: the action, the file and the reason, without the number.
 fn os_text(py: Python<'_>, error: &IoError, errno: i32) -> PyResult<String> {
     if error.limit.is_some() {
         return Ok(error.to_string());

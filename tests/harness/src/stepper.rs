@@ -289,7 +289,7 @@ impl Stepper {
     }
 }
 
-/// The bits of an instruction that tell a system call, and a breakpoint.
+/// The instruction of a system call, the mask of its bits, and a breakpoint.
 #[cfg(target_arch = "x86_64")]
 const CALL_MASK: u64 = 0xFFFF;
 #[cfg(target_arch = "x86_64")]

@@ -74,13 +74,15 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// Starts a forward walk at the first node that `is_in`. If a node is in, so are all after it.
+    /// Starts a forward walk at the first node for which `is_in` is true. It must be true for all
+    /// nodes after that one.
     #[inline(always)]
     pub(super) fn forwards(tree: &Tree, is_in: impl FnMut(&Node) -> bool) -> Self {
         Self::start(tree, LEFT, is_in)
     }
 
-    /// Starts a backward walk at the last node that `is_in`. If a node is in, so are all before it.
+    /// Starts a backward walk at the last node for which `is_in` is true. It must be true for all
+    /// nodes before that one.
     #[inline(always)]
     pub(super) fn backwards(tree: &Tree, is_in: impl FnMut(&Node) -> bool) -> Self {
         Self::start(tree, RIGHT, is_in)
