@@ -1,4 +1,4 @@
-//! What is dumped loads again, byte by byte.
+//! A dump can be loaded again, byte by byte.
 
 use std::collections::BTreeMap;
 
