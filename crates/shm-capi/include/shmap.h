@@ -851,9 +851,9 @@ int shmap_map_open_file(const char *path,
 // which then end within a second with SHMAP_INVALID.
 int shmap_map_close(struct shmap_map *map);
 
-// Stores the edition in hand in `*generation`: 1 for the first under the name, and one more each
+// Stores the edition in hand in `*edition`: 1 for the first under the name, and one more each
 // time; 0 for files and copies. Any thread. O(1).
-int shmap_map_generation(const struct shmap_map *map, uint64_t *generation);
+int shmap_map_edition(const struct shmap_map *map, uint64_t *edition);
 
 // 0 when the name leads to this edition, or to one that replaced it; 1 when it leads to no map, or
 // to one that was published after this edition was removed; or an error code. The handle remains

@@ -271,10 +271,10 @@ public:
     bool wait_for_update(std::chrono::milliseconds timeout) {
         return detail::check(shmap_map_wait_for_update(handle(), timeout.count())) == 1;
     }
-    [[nodiscard]] std::uint64_t generation() const {
-        std::uint64_t generation = 0;
-        detail::check(shmap_map_generation(handle(), &generation));
-        return generation;
+    [[nodiscard]] std::uint64_t edition() const {
+        std::uint64_t edition = 0;
+        detail::check(shmap_map_edition(handle(), &edition));
+        return edition;
     }
     [[nodiscard]] bool is_removed() const { return detail::check(shmap_map_is_removed(handle())) == 1; }
     void verify() const { detail::check(shmap_map_verify(handle())); }

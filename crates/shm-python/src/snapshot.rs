@@ -229,8 +229,8 @@ impl SnapshotBase {
 
     /// The number of this edition: 1 for the first under the name.
     #[getter]
-    fn generation(&self, py: Python<'_>) -> PyResult<u64> {
-        Ok(self.owned(py)?.0.generation())
+    fn edition(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.owned(py)?.0.number())
     }
 
     /// True when the name was removed since this edition, even if it was published anew: then
@@ -316,8 +316,8 @@ impl SnapshotBase {
         let name = &slf.get().name;
         Ok(match &slf.get().handle.lend(slf.py()).map {
             Some(map) => {
-                let (len, generation) = (map.len(), map.generation());
-                format!("<{class} {name:?}: {len} entries, generation {generation}>")
+                let (len, edition) = (map.len(), map.number());
+                format!("<{class} {name:?}: {len} entries, edition {edition}>")
             }
             None => format!("<{class} {name:?}: closed>"),
         })

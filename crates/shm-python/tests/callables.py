@@ -169,7 +169,7 @@ _CALLS = {
         "close": lambda s: s.close(),
         "closed": lambda s: s.closed,
         "dump": lambda s: s.dump(),
-        "generation": lambda s: s.generation,
+        "edition": lambda s: s.edition,
         "get": lambda s: s.get("7"),
         "get_many": lambda s: s.get_many(["7", "8"]),
         "get_str": lambda s: s.get_str("7"),

@@ -238,7 +238,7 @@ def test_refresh_to_a_damaged_edition_keeps_the_old_one(namespace):
         damage(path, 4096)
         for call in (snapshot.refresh, lambda: snapshot.wait_for_update(1)):
             refused(namespace, call, shmap.CorruptError)
-        assert snapshot["7"] == b"777" and snapshot.generation == 1
+        assert snapshot["7"] == b"777" and snapshot.edition == 1
 
 
 def test_a_damaged_control_segment(namespace):

@@ -92,9 +92,9 @@ def test_publishing_again(words):
         tree.share("words")
     assert not words.refresh()
     assert tree.share("words", force=True) == 2
-    assert words["rot"] == b"red" and words.generation == 1
+    assert words["rot"] == b"red" and words.edition == 1
     assert words.refresh() and not words.refresh()
-    assert words["rot"] == b"scarlet" and words.generation == 2
+    assert words["rot"] == b"scarlet" and words.edition == 2
 
 
 def test_iterators_keep_their_edition(words):

@@ -28,7 +28,7 @@ fn what_lies_in_place_of_the_control_segment_makes_no_map_unreadable() {
         std::fs::remove_file(&control).unwrap();
         damage(&control);
         let mut map = open(&namespace).unwrap();
-        assert_eq!((map.get("key"), map.generation()), (Some(&b"old"[..]), 1));
+        assert_eq!((map.get("key"), map.edition()), (Some(&b"old"[..]), 1));
         assert!(!map.refresh().unwrap());
         // A publisher gets an error.
         let error = tree("new").share_with("test", &sharing(&namespace, true)).unwrap_err();
@@ -210,7 +210,7 @@ fn a_bad_successor_leaves_the_old_edition_in_hand() {
     set_mode(&path, 0o400);
     for _ in 0..2 {
         assert_eq!(map.refresh().unwrap_err().code(), ResultCode::Corrupt);
-        assert_eq!((map.get("key"), map.generation()), (Some(&b"old"[..]), 1));
+        assert_eq!((map.get("key"), map.edition()), (Some(&b"old"[..]), 1));
     }
     share(&namespace, "newer");
     assert!(map.refresh().unwrap());

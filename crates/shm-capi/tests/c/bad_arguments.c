@@ -227,7 +227,7 @@ static void maps(shmap_tree *tree, shmap_map *map) {
     NO_HANDLE(shmap_map, shmap_map_refresh(h));
     NO_HANDLE(shmap_map, shmap_map_wait_for_update(h, 0));
     NO_HANDLE(shmap_map, shmap_map_wait(h, 0));
-    NO_HANDLE(shmap_map, shmap_map_generation(h, &number));
+    NO_HANDLE(shmap_map, shmap_map_edition(h, &number));
     NO_HANDLE(shmap_map, shmap_map_is_removed(h));
     NO_HANDLE(shmap_map, shmap_map_close(h));
 
@@ -271,7 +271,7 @@ static void maps(shmap_tree *tree, shmap_map *map) {
     INVALID(shmap_map_prev(map, &range, NULL));
     INVALID(shmap_map_image(map, NULL));
     INVALID(shmap_map_save(map, NULL));
-    INVALID(shmap_map_generation(map, NULL));
+    INVALID(shmap_map_edition(map, NULL));
     FAILS(SHMAP_INVALID, "empty", shmap_tree_save(tree, ""));
     FAILS(SHMAP_INVALID, "empty", shmap_prune("", 0, NULL));
     CHECK(new_tree == NULL && out == NULL);

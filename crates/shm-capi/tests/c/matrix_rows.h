@@ -704,7 +704,7 @@ MAP(shmap_map_close,
     WRONG("a map", shmap_map_close(NOT_A_MAP)),
     GIVES(SHMAP_OK, shmap_map_close(hurt_map)); hurt_map = NULL,
     NO_BYTES)
-MAP(shmap_map_generation, WRONG("a map", shmap_map_generation(NOT_A_MAP, &number)), SURVIVES(shmap_map_generation(hurt_map, &number)), NO_BYTES)
+MAP(shmap_map_edition, WRONG("a map", shmap_map_edition(NOT_A_MAP, &number)), SURVIVES(shmap_map_edition(hurt_map, &number)), NO_BYTES)
 MAP(shmap_map_get,
     WRONG("a map", shmap_map_get(NOT_A_MAP, "x", 1, &value)),
     SURVIVES(shmap_map_get(hurt_map, "a key", 5, &value)),

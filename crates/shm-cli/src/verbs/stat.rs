@@ -132,7 +132,7 @@ fn of_map(map: &SharedMap) -> Fields {
     let stats = map.stats();
     let index = if map.has_hash_index() { "yes" } else { "no" };
     vec![
-        ("edition", Cell::count(map.generation())),
+        ("edition", Cell::count(map.edition())),
         ("entries", Cell::count(stats.entries as u64)),
         ("depth", Cell::count(u64::from(stats.depth))),
         ("hash_index", Cell::new(index, map.has_hash_index())),

@@ -263,7 +263,7 @@ impl Watched<'_> {
                 (Entries::Table(self.entries.clone().into_iter()), of)
             }
             Some(Open::Snapshot(map)) => {
-                let of = format!(" entries, edition {}", grouped(map.generation()));
+                let of = format!(" entries, edition {}", grouped(map.edition()));
                 (Entries::of_map(map, self.key_type), of)
             }
         };

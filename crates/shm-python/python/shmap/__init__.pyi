@@ -496,7 +496,7 @@ class Snapshot(Mapping[_SK, bytes]):
     ) -> Snapshot[str]:
         """Opens a file that `save` wrote, in place. O(1). Raises as opening by a name does.
 
-        Its `name` is the path, its `generation` 0. It has no other editions, so `refresh` is False
+        Its `name` is the path, its `edition` 0. It has no other editions, so `refresh` is False
         and `wait_for_update` raises `WrongKindError`. It goes through pickle by its path.
         """
     @overload
@@ -560,7 +560,7 @@ class Snapshot(Mapping[_SK, bytes]):
         `refresh` raises.
         """
     @property
-    def generation(self) -> int:
+    def edition(self) -> int:
         """The number of this edition: 1 for the first under the name."""
     def is_removed(self) -> bool:
         """True when the name was removed since this edition, even if it was published anew: then

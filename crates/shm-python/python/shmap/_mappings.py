@@ -230,7 +230,7 @@ class Snapshot(SnapshotBase, Mapping):
     def open_file(cls, path, *, keys=str, trust=()):
         """Opens a file that `save` wrote, in place. O(1). Raises as opening by a name does.
 
-        Its `name` is the path, its `generation` 0. It has no other editions, so `refresh` is False
+        Its `name` is the path, its `edition` 0. It has no other editions, so `refresh` is False
         and `wait_for_update` raises `WrongKindError`. It goes through pickle by its path.
         """
         path = os.path.abspath(os.fsdecode(path))

@@ -139,7 +139,7 @@ impl PublicationJudge {
 }
 
 fn state(map: &SharedMap) -> Option<(u64, u64)> {
-    Some((map.generation(), edition::of(map, KEYS)?))
+    Some((map.edition(), edition::of(map, KEYS)?))
 }
 
 impl Judge for PublicationJudge {
