@@ -99,7 +99,7 @@ fn every_call<K: TypedKey + ?Sized, Q: Borrow<K> + Clone>(key: impl Fn(usize) ->
     let exchange = |expected: &[u8]| table.compare_exchange(first, expected, &[9; SIZE]);
     check("exchange", under_lock(&table, || exchange(&value).unwrap()));
     let mismatch = || match exchange(&value) {
-        Err(TableError::Mismatch { found }) => assert_eq!(&found[..], [9; SIZE]),
+        Err(TableError::Mismatch { found, .. }) => assert_eq!(&found[..], [9; SIZE]),
         other => panic!("{other:?}"),
     };
     check("exchange, mismatch", under_lock(&table, mismatch));

@@ -524,8 +524,8 @@ int shmap_table_compare_exchange_bytes(const struct shmap_table *table,
 // in `*before`, unless that is NULL. It wraps around. The key must be present;
 // `shmap_table_increment` adds it if it is not. Any thread. O(1).
 //
-// Errors: SHMAP_MISMATCH when the value is not 8 bytes long, and for a key of another kind;
-// SHMAP_NOT_FOUND; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
+// Errors: SHMAP_MISMATCH when the value is not 8 bytes long, when the table's values are shorter
+// than that, and for a key of another kind; SHMAP_NOT_FOUND; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
 int shmap_table_fetch_add(const struct shmap_table *table,
                           int32_t key,
                           int64_t delta,
@@ -548,9 +548,9 @@ int shmap_table_fetch_add_bytes(const struct shmap_table *table,
 // `*after`, unless that is NULL. If the key is absent, the counter starts at `initial`, so that
 // its new value is `initial + by`. It wraps around. Any thread. O(1).
 //
-// Errors: SHMAP_MISMATCH when the value is not 8 bytes long, and for a key of another kind;
-// SHMAP_NO_SPACE when the table is full, the key is too long, or values have fewer than 8 bytes;
-// SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
+// Errors: SHMAP_MISMATCH when the value is not 8 bytes long, when the table's values are shorter
+// than that, and for a key of another kind; SHMAP_NO_SPACE when the table is full or the key too
+// long; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
 int shmap_table_increment(const struct shmap_table *table,
                           int32_t key,
                           int64_t by,

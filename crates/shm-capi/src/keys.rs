@@ -130,9 +130,9 @@ impl GivenKey {
         if len <= max {
             return Ok(bytes.into());
         }
-        // Checked here and not left to the table, so that a key that no table can have is neither
-        // copied nor quoted.
-        let source = TableError::KeyTooLong { len, max };
+        // Checked here and not left to the table, so that a key that no table can have is not
+        // copied.
+        let source = TableError::key_too_long(bytes, max);
         Err(match member {
             None => source.into(),
             Some(index) => TableError::InBatch { index, source: Box::new(source) }.into(),

@@ -5,7 +5,7 @@
 use std::ffi::{c_int, c_void};
 
 use crate::border::Call;
-use crate::codes::{SHMAP_NO_SPACE, SHMAP_NOT_FOUND, SHMAP_OK};
+use crate::codes::{SHMAP_NOT_FOUND, SHMAP_OK};
 use crate::fault::Fault;
 use crate::keys::{GivenKey, number_of};
 use crate::plain::ShmapTableStats;
@@ -77,9 +77,12 @@ fn get(
         };
         len.set(value.len());
         if !buffer.has_room_for(value.len()) {
-            let message =
-                format!("the value is {} bytes long, the buffer has room for {size}", value.len());
-            return Err(Fault::new(SHMAP_NO_SPACE, message));
+            return Err(shm_facade::TableError::BufferTooSmall {
+                key,
+                len: size,
+                needed: value.len(),
+            }
+            .into());
         }
         buffer.copy(&value);
         Ok(SHMAP_OK)

@@ -328,7 +328,7 @@ fn table_hint(error: &TableError) -> Option<String> {
         TableError::Full { .. } => {
             "`shmap del` makes room; a larger table is a new one: `shmap create NAME --capacity N`"
         }
-        TableError::ValueTooLarge { .. } => {
+        TableError::ValueTooLarge { .. } | TableError::NoRoomForCounter { .. } => {
             "the size is fixed when a table is made: `shmap create NAME --value-size BYTES`"
         }
         TableError::KeyTooLong { .. } => {

@@ -74,6 +74,7 @@ fn table_code(error: &TableError) -> ResultCode {
         | TableError::BufferTooSmall { .. } => ResultCode::NoSpace,
         TableError::Mismatch { .. }
         | TableError::NotACounter { .. }
+        | TableError::NoRoomForCounter { .. }
         | TableError::WrongKey { .. } => ResultCode::Mismatch,
         TableError::InBatch { source, .. } => table_code(source),
         TableError::Corrupt { .. } => ResultCode::Corrupt,
@@ -190,7 +191,7 @@ mod tests {
         let code = |e: TableError| Error::from(e).code() as i32;
         assert_eq!(code(TableError::NotFound { key: key.clone() }), -1);
         assert_eq!(code(TableError::Full { capacity: 1 }), -2);
-        assert_eq!(code(TableError::ValueTooLarge { len: 2, max: 1 }), -2);
+        assert_eq!(code(TableError::ValueTooLarge { key: 7.into(), len: 2, max: 1 }), -2);
         assert_eq!(code(TableError::DuplicateKey { key: key.clone() }), -3);
         let wrong = TableError::WrongKey { key: key.clone(), kind: slotmap_shm::KeyKind::Str };
         assert_eq!(code(wrong), -7);

@@ -418,7 +418,7 @@ impl StatusTable {
     /// value. See [`Table::increment`].
     ///
     /// # Errors
-    /// [`Error::Table`]: `NotACounter`, `Full`, `Lock`; nothing was changed.
+    /// [`Error::Table`]: `NotACounter`, `NoRoomForCounter`, `Full`, `Lock`; nothing was changed.
     pub fn increment(&self, key: i32, by: i64, initial: i64) -> Result<i64, Error> {
         Ok(self.table.increment(&key, by, initial)?)
     }

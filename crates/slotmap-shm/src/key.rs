@@ -174,7 +174,7 @@ fn bytes_to_words<'a>(
 ) -> Result<&'a [u64], TableError> {
     let max = max.min(MAX_KEY_BYTES);
     if key.len() > max {
-        return Err(TableError::KeyTooLong { len: key.len(), max });
+        return Err(TableError::key_too_long(key, max));
     }
     // Stored word by word, as hashing and comparison load it: loading words that were stored in
     // smaller pieces stalls on store forwarding, which took as long as the rest of a lookup.
@@ -267,6 +267,7 @@ impl Key for AnyKey {
 }
 
 /// The key that the words encode, for an error.
+#[cold]
 pub(crate) fn any_key(kind: KeyKind, words: &[u64]) -> AnyKey {
     let first = words.first().copied().unwrap_or(0);
     match kind.integer() {
@@ -327,7 +328,7 @@ mod tests {
         assert_eq!(words(&[0xFF][..].into(), KeyKind::Bytes).unwrap(), words_of(&[0xFF][..]));
         assert!(words(&1.into(), KeyKind::Str).is_err());
         let long = words(&"123456789".into(), KeyKind::Str);
-        assert!(matches!(long, Err(TableError::KeyTooLong { len: 9, max: 8 })));
+        assert!(matches!(long, Err(TableError::KeyTooLong { len: 9, max: 8, .. })));
     }
 
     proptest! {
@@ -349,7 +350,7 @@ mod tests {
             if len <= limit {
                 prop_assert_eq!(got.unwrap(), 1 + len.div_ceil(8));
             } else {
-                let Err(TableError::KeyTooLong { len: l, max: m }) = got else {
+                let Err(TableError::KeyTooLong { len: l, max: m, .. }) = got else {
                     return Err(TestCaseError::fail(format!("{got:?}")));
                 };
                 prop_assert_eq!((l, m), (len, limit));

@@ -182,7 +182,7 @@ static void other_forms(shmap_table *table, shmap_table *words) {
     FAILS(SHMAP_INVALID, "aligned", shmap_table_increment(table, 1, 1, 0, (int64_t *)(void *)(text + 1)));
     FAILS(SHMAP_INVALID, "aligned", shmap_table_remove_many_i64(table, (const int64_t *)(const void *)(text + 1), 1));
     // A key that is longer than any: refused by its length alone, where the bytes are not looked at.
-    FAILS(SHMAP_NO_SPACE, "key is 28 bytes long, at most 4 fit", shmap_table_add_bytes(words, text, sizeof text - 1, "x", 1));
+    FAILS(SHMAP_NO_SPACE, " is 28 bytes long, at most 4 fit", shmap_table_add_bytes(words, text, sizeof text - 1, "x", 1));
 
     GIVES(SHMAP_OK, shmap_table_get_many_i64(table, &key, 1, &entries));
     INVALID(shmap_entries_at_i64(entries, 0, NULL));

@@ -16,12 +16,14 @@
 #define WORDS_READER(call) REFUSED(SHMAP_PERMISSION, "\"words\" was opened for reading only", call)
 #define LONG_VALUE(text, call)                                                                            \
     status.value.len = wide_status.value.len = word_status.value.len = 17;                                \
-    REFUSED(SHMAP_NO_SPACE, text "value is 17 bytes long, at most 16 fit", call);                         \
+    REFUSED(SHMAP_NO_SPACE, text "the value of key ", call);                                              \
+    REFUSED(SHMAP_NO_SPACE, " is 17 bytes long, at most 16 fit", call);                                   \
     status.value.len = wide_status.value.len = word_status.value.len = 1
 #define LONG_KEY(text, call)                                                                              \
     word.data = word_status.key.data = big;                                                               \
     word.len = word_status.key.len = sizeof big;                                                          \
-    REFUSED(SHMAP_NO_SPACE, text "key is 1048576 bytes long, at most 8 fit", call);                       \
+    REFUSED(SHMAP_NO_SPACE, text "key \"", call);                                                          \
+    REFUSED(SHMAP_NO_SPACE, " is 1048576 bytes long, at most 8 fit", call);                               \
     word.data = word_status.key.data = "two";                                                             \
     word.len = word_status.key.len = 3
 // A key of another kind than the table's.
@@ -202,7 +204,7 @@ HANDLE(shmap_table_get,
     WRONG("a table", shmap_table_get(NOT_A_TABLE, 1, buffer, sizeof buffer, &len));
     NO_WORDS("i32", shmap_table_get(words, 1, buffer, sizeof buffer, &len)),
     SURVIVES(shmap_table_get(hurt_table, 1, buffer, sizeof buffer, &len)),
-    REFUSED(SHMAP_NO_SPACE, "value is 3 bytes long, the buffer has room for 2", shmap_table_get(table, 1, buffer, 2, &len)),
+    REFUSED(SHMAP_NO_SPACE, "the value of key 1 is 3 bytes long, the buffer only 2", shmap_table_get(table, 1, buffer, 2, &len)),
     ONLY_READS)
 HANDLE(shmap_table_contains,
     WRONG("a table", shmap_table_contains(NOT_A_TABLE, 1));
@@ -231,7 +233,7 @@ HANDLE(shmap_table_compare_exchange,
 HANDLE(shmap_table_fetch_add,
     WRONG("a table", shmap_table_fetch_add(NOT_A_TABLE, 1, 1, &before));
     NO_WORDS("i32", shmap_table_fetch_add(words, 1, 1, &before));
-    REFUSED(SHMAP_MISMATCH, "value is 3 bytes long, a counter is 8", shmap_table_fetch_add(table, 1, 1, &before)),
+    REFUSED(SHMAP_MISMATCH, "the value of key 1 is 3 bytes long, a counter is 8", shmap_table_fetch_add(table, 1, 1, &before)),
     SURVIVES(shmap_table_fetch_add(hurt_table, 1, 1, &before)),
     NO_BYTES,
     READER(shmap_table_fetch_add(reader, 1, 1, &before)))
@@ -313,7 +315,7 @@ HANDLE(shmap_entries_free, WRONG("copied entries", shmap_entries_free(NOT_ENTRIE
 HANDLE(shmap_table_increment,
     WRONG("a table", shmap_table_increment(NOT_A_TABLE, 1, 1, 0, &before));
     NO_WORDS("i32", shmap_table_increment(words, 1, 1, 0, &before));
-    REFUSED(SHMAP_MISMATCH, "value is 3 bytes long, a counter is 8", shmap_table_increment(table, 1, 1, 0, &before)),
+    REFUSED(SHMAP_MISMATCH, "the value of key 1 is 3 bytes long, a counter is 8", shmap_table_increment(table, 1, 1, 0, &before)),
     SURVIVES(shmap_table_increment(hurt_table, 1, 1, 0, &before)),
     NO_BYTES,
     READER(shmap_table_increment(reader, 1, 1, 0, &before)))

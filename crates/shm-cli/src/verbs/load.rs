@@ -104,7 +104,7 @@ fn read(
         let key = key_type.parse(&record.key).map_err(|e| reader.bad(record.line, e))?;
         if record.value.len() > stats.value_size {
             let (len, max) = (record.value.len(), stats.value_size);
-            let error = slotmap_shm::TableError::ValueTooLarge { len, max };
+            let error = slotmap_shm::TableError::ValueTooLarge { key, len, max };
             return Err(reader.at_line(record.line, error.into()));
         }
         let line = record.line;

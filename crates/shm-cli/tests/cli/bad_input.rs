@@ -104,17 +104,32 @@ fn what_is_too_long_is_said() {
     let long = "x".repeat(257);
     for verb in ["set", "add", "update"] {
         let key = if verb == "add" { "1" } else { "3325" };
-        let fits = &["jobs: value is 257 bytes long, at most 256 fit", "try: "];
+        let fits = &[
+            &*format!("jobs: the value of key {key} is 257 bytes long, at most 256 fit"),
+            "try: ",
+        ];
         place.fails([verb, "jobs", key, &long], 3, fits);
         let said = place.run_with([verb, "jobs", key, "-"], "x".repeat(100_000).as_bytes());
         assert_eq!(said.code, 3, "{said:?}");
     }
     place.write("long.tsv", format!("1\tx\n2\t{long}\n"));
-    place.fails(["load", "jobs", "long.tsv"], 3, &["long.tsv:2: value is 257 bytes", "try: "]);
+    place.fails(
+        ["load", "jobs", "long.tsv"],
+        3,
+        &["long.tsv:2: the value of key 2 is 257 bytes", "try: "],
+    );
     place.ok(["create", "names", "--keys", "str", "--key-size", "4"]);
-    place.fails(["set", "names", "too long", "x"], 3, &["key is 8 bytes long, at most 4 fit"]);
+    place.fails(
+        ["set", "names", "too long", "x"],
+        3,
+        &["key \"too long\" is 8 bytes long, at most 4 fit"],
+    );
     place.write("long.tsv", "four\tx\nlonger\tx\n");
-    place.fails(["load", "names", "long.tsv"], 3, &["long.tsv:2: key is 6 bytes", "try: "]);
+    place.fails(
+        ["load", "names", "long.tsv"],
+        3,
+        &["long.tsv:2: key \"longer\" is 6 bytes", "try: "],
+    );
     place.write("long.tsv", format!("a\tb\n{}\tx\n", "k".repeat(1 << 20)));
     for sorted in [&[][..], &["--sorted"]] {
         let arguments = ["share", "long", "long.tsv"].iter().chain(sorted);

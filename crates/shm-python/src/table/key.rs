@@ -34,6 +34,18 @@ pub(crate) trait PyKey: Key<Owned: Send> + Sync {
     fn frozen(owned: &Self::Owned) -> Option<Vec<u8>>;
 }
 
+/// A key that a table has, for an error.
+#[cold]
+pub(crate) fn named(key: &Bound<'_, PyAny>) -> AnyKey {
+    if let Ok(number) = key.extract() {
+        return AnyKey::Signed(number);
+    }
+    match key.extract() {
+        Ok(number) => AnyKey::Unsigned(number),
+        Err(_) => AnyKey::Bytes(lend(key).map_or(Vec::new(), |key| key.as_bytes().to_vec())),
+    }
+}
+
 /// The Python type of the keys of a kind.
 pub(crate) fn py_type(kind: KeyKind, py: Python<'_>) -> Bound<'_, PyAny> {
     match kind.integer() {

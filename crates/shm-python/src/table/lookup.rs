@@ -8,6 +8,7 @@ use slotmap_shm::TableError;
 
 use super::calls::{self, Make};
 use super::handle::reading;
+use super::key::named;
 use super::{TableBase, open};
 use crate::failure::failure;
 use crate::fast::Method;
@@ -92,7 +93,10 @@ impl Method for GetInt {
         let py = key.py();
         let make = |value: &[u8]| match value.try_into() {
             Ok(bytes) => Ok(i64::from_le_bytes(bytes).into_pyobject(py)?.into_any()),
-            Err(_) => Err(failure(py, TableError::NotACounter { len: value.len() }, None)),
+            Err(_) => {
+                let error = TableError::NotACounter { key: named(key), len: value.len() };
+                Err(failure(py, error, None))
+            }
         };
         look_up(this, key, default, &make)
     }

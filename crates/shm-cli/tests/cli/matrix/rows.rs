@@ -154,12 +154,16 @@ fn puts(verb: &'static str, key: &'static str, name: &'static str) -> Row {
         value: calls([fails(
             format!("{verb} jobs {key} VALUE"),
             3,
-            ["jobs: value is 257 bytes long, at most 256 fit", "--value-size BYTES"],
+            [
+                "jobs: the value of key ",
+                " is 257 bytes long, at most 256 fit",
+                "--value-size BYTES",
+            ],
         )]),
         key: calls([fails(
             format!("{verb} names {name} x"),
             3,
-            ["names: key is 6 bytes long, at most 4 fit", "--key-size BYTES"],
+            ["names: key \"longer\" is 6 bytes long, at most 4 fit", "--key-size BYTES"],
         )]),
         ..writes(verb, &format!(" {key} x"))
     }
@@ -193,7 +197,7 @@ pub(super) fn rows() -> Vec<Row> {
             key: calls([fails(
                 "get names longer",
                 3,
-                ["names: key is 6 bytes long, at most 4 fit"],
+                ["names: key \"longer\" is 6 bytes long, at most 4 fit"],
             )]),
             ..reads("get", " 3325")
         },
@@ -204,7 +208,7 @@ pub(super) fn rows() -> Vec<Row> {
             key: calls([fails(
                 "increment names longer",
                 3,
-                ["names: key is 6 bytes long, at most 4 fit"],
+                ["names: key \"longer\" is 6 bytes long, at most 4 fit"],
             )]),
             ..writes("increment", " 17")
         },
@@ -212,7 +216,7 @@ pub(super) fn rows() -> Vec<Row> {
             key: calls([fails(
                 "del names four longer",
                 3,
-                ["names: key is 6 bytes long, at most 4 fit"],
+                ["names: key \"longer\" is 6 bytes long, at most 4 fit"],
             )]),
             ..writes("del", " 3325")
         },
@@ -308,12 +312,12 @@ fn load() -> Row {
         value: calls([fails(
             "load jobs long.tsv",
             3,
-            ["long.tsv:2: value is 257 bytes long, at most 256 fit"],
+            ["long.tsv:2: the value of key 2 is 257 bytes long, at most 256 fit"],
         )]),
         key: calls([fails(
             "load names long.tsv",
             3,
-            ["long.tsv:2: key is 6 bytes long, at most 4 fit"],
+            ["long.tsv:2: key \"longer\" is 6 bytes long, at most 4 fit"],
         )]),
         ..writes
     }
