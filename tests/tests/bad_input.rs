@@ -318,7 +318,7 @@ fn the_facade_gives_the_originals_codes() {
         .capacity(3)
         .value_size(8);
     let table = StatusTable::open_or_create_with("status", &options).unwrap();
-    table.batch_upsert(&[(1, "one"), (2, "two")]).unwrap();
+    table.upsert_many(&[(1, "one"), (2, "two")]).unwrap();
     let before = (table.entries().unwrap(), table.stats());
     let code = |r: Result<(), Error>| r.unwrap_err().code() as i32;
     assert_eq!(code(table.add(1, "again")), -3);
@@ -334,7 +334,7 @@ fn the_facade_gives_the_originals_codes() {
         );
     }
     assert_eq!(code(table.batch_update(&[(1, "x"), (2, "nine byte")])), -2);
-    assert_eq!(code(table.batch_upsert(&[(1, "x"), (3, "y"), (4, "z")])), -2);
+    assert_eq!(code(table.upsert_many(&[(1, "x"), (3, "y"), (4, "z")])), -2);
     assert_eq!((table.entries().unwrap(), table.stats()), before);
     table.add(3, "three").unwrap();
     assert_eq!(code(table.add(4, "four")), -2);

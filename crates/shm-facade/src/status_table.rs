@@ -147,9 +147,13 @@ impl StatusOptions {
 
 /// A status table: `i32` keys, values of any bytes. `Send` and `Sync`.
 ///
-/// It has the operations of the original, a C++ class over POSIX shared memory, under Rust names:
-/// `addRsc` is [`add`](StatusTable::add), `getRsc` is [`get`](StatusTable::get) and so on.
-/// Operations that the original lacks are reached through [`table`](StatusTable::table).
+/// It has the operations of the original, a C++ class over POSIX shared memory, under the original's
+/// names, written as Rust does: `addRsc` is [`add`](StatusTable::add), `isContain` is
+/// [`contains`](StatusTable::contains), `batchGetRsc` is [`batch_get`](StatusTable::batch_get), and
+/// `batchUpdateRsc` is [`batch_update`](StatusTable::batch_update). A [`Table`] calls the last three
+/// `contains_key`, `get_many` and `update_many`. Operations that the original lacks have the names
+/// that they have in [`Table`], such as [`add_many`](StatusTable::add_many); those that are not here
+/// are reached through [`table`](StatusTable::table).
 ///
 /// `A` says what the handle may do: a `StatusTable` reads and writes; a [`StatusReader`] only
 /// reads, and needs no lock, no waiting and no write permission.
@@ -362,7 +366,7 @@ impl StatusTable {
     /// # Errors
     /// [`Error::Table`]: `DuplicateKey`, `Full`, `ValueTooLarge`, `Lock`; nothing was changed.
     pub fn add(&self, key: i32, value: impl AsRef<[u8]>) -> Result<(), Error> {
-        Ok(self.table.add(&key, value.as_ref())?)
+        Ok(self.table.add(&key, value)?)
     }
 
     /// Replaces the value of a key that is present. The original's `updateRsc`.
@@ -370,7 +374,7 @@ impl StatusTable {
     /// # Errors
     /// [`Error::Table`]: `NotFound`, `ValueTooLarge`, `Lock`; nothing was changed.
     pub fn update(&self, key: i32, value: impl AsRef<[u8]>) -> Result<(), Error> {
-        Ok(self.table.update(&key, value.as_ref())?)
+        Ok(self.table.update(&key, value)?)
     }
 
     /// Sets the value of a key. The original's `upsertRsc`.
@@ -378,7 +382,7 @@ impl StatusTable {
     /// # Errors
     /// [`Error::Table`]: `Full`, `ValueTooLarge`, `Lock`; nothing was changed.
     pub fn upsert(&self, key: i32, value: impl AsRef<[u8]>) -> Result<Upserted, Error> {
-        Ok(self.table.upsert(&key, value.as_ref())?)
+        Ok(self.table.upsert(&key, value)?)
     }
 
     /// Removes a key. The original's `removeRsc`.
@@ -402,7 +406,7 @@ impl StatusTable {
     ///
     /// # Errors
     /// [`Error::Table`] with `InBatch`, which names the key at fault; nothing was changed.
-    pub fn batch_add<V: AsRef<[u8]>>(&self, entries: &[(i32, V)]) -> Result<(), Error> {
+    pub fn add_many<V: AsRef<[u8]>>(&self, entries: &[(i32, V)]) -> Result<(), Error> {
         Ok(self.table.add_many(entries)?)
     }
 
@@ -410,7 +414,7 @@ impl StatusTable {
     ///
     /// # Errors
     /// [`Error::Table`] with `InBatch`, which names the key at fault; nothing was changed.
-    pub fn batch_remove(&self, keys: &[i32]) -> Result<(), Error> {
+    pub fn remove_many(&self, keys: &[i32]) -> Result<(), Error> {
         Ok(self.table.remove_many(keys)?)
     }
 
@@ -427,7 +431,7 @@ impl StatusTable {
     ///
     /// # Errors
     /// [`Error::Table`] with `InBatch`, which names the key at fault; nothing was changed.
-    pub fn batch_upsert<V: AsRef<[u8]>>(&self, entries: &[(i32, V)]) -> Result<(), Error> {
+    pub fn upsert_many<V: AsRef<[u8]>>(&self, entries: &[(i32, V)]) -> Result<(), Error> {
         Ok(self.table.upsert_many(entries)?)
     }
 

@@ -26,8 +26,8 @@ impl<K: Key + ?Sized> Table<K> {
     /// [`TableError::DuplicateKey`], [`TableError::Full`],
     /// [`TableError::ValueTooLarge`], [`TableError::KeyTooLong`],
     /// [`TableError::Lock`]; nothing was changed.
-    pub fn add(&self, key: &K, value: &[u8]) -> Result<(), TableError> {
-        self.put(PutMode::Add, key, value).map(drop)
+    pub fn add(&self, key: &K, value: impl AsRef<[u8]>) -> Result<(), TableError> {
+        self.put_bytes(PutMode::Add, key, value.as_ref()).map(drop)
     }
 
     /// Replaces the value of a key that has one.
@@ -35,16 +35,16 @@ impl<K: Key + ?Sized> Table<K> {
     /// # Errors
     /// [`TableError::NotFound`], [`TableError::ValueTooLarge`], [`TableError::KeyTooLong`],
     /// [`TableError::Lock`]; nothing was changed.
-    pub fn update(&self, key: &K, value: &[u8]) -> Result<(), TableError> {
-        self.put(PutMode::Update, key, value).map(drop)
+    pub fn update(&self, key: &K, value: impl AsRef<[u8]>) -> Result<(), TableError> {
+        self.put_bytes(PutMode::Update, key, value.as_ref()).map(drop)
     }
 
     /// Sets the value of a key, whether the key is present or not.
     ///
     /// # Errors
     /// As [`Table::add`], except for `DuplicateKey`; nothing was changed.
-    pub fn upsert(&self, key: &K, value: &[u8]) -> Result<Upserted, TableError> {
-        self.put(PutMode::Upsert, key, value)
+    pub fn upsert(&self, key: &K, value: impl AsRef<[u8]>) -> Result<Upserted, TableError> {
+        self.put_bytes(PutMode::Upsert, key, value.as_ref())
     }
 
     /// Sets the value of a key as `mode` says: does what [`Table::add`], [`Table::update`] or
@@ -53,7 +53,17 @@ impl<K: Key + ?Sized> Table<K> {
     /// # Errors
     /// As for those; nothing was changed.
     #[inline]
-    pub fn put(&self, mode: PutMode, key: &K, value: &[u8]) -> Result<Upserted, TableError> {
+    pub fn put(
+        &self,
+        mode: PutMode,
+        key: &K,
+        value: impl AsRef<[u8]>,
+    ) -> Result<Upserted, TableError> {
+        self.put_bytes(mode, key, value.as_ref())
+    }
+
+    #[inline]
+    fn put_bytes(&self, mode: PutMode, key: &K, value: &[u8]) -> Result<Upserted, TableError> {
         let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
         self.check_value(key, value)?;
@@ -229,7 +239,14 @@ impl<K: Key + ?Sized> Table<K> {
     /// # Errors
     /// [`TableError::Mismatch`] with the value found; [`TableError::NotFound`],
     /// [`TableError::ValueTooLarge`], [`TableError::Lock`]; nothing was changed.
-    pub fn compare_exchange(&self, key: &K, expected: &[u8], new: &[u8]) -> Result<(), TableError> {
+    pub fn compare_exchange(
+        &self,
+        key: &K,
+        expected: impl AsRef<[u8]>,
+        new: impl AsRef<[u8]>,
+    ) -> Result<(), TableError> {
+        // The caller's `as_ref` runs here, before the lock is taken.
+        let (expected, new) = (expected.as_ref(), new.as_ref());
         let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
         self.check_value(key, new)?;

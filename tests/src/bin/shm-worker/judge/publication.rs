@@ -160,7 +160,7 @@ impl Judge for PublicationJudge {
             let mut options = table_options();
             options.namespace = self.namespace.clone();
             let table = StatusTable::open_or_create_with(NAME, &options)?;
-            table.batch_upsert(&edition::entries(NEW, KEYS))?;
+            table.upsert_many(&edition::entries(NEW, KEYS))?;
         }
         Ok(())
     }
