@@ -64,56 +64,68 @@ impl Path {
     }
 }
 
-/// An in-order walk, forwards or backwards. On its stack are the node where it is and those
-/// ancestors of that node that come later.
+/// An in-order walk: forwards if `BEFORE`, the side of a node on which the nodes before it lie, is
+/// [`LEFT`], and backwards if it is [`RIGHT`]. On its stack are those ancestors of the node where
+/// it is that come later.
 #[derive(Clone)]
-pub(super) struct Walk {
-    path: Path,
-    /// The side of a node on which the nodes before it lie.
-    before: usize,
+pub(super) struct Walk<const BEFORE: usize> {
+    stack: [u32; MAX_DEPTH],
+    len: usize,
 }
 
-impl Walk {
-    /// Forwards from the first node that `is_in`. If a node is in, so are all after it.
-    #[inline(always)]
-    pub(super) fn forwards(tree: &Tree, is_in: impl FnMut(&Node) -> bool) -> Self {
-        Self::start(tree, LEFT, is_in)
-    }
+pub(super) type Forwards = Walk<LEFT>;
+pub(super) type Backwards = Walk<RIGHT>;
 
-    /// Backwards from the last node that `is_in`. If a node is in, so are all before it.
+impl<const BEFORE: usize> Walk<BEFORE> {
+    /// The first node of the walk that `is_in`, or `NIL`, and the walk from there on. If a node is
+    /// in, so are all after it.
     #[inline(always)]
-    pub(super) fn backwards(tree: &Tree, is_in: impl FnMut(&Node) -> bool) -> Self {
-        Self::start(tree, RIGHT, is_in)
-    }
-
-    #[inline(always)]
-    fn start(tree: &Tree, before: usize, mut is_in: impl FnMut(&Node) -> bool) -> Self {
-        let mut path = Path::new();
+    pub(super) fn start(tree: &Tree, mut is_in: impl FnMut(&Node) -> bool) -> (u32, Self) {
+        let mut walk = Self { stack: [NIL; MAX_DEPTH], len: 0 };
         let mut at = tree.root;
         while at != NIL {
-            if is_in(tree.node(at)) {
-                path.push(at, before);
-                at = tree.child(at, before);
+            at = if is_in(tree.node(at)) {
+                walk.push(at);
+                tree.child(at, BEFORE)
             } else {
-                at = tree.child(at, 1 - before);
+                tree.child(at, 1 - BEFORE)
+            };
+        }
+        (walk.pop(), walk)
+    }
+
+    /// The node after `node`, where the walk is; `NIL` at its end.
+    #[inline(always)]
+    pub(super) fn after(&mut self, tree: &Tree, node: u32) -> u32 {
+        let mut at = tree.child(node, 1 - BEFORE);
+        if at == NIL {
+            return self.pop();
+        }
+        loop {
+            match tree.child(at, BEFORE) {
+                NIL => return at,
+                before => {
+                    self.push(at);
+                    at = before;
+                }
             }
         }
-        Self { path, before }
     }
 
-    /// The node where the walk is; `None` at its end.
-    pub(super) fn node(&self) -> Option<u32> {
-        self.path.last().map(|(node, _)| node)
-    }
-
-    /// Goes on to the next node.
     #[inline(always)]
-    pub(super) fn advance(&mut self, tree: &Tree) {
-        let Some((node, _)) = self.path.pop() else { return };
-        let mut at = tree.child(node, 1 - self.before);
-        while at != NIL {
-            self.path.push(at, self.before);
-            at = tree.child(at, self.before);
+    fn push(&mut self, node: u32) {
+        self.stack[self.len] = node;
+        self.len += 1;
+    }
+
+    #[inline(always)]
+    fn pop(&mut self) -> u32 {
+        match self.len.checked_sub(1) {
+            None => NIL,
+            Some(len) => {
+                self.len = len;
+                self.stack[len]
+            }
         }
     }
 }
@@ -221,6 +233,21 @@ impl Tree {
             }
         }
         at
+    }
+
+    /// The last node, in order, that `is_in`, or `NIL`. If a node is in, so are all before it.
+    #[inline(always)]
+    pub(super) fn last(&self, mut is_in: impl FnMut(&Node) -> bool) -> u32 {
+        let (mut at, mut last) = (self.root, NIL);
+        while at != NIL {
+            if is_in(self.node(at)) {
+                last = at;
+                at = self.child(at, RIGHT);
+            } else {
+                at = self.child(at, LEFT);
+            }
+        }
+        last
     }
 
     /// As [`Tree::find`], and keeps the path for [`Tree::insert`] or [`Tree::remove`].
@@ -377,10 +404,13 @@ impl Tree {
 
     /// The numbers of the nodes, in order.
     pub(super) fn indices(&self) -> impl Iterator<Item = u32> {
-        let mut walk = Walk::forwards(self, |_| true);
+        let (mut at, mut walk) = Forwards::start(self, |_| true);
         std::iter::from_fn(move || {
-            let node = walk.node()?;
-            walk.advance(self);
+            let node = at;
+            if node == NIL {
+                return None;
+            }
+            at = walk.after(self, node);
             Some(node)
         })
     }
