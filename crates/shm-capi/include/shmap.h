@@ -77,11 +77,11 @@
 // The lock was not acquired in time.
 #define SHMAP_TIMEOUT -5
 
-// The file at the name is not a usable table or map.
+// The file at the name is damaged, or never was a table or map.
 #define SHMAP_CORRUPT -6
 
-// The table has another size, key type or format, or was made under another C library or pid
-// namespace; or a value is not the one expected.
+// What is at the name is of another kind, size, key type or format, or was made under another C
+// library or pid namespace; or a value is not the one expected.
 #define SHMAP_MISMATCH -7
 
 // Not permitted: the operating system refuses it, the file belongs to a user who is not trusted,

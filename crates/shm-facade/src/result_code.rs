@@ -23,10 +23,10 @@ pub enum ResultCode {
     InvalidName = -4,
     /// The lock was not acquired in time.
     Timeout = -5,
-    /// The file at the name is not a usable table or map.
+    /// The file at the name is damaged, or never was a table or map.
     Corrupt = -6,
-    /// The table has another geometry, key type or format, or lives under another C library or
-    /// pid namespace; or a value has another form than asked for.
+    /// What is at the name is of another kind, geometry, key type or format, or lives under another
+    /// C library or pid namespace; or a value has another form than asked for.
     Mismatch = -7,
     /// The operating system does not permit it.
     Permission = -8,
@@ -89,9 +89,9 @@ fn table_open_code(error: &TableOpenError) -> ResultCode {
         TableOpenError::Open(e) => open_code(e),
         TableOpenError::Create(e) => create_code(e),
         TableOpenError::Corrupt { .. } => ResultCode::Corrupt,
-        TableOpenError::KeyKind { .. } | TableOpenError::GeometryMismatch { .. } => {
-            ResultCode::Mismatch
-        }
+        TableOpenError::KeyKind { .. }
+        | TableOpenError::UnknownKeyKind { .. }
+        | TableOpenError::GeometryMismatch { .. } => ResultCode::Mismatch,
         TableOpenError::Geometry(_) => ResultCode::Invalid,
         _ => ResultCode::System,
     }
@@ -106,10 +106,11 @@ fn open_code(error: &OpenError) -> ResultCode {
         | OpenError::ForeignWriters { .. }
         | OpenError::Writable { .. }
         | OpenError::OpenForWriting { .. } => ResultCode::Permission,
-        // Whole, but not for this process.
+        // Whole, but something else, or not for this process.
         OpenError::Header {
             source:
-                HeaderError::Abi { .. }
+                HeaderError::Kind { .. }
+                | HeaderError::Abi { .. }
                 | HeaderError::NoLock
                 | HeaderError::Locked { .. }
                 | HeaderError::PidNamespace { .. }
@@ -117,8 +118,9 @@ fn open_code(error: &OpenError) -> ResultCode {
                 | HeaderError::KindVersion { .. }
                 | HeaderError::ByteOrder { .. },
             ..
-        } => ResultCode::Mismatch,
-        OpenError::Header { .. } | OpenError::NotAFile { .. } => ResultCode::Corrupt,
+        }
+        | OpenError::NotAFile { .. } => ResultCode::Mismatch,
+        OpenError::Header { .. } => ResultCode::Corrupt,
         OpenError::ResetBusy { .. } | OpenError::Interrupted { .. } => ResultCode::Timeout,
         OpenError::Create(e) => create_code(e),
         OpenError::Io(e) => io_code(&e.source),

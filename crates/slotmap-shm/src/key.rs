@@ -1,10 +1,9 @@
 //! Types of keys, and how a key is encoded as words.
 
-use crate::MAX_KEY_BYTES;
 use crate::any_key::AnyKey;
 use crate::bytes::last_word;
 use crate::error::TableError;
-use crate::key_kind::KeyKind;
+use crate::key_kind::{KeyKind, MAX_KEY_BYTES};
 
 /// One word for the length, then the bytes.
 const MAX_KEY_WORDS: usize = 1 + MAX_KEY_BYTES / 8;

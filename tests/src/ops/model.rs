@@ -110,6 +110,14 @@ where
                 }
                 (got.map(drop), expected)
             }
+            Op::Increment(k, by, initial) => {
+                let got = self.table.increment(key(*k).borrow(), *by, *initial);
+                let (after, expected) = self.increment(*k, *by, *initial);
+                if let (Ok(got), Some(after)) = (&got, after) {
+                    assert_eq!(*got, after, "{op:?}");
+                }
+                (got.map(drop), expected)
+            }
             Op::GetMany(list) => {
                 self.get_many(list);
                 return;
@@ -333,6 +341,22 @@ where
         }
         self.set(key, new.to_vec());
         Ok(())
+    }
+
+    fn increment(&mut self, key: u8, by: i64, initial: i64) -> (Option<i64>, Answer) {
+        let before = match self.fits(key).map(|()| self.map.get(&key)) {
+            Err(e) => return (None, Err(e)),
+            Ok(None) => initial,
+            Ok(Some(value)) => match <[u8; 8]>::try_from(value.as_slice()) {
+                Ok(bytes) => i64::from_le_bytes(bytes),
+                Err(_) => {
+                    let (key, len) = (self.named(key), value.len());
+                    return (None, Err(text(TableError::NotACounter { key, len })));
+                }
+            },
+        };
+        let after = before.wrapping_add(by);
+        (Some(after), self.put(Put::Upsert, key, &after.to_le_bytes()))
     }
 
     fn fetch_add(&mut self, key: u8, delta: i64) -> (Option<i64>, Answer) {

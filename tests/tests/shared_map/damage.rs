@@ -61,13 +61,13 @@ fn what_is_not_a_map_is_a_typed_error_and_no_hang() {
     };
     std::fs::remove_file(&path).unwrap();
     symlink("/dev/null", &path).unwrap();
-    expect("Corrupt", "a symbolic link");
+    expect("Mismatch", "a symbolic link");
     std::fs::remove_file(&path).unwrap();
     mkfifo(&path, Mode::S_IRUSR).unwrap();
-    expect("Corrupt", "a FIFO");
+    expect("Mismatch", "a FIFO");
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
-    expect("Corrupt", "a directory");
+    expect("Mismatch", "a directory");
     std::fs::remove_dir(&path).unwrap();
     for len in [0, 100, 4096, 4104, whole.len() - 8, whole.len() + 4096] {
         let mut bytes = whole.clone();
@@ -121,7 +121,7 @@ fn a_table_is_no_map_and_a_map_no_table() {
     ] {
         // Root gets as far as the kind; others are not let in to write.
         let code = error.code();
-        assert!(matches!(code, ResultCode::Corrupt | ResultCode::Permission), "{error:?}");
+        assert!(matches!(code, ResultCode::Mismatch | ResultCode::Permission), "{error:?}");
     }
 }
 

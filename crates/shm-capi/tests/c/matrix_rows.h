@@ -71,7 +71,7 @@ PURE(shmap_tree_new, NO_BYTES, "private memory")
 ROW(shmap_table_open,
     REFUSED(SHMAP_NOT_FOUND, TABLE_FILE, shmap_table_open("victim", NULL, &out_table));
     REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_table_open("victim", &nowhere, &out_table)),
-    REFUSED(SHMAP_CORRUPT, TABLE_FILE "\": segment is a `snapshot`", shmap_table_open("victim", NULL, &out_table));
+    REFUSED(SHMAP_MISMATCH, TABLE_FILE "\": segment is a `snapshot`", shmap_table_open("victim", NULL, &out_table));
     REFUSED(SHMAP_NOT_FOUND, "there is a map of that name", shmap_table_open("frozen", NULL, &out_table)),
     REFUSED(SHMAP_CORRUPT, TABLE_FILE, shmap_table_open("victim", NULL, &out_table)),
     LONG_NAME(shmap_table_open(long_name, NULL, &out_table)),
@@ -84,7 +84,7 @@ ROW(shmap_table_open,
 ROW(shmap_table_open_read_only,
     REFUSED(SHMAP_NOT_FOUND, TABLE_FILE, shmap_table_open_read_only("victim", NULL, &out_table));
     REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_table_open_read_only("victim", &nowhere, &out_table)),
-    REFUSED(SHMAP_CORRUPT, TABLE_FILE "\": segment is a `snapshot`", shmap_table_open_read_only("victim", NULL, &out_table));
+    REFUSED(SHMAP_MISMATCH, TABLE_FILE "\": segment is a `snapshot`", shmap_table_open_read_only("victim", NULL, &out_table));
     REFUSED(SHMAP_NOT_FOUND, "there is a map of that name", shmap_table_open_read_only("frozen", NULL, &out_table)),
     REFUSED(SHMAP_CORRUPT, TABLE_FILE, shmap_table_open_read_only("victim", NULL, &out_table)),
     LONG_NAME(shmap_table_open_read_only(long_name, NULL, &out_table)),
@@ -108,7 +108,7 @@ ROW(shmap_table_create,
     REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_table_create("new", NULL, &out_table)))
 ROW(shmap_table_open_or_create,
     REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_table_open_or_create("victim", &nowhere, &out_table)),
-    REFUSED(SHMAP_CORRUPT, TABLE_FILE "\": segment is a `snapshot`", shmap_table_open_or_create("victim", NULL, &out_table)),
+    REFUSED(SHMAP_MISMATCH, TABLE_FILE "\": segment is a `snapshot`", shmap_table_open_or_create("victim", NULL, &out_table)),
     REFUSED(SHMAP_CORRUPT, TABLE_FILE, shmap_table_open_or_create("victim", NULL, &out_table)),
     LONG_NAME(shmap_table_open_or_create(long_name, NULL, &out_table));
     REFUSED(SHMAP_INVALID, "value_size is 1099511627776", shmap_table_open_or_create("new", &large, &out_table)),
@@ -576,7 +576,7 @@ ROW(shmap_tree_save,
 ROW(shmap_map_open,
     REFUSED(SHMAP_NOT_FOUND, MAP_FILE, shmap_map_open("published", NULL, &out_map));
     REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_map_open("published", &nowhere_map, &out_map)),
-    REFUSED(SHMAP_CORRUPT, MAP_FILE "\": segment is a `table`", shmap_map_open("published", NULL, &out_map));
+    REFUSED(SHMAP_MISMATCH, MAP_FILE "\": segment is a `table`", shmap_map_open("published", NULL, &out_map));
     REFUSED(SHMAP_NOT_FOUND, "there is a table of that name", shmap_map_open("victim", NULL, &out_map)),
     REFUSED(SHMAP_CORRUPT, MAP_FILE, shmap_map_open("published", NULL, &out_map)),
     LONG_NAME(shmap_map_open(long_name, NULL, &out_map)),
@@ -589,7 +589,7 @@ ROW(shmap_map_open,
 ROW(shmap_map_open_copy,
     REFUSED(SHMAP_NOT_FOUND, MAP_FILE, shmap_map_open_copy("published", NULL, &out_map));
     REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_map_open_copy("published", &nowhere_map, &out_map)),
-    REFUSED(SHMAP_CORRUPT, MAP_FILE "\": segment is a `table`", shmap_map_open_copy("published", NULL, &out_map));
+    REFUSED(SHMAP_MISMATCH, MAP_FILE "\": segment is a `table`", shmap_map_open_copy("published", NULL, &out_map));
     REFUSED(SHMAP_NOT_FOUND, "there is a table of that name", shmap_map_open_copy("victim", NULL, &out_map)),
     REFUSED(SHMAP_CORRUPT, MAP_FILE, shmap_map_open_copy("published", NULL, &out_map));
     REFUSED(SHMAP_CORRUPT, "shmap.hurt.snapshot\": damaged map: ", shmap_map_open_copy("hurt", NULL, &out_map)),
@@ -626,7 +626,7 @@ ROW(shmap_map_remove_name,
 ROW(shmap_map_refresh,
     GIVES(0, shmap_map_refresh(map)),
     WRONG("a map", shmap_map_refresh(NOT_A_MAP));
-    REFUSED(SHMAP_CORRUPT, MAP_FILE "\": segment is a `table`", shmap_map_refresh(map)),
+    REFUSED(SHMAP_MISMATCH, MAP_FILE "\": segment is a `table`", shmap_map_refresh(map)),
     REFUSED(SHMAP_CORRUPT, MAP_FILE, shmap_map_refresh(map)),
     NO_BYTES,
     NO_HANDLE,
@@ -638,7 +638,7 @@ ROW(shmap_map_refresh,
 ROW(shmap_map_wait_for_update,
     GIVES(0, shmap_map_wait_for_update(map, 0)),
     WRONG("a map", shmap_map_wait_for_update(NOT_A_MAP, 0));
-    REFUSED(SHMAP_CORRUPT, MAP_FILE "\": segment is a `table`", shmap_map_wait_for_update(map, -1)),
+    REFUSED(SHMAP_MISMATCH, MAP_FILE "\": segment is a `table`", shmap_map_wait_for_update(map, -1)),
     REFUSED(SHMAP_CORRUPT, MAP_FILE, shmap_map_wait_for_update(map, -1)),
     NO_BYTES,
     NO_HANDLE,
@@ -650,7 +650,7 @@ ROW(shmap_map_wait_for_update,
 ROW(shmap_map_wait,
     GIVES(0, shmap_map_wait(map, 0)),
     WRONG("a map", shmap_map_wait(NOT_A_MAP, 0));
-    REFUSED(SHMAP_CORRUPT, MAP_FILE "\": segment is a `table`", shmap_map_wait(map, -1)),
+    REFUSED(SHMAP_MISMATCH, MAP_FILE "\": segment is a `table`", shmap_map_wait(map, -1)),
     REFUSED(SHMAP_CORRUPT, MAP_FILE, shmap_map_wait(map, -1)),
     NO_BYTES,
     NO_HANDLE,

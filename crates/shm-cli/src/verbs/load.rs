@@ -28,7 +28,7 @@ Keys that the file does not name stay. Of a key that it names twice the last val
 Readers see all of it at once. A broken line is named, and then nothing is changed.")]
 pub(crate) struct Arguments {
     /// Name of the table
-    name: String,
+    pub(super) name: String,
     /// The file; `-` is standard input
     file: PathBuf,
     #[command(flatten)]

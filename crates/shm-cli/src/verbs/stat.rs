@@ -36,7 +36,7 @@ Who maps it is read from /proc: of processes of other users only root sees that;
 counted. Processes in another pid namespace are not seen at all.")]
 pub(crate) struct Arguments {
     /// Name of the map; may be left out with --format prometheus, for all maps
-    name: Option<String>,
+    pub(super) name: Option<String>,
     /// Which one, if both a table and a map have the name
     #[arg(long)]
     kind: Option<Kind>,

@@ -40,7 +40,7 @@ name; both are said on standard error, or in the heading. The exit code after --
 1 if there was no map at the last one.")]
 pub(crate) struct Arguments {
     /// Name of the map
-    name: String,
+    pub(super) name: String,
     /// Time between two updates
     #[arg(long, short, value_name = "SECONDS", default_value_t = 0.5)]
     interval: f64,

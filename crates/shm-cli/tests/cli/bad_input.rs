@@ -92,7 +92,7 @@ fn what_is_no_file_is_said() {
     std::os::unix::fs::symlink("/etc/passwd", place.path("link", "table")).unwrap();
     for (name, word) in [("dir", "a directory"), ("link", "a symbolic link")] {
         let said = place.run(["get", name, "1"]);
-        assert_eq!(said.code, 7, "{said:?}");
+        assert_eq!(said.code, 8, "{said:?}");
         assert!(said.err.contains(word), "{said:?}");
     }
     assert_eq!(place.run(["create", "dir"]).code, 4);
@@ -154,7 +154,7 @@ fn what_is_full_or_there_or_not_there_is_said() {
     // A table is never replaced, so `create` has no --force.
     for dry in [&[][..], &["--dry-run"]] {
         let arguments = ["create", "small"].iter().chain(dry);
-        let words = ["small: ", "exists already", "try: ", "`shmap rm NAME --kind table`"];
+        let words = ["small: ", "exists already", "try: ", "`shmap rm small --kind table`"];
         let said = place.fails(arguments, 4, &words);
         assert!(!said.err.contains("--force"), "{said:?}");
     }
@@ -194,7 +194,7 @@ fn a_lock_that_is_held_is_said() {
     let Acquired::Clean(guard) = segment.lock().unwrap() else { panic!("nobody died") };
     for verb in ["set", "add", "update"] {
         let arguments = [verb, "jobs", "3325", "x", "--timeout", "0.05"];
-        place.fails(arguments, 6, &["not released within", "try: `shmap stat NAME`"]);
+        place.fails(arguments, 6, &["not released within", "try: `shmap stat jobs`"]);
     }
     place.fails(["del", "jobs", "3325", "--timeout", "0.05"], 6, &["not released within"]);
     place.fails(["load", "jobs", "jobs.tsv", "--timeout", "0"], 6, &["not released within"]);

@@ -244,7 +244,7 @@ fn a_table_with_a_zeroed_page_is_read_and_repaired() {
     assert!(said.code == 0 && (48..64).contains(&kept), "{said:?}");
     let lost = 64 - kept;
     assert!(said.err.contains(&format!("{lost} damaged slots are left out")), "{said:?}");
-    place.fails(["verify", "jobs"], 7, &["jobs: damaged table: ", "`shmap repair NAME`"]);
+    place.fails(["verify", "jobs"], 7, &["jobs: damaged table: ", "`shmap repair jobs`"]);
     assert_eq!(place.ok(["repair", "jobs"]), format!("jobs\t{lost}\t{lost}\n"));
     assert_eq!(place.ok(["verify", "jobs"]), "jobs\ttable\tsound\n");
     assert_eq!(place.ok(["repair", "jobs"]), "jobs\t0\t0\n");
