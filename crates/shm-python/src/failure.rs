@@ -34,6 +34,12 @@ pub(crate) fn failure(py: Python<'_>, error: impl Into<Error>, path: Option<&Pat
     advised(py, error, path, None)
 }
 
+/// A map was not published.
+pub(crate) fn share_failure(py: Python<'_>, error: Error) -> PyErr {
+    let advice = matches!(error, Error::AlreadyExists { .. }).then_some("force=True replaces it");
+    advised(py, error, None, advice)
+}
+
 /// As [`failure`], and what to do.
 pub(crate) fn advised(
     py: Python<'_>,

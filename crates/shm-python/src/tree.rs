@@ -9,7 +9,7 @@ use shm_facade::{Error, RbTree, Share, ShareOptions};
 
 use crate::arguments::{namespace, pairs, timeout, trust};
 use crate::attached::Attached;
-use crate::failure::{failure, missing, raise};
+use crate::failure::{failure, missing, raise, share_failure};
 use crate::keys::{KeyForm, bytes_of, shown, text_of};
 use crate::signals;
 
@@ -245,5 +245,5 @@ pub(crate) fn share(
     options: &ShareOptions,
 ) -> PyResult<u64> {
     signals::detach(py, || tree.share_with(name, options))?
-        .map_err(|error| failure(py, error, None))
+        .map_err(|error| share_failure(py, error))
 }

@@ -23,7 +23,7 @@ use self::opening::{How, Refused};
 use self::values::value_of;
 use crate::arguments::{list, namespace, pairs, timeout, trust};
 use crate::attached::Lending;
-use crate::failure::{advised, closed, failure, missing, not_found, other_keys};
+use crate::failure::{advised, closed, failure, missing, not_found, other_keys, share_failure};
 use crate::interpreter;
 use crate::keys::KeyForm;
 use crate::numbers::counter_of;
@@ -281,7 +281,7 @@ impl TableBase {
             .trust(trust(&self.trust, false));
         options.mode = mode;
         signals::detach(py, || RbTree::from_entries(entries)?.share_with(name, &options))?
-            .map_err(|error| failure(py, error, None))
+            .map_err(|error| share_failure(py, error))
     }
 
     /// Sets all entries of a snapshot that `freeze` made, or none; returns how many. O(n).
