@@ -11,7 +11,7 @@ use pyo3::types::PyBytes;
 use shm_core::Name;
 use shm_facade::{Error, MapOptions, OpenError, SNAPSHOT, SharedMap};
 
-use crate::arguments::{IN_PLACE, SLICE, list, map_options, namespace, timeout};
+use crate::arguments::{IN_PLACE, SLICE, list, map_options, timeout};
 use crate::attached::Lending;
 use crate::edition::Edition;
 use crate::entries::{Entries, Yields};
@@ -19,7 +19,6 @@ use crate::failure::{advised, closed, failure, missing, not_found, raise};
 use crate::fast::Method;
 use crate::interpreter;
 use crate::keys::{KeyForm, text_of};
-use crate::signals;
 
 /// A published map, or a saved one, opened.
 #[pyclass(subclass, frozen, mapping, module = "shmap._shmap", name = "SnapshotBase")]
