@@ -386,8 +386,8 @@ class Table(MutableMapping[_K, bytes]):
         """Publishes the entries of one moment as a snapshot; with `force` in place of what is there.
         Returns the number of the edition. O(n log n).
 
-        Open it with `Snapshot(name, keys=table.key_type, signed=table.signed)`; numbers are in their
-        order. Raises what `RbTree.share` raises.
+        Open it with `Snapshot(name, keys=table.key_type, signed=table.signed)`; numbers are in
+        their order. Raises what `RbTree.share` raises.
         """
     def load(self, snapshot: Snapshot[Any]) -> int:
         """Sets all entries of a snapshot that `freeze` made, or none; returns how many. O(n).

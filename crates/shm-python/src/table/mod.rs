@@ -258,8 +258,8 @@ impl TableBase {
     /// Publishes the entries of one moment as a snapshot; with `force` in place of what is there.
     /// Returns the number of the edition. O(n log n).
     ///
-    /// Open it with `Snapshot(name, keys=table.key_type, signed=table.signed)`; numbers are in their
-    /// order. Raises what `RbTree.share` raises.
+    /// Open it with `Snapshot(name, keys=table.key_type, signed=table.signed)`; numbers are in
+    /// their order. Raises what `RbTree.share` raises.
     #[pyo3(signature = (name, force = false, *, hash_index = true, mode = None, allow_empty = false))]
     fn freeze(
         &self,
