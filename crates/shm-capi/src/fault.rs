@@ -17,6 +17,14 @@ impl Fault {
         Self { code, message: message.into() }
     }
 
+    /// The same, with what to do at the end of its message, if there is something.
+    pub(crate) fn advised(mut self, advice: &str) -> Self {
+        if !advice.is_empty() {
+            self.message = format!("{}; {advice}", self.message);
+        }
+        self
+    }
+
     /// An argument that is not possible.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(SHMAP_INVALID, message)

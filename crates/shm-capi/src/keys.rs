@@ -84,12 +84,13 @@ impl Form {
 
     #[cold]
     fn refused(self, kind: KeyKind, whose: &str) -> Fault {
-        let called = match self {
-            Self::I32 => "i32",
-            Self::I64 => "i64",
-            Self::Bytes => "bytes",
+        let (called, advice) = match self {
+            Self::I32 => ("i32", "call the function that ends in _bytes"),
+            Self::I64 => ("i64", "call the function that ends in _bytes"),
+            Self::Bytes => ("bytes", "call the function for integer keys"),
         };
-        Fault::new(SHMAP_MISMATCH, format!("{whose} keys of type {kind}, not {called}"))
+        let message = format!("{whose} keys of type {kind}, not {called}");
+        Fault::new(SHMAP_MISMATCH, message).advised(advice)
     }
 }
 
@@ -268,7 +269,8 @@ mod tests {
             assert_eq!(Form::Bytes.check(kind, whose).is_ok(), !is_integer);
         }
         let refused = Form::Bytes.check(KeyKind::I64, whose).unwrap_err();
-        assert_eq!(refused.message, "it has keys of type i64, not bytes");
+        let message = "it has keys of type i64, not bytes; call the function for integer keys";
+        assert_eq!(refused.message, message);
         assert_eq!(refused.code, SHMAP_MISMATCH);
     }
 }

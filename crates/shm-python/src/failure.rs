@@ -31,6 +31,22 @@ struct Failure {
 
 /// The exception for an error of the libraries. `path` names the file where the error does not.
 pub(crate) fn failure(py: Python<'_>, error: impl Into<Error>, path: Option<&Path>) -> PyErr {
+    advised(py, error, path, None)
+}
+
+/// A map was not published.
+pub(crate) fn share_failure(py: Python<'_>, error: Error) -> PyErr {
+    let advice = matches!(error, Error::AlreadyExists { .. }).then_some("force=True replaces it");
+    advised(py, error, None, advice)
+}
+
+/// As [`failure`], and what to do.
+pub(crate) fn advised(
+    py: Python<'_>,
+    error: impl Into<Error>,
+    path: Option<&Path>,
+    advice: Option<&str>,
+) -> PyErr {
     let error = error.into();
     let Failure { class, errno, path: found } = classify(&error);
     let path = found.as_deref().or(path).map(Path::as_os_str);
@@ -57,6 +73,7 @@ pub(crate) fn failure(py: Python<'_>, error: impl Into<Error>, path: Option<&Pat
             report(&error).to_string()
         }
     };
+    let what = advice.iter().fold(what, |what, advice| format!("{what}; {advice}"));
     let raised = match (errno, path) {
         (Some(errno), path) => raise(py, class, (errno, what, path)),
         (None, Some(path)) if class == "CorruptError" && !names_file => {
@@ -208,6 +225,7 @@ fn classify_table_open(error: &TableOpenError) -> Failure {
     match error {
         TableOpenError::Create(e) => classify_create(e),
         TableOpenError::Open(e) => classify_open(e),
+        TableOpenError::Geometry(_) => plain("InvalidOptionError"),
         TableOpenError::KeyKind { .. } => plain("WrongKindError"),
         TableOpenError::Corrupt { .. } => plain("CorruptError"),
         _ => plain("MismatchError"),
@@ -259,7 +277,7 @@ fn classify_create(error: &CreateError) -> Failure {
             os("NoSpaceError", EFBIG, dir)
         }
         CreateError::Io(e) => classify_io(&e.source, &e.path),
-        _ => plain("MismatchError"),
+        _ => plain("InvalidOptionError"),
     }
 }
 
@@ -269,6 +287,7 @@ fn classify_publish(error: &PublishError) -> Failure {
         PublishError::Create(e) => classify_create(e),
         PublishError::Open(e) => classify_open(e),
         PublishError::Lock { path, source } => classify_lock(source, Some(path)),
+        PublishError::BadMode { .. } => plain("InvalidOptionError"),
         PublishError::ControlWord { .. } => plain("CorruptError"),
         PublishError::Io(e) => classify_io(&e.source, &e.path),
         _ => plain("MismatchError"),

@@ -26,6 +26,16 @@ impl Refusal {
         }
     }
 
+    /// The exception for an object that must be one, with the name of the argument.
+    #[cold]
+    pub(crate) fn of_argument(self, name: &str, object: &Bound<'_, PyAny>) -> PyErr {
+        let error = self.error(object);
+        if !error.is_instance_of::<PyTypeError>(object.py()) {
+            return error;
+        }
+        PyTypeError::new_err(format!("argument '{name}': {}", error.value(object.py())))
+    }
+
     /// Of a key to look for: no map has it, as no `dict` has, unless that raises, too.
     #[cold]
     pub(crate) fn absent(self, key: &Bound<'_, PyAny>) -> PyResult<()> {

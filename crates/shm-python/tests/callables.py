@@ -146,6 +146,7 @@ _CALLS = {
         "replace": lambda t: t.replace(1, b"new"),
         "replace_many": lambda t: t.replace_many({1: b"new"}),
         "setdefault": lambda t: t.setdefault(3, b"new"),
+        "signed": lambda t: t.signed,
         "stats": lambda t: t.stats(),
         "timeout": lambda t: t.timeout,
         "unlink": lambda t: t.unlink(),

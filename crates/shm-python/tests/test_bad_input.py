@@ -172,7 +172,7 @@ def test_another_geometry(namespace):
     for call in (lambda: shmap.Table("it", capacity=5), lambda: shmap.Table("it", value_size=5)):
         refused(namespace, call, shmap.MismatchError, ValueError)
     for call in (lambda: shmap.Table("new", capacity=0), lambda: shmap.Table("new", value_size=2**40)):
-        refused(namespace, call, shmap.MismatchError, ValueError)
+        refused(namespace, call, shmap.InvalidOptionError, ValueError)
     with pytest.raises(OverflowError):
         shmap.Table("new", capacity=-1)
 
@@ -367,7 +367,7 @@ def test_what_anybody_may_write_is_not_mapped(namespace):
 
 @pytest.mark.parametrize("mode", [0o600, 0o222, 0o1400])
 def test_a_snapshot_is_never_writable(namespace, mode):
-    refused(namespace, lambda: shmap.RbTree().share("it", mode=mode), shmap.MismatchError)
+    refused(namespace, lambda: shmap.RbTree().share("it", mode=mode), shmap.InvalidOptionError)
 
 
 @pytest.mark.parametrize("timeout", [-1.0, float("nan")])

@@ -214,7 +214,7 @@ impl Key for AnyKey {
         ([0], None)
     }
 
-    #[inline]
+    #[inline(always)]
     fn to_words<'a>(
         &self,
         kind: KeyKind,
@@ -226,12 +226,7 @@ impl Key for AnyKey {
             Self::Signed(n) => n.cast_unsigned(),
             Self::Unsigned(n) => *n,
             Self::Bytes(bytes) => {
-                let fits = kind == KeyKind::Bytes
-                    || kind == KeyKind::Str && std::str::from_utf8(bytes).is_ok();
-                if !fits {
-                    return Err(TableError::WrongKey { key: self.clone(), kind });
-                }
-                return bytes_to_words(bytes, max, room.1.insert(NO_KEY));
+                return any_bytes_to_words(bytes, kind, max, room.1.insert(NO_KEY));
             }
         };
         let fits = kind.integer().is_some_and(|(bits, signed)| {
@@ -246,7 +241,7 @@ impl Key for AnyKey {
             is_this_one && of_its_bits == word
         });
         if !fits {
-            return Err(TableError::WrongKey { key: self.clone(), kind });
+            return Err(wrong_key(self, kind));
         }
         room.0 = [word];
         Ok(&room.0)
@@ -263,6 +258,26 @@ impl Key for AnyKey {
             None => bytes_from_words(words).map(Self::Bytes),
         }
     }
+}
+
+/// The words of a key of bytes, if keys of this kind are bytes or text.
+#[inline(never)]
+fn any_bytes_to_words<'a>(
+    bytes: &[u8],
+    kind: KeyKind,
+    max: usize,
+    room: &'a mut KeyRoom,
+) -> Result<&'a [u64], TableError> {
+    let fits = kind == KeyKind::Bytes || kind == KeyKind::Str && std::str::from_utf8(bytes).is_ok();
+    if !fits {
+        return Err(wrong_key(&AnyKey::from(bytes), kind));
+    }
+    bytes_to_words(bytes, max, room)
+}
+
+#[cold]
+fn wrong_key(key: &AnyKey, kind: KeyKind) -> TableError {
+    TableError::WrongKey { key: key.clone(), kind }
 }
 
 /// The key that the words encode, for an error.
