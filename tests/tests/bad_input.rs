@@ -67,11 +67,11 @@ fn a_value_too_large_is_refused_and_one_of_the_exact_size_is_not() {
     let (_namespace, table) = nearly_full();
     let (fits, long) = ([0xFF; VALUE_SIZE], [0; VALUE_SIZE + 1]);
     let is_too_large = |e: &TableError| matches!(e, TableError::ValueTooLarge { len, max, .. } if (*len, *max) == (13, 12));
-    fails_with!(&table, |t| t.add(&9, &long), ref e if is_too_large(e));
-    fails_with!(&table, |t| t.update(&1, &long), ref e if is_too_large(e));
-    fails_with!(&table, |t| t.upsert(&1, &long), ref e if is_too_large(e));
+    fails_with!(&table, |t| t.add(&9, long), ref e if is_too_large(e));
+    fails_with!(&table, |t| t.update(&1, long), ref e if is_too_large(e));
+    fails_with!(&table, |t| t.upsert(&1, long), ref e if is_too_large(e));
     fails_with!(&table, |t| t.update_with(&1, |v| v.resize(13, 0)), ref e if is_too_large(e));
-    fails_with!(&table, |t| t.compare_exchange(&1, b"old 1", &long), ref e if is_too_large(e));
+    fails_with!(&table, |t| t.compare_exchange(&1, b"old 1", long), ref e if is_too_large(e));
     for value in [&fits[..], b"", b"\0", b"a\0b\0\0", &[0; VALUE_SIZE]] {
         assert_eq!(table.upsert(&1, value).unwrap(), Upserted::Updated);
         assert_eq!(table.get(&1).unwrap().unwrap(), value);
@@ -95,7 +95,7 @@ fn exactly_capacity_entries_fit() {
         let table = create(&namespace, capacity, 8);
         for round in 0..3i32 {
             for key in 0..capacity as i32 {
-                table.add(&(key * 7 + round), &key.to_le_bytes()).unwrap();
+                table.add(&(key * 7 + round), key.to_le_bytes()).unwrap();
             }
             fails_with!(&table, |t| t.add(&-1, b""), TableError::Full { capacity: c } if c == capacity);
             fails_with!(&table, |t| t.upsert(&-1, b""), TableError::Full { .. });
@@ -135,7 +135,7 @@ fn read_modify_write_of_the_wrong_value_is_refused() {
         |t| t.compare_exchange(&1, b"old 2", b"new"),
         TableError::Mismatch { key: KEY_1, ref found } if found.as_bytes() == b"old 1"
     );
-    table.update(&1, &i64::MAX.to_le_bytes()).unwrap();
+    table.update(&1, i64::MAX.to_le_bytes()).unwrap();
     assert_eq!(table.fetch_add(&1, 1).unwrap(), i64::MAX);
     assert_eq!(table.get(&1).unwrap().unwrap(), &i64::MIN.to_le_bytes()[..]);
 }
@@ -253,7 +253,7 @@ fn extremes<K: TypedKey<Owned = K> + Copy + PartialEq + std::fmt::Debug>(keys: &
     let ns = Namespace::at(namespace.path());
     let table = Table::<K>::create(&ns, &test_name(), &options(keys.len(), 8)).unwrap();
     for (at, key) in keys.iter().enumerate() {
-        table.add(key, &at.to_le_bytes()).unwrap();
+        table.add(key, at.to_le_bytes()).unwrap();
     }
     let reader =
         TableReader::<K>::open_read_only(&ns, &test_name(), &ReadOptions::default()).unwrap();

@@ -525,7 +525,8 @@ int shmap_table_compare_exchange_bytes(const struct shmap_table *table,
 // `shmap_table_increment` adds it if it is not. Any thread. O(1).
 //
 // Errors: SHMAP_MISMATCH when the value is not 8 bytes long, when the table's values are shorter
-// than that, and for a key of another kind; SHMAP_NOT_FOUND; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
+// than that, and for a key of another kind; SHMAP_NOT_FOUND; SHMAP_TIMEOUT; SHMAP_PERMISSION;
+// nothing was changed.
 int shmap_table_fetch_add(const struct shmap_table *table,
                           int32_t key,
                           int64_t delta,

@@ -88,7 +88,8 @@ fn compare_exchange(
 /// `shmap_table_increment` adds it if it is not. Any thread. O(1).
 ///
 /// Errors: SHMAP_MISMATCH when the value is not 8 bytes long, when the table's values are shorter
-/// than that, and for a key of another kind; SHMAP_NOT_FOUND; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
+/// than that, and for a key of another kind; SHMAP_NOT_FOUND; SHMAP_TIMEOUT; SHMAP_PERMISSION;
+/// nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_fetch_add(
     table: *const ShmapTable,

@@ -147,13 +147,13 @@ impl StatusOptions {
 
 /// A status table: `i32` keys, values of any bytes. `Send` and `Sync`.
 ///
-/// It has the operations of the original, a C++ class over POSIX shared memory, under the original's
-/// names, written as Rust does: `addRsc` is [`add`](StatusTable::add), `isContain` is
-/// [`contains`](StatusTable::contains), `batchGetRsc` is [`batch_get`](StatusTable::batch_get), and
-/// `batchUpdateRsc` is [`batch_update`](StatusTable::batch_update). A [`Table`] calls the last three
-/// `contains_key`, `get_many` and `update_many`. Operations that the original lacks have the names
-/// that they have in [`Table`], such as [`add_many`](StatusTable::add_many); those that are not here
-/// are reached through [`table`](StatusTable::table).
+/// It has the operations of the original, a C++ class over POSIX shared memory, under the
+/// original's names as Rust spells them: `addRsc` is [`add`](StatusTable::add), `isContain` is
+/// [`contains`](StatusTable::contains), `batchGetRsc` is [`batch_get`](StatusTable::batch_get),
+/// and `batchUpdateRsc` is [`batch_update`](StatusTable::batch_update). A [`Table`] calls the last
+/// three `contains_key`, `get_many` and `update_many`. Operations that the original lacks have the
+/// names that they have in [`Table`], such as [`add_many`](StatusTable::add_many). Those that are
+/// missing here are reached through [`table`](StatusTable::table).
 ///
 /// `A` says what the handle may do: a `StatusTable` reads and writes; a [`StatusReader`] only
 /// reads, and needs no lock, no waiting and no write permission.

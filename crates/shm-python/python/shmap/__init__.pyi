@@ -365,7 +365,8 @@ class Table(MutableMapping[_K, bytes]):
 
         A counter is a value of eight bytes, a little-endian signed number that wraps; `get_int`
         reads it, and storing an `int` sets it. Raises `MismatchError` where the value is not a
-        counter, and in a table with values of fewer than eight bytes; `FullError`, `OutOfRangeError`.
+        counter, and in a table with values of fewer than eight bytes; `FullError`,
+        `OutOfRangeError`.
         """
     def fetch_add(self, key: _K, delta: int = 1) -> int:
         """Adds `delta` to a counter, and returns what it was before. O(1).

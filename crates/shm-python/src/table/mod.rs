@@ -224,7 +224,8 @@ impl TableBase {
     ///
     /// A counter is a value of eight bytes, a little-endian signed number that wraps; `get_int`
     /// reads it, and storing an `int` sets it. Raises `MismatchError` where the value is not a
-    /// counter, and in a table with values of fewer than eight bytes; `FullError`, `OutOfRangeError`.
+    /// counter, and in a table with values of fewer than eight bytes; `FullError`,
+    /// `OutOfRangeError`.
     #[pyo3(signature = (key, by = 1, initial = 0))]
     fn increment(
         &self,
