@@ -64,14 +64,14 @@ static void calling(void) {
           shmap_table_upsert_i64(table, INT64_C(1) << 40, "x", 1));
     FAILS(SHMAP_MISMATCH, "key \"\\xff\" is not of type str", shmap_table_add_bytes(words, "\xff", 1, "x", 1));
     GIVES(SHMAP_OK, shmap_table_add(table, 1, "one", 3));
-    FAILS(SHMAP_NO_SPACE, "the value is 3 bytes long, the buffer has room for 2",
+    FAILS(SHMAP_NO_SPACE, "the value of key 1 is 3 bytes long, the buffer only 2",
           shmap_table_get(table, 1, small, sizeof small, &len));
     CHECK(len == 3);
     FAILS(SHMAP_INVALID, "len is null", shmap_table_get(table, 1, small, sizeof small, NULL));
     FAILS(SHMAP_INVALID, "the buffer is null", shmap_table_get(table, 1, NULL, 9, &len));
     FAILS(SHMAP_NOT_FOUND, "key 2 does not exist", shmap_table_update(table, 2, "x", 1));
     FAILS(SHMAP_DUPLICATE_KEY, "key 1 exists already", shmap_table_add(table, 1, "x", 1));
-    FAILS(SHMAP_MISMATCH, "value is 3 bytes long, a counter is 8",
+    FAILS(SHMAP_MISMATCH, "the value of key 1 is 3 bytes long, a counter is 8",
           shmap_table_increment(table, 1, 1, 0, &count));
     GIVES(SHMAP_OK, shmap_table_add(table, 2, "two", 3));
     FAILS(SHMAP_NO_SPACE, "the table is full: all 2 entries are taken", shmap_table_upsert(table, 3, "x", 1));
