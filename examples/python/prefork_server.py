@@ -43,7 +43,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.words.refresh()
             key = unquote(self.path[len("/words/") :])
             word = self.words.get_str(key)
-            found = {"word": word, "edition": self.words.generation, "pid": os.getpid()}
+            found = {"word": word, "edition": self.words.edition, "pid": os.getpid()}
             self.answer(404 if word is None else 200, found)
         else:
             self.answer(404, {"error": "try /status or /words/rot"})

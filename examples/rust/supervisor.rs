@@ -93,13 +93,13 @@ fn work(name: &str, number: &str, supervisor: &str) -> Outcome {
     let mut jobs = 0;
     while !stop.load(Relaxed) {
         settings.refresh()?; // one load, as long as there is nothing new
-        report("works", jobs, settings.generation())?;
+        report("works", jobs, settings.edition())?;
         sleep(Duration::from_millis(setting(&settings, "job", 100))); // a real one does it here
         jobs += 1;
-        report("waits", jobs, settings.generation())?;
+        report("waits", jobs, settings.edition())?;
         sleep(Duration::from_millis(setting(&settings, "pause", 100)));
     }
-    report("ended", jobs, settings.generation())?;
+    report("ended", jobs, settings.edition())?;
     Ok(())
 }
 

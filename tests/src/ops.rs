@@ -32,6 +32,8 @@ pub enum Op {
     /// Expects the present value if the flag is set, and these bytes otherwise.
     CompareExchange(u8, bool, Vec<u8>),
     FetchAdd(u8, i64),
+    /// Key, difference, initial value.
+    Increment(u8, i64, i64),
     GetMany(Vec<u8>),
     /// Drops the handle and opens the table again.
     Reopen,
@@ -70,7 +72,11 @@ impl Parts<'_, '_> {
 
     fn op(&mut self) -> Op {
         match self.0.byte() % 16 {
-            0 | 1 => Op::Add(self.key(), self.value()),
+            0 => Op::Add(self.key(), self.value()),
+            1 => {
+                let number = |byte: u8| i64::from(byte as i8) << 56 | 1;
+                Op::Increment(self.key(), number(self.0.byte()), number(self.0.byte()))
+            }
             2 => Op::Update(self.key(), self.value()),
             3 | 4 => Op::Upsert(self.key(), self.value()),
             5 => Op::Remove(self.key()),

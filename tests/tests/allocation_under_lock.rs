@@ -83,28 +83,28 @@ fn every_call<K: TypedKey + ?Sized, Q: Borrow<K> + Clone>(key: impl Fn(usize) ->
     let keys: Vec<Q> = batch.iter().map(|(key, _)| key.clone()).collect();
     let check = |what: &str, seen: usize| assert_eq!(seen, 0, "{what} under the lock");
 
-    check("add", under_lock(&table, || table.add(first, &value).unwrap()));
-    check("add, duplicate", under_lock(&table, || table.add(first, &value).unwrap_err()));
-    check("update", under_lock(&table, || table.update(first, &value).unwrap()));
+    check("add", under_lock(&table, || table.add(first, value).unwrap()));
+    check("add, duplicate", under_lock(&table, || table.add(first, value).unwrap_err()));
+    check("update", under_lock(&table, || table.update(first, value).unwrap()));
     let absent = key(63);
     let absent = absent.borrow();
-    check("update, absent", under_lock(&table, || table.update(absent, &value).unwrap_err()));
-    check("upsert", under_lock(&table, || table.upsert(first, &value).unwrap()));
+    check("update, absent", under_lock(&table, || table.update(absent, value).unwrap_err()));
+    check("upsert", under_lock(&table, || table.upsert(first, value).unwrap()));
     check("remove, absent", under_lock(&table, || table.remove(absent).unwrap_err()));
     check("add_many", under_lock(&table, || table.add_many(&batch).unwrap()));
     check("add_many, duplicate", under_lock(&table, || table.add_many(&batch).unwrap_err()));
     check("add_many, full", under_lock(&table, || table.add_many(&too_many).unwrap_err()));
     check("update_many", under_lock(&table, || table.update_many(&batch).unwrap()));
     check("upsert_many", under_lock(&table, || table.upsert_many(&batch).unwrap()));
-    let exchange = |expected: &[u8]| table.compare_exchange(first, expected, &[9; SIZE]);
+    let exchange = |expected: &[u8]| table.compare_exchange(first, expected, [9; SIZE]);
     check("exchange", under_lock(&table, || exchange(&value).unwrap()));
     let mismatch = || match exchange(&value) {
-        Err(TableError::Mismatch { found }) => assert_eq!(&found[..], [9; SIZE]),
+        Err(TableError::Mismatch { found, .. }) => assert_eq!(&found[..], [9; SIZE]),
         other => panic!("{other:?}"),
     };
     check("exchange, mismatch", under_lock(&table, mismatch));
     check("fetch_add, no counter", under_lock(&table, || table.fetch_add(first, 1).unwrap_err()));
-    table.update(first, &5i64.to_le_bytes()).unwrap();
+    table.update(first, 5i64.to_le_bytes()).unwrap();
     check("fetch_add", under_lock(&table, || assert_eq!(table.fetch_add(first, 1).unwrap(), 5)));
     check("increment", under_lock(&table, || assert_eq!(table.increment(first, 1, 0).unwrap(), 7)));
     check("update_with", under_lock(&table, || table.update_with(first, |v| v.push(1)).unwrap()));
@@ -117,7 +117,7 @@ fn every_call<K: TypedKey + ?Sized, Q: Borrow<K> + Clone>(key: impl Fn(usize) ->
         "churn",
         under_lock(&table, || {
             for n in 0..2000 {
-                table.add(key(1000 + n).borrow(), &value).unwrap();
+                table.add(key(1000 + n).borrow(), value).unwrap();
                 table.remove(key(1000 + n).borrow()).unwrap();
             }
         }),

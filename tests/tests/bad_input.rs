@@ -48,6 +48,7 @@ macro_rules! fails_with {
 }
 
 const KEY_1: AnyKey = AnyKey::Signed(1);
+const KEY_2: AnyKey = AnyKey::Signed(2);
 const KEY_9: AnyKey = AnyKey::Signed(9);
 
 #[test]
@@ -65,12 +66,12 @@ fn duplicate_and_missing_keys_are_named() {
 fn a_value_too_large_is_refused_and_one_of_the_exact_size_is_not() {
     let (_namespace, table) = nearly_full();
     let (fits, long) = ([0xFF; VALUE_SIZE], [0; VALUE_SIZE + 1]);
-    let is_too_large = |e: &TableError| matches!(e, TableError::ValueTooLarge { len, max } if (*len, *max) == (13, 12));
-    fails_with!(&table, |t| t.add(&9, &long), ref e if is_too_large(e));
-    fails_with!(&table, |t| t.update(&1, &long), ref e if is_too_large(e));
-    fails_with!(&table, |t| t.upsert(&1, &long), ref e if is_too_large(e));
+    let is_too_large = |e: &TableError| matches!(e, TableError::ValueTooLarge { len, max, .. } if (*len, *max) == (13, 12));
+    fails_with!(&table, |t| t.add(&9, long), ref e if is_too_large(e));
+    fails_with!(&table, |t| t.update(&1, long), ref e if is_too_large(e));
+    fails_with!(&table, |t| t.upsert(&1, long), ref e if is_too_large(e));
     fails_with!(&table, |t| t.update_with(&1, |v| v.resize(13, 0)), ref e if is_too_large(e));
-    fails_with!(&table, |t| t.compare_exchange(&1, b"old 1", &long), ref e if is_too_large(e));
+    fails_with!(&table, |t| t.compare_exchange(&1, b"old 1", long), ref e if is_too_large(e));
     for value in [&fits[..], b"", b"\0", b"a\0b\0\0", &[0; VALUE_SIZE]] {
         assert_eq!(table.upsert(&1, value).unwrap(), Upserted::Updated);
         assert_eq!(table.get(&1).unwrap().unwrap(), value);
@@ -81,7 +82,10 @@ fn a_value_too_large_is_refused_and_one_of_the_exact_size_is_not() {
     }
     let mut short = [0; VALUE_SIZE - 1];
     let error = table.get_into(&1, &mut short).unwrap_err();
-    assert!(matches!(error, TableError::BufferTooSmall { len: 11, needed: 12 }), "{error:?}");
+    assert!(
+        matches!(error, TableError::BufferTooSmall { key: KEY_1, len: 11, needed: 12 }),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -91,7 +95,7 @@ fn exactly_capacity_entries_fit() {
         let table = create(&namespace, capacity, 8);
         for round in 0..3i32 {
             for key in 0..capacity as i32 {
-                table.add(&(key * 7 + round), &key.to_le_bytes()).unwrap();
+                table.add(&(key * 7 + round), key.to_le_bytes()).unwrap();
             }
             fails_with!(&table, |t| t.add(&-1, b""), TableError::Full { capacity: c } if c == capacity);
             fails_with!(&table, |t| t.upsert(&-1, b""), TableError::Full { .. });
@@ -114,20 +118,24 @@ fn no_value_bytes_at_all_make_a_set() {
     let table = create(&namespace, 3, 0);
     table.add(&1, b"").unwrap();
     assert_eq!(table.get(&1).unwrap().unwrap(), b"");
-    fails_with!(&table, |t| t.add(&2, b"x"), TableError::ValueTooLarge { len: 1, max: 0 });
+    fails_with!(
+        &table,
+        |t| t.add(&2, b"x"),
+        TableError::ValueTooLarge { key: KEY_2, len: 1, max: 0 }
+    );
     assert!(table.contains_key(&1).unwrap() && !table.contains_key(&2).unwrap());
 }
 
 #[test]
 fn read_modify_write_of_the_wrong_value_is_refused() {
     let (_namespace, table) = nearly_full();
-    fails_with!(&table, |t| t.fetch_add(&1, 1), TableError::NotACounter { len: 5 });
+    fails_with!(&table, |t| t.fetch_add(&1, 1), TableError::NotACounter { key: KEY_1, len: 5 });
     fails_with!(
         &table,
         |t| t.compare_exchange(&1, b"old 2", b"new"),
-        TableError::Mismatch { ref found } if found.as_bytes() == b"old 1"
+        TableError::Mismatch { key: KEY_1, ref found } if found.as_bytes() == b"old 1"
     );
-    table.update(&1, &i64::MAX.to_le_bytes()).unwrap();
+    table.update(&1, i64::MAX.to_le_bytes()).unwrap();
     assert_eq!(table.fetch_add(&1, 1).unwrap(), i64::MAX);
     assert_eq!(table.get(&1).unwrap().unwrap(), &i64::MIN.to_le_bytes()[..]);
 }
@@ -158,7 +166,7 @@ fn a_batch_with_one_bad_member_does_nothing() {
     let remove: Batch = |t, list| t.remove_many(&list.iter().map(|e| e.0).collect::<Vec<_>>());
     let long = vec![0; VALUE_SIZE + 1];
     let new = |keys: &[i32]| keys.iter().map(|&k| (k, b"new".to_vec())).collect::<Vec<_>>();
-    let too_large = TableError::ValueTooLarge { len: 13, max: 12 };
+    let too_large = TableError::ValueTooLarge { key: KEY_1, len: 13, max: 12 };
     let missing = || TableError::NotFound { key: KEY_9 };
     let duplicate = TableError::DuplicateKey { key: KEY_1 };
     let cases: [Case; 4] = [
@@ -222,7 +230,7 @@ fn string_keys_up_to_the_key_size() {
         table.get("a\0").unwrap().unwrap() == b"a\0" && table.get("a").unwrap().unwrap() == b"a"
     );
     let long = "0123456789";
-    let is_too_long = |e: &TableError| matches!(e, TableError::KeyTooLong { len: 10, max: 9 });
+    let is_too_long = |e: &TableError| matches!(e, TableError::KeyTooLong { len: 10, max: 9, .. });
     let before = table.stats();
     assert!(is_too_long(&table.add(long, b"").unwrap_err()));
     assert!(is_too_long(&table.get(long).unwrap_err()));
@@ -245,7 +253,7 @@ fn extremes<K: TypedKey<Owned = K> + Copy + PartialEq + std::fmt::Debug>(keys: &
     let ns = Namespace::at(namespace.path());
     let table = Table::<K>::create(&ns, &test_name(), &options(keys.len(), 8)).unwrap();
     for (at, key) in keys.iter().enumerate() {
-        table.add(key, &at.to_le_bytes()).unwrap();
+        table.add(key, at.to_le_bytes()).unwrap();
     }
     let reader =
         TableReader::<K>::open_read_only(&ns, &test_name(), &ReadOptions::default()).unwrap();
@@ -310,7 +318,7 @@ fn the_facade_gives_the_originals_codes() {
         .capacity(3)
         .value_size(8);
     let table = StatusTable::open_or_create_with("status", &options).unwrap();
-    table.batch_upsert(&[(1, "one"), (2, "two")]).unwrap();
+    table.upsert_many(&[(1, "one"), (2, "two")]).unwrap();
     let before = (table.entries().unwrap(), table.stats());
     let code = |r: Result<(), Error>| r.unwrap_err().code() as i32;
     assert_eq!(code(table.add(1, "again")), -3);
@@ -326,7 +334,7 @@ fn the_facade_gives_the_originals_codes() {
         );
     }
     assert_eq!(code(table.batch_update(&[(1, "x"), (2, "nine byte")])), -2);
-    assert_eq!(code(table.batch_upsert(&[(1, "x"), (3, "y"), (4, "z")])), -2);
+    assert_eq!(code(table.upsert_many(&[(1, "x"), (3, "y"), (4, "z")])), -2);
     assert_eq!((table.entries().unwrap(), table.stats()), before);
     table.add(3, "three").unwrap();
     assert_eq!(code(table.add(4, "four")), -2);

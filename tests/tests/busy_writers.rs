@@ -207,7 +207,7 @@ fn get_beside_its_writer(
     let namespace = TempNamespace::new().unwrap();
     let ns = Namespace::at(namespace.path());
     let table = Table::<i32>::create(&ns, &test_name(), &options(1, size)).unwrap();
-    table.add(&1, &vec![0; size]).unwrap();
+    table.add(&1, vec![0; size]).unwrap();
     let (name, default) = (test_name(), TableOptions::default());
     let reader = TableReader::open_read_only(&ns, &name, &ReadOptions::default()).unwrap();
     let other = Table::<i32>::open(&ns, &name, &default).unwrap();

@@ -62,7 +62,7 @@ impl<K: TypedKey + ?Sized> Subject<K> {
         let ns = Namespace::at(namespace.path());
         let table = Table::<K>::create(&ns, &test_name(), &options(CAPACITY, VALUE_SIZE)).unwrap();
         for n in 0..CAPACITY {
-            table.add(&key(n), &value(n)).unwrap();
+            table.add(&key(n), value(n)).unwrap();
         }
         // Slots are filled in order; so those of the rest are free here and there.
         let kept: Vec<usize> = (0..CAPACITY).filter(|n| n % 5 < 3).collect();

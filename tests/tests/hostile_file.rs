@@ -160,7 +160,7 @@ fn symlink_at_the_name() {
     // Even to a good table; and to nothing, to itself, to a terminal.
     for to in [target.as_path(), Path::new("absent"), &path, Path::new("/dev/tty")] {
         symlink(to, &path).unwrap();
-        probe(&namespace).all_fail(&["is not a regular file", "symbolic link"], "Corrupt");
+        probe(&namespace).all_fail(&["is not a regular file", "symbolic link"], "Mismatch");
         std::fs::remove_file(&path).unwrap();
     }
     assert!(!namespace.path().join("absent").exists(), "nothing was made through a link");
@@ -170,24 +170,24 @@ fn symlink_at_the_name() {
 fn directory_at_the_name() {
     let (namespace, path) = empty();
     std::fs::create_dir(&path).unwrap();
-    probe(&namespace).all_fail(&["is not a regular file", "directory"], "Corrupt");
+    probe(&namespace).all_fail(&["is not a regular file", "directory"], "Mismatch");
 }
 
 #[test]
 fn fifo_at_the_name() {
     let (namespace, path) = empty();
     mkfifo(&path, Mode::from_bits_truncate(0o600)).unwrap();
-    probe(&namespace).all_fail(&["is not a regular file", "FIFO"], "Corrupt");
+    probe(&namespace).all_fail(&["is not a regular file", "FIFO"], "Mismatch");
     // With somebody at its other end, too.
     let _other = OpenOptions::new().read(true).write(true).open(&path).unwrap();
-    probe(&namespace).all_fail(&["is not a regular file", "FIFO"], "Corrupt");
+    probe(&namespace).all_fail(&["is not a regular file", "FIFO"], "Mismatch");
 }
 
 #[test]
 fn socket_at_the_name() {
     let (namespace, path) = empty();
     let _listener = UnixListener::bind(&path).unwrap();
-    probe(&namespace).all_fail(&["is not a regular file", "socket"], "Corrupt");
+    probe(&namespace).all_fail(&["is not a regular file", "socket"], "Mismatch");
 }
 
 #[test]
@@ -206,11 +206,11 @@ fn device_at_the_name() {
             println!("skipped: devices do not open on this file system: {e}");
             return;
         }
-        probe(&namespace).all_fail(&["is not a regular file", "character device"], "Corrupt");
+        probe(&namespace).all_fail(&["is not a regular file", "character device"], "Mismatch");
         std::fs::remove_file(&path).unwrap();
     }
     mknod(&path, SFlag::S_IFBLK, Mode::from_bits_truncate(0o600), makedev(7, 250)).unwrap();
-    probe(&namespace).all_fail(&["is not a regular file", "block device"], "Corrupt");
+    probe(&namespace).all_fail(&["is not a regular file", "block device"], "Mismatch");
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn killed_between_the_rename_and_the_last_store() {
         assert_eq!(asker.ask("refresh", WATCHDOG).unwrap(), "true 2 new");
         assert_eq!(waiter.line(WATCHDOG).unwrap(), "true 2 new");
         stepper.kill().unwrap();
-        assert_eq!(place.open().generation(), 2);
+        assert_eq!(place.open().edition(), 2);
         // Sleeping readers notice the next edition as well.
         assert_eq!(waiter.ask("wait", WATCHDOG).unwrap(), "waiting");
         assert_eq!(place.share("newer"), 3);
@@ -155,7 +155,7 @@ fn a_creator_whose_file_was_swept_begins_again() {
     assert_eq!(place.temporaries(), 0);
     stepper.run_to_mark().unwrap();
     let map = place.open();
-    assert_eq!((map.get("key"), map.generation()), (Some(&b"new"[..]), 2));
+    assert_eq!((map.get("key"), map.edition()), (Some(&b"new"[..]), 2));
     assert_eq!(place.temporaries(), 0);
     stepper.kill().unwrap();
 }

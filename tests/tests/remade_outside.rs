@@ -79,7 +79,7 @@ fn refresh_finds_what_was_removed_and_published_anew() {
         // Removed, although the name leads to a map again.
         assert!(map.is_removed().unwrap());
         refreshed(&mut map);
-        assert_eq!((value(&map), map.generation()), (&*round, 1));
+        assert_eq!((value(&map), map.edition()), (&*round, 1));
         assert!(!map.is_removed().unwrap());
     }
 }
@@ -125,7 +125,7 @@ fn many_editions_later_and_removed_in_order_in_between() {
     place.share("third life");
     place.share("third life, second edition");
     refreshed(&mut map);
-    assert_eq!((value(&map), map.generation()), ("third life, second edition", 2));
+    assert_eq!((value(&map), map.edition()), ("third life, second edition", 2));
     // From here on the word tells again.
     place.share("third");
     assert!(map.refresh().unwrap());
@@ -140,7 +140,7 @@ fn the_control_segment_alone_is_removed() {
     assert!(!map.wait_for_update(Duration::ZERO).unwrap() && !map.is_removed().unwrap());
     assert_eq!(place.share("new"), 2);
     refreshed(&mut map);
-    assert_eq!((value(&map), map.generation()), ("new", 2));
+    assert_eq!((value(&map), map.edition()), ("new", 2));
     place.share("newer");
     assert!(map.refresh().unwrap());
 }
@@ -188,7 +188,7 @@ fn the_directory_is_renamed_away() {
     place.share("new");
     assert!(map.is_removed().unwrap());
     refreshed(&mut map);
-    assert_eq!((value(&map), map.generation()), ("new", 1));
+    assert_eq!((value(&map), map.edition()), ("new", 1));
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn the_one_after_three_deaths_repairs() {
         let namespace = TempNamespace::new().unwrap();
         let table = create(&namespace, 16, 40);
         for key in 0..ENTRIES {
-            table.add(&key, &pattern::value(key, 1, 40)).unwrap();
+            table.add(&key, pattern::value(key, 1, 40)).unwrap();
         }
         let inside = kill_at(&mut operation(&namespace, true), first);
         kill_at(&mut operation(&namespace, false), 900 + first / 3);

@@ -18,7 +18,7 @@ fn with_table() -> (TempNamespace, Table<i32>) {
     let namespace = TempNamespace::new().unwrap();
     let table = create(&namespace, CAPACITY, VALUE_SIZE);
     for key in 0..CAPACITY as i32 / 2 {
-        table.add(&key, &[key as u8; VALUE_SIZE]).unwrap();
+        table.add(&key, [key as u8; VALUE_SIZE]).unwrap();
     }
     (namespace, table)
 }
@@ -46,7 +46,7 @@ fn serves(table: &Table<i32>) {
     comes_right(table);
     table.clear().unwrap();
     for key in 0..CAPACITY as i32 {
-        table.add(&key, &[1; VALUE_SIZE]).unwrap();
+        table.add(&key, [1; VALUE_SIZE]).unwrap();
     }
     assert!(matches!(table.add(&-1, b""), Err(TableError::Full { .. })));
     table.verify().unwrap();

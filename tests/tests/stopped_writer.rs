@@ -39,7 +39,7 @@ fn readers_proceed_without_a_retry_and_writers_time_out() {
         let namespace = TempNamespace::new().unwrap();
         let table = create(&namespace, 64, 40);
         for key in 0..KEYS {
-            table.add(&key, &pattern::value(key, 7, 40)).unwrap();
+            table.add(&key, pattern::value(key, 7, 40)).unwrap();
         }
         let Some(child) = stopped(&namespace, depth) else {
             break;

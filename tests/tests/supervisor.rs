@@ -189,7 +189,7 @@ fn what_is_published_reaches_all_and_what_is_broken_nobody() {
     std::fs::remove_file(&config).unwrap();
     fleet.child.signal(Signal::SIGHUP).unwrap();
     fleet.until(|line| line.starts_with("supervisor: ") && line.contains("No such file"));
-    assert_eq!((map(&namespace).generation(), map(&namespace).len()), (2, 2));
+    assert_eq!((map(&namespace).edition(), map(&namespace).len()), (2, 2));
 
     // Also from any other program.
     assert_eq!(share(&namespace, "hang", "600000"), 3);
@@ -213,7 +213,7 @@ fn a_second_supervisor_of_a_name_is_refused_and_changes_nothing() {
     assert_eq!(second.child.wait(WATCHDOG).unwrap().code(), Some(1));
 
     assert_eq!(table(&namespace).get(0).unwrap(), owner);
-    assert_eq!(map(&namespace).generation(), 1);
+    assert_eq!(map(&namespace).edition(), 1);
     fleet.until_all_work(2, 1);
     // In another place the name is free.
     let (elsewhere, _beside, _) = namespace_and_config("");

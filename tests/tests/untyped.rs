@@ -77,7 +77,10 @@ fn a_counter_begins_with_its_initial_value_and_is_never_half_made() {
 
     table.add(&2, b"text").unwrap();
     let text = table.increment(&2, 1, 0);
-    assert!(matches!(text, Err(TableError::NotACounter { len: 4 })), "{text:?}");
+    assert!(
+        matches!(text, Err(TableError::NotACounter { key: AnyKey::Signed(2), len: 4 })),
+        "{text:?}"
+    );
     let full = table.increment(&3, 1, 0);
     assert!(matches!(full, Err(TableError::Full { capacity: 2 })), "{full:?}");
     assert_eq!(table.get(&2).unwrap().as_deref(), Some(&b"text"[..]));
@@ -88,6 +91,9 @@ fn a_counter_begins_with_its_initial_value_and_is_never_half_made() {
     small.geometry.value_size = 7;
     let table = Table::<i32>::create(&ns, &name, &small).unwrap();
     let large = table.increment(&1, 1, 0);
-    assert!(matches!(large, Err(TableError::ValueTooLarge { len: 8, max: 7 })), "{large:?}");
+    assert!(
+        matches!(large, Err(TableError::NoRoomForCounter { key: AnyKey::Signed(1), max: 7 })),
+        "{large:?}"
+    );
     assert!(table.is_empty());
 }

@@ -70,6 +70,8 @@ impl Figures {
 }
 
 pub fn run(arguments: &Arguments) -> Result<bool> {
+    // The build is silent, and may take minutes the first time.
+    eprintln!("demo: building its programs, with optimisations");
     let figures = demo(arguments)?;
     report::print(&figures, arguments.json)?;
     Ok(figures.is_clean())

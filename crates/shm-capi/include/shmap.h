@@ -77,11 +77,11 @@
 // The lock was not acquired in time.
 #define SHMAP_TIMEOUT -5
 
-// The file at the name is not a usable table or map.
+// The file at the name is damaged, or never was a table or map.
 #define SHMAP_CORRUPT -6
 
-// The table has another size, key type or format, or was created under another C library or pid
-// namespace; or a value is not the expected one.
+// The file at the name is of another kind, size, key type or format, or was created under another
+// C library or pid namespace; or a value is not the expected one.
 #define SHMAP_MISMATCH -7
 
 // Not permitted: the operating system refuses it, the file belongs to a user who is not trusted,
@@ -524,8 +524,9 @@ int shmap_table_compare_exchange_bytes(const struct shmap_table *table,
 // `*before`, unless that is NULL. The counter wraps around. The key must be present;
 // `shmap_table_increment` adds it if it is not. Any thread. O(1).
 //
-// Errors: SHMAP_MISMATCH if the value is not 8 bytes long, and for a key of another kind;
-// SHMAP_NOT_FOUND; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
+// Errors: SHMAP_MISMATCH if the value is not 8 bytes long, if the table's values are shorter than
+// that, and for a key of another kind; SHMAP_NOT_FOUND; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing
+// was changed.
 int shmap_table_fetch_add(const struct shmap_table *table,
                           int32_t key,
                           int64_t delta,
@@ -548,8 +549,8 @@ int shmap_table_fetch_add_bytes(const struct shmap_table *table,
 // `*after`, unless that is NULL. If the key is absent, the counter starts at `initial`, so that
 // its new value is `initial + by`. The counter wraps around. Any thread. O(1).
 //
-// Errors: SHMAP_MISMATCH if the value is not 8 bytes long, and for a key of another kind;
-// SHMAP_NO_SPACE if the table is full, the key is too long, or values have fewer than 8 bytes;
+// Errors: SHMAP_MISMATCH if the value is not 8 bytes long, if the table's values are shorter than
+// that, and for a key of another kind; SHMAP_NO_SPACE if the table is full or the key is too long;
 // SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
 int shmap_table_increment(const struct shmap_table *table,
                           int32_t key,
@@ -851,9 +852,9 @@ int shmap_map_open_file(const char *path,
 // which then end within a second with SHMAP_INVALID.
 int shmap_map_close(struct shmap_map *map);
 
-// Stores the handle's edition in `*generation`: 1 for the first under the name, and one more each
+// Stores the handle's edition in `*edition`: 1 for the first under the name, and one more each
 // time; 0 for files and copies. Any thread. O(1).
-int shmap_map_generation(const struct shmap_map *map, uint64_t *generation);
+int shmap_map_edition(const struct shmap_map *map, uint64_t *edition);
 
 // Returns 0 if the name leads to this edition, or to one that replaced it; 1 if it leads to no
 // map, or to one that was published after this edition was removed; or an error code. The handle

@@ -9,6 +9,10 @@
 #ifndef SHMAP_HPP
 #define SHMAP_HPP
 
+#if __cplusplus < 201703L
+#error "shmap.hpp needs C++17: compile with -std=c++17 or later"
+#endif
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +21,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -78,16 +83,19 @@ struct Closer {
 
 } // namespace detail
 
+// What has a name. (Before the classes of these names, which its members would shadow.)
+enum class Kind { Table = SHMAP_KIND_TABLE, Map = SHMAP_KIND_MAP };
+
 // How a table is created and opened.
 struct TableOptions {
-    std::string dir;                                   // empty: $SHMAP_DIR, or /dev/shm
+    std::string dir{};                                 // empty: $SHMAP_DIR, or /dev/shm
     std::size_t capacity = 1024;                       // entries
     std::size_t value_size = 256;                      // bytes
     int key_kind = 0;                                  // of a new table: SHMAP_KEYS_...; 0: as the class has it
     std::size_t key_size = 64;                         // bytes, of keys of text and bytes
     std::uint32_t mode = 0600;                         // exact, whatever the umask
     bool shared_writers = false;                       // also what group or others may write to
-    std::vector<std::uint32_t> trusted_uids;           // besides one's own and root
+    std::vector<std::uint32_t> trusted_uids{};         // besides one's own and root
     std::chrono::milliseconds lock_timeout{5000};      // negative: for ever
 
     // Valid as long as this object is neither changed nor destroyed.
@@ -110,13 +118,13 @@ struct TableOptions {
 
 // How a map is published, opened and removed.
 struct MapOptions {
-    std::string dir;                                   // empty: $SHMAP_DIR, or /dev/shm
+    std::string dir{};                                 // empty: $SHMAP_DIR, or /dev/shm
     std::uint32_t mode = 0;                            // read bits only; 0: as what is replaced, or 0400
     bool force = false;                                // replace what has the name
     bool allow_empty = false;                          // also replace entries by none
     bool hash_index = true;                            // faster lookups, twelve bytes an entry
     bool shared_writers = false;                       // also what group or others may write to
-    std::vector<std::uint32_t> trusted_uids;           // besides one's own and root
+    std::vector<std::uint32_t> trusted_uids{};         // besides one's own and root
     std::chrono::milliseconds lock_timeout{5000};      // negative: for ever
 
     // Valid as long as this object is neither changed nor destroyed.
@@ -271,10 +279,10 @@ public:
     bool wait_for_update(std::chrono::milliseconds timeout) {
         return detail::check(shmap_map_wait_for_update(handle(), timeout.count())) == 1;
     }
-    [[nodiscard]] std::uint64_t generation() const {
-        std::uint64_t generation = 0;
-        detail::check(shmap_map_generation(handle(), &generation));
-        return generation;
+    [[nodiscard]] std::uint64_t edition() const {
+        std::uint64_t edition = 0;
+        detail::check(shmap_map_edition(handle(), &edition));
+        return edition;
     }
     [[nodiscard]] bool is_removed() const { return detail::check(shmap_map_is_removed(handle())) == 1; }
     void verify() const { detail::check(shmap_map_verify(handle())); }
@@ -646,6 +654,9 @@ private:
     static std::vector<typename Keys::Entry> raw_entries(const Pairs &entries) {
         std::vector<typename Keys::Entry> raw;
         for (const auto &[key, value] : entries) {
+            using Given = std::decay_t<decltype(key)>;
+            static_assert(!std::is_integral_v<Given> || sizeof(Given) <= sizeof(KeyArgument),
+                          "these keys have more bits than those of the table: use shmap::Table64");
             raw.push_back({Keys::raw(static_cast<KeyArgument>(key)), detail::bytes(value)});
         }
         return raw;
@@ -692,8 +703,6 @@ using TextTable = BasicTable<std::string>;
     if (!detail::unless(SHMAP_MISMATCH, result)) return std::nullopt;
     return key;
 }
-
-enum class Kind { Table = SHMAP_KIND_TABLE, Map = SHMAP_KIND_MAP };
 
 // A name, and whether a table or a map has it.
 struct Name {

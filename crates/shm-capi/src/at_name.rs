@@ -1,20 +1,48 @@
-//! What a message says about a name: the file that it leads to, and whether the name belongs to a
-//! map where a table was expected, or the other way round.
+//! What a message says about a name: the file that it leads to, whether the name belongs to a map
+//! where a table was expected or the other way round, and what the caller can do.
 
 use std::path::Path;
 
-use shm_facade::{Error, Kind, Name, Namespace, ResultCode, SNAPSHOT, TABLE};
+use shm_facade::{Error, Kind, Name, Namespace, OpenError, ResultCode, SNAPSHOT, TABLE};
 
 use crate::fault::Fault;
 
 /// Describes a failure on the table of this name.
 pub(crate) fn of_table(namespace: &Namespace, name: &str, error: Error) -> Fault {
-    of_kind(namespace, name, error, TABLE, (SNAPSHOT.kind, "a map"))
+    let advice = match &error {
+        Error::Open(OpenError::ForeignWriters { .. }) => {
+            "set shared_writers in the options if you trust everybody who may"
+        }
+        _ => "",
+    };
+    of_kind(namespace, name, error, TABLE, (SNAPSHOT.kind, "a map")).advised(advice)
 }
 
 /// Describes a failure on the map of this name.
 pub(crate) fn of_map(namespace: &Namespace, name: &str, error: Error) -> Fault {
-    of_kind(namespace, name, error, SNAPSHOT.kind, (TABLE, "a table"))
+    let advice = of_opening(&error);
+    of_kind(namespace, name, error, SNAPSHOT.kind, (TABLE, "a table")).advised(advice)
+}
+
+/// Advice for a map that could not be opened in place.
+fn of_opening(error: &Error) -> &'static str {
+    match error {
+        Error::Open(OpenError::ForeignWriters { .. }) => {
+            "share it anew, or open a copy with shared_writers set in the options"
+        }
+        Error::Open(OpenError::Writable { .. }) => "share it anew, or call shmap_map_open_copy",
+        _ => "",
+    }
+}
+
+/// Describes why a map was not published.
+pub(crate) fn of_share(error: Error) -> Fault {
+    let advice = match &error {
+        Error::AlreadyExists { .. } => "set force in the options to replace it",
+        Error::WouldEmpty { .. } => "set allow_empty in the options if that is meant",
+        _ => "",
+    };
+    Fault::from(error).advised(advice)
 }
 
 /// Describes a failure on the file at a path.

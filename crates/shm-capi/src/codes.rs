@@ -15,10 +15,10 @@ pub const SHMAP_DUPLICATE_KEY: c_int = -3;
 pub const SHMAP_INVALID_NAME: c_int = -4;
 /// The lock was not acquired in time.
 pub const SHMAP_TIMEOUT: c_int = -5;
-/// The file at the name is not a usable table or map.
+/// The file at the name is damaged, or never was a table or map.
 pub const SHMAP_CORRUPT: c_int = -6;
-/// The table has another size, key type or format, or was created under another C library or pid
-/// namespace; or a value is not the expected one.
+/// The file at the name is of another kind, size, key type or format, or was created under another
+/// C library or pid namespace; or a value is not the expected one.
 pub const SHMAP_MISMATCH: c_int = -7;
 /// Not permitted: the operating system refuses it, the file belongs to a user who is not trusted,
 /// or the table was opened for reading only.
@@ -42,8 +42,8 @@ pub(crate) fn meaning(code: c_int) -> &'static CStr {
         SHMAP_DUPLICATE_KEY => c"the key, table or map exists already",
         SHMAP_INVALID_NAME => c"the name is not valid",
         SHMAP_TIMEOUT => c"the lock was not acquired in time",
-        SHMAP_CORRUPT => c"the file is not a usable table or map",
-        SHMAP_MISMATCH => c"another size, type, format, machine state or value than asked for",
+        SHMAP_CORRUPT => c"the file is damaged, or no table or map",
+        SHMAP_MISMATCH => c"another kind, size, type, format, machine state or value than asked for",
         SHMAP_PERMISSION => c"not permitted",
         SHMAP_SYSTEM => c"the operating system refused",
         SHMAP_INVALID => {

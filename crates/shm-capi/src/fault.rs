@@ -17,6 +17,14 @@ impl Fault {
         Self { code, message: message.into() }
     }
 
+    /// Adds advice for the caller, unless it is empty, to the end of the message.
+    pub(crate) fn advised(mut self, advice: &str) -> Self {
+        if !advice.is_empty() {
+            self.message = format!("{}; {advice}", self.message);
+        }
+        self
+    }
+
     /// The fault for an argument that is not possible.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(SHMAP_INVALID, message)

@@ -96,8 +96,7 @@ fn slot_of<T: Handle>(handle: *const T) -> Result<(&'static Slot, u64), Fault> {
     }
     let kind = number >> KIND_SHIFT & ((1 << KIND_BITS) - 1);
     if kind != u64::from(T::KIND.number) {
-        let text = format!("the handle is of {}, not of {}", called(kind), T::KIND.called);
-        return Err(Fault::invalid(text));
+        return Err(of_another_kind::<T>(kind));
     }
     let slot = ALL.slot(parts_of(number).0).ok_or_else(closed::<T>)?;
     Ok((slot, number))
@@ -109,6 +108,11 @@ fn no_handle<T: Handle>(number: u64) -> Fault {
         0 => format!("the handle is null, not {}", T::KIND.called),
         _ => format!("{number:#x} is no handle, let alone {}", T::KIND.called),
     })
+}
+
+#[cold]
+fn of_another_kind<T: Handle>(kind: u64) -> Fault {
+    Fault::invalid(format!("the handle is of {}, not of {}", called(kind), T::KIND.called))
 }
 
 #[cold]

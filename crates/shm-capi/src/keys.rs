@@ -83,12 +83,13 @@ impl Form {
 
     #[cold]
     fn refused(self, kind: KeyKind, whose: &str) -> Fault {
-        let called = match self {
-            Self::I32 => "i32",
-            Self::I64 => "i64",
-            Self::Bytes => "bytes",
+        let (called, advice) = match self {
+            Self::I32 => ("i32", "call the function that ends in _bytes"),
+            Self::I64 => ("i64", "call the function that ends in _bytes"),
+            Self::Bytes => ("bytes", "call the function for integer keys"),
         };
-        Fault::new(SHMAP_MISMATCH, format!("{whose} keys of type {kind}, not {called}"))
+        let message = format!("{whose} keys of type {kind}, not {called}");
+        Fault::new(SHMAP_MISMATCH, message).advised(advice)
     }
 }
 
@@ -129,9 +130,9 @@ impl GivenKey {
         if len <= max {
             return Ok(bytes.into());
         }
-        // Checked here and not left to the table, so that a key that no table can have is neither
-        // copied nor quoted.
-        let source = TableError::KeyTooLong { len, max };
+        // Checked here and not left to the table, so that a key that no table can have is not
+        // copied.
+        let source = TableError::key_too_long(bytes, max);
         Err(match member {
             None => source.into(),
             Some(index) => TableError::InBatch { index, source: Box::new(source) }.into(),
@@ -267,7 +268,8 @@ mod tests {
             assert_eq!(Form::Bytes.check(kind, whose).is_ok(), !is_integer);
         }
         let refused = Form::Bytes.check(KeyKind::I64, whose).unwrap_err();
-        assert_eq!(refused.message, "it has keys of type i64, not bytes");
+        let message = "it has keys of type i64, not bytes; call the function for integer keys";
+        assert_eq!(refused.message, message);
         assert_eq!(refused.code, SHMAP_MISMATCH);
     }
 }

@@ -181,16 +181,16 @@ pub unsafe extern "C" fn shmap_map_close(map: *mut ShmapMap) -> c_int {
     call.close(map)
 }
 
-/// Stores the handle's edition in `*generation`: 1 for the first under the name, and one more each
+/// Stores the handle's edition in `*edition`: 1 for the first under the name, and one more each
 /// time; 0 for files and copies. Any thread. O(1).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmap_map_generation(map: *const ShmapMap, generation: *mut u64) -> c_int {
+pub unsafe extern "C" fn shmap_map_edition(map: *const ShmapMap, edition: *mut u64) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
     call.run(|| {
         let map = call.handle(map)?.read(&call);
-        call.out("generation", generation)?.set(match map {
-            Source::Published(map) => map.generation(),
+        call.out("edition", edition)?.set(match map {
+            Source::Published(map) => map.edition(),
             _ => 0,
         });
         Ok(SHMAP_OK)

@@ -6,6 +6,7 @@ use std::ffi::{c_char, c_int, c_void};
 
 use shm_facade::{AnyKey, KeyKind, any_map_key, any_table_key, freeze_table, load_table};
 
+use crate::at_name;
 use crate::border::Call;
 use crate::codes::{SHMAP_MISMATCH, SHMAP_OK};
 use crate::fault::Fault;
@@ -34,7 +35,8 @@ pub unsafe extern "C" fn shmap_table_freeze(
         let edition = call.out_or_null("edition", edition)?;
         let (name, options) =
             (call.name(name)?, of_share(&call, options, Some(table.namespace()))?);
-        let made = reading!(table, table => freeze_table(table, name, &options))?;
+        let made = reading!(table, table => freeze_table(table, name, &options))
+            .map_err(at_name::of_share)?;
         if let Some(edition) = edition {
             edition.set(made);
         }

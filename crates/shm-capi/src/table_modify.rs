@@ -87,8 +87,9 @@ fn compare_exchange(
 /// `*before`, unless that is NULL. The counter wraps around. The key must be present;
 /// `shmap_table_increment` adds it if it is not. Any thread. O(1).
 ///
-/// Errors: SHMAP_MISMATCH if the value is not 8 bytes long, and for a key of another kind;
-/// SHMAP_NOT_FOUND; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
+/// Errors: SHMAP_MISMATCH if the value is not 8 bytes long, if the table's values are shorter than
+/// that, and for a key of another kind; SHMAP_NOT_FOUND; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing
+/// was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_fetch_add(
     table: *const ShmapTable,
@@ -134,8 +135,8 @@ pub unsafe extern "C" fn shmap_table_fetch_add_bytes(
 /// `*after`, unless that is NULL. If the key is absent, the counter starts at `initial`, so that
 /// its new value is `initial + by`. The counter wraps around. Any thread. O(1).
 ///
-/// Errors: SHMAP_MISMATCH if the value is not 8 bytes long, and for a key of another kind;
-/// SHMAP_NO_SPACE if the table is full, the key is too long, or values have fewer than 8 bytes;
+/// Errors: SHMAP_MISMATCH if the value is not 8 bytes long, if the table's values are shorter than
+/// that, and for a key of another kind; SHMAP_NO_SPACE if the table is full or the key is too long;
 /// SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_increment(

@@ -4,8 +4,10 @@
 
 use std::ffi::{c_int, c_void};
 
+use shm_facade::AnyKey;
+
 use crate::border::Call;
-use crate::codes::{SHMAP_NO_SPACE, SHMAP_NOT_FOUND, SHMAP_OK};
+use crate::codes::{SHMAP_NOT_FOUND, SHMAP_OK};
 use crate::fault::Fault;
 use crate::keys::{GivenKey, number_of};
 use crate::plain::ShmapTableStats;
@@ -26,7 +28,7 @@ pub unsafe extern "C" fn shmap_table_get(
 ) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
-    get(&call, table, GivenKey::I32(key), (buffer, size), len)
+    get(&call, table, || GivenKey::I32(key), (buffer, size), len)
 }
 
 /// `shmap_table_get` for a key of 64 bits.
@@ -40,7 +42,7 @@ pub unsafe extern "C" fn shmap_table_get_i64(
 ) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
-    get(&call, table, GivenKey::I64(key), (buffer, size), len)
+    get(&call, table, || GivenKey::I64(key), (buffer, size), len)
 }
 
 /// `shmap_table_get` for a key of text or bytes.
@@ -55,35 +57,45 @@ pub unsafe extern "C" fn shmap_table_get_bytes(
 ) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
-    get(&call, table, GivenKey::Bytes(key, key_len), (buffer, size), len)
+    get(&call, table, || GivenKey::Bytes(key, key_len), (buffer, size), len)
 }
 
-// Once for each form of keys: what depends on the form is decided when it is compiled.
+// The key comes from a closure, whose type differs between the forms of keys. So each form has a
+// function of its own, and decisions that depend on the form are made at compile time.
 #[inline(always)]
 fn get(
     call: &Call,
     table: *const ShmapTable,
-    key: GivenKey,
+    key: impl FnOnce() -> GivenKey,
     (buffer, size): (*mut c_void, usize),
     len: *mut usize,
 ) -> c_int {
     call.run(|| {
         let table = call.handle(table)?;
-        let key = table.key(call, key)?;
+        let key = table.key(call, key())?;
         let buffer = call.out_array("the buffer", buffer.cast::<u8>(), size)?;
         let len = call.out("len", len)?;
         let Some(value) = reading!(table, table => table.get(&key))? else {
-            return Err(Fault::new(SHMAP_NOT_FOUND, format!("key {key} does not exist")));
+            return Err(absent(&key));
         };
+        let value: &[u8] = &value;
         len.set(value.len());
         if !buffer.has_room_for(value.len()) {
-            let message =
-                format!("the value is {} bytes long, the buffer has room for {size}", value.len());
-            return Err(Fault::new(SHMAP_NO_SPACE, message));
+            return Err(too_long(key, value.len(), size));
         }
-        buffer.copy(&value);
+        buffer.copy(value);
         Ok(SHMAP_OK)
     })
+}
+
+#[cold]
+fn absent(key: &AnyKey) -> Fault {
+    Fault::new(SHMAP_NOT_FOUND, format!("key {key} does not exist"))
+}
+
+#[cold]
+fn too_long(key: AnyKey, needed: usize, len: usize) -> Fault {
+    shm_facade::TableError::BufferTooSmall { key, len, needed }.into()
 }
 
 /// Returns 1 if the key has a value, 0 if it has none, or an error code. Any thread; takes no lock.
@@ -94,7 +106,7 @@ fn get(
 pub unsafe extern "C" fn shmap_table_contains(table: *const ShmapTable, key: i32) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
-    contains(&call, table, GivenKey::I32(key))
+    contains(&call, table, || GivenKey::I32(key))
 }
 
 /// `shmap_table_contains` for a key of 64 bits.
@@ -102,7 +114,7 @@ pub unsafe extern "C" fn shmap_table_contains(table: *const ShmapTable, key: i32
 pub unsafe extern "C" fn shmap_table_contains_i64(table: *const ShmapTable, key: i64) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
-    contains(&call, table, GivenKey::I64(key))
+    contains(&call, table, || GivenKey::I64(key))
 }
 
 /// `shmap_table_contains` for a key of text or bytes.
@@ -114,13 +126,14 @@ pub unsafe extern "C" fn shmap_table_contains_bytes(
 ) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
     let call = unsafe { Call::of_caller() };
-    contains(&call, table, GivenKey::Bytes(key, key_len))
+    contains(&call, table, || GivenKey::Bytes(key, key_len))
 }
 
-fn contains(call: &Call, table: *const ShmapTable, key: GivenKey) -> c_int {
+#[inline(always)]
+fn contains(call: &Call, table: *const ShmapTable, key: impl FnOnce() -> GivenKey) -> c_int {
     call.run(|| {
         let table = call.handle(table)?;
-        let key = table.key(call, key)?;
+        let key = table.key(call, key())?;
         Ok(c_int::from(reading!(table, table => table.contains_key(&key))?))
     })
 }

@@ -6,6 +6,7 @@ use std::ffi::{c_char, c_int, c_void};
 
 use shm_facade::{FreezeOptions, RbTree, Share};
 
+use crate::at_name;
 use crate::border::Call;
 use crate::codes::{SHMAP_INVALID, SHMAP_NOT_FOUND, SHMAP_OK, SHMAP_PANIC};
 use crate::exclusive::{Broken, Exclusive};
@@ -171,7 +172,7 @@ pub unsafe extern "C" fn shmap_tree_share(
         let freeze = FreezeOptions::default().hash_index(options.hash_index);
         // Other threads may use the tree while this one waits for other publishers, or for a disk.
         let image = tree.read(|tree| tree.freeze_with(&freeze))?;
-        let made = image.share_with(name, &options)?;
+        let made = image.share_with(name, &options).map_err(at_name::of_share)?;
         if let Some(edition) = edition {
             edition.set(made);
         }

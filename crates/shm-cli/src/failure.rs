@@ -1,5 +1,6 @@
 //! How a command fails: what was wrong, what to do next, and the exit code.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -76,12 +77,15 @@ impl From<ResultCode> for Exit {
 /// The name of standard input in messages.
 pub(crate) const STDIN: &str = "standard input";
 
+/// What to do next. A constant text has `NAME` in place of the map's name.
+type Hint = Cow<'static, str>;
+
 /// Why a command failed. Nothing was changed, or [`Failure::after`] says what was.
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
     message: String,
-    hint: Option<String>,
+    hint: Option<Hint>,
     /// Whether the message says which file it is about.
     names_file: bool,
     /// True if the reader of the output has closed it. Then no message is printed.
@@ -97,9 +101,19 @@ impl Failure {
         Self::new(Exit::Usage, message)
     }
 
-    /// Says what to do next. An earlier hint stays.
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+    /// Says what to do next. An earlier hint stays. In a constant text, [`Failure::of_map`] replaces
+    /// `NAME`.
+    pub(crate) fn hint(mut self, hint: impl Into<Hint>) -> Self {
         self.hint.get_or_insert_with(|| hint.into());
+        self
+    }
+
+    /// Puts the name of the map that the failure is about into the hint. If the failure is about
+    /// several maps, the first name stays.
+    pub(crate) fn of_map(mut self, name: &str) -> Self {
+        if let Some(Cow::Borrowed(hint)) = self.hint {
+            self.hint = Some(hint.replace("NAME", &in_shell(name)).into());
+        }
         self
     }
 
@@ -126,7 +140,7 @@ impl Failure {
     /// Says what was done before the failure, when only the result could not be printed.
     pub(crate) fn after(self, done: impl fmt::Display) -> Self {
         let message = format!("{done}, but not printed: {}", self.message);
-        let hint = Some("nothing is left to do; `shmap stat NAME` shows what there is".to_owned());
+        let hint = Some("nothing is left to do; `shmap stat NAME` shows what there is".into());
         Self { message, hint, silent: false, ..self }
     }
 
@@ -236,19 +250,28 @@ impl From<TableOpenError> for Failure {
 
 const NO_DIRECTORY: &str = "make the directory first, or name another one: --namespace DIR";
 
+/// Quotes a name, if necessary, so that a shell reads it as one word.
+pub(crate) fn in_shell(name: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_alphanumeric() || "._-+:@%,=".contains(c);
+    if name.chars().all(is_plain) && !name.starts_with('-') {
+        return name.into();
+    }
+    format!("'{}'", name.replace('\'', "'\\''")).into()
+}
+
 /// A hint for a file that the caller may not open.
 fn who_may(path: impl fmt::Display) -> String {
     format!("its mode decides who may: `ls -l {path}`; ask its owner, or become that user")
 }
 
-fn hint(error: &Error) -> Option<String> {
+fn hint(error: &Error) -> Option<Hint> {
     let text = match error {
         Error::Name(_) => "a name has 1 to 200 bytes, no `/`, and no dot at its start",
         Error::Open(e) => return open_hint(e),
-        Error::PermissionDenied(e) => return Some(denied_hint(e)),
+        Error::PermissionDenied(e) => return Some(denied_hint(e).into()),
         Error::Io(e) if e.source.kind() == io::ErrorKind::NotFound => NO_DIRECTORY,
         Error::OpenTable(TableOpenError::Geometry(GeometryError::OutOfRange { what, .. })) => {
-            return Some(format!("ask for another one: --{}", what.replace('_', "-")));
+            return Some(format!("ask for another one: --{}", what.replace('_', "-")).into());
         }
         Error::OpenTable(TableOpenError::Geometry(_)) => "ask for less: --capacity, --value-size",
         Error::Publish(PublishError::BadMode { .. }) => "--mode 400, 440 or 444",
@@ -268,7 +291,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::Table(e) => return table_hint(e),
         Error::Publish(PublishError::Lock { source: LockError::TimedOut { .. }, .. }) => BUSY,
         Error::Publish(PublishError::ControlWord { path, .. }) => {
-            return Some(control_hint(path));
+            return Some(control_hint(path).into());
         }
         Error::Build(BuildError::NoMemory { .. }) => {
             "`ulimit -v` says how much this process may have; `shmap share --sorted` needs less"
@@ -278,7 +301,7 @@ fn hint(error: &Error) -> Option<String> {
         }
         _ => return None,
     };
-    Some(text.to_owned())
+    Some(text.into())
 }
 
 /// A hint for what the system does not permit: opening a file, or changing its directory.
@@ -321,18 +344,18 @@ pub(crate) const REPAIRABLE: &str =
 const BUSY: &str =
     "`shmap stat NAME` says who has it mapped; give it longer with --timeout SECONDS";
 
-fn table_hint(error: &TableError) -> Option<String> {
+fn table_hint(error: &TableError) -> Option<Hint> {
     let text = match error {
         TableError::DuplicateKey { .. } => "`shmap set` sets it, `shmap update` replaces it",
         TableError::NotFound { .. } => "`shmap set` or `shmap add` adds it",
         TableError::Full { .. } => {
-            "`shmap del` makes room; a larger table is a new one: `shmap create NAME --capacity N`"
+            "`shmap del` makes room; a larger table is a new one: `shmap create OTHER --capacity N`"
         }
-        TableError::ValueTooLarge { .. } => {
-            "the size is fixed when a table is made: `shmap create NAME --value-size BYTES`"
+        TableError::ValueTooLarge { .. } | TableError::NoRoomForCounter { .. } => {
+            "the size is fixed when a table is made: `shmap create OTHER --value-size BYTES`"
         }
         TableError::KeyTooLong { .. } => {
-            "the size is fixed when a table is made: `shmap create NAME --keys str --key-size BYTES`"
+            "the size is fixed when a table is made: `shmap create OTHER --keys str --key-size BYTES`"
         }
         TableError::NotACounter { .. } => {
             "`shmap get` shows it; after `shmap del` a counter begins"
@@ -343,29 +366,33 @@ fn table_hint(error: &TableError) -> Option<String> {
         TableError::Corrupt { .. } => REPAIRABLE,
         _ => return None,
     };
-    Some(text.to_owned())
+    Some(text.into())
 }
 
-fn open_hint(error: &OpenError) -> Option<String> {
+fn open_hint(error: &OpenError) -> Option<Hint> {
     let text = match error {
         OpenError::ForeignOwner { found, .. } => {
-            return Some(format!("if you trust that user with its contents: --trust {found}"));
+            return Some(
+                format!("if you trust that user with its contents: --trust {found}").into(),
+            );
         }
         // It would be refused for its owner's write bit, too.
         OpenError::ForeignWriters { path, .. } if is_of_kind(path, SNAPSHOT.kind) => {
-            return Some(take_write_bits(path));
+            return Some(take_write_bits(path).into());
         }
         OpenError::ForeignWriters { .. } => {
             "if you trust everybody who may write to it: --trust-writers"
         }
         OpenError::Writable { path, .. } => {
-            return Some(take_write_bits(path));
+            return Some(take_write_bits(path).into());
         }
         OpenError::OpenForWriting { path } => {
-            return Some(format!("see which process has it open: `fuser -v {}`", path.display()));
+            return Some(
+                format!("see which process has it open: `fuser -v {}`", path.display()).into(),
+            );
         }
         OpenError::NotAFile { path, .. } => {
-            return Some(format!("see what it is: `ls -l {}`", path.display()));
+            return Some(format!("see what it is: `ls -l {}`", path.display()).into());
         }
         OpenError::Header { path, source } => match source {
             HeaderError::PidNamespace { .. } | HeaderError::Abi { .. } => {
@@ -375,19 +402,21 @@ fn open_hint(error: &OpenError) -> Option<String> {
                 "it was made by another version: use that one's shmap"
             }
             _ if is_of_kind(path, SNAPSHOT.control) => {
-                return Some(control_hint(path));
+                return Some(control_hint(path).into());
             }
             HeaderError::Kind { found, .. } => {
-                return Some(format!("if it was renamed: its name has to end in `.{found}`"));
+                return Some(
+                    format!("if it was renamed: its name has to end in `.{found}`").into(),
+                );
             }
             _ => DAMAGED,
         },
         _ => return None,
     };
-    Some(text.to_owned())
+    Some(text.into())
 }
 
-fn create_hint(error: &CreateError) -> Option<String> {
+fn create_hint(error: &CreateError) -> Option<Hint> {
     let text = match error {
         CreateError::NoSpace { .. } => {
             "make room, or ask for less: `df -h` on that directory says how much is left"
@@ -406,12 +435,30 @@ fn create_hint(error: &CreateError) -> Option<String> {
         }
         _ => return None,
     };
-    Some(text.to_owned())
+    Some(text.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hint_has_the_name_of_the_map_as_a_shell_takes_it() {
+        for (name, shown) in [
+            ("jobs", "jobs"),
+            ("größe.2", "größe.2"),
+            ("two words", "'two words'"),
+            ("it's", r"'it'\''s'"),
+            ("-x", "'-x'"),
+            ("$(id)", "'$(id)'"),
+        ] {
+            let failure = Failure::usage("no").hint("`shmap stat NAME`").of_map(name).of_map("no");
+            assert_eq!(failure.hint.unwrap(), format!("`shmap stat {shown}`"));
+        }
+        // What was said already is no template.
+        let said = Failure::usage("no").hint("`ls /NAME`".to_owned()).of_map("jobs");
+        assert_eq!(said.hint.unwrap(), "`ls /NAME`");
+    }
 
     #[test]
     fn giving_up_a_reading_is_no_lock_that_was_not_released() {

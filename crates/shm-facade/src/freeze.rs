@@ -176,7 +176,7 @@ impl StatusTable {
     /// `InBatch` if not all entries fit. Nothing was changed.
     pub fn load<D: AsRef<[u8]>>(&self, map: &Snapshot<D>) -> Result<usize, Error> {
         let entries = entries_of(map, table_key)?;
-        self.batch_upsert(&entries)?;
+        self.upsert_many(&entries)?;
         Ok(entries.len())
     }
 }

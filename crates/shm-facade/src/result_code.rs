@@ -23,10 +23,10 @@ pub enum ResultCode {
     InvalidName = -4,
     /// The lock was not acquired in time.
     Timeout = -5,
-    /// The file at the name is not a usable table or map.
+    /// The file at the name is damaged, or never was a table or map.
     Corrupt = -6,
-    /// The table has another geometry, key type or format, or lives under another C library or pid
-    /// namespace; or a value does not have the expected form.
+    /// The file at the name is of another kind, geometry, key type or format, or lives under
+    /// another C library or pid namespace; or a value does not have the expected form.
     Mismatch = -7,
     /// The operating system does not permit the operation.
     Permission = -8,
@@ -75,6 +75,7 @@ fn table_code(error: &TableError) -> ResultCode {
         | TableError::BufferTooSmall { .. } => ResultCode::NoSpace,
         TableError::Mismatch { .. }
         | TableError::NotACounter { .. }
+        | TableError::NoRoomForCounter { .. }
         | TableError::WrongKey { .. } => ResultCode::Mismatch,
         TableError::InBatch { source, .. } => table_code(source),
         TableError::Corrupt { .. } => ResultCode::Corrupt,
@@ -89,9 +90,9 @@ fn table_open_code(error: &TableOpenError) -> ResultCode {
         TableOpenError::Open(e) => open_code(e),
         TableOpenError::Create(e) => create_code(e),
         TableOpenError::Corrupt { .. } => ResultCode::Corrupt,
-        TableOpenError::KeyKind { .. } | TableOpenError::GeometryMismatch { .. } => {
-            ResultCode::Mismatch
-        }
+        TableOpenError::KeyKind { .. }
+        | TableOpenError::UnknownKeyKind { .. }
+        | TableOpenError::GeometryMismatch { .. } => ResultCode::Mismatch,
         TableOpenError::Geometry(_) => ResultCode::Invalid,
         _ => ResultCode::System,
     }
@@ -106,10 +107,11 @@ fn open_code(error: &OpenError) -> ResultCode {
         | OpenError::ForeignWriters { .. }
         | OpenError::Writable { .. }
         | OpenError::OpenForWriting { .. } => ResultCode::Permission,
-        // Whole, but not for this process.
+        // Whole, but something else, or not for this process.
         OpenError::Header {
             source:
-                HeaderError::Abi { .. }
+                HeaderError::Kind { .. }
+                | HeaderError::Abi { .. }
                 | HeaderError::NoLock
                 | HeaderError::Locked { .. }
                 | HeaderError::PidNamespace { .. }
@@ -117,8 +119,9 @@ fn open_code(error: &OpenError) -> ResultCode {
                 | HeaderError::KindVersion { .. }
                 | HeaderError::ByteOrder { .. },
             ..
-        } => ResultCode::Mismatch,
-        OpenError::Header { .. } | OpenError::NotAFile { .. } => ResultCode::Corrupt,
+        }
+        | OpenError::NotAFile { .. } => ResultCode::Mismatch,
+        OpenError::Header { .. } => ResultCode::Corrupt,
         OpenError::ResetBusy { .. } | OpenError::Interrupted { .. } => ResultCode::Timeout,
         OpenError::Create(e) => create_code(e),
         OpenError::Io(e) => io_code(&e.source),
@@ -191,7 +194,7 @@ mod tests {
         let code = |e: TableError| Error::from(e).code() as i32;
         assert_eq!(code(TableError::NotFound { key: key.clone() }), -1);
         assert_eq!(code(TableError::Full { capacity: 1 }), -2);
-        assert_eq!(code(TableError::ValueTooLarge { len: 2, max: 1 }), -2);
+        assert_eq!(code(TableError::ValueTooLarge { key: 7.into(), len: 2, max: 1 }), -2);
         assert_eq!(code(TableError::DuplicateKey { key: key.clone() }), -3);
         let wrong = TableError::WrongKey { key: key.clone(), kind: slotmap_shm::KeyKind::Str };
         assert_eq!(code(wrong), -7);

@@ -94,7 +94,7 @@ impl MapOptions {
 /// tree.share_with("greek", &options)?;
 /// assert_eq!(map.get("alpha"), Some(&b"1"[..]));
 /// assert!(map.refresh()?);
-/// assert_eq!((map.get("alpha"), map.generation()), (Some(&b"2"[..]), 2));
+/// assert_eq!((map.get("alpha"), map.edition()), (Some(&b"2"[..]), 2));
 /// # std::fs::remove_dir_all(&dir)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -266,7 +266,7 @@ impl SharedMap {
     /// The edition of this handle: 1 for the first that was published under the name, and one more
     /// each time. After a removal the count begins again.
     #[must_use]
-    pub fn generation(&self) -> u64 {
+    pub fn edition(&self) -> u64 {
         self.follower.edition()
     }
 
@@ -342,7 +342,7 @@ impl fmt::Debug for SharedMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedMap")
             .field("name", &self.follower.name().as_str())
-            .field("generation", &self.generation())
+            .field("edition", &self.edition())
             .field("len", &self.len())
             .finish_non_exhaustive()
     }

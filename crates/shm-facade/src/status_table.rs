@@ -147,9 +147,13 @@ impl StatusOptions {
 
 /// A status table: `i32` keys, values of any bytes. `Send` and `Sync`.
 ///
-/// It has the operations of the original, a C++ class over POSIX shared memory, under Rust names:
-/// `addRsc` is [`add`](StatusTable::add), `getRsc` is [`get`](StatusTable::get) and so on.
-/// [`table`](StatusTable::table) has the operations that the original lacks.
+/// It has the operations of the original, a C++ class over POSIX shared memory, under the
+/// original's names as Rust spells them: `addRsc` is [`add`](StatusTable::add), `isContain` is
+/// [`contains`](StatusTable::contains), `batchGetRsc` is [`batch_get`](StatusTable::batch_get),
+/// and `batchUpdateRsc` is [`batch_update`](StatusTable::batch_update). A [`Table`] calls the last
+/// three `contains_key`, `get_many` and `update_many`. Operations that the original lacks have the
+/// names that they have in [`Table`], such as [`add_many`](StatusTable::add_many).
+/// [`table`](StatusTable::table) gives access to those that are missing here.
 ///
 /// `A` says what the handle may do. A `StatusTable` reads and writes. A [`StatusReader`] only
 /// reads, and needs no lock, no waiting and no write permission.
@@ -364,7 +368,7 @@ impl StatusTable {
     /// [`Error::Table`] with `DuplicateKey`, `Full`, `ValueTooLarge` or `Lock`. Nothing was
     /// changed.
     pub fn add(&self, key: i32, value: impl AsRef<[u8]>) -> Result<(), Error> {
-        Ok(self.table.add(&key, value.as_ref())?)
+        Ok(self.table.add(&key, value)?)
     }
 
     /// Replaces the value of a key that is present. The original's `updateRsc`.
@@ -372,7 +376,7 @@ impl StatusTable {
     /// # Errors
     /// [`Error::Table`] with `NotFound`, `ValueTooLarge` or `Lock`. Nothing was changed.
     pub fn update(&self, key: i32, value: impl AsRef<[u8]>) -> Result<(), Error> {
-        Ok(self.table.update(&key, value.as_ref())?)
+        Ok(self.table.update(&key, value)?)
     }
 
     /// Sets the value of a key. The original's `upsertRsc`.
@@ -380,7 +384,7 @@ impl StatusTable {
     /// # Errors
     /// [`Error::Table`] with `Full`, `ValueTooLarge` or `Lock`. Nothing was changed.
     pub fn upsert(&self, key: i32, value: impl AsRef<[u8]>) -> Result<Upserted, Error> {
-        Ok(self.table.upsert(&key, value.as_ref())?)
+        Ok(self.table.upsert(&key, value)?)
     }
 
     /// Removes a key. The original's `removeRsc`.
@@ -404,7 +408,7 @@ impl StatusTable {
     ///
     /// # Errors
     /// [`Error::Table`] with `InBatch`, which names the key at fault. Nothing was changed.
-    pub fn batch_add<V: AsRef<[u8]>>(&self, entries: &[(i32, V)]) -> Result<(), Error> {
+    pub fn add_many<V: AsRef<[u8]>>(&self, entries: &[(i32, V)]) -> Result<(), Error> {
         Ok(self.table.add_many(entries)?)
     }
 
@@ -412,7 +416,7 @@ impl StatusTable {
     ///
     /// # Errors
     /// [`Error::Table`] with `InBatch`, which names the key at fault. Nothing was changed.
-    pub fn batch_remove(&self, keys: &[i32]) -> Result<(), Error> {
+    pub fn remove_many(&self, keys: &[i32]) -> Result<(), Error> {
         Ok(self.table.remove_many(keys)?)
     }
 
@@ -420,7 +424,8 @@ impl StatusTable {
     /// at `initial`. See [`Table::increment`].
     ///
     /// # Errors
-    /// [`Error::Table`] with `NotACounter`, `Full` or `Lock`. Nothing was changed.
+    /// [`Error::Table`] with `NotACounter`, `NoRoomForCounter`, `Full` or `Lock`. Nothing was
+    /// changed.
     pub fn increment(&self, key: i32, by: i64, initial: i64) -> Result<i64, Error> {
         Ok(self.table.increment(&key, by, initial)?)
     }
@@ -429,7 +434,7 @@ impl StatusTable {
     ///
     /// # Errors
     /// [`Error::Table`] with `InBatch`, which names the key at fault. Nothing was changed.
-    pub fn batch_upsert<V: AsRef<[u8]>>(&self, entries: &[(i32, V)]) -> Result<(), Error> {
+    pub fn upsert_many<V: AsRef<[u8]>>(&self, entries: &[(i32, V)]) -> Result<(), Error> {
         Ok(self.table.upsert_many(entries)?)
     }
 

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use shm_facade::{InPlace, MapOptions, Namespace, Trust};
+
+use crate::failure::raise;
 
 /// The longest sleep of a call between two checks for signals.
 pub(crate) const SLICE: Duration = Duration::from_millis(100);
@@ -27,10 +28,11 @@ pub(crate) fn trust(owners: &[u32], shared_writers: bool) -> Trust {
 }
 
 /// Seconds, or `None` for ever.
-pub(crate) fn timeout(seconds: Option<f64>) -> PyResult<Option<Duration>> {
+pub(crate) fn timeout(py: Python<'_>, seconds: Option<f64>) -> PyResult<Option<Duration>> {
     let Some(seconds) = seconds else { return Ok(None) };
     if seconds.is_nan() || seconds < 0.0 {
-        return Err(PyValueError::new_err(format!("a timeout cannot be {seconds}")));
+        let text = format!("timeout is {seconds}, it must be 0 or more seconds, or None");
+        return Err(raise(py, "InvalidOptionError", (text,)));
     }
     Ok(Duration::try_from_secs_f64(seconds).ok())
 }

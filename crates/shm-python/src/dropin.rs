@@ -14,7 +14,7 @@ use crate::arguments::{IN_PLACE, map_options};
 use crate::attached::Attached;
 use crate::failure::failure;
 use crate::fast::Method;
-use crate::keys::{Bytes, bytes_of};
+use crate::keys::{Bytes, bytes_of, text_of};
 use crate::signals;
 use crate::snapshot::name_failure;
 
@@ -49,7 +49,7 @@ impl DropInTree {
         let bytes = bytes_of(key)?;
         let tree = self.complete(key.py())?;
         let found = tree.get(bytes.as_bytes());
-        found.map(|value| PyString::from_bytes(key.py(), value)).transpose()
+        found.map(|value| text_of(key.py(), value)).transpose()
     }
 
     /// Publishes under `name`, whole and at once; with `force` in place of what is there. O(n).
@@ -234,7 +234,7 @@ impl Method for Get {
         _: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let found = this.get().map.get(bytes_of(key)?.as_bytes());
-        let value = found.map(|value| PyString::from_bytes(key.py(), value));
+        let value = found.map(|value| text_of(key.py(), value));
         Ok(value.transpose()?.map(Bound::into_any))
     }
 }

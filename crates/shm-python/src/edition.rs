@@ -104,9 +104,9 @@ impl Edition {
     }
 
     /// The number of the edition, from 1; 0 for a saved file.
-    pub(crate) fn generation(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         match self {
-            Self::Published(map) => map.generation(),
+            Self::Published(map) => map.edition(),
             Self::Saved(_) => 0,
         }
     }

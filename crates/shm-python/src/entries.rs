@@ -55,9 +55,9 @@ impl Entries {
             return Ok(None);
         };
         let (key, value) = match self.yields {
-            Yields::Keys => return self.form.decode(py, key).map(Some),
+            Yields::Keys => return self.form.of_map(py, &self.map, key).map(Some),
             Yields::Values => return Ok(Some(PyBytes::new(py, value).into_any())),
-            Yields::Items => (self.form.decode(py, key)?, PyBytes::new(py, value)),
+            Yields::Items => (self.form.of_map(py, &self.map, key)?, PyBytes::new(py, value)),
         };
         Ok(Some((key, value).into_pyobject(py)?.into_any()))
     }

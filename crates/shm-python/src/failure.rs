@@ -32,6 +32,22 @@ struct Failure {
 
 /// The exception for an error of the libraries. `path` names the file if the error does not.
 pub(crate) fn failure(py: Python<'_>, error: impl Into<Error>, path: Option<&Path>) -> PyErr {
+    advised(py, error, path, None)
+}
+
+/// The exception for a map that was not published.
+pub(crate) fn share_failure(py: Python<'_>, error: Error) -> PyErr {
+    let advice = matches!(error, Error::AlreadyExists { .. }).then_some("force=True replaces it");
+    advised(py, error, None, advice)
+}
+
+/// As [`failure`], but the message also says what to do.
+pub(crate) fn advised(
+    py: Python<'_>,
+    error: impl Into<Error>,
+    path: Option<&Path>,
+    advice: Option<&str>,
+) -> PyErr {
     let error = error.into();
     let Failure { class, errno, path: found } = classify(&error);
     let path = found.as_deref().or(path).map(Path::as_os_str);
@@ -58,6 +74,7 @@ pub(crate) fn failure(py: Python<'_>, error: impl Into<Error>, path: Option<&Pat
             report(&error).to_string()
         }
     };
+    let what = advice.iter().fold(what, |what, advice| format!("{what}; {advice}"));
     let raised = match (errno, path) {
         (Some(errno), path) => raise(py, class, (errno, what, path)),
         (None, Some(path)) if class == "CorruptError" && !names_file => {
@@ -195,7 +212,9 @@ fn classify_table(error: &TableError) -> Failure {
         TableError::KeyTooLong { .. } => plain("KeyTooLongError"),
         TableError::InBatch { source, .. } => classify_table(source),
         TableError::Corrupt { .. } => plain("CorruptError"),
-        TableError::NotACounter { .. } => plain("MismatchError"),
+        TableError::NotACounter { .. } | TableError::NoRoomForCounter { .. } => {
+            plain("MismatchError")
+        }
         TableError::Lock(e) => classify_lock(e, None),
         TableError::Contended { .. } => {
             Failure { class: "LockTimeoutError", errno: Some(ETIMEDOUT), path: None }
@@ -208,6 +227,7 @@ fn classify_table_open(error: &TableOpenError) -> Failure {
     match error {
         TableOpenError::Create(e) => classify_create(e),
         TableOpenError::Open(e) => classify_open(e),
+        TableOpenError::Geometry(_) => plain("InvalidOptionError"),
         TableOpenError::KeyKind { .. } => plain("WrongKindError"),
         TableOpenError::Corrupt { .. } => plain("CorruptError"),
         _ => plain("MismatchError"),
@@ -259,7 +279,7 @@ fn classify_create(error: &CreateError) -> Failure {
             os("NoSpaceError", EFBIG, dir)
         }
         CreateError::Io(e) => classify_io(&e.source, &e.path),
-        _ => plain("MismatchError"),
+        _ => plain("InvalidOptionError"),
     }
 }
 
@@ -269,6 +289,7 @@ fn classify_publish(error: &PublishError) -> Failure {
         PublishError::Create(e) => classify_create(e),
         PublishError::Open(e) => classify_open(e),
         PublishError::Lock { path, source } => classify_lock(source, Some(path)),
+        PublishError::BadMode { .. } => plain("InvalidOptionError"),
         PublishError::ControlWord { .. } => plain("CorruptError"),
         PublishError::Io(e) => classify_io(&e.source, &e.path),
         _ => plain("MismatchError"),

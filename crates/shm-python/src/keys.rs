@@ -1,13 +1,15 @@
 //! The conversion between Python objects and bytes.
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyUnicodeDecodeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyInt, PyMemoryView, PyString};
-use shm_facade::{map_key, table_key};
+use shm_facade::{any_map_key, any_table_key, map_key, table_key};
+use slotmap_shm::{AnyKey, KeyKind};
 
 use crate::edition::Edition;
+use crate::failure::raise;
 use crate::fast::utf8;
-use crate::numbers::{equal_int, int_of, out_of_range, range};
+use crate::numbers::{any_int, equal_int, int_of, out_of_range, range};
 use crate::refusal::Refusal;
 
 /// The bytes of an object: a reference to them, or a copy.
@@ -58,6 +60,8 @@ pub(crate) enum KeyForm {
     Int,
     /// Keys of a frozen table of 64-bit keys: eight bytes.
     Long,
+    /// Keys of a frozen table of other integers.
+    Other(KeyKind),
 }
 
 /// The bytes of a key.
@@ -65,6 +69,7 @@ pub(crate) enum KeyBytes<'a, 'py> {
     Object(Bytes<'a, 'py>),
     Int(Word<4>),
     Long(Word<8>),
+    Other(Vec<u8>),
 }
 
 /// Bytes with the alignment of a word, so that they are moved word by word. Moving them in pieces
@@ -79,6 +84,7 @@ impl AsRef<[u8]> for KeyBytes<'_, '_> {
             Self::Object(bytes) => bytes.as_bytes(),
             Self::Int(Word(bytes)) => bytes,
             Self::Long(Word(bytes)) => bytes,
+            Self::Other(bytes) => bytes,
         }
     }
 }
@@ -98,15 +104,48 @@ impl KeyForm {
         }
     }
 
+    /// The same form, but for numbers with or without a sign.
+    pub(crate) fn signed(self, signed: bool) -> PyResult<Self> {
+        match self {
+            _ if signed => Ok(self),
+            Self::Str | Self::Bytes => {
+                Err(PyTypeError::new_err("signed=False is for keys=int alone"))
+            }
+            _ => Ok(Self::Other(KeyKind::U32)),
+        }
+    }
+
+    /// The form that the keys of a table of this kind have in a frozen map.
+    pub(crate) fn frozen(kind: KeyKind) -> Self {
+        match kind {
+            KeyKind::Str => Self::Str,
+            KeyKind::Bytes => Self::Bytes,
+            KeyKind::I32 => Self::Int,
+            KeyKind::I64 => Self::Long,
+            other => Self::Other(other),
+        }
+    }
+
+    /// The kind of a table that has such keys.
+    pub(crate) fn kind(self) -> KeyKind {
+        match self {
+            Self::Str => KeyKind::Str,
+            Self::Bytes => KeyKind::Bytes,
+            Self::Int => KeyKind::I32,
+            Self::Long => KeyKind::I64,
+            Self::Other(kind) => kind,
+        }
+    }
+
     /// The form of a map's keys. Numbers are as wide as the first key.
     pub(crate) fn of(self, map: &Edition) -> Self {
-        match self {
-            Self::Str | Self::Bytes => self,
-            Self::Int | Self::Long => match map.nth(0) {
-                Some((key, _)) if key.len() == 8 => Self::Long,
-                _ => Self::Int,
-            },
-        }
+        let Some((_, signed)) = self.kind().integer() else { return self };
+        let bits = map.nth(0).map_or(32, |(key, _)| key.len() * 8);
+        let same = |kind: &KeyKind| {
+            kind.integer().is_some_and(|(b, s)| s == signed && usize::try_from(b) == Ok(bits))
+        };
+        let otherwise = if signed { KeyKind::I32 } else { KeyKind::U32 };
+        Self::frozen(KeyKind::ALL.into_iter().find(same).unwrap_or(otherwise))
     }
 
     /// The type, for Python.
@@ -114,7 +153,7 @@ impl KeyForm {
         match self {
             Self::Str => py.get_type::<PyString>().into_any(),
             Self::Bytes => py.get_type::<PyBytes>().into_any(),
-            Self::Int | Self::Long => py.get_type::<PyInt>().into_any(),
+            Self::Int | Self::Long | Self::Other(_) => py.get_type::<PyInt>().into_any(),
         }
     }
 
@@ -132,6 +171,10 @@ impl KeyForm {
                 Ok(number.map(|number| KeyBytes::Int(Word(map_key(number)))))
             }
             Self::Long => Ok(int(key)?.map(|number| KeyBytes::Long(Word(long_key(number))))),
+            Self::Other(kind) => {
+                let number = any_int(kind, key, int)?;
+                Ok(number.and_then(|number| any_map_key(kind, &number)).map(KeyBytes::Other))
+            }
         }
     }
 
@@ -164,27 +207,105 @@ impl KeyForm {
     /// The bytes to store under, or to compare with.
     pub(crate) fn key<'a, 'py>(self, key: &'a Bound<'py, PyAny>) -> PyResult<KeyBytes<'a, 'py>> {
         self.placed(key)?.ok_or_else(|| {
-            let bits = if self == Self::Int { 32 } else { 64 };
-            let (min, max) = range(bits, true);
+            let (bits, signed) = self.kind().integer().unwrap_or((64, true));
+            let (min, max) = range(bits, signed);
             out_of_range(key, "", &format!("keys of this map have {bits} bits, {min} to {max}"))
         })
     }
 
-    /// The key that bytes stand for.
-    pub(crate) fn decode<'py>(self, py: Python<'py>, key: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-        match self {
-            Self::Str => Ok(PyString::from_bytes(py, key)?.into_any()),
-            Self::Bytes => Ok(PyBytes::new(py, key).into_any()),
+    /// Converts bytes to a key; `None` if no key of this form has these bytes.
+    #[inline]
+    pub(crate) fn decode<'py>(
+        self,
+        py: Python<'py>,
+        key: &[u8],
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(match self {
+            Self::Str => match PyString::from_bytes(py, key) {
+                Ok(text) => Some(text.into_any()),
+                Err(error) if error.is_instance_of::<PyUnicodeDecodeError>(py) => None,
+                Err(error) => return Err(error),
+            },
+            Self::Bytes => Some(PyBytes::new(py, key).into_any()),
             Self::Int => match table_key(key) {
-                Some(number) => Ok(number.into_pyobject(py)?.into_any()),
-                None => Err(no_number(py, key)),
+                Some(number) => Some(number.into_pyobject(py)?.into_any()),
+                None => None,
             },
             Self::Long => match key.try_into() {
-                Ok(bytes) => Ok(number_of(bytes).into_pyobject(py)?.into_any()),
-                Err(_) => Err(no_number(py, key)),
+                Ok(bytes) => Some(number_of(bytes).into_pyobject(py)?.into_any()),
+                Err(_) => None,
             },
-        }
+            Self::Other(kind) => match any_table_key(kind, key) {
+                Some(AnyKey::Signed(number)) => Some(number.into_pyobject(py)?.into_any()),
+                Some(AnyKey::Unsigned(number)) => Some(number.into_pyobject(py)?.into_any()),
+                Some(AnyKey::Bytes(_)) | None => None,
+            },
+        })
     }
+
+    /// Converts a key of a map to an object.
+    #[inline]
+    pub(crate) fn of_map<'py>(
+        self,
+        py: Python<'py>,
+        map: &Edition,
+        key: &[u8],
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.decode(py, key)?.ok_or_else(|| self.another(py, map, key))
+    }
+
+    /// The exception for a map whose keys do not have this form. It says what the keys are, and how
+    /// to open the map.
+    #[cold]
+    fn another(self, py: Python<'_>, map: &Edition, key: &[u8]) -> PyErr {
+        let asked = if self == Self::Str { "text" } else { "a number of its width" };
+        let len = key.len();
+        let numbers = matches!(len, 1 | 2 | 4 | 8)
+            && map.iter().take(SAMPLE).all(|(key, _)| key.len() == len);
+        let advice = if numbers {
+            format!(
+                "its keys have {} bits each, as those of a frozen table of numbers: \
+                 open it with keys=int, or with keys=bytes",
+                len * 8
+            )
+        } else if self == Self::Str {
+            "open it with keys=bytes".to_owned()
+        } else {
+            "open it with keys=str or keys=bytes".to_owned()
+        };
+        let (path, key) = (map.path(), shown(key));
+        raise(py, "WrongKindError", (format!("{path:?}: key {key} is not {asked}; {advice}"),))
+    }
+}
+
+/// The number of keys that are examined to find out what the keys of a map are.
+const SAMPLE: usize = 1000;
+
+/// A key as text in quotes. Bytes that are not UTF-8 are escaped, and only the first are shown.
+pub(crate) fn shown(key: &[u8]) -> String {
+    const MOST: usize = 32;
+    match (std::str::from_utf8(key), key.get(..MOST)) {
+        (Ok(text), None) => format!("{text:?}"),
+        (_, None) => format!("b\"{}\"", key.escape_ascii()),
+        (_, Some(start)) => format!("b\"{}\"…", start.escape_ascii()),
+    }
+}
+
+/// Bytes as text.
+#[inline]
+pub(crate) fn text_of<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    PyString::from_bytes(py, bytes).map_err(|error| no_text(py, bytes, error))
+}
+
+/// Converts Python's own exception for such bytes to one of this package, with the same parts.
+#[cold]
+fn no_text(py: Python<'_>, bytes: &[u8], error: PyErr) -> PyErr {
+    let Err(found) = std::str::from_utf8(bytes) else { return error };
+    let start = found.valid_up_to();
+    let end = found.error_len().map_or(bytes.len(), |len| start + len);
+    let reason = error.value(py).getattr("reason");
+    let reason = reason.map_or_else(|_| "not UTF-8".into(), |reason| reason.to_string());
+    raise(py, "NotTextError", ("utf-8", PyBytes::new(py, bytes), start, end, reason))
 }
 
 /// The map key of this key of a table: as `map_key`, but of eight bytes.
@@ -195,10 +316,4 @@ pub(crate) fn long_key(key: i64) -> [u8; 8] {
 /// The key of a table that eight bytes stand for.
 fn number_of(key: [u8; 8]) -> i64 {
     i64::from_be_bytes(key) ^ i64::MIN
-}
-
-#[cold]
-fn no_number(py: Python<'_>, key: &[u8]) -> PyErr {
-    let text = format!("{:?} is not a key of a frozen table", String::from_utf8_lossy(key));
-    crate::failure::raise(py, "WrongKindError", (text,))
 }

@@ -19,6 +19,7 @@ mod failure;
 mod fast;
 mod interpreter;
 mod keys;
+mod names;
 mod numbers;
 mod refusal;
 mod signals;
@@ -33,7 +34,7 @@ use pyo3::prelude::*;
 mod _shmap {
     use pyo3::prelude::*;
 
-    use super::{dropin, entries, failure, fast, interpreter, snapshot, table, tree};
+    use super::{dropin, entries, failure, fast, interpreter, names, snapshot, table, tree};
 
     /// Everything is added by hand, in place of `pymodule_export`, which would create the types
     /// before this check.
@@ -53,9 +54,9 @@ mod _shmap {
         module.add_class::<tree::TreeBase>()?;
         module.add_function(wrap_pyfunction!(dropin::build_rbtree, module)?)?;
         module.add_function(wrap_pyfunction!(dropin::open_sharedmap, module)?)?;
-        module.add_function(wrap_pyfunction!(snapshot::names, module)?)?;
-        module.add_function(wrap_pyfunction!(snapshot::prune, module)?)?;
-        module.add_function(wrap_pyfunction!(snapshot::remove, module)?)?;
+        module.add_function(wrap_pyfunction!(names::names, module)?)?;
+        module.add_function(wrap_pyfunction!(names::prune, module)?)?;
+        module.add_function(wrap_pyfunction!(names::remove, module)?)?;
         // Methods whose calls are not PyO3's.
         fast::add::<dropin::Get>(py)?;
         fast::add::<dropin::Set>(py)?;

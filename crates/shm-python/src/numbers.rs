@@ -4,6 +4,8 @@ use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::types::PyFloat;
 
+use slotmap_shm::{AnyKey, KeyKind};
+
 use crate::failure::raise;
 use crate::refusal::Refusal;
 
@@ -44,6 +46,27 @@ fn whole(object: &Bound<'_, PyAny>, refusal: Refusal) -> Result<Option<i64>, Ref
         return Err(refusal);
     }
     Ok((-END..END).contains(&number).then_some(number as i64))
+}
+
+/// Converts an object to a number of a kind of integers; `None` for a number that is out of range.
+/// `int` converts numbers.
+pub(crate) fn any_int<'py>(
+    kind: KeyKind,
+    object: &Bound<'py, PyAny>,
+    int: impl FnOnce(&Bound<'py, PyAny>) -> Result<Option<i64>, Refusal>,
+) -> Result<Option<AnyKey>, Refusal> {
+    let Some((bits, signed)) = kind.integer() else { return Ok(None) };
+    // The upper half of `u64` is beyond `int`.
+    let found = match int(object)? {
+        Some(number) => Some(AnyKey::Signed(number)),
+        None => object.extract().ok().map(AnyKey::Unsigned),
+    };
+    let (min, max) = range(bits, signed);
+    Ok(found.filter(|found| match found {
+        AnyKey::Signed(number) => (min..=max).contains(&(*number).into()),
+        AnyKey::Unsigned(number) => (min..=max).contains(&(*number).into()),
+        AnyKey::Bytes(_) => false,
+    }))
 }
 
 /// The number of a counter, or what is added to one.

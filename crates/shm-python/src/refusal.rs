@@ -26,6 +26,16 @@ impl Refusal {
         }
     }
 
+    /// The exception for an argument that has the wrong type. It names the argument.
+    #[cold]
+    pub(crate) fn of_argument(self, name: &str, object: &Bound<'_, PyAny>) -> PyErr {
+        let error = self.error(object);
+        if !error.is_instance_of::<PyTypeError>(object.py()) {
+            return error;
+        }
+        PyTypeError::new_err(format!("argument '{name}': {}", error.value(object.py())))
+    }
+
     /// For a key to look up: no map has it, as no `dict` has it, unless the object's own code
     /// raised an exception.
     #[cold]

@@ -1,25 +1,24 @@
-//! `shmap.Snapshot` below its mapping methods, and the functions on names.
+//! `shmap.Snapshot` below its mapping methods.
 
 use std::ffi::CStr;
 use std::ops::Bound as RangeBound;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::PyBytes;
 use shm_core::Name;
-use shm_facade::{Error, MapOptions, SNAPSHOT, SharedMap};
+use shm_facade::{Error, MapOptions, OpenError, SNAPSHOT, SharedMap};
 
-use crate::arguments::{IN_PLACE, SLICE, list, map_options, namespace, timeout};
+use crate::arguments::{IN_PLACE, SLICE, list, map_options, timeout};
 use crate::attached::Lending;
 use crate::edition::Edition;
 use crate::entries::{Entries, Yields};
-use crate::failure::{closed, failure, missing, not_found, raise};
+use crate::failure::{advised, closed, failure, missing, not_found, raise};
 use crate::fast::Method;
 use crate::interpreter;
-use crate::keys::KeyForm;
-use crate::signals;
+use crate::keys::{KeyForm, text_of};
 
 /// A published map, or a saved one, opened.
 #[pyclass(subclass, frozen, mapping, module = "shmap._shmap", name = "SnapshotBase")]
@@ -40,20 +39,21 @@ struct Handle {
 #[pymethods]
 impl SnapshotBase {
     #[new]
-    #[pyo3(signature = (name, keys, namespace, trust, saved = None))]
+    #[pyo3(signature = (name, keys, signed, namespace, trust, saved = None))]
     fn new(
         py: Python<'_>,
         name: String,
         keys: &Bound<'_, PyAny>,
+        signed: bool,
         namespace: Option<PathBuf>,
         trust: Vec<u32>,
         saved: Option<PathBuf>,
     ) -> PyResult<Self> {
-        let form = KeyForm::new(keys)?;
+        let form = KeyForm::new(keys)?.signed(signed)?;
         let options = map_options(namespace, &trust, None);
         let map = match saved {
             Some(path) => Edition::saved(&path, &options.trust)
-                .map_err(|error| failure(py, error, Some(&path)))?,
+                .map_err(|error| map_failure(py, error, Some(&path)))?,
             None => SharedMap::open_with(&name, &options, IN_PLACE)
                 .map(Edition::Published)
                 .map_err(|error| name_failure(py, error, &name, &options))?,
@@ -166,7 +166,7 @@ impl SnapshotBase {
         let at =
             if rank < 0 { map.len().checked_add_signed(rank) } else { usize::try_from(rank).ok() };
         match at.and_then(|at| map.nth(at)) {
-            Some((key, value)) => Ok((form.decode(py, key)?, PyBytes::new(py, value))),
+            Some((key, value)) => Ok((form.of_map(py, &map, key)?, PyBytes::new(py, value))),
             None => {
                 let text = format!("rank {rank} in a map of {} entries", map.len());
                 Err(pyo3::exceptions::PyIndexError::new_err(text))
@@ -201,7 +201,7 @@ impl SnapshotBase {
     /// `refresh` raises.
     #[pyo3(signature = (timeout = None))]
     fn wait_for_update(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let (start, limit) = (Instant::now(), self::timeout(timeout)?);
+        let (start, limit) = (Instant::now(), self::timeout(py, timeout)?);
         let (first, _) = self.owned(py)?;
         let Some(first) = first.id() else { return Err(self.never(py)) };
         loop {
@@ -229,8 +229,8 @@ impl SnapshotBase {
 
     /// The number of this edition: 1 for the first under the name.
     #[getter]
-    fn generation(&self, py: Python<'_>) -> PyResult<u64> {
-        Ok(self.owned(py)?.0.generation())
+    fn edition(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.owned(py)?.0.number())
     }
 
     /// True if the name was removed since this edition, even if it was published anew: then
@@ -296,6 +296,11 @@ impl SnapshotBase {
     }
 
     #[getter]
+    fn _signed(&self, py: Python<'_>) -> bool {
+        self.handle.lend(py).form.kind().integer().is_none_or(|(_, signed)| signed)
+    }
+
+    #[getter]
     fn _saved(&self, py: Python<'_>) -> PyResult<bool> {
         Ok(self.owned(py)?.0.id().is_none())
     }
@@ -316,8 +321,8 @@ impl SnapshotBase {
         let name = &slf.get().name;
         Ok(match &slf.get().handle.lend(slf.py()).map {
             Some(map) => {
-                let (len, generation) = (map.len(), map.generation());
-                format!("<{class} {name:?}: {len} entries, generation {generation}>")
+                let (len, edition) = (map.len(), map.number());
+                format!("<{class} {name:?}: {len} entries, edition {edition}>")
             }
             None => format!("<{class} {name:?}: closed>"),
         })
@@ -364,6 +369,17 @@ impl Handle {
     }
 }
 
+/// The exception for a map that could not be opened.
+fn map_failure(py: Python<'_>, error: Error, path: Option<&Path>) -> PyErr {
+    let advice = match &error {
+        Error::Open(OpenError::Writable { .. } | OpenError::ForeignWriters { .. }) => {
+            Some("share it anew, or `chmod a-w` if you trust its contents")
+        }
+        _ => None,
+    };
+    advised(py, error, path, advice)
+}
+
 /// The exception for a name that leads to no snapshot. If the name leads to a table, it says so.
 pub(crate) fn name_failure(
     py: Python<'_>,
@@ -372,63 +388,12 @@ pub(crate) fn name_failure(
     options: &MapOptions,
 ) -> PyErr {
     let Ok(valid) = Name::new(name) else { return failure(py, error, None) };
+    if let Error::Open(_) = error {
+        return map_failure(py, error, None);
+    }
     let path = |kind| options.namespace.path_of(&valid, kind);
     let paths = (&*path(SNAPSHOT.kind), &*path(slotmap_shm::KIND));
     not_found(py, error, name, ("snapshot", "table"), paths)
-}
-
-/// Removes a published name. Snapshots that are open keep their edition. O(1).
-///
-/// Waits for a publisher for up to `timeout` seconds. Raises `NotFoundError`,
-/// `PermissionDeniedError`, `LockTimeoutError`. `Table.unlink` removes the name of a table.
-#[pyfunction]
-#[pyo3(
-    signature = (name, *, namespace = None, timeout = Some(5.0)),
-    text_signature = "(name, *, namespace=None, timeout=5.0)"
-)]
-pub(crate) fn remove(
-    py: Python<'_>,
-    name: &str,
-    namespace: Option<PathBuf>,
-    timeout: Option<f64>,
-) -> PyResult<()> {
-    let options =
-        map_options(namespace, &[], self::timeout(timeout)?).interrupt(signals::interrupt());
-    signals::detach(py, || SharedMap::remove_with(name, &options))?
-        .map_err(|error| name_failure(py, error, name, &options))
-}
-
-/// Removes files that killed publishers of this user left behind, and returns their paths; with
-/// `dry_run` it removes none.
-///
-/// Living publishers, names, and other users' files are left alone. Raises `NotFoundError` for a
-/// missing directory.
-#[pyfunction]
-#[pyo3(signature = (*, namespace = None, dry_run = false))]
-pub(crate) fn prune(
-    py: Python<'_>,
-    namespace: Option<PathBuf>,
-    dry_run: bool,
-) -> PyResult<Vec<Bound<'_, PyAny>>> {
-    let namespace = self::namespace(namespace);
-    let sweep = if dry_run { shm_facade::litter } else { shm_facade::prune };
-    let pruned = py.detach(|| sweep(&namespace)).map_err(|error| failure(py, error, None))?;
-    pruned.into_iter().map(|pruned| interpreter::path(py, &pruned.path)).collect()
-}
-
-/// The tables and snapshots of a namespace: each name with its kind, `"table"` or `"snapshot"`.
-///
-/// In no order. Opens none of them. O(files). Raises `NotFoundError` for a missing directory,
-/// `PermissionDeniedError`.
-#[pyfunction]
-#[pyo3(signature = (*, namespace = None))]
-pub(crate) fn names(py: Python<'_>, namespace: Option<PathBuf>) -> PyResult<Vec<(String, String)>> {
-    let namespace = self::namespace(namespace);
-    let entries = namespace.list().map_err(|source| {
-        failure(py, shm_core::IoError::new("list", namespace.dir(), source), None)
-    })?;
-    let shown = entries.into_iter().filter(|entry| entry.kind != SNAPSHOT.control.to_string());
-    Ok(shown.map(|entry| (entry.name.to_string(), entry.kind)).collect())
 }
 
 /// `Snapshot.get`.
@@ -463,7 +428,7 @@ impl Method for GetStr {
     type Class = SnapshotBase;
     const NAME: &'static CStr = c"get_str";
     const DOC: &'static CStr = c"get_str($self, key, default=None)\n--\n\n\
-        As `get`, but the value as text. Raises `UnicodeDecodeError` where it is not UTF-8.";
+        As `get`, but the value as text. Raises `NotTextError` where it is not UTF-8.";
     const ARGUMENTS: &'static [&'static str] = &["key", "default"];
     const REQUIRED: usize = 1;
 
@@ -474,7 +439,7 @@ impl Method for GetStr {
         default: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let handle = this.get().handle.lend(key.py());
-        let value = handle.find(key)?.map(|value| PyString::from_bytes(key.py(), value));
+        let value = handle.find(key)?.map(|value| text_of(key.py(), value));
         Ok(value.transpose()?.map(Bound::into_any).or_else(|| default.cloned()))
     }
 }

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::PyBytes;
 use shm_facade::{Error, RbTree, Share, ShareOptions};
 
 use crate::arguments::{namespace, pairs, timeout, trust};
 use crate::attached::Attached;
-use crate::failure::{failure, missing};
-use crate::keys::{KeyForm, bytes_of};
+use crate::failure::{failure, missing, raise, share_failure};
+use crate::keys::{KeyForm, bytes_of, shown, text_of};
 use crate::signals;
 
 /// A map in private memory, before it is published.
@@ -61,7 +61,7 @@ impl TreeBase {
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let tree = self.owned(py);
         let keys: Vec<_> =
-            tree.iter().map(|(key, _)| self.form.decode(py, key)).collect::<PyResult<_>>()?;
+            tree.iter().map(|(key, _)| self.decode(py, key)).collect::<PyResult<_>>()?;
         drop(tree);
         Ok(keys.into_pyobject(py)?.try_iter()?.into_any())
     }
@@ -71,9 +71,9 @@ impl TreeBase {
         &self,
         py: Python<'py>,
     ) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyBytes>)>> {
-        let (tree, form) = (self.owned(py), self.form);
+        let tree = self.owned(py);
         let entries = tree.iter();
-        entries.map(|(key, value)| Ok((form.decode(py, key)?, PyBytes::new(py, value)))).collect()
+        entries.map(|(key, value)| Ok((self.decode(py, key)?, PyBytes::new(py, value)))).collect()
     }
 
     /// Sets the value of `key`; True when it had one. O(log n). Raises `KeyTooLongError`.
@@ -94,7 +94,7 @@ impl TreeBase {
         Ok(self.find(key)?.map(Bound::into_any).or(default))
     }
 
-    /// As `get`, but the value as text. Raises `UnicodeDecodeError` where it is not UTF-8.
+    /// As `get`, but the value as text. Raises `NotTextError` where it is not UTF-8.
     #[pyo3(signature = (key, default = None))]
     fn get_str<'py>(
         &self,
@@ -102,7 +102,7 @@ impl TreeBase {
         default: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         Ok(match self.find(key)? {
-            Some(value) => Some(PyString::from_bytes(key.py(), value.as_bytes())?.into_any()),
+            Some(value) => Some(text_of(key.py(), value.as_bytes())?.into_any()),
             None => default,
         })
     }
@@ -173,7 +173,7 @@ impl TreeBase {
             .force(force)
             .allow_empty(allow_empty)
             .hash_index(hash_index)
-            .lock_timeout(self::timeout(timeout)?)
+            .lock_timeout(self::timeout(py, timeout)?)
             .interrupt(signals::interrupt())
             .trust(trust(&[], false));
         options.mode = mode;
@@ -210,6 +210,15 @@ impl TreeBase {
         Ok(self.tree.with(py, |tree| tree.get(key).map(|value| PyBytes::new(py, value))))
     }
 
+    /// Converts a key of the tree to an object. Only a tree of text keys can fail: it also takes
+    /// keys that are bytes, which may not be UTF-8.
+    fn decode<'py>(&self, py: Python<'py>, key: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+        self.form.decode(py, key)?.ok_or_else(|| {
+            let text = format!("key {} is not text; make the tree with keys=bytes", shown(key));
+            raise(py, "WrongKindError", (text,))
+        })
+    }
+
     /// The tree. It remains valid whatever happens to the handle.
     fn owned(&self, py: Python<'_>) -> Arc<RbTree> {
         self.tree.with(py, Arc::clone)
@@ -238,5 +247,5 @@ pub(crate) fn share(
     options: &ShareOptions,
 ) -> PyResult<u64> {
     signals::detach(py, || tree.share_with(name, options))?
-        .map_err(|error| failure(py, error, None))
+        .map_err(|error| share_failure(py, error))
 }

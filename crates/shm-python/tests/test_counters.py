@@ -54,7 +54,7 @@ def test_absent_counters(table):
 def test_what_is_no_counter(table, value):
     table[1] = value
     for call in (lambda: table.get_int(1), lambda: table.increment(1), lambda: table.fetch_add(1)):
-        with pytest.raises(shmap.MismatchError, match=f"value is {len(value)} bytes long, a counter is 8"):
+        with pytest.raises(shmap.MismatchError, match=f" is {len(value)} bytes long, a counter is 8"):
             call()
     assert table[1] == value
 
@@ -85,9 +85,11 @@ def test_only_an_int_is_a_counter(table):
 
 def test_values_too_short_for_counters():
     with shmap.Table("short", value_size=7) as table:
-        for call in (lambda: table.increment(1), lambda: table.__setitem__(1, 5)):
-            with pytest.raises(shmap.ValueTooLongError, match="value is 8 bytes long, at most 7 fit"):
-                call()
+        for call in (table.increment, table.fetch_add):
+            with pytest.raises(shmap.MismatchError, match="values of at least 8 bytes, this table has 7"):
+                call(1, 1)
+        with pytest.raises(shmap.ValueTooLongError, match="the value of key 1 is 8 bytes long, at most 7 fit"):
+            table[1] = 5
         assert len(table) == 0
 
 

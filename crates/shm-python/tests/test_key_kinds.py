@@ -62,15 +62,60 @@ def test_numbers_of_every_kind(namespace, kind):
         table["x"] = b""
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_numbers_of_every_kind_are_frozen_in_their_order(namespace, kind):
+    _, least, most = KINDS[kind]
+    table = made(namespace, kind)
+    assert table.signed is kind.startswith("i")
+    model = {number: str(number).encode() for number in {least, least + 1, 0, 1, 100, 127, most - 1, most}}
+    table.update(model)
+    table.freeze("frozen", hash_index=False)
+    frozen = shmap.Snapshot("frozen", keys=table.key_type, signed=table.signed)
+    assert list(frozen.items()) == sorted(model.items()) and list(reversed(frozen)) == sorted(model)[::-1]
+    assert all(frozen[number] == value and number in frozen for number, value in model.items())
+    assert frozen.get_many([most, 77, least]) == [model[most], None, model[least]]
+    assert frozen.get(most + 1) is frozen.get(least - 1) is frozen.get("1") is frozen.get(2**70) is None
+    assert frozen[1.0] == b"1" and frozen.rank(100) == sorted(model).index(100)
+    assert frozen.rank(least - 1) == 0 and frozen.rank(most + 1) == frozen.rank(2**70) == len(model)
+    between = [number for number in sorted(model) if 1 <= number <= 127]
+    assert [number for number, _ in frozen.range(1, 127, inclusive=True)] == between
+    with pytest.raises(shmap.OutOfRangeError, match=f"keys of this map have {kind[1:]} bits, {least} to {most}"):
+        frozen.range(most + 1)
+    copy = pickle.loads(pickle.dumps(frozen))
+    assert dict(copy) == model
+    frozen.save(f"{namespace}/saved")
+    saved = shmap.Snapshot.open_file(f"{namespace}/saved", keys=int, signed=table.signed)
+    assert dict(pickle.loads(pickle.dumps(saved))) == model
+    table.clear()
+    # Also by a handle that was opened for text.
+    for source in (frozen, shmap.Snapshot("frozen")):
+        assert table.load(source) == len(model) and dict(table) == model
+
+
 @pytest.mark.parametrize("kind", ["i16", "u32", "u64"])
-def test_numbers_that_a_snapshot_has_no_form_for(namespace, kind):
+def test_a_table_takes_the_numbers_of_another_kind_that_it_can_have(namespace, kind):
     table = made(namespace, kind)
     table[1] = b"one"
-    with pytest.raises(shmap.WrongKindError, match=f"a snapshot has no keys of type {kind}"):
-        table.freeze("frozen")
-    assert shmap.names() == [("it", "table")]
     shmap.RbTree({7: "seven"}, keys=int).share("numbers")
-    assert table.load(shmap.Snapshot("numbers", keys=int)) == 1 and table[7] == b"seven"
+    numbers = shmap.Snapshot("numbers", keys=int)
+    assert table.load(numbers) == 1 and table[7] == b"seven"
+    shmap.RbTree({8: "eight", 2**31 - 1: "most", -(2**31): "least"}, keys=int).share("numbers", force=True)
+    assert numbers.refresh()
+    with pytest.raises(shmap.OutOfRangeError, match="^batch member 0: key -2147483648 is out of range"):
+        table.load(numbers)
+    assert dict(table) == {1: b"one", 7: b"seven"}
+
+
+def test_numbers_that_no_table_has(namespace):
+    shmap.RbTree({"a word": "x"}).share("words")
+    with shmap.Table("numbers") as table:
+        with pytest.raises(shmap.WrongKindError, match='key 0 of the map is not a table\'s: "a word"'):
+            table.load(shmap.Snapshot("words"))
+        expected = "^argument 'snapshot': expected the Snapshot to copy from, opened, not str$"
+        with pytest.raises(TypeError, match=expected):
+            table.load("words")
+    with pytest.raises(TypeError, match="signed=False is for keys=int alone"):
+        shmap.Snapshot("words", signed=False)
 
 
 @pytest.mark.parametrize("kind", ["u32", "i8"])

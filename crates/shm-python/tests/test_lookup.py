@@ -47,8 +47,9 @@ def test_text_that_has_no_utf8(words):
     assert lone not in words and words.get(lone) is words.get_str(lone) is None
     with pytest.raises(shmap.KeyMissingError):
         words[lone]
-    with pytest.raises(UnicodeDecodeError):
+    with pytest.raises(shmap.NotTextError, match="invalid start byte") as caught:
         words.get_str("raw")
+    assert isinstance(caught.value, UnicodeDecodeError) and isinstance(caught.value, shmap.Error)
 
 
 def test_another_object_is_refused():

@@ -30,7 +30,7 @@ def test_maps_made_anew_from_outside(namespace):
             end = time.monotonic() + 60
             while not snapshot.refresh():
                 assert time.monotonic() < end
-        assert snapshot["a"] == str(round).encode() and snapshot.generation == 1
+        assert snapshot["a"] == str(round).encode() and snapshot.edition == 1
         assert not snapshot.is_removed()
 
 

@@ -24,7 +24,7 @@ def count_up(table, key, times):
 
 
 def look(snapshot, drop_in, queue):
-    queue.put((snapshot["rot"], snapshot.generation, drop_in.get("rot"), len(snapshot)))
+    queue.put((snapshot["rot"], snapshot.edition, drop_in.get("rot"), len(snapshot)))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -219,7 +219,7 @@ def test_readers_see_whole_maps_while_publishers_are_killed():
             assert len(set(snapshot.values())) == 1
     edition = shmap.RbTree({"the": "next"}).share("killed", force=True)
     with shmap.Snapshot("killed") as snapshot:
-        assert snapshot.generation == edition and dict(snapshot) == {"the": b"next"}
+        assert snapshot.edition == edition and dict(snapshot) == {"the": b"next"}
     shmap.prune()
     assert shmap.names() == [("killed", "snapshot")]
 

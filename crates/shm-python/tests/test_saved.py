@@ -38,7 +38,7 @@ def test_a_saved_file_is_a_snapshot(path):
 
 def test_nothing_is_published_over_it(path):
     saved = shmap.Snapshot.open_file(path)
-    assert saved.generation == 0 and not saved.refresh() and not saved.is_removed()
+    assert saved.edition == 0 and not saved.refresh() and not saved.is_removed()
     for timeout in (0, None):
         with pytest.raises(shmap.WrongKindError, match="colours.avl"):
             saved.wait_for_update(timeout)

@@ -64,12 +64,31 @@ def test_it_agrees_with_a_dict(hash_index):
 
 
 def test_keys_that_are_no_text():
-    shmap.RbTree({b"\xff": b"x"}, keys=bytes).share("raw")
-    assert dict(shmap.Snapshot("raw", keys=bytes)) == {b"\xff": b"x"}
+    shmap.RbTree({b"\xff!!": b"x"}, keys=bytes).share("raw")
+    assert dict(shmap.Snapshot("raw", keys=bytes)) == {b"\xff!!": b"x"}
     with shmap.Snapshot("raw") as text:
-        assert text[b"\xff"] == b"x"
-        with pytest.raises(UnicodeDecodeError):
-            list(text)
+        assert text[b"\xff!!"] == b"x"
+        wrong = r'raw.snapshot": key b"\\xff!!" is not text; open it with keys=bytes$'
+        for read in (list, dict, lambda map: map.nth(0), lambda map: next(map.prefix(b""))):
+            with pytest.raises(shmap.WrongKindError, match=wrong):
+                read(text)
+    tree = shmap.RbTree({b"\xff" * 40: b"x"})
+    for read in (list, dict, lambda tree: tree.entries()):
+        with pytest.raises(shmap.WrongKindError, match=r'key b".*"… is not text; make the tree with keys=bytes$'):
+            read(tree)
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_a_frozen_table_of_numbers_that_is_opened_for_text_says_how_to_open_it(bits):
+    with shmap.Table("numbers", bits=bits) as table:
+        table.update({1: b"one", -1: b"minus one"})
+        table.freeze("numbers")
+    advice = f"its keys have {bits} bits each, as those of a frozen table of numbers: open it with keys=int"
+    with pytest.raises(shmap.WrongKindError, match=advice):
+        list(shmap.Snapshot("numbers"))
+    shmap.RbTree({"text": "x", "more text": "y"}).share("words")
+    with pytest.raises(shmap.WrongKindError, match="is not a number of its width; open it with keys=str or keys=bytes"):
+        list(shmap.Snapshot("words", keys=int))
 
 
 def test_types_that_are_no_keys(words):
@@ -92,9 +111,9 @@ def test_publishing_again(words):
         tree.share("words")
     assert not words.refresh()
     assert tree.share("words", force=True) == 2
-    assert words["rot"] == b"red" and words.generation == 1
+    assert words["rot"] == b"red" and words.edition == 1
     assert words.refresh() and not words.refresh()
-    assert words["rot"] == b"scarlet" and words.generation == 2
+    assert words["rot"] == b"scarlet" and words.edition == 2
 
 
 def test_iterators_keep_their_edition(words):

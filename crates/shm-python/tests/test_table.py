@@ -166,8 +166,9 @@ def test_keys_and_values_of_other_types_are_type_errors(table):
 
 def test_text_that_is_none_is_a_unicode_error(table):
     table[1] = b"\xff"
-    with pytest.raises(UnicodeDecodeError):
+    with pytest.raises(shmap.NotTextError) as caught:
         table.get_str(1)
+    assert isinstance(caught.value, UnicodeDecodeError) and caught.value.object == b"\xff"
 
 
 def test_it_pickles_by_name(table):

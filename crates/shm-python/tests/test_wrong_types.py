@@ -70,25 +70,25 @@ NAME = Kind(
     (shmap.InvalidNameError, ["", ".", "..", ".x", "a/b", "a\0b", "x" * 201]),
 )
 FLAG = Kind(True, (TypeError, [None, 1, 0, 1.5, "yes", b"", object()]))
-SIZE = Kind(8, (TypeError, [None, 1.5, "8", b"8", object()]), (OverflowError, [-1, 2**70]), (shmap.MismatchError, [2**60]))
-CAPACITY = Kind(8, *[(TypeError, [None, 1.5, "8"]), (OverflowError, [-1, 2**70]), (shmap.MismatchError, [0, 2**60])])
-KEY_SIZE = Kind(8, *[(TypeError, [None, 1.5, "8"]), (OverflowError, [-1, 2**70]), (shmap.MismatchError, [0, 2**60])])
+SIZE = Kind(8, (TypeError, [None, 1.5, "8", b"8", object()]), (OverflowError, [-1, 2**70]), (shmap.InvalidOptionError, [2**60]))
+CAPACITY = Kind(8, *[(TypeError, [None, 1.5, "8"]), (OverflowError, [-1, 2**70]), (shmap.InvalidOptionError, [0, 2**60])])
+KEY_SIZE = Kind(8, *[(TypeError, [None, 1.5, "8"]), (OverflowError, [-1, 2**70]), (shmap.InvalidOptionError, [0, 2**60])])
 MODE = Kind(
     0o600,
     (TypeError, [None, 1.5, "0600", object()]),
     (OverflowError, [-1, 2**32, 2**70]),
-    (shmap.MismatchError, [0o700, 0o4600, 0o044, 2**31]),
+    (shmap.InvalidOptionError, [0o700, 0o4600, 0o044, 2**31]),
 )
 READ_MODE = Kind(
     0o400,
     (TypeError, [1.5, "0400", object()]),
     (OverflowError, [-1, 2**32, 2**70]),
-    (shmap.MismatchError, [0o600, 0o500, 0o044, 2**31]),
+    (shmap.InvalidOptionError, [0o600, 0o500, 0o044, 2**31]),
 )
 TIMEOUT = Kind(
     1,
     (TypeError, ["1", b"1", object(), [1]]),
-    (ValueError, [-1, float("nan"), -float("inf")]),
+    (shmap.InvalidOptionError, [-1, float("nan"), -float("inf")]),
     (OverflowError, [10**400]),
 )
 DIRECTORY = Kind(
@@ -108,6 +108,8 @@ NEW_KEYS = Kind(int, (TypeError, [None, float, bytearray, bool, object, 1, "int"
 TABLE_KEYS = Kind(None, (TypeError, [float, bytearray, bool, object, 1, "int"]))
 BITS = Kind(None, (TypeError, ["32", 1.5, object(), 0, 16, 33]), (OverflowError, [-1, 2**70]))
 MAP_KEYS = Kind(str, (TypeError, [None, float, bool, object, 1, "str"]))
+#: `False` is for numbers, and these are of text.
+SIGNED = Kind(True, (TypeError, [None, False, 0, 1, 1.5, "yes", object()]))
 DELTA = Kind(1, (TypeError, [None, 1.5, "1", b"1", object()]), (shmap.OutOfRangeError, [2**63, -(2**63) - 1, 2**70]))
 RANK = Kind(0, (TypeError, [None, 1.5, "1", b"1", object()]), (OverflowError, [2**63, 2**70]), (IndexError, [100, -101]))
 SNAPSHOT = Kind(None, (TypeError, [None, 1, "it", {}, {1: b""}, shmap.RbTree(), b""]))
@@ -117,7 +119,7 @@ _GEOMETRY = {
     "keys": NEW_KEYS, "bits": BITS, "capacity": CAPACITY, "value_size": SIZE, "key_size": KEY_SIZE, "mode": MODE,
 }  # fmt: skip
 _OPENING = {"namespace": DIRECTORY, "timeout": TIMEOUT, "trust": TRUST, "shared_writers": FLAG}
-_MAP = {"name": NAME, "keys": MAP_KEYS, "namespace": DIRECTORY, "trust": TRUST}
+_MAP = {"name": NAME, "keys": MAP_KEYS, "signed": SIGNED, "namespace": DIRECTORY, "trust": TRUST}
 _PUT = {"key": NUMBER_TO_STORE, "value": STORED}
 _SET = {"key": TEXT, "value": VALUE}
 _LOOK, _LOOK_UP = {"key": SOUGHT_NUMBER, "default": ANY}, {"key": SOUGHT_TEXT, "default": ANY}
@@ -155,7 +157,7 @@ ARGUMENTS = {
     "Table.update": {"entries": ENTRIES, "more": ANY},
     "Table.upsert_many": {"entries": ENTRIES},
     "Snapshot.__new__": _MAP,
-    "Snapshot.open_file": {"path": PATH, "keys": MAP_KEYS, "trust": TRUST},
+    "Snapshot.open_file": {"path": PATH, "keys": MAP_KEYS, "signed": SIGNED, "trust": TRUST},
     "Snapshot.__contains__": {"key": SOUGHT_TEXT},
     "Snapshot.__eq__": {"other": ANY},
     "Snapshot.__exit__": {"exception": ANY},

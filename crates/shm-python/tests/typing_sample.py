@@ -38,6 +38,7 @@ numbers.increment(1, by=0.5)  # type: ignore[arg-type]
 
 snapshot: shmap.Snapshot[str] = shmap.Snapshot("words")
 frozen: shmap.Snapshot[int] = shmap.Snapshot("frozen", keys=int)
+unsigned: shmap.Snapshot[int] = shmap.Snapshot("frozen", keys=int, signed=numbers.signed)
 saved: shmap.Snapshot[int] = shmap.Snapshot.open_file("words.avl", keys=int)
 raw: shmap.Snapshot[bytes] = shmap.Snapshot("words", keys=bytes)
 as_mapping: Mapping[str, bytes] = snapshot

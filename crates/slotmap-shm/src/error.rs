@@ -124,16 +124,20 @@ pub enum TableError {
         capacity: usize,
     },
     /// The value does not fit a slot.
-    #[error("value is {len} bytes long, at most {max} fit")]
+    #[error("the value of key {key} is {len} bytes long, at most {max} fit")]
     ValueTooLarge {
+        /// The key.
+        key: AnyKey,
         /// Length of the value in bytes.
         len: usize,
         /// The table's value size in bytes.
         max: usize,
     },
     /// The key does not fit a slot.
-    #[error("key is {len} bytes long, at most {max} fit")]
+    #[error("key {key}{} is {len} bytes long, at most {max} fit", dots(key, *len))]
     KeyTooLong {
+        /// The start of the key: at most its first 64 bytes.
+        key: AnyKey,
         /// Length of the key in bytes.
         len: usize,
         /// The table's key size in bytes.
@@ -148,24 +152,40 @@ pub enum TableError {
         kind: KeyKind,
     },
     /// The caller's buffer is shorter than the value.
-    #[error("value is {needed} bytes long, the buffer only {len}")]
+    #[error("the value of key {key} is {needed} bytes long, the buffer only {len}")]
     BufferTooSmall {
+        /// The key.
+        key: AnyKey,
         /// Length of the buffer in bytes.
         len: usize,
         /// Length of the value in bytes.
         needed: usize,
     },
     /// `compare_exchange` found another value.
-    #[error("the value is not the expected one")]
+    #[error("the value of key {key} is not the expected one")]
     Mismatch {
+        /// The key.
+        key: AnyKey,
         /// The value found.
         found: Value,
     },
     /// The value of a counter is not eight bytes long.
-    #[error("value is {len} bytes long, a counter is 8")]
+    #[error("the value of key {key} is {len} bytes long, a counter is 8")]
     NotACounter {
+        /// The key.
+        key: AnyKey,
         /// Length of the value in bytes.
         len: usize,
+    },
+    /// The table cannot hold counters, because its values are shorter than eight bytes.
+    #[error(
+        "key {key} cannot be a counter: counters need values of at least 8 bytes, this table has {max}"
+    )]
+    NoRoomForCounter {
+        /// The key.
+        key: AnyKey,
+        /// The table's value size in bytes.
+        max: usize,
     },
     /// A member of a batch failed, so the whole batch was dropped.
     #[error("batch member {index}")]
@@ -197,6 +217,33 @@ pub enum TableError {
     Lock(#[from] LockError),
 }
 
+/// The number of bytes that an error shows of a key that is too long.
+const SHOWN: usize = 64;
+
+impl TableError {
+    /// Returns [`TableError::KeyTooLong`] for this key, which may have any length. Only its start is
+    /// copied: at most 64 bytes, and, of a text, only whole characters.
+    #[cold]
+    #[must_use]
+    pub fn key_too_long(key: &[u8], max: usize) -> Self {
+        let start = key.get(..SHOWN).unwrap_or(key);
+        let start = match std::str::from_utf8(start) {
+            Err(cut) if cut.error_len().is_none() => start.get(..cut.valid_up_to()),
+            _ => None,
+        }
+        .unwrap_or(start);
+        Self::KeyTooLong { key: start.into(), len: key.len(), max }
+    }
+}
+
+/// An ellipsis if `start` is only the start of a key of `len` bytes.
+fn dots(start: &AnyKey, len: usize) -> &'static str {
+    match start {
+        AnyKey::Bytes(start) if start.len() < len => "…",
+        _ => "",
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -214,12 +261,13 @@ mod tests {
             TableError::DuplicateKey { key: key() },
             TableError::NotFound { key: key() },
             TableError::Full { capacity: 4 },
-            TableError::ValueTooLarge { len: 9, max: 8 },
-            TableError::KeyTooLong { len: 9, max: 8 },
+            TableError::ValueTooLarge { key: key(), len: 9, max: 8 },
+            TableError::key_too_long(b"too long", 7),
             TableError::WrongKey { key: key(), kind: KeyKind::I32 },
-            TableError::BufferTooSmall { len: 8, needed: 9 },
-            TableError::Mismatch { found: Value::with_room(0) },
-            TableError::NotACounter { len: 3 },
+            TableError::BufferTooSmall { key: key(), len: 8, needed: 9 },
+            TableError::Mismatch { key: key(), found: Value::with_room(0) },
+            TableError::NotACounter { key: key(), len: 3 },
+            TableError::NoRoomForCounter { key: key(), max: 4 },
             TableError::Contended { waited: Duration::from_secs(1) },
             TableError::Corrupt { what: "free stack", at: 1 },
             TableError::Lock(lock()),
@@ -242,11 +290,27 @@ mod tests {
             TableError::BufferTooSmall { .. },
             TableError::Mismatch { .. },
             TableError::NotACounter { .. },
+            TableError::NoRoomForCounter { .. },
             TableError::InBatch { .. },
             TableError::Contended { .. },
             TableError::Corrupt { .. },
             TableError::Lock(_),
         );
+    }
+
+    #[test]
+    fn of_a_long_key_the_start_is_shown() {
+        let said = |key: &[u8]| TableError::key_too_long(key, 8).to_string();
+        assert_eq!(said(b"too long!"), "key \"too long!\" is 9 bytes long, at most 8 fit");
+        let (long, start) = ("ä".repeat(50), "ä".repeat(32));
+        let expected = format!("key \"{start}\"… is 100 bytes long, at most 8 fit");
+        assert_eq!(said(long.as_bytes()), expected);
+        // The 64th byte is the first half of a character.
+        let (long, start) = (format!("a{long}"), format!("a{}", "ä".repeat(31)));
+        let expected = format!("key \"{start}\"… is 101 bytes long, at most 8 fit");
+        assert_eq!(said(long.as_bytes()), expected);
+        let expected = format!("key \"{}\"… is 65 bytes long, at most 8 fit", "\\xff".repeat(64));
+        assert_eq!(said(&[0xFF; 65]), expected);
     }
 
     #[test]

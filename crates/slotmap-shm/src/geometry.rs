@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::key_kind::MAX_KEY_BYTES;
+
 /// How many entries a table holds, and how large they may be. Fixed at creation.
 ///
 /// A slot takes two buffers of `value_size` (at least 16 bytes each), the key (8 bytes for an
@@ -33,7 +35,7 @@ impl Geometry {
     /// The largest value size in bytes.
     pub const MAX_VALUE_SIZE: usize = 1 << 24;
     /// The largest key size in bytes.
-    pub const MAX_KEY_SIZE: usize = crate::MAX_KEY_BYTES;
+    pub const MAX_KEY_SIZE: usize = MAX_KEY_BYTES;
 
     /// Sets how many entries fit.
     #[must_use]

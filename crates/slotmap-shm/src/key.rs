@@ -1,10 +1,9 @@
 //! Types of keys, and how a key is encoded as words.
 
-use crate::MAX_KEY_BYTES;
 use crate::any_key::AnyKey;
 use crate::bytes::last_word;
 use crate::error::TableError;
-use crate::key_kind::KeyKind;
+use crate::key_kind::{KeyKind, MAX_KEY_BYTES};
 
 /// One word for the length, then the bytes.
 const MAX_KEY_WORDS: usize = 1 + MAX_KEY_BYTES / 8;
@@ -175,7 +174,7 @@ fn bytes_to_words<'a>(
 ) -> Result<&'a [u64], TableError> {
     let max = max.min(MAX_KEY_BYTES);
     if key.len() > max {
-        return Err(TableError::KeyTooLong { len: key.len(), max });
+        return Err(TableError::key_too_long(key, max));
     }
     // Stored word by word, as hashing and comparison load it: loading words that were stored in
     // smaller pieces stalls on store forwarding, which took as long as the rest of a lookup.
@@ -216,7 +215,7 @@ impl Key for AnyKey {
         ([0], None)
     }
 
-    #[inline]
+    #[inline(always)]
     fn to_words<'a>(
         &self,
         kind: KeyKind,
@@ -228,12 +227,7 @@ impl Key for AnyKey {
             Self::Signed(n) => n.cast_unsigned(),
             Self::Unsigned(n) => *n,
             Self::Bytes(bytes) => {
-                let fits = kind == KeyKind::Bytes
-                    || kind == KeyKind::Str && std::str::from_utf8(bytes).is_ok();
-                if !fits {
-                    return Err(TableError::WrongKey { key: self.clone(), kind });
-                }
-                return bytes_to_words(bytes, max, room.1.insert(NO_KEY));
+                return any_bytes_to_words(bytes, kind, max, room.1.insert(NO_KEY));
             }
         };
         let fits = kind.integer().is_some_and(|(bits, signed)| {
@@ -248,7 +242,7 @@ impl Key for AnyKey {
             is_this_one && of_its_bits == word
         });
         if !fits {
-            return Err(TableError::WrongKey { key: self.clone(), kind });
+            return Err(wrong_key(self, kind));
         }
         room.0 = [word];
         Ok(&room.0)
@@ -267,7 +261,28 @@ impl Key for AnyKey {
     }
 }
 
+/// The words of a key of bytes, if keys of this kind are bytes or text.
+#[inline(never)]
+fn any_bytes_to_words<'a>(
+    bytes: &[u8],
+    kind: KeyKind,
+    max: usize,
+    room: &'a mut KeyRoom,
+) -> Result<&'a [u64], TableError> {
+    let fits = kind == KeyKind::Bytes || kind == KeyKind::Str && std::str::from_utf8(bytes).is_ok();
+    if !fits {
+        return Err(wrong_key(&AnyKey::from(bytes), kind));
+    }
+    bytes_to_words(bytes, max, room)
+}
+
+#[cold]
+fn wrong_key(key: &AnyKey, kind: KeyKind) -> TableError {
+    TableError::WrongKey { key: key.clone(), kind }
+}
+
 /// The key that the words encode, for an error.
+#[cold]
 pub(crate) fn any_key(kind: KeyKind, words: &[u64]) -> AnyKey {
     let first = words.first().copied().unwrap_or(0);
     match kind.integer() {
@@ -328,7 +343,7 @@ mod tests {
         assert_eq!(words(&[0xFF][..].into(), KeyKind::Bytes).unwrap(), words_of(&[0xFF][..]));
         assert!(words(&1.into(), KeyKind::Str).is_err());
         let long = words(&"123456789".into(), KeyKind::Str);
-        assert!(matches!(long, Err(TableError::KeyTooLong { len: 9, max: 8 })));
+        assert!(matches!(long, Err(TableError::KeyTooLong { len: 9, max: 8, .. })));
     }
 
     proptest! {
@@ -350,7 +365,7 @@ mod tests {
             if len <= limit {
                 prop_assert_eq!(got.unwrap(), 1 + len.div_ceil(8));
             } else {
-                let Err(TableError::KeyTooLong { len: l, max: m }) = got else {
+                let Err(TableError::KeyTooLong { len: l, max: m, .. }) = got else {
                     return Err(TestCaseError::fail(format!("{got:?}")));
                 };
                 prop_assert_eq!((l, m), (len, limit));

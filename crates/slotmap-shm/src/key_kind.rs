@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::MAX_KEY_BYTES;
+/// Longest byte or string key.
+pub(crate) const MAX_KEY_BYTES: usize = 256;
 
 /// The kind of keys of a table, recorded in its header: a table of `i32` keys does not open as
 /// one of `i64` keys. `Display` shows the Rust type.

@@ -61,8 +61,5 @@ pub use table::{
 };
 pub use value::Value;
 
-/// Longest byte or string key.
-const MAX_KEY_BYTES: usize = 256;
-
 /// The kind of a table's segment.
 pub const KIND: shm_core::Kind = shm_core::Kind::new("table");

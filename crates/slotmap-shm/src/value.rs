@@ -27,22 +27,24 @@ enum Words {
 
 impl Value {
     /// Copies `len` bytes. If the source may change meanwhile, the caller validates it afterwards.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn copy(from: impl Source, len: usize) -> Self {
-        let used = len.div_ceil(8);
         let mut inline = [0; INLINE_WORDS];
-        let words = match inline.get_mut(..used) {
+        match inline.get_mut(..len.div_ceil(8)) {
             Some(to) => {
                 from.copy_to_words(to);
-                Words::Inline(inline)
+                Self { words: Words::Inline(inline), len }
             }
-            None => {
-                let mut heap = vec![0; used].into_boxed_slice();
-                from.copy_to_words(&mut heap);
-                Words::Heap(heap)
-            }
-        };
-        Self { words, len }
+            None => Self::copy_long(&from, len),
+        }
+    }
+
+    /// Apart, so that the copy of a short value is small enough to be made where it is to be.
+    #[inline(never)]
+    fn copy_long(from: &impl Source, len: usize) -> Self {
+        let mut heap = vec![0; len.div_ceil(8)].into_boxed_slice();
+        from.copy_to_words(&mut heap);
+        Self { words: Words::Heap(heap), len }
     }
 
     /// Copies the first `len` bytes of these words.
@@ -117,6 +119,7 @@ impl Value {
 impl Deref for Value {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         self.as_bytes()
     }

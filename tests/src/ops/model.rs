@@ -110,6 +110,14 @@ where
                 }
                 (got.map(drop), expected)
             }
+            Op::Increment(k, by, initial) => {
+                let got = self.table.increment(key(*k).borrow(), *by, *initial);
+                let (after, expected) = self.increment(*k, *by, *initial);
+                if let (Ok(got), Some(after)) = (&got, after) {
+                    assert_eq!(*got, after, "{op:?}");
+                }
+                (got.map(drop), expected)
+            }
             Op::GetMany(list) => {
                 self.get_many(list);
                 return;
@@ -191,7 +199,7 @@ enum Put {
 fn text(error: TableError) -> String {
     match error {
         // Its message is without the value.
-        TableError::Mismatch { found } => mismatch(&found),
+        TableError::Mismatch { found, .. } => mismatch(&found),
         error => format!("{error:?}"),
     }
 }
@@ -204,13 +212,6 @@ fn in_batch(index: usize, source: &str) -> String {
     format!("batch member {index}: {source}")
 }
 
-fn value_fits(value: &[u8]) -> Answer {
-    if value.len() <= VALUE_SIZE {
-        return Ok(());
-    }
-    Err(text(TableError::ValueTooLarge { len: value.len(), max: VALUE_SIZE }))
-}
-
 impl<K, O> Model<K, O>
 where
     K: TypedKey + Key<Owned = O> + ?Sized,
@@ -221,7 +222,16 @@ where
         if len <= self.key_size {
             return Ok(());
         }
-        Err(text(TableError::KeyTooLong { len, max: self.key_size }))
+        Err(text(TableError::KeyTooLong { key: self.named(key), len, max: self.key_size }))
+    }
+
+    fn value_fits(&self, key: u8, value: &[u8]) -> Answer {
+        self.fits(key)?;
+        if value.len() <= VALUE_SIZE {
+            return Ok(());
+        }
+        let (key, len) = (self.named(key), value.len());
+        Err(text(TableError::ValueTooLarge { key, len, max: VALUE_SIZE }))
     }
 
     /// The key in the form in which errors name it.
@@ -241,7 +251,7 @@ where
     }
 
     fn put(&mut self, mode: Put, key: u8, value: &[u8]) -> Answer {
-        value_fits(value)?;
+        self.value_fits(key, value)?;
         self.put_one(mode, key, value)?;
         self.writes += 1;
         Ok(())
@@ -290,8 +300,7 @@ where
     fn put_many(&mut self, mode: Put, entries: &[(u8, Vec<u8>)]) -> Answer {
         // All values and keys are measured before any key is looked for.
         for (index, (key, value)) in entries.iter().enumerate() {
-            let fits = value_fits(value).and_then(|()| self.fits(*key));
-            fits.map_err(|e| in_batch(index, &e))?;
+            self.value_fits(*key, value).map_err(|e| in_batch(index, &e))?;
         }
         self.batch(entries.len(), |this, index| {
             let (key, value) = &entries[index];
@@ -319,13 +328,13 @@ where
     fn update_with(&mut self, key: u8, more: &[u8]) -> Answer {
         let mut value = self.present(key)?;
         value.extend_from_slice(more);
-        value_fits(&value)?;
+        self.value_fits(key, &value)?;
         self.set(key, value);
         Ok(())
     }
 
     fn compare_exchange(&mut self, key: u8, expected: &[u8], new: &[u8]) -> Answer {
-        value_fits(new)?;
+        self.value_fits(key, new)?;
         let found = self.present(key)?;
         if found != expected {
             return Err(mismatch(&found));
@@ -334,13 +343,32 @@ where
         Ok(())
     }
 
+    fn increment(&mut self, key: u8, by: i64, initial: i64) -> (Option<i64>, Answer) {
+        let before = match self.fits(key).map(|()| self.map.get(&key)) {
+            Err(e) => return (None, Err(e)),
+            Ok(None) => initial,
+            Ok(Some(value)) => match <[u8; 8]>::try_from(value.as_slice()) {
+                Ok(bytes) => i64::from_le_bytes(bytes),
+                Err(_) => {
+                    let (key, len) = (self.named(key), value.len());
+                    return (None, Err(text(TableError::NotACounter { key, len })));
+                }
+            },
+        };
+        let after = before.wrapping_add(by);
+        (Some(after), self.put(Put::Upsert, key, &after.to_le_bytes()))
+    }
+
     fn fetch_add(&mut self, key: u8, delta: i64) -> (Option<i64>, Answer) {
         let value = match self.present(key) {
             Ok(value) => value,
             Err(e) => return (None, Err(e)),
         };
         let Ok(bytes) = <[u8; 8]>::try_from(value.as_slice()) else {
-            return (None, Err(text(TableError::NotACounter { len: value.len() })));
+            return (
+                None,
+                Err(text(TableError::NotACounter { key: self.named(key), len: value.len() })),
+            );
         };
         let before = i64::from_le_bytes(bytes);
         self.set(key, before.wrapping_add(delta).to_le_bytes().to_vec());

@@ -377,7 +377,7 @@ fn the_body_and_a_slot() {
 fn the_worked_example() {
     let document = Document::read();
     let (_namespace, path, table) = with_table();
-    table.add(&-7, &(0..=255).collect::<Vec<u8>>()).unwrap();
+    table.add(&-7, (0..=255).collect::<Vec<u8>>()).unwrap();
     table.update(&-7, b"stopped").unwrap();
     let file = Bytes::of(&path);
     let mut checked = 0;

@@ -28,7 +28,7 @@ fn what_lies_in_place_of_the_control_segment_makes_no_map_unreadable() {
         std::fs::remove_file(&control).unwrap();
         damage(&control);
         let mut map = open(&namespace).unwrap();
-        assert_eq!((map.get("key"), map.generation()), (Some(&b"old"[..]), 1));
+        assert_eq!((map.get("key"), map.edition()), (Some(&b"old"[..]), 1));
         assert!(!map.refresh().unwrap());
         // A publisher gets an error.
         let error = tree("new").share_with("test", &sharing(&namespace, true)).unwrap_err();
@@ -61,13 +61,13 @@ fn what_is_not_a_map_is_a_typed_error_and_no_hang() {
     };
     std::fs::remove_file(&path).unwrap();
     symlink("/dev/null", &path).unwrap();
-    expect("Corrupt", "a symbolic link");
+    expect("Mismatch", "a symbolic link");
     std::fs::remove_file(&path).unwrap();
     mkfifo(&path, Mode::S_IRUSR).unwrap();
-    expect("Corrupt", "a FIFO");
+    expect("Mismatch", "a FIFO");
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
-    expect("Corrupt", "a directory");
+    expect("Mismatch", "a directory");
     std::fs::remove_dir(&path).unwrap();
     for len in [0, 100, 4096, 4104, whole.len() - 8, whole.len() + 4096] {
         let mut bytes = whole.clone();
@@ -121,7 +121,7 @@ fn a_table_is_no_map_and_a_map_no_table() {
     ] {
         // Root gets as far as the kind; others are not let in to write.
         let code = error.code();
-        assert!(matches!(code, ResultCode::Corrupt | ResultCode::Permission), "{error:?}");
+        assert!(matches!(code, ResultCode::Mismatch | ResultCode::Permission), "{error:?}");
     }
 }
 
@@ -210,7 +210,7 @@ fn a_bad_successor_leaves_the_old_edition_in_hand() {
     set_mode(&path, 0o400);
     for _ in 0..2 {
         assert_eq!(map.refresh().unwrap_err().code(), ResultCode::Corrupt);
-        assert_eq!((map.get("key"), map.generation()), (Some(&b"old"[..]), 1));
+        assert_eq!((map.get("key"), map.edition()), (Some(&b"old"[..]), 1));
     }
     share(&namespace, "newer");
     assert!(map.refresh().unwrap());

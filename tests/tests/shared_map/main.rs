@@ -78,7 +78,7 @@ fn a_map_is_shared_replaced_and_removed() {
     assert!(matches!(again, Error::AlreadyExists { .. }), "{again:?}");
     assert_eq!(again.code(), ResultCode::DuplicateKey);
     let map = open(&namespace).unwrap();
-    assert_eq!((map.get("key"), map.generation()), (Some(&b"1"[..]), 1));
+    assert_eq!((map.get("key"), map.edition()), (Some(&b"1"[..]), 1));
     assert_eq!(code(tree("2").share_with("test", &sharing(&namespace, true))), Ok(2));
     // A snapshot and its bytes can be published just so, and under other names.
     let again = open(&namespace).unwrap();
@@ -91,7 +91,7 @@ fn a_map_is_shared_replaced_and_removed() {
         Err(ResultCode::Corrupt)
     );
     let copy = SharedMap::open_with("copy", &opening(&namespace), IN_PLACE).unwrap();
-    assert_eq!((copy.get("key"), copy.generation()), (Some(&b"2"[..]), 2));
+    assert_eq!((copy.get("key"), copy.edition()), (Some(&b"2"[..]), 2));
     SharedMap::remove_with("copy", &opening(&namespace)).unwrap();
     let error = SharedMap::remove_with("copy", &opening(&namespace)).unwrap_err();
     assert!(matches!(error, Error::NotFound { .. }), "{error:?}");
@@ -175,7 +175,7 @@ fn a_reader_keeps_its_edition_until_it_asks() {
 fn threads_wait_on_one_map_together() {
     let (namespace, _) = with_map();
     let map = open(&namespace).unwrap();
-    let before = map.generation();
+    let before = map.edition();
     assert!(map.newer().unwrap().is_none());
     std::thread::scope(|scope| {
         let waiters: Vec<_> =
@@ -184,11 +184,11 @@ fn threads_wait_on_one_map_together() {
         for waiter in waiters {
             let newer = waiter.join().unwrap().unwrap();
             assert_eq!(newer.get("key"), Some(&b"newer"[..]));
-            assert_eq!(newer.generation(), before + 1);
+            assert_eq!(newer.edition(), before + 1);
         }
     });
-    assert_eq!(map.generation(), before);
-    assert_eq!(map.newer().unwrap().unwrap().generation(), before + 1);
+    assert_eq!(map.edition(), before);
+    assert_eq!(map.newer().unwrap().unwrap().edition(), before + 1);
     let start = std::time::Instant::now();
     let limit = std::time::Duration::from_millis(20);
     SharedMap::remove_with("test", &opening(&namespace)).unwrap();

@@ -73,7 +73,7 @@ impl Writer {
 
     fn next_turn(&mut self) -> Result<(u64, Spent)> {
         self.turn += 1;
-        self.control.upsert(&TURN, &self.turn.to_ne_bytes())?;
+        self.control.upsert(&TURN, self.turn.to_ne_bytes())?;
         let start = Instant::now();
         loop {
             let [turn, writes, wall, delayed] = get(&self.control, REPORT + i32::from(self.half))?;
@@ -163,7 +163,7 @@ fn write_without_end(table: &Table<i32>) -> Result<()> {
     loop {
         let mut result = Ok(());
         keys.next(STRETCH, |keys| {
-            result = keys.iter().try_for_each(|key| table.upsert(key, &value).map(drop));
+            result = keys.iter().try_for_each(|key| table.upsert(key, value).map(drop));
         });
         result?;
     }

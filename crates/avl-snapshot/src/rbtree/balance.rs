@@ -64,58 +64,68 @@ impl Path {
     }
 }
 
-/// An in-order walk, forwards or backwards. On its stack are the current node and those of its
-/// ancestors that come later.
+/// An in-order walk: forwards if `BEFORE`, the side of a node on which the nodes before it lie, is
+/// [`LEFT`], and backwards if it is [`RIGHT`]. On its stack are those ancestors of the current node
+/// that come later.
 #[derive(Clone)]
-pub(super) struct Walk {
-    path: Path,
-    /// The side of a node on which the nodes before it lie.
-    before: usize,
+pub(super) struct Walk<const BEFORE: usize> {
+    stack: [u32; MAX_DEPTH],
+    len: usize,
 }
 
-impl Walk {
-    /// Starts a forward walk at the first node for which `is_in` is true. It must be true for all
-    /// nodes after that one.
-    #[inline(always)]
-    pub(super) fn forwards(tree: &Tree, is_in: impl FnMut(&Node) -> bool) -> Self {
-        Self::start(tree, LEFT, is_in)
-    }
+pub(super) type Forwards = Walk<LEFT>;
+pub(super) type Backwards = Walk<RIGHT>;
 
-    /// Starts a backward walk at the last node for which `is_in` is true. It must be true for all
-    /// nodes before that one.
+impl<const BEFORE: usize> Walk<BEFORE> {
+    /// Starts a walk at the first node, in its direction, for which `is_in` is true. It must be
+    /// true for all nodes after that one. Returns that node, or `NIL`, and the walk from there on.
     #[inline(always)]
-    pub(super) fn backwards(tree: &Tree, is_in: impl FnMut(&Node) -> bool) -> Self {
-        Self::start(tree, RIGHT, is_in)
-    }
-
-    #[inline(always)]
-    fn start(tree: &Tree, before: usize, mut is_in: impl FnMut(&Node) -> bool) -> Self {
-        let mut path = Path::new();
+    pub(super) fn start(tree: &Tree, mut is_in: impl FnMut(&Node) -> bool) -> (u32, Self) {
+        let mut walk = Self { stack: [NIL; MAX_DEPTH], len: 0 };
         let mut at = tree.root;
         while at != NIL {
-            if is_in(tree.node(at)) {
-                path.push(at, before);
-                at = tree.child(at, before);
+            at = if is_in(tree.node(at)) {
+                walk.push(at);
+                tree.child(at, BEFORE)
             } else {
-                at = tree.child(at, 1 - before);
+                tree.child(at, 1 - BEFORE)
+            };
+        }
+        (walk.pop(), walk)
+    }
+
+    /// Goes on from `node`, the current node, and returns the next one, or `NIL` at the end.
+    #[inline(always)]
+    pub(super) fn after(&mut self, tree: &Tree, node: u32) -> u32 {
+        let mut at = tree.child(node, 1 - BEFORE);
+        if at == NIL {
+            return self.pop();
+        }
+        loop {
+            match tree.child(at, BEFORE) {
+                NIL => return at,
+                before => {
+                    self.push(at);
+                    at = before;
+                }
             }
         }
-        Self { path, before }
     }
 
-    /// The current node of the walk; `None` at its end.
-    pub(super) fn node(&self) -> Option<u32> {
-        self.path.last().map(|(node, _)| node)
-    }
-
-    /// Goes on to the next node.
     #[inline(always)]
-    pub(super) fn advance(&mut self, tree: &Tree) {
-        let Some((node, _)) = self.path.pop() else { return };
-        let mut at = tree.child(node, 1 - self.before);
-        while at != NIL {
-            self.path.push(at, self.before);
-            at = tree.child(at, self.before);
+    fn push(&mut self, node: u32) {
+        self.stack[self.len] = node;
+        self.len += 1;
+    }
+
+    #[inline(always)]
+    fn pop(&mut self) -> u32 {
+        match self.len.checked_sub(1) {
+            None => NIL,
+            Some(len) => {
+                self.len = len;
+                self.stack[len]
+            }
         }
     }
 }
@@ -223,6 +233,22 @@ impl Tree {
             }
         }
         at
+    }
+
+    /// Returns the last node, in order, for which `is_in` is true, or `NIL`. It must be true for
+    /// all nodes before that one.
+    #[inline(always)]
+    pub(super) fn last(&self, mut is_in: impl FnMut(&Node) -> bool) -> u32 {
+        let (mut at, mut last) = (self.root, NIL);
+        while at != NIL {
+            if is_in(self.node(at)) {
+                last = at;
+                at = self.child(at, RIGHT);
+            } else {
+                at = self.child(at, LEFT);
+            }
+        }
+        last
     }
 
     /// As [`Tree::find`], but keeps the path for [`Tree::insert`] or [`Tree::remove`].
@@ -380,10 +406,13 @@ impl Tree {
 
     /// The numbers of the nodes, in order.
     pub(super) fn indices(&self) -> impl Iterator<Item = u32> {
-        let mut walk = Walk::forwards(self, |_| true);
+        let (mut at, mut walk) = Forwards::start(self, |_| true);
         std::iter::from_fn(move || {
-            let node = walk.node()?;
-            walk.advance(self);
+            let node = at;
+            if node == NIL {
+                return None;
+            }
+            at = walk.after(self, node);
             Some(node)
         })
     }

@@ -5,7 +5,7 @@ use std::iter::FusedIterator;
 use std::ops::Bound;
 
 use super::arena::Arena;
-use super::balance::{Tree, Walk};
+use super::balance::{Backwards, Forwards, NIL, Tree};
 
 /// Entries of an [`RbTree`](crate::RbTree) in ascending order of their keys, or from the back in
 /// descending order. A step is O(log n), and O(1) on average.
@@ -13,9 +13,12 @@ use super::balance::{Tree, Walk};
 pub struct TreeIter<'a> {
     tree: &'a Tree,
     arena: &'a Arena,
-    front: Walk,
-    back: Walk,
-    is_done: bool,
+    /// The next nodes from the front and from the back; both are `NIL` at the end.
+    first: u32,
+    last: u32,
+    front: Forwards,
+    /// Created by the first step from the back, because most iterators never take one.
+    back: Option<Backwards>,
 }
 
 impl<'a> TreeIter<'a> {
@@ -25,26 +28,34 @@ impl<'a> TreeIter<'a> {
         arena: &'a Arena,
         (start, end): (Bound<&[u8]>, Bound<&[u8]>),
     ) -> Self {
-        let front = Walk::forwards(tree, |node| match start {
+        let (mut first, front) = Forwards::start(tree, |node| match start {
             Bound::Included(start) => arena.key(node) >= start,
             Bound::Excluded(start) => arena.key(node) > start,
             Bound::Unbounded => true,
         });
-        let back = Walk::backwards(tree, |node| match end {
+        let mut last = tree.last(|node| match end {
             Bound::Included(end) => arena.key(node) <= end,
             Bound::Excluded(end) => arena.key(node) < end,
             Bound::Unbounded => true,
         });
-        let is_done = match (front.node(), back.node()) {
-            (Some(first), Some(last)) => arena.key(tree.node(first)) > arena.key(tree.node(last)),
-            _ => true,
-        };
-        Self { tree, arena, front, back, is_done }
+        let is_empty =
+            first == NIL || last == NIL || arena.key(tree.node(first)) > arena.key(tree.node(last));
+        if is_empty {
+            (first, last) = (NIL, NIL);
+        }
+        Self { tree, arena, first, last, front, back: None }
     }
 
+    #[inline]
     fn entry(&self, node: u32) -> (&'a [u8], &'a [u8]) {
         let node = self.tree.node(node);
         (self.arena.key(node), self.arena.value(node))
+    }
+
+    #[cold]
+    fn from_the_back(tree: &Tree, arena: &Arena, last: u32) -> Backwards {
+        let key = arena.key(tree.node(last));
+        Backwards::start(tree, |node| arena.key(node) <= key).1
     }
 }
 
@@ -54,12 +65,15 @@ impl<'a> Iterator for TreeIter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.is_done {
+        let node = self.first;
+        if node == NIL {
             return None;
         }
-        let node = self.front.node()?;
-        self.is_done = self.back.node() == Some(node);
-        self.front.advance(self.tree);
+        if node == self.last {
+            (self.first, self.last) = (NIL, NIL);
+        } else {
+            self.first = self.front.after(self.tree, node);
+        }
         Some(self.entry(node))
     }
 }
@@ -67,12 +81,17 @@ impl<'a> Iterator for TreeIter<'a> {
 impl DoubleEndedIterator for TreeIter<'_> {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
-        if self.is_done {
+        let node = self.last;
+        if node == NIL {
             return None;
         }
-        let node = self.back.node()?;
-        self.is_done = self.front.node() == Some(node);
-        self.back.advance(self.tree);
+        if node == self.first {
+            (self.first, self.last) = (NIL, NIL);
+        } else {
+            let (tree, arena) = (self.tree, self.arena);
+            let back = self.back.get_or_insert_with(|| Self::from_the_back(tree, arena, node));
+            self.last = back.after(tree, node);
+        }
         Some(self.entry(node))
     }
 }

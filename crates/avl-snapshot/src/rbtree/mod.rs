@@ -146,6 +146,36 @@ impl RbTree {
         Ok(false)
     }
 
+    /// Sets the value of `key`, as [`RbTree::set`] does, and returns a copy of the value that it
+    /// had before. O(log n).
+    ///
+    /// ```
+    /// let mut tree = avl_snapshot::RbTree::new();
+    /// assert_eq!(tree.insert("rot", "red")?, None);
+    /// assert_eq!(tree.insert("rot", "scarlet")?, Some(b"red".to_vec()));
+    /// # Ok::<(), avl_snapshot::BuildError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`RbTree::set`]. The map is unchanged.
+    pub fn insert(
+        &mut self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<Option<Vec<u8>>, BuildError> {
+        let key = key.as_ref();
+        let before = match self.get(key) {
+            None => None,
+            Some(value) => {
+                let mut copy = with_room(value.len())?;
+                copy.extend_from_slice(value);
+                Some(copy)
+            }
+        };
+        self.set(key, value)?;
+        Ok(before)
+    }
+
     /// Returns the value of `key`. O(log n).
     #[must_use]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Option<&[u8]> {

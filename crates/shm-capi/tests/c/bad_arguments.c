@@ -182,7 +182,7 @@ static void other_forms(shmap_table *table, shmap_table *words) {
     FAILS(SHMAP_INVALID, "aligned", shmap_table_increment(table, 1, 1, 0, (int64_t *)(void *)(text + 1)));
     FAILS(SHMAP_INVALID, "aligned", shmap_table_remove_many_i64(table, (const int64_t *)(const void *)(text + 1), 1));
     // A key that is longer than any: refused by its length alone, where the bytes are not looked at.
-    FAILS(SHMAP_NO_SPACE, "key is 28 bytes long, at most 4 fit", shmap_table_add_bytes(words, text, sizeof text - 1, "x", 1));
+    FAILS(SHMAP_NO_SPACE, " is 28 bytes long, at most 4 fit", shmap_table_add_bytes(words, text, sizeof text - 1, "x", 1));
 
     GIVES(SHMAP_OK, shmap_table_get_many_i64(table, &key, 1, &entries));
     INVALID(shmap_entries_at_i64(entries, 0, NULL));
@@ -227,7 +227,7 @@ static void maps(shmap_tree *tree, shmap_map *map) {
     NO_HANDLE(shmap_map, shmap_map_refresh(h));
     NO_HANDLE(shmap_map, shmap_map_wait_for_update(h, 0));
     NO_HANDLE(shmap_map, shmap_map_wait(h, 0));
-    NO_HANDLE(shmap_map, shmap_map_generation(h, &number));
+    NO_HANDLE(shmap_map, shmap_map_edition(h, &number));
     NO_HANDLE(shmap_map, shmap_map_is_removed(h));
     NO_HANDLE(shmap_map, shmap_map_close(h));
 
@@ -271,7 +271,7 @@ static void maps(shmap_tree *tree, shmap_map *map) {
     INVALID(shmap_map_prev(map, &range, NULL));
     INVALID(shmap_map_image(map, NULL));
     INVALID(shmap_map_save(map, NULL));
-    INVALID(shmap_map_generation(map, NULL));
+    INVALID(shmap_map_edition(map, NULL));
     FAILS(SHMAP_INVALID, "empty", shmap_tree_save(tree, ""));
     FAILS(SHMAP_INVALID, "empty", shmap_prune("", 0, NULL));
     CHECK(new_tree == NULL && out == NULL);

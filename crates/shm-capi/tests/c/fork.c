@@ -99,7 +99,7 @@ static int use(shmap_tree *tree) {
 static int child(void) {
     char value[8];
     size_t len;
-    uint64_t generation;
+    uint64_t edition;
     shmap_bytes of_map;
     alarm(SECONDS);
     // First what the threads had in hand.
@@ -109,7 +109,7 @@ static int child(void) {
     GIVES(SHMAP_OK, shmap_map_get(map, "a", 1, &of_map));
     IS(of_map, "1");
     GIVES(SHMAP_OK, shmap_map_verify(map));
-    GIVES(SHMAP_OK, shmap_map_generation(map, &generation));
+    GIVES(SHMAP_OK, shmap_map_edition(map, &edition));
     GIVES(SHMAP_OK, shmap_map_close(map));
     GIVES(SHMAP_OK, shmap_table_upsert(table, 7, "child", 5));
     GIVES(SHMAP_OK, shmap_table_get(table, 7, value, sizeof value, &len));

@@ -69,10 +69,10 @@ static void names(shmap_tree *tree, shmap_table *table) {
 
 static void no_files(void) {
     CHECK(mkdir(at(other, "shmap.folder.table"), 0700) == 0);
-    tables_fail("folder", SHMAP_CORRUPT, "not a regular file");
+    tables_fail("folder", SHMAP_MISMATCH, "not a regular file");
     CHECK(rmdir(other) == 0);
     CHECK(mkfifo(at(other, "shmap.pipe.table"), 0600) == 0);
-    tables_fail("pipe", SHMAP_CORRUPT, "not a regular file");
+    tables_fail("pipe", SHMAP_MISMATCH, "not a regular file");
     CHECK(unlink(other) == 0);
 }
 

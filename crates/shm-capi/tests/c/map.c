@@ -113,7 +113,7 @@ static void editions(shmap_tree *tree, shmap_map *map, const shmap_map_options *
     GIVES(1, shmap_map_refresh(map));
     GIVES(SHMAP_OK, shmap_map_get(map, "/users", 6, &value));
     IS(value, "10.0.0.70");
-    GIVES(SHMAP_OK, shmap_map_generation(map, &number));
+    GIVES(SHMAP_OK, shmap_map_edition(map, &number));
     CHECK(number == 2);
     GIVES(SHMAP_OK, shmap_tree_share(tree, "routes", force, NULL));
     GIVES(1, shmap_map_wait_for_update(map, -1));
@@ -143,7 +143,7 @@ static void files_and_copies(shmap_tree *tree, const shmap_map *map, const shmap
     GIVES(0, shmap_map_refresh(file));
     FAILS(SHMAP_INVALID, "follows no name", shmap_map_wait_for_update(file, 1));
     FAILS(SHMAP_INVALID, "follows no name", shmap_map_is_removed(file));
-    GIVES(SHMAP_OK, shmap_map_generation(file, &number));
+    GIVES(SHMAP_OK, shmap_map_edition(file, &number));
     CHECK(number == 0);
     // The published one has a hash index besides.
     GIVES(SHMAP_OK, shmap_map_save(map, path));

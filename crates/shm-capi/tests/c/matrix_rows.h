@@ -16,12 +16,14 @@
 #define WORDS_READER(call) REFUSED(SHMAP_PERMISSION, "\"words\" was opened for reading only", call)
 #define LONG_VALUE(text, call)                                                                            \
     status.value.len = wide_status.value.len = word_status.value.len = 17;                                \
-    REFUSED(SHMAP_NO_SPACE, text "value is 17 bytes long, at most 16 fit", call);                         \
+    REFUSED(SHMAP_NO_SPACE, text "the value of key ", call);                                              \
+    REFUSED(SHMAP_NO_SPACE, " is 17 bytes long, at most 16 fit", call);                                   \
     status.value.len = wide_status.value.len = word_status.value.len = 1
 #define LONG_KEY(text, call)                                                                              \
     word.data = word_status.key.data = big;                                                               \
     word.len = word_status.key.len = sizeof big;                                                          \
-    REFUSED(SHMAP_NO_SPACE, text "key is 1048576 bytes long, at most 8 fit", call);                       \
+    REFUSED(SHMAP_NO_SPACE, text "key \"", call);                                                          \
+    REFUSED(SHMAP_NO_SPACE, " is 1048576 bytes long, at most 8 fit", call);                               \
     word.data = word_status.key.data = "two";                                                             \
     word.len = word_status.key.len = 3
 // A key of another kind than the table's.
@@ -69,7 +71,7 @@ PURE(shmap_tree_new, NO_BYTES, "private memory")
 ROW(shmap_table_open,
     REFUSED(SHMAP_NOT_FOUND, TABLE_FILE, shmap_table_open("victim", NULL, &out_table));
     REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_table_open("victim", &nowhere, &out_table)),
-    REFUSED(SHMAP_CORRUPT, TABLE_FILE "\": segment is a `snapshot`", shmap_table_open("victim", NULL, &out_table));
+    REFUSED(SHMAP_MISMATCH, TABLE_FILE "\": segment is a `snapshot`", shmap_table_open("victim", NULL, &out_table));
     REFUSED(SHMAP_NOT_FOUND, "there is a map of that name", shmap_table_open("frozen", NULL, &out_table)),
     REFUSED(SHMAP_CORRUPT, TABLE_FILE, shmap_table_open("victim", NULL, &out_table)),
     LONG_NAME(shmap_table_open(long_name, NULL, &out_table)),
@@ -82,7 +84,7 @@ ROW(shmap_table_open,
 ROW(shmap_table_open_read_only,
     REFUSED(SHMAP_NOT_FOUND, TABLE_FILE, shmap_table_open_read_only("victim", NULL, &out_table));
     REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_table_open_read_only("victim", &nowhere, &out_table)),
-    REFUSED(SHMAP_CORRUPT, TABLE_FILE "\": segment is a `snapshot`", shmap_table_open_read_only("victim", NULL, &out_table));
+    REFUSED(SHMAP_MISMATCH, TABLE_FILE "\": segment is a `snapshot`", shmap_table_open_read_only("victim", NULL, &out_table));
     REFUSED(SHMAP_NOT_FOUND, "there is a map of that name", shmap_table_open_read_only("frozen", NULL, &out_table)),
     REFUSED(SHMAP_CORRUPT, TABLE_FILE, shmap_table_open_read_only("victim", NULL, &out_table)),
     LONG_NAME(shmap_table_open_read_only(long_name, NULL, &out_table)),
@@ -106,7 +108,7 @@ ROW(shmap_table_create,
     REFUSED(SHMAP_PERMISSION, "ermission denied", shmap_table_create("new", NULL, &out_table)))
 ROW(shmap_table_open_or_create,
     REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_table_open_or_create("victim", &nowhere, &out_table)),
-    REFUSED(SHMAP_CORRUPT, TABLE_FILE "\": segment is a `snapshot`", shmap_table_open_or_create("victim", NULL, &out_table)),
+    REFUSED(SHMAP_MISMATCH, TABLE_FILE "\": segment is a `snapshot`", shmap_table_open_or_create("victim", NULL, &out_table)),
     REFUSED(SHMAP_CORRUPT, TABLE_FILE, shmap_table_open_or_create("victim", NULL, &out_table)),
     LONG_NAME(shmap_table_open_or_create(long_name, NULL, &out_table));
     REFUSED(SHMAP_INVALID, "value_size is 1099511627776", shmap_table_open_or_create("new", &large, &out_table)),
@@ -202,7 +204,7 @@ HANDLE(shmap_table_get,
     WRONG("a table", shmap_table_get(NOT_A_TABLE, 1, buffer, sizeof buffer, &len));
     NO_WORDS("i32", shmap_table_get(words, 1, buffer, sizeof buffer, &len)),
     SURVIVES(shmap_table_get(hurt_table, 1, buffer, sizeof buffer, &len)),
-    REFUSED(SHMAP_NO_SPACE, "value is 3 bytes long, the buffer has room for 2", shmap_table_get(table, 1, buffer, 2, &len)),
+    REFUSED(SHMAP_NO_SPACE, "the value of key 1 is 3 bytes long, the buffer only 2", shmap_table_get(table, 1, buffer, 2, &len)),
     ONLY_READS)
 HANDLE(shmap_table_contains,
     WRONG("a table", shmap_table_contains(NOT_A_TABLE, 1));
@@ -231,7 +233,7 @@ HANDLE(shmap_table_compare_exchange,
 HANDLE(shmap_table_fetch_add,
     WRONG("a table", shmap_table_fetch_add(NOT_A_TABLE, 1, 1, &before));
     NO_WORDS("i32", shmap_table_fetch_add(words, 1, 1, &before));
-    REFUSED(SHMAP_MISMATCH, "value is 3 bytes long, a counter is 8", shmap_table_fetch_add(table, 1, 1, &before)),
+    REFUSED(SHMAP_MISMATCH, "the value of key 1 is 3 bytes long, a counter is 8", shmap_table_fetch_add(table, 1, 1, &before)),
     SURVIVES(shmap_table_fetch_add(hurt_table, 1, 1, &before)),
     NO_BYTES,
     READER(shmap_table_fetch_add(reader, 1, 1, &before)))
@@ -313,7 +315,7 @@ HANDLE(shmap_entries_free, WRONG("copied entries", shmap_entries_free(NOT_ENTRIE
 HANDLE(shmap_table_increment,
     WRONG("a table", shmap_table_increment(NOT_A_TABLE, 1, 1, 0, &before));
     NO_WORDS("i32", shmap_table_increment(words, 1, 1, 0, &before));
-    REFUSED(SHMAP_MISMATCH, "value is 3 bytes long, a counter is 8", shmap_table_increment(table, 1, 1, 0, &before)),
+    REFUSED(SHMAP_MISMATCH, "the value of key 1 is 3 bytes long, a counter is 8", shmap_table_increment(table, 1, 1, 0, &before)),
     SURVIVES(shmap_table_increment(hurt_table, 1, 1, 0, &before)),
     NO_BYTES,
     READER(shmap_table_increment(reader, 1, 1, 0, &before)))
@@ -574,7 +576,7 @@ ROW(shmap_tree_save,
 ROW(shmap_map_open,
     REFUSED(SHMAP_NOT_FOUND, MAP_FILE, shmap_map_open("published", NULL, &out_map));
     REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_map_open("published", &nowhere_map, &out_map)),
-    REFUSED(SHMAP_CORRUPT, MAP_FILE "\": segment is a `table`", shmap_map_open("published", NULL, &out_map));
+    REFUSED(SHMAP_MISMATCH, MAP_FILE "\": segment is a `table`", shmap_map_open("published", NULL, &out_map));
     REFUSED(SHMAP_NOT_FOUND, "there is a table of that name", shmap_map_open("victim", NULL, &out_map)),
     REFUSED(SHMAP_CORRUPT, MAP_FILE, shmap_map_open("published", NULL, &out_map)),
     LONG_NAME(shmap_map_open(long_name, NULL, &out_map)),
@@ -587,7 +589,7 @@ ROW(shmap_map_open,
 ROW(shmap_map_open_copy,
     REFUSED(SHMAP_NOT_FOUND, MAP_FILE, shmap_map_open_copy("published", NULL, &out_map));
     REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_map_open_copy("published", &nowhere_map, &out_map)),
-    REFUSED(SHMAP_CORRUPT, MAP_FILE "\": segment is a `table`", shmap_map_open_copy("published", NULL, &out_map));
+    REFUSED(SHMAP_MISMATCH, MAP_FILE "\": segment is a `table`", shmap_map_open_copy("published", NULL, &out_map));
     REFUSED(SHMAP_NOT_FOUND, "there is a table of that name", shmap_map_open_copy("victim", NULL, &out_map)),
     REFUSED(SHMAP_CORRUPT, MAP_FILE, shmap_map_open_copy("published", NULL, &out_map));
     REFUSED(SHMAP_CORRUPT, "shmap.hurt.snapshot\": damaged map: ", shmap_map_open_copy("hurt", NULL, &out_map)),
@@ -624,7 +626,7 @@ ROW(shmap_map_remove_name,
 ROW(shmap_map_refresh,
     GIVES(0, shmap_map_refresh(map)),
     WRONG("a map", shmap_map_refresh(NOT_A_MAP));
-    REFUSED(SHMAP_CORRUPT, MAP_FILE "\": segment is a `table`", shmap_map_refresh(map)),
+    REFUSED(SHMAP_MISMATCH, MAP_FILE "\": segment is a `table`", shmap_map_refresh(map)),
     REFUSED(SHMAP_CORRUPT, MAP_FILE, shmap_map_refresh(map)),
     NO_BYTES,
     NO_HANDLE,
@@ -636,7 +638,7 @@ ROW(shmap_map_refresh,
 ROW(shmap_map_wait_for_update,
     GIVES(0, shmap_map_wait_for_update(map, 0)),
     WRONG("a map", shmap_map_wait_for_update(NOT_A_MAP, 0));
-    REFUSED(SHMAP_CORRUPT, MAP_FILE "\": segment is a `table`", shmap_map_wait_for_update(map, -1)),
+    REFUSED(SHMAP_MISMATCH, MAP_FILE "\": segment is a `table`", shmap_map_wait_for_update(map, -1)),
     REFUSED(SHMAP_CORRUPT, MAP_FILE, shmap_map_wait_for_update(map, -1)),
     NO_BYTES,
     NO_HANDLE,
@@ -648,7 +650,7 @@ ROW(shmap_map_wait_for_update,
 ROW(shmap_map_wait,
     GIVES(0, shmap_map_wait(map, 0)),
     WRONG("a map", shmap_map_wait(NOT_A_MAP, 0));
-    REFUSED(SHMAP_CORRUPT, MAP_FILE "\": segment is a `table`", shmap_map_wait(map, -1)),
+    REFUSED(SHMAP_MISMATCH, MAP_FILE "\": segment is a `table`", shmap_map_wait(map, -1)),
     REFUSED(SHMAP_CORRUPT, MAP_FILE, shmap_map_wait(map, -1)),
     NO_BYTES,
     NO_HANDLE,
@@ -704,7 +706,7 @@ MAP(shmap_map_close,
     WRONG("a map", shmap_map_close(NOT_A_MAP)),
     GIVES(SHMAP_OK, shmap_map_close(hurt_map)); hurt_map = NULL,
     NO_BYTES)
-MAP(shmap_map_generation, WRONG("a map", shmap_map_generation(NOT_A_MAP, &number)), SURVIVES(shmap_map_generation(hurt_map, &number)), NO_BYTES)
+MAP(shmap_map_edition, WRONG("a map", shmap_map_edition(NOT_A_MAP, &number)), SURVIVES(shmap_map_edition(hurt_map, &number)), NO_BYTES)
 MAP(shmap_map_get,
     WRONG("a map", shmap_map_get(NOT_A_MAP, "x", 1, &value)),
     SURVIVES(shmap_map_get(hurt_map, "a key", 5, &value)),

@@ -74,7 +74,7 @@ static void until_waiting(int number) {
 
 int main(void) {
     pthread_t threads[WAITERS], brief[WAITERS];
-    uint64_t generation;
+    uint64_t edition;
     shmap_bytes value;
     GIVES(SHMAP_OK, shmap_map_options_init(&force, sizeof force));
     force.force = 1;
@@ -95,8 +95,8 @@ int main(void) {
     finish(threads, WAITERS);
     // Nobody took it: what was read is still there.
     IS(value, "begun");
-    GIVES(SHMAP_OK, shmap_map_generation(map, &generation));
-    CHECK(generation == 1);
+    GIVES(SHMAP_OK, shmap_map_edition(map, &edition));
+    CHECK(edition == 1);
     GIVES(1, shmap_map_wait(map, 0));
     GIVES(1, shmap_map_refresh(map));
     GIVES(0, shmap_map_wait(map, 0));
@@ -112,8 +112,8 @@ int main(void) {
     finish(threads, WAITERS);
     GIVES(SHMAP_OK, shmap_map_get(map, "state", 5, &value));
     IS(value, "done");
-    GIVES(SHMAP_OK, shmap_map_generation(map, &generation));
-    CHECK(generation == 3);
+    GIVES(SHMAP_OK, shmap_map_edition(map, &edition));
+    CHECK(edition == 3);
 
     // Also when another thread refreshes.
     start(threads, WAITERS, take_for_ever, NULL);
@@ -121,8 +121,8 @@ int main(void) {
     publish("more");
     CHECK(shmap_map_refresh(map) >= 0);
     finish(threads, WAITERS);
-    GIVES(SHMAP_OK, shmap_map_generation(map, &generation));
-    CHECK(generation == 4);
+    GIVES(SHMAP_OK, shmap_map_edition(map, &edition));
+    CHECK(edition == 4);
 
     // Closing ends them all.
     int (*calls[])(const shmap_map *, int64_t) = {shmap_map_wait, shmap_map_wait_for_update};

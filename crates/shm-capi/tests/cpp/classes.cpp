@@ -201,8 +201,8 @@ static void maps() {
     force.hash_index = false;
     tree.set("/users", "10.0.0.70");
     CHECK(!map.refresh() && tree.share("routes", force) == 2 && map.get("/users") == "10.0.0.7");
-    CHECK(map.wait(std::chrono::seconds(60)) && map.generation() == 1);
-    CHECK(map.wait_for_update(std::chrono::seconds(60)) && map.get("/users") == "10.0.0.70" && map.generation() == 2);
+    CHECK(map.wait(std::chrono::seconds(60)) && map.edition() == 1);
+    CHECK(map.wait_for_update(std::chrono::seconds(60)) && map.get("/users") == "10.0.0.70" && map.edition() == 2);
     CHECK(!map.wait(std::chrono::milliseconds(1)) && !map.wait_for_update(std::chrono::milliseconds(1)) && !map.is_removed());
 
     const std::string path = force.dir + "/saved.avl";

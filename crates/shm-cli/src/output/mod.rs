@@ -170,6 +170,11 @@ pub(crate) fn grouped(n: u64) -> String {
     text
 }
 
+/// A number of entries, as people read it.
+pub(crate) fn counted(entries: u64) -> String {
+    format!("{} {}", grouped(entries), if entries == 1 { "entry" } else { "entries" })
+}
+
 /// A length for people.
 pub(crate) fn size(bytes: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::output::{grouped, size};
+use crate::output::{counted, grouped, size};
 
+/// The shortest time from which a rate is meaningful.
+const MEASURABLE: Duration = Duration::from_secs(1);
 /// The number of steps between two updates of the bar.
 const EVERY: u64 = 1 << 10;
 
@@ -69,18 +71,23 @@ impl Progress {
         self.start.elapsed()
     }
 
-    /// Removes the bar, and says on stderr how much was done and how fast.
+    /// Removes the bar, and says on stderr how much was done; and how fast, if it took a second or
+    /// more.
     pub(crate) fn finish(&self, bytes: u64, more: &str) {
         self.bar.finish_and_clear();
-        let seconds = self.elapsed().as_secs_f64();
-        let speed = (self.entries as f64 / seconds.max(1e-6)) as u64;
-        let (entries, bytes, speed) = (grouped(self.entries), size(bytes), grouped(speed));
-        let mut stderr = std::io::stderr().lock();
-        let _ = writeln!(
-            stderr,
-            "{entries} entries, {bytes} in {seconds:.2} s: {speed} entries a second{more}"
-        );
+        let said = summary(self.entries, bytes, self.elapsed());
+        let _ = writeln!(std::io::stderr().lock(), "{said}{more}");
     }
+}
+
+fn summary(entries: u64, bytes: u64, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64();
+    let said = format!("{}, {} in {seconds:.2} s", counted(entries), size(bytes));
+    if elapsed < MEASURABLE {
+        return said;
+    }
+    let speed = grouped((entries as f64 / seconds) as u64);
+    format!("{said}: {speed} entries a second")
 }
 
 impl Drop for Progress {
@@ -100,4 +107,17 @@ pub(crate) enum Unit {
 /// True if a bar would not be mixed with the output.
 pub(crate) fn is_apart() -> bool {
     std::io::stderr().is_terminal() && !std::io::stdout().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_said_of_work_that_takes_a_second() {
+        let said = |entries, millis| summary(entries, 8, Duration::from_millis(millis));
+        assert_eq!(said(1, 0), "1 entry, 8 B in 0.00 s");
+        assert_eq!(said(2, 999), "2 entries, 8 B in 1.00 s");
+        assert_eq!(said(3000, 2000), "3,000 entries, 8 B in 2.00 s: 1,500 entries a second");
+    }
 }

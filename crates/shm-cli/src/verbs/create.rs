@@ -29,7 +29,7 @@ entries of the default sizes are 59 MB. --dry-run says it exactly. Its exit code
 table does not fit.")]
 pub(crate) struct Arguments {
     /// Name of the table
-    name: String,
+    pub(super) name: String,
     /// Number of entries that fit
     #[arg(long, value_name = "N", default_value_t = Geometry::default().capacity)]
     capacity: usize,

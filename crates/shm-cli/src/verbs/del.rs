@@ -18,7 +18,7 @@ Example:
 The exit code is 1 if a key is not there; then none is removed.")]
 pub(crate) struct Arguments {
     /// Name of the table
-    name: String,
+    pub(super) name: String,
     /// The keys
     #[arg(required = true, allow_negative_numbers = true)]
     key: Vec<OsString>,

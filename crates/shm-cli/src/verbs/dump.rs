@@ -28,7 +28,7 @@ Entries come in key order, those of a table as they were at one moment. `load` a
 all three formats, and get the same bytes back.")]
 pub(crate) struct Arguments {
     /// Name of the map
-    name: String,
+    pub(super) name: String,
     /// The format [default: tsv; with --format json, jsonl]
     #[arg(long, value_name = "FORMAT")]
     to: Option<FileFormat>,

@@ -11,6 +11,7 @@ use crate::arguments::{Common, Format};
 use crate::failure::{Exit, Failure};
 use crate::maps::key::KeyType;
 use crate::maps::target::{Kind, Target};
+use crate::output::counted;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -22,7 +23,7 @@ table, each is whole, and that is said. Integer keys are stored big-endian with 
 so that their order is kept: `shmap dump jobs-of-today --keys i32` shows them as numbers.")]
 pub(crate) struct Arguments {
     /// The table
-    name: String,
+    pub(super) name: String,
     /// The name of the map [default: the table's]
     map: Option<String>,
     /// Replace what is published under the name
@@ -36,7 +37,8 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     let map = arguments.map.as_ref().unwrap_or(&arguments.name);
     let target = Target::find(&arguments.name, Some(Kind::Table), common)?;
     let table = target.reader(common)?;
-    arguments.publish.check(map, arguments.force, common)?;
+    let of_map = |failure: Failure| failure.of_map(map);
+    arguments.publish.check(map, arguments.force, common).map_err(of_map)?;
     let mut builder = Builder::with_options(arguments.publish.freeze_options());
     let entries = target.entries_of(&table, common)?;
     for (key, value) in &entries {
@@ -44,12 +46,23 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
         builder.push(key, value.as_bytes()).map_err(Error::from)?;
     }
     let image = builder.try_finish().map_err(Error::from)?;
-    let edition = arguments.publish.publish(&image, map, arguments.force, common)?;
+    let edition =
+        arguments.publish.publish(&image, map, arguments.force, common).map_err(of_map)?;
     let entries = entries.len();
     match common.format() {
         Format::Json => println(&json!({ "edition": edition, "entries": entries }))
             .map_err(|error| Failure::from(error).after("the map is published"))?,
-        _ => eprintln_quietly(&format!("{entries} entries; edition {edition}")),
+        _ => {
+            let said = format!("{}; edition {edition}", counted(entries as u64));
+            let keys = KeyType(table.key_kind());
+            // Without their type, the keys of the map are bytes that nobody can read.
+            let more = if keys.is_integer() {
+                format!("; read it with --keys {}", keys.name())
+            } else {
+                String::new()
+            };
+            eprintln_quietly(&(said + &more));
+        }
     }
     Ok(Exit::Ok)
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::arguments::{Common, Format, bytes};
 use crate::escape::escape;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, in_shell};
 use crate::maps::key::{AnyKey, Forms, KeyType, json_bytes};
 use crate::maps::target::{Kind, Open, Target};
 use crate::output::{Cell, rows, stdout};
@@ -27,7 +27,7 @@ printed is escaped: \\t \\n \\r \\\\ \\xNN; --raw writes the bytes as they are. 
 1 if a key is absent.")]
 pub(crate) struct Arguments {
     /// Name of the map
-    name: String,
+    pub(super) name: String,
     /// The keys
     #[arg(required = true, allow_negative_numbers = true)]
     key: Vec<OsString>,
@@ -72,8 +72,23 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
         return Ok(Exit::Ok);
     }
     let text = format!("no key {} in `{}`", absent.join(", "), arguments.name);
-    Err(Failure::new(Exit::NotFound, text)
-        .hint(format!("`shmap search {}` prints which there are", arguments.name)))
+    let failure = Failure::new(Exit::NotFound, text);
+    Err(match (&open, arguments.keys) {
+        (Open::Snapshot(_), Some(keys)) => failure.hint(format!(
+            "`shmap search {} --keys {}` prints which there are",
+            in_shell(&arguments.name),
+            keys.name()
+        )),
+        (Open::Snapshot(_), None) if arguments.key.iter().all(is_number) => failure.hint(
+            "`shmap search NAME` prints which there are; the keys of a frozen table have the type \
+             that --keys names, such as --keys i32",
+        ),
+        _ => failure.hint("`shmap search NAME` prints which there are"),
+    })
+}
+
+fn is_number(key: &OsString) -> bool {
+    key.to_str().is_some_and(|key| key.parse::<i128>().is_ok())
 }
 
 fn print(

@@ -27,7 +27,7 @@ A counter is a value of 8 bytes, little endian; the one of a key that is absent 
 --initial. No other writer comes between reading and writing it.")]
 pub(crate) struct Arguments {
     /// Name of the table
-    name: String,
+    pub(super) name: String,
     /// The key
     #[arg(allow_negative_numbers = true)]
     key: OsString,

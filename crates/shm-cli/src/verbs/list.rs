@@ -87,7 +87,7 @@ fn row(target: &Target, common: &Common) -> Vec<Cell> {
         }
         Ok(Open::Snapshot(map)) => {
             let created = map.snapshot().get_ref().created();
-            let remark = Cell::text(format!("edition {}", map.generation()));
+            let remark = Cell::text(format!("edition {}", map.edition()));
             (Cell::text("[u8]"), Cell::count(map.len() as u64), Cell::none(), Some(created), remark)
         }
         Err(failure) => {

@@ -28,7 +28,7 @@ Keys that the file does not name stay. Of a key that it names twice the last val
 Readers see all of it at once. A broken line is named, and then nothing is changed.")]
 pub(crate) struct Arguments {
     /// Name of the table
-    name: String,
+    pub(super) name: String,
     /// The file; `-` is standard input
     file: PathBuf,
     #[command(flatten)]
@@ -104,7 +104,7 @@ fn read(
         let key = key_type.parse(&record.key).map_err(|e| reader.bad(record.line, e))?;
         if record.value.len() > stats.value_size {
             let (len, max) = (record.value.len(), stats.value_size);
-            let error = slotmap_shm::TableError::ValueTooLarge { len, max };
+            let error = slotmap_shm::TableError::ValueTooLarge { key, len, max };
             return Err(reader.at_line(record.line, error.into()));
         }
         let line = record.line;

@@ -131,8 +131,39 @@ pub(crate) enum Verb {
     Man(man::Arguments),
 }
 
+impl Verb {
+    /// The name of the map, if the subcommand is about one map.
+    fn map(&self) -> Option<&str> {
+        Some(match self {
+            Self::Stat(arguments) => return arguments.name.as_deref(),
+            Self::Create(arguments) => &arguments.name,
+            Self::Get(arguments) => &arguments.name,
+            Self::Set(entry) | Self::Add(entry) | Self::Update(entry) => &entry.name,
+            Self::Increment(arguments) => &arguments.name,
+            Self::Del(arguments) => &arguments.name,
+            Self::Search(arguments) => &arguments.name,
+            Self::Dump(arguments) => &arguments.name,
+            Self::Load(arguments) => &arguments.name,
+            Self::Share(arguments) => &arguments.name,
+            Self::Freeze(arguments) => &arguments.name,
+            Self::Watch(arguments) => &arguments.name,
+            // Errors of these already say which of several maps they are about.
+            Self::Verify(_) | Self::Repair(_) | Self::Rm(_) => return None,
+            Self::List(_) | Self::Prune(_) | Self::Completions(_) => return None,
+            Self::MapNames(_) | Self::Man(_) => return None,
+        })
+    }
+}
+
 /// Runs the subcommand.
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    perform(arguments).map_err(|failure| match arguments.verb.map() {
+        Some(name) => failure.of_map(name),
+        None => failure,
+    })
+}
+
+fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
     let common = &arguments.common;
     if common.wants_metrics() && !matches!(arguments.verb, Verb::Stat(_)) {
         return Err(Failure::usage("--format prometheus is for `stat` only")

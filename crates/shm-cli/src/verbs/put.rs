@@ -16,7 +16,7 @@ use slotmap_shm::{PutMode, UntypedTable};
 #[derive(Args, Debug)]
 pub(crate) struct Entry {
     /// Name of the table
-    name: String,
+    pub(super) name: String,
     /// The key
     #[arg(allow_negative_numbers = true)]
     key: OsString,

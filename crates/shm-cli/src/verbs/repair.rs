@@ -27,8 +27,9 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     startup::output()?;
     let mut told = Vec::new();
     for name in &arguments.name {
-        let repaired =
-            writable(name, common)?.recover().map_err(|error| Failure::from(error).about(name))?;
+        let repaired = writable(name, common)
+            .and_then(|table| table.recover().map_err(|error| Failure::from(error).about(name)))
+            .map_err(|failure| failure.of_map(name))?;
         let count = |n: usize| Cell::count(n as u64);
         told.push(vec![Cell::text(name), count(repaired.slots), count(repaired.entries)]);
     }

@@ -23,10 +23,13 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
     // All must be there before one is removed.
-    let find = |name: &String| Target::find(name, arguments.kind, common);
+    let find = |name: &String| {
+        Target::find(name, arguments.kind, common).map_err(|failure| failure.of_map(name))
+    };
     let targets: Vec<_> = arguments.name.iter().map(find).collect::<Result<_, _>>()?;
     for target in targets {
-        remove(&target, common).map_err(|failure| failure.about(&target.name))?;
+        remove(&target, common)
+            .map_err(|failure| failure.about(&target.name).of_map(target.name.as_str()))?;
     }
     Ok(Exit::Ok)
 }

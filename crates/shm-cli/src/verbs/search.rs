@@ -30,7 +30,7 @@ In key order. O(log n) and what is printed for a published map; a table is read 
 code is 1 if there is none.")]
 pub(crate) struct Arguments {
     /// Name of the map
-    name: String,
+    pub(super) name: String,
     /// Prefix of the keys [default: all keys]
     #[arg(conflicts_with_all = ["from", "to"])]
     prefix: Option<OsString>,

@@ -26,7 +26,7 @@ entries are. A broken line is named, and then nothing is published. Readers go f
 to the new one at once.")]
 pub(crate) struct Arguments {
     /// Name of the map to publish
-    name: String,
+    pub(super) name: String,
     /// The file; `-` is standard input
     file: PathBuf,
     #[command(flatten)]

@@ -36,7 +36,7 @@ Who maps it is read from /proc: of processes of other users only root sees that;
 counted. Processes in another pid namespace are not seen at all.")]
 pub(crate) struct Arguments {
     /// Name of the map; may be left out with --format prometheus, for all maps
-    name: Option<String>,
+    pub(super) name: Option<String>,
     /// Which one, if both a table and a map have the name
     #[arg(long)]
     kind: Option<Kind>,
@@ -132,7 +132,7 @@ fn of_map(map: &SharedMap) -> Fields {
     let stats = map.stats();
     let index = if map.has_hash_index() { "yes" } else { "no" };
     vec![
-        ("edition", Cell::count(map.generation())),
+        ("edition", Cell::count(map.edition())),
         ("entries", Cell::count(stats.entries as u64)),
         ("depth", Cell::count(u64::from(stats.depth))),
         ("hash_index", Cell::new(index, map.has_hash_index())),

@@ -40,7 +40,7 @@ name; both are said on standard error, or in the heading. The exit code after --
 1 if there was no map at the last one.")]
 pub(crate) struct Arguments {
     /// Name of the map
-    name: String,
+    pub(super) name: String,
     /// Time between two updates
     #[arg(long, short, value_name = "SECONDS", default_value_t = 0.5)]
     interval: f64,
@@ -264,7 +264,7 @@ impl Watched<'_> {
                 (Entries::Table(self.entries.clone().into_iter()), of)
             }
             Some(Open::Snapshot(map)) => {
-                let of = format!(" entries, edition {}", grouped(map.generation()));
+                let of = format!(" entries, edition {}", grouped(map.edition()));
                 (Entries::of_map(map, self.key_type), of)
             }
         };

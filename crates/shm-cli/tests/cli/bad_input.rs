@@ -92,7 +92,7 @@ fn what_is_no_file_is_said() {
     std::os::unix::fs::symlink("/etc/passwd", place.path("link", "table")).unwrap();
     for (name, word) in [("dir", "a directory"), ("link", "a symbolic link")] {
         let said = place.run(["get", name, "1"]);
-        assert_eq!(said.code, 7, "{said:?}");
+        assert_eq!(said.code, 8, "{said:?}");
         assert!(said.err.contains(word), "{said:?}");
     }
     assert_eq!(place.run(["create", "dir"]).code, 4);
@@ -104,17 +104,32 @@ fn what_is_too_long_is_said() {
     let long = "x".repeat(257);
     for verb in ["set", "add", "update"] {
         let key = if verb == "add" { "1" } else { "3325" };
-        let fits = &["jobs: value is 257 bytes long, at most 256 fit", "try: "];
+        let fits = &[
+            &*format!("jobs: the value of key {key} is 257 bytes long, at most 256 fit"),
+            "try: ",
+        ];
         place.fails([verb, "jobs", key, &long], 3, fits);
         let said = place.run_with([verb, "jobs", key, "-"], "x".repeat(100_000).as_bytes());
         assert_eq!(said.code, 3, "{said:?}");
     }
     place.write("long.tsv", format!("1\tx\n2\t{long}\n"));
-    place.fails(["load", "jobs", "long.tsv"], 3, &["long.tsv:2: value is 257 bytes", "try: "]);
+    place.fails(
+        ["load", "jobs", "long.tsv"],
+        3,
+        &["long.tsv:2: the value of key 2 is 257 bytes", "try: "],
+    );
     place.ok(["create", "names", "--keys", "str", "--key-size", "4"]);
-    place.fails(["set", "names", "too long", "x"], 3, &["key is 8 bytes long, at most 4 fit"]);
+    place.fails(
+        ["set", "names", "too long", "x"],
+        3,
+        &["key \"too long\" is 8 bytes long, at most 4 fit"],
+    );
     place.write("long.tsv", "four\tx\nlonger\tx\n");
-    place.fails(["load", "names", "long.tsv"], 3, &["long.tsv:2: key is 6 bytes", "try: "]);
+    place.fails(
+        ["load", "names", "long.tsv"],
+        3,
+        &["long.tsv:2: key \"longer\" is 6 bytes", "try: "],
+    );
     place.write("long.tsv", format!("a\tb\n{}\tx\n", "k".repeat(1 << 20)));
     for sorted in [&[][..], &["--sorted"]] {
         let arguments = ["share", "long", "long.tsv"].iter().chain(sorted);
@@ -139,7 +154,7 @@ fn what_is_full_or_there_or_not_there_is_said() {
     // A table is never replaced, so `create` has no --force.
     for dry in [&[][..], &["--dry-run"]] {
         let arguments = ["create", "small"].iter().chain(dry);
-        let words = ["small: ", "exists already", "try: ", "`shmap rm NAME --kind table`"];
+        let words = ["small: ", "exists already", "try: ", "`shmap rm small --kind table`"];
         let said = place.fails(arguments, 4, &words);
         assert!(!said.err.contains("--force"), "{said:?}");
     }
@@ -179,7 +194,7 @@ fn a_lock_that_is_held_is_said() {
     let Acquired::Clean(guard) = segment.lock().unwrap() else { panic!("nobody died") };
     for verb in ["set", "add", "update"] {
         let arguments = [verb, "jobs", "3325", "x", "--timeout", "0.05"];
-        place.fails(arguments, 6, &["not released within", "try: `shmap stat NAME`"]);
+        place.fails(arguments, 6, &["not released within", "try: `shmap stat jobs`"]);
     }
     place.fails(["del", "jobs", "3325", "--timeout", "0.05"], 6, &["not released within"]);
     place.fails(["load", "jobs", "jobs.tsv", "--timeout", "0"], 6, &["not released within"]);

@@ -74,11 +74,19 @@ fn counters_begin_and_go_on() {
     assert_eq!(place.ok(["increment", "jobs", "17", "0", "-F=json"]), "{\"value\":-2}\n");
     let get = place.ok(["get", "jobs", "17"]);
     assert_eq!(get, format!("\\xfe{}\n", "\\xff".repeat(7)), "little endian");
-    place.fails(["increment", "jobs", "3325"], 8, &["jobs: value is 7 bytes long, a counter is 8"]);
+    place.fails(
+        ["increment", "jobs", "3325"],
+        8,
+        &["jobs: the value of key 3325 is 7 bytes long, a counter is 8"],
+    );
     place.fails(["increment", "jobs", "17", "x"], 2, &["'x'"]);
     place.fails(["increment", "jobs", "blau"], 2, &["no key of type i32"]);
     place.ok(["create", "small", "--value-size", "7"]);
-    place.fails(["increment", "small", "1"], 3, &["value is 8 bytes long, at most 7 fit"]);
+    place.fails(
+        ["increment", "small", "1"],
+        8,
+        &["at least 8 bytes, this table has 7", "--value-size"],
+    );
 }
 
 #[test]
@@ -236,7 +244,7 @@ fn a_table_with_a_zeroed_page_is_read_and_repaired() {
     assert!(said.code == 0 && (48..64).contains(&kept), "{said:?}");
     let lost = 64 - kept;
     assert!(said.err.contains(&format!("{lost} damaged slots are left out")), "{said:?}");
-    place.fails(["verify", "jobs"], 7, &["jobs: damaged table: ", "`shmap repair NAME`"]);
+    place.fails(["verify", "jobs"], 7, &["jobs: damaged table: ", "`shmap repair jobs`"]);
     assert_eq!(place.ok(["repair", "jobs"]), format!("jobs\t{lost}\t{lost}\n"));
     assert_eq!(place.ok(["verify", "jobs"]), "jobs\ttable\tsound\n");
     assert_eq!(place.ok(["repair", "jobs"]), "jobs\t0\t0\n");

@@ -20,6 +20,7 @@ from ._errors import CorruptError as CorruptError
 from ._errors import Error as Error
 from ._errors import FullError as FullError
 from ._errors import InvalidNameError as InvalidNameError
+from ._errors import InvalidOptionError as InvalidOptionError
 from ._errors import KeyExistsError as KeyExistsError
 from ._errors import KeyMissingError as KeyMissingError
 from ._errors import KeyTooLongError as KeyTooLongError
@@ -27,6 +28,7 @@ from ._errors import LockTimeoutError as LockTimeoutError
 from ._errors import MismatchError as MismatchError
 from ._errors import NoSpaceError as NoSpaceError
 from ._errors import NotFoundError as NotFoundError
+from ._errors import NotTextError as NotTextError
 from ._errors import OutOfRangeError as OutOfRangeError
 from ._errors import PermissionDeniedError as PermissionDeniedError
 from ._errors import ReadOnlyError as ReadOnlyError
@@ -41,6 +43,7 @@ __all__ = [
     "Error",
     "FullError",
     "InvalidNameError",
+    "InvalidOptionError",
     "KeyExistsError",
     "KeyMissingError",
     "KeyTooLongError",
@@ -48,6 +51,7 @@ __all__ = [
     "MismatchError",
     "NoSpaceError",
     "NotFoundError",
+    "NotTextError",
     "OutOfRangeError",
     "PermissionDeniedError",
     "RbTree",
@@ -127,8 +131,8 @@ class Table(MutableMapping[_K, bytes]):
         otherwise, whatever the umask. A write waits for the lock for up to `timeout` seconds.
         `trust` lists further user ids whose tables are opened; `shared_writers` accepts tables that
         group or others may write to. Raises `MismatchError` when it exists with another geometry,
-        `WrongKindError` with other keys, `CorruptError`, `PermissionDeniedError`, `NoSpaceError`,
-        `InvalidNameError`.
+        `WrongKindError` with other keys, `InvalidOptionError` for one that is not possible,
+        `CorruptError`, `PermissionDeniedError`, `NoSpaceError`, `InvalidNameError`.
         """
     @overload
     def __new__(
@@ -295,7 +299,7 @@ class Table(MutableMapping[_K, bytes]):
     def get(self, key: _K, default: Union[bytes, _T]) -> Union[bytes, _T]: ...
     @overload
     def get_str(self, key: _K, default: None = None) -> Optional[str]:
-        """As `get`, but the value as text. Raises `UnicodeDecodeError` where it is not UTF-8."""
+        """As `get`, but the value as text. Raises `NotTextError` where it is not UTF-8."""
     @overload
     def get_str(self, key: _K, default: Union[str, _T]) -> Union[str, _T]: ...
     @overload
@@ -361,7 +365,7 @@ class Table(MutableMapping[_K, bytes]):
 
         A counter is a value of eight bytes, a little-endian signed number that wraps; `get_int`
         reads it, and storing an `int` sets it. Raises `MismatchError` where the value is not a
-        counter, `FullError`, `ValueTooLongError` in a table with values of fewer than eight bytes,
+        counter, and in a table with values of fewer than eight bytes; `FullError`,
         `OutOfRangeError`.
         """
     def fetch_add(self, key: _K, delta: int = 1) -> int:
@@ -382,14 +386,13 @@ class Table(MutableMapping[_K, bytes]):
         """Publishes the entries of one moment as a snapshot; with `force` in place of what is there.
         Returns the number of the edition. O(n log n).
 
-        Open it with `Snapshot(name, keys=table.key_type)`; numbers are in their order. Raises
-        `WrongKindError` for a table whose keys are unsigned, or have fewer than 32 bits, and what
-        `RbTree.share` raises.
+        Open it with `Snapshot(name, keys=table.key_type, signed=table.signed)`; numbers are in
+        their order. Raises what `RbTree.share` raises.
         """
     def load(self, snapshot: Snapshot[Any]) -> int:
         """Sets all entries of a snapshot that `freeze` made, or none; returns how many. O(n).
 
-        Raises `WrongKindError` for keys that no table has, and what `upsert_many` raises.
+        Raises `WrongKindError` for keys that the table cannot have, and what `upsert_many` raises.
         """
     def verify(self) -> None:
         """Checks all of the table, under the lock. O(capacity).
@@ -432,6 +435,9 @@ class Table(MutableMapping[_K, bytes]):
     @property
     def key_type(self) -> type[_K]:
         """`int`, `str` or `bytes`."""
+    @property
+    def signed(self) -> bool:
+        """Whether the keys are numbers with a sign; true of keys that are no numbers, too."""
     @property
     def read_only(self) -> bool:
         """Whether this handle may only read."""
@@ -476,38 +482,66 @@ class Snapshot(Mapping[_SK, bytes]):
 
     @overload
     def __new__(
-        cls, name: str, *, keys: type[str] = ..., namespace: _Dir = None, trust: Iterable[int] = ()
+        cls,
+        name: str,
+        *,
+        keys: type[str] = ...,
+        signed: Literal[True] = True,
+        namespace: _Dir = None,
+        trust: Iterable[int] = (),
     ) -> Snapshot[str]:
         """Opens a published name. O(1): checks owner, mode and headers; `verify` checks the rest.
 
-        `keys` are `str`, `bytes`, or `int` for frozen tables. `trust` lists further user ids whose
-        snapshots are opened. Raises `NotFoundError`, `CorruptError`, `WrongKindError`,
-        `PermissionDeniedError` (also for a file that anybody, its owner included, may write to),
-        `InvalidNameError`.
+        `keys` are `str`, `bytes`, or `int` for frozen tables of numbers, with `signed=False` where
+        the numbers of the table have no sign. `trust` lists further user ids whose snapshots are
+        opened. Raises `NotFoundError`, `CorruptError`, `WrongKindError`, `PermissionDeniedError`
+        (also for a file that anybody, its owner included, may write to), `InvalidNameError`.
+        Reading keys that are not of that type raises `WrongKindError`, which says what they are.
         """
     @overload
     def __new__(
-        cls, name: str, *, keys: type[_SK], namespace: _Dir = None, trust: Iterable[int] = ()
+        cls,
+        name: str,
+        *,
+        keys: type[_SK],
+        signed: bool = True,
+        namespace: _Dir = None,
+        trust: Iterable[int] = (),
     ) -> Snapshot[_SK]: ...
     @overload
     @classmethod
     def open_file(
-        cls, path: Union[str, PathLike[str]], *, keys: type[str] = ..., trust: Iterable[int] = ()
+        cls,
+        path: Union[str, PathLike[str]],
+        *,
+        keys: type[str] = ...,
+        signed: Literal[True] = True,
+        trust: Iterable[int] = (),
     ) -> Snapshot[str]:
         """Opens a file that `save` wrote, in place. O(1). Raises as opening by a name does.
 
-        Its `name` is the path, its `generation` 0. It has no other editions, so `refresh` is False
+        Its `name` is the path, its `edition` 0. It has no other editions, so `refresh` is False
         and `wait_for_update` raises `WrongKindError`. It goes through pickle by its path.
         """
     @overload
     @classmethod
     def open_file(
-        cls, path: Union[str, PathLike[str]], *, keys: type[int], trust: Iterable[int] = ()
+        cls,
+        path: Union[str, PathLike[str]],
+        *,
+        keys: type[int],
+        signed: bool = True,
+        trust: Iterable[int] = (),
     ) -> Snapshot[int]: ...
     @overload
     @classmethod
     def open_file(
-        cls, path: Union[str, PathLike[str]], *, keys: type[bytes], trust: Iterable[int] = ()
+        cls,
+        path: Union[str, PathLike[str]],
+        *,
+        keys: type[bytes],
+        signed: Literal[True] = True,
+        trust: Iterable[int] = (),
     ) -> Snapshot[bytes]: ...
     def __getitem__(self, key: Union[_SK, _Value], /) -> bytes: ...
     def __iter__(self) -> Iterator[_SK]: ...
@@ -524,7 +558,7 @@ class Snapshot(Mapping[_SK, bytes]):
     def get(self, key: Union[_SK, _Value], default: Union[bytes, _T]) -> Union[bytes, _T]: ...
     @overload
     def get_str(self, key: Union[_SK, _Value], default: None = None) -> Optional[str]:
-        """As `get`, but the value as text. Raises `UnicodeDecodeError` where it is not UTF-8."""
+        """As `get`, but the value as text. Raises `NotTextError` where it is not UTF-8."""
     @overload
     def get_str(self, key: Union[_SK, _Value], default: Union[str, _T]) -> Union[str, _T]: ...
     def get_many(self, keys: Iterable[Union[_SK, _Value]]) -> list[Optional[bytes]]:
@@ -560,7 +594,7 @@ class Snapshot(Mapping[_SK, bytes]):
         `refresh` raises.
         """
     @property
-    def generation(self) -> int:
+    def edition(self) -> int:
         """The number of this edition: 1 for the first under the name."""
     def is_removed(self) -> bool:
         """True when the name was removed since this edition, even if it was published anew: then
@@ -641,7 +675,7 @@ class RbTree(MutableMapping[_SK, bytes]):
     def get(self, key: Union[_SK, _Value], default: Union[bytes, _T]) -> Union[bytes, _T]: ...
     @overload
     def get_str(self, key: Union[_SK, _Value], default: None = None) -> Optional[str]:
-        """As `get`, but the value as text. Raises `UnicodeDecodeError` where it is not UTF-8."""
+        """As `get`, but the value as text. Raises `NotTextError` where it is not UTF-8."""
     @overload
     def get_str(self, key: Union[_SK, _Value], default: Union[str, _T]) -> Union[str, _T]: ...
     def remove(self, key: Union[_SK, _Value]) -> bool:

@@ -46,12 +46,20 @@ class InvalidNameError(Error, ValueError):
     """The name is empty, too long, has a slash or a NUL in it, or begins with a dot."""
 
 
+class InvalidOptionError(Error, ValueError):
+    """An option that is not possible: a capacity, a size, a mode, a timeout."""
+
+
 class WrongKindError(Error, TypeError):
     """The file is of another kind, or its keys are of another type."""
 
 
 class MismatchError(Error, ValueError):
     """It is not as asked for: another geometry, format version, C library or pid namespace."""
+
+
+class NotTextError(Error, UnicodeDecodeError):
+    """The value is not UTF-8. `get` returns it as bytes."""
 
 
 class CorruptError(Error, ValueError):

@@ -112,12 +112,12 @@ class Table(TableBase, MutableMapping):
         otherwise, whatever the umask. A write waits for the lock for up to `timeout` seconds.
         `trust` lists further user ids whose tables are opened; `shared_writers` accepts tables that
         group or others may write to. Raises `MismatchError` when it exists with another geometry,
-        `WrongKindError` with other keys, `CorruptError`, `PermissionDeniedError`, `NoSpaceError`,
-        `InvalidNameError`.
+        `WrongKindError` with other keys, `InvalidOptionError` for one that is not possible,
+        `CorruptError`, `PermissionDeniedError`, `NoSpaceError`, `InvalidNameError`.
         """
         geometry = (capacity, value_size, key_size)
         return TableBase.__new__(
-            cls, name, "open_or_create", keys, bits, geometry, namespace, mode, timeout, list(trust), shared_writers
+            cls, name, "open_or_create", keys, bits, *geometry, namespace, mode, timeout, list(trust), shared_writers
         )
 
     @classmethod
@@ -142,7 +142,7 @@ class Table(TableBase, MutableMapping):
         """
         geometry = (capacity, value_size, key_size)
         return TableBase.__new__(
-            cls, name, "create", keys, bits, geometry, namespace, mode, timeout, list(trust), shared_writers
+            cls, name, "create", keys, bits, *geometry, namespace, mode, timeout, list(trust), shared_writers
         )
 
     @classmethod
@@ -165,7 +165,7 @@ class Table(TableBase, MutableMapping):
         """
         how = "read" if read_only else "open"
         return TableBase.__new__(
-            cls, name, how, keys, bits, (1, 0, 1), namespace, _OWNER_ONLY, timeout, list(trust), shared_writers
+            cls, name, how, keys, bits, 1, 0, 1, namespace, _OWNER_ONLY, timeout, list(trust), shared_writers
         )
 
     def update(self, entries=(), /, **more):
@@ -216,26 +216,27 @@ class Snapshot(SnapshotBase, Mapping):
     __slots__ = ()
     __class_getitem__: Any = classmethod(GenericAlias)
 
-    def __new__(cls, name, *, keys=str, namespace=None, trust=()):
+    def __new__(cls, name, *, keys=str, signed=True, namespace=None, trust=()):
         """Opens a published name. O(1): checks owner, mode and headers; `verify` checks the rest.
 
-        `keys` are `str`, `bytes`, or `int` for frozen tables. `trust` lists further user ids whose
-        snapshots are opened. Raises `NotFoundError`, `CorruptError`, `WrongKindError`,
-        `PermissionDeniedError` (also for a file that anybody, its owner included, may write to),
-        `InvalidNameError`.
+        `keys` are `str`, `bytes`, or `int` for frozen tables of numbers, with `signed=False` where
+        the numbers of the table have no sign. `trust` lists further user ids whose snapshots are
+        opened. Raises `NotFoundError`, `CorruptError`, `WrongKindError`, `PermissionDeniedError`
+        (also for a file that anybody, its owner included, may write to), `InvalidNameError`.
+        Reading keys that are not of that type raises `WrongKindError`, which says what they are.
         """
-        return SnapshotBase.__new__(cls, name, keys, namespace, list(trust))
+        return SnapshotBase.__new__(cls, name, keys, signed, namespace, list(trust))
 
     @classmethod
-    def open_file(cls, path, *, keys=str, trust=()):
+    def open_file(cls, path, *, keys=str, signed=True, trust=()):
         """Opens a file that `save` wrote, in place. O(1). Raises as opening by a name does.
 
-        Its `name` is the path, its `generation` 0. It has no other editions, so `refresh` is False
+        Its `name` is the path, its `edition` 0. It has no other editions, so `refresh` is False
         and `wait_for_update` raises `WrongKindError`. It goes through pickle by its path.
         """
         path = os.path.abspath(os.fsdecode(path))
         shown = os.fsencode(path).decode(errors="replace")
-        return SnapshotBase.__new__(cls, shown, keys, os.path.dirname(path), list(trust), path)
+        return SnapshotBase.__new__(cls, shown, keys, signed, os.path.dirname(path), list(trust), path)
 
     def __reversed__(self):
         return reversed(self._keys())
@@ -248,8 +249,9 @@ class Snapshot(SnapshotBase, Mapping):
 
     def __reduce__(self):
         if self._saved:
-            return _open_file, (type(self), (str(self.path), self.key_type, self._trust))
-        return _open_snapshot, (type(self), (self.name, self.key_type, str(self.namespace), self._trust))
+            return _open_file, (type(self), (str(self.path), self.key_type, self._signed, self._trust))
+        arguments = (self.name, self.key_type, self._signed, str(self.namespace), self._trust)
+        return _open_snapshot, (type(self), arguments)
 
     def __enter__(self):
         return self
@@ -259,13 +261,13 @@ class Snapshot(SnapshotBase, Mapping):
 
 
 def _open_snapshot(cls, arguments):
-    name, keys, namespace, trust = arguments
-    return cls(name, keys=keys, namespace=namespace, trust=trust)
+    name, keys, signed, namespace, trust = arguments
+    return cls(name, keys=keys, signed=signed, namespace=namespace, trust=trust)
 
 
 def _open_file(cls, arguments):
-    path, keys, trust = arguments
-    return cls.open_file(path, keys=keys, trust=trust)
+    path, keys, signed, trust = arguments
+    return cls.open_file(path, keys=keys, signed=signed, trust=trust)
 
 
 class RbTree(TreeBase, MutableMapping):

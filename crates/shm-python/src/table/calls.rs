@@ -13,7 +13,7 @@ use slotmap_shm::{Access, KeyKind, PutMode, Table, TableError, Value};
 
 use super::key::PyKey;
 use super::values::value_of;
-use crate::failure::{failure, missing, raise};
+use crate::failure::{bug, failure, missing};
 use crate::numbers::{equal_int, int_of, out_of_range, range};
 use crate::signals;
 
@@ -94,12 +94,9 @@ pub(crate) fn frozen<K: PyKey + ?Sized, A: Access>(
     table: &Table<K, A>,
     py: Python<'_>,
 ) -> PyResult<Vec<(Vec<u8>, Value)>> {
-    let entries = copied(table, py, true)?.into_iter();
-    let entries = entries.map(|(key, value)| Some((K::frozen(&key)?, value)));
-    entries.collect::<Option<_>>().ok_or_else(|| {
-        let text = format!("a snapshot has no keys of type {}", table.key_kind());
-        raise(py, "WrongKindError", (text,))
-    })
+    let (entries, kind) = (copied(table, py, true)?.into_iter(), table.key_kind());
+    let entries = entries.map(|(key, value)| Some((K::frozen(kind, &key)?, value)));
+    entries.collect::<Option<_>>().ok_or_else(|| bug("a key is not of its table's kind"))
 }
 
 pub(crate) fn put<K: PyKey + ?Sized>(

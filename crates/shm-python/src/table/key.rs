@@ -4,11 +4,12 @@ use std::borrow::Borrow;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyString};
+use shm_facade::any_map_key;
 use slotmap_shm::{AnyKey, Key, KeyKind};
 
 use crate::fast::utf8;
-use crate::keys::{lend, long_key};
-use crate::numbers::range;
+use crate::keys::{lend, long_key, text_of};
+use crate::numbers::any_int;
 use crate::refusal::Refusal;
 
 /// A type of keys. The kinds that tables mostly have are types of their own; the others use
@@ -31,8 +32,20 @@ pub(crate) trait PyKey: Key<Owned: Send> + Sync {
     /// The key of a table of this kind as an object.
     fn give(kind: KeyKind, key: Self::Owned, py: Python<'_>) -> PyResult<Bound<'_, PyAny>>;
 
-    /// The map key of this key; `None` for a number that has none.
-    fn frozen(owned: &Self::Owned) -> Option<Vec<u8>>;
+    /// The map key of this key of a table of this kind; `None` for a number that has none.
+    fn frozen(kind: KeyKind, owned: &Self::Owned) -> Option<Vec<u8>>;
+}
+
+/// The key of a table that this object is, for an error.
+#[cold]
+pub(crate) fn named(key: &Bound<'_, PyAny>) -> AnyKey {
+    if let Ok(number) = key.extract() {
+        return AnyKey::Signed(number);
+    }
+    match key.extract() {
+        Ok(number) => AnyKey::Unsigned(number),
+        Err(_) => AnyKey::Bytes(lend(key).map_or(Vec::new(), |key| key.as_bytes().to_vec())),
+    }
 }
 
 /// The Python type of the keys of a kind.
@@ -66,7 +79,7 @@ macro_rules! int_keys {
                 Ok(key.into_pyobject(py)?.into_any())
             }
 
-            fn frozen(owned: &$t) -> Option<Vec<u8>> {
+            fn frozen(_: KeyKind, owned: &$t) -> Option<Vec<u8>> {
                 Some($frozen(*owned).to_vec())
             }
         }
@@ -98,7 +111,7 @@ impl PyKey for str {
         Ok(PyString::new(py, &key).into_any())
     }
 
-    fn frozen(owned: &String) -> Option<Vec<u8>> {
+    fn frozen(_: KeyKind, owned: &String) -> Option<Vec<u8>> {
         Some(owned.as_bytes().to_vec())
     }
 }
@@ -111,20 +124,10 @@ impl PyKey for AnyKey {
         key: &'a Bound<'py, PyAny>,
         int: impl FnOnce(&Bound<'py, PyAny>) -> Result<Option<i64>, Refusal>,
     ) -> Result<Option<AnyKey>, Refusal> {
-        let Some((bits, signed)) = kind.integer() else {
+        if kind.integer().is_none() {
             return Ok(Some(lend(key)?.as_bytes().into()));
-        };
-        // The upper half of `u64` is beyond `int`.
-        let found = match int(key)? {
-            Some(number) => Some(AnyKey::Signed(number)),
-            None => key.extract().ok().map(AnyKey::Unsigned),
-        };
-        let (min, max) = range(bits, signed);
-        Ok(found.filter(|found| match found {
-            AnyKey::Signed(number) => (min..=max).contains(&(*number).into()),
-            AnyKey::Unsigned(number) => (min..=max).contains(&(*number).into()),
-            AnyKey::Bytes(_) => false,
-        }))
+        }
+        any_int(kind, key, int)
     }
 
     fn len(&self) -> usize {
@@ -138,17 +141,12 @@ impl PyKey for AnyKey {
         Ok(match key {
             Self::Signed(number) => number.into_pyobject(py)?.into_any(),
             Self::Unsigned(number) => number.into_pyobject(py)?.into_any(),
-            Self::Bytes(text) if kind == KeyKind::Str => {
-                PyString::from_bytes(py, &text)?.into_any()
-            }
+            Self::Bytes(text) if kind == KeyKind::Str => text_of(py, &text)?.into_any(),
             Self::Bytes(bytes) => PyBytes::new(py, &bytes).into_any(),
         })
     }
 
-    fn frozen(owned: &AnyKey) -> Option<Vec<u8>> {
-        match owned {
-            Self::Bytes(bytes) => Some(bytes.clone()),
-            Self::Signed(_) | Self::Unsigned(_) => None,
-        }
+    fn frozen(kind: KeyKind, owned: &AnyKey) -> Option<Vec<u8>> {
+        any_map_key(kind, owned)
     }
 }

@@ -3,14 +3,16 @@
 use std::ffi::CStr;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::PyBytes;
 use slotmap_shm::TableError;
 
 use super::calls::{self, Make};
 use super::handle::reading;
+use super::key::named;
 use super::{TableBase, open};
 use crate::failure::failure;
 use crate::fast::Method;
+use crate::keys::text_of;
 
 /// The value of a key, as a Python object, or `default`.
 #[inline(always)]
@@ -55,7 +57,7 @@ impl Method for GetStr {
     type Class = TableBase;
     const NAME: &'static CStr = c"get_str";
     const DOC: &'static CStr = c"get_str($self, key, default=None)\n--\n\n\
-        As `get`, but the value as text. Raises `UnicodeDecodeError` where it is not UTF-8.";
+        As `get`, but the value as text. Raises `NotTextError` where it is not UTF-8.";
     const ARGUMENTS: &'static [&'static str] = &["key", "default"];
     const REQUIRED: usize = 1;
 
@@ -65,7 +67,7 @@ impl Method for GetStr {
         key: &Bound<'py, PyAny>,
         default: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let make = |value: &[u8]| Ok(PyString::from_bytes(key.py(), value)?.into_any());
+        let make = |value: &[u8]| Ok(text_of(key.py(), value)?.into_any());
         look_up(this, key, default, &make)
     }
 }
@@ -92,7 +94,10 @@ impl Method for GetInt {
         let py = key.py();
         let make = |value: &[u8]| match value.try_into() {
             Ok(bytes) => Ok(i64::from_le_bytes(bytes).into_pyobject(py)?.into_any()),
-            Err(_) => Err(failure(py, TableError::NotACounter { len: value.len() }, None)),
+            Err(_) => {
+                let error = TableError::NotACounter { key: named(key), len: value.len() };
+                Err(failure(py, error, None))
+            }
         };
         look_up(this, key, default, &make)
     }

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use shm_core::{Name, Namespace};
-use shm_facade::{RbTree, SNAPSHOT, Share, ShareOptions};
-use slotmap_shm::{Geometry, KIND, PutMode, TableOptions, Value};
+use shm_core::{Name, Namespace, OpenError};
+use shm_facade::{Error, RbTree, SNAPSHOT, Share, ShareOptions};
+use slotmap_shm::{Geometry, KIND, PutMode, TableOpenError, TableOptions, Value};
 
 use self::handle::{Opened, reading, typed};
 use self::key::py_type;
@@ -23,10 +23,11 @@ use self::opening::{How, Refused};
 use self::values::value_of;
 use crate::arguments::{list, namespace, pairs, timeout, trust};
 use crate::attached::Lending;
-use crate::failure::{closed, failure, missing, not_found, other_keys};
+use crate::failure::{advised, closed, failure, missing, not_found, other_keys, share_failure};
 use crate::interpreter;
 use crate::keys::KeyForm;
 use crate::numbers::counter_of;
+use crate::refusal::Refusal;
 use crate::signals;
 use crate::snapshot::SnapshotBase;
 
@@ -45,7 +46,9 @@ pub(crate) struct TableBase {
 #[pymethods]
 impl TableBase {
     #[new]
-    #[pyo3(signature = (name, how, keys, bits, geometry, namespace, mode, timeout, trust, shared_writers))]
+    #[pyo3(signature = (
+        name, how, keys, bits, capacity, value_size, key_size, namespace, mode, timeout, trust, shared_writers
+    ))]
     #[expect(clippy::too_many_arguments, reason = "called by Python code that gives them names")]
     fn new(
         py: Python<'_>,
@@ -53,7 +56,9 @@ impl TableBase {
         how: &str,
         keys: Option<&Bound<'_, PyAny>>,
         bits: Option<u32>,
-        geometry: (usize, usize, usize),
+        capacity: usize,
+        value_size: usize,
+        key_size: usize,
         namespace: Option<PathBuf>,
         mode: u32,
         timeout: Option<f64>,
@@ -61,8 +66,7 @@ impl TableBase {
         shared_writers: bool,
     ) -> PyResult<Self> {
         let how = How::new(how, keys, bits)?;
-        let limit = self::timeout(timeout)?;
-        let (capacity, value_size, key_size) = geometry;
+        let limit = self::timeout(py, timeout)?;
         let options = TableOptions::default()
             .geometry(
                 Geometry::default().capacity(capacity).value_size(value_size).key_size(key_size),
@@ -79,6 +83,10 @@ impl TableBase {
                 Ok(Self { table, name, namespace, timeout, trust, shared_writers })
             }
             Err(Refused::Keys { path, found, asked }) => Err(other_keys(py, &path, found, &asked)),
+            Err(Refused::Open(TableOpenError::Open(error @ OpenError::ForeignWriters { .. }))) => {
+                let advice = "if you trust everybody who may write to it: shared_writers=True";
+                Err(advised(py, error, None, Some(advice)))
+            }
             Err(Refused::Open(error)) => {
                 let path = namespace.path_of(&name, KIND);
                 let snapshot = namespace.path_of(&name, SNAPSHOT.kind);
@@ -216,7 +224,7 @@ impl TableBase {
     ///
     /// A counter is a value of eight bytes, a little-endian signed number that wraps; `get_int`
     /// reads it, and storing an `int` sets it. Raises `MismatchError` where the value is not a
-    /// counter, `FullError`, `ValueTooLongError` in a table with values of fewer than eight bytes,
+    /// counter, and in a table with values of fewer than eight bytes; `FullError`,
     /// `OutOfRangeError`.
     #[pyo3(signature = (key, by = 1, initial = 0))]
     fn increment(
@@ -250,9 +258,8 @@ impl TableBase {
     /// Publishes the entries of one moment as a snapshot; with `force` in place of what is there.
     /// Returns the number of the edition. O(n log n).
     ///
-    /// Open it with `Snapshot(name, keys=table.key_type)`; numbers are in their order. Raises
-    /// `WrongKindError` for a table whose keys are unsigned, or have fewer than 32 bits, and what
-    /// `RbTree.share` raises.
+    /// Open it with `Snapshot(name, keys=table.key_type, signed=table.signed)`; numbers are in
+    /// their order. Raises what `RbTree.share` raises.
     #[pyo3(signature = (name, force = false, *, hash_index = true, mode = None, allow_empty = false))]
     fn freeze(
         &self,
@@ -269,25 +276,38 @@ impl TableBase {
             .force(force)
             .allow_empty(allow_empty)
             .hash_index(hash_index)
-            .lock_timeout(timeout(self.timeout)?)
+            .lock_timeout(timeout(py, self.timeout)?)
             .interrupt(signals::interrupt())
             .trust(trust(&self.trust, false));
         options.mode = mode;
         signals::detach(py, || RbTree::from_entries(entries)?.share_with(name, &options))?
-            .map_err(|error| failure(py, error, None))
+            .map_err(|error| share_failure(py, error))
     }
 
     /// Sets all entries of a snapshot that `freeze` made, or none; returns how many. O(n).
     ///
-    /// Raises `WrongKindError` for keys that no table has, and what `upsert_many` raises.
-    fn load(&self, snapshot: &Bound<'_, SnapshotBase>) -> PyResult<usize> {
-        let py = snapshot.py();
+    /// Raises `WrongKindError` for keys that the table cannot have, and what `upsert_many` raises.
+    fn load(&self, py: Python<'_>, snapshot: &Bound<'_, PyAny>) -> PyResult<usize> {
         let table = self.owned(py)?;
-        let (map, _) = snapshot.get().owned(py)?;
-        let form = KeyForm::new(&py_type(table.key_kind(), py))?.of(&map);
+        let Ok(snapshot) = snapshot.cast::<SnapshotBase>() else {
+            let expected = "the Snapshot to copy from, opened";
+            return Err(Refusal::Type(expected).of_argument("snapshot", snapshot));
+        };
+        let (map, form) = snapshot.get().owned(py)?;
+        let kind = table.key_kind();
+        // Nothing in the map says whether its numbers have a sign: its handle knows, if anybody
+        // does.
+        let form = match (form.kind().integer(), kind.integer()) {
+            (Some(_), Some(_)) => form,
+            _ => KeyForm::frozen(kind).of(&map),
+        };
         let mut entries = Vec::with_capacity(map.len());
-        for (key, value) in map.iter() {
-            entries.push((form.decode(py, key)?, PyBytes::new(py, value).into_any()));
+        for (rank, (key, value)) in map.iter().enumerate() {
+            let Some(found) = form.decode(py, key)? else {
+                let error = Error::NotATableKey { rank, key: key.to_vec() };
+                return Err(failure(py, error, None));
+            };
+            entries.push((found, PyBytes::new(py, value).into_any()));
         }
         let mode = PutMode::Upsert;
         typed!(table.writable(py)?, table => calls::put_many(table, py, mode, &entries))?;
@@ -380,6 +400,12 @@ impl TableBase {
     #[getter]
     fn key_type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         Ok(py_type(self.owned(py)?.key_kind(), py))
+    }
+
+    /// Whether the keys are numbers with a sign; true of keys that are no numbers, too.
+    #[getter]
+    fn signed(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.owned(py)?.key_kind().integer().is_none_or(|(_, signed)| signed))
     }
 
     /// Whether this handle may only read.

@@ -48,8 +48,10 @@ impl Fault {
             Self::Duplicate => TableError::DuplicateKey { key: any_key(kind, key) },
             Self::NotFound => TableError::NotFound { key: any_key(kind, key) },
             Self::Full { capacity } => TableError::Full { capacity },
-            Self::Mismatch => TableError::Mismatch { found: Value::with_room(0) },
-            Self::NotACounter { len } => TableError::NotACounter { len },
+            Self::Mismatch => {
+                TableError::Mismatch { key: any_key(kind, key), found: Value::with_room(0) }
+            }
+            Self::NotACounter { len } => TableError::NotACounter { key: any_key(kind, key), len },
             Self::Corrupt { what, at } => TableError::Corrupt { what, at },
             Self::Lock(error) => TableError::Lock(error),
         }

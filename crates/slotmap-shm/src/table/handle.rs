@@ -122,7 +122,7 @@ pub type TableReader<K> = Table<K, ReadOnly>;
 /// // Read, modify, write.
 /// jobs.update_with("fetch", |value| value.extend_from_slice(b" 10%"))?;
 /// let stale = jobs.compare_exchange("fetch", b"running", b"done");
-/// assert!(matches!(stale, Err(TableError::Mismatch { found }) if *found == *b"running 10%"));
+/// assert!(matches!(stale, Err(TableError::Mismatch { found, .. }) if *found == *b"running 10%"));
 /// jobs.compare_exchange("fetch", b"running 10%", b"done")?;
 ///
 /// jobs.add("retries", &0i64.to_le_bytes())?;

@@ -7,7 +7,7 @@ use shm_core::Ordering;
 use super::collect::Moment;
 use super::handle::{Access, Table};
 use crate::error::TableError;
-use crate::key::Key;
+use crate::key::{Key, any_key};
 use crate::layout::{COMMIT, LEN, LOST, RECOVERIES, USED};
 use crate::protocol::{Buffer, Found, Look, Values, commits};
 use crate::value::Value;
@@ -167,7 +167,10 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         match found? {
             None => Ok(None),
             Some(_) if needed <= room => Ok(Some(needed)),
-            Some(_) => Err(TableError::BufferTooSmall { len: room, needed }),
+            Some(_) => {
+                let key = any_key(self.key_kind(), key);
+                Err(TableError::BufferTooSmall { key, len: room, needed })
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::handle::Table;
 use crate::encoded_keys::EncodedKeys;
 use crate::error::TableError;
-use crate::key::Key;
+use crate::key::{Key, any_key};
 use crate::protocol::{
     CheckRoom, Fault, PutMode, Repaired, Room, Transaction, Upserted, recover, room,
 };
@@ -25,8 +25,8 @@ impl<K: Key + ?Sized> Table<K> {
     /// # Errors
     /// [`TableError::DuplicateKey`], [`TableError::Full`], [`TableError::ValueTooLarge`],
     /// [`TableError::KeyTooLong`] or [`TableError::Lock`]. Nothing was changed.
-    pub fn add(&self, key: &K, value: &[u8]) -> Result<(), TableError> {
-        self.put(PutMode::Add, key, value).map(drop)
+    pub fn add(&self, key: &K, value: impl AsRef<[u8]>) -> Result<(), TableError> {
+        self.put_bytes(PutMode::Add, key, value.as_ref()).map(drop)
     }
 
     /// Replaces the value of a key that is present.
@@ -34,16 +34,16 @@ impl<K: Key + ?Sized> Table<K> {
     /// # Errors
     /// [`TableError::NotFound`], [`TableError::ValueTooLarge`], [`TableError::KeyTooLong`] or
     /// [`TableError::Lock`]. Nothing was changed.
-    pub fn update(&self, key: &K, value: &[u8]) -> Result<(), TableError> {
-        self.put(PutMode::Update, key, value).map(drop)
+    pub fn update(&self, key: &K, value: impl AsRef<[u8]>) -> Result<(), TableError> {
+        self.put_bytes(PutMode::Update, key, value.as_ref()).map(drop)
     }
 
     /// Sets the value of a key, whether the key is present or not.
     ///
     /// # Errors
     /// As [`Table::add`], except for `DuplicateKey`. Nothing was changed.
-    pub fn upsert(&self, key: &K, value: &[u8]) -> Result<Upserted, TableError> {
-        self.put(PutMode::Upsert, key, value)
+    pub fn upsert(&self, key: &K, value: impl AsRef<[u8]>) -> Result<Upserted, TableError> {
+        self.put_bytes(PutMode::Upsert, key, value.as_ref())
     }
 
     /// Sets the value of a key as [`Table::add`], [`Table::update`] or [`Table::upsert`] does,
@@ -52,10 +52,20 @@ impl<K: Key + ?Sized> Table<K> {
     /// # Errors
     /// As for those calls. Nothing was changed.
     #[inline]
-    pub fn put(&self, mode: PutMode, key: &K, value: &[u8]) -> Result<Upserted, TableError> {
-        self.check_value(value)?;
+    pub fn put(
+        &self,
+        mode: PutMode,
+        key: &K,
+        value: impl AsRef<[u8]>,
+    ) -> Result<Upserted, TableError> {
+        self.put_bytes(mode, key, value.as_ref())
+    }
+
+    #[inline]
+    fn put_bytes(&self, mode: PutMode, key: &K, value: &[u8]) -> Result<Upserted, TableError> {
         let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
+        self.check_value(key, value)?;
         self.write(Room::new(), |transaction| transaction.put(mode, key, value))
             .map_err(|fault| fault.into_error(self.key_kind(), key))
     }
@@ -148,8 +158,8 @@ impl<K: Key + ?Sized> Table<K> {
         let mut keys = EncodedKeys::with_capacity(self.key_kind(), entries.len());
         for (index, (key, value)) in entries.iter().enumerate() {
             let value = value.as_ref();
-            self.check_value(value).map_err(|e| in_batch(index, e))?;
             self.encode(&mut keys, index, key.borrow())?;
+            self.check_value(keys.get(index), value).map_err(|e| in_batch(index, e))?;
             values.push(value);
         }
         self.write_many(&keys, |transaction, index, key| {
@@ -201,7 +211,7 @@ impl<K: Key + ?Sized> Table<K> {
                 return Err(Fault::NotFound.into_error(self.key_kind(), words));
             };
             f(&mut value);
-            self.check_value(&value)?;
+            self.check_value(words, &value)?;
             // A version never recurs, so an equal version means the same entry with the same value.
             let stored = self.write(Room::new(), |transaction| {
                 let same = transaction.slot(found.slot).version() == found.version;
@@ -228,8 +238,17 @@ impl<K: Key + ?Sized> Table<K> {
     /// # Errors
     /// [`TableError::Mismatch`] with the value found; [`TableError::NotFound`],
     /// [`TableError::ValueTooLarge`] or [`TableError::Lock`]. Nothing was changed.
-    pub fn compare_exchange(&self, key: &K, expected: &[u8], new: &[u8]) -> Result<(), TableError> {
-        self.check_value(new)?;
+    pub fn compare_exchange(
+        &self,
+        key: &K,
+        expected: impl AsRef<[u8]>,
+        new: impl AsRef<[u8]>,
+    ) -> Result<(), TableError> {
+        // The caller's `as_ref` runs here, before the lock is taken.
+        let (expected, new) = (expected.as_ref(), new.as_ref());
+        let mut room = K::room();
+        let key = self.words_of(key, &mut room)?;
+        self.check_value(key, new)?;
         // Memory for the value that is found instead, allocated before the lock is taken.
         let mut found = Value::with_room(self.layout().geometry.value_size);
         self.modify(key, |transaction, slot| {
@@ -242,7 +261,7 @@ impl<K: Key + ?Sized> Table<K> {
             Err(Fault::Mismatch)
         })
         .map_err(|error| match error {
-            TableError::Mismatch { .. } => TableError::Mismatch { found: found.fit() },
+            TableError::Mismatch { key, .. } => TableError::Mismatch { key, found: found.fit() },
             other => other,
         })
     }
@@ -250,9 +269,12 @@ impl<K: Key + ?Sized> Table<K> {
     /// Adds `delta` to a counter (8 bytes, little endian, wrapping) and returns the old value.
     ///
     /// # Errors
-    /// [`TableError::NotACounter`], [`TableError::NotFound`] or [`TableError::Lock`]. Nothing was
-    /// changed.
+    /// [`TableError::NotACounter`], [`TableError::NotFound`], [`TableError::NoRoomForCounter`] or
+    /// [`TableError::Lock`]. Nothing was changed.
     pub fn fetch_add(&self, key: &K, delta: i64) -> Result<i64, TableError> {
+        let mut room = K::room();
+        let key = self.words_of(key, &mut room)?;
+        self.check_counter(key)?;
         self.modify(key, |transaction, slot| {
             let before = counter(transaction, slot)?;
             transaction.replace(slot, &before.wrapping_add(delta).to_le_bytes());
@@ -277,12 +299,12 @@ impl<K: Key + ?Sized> Table<K> {
     /// ```
     ///
     /// # Errors
-    /// [`TableError::NotACounter`], [`TableError::Full`], [`TableError::ValueTooLarge`] if the
+    /// [`TableError::NotACounter`], [`TableError::Full`], [`TableError::NoRoomForCounter`] if the
     /// table's values have fewer than 8 bytes, or [`TableError::Lock`]. Nothing was changed.
     pub fn increment(&self, key: &K, by: i64, initial: i64) -> Result<i64, TableError> {
-        self.check_value(&[0; 8])?;
         let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
+        self.check_counter(key)?;
         self.write(Room::new(), |transaction| {
             let before = match transaction.find(key) {
                 Some((slot, _)) => counter(transaction, slot)?,
@@ -299,11 +321,9 @@ impl<K: Key + ?Sized> Table<K> {
     /// allocates nothing.
     fn modify<R>(
         &self,
-        key: &K,
+        key: &[u64],
         f: impl FnOnce(&mut Transaction<'_>, usize) -> Result<R, Fault>,
     ) -> Result<R, TableError> {
-        let mut room = K::room();
-        let key = self.words_of(key, &mut room)?;
         self.write(Room::new(), |transaction| match transaction.find(key) {
             Some((slot, _)) => f(transaction, slot),
             None => Err(Fault::NotFound),
@@ -354,13 +374,22 @@ impl<K: Key + ?Sized> Table<K> {
         self.segment.lock_address()
     }
 
-    fn check_value(&self, value: &[u8]) -> Result<(), TableError> {
+    #[inline]
+    fn check_value(&self, key: &[u64], value: &[u8]) -> Result<(), TableError> {
         let max = self.layout().geometry.value_size;
         if value.len() <= max {
-            Ok(())
-        } else {
-            Err(TableError::ValueTooLarge { len: value.len(), max })
+            return Ok(());
         }
+        let key = any_key(self.key_kind(), key);
+        Err(TableError::ValueTooLarge { key, len: value.len(), max })
+    }
+
+    fn check_counter(&self, key: &[u64]) -> Result<(), TableError> {
+        let max = self.layout().geometry.value_size;
+        if max >= size_of::<i64>() {
+            return Ok(());
+        }
+        Err(TableError::NoRoomForCounter { key: any_key(self.key_kind(), key), max })
     }
 
     /// Runs `f` in a transaction: commits what it staged, or drops it all.

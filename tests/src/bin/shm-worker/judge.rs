@@ -105,7 +105,7 @@ impl Judge for TableJudge {
         }
         let table = Table::<i32>::create(&self.namespace, &test_name(), &self.op.table_options())?;
         for key in 0..self.op.entries() {
-            table.add(&key, &old_value(key))?;
+            table.add(&key, old_value(key))?;
         }
         let path = table.segment().path().to_owned();
         drop(table);

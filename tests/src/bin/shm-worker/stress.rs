@@ -276,7 +276,7 @@ pub fn probe() -> Result<()> {
             say(&json!({ "damage": damage }))?;
             continue;
         }
-        table.upsert(&PROBE_KEY, &value(PROBE_KEY, count as u64 + 1))?;
+        table.upsert(&PROBE_KEY, value(PROBE_KEY, count as u64 + 1))?;
         let now = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?);
         let stats = table.stats();
         say(&json!({

@@ -58,7 +58,7 @@ pub(super) fn measure(target: &Target, common: &Common, samples: &mut Samples) {
         }
         Ok(Open::Snapshot(map)) => {
             samples.add(&PUBLISHED, &labels, map.len() as u64);
-            samples.add(&EDITION, &labels, map.generation());
+            samples.add(&EDITION, &labels, map.edition());
             map.snapshot().get_ref().created()
         }
         Err(failure) => {

@@ -82,11 +82,11 @@ fn reads(verb: &'static str, rest: &str) -> Row {
         verb,
         missing: calls([
             fails(call("nope"), 1, ["neither a table nor a published map `nope` in /"]),
-            fails(call("nope --kind table"), 1, ["no table `nope` in /", "`shmap create NAME`"]),
+            fails(call("nope --kind table"), 1, ["no table `nope` in /", "`shmap create nope`"]),
             fails(
                 call("nope --kind snapshot"),
                 1,
-                ["no published map `nope`", "`shmap share NAME"],
+                ["no published map `nope`", "`shmap share nope"],
             ),
             fails(call("jobs --namespace nope"), 1, NO_DIRECTORY),
         ]),
@@ -95,8 +95,8 @@ fn reads(verb: &'static str, rest: &str) -> Row {
             fails(call("words --kind table"), 8, ["`words` is a published map, not a table"]),
         ]),
         disguised: calls([
-            fails(call("sheep"), 7, ["shmap.sheep.table", "is a `snapshot`, expected a `table`"]),
-            fails(call("wolf"), 7, ["shmap.wolf.snapshot", "is a `table`, expected a `snapshot`"]),
+            fails(call("sheep"), 8, ["shmap.sheep.table", "is a `snapshot`, expected a `table`"]),
+            fails(call("wolf"), 8, ["shmap.wolf.snapshot", "is a `table`, expected a `snapshot`"]),
         ]),
         header: both(7, ["header checksum is wrong", "header checksum is wrong"]),
         block: calls([fails(call("words"), 7, ["words", " at byte "])]),
@@ -124,12 +124,12 @@ fn writes(verb: &'static str, rest: &str) -> Row {
     Row {
         verb,
         missing: calls([
-            fails(call("nope"), 1, ["no table `nope` in /", "`shmap create NAME`"]),
+            fails(call("nope"), 1, ["no table `nope` in /", "`shmap create nope`"]),
             fails(call("jobs --namespace nope"), 1, NO_DIRECTORY),
         ]),
         other_kind: calls([fails(call("words"), 8, ["`words` is a published map, not a table"])]),
         disguised: calls([
-            fails(call("sheep"), 7, ["shmap.sheep.table", "is a `snapshot`, expected a `table`"]),
+            fails(call("sheep"), 8, ["shmap.sheep.table", "is a `snapshot`, expected a `table`"]),
             fails(call("wolf"), 8, ["`wolf` is a published map, not a table"]),
         ]),
         header: table(7, "header checksum is wrong"),
@@ -154,12 +154,16 @@ fn puts(verb: &'static str, key: &'static str, name: &'static str) -> Row {
         value: calls([fails(
             format!("{verb} jobs {key} VALUE"),
             3,
-            ["jobs: value is 257 bytes long, at most 256 fit", "--value-size BYTES"],
+            [
+                "jobs: the value of key ",
+                " is 257 bytes long, at most 256 fit",
+                "--value-size BYTES",
+            ],
         )]),
         key: calls([fails(
             format!("{verb} names {name} x"),
             3,
-            ["names: key is 6 bytes long, at most 4 fit", "--key-size BYTES"],
+            ["names: key \"longer\" is 6 bytes long, at most 4 fit", "--key-size BYTES"],
         )]),
         ..writes(verb, &format!(" {key} x"))
     }
@@ -193,7 +197,7 @@ pub(super) fn rows() -> Vec<Row> {
             key: calls([fails(
                 "get names longer",
                 3,
-                ["names: key is 6 bytes long, at most 4 fit"],
+                ["names: key \"longer\" is 6 bytes long, at most 4 fit"],
             )]),
             ..reads("get", " 3325")
         },
@@ -204,7 +208,7 @@ pub(super) fn rows() -> Vec<Row> {
             key: calls([fails(
                 "increment names longer",
                 3,
-                ["names: key is 6 bytes long, at most 4 fit"],
+                ["names: key \"longer\" is 6 bytes long, at most 4 fit"],
             )]),
             ..writes("increment", " 17")
         },
@@ -212,7 +216,7 @@ pub(super) fn rows() -> Vec<Row> {
             key: calls([fails(
                 "del names four longer",
                 3,
-                ["names: key is 6 bytes long, at most 4 fit"],
+                ["names: key \"longer\" is 6 bytes long, at most 4 fit"],
             )]),
             ..writes("del", " 3325")
         },
@@ -276,7 +280,7 @@ fn list() -> Row {
 }
 
 fn create() -> Row {
-    let there = || fails("create jobs", 4, ["jobs: ", TABLE, "exists already", "`shmap rm NAME"]);
+    let there = || fails("create jobs", 4, ["jobs: ", TABLE, "exists already", "`shmap rm jobs"]);
     Row {
         verb: "create",
         missing: calls([fails("create new --namespace nope", 1, NO_DIRECTORY)]),
@@ -308,12 +312,12 @@ fn load() -> Row {
         value: calls([fails(
             "load jobs long.tsv",
             3,
-            ["long.tsv:2: value is 257 bytes long, at most 256 fit"],
+            ["long.tsv:2: the value of key 2 is 257 bytes long, at most 256 fit"],
         )]),
         key: calls([fails(
             "load names long.tsv",
             3,
-            ["long.tsv:2: key is 6 bytes long, at most 4 fit"],
+            ["long.tsv:2: key \"longer\" is 6 bytes long, at most 4 fit"],
         )]),
         ..writes
     }

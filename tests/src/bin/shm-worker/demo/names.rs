@@ -73,7 +73,7 @@ pub fn publisher(arguments: &Arguments) -> Result<()> {
         if going {
             // There is one publisher at a time.
             let edition = match SharedMap::open(NAME, IN_PLACE) {
-                Ok(map) => map.generation() + 1,
+                Ok(map) => map.edition() + 1,
                 Err(Error::NotFound { .. }) => 1,
                 Err(e) => return Err(e.into()),
             };
@@ -149,7 +149,7 @@ impl Reader {
 
     /// Looks names up in one edition, by code, by prefix and by rank, and goes on to the newest.
     fn round(&mut self) -> Result<()> {
-        let mark = mark(self.map.generation());
+        let mark = mark(self.map.edition());
         let is_whole = |value: &[u8], name: &str| {
             value.strip_suffix(mark.as_bytes()).is_some_and(|found| found == name.as_bytes())
         };
@@ -183,10 +183,10 @@ impl Reader {
         }
         self.mixtures += mixtures;
         self.lookups += ROUND as u64;
-        let before = self.map.generation();
+        let before = self.map.edition();
         if self.map.refresh()? {
             self.editions += 1;
-            self.went_back += u64::from(self.map.generation() <= before);
+            self.went_back += u64::from(self.map.edition() <= before);
         }
         Ok(())
     }
@@ -206,7 +206,7 @@ impl Reader {
             "mixtures": self.mixtures,
             "went_back": self.went_back,
             "names": self.map.len(),
-            "edition": self.map.generation(),
+            "edition": self.map.edition(),
             "answers": [
                 ["by code", code, self.map.get(&code).map(text).unwrap_or_default()],
                 ["by prefix", prefix, format!("{count} from {first}")],

@@ -139,7 +139,7 @@ impl PublicationJudge {
 }
 
 fn state(map: &SharedMap) -> Option<(u64, u64)> {
-    Some((map.generation(), edition::of(map, KEYS)?))
+    Some((map.edition(), edition::of(map, KEYS)?))
 }
 
 impl Judge for PublicationJudge {
@@ -160,7 +160,7 @@ impl Judge for PublicationJudge {
             let mut options = table_options();
             options.namespace = self.namespace.clone();
             let table = StatusTable::open_or_create_with(NAME, &options)?;
-            table.batch_upsert(&edition::entries(NEW, KEYS))?;
+            table.upsert_many(&edition::entries(NEW, KEYS))?;
         }
         Ok(())
     }

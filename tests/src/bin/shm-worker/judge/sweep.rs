@@ -127,7 +127,7 @@ impl SweepJudge {
     /// Every name leads to what it led to before.
     fn check_names(&self, findings: &mut Findings) {
         for name in [UNSETTLED, BUSY, AT_REST] {
-            match self.open(name).map(|map| (map.generation(), edition::of(&map, KEYS))) {
+            match self.open(name).map(|map| (map.edition(), edition::of(&map, KEYS))) {
                 Ok((1, Some(OLD))) => {}
                 Ok((_, Some(_))) | Err(Error::NotFound { .. }) => findings.lost += 1,
                 Ok(_) | Err(_) => findings.torn += 1,
@@ -157,7 +157,7 @@ impl SweepJudge {
         let contents = if expected.is_some() { NEXT } else { OLD };
         let edition = expected.unwrap_or(1);
         let whole = edition::of(reader, KEYS) == Some(contents);
-        let newest = reader.generation() == edition;
+        let newest = reader.edition() == edition;
         findings.torn += u32::from(!whole);
         findings.lost += u32::from(!refreshed || !again || !newest);
     }

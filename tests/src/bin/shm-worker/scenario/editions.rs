@@ -21,7 +21,7 @@ pub fn publisher() -> Result<()> {
     for line in std::io::stdin().lock().lines() {
         // There is one publisher at a time.
         let next = match SharedMap::open("test", IN_PLACE) {
-            Ok(map) => map.generation() + 1,
+            Ok(map) => map.edition() + 1,
             Err(Error::NotFound { .. }) => 1,
             Err(e) => return Err(e.into()),
         };
@@ -47,31 +47,31 @@ pub fn reader(how: &str) -> Result<()> {
 fn follow(how: &str) -> Result<u64> {
     let mut map = SharedMap::open("test", IN_PLACE)?;
     check(&map)?;
-    say(&format!("at {}", map.generation()))?;
+    say(&format!("at {}", map.edition()))?;
     let mut editions = 1;
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let Some(goal) = line.strip_prefix("until ") else { bail!("unknown line {line:?}") };
         let goal: u64 = goal.parse()?;
-        while map.generation() < goal {
-            let before = map.generation();
+        while map.edition() < goal {
+            let before = map.edition();
             let taken = match how {
                 "wait" => map.wait_for_update(LONG)?,
                 _ => map.refresh()?,
             };
             ensure!(taken || how != "wait", "woken without news");
-            let after = map.generation();
+            let after = map.edition();
             ensure!(if taken { after > before } else { after == before }, "{before}, then {after}");
             check(&map)?;
             editions += u64::from(taken);
             let newcomer = SharedMap::open("test", IN_PLACE)?;
             check(&newcomer)?;
-            ensure!(newcomer.generation() >= after, "{after}, but {}", newcomer.generation());
+            ensure!(newcomer.edition() >= after, "{after}, but {}", newcomer.edition());
             std::thread::yield_now();
         }
         // Nobody publishes until all have answered.
         ensure!(!map.refresh()?, "newer than the newest");
-        say(&format!("at {}", map.generation()))?;
+        say(&format!("at {}", map.edition()))?;
     }
     Ok(editions)
 }
@@ -79,6 +79,6 @@ fn follow(how: &str) -> Result<u64> {
 /// Checks that it is whole, and the edition that it claims to be.
 fn check(map: &SharedMap) -> Result<()> {
     let found = edition::of(map, KEYS);
-    ensure!(found == Some(map.generation()), "edition {} holds {found:?}", map.generation());
+    ensure!(found == Some(map.edition()), "edition {} holds {found:?}", map.edition());
     Ok(())
 }

@@ -62,7 +62,7 @@ pub fn no_descriptors() -> Result<()> {
             let found = match SharedMap::open("test", IN_PLACE) {
                 Ok(map) => {
                     map.verify()?;
-                    Some(map.generation())
+                    Some(map.edition())
                 }
                 Err(Error::NotFound { .. }) => None,
                 Err(e) => return Err(e.into()),

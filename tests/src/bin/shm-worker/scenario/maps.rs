@@ -66,7 +66,7 @@ pub fn traced(what: &str, value: &str, way: &str) -> Result<()> {
 pub fn reader() -> Result<()> {
     let mut map = SharedMap::open("test", IN_PLACE)?;
     let first = map.get_str("key").transpose()?.unwrap_or("none").to_owned();
-    say(&format!("open {} {first}", map.generation()))?;
+    say(&format!("open {} {first}", map.edition()))?;
     for line in std::io::stdin().lock().lines() {
         let said = match line?.as_str() {
             "get" => String::new(),
@@ -79,7 +79,7 @@ pub fn reader() -> Result<()> {
             other => bail!("unknown line {other:?}"),
         };
         let value = map.get_str("key").transpose()?.unwrap_or("none");
-        say(&format!("{said}{} {value}", map.generation()))?;
+        say(&format!("{said}{} {value}", map.edition()))?;
     }
     Ok(())
 }
@@ -140,7 +140,7 @@ pub fn full_disk(way: &str) -> Result<()> {
     no_space("second", false);
     assert_eq!(files()?, one, "no name, no litter");
     let map = SharedMap::open("test", IN_PLACE)?;
-    assert_eq!((map.get("key"), map.generation()), (Some(&b"small"[..]), 1));
+    assert_eq!((map.get("key"), map.edition()), (Some(&b"small"[..]), 1));
     map.verify()?;
 
     // Not a page is left: not for the control segment of another name either.

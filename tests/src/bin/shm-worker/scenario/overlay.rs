@@ -28,7 +28,7 @@ pub fn writes() -> Result<()> {
     let mut writes = 0u64;
     // At least once: on a busy machine the other side may be done before this one begins.
     while writes == 0 || !ends.is_finished() {
-        table.upsert(&key, &pattern::value(key, writes, VALUE_SIZE))?;
+        table.upsert(&key, pattern::value(key, writes, VALUE_SIZE))?;
         let sequence = table.get(&key)?.and_then(|value| pattern::sequence(key, &value));
         assert_eq!(sequence, Some(writes));
         writes += 1;
@@ -118,7 +118,7 @@ pub fn two_inodes() -> Result<()> {
         for _ in 0..10 {
             let table = Table::<i32>::open(&there, &test_name(), &TableOptions::default())?;
             for number in 0..100 {
-                table.upsert(&1, &pattern::value(1, number, VALUE_SIZE))?;
+                table.upsert(&1, pattern::value(1, number, VALUE_SIZE))?;
             }
             table.verify()?;
         }

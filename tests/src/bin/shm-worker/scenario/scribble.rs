@@ -65,6 +65,7 @@ impl Seen {
                 | TableError::DuplicateKey { .. }
                 | TableError::Mismatch { .. }
                 | TableError::NotACounter { .. }
+                | TableError::NoRoomForCounter { .. }
                 | TableError::BufferTooSmall { .. }
                 | TableError::ValueTooLarge { .. }
                 | TableError::Full { .. },

@@ -59,7 +59,7 @@ pub fn full_disk(way: &str) -> Result<()> {
     // Not a page is left: every store into the first table has its memory already.
     let filler = fill(&namespace)?;
     for key in 0..1024 {
-        table.add(&key, &[key as u8; 256])?;
+        table.add(&key, [key as u8; 256])?;
     }
     table.clear()?;
     let entries: Vec<_> = (0..1024).map(|key| (-key, [key as u8; 256])).collect();
@@ -95,7 +95,7 @@ fn large(namespace: &Namespace) -> Result<()> {
             assert!(table.stats().file_len > 2 << 21);
             let filler = fill(namespace)?;
             for key in 0..1024 {
-                table.add(&key, &[key as u8; VALUE])?;
+                table.add(&key, [key as u8; VALUE])?;
             }
             table.verify()?;
             let reader = TableReader::<i32>::open_read_only(

@@ -39,9 +39,9 @@ impl Process {
             *held = open(name)?;
             return held.as_ref().map_or(Ok(()), |map| whole(map, tally));
         };
-        let before = map.generation();
+        let before = map.edition();
         let taken = map.refresh()?;
-        let after = map.generation();
+        let after = map.edition();
         if which < STAYING {
             let fine = if taken { after > before } else { after == before };
             tally.kept(fine, || format!("{name}: {before}, then {after}"))?;
@@ -52,7 +52,7 @@ impl Process {
             whole(newcomer, tally)?;
         }
         if which < STAYING {
-            let newest = newcomer.map(|map| map.generation());
+            let newest = newcomer.map(|map| map.edition());
             let fine = newest.is_some_and(|newest| newest >= after);
             tally.kept(fine, || format!("{name}: {after}, but {newest:?}"))?;
         }
@@ -81,7 +81,7 @@ fn publish(which: usize, tally: &mut Tally, random: &mut Random) -> Result<()> {
             if which >= STAYING {
                 return Ok(());
             }
-            let found = open(name)?.map(|map| map.generation());
+            let found = open(name)?.map(|map| map.edition());
             let fine = found.is_some_and(|found| found >= said);
             tally.kept(fine, || format!("{name}: published {said}, found {found:?}"))
         }

@@ -94,7 +94,7 @@ impl Process {
         // shows.
         let sequence = u64::from(std::process::id()) << 32 | self.sequence;
         let length = pattern::length(sequence, VALUE_SIZE);
-        table.upsert(&self.index, &pattern::value(self.index, sequence, length))?;
+        table.upsert(&self.index, pattern::value(self.index, sequence, length))?;
         *last = Some(sequence);
         let found = own(table, self.index, tally)?;
         tally.kept(found == *last, || format!("wrote {last:?}, found {found:?}"))
@@ -137,7 +137,7 @@ impl Process {
         aside.unlink(name, KIND)?;
         let table = Table::<i32>::create(&aside, name, &options(32, VALUE_SIZE))?;
         for key in 0..KEYS {
-            table.add(&key, &pattern::value(key, 1, pattern::length(1, VALUE_SIZE)))?;
+            table.add(&key, pattern::value(key, 1, pattern::length(1, VALUE_SIZE)))?;
         }
         let original = aside.path_of(name, KIND);
         let copy = original.with_extension("copy");
@@ -177,7 +177,7 @@ pub(super) fn judge(tally: &mut Tally) -> Result<()> {
             Err(e) => tally.kept(false, || format!("{name:?}: {e}"))?,
             Ok(table) => {
                 // A write first: it repairs what the last death left.
-                table.upsert(&0, &pattern::value(0, 1, 8))?;
+                table.upsert(&0, pattern::value(0, 1, 8))?;
                 let outcome = table.verify();
                 tally.whole(outcome.is_ok(), || format!("{name:?}: {outcome:?}"))?;
                 for key in 0..KEYS {

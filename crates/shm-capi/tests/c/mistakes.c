@@ -1,0 +1,137 @@
+// The usual mistakes, each with the message that says what to do. Works in $SHMAP_DIR, and leaves nothing
+// there.
+#include <sys/stat.h>
+
+#include "check.h"
+
+static shmap_table *table, *words, *none;
+static shmap_map *map, *other;
+static shmap_tree *tree;
+
+static void permit(const char *name, mode_t mode) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/shmap.%s", getenv("SHMAP_DIR"), name);
+    CHECK(chmod(path, mode) == 0);
+}
+
+static void opening(void) {
+    shmap_table_options options = {0};
+    FAILS(SHMAP_INVALID, "was the init function called?", shmap_table_open("it", &options, &none));
+    FAILS(SHMAP_INVALID, "was the init function called?", shmap_table_options_init(&options, 3));
+    GIVES(SHMAP_OK, shmap_table_options_init(&options, sizeof options));
+    FAILS(SHMAP_NOT_FOUND, "shmap.it.table\" does not exist", shmap_table_open("it", &options, &none));
+    FAILS(SHMAP_INVALID, "the name is null", shmap_table_open(NULL, NULL, &none));
+    FAILS(SHMAP_INVALID, "the place for the handle is null", shmap_table_open("it", NULL, NULL));
+    FAILS(SHMAP_INVALID_NAME, "`/` at byte 1", shmap_table_open("a/b", NULL, &none));
+    options.capacity = 0;
+    FAILS(SHMAP_INVALID, "capacity is 0, it must be 1 to ", shmap_table_create("it", &options, &none));
+    options.capacity = 2;
+    options.key_kind = 77;
+    FAILS(SHMAP_INVALID, "no kind of keys 77: 1 to 10", shmap_table_create("it", &options, &none));
+    options.key_kind = SHMAP_KEYS_I32;
+    options.mode = 0666;
+    FAILS(SHMAP_PERMISSION, "others than its owner may write to it; set shared_writers in the options",
+          shmap_table_open_or_create("it", &options, &none));
+    options.mode = 0600;
+    options.value_size = 8;
+    GIVES(SHMAP_OK, shmap_table_create("it", &options, &table));
+    FAILS(SHMAP_DUPLICATE_KEY, "shmap.it.table\" exists already", shmap_table_create("it", &options, &none));
+    options.capacity = 3;
+    FAILS(SHMAP_MISMATCH, "is 2, not 3", shmap_table_open_or_create("it", &options, &none));
+    options.key_kind = SHMAP_KEYS_TEXT;
+    GIVES(SHMAP_OK, shmap_table_create("words", &options, &words));
+    permit("words.table", 0666);
+    FAILS(SHMAP_PERMISSION, "set shared_writers in the options if you trust everybody who may",
+          shmap_table_open("words", NULL, &none));
+    FAILS(SHMAP_NOT_FOUND, "there is a table of that name", shmap_map_open("words", NULL, &map));
+    CHECK(none == NULL && map == NULL);
+}
+
+static void calling(void) {
+    char small[2];
+    size_t len = 0;
+    int64_t count;
+    FAILS(SHMAP_NO_SPACE, "the value of key 1 is 9 bytes long, at most 8 fit", shmap_table_upsert(table, 1, "too long!", 9));
+    FAILS(SHMAP_INVALID, "the value is null", shmap_table_upsert(table, 1, NULL, 5));
+    FAILS(SHMAP_INVALID, "the handle is null, not a table", shmap_table_upsert(NULL, 1, "x", 1));
+    FAILS(SHMAP_MISMATCH, "table \"it\" has keys of type i32, not bytes; call the function for integer keys",
+          shmap_table_upsert_bytes(table, "k", 1, "x", 1));
+    FAILS(SHMAP_MISMATCH, "table \"words\" has keys of type str, not i32; call the function that ends in _bytes",
+          shmap_table_upsert(words, 1, "x", 1));
+    FAILS(SHMAP_MISMATCH, "keys of type str, not i64; call the function that ends in _bytes",
+          shmap_table_contains_i64(words, 1));
+    FAILS(SHMAP_MISMATCH, "key 1099511627776 is not of type i32",
+          shmap_table_upsert_i64(table, INT64_C(1) << 40, "x", 1));
+    FAILS(SHMAP_MISMATCH, "key \"\\xff\" is not of type str", shmap_table_add_bytes(words, "\xff", 1, "x", 1));
+    GIVES(SHMAP_OK, shmap_table_add(table, 1, "one", 3));
+    FAILS(SHMAP_NO_SPACE, "the value of key 1 is 3 bytes long, the buffer only 2",
+          shmap_table_get(table, 1, small, sizeof small, &len));
+    CHECK(len == 3);
+    FAILS(SHMAP_INVALID, "len is null", shmap_table_get(table, 1, small, sizeof small, NULL));
+    FAILS(SHMAP_INVALID, "the buffer is null", shmap_table_get(table, 1, NULL, 9, &len));
+    FAILS(SHMAP_NOT_FOUND, "key 2 does not exist", shmap_table_update(table, 2, "x", 1));
+    FAILS(SHMAP_DUPLICATE_KEY, "key 1 exists already", shmap_table_add(table, 1, "x", 1));
+    FAILS(SHMAP_MISMATCH, "the value of key 1 is 3 bytes long, a counter is 8",
+          shmap_table_increment(table, 1, 1, 0, &count));
+    GIVES(SHMAP_OK, shmap_table_add(table, 2, "two", 3));
+    FAILS(SHMAP_NO_SPACE, "the table is full: all 2 entries are taken", shmap_table_upsert(table, 3, "x", 1));
+    GIVES(SHMAP_OK, shmap_table_open_read_only("it", NULL, &none));
+    FAILS(SHMAP_PERMISSION, "table \"it\" was opened for reading only", shmap_table_upsert(none, 1, "x", 1));
+    GIVES(SHMAP_OK, shmap_table_close(none));
+    FAILS(SHMAP_INVALID, "the handle of a table was closed already", shmap_table_upsert(none, 1, "x", 1));
+    FAILS(SHMAP_INVALID, "the handle of a table was closed already", shmap_table_close(none));
+}
+
+static void publishing(void) {
+    shmap_map_options options = {0};
+    shmap_bytes value;
+    GIVES(SHMAP_OK, shmap_tree_new(&tree));
+    GIVES(SHMAP_OK, shmap_tree_set(tree, "k", 1, "v", 1));
+    FAILS(SHMAP_INVALID, "was the init function called?", shmap_tree_share(tree, "m", &options, NULL));
+    GIVES(SHMAP_OK, shmap_map_options_init(&options, sizeof options));
+    options.mode = 0644;
+    FAILS(SHMAP_INVALID, "mode 0o644 is not possible: only read bits", shmap_tree_share(tree, "m", &options, NULL));
+    options.mode = 0;
+    GIVES(SHMAP_OK, shmap_tree_share(tree, "m", &options, NULL));
+    FAILS(SHMAP_DUPLICATE_KEY, "exists already; set force in the options to replace it",
+          shmap_tree_share(tree, "m", &options, NULL));
+    FAILS(SHMAP_DUPLICATE_KEY, "exists already; set force in the options to replace it",
+          shmap_table_freeze(table, "m", &options, NULL));
+    options.force = 1;
+    GIVES(SHMAP_OK, shmap_tree_clear(tree));
+    FAILS(SHMAP_DUPLICATE_KEY, "none are to replace them; set allow_empty in the options",
+          shmap_tree_share(tree, "m", &options, NULL));
+    FAILS(SHMAP_NOT_FOUND, "there is a map of that name", shmap_table_open("m", NULL, &none));
+    GIVES(SHMAP_OK, shmap_map_open("m", NULL, &map));
+    FAILS(SHMAP_NOT_FOUND, "key \"zz\" does not exist", shmap_map_get(map, "zz", 2, &value));
+    FAILS(SHMAP_INVALID, "value is null", shmap_map_get(map, "k", 1, NULL));
+    FAILS(SHMAP_INVALID, "the handle is of a table, not of a map", shmap_map_get((shmap_map *)table, "k", 1, &value));
+    FAILS(SHMAP_MISMATCH, "key 0 of the map is not a table's: \"k\"", shmap_table_load(table, map, NULL));
+
+    // Each call that the advice names works.
+    permit("m.snapshot", 0600);
+    FAILS(SHMAP_PERMISSION, "share it anew, or call shmap_map_open_copy", shmap_map_open("m", NULL, &other));
+    GIVES(SHMAP_OK, shmap_map_open_copy("m", NULL, &other));
+    GIVES(SHMAP_OK, shmap_map_close(other));
+    permit("m.snapshot", 0666);
+    FAILS(SHMAP_PERMISSION, "or open a copy with shared_writers set in the options",
+          shmap_map_open("m", NULL, &other));
+    options.shared_writers = 1;
+    GIVES(SHMAP_OK, shmap_map_open_copy("m", &options, &other));
+    GIVES(SHMAP_OK, shmap_map_close(other));
+}
+
+int main(void) {
+    opening();
+    calling();
+    publishing();
+    GIVES(SHMAP_OK, shmap_tree_free(tree));
+    GIVES(SHMAP_OK, shmap_map_close(map));
+    GIVES(SHMAP_OK, shmap_map_remove_name("m", NULL));
+    GIVES(SHMAP_OK, shmap_table_unlink(table));
+    GIVES(SHMAP_OK, shmap_table_unlink(words));
+    GIVES(SHMAP_OK, shmap_table_close(table));
+    GIVES(SHMAP_OK, shmap_table_close(words));
+    puts("ok");
+    return 0;
+}
