@@ -101,8 +101,8 @@ impl Failure {
         Self::new(Exit::Usage, message)
     }
 
-    /// Says what to do next. An earlier hint stays. In a constant text, [`Failure::of_map`] replaces
-    /// `NAME`.
+    /// Says what to do next. An earlier hint stays. In a constant text, [`Failure::of_map`]
+    /// replaces `NAME`.
     pub(crate) fn hint(mut self, hint: impl Into<Hint>) -> Self {
         self.hint.get_or_insert_with(|| hint.into());
         self

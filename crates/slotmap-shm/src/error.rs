@@ -221,8 +221,8 @@ pub enum TableError {
 const SHOWN: usize = 64;
 
 impl TableError {
-    /// Returns [`TableError::KeyTooLong`] for this key, which may have any length. Only its start is
-    /// copied: at most 64 bytes, and, of a text, only whole characters.
+    /// Returns [`TableError::KeyTooLong`] for this key, which may have any length. Only its start
+    /// is copied: at most 64 bytes, and, of a text, only whole characters.
     #[cold]
     #[must_use]
     pub fn key_too_long(key: &[u8], max: usize) -> Self {
