@@ -1,4 +1,4 @@
-//! Arguments that all verbs have in common, and how arguments are read.
+//! Arguments that all subcommands have in common, and how arguments are read.
 
 use std::ffi::OsStr;
 use std::io::IsTerminal;
@@ -15,7 +15,7 @@ use slotmap_shm::{ReadOptions, TableOptions};
 use crate::escape::unescape;
 use crate::failure::Failure;
 
-// Options of every verb. No doc comment: it would be the help of the whole.
+// Options of every subcommand. No doc comment: it would be the help of the whole command.
 #[derive(Args, Debug)]
 pub(crate) struct Common {
     /// The directory of the maps [default: $SHMAP_DIR, or /dev/shm]
@@ -35,16 +35,16 @@ pub(crate) struct Common {
     timeout: f64,
 }
 
-const GLOBAL: &str = "Options of every verb";
+const GLOBAL: &str = "Options of every subcommand";
 
 /// How results are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// A table with borders, for people
     Table,
-    /// One line a row, with tabs between the columns, escaped; for programs
+    /// One line per row, with tabs between the columns, escaped; for programs
     Tsv,
-    /// One JSON object a line, or one in all
+    /// One JSON object per line, or a single one; for programs
     Json,
 }
 
@@ -53,11 +53,11 @@ pub(crate) enum Format {
 enum AnyFormat {
     /// A table with borders, for people
     Table,
-    /// One line a row, with tabs between the columns, escaped; for programs
+    /// One line per row, with tabs between the columns, escaped; for programs
     Tsv,
-    /// One JSON object a line, or one in all
+    /// One JSON object per line, or a single one; for programs
     Json,
-    /// For `stat` only: metrics, as Prometheus scrapes them
+    /// Metrics in the format of Prometheus; for `stat` only
     Prometheus,
 }
 

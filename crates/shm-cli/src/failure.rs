@@ -67,7 +67,7 @@ impl From<ResultCode> for Exit {
             ResultCode::Corrupt => Self::Corrupt,
             ResultCode::Mismatch => Self::Mismatch,
             ResultCode::Permission => Self::Permission,
-            // What was asked for makes no sense; nothing was looked at yet.
+            // The request itself is not possible; nothing was read yet.
             ResultCode::Invalid => Self::Usage,
             _ => Self::System,
         }

@@ -63,10 +63,10 @@ pub(crate) struct CsvArguments {
     /// CSV column of the values [default: value]
     #[arg(long, value_name = "NAME|N")]
     value_column: Option<Column>,
-    /// What is between two columns of CSV: one ASCII character, or `tab` [default: a comma]
+    /// Separator of CSV columns: one ASCII character, or `tab` [default: a comma]
     #[arg(long, value_name = "CHAR", value_parser = delimiter)]
     delimiter: Option<u8>,
-    /// CSV without a heading: columns have positions only
+    /// The CSV file has no heading, so columns are named by position
     #[arg(long)]
     no_heading: bool,
 }

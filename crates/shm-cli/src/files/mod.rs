@@ -14,11 +14,11 @@ use clap::ValueEnum;
 /// A format of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FileFormat {
-    /// key, tab, value; with \t \n \r \\ \xNN for what cannot stand there
+    /// Key, tab, value; \t \n \r \\ \xNN stand for bytes that cannot be written as they are
     Tsv,
-    /// under the heading key,value; other columns: --key-column, --value-column
+    /// Under the heading key,value; for other columns: --key-column, --value-column
     Csv,
-    /// {"key": …, "value": …} a line; {"hex": "…"} for what is not UTF-8
+    /// {"key": …, "value": …} on each line; {"hex": "…"} for bytes that are not UTF-8
     Jsonl,
 }
 

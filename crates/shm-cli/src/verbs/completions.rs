@@ -12,9 +12,9 @@ use crate::failure::{Exit, Failure};
 Example:
   $ shmap completions bash > shmap.bash
 
-Subcommands and options are completed and, in bash, zsh and fish, names of maps. The script
-belongs in, for bash, ~/.local/share/bash-completion/completions/shmap; for zsh, _shmap in a
-directory of $fpath; for fish, ~/.config/fish/completions/shmap.fish.")]
+Subcommands and options are completed and, in bash, zsh and fish, names of maps. Put the script
+for bash in ~/.local/share/bash-completion/completions/shmap, the one for zsh in _shmap in a
+directory of $fpath, and the one for fish in ~/.config/fish/completions/shmap.fish.")]
 pub(crate) struct Arguments {
     shell: Shell,
 }

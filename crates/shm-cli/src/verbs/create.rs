@@ -23,10 +23,10 @@ Examples:
   file_bytes\t59452864 B
   fits\tyes
 
-Capacity and sizes are fixed from then on. All of the memory is taken at once. An entry takes
-twice the value size and 48 to 135 bytes, and with keys str or bytes the key size, too: 100,000
-entries of the default sizes are 59 MB. --dry-run says it exactly. Its exit code is 3 if the
-table does not fit.")]
+Capacity and sizes cannot be changed later. All of the memory is allocated at once. An entry takes
+twice the value size plus 48 to 135 bytes, and with str or bytes keys also the key size: 100,000
+entries of the default sizes take 59 MB. --dry-run prints the exact size. Its exit code is 3 if
+the table does not fit.")]
 pub(crate) struct Arguments {
     /// Name of the table
     pub(super) name: String,

@@ -15,7 +15,7 @@ use crate::maps::target::writable;
 Example:
   $ shmap del jobs 3325 3326
 
-The exit code is 1 if a key is not there; then none is removed.")]
+If a key is absent, none is removed, and the exit code is 1.")]
 pub(crate) struct Arguments {
     /// Name of the table
     pub(super) name: String,

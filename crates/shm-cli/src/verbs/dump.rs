@@ -24,7 +24,7 @@ Examples:
   blau,blue
   rot,red
 
-Entries come in key order, those of a table as they were at one moment. `load` and `share` read
+Entries are in key order, those of a table as they were at one moment. `load` and `share` read
 all three formats, and get the same bytes back.")]
 pub(crate) struct Arguments {
     /// Name of the map

@@ -18,9 +18,10 @@ use crate::output::counted;
 Example:
   $ shmap freeze jobs jobs-of-today
 
-The entries are those of one moment; where writers are too busy and the caller may not lock the
-table, each is whole, and that is said. Integer keys are stored big-endian with the sign flipped,
-so that their order is kept: `shmap dump jobs-of-today --keys i32` shows them as numbers.")]
+The entries are as they were at one moment. If writers are too busy and the caller may not lock
+the table, each entry is whole, but they may be from different moments, and a message says so.
+Integer keys are stored big-endian with the sign bit flipped, which keeps their order: `shmap dump
+jobs-of-today --keys i32` shows them as numbers.")]
 pub(crate) struct Arguments {
     /// The table
     pub(super) name: String,

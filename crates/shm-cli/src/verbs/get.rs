@@ -22,9 +22,9 @@ Examples:
   rot\tred
   blau\tblue
 
-One key prints its value, several print key, tab, value; all are of one moment. What cannot be
-printed is escaped: \\t \\n \\r \\\\ \\xNN; --raw writes the bytes as they are. The exit code is
-1 if a key is absent.")]
+One key prints its value. Several print lines of key, tab and value, all as they were at one
+moment. Bytes that cannot be printed are escaped: \\t \\n \\r \\\\ \\xNN. --raw writes the bytes
+as they are. The exit code is 1 if a key is absent.")]
 pub(crate) struct Arguments {
     /// Name of the map
     pub(super) name: String,

@@ -23,18 +23,18 @@ Examples:
   $ shmap increment jobs 18 -1 --initial 10
   9
 
-A counter is a value of 8 bytes, little endian; the one of a key that is absent begins with
---initial. No other writer comes between reading and writing it.")]
+A counter is a value of 8 bytes, little endian. If the key is absent, it starts at --initial. It
+is read and written in one step, so no other writer can come in between.")]
 pub(crate) struct Arguments {
     /// Name of the table
     pub(super) name: String,
     /// The key
     #[arg(allow_negative_numbers = true)]
     key: OsString,
-    /// What to add to it
+    /// The number to add
     #[arg(default_value_t = 1, allow_negative_numbers = true)]
     by: i64,
-    /// Where a new counter starts
+    /// The start of a new counter
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     initial: i64,
     /// The key is escaped, as `dump` prints it

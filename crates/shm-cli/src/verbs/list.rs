@@ -18,8 +18,8 @@ use crate::output::{Cell, rows, span};
 Example:
   $ shmap list --format json
 
-A map that cannot be opened is listed too, with the reason. Columns of tsv: name, kind, keys,
-entries, capacity, bytes, owner, mode, age in seconds, remark.")]
+A map that cannot be opened is listed too, with the reason. The columns of tsv are: name, kind,
+keys, entries, capacity, bytes, owner, mode, age in seconds, remark.")]
 pub(crate) struct Arguments {}
 
 const HEADING: [&str; 10] =

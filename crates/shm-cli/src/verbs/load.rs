@@ -24,8 +24,8 @@ Examples:
   $ shmap load jobs jobs.tsv
   $ shmap dump jobs --to jsonl | shmap load jobs - --from jsonl
 
-Keys that the file does not name stay. Of a key that it names twice the last value counts.
-Readers see all of it at once. A broken line is named, and then nothing is changed.")]
+Keys that are not in the file keep their values. If a key occurs twice, the last value counts.
+Readers see all changes at once. If a line is broken, the error names it, and nothing is changed.")]
 pub(crate) struct Arguments {
     /// Name of the table
     pub(super) name: String,
@@ -43,7 +43,7 @@ pub(crate) struct InputArguments {
     from: Option<FileFormat>,
     #[command(flatten)]
     csv: CsvArguments,
-    /// Number of lines to skip at the start of the file, whatever is in them
+    /// Number of lines to skip at the start of the file, whatever they contain
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     skip: u64,
 }

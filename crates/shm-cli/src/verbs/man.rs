@@ -11,7 +11,7 @@ use crate::failure::{Exit, Failure};
 Example:
   $ mkdir man1 && shmap man --out man1
 
-One page for shmap, and one for each verb.")]
+Writes one page for shmap, and one for each subcommand.")]
 pub(crate) struct Arguments {
     /// The directory to write to
     #[arg(long, value_name = "DIR")]

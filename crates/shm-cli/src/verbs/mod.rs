@@ -48,28 +48,29 @@ Examples:
   running
   $ shmap list
 
-`shmap VERB --help` shows an example of each verb; `shmap --help` the exit codes.";
+`shmap SUBCOMMAND --help` shows examples of a subcommand. `shmap --help` lists the exit codes.";
 
 const AFTER_LONG_HELP: &str = "\
 Exit codes:
   0    done
   1    the key, the name or the prefix was not found
-  2    the command line makes no sense
-  3    the table or the file system is full, or a key or value too long
+  2    the command line is not valid
+  3    the table or the file system is full, or a key or value is too long
   4    the key or the name exists already
   5    the name is not valid
   6    the lock was not released in time
   7    the file at the name is damaged
   8    it is of another kind, key type, version, C library or pid namespace
   9    the operating system does not permit it, or the owner is not trusted
-  10   anything else that the operating system refused
+  10   the operating system refused the operation for another reason
   11   a line of the input is broken
-  12   writers were too busy for a reading of one moment
+  12   writers were too busy to read a table as it was at one moment
   130  ended by Ctrl-C or a signal
-  141  the reader of the output is gone: it ends silently
+  141  the reader of the output is gone; no message is printed
 
 An error means that nothing was changed. If only the result of a change could not be printed
-(10 or 141), the message says so. A closed standard output is an error for what prints.
+(10 or 141), the message says so. For a subcommand that prints something, a closed standard output
+is an error.
 
 Examples:
   $ shmap create workers

@@ -14,8 +14,8 @@ Examples:
   $ shmap prune
   $ shmap prune --yes
 
-Touches no table, no published map, nothing of other users and nothing that a living process is
-about to publish.")]
+Tables, published maps, files of other users and files that a living process is about to publish
+are left alone.")]
 pub(crate) struct Arguments {
     /// Remove the files; otherwise only list them
     #[arg(long, short)]

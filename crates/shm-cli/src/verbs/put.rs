@@ -33,19 +33,19 @@ Examples:
   $ shmap set jobs 3325 stopped
   $ date | shmap set jobs 1 -
 
-Makes no table: `shmap create` does.";
+The table must exist; `shmap create` creates one.";
 
 pub(super) const ADD: &str = "\
 Example:
   $ shmap add jobs 4711 queued
 
-The exit code is 4 if the key is there already.";
+The exit code is 4 if the key exists already.";
 
 pub(super) const UPDATE: &str = "\
 Example:
   $ shmap update jobs 3325 'stopped\\n' --escaped
 
-The exit code is 1 if the key is not there.";
+The exit code is 1 if the key does not exist.";
 
 pub(crate) fn run(mode: PutMode, entry: &Entry, common: &Common) -> Result<Exit, Failure> {
     let table = writable(&entry.name, common)?;

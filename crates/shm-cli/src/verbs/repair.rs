@@ -15,8 +15,8 @@ Example:
   jobs\t0\t0
 
 The columns are: name; slots that were damaged, and are free now; entries that were lost with
-them. All that lies in sound slots is kept. The first write after a damaged table is opened does
-the same, without a word.")]
+them. Everything in sound slots is kept. The first write after a damaged table is opened repairs
+it as well, without a message.")]
 pub(crate) struct Arguments {
     /// Names of the tables
     #[arg(required = true)]

@@ -11,7 +11,7 @@ use crate::maps::target::{Kind, Target, remove};
 Example:
   $ shmap rm jobs
 
-Processes that have it open go on with it. The memory is free when the last of them ends.")]
+Processes that have it open keep it. The memory is freed when the last of them closes it.")]
 pub(crate) struct Arguments {
     /// Names of the maps
     #[arg(required = true)]

@@ -26,15 +26,15 @@ Examples:
   3325\trunning
   3326\twaiting
 
-In key order. O(log n) and what is printed for a published map; a table is read whole. The exit
-code is 1 if there is none.")]
+Entries are in key order. In a published map the search takes O(log n) and the time to print; a
+table is read as a whole. The exit code is 1 if there is no such entry.")]
 pub(crate) struct Arguments {
     /// Name of the map
     pub(super) name: String,
     /// Prefix of the keys [default: all keys]
     #[arg(conflicts_with_all = ["from", "to"])]
     prefix: Option<OsString>,
-    /// The least key
+    /// Start at this key
     #[arg(long, value_name = "KEY", allow_negative_numbers = true)]
     from: Option<OsString>,
     /// End before this key
@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
     /// Print at most this many
     #[arg(long, short = 'n', value_name = "N")]
     limit: Option<usize>,
-    /// Print only how many there are
+    /// Print only the number of entries
     #[arg(long, short, conflicts_with_all = ["limit", "reverse"])]
     count: bool,
     /// Keys are escaped, as `dump` prints them

@@ -21,9 +21,9 @@ Examples:
   $ shmap share colours words.tsv
   $ shmap dump words | shmap share colours - --sorted --force
 
-Of a key that is there twice the last value counts. The text is never held in memory, the
-entries are. A broken line is named, and then nothing is published. Readers go from the old map
-to the new one at once.")]
+If a key occurs twice, the last value counts. The entries are held in memory, but not the text of
+the file. If a line is broken, the error names it, and nothing is published. Readers change from
+the old map to the new one in one step.")]
 pub(crate) struct Arguments {
     /// Name of the map to publish
     pub(super) name: String,
@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
 // No doc comment: it would be the help of the verb.
 #[derive(Args, Debug)]
 pub(crate) struct PublishArguments {
-    /// Leave out the hash index: twelve bytes an entry less, and slower lookups
+    /// Leave out the hash index: twelve bytes less per entry, but slower lookups
     #[arg(long)]
     no_index: bool,
     /// Permission bits, read bits only; 444 lets other users read [default: those of the map that

@@ -25,15 +25,15 @@ Examples:
   $ shmap stat --format prometheus | grep -c '^shmap_up.* 1$'
   2
 
-Times have a unit, and lengths too; in JSON the age is in seconds and a length in bytes, as bare
-numbers. `--format prometheus` prints metrics of one map or, without a name, of all of them; a
-map that cannot be read has shmap_up 0.
+Times and lengths have a unit. In JSON they are bare numbers: seconds and bytes. `--format
+prometheus` prints the metrics of one map or, without a name, of all maps; a map that cannot be
+read has shmap_up 0.
 
-Of a table, recoveries are the repairs since it was made, and lost are the entries that they could
-not keep.
+For a table, `recoveries` counts the repairs since it was created, and `lost` the entries that
+they could not keep.
 
-Who maps it is read from /proc: of processes of other users only root sees that; the others are
-counted. Processes in another pid namespace are not seen at all.")]
+The processes that map a file are read from /proc. Only root sees those of other users; for anyone
+else they are only counted. Processes in another pid namespace are not seen at all.")]
 pub(crate) struct Arguments {
     /// Name of the map; may be left out with --format prometheus, for all maps
     pub(super) name: Option<String>,

@@ -16,8 +16,9 @@ Example:
   words\tsnapshot\tsound
   jobs\ttable\tsound
 
-A table is checked under its lock, which needs write permission; for a caller who may only read
-it, all entries are read. The exit code is 7 if one is damaged; `shmap repair` repairs a table.")]
+A table is checked under its lock, which needs write permission. If the caller has only read
+permission, all entries are read instead. The exit code is 7 if a map is damaged. `shmap repair`
+repairs a table.")]
 pub(crate) struct Arguments {
     /// Names of the maps
     #[arg(required = true)]

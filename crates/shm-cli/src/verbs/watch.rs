@@ -31,13 +31,14 @@ Example:
   +\t3325\trunning
   +\t3326\twaiting
 
-On a terminal: a table in place; Ctrl-C ends. Elsewhere: a line for each change, + new, ~
-changed, - removed, then tab, key, tab, value; at first all there is is new. What changes and
-changes back between two looks is not seen. Colours are off with NO_COLOR.
+On a terminal, the map is shown as a table that is updated in place; Ctrl-C ends it. Elsewhere,
+each change is printed as a line: + for new, ~ for changed or - for removed, then tab, key, tab,
+value. At first every entry is new. A change that is undone between two updates is not seen.
+NO_COLOR turns colours off.
 
-If the map is removed, all of its entries are, and the watch goes on with the next one of the
-name; both are said on standard error, or in the heading. The exit code after --frames looks is
-1 if there was no map at the last one.")]
+If the map is removed, its entries count as removed, and the watch continues with the next map of
+that name. A message on standard error, or the heading, says so. After --frames updates the exit
+code is 1 if there was no map at the last one.")]
 pub(crate) struct Arguments {
     /// Name of the map
     pub(super) name: String,
