@@ -44,7 +44,7 @@ impl DropInTree {
         Self(Attached::new(Contents::default()))
     }
 
-    /// The value of `key`, as `str`; `None` when there is none. O(log n).
+    /// The value of `key`, as `str`; `None` if there is none. O(log n).
     fn get<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
         let bytes = bytes_of(key)?;
         let tree = self.complete(key.py())?;
@@ -52,9 +52,9 @@ impl DropInTree {
         found.map(|value| text_of(key.py(), value)).transpose()
     }
 
-    /// Publishes under `name`, whole and at once; with `force` in place of what is there. O(n).
+    /// Publishes the contents under `name` in one step. `force` replaces an existing map. O(n).
     ///
-    /// True. Raises `FileExistsError` without `force` when the name is taken.
+    /// Returns True. Raises `FileExistsError` if the name is taken and `force` is not set.
     #[pyo3(signature = (name, force = None))]
     fn share(
         slf: &Bound<'_, Self>,
@@ -93,7 +93,7 @@ impl DropInTree {
         Ok((rebuild, (slf.get_type(), entries.collect())))
     }
 
-    /// Removes a published name; False when there is none. Maps that are open keep theirs.
+    /// Removes a published name; False if there is none. Open maps keep their edition.
     #[staticmethod]
     fn remove(py: Python<'_>, name: &str) -> PyResult<bool> {
         let options = MapOptions::default().interrupt(signals::interrupt());
@@ -223,7 +223,7 @@ impl Method for Get {
     type Class = DropInMap;
     const NAME: &'static CStr = c"get";
     const DOC: &'static CStr = c"get($self, key)\n--\n\n\
-        The value of `key`, as `str`; `None` when there is none. O(1).";
+        The value of `key`, as `str`; `None` if there is none. O(1).";
     const ARGUMENTS: &'static [&'static str] = &["key"];
     const REQUIRED: usize = 1;
 
@@ -246,7 +246,7 @@ impl Method for Set {
     type Class = DropInTree;
     const NAME: &'static CStr = c"set";
     const DOC: &'static CStr = c"set($self, key, val)\n--\n\n\
-        Gives `key` this value, in place of another. True. O(log n).\n\
+        Sets the value of `key`, and returns True. O(log n).\n\
         \n\
         Raises `KeyTooLongError`, a `ValueError`.";
     const ARGUMENTS: &'static [&'static str] = &["key", "val"];

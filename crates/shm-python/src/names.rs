@@ -12,7 +12,7 @@ use crate::interpreter;
 use crate::signals;
 use crate::snapshot::name_failure;
 
-/// Removes a published name. Snapshots that are open keep their edition. O(1).
+/// Removes a published name. Open snapshots keep their edition. O(1).
 ///
 /// Waits for a publisher for up to `timeout` seconds. Raises `NotFoundError`,
 /// `PermissionDeniedError`, `LockTimeoutError`. `Table.unlink` removes the name of a table.

@@ -83,7 +83,8 @@ impl SnapshotBase {
         self.all(py, Yields::Keys)
     }
 
-    /// The values of several keys, or `None`, in their order; faster than one by one.
+    /// The values of several keys, in their order; `None` for an absent key. Faster than one by
+    /// one.
     fn get_many<'py>(
         &self,
         keys: &Bound<'py, PyAny>,
@@ -116,7 +117,8 @@ impl SnapshotBase {
         self.all(py, Yields::Items)
     }
 
-    /// The entries from `start` to `stop`, with `stop` if `inclusive`. O(log n), then O(1) a step.
+    /// The entries from `start` to `stop`; with `stop` if `inclusive`. O(log n), then O(1) per
+    /// step.
     #[pyo3(signature = (start = None, stop = None, *, inclusive = false))]
     fn range(
         &self,
@@ -138,14 +140,14 @@ impl SnapshotBase {
         Ok(Entries::new(map, form, Yields::Items, ranks))
     }
 
-    /// The entries whose keys start with `prefix`. O(log n), then O(1) a step.
+    /// The entries whose keys start with `prefix`. O(log n), then O(1) per step.
     fn prefix(&self, prefix: &Bound<'_, PyAny>) -> PyResult<Entries> {
         let (map, form) = self.owned(prefix.py())?;
         let ranks = map.prefix(crate::keys::bytes_of(prefix)?.as_bytes());
         Ok(Entries::new(map, form, Yields::Items, ranks))
     }
 
-    /// How many keys are less than `key`, which need not be there. O(log n).
+    /// The number of keys that are less than `key`, which may be absent. O(log n).
     fn rank(&self, key: &Bound<'_, PyAny>) -> PyResult<usize> {
         let (map, form) = self.owned(key.py())?;
         match form.placed(key)? {
@@ -156,7 +158,7 @@ impl SnapshotBase {
         }
     }
 
-    /// The entry of a rank, from 0, or from -1 backwards. O(1). Raises `IndexError`.
+    /// The entry at a rank, from 0; negative ranks count from the end. O(1). Raises `IndexError`.
     fn nth<'py>(
         &self,
         py: Python<'py>,
@@ -174,11 +176,11 @@ impl SnapshotBase {
         }
     }
 
-    /// Takes the newest edition; True if that is another one. Costs one load when nothing was
+    /// Takes the newest edition; True if that is another one. Costs one load if nothing was
     /// published.
     ///
-    /// About every 100 ms it also looks at the name, and so finds a map that was published anew
-    /// after its files had been removed by other means. Raises what opening raises; the handle then
+    /// About every 100 ms it also checks the name, and so finds a map that was published again
+    /// after its files were removed by other means. Raises whatever opening raises; the handle then
     /// keeps its edition. Iterators keep theirs.
     fn refresh(&self, py: Python<'_>) -> PyResult<bool> {
         let handle = self.handle.lend(py);
@@ -193,12 +195,12 @@ impl SnapshotBase {
         }
     }
 
-    /// Sleeps until there is another edition and takes it; False when the time is over.
+    /// Sleeps until there is another edition, and takes it; False if the time runs out first.
     ///
-    /// `timeout` is in seconds, `None` for ever. Other threads run meanwhile, and may use this
-    /// handle, wait through it, or fork. If one of them takes another edition, this is True.
-    /// Ctrl-C ends it. After a removal it waits for the name to be published again. Raises what
-    /// `refresh` raises.
+    /// `timeout` is in seconds; `None` waits for ever. Other threads run meanwhile, and may use
+    /// this handle, wait through it, or fork. If one of them takes another edition, this call
+    /// returns True. Ctrl-C ends it. If the name was removed, it waits until the name is published
+    /// again. Raises whatever `refresh` raises.
     #[pyo3(signature = (timeout = None))]
     fn wait_for_update(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let (start, limit) = (Instant::now(), self::timeout(py, timeout)?);
@@ -233,8 +235,8 @@ impl SnapshotBase {
         Ok(self.owned(py)?.0.number())
     }
 
-    /// True if the name was removed since this edition, even if it was published anew: then
-    /// `refresh` takes the new one.
+    /// True if the name was removed after this edition was published, even if it was published
+    /// again since. Then `refresh` takes the new one.
     fn is_removed(&self, py: Python<'_>) -> PyResult<bool> {
         self.owned(py)?.0.is_removed().map_err(|error| failure(py, error, None))
     }
@@ -283,7 +285,7 @@ impl SnapshotBase {
         interpreter::path(py, self.owned(py)?.0.path())
     }
 
-    /// `str`, `bytes` or `int`: what keys come back as.
+    /// `str`, `bytes` or `int`: the type that keys are returned as.
     #[getter]
     fn key_type<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.handle.lend(py).form.to_type(py)
@@ -310,7 +312,7 @@ impl SnapshotBase {
         self.trust.clone()
     }
 
-    /// Ends this handle. Iterators keep their edition.
+    /// Closes this handle. Iterators keep their edition.
     fn close(&self, py: Python<'_>) {
         let form = self.handle.lend(py).form;
         self.handle.replace(py, Handle { map: None, form });
@@ -428,7 +430,7 @@ impl Method for GetStr {
     type Class = SnapshotBase;
     const NAME: &'static CStr = c"get_str";
     const DOC: &'static CStr = c"get_str($self, key, default=None)\n--\n\n\
-        As `get`, but the value as text. Raises `NotTextError` where it is not UTF-8.";
+        As `get`, but the value as text. Raises `NotTextError` if it is not UTF-8.";
     const ARGUMENTS: &'static [&'static str] = &["key", "default"];
     const REQUIRED: usize = 1;
 

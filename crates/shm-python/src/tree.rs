@@ -76,7 +76,7 @@ impl TreeBase {
         entries.map(|(key, value)| Ok((self.decode(py, key)?, PyBytes::new(py, value)))).collect()
     }
 
-    /// Sets the value of `key`; True when it had one. O(log n). Raises `KeyTooLongError`.
+    /// Sets the value of `key`; True if it had one. O(log n). Raises `KeyTooLongError`.
     fn set(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<bool> {
         let (py, key, value) = (key.py(), self.form.key(key)?, bytes_of(value)?);
         self.tree
@@ -94,7 +94,7 @@ impl TreeBase {
         Ok(self.find(key)?.map(Bound::into_any).or(default))
     }
 
-    /// As `get`, but the value as text. Raises `NotTextError` where it is not UTF-8.
+    /// As `get`, but the value as text. Raises `NotTextError` if it is not UTF-8.
     #[pyo3(signature = (key, default = None))]
     fn get_str<'py>(
         &self,
@@ -107,7 +107,7 @@ impl TreeBase {
         })
     }
 
-    /// Removes `key`; False when it was absent. O(log n).
+    /// Removes `key`; False if it was absent. O(log n).
     fn remove(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = key.py();
         let Some(key) = self.form.removed(key)? else { return Ok(false) };
@@ -119,7 +119,7 @@ impl TreeBase {
         self.tree.change(py, |tree| *tree = Arc::default());
     }
 
-    /// Sets all, or none.
+    /// Sets all entries, or none.
     fn set_many(&self, entries: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = entries.py();
         let (tree, form) = (self.owned(py), self.form);
@@ -137,16 +137,16 @@ impl TreeBase {
         Ok(())
     }
 
-    /// Publishes the tree under `name`, whole and at once; with `force` in place of what is there.
-    /// Returns the number of the edition. O(n).
+    /// Publishes the tree under `name` in one step. `force` replaces an existing map. Returns
+    /// the number of the edition. O(n).
     ///
-    /// `mode` has read bits only; `0o444` lets others read. By default it is that of the map that
-    /// is replaced, or `0o400`. An empty tree replaces a map with entries only with `allow_empty`,
-    /// else that is an `AlreadyExistsError`. `hash_index` makes `Snapshot.get` faster and the file
-    /// larger. Waits for another publisher for up to `timeout` seconds. Raises
-    /// `AlreadyExistsError`, `LockTimeoutError`, `NoSpaceError`, `PermissionDeniedError`,
-    /// `CorruptError` if the control segment of the name is damaged; the name then leads to what it
-    /// did before.
+    /// `mode` has read bits only; `0o444` lets others read. The default is the mode of the replaced
+    /// map, or `0o400`. An empty tree replaces a map that has entries only with `allow_empty`;
+    /// otherwise `AlreadyExistsError` is raised. `hash_index` makes `Snapshot.get` faster and the
+    /// file larger. Waits for another publisher for up to `timeout` seconds. Raises
+    /// `AlreadyExistsError`, `LockTimeoutError`, `NoSpaceError`, `PermissionDeniedError` or, if the
+    /// control segment of the name is damaged, `CorruptError`. After an error the name still leads
+    /// to what it did before.
     #[pyo3(
         signature = (
             name, force = false, *, hash_index = true, namespace = None, mode = None, timeout = Some(5.0),
@@ -190,7 +190,7 @@ impl TreeBase {
         Ok(PyBytes::new(py, &image))
     }
 
-    /// `str`, `bytes` or `int`: what keys come back as.
+    /// `str`, `bytes` or `int`: the type that keys are returned as.
     #[getter]
     fn key_type<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.form.to_type(py)

@@ -1,10 +1,10 @@
 """Dictionaries in shared memory, for Linux.
 
-`namespace` is a directory: `$SHMAP_DIR` or `/dev/shm` unless given. `timeout` is in seconds, `None`
-for ever. A value is given as bytes, or as text that becomes UTF-8, and comes back as a copy; in a
-table, an `int` is a counter of eight bytes. A lookup by a key of another type finds nothing, as in
-a `dict`. Every error is an `Error`, and also what Python itself would raise; nothing was changed
-then.
+`namespace` is a directory, by default `$SHMAP_DIR` or `/dev/shm`. `timeout` is in seconds; `None`
+waits for ever. A value is given as bytes, or as text, which is encoded as UTF-8, and is returned as
+a copy of its bytes. In a table, a value that is an `int` is a counter of eight bytes. A lookup by a
+key of another type finds nothing, as in a `dict`. Every error is an `Error`, and also the exception
+that Python itself would raise. A call that raises one has changed nothing.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
@@ -93,10 +93,11 @@ class _Stats(TypedDict):
 class Table(MutableMapping[_K, bytes]):
     """A table of live status: any process writes, every process reads.
 
-    Readers take no lock and wait for nobody. Each change, and each batch, is all or nothing, even
-    if the writer is killed. A table does not grow: exactly `capacity` entries fit, of up to
-    `value_size` bytes. A handle works after fork, and through pickle by its name; it is a context
-    manager, and many threads may use it. An `int` as a value is a counter.
+    Readers take no lock and never wait. Each change, and each batch, takes effect as a whole or not
+    at all, even if the writer is killed. A table does not grow: it holds exactly `capacity`
+    entries, with values of up to `value_size` bytes. A handle works after a fork, can be pickled
+    (by its name), is a context manager, and may be used by many threads. A value that is an `int`
+    is a counter.
 
     >>> with Table("workers", capacity=100, value_size=32) as table:
     ...     table[3325] = "running"
@@ -123,16 +124,17 @@ class Table(MutableMapping[_K, bytes]):
         trust: Iterable[int] = (),
         shared_writers: bool = False,
     ) -> Table[int]:
-        """Opens the table, or creates it: `capacity` entries of up to `value_size` bytes.
+        """Opens the table, or creates it with `capacity` entries of up to `value_size` bytes.
 
-        `keys` are `int`, of 32 `bits` unless told otherwise, or `str` or `bytes` of up to
-        `key_size` bytes (of UTF-8). `capacity` is at most 2**28, `value_size` 2**24, `key_size`
-        256; all of it is allocated at once. `mode` is the permission bits, 0o600 unless told
-        otherwise, whatever the umask. A write waits for the lock for up to `timeout` seconds.
-        `trust` lists further user ids whose tables are opened; `shared_writers` accepts tables that
-        group or others may write to. Raises `MismatchError` when it exists with another geometry,
-        `WrongKindError` with other keys, `InvalidOptionError` for one that is not possible,
-        `CorruptError`, `PermissionDeniedError`, `NoSpaceError`, `InvalidNameError`.
+        `keys` is the type of the keys: `int`, of 32 `bits` by default, or `str` or `bytes`, of up
+        to `key_size` bytes (of UTF-8). `capacity` is at most 2**28, `value_size` 2**24 and
+        `key_size` 256. All of the memory is allocated at once. `mode` is the permission bits, by
+        default 0o600; the umask has no effect. A write waits for the lock for up to `timeout`
+        seconds. `trust` lists further user ids whose tables may be opened. `shared_writers` also
+        accepts tables that the group or others may write to. Raises `MismatchError` if the table
+        exists with another geometry, `WrongKindError` if it has keys of another type,
+        `InvalidOptionError` for an argument that is not possible, `CorruptError`,
+        `PermissionDeniedError`, `NoSpaceError` or `InvalidNameError`.
         """
     @overload
     def __new__(
@@ -183,9 +185,9 @@ class Table(MutableMapping[_K, bytes]):
         trust: Iterable[int] = (),
         shared_writers: bool = False,
     ) -> Table[int]:
-        """Creates it, with the arguments of `Table`.
+        """Creates the table. The arguments are those of `Table`.
 
-        Raises `AlreadyExistsError`, and what `Table` raises.
+        Raises `AlreadyExistsError`, and whatever `Table` raises.
         """
     @overload
     @classmethod
@@ -235,10 +237,10 @@ class Table(MutableMapping[_K, bytes]):
         trust: Iterable[int] = (),
         shared_writers: bool = False,
     ) -> Table[Any]:
-        """Opens what is there, whatever its geometry; without `keys`, whatever its keys. O(1).
+        """Opens an existing table of any geometry and, without `keys`, of any type of keys. O(1).
 
-        `read_only` needs no permission to write, and works from another pid namespace. Raises
-        `NotFoundError`, and what `Table` raises.
+        A `read_only` handle needs no write permission, and works from another pid namespace. Raises
+        `NotFoundError`, and whatever `Table` raises.
         """
     @overload
     @classmethod
@@ -286,50 +288,53 @@ class Table(MutableMapping[_K, bytes]):
     def __setitem__(self, key: _K, value: _Stored, /) -> None: ...
     def __delitem__(self, key: _K, /) -> None: ...
     def __iter__(self) -> Iterator[_K]:
-        """The keys of one moment, in no order. O(capacity); so are `keys`, `values`, `items`."""
+        """The keys as they were at one moment, in no order. O(capacity), as `keys`, `values`,
+        `items`.
+        """
     def __len__(self) -> int: ...
     def __contains__(self, key: object, /) -> bool: ...
     @overload
     def get(self, key: _K, default: None = None) -> Optional[bytes]:
         """A copy of the value, as bytes, or `default`. O(1). Takes no lock.
 
-        Raises `CorruptError` where the file is damaged.
+        Raises `CorruptError` if the file is damaged.
         """
     @overload
     def get(self, key: _K, default: Union[bytes, _T]) -> Union[bytes, _T]: ...
     @overload
     def get_str(self, key: _K, default: None = None) -> Optional[str]:
-        """As `get`, but the value as text. Raises `NotTextError` where it is not UTF-8."""
+        """As `get`, but the value as text. Raises `NotTextError` if it is not UTF-8."""
     @overload
     def get_str(self, key: _K, default: Union[str, _T]) -> Union[str, _T]: ...
     @overload
     def get_int(self, key: _K, default: None = None) -> Optional[int]:
         """The number of a counter, or `default`. O(1). Takes no lock.
 
-        Raises `MismatchError` where the value is not a counter, which has eight bytes.
+        Raises `MismatchError` if the value is not a counter, which has eight bytes.
         """
     @overload
     def get_int(self, key: _K, default: Union[int, _T]) -> Union[int, _T]: ...
     def get_many(self, keys: Iterable[_K]) -> list[Optional[bytes]]:
-        """The values of several keys, or `None`, in their order, all of one moment. O(keys).
+        """The values of several keys, in their order, as they were at one moment; `None` for an
+        absent key. O(keys).
 
-        Raises `LockTimeoutError` if other writes completed under each attempt, `CorruptError`.
+        Raises `LockTimeoutError` if other writes completed during each attempt, or `CorruptError`.
         """
     def entries(self, *, one_moment: bool = True) -> list[tuple[_K, bytes]]:
-        """All entries, in no order, as they were at one moment. O(capacity). Raises what `get_many`
-        raises.
+        """All entries, in no order, as they were at one moment. O(capacity). Raises whatever
+        `get_many` raises.
 
-        Beside writers that do not pause, a handle that may write takes the lock. A handle for
-        reading only gives up after a second; without `one_moment` it then returns entries that are
-        each whole, but of different moments. Damaged entries are left out, with a `RuntimeWarning`
+        If other writers never pause, a handle that may write takes the lock. A read-only handle
+        gives up after a second; with `one_moment=False` it then returns entries that are each
+        whole, but from different moments. Damaged entries are left out, with a `RuntimeWarning`
         that says how many.
         """
     def add(self, key: _K, value: _Stored) -> None:
         """Sets the value of a key that is absent. O(1).
 
         Like every change, it waits for the lock for up to `timeout` seconds, and then raises
-        `LockTimeoutError`; a handle for reading only raises `ReadOnlyError`. Raises
-        `KeyExistsError`, `FullError`, `ValueTooLongError`, `KeyTooLongError`, `OutOfRangeError`.
+        `LockTimeoutError`. A read-only handle raises `ReadOnlyError`. Other errors are
+        `KeyExistsError`, `FullError`, `ValueTooLongError`, `KeyTooLongError` and `OutOfRangeError`.
         """
     def replace(self, key: _K, value: _Stored) -> None:
         """Replaces the value of a key that is present. O(1).
@@ -337,42 +342,42 @@ class Table(MutableMapping[_K, bytes]):
         Raises `KeyMissingError`, `ValueTooLongError`.
         """
     def add_many(self, entries: _Entries[_K]) -> None:
-        """`add` of all, or of none. The error names the position of the first member at fault."""
+        """Adds all entries, or none. The error names the position of the first entry at fault."""
     def replace_many(self, entries: _Entries[_K]) -> None:
-        """`replace` of all, or of none. The error names the position of the first one at fault."""
+        """Replaces all values, or none. The error names the position of the first entry at fault."""
     def upsert_many(self, entries: _Entries[_K]) -> None:
-        """Sets all, or none, at one moment; of equal keys the last one counts.
+        """Sets all entries, or none, at one moment. If a key occurs twice, the last value counts.
 
-        The error names the position of the first member at fault: `FullError`, `ValueTooLongError`,
-        `KeyTooLongError`, `OutOfRangeError`.
+        The error names the position of the first entry at fault: `FullError`, `ValueTooLongError`,
+        `KeyTooLongError` or `OutOfRangeError`.
         """
     def update(  # type: ignore[override]
         self, entries: _Entries[_K] = (), /, **more: _Stored
     ) -> None:
         """As `upsert_many`."""
     def remove_many(self, keys: Iterable[_K]) -> None:
-        """Removes all, or none. Raises `KeyMissingError`."""
+        """Removes all keys, or none. Raises `KeyMissingError`."""
     def clear(self) -> None:
         """Removes all entries, at one moment. O(capacity)."""
     def compare_exchange(self, key: _K, expected: _Stored, new: _Stored) -> bool:
-        """Sets `new` if the value is `expected`, and says whether it was. O(1).
+        """Sets the value to `new` if it is `expected`. Returns whether it was. O(1).
 
         Raises `KeyMissingError`, `ValueTooLongError`.
         """
     def increment(self, key: _K, by: int = 1, initial: int = 0) -> int:
-        """Adds `by` to a counter, and returns what it is then. A key that is absent gets one, which
-        begins at `initial`. O(1).
+        """Adds `by` to a counter, and returns the new value. If the key is absent, the counter
+        starts at `initial`. O(1).
 
-        A counter is a value of eight bytes, a little-endian signed number that wraps; `get_int`
-        reads it, and storing an `int` sets it. Raises `MismatchError` where the value is not a
-        counter, and in a table with values of fewer than eight bytes; `FullError`,
+        A counter is a value of eight bytes: a little-endian signed number that wraps around.
+        `get_int` reads it, and storing an `int` sets it. Raises `MismatchError` if the value is not
+        a counter, or if the table's values have fewer than eight bytes; `FullError`; or
         `OutOfRangeError`.
         """
     def fetch_add(self, key: _K, delta: int = 1) -> int:
-        """Adds `delta` to a counter, and returns what it was before. O(1).
+        """Adds `delta` to a counter, and returns the old value. O(1).
 
-        Raises `KeyMissingError` for a key that is absent, `MismatchError` where the value is not a
-        counter, `OutOfRangeError`.
+        Raises `KeyMissingError` if the key is absent, `MismatchError` if the value is not a
+        counter, or `OutOfRangeError`.
         """
     def freeze(
         self,
@@ -383,36 +388,37 @@ class Table(MutableMapping[_K, bytes]):
         mode: Optional[int] = None,
         allow_empty: bool = False,
     ) -> int:
-        """Publishes the entries of one moment as a snapshot; with `force` in place of what is there.
-        Returns the number of the edition. O(n log n).
+        """Publishes the entries, as they were at one moment, as a snapshot. `force` replaces an
+        existing one. Returns the number of the edition. O(n log n).
 
-        Open it with `Snapshot(name, keys=table.key_type, signed=table.signed)`; numbers are in
-        their order. Raises what `RbTree.share` raises.
+        Open it with `Snapshot(name, keys=table.key_type, signed=table.signed)`. Numbers are in
+        numerical order. Raises whatever `RbTree.share` raises.
         """
     def load(self, snapshot: Snapshot[Any]) -> int:
-        """Sets all entries of a snapshot that `freeze` made, or none; returns how many. O(n).
+        """Sets all entries of a snapshot that `freeze` made, or none. Returns their number. O(n).
 
-        Raises `WrongKindError` for keys that the table cannot have, and what `upsert_many` raises.
+        Raises `WrongKindError` for keys that the table cannot have, and whatever `upsert_many`
+        raises.
         """
     def verify(self) -> None:
-        """Checks all of the table, under the lock. O(capacity).
+        """Checks the whole table, under the lock. O(capacity).
 
         Raises `CorruptError`; the next write then repairs the table.
         """
     def recover(self) -> None:
-        """Repairs now what a killed writer left half done. Otherwise the next write does."""
+        """Repairs what a killed writer left half done. Otherwise the next write does so."""
     def unlink(self) -> bool:
-        """Removes the name; False when there was none. Handles that are open keep the table.
+        """Removes the name; False if there was none. Open handles keep the table.
 
-        Works with a closed handle, too. Raises `PermissionDeniedError`.
+        Also works with a closed handle. Raises `PermissionDeniedError`.
         """
     def is_orphaned(self) -> bool:
-        """True when the name no longer leads to this table: it was removed, or made anew."""
+        """True if the name no longer leads to this table, because it was removed or created again."""
     def stats(self) -> _Stats:
         """`len`, `capacity`, `free`, `value_size`, `writes`, `recoveries`, entries `lost` to damage,
         `tombstones` of the index, `file_len` in bytes. O(1).
 
-        While others write, the figures are of different moments.
+        While other processes write, the figures may be from different moments.
         """
     @property
     def name(self) -> str:
@@ -425,19 +431,19 @@ class Table(MutableMapping[_K, bytes]):
         """The file."""
     @property
     def capacity(self) -> int:
-        """How many entries fit."""
+        """The number of entries that fit."""
     @property
     def value_size(self) -> int:
-        """How long a value may be, in bytes."""
+        """The maximum length of a value, in bytes."""
     @property
     def key_size(self) -> int:
-        """How long a key may be, in bytes. Has no meaning where keys are numbers."""
+        """The maximum length of a key, in bytes. Has no meaning if keys are numbers."""
     @property
     def key_type(self) -> type[_K]:
         """`int`, `str` or `bytes`."""
     @property
     def signed(self) -> bool:
-        """Whether the keys are numbers with a sign; true of keys that are no numbers, too."""
+        """Whether the keys are signed numbers. Also true if the keys are not numbers."""
     @property
     def read_only(self) -> bool:
         """Whether this handle may only read."""
@@ -448,7 +454,7 @@ class Table(MutableMapping[_K, bytes]):
     def closed(self) -> bool:
         """Whether `close` was called."""
     def close(self) -> None:
-        """Ends this handle. The table stays."""
+        """Closes this handle. The table remains."""
     def __enter__(self) -> Table[_K]: ...
     def __exit__(
         self,
@@ -464,14 +470,14 @@ class _Iterator(Iterator[_T], Generic[_T]):
     def __next__(self) -> _T: ...
     def __reversed__(self) -> _Iterator[_T]: ...
     def __len__(self) -> int:
-        """How many are left."""
+        """The number of entries that remain."""
 
 class Snapshot(Mapping[_SK, bytes]):
     """A published dictionary, in key order, read in place.
 
     A handle keeps one edition until `refresh` or `wait_for_update` takes another. Keys may be
-    looked up as `str` or as `bytes`; `keys` says what they come back as. A handle works after fork,
-    and through pickle by its name; it is a context manager.
+    looked up as `str` or as `bytes`; `keys` is the type that they are returned as. A handle works
+    after a fork, can be pickled (by its name), and is a context manager.
 
     >>> RbTree({"rot": "red", "blau": "blue"}).share("colours", force=True)
     1
@@ -492,11 +498,11 @@ class Snapshot(Mapping[_SK, bytes]):
     ) -> Snapshot[str]:
         """Opens a published name. O(1): checks owner, mode and headers; `verify` checks the rest.
 
-        `keys` are `str`, `bytes`, or `int` for frozen tables of numbers, with `signed=False` where
-        the numbers of the table have no sign. `trust` lists further user ids whose snapshots are
-        opened. Raises `NotFoundError`, `CorruptError`, `WrongKindError`, `PermissionDeniedError`
-        (also for a file that anybody, its owner included, may write to), `InvalidNameError`.
-        Reading keys that are not of that type raises `WrongKindError`, which says what they are.
+        `keys` is `str`, `bytes` or, for a frozen table of numbers, `int`, with `signed=False` if
+        its numbers are unsigned. `trust` lists further user ids whose snapshots may be opened.
+        Raises `NotFoundError`, `CorruptError`, `WrongKindError`, `PermissionDeniedError` (also for
+        a file that anybody, its owner included, may write to) or `InvalidNameError`. Reading keys
+        that are not of that type raises `WrongKindError`, which says what they are.
         """
     @overload
     def __new__(
@@ -518,10 +524,11 @@ class Snapshot(Mapping[_SK, bytes]):
         signed: Literal[True] = True,
         trust: Iterable[int] = (),
     ) -> Snapshot[str]:
-        """Opens a file that `save` wrote, in place. O(1). Raises as opening by a name does.
+        """Opens a file that `save` wrote, and reads it in place. O(1). Raises whatever `Snapshot`
+        raises.
 
-        Its `name` is the path, its `edition` 0. It has no other editions, so `refresh` is False
-        and `wait_for_update` raises `WrongKindError`. It goes through pickle by its path.
+        Its `name` is the path, and its `edition` is 0. It has no other editions, so `refresh`
+        returns False and `wait_for_update` raises `WrongKindError`. It is pickled by its path.
         """
     @overload
     @classmethod
@@ -558,11 +565,13 @@ class Snapshot(Mapping[_SK, bytes]):
     def get(self, key: Union[_SK, _Value], default: Union[bytes, _T]) -> Union[bytes, _T]: ...
     @overload
     def get_str(self, key: Union[_SK, _Value], default: None = None) -> Optional[str]:
-        """As `get`, but the value as text. Raises `NotTextError` where it is not UTF-8."""
+        """As `get`, but the value as text. Raises `NotTextError` if it is not UTF-8."""
     @overload
     def get_str(self, key: Union[_SK, _Value], default: Union[str, _T]) -> Union[str, _T]: ...
     def get_many(self, keys: Iterable[Union[_SK, _Value]]) -> list[Optional[bytes]]:
-        """The values of several keys, or `None`, in their order; faster than one by one."""
+        """The values of several keys, in their order; `None` for an absent key. Faster than one by
+        one.
+        """
     def range(
         self,
         start: Optional[Union[_SK, _Value]] = None,
@@ -570,35 +579,37 @@ class Snapshot(Mapping[_SK, bytes]):
         *,
         inclusive: bool = False,
     ) -> _Iterator[tuple[_SK, bytes]]:
-        """The entries from `start` to `stop`, with `stop` if `inclusive`. O(log n), then O(1) a step."""
+        """The entries from `start` to `stop`; with `stop` if `inclusive`. O(log n), then O(1) per
+        step.
+        """
     def prefix(self, prefix: _Value) -> _Iterator[tuple[_SK, bytes]]:
-        """The entries whose keys start with `prefix`. O(log n), then O(1) a step."""
+        """The entries whose keys start with `prefix`. O(log n), then O(1) per step."""
     def rank(self, key: Union[_SK, _Value]) -> int:
-        """How many keys are less than `key`, which need not be there. O(log n)."""
+        """The number of keys that are less than `key`, which may be absent. O(log n)."""
     def nth(self, rank: int) -> tuple[_SK, bytes]:
-        """The entry of a rank, from 0, or from -1 backwards. O(1). Raises `IndexError`."""
+        """The entry at a rank, from 0; negative ranks count from the end. O(1). Raises `IndexError`."""
     def refresh(self) -> bool:
-        """Takes the newest edition; True if that is another one. Costs one load when nothing was
+        """Takes the newest edition; True if that is another one. Costs one load if nothing was
         published.
 
-        About every 100 ms it also looks at the name, and so finds a map that was published anew
-        after its files had been removed by other means. Raises what opening raises; the handle then
+        About every 100 ms it also checks the name, and so finds a map that was published again
+        after its files were removed by other means. Raises whatever opening raises; the handle then
         keeps its edition. Iterators keep theirs.
         """
     def wait_for_update(self, timeout: Optional[float] = None) -> bool:
-        """Sleeps until there is another edition and takes it; False when the time is over.
+        """Sleeps until there is another edition, and takes it; False if the time runs out first.
 
-        `timeout` is in seconds, `None` for ever. Other threads run meanwhile, and may use this
-        handle, wait through it, or fork. If one of them takes another edition, this is True.
-        Ctrl-C ends it. After a removal it waits for the name to be published again. Raises what
-        `refresh` raises.
+        `timeout` is in seconds; `None` waits for ever. Other threads run meanwhile, and may use
+        this handle, wait through it, or fork. If one of them takes another edition, this call
+        returns True. Ctrl-C ends it. If the name was removed, it waits until the name is published
+        again. Raises whatever `refresh` raises.
         """
     @property
     def edition(self) -> int:
         """The number of this edition: 1 for the first under the name."""
     def is_removed(self) -> bool:
-        """True when the name was removed since this edition, even if it was published anew: then
-        `refresh` takes the new one.
+        """True if the name was removed after this edition was published, even if it was published
+        again since. Then `refresh` takes the new one.
         """
     def verify(self) -> None:
         """Checks every byte. O(n). Raises `CorruptError`."""
@@ -624,12 +635,12 @@ class Snapshot(Mapping[_SK, bytes]):
         """The file."""
     @property
     def key_type(self) -> type[_SK]:
-        """`str`, `bytes` or `int`: what keys come back as."""
+        """`str`, `bytes` or `int`: the type that keys are returned as."""
     @property
     def closed(self) -> bool:
         """Whether `close` was called."""
     def close(self) -> None:
-        """Ends this handle. Iterators keep their edition."""
+        """Closes this handle. Iterators keep their edition."""
     def __enter__(self) -> Snapshot[_SK]: ...
     def __exit__(
         self,
@@ -640,9 +651,10 @@ class Snapshot(Mapping[_SK, bytes]):
     ) -> None: ...
 
 class RbTree(MutableMapping[_SK, bytes]):
-    """A dictionary in private memory and in key order, to be published by `share`.
+    """A dictionary in private memory, in key order. `share` publishes it.
 
-    Keys have less than 2**20 bytes of UTF-8, values any length. It pickles by its contents.
+    Keys are shorter than 2**20 bytes of UTF-8; values may have any length. A tree is pickled by its
+    contents.
 
     >>> tree = RbTree({"rot": "red"})
     >>> tree["blau"] = "blue"
@@ -652,9 +664,10 @@ class RbTree(MutableMapping[_SK, bytes]):
 
     @overload
     def __new__(cls, entries: None = None, *, keys: type[str] = ...) -> RbTree[str]:
-        """Takes a mapping or pairs; of equal keys the last one counts. O(n log n).
+        """Takes a mapping or pairs. If a key occurs twice, the last value counts. O(n log n).
 
-        `keys` are `str`, `bytes`, or `int` of 32 bits. Raises `KeyTooLongError`, `OutOfRangeError`.
+        `keys` is `str`, `bytes`, or `int` of 32 bits. Raises `KeyTooLongError` or
+        `OutOfRangeError`.
         """
     @overload
     def __new__(cls, entries: _Pairs[str], *, keys: type[str] = ...) -> RbTree[str]: ...
@@ -667,7 +680,7 @@ class RbTree(MutableMapping[_SK, bytes]):
     def __len__(self) -> int: ...
     def __contains__(self, key: object, /) -> bool: ...
     def set(self, key: Union[_SK, _Value], value: _Value) -> bool:
-        """Sets the value of `key`; True when it had one. O(log n). Raises `KeyTooLongError`."""
+        """Sets the value of `key`; True if it had one. O(log n). Raises `KeyTooLongError`."""
     @overload
     def get(self, key: Union[_SK, _Value], default: None = None) -> Optional[bytes]:
         """A copy of the value, as bytes, or `default`. O(log n)."""
@@ -675,15 +688,15 @@ class RbTree(MutableMapping[_SK, bytes]):
     def get(self, key: Union[_SK, _Value], default: Union[bytes, _T]) -> Union[bytes, _T]: ...
     @overload
     def get_str(self, key: Union[_SK, _Value], default: None = None) -> Optional[str]:
-        """As `get`, but the value as text. Raises `NotTextError` where it is not UTF-8."""
+        """As `get`, but the value as text. Raises `NotTextError` if it is not UTF-8."""
     @overload
     def get_str(self, key: Union[_SK, _Value], default: Union[str, _T]) -> Union[str, _T]: ...
     def remove(self, key: Union[_SK, _Value]) -> bool:
-        """Removes `key`; False when it was absent. O(log n)."""
+        """Removes `key`; False if it was absent. O(log n)."""
     def clear(self) -> None:
         """Removes all entries."""
     def set_many(self, entries: _Pairs[_SK]) -> None:
-        """Sets all, or none."""
+        """Sets all entries, or none."""
     def update(  # type: ignore[override]
         self, entries: _Pairs[_SK] = (), /, **more: _Value
     ) -> None:
@@ -701,25 +714,25 @@ class RbTree(MutableMapping[_SK, bytes]):
         timeout: Optional[float] = 5.0,
         allow_empty: bool = False,
     ) -> int:
-        """Publishes the tree under `name`, whole and at once; with `force` in place of what is there.
-        Returns the number of the edition. O(n).
+        """Publishes the tree under `name` in one step. `force` replaces an existing map. Returns
+        the number of the edition. O(n).
 
-        `mode` has read bits only; `0o444` lets others read. By default it is that of the map that
-        is replaced, or `0o400`. An empty tree replaces a map with entries only with `allow_empty`,
-        else that is an `AlreadyExistsError`. `hash_index` makes `Snapshot.get` faster and the file
-        larger. Waits for another publisher for up to `timeout` seconds. Raises
-        `AlreadyExistsError`, `LockTimeoutError`, `NoSpaceError`, `PermissionDeniedError`,
-        `CorruptError` if the control segment of the name is damaged; the name then leads to what it
-        did before.
+        `mode` has read bits only; `0o444` lets others read. The default is the mode of the replaced
+        map, or `0o400`. An empty tree replaces a map that has entries only with `allow_empty`;
+        otherwise `AlreadyExistsError` is raised. `hash_index` makes `Snapshot.get` faster and the
+        file larger. Waits for another publisher for up to `timeout` seconds. Raises
+        `AlreadyExistsError`, `LockTimeoutError`, `NoSpaceError`, `PermissionDeniedError` or, if the
+        control segment of the name is damaged, `CorruptError`. After an error the name still leads
+        to what it did before.
         """
     def dump(self, *, hash_index: bool = True) -> bytes:
         """The bytes that `share` would publish. Changes nothing. O(n)."""
     @property
     def key_type(self) -> type[_SK]:
-        """`str`, `bytes` or `int`: what keys come back as."""
+        """`str`, `bytes` or `int`: the type that keys are returned as."""
 
 def remove(name: str, *, namespace: _Dir = None, timeout: Optional[float] = 5.0) -> None:
-    """Removes a published name. Snapshots that are open keep their edition. O(1).
+    """Removes a published name. Open snapshots keep their edition. O(1).
 
     Waits for a publisher for up to `timeout` seconds. Raises `NotFoundError`,
     `PermissionDeniedError`, `LockTimeoutError`. `Table.unlink` removes the name of a table.

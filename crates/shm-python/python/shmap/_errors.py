@@ -2,7 +2,7 @@
 
 
 class Error(Exception):
-    """Base of all. Nothing was changed by the call that raised it."""
+    """The base class of all errors. A call that raises one has changed nothing."""
 
     #: Whether the text of an `OSError` names the file.
     _names_file = False
@@ -39,11 +39,11 @@ class NoSpaceError(Error, OSError):
 
 
 class SystemCallError(Error, OSError):
-    """Anything else that the operating system refused."""
+    """The operating system refused the operation for another reason."""
 
 
 class InvalidNameError(Error, ValueError):
-    """The name is empty, too long, has a slash or a NUL in it, or begins with a dot."""
+    """The name is empty or too long, contains a slash or a NUL, or begins with a dot."""
 
 
 class InvalidOptionError(Error, ValueError):
@@ -55,7 +55,7 @@ class WrongKindError(Error, TypeError):
 
 
 class MismatchError(Error, ValueError):
-    """It is not as asked for: another geometry, format version, C library or pid namespace."""
+    """Another geometry, format version, C library or pid namespace; or the value is not a counter."""
 
 
 class NotTextError(Error, UnicodeDecodeError):
@@ -67,23 +67,23 @@ class CorruptError(Error, ValueError):
 
 
 class KeyMissingError(Error, KeyError):
-    """The key is not there."""
+    """The key does not exist."""
 
 
 class KeyExistsError(Error, KeyError):
-    """The key is there already."""
+    """The key exists already."""
 
 
 class FullError(Error):
-    """All entries are taken."""
+    """The table is full: all entries are in use."""
 
 
 class ValueTooLongError(Error, ValueError):
-    """The value does not fit."""
+    """The value is too long."""
 
 
 class KeyTooLongError(Error, ValueError):
-    """The key does not fit."""
+    """The key is too long."""
 
 
 class OutOfRangeError(Error, OverflowError):

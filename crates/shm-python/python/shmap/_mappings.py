@@ -72,10 +72,11 @@ _OWNER_ONLY = _Mode(0o600)
 class Table(TableBase, MutableMapping):
     """A table of live status: any process writes, every process reads.
 
-    Readers take no lock and wait for nobody. Each change, and each batch, is all or nothing, even
-    if the writer is killed. A table does not grow: exactly `capacity` entries fit, of up to
-    `value_size` bytes. A handle works after fork, and through pickle by its name; it is a context
-    manager, and many threads may use it. An `int` as a value is a counter.
+    Readers take no lock and never wait. Each change, and each batch, takes effect as a whole or not
+    at all, even if the writer is killed. A table does not grow: it holds exactly `capacity`
+    entries, with values of up to `value_size` bytes. A handle works after a fork, can be pickled
+    (by its name), is a context manager, and may be used by many threads. A value that is an `int`
+    is a counter.
 
     >>> with Table("workers", capacity=100, value_size=32) as table:
     ...     table[3325] = "running"
@@ -104,16 +105,17 @@ class Table(TableBase, MutableMapping):
         trust=(),
         shared_writers=False,
     ):
-        """Opens the table, or creates it: `capacity` entries of up to `value_size` bytes.
+        """Opens the table, or creates it with `capacity` entries of up to `value_size` bytes.
 
-        `keys` are `int`, of 32 `bits` unless told otherwise, or `str` or `bytes` of up to
-        `key_size` bytes (of UTF-8). `capacity` is at most 2**28, `value_size` 2**24, `key_size`
-        256; all of it is allocated at once. `mode` is the permission bits, 0o600 unless told
-        otherwise, whatever the umask. A write waits for the lock for up to `timeout` seconds.
-        `trust` lists further user ids whose tables are opened; `shared_writers` accepts tables that
-        group or others may write to. Raises `MismatchError` when it exists with another geometry,
-        `WrongKindError` with other keys, `InvalidOptionError` for one that is not possible,
-        `CorruptError`, `PermissionDeniedError`, `NoSpaceError`, `InvalidNameError`.
+        `keys` is the type of the keys: `int`, of 32 `bits` by default, or `str` or `bytes`, of up
+        to `key_size` bytes (of UTF-8). `capacity` is at most 2**28, `value_size` 2**24 and
+        `key_size` 256. All of the memory is allocated at once. `mode` is the permission bits, by
+        default 0o600; the umask has no effect. A write waits for the lock for up to `timeout`
+        seconds. `trust` lists further user ids whose tables may be opened. `shared_writers` also
+        accepts tables that the group or others may write to. Raises `MismatchError` if the table
+        exists with another geometry, `WrongKindError` if it has keys of another type,
+        `InvalidOptionError` for an argument that is not possible, `CorruptError`,
+        `PermissionDeniedError`, `NoSpaceError` or `InvalidNameError`.
         """
         geometry = (capacity, value_size, key_size)
         return TableBase.__new__(
@@ -136,9 +138,9 @@ class Table(TableBase, MutableMapping):
         trust=(),
         shared_writers=False,
     ):
-        """Creates it, with the arguments of `Table`.
+        """Creates the table. The arguments are those of `Table`.
 
-        Raises `AlreadyExistsError`, and what `Table` raises.
+        Raises `AlreadyExistsError`, and whatever `Table` raises.
         """
         geometry = (capacity, value_size, key_size)
         return TableBase.__new__(
@@ -158,10 +160,10 @@ class Table(TableBase, MutableMapping):
         trust=(),
         shared_writers=False,
     ):
-        """Opens what is there, whatever its geometry; without `keys`, whatever its keys. O(1).
+        """Opens an existing table of any geometry and, without `keys`, of any type of keys. O(1).
 
-        `read_only` needs no permission to write, and works from another pid namespace. Raises
-        `NotFoundError`, and what `Table` raises.
+        A `read_only` handle needs no write permission, and works from another pid namespace. Raises
+        `NotFoundError`, and whatever `Table` raises.
         """
         how = "read" if read_only else "open"
         return TableBase.__new__(
@@ -203,8 +205,8 @@ class Snapshot(SnapshotBase, Mapping):
     """A published dictionary, in key order, read in place.
 
     A handle keeps one edition until `refresh` or `wait_for_update` takes another. Keys may be
-    looked up as `str` or as `bytes`; `keys` says what they come back as. A handle works after fork,
-    and through pickle by its name; it is a context manager.
+    looked up as `str` or as `bytes`; `keys` is the type that they are returned as. A handle works
+    after a fork, can be pickled (by its name), and is a context manager.
 
     >>> RbTree({"rot": "red", "blau": "blue"}).share("colours", force=True)
     1
@@ -219,20 +221,21 @@ class Snapshot(SnapshotBase, Mapping):
     def __new__(cls, name, *, keys=str, signed=True, namespace=None, trust=()):
         """Opens a published name. O(1): checks owner, mode and headers; `verify` checks the rest.
 
-        `keys` are `str`, `bytes`, or `int` for frozen tables of numbers, with `signed=False` where
-        the numbers of the table have no sign. `trust` lists further user ids whose snapshots are
-        opened. Raises `NotFoundError`, `CorruptError`, `WrongKindError`, `PermissionDeniedError`
-        (also for a file that anybody, its owner included, may write to), `InvalidNameError`.
-        Reading keys that are not of that type raises `WrongKindError`, which says what they are.
+        `keys` is `str`, `bytes` or, for a frozen table of numbers, `int`, with `signed=False` if
+        its numbers are unsigned. `trust` lists further user ids whose snapshots may be opened.
+        Raises `NotFoundError`, `CorruptError`, `WrongKindError`, `PermissionDeniedError` (also for
+        a file that anybody, its owner included, may write to) or `InvalidNameError`. Reading keys
+        that are not of that type raises `WrongKindError`, which says what they are.
         """
         return SnapshotBase.__new__(cls, name, keys, signed, namespace, list(trust))
 
     @classmethod
     def open_file(cls, path, *, keys=str, signed=True, trust=()):
-        """Opens a file that `save` wrote, in place. O(1). Raises as opening by a name does.
+        """Opens a file that `save` wrote, and reads it in place. O(1). Raises whatever `Snapshot`
+        raises.
 
-        Its `name` is the path, its `edition` 0. It has no other editions, so `refresh` is False
-        and `wait_for_update` raises `WrongKindError`. It goes through pickle by its path.
+        Its `name` is the path, and its `edition` is 0. It has no other editions, so `refresh`
+        returns False and `wait_for_update` raises `WrongKindError`. It is pickled by its path.
         """
         path = os.path.abspath(os.fsdecode(path))
         shown = os.fsencode(path).decode(errors="replace")
@@ -271,9 +274,10 @@ def _open_file(cls, arguments):
 
 
 class RbTree(TreeBase, MutableMapping):
-    """A dictionary in private memory and in key order, to be published by `share`.
+    """A dictionary in private memory, in key order. `share` publishes it.
 
-    Keys have less than 2**20 bytes of UTF-8, values any length. It pickles by its contents.
+    Keys are shorter than 2**20 bytes of UTF-8; values may have any length. A tree is pickled by its
+    contents.
 
     >>> tree = RbTree({"rot": "red"})
     >>> tree["blau"] = "blue"
@@ -285,9 +289,10 @@ class RbTree(TreeBase, MutableMapping):
     __class_getitem__: Any = classmethod(GenericAlias)
 
     def __new__(cls, entries=None, *, keys=str):
-        """Takes a mapping or pairs; of equal keys the last one counts. O(n log n).
+        """Takes a mapping or pairs. If a key occurs twice, the last value counts. O(n log n).
 
-        `keys` are `str`, `bytes`, or `int` of 32 bits. Raises `KeyTooLongError`, `OutOfRangeError`.
+        `keys` is `str`, `bytes`, or `int` of 32 bits. Raises `KeyTooLongError` or
+        `OutOfRangeError`.
         """
         return TreeBase.__new__(cls, entries, keys)
 

@@ -2,7 +2,7 @@
 
     import shmap.sharedmap as sharedmap
 
-Strings in, strings out. Names are names, where the original hashes them: two names never meet.
+It takes and returns strings. Names are not hashed, as the original does: two names never collide.
 """
 
 from ._shmap import rbtree, sharedmap

@@ -15,22 +15,22 @@ class rbtree:
 
     def __new__(cls) -> rbtree: ...
     def set(self, key: _Text, val: _Text) -> bool:
-        """Gives `key` this value, in place of another. True. O(log n).
+        """Sets the value of `key`, and returns True. O(log n).
 
         Raises `KeyTooLongError`, a `ValueError`.
         """
     def get(self, key: _Text) -> Optional[str]:
-        """The value of `key`, as `str`; `None` when there is none. O(log n)."""
+        """The value of `key`, as `str`; `None` if there is none. O(log n)."""
     def share(self, name: str, force: object = None) -> bool:
-        """Publishes under `name`, whole and at once; with `force` in place of what is there. O(n).
+        """Publishes the contents under `name` in one step. `force` replaces an existing map. O(n).
 
-        True. Raises `FileExistsError` without `force` when the name is taken.
+        Returns True. Raises `FileExistsError` if the name is taken and `force` is not set.
         """
     def dump(self) -> bytes:
         """The bytes that `share` would publish. Changes nothing. O(n)."""
     @staticmethod
     def remove(name: str) -> bool:
-        """Removes a published name; False when there is none. Maps that are open keep theirs."""
+        """Removes a published name; False if there is none. Open maps keep their edition."""
 
 class sharedmap:
     """A published dictionary, read in place: the newest edition at the time of opening.
@@ -41,9 +41,10 @@ class sharedmap:
     """
 
     def __new__(cls, name: str, *, namespace: Optional[Union[str, PathLike[str]]] = None) -> sharedmap:
-        """Opens it. O(1). Raises `FileNotFoundError` when there is none.
+        """Opens the map. O(1). Raises `FileNotFoundError` if there is none.
 
-        `namespace` is a directory: `$SHMAP_DIR` or `/dev/shm` unless given. The original has only the name.
+        `namespace` is a directory, by default `$SHMAP_DIR` or `/dev/shm`. The original has only the
+        name.
         """
     def get(self, key: _Text) -> Optional[str]:
-        """The value of `key`, as `str`; `None` when there is none. O(1)."""
+        """The value of `key`, as `str`; `None` if there is none. O(1)."""

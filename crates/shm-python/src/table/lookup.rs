@@ -36,7 +36,7 @@ impl Method for Get {
     const DOC: &'static CStr = c"get($self, key, default=None)\n--\n\n\
         A copy of the value, as bytes, or `default`. O(1). Takes no lock.\n\
         \n\
-        Raises `CorruptError` where the file is damaged.";
+        Raises `CorruptError` if the file is damaged.";
     const ARGUMENTS: &'static [&'static str] = &["key", "default"];
     const REQUIRED: usize = 1;
 
@@ -57,7 +57,7 @@ impl Method for GetStr {
     type Class = TableBase;
     const NAME: &'static CStr = c"get_str";
     const DOC: &'static CStr = c"get_str($self, key, default=None)\n--\n\n\
-        As `get`, but the value as text. Raises `NotTextError` where it is not UTF-8.";
+        As `get`, but the value as text. Raises `NotTextError` if it is not UTF-8.";
     const ARGUMENTS: &'static [&'static str] = &["key", "default"];
     const REQUIRED: usize = 1;
 
@@ -81,7 +81,7 @@ impl Method for GetInt {
     const DOC: &'static CStr = c"get_int($self, key, default=None)\n--\n\n\
         The number of a counter, or `default`. O(1). Takes no lock.\n\
         \n\
-        Raises `MismatchError` where the value is not a counter, which has eight bytes.";
+        Raises `MismatchError` if the value is not a counter, which has eight bytes.";
     const ARGUMENTS: &'static [&'static str] = &["key", "default"];
     const REQUIRED: usize = 1;
 

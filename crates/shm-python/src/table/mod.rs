@@ -126,9 +126,10 @@ impl TableBase {
         Ok(keys.into_pyobject(py)?.try_iter()?.into_any())
     }
 
-    /// The values of several keys, or `None`, in their order, all of one moment. O(keys).
+    /// The values of several keys, in their order, as they were at one moment; `None` for an
+    /// absent key. O(keys).
     ///
-    /// Raises `LockTimeoutError` if other writes completed under each attempt, `CorruptError`.
+    /// Raises `LockTimeoutError` if other writes completed during each attempt, or `CorruptError`.
     fn get_many<'py>(
         &self,
         keys: &Bound<'py, PyAny>,
@@ -139,12 +140,12 @@ impl TableBase {
         Ok(found.into_iter().map(|value| value.map(bytes)).collect())
     }
 
-    /// All entries, in no order, as they were at one moment. O(capacity). Raises what `get_many`
-    /// raises.
+    /// All entries, in no order, as they were at one moment. O(capacity). Raises whatever
+    /// `get_many` raises.
     ///
-    /// Beside writers that do not pause, a handle that may write takes the lock. A handle for
-    /// reading only gives up after a second; without `one_moment` it then returns entries that are
-    /// each whole, but of different moments. Damaged entries are left out, with a `RuntimeWarning`
+    /// If other writers never pause, a handle that may write takes the lock. A read-only handle
+    /// gives up after a second; with `one_moment=False` it then returns entries that are each
+    /// whole, but from different moments. Damaged entries are left out, with a `RuntimeWarning`
     /// that says how many.
     #[pyo3(signature = (*, one_moment = true))]
     fn entries<'py>(
@@ -160,8 +161,8 @@ impl TableBase {
     /// Sets the value of a key that is absent. O(1).
     ///
     /// Like every change, it waits for the lock for up to `timeout` seconds, and then raises
-    /// `LockTimeoutError`; a handle for reading only raises `ReadOnlyError`. Raises
-    /// `KeyExistsError`, `FullError`, `ValueTooLongError`, `KeyTooLongError`, `OutOfRangeError`.
+    /// `LockTimeoutError`. A read-only handle raises `ReadOnlyError`. Other errors are
+    /// `KeyExistsError`, `FullError`, `ValueTooLongError`, `KeyTooLongError` and `OutOfRangeError`.
     fn add(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         self.put(PutMode::Add, key, value)
     }
@@ -173,25 +174,25 @@ impl TableBase {
         self.put(PutMode::Update, key, value)
     }
 
-    /// `add` of all, or of none. The error names the position of the first member at fault.
+    /// Adds all entries, or none. The error names the position of the first entry at fault.
     fn add_many(&self, entries: &Bound<'_, PyAny>) -> PyResult<()> {
         self.put_many(PutMode::Add, entries)
     }
 
-    /// `replace` of all, or of none. The error names the position of the first one at fault.
+    /// Replaces all values, or none. The error names the position of the first entry at fault.
     fn replace_many(&self, entries: &Bound<'_, PyAny>) -> PyResult<()> {
         self.put_many(PutMode::Update, entries)
     }
 
-    /// Sets all, or none, at one moment; of equal keys the last one counts.
+    /// Sets all entries, or none, at one moment. If a key occurs twice, the last value counts.
     ///
-    /// The error names the position of the first member at fault: `FullError`, `ValueTooLongError`,
-    /// `KeyTooLongError`, `OutOfRangeError`.
+    /// The error names the position of the first entry at fault: `FullError`, `ValueTooLongError`,
+    /// `KeyTooLongError` or `OutOfRangeError`.
     fn upsert_many(&self, entries: &Bound<'_, PyAny>) -> PyResult<()> {
         self.put_many(PutMode::Upsert, entries)
     }
 
-    /// Removes all, or none. Raises `KeyMissingError`.
+    /// Removes all keys, or none. Raises `KeyMissingError`.
     fn remove_many(&self, keys: &Bound<'_, PyAny>) -> PyResult<()> {
         let (py, table) = (keys.py(), self.owned(keys.py())?);
         let keys = list(keys)?;
@@ -204,7 +205,7 @@ impl TableBase {
         typed!(table.writable(py)?, table => calls::write(table, py, || table.clear()))
     }
 
-    /// Sets `new` if the value is `expected`, and says whether it was. O(1).
+    /// Sets the value to `new` if it is `expected`. Returns whether it was. O(1).
     ///
     /// Raises `KeyMissingError`, `ValueTooLongError`.
     fn compare_exchange(
@@ -219,12 +220,12 @@ impl TableBase {
         typed!(table.writable(key.py())?, table => calls::compare_exchange(table, key, old, new))
     }
 
-    /// Adds `by` to a counter, and returns what it is then. A key that is absent gets one, which
-    /// begins at `initial`. O(1).
+    /// Adds `by` to a counter, and returns the new value. If the key is absent, the counter
+    /// starts at `initial`. O(1).
     ///
-    /// A counter is a value of eight bytes, a little-endian signed number that wraps; `get_int`
-    /// reads it, and storing an `int` sets it. Raises `MismatchError` where the value is not a
-    /// counter, and in a table with values of fewer than eight bytes; `FullError`,
+    /// A counter is a value of eight bytes: a little-endian signed number that wraps around.
+    /// `get_int` reads it, and storing an `int` sets it. Raises `MismatchError` if the value is not
+    /// a counter, or if the table's values have fewer than eight bytes; `FullError`; or
     /// `OutOfRangeError`.
     #[pyo3(signature = (key, by = 1, initial = 0))]
     fn increment(
@@ -239,10 +240,10 @@ impl TableBase {
         })
     }
 
-    /// Adds `delta` to a counter, and returns what it was before. O(1).
+    /// Adds `delta` to a counter, and returns the old value. O(1).
     ///
-    /// Raises `KeyMissingError` for a key that is absent, `MismatchError` where the value is not a
-    /// counter, `OutOfRangeError`.
+    /// Raises `KeyMissingError` if the key is absent, `MismatchError` if the value is not a
+    /// counter, or `OutOfRangeError`.
     #[pyo3(signature = (key, delta = 1))]
     fn fetch_add(
         &self,
@@ -255,11 +256,11 @@ impl TableBase {
         })
     }
 
-    /// Publishes the entries of one moment as a snapshot; with `force` in place of what is there.
-    /// Returns the number of the edition. O(n log n).
+    /// Publishes the entries, as they were at one moment, as a snapshot. `force` replaces an
+    /// existing one. Returns the number of the edition. O(n log n).
     ///
-    /// Open it with `Snapshot(name, keys=table.key_type, signed=table.signed)`; numbers are in
-    /// their order. Raises what `RbTree.share` raises.
+    /// Open it with `Snapshot(name, keys=table.key_type, signed=table.signed)`. Numbers are in
+    /// numerical order. Raises whatever `RbTree.share` raises.
     #[pyo3(signature = (name, force = false, *, hash_index = true, mode = None, allow_empty = false))]
     fn freeze(
         &self,
@@ -284,9 +285,10 @@ impl TableBase {
             .map_err(|error| share_failure(py, error))
     }
 
-    /// Sets all entries of a snapshot that `freeze` made, or none; returns how many. O(n).
+    /// Sets all entries of a snapshot that `freeze` made, or none. Returns their number. O(n).
     ///
-    /// Raises `WrongKindError` for keys that the table cannot have, and what `upsert_many` raises.
+    /// Raises `WrongKindError` for keys that the table cannot have, and whatever `upsert_many`
+    /// raises.
     fn load(&self, py: Python<'_>, snapshot: &Bound<'_, PyAny>) -> PyResult<usize> {
         let table = self.owned(py)?;
         let Ok(snapshot) = snapshot.cast::<SnapshotBase>() else {
@@ -314,7 +316,7 @@ impl TableBase {
         Ok(entries.len())
     }
 
-    /// Checks all of the table, under the lock. O(capacity).
+    /// Checks the whole table, under the lock. O(capacity).
     ///
     /// Raises `CorruptError`; the next write then repairs the table.
     fn verify(&self, py: Python<'_>) -> PyResult<()> {
@@ -322,20 +324,20 @@ impl TableBase {
         typed!(table.writable(py)?, table => calls::write(table, py, || table.verify()))
     }
 
-    /// Repairs now what a killed writer left half done. Otherwise the next write does.
+    /// Repairs what a killed writer left half done. Otherwise the next write does so.
     fn recover(&self, py: Python<'_>) -> PyResult<()> {
         let table = self.owned(py)?;
         typed!(table.writable(py)?, table => calls::write(table, py, || table.recover().map(drop)))
     }
 
-    /// Removes the name; False when there was none. Handles that are open keep the table.
+    /// Removes the name; False if there was none. Open handles keep the table.
     ///
-    /// Works with a closed handle, too. Raises `PermissionDeniedError`.
+    /// Also works with a closed handle. Raises `PermissionDeniedError`.
     fn unlink(&self, py: Python<'_>) -> PyResult<bool> {
         self.namespace.unlink(&self.name, KIND).map_err(|source| self.namespace_failure(py, source))
     }
 
-    /// True if the name no longer leads to this table: it was removed, or made anew.
+    /// True if the name no longer leads to this table, because it was removed or created again.
     fn is_orphaned(&self, py: Python<'_>) -> PyResult<bool> {
         reading!(&*self.owned(py)?, table => table.is_orphaned())
             .map_err(|source| self.namespace_failure(py, source))
@@ -344,7 +346,7 @@ impl TableBase {
     /// `len`, `capacity`, `free`, `value_size`, `writes`, `recoveries`, entries `lost` to damage,
     /// `tombstones` of the index, `file_len` in bytes. O(1).
     ///
-    /// While others write, the figures are of different moments.
+    /// While other processes write, the figures may be from different moments.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = self.owned(py)?.stats();
         let dict = PyDict::new(py);
@@ -378,19 +380,19 @@ impl TableBase {
         interpreter::path(py, &self.namespace.path_of(&self.name, KIND))
     }
 
-    /// How many entries fit.
+    /// The number of entries that fit.
     #[getter]
     fn capacity(&self, py: Python<'_>) -> PyResult<usize> {
         Ok(self.owned(py)?.stats().capacity)
     }
 
-    /// How long a value may be, in bytes.
+    /// The maximum length of a value, in bytes.
     #[getter]
     fn value_size(&self, py: Python<'_>) -> PyResult<usize> {
         Ok(self.owned(py)?.stats().value_size)
     }
 
-    /// How long a key may be, in bytes. Has no meaning where keys are numbers.
+    /// The maximum length of a key, in bytes. Has no meaning if keys are numbers.
     #[getter]
     fn key_size(&self, py: Python<'_>) -> PyResult<usize> {
         Ok(reading!(&*self.owned(py)?, table => table.geometry().key_size))
@@ -402,7 +404,7 @@ impl TableBase {
         Ok(py_type(self.owned(py)?.key_kind(), py))
     }
 
-    /// Whether the keys are numbers with a sign; true of keys that are no numbers, too.
+    /// Whether the keys are signed numbers. Also true if the keys are not numbers.
     #[getter]
     fn signed(&self, py: Python<'_>) -> PyResult<bool> {
         Ok(self.owned(py)?.key_kind().integer().is_none_or(|(_, signed)| signed))
@@ -432,7 +434,7 @@ impl TableBase {
         (self.trust.clone(), self.shared_writers)
     }
 
-    /// Ends this handle. The table stays.
+    /// Closes this handle. The table remains.
     fn close(&self, py: Python<'_>) {
         self.table.replace(py, None);
     }
