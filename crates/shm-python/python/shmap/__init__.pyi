@@ -413,7 +413,7 @@ class Table(MutableMapping[_K, bytes]):
         Also works with a closed handle. Raises `PermissionDeniedError`.
         """
     def is_orphaned(self) -> bool:
-        """True if the name no longer leads to this table, because it was removed or created again."""
+        """True if the name no longer leads to this table: it was removed or created again."""
     def stats(self) -> _Stats:
         """`len`, `capacity`, `free`, `value_size`, `writes`, `recoveries`, entries `lost` to damage,
         `tombstones` of the index, `file_len` in bytes. O(1).

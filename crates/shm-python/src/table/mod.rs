@@ -337,7 +337,7 @@ impl TableBase {
         self.namespace.unlink(&self.name, KIND).map_err(|source| self.namespace_failure(py, source))
     }
 
-    /// True if the name no longer leads to this table, because it was removed or created again.
+    /// True if the name no longer leads to this table: it was removed or created again.
     fn is_orphaned(&self, py: Python<'_>) -> PyResult<bool> {
         reading!(&*self.owned(py)?, table => table.is_orphaned())
             .map_err(|source| self.namespace_failure(py, source))
