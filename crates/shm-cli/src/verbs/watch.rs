@@ -42,10 +42,10 @@ code is 1 if there was no map at the last one.")]
 pub(crate) struct Arguments {
     /// Name of the map
     pub(super) name: String,
-    /// Time between two updates
+    /// Time between two updates; at least 0.01
     #[arg(long, short, value_name = "SECONDS", default_value_t = 0.5)]
     interval: f64,
-    /// End after this many updates
+    /// End after this many updates; at least 1
     #[arg(long, short = 'n', value_name = "N")]
     frames: Option<u64>,
     /// Type of the keys of a published map, such as i32 for a frozen table
@@ -56,11 +56,14 @@ pub(crate) struct Arguments {
     kind: Option<Kind>,
 }
 
+const LEAST_INTERVAL: Duration = Duration::from_millis(10);
+
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
-    let interval = Duration::try_from_secs_f64(arguments.interval).map_err(|_| {
-        Failure::usage(format!("--interval {}: not a number of seconds", arguments.interval))
-            .hint(SECONDS)
-    })?;
+    let interval = interval(arguments.interval)?;
+    if arguments.frames == Some(0) {
+        return Err(Failure::usage("--frames 0: a watch has at least 1 update")
+            .hint("--frames 1 prints the map once"));
+    }
     let target = Target::find(&arguments.name, arguments.kind, common)?;
     let asked = arguments.keys;
     let key_type = target.open(common)?.key_type(asked)?;
@@ -112,6 +115,21 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
             }
         }
     }
+}
+
+/// The time between two updates. A shorter one would be a loop that does nothing but read.
+fn interval(seconds: f64) -> Result<Duration, Failure> {
+    let interval = Duration::try_from_secs_f64(seconds).map_err(|_| {
+        Failure::usage(format!("--interval {seconds}: not a number of seconds")).hint(SECONDS)
+    })?;
+    if interval < LEAST_INTERVAL {
+        let least = LEAST_INTERVAL.as_secs_f64();
+        return Err(Failure::usage(format!(
+            "--interval {seconds}: too short, the least is {least}"
+        ))
+        .hint(format!("--interval {least}, or leave it out for 0.5")));
+    }
+    Ok(interval)
 }
 
 fn signals() -> Result<Receiver<i32>, Failure> {

@@ -128,6 +128,17 @@ fn it_ends_after_so_many_looks() {
     assert_eq!(said, "+\t3325\trunning\n+\t3326\twaiting\n");
 }
 
+#[test]
+fn no_pause_and_no_update_are_refused() {
+    let place = Place::with_maps();
+    for interval in ["0", "1e-9", "0.009", "-0.0"] {
+        let words = ["watch", "jobs", &format!("--interval={interval}")].map(str::to_owned);
+        place.fails(words, 2, &["too short, the least is 0.01", "try: --interval 0.01"]);
+    }
+    let words = ["watch", "jobs", "--frames", "0"];
+    place.fails(words, 2, &["--frames 0: a watch has at least 1 update", "try: --frames 1"]);
+}
+
 const TAKEN: &str = "\x1b[?1049h\x1b[?25l";
 const GIVEN_BACK: &str = "\x1b[?25h\x1b[?1049l";
 const YELLOW: &str = "\x1b[38;5;11m";
