@@ -48,6 +48,11 @@ impl KeyType {
         self.integer().is_some()
     }
 
+    /// The number of bytes of such a key in a map, if all have the same.
+    pub(crate) fn len(self) -> Option<usize> {
+        self.integer().map(|(bits, _)| bits as usize / 8)
+    }
+
     /// Reads a key of this type.
     pub(crate) fn parse(self, bytes: &[u8]) -> Result<AnyKey, String> {
         let number = || std::str::from_utf8(bytes).unwrap_or_default();

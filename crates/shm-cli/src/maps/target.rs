@@ -8,6 +8,7 @@ use slotmap_shm::{KIND, TableOpenError, UntypedTable, Value};
 
 use crate::arguments::{Common, name};
 use crate::failure::{Exit, Failure};
+use crate::maps::frozen;
 use crate::maps::key::{AnyKey, Forms, KeyType};
 use crate::maps::table::{self, Reader};
 
@@ -161,7 +162,7 @@ impl Target {
 }
 
 /// Prints a remark about the result on standard error.
-fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     use std::io::Write;
     // Where it cannot be written, nobody reads it.
     let _ = writeln!(std::io::stderr(), "shmap: {text}");
@@ -217,7 +218,11 @@ impl Open {
                 Err(Failure::from(error).hint("leave --keys out"))
             }
             (Self::Table(table), _) => Ok(KeyType(table.key_kind())),
-            (Self::Snapshot(_), asked) => Ok(asked.unwrap_or(KeyType::BYTES)),
+            (Self::Snapshot(_), None) => Ok(KeyType::BYTES),
+            (Self::Snapshot(map), Some(asked)) => {
+                frozen::check_length(map, asked)?;
+                Ok(asked)
+            }
         }
     }
 }

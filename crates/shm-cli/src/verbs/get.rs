@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::arguments::{Common, Format, bytes};
 use crate::escape::escape;
 use crate::failure::{Exit, Failure, in_shell};
+use crate::maps::frozen;
 use crate::maps::key::{AnyKey, Forms, KeyType, json_bytes};
 use crate::maps::target::{Kind, Open, Target};
 use crate::output::{Cell, rows, stdout};
@@ -73,6 +74,11 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     }
     let text = format!("no key {} in `{}`", absent.join(", "), arguments.name);
     let failure = Failure::new(Exit::NotFound, text);
+    if let (Open::Snapshot(map), None) = (&open, arguments.keys)
+        && let Some(keys) = frozen::guess(map)
+    {
+        return Err(failure.hint(frozen::advice(keys)));
+    }
     Err(match (&open, arguments.keys) {
         (Open::Snapshot(_), Some(keys)) => failure.hint(format!(
             "`shmap search {} --keys {}` prints which there are",

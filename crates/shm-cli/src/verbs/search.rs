@@ -11,8 +11,9 @@ use crate::escape::escape;
 use crate::failure::{Exit, Failure};
 use crate::files::FileFormat;
 use crate::files::writing::Writer;
+use crate::maps::frozen;
 use crate::maps::key::{AnyKey, Forms, KeyType, json_bytes};
-use crate::maps::target::{AnyValue, Entries, Entry, Kind, Open, Target};
+use crate::maps::target::{AnyValue, Entries, Entry, Kind, Open, Target, note};
 use crate::output::{Cell, rows, stdout};
 
 #[derive(Args, Debug)]
@@ -60,6 +61,13 @@ pub(crate) struct Arguments {
     kind: Option<Kind>,
 }
 
+impl Arguments {
+    /// Whether keys are asked for as text. Escaped ones are for those who know the bytes.
+    fn has_bound(&self) -> bool {
+        !self.escaped && (self.prefix.is_some() || self.from.is_some() || self.to.is_some())
+    }
+}
+
 /// Which keys.
 enum Wanted {
     Prefix(Vec<u8>),
@@ -71,6 +79,11 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     let open = target.open(common)?;
     let key_type = open.key_type(arguments.keys)?;
     let wanted = wanted(arguments, key_type)?;
+    if let (Open::Snapshot(map), None, true) = (&open, arguments.keys, arguments.has_bound())
+        && let Some(keys) = frozen::guess(map)
+    {
+        note(&format!("{}: {}", target.name, frozen::advice(keys)));
+    }
     let entries = match &open {
         Open::Table(table) => {
             let mut entries = target.entries_of(table, common)?;

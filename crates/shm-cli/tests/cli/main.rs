@@ -16,6 +16,7 @@ mod documents;
 mod errors;
 mod examples;
 mod files;
+mod frozen;
 mod limits;
 mod matrix;
 mod nothing;
