@@ -3,6 +3,7 @@
 mod csv;
 mod encoding;
 mod json;
+mod remedy;
 #[cfg(test)]
 mod tests;
 
@@ -13,7 +14,7 @@ use std::path::Path;
 
 use self::csv::Csv;
 pub(crate) use self::encoding::{Beginning, beginning};
-use self::encoding::{Text, unreadable};
+use self::encoding::{Text, Unreadable, unreadable};
 use crate::escape::unescape_to;
 use crate::failure::{Exit, Failure, STDIN};
 use crate::files::FileFormat;
@@ -37,6 +38,8 @@ pub(crate) struct Record {
 /// Reads entries of a file.
 pub(crate) struct Reader {
     name: String,
+    /// The subcommand that reads, with the name of the map, for hints.
+    command: String,
     input: Text,
     lines: Lines,
     /// The longest record, in bytes.
@@ -45,6 +48,8 @@ pub(crate) struct Reader {
     len: Option<u64>,
     /// Lines that remain to be skipped.
     skip: u64,
+    /// The first line that is not skipped.
+    first: u64,
     /// The first blank line, if nothing but blank lines followed it.
     blank: Option<u64>,
 }
@@ -74,6 +79,14 @@ enum Step {
 struct Bad {
     line: u64,
     reason: String,
+    /// What to do about it, if that depends on the reason.
+    remedy: Option<String>,
+}
+
+impl Bad {
+    fn new(line: u64, reason: String) -> Self {
+        Self { line, reason, remedy: None }
+    }
 }
 
 enum Broken {
@@ -88,8 +101,18 @@ impl From<Bad> for Broken {
 }
 
 impl Reader {
-    /// Opens a file; `-` is standard input.
-    pub(crate) fn open(path: &Path, format: FileFormat, layout: &Layout) -> Result<Self, Failure> {
+    /// Opens a file; `-` is standard input. `command` is the subcommand that reads, with the name
+    /// of the map.
+    pub(crate) fn open(
+        path: &Path,
+        format: FileFormat,
+        layout: &Layout,
+        command: String,
+    ) -> Result<Self, Failure> {
+        Ok(Self { command, ..Self::of_path(path, format, layout)? })
+    }
+
+    fn of_path(path: &Path, format: FileFormat, layout: &Layout) -> Result<Self, Failure> {
         if path == Path::new("-") {
             startup::input().map_err(|error| Failure::of_stdin(&error))?;
             let input: Box<dyn Read> = Box::new(io::stdin());
@@ -115,7 +138,8 @@ impl Reader {
             _ => Lines::Text { format, buffer: Vec::new(), line: 0 },
         };
         let (name, input) = (name.to_owned(), Text::new(input));
-        Self { name, input, lines, most, len, skip: layout.skip, blank: None }
+        let (command, skip, first) = (String::new(), layout.skip, layout.skip + 1);
+        Self { name, command, input, lines, most, len, skip, first, blank: None }
     }
 
     /// Bytes of the file, if known.
@@ -134,7 +158,7 @@ impl Reader {
             let step = match (self.step(record), self.blank) {
                 (Ok(step), _) => step,
                 (Err(Broken::Line(bad)), Some(line)) if line < bad.line => {
-                    return Err(self.bad(line, BLANK));
+                    return Err(self.bad(line, BLANK, remedy::REPAIR));
                 }
                 (Err(broken), _) => return Err(self.failure(broken)),
             };
@@ -142,7 +166,7 @@ impl Reader {
                 (Step::End, _) => return Ok(false),
                 (Step::Blank, None) => self.blank = Some(record.line),
                 (Step::Blank, _) => {}
-                (_, Some(line)) => return Err(self.bad(line, BLANK)),
+                (_, Some(line)) => return Err(self.bad(line, BLANK, remedy::REPAIR)),
                 (Step::Heading, _) => {}
                 (Step::Entry, _) => return Ok(true),
             }
@@ -185,15 +209,51 @@ impl Reader {
                 if buffer.is_empty() {
                     return Ok(Step::Blank);
                 }
-                parse(*format, buffer, record).map_err(|reason| Bad { line: *line, reason })?;
-                Ok(Step::Entry)
+                match parse(*format, buffer, record) {
+                    Ok(()) => Ok(Step::Entry),
+                    Err(reason) => {
+                        let (line, is_tsv) = (*line, *format == FileFormat::Tsv);
+                        let remedy = if is_tsv { self.remedy_of_tsv(line) } else { None };
+                        Err(Bad { line, reason, remedy }.into())
+                    }
+                }
             }
         }
     }
 
+    /// What to do about this line of TSV, which has no tab or more than one.
+    fn remedy_of_tsv(&mut self, line: u64) -> Option<String> {
+        let Lines::Text { buffer, .. } = &mut self.lines else { return None };
+        if buffer.contains(&0) {
+            return None;
+        }
+        let is_first = line == self.first;
+        if buffer.contains(&b'\t') {
+            let many = buffer.iter().filter(|byte| **byte == b'\t').count() > 1;
+            return (is_first && many).then(|| remedy::TSV_POSITIONS.to_owned());
+        }
+        let format = remedy::format(buffer);
+        let mut at = line;
+        for _ in 0..remedy::PEEKED {
+            let before = at;
+            if !is_first
+                || !matches!(next_line(&mut self.input, buffer, &mut at, self.most), Ok(true))
+            {
+                break;
+            }
+            if buffer.contains(&b'\t') {
+                return Some(format!("--skip {before}"));
+            }
+        }
+        format
+    }
+
     fn failure(&self, broken: Broken) -> Failure {
         let error = match broken {
-            Broken::Line(bad) => return self.bad(bad.line, bad.reason),
+            Broken::Line(bad) => {
+                let remedy = bad.remedy.as_deref().unwrap_or(remedy::REPAIR);
+                return self.bad(bad.line, bad.reason, remedy);
+            }
             Broken::Io(error) => error,
         };
         let Some(reason) = unreadable(&error) else {
@@ -202,14 +262,35 @@ impl Reader {
                 false => Failure::of_input(&self.name, &error),
             };
         };
-        self.bad(self.line() + 1, reason)
+        let remedy = match reason {
+            Unreadable::Other(what) => {
+                remedy::not_text(what, &self.name, &self.command, self.format())
+            }
+            Unreadable::Malformed(_) => remedy::REPAIR.to_owned(),
+        };
+        self.bad(self.line() + 1, reason, &remedy)
     }
 
-    /// A failure that names the file and the line.
-    pub(crate) fn bad(&self, line: u64, reason: impl fmt::Display) -> Failure {
-        Failure::new(Exit::Input, format!("{}:{line}: {reason}", self.name)).hint(
-            "nothing was changed; repair the line, or say --from FORMAT if it is of another one",
-        )
+    fn format(&self) -> FileFormat {
+        match &self.lines {
+            Lines::Text { format, .. } => *format,
+            Lines::Csv(_) => FileFormat::Csv,
+        }
+    }
+
+    /// A failure that names the file and the line, and says what to do.
+    fn bad(&self, line: u64, reason: impl fmt::Display, remedy: &str) -> Failure {
+        Failure::new(Exit::Input, format!("{}:{line}: {reason}", self.name))
+            .hint(format!("nothing was changed; {remedy}"))
+    }
+
+    /// A failure of a line whose key has not the type of the map's keys.
+    pub(crate) fn bad_key(&self, line: u64, reason: impl fmt::Display, remedy: &str) -> Failure {
+        if line == self.first {
+            let skip = format!("--skip {line} if this is a heading; {remedy}");
+            return self.bad(line, reason, &skip);
+        }
+        self.bad(line, reason, remedy)
     }
 
     /// A failure of a line that is well formed, but comes too early.
@@ -237,7 +318,7 @@ fn next_line(
     let ended = buffer.pop_if(|byte| *byte == b'\n').is_some();
     if read as u64 > most && !ended {
         let reason = format!("a line of more than {most} bytes");
-        return Err(Bad { line: *line, reason }.into());
+        return Err(Bad::new(*line, reason).into());
     }
     // A carriage return of a value is written as \r.
     buffer.pop_if(|byte| *byte == b'\r');

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::arguments::{Common, Format};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, in_shell};
 use crate::files::FileFormat;
 use crate::files::layout::CsvArguments;
 use crate::files::reading::{Reader, Record};
@@ -49,16 +49,23 @@ pub(crate) struct InputArguments {
 }
 
 impl InputArguments {
-    pub(super) fn open(&self, file: &std::path::Path) -> Result<Reader, Failure> {
+    /// Opens the file for a subcommand, on the map of this name.
+    pub(super) fn open(
+        &self,
+        file: &std::path::Path,
+        subcommand: &str,
+        name: &str,
+    ) -> Result<Reader, Failure> {
         let format = self.from.unwrap_or_else(|| FileFormat::of_path(file));
-        Reader::open(file, format, &self.csv.layout(format, self.skip)?)
+        let command = format!("shmap {subcommand} {}", in_shell(name));
+        Reader::open(file, format, &self.csv.layout(format, self.skip)?, command)
     }
 }
 
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
     let table = writable(&arguments.name, common)?;
     common.can_print()?;
-    let mut reader = arguments.input.open(&arguments.file)?;
+    let mut reader = arguments.input.open(&arguments.file, "load", &arguments.name)?;
     let mut progress = Progress::new(reader.len(), Unit::Bytes);
     let batch = read(&table, &mut reader, &mut progress)?;
     let (lines, entries): (Vec<u64>, Vec<_>) = batch.into_iter().unzip();
@@ -101,7 +108,9 @@ fn read(
     let mut entries: HashMap<AnyKey, (u64, Vec<u8>)> = HashMap::new();
     let mut record = Record::default();
     while reader.next(&mut record)? {
-        let key = key_type.parse(&record.key).map_err(|e| reader.bad(record.line, e))?;
+        let key = key_type
+            .parse(&record.key)
+            .map_err(|error| reader.bad_key(record.line, error, &other_table(&record.key)))?;
         if record.value.len() > stats.value_size {
             let (len, max) = (record.value.len(), stats.value_size);
             let error = slotmap_shm::TableError::ValueTooLarge { key, len, max };
@@ -119,4 +128,16 @@ fn read(
         entries.into_iter().map(|(key, (line, value))| (line, (key, value))).collect();
     batch.sort_unstable_by_key(|&(line, _)| line);
     Ok(batch)
+}
+
+/// Which table could hold this key.
+fn other_table(key: &[u8]) -> String {
+    let text = std::str::from_utf8(key);
+    let keys = match text {
+        Ok(text) if text.parse::<i64>().is_ok() => "i64",
+        Ok(text) if text.parse::<u64>().is_ok() => "u64",
+        Ok(_) => "str",
+        Err(_) => "bytes",
+    };
+    format!("a table for such keys: `shmap create OTHER --keys {keys}`")
 }

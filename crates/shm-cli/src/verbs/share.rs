@@ -92,7 +92,7 @@ impl PublishArguments {
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
     let Arguments { publish, force, keys, .. } = arguments;
     publish.check(&arguments.name, *force, common)?;
-    let mut reader = arguments.input.open(&arguments.file)?;
+    let mut reader = arguments.input.open(&arguments.file, "share", &arguments.name)?;
     let mut progress = Progress::new(reader.len(), Unit::Bytes);
     let options = publish.freeze_options();
     let image = if arguments.sorted {
@@ -121,7 +121,9 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
 fn next(reader: &mut Reader, keys: KeyType, record: &mut Record) -> Result<bool, Failure> {
     let more = reader.next(record)?;
     if more && keys != KeyType::BYTES {
-        let key = keys.parse(&record.key).map_err(|e| reader.bad(record.line, e))?;
+        let other = "leave --keys out to publish keys as they are";
+        let key =
+            keys.parse(&record.key).map_err(|error| reader.bad_key(record.line, error, other))?;
         record.key = keys.to_map(&key);
     }
     Ok(more)

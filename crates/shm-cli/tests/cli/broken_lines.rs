@@ -39,6 +39,115 @@ fn a_broken_line_names_file_line_and_reason() {
     place.fails(["load", "names", "a.tsv"], 11, &["a.tsv:2: ", "not UTF-8"]);
 }
 
+/// What `load` and `share` advise, whatever the line is.
+#[track_caller]
+fn advises(place: &Place, arguments: &str, remedy: &str) {
+    for command in ["load jobs", "share new"] {
+        let words = command.split(' ').chain(arguments.split(' '));
+        let remedy = remedy.replace("COMMAND", &format!("shmap {command}"));
+        let said = place.fails(words, 11, &[]);
+        let hint = said.err.lines().last().unwrap();
+        assert_eq!(hint, format!("  try: nothing was changed; {remedy}"), "{said:?}");
+    }
+}
+
+#[test]
+fn each_cause_has_its_remedy() {
+    const HEADING: &str = "name its columns: --key-column NAME --value-column NAME; or \
+                           --no-heading if it has no heading";
+    const COLUMNS: &str =
+        "--key-column and --value-column take a name of the heading, or a position from 1";
+    const REPAIR: &str = "repair the line, or say --from FORMAT if it is of another one";
+    let place = Place::with_maps();
+    for (text, arguments, remedy) in [
+        ("id,name\n7,a\n", "--from csv", HEADING),
+        ("7,a\n8,b\n", "--from csv", HEADING),
+        ("", "--from csv", HEADING),
+        ("id,name\n7,a\n", "--from csv --key-column key --value-column name", COLUMNS),
+        ("id;name\n7;a\n", "--from csv", "--delimiter ';'"),
+        ("id\tname\n7\ta\n", "--from csv", "--delimiter tab"),
+        ("id|name\n7|a\n", "--from csv --key-column id", "--delimiter '|'"),
+        ("key,value\n7,a\n", "--from csv --delimiter ;", "--delimiter ','"),
+        ("7;a\n8;b\n", "--from csv --no-heading", "--delimiter ';'"),
+        ("exported\nkey,value\n7,a\n", "--from csv", "--skip 1"),
+        ("exported\n\nkey,value\n7,a\n", "--from csv", "--skip 2"),
+        ("exported\ntoday\n7,a\n", "--from csv --no-heading", "--skip 2"),
+        ("exported\nid;name\n7;a\n", "--from csv", "--skip 1 --delimiter ';'"),
+        ("x\nexported\nkey,value\n7,a\n", "--from csv --skip 1", "--skip 2"),
+        ("key\n7\n", "--from csv", HEADING),
+        ("key,value\n7,a\n8;b\n", "--from csv", REPAIR),
+        (
+            "7,a,x\n",
+            "--from csv --no-heading",
+            "choose two columns: --key-column N --value-column N",
+        ),
+        ("exported\n7\ta\n", "--from tsv", "--skip 1"),
+        ("7,a\n8,b\n", "--from tsv", "--from csv"),
+        ("7;a\n8;b\n", "--from tsv", "--from csv --delimiter ';'"),
+        ("{\"key\":7,\"value\":\"a\"}\n", "--from tsv", "--from jsonl"),
+        ("7\ta\n8\n", "--from tsv", REPAIR),
+        (
+            "7\ta\tb\n",
+            "--from tsv",
+            "choose two columns: --from csv --delimiter tab --key-column \
+                                      NAME --value-column NAME",
+        ),
+        ("{}\n", "--from jsonl", REPAIR),
+    ] {
+        place.write("a.txt", text);
+        advises(&place, &format!("a.txt {arguments}"), remedy);
+    }
+    // The remedies help.
+    place.write("a.txt", "exported\nid;name\n7;a\n");
+    let words =
+        "load jobs a.txt --from csv --skip 1 --delimiter ; --key-column id --value-column name";
+    place.ok(words.split(' '));
+}
+
+#[test]
+fn a_packed_file_is_unpacked_by_the_command_of_the_hint() {
+    let place = Place::with_maps();
+    for (name, bytes, tool, format) in [
+        ("a.csv.gz", &b"\x1f\x8b\x08\0packed"[..], "gunzip -c", "csv"),
+        ("a.jsonl.zst", b"\x28\xb5\x2f\xfdpacked", "zstd -dc", "jsonl"),
+        ("a.tsv.xz", b"\xfd7zXZ\0packed", "xz -dc", "tsv"),
+        ("a.csv", b"\xff\xfe\0\0a\0\0\0", "iconv -f UTF-32 -t UTF-8", "csv"),
+    ] {
+        place.write(name, bytes);
+        advises(&place, name, &format!("`{tool} {name} | COMMAND - --from {format}`"));
+    }
+    let zip = "unpack it first; a spreadsheet is saved as CSV (UTF-8)";
+    place.write("a.csv", b"PK\x03\x04packed");
+    advises(&place, "a.csv", zip);
+    let said = place.run_with(["load", "jobs", "-"], b"\x1f\x8b\x08\0packed");
+    let hint = "`gunzip -c FILE | shmap load jobs - --from tsv`";
+    assert!(said.err.contains(hint), "{said:?}");
+}
+
+#[test]
+fn a_key_of_another_type_is_for_another_table() {
+    let place = Place::with_maps();
+    place.ok(["create", "names", "--keys", "str"]);
+    for (name, key, keys) in [
+        ("jobs", &b"two"[..], "str"),
+        ("jobs", b"4294967296", "i64"),
+        ("jobs", b"18446744073709551615", "u64"),
+        ("names", b"\\xff", "bytes"),
+    ] {
+        place.write("a.tsv", [&b"1\tx\n"[..], key, b"\ty\n"].concat());
+        let hint = format!("changed; a table for such keys: `shmap create OTHER --keys {keys}`");
+        place.fails(["load", name, "a.tsv"], 11, &["a.tsv:2: ", &hint]);
+    }
+    place.write("a.tsv", "id\tname\n1\tx\n");
+    place.fails(
+        ["load", "jobs", "a.tsv"],
+        11,
+        &["--skip 1 if this is a heading; a table for such"],
+    );
+    let words = ["share", "new", "a.tsv", "--keys", "i32"];
+    place.fails(words, 11, &["--skip 1 if this is a heading; leave --keys out"]);
+}
+
 const TEXTS: [(&str, &str); 3] = [
     ("tsv", "1\tx\n2\ty\n"),
     ("csv", "key,value\n1,x\n2,y\n"),

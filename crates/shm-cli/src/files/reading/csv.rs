@@ -3,7 +3,7 @@
 
 use std::io::{self, BufRead};
 
-use super::{Bad, Broken, Record, Step};
+use super::{Bad, Broken, Record, Step, remedy};
 use crate::escape::escape;
 use crate::files::layout::{Column, HEADING, Layout};
 
@@ -109,6 +109,7 @@ impl Csv {
         most: u64,
     ) -> Result<Step, Broken> {
         let Record { key, value, line } = record;
+        let line = *line;
         key.clear();
         value.clear();
         let Places { key: key_at, value: value_at, columns } = self.places;
@@ -120,22 +121,62 @@ impl Csv {
             }
             Ok(())
         })?;
-        match fields {
-            Some(0) => Ok(Step::Blank),
-            None => Ok(Step::End),
-            Some(fields) if fields == columns => Ok(Step::Entry),
+        let (fields, reason) = match fields {
+            Some(0) => return Ok(Step::Blank),
+            None => return Ok(Step::End),
+            Some(fields) if fields == columns => return Ok(Step::Entry),
             Some(fields) if columns == 0 => match [key_at, value_at].into_iter().max() {
                 Some(last) if last >= fields => {
                     let column = last + 1;
-                    bad(*line, &format!("there is no column {column}: the line has {fields}"))
+                    (fields, format!("there is no column {column}: the line has {fields}"))
                 }
                 _ => {
                     self.places.columns = fields;
-                    Ok(Step::Entry)
+                    return Ok(Step::Entry);
                 }
             },
-            Some(fields) => bad(*line, &format!("{fields} fields, not {columns}")),
+            Some(fields) => (fields, format!("{fields} fields, not {columns}")),
+        };
+        let remedy = match fields {
+            _ if line != self.first => None,
+            1 => {
+                let field = if key_at == 0 { &record.key } else { &record.value };
+                self.remedy_of_one_field(input, most, field)
+            }
+            _ => Some(remedy::POSITIONS.to_owned()),
+        };
+        Err(Bad { line, reason, remedy }.into())
+    }
+
+    /// What to do about a first line that has one field: this one. The columns may have another
+    /// delimiter, or begin in a later line.
+    fn remedy_of_one_field(
+        &mut self,
+        input: &mut impl BufRead,
+        most: u64,
+        field: &[u8],
+    ) -> Option<String> {
+        if let Some(option) = remedy::delimiter(field, self.delimiter) {
+            return Some(option.to_owned());
         }
+        let mut only = Vec::new();
+        for _ in 0..remedy::PEEKED {
+            let before = self.line - 1;
+            only.clear();
+            let fields = self.fields(input, most, |_, bytes| {
+                only.extend_from_slice(bytes);
+                Ok(())
+            });
+            match fields {
+                Ok(Some(0 | 1)) => {}
+                Ok(Some(_)) => return Some(format!("--skip {before}")),
+                _ => return None,
+            }
+            if let Some(option) = remedy::delimiter(&only, self.delimiter) {
+                return Some(format!("--skip {before} {option}"));
+            }
+        }
+        None
     }
 
     fn heading(&mut self, input: &mut impl BufRead, line: u64, most: u64) -> Result<Step, Broken> {
@@ -156,7 +197,8 @@ impl Csv {
                 Heading::Usual => format!("the heading {usual} is missing"),
                 _ => "the heading is missing".to_owned(),
             };
-            return bad(self.first, &format!("{what}{NO_HEADING}"));
+            let remedy = Some(remedy::HEADING.to_owned());
+            return Err(Bad { line: self.first, reason: what, remedy }.into());
         };
         if fields == 0 {
             return Ok(Step::Blank);
@@ -166,28 +208,40 @@ impl Csv {
             return bad(line, &format!("a heading of more than {MAX_COLUMNS} columns"));
         }
         names.resize(fields, Vec::new());
-        let places = match &self.heading {
-            Heading::Has([key, value]) => {
-                let [key, value] = [find(&names, key), find(&names, value)];
-                let (key, value) = match (key, value) {
-                    (Ok(key), Ok(value)) => (key, value),
-                    (Err(why), _) | (_, Err(why)) => return bad(line, &why),
+        let places = match self.places(&names, &usual) {
+            Ok(places) => places,
+            Err((reason, remedy)) => {
+                let of_one = match names.as_slice() {
+                    [name] => self.remedy_of_one_field(input, most, name),
+                    _ => None,
                 };
-                if key == value {
-                    let name = names.get(key).map(|name| shown(name)).unwrap_or_default();
-                    return bad(line, &format!("keys and values are in one column, {name}"));
-                }
-                Places { key, value, columns: fields }
+                let remedy = Some(of_one.unwrap_or_else(|| remedy.to_owned()));
+                return Err(Bad { line, reason, remedy }.into());
             }
-            _ => match wrong_heading(&names) {
-                None => self.places,
-                Some(why) => {
-                    return bad(line, &format!("the heading is not {usual}: {why}{NO_HEADING}"));
-                }
-            },
         };
         (self.places, self.heading) = (places, Heading::Known);
         Ok(Step::Heading)
+    }
+
+    /// Where the columns are in this heading, or what is wrong with it and what to do.
+    fn places(&self, names: &[Vec<u8>], usual: &str) -> Result<Places, (String, &'static str)> {
+        match &self.heading {
+            Heading::Has([key, value]) => {
+                let missing = |why| (why, remedy::COLUMNS);
+                let key = find(names, key).map_err(missing)?;
+                let value = find(names, value).map_err(missing)?;
+                if key == value {
+                    let name = names.get(key).map(|name| shown(name)).unwrap_or_default();
+                    let reason = format!("keys and values are in one column, {name}");
+                    return Err((reason, remedy::COLUMNS));
+                }
+                Ok(Places { key, value, columns: names.len() })
+            }
+            _ => match wrong_heading(names) {
+                None => Ok(self.places),
+                Some(why) => Err((format!("the heading is not {usual}: {why}"), remedy::HEADING)),
+            },
+        }
     }
 
     /// Reads to the end of a record, and passes on the bytes of its fields. Returns the number of
@@ -200,7 +254,7 @@ impl Csv {
     ) -> Result<Option<usize>, Broken> {
         let (delimiter, first) = (self.delimiter, self.line);
         let mut push = |fields: usize, bytes: &[u8]| {
-            push(fields - 1, bytes).map_err(|reason| Bad { line: first, reason })
+            push(fields - 1, bytes).map_err(|reason| Bad::new(first, reason))
         };
         let (mut state, mut fields, mut taken) = (State::Start, 1, 0_u64);
         // Nothing but the end of a line was seen; and the line of the last opening quote.
@@ -240,7 +294,7 @@ impl Csv {
                 let line = if state == State::Quoted { opened } else { first };
                 let reason =
                     format!("a record of more than {most} bytes (a quote without its end?)");
-                return Err(Bad { line, reason }.into());
+                return Err(Bad::new(line, reason).into());
             }
             let Some(byte) = byte else { continue };
             state = match (state, byte) {
@@ -340,14 +394,12 @@ fn wrong_heading(names: &[Vec<u8>]) -> Option<String> {
     })
 }
 
-const NO_HEADING: &str =
-    " (a file without one: --no-heading; other columns: --key-column, --value-column)";
 const QUOTE: &str = "a quote in a field that does not begin with one (within quotes it is doubled)";
 const RETURN: &str = "a carriage return without a line feed (a field with one stands in quotes)";
 const NUL: &str = "a NUL byte outside quotes (UTF-16 without its byte order mark?)";
 
 fn bad<T>(line: u64, reason: &str) -> Result<T, Broken> {
-    Err(Bad { line, reason: reason.to_owned() }.into())
+    Err(Bad::new(line, reason.to_owned()).into())
 }
 
 fn is_plain(state: State, delimiter: u8, byte: u8) -> bool {

@@ -42,7 +42,7 @@ pub(crate) fn beginning(bytes: &[u8]) -> Beginning {
 
 /// Why the text of a file ends where it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unreadable {
+pub(super) enum Unreadable {
     /// These bytes are not valid in the encoding that the mark says.
     Malformed(&'static str),
     /// The whole file is something else.
@@ -63,8 +63,8 @@ impl fmt::Display for Unreadable {
 impl std::error::Error for Unreadable {}
 
 /// What is wrong with the line at which this error occurred, if the encoding is at fault.
-pub(super) fn unreadable(error: &io::Error) -> Option<String> {
-    error.get_ref().filter(|error| error.is::<Unreadable>()).map(ToString::to_string)
+pub(super) fn unreadable(error: &io::Error) -> Option<Unreadable> {
+    error.get_ref()?.downcast_ref().copied()
 }
 
 /// The text of a file. It keeps a part of fixed length in memory.
