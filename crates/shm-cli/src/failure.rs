@@ -108,6 +108,12 @@ impl Failure {
         self
     }
 
+    /// Says what to do next, in place of an earlier hint, where the subcommand knows better.
+    pub(crate) fn hint_instead(mut self, hint: impl Into<Hint>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
     /// Puts the name of the map that the failure is about into the hint. If the failure is about
     /// several maps, the first name stays.
     pub(crate) fn of_map(mut self, name: &str) -> Self {

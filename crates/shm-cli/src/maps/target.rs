@@ -72,6 +72,20 @@ pub(crate) enum Open {
 }
 
 impl Target {
+    /// As [`Target::find`], for a subcommand to which a new map would be of no use.
+    pub(crate) fn find_made(
+        text: &str,
+        kind: Option<Kind>,
+        common: &Common,
+    ) -> Result<Self, Failure> {
+        Self::find(text, kind, common).map_err(|failure| match failure.exit() {
+            Exit::NotFound if common.namespace().dir().is_dir() => {
+                failure.hint_instead("`shmap list` shows what there is")
+            }
+            _ => failure,
+        })
+    }
+
     /// Finds out what is at a name.
     pub(crate) fn find(text: &str, kind: Option<Kind>, common: &Common) -> Result<Self, Failure> {
         let (namespace, name) = (common.namespace(), name(text)?);

@@ -33,6 +33,12 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     for key in &arguments.key {
         keys.push(KeyType(table.key_kind()).parse_argument(&bytes(key, arguments.escaped)?)?);
     }
-    table.remove_many(&keys).map_err(|error| at_fault(error).1.about(&arguments.name))?;
+    table.remove_many(&keys).map_err(|error| {
+        let failure = at_fault(error).1.about(&arguments.name);
+        match failure.exit() {
+            Exit::NotFound => failure.hint_instead("nothing was removed; leave that key out"),
+            _ => failure,
+        }
+    })?;
     Ok(Exit::Ok)
 }

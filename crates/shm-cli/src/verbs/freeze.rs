@@ -36,7 +36,15 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
     let map = arguments.map.as_ref().unwrap_or(&arguments.name);
-    let target = Target::find(&arguments.name, Some(Kind::Table), common)?;
+    let target =
+        Target::find(&arguments.name, Some(Kind::Table), common).map_err(
+            |failure| match failure.exit() {
+                Exit::Mismatch => failure.hint_instead(
+                    "it is published already: `shmap get`, `search` and `dump` read it",
+                ),
+                _ => failure,
+            },
+        )?;
     let table = target.reader(common)?;
     let of_map = |failure: Failure| failure.of_map(map);
     arguments.publish.check(map, arguments.force, common).map_err(of_map)?;

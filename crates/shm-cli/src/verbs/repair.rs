@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::arguments::Common;
 use crate::failure::{Exit, Failure};
-use crate::maps::target::writable;
+use crate::maps::target::{Kind, Target};
 use crate::output::{Cell, rows};
 use crate::startup;
 
@@ -23,11 +23,19 @@ pub(crate) struct Arguments {
     name: Vec<String>,
 }
 
+const PUBLISH: &str =
+    "a map is never repaired: publish it again, with `shmap share NAME FILE --force`";
+
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
     startup::output()?;
     let mut told = Vec::new();
     for name in &arguments.name {
-        let repaired = writable(name, common)
+        let repaired = Target::find_made(name, Some(Kind::Table), common)
+            .map_err(|failure| match failure.exit() {
+                Exit::Mismatch => failure.hint_instead(PUBLISH),
+                _ => failure,
+            })
+            .and_then(|target| target.writer(common))
             .and_then(|table| table.recover().map_err(|error| Failure::from(error).about(name)))
             .map_err(|failure| failure.of_map(name))?;
         let count = |n: usize| Cell::count(n as u64);

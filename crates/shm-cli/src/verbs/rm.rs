@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
     // All must be there before one is removed.
     let find = |name: &String| {
-        Target::find(name, arguments.kind, common).map_err(|failure| failure.of_map(name))
+        Target::find_made(name, arguments.kind, common).map_err(|failure| failure.of_map(name))
     };
     let targets: Vec<_> = arguments.name.iter().map(find).collect::<Result<_, _>>()?;
     for target in targets {

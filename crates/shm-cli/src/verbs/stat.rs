@@ -46,7 +46,7 @@ type Fields = Vec<(&'static str, Cell)>;
 
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
     let target = match &arguments.name {
-        Some(name) => Some(Target::find(name, arguments.kind, common)?),
+        Some(name) => Some(Target::find_made(name, arguments.kind, common)?),
         None => None,
     };
     let target = match target {

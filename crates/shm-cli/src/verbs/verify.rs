@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
     let mut table = Vec::new();
     for name in &arguments.name {
-        let target = Target::find(name, arguments.kind, common).map_err(|e| e.of_map(name))?;
+        let target = Target::find_made(name, arguments.kind, common).map_err(|e| e.of_map(name))?;
         let verdict = check(&target, common)
             .map_err(|failure| failure.known_to_be_damaged().about(name).of_map(name))?;
         table.push(vec![Cell::text(name), Cell::text(target.kind.name()), Cell::text(verdict)]);

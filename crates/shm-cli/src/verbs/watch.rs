@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
         return Err(Failure::usage("--frames 0: a watch has at least 1 update")
             .hint("--frames 1 prints the map once"));
     }
-    let target = Target::find(&arguments.name, arguments.kind, common)?;
+    let target = Target::find_made(&arguments.name, arguments.kind, common)?;
     let asked = arguments.keys;
     let key_type = target.open(common)?.key_type(asked)?;
     let signals = signals()?;

@@ -188,6 +188,19 @@ fn what_makes_no_sense_is_said() {
 }
 
 #[test]
+fn advice_suits_the_verb() {
+    let place = Place::with_maps();
+    let out = "try: nothing was removed; leave that key out\n";
+    place.fails(["del", "jobs", "3325", "77"], 1, &["jobs: key 77 does not exist", out]);
+    for verb in ["rm", "stat", "watch", "verify"] {
+        place.fails([verb, "nope"], 1, &["try: `shmap list` shows what there is\n"]);
+    }
+    place.fails(["freeze", "words"], 8, &["try: it is published already"]);
+    let again = "try: a map is never repaired: publish it again, with `shmap share words FILE";
+    place.fails(["repair", "words"], 8, &[again]);
+}
+
+#[test]
 fn a_lock_that_is_held_is_said() {
     let place = Place::with_maps();
     let segment = place.table_segment("jobs");

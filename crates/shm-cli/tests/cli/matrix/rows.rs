@@ -74,6 +74,11 @@ const DENIED: [&str; 1] = ["ermission denied"];
 /// A verb that reads a map of either kind.
 fn reads(verb: &'static str, rest: &str) -> Row {
     let call = |name: &str| format!("{verb} {name}{rest}");
+    // What only shows or removes a map has no use for a new one.
+    let [create, share] = match verb {
+        "rm" | "stat" | "watch" | "verify" => ["try: `shmap list` shows what there is\n"; 2],
+        _ => ["`shmap create nope`", "`shmap share nope"],
+    };
     let both = |code, parts: [&'static str; 2]| {
         let [table, map] = parts;
         calls([fails(call("jobs"), code, [TABLE, table]), fails(call("words"), code, [MAP, map])])
@@ -82,12 +87,8 @@ fn reads(verb: &'static str, rest: &str) -> Row {
         verb,
         missing: calls([
             fails(call("nope"), 1, ["neither a table nor a published map `nope` in /"]),
-            fails(call("nope --kind table"), 1, ["no table `nope` in /", "`shmap create nope`"]),
-            fails(
-                call("nope --kind snapshot"),
-                1,
-                ["no published map `nope`", "`shmap share nope"],
-            ),
+            fails(call("nope --kind table"), 1, ["no table `nope` in /", create]),
+            fails(call("nope --kind snapshot"), 1, ["no published map `nope`", share]),
             fails(call("jobs --namespace nope"), 1, NO_DIRECTORY),
         ]),
         other_kind: calls([
@@ -121,10 +122,14 @@ fn reads(verb: &'static str, rest: &str) -> Row {
 fn writes(verb: &'static str, rest: &str) -> Row {
     let call = |name: &str| format!("{verb} {name}{rest}");
     let table = |code, part: &'static str| calls([fails(call("jobs"), code, [TABLE, part])]);
+    let create = match verb {
+        "repair" => "try: `shmap list` shows what there is\n",
+        _ => "`shmap create nope`",
+    };
     Row {
         verb,
         missing: calls([
-            fails(call("nope"), 1, ["no table `nope` in /", "`shmap create nope`"]),
+            fails(call("nope"), 1, ["no table `nope` in /", create]),
             fails(call("jobs --namespace nope"), 1, NO_DIRECTORY),
         ]),
         other_kind: calls([fails(call("words"), 8, ["`words` is a published map, not a table"])]),
