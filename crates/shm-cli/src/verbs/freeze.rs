@@ -10,7 +10,7 @@ use super::share::PublishArguments;
 use crate::arguments::{Common, Format};
 use crate::failure::{Exit, Failure};
 use crate::maps::key::KeyType;
-use crate::maps::target::{Kind, Target};
+use crate::maps::target::{Kind, Target, note};
 use crate::output::counted;
 
 #[derive(Args, Debug)]
@@ -21,7 +21,10 @@ Example:
 The entries are as they were at one moment. If writers are too busy and the caller may not lock
 the table, each entry is whole, but they may be from different moments, and a message says so.
 Integer keys are stored big-endian with the sign bit flipped, which keeps their order: `shmap dump
-jobs-of-today --keys i32` shows them as numbers.")]
+jobs-of-today --keys i32` shows them as numbers.
+
+Without a second name, the map gets the table's name. Subcommands that read then need `--kind table`
+or `--kind snapshot`.")]
 pub(crate) struct Arguments {
     /// The table
     pub(super) name: String,
@@ -72,6 +75,12 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
             };
             eprintln_quietly(&(said + &more));
         }
+    }
+    if arguments.map.as_ref().is_none_or(|map| *map == arguments.name) {
+        note(&format!(
+            "`{}` is now a table and a map: to read one, say --kind table or --kind snapshot",
+            arguments.name
+        ));
     }
     Ok(Exit::Ok)
 }

@@ -66,3 +66,16 @@ fn a_type_of_another_length_is_an_error() {
     place.ok(["share", "none", "/dev/null"]);
     assert_eq!(place.ok(["dump", "none", "--keys", "i64"]), "");
 }
+
+#[test]
+fn one_name_for_the_table_and_its_map_is_said() {
+    let place = Place::with_maps();
+    let both = "shmap: `jobs` is now a table and a map: to read one, say --kind table or --kind \
+                snapshot\n";
+    for words in [&["freeze", "jobs"][..], &["freeze", "jobs", "jobs", "--force", "-F=json"]] {
+        let said = place.run(words);
+        assert!(said.code == 0 && said.err.ends_with(both), "{said:?}");
+    }
+    let said = place.run(["freeze", "jobs", "today"]);
+    assert!(said.code == 0 && !said.err.contains("--kind"), "{said:?}");
+}
