@@ -11,6 +11,12 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 prefix=/usr/local libdir= destdir= from=${CARGO_TARGET_DIR:-$here/../../target}/release
 while [ $# -gt 0 ]; do
+    case $1 in --*=*)
+        option=${1%%=*} value=${1#*=}
+        shift
+        set -- "$option" "$value" "$@"
+        ;;
+    esac
     case $1 in -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
     [ $# -ge 2 ] || { echo "install.sh: $1 needs a value" >&2; exit 2; }
     case $1 in
