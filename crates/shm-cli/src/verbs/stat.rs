@@ -82,7 +82,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
         ("age", with_unit(age(Some(created)))),
         ("path", Cell::new(escape(shown.as_bytes()), shown)),
         ("mapped_by", mapped_by(&mappers)),
-        ("not_looked_at", Cell::count(mappers.hidden)),
+        ("processes_not_seen", Cell::count(mappers.hidden)),
     ]);
     fields(common.format(), all)?;
     Ok(Exit::Ok)

@@ -43,7 +43,7 @@ fn what_others_may_read_they_read() {
     let said = place.as_nobody(["stat", "jobs", "--format", "json"]);
     let stat: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     // Root's processes are among those that it may not inspect.
-    assert!(stat["not_looked_at"].as_u64().unwrap() > 0, "{stat}");
+    assert!(stat["processes_not_seen"].as_u64().unwrap() > 0, "{stat}");
 }
 
 #[test]
