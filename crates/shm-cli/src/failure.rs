@@ -344,6 +344,9 @@ fn control_hint(path: &Path) -> String {
 
 const DAMAGED: &str = "`shmap verify NAME` says what is wrong; remove it with `shmap rm NAME` and \
                        create it again from its source";
+/// A hint for a value that does not fit.
+pub(crate) const VALUE_SIZE: &str =
+    "the size is fixed when a table is made: `shmap create OTHER --value-size BYTES`";
 /// A hint for a table whose first page is sound.
 pub(crate) const REPAIRABLE: &str =
     "`shmap repair NAME` frees the damaged slots and keeps the others";
@@ -357,9 +360,7 @@ fn table_hint(error: &TableError) -> Option<Hint> {
         TableError::Full { .. } => {
             "`shmap del` makes room; a larger table is a new one: `shmap create OTHER --capacity N`"
         }
-        TableError::ValueTooLarge { .. } | TableError::NoRoomForCounter { .. } => {
-            "the size is fixed when a table is made: `shmap create OTHER --value-size BYTES`"
-        }
+        TableError::ValueTooLarge { .. } | TableError::NoRoomForCounter { .. } => VALUE_SIZE,
         TableError::KeyTooLong { .. } => {
             "the size is fixed when a table is made: `shmap create OTHER --keys str --key-size BYTES`"
         }
