@@ -22,6 +22,10 @@ Examples:
   $ shmap get words rot blau
   rot\tred
   blau\tblue
+  $ shmap increment jobs 17
+  1
+  $ shmap get jobs 17 --counter
+  1
 
 One key prints its value. Several print lines of key, tab and value, all as they were at one
 moment. Bytes that cannot be printed are escaped: \\t \\n \\r \\\\ \\xNN. --raw writes the bytes
@@ -35,6 +39,9 @@ pub(crate) struct Arguments {
     /// Write the bytes of the values, and nothing else
     #[arg(long, short)]
     raw: bool,
+    /// Print the values as numbers: they are counters, as `increment` makes them
+    #[arg(long, conflicts_with = "raw")]
+    counter: bool,
     /// Keys are escaped, as `dump` prints them
     #[arg(long, short)]
     escaped: bool,
@@ -68,6 +75,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     let absent: Vec<_> = absent.map(|(key, _)| key.text()).collect();
     let found: Vec<(AnyKey, Vec<u8>)> =
         keys.into_iter().zip(values).filter_map(|(key, value)| Some((key, value?))).collect();
+    let found = if arguments.counter { counters(found, &arguments.name)? } else { found };
     print(&found, arguments, common)?;
     if absent.is_empty() {
         return Ok(Exit::Ok);
@@ -93,6 +101,20 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     })
 }
 
+/// The counters that these values are, as text.
+fn counters(found: Vec<(AnyKey, Vec<u8>)>, name: &str) -> Result<Vec<(AnyKey, Vec<u8>)>, Failure> {
+    let counter = |(key, value): (AnyKey, Vec<u8>)| match <[u8; 8]>::try_from(value.as_slice()) {
+        Ok(bytes) => Ok((key, i64::from_le_bytes(bytes).to_string().into_bytes())),
+        Err(_) => {
+            let len = value.len();
+            let text =
+                format!("{name}: the value of key {key} is {len} bytes long, a counter is 8");
+            Err(Failure::new(Exit::Mismatch, text).hint("leave --counter out to see the bytes"))
+        }
+    };
+    found.into_iter().map(counter).collect()
+}
+
 fn is_number(key: &OsString) -> bool {
     key.to_str().is_some_and(|key| key.parse::<i128>().is_ok())
 }
@@ -109,7 +131,12 @@ fn print(
         }
     } else if common.format() == Format::Json {
         for (key, value) in found {
-            writeln!(out, "{}", json!({ "key": key.json(), "value": json_bytes(value) }))?;
+            let value = match arguments.counter {
+                // Digits are JSON.
+                true => serde_json::from_slice(value).unwrap_or_default(),
+                false => json_bytes(value),
+            };
+            writeln!(out, "{}", json!({ "key": key.json(), "value": value }))?;
         }
     } else if arguments.key.len() == 1 {
         for (_, value) in found {

@@ -74,6 +74,13 @@ fn counters_begin_and_go_on() {
     assert_eq!(place.ok(["increment", "jobs", "17", "0", "-F=json"]), "{\"value\":-2}\n");
     let get = place.ok(["get", "jobs", "17"]);
     assert_eq!(get, format!("\\xfe{}\n", "\\xff".repeat(7)), "little endian");
+    let counter = |words: &[&str]| place.ok(["get", "jobs", "--counter"].iter().chain(words));
+    assert_eq!(counter(&["17"]), "-2\n");
+    assert_eq!(counter(&["17", "-18"]), "17\t-2\n-18\t-5\n");
+    assert_eq!(counter(&["17", "-F=json"]), "{\"key\":17,\"value\":-2}\n");
+    let said =
+        ["jobs: the value of key 3325 is 7 bytes long, a counter is 8", "try: leave --counter"];
+    place.fails(["get", "jobs", "17", "3325", "--counter"], 8, &said);
     place.fails(
         ["increment", "jobs", "3325"],
         8,
