@@ -22,6 +22,7 @@ use crate::verbs::Arguments;
 fn main() -> ExitCode {
     let outcome = match Arguments::try_parse() {
         Ok(arguments) => verbs::run(&arguments),
+        Err(error) if verbs::wants_file_format(&error) => Err(verbs::not_shown_as_file()),
         // A wrong command line ends here, with 2.
         Err(error) if error.use_stderr() => error.exit(),
         Err(help) => print(&help),

@@ -25,10 +25,11 @@ impl ValueEnum for KeyType {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         // Brackets would have to be quoted in a shell.
-        Some(PossibleValue::new(match self.0 {
-            KeyKind::Bytes => "bytes",
-            kind => kind.name(),
-        }))
+        Some(match self.0 {
+            KeyKind::Bytes => PossibleValue::new("bytes").alias(self.name()),
+            KeyKind::Str => PossibleValue::new(self.name()).alias("text"),
+            _ => PossibleValue::new(self.name()),
+        })
     }
 }
 

@@ -31,16 +31,19 @@ pub(crate) struct Arguments {
     /// Name of the table
     pub(super) name: String,
     /// Number of entries that fit
-    #[arg(long, value_name = "N", default_value_t = Geometry::default().capacity)]
+    #[arg(long, value_name = "N", value_parser = number)]
+    #[arg(default_value_t = Geometry::default().capacity)]
     capacity: usize,
     /// Longest value in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = Geometry::default().value_size)]
+    #[arg(long, value_name = "BYTES", value_parser = number)]
+    #[arg(default_value_t = Geometry::default().value_size)]
     value_size: usize,
     /// Type of the keys
     #[arg(long, value_name = "TYPE", default_value = "i32")]
     keys: KeyType,
     /// Longest key in bytes, for str and bytes keys; at most 256
-    #[arg(long, value_name = "BYTES", default_value_t = Geometry::default().key_size)]
+    #[arg(long, value_name = "BYTES", value_parser = number)]
+    #[arg(default_value_t = Geometry::default().key_size)]
     key_size: usize,
     /// Permission bits, whatever the umask; 644 lets other users read
     #[arg(long, value_name = "OCTAL", default_value = "600", value_parser = mode)]
@@ -117,4 +120,9 @@ fn options_need_trust(
     }
     let text = format!("{}: mode {:o} lets others than you write", arguments.name, options.mode);
     Err(Failure::usage(text).hint("if you trust everybody who may then write: --trust-writers"))
+}
+
+/// A number of entries or bytes.
+fn number(text: &str) -> Result<usize, &'static str> {
+    text.parse().map_err(|_| "write a plain number, such as 10000")
 }

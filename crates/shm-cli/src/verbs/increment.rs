@@ -34,6 +34,9 @@ pub(crate) struct Arguments {
     /// The number to add
     #[arg(default_value_t = 1, allow_negative_numbers = true)]
     by: i64,
+    /// The same as BY
+    #[arg(long = "by", value_name = "BY", allow_negative_numbers = true, conflicts_with = "by")]
+    by_option: Option<i64>,
     /// The start of a new counter
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     initial: i64,
@@ -45,12 +48,13 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
     // It prints: nothing is changed where that cannot be.
     startup::output()?;
-    let Arguments { name, by, initial, .. } = arguments;
+    let Arguments { name, by, by_option, initial, .. } = arguments;
+    let by = by_option.unwrap_or(*by);
     let table = writable(name, common)?;
     let key =
         KeyType(table.key_kind()).parse_argument(&bytes(&arguments.key, arguments.escaped)?)?;
     let counter =
-        table.increment(&key, *by, *initial).map_err(|error| Failure::from(error).about(name))?;
+        table.increment(&key, by, *initial).map_err(|error| Failure::from(error).about(name))?;
     let printed = match common.format() {
         Format::Json => println(&json!({ "value": counter })),
         _ => {

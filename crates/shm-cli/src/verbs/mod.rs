@@ -21,6 +21,7 @@ mod stat;
 mod verify;
 mod watch;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use slotmap_shm::PutMode;
@@ -154,6 +155,21 @@ impl Verb {
             Self::MapNames(_) | Self::Man(_) => return None,
         })
     }
+}
+
+/// True if `--format` has the name of a file format, which only `--to` takes.
+pub(crate) fn wants_file_format(error: &clap::Error) -> bool {
+    let has = |kind, wanted: &[&str]| match error.get(kind) {
+        Some(ContextValue::String(text)) => wanted.iter().any(|wanted| text.starts_with(wanted)),
+        _ => false,
+    };
+    has(ContextKind::InvalidArg, &["--format"]) && has(ContextKind::InvalidValue, &["csv", "jsonl"])
+}
+
+/// The failure for it.
+pub(crate) fn not_shown_as_file() -> Failure {
+    Failure::usage("--format takes table, tsv, json or prometheus, no format of files")
+        .hint("for CSV: `--to csv`, for JSON Lines: `--to jsonl`; both are options of `shmap dump`")
 }
 
 /// Runs the subcommand.

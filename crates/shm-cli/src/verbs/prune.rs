@@ -20,33 +20,37 @@ pub(crate) struct Arguments {
     /// Remove the files; otherwise only list them
     #[arg(long, short)]
     yes: bool,
+    /// Only list the files, as without --yes
+    #[arg(long, conflicts_with = "yes")]
+    dry_run: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
-    if arguments.yes {
+    let yes = arguments.yes && !arguments.dry_run;
+    if yes {
         startup::output()?;
     }
-    let sweep = if arguments.yes { prune } else { litter };
+    let sweep = if yes { prune } else { litter };
     let found = sweep(&common.namespace())?;
     let row = |pruned: &shm_facade::Pruned| {
-        let what = match (pruned.what, arguments.yes) {
+        let what = match (pruned.what, yes) {
             (Litter::Temporary, _) => "unfinished file",
             (Litter::Control, _) => "control segment of nothing",
             (Litter::Unsettled, _) => "publication that nobody ends",
             _ => "litter",
         };
         let path = pruned.path.display().to_string();
-        let done = if arguments.yes { "done" } else { "to do" };
+        let done = if yes { "done" } else { "to do" };
         let path = Cell::new(crate::escape::escape(path.as_bytes()), path);
         vec![Cell::text(done), Cell::text(what), path]
     };
     rows(common.format(), &["state", "what", "path"], found.iter().map(row).collect()).map_err(
-        |error| match arguments.yes {
+        |error| match yes {
             true => Failure::from(error).after("it is removed"),
             false => error.into(),
         },
     )?;
-    if !arguments.yes && !found.is_empty() {
+    if !yes && !found.is_empty() {
         use std::io::Write;
         let _ = writeln!(std::io::stderr(), "nothing was removed: `shmap prune --yes` does it");
     }

@@ -35,6 +35,9 @@ pub(crate) struct Arguments {
     /// Prefix of the keys [default: all keys]
     #[arg(conflicts_with_all = ["from", "to"])]
     prefix: Option<OsString>,
+    /// The same as PREFIX
+    #[arg(long = "prefix", value_name = "PREFIX", conflicts_with_all = ["prefix", "from", "to"])]
+    prefix_option: Option<OsString>,
     /// Start at this key
     #[arg(long, value_name = "KEY", allow_negative_numbers = true)]
     from: Option<OsString>,
@@ -64,7 +67,11 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Whether keys are asked for as text. Escaped ones are for those who know the bytes.
     fn has_bound(&self) -> bool {
-        !self.escaped && (self.prefix.is_some() || self.from.is_some() || self.to.is_some())
+        !self.escaped && (self.prefix().is_some() || self.from.is_some() || self.to.is_some())
+    }
+
+    fn prefix(&self) -> Option<&OsString> {
+        self.prefix.as_ref().or(self.prefix_option.as_ref())
     }
 }
 
@@ -107,7 +114,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
 }
 
 fn wanted(arguments: &Arguments, key_type: KeyType) -> Result<Wanted, Failure> {
-    if let Some(prefix) = &arguments.prefix {
+    if let Some(prefix) = arguments.prefix() {
         if key_type.is_integer() {
             let text = format!("keys of type {} have no beginning", key_type.name());
             return Err(

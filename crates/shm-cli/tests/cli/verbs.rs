@@ -208,6 +208,37 @@ fn prune_says_first_and_then_does() {
 }
 
 #[test]
+fn options_that_one_guesses_work_too() {
+    let place = Place::with_maps();
+    std::fs::write(place.dir().join(".shmap-tmp-0123456789abcdef"), "half a file").unwrap();
+    assert_eq!(place.ok(["prune", "--dry-run"]), place.ok(["prune"]));
+    place.fails(["prune", "--dry-run", "--yes"], 2, &["cannot be used with"]);
+    assert_eq!(place.ok(["search", "words", "--prefix", "r"]), "rot\tred\n");
+    place.fails(["search", "words", "r", "--prefix", "r"], 2, &["cannot be used with"]);
+    assert_eq!(place.ok(["increment", "jobs", "1", "--by", "5"]), "5\n");
+    assert_eq!(place.ok(["increment", "jobs", "1", "--by", "-2"]), "3\n");
+    place.fails(["increment", "jobs", "1", "5", "--by", "5"], 2, &["cannot be used with"]);
+    for (option, keys) in [("text", "str"), ("[u8]", "[u8]")] {
+        place.ok(["create", keys, "--keys", option]);
+        assert!(place.ok(["stat", keys]).contains(&format!("keys\t{keys}\n")));
+    }
+}
+
+#[test]
+fn numbers_and_formats_that_cannot_be_are_explained() {
+    let place = Place::with_maps();
+    for option in ["--capacity", "--value-size", "--key-size"] {
+        let words = ["create", "new", option, "10k"];
+        place.fails(words, 2, &["10k", "write a plain number, such as 10000"]);
+    }
+    for format in ["csv", "jsonl"] {
+        let words = ["dump", "jobs", "--format", format];
+        place.fails(words, 2, &["--format takes table", "try: for CSV: `--to csv`"]);
+    }
+    place.fails(["dump", "jobs", "--format", "xml"], 2, &["possible values"]);
+}
+
+#[test]
 fn rm_removes_all_or_none() {
     let place = Place::with_maps();
     place.fails(["rm", "jobs", "nope"], 1, &["`nope`"]);
