@@ -446,8 +446,9 @@ impl StatusTable {
         Ok(self.table.clear()?)
     }
 
-    /// Removes the table's name. Processes that have the table open keep it. Returns false if the
-    /// name was already gone, or leads to another table now. Checking and removing are two steps: a
+    /// Removes the table's name. Handles that are open, this one too, go on with the old table, and
+    /// [`StatusTable::is_orphaned`] tells them. Returns false if the name was already gone, or leads
+    /// to another table now. Checking and removing are two steps: a
     /// table that takes the name between them is removed. The original's `cleanup`.
     ///
     /// # Errors
@@ -459,7 +460,8 @@ impl StatusTable {
         Self::unlink_name(self.name.as_str(), &self.namespace)
     }
 
-    /// Removes a name without opening the table. Returns false if there was none.
+    /// Removes a name without opening the table. Returns false if there was none. Handles that are
+    /// open go on with the old table, and [`StatusTable::is_orphaned`] tells them.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Name`].
@@ -468,7 +470,8 @@ impl StatusTable {
         namespace.unlink(&name, KIND).map_err(|source| namespace_error(namespace, source))
     }
 
-    /// Lists the tables and other segments of a namespace.
+    /// Lists all segments of a namespace, sorted by name and kind: tables, and also published maps
+    /// and their control segments. [`Entry::kind`] tells them apart; that of a table is `"table"`.
     ///
     /// # Errors
     /// [`Error::Io`].
