@@ -132,6 +132,27 @@ def test_a_table_of_other_keys_is_refused(namespace, kind):
             call()
 
 
+def test_other_keys_are_refused_with_the_remedy(namespace):
+    with shmap.Table("it") as table:
+        expected = "^the keys of this table are int, not str; a table made with keys=str has text keys$"
+        for call in (lambda: table.add("a", b""), lambda: table.pop("a"), lambda: table.update({"a": b""})):
+            with pytest.raises(TypeError, match=expected):
+                call()
+    for other in ({"keys": str}, {"bits": 64}):
+        with pytest.raises(shmap.WrongKindError, match="; open it with keys=int, bits=32, or with Table.open"):
+            shmap.Table("it", **other)
+    for call in (shmap.Table("it", keys=int, bits=32), shmap.Table.open("it")):
+        call.close()
+
+
+def test_a_table_that_everybody_may_write_needs_trust(namespace):
+    for make in (shmap.Table, shmap.Table.create):
+        with pytest.raises(shmap.PermissionDeniedError, match="shared_writers=True"):
+            make("it", mode=0o666)
+        assert not list(shmap.names())
+    shmap.Table.create("it", mode=0o666, shared_writers=True).close()
+
+
 def test_keys_may_be_bytes():
     with shmap.Table("raw", keys=bytes, key_size=4) as table:
         table[b"\xff\0"] = b"x"
