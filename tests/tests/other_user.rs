@@ -16,7 +16,7 @@ const WORKER: &str = env!("CARGO_BIN_EXE_shm-worker");
 fn with_mode(mode: u32) -> (TempNamespace, Table<i32>) {
     let namespace = TempNamespace::new().unwrap();
     std::fs::set_permissions(namespace.path(), Permissions::from_mode(0o755)).unwrap();
-    let options = options(16, 40).mode(mode);
+    let options = options(16, 40).mode(mode).trust(Trust::new().shared_writers());
     let ns = Namespace::at(namespace.path());
     let table = Table::create(&ns, &test_name(), &options).unwrap();
     table.add(&1, b"one").unwrap();
@@ -121,11 +121,15 @@ fn a_table_that_others_may_write_needs_trust_to_be_made() {
     let namespace = TempNamespace::new().unwrap();
     let ns = Namespace::at(namespace.path());
     let shared = TableOptions::default().mode(0o660);
-    let error = Table::<i32>::open_or_create(&ns, &test_name(), &shared).unwrap_err();
-    let said = matches!(error, TableOpenError::Open(OpenError::ForeignWriters { mode: 0o660, .. }));
-    assert!(said, "{error:?}");
-    assert!(namespace.files().unwrap().is_empty());
+    for make in [Table::<i32>::create, Table::<i32>::open_or_create] {
+        let error = make(&ns, &test_name(), &shared).unwrap_err();
+        let said =
+            matches!(error, TableOpenError::Open(OpenError::ForeignWriters { mode: 0o660, .. }));
+        assert!(said, "{error:?}");
+        assert!(namespace.files().unwrap().is_empty());
+    }
     let trusting = shared.trust(Trust::new().shared_writers());
+    Table::<i32>::create(&ns, &test_name(), &trusting).unwrap();
     for _ in 0..2 {
         Table::<i32>::open_or_create(&ns, &test_name(), &trusting).unwrap();
     }

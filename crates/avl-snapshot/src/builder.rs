@@ -16,7 +16,8 @@ use crate::image::{FreezeOptions, Writer, room_for};
 /// let mut builder = Builder::new();
 /// builder.push("anna", "1")?;
 /// builder.push("berta", "2")?;
-/// assert_eq!(builder.push("anna", "3"), Err(BuildError::NotSorted { index: 2 }));
+/// let error = builder.push("anna", "3").unwrap_err();
+/// assert!(matches!(error, BuildError::NotSorted { index: 2, .. }));
 /// let snapshot = Snapshot::new(builder.finish()).unwrap();
 /// assert_eq!(snapshot.get("berta"), Some(&b"2"[..]));
 /// # Ok::<(), BuildError>(())
@@ -60,8 +61,8 @@ impl Builder {
     ) -> Result<(), BuildError> {
         let (key, value) = (key.as_ref(), value.as_ref());
         self.writer.check(key, value)?;
-        if self.writer.last_key().is_some_and(|last| key <= last) {
-            return Err(BuildError::NotSorted { index: self.len() });
+        if let Some(last) = self.writer.last_key().filter(|&last| key <= last) {
+            return Err(BuildError::not_sorted(self.len(), key, last));
         }
         self.writer.push(key, value)
     }
@@ -106,7 +107,8 @@ impl Default for Builder {
 /// let image = avl_snapshot::from_sorted([("a", "1"), ("b", "2")])?;
 /// assert_eq!(avl_snapshot::Snapshot::new(image).unwrap().len(), 2);
 /// let error = avl_snapshot::from_sorted([("b", "1"), ("a", "2")]).unwrap_err();
-/// assert_eq!(error, avl_snapshot::BuildError::NotSorted { index: 1 });
+/// let said = r#"the key at position 1, "a", is not greater than "b" before it"#;
+/// assert_eq!(error.to_string(), said);
 /// # Ok::<(), avl_snapshot::BuildError>(())
 /// ```
 ///

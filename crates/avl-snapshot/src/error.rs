@@ -17,10 +17,14 @@ pub enum BuildError {
         max: usize,
     },
     /// A key is not greater than the one before it.
-    #[error("key {index} is not greater than the one before it")]
+    #[error("the key at position {index}, {}", order(key, before))]
     NotSorted {
-        /// Number of the offending key, counted from 0.
+        /// Position of the offending key, counted from 0.
         index: usize,
+        /// The start of the key: at most its first 64 bytes.
+        key: Vec<u8>,
+        /// The start of the key before it: at most its first 64 bytes.
+        before: Vec<u8>,
     },
     /// There are more entries than a tree can number.
     #[error("more than {max} entries")]
@@ -63,7 +67,7 @@ pub enum SnapshotError {
         supported: u32,
     },
     /// There are more or fewer bytes than the header says.
-    #[error("{found} bytes, the header says {expected}")]
+    #[error("{}", length(*found, *expected))]
     Length {
         /// Number of bytes given.
         found: u64,
@@ -79,6 +83,49 @@ pub enum SnapshotError {
         /// Offset from the start of the image, in bytes.
         at: u64,
     },
+}
+
+/// The number of bytes that an error shows of a key.
+const SHOWN: usize = 64;
+
+impl BuildError {
+    #[cold]
+    pub(crate) fn not_sorted(index: usize, key: &[u8], before: &[u8]) -> Self {
+        let start = |key: &[u8]| key.get(..SHOWN).unwrap_or(key).to_vec();
+        Self::NotSorted { index, key: start(key), before: start(before) }
+    }
+}
+
+/// How a key and the one before it are out of order.
+fn order(key: &[u8], before: &[u8]) -> String {
+    let (shown, other) = (in_words(key), in_words(before));
+    // Of two long keys, the ends may differ.
+    if key == before && key.len() < SHOWN {
+        format!("{shown}, is there twice")
+    } else {
+        format!("{shown}, is not greater than {other} before it")
+    }
+}
+
+/// A key as text in quotes. Bytes that are not UTF-8 are escaped, and of a key that is cut off, an
+/// ellipsis follows.
+fn in_words(key: &[u8]) -> String {
+    let dots = if key.len() < SHOWN { "" } else { "…" };
+    match std::str::from_utf8(key) {
+        Ok(text) => format!("{text:?}{dots}"),
+        Err(_) => format!("\"{}\"{dots}", key.escape_ascii()),
+    }
+}
+
+/// The length of a header, in bytes.
+pub(crate) const HEADER: u64 = 64;
+
+fn length(found: u64, expected: u64) -> String {
+    if found < HEADER {
+        format!("too short: {found} bytes, a header has {HEADER}")
+    } else {
+        format!("{found} bytes, the header says {expected}")
+    }
 }
 
 // Prints the message, for a `main` that returns an error.
@@ -111,7 +158,7 @@ mod tests {
     fn why_an_image_was_not_built() {
         let errors = [
             BuildError::KeyTooLong { len: 9, max: 8 },
-            BuildError::NotSorted { index: 1 },
+            BuildError::not_sorted(1, b"a", b"b"),
             BuildError::TooManyEntries { max: 8 },
             BuildError::NoMemory { needed: 9 },
             BuildError::TooLarge { len: 9, max: 8 },
@@ -130,6 +177,27 @@ mod tests {
             found[index] = true;
         }
         assert_eq!(found, [true; 5]);
+    }
+
+    #[test]
+    fn keys_out_of_order_are_named() {
+        let said = |key: &[u8], before: &[u8]| BuildError::not_sorted(1, key, before).to_string();
+        let order = r#"the key at position 1, "a", is not greater than "b" before it"#;
+        assert_eq!(said(b"a", b"b"), order);
+        assert_eq!(
+            said("ä".as_bytes(), "ä".as_bytes()),
+            r#"the key at position 1, "ä", is there twice"#
+        );
+        let long = said(&[b'x'; 100], &[0xFF]);
+        let expected = format!("the key at position 1, \"{}\"…, is not", "x".repeat(64));
+        assert!(long.starts_with(&expected) && long.contains(r#""\xff" before it"#), "{long}");
+    }
+
+    #[test]
+    fn bytes_without_a_whole_header_are_too_short() {
+        let said = |found, expected| SnapshotError::Length { found, expected }.to_string();
+        assert_eq!(said(0, 64), "too short: 0 bytes, a header has 64");
+        assert_eq!(said(64, 128), "64 bytes, the header says 128");
     }
 
     #[test]

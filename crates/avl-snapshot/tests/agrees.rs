@@ -144,7 +144,9 @@ fn any_alignment_works() {
 #[test]
 fn an_endless_iterator_ends_at_its_first_fault() {
     let again = from_sorted(std::iter::repeat(("a", "1")));
-    assert_eq!(again.unwrap_err(), BuildError::NotSorted { index: 1 });
+    let error = again.unwrap_err();
+    assert!(matches!(error, BuildError::NotSorted { index: 1, .. }), "{error}");
+    assert_eq!(error.to_string(), r#"the key at position 1, "a", is there twice"#);
     let long = RbTree::from_entries(std::iter::repeat((vec![0; MAX_KEY_LEN + 1], "")));
     let error = BuildError::KeyTooLong { len: MAX_KEY_LEN + 1, max: MAX_KEY_LEN };
     assert_eq!(long.unwrap_err(), error);

@@ -6,7 +6,7 @@
 
 use shm_core::{CreateOptions, Kind, Name, Namespace, Ordering, Patience, Trust};
 
-const COUNTER: Kind = Kind::new("counter");
+const COUNTER: Kind = Kind::new("counter"); // 1 to 8 lower-case ASCII letters
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let namespace = Namespace::from_env(); // /dev/shm, or $SHMAP_DIR

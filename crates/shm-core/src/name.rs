@@ -19,7 +19,7 @@ use thiserror::Error;
 pub struct Name(String);
 
 /// Why a string is not a segment name.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InvalidName {
     /// The name has no bytes.

@@ -15,16 +15,25 @@ pub struct Kind(&'static str);
 impl Kind {
     /// Creates a kind with this tag.
     ///
+    /// ```
+    /// use shm_core::Kind;
+    /// const COUNTER: Kind = Kind::new("counter"); // `my-counter` or `counters1` do not compile
+    /// assert_eq!(COUNTER.as_str(), "counter");
+    /// ```
+    ///
     /// # Panics
     /// If the tag is not 1 to 8 lower-case ASCII letters. In a `const`, this is a compile error.
     #[must_use]
     #[allow(clippy::panic, clippy::indexing_slicing, reason = "const evaluation")]
     pub const fn new(tag: &'static str) -> Self {
         let bytes = tag.as_bytes();
-        assert!(!bytes.is_empty() && bytes.len() <= 8);
+        assert!(!bytes.is_empty() && bytes.len() <= 8, "a kind's tag has 1 to 8 letters");
         let mut i = 0;
         while i < bytes.len() {
-            assert!(bytes[i].is_ascii_lowercase());
+            assert!(
+                bytes[i].is_ascii_lowercase(),
+                "a kind's tag has only lower-case ASCII letters"
+            );
             i += 1;
         }
         Self(tag)
@@ -127,7 +136,8 @@ impl Namespace {
     }
 
     /// Removes a name. Returns false if there was no such name. Processes that have the segment
-    /// open keep it, and its memory is freed when the last of them closes it. For a published name
+    /// open go on with it, and its memory is freed when the last of them closes it;
+    /// [`Segment::is_orphaned`](crate::Segment::is_orphaned) tells them. For a published name
     /// this removes only the file; [`Namespace::remove_published`] also tells the readers.
     ///
     /// # Errors
@@ -159,6 +169,15 @@ mod tests {
     use super::*;
 
     const TABLE: Kind = Kind::new("table");
+
+    #[test]
+    fn a_bad_tag_says_the_rule() {
+        for tag in ["", "too-long-a-tag", "my-tag", "Tag", "tag1"] {
+            let panic = std::panic::catch_unwind(|| Kind::new(tag)).unwrap_err();
+            let said = panic.downcast_ref::<&str>().unwrap();
+            assert!(said.starts_with("a kind's tag has "), "{tag:?}: {said}");
+        }
+    }
 
     #[test]
     fn paths_parse_back_into_name_and_kind() {

@@ -11,7 +11,7 @@ const IN_PLACE: InPlace = unsafe { InPlace::trust_writers() };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Live status: any process writes, every process reads.
-    let table = StatusTable::open_or_create("workers")?; // in /dev/shm, or in $SHMAP_DIR
+    let table = StatusTable::open_or_create("workers")?; // in /dev/shm or $SHMAP_DIR (must exist)
     table.upsert(3325, "running")?;
     assert_eq!(table.get(3325)?.as_deref(), Some(&b"running"[..]));
 

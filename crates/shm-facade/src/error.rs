@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use avl_snapshot::{BuildError, SnapshotError};
 use shm_core::{CreateError, InvalidName, IoError, OpenError, PublishError};
-use slotmap_shm::{TableError, TableOpenError};
+use slotmap_shm::{KeyKind, TableError, TableOpenError};
 use thiserror::Error;
 
 /// Why a call failed. Nothing was changed.
@@ -100,12 +100,17 @@ pub enum Error {
         source: SnapshotError,
     },
     /// A key of a map is not the map key of any key of the table.
-    #[error("key {rank} of the map is not a table's: {}", in_words(key))]
+    #[error(
+        "the map's key at rank {rank} ({}) is no key of this table, whose keys are {kind}",
+        in_words(key)
+    )]
     NotATableKey {
         /// Its rank in the map.
         rank: usize,
         /// The key.
         key: Vec<u8>,
+        /// The kind of the table's keys.
+        kind: KeyKind,
     },
 }
 
@@ -225,13 +230,17 @@ mod tests {
             Error::Table(TableError::InBatch { index: 1, source: member }),
             Error::WouldEmpty { path: path(), entries: 1 },
             Error::Publish(PublishError::Lock { path: path(), source: lock }),
-            Error::Build(BuildError::NotSorted { index: 1 }),
+            Error::Build(BuildError::NotSorted {
+                index: 1,
+                key: b"a".to_vec(),
+                before: b"b".to_vec(),
+            }),
             Error::Snapshot(SnapshotError::Length { found: 1, expected: 2 }),
             Error::Map {
                 path: path(),
                 source: SnapshotError::Corrupt { what: "order of the keys", at: 64 },
             },
-            Error::NotATableKey { rank: 1, key: b"red".to_vec() },
+            Error::NotATableKey { rank: 1, key: b"red".to_vec(), kind: KeyKind::I32 },
         ];
         shm_core::every_error_is_said_well!(
             errors,

@@ -104,7 +104,7 @@ pub fn freeze_table<A: Access>(
 /// As [`StatusTable::load`].
 pub fn load_table<D: AsRef<[u8]>>(table: &UntypedTable, map: &Snapshot<D>) -> Result<usize, Error> {
     let kind = table.key_kind();
-    let entries = entries_of(map, |key| any_table_key(kind, key))?;
+    let entries = entries_of(map, kind, |key| any_table_key(kind, key))?;
     table.upsert_many(&entries)?;
     Ok(entries.len())
 }
@@ -112,11 +112,12 @@ pub fn load_table<D: AsRef<[u8]>>(table: &UntypedTable, map: &Snapshot<D>) -> Re
 /// The entries of a map, with the keys of the table in place of the map keys.
 fn entries_of<D: AsRef<[u8]>, K>(
     map: &Snapshot<D>,
+    kind: KeyKind,
     key_of: impl Fn(&[u8]) -> Option<K>,
 ) -> Result<Vec<(K, &[u8])>, Error> {
     let entry = |(rank, (key, value)): (usize, (&[u8], _))| {
-        let of_table = key_of(key).ok_or_else(|| Error::NotATableKey { rank, key: key.into() })?;
-        Ok((of_table, value))
+        let refused = || Error::NotATableKey { rank, key: key.into(), kind };
+        Ok((key_of(key).ok_or_else(refused)?, value))
     };
     map.iter().enumerate().map(entry).collect()
 }
@@ -175,7 +176,7 @@ impl StatusTable {
     /// [`Error::NotATableKey`] for a key that [`map_key`] did not make; [`Error::Table`] with
     /// `InBatch` if not all entries fit. Nothing was changed.
     pub fn load<D: AsRef<[u8]>>(&self, map: &Snapshot<D>) -> Result<usize, Error> {
-        let entries = entries_of(map, table_key)?;
+        let entries = entries_of(map, KeyKind::I32, table_key)?;
         self.upsert_many(&entries)?;
         Ok(entries.len())
     }

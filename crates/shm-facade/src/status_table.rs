@@ -28,7 +28,8 @@ pub struct StatusOptions {
     /// Longest value in bytes. 256 by default.
     pub value_size: usize,
     /// Permission bits of a table that is created, which the umask does not change. The default is
-    /// `0o600`; `0o644` lets other users read.
+    /// `0o600`; `0o644` lets other users read. A table that its group or other users may write to
+    /// cannot be created or opened unless `trust` has [`Trust::shared_writers`].
     pub mode: u32,
     /// Whose tables to open. By default, those of this user and of root.
     pub trust: Trust,
@@ -446,8 +447,9 @@ impl StatusTable {
         Ok(self.table.clear()?)
     }
 
-    /// Removes the table's name. Processes that have the table open keep it. Returns false if the
-    /// name was already gone, or leads to another table now. Checking and removing are two steps: a
+    /// Removes the table's name. Handles that are open, this one too, go on with the old table, and
+    /// [`StatusTable::is_orphaned`] tells them. Returns false if the name was already gone, or leads
+    /// to another table now. Checking and removing are two steps: a
     /// table that takes the name between them is removed. The original's `cleanup`.
     ///
     /// # Errors
@@ -459,7 +461,8 @@ impl StatusTable {
         Self::unlink_name(self.name.as_str(), &self.namespace)
     }
 
-    /// Removes a name without opening the table. Returns false if there was none.
+    /// Removes a name without opening the table. Returns false if there was none. Handles that are
+    /// open go on with the old table, and [`StatusTable::is_orphaned`] tells them.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Name`].
@@ -468,7 +471,8 @@ impl StatusTable {
         namespace.unlink(&name, KIND).map_err(|source| namespace_error(namespace, source))
     }
 
-    /// Lists the tables and other segments of a namespace.
+    /// Lists all segments of a namespace, sorted by name and kind: tables, and also published maps
+    /// and their control segments. [`Entry::kind`] tells them apart; that of a table is `"table"`.
     ///
     /// # Errors
     /// [`Error::Io`].

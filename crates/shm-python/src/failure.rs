@@ -37,8 +37,20 @@ pub(crate) fn failure(py: Python<'_>, error: impl Into<Error>, path: Option<&Pat
 
 /// The exception for a map that was not published.
 pub(crate) fn share_failure(py: Python<'_>, error: Error) -> PyErr {
-    let advice = matches!(error, Error::AlreadyExists { .. }).then_some("force=True replaces it");
+    let advice = match &error {
+        Error::AlreadyExists { .. } => Some("force=True replaces it"),
+        error => NO_DIRECTORY.filter(|_| lacks_directory(error)),
+    };
     advised(py, error, None, advice)
+}
+
+/// What to do if the directory of a namespace does not exist.
+const NO_DIRECTORY: Option<&str> = Some("make it, or set SHMAP_DIR to another");
+
+/// True if a file could not be created because its directory does not exist.
+fn lacks_directory(error: &Error) -> bool {
+    matches!(error, Error::Io(e) if e.action == "create a file in"
+        && e.source.raw_os_error() == Some(ENOENT))
 }
 
 /// As [`failure`], but the message also says what to do.
@@ -58,6 +70,9 @@ pub(crate) fn advised(
             format!(
                 "it has entries ({entries}), and none are to replace them without allow_empty=True"
             )
+        }
+        (error, Some(ENOENT)) if lacks_directory(error) => {
+            "the directory does not exist".to_owned()
         }
         (_, Some(ENOENT)) => "does not exist".to_owned(),
         (_, Some(EEXIST)) => "exists already".to_owned(),
@@ -91,7 +106,17 @@ pub(crate) fn advised(
 
 /// The exception for a table whose keys are of none of the types that were asked for.
 pub(crate) fn other_keys(py: Python<'_>, path: &Path, found: KeyKind, asked: &str) -> PyErr {
-    raise(py, "WrongKindError", (format!("{path:?} has keys of type {found}, not {asked}"),))
+    let how = match found {
+        KeyKind::I32 => "with keys=int, bits=32, or ",
+        KeyKind::I64 => "with keys=int, bits=64, or ",
+        KeyKind::Str => "with keys=str, or ",
+        KeyKind::Bytes => "with keys=bytes, or ",
+        _ => "",
+    };
+    let text = format!(
+        "{path:?} has keys of type {found}, not {asked}; open it {how}with Table.open, without keys"
+    );
+    raise(py, "WrongKindError", (text,))
 }
 
 /// The text of an I/O error: the action, the file and the reason, without the number.
@@ -120,7 +145,8 @@ pub(crate) fn not_found(
         return failure(py, error, Some(path));
     };
     if !other_path.exists() {
-        return failure(py, error, Some(path));
+        let advice = NO_DIRECTORY.filter(|_| lacks_directory(&error));
+        return advised(py, error, Some(path), advice);
     }
     let text = format!("there is no {kind} of the name {name:?}, but a {other}");
     raise(py, "NotFoundError", (ENOENT, text, path.as_os_str()))

@@ -109,7 +109,7 @@ def test_a_table_takes_the_numbers_of_another_kind_that_it_can_have(namespace, k
 def test_numbers_that_no_table_has(namespace):
     shmap.RbTree({"a word": "x"}).share("words")
     with shmap.Table("numbers") as table:
-        with pytest.raises(shmap.WrongKindError, match='key 0 of the map is not a table\'s: "a word"'):
+        with pytest.raises(shmap.WrongKindError, match=r'key at rank 0 \("a word"\) is no key of this table, whose keys are '):
             table.load(shmap.Snapshot("words"))
         expected = "^argument 'snapshot': expected the Snapshot to copy from, opened, not str$"
         with pytest.raises(TypeError, match=expected):
@@ -130,6 +130,27 @@ def test_a_table_of_other_keys_is_refused(namespace, kind):
     ):
         with pytest.raises(shmap.WrongKindError, match=f"has keys of type {kind}, not "):
             call()
+
+
+def test_other_keys_are_refused_with_the_remedy(namespace):
+    with shmap.Table("it") as table:
+        expected = "^the keys of this table are int, not str; a table made with keys=str has text keys$"
+        for call in (lambda: table.add("a", b""), lambda: table.pop("a"), lambda: table.update({"a": b""})):
+            with pytest.raises(TypeError, match=expected):
+                call()
+    for other in ({"keys": str}, {"bits": 64}):
+        with pytest.raises(shmap.WrongKindError, match="; open it with keys=int, bits=32, or with Table.open"):
+            shmap.Table("it", **other)
+    for call in (shmap.Table("it", keys=int, bits=32), shmap.Table.open("it")):
+        call.close()
+
+
+def test_a_table_that_everybody_may_write_needs_trust(namespace):
+    for make in (shmap.Table, shmap.Table.create):
+        with pytest.raises(shmap.PermissionDeniedError, match="shared_writers=True"):
+            make("it", mode=0o666)
+        assert not list(shmap.names())
+    shmap.Table.create("it", mode=0o666, shared_writers=True).close()
 
 
 def test_keys_may_be_bytes():

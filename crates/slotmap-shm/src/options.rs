@@ -24,7 +24,7 @@ pub struct TableOptions {
     pub geometry: Geometry,
     /// Permission bits of a table that is created, which the umask does not change. The default is
     /// `0o600`; `0o644` lets other users read. A table that its group or other users may write to
-    /// cannot be opened unless `trust` has [`Trust::shared_writers`].
+    /// cannot be created or opened unless `trust` has [`Trust::shared_writers`].
     pub mode: u32,
     /// Whose tables to open. By default, those of this user and of root.
     pub trust: Trust,

@@ -81,6 +81,9 @@ fn a_table_is_frozen_and_loaded() {
     bad.set("three", "x").unwrap();
     let error = table.load(&Snapshot::new(bad.freeze()).unwrap()).unwrap_err();
     assert!(matches!(&error, Error::NotATableKey { key, .. } if key == b"three"), "{error:?}");
+    let expected =
+        r#"the map's key at rank 0 ("three") is no key of this table, whose keys are i32"#;
+    assert_eq!(error.to_string(), expected);
     assert_eq!(error.code(), ResultCode::Mismatch);
     let mut many = RbTree::new();
     for key in 50..54 {

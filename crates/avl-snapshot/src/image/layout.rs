@@ -76,6 +76,7 @@ pub(crate) struct Header {
 
 const _: () = {
     assert!(size_of::<Header>() == HEADER_LEN);
+    assert!(crate::error::HEADER == HEADER_LEN as u64);
     assert!(offset_of!(Header, version) == 8);
     assert!(offset_of!(Header, entries) == 16);
     assert!(offset_of!(Header, data_len) == 24);

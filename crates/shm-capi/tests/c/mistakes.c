@@ -106,7 +106,7 @@ static void publishing(void) {
     FAILS(SHMAP_NOT_FOUND, "key \"zz\" does not exist", shmap_map_get(map, "zz", 2, &value));
     FAILS(SHMAP_INVALID, "value is null", shmap_map_get(map, "k", 1, NULL));
     FAILS(SHMAP_INVALID, "the handle is of a table, not of a map", shmap_map_get((shmap_map *)table, "k", 1, &value));
-    FAILS(SHMAP_MISMATCH, "key 0 of the map is not a table's: \"k\"", shmap_table_load(table, map, NULL));
+    FAILS(SHMAP_MISMATCH, "the map's key at rank 0 (\"k\") is no key of this table", shmap_table_load(table, map, NULL));
 
     // Each call that the advice names works.
     permit("m.snapshot", 0600);

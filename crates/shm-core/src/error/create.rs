@@ -78,7 +78,7 @@ pub enum CreateError {
         dir: PathBuf,
     },
     /// The length of the body is too large to be mapped, or not a multiple of 8.
-    #[error("a body of {len} bytes is not possible")]
+    #[error("a body of {len} bytes is not possible: it must be a multiple of 8{}", mappable(*len))]
     BadLength {
         /// Bytes asked for.
         len: u64,
@@ -93,6 +93,11 @@ pub enum CreateError {
     /// The operating system refused, or a [`Limit`](crate::Limit) was reached.
     #[error(transparent)]
     Io(#[from] IoError),
+}
+
+/// What else a body of so many bytes must be, if its length is a multiple of 8.
+fn mappable(len: u64) -> &'static str {
+    if len.is_multiple_of(8) { ", and shorter than the address space" } else { "" }
 }
 
 impl CreateError {

@@ -23,3 +23,4 @@ pub use publish::PublishError;
 pub use report::{Report, report};
 
 crate::debug_is_report!(HeaderError, IoError, CreateError, OpenError, PublishError, LockError);
+crate::debug_is_report!(crate::name::InvalidName, crate::os::descriptor::LostDescriptor);

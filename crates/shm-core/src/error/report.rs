@@ -52,7 +52,7 @@ macro_rules! debug_is_report {
 }
 
 /// Tests an error enum. The list must have every variant, and no message may be empty, start with a
-/// capital, end with a period, or contain the message of its source.
+/// capital, end with a period, or contain the message of its source. `Debug` prints the report.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! every_error_is_said_well {
@@ -67,6 +67,7 @@ macro_rules! every_error_is_said_well {
         for error in &list {
             let mut error: &dyn ::std::error::Error = error;
             let whole = $crate::report(error).to_string();
+            assert_eq!(format!("{error:?}"), whole);
             let text = error.to_string();
             assert!(!text.is_empty() && !text.ends_with('.'), "{text:?}");
             assert!(!text.starts_with(char::is_uppercase), "{text:?}");

@@ -83,7 +83,7 @@ fn creates() -> Vec<CreateError> {
         CreateError::Quota { needed, dir: path() },
         CreateError::FileSizeLimit { needed, limit: 4, dir: path() },
         CreateError::FileTooLarge { needed, dir: path() },
-        CreateError::BadLength { len: 3 },
+        CreateError::BadLength { len: 12 },
         CreateError::BadMode { mode: 0o100 },
         CreateError::Io(io_error()),
     ]

@@ -23,7 +23,7 @@ use super::retry::retry;
 /// cannot be opened again. It is the inner error of a [`std::io::Error`].
 ///
 /// Calls that need no descriptor still work: reading, writing, waiting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[error("the descriptor of this segment was closed or reused by the program")]
 pub struct LostDescriptor;
 

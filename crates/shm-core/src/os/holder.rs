@@ -18,6 +18,9 @@ pub struct Holder {
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.pid == Some(std::process::id()) {
+            return write!(f, "another thread of this process, thread {}", self.tid);
+        }
         match (&self.pid, &self.command) {
             (Some(pid), Some(command)) => write!(f, "process {pid} ({command})")?,
             (Some(pid), None) => write!(f, "process {pid}")?,
@@ -73,13 +76,16 @@ mod tests {
     }
 
     #[test]
-    fn this_thread_is_told_by_its_process_and_command() {
+    fn a_thread_is_told_by_its_process_and_command() {
         let tid = this_thread();
         let holder = Holder::of_thread(tid);
         assert_eq!(holder.pid, Some(std::process::id()));
-        let command = holder.command.clone().unwrap();
-        let expected = format!("process {} ({command}), thread {tid}", std::process::id());
+        assert!(holder.command.is_some());
+        let expected = format!("another thread of this process, thread {tid}");
         assert_eq!(holder.to_string(), expected);
+        let holder = Holder { tid: 8, pid: Some(7), command: Some("a b".to_owned()) };
+        assert_ne!(std::process::id(), 7);
+        assert_eq!(holder.to_string(), "process 7 (a b), thread 8");
         assert_eq!(Holder::unknown(9).to_string(), "thread 9");
     }
 

@@ -93,6 +93,25 @@ impl Namespace {
         self.open_or_make(name, options, trust, waiting, init).map(|(segment, _)| segment)
     }
 
+    /// Checks the mode in `options`: whether a segment can have it, and whether `trust` lets the
+    /// same user open a segment of that mode. [`Namespace::create`] checks only the first.
+    ///
+    /// # Errors
+    /// [`CreateError::BadMode`] in [`OpenError::Create`], or [`OpenError::ForeignWriters`].
+    pub fn check_mode(
+        &self,
+        name: &Name,
+        options: &CreateOptions,
+        trust: &Trust,
+    ) -> Result<(), OpenError> {
+        options.possible_mode()?;
+        if options.mode & FOREIGN_WRITE != 0 && !trust.accepts_shared_writers() {
+            let path = self.path_of(name, options.kind);
+            return Err(OpenError::ForeignWriters { path, mode: options.mode });
+        }
+        Ok(())
+    }
+
     /// As [`Namespace::open_or_create`]. Also returns whether the segment was created.
     pub(crate) fn open_or_make(
         &self,
@@ -103,10 +122,7 @@ impl Namespace {
         mut init: impl FnMut(Words<'_>),
     ) -> Result<(WritableSegment, bool), OpenError> {
         // The same call must be able to open what it creates.
-        if options.mode & FOREIGN_WRITE != 0 && !trust.accepts_shared_writers() {
-            let path = self.path_of(name, options.kind);
-            return Err(OpenError::ForeignWriters { path, mode: options.mode });
-        }
+        self.check_mode(name, options, trust)?;
         loop {
             match self.open_waiting(name, options.kind, options.kind_version, trust, waiting) {
                 Err(OpenError::NotFound { .. }) => {}

@@ -1,6 +1,7 @@
 //! What to create.
 
 use super::layout::GEOMETRY_WORDS;
+use crate::error::CreateError;
 use crate::namespace::Kind;
 
 /// What to create.
@@ -25,6 +26,11 @@ pub struct CreateOptions {
     /// Permission bits of the file, which the umask does not change: `0o600`, or `0o644` to let
     /// others read. The owner's read and write bits must be set, because a file that nobody may
     /// write to counts as one that does not change; see [`Published`](crate::Published).
+    ///
+    /// A segment that its group or others may write to, such as one of mode `0o660`, can be opened
+    /// only with [`Trust::shared_writers`](crate::Trust::shared_writers), also by the user that
+    /// created it. [`Namespace::create`](crate::Namespace::create) is given no `Trust` and creates
+    /// it all the same; [`Namespace::check_mode`](crate::Namespace::check_mode) tells beforehand.
     pub mode: u32,
 }
 
@@ -48,5 +54,15 @@ impl CreateOptions {
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
         self
+    }
+
+    /// Checks whether a segment can have the mode.
+    pub(crate) fn possible_mode(&self) -> Result<(), CreateError> {
+        // Without the owner's write bit the file would pass for a published one, whose bytes are
+        // lent out as `&[u8]`, although it is stored to.
+        if self.mode & !0o666 != 0 || self.mode & 0o600 != 0o600 {
+            return Err(CreateError::BadMode { mode: self.mode });
+        }
+        Ok(())
     }
 }

@@ -7,14 +7,15 @@ use std::ffi::CString;
 use std::path::Path;
 use std::time::Instant;
 
-use pyo3::exceptions::PyRuntimeWarning;
+use pyo3::exceptions::{PyRuntimeWarning, PyTypeError};
 use pyo3::prelude::*;
 use slotmap_shm::{Access, KeyKind, PutMode, Table, TableError, Value};
 
 use super::key::PyKey;
 use super::values::value_of;
-use crate::failure::{bug, failure, missing};
+use crate::failure::{advised, bug, missing};
 use crate::numbers::{equal_int, int_of, out_of_range, range};
+use crate::refusal::Refusal;
 use crate::signals;
 
 type Object<'py> = Bound<'py, PyAny>;
@@ -203,7 +204,8 @@ fn removed<'a, K: PyKey + ?Sized>(
     table: &Table<K>,
     key: &'a Object<'_>,
 ) -> PyResult<Option<K::Held<'a>>> {
-    K::held(table.key_kind(), key, equal_int).map_err(|refusal| refusal.error(key))
+    let kind = table.key_kind();
+    K::held(kind, key, equal_int).map_err(|refusal| not_a_key(kind, key, refusal))
 }
 
 /// A key to store under, also as a member of a batch.
@@ -214,8 +216,26 @@ fn stored<'a, K: PyKey + ?Sized>(
     member: Option<usize>,
 ) -> PyResult<K::Held<'a>> {
     let kind = table.key_kind();
-    let held = K::held(kind, key, int_of).map_err(|refusal| refusal.error(key))?;
+    let held = K::held(kind, key, int_of).map_err(|refusal| not_a_key(kind, key, refusal))?;
     held.ok_or_else(|| no_key_of(kind, key, member))
+}
+
+/// The exception for an object that is no key of a table of this kind, because of its type. It says
+/// which tables have such keys.
+#[cold]
+fn not_a_key(kind: KeyKind, key: &Object<'_>, refusal: Refusal) -> PyErr {
+    let Refusal::Type(expected) = refusal else { return refusal.error(key) };
+    let found = match key.get_type().qualname() {
+        Ok(found) => found.to_string(),
+        Err(error) => return error,
+    };
+    let remedy = match (kind.integer(), found.as_str()) {
+        (Some(_), "str") => "; a table made with keys=str has text keys",
+        (_, "bytes" | "bytearray" | "memoryview") => "; a table made with keys=bytes has them",
+        (None, "int") => "; a table made with keys=int has numbers as keys",
+        _ => "",
+    };
+    PyTypeError::new_err(format!("the keys of this table are {expected}, not {found}{remedy}"))
 }
 
 /// The exception for a number that cannot be a key of a table of this kind.
@@ -238,7 +258,9 @@ fn failed<K: PyKey + ?Sized, A: Access>(
     table: &Table<K, A>,
     error: TableError,
 ) -> PyErr {
-    failure(py, error, Some(table.segment().path()))
+    let counter = matches!(error, TableError::ValueTooLarge { len: 8, .. });
+    let advice = counter.then_some("an int is a counter, which has 8 bytes");
+    advised(py, error, Some(table.segment().path()), advice)
 }
 
 /// The entries as they were at one moment, or otherwise each whole. Warns of damaged entries, which

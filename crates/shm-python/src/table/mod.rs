@@ -83,6 +83,9 @@ impl TableBase {
                 Ok(Self { table, name, namespace, timeout, trust, shared_writers })
             }
             Err(Refused::Keys { path, found, asked }) => Err(other_keys(py, &path, found, &asked)),
+            Err(Refused::Open(TableOpenError::KeyKind { path, found, expected })) => {
+                Err(other_keys(py, &path, found, expected.name()))
+            }
             Err(Refused::Open(TableOpenError::Open(error @ OpenError::ForeignWriters { .. }))) => {
                 let advice = "if you trust everybody who may write to it: shared_writers=True";
                 Err(advised(py, error, None, Some(advice)))
@@ -306,7 +309,7 @@ impl TableBase {
         let mut entries = Vec::with_capacity(map.len());
         for (rank, (key, value)) in map.iter().enumerate() {
             let Some(found) = form.decode(py, key)? else {
-                let error = Error::NotATableKey { rank, key: key.to_vec() };
+                let error = Error::NotATableKey { rank, key: key.to_vec(), kind };
                 return Err(failure(py, error, None));
             };
             entries.push((found, PyBytes::new(py, value).into_any()));

@@ -1,5 +1,6 @@
 //! The values of a table: the bytes of an object, or a counter.
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyInt};
 
@@ -24,5 +25,10 @@ fn counter<'a, 'py>(object: &Bound<'py, PyAny>, refusal: Refusal) -> PyResult<By
         let bytes = counter_of(object)?.to_le_bytes();
         return Ok(Bytes::Copied(PyBytes::new(object.py(), &bytes)));
     }
-    Err(Refusal::Type("bytes, str or int").error(object))
+    Err(match object.get_type().qualname() {
+        Ok(found) => {
+            PyTypeError::new_err(format!("a value must be bytes, str or int, not {found}"))
+        }
+        Err(error) => error,
+    })
 }

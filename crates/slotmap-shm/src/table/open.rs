@@ -37,7 +37,8 @@ impl<K: TypedKey + ?Sized> Table<K> {
     /// Creates a table. It appears under its name completely or not at all.
     ///
     /// # Errors
-    /// Any [`TableOpenError`]; `CreateError::AlreadyExists` if the name is taken.
+    /// Any [`TableOpenError`]; `CreateError::AlreadyExists` if the name is taken, and
+    /// `OpenError::ForeignWriters` if `options` ask for a mode that their `trust` does not accept.
     pub fn create(
         namespace: &Namespace,
         name: &Name,
@@ -120,6 +121,8 @@ pub(super) fn create<K: Key + ?Sized>(
     options: &TableOptions,
 ) -> Result<Table<K>, TableOpenError> {
     let (create, layout) = prepare(kind, options)?;
+    // The same options must be able to open what they create.
+    namespace.check_mode(name, &create, &options.trust)?;
     let segment = namespace.create(name, &create, |words| recover::initialise(words, &layout))?;
     Table::from_segment(segment, Waits::of_writer(options))
 }

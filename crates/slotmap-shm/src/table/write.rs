@@ -195,7 +195,8 @@ impl<K: Key + ?Sized> Table<K> {
     ///
     /// `f` edits a private copy, and runs without the lock. So it may take long, panic or fork
     /// without blocking anybody. If another write of the key completed meanwhile, `f` is called
-    /// again with the new value.
+    /// again with the new value. For the same reason `f` must not write the same key itself: each of
+    /// its calls would be followed by another, until [`TableError::Contended`].
     ///
     /// # Errors
     /// [`TableError::NotFound`], [`TableError::ValueTooLarge`] (for the result) or

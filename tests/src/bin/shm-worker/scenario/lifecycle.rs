@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use anyhow::{Result, bail};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::stat::Mode;
-use shm_core::{CreateError, Namespace};
+use shm_core::{CreateError, Namespace, Trust};
 use shm_tests::{options, test_name};
 use slotmap_shm::{Table, TableOpenError, TableOptions};
 
@@ -41,7 +41,7 @@ pub fn umask(umask: &str, mode: &str, way: &str) -> Result<()> {
     let mode = u32::from_str_radix(mode, 8)?;
     nix::sys::stat::umask(Mode::from_bits_truncate(u32::from_str_radix(umask, 8)?));
     let namespace = Namespace::from_env();
-    let options = options(4, 8).mode(mode);
+    let options = options(4, 8).mode(mode).trust(Trust::new().shared_writers());
     let table = Table::<i32>::create(&namespace, &test_name(), &options)?;
     let found = std::fs::metadata(table.segment().path())?.mode() & 0o7777;
     assert_eq!(format!("{found:o}"), format!("{mode:o}"), "umask {umask}, {way}");
