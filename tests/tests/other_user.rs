@@ -3,7 +3,7 @@
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt, chown};
 
-use shm_core::{Namespace, OpenError, Trust};
+use shm_core::{CreateError, Namespace, OpenError, Trust};
 use shm_facade::StatusOptions;
 use shm_facade::{ResultCode, StatusReader};
 use shm_tests::roles::{NOBODY, is_root, run_as};
@@ -123,6 +123,11 @@ fn a_table_that_others_may_write_needs_trust_to_be_made() {
     let shared = TableOptions::default().mode(0o660);
     let error = Table::<i32>::open_or_create(&ns, &test_name(), &shared).unwrap_err();
     let said = matches!(error, TableOpenError::Open(OpenError::ForeignWriters { mode: 0o660, .. }));
+    assert!(said, "{error:?}");
+    // No trust makes other bits possible, so trust is not what is asked for.
+    let impossible = TableOptions::default().mode(0o777);
+    let error = Table::<i32>::open_or_create(&ns, &test_name(), &impossible).unwrap_err();
+    let said = matches!(error, TableOpenError::Create(CreateError::BadMode { mode: 0o777 }));
     assert!(said, "{error:?}");
     assert!(namespace.files().unwrap().is_empty());
     let trusting = shared.trust(Trust::new().shared_writers());

@@ -46,11 +46,7 @@ impl Namespace {
     ) -> Result<WritableSegment, CreateError> {
         let dir = self.dir();
         let path = self.path_of(name, options.kind);
-        // Without the owner's write bit the file would pass for a published one, whose bytes are
-        // lent out as `&[u8]`, although it is stored to.
-        if options.mode & !0o666 != 0 || options.mode & 0o600 != 0o600 {
-            return Err(CreateError::BadMode { mode: options.mode });
-        }
+        check_mode(options.mode)?;
         let total_len = total_len(options.body_len)?;
         // Cheaper than building the file first; `publish` decides.
         if path.symlink_metadata().is_ok() {
@@ -89,6 +85,16 @@ impl Namespace {
         let file = draft.publish(&path)?;
         Ok(WritableSegment::new(Segment::new(map, header, file, path)))
     }
+}
+
+/// Checks the mode of a segment that is stored to.
+pub(super) fn check_mode(mode: u32) -> Result<(), CreateError> {
+    // Without the owner's write bit the file would pass for a published one, whose bytes are lent
+    // out as `&[u8]`, although it is stored to.
+    if mode & !0o666 != 0 || mode & 0o600 != 0o600 {
+        return Err(CreateError::BadMode { mode });
+    }
+    Ok(())
 }
 
 fn write_page(file: &File, header: &Header, session: &Session) -> io::Result<()> {

@@ -2,6 +2,7 @@
 
 use rustix::fs::OFlags;
 
+use super::create::check_mode;
 use super::options::CreateOptions;
 use super::patience::{Patience, Waiting};
 use super::raw_file::RawFile;
@@ -104,6 +105,8 @@ impl Namespace {
     ) -> Result<(WritableSegment, bool), OpenError> {
         // The same call must be able to open what it creates.
         if options.mode & FOREIGN_WRITE != 0 && !trust.accepts_shared_writers() {
+            // No trust makes an impossible mode possible.
+            check_mode(options.mode)?;
             let path = self.path_of(name, options.kind);
             return Err(OpenError::ForeignWriters { path, mode: options.mode });
         }
