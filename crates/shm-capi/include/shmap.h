@@ -68,7 +68,7 @@
 // system is full.
 #define SHMAP_NO_SPACE -2
 
-// The key, the table or the map exists already.
+// The key, the table or the map exists already, or a batch names a key twice.
 #define SHMAP_DUPLICATE_KEY -3
 
 // The name is not valid: 1 to 200 bytes of UTF-8, without a slash, and no leading dot.
@@ -576,7 +576,8 @@ int shmap_table_increment_bytes(const struct shmap_table *table,
 // Adds keys that must all be absent: all of them or none, even if this process is killed. Any
 // thread. O(count).
 //
-// Errors: those of `shmap_table_add`; the message names the member that failed, counted from 0.
+// Errors: those of `shmap_table_add`; the message names the member that failed, counted from 0. A
+// key that occurs twice is SHMAP_DUPLICATE_KEY.
 // Nothing was changed.
 int shmap_table_add_many(const struct shmap_table *table,
                          const struct shmap_status *entries,
@@ -633,7 +634,8 @@ int shmap_table_upsert_many_bytes(const struct shmap_table *table,
 
 // Removes keys: all of them or, if one is absent or named twice, none. Any thread. O(count).
 //
-// Errors: those of `shmap_table_remove`; the message names the member that failed, counted from 0.
+// Errors: those of `shmap_table_remove`, and SHMAP_DUPLICATE_KEY for a key that occurs twice; the
+// message names the member that failed, counted from 0.
 // Nothing was changed.
 int shmap_table_remove_many(const struct shmap_table *table, const int32_t *keys, size_t count);
 

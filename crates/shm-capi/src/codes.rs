@@ -9,7 +9,7 @@ pub const SHMAP_NOT_FOUND: c_int = -1;
 /// The table is full, a value or key is too long for it, the buffer is too small, or the file
 /// system is full.
 pub const SHMAP_NO_SPACE: c_int = -2;
-/// The key, the table or the map exists already.
+/// The key, the table or the map exists already, or a batch names a key twice.
 pub const SHMAP_DUPLICATE_KEY: c_int = -3;
 /// The name is not valid: 1 to 200 bytes of UTF-8, without a slash, and no leading dot.
 pub const SHMAP_INVALID_NAME: c_int = -4;

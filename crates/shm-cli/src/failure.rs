@@ -347,6 +347,7 @@ const BUSY: &str =
 fn table_hint(error: &TableError) -> Option<Hint> {
     let text = match error {
         TableError::DuplicateKey { .. } => "`shmap set` sets it, `shmap update` replaces it",
+        TableError::NamedTwice { .. } => "name each key once; nothing was changed",
         TableError::NotFound { .. } => "`shmap set` or `shmap add` adds it",
         TableError::Full { .. } => {
             "`shmap del` makes room; a larger table is a new one: `shmap create OTHER --capacity N`"
