@@ -9,8 +9,9 @@
 // RESULTS. Each function that returns int returns a code: SHMAP_OK (0) or a negative SHMAP_...
 // number. Functions that answer a question return 1, 0 or a negative code. After an error nothing
 // was changed, and no result was stored unless the function says so. shmap_last_error() tells what
-// happened, for each thread; shmap_strerror() tells what a code means. No panic and no exception
-// leaves the library. A process that runs out of private memory is aborted.
+// happened; shmap_strerror() tells what a code means. Each thread has one place for its message:
+// the address stays, and the next failure changes the text. No panic and no exception leaves the
+// library. A process that runs out of private memory is aborted.
 //
 // KEYS. A table has keys of one kind, SHMAP_KEYS_..., which its creator chose; shmap_table_key_kind
 // tells it. Functions that take a key come in three forms: shmap_table_get takes an int32_t,
@@ -301,9 +302,10 @@ const char *shmap_version(void);
 const char *shmap_strerror(int code);
 
 // The message of the last call that failed in this thread: names, sizes, paths, causes. Empty text
-// if none has failed yet; a call that succeeds does not change it. The library owns the text,
-// which is valid until the next call that fails in this thread, or until the thread ends. Never
-// NULL.
+// if none has failed yet; a call that succeeds does not change it. The library owns the text. Each
+// thread has one place for it, of 2048 bytes: the address is the same for every call and valid
+// until the thread ends, and the next call that fails changes the text. A longer message is cut.
+// Never NULL.
 const char *shmap_last_error(void);
 
 // Fills in the defaults. `size` is `sizeof(shmap_table_options)`, which lets later versions of the

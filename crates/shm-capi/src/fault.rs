@@ -1,7 +1,7 @@
 //! Reporting a failure to the caller: a code, and a message for this thread.
 
-use std::cell::RefCell;
-use std::ffi::{CString, c_char, c_int};
+use std::cell::Cell;
+use std::ffi::{c_char, c_int};
 
 use crate::codes::{SHMAP_INVALID, SHMAP_PANIC};
 
@@ -22,6 +22,12 @@ impl Fault {
         if !advice.is_empty() {
             self.message = format!("{}; {advice}", self.message);
         }
+        self
+    }
+
+    /// Says which member of a batch is at fault.
+    pub(crate) fn of_member(mut self, index: usize) -> Self {
+        self.message = format!("batch member {index}: {}", self.message);
         self
     }
 
@@ -48,24 +54,38 @@ impl<E: Into<shm_facade::Error>> From<E> for Fault {
     }
 }
 
+/// Length of the memory for a message, its NUL included. A message with the longest name, key and
+/// value fits; a longer one, which has a long path, is cut.
+const ROOM: usize = 2048;
+
 thread_local! {
-    static LAST: RefCell<CString> = RefCell::default();
+    /// The text of the last message, with a NUL after it. It has no destructor, so it is valid
+    /// until the thread ends, and its address does not change. So C may pass `shmap_last_error()`
+    /// to a function beside a call that fails, in whatever order they are evaluated.
+    static LAST: [Cell<u8>; ROOM] = const { [const { Cell::new(0) }; ROOM] };
 }
 
 /// Stores the message for [`last_message`], and returns the code.
 pub(crate) fn report(fault: Fault) -> c_int {
-    let mut bytes = fault.message.into_bytes();
-    bytes.retain(|&byte| byte != 0);
-    let message = CString::new(bytes).unwrap_or_default();
-    // It may be gone in a destructor of thread-local data; then the code has to be enough.
-    let _ = LAST.try_with(|last| last.replace(message));
+    let text = cut(&fault.message).bytes().filter(|&byte| byte != 0);
+    LAST.with(|last| {
+        for (place, byte) in last.iter().zip(text.chain([0])) {
+            place.set(byte);
+        }
+    });
     fault.code
 }
 
-/// This thread's last message, which is empty if there was none. Valid until the next failure in
-/// this thread.
+/// As much of the message as there is room for, in whole characters.
+fn cut(message: &str) -> &str {
+    let whole = (0..ROOM).rev().find_map(|len| message.get(..len));
+    if message.len() < ROOM { message } else { whole.unwrap_or_default() }
+}
+
+/// This thread's last message, which is empty if there was none. Valid until the thread ends; the
+/// next failure in this thread changes the text.
 pub(crate) fn last_message() -> *const c_char {
-    LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
+    LAST.with(|last| last.as_ptr().cast())
 }
 
 #[cfg(test)]
@@ -82,5 +102,28 @@ mod tests {
         let invalid = Fault::from(StatusReader::open_read_only_with("", &options).unwrap_err());
         assert_eq!(invalid.code, crate::codes::SHMAP_INVALID_NAME);
         assert!(!invalid.message.contains(": "), "{}", invalid.message);
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        assert_eq!(cut("short"), "short");
+        let fits = "x".repeat(ROOM - 1);
+        assert_eq!(cut(&fits), fits);
+        assert_eq!(cut(&format!("{fits}y")), fits);
+        let (odd, even) = (format!("x{}", "ä".repeat(ROOM)), "ä".repeat(ROOM));
+        assert_eq!(cut(&odd).len(), ROOM - 1);
+        assert_eq!(cut(&even).len(), ROOM - 2);
+        assert!(odd.starts_with(cut(&odd)) && even.starts_with(cut(&even)));
+    }
+
+    #[test]
+    fn every_message_of_a_thread_is_at_one_address() {
+        let address = last_message();
+        for message in ["first", "", "a longer one", "x"] {
+            report(Fault::invalid(message.repeat(500)));
+            assert_eq!(last_message(), address);
+        }
+        let other = std::thread::spawn(|| last_message() as usize).join().unwrap();
+        assert_ne!(other, address as usize);
     }
 }

@@ -8,10 +8,31 @@ static shmap_table *table, *words, *none;
 static shmap_map *map, *other;
 static shmap_tree *tree;
 
-static void permit(const char *name, mode_t mode) {
-    char path[512];
+static const char *path_of(const char *name) {
+    static char path[512];
     snprintf(path, sizeof path, "%s/shmap.%s", getenv("SHMAP_DIR"), name);
-    CHECK(chmod(path, mode) == 0);
+    return path;
+}
+
+static void permit(const char *name, mode_t mode) {
+    CHECK(chmod(path_of(name), mode) == 0);
+}
+
+// A message and the call that it is about, as arguments of one call: the text lies at one address.
+static void message(void) {
+    const char *const first = shmap_last_error();
+    char both[512];
+    CHECK(strcmp(first, "") == 0);
+    snprintf(both, sizeof both, "%d %s", shmap_table_open("no", NULL, &none), shmap_last_error());
+    CHECK(strstr(both, "shmap.no.table\" does not exist") != NULL);
+    snprintf(both, sizeof both, "%d %s", shmap_table_open("none", NULL, &none), shmap_last_error());
+    CHECK(strstr(both, "shmap.none.table\" does not exist") != NULL && shmap_last_error() == first);
+    CHECK(strstr(first, "shmap.none.table\" does not exist") != NULL);
+    // A message that is too long for its place is cut.
+    char path[4000] = "/";
+    memset(path + 1, 'x', sizeof path - 2);
+    GIVES(SHMAP_SYSTEM, shmap_map_open_file(path, NULL, &map));
+    CHECK(strlen(first) == 2047);
 }
 
 static void opening(void) {
@@ -32,6 +53,11 @@ static void opening(void) {
     options.mode = 0666;
     FAILS(SHMAP_PERMISSION, "others than its owner may write to it; set shared_writers in the options",
           shmap_table_open_or_create("it", &options, &none));
+    options.mode = 0777; // is not made possible by shared_writers
+    FAILS(SHMAP_INVALID, "mode 0o777 is not possible: only rw bits", shmap_table_open_or_create("it", &options, &none));
+    options.mode = 644;
+    FAILS(SHMAP_INVALID, "this is decimal 644: write it in octal, 0o644 (0644 in C)",
+          shmap_table_open_or_create("it", &options, &none));
     options.mode = 0600;
     options.value_size = 8;
     GIVES(SHMAP_OK, shmap_table_create("it", &options, &table));
@@ -44,6 +70,12 @@ static void opening(void) {
     FAILS(SHMAP_PERMISSION, "set shared_writers in the options if you trust everybody who may",
           shmap_table_open("words", NULL, &none));
     FAILS(SHMAP_NOT_FOUND, "there is a table of that name", shmap_map_open("words", NULL, &map));
+    FILE *const file = fopen(path_of("short.table"), "w");
+    CHECK(file != NULL && fputs("short", file) >= 0 && fclose(file) == 0);
+    permit("short.table", 0600);
+    FAILS(SHMAP_CORRUPT, "file is 5 bytes long, too short for a header of 256",
+          shmap_table_open("short", NULL, &none));
+    CHECK(remove(path_of("short.table")) == 0);
     CHECK(none == NULL && map == NULL);
 }
 
@@ -75,6 +107,16 @@ static void calling(void) {
           shmap_table_increment(table, 1, 1, 0, &count));
     GIVES(SHMAP_OK, shmap_table_add(table, 2, "two", 3));
     FAILS(SHMAP_NO_SPACE, "the table is full: all 2 entries are taken", shmap_table_upsert(table, 3, "x", 1));
+    const shmap_status no_value[] = {{1, {"x", 1}}, {2, {NULL, 3}}};
+    FAILS(SHMAP_INVALID, "batch member 1: the value is null", shmap_table_update_many(table, no_value, 2));
+    const shmap_bytes no_key[] = {{"k", 1}, {NULL, 3}};
+    FAILS(SHMAP_INVALID, "batch member 1: the key is null", shmap_table_remove_many_bytes(words, no_key, 2));
+    const int32_t twice[] = {1, 2, 1};
+    FAILS(SHMAP_DUPLICATE_KEY, "batch member 2: key 1 is named twice in the batch",
+          shmap_table_remove_many(table, twice, 3));
+    const shmap_pair twins[] = {{{"k", 1}, {"x", 1}}, {{"k", 1}, {"y", 1}}};
+    FAILS(SHMAP_DUPLICATE_KEY, "batch member 1: key \"k\" is named twice in the batch",
+          shmap_table_add_many_bytes(words, twins, 2));
     GIVES(SHMAP_OK, shmap_table_open_read_only("it", NULL, &none));
     FAILS(SHMAP_PERMISSION, "table \"it\" was opened for reading only", shmap_table_upsert(none, 1, "x", 1));
     GIVES(SHMAP_OK, shmap_table_close(none));
@@ -122,6 +164,7 @@ static void publishing(void) {
 }
 
 int main(void) {
+    message();
     opening();
     calling();
     publishing();
