@@ -95,6 +95,48 @@ static void tables() {
     CHECK(shmap::Table::remove_name("small", options));
 }
 
+// Any integer that keeps its value is a key, and batches are also lists.
+static void given() {
+    using shmap::Table, shmap::Table64, shmap::TextTable;
+    enum Few { some = 7 };
+    Table table = Table::create("given");
+    table.upsert(some, "enum");
+    table.upsert('a', "char");
+    table.upsert(std::uint16_t(65535), "short");
+    CHECK(table.get(7) == "enum" && table.remove(97) && table.remove(65535));
+    table.add_many({{1, "one"}, {2, std::string("two")}});
+    table.update_many({{2, "zwei"}});
+    table.upsert_many({{2, "deux"}, {3, "trois"}});
+    table.upsert_many({});
+    const std::vector<short> asked{1, 2};
+    CHECK(table.get_many(asked)[1] == "deux" && table.get_many({1, 3})[0] == "one");
+    const int array[] = {1, 2};
+    table.remove_many(array);
+    CHECK(table.size() == 2 && table.contains(some) && table.contains(3) && table.unlink());
+
+    Table64 wide = Table64::create("given");
+    wide.upsert(4000000000u, "unsigned");
+    wide.upsert(std::size_t(1), "size");
+    CHECK(wide.get(4000000000L) == "unsigned" && wide.contains(1));
+    const std::uint64_t most = ~std::uint64_t(0);
+    CHECK(thrown("key 18446744073709551615 is not of type i64", [&] { wide.upsert(most, "x"); }) == SHMAP_MISMATCH);
+    CHECK(thrown("is not of type i64", [&] { wide.upsert_many({{most, "x"}}); }) == SHMAP_MISMATCH);
+    CHECK(thrown("is not of type i64", [&] { (void)wide.get_many({most}); }) == SHMAP_MISMATCH);
+    CHECK(!wide.contains(-1) && wide.unlink());
+    shmap::TableOptions options;
+    options.key_kind = SHMAP_KEYS_U64;
+    wide = Table64::create("given", options);
+    wide.upsert(most, "most");
+    CHECK(wide.get(most) == "most" && wide.get(-1) == "most" && wide.unlink());
+
+    TextTable words = TextTable::create("given");
+    words.upsert_many({{"red", "1"}, {std::string("blue"), "2"}});
+    const std::vector<std::string> both{"red", "blue"};
+    CHECK(words.get_many(both)[1] == "2");
+    words.remove_many({"red", both[1]});
+    CHECK(words.empty() && words.unlink());
+}
+
 // The members that take keys, in a table of these keys.
 template <typename Table, typename Key>
 static void keys(const Table &made, const std::string &name, const std::vector<Key> &key) {
@@ -220,6 +262,7 @@ static void maps() {
 
 int main() {
     tables();
+    given();
     keys_of_every_type();
     maps();
     std::cout << "ok" << std::endl;
