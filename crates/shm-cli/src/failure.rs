@@ -25,7 +25,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// The table or the file system is full, or a key or value is too long.
     NoSpace = 3,
-    /// The key or the name exists already.
+    /// The key or the name exists already, or a key is named twice.
     Exists = 4,
     /// The name is not valid.
     InvalidName = 5,
