@@ -62,7 +62,7 @@
 // Success.
 #define SHMAP_OK 0
 
-// The key, the table or the map does not exist.
+// The key, the table, the map or the directory does not exist.
 #define SHMAP_NOT_FOUND -1
 
 // The table is full, a value or key is too long for it, the buffer is too small, or the file
@@ -850,6 +850,13 @@ int shmap_map_open_copy(const char *name,
 int shmap_map_open_file(const char *path,
                         const struct shmap_map_options *options,
                         struct shmap_map **map);
+
+// Copies a file that `shmap_tree_save` or `shmap_map_save` wrote into private memory, verifies it,
+// and stores a handle of it in `*map`. The owner of the file may have write permission. Otherwise
+// as `shmap_map_open_file`. O(n).
+int shmap_map_open_file_copy(const char *path,
+                             const struct shmap_map_options *options,
+                             struct shmap_map **map);
 
 // Closes a handle. The published map stays; pointers into it become invalid. No other thread may
 // be in a call with this handle, except for `shmap_map_wait` and `shmap_map_wait_for_update`,

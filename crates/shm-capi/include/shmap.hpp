@@ -207,6 +207,9 @@ public:
     [[nodiscard]] static Map open_file(const std::string &path, const MapOptions &options = {}) {
         return made(shmap_map_open_file, path, options);
     }
+    [[nodiscard]] static Map open_file_copy(const std::string &path, const MapOptions &options = {}) {
+        return made(shmap_map_open_file_copy, path, options);
+    }
     // False when there is no map of that name.
     static bool remove_name(const std::string &name, const MapOptions &options = {}) {
         const shmap_map_options raw = options.raw();
@@ -558,6 +561,17 @@ public:
             value.resize(len);
             return value;
         }
+    }
+    // The number of a counter (8 bytes, little endian); std::nullopt for a missing key.
+    [[nodiscard]] std::optional<std::int64_t> get_int(GivenKey key) const {
+        const std::optional<std::string> value = get(key);
+        if (!value) return std::nullopt;
+        if (value->size() != sizeof(std::int64_t)) {
+            throw Error(SHMAP_MISMATCH, "the value is " + std::to_string(value->size()) + " bytes long, a counter is 8");
+        }
+        std::uint64_t number = 0;
+        for (std::size_t i = value->size(); i > 0; --i) number = number << 8 | static_cast<unsigned char>((*value)[i - 1]);
+        return static_cast<std::int64_t>(number);
     }
     [[nodiscard]] bool contains(GivenKey key) const {
         return detail::check(detail::contains(handle(), raw_key(key))) == 1;

@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_int};
 
 /// Success.
 pub const SHMAP_OK: c_int = 0;
-/// The key, the table or the map does not exist.
+/// The key, the table, the map or the directory does not exist.
 pub const SHMAP_NOT_FOUND: c_int = -1;
 /// The table is full, a value or key is too long for it, the buffer is too small, or the file
 /// system is full.
@@ -35,7 +35,7 @@ pub const SHMAP_PANIC: c_int = -11;
 pub(crate) fn meaning(code: c_int) -> &'static CStr {
     match code {
         SHMAP_OK => c"success",
-        SHMAP_NOT_FOUND => c"no such key, table or map",
+        SHMAP_NOT_FOUND => c"no such key, table, map or directory",
         SHMAP_NO_SPACE => {
             c"no space: the table or file system is full, or a value, key or buffer does not fit"
         }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::ffi::{c_char, c_int};
 
+use crate::advice;
 use crate::codes::{SHMAP_INVALID, SHMAP_PANIC};
 
 /// A failed call: its code and its message.
@@ -50,7 +51,8 @@ impl Fault {
 impl<E: Into<shm_facade::Error>> From<E> for Fault {
     fn from(error: E) -> Self {
         let error = error.into();
-        Self { code: error.code() as c_int, message: shm_facade::report(&error).to_string() }
+        let fault = Self::new(error.code() as c_int, shm_facade::report(&error).to_string());
+        fault.advised(&advice::about(&error))
     }
 }
 

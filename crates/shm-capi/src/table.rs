@@ -63,7 +63,8 @@ impl ShmapTable {
             Access::Writable(table) => Ok(table),
             Access::ReadOnly(_) => {
                 let message = format!("table {:?} was opened for reading only", self.name.as_str());
-                Err(Fault::new(SHMAP_PERMISSION, message))
+                let fault = Fault::new(SHMAP_PERMISSION, message);
+                Err(fault.advised("open it with open or open_or_create"))
             }
         }
     }

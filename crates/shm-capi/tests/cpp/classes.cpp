@@ -148,8 +148,11 @@ static void keys(const Table &made, const std::string &name, const std::vector<K
     CHECK(table.get(key[1]) == "" && table.contains(key[1]) && table.remove(key[1]) && !table.remove(key[1]));
     CHECK(!table.compare_exchange(key[0], "other", "x") && table.compare_exchange(key[0], "first", "x"));
     CHECK(table.increment(key[1]) == 1 && table.increment(key[1], 5) == 6 && table.fetch_add(key[1], -1) == 6);
-    CHECK(table.increment(key[2], -1, 10) == 9);
+    CHECK(table.increment(key[2], -1, 10) == 9 && table.get_int(key[2]) == 9 && table.get_int(key[1]) == 5);
+    CHECK(table.increment(key[1], -263) == -258 && made.get_int(key[1]) == -258);
     CHECK(thrown("1 bytes", [&] { table.increment(key[0]); }) == SHMAP_MISMATCH);
+    CHECK(thrown("1 bytes", [&] { (void)table.get_int(key[0]); }) == SHMAP_MISMATCH);
+    CHECK(table.remove(key[2]) && !table.get_int(key[2]));
     table.clear();
     table.add_many(std::vector<std::pair<Key, std::string>>{{key[1], "b"}, {key[0], "a"}});
     table.update_many(std::vector<std::pair<Key, const char *>>{{key[1], "bb"}});
@@ -250,6 +253,7 @@ static void maps() {
     const std::string path = force.dir + "/saved.avl";
     tree.save(path);
     CHECK(shmap::Map::open_file(path).get("/users") == "10.0.0.70");
+    CHECK(shmap::Map::open_file_copy(path).get("/users") == "10.0.0.70");
     map.save(path);
     CHECK(shmap::Map::open_file(path).image() == map.image());
     CHECK(shmap::Map::open_copy("routes").size() == 3);
