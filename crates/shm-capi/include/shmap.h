@@ -304,8 +304,8 @@ const char *shmap_strerror(int code);
 // The message of the last call that failed in this thread: names, sizes, paths, causes. Empty text
 // if none has failed yet; a call that succeeds does not change it. The library owns the text. Each
 // thread has one place for it, of 2048 bytes: the address is the same for every call and valid
-// until the thread ends, and the next call that fails changes the text. A longer message is cut.
-// Never NULL.
+// until the thread ends, and the next call that fails changes the text. Of a longer message the
+// middle is left out. Never NULL.
 const char *shmap_last_error(void);
 
 // Fills in the defaults. `size` is `sizeof(shmap_table_options)`, which lets later versions of the

@@ -1,5 +1,6 @@
 //! Reporting a failure to the caller: a code, and a message for this thread.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::ffi::{c_char, c_int};
 
@@ -57,7 +58,7 @@ impl<E: Into<shm_facade::Error>> From<E> for Fault {
 }
 
 /// Length of the memory for a message, its NUL included. A message with the longest name, key and
-/// value fits; a longer one, which has a long path, is cut.
+/// value fits; of a longer one, which has a long path, the middle is left out.
 const ROOM: usize = 2048;
 
 thread_local! {
@@ -69,7 +70,8 @@ thread_local! {
 
 /// Stores the message for [`last_message`], and returns the code.
 pub(crate) fn report(fault: Fault) -> c_int {
-    let text = cut(&fault.message).bytes().filter(|&byte| byte != 0);
+    let message = cut(&fault.message);
+    let text = message.bytes().filter(|&byte| byte != 0);
     LAST.with(|last| {
         for (place, byte) in last.iter().zip(text.chain([0])) {
             place.set(byte);
@@ -78,10 +80,18 @@ pub(crate) fn report(fault: Fault) -> c_int {
     fault.code
 }
 
-/// As much of the message as there is room for, in whole characters.
-fn cut(message: &str) -> &str {
-    let whole = (0..ROOM).rev().find_map(|len| message.get(..len));
-    if message.len() < ROOM { message } else { whole.unwrap_or_default() }
+/// The message, or as much of its start and of its end as there is room for, in whole characters.
+/// The end says why, so the middle is left out.
+fn cut(message: &str) -> Cow<'_, str> {
+    const DOTS: &str = "…";
+    const HALF: usize = (ROOM - 1 - DOTS.len()) / 2;
+    if message.len() < ROOM {
+        return Cow::Borrowed(message);
+    }
+    let start = (0..=HALF).rev().find_map(|len| message.get(..len)).unwrap_or_default();
+    let from = message.len() - HALF;
+    let end = (from..message.len()).find_map(|at| message.get(at..)).unwrap_or_default();
+    Cow::Owned(format!("{start}{DOTS}{end}"))
 }
 
 /// This thread's last message, which is empty if there was none. Valid until the thread ends; the
@@ -107,15 +117,19 @@ mod tests {
     }
 
     #[test]
-    fn a_long_message_is_cut_between_characters() {
+    fn of_a_long_message_the_middle_is_left_out() {
         assert_eq!(cut("short"), "short");
         let fits = "x".repeat(ROOM - 1);
         assert_eq!(cut(&fits), fits);
-        assert_eq!(cut(&format!("{fits}y")), fits);
-        let (odd, even) = (format!("x{}", "ä".repeat(ROOM)), "ä".repeat(ROOM));
-        assert_eq!(cut(&odd).len(), ROOM - 1);
-        assert_eq!(cut(&even).len(), ROOM - 2);
-        assert!(odd.starts_with(cut(&odd)) && even.starts_with(cut(&even)));
+        let long = cut(&format!("start{fits}end")).into_owned();
+        assert!(long.starts_with("startx") && long.ends_with("xend") && long.contains("x…x"));
+        assert_eq!(long.len(), ROOM - 1);
+        // In whole characters, wherever they begin.
+        for start in ["", "a"] {
+            let long = cut(&format!("{start}{}b", "ä".repeat(ROOM))).into_owned();
+            assert!(long.len() < ROOM && long.len() > ROOM - 5, "{}", long.len());
+            assert!(long.contains("ä…ä") && long.ends_with("äb"));
+        }
     }
 
     #[test]
