@@ -208,6 +208,7 @@ fn keys(place: &mut Place) {
     place.fails("The value is no counter", table.increment(1, 1, 0));
     let batch = [(2, "two"), (1, "one")];
     place.fails("A member of a batch is at fault", table.add_many(&batch));
+    place.fails("A key is named twice in a batch", table.remove_many(&[1, 1]));
     table.add(2, "two").unwrap();
     place.fails("The table is full", table.add(3, "three"));
     let (namespace, name) = (place.ns(), Name::new("it").unwrap());

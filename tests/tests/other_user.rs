@@ -3,7 +3,7 @@
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt, chown};
 
-use shm_core::{Namespace, OpenError, Trust};
+use shm_core::{CreateError, Namespace, OpenError, Trust};
 use shm_facade::StatusOptions;
 use shm_facade::{ResultCode, StatusReader};
 use shm_tests::roles::{NOBODY, is_root, run_as};
@@ -121,10 +121,15 @@ fn a_table_that_others_may_write_needs_trust_to_be_made() {
     let namespace = TempNamespace::new().unwrap();
     let ns = Namespace::at(namespace.path());
     let shared = TableOptions::default().mode(0o660);
+    // No trust makes other bits possible, so trust is not what is asked for.
+    let impossible = TableOptions::default().mode(0o777);
     for make in [Table::<i32>::create, Table::<i32>::open_or_create] {
         let error = make(&ns, &test_name(), &shared).unwrap_err();
         let said =
             matches!(error, TableOpenError::Open(OpenError::ForeignWriters { mode: 0o660, .. }));
+        assert!(said, "{error:?}");
+        let error = make(&ns, &test_name(), &impossible).unwrap_err();
+        let said = matches!(error, TableOpenError::Create(CreateError::BadMode { mode: 0o777 }));
         assert!(said, "{error:?}");
         assert!(namespace.files().unwrap().is_empty());
     }

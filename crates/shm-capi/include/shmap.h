@@ -9,8 +9,9 @@
 // RESULTS. Each function that returns int returns a code: SHMAP_OK (0) or a negative SHMAP_...
 // number. Functions that answer a question return 1, 0 or a negative code. After an error nothing
 // was changed, and no result was stored unless the function says so. shmap_last_error() tells what
-// happened, for each thread; shmap_strerror() tells what a code means. No panic and no exception
-// leaves the library. A process that runs out of private memory is aborted.
+// happened; shmap_strerror() tells what a code means. Each thread has one place for its message:
+// the address stays, and the next failure changes the text. No panic and no exception leaves the
+// library. A process that runs out of private memory is aborted.
 //
 // KEYS. A table has keys of one kind, SHMAP_KEYS_..., which its creator chose; shmap_table_key_kind
 // tells it. Functions that take a key come in three forms: shmap_table_get takes an int32_t,
@@ -61,14 +62,14 @@
 // Success.
 #define SHMAP_OK 0
 
-// The key, the table or the map does not exist.
+// The key, the table, the map or the directory does not exist.
 #define SHMAP_NOT_FOUND -1
 
 // The table is full, a value or key is too long for it, the buffer is too small, or the file
 // system is full.
 #define SHMAP_NO_SPACE -2
 
-// The key, the table or the map exists already.
+// The key, the table or the map exists already, or a batch names a key twice.
 #define SHMAP_DUPLICATE_KEY -3
 
 // The name is not valid: 1 to 200 bytes of UTF-8, without a slash, and no leading dot.
@@ -301,9 +302,10 @@ const char *shmap_version(void);
 const char *shmap_strerror(int code);
 
 // The message of the last call that failed in this thread: names, sizes, paths, causes. Empty text
-// if none has failed yet; a call that succeeds does not change it. The library owns the text,
-// which is valid until the next call that fails in this thread, or until the thread ends. Never
-// NULL.
+// if none has failed yet; a call that succeeds does not change it. The library owns the text. Each
+// thread has one place for it, of 2048 bytes: the address is the same for every call and valid
+// until the thread ends, and the next call that fails changes the text. Of a longer message the
+// middle is left out. Never NULL.
 const char *shmap_last_error(void);
 
 // Fills in the defaults. `size` is `sizeof(shmap_table_options)`, which lets later versions of the
@@ -576,7 +578,8 @@ int shmap_table_increment_bytes(const struct shmap_table *table,
 // Adds keys that must all be absent: all of them or none, even if this process is killed. Any
 // thread. O(count).
 //
-// Errors: those of `shmap_table_add`; the message names the member that failed, counted from 0.
+// Errors: those of `shmap_table_add`; the message names the member that failed, counted from 0. A
+// key that occurs twice is SHMAP_DUPLICATE_KEY.
 // Nothing was changed.
 int shmap_table_add_many(const struct shmap_table *table,
                          const struct shmap_status *entries,
@@ -633,7 +636,8 @@ int shmap_table_upsert_many_bytes(const struct shmap_table *table,
 
 // Removes keys: all of them or, if one is absent or named twice, none. Any thread. O(count).
 //
-// Errors: those of `shmap_table_remove`; the message names the member that failed, counted from 0.
+// Errors: those of `shmap_table_remove`, and SHMAP_DUPLICATE_KEY for a key that occurs twice; the
+// message names the member that failed, counted from 0.
 // Nothing was changed.
 int shmap_table_remove_many(const struct shmap_table *table, const int32_t *keys, size_t count);
 
@@ -846,6 +850,13 @@ int shmap_map_open_copy(const char *name,
 int shmap_map_open_file(const char *path,
                         const struct shmap_map_options *options,
                         struct shmap_map **map);
+
+// Copies a file that `shmap_tree_save` or `shmap_map_save` wrote into private memory, verifies it,
+// and stores a handle of it in `*map`. The owner of the file may have write permission. Otherwise
+// as `shmap_map_open_file`. O(n).
+int shmap_map_open_file_copy(const char *path,
+                             const struct shmap_map_options *options,
+                             struct shmap_map **map);
 
 // Closes a handle. The published map stays; pointers into it become invalid. No other thread may
 // be in a call with this handle, except for `shmap_map_wait` and `shmap_map_wait_for_update`,

@@ -16,6 +16,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
+#include <iterator>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -204,6 +207,9 @@ public:
     [[nodiscard]] static Map open_file(const std::string &path, const MapOptions &options = {}) {
         return made(shmap_map_open_file, path, options);
     }
+    [[nodiscard]] static Map open_file_copy(const std::string &path, const MapOptions &options = {}) {
+        return made(shmap_map_open_file_copy, path, options);
+    }
     // False when there is no map of that name.
     static bool remove_name(const std::string &name, const MapOptions &options = {}) {
         const shmap_map_options raw = options.raw();
@@ -369,8 +375,8 @@ namespace detail {
         return shmap_table_##operation##_i64(table, key, more...);                                 \
     }                                                                                              \
     template <typename... More>                                                                    \
-    int operation(shmap_table *table, std::string_view key, More... more) {                        \
-        return shmap_table_##operation##_bytes(table, key.data(), key.size(), more...);            \
+    int operation(shmap_table *table, shmap_bytes key, More... more) {                             \
+        return shmap_table_##operation##_bytes(table, key.data, key.len, more...);                 \
     }
 
 // One operation with many keys or entries.
@@ -415,40 +421,78 @@ inline int entry_at(const shmap_entries *entries, std::size_t index, shmap_pair 
     return shmap_entries_at_bytes(entries, index, entry);
 }
 
-// How the functions of shmap.h take a type of keys, and which tables have such.
+// An integer that is passed for a key, and keeps its value: other types do not compile.
+template <typename Key>
+class IntegerKey {
+public:
+    template <typename Given, std::enable_if_t<std::is_convertible_v<Given, Key>, int> = 0>
+    constexpr IntegerKey(Given given) : key_(static_cast<Key>(given)) {
+        static_assert(!std::is_floating_point_v<Given>, "keys are integers: convert this number to one");
+        if constexpr (std::is_integral_v<Given> || std::is_enum_v<Given>) {
+            static_assert(sizeof(Given) <= sizeof(Key),
+                          "these keys have more bits than those of the table: use shmap::Table64");
+        }
+        if constexpr (std::is_integral_v<Given>) {
+            if constexpr (std::is_unsigned_v<Given> && sizeof(Given) == sizeof(Key)) {
+                static_assert(sizeof(Key) == 8,
+                              "these unsigned keys may be too large for the table: use shmap::Table64");
+                too_large_ = given > static_cast<Given>(std::numeric_limits<Key>::max());
+            }
+        }
+    }
+    constexpr Key key() const { return key_; }
+    // True for a key that only tables of unsigned keys have, where key() has the same bits.
+    constexpr bool too_large() const { return too_large_; }
+
+private:
+    Key key_;
+    bool too_large_ = false;
+};
+
+// How the functions of shmap.h take a type of keys, and which tables have such. `Given` is what a
+// member takes for a key, and `raw` what the functions take.
 template <typename Key>
 struct Keys;
 
 template <>
 struct Keys<std::int32_t> {
     using Argument = std::int32_t;
+    using Given = IntegerKey<std::int32_t>;
     using Entry = shmap_status;
     static constexpr int created = SHMAP_KEYS_I32;
     static constexpr const char *called = "int32_t";
     static constexpr bool are(int kind) { return kind == SHMAP_KEYS_I32; }
-    static std::int32_t raw(Argument key) { return key; }
+    static std::int32_t raw(Given key, int) { return key.key(); }
     static std::int32_t key(std::int32_t raw) { return raw; }
 };
 
 template <>
 struct Keys<std::int64_t> {
     using Argument = std::int64_t;
+    using Given = IntegerKey<std::int64_t>;
     using Entry = shmap_status_i64;
     static constexpr int created = SHMAP_KEYS_I64;
     static constexpr const char *called = "integers";
     static constexpr bool are(int kind) { return kind >= SHMAP_KEYS_I8 && kind <= SHMAP_KEYS_U64; }
-    static std::int64_t raw(Argument key) { return key; }
+    static std::int64_t raw(Given key, int kind) {
+        if (key.too_large() && kind != SHMAP_KEYS_U64) {
+            throw Error(SHMAP_MISMATCH,
+                        "key " + std::to_string(static_cast<std::uint64_t>(key.key())) + " is not of type " + kind_name(kind));
+        }
+        return key.key();
+    }
     static std::int64_t key(std::int64_t raw) { return raw; }
 };
 
 template <>
 struct Keys<std::string> {
     using Argument = std::string_view;
+    using Given = std::string_view;
     using Entry = shmap_pair;
     static constexpr int created = SHMAP_KEYS_TEXT;
     static constexpr const char *called = "text or bytes";
     static constexpr bool are(int kind) { return kind == SHMAP_KEYS_TEXT || kind == SHMAP_KEYS_BYTES; }
-    static shmap_bytes raw(Argument key) { return bytes(key); }
+    static shmap_bytes raw(Given key, int) { return bytes(key); }
     static std::string key(shmap_bytes raw) { return std::string(view(raw)); }
 };
 
@@ -465,6 +509,9 @@ class BasicTable {
 public:
     // std::string_view for std::string.
     using KeyArgument = typename Keys::Argument;
+    // What a key is passed as: any integer that keeps its value, or anything that is text.
+    using GivenKey = typename Keys::Given;
+    using GivenEntry = std::pair<GivenKey, std::string_view>;
 
     [[nodiscard]] static BasicTable open(const std::string &name, const TableOptions &options = {}) {
         return made(shmap_table_open, name, options);
@@ -485,25 +532,25 @@ public:
     }
 
     // False when the key is there already.
-    [[nodiscard]] bool add(KeyArgument key, std::string_view value) {
-        return detail::unless(SHMAP_DUPLICATE_KEY, detail::add(handle(), key, value.data(), value.size()));
+    [[nodiscard]] bool add(GivenKey key, std::string_view value) {
+        return detail::unless(SHMAP_DUPLICATE_KEY, detail::add(handle(), raw_key(key), value.data(), value.size()));
     }
     // False when the key is missing.
-    [[nodiscard]] bool update(KeyArgument key, std::string_view value) {
-        return detail::unless(SHMAP_NOT_FOUND, detail::update(handle(), key, value.data(), value.size()));
+    [[nodiscard]] bool update(GivenKey key, std::string_view value) {
+        return detail::unless(SHMAP_NOT_FOUND, detail::update(handle(), raw_key(key), value.data(), value.size()));
     }
-    void upsert(KeyArgument key, std::string_view value) {
-        detail::check(detail::upsert(handle(), key, value.data(), value.size()));
+    void upsert(GivenKey key, std::string_view value) {
+        detail::check(detail::upsert(handle(), raw_key(key), value.data(), value.size()));
     }
     // False when the key was missing.
-    bool remove(KeyArgument key) {
-        return detail::unless(SHMAP_NOT_FOUND, detail::remove(handle(), key));
+    bool remove(GivenKey key) {
+        return detail::unless(SHMAP_NOT_FOUND, detail::remove(handle(), raw_key(key)));
     }
-    [[nodiscard]] std::optional<std::string> get(KeyArgument key) const {
+    [[nodiscard]] std::optional<std::string> get(GivenKey key) const {
         std::string value(64, '\0');
         for (;;) {
             std::size_t len = 0;
-            const int result = detail::get(handle(), key, value.data(), value.size(), &len);
+            const int result = detail::get(handle(), raw_key(key), value.data(), value.size(), &len);
             // A key that is too long for the table is SHMAP_NO_SPACE, too, and does not change the
             // length.
             if (result == SHMAP_NO_SPACE && len > value.size()) {
@@ -515,44 +562,65 @@ public:
             return value;
         }
     }
-    [[nodiscard]] bool contains(KeyArgument key) const {
-        return detail::check(detail::contains(handle(), key)) == 1;
+    // The number of a counter (8 bytes, little endian); std::nullopt for a missing key.
+    [[nodiscard]] std::optional<std::int64_t> get_int(GivenKey key) const {
+        const std::optional<std::string> value = get(key);
+        if (!value) return std::nullopt;
+        if (value->size() != sizeof(std::int64_t)) {
+            throw Error(SHMAP_MISMATCH, "the value is " + std::to_string(value->size()) + " bytes long, a counter is 8");
+        }
+        std::uint64_t number = 0;
+        for (std::size_t i = value->size(); i > 0; --i) number = number << 8 | static_cast<unsigned char>((*value)[i - 1]);
+        return static_cast<std::int64_t>(number);
+    }
+    [[nodiscard]] bool contains(GivenKey key) const {
+        return detail::check(detail::contains(handle(), raw_key(key))) == 1;
     }
 
     // Batches, all or nothing, from a std::map<int, std::string>, a vector of pairs, or the like.
+    // Also from a list: upsert_many({{1, "one"}, {2, "two"}}).
     template <typename Pairs>
     void add_many(const Pairs &entries) {
         const auto raw = raw_entries(entries);
         detail::check(detail::add_many(handle(), raw.data(), raw.size()));
     }
+    void add_many(std::initializer_list<GivenEntry> entries) { add_many<>(entries); }
     template <typename Pairs>
     void update_many(const Pairs &entries) {
         const auto raw = raw_entries(entries);
         detail::check(detail::update_many(handle(), raw.data(), raw.size()));
     }
+    void update_many(std::initializer_list<GivenEntry> entries) { update_many<>(entries); }
     template <typename Pairs>
     void upsert_many(const Pairs &entries) {
         const auto raw = raw_entries(entries);
         detail::check(detail::upsert_many(handle(), raw.data(), raw.size()));
     }
-    void remove_many(const std::vector<KeyArgument> &keys) {
+    void upsert_many(std::initializer_list<GivenEntry> entries) { upsert_many<>(entries); }
+    template <typename Many>
+    void remove_many(const Many &keys) {
         const auto raw = raw_keys(keys);
         detail::check(detail::remove_many(handle(), raw.data(), raw.size()));
     }
+    void remove_many(std::initializer_list<GivenKey> keys) { remove_many<>(keys); }
     // All of one moment.
-    [[nodiscard]] std::vector<std::optional<std::string>> get_many(const std::vector<KeyArgument> &keys) const {
+    template <typename Many>
+    [[nodiscard]] std::vector<std::optional<std::string>> get_many(const Many &keys) const {
         const auto raw_of_keys = raw_keys(keys);
         shmap_entries *raw = nullptr;
         detail::check(detail::get_many(handle(), raw_of_keys.data(), raw_of_keys.size(), &raw));
         const Copies copies(raw);
-        std::vector<std::optional<std::string>> values(keys.size());
-        for (std::size_t i = 0; i < keys.size(); ++i) {
+        std::vector<std::optional<std::string>> values(raw_of_keys.size());
+        for (std::size_t i = 0; i < values.size(); ++i) {
             typename Keys::Entry entry;
             if (detail::unless(SHMAP_NOT_FOUND, detail::entry_at(raw, i, &entry))) {
                 values[i] = std::string(detail::view(entry.value));
             }
         }
         return values;
+    }
+    [[nodiscard]] std::vector<std::optional<std::string>> get_many(std::initializer_list<GivenKey> keys) const {
+        return get_many<>(keys);
     }
     // All of one moment, by key.
     [[nodiscard]] std::vector<std::pair<Key, std::string>> entries() const {
@@ -572,21 +640,21 @@ public:
 
     void clear() { detail::check(shmap_table_clear(handle())); }
     // False when the value is not the expected one, and for a key that no such table can have.
-    [[nodiscard]] bool compare_exchange(KeyArgument key, std::string_view expected, std::string_view value) {
+    [[nodiscard]] bool compare_exchange(GivenKey key, std::string_view expected, std::string_view value) {
         return detail::unless(SHMAP_MISMATCH,
-                              detail::compare_exchange(handle(), key, expected.data(), expected.size(),
+                              detail::compare_exchange(handle(), raw_key(key), expected.data(), expected.size(),
                                                        value.data(), value.size()));
     }
     // Adds to a counter (8 bytes, little endian) and returns its old value. The key must exist.
-    std::int64_t fetch_add(KeyArgument key, std::int64_t delta) {
+    std::int64_t fetch_add(GivenKey key, std::int64_t delta) {
         std::int64_t before = 0;
-        detail::check(detail::fetch_add(handle(), key, delta, &before));
+        detail::check(detail::fetch_add(handle(), raw_key(key), delta, &before));
         return before;
     }
     // Adds to a counter, which starts at `initial` if the key is absent, and returns the new value.
-    std::int64_t increment(KeyArgument key, std::int64_t by = 1, std::int64_t initial = 0) {
+    std::int64_t increment(GivenKey key, std::int64_t by = 1, std::int64_t initial = 0) {
         std::int64_t after = 0;
-        detail::check(detail::increment(handle(), key, by, initial, &after));
+        detail::check(detail::increment(handle(), raw_key(key), by, initial, &after));
         return after;
     }
     [[nodiscard]] std::size_t size() const {
@@ -650,21 +718,24 @@ private:
         if (Keys::are(kind)) return;
         throw Error(SHMAP_MISMATCH, who + " keys of type " + detail::kind_name(kind) + ", not " + Keys::called);
     }
-    template <typename Pairs>
-    static std::vector<typename Keys::Entry> raw_entries(const Pairs &entries) {
-        std::vector<typename Keys::Entry> raw;
-        for (const auto &[key, value] : entries) {
-            using Given = std::decay_t<decltype(key)>;
-            static_assert(!std::is_integral_v<Given> || sizeof(Given) <= sizeof(KeyArgument),
-                          "these keys have more bits than those of the table: use shmap::Table64");
-            raw.push_back({Keys::raw(static_cast<KeyArgument>(key)), detail::bytes(value)});
+    // Needs the kind only for numbers that no int64_t has, and does not ask for it otherwise.
+    auto raw_key(GivenKey key) const {
+        if constexpr (std::is_integral_v<KeyArgument>) {
+            if (key.too_large()) return Keys::raw(key, key_kind());
         }
+        return Keys::raw(key, Keys::created);
+    }
+    template <typename Pairs>
+    std::vector<typename Keys::Entry> raw_entries(const Pairs &entries) const {
+        std::vector<typename Keys::Entry> raw;
+        for (const auto &[key, value] : entries) raw.push_back({raw_key(GivenKey(key)), detail::bytes(value)});
         return raw;
     }
-    static auto raw_keys(const std::vector<KeyArgument> &keys) {
-        std::vector<decltype(Keys::raw(std::declval<KeyArgument>()))> raw;
-        raw.reserve(keys.size());
-        for (const KeyArgument key : keys) raw.push_back(Keys::raw(key));
+    template <typename Many>
+    auto raw_keys(const Many &keys) const {
+        std::vector<decltype(raw_key(std::declval<GivenKey>()))> raw;
+        raw.reserve(std::size(keys));
+        for (const auto &key : keys) raw.push_back(raw_key(GivenKey(key)));
         return raw;
     }
 
@@ -676,9 +747,9 @@ using Table64 = BasicTable<std::int64_t>;
 using TextTable = BasicTable<std::string>;
 
 // The bytes that stand for a key of a table in a map.
-[[nodiscard]] inline std::string map_key(std::int32_t key) {
+[[nodiscard]] inline std::string map_key(detail::IntegerKey<std::int32_t> key) {
     unsigned char bytes[4];
-    detail::check(shmap_map_key(key, bytes));
+    detail::check(shmap_map_key(key.key(), bytes));
     return std::string(reinterpret_cast<const char *>(bytes), sizeof bytes);
 }
 

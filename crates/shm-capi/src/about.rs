@@ -29,9 +29,10 @@ pub extern "C" fn shmap_strerror(code: c_int) -> *const c_char {
 }
 
 /// The message of the last call that failed in this thread: names, sizes, paths, causes. Empty text
-/// if none has failed yet; a call that succeeds does not change it. The library owns the text,
-/// which is valid until the next call that fails in this thread, or until the thread ends. Never
-/// NULL.
+/// if none has failed yet; a call that succeeds does not change it. The library owns the text. Each
+/// thread has one place for it, of 2048 bytes: the address is the same for every call and valid
+/// until the thread ends, and the next call that fails changes the text. Of a longer message the
+/// middle is left out. Never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn shmap_last_error() -> *const c_char {
     fault::last_message()

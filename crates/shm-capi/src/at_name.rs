@@ -7,6 +7,17 @@ use shm_facade::{Error, Kind, Name, Namespace, OpenError, ResultCode, SNAPSHOT, 
 
 use crate::fault::Fault;
 
+/// Describes why the table of this name was not opened or created.
+pub(crate) fn of_opening(namespace: &Namespace, name: &str, error: Error) -> Fault {
+    let has_map = || Name::new(name).is_ok_and(|name| leads(namespace, &name, SNAPSHOT.kind));
+    let advice = if matches!(error, Error::NotFound { .. }) && !has_map() {
+        "open_or_create makes one; is SHMAP_DIR the same in both programs?"
+    } else {
+        ""
+    };
+    of_table(namespace, name, error).advised(advice)
+}
+
 /// Describes a failure on the table of this name.
 pub(crate) fn of_table(namespace: &Namespace, name: &str, error: Error) -> Fault {
     let advice = match &error {
@@ -20,19 +31,14 @@ pub(crate) fn of_table(namespace: &Namespace, name: &str, error: Error) -> Fault
 
 /// Describes a failure on the map of this name.
 pub(crate) fn of_map(namespace: &Namespace, name: &str, error: Error) -> Fault {
-    let advice = of_opening(&error);
-    of_kind(namespace, name, error, SNAPSHOT.kind, (TABLE, "a table")).advised(advice)
-}
-
-/// Advice for a map that could not be opened in place.
-fn of_opening(error: &Error) -> &'static str {
-    match error {
+    let advice = match &error {
         Error::Open(OpenError::ForeignWriters { .. }) => {
             "share it anew, or open a copy with shared_writers set in the options"
         }
         Error::Open(OpenError::Writable { .. }) => "share it anew, or call shmap_map_open_copy",
         _ => "",
-    }
+    };
+    of_kind(namespace, name, error, SNAPSHOT.kind, (TABLE, "a table")).advised(advice)
 }
 
 /// Describes why a map was not published.
@@ -43,6 +49,20 @@ pub(crate) fn of_share(error: Error) -> Fault {
         _ => "",
     };
     Fault::from(error).advised(advice)
+}
+
+/// Describes why the map in the file at a path was not opened.
+pub(crate) fn of_saved(path: &Path, error: Error) -> Fault {
+    let advice = match &error {
+        Error::Open(OpenError::ForeignWriters { .. }) => {
+            "`chmod a-w` it, or call shmap_map_open_file_copy with shared_writers set in the options"
+        }
+        Error::Open(OpenError::Writable { .. }) => {
+            "`chmod a-w` it, or call shmap_map_open_file_copy"
+        }
+        _ => "",
+    };
+    of_file(path, error).advised(advice)
 }
 
 /// Describes a failure on the file at a path.
@@ -69,8 +89,13 @@ fn of_kind(
         Error::Snapshot(_) => of_file(&namespace.path_of(&name, kind), error),
         _ => error.into(),
     };
-    if code == ResultCode::NotFound && namespace.path_of(&name, other).symlink_metadata().is_ok() {
+    if code == ResultCode::NotFound && leads(namespace, &name, other) {
         fault.message = format!("{}; there is {called} of that name", fault.message);
     }
     fault
+}
+
+/// True if the name leads to something of this kind.
+fn leads(namespace: &Namespace, name: &Name, kind: Kind) -> bool {
+    namespace.path_of(name, kind).symlink_metadata().is_ok()
 }

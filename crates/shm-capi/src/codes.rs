@@ -4,12 +4,12 @@ use std::ffi::{CStr, c_int};
 
 /// Success.
 pub const SHMAP_OK: c_int = 0;
-/// The key, the table or the map does not exist.
+/// The key, the table, the map or the directory does not exist.
 pub const SHMAP_NOT_FOUND: c_int = -1;
 /// The table is full, a value or key is too long for it, the buffer is too small, or the file
 /// system is full.
 pub const SHMAP_NO_SPACE: c_int = -2;
-/// The key, the table or the map exists already.
+/// The key, the table or the map exists already, or a batch names a key twice.
 pub const SHMAP_DUPLICATE_KEY: c_int = -3;
 /// The name is not valid: 1 to 200 bytes of UTF-8, without a slash, and no leading dot.
 pub const SHMAP_INVALID_NAME: c_int = -4;
@@ -35,7 +35,7 @@ pub const SHMAP_PANIC: c_int = -11;
 pub(crate) fn meaning(code: c_int) -> &'static CStr {
     match code {
         SHMAP_OK => c"success",
-        SHMAP_NOT_FOUND => c"no such key, table or map",
+        SHMAP_NOT_FOUND => c"no such key, table, map or directory",
         SHMAP_NO_SPACE => {
             c"no space: the table or file system is full, or a value, key or buffer does not fit"
         }

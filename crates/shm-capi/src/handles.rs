@@ -105,7 +105,10 @@ fn slot_of<T: Handle>(handle: *const T) -> Result<(&'static Slot, u64), Fault> {
 #[cold]
 fn no_handle<T: Handle>(number: u64) -> Fault {
     Fault::invalid(match number {
-        0 => format!("the handle is null, not {}", T::KIND.called),
+        0 => {
+            let called = T::KIND.called;
+            format!("the handle is null, not {called}: was it opened, or, in C++, moved from?")
+        }
         _ => format!("{number:#x} is no handle, let alone {}", T::KIND.called),
     })
 }

@@ -126,7 +126,10 @@ impl GivenKey {
             Self::I64(n) => return Ok(n.into()),
             Self::Bytes(data, len) => (data, len),
         };
-        let bytes = call.bytes("the key", data, len)?;
+        let bytes = call.bytes("the key", data, len).map_err(|fault| match member {
+            None => fault,
+            Some(index) => fault.of_member(index),
+        })?;
         if len <= max {
             return Ok(bytes.into());
         }

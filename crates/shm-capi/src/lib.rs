@@ -20,6 +20,7 @@
 )]
 
 pub mod about;
+mod advice;
 mod at_name;
 mod border;
 mod cancel;

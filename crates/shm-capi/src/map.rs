@@ -167,7 +167,25 @@ pub unsafe extern "C" fn shmap_map_open_file(
     open(&call, map, || {
         let (path, options) = (call.path("the path", path)?, of_map(&call, options)?);
         let map = SharedMap::open_file(path, &options.trust, IN_PLACE);
-        Ok(Source::File(map.map_err(|error| at_name::of_file(path, error))?))
+        Ok(Source::File(map.map_err(|error| at_name::of_saved(path, error))?))
+    })
+}
+
+/// Copies a file that `shmap_tree_save` or `shmap_map_save` wrote into private memory, verifies it,
+/// and stores a handle of it in `*map`. The owner of the file may have write permission. Otherwise
+/// as `shmap_map_open_file`. O(n).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_map_open_file_copy(
+    path: *const c_char,
+    options: *const ShmapMapOptions,
+    map: *mut *mut ShmapMap,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    open(&call, map, || {
+        let (path, options) = (call.path("the path", path)?, of_map(&call, options)?);
+        let map = SharedMap::open_file_copy(path, &options.trust);
+        Ok(Source::Copy(map.map_err(|error| at_name::of_file(path, error))?))
     })
 }
 

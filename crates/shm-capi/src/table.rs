@@ -63,7 +63,8 @@ impl ShmapTable {
             Access::Writable(table) => Ok(table),
             Access::ReadOnly(_) => {
                 let message = format!("table {:?} was opened for reading only", self.name.as_str());
-                Err(Fault::new(SHMAP_PERMISSION, message))
+                let fault = Fault::new(SHMAP_PERMISSION, message);
+                Err(fault.advised("open it with open or open_or_create"))
             }
         }
     }
@@ -109,7 +110,8 @@ impl ShmapTable {
         self.has_keys(T::Key::FORM)?;
         let member = |(index, entry): (usize, &'c T)| {
             let key = entry.key().key().to_any_key(call, self.keys, Some(index))?;
-            Ok((key, call.named_bytes("a value of the batch", entry.value())?))
+            let value = call.named_bytes("the value", entry.value());
+            Ok((key, value.map_err(|fault| fault.of_member(index))?))
         };
         call.array("entries", entries, count)?.iter().enumerate().map(member).collect()
     }

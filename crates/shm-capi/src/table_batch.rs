@@ -15,7 +15,8 @@ use crate::table::ShmapTable;
 /// Adds keys that must all be absent: all of them or none, even if this process is killed. Any
 /// thread. O(count).
 ///
-/// Errors: those of `shmap_table_add`; the message names the member that failed, counted from 0.
+/// Errors: those of `shmap_table_add`; the message names the member that failed, counted from 0. A
+/// key that occurs twice is SHMAP_DUPLICATE_KEY.
 /// Nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_add_many(
@@ -150,7 +151,8 @@ fn put_many<T: EntryElement>(
 
 /// Removes keys: all of them or, if one is absent or named twice, none. Any thread. O(count).
 ///
-/// Errors: those of `shmap_table_remove`; the message names the member that failed, counted from 0.
+/// Errors: those of `shmap_table_remove`, and SHMAP_DUPLICATE_KEY for a key that occurs twice; the
+/// message names the member that failed, counted from 0.
 /// Nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_remove_many(

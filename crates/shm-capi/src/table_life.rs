@@ -24,7 +24,7 @@ fn open(
     call.run(|| {
         let out = call.out("the place for the handle", table)?;
         let (name, plan) = (call.name(name)?, of_table(call, options)?);
-        let of_name = |error| at_name::of_table(&plan.namespace, name, error);
+        let of_name = |error| at_name::of_opening(&plan.namespace, name, error);
         let name = Name::new(name).map_err(|error| of_name(error.into()))?;
         let access = access(&plan, &name).map_err(|error| of_name(error.into()))?;
         out.set(insert(ShmapTable::new(access, plan.namespace, name))?);

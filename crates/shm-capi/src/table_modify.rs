@@ -6,8 +6,10 @@ use std::ffi::{c_int, c_void};
 
 use shm_facade::{AnyKey, TableError, UntypedTable};
 
+use crate::advice;
 use crate::border::Call;
 use crate::codes::SHMAP_OK;
+use crate::fault::Fault;
 use crate::keys::GivenKey;
 use crate::table::ShmapTable;
 
@@ -193,7 +195,10 @@ fn count(
         let handle = call.handle(table)?;
         let table = handle.writable()?;
         let result = call.out_or_null("the place for the counter", result)?;
-        let counter = change(table, &handle.key(call, key)?)?;
+        let counter = change(table, &handle.key(call, key)?).map_err(|error| {
+            let advice = advice::about_counter(&error);
+            Fault::from(error).advised(advice)
+        })?;
         if let Some(result) = result {
             result.set(counter);
         }

@@ -98,6 +98,46 @@ fn a_batch_with_wider_keys_than_the_table_has_does_not_compile() {
 }
 
 #[test]
+fn a_key_that_would_lose_its_value_does_not_compile() {
+    let wider = "these keys have more bits than those of the table: use shmap::Table64";
+    let unsigned = "these unsigned keys may be too large for the table: use shmap::Table64";
+    let broken = "keys are integers: convert this number to one";
+    let keys = [
+        ("Table", "std::int64_t key = 4294967297", wider),
+        ("Table", "enum : std::int64_t { one } key = one", wider),
+        ("Table", "std::uint32_t key = 4000000000", unsigned),
+        ("Table", "double key = 3.7", broken),
+        ("Table64", "float key = 3.7f", broken),
+    ];
+    let calls = [
+        "(void)table.add(key, \"x\");",
+        "(void)table.update(key, \"x\");",
+        "table.upsert(key, \"x\");",
+        "table.remove(key);",
+        "(void)table.get(key);",
+        "(void)table.contains(key);",
+        "(void)table.compare_exchange(key, \"x\", \"y\");",
+        "table.fetch_add(key, 1);",
+        "table.increment(key);",
+        "table.upsert_many({{key, \"x\"}});",
+        "table.remove_many({key});",
+        "(void)table.get_many({key});",
+    ];
+    for (class, key, why) in keys {
+        let start = format!("#include <shmap.hpp>\nvoid f(shmap::{class} &table) {{ {key}; ");
+        // All at once, and each call by itself of one kind.
+        let all = format!("{start}{} }}\n", calls.join("\n"));
+        let Some(said) = refused("cut-key.cpp", "-std=c++17", &all) else { return };
+        assert!(said.contains(why), "{all}\n{said}");
+        for call in calls.iter().filter(|_| why == broken && class == "Table") {
+            let one = format!("{start}{call} }}\n");
+            let Some(said) = refused("cut-key.cpp", "-std=c++17", &one) else { return };
+            assert!(said.contains(why), "{one}\n{said}");
+        }
+    }
+}
+
+#[test]
 fn options_are_named_where_they_are_given_in_cpp_20() {
     let text = "#include <shmap.hpp>\nint main() {\n\
         auto table = shmap::Table::create(\"x\", {.capacity = 8, .value_size = 16});\n\

@@ -25,7 +25,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// The table or the file system is full, or a key or value is too long.
     NoSpace = 3,
-    /// The key or the name exists already.
+    /// The key or the name exists already, or a key is named twice.
     Exists = 4,
     /// The name is not valid.
     InvalidName = 5,
@@ -356,6 +356,7 @@ const BUSY: &str =
 fn table_hint(error: &TableError) -> Option<Hint> {
     let text = match error {
         TableError::DuplicateKey { .. } => "`shmap set` sets it, `shmap update` replaces it",
+        TableError::NamedTwice { .. } => "name each key once; nothing was changed",
         TableError::NotFound { .. } => "`shmap set` or `shmap add` adds it",
         TableError::Full { .. } => {
             "`shmap del` makes room; a larger table is a new one: `shmap create OTHER --capacity N`"

@@ -17,7 +17,7 @@ pub enum ResultCode {
     NotFound = -1,
     /// The table or the file system is full, or a value or key is too long.
     NoSpace = -2,
-    /// The key, the table or the map exists already.
+    /// The key, the table or the map exists already, or a batch names a key twice.
     DuplicateKey = -3,
     /// The name is not valid.
     InvalidName = -4,
@@ -68,7 +68,7 @@ impl Error {
 fn table_code(error: &TableError) -> ResultCode {
     match error {
         TableError::NotFound { .. } => ResultCode::NotFound,
-        TableError::DuplicateKey { .. } => ResultCode::DuplicateKey,
+        TableError::DuplicateKey { .. } | TableError::NamedTwice { .. } => ResultCode::DuplicateKey,
         TableError::Full { .. }
         | TableError::ValueTooLarge { .. }
         | TableError::KeyTooLong { .. }
@@ -196,6 +196,7 @@ mod tests {
         assert_eq!(code(TableError::Full { capacity: 1 }), -2);
         assert_eq!(code(TableError::ValueTooLarge { key: 7.into(), len: 2, max: 1 }), -2);
         assert_eq!(code(TableError::DuplicateKey { key: key.clone() }), -3);
+        assert_eq!(code(TableError::NamedTwice { key: key.clone() }), -3);
         let wrong = TableError::WrongKey { key: key.clone(), kind: slotmap_shm::KeyKind::Str };
         assert_eq!(code(wrong), -7);
         let source = Box::new(TableError::NotFound { key });

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use avl_snapshot::{AlignedBytes, HEADER_LEN, Snapshot, SnapshotError, image_len};
 use shm_core::{
-    CopySource, Follower, InPlace, Interrupt, MappedFile, Name, Namespace, Patience, Pruned,
-    PublishOptions, Published, Seen, Trust,
+    CopySource, Follower, InPlace, Interrupt, MappedFile, Name, Namespace, OpenError, Patience,
+    Pruned, PublishOptions, Published, Seen, Trust,
 };
 
 use crate::error::Error;
@@ -168,7 +168,12 @@ impl SharedMap {
         in_place: InPlace,
     ) -> Result<Snapshot<MappedFile>, Error> {
         let path = path.as_ref();
-        Snapshot::new(MappedFile::open(path, trust, in_place)?).map_err(unusable(path.to_owned()))
+        let file = MappedFile::open(path, trust, in_place).map_err(|error| match error {
+            // Of a file that is no image, the mode does not matter.
+            OpenError::Writable { .. } => no_image(path, trust).unwrap_or_else(|| error.into()),
+            error => error.into(),
+        })?;
+        Snapshot::new(file).map_err(unusable(path.to_owned()))
     }
 
     /// Copies a bare image into private memory and verifies it. O(n).
@@ -394,13 +399,26 @@ fn namespace_error(follower: &Follower, source: std::io::Error) -> Error {
     shm_core::IoError::new("watch", follower.namespace().dir(), source).into()
 }
 
+/// The first bytes of a file: the header, if the file is an image.
+fn head_of(source: &CopySource) -> Result<Vec<u8>, Error> {
+    let len = usize::try_from(source.source_len()).unwrap_or(HEADER_LEN);
+    let mut head = vec![0; HEADER_LEN.min(len)];
+    source.read_at(&mut head, 0)?;
+    Ok(head)
+}
+
+/// The error for a file that does not begin as an image does. O(1).
+fn no_image(path: &Path, trust: &Trust) -> Option<Error> {
+    let source = CopySource::open(path, trust).ok()?;
+    let error = image_len(&head_of(&source).ok()?).err()?;
+    Some(unusable(path.to_owned())(error))
+}
+
 fn copied(source: &CopySource, path: &Path) -> Result<Snapshot<AlignedBytes>, Error> {
     let unusable = || unusable(path.to_owned());
     let found = source.source_len();
     // A sparse file of any length costs nothing to make, so first check that this can be an image.
-    let mut head = vec![0; HEADER_LEN.min(usize::try_from(found).unwrap_or(HEADER_LEN))];
-    source.read_at(&mut head, 0)?;
-    let expected = image_len(&head).map_err(unusable())?;
+    let expected = image_len(&head_of(source)?).map_err(unusable())?;
     if found != expected {
         return Err(unusable()(SnapshotError::Length { found, expected }));
     }

@@ -232,7 +232,7 @@ fn classify(error: &Error) -> Failure {
 fn classify_table(error: &TableError) -> Failure {
     match error {
         TableError::NotFound { .. } => plain("KeyMissingError"),
-        TableError::DuplicateKey { .. } => plain("KeyExistsError"),
+        TableError::DuplicateKey { .. } | TableError::NamedTwice { .. } => plain("KeyExistsError"),
         TableError::Full { .. } => plain("FullError"),
         TableError::ValueTooLarge { .. } => plain("ValueTooLongError"),
         TableError::KeyTooLong { .. } => plain("KeyTooLongError"),

@@ -139,6 +139,7 @@ def keys(place):
     place.fails("The value is too long", lambda: table.__setitem__(1, "123456789"))
     place.fails("The value is no counter", lambda: table.fetch_add(1))
     place.fails("A member of a batch is at fault", lambda: table.add_many([(2, "two"), (1, "one")]))
+    place.fails("A key is named twice in a batch", lambda: table.remove_many([1, 1]))
     table[2] = "two"
     place.fails("The table is full", lambda: table.add(3, "three"))
     place.fails("A key of another type", lambda: table.add("word", "x"))

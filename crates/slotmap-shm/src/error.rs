@@ -117,6 +117,12 @@ pub enum TableError {
         /// The key.
         key: AnyKey,
     },
+    /// `add_many` or `remove_many` was called with a key that occurs twice.
+    #[error("key {key} is named twice in the batch")]
+    NamedTwice {
+        /// The key.
+        key: AnyKey,
+    },
     /// All slots are taken: `len == capacity`.
     #[error("the table is full: all {capacity} entries are taken")]
     Full {
@@ -260,6 +266,7 @@ mod tests {
         vec![
             TableError::DuplicateKey { key: key() },
             TableError::NotFound { key: key() },
+            TableError::NamedTwice { key: key() },
             TableError::Full { capacity: 4 },
             TableError::ValueTooLarge { key: key(), len: 9, max: 8 },
             TableError::key_too_long(b"too long", 7),
@@ -283,6 +290,7 @@ mod tests {
             errors,
             TableError::DuplicateKey { .. },
             TableError::NotFound { .. },
+            TableError::NamedTwice { .. },
             TableError::Full { .. },
             TableError::ValueTooLarge { .. },
             TableError::KeyTooLong { .. },

@@ -250,6 +250,10 @@ where
         text(TableError::NotFound { key: self.named(key) })
     }
 
+    fn present_already(&self, key: u8) -> String {
+        text(TableError::DuplicateKey { key: self.named(key) })
+    }
+
     fn put(&mut self, mode: Put, key: u8, value: &[u8]) -> Answer {
         self.value_fits(key, value)?;
         self.put_one(mode, key, value)?;
@@ -261,7 +265,7 @@ where
         self.fits(key)?;
         match (self.map.contains_key(&key), mode) {
             (true, Put::Add) => {
-                return Err(text(TableError::DuplicateKey { key: self.named(key) }));
+                return Err(self.present_already(key));
             }
             (false, Put::Update) => return Err(self.absent(key)),
             (false, _) if self.map.len() == CAPACITY => {
@@ -285,15 +289,23 @@ where
     }
 
     /// Runs a batch: all of it, or nothing.
-    fn batch(&mut self, len: usize, mut one: impl FnMut(&mut Self, usize) -> Answer) -> Answer {
+    fn batch(
+        &mut self,
+        keys: &[u8],
+        mut one: impl FnMut(&mut Self, usize, u8) -> Answer,
+    ) -> Answer {
         let before = self.map.clone();
-        for index in 0..len {
-            if let Err(e) = one(self, index) {
+        for (index, &key) in keys.iter().enumerate() {
+            if let Err(e) = one(self, index, key) {
                 self.map = before;
+                let twice = || text(TableError::NamedTwice { key: self.named(key) });
+                // A key that occurs twice is told from a full table.
+                let of_key = e == self.absent(key) || e == self.present_already(key);
+                let e = if of_key && keys[..index].contains(&key) { twice() } else { e };
                 return Err(in_batch(index, &e));
             }
         }
-        self.writes += u64::from(len > 0);
+        self.writes += u64::from(!keys.is_empty());
         Ok(())
     }
 
@@ -302,17 +314,15 @@ where
         for (index, (key, value)) in entries.iter().enumerate() {
             self.value_fits(*key, value).map_err(|e| in_batch(index, &e))?;
         }
-        self.batch(entries.len(), |this, index| {
-            let (key, value) = &entries[index];
-            this.put_one(mode, *key, value)
-        })
+        let keys: Vec<_> = entries.iter().map(|entry| entry.0).collect();
+        self.batch(&keys, |this, index, key| this.put_one(mode, key, &entries[index].1))
     }
 
     fn remove_many(&mut self, keys: &[u8]) -> Answer {
         for (index, key) in keys.iter().enumerate() {
             self.fits(*key).map_err(|e| in_batch(index, &e))?;
         }
-        self.batch(keys.len(), |this, index| this.remove_one(keys[index]))
+        self.batch(keys, |this, _, key| this.remove_one(key))
     }
 
     fn present(&self, key: u8) -> Result<Vec<u8>, String> {

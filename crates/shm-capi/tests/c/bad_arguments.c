@@ -246,6 +246,8 @@ static void maps(shmap_tree *tree, shmap_map *map) {
     INVALID(shmap_map_open_copy("x", NULL, NULL));
     INVALID(shmap_map_open_file(NULL, NULL, &out));
     INVALID(shmap_map_open_file("x", NULL, NULL));
+    INVALID(shmap_map_open_file_copy(NULL, NULL, &out));
+    INVALID(shmap_map_open_file_copy("x", NULL, NULL));
     INVALID(shmap_map_remove_name(NULL, NULL));
     INVALID(shmap_map_get(map, NULL, 1, &value));
     INVALID(shmap_map_get(map, "x", 1, NULL));

@@ -132,6 +132,7 @@ static void keys(void) {
     fails("The value is no counter", shmap_table_increment(table, 1, 1, 0, NULL));
     const shmap_status batch[] = {{2, {"two", 3}}, {1, {"one", 3}}};
     fails("A member of a batch is at fault", shmap_table_add_many(table, batch, 2));
+    fails("A key is named twice in a batch", shmap_table_remove_many(table, (const int32_t[]){1, 1}, 2));
     GIVES(SHMAP_OK, shmap_table_add(table, 2, "two", 3));
     fails("The table is full", shmap_table_add(table, 3, "three", 5));
     fails("A key of another type", shmap_table_upsert_bytes(table, "word", 4, "x", 1));

@@ -611,6 +611,17 @@ ROW(shmap_map_open_file,
     REFUSED(SHMAP_PERMISSION, "saved.avl", shmap_map_open_file(saved, NULL, &out_map)),
     REFUSED(SHMAP_PERMISSION, "saved.avl", shmap_map_open_file(saved, NULL, &out_map)),
     ONLY_READS)
+ROW(shmap_map_open_file_copy,
+    REFUSED(SHMAP_NOT_FOUND, "saved.avl", shmap_map_open_file_copy(saved, NULL, &out_map)),
+    REFUSED(SHMAP_CORRUPT, "saved.avl\": not a snapshot", shmap_map_open_file_copy(saved, NULL, &out_map)),
+    REFUSED(SHMAP_CORRUPT, "saved.avl\": damaged map: ", shmap_map_open_file_copy(saved, NULL, &out_map)),
+    REFUSED(SHMAP_SYSTEM, "too long", shmap_map_open_file_copy(long_path, NULL, &out_map)),
+    NO_HANDLE,
+    REFUSED(SHMAP_PERMISSION, "saved.avl\" belongs to uid 12345", shmap_map_open_file_copy(saved, NULL, &out_map)),
+    REFUSED(SHMAP_PERMISSION, "saved.avl\" has mode 0o666", shmap_map_open_file_copy(saved, NULL, &out_map)),
+    REFUSED(SHMAP_PERMISSION, "saved.avl", shmap_map_open_file_copy(saved, NULL, &out_map)),
+    REFUSED(SHMAP_PERMISSION, "saved.avl", shmap_map_open_file_copy(saved, NULL, &out_map)),
+    ONLY_READS)
 ROW(shmap_map_remove_name,
     REFUSED(SHMAP_NOT_FOUND, MAP_FILE, shmap_map_remove_name("published", NULL));
     REFUSED(SHMAP_NOT_FOUND, "/no/such", shmap_map_remove_name("published", &nowhere_map)),

@@ -8,10 +8,31 @@ static shmap_table *table, *words, *none;
 static shmap_map *map, *other;
 static shmap_tree *tree;
 
-static void permit(const char *name, mode_t mode) {
-    char path[512];
+static const char *path_of(const char *name) {
+    static char path[512];
     snprintf(path, sizeof path, "%s/shmap.%s", getenv("SHMAP_DIR"), name);
-    CHECK(chmod(path, mode) == 0);
+    return path;
+}
+
+static void permit(const char *name, mode_t mode) {
+    CHECK(chmod(path_of(name), mode) == 0);
+}
+
+// A message and the call that it is about, as arguments of one call: the text lies at one address.
+static void message(void) {
+    const char *const first = shmap_last_error();
+    char both[512];
+    CHECK(strcmp(first, "") == 0);
+    snprintf(both, sizeof both, "%d %s", shmap_table_open("no", NULL, &none), shmap_last_error());
+    CHECK(strstr(both, "shmap.no.table\" does not exist") != NULL);
+    snprintf(both, sizeof both, "%d %s", shmap_table_open("none", NULL, &none), shmap_last_error());
+    CHECK(strstr(both, "shmap.none.table\" does not exist") != NULL && shmap_last_error() == first);
+    CHECK(strstr(first, "shmap.none.table\" does not exist") != NULL);
+    // Of a message that is too long for its place, the start and the end are there.
+    char path[4000] = "/";
+    memset(path + 1, 'x', sizeof path - 2);
+    GIVES(SHMAP_SYSTEM, shmap_map_open_file(path, NULL, &map));
+    CHECK(strlen(first) == 2047 && strstr(first, "File name too long") != NULL);
 }
 
 static void opening(void) {
@@ -19,10 +40,15 @@ static void opening(void) {
     FAILS(SHMAP_INVALID, "was the init function called?", shmap_table_open("it", &options, &none));
     FAILS(SHMAP_INVALID, "was the init function called?", shmap_table_options_init(&options, 3));
     GIVES(SHMAP_OK, shmap_table_options_init(&options, sizeof options));
-    FAILS(SHMAP_NOT_FOUND, "shmap.it.table\" does not exist", shmap_table_open("it", &options, &none));
+    FAILS(SHMAP_NOT_FOUND, "does not exist; open_or_create makes one; is SHMAP_DIR the same in both programs?",
+          shmap_table_open("it", &options, &none));
     FAILS(SHMAP_INVALID, "the name is null", shmap_table_open(NULL, NULL, &none));
     FAILS(SHMAP_INVALID, "the place for the handle is null", shmap_table_open("it", NULL, NULL));
-    FAILS(SHMAP_INVALID_NAME, "`/` at byte 1", shmap_table_open("a/b", NULL, &none));
+    FAILS(SHMAP_INVALID_NAME, "not allowed in a name; a name is no path: the directory is `dir` of the options, or SHMAP_DIR",
+          shmap_table_open("a/b", NULL, &none));
+    options.dir = "/no/such/directory";
+    FAILS(SHMAP_NOT_FOUND, "; make the directory first", shmap_table_create("it", &options, &none));
+    options.dir = NULL;
     options.capacity = 0;
     FAILS(SHMAP_INVALID, "capacity is 0, it must be 1 to ", shmap_table_create("it", &options, &none));
     options.capacity = 2;
@@ -32,18 +58,30 @@ static void opening(void) {
     options.mode = 0666;
     FAILS(SHMAP_PERMISSION, "others than its owner may write to it; set shared_writers in the options",
           shmap_table_open_or_create("it", &options, &none));
+    options.mode = 0777; // is not made possible by shared_writers
+    FAILS(SHMAP_INVALID, "mode 0o777 is not possible: only rw bits", shmap_table_open_or_create("it", &options, &none));
+    options.mode = 644;
+    FAILS(SHMAP_INVALID, "this is decimal 644: write it in octal, 0o644 (0644 in C)",
+          shmap_table_open_or_create("it", &options, &none));
     options.mode = 0600;
     options.value_size = 8;
     GIVES(SHMAP_OK, shmap_table_create("it", &options, &table));
     FAILS(SHMAP_DUPLICATE_KEY, "shmap.it.table\" exists already", shmap_table_create("it", &options, &none));
     options.capacity = 3;
-    FAILS(SHMAP_MISMATCH, "is 2, not 3", shmap_table_open_or_create("it", &options, &none));
+    FAILS(SHMAP_MISMATCH, "is 2, not 3; set capacity in the options, or use open",
+          shmap_table_open_or_create("it", &options, &none));
     options.key_kind = SHMAP_KEYS_TEXT;
     GIVES(SHMAP_OK, shmap_table_create("words", &options, &words));
     permit("words.table", 0666);
     FAILS(SHMAP_PERMISSION, "set shared_writers in the options if you trust everybody who may",
           shmap_table_open("words", NULL, &none));
     FAILS(SHMAP_NOT_FOUND, "there is a table of that name", shmap_map_open("words", NULL, &map));
+    FILE *const file = fopen(path_of("short.table"), "w");
+    CHECK(file != NULL && fputs("short", file) >= 0 && fclose(file) == 0);
+    permit("short.table", 0600);
+    FAILS(SHMAP_CORRUPT, "file is 5 bytes long, too short for a header of 256",
+          shmap_table_open("short", NULL, &none));
+    CHECK(remove(path_of("short.table")) == 0);
     CHECK(none == NULL && map == NULL);
 }
 
@@ -51,7 +89,8 @@ static void calling(void) {
     char small[2];
     size_t len = 0;
     int64_t count;
-    FAILS(SHMAP_NO_SPACE, "the value of key 1 is 9 bytes long, at most 8 fit", shmap_table_upsert(table, 1, "too long!", 9));
+    FAILS(SHMAP_NO_SPACE, "the value of key 1 is 9 bytes long, at most 8 fit; value_size is fixed at creation",
+          shmap_table_upsert(table, 1, "too long!", 9));
     FAILS(SHMAP_INVALID, "the value is null", shmap_table_upsert(table, 1, NULL, 5));
     FAILS(SHMAP_INVALID, "the handle is null, not a table", shmap_table_upsert(NULL, 1, "x", 1));
     FAILS(SHMAP_MISMATCH, "table \"it\" has keys of type i32, not bytes; call the function for integer keys",
@@ -70,13 +109,26 @@ static void calling(void) {
     FAILS(SHMAP_INVALID, "len is null", shmap_table_get(table, 1, small, sizeof small, NULL));
     FAILS(SHMAP_INVALID, "the buffer is null", shmap_table_get(table, 1, NULL, 9, &len));
     FAILS(SHMAP_NOT_FOUND, "key 2 does not exist", shmap_table_update(table, 2, "x", 1));
+    FAILS(SHMAP_NOT_FOUND, "key 2 does not exist; increment starts a counter", shmap_table_fetch_add(table, 2, 1, NULL));
     FAILS(SHMAP_DUPLICATE_KEY, "key 1 exists already", shmap_table_add(table, 1, "x", 1));
     FAILS(SHMAP_MISMATCH, "the value of key 1 is 3 bytes long, a counter is 8",
           shmap_table_increment(table, 1, 1, 0, &count));
     GIVES(SHMAP_OK, shmap_table_add(table, 2, "two", 3));
-    FAILS(SHMAP_NO_SPACE, "the table is full: all 2 entries are taken", shmap_table_upsert(table, 3, "x", 1));
+    FAILS(SHMAP_NO_SPACE, "the table is full: all 2 entries are taken; capacity is fixed at creation",
+          shmap_table_upsert(table, 3, "x", 1));
+    const shmap_status no_value[] = {{1, {"x", 1}}, {2, {NULL, 3}}};
+    FAILS(SHMAP_INVALID, "batch member 1: the value is null", shmap_table_update_many(table, no_value, 2));
+    const shmap_bytes no_key[] = {{"k", 1}, {NULL, 3}};
+    FAILS(SHMAP_INVALID, "batch member 1: the key is null", shmap_table_remove_many_bytes(words, no_key, 2));
+    const int32_t twice[] = {1, 2, 1};
+    FAILS(SHMAP_DUPLICATE_KEY, "batch member 2: key 1 is named twice in the batch",
+          shmap_table_remove_many(table, twice, 3));
+    const shmap_pair twins[] = {{{"k", 1}, {"x", 1}}, {{"k", 1}, {"y", 1}}};
+    FAILS(SHMAP_DUPLICATE_KEY, "batch member 1: key \"k\" is named twice in the batch",
+          shmap_table_add_many_bytes(words, twins, 2));
     GIVES(SHMAP_OK, shmap_table_open_read_only("it", NULL, &none));
-    FAILS(SHMAP_PERMISSION, "table \"it\" was opened for reading only", shmap_table_upsert(none, 1, "x", 1));
+    FAILS(SHMAP_PERMISSION, "table \"it\" was opened for reading only; open it with open or open_or_create",
+          shmap_table_upsert(none, 1, "x", 1));
     GIVES(SHMAP_OK, shmap_table_close(none));
     FAILS(SHMAP_INVALID, "the handle of a table was closed already", shmap_table_upsert(none, 1, "x", 1));
     FAILS(SHMAP_INVALID, "the handle of a table was closed already", shmap_table_close(none));
@@ -119,9 +171,24 @@ static void publishing(void) {
     options.shared_writers = 1;
     GIVES(SHMAP_OK, shmap_map_open_copy("m", &options, &other));
     GIVES(SHMAP_OK, shmap_map_close(other));
+    GIVES(SHMAP_OK, shmap_tree_save(tree, path_of("saved")));
+    permit("saved", 0600);
+    FAILS(SHMAP_PERMISSION, "`chmod a-w` it, or call shmap_map_open_file_copy",
+          shmap_map_open_file(path_of("saved"), NULL, &other));
+    GIVES(SHMAP_OK, shmap_map_open_file_copy(path_of("saved"), NULL, &other));
+    GIVES(SHMAP_OK, shmap_map_close(other));
+    permit("saved", 0666);
+    FAILS(SHMAP_PERMISSION, "shmap_map_open_file_copy with shared_writers set in the options",
+          shmap_map_open_file(path_of("saved"), NULL, &other));
+    GIVES(SHMAP_OK, shmap_map_open_file_copy(path_of("saved"), &options, &other));
+    GIVES(SHMAP_OK, shmap_map_close(other));
+    CHECK(remove(path_of("saved")) == 0);
+    // What is no map at all is told so, whatever its mode.
+    FAILS(SHMAP_CORRUPT, "not a snapshot", shmap_map_open_file("/etc/passwd", NULL, &other));
 }
 
 int main(void) {
+    message();
     opening();
     calling();
     publishing();

@@ -95,6 +95,48 @@ static void tables() {
     CHECK(shmap::Table::remove_name("small", options));
 }
 
+// Any integer that keeps its value is a key, and batches are also lists.
+static void given() {
+    using shmap::Table, shmap::Table64, shmap::TextTable;
+    enum Few { some = 7 };
+    Table table = Table::create("given");
+    table.upsert(some, "enum");
+    table.upsert('a', "char");
+    table.upsert(std::uint16_t(65535), "short");
+    CHECK(table.get(7) == "enum" && table.remove(97) && table.remove(65535));
+    table.add_many({{1, "one"}, {2, std::string("two")}});
+    table.update_many({{2, "zwei"}});
+    table.upsert_many({{2, "deux"}, {3, "trois"}});
+    table.upsert_many({});
+    const std::vector<short> asked{1, 2};
+    CHECK(table.get_many(asked)[1] == "deux" && table.get_many({1, 3})[0] == "one");
+    const int array[] = {1, 2};
+    table.remove_many(array);
+    CHECK(table.size() == 2 && table.contains(some) && table.contains(3) && table.unlink());
+
+    Table64 wide = Table64::create("given");
+    wide.upsert(4000000000u, "unsigned");
+    wide.upsert(std::size_t(1), "size");
+    CHECK(wide.get(4000000000L) == "unsigned" && wide.contains(1));
+    const std::uint64_t most = ~std::uint64_t(0);
+    CHECK(thrown("key 18446744073709551615 is not of type i64", [&] { wide.upsert(most, "x"); }) == SHMAP_MISMATCH);
+    CHECK(thrown("is not of type i64", [&] { wide.upsert_many({{most, "x"}}); }) == SHMAP_MISMATCH);
+    CHECK(thrown("is not of type i64", [&] { (void)wide.get_many({most}); }) == SHMAP_MISMATCH);
+    CHECK(!wide.contains(-1) && wide.unlink());
+    shmap::TableOptions options;
+    options.key_kind = SHMAP_KEYS_U64;
+    wide = Table64::create("given", options);
+    wide.upsert(most, "most");
+    CHECK(wide.get(most) == "most" && wide.get(-1) == "most" && wide.unlink());
+
+    TextTable words = TextTable::create("given");
+    words.upsert_many({{"red", "1"}, {std::string("blue"), "2"}});
+    const std::vector<std::string> both{"red", "blue"};
+    CHECK(words.get_many(both)[1] == "2");
+    words.remove_many({"red", both[1]});
+    CHECK(words.empty() && words.unlink());
+}
+
 // The members that take keys, in a table of these keys.
 template <typename Table, typename Key>
 static void keys(const Table &made, const std::string &name, const std::vector<Key> &key) {
@@ -106,8 +148,11 @@ static void keys(const Table &made, const std::string &name, const std::vector<K
     CHECK(table.get(key[1]) == "" && table.contains(key[1]) && table.remove(key[1]) && !table.remove(key[1]));
     CHECK(!table.compare_exchange(key[0], "other", "x") && table.compare_exchange(key[0], "first", "x"));
     CHECK(table.increment(key[1]) == 1 && table.increment(key[1], 5) == 6 && table.fetch_add(key[1], -1) == 6);
-    CHECK(table.increment(key[2], -1, 10) == 9);
+    CHECK(table.increment(key[2], -1, 10) == 9 && table.get_int(key[2]) == 9 && table.get_int(key[1]) == 5);
+    CHECK(table.increment(key[1], -263) == -258 && made.get_int(key[1]) == -258);
     CHECK(thrown("1 bytes", [&] { table.increment(key[0]); }) == SHMAP_MISMATCH);
+    CHECK(thrown("1 bytes", [&] { (void)table.get_int(key[0]); }) == SHMAP_MISMATCH);
+    CHECK(table.remove(key[2]) && !table.get_int(key[2]));
     table.clear();
     table.add_many(std::vector<std::pair<Key, std::string>>{{key[1], "b"}, {key[0], "a"}});
     table.update_many(std::vector<std::pair<Key, const char *>>{{key[1], "bb"}});
@@ -208,6 +253,7 @@ static void maps() {
     const std::string path = force.dir + "/saved.avl";
     tree.save(path);
     CHECK(shmap::Map::open_file(path).get("/users") == "10.0.0.70");
+    CHECK(shmap::Map::open_file_copy(path).get("/users") == "10.0.0.70");
     map.save(path);
     CHECK(shmap::Map::open_file(path).image() == map.image());
     CHECK(shmap::Map::open_copy("routes").size() == 3);
@@ -220,6 +266,7 @@ static void maps() {
 
 int main() {
     tables();
+    given();
     keys_of_every_type();
     maps();
     std::cout << "ok" << std::endl;

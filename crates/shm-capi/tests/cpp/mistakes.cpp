@@ -36,7 +36,7 @@ int main() {
     auto reader = shmap::Table::open_read_only("it");
     CHECK(thrown("was opened for reading only", [&] { reader.upsert(1, "y"); }) == SHMAP_PERMISSION);
     const auto moved = std::move(reader);
-    CHECK(thrown("the handle is null", [&] { (void)reader.get(1); }) == SHMAP_INVALID); // NOLINT: it was moved from
+    CHECK(thrown("the handle is null, not a table: was it opened, or, in C++, moved from?", [&] { (void)reader.get(1); }) == SHMAP_INVALID); // NOLINT: it was moved from
 
     shmap::Tree tree;
     tree.set("k", "v");

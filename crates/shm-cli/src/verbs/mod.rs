@@ -57,7 +57,7 @@ Exit codes:
   1    the key, the name or the prefix was not found
   2    the command line is not valid
   3    the table or the file system is full, or a key or value is too long
-  4    the key or the name exists already
+  4    the key or the name exists already, or a key is named twice
   5    the name is not valid
   6    the lock was not released in time
   7    the file at the name is damaged

@@ -146,6 +146,7 @@ fn keys(errors: &mut Errors) {
     errors.fails("The value is no counter", &["increment", "it", "1"]);
     errors.place.write("batch.tsv", "2\ttwo\n1\tmuch longer\n");
     errors.fails("A member of a batch is at fault", &["load", "it", "batch.tsv"]);
+    errors.fails("A key is named twice in a batch", &["del", "it", "1", "1"]);
     errors.place.ok(["set", "it", "2", "two"]);
     errors.fails("The table is full", &["set", "it", "3", "three"]);
     errors.fails("A key of another type", &["set", "it", "word", "x"]);

@@ -85,7 +85,8 @@ pub enum CreateError {
     },
     /// The mode has bits that the file cannot have, or lacks bits that its owner needs. The owner
     /// needs read permission, and for a segment that is stored to also write permission.
-    #[error("mode {mode:#o} is not possible: only rw bits, the owner's among them")]
+    #[error("mode {mode:#o} is not possible: only rw bits, the owner's among them{}",
+        meant_as_octal(*mode))]
     BadMode {
         /// Mode asked for.
         mode: u32,
@@ -98,6 +99,17 @@ pub enum CreateError {
 /// What else a body of so many bytes must be, if its length is a multiple of 8.
 fn mappable(len: u64) -> &'static str {
     if len.is_multiple_of(8) { ", and shorter than the address space" } else { "" }
+}
+
+/// Advice for a mode whose octal digits were written as a decimal number; otherwise nothing.
+pub(super) fn meant_as_octal(mode: u32) -> String {
+    // Only usual modes: others, such as 511, are also 0777, which somebody did mean as octal.
+    match mode {
+        400 | 440 | 444 | 600 | 640 | 644 | 660 | 664 | 666 => {
+            format!("; this is decimal {mode}: write it in octal, 0o{mode} (0{mode} in C)")
+        }
+        _ => String::new(),
+    }
 }
 
 impl CreateError {

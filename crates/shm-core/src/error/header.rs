@@ -8,6 +8,14 @@ use crate::os::identity::AbiInWords;
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum HeaderError {
+    /// The file ends within the header.
+    #[error("file is {found} bytes long, too short for a header of {needed}")]
+    TooShort {
+        /// Length of the file in bytes.
+        found: u64,
+        /// Length of a header in bytes.
+        needed: u64,
+    },
     /// The file does not start with the magic bytes.
     #[error("not a segment: the file starts with \"{}\"", found.escape_ascii())]
     Magic {
@@ -59,8 +67,7 @@ pub enum HeaderError {
     Length {
         /// Length of the file in bytes.
         found: u64,
-        /// Length that the header states, in bytes. If the file is too short for a header, the
-        /// length of a header.
+        /// Length that the header states, in bytes.
         expected: u64,
     },
     /// Part of the file is not backed by memory: a hole was punched.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::create::meant_as_octal;
 use super::{CreateError, IoError, LockError, OpenError};
 
 /// Why a file was not published, or its name not removed. Nothing was changed.
@@ -28,7 +29,8 @@ pub enum PublishError {
         path: PathBuf,
     },
     /// The mode has bits that a published file cannot have.
-    #[error("mode {mode:#o} is not possible: only read bits, the owner's among them")]
+    #[error("mode {mode:#o} is not possible: only read bits, the owner's among them{}",
+        meant_as_octal(*mode))]
     BadMode {
         /// Mode asked for.
         mode: u32,

@@ -53,6 +53,7 @@ fn names() -> Vec<InvalidName> {
 fn headers() -> Vec<HeaderError> {
     let (found, expected) = (1, 2);
     vec![
+        HeaderError::TooShort { found: 5, needed: 256 },
         HeaderError::Magic { found: *b"NO TABLE" },
         HeaderError::ByteOrder { found: 1, expected: 2 },
         HeaderError::Version { found: 9, supported: 1 },
@@ -146,6 +147,7 @@ fn what_the_system_refused_and_which_descriptor_was_lost() {
 fn what_is_wrong_with_a_header() {
     every_error_is_said_well!(
         headers(),
+        HeaderError::TooShort { .. },
         HeaderError::Magic { .. },
         HeaderError::ByteOrder { .. },
         HeaderError::Version { .. },
@@ -242,4 +244,15 @@ fn why_a_file_was_not_published() {
         PublishError::ControlWord { .. },
         PublishError::Io(_),
     );
+}
+
+#[test]
+fn a_mode_that_was_written_as_a_decimal_number_is_told_so() {
+    let said = |mode| CreateError::BadMode { mode }.to_string();
+    let advice = "; this is decimal 644: write it in octal, 0o644 (0644 in C)";
+    assert!(said(644).ends_with(advice), "{}", said(644));
+    assert!(PublishError::BadMode { mode: 644 }.to_string().ends_with(advice));
+    for other in [0, 0o100, 0o600, 0o644, 0o666, 0o755, 0o777, 0o1644, 0o100_644, u32::MAX] {
+        assert!(!said(other).contains("decimal"), "{}", said(other));
+    }
 }

@@ -95,8 +95,8 @@ impl RawFile {
         let header: Header = match self.read_at(0) {
             Ok(header) => header,
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
-                let expected = size_of::<Header>() as u64;
-                return Err(self.header_error(HeaderError::Length { found: self.len, expected }));
+                let needed = size_of::<Header>() as u64;
+                return Err(self.header_error(HeaderError::TooShort { found: self.len, needed }));
             }
             Err(e) => return Err(IoError::new("read", &self.path, e).into()),
         };

@@ -71,7 +71,7 @@ class KeyMissingError(Error, KeyError):
 
 
 class KeyExistsError(Error, KeyError):
-    """The key exists already."""
+    """The key exists already, or a batch names it twice."""
 
 
 class FullError(Error):

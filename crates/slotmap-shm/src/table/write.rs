@@ -95,8 +95,8 @@ impl<K: Key + ?Sized> Table<K> {
     /// Adds entries for keys that are absent: all of them or, if one fails, none.
     ///
     /// # Errors
-    /// [`TableError::InBatch`], which names the member (a key that occurs twice is a duplicate), or
-    /// [`TableError::Lock`].
+    /// [`TableError::InBatch`], which names the member and holds the reason, or
+    /// [`TableError::Lock`]. For a key that occurs twice, the reason is [`TableError::NamedTwice`].
     pub fn add_many<Q: Borrow<K>, V: AsRef<[u8]>>(
         &self,
         entries: &[(Q, V)],
@@ -134,7 +134,8 @@ impl<K: Key + ?Sized> Table<K> {
     /// Removes entries: all of them or, if one is absent or named twice, none.
     ///
     /// # Errors
-    /// [`TableError::InBatch`], which names the member, or [`TableError::Lock`].
+    /// [`TableError::InBatch`], which names the member and holds the reason, or
+    /// [`TableError::Lock`]. For a key that occurs twice, the reason is [`TableError::NamedTwice`].
     pub fn remove_many<Q: Borrow<K>>(&self, keys: &[Q]) -> Result<(), TableError> {
         let mut encoded = EncodedKeys::with_capacity(self.key_kind(), keys.len());
         for (index, key) in keys.iter().enumerate() {
@@ -188,7 +189,18 @@ impl<K: Key + ?Sized> Table<K> {
             }
             Ok(())
         });
-        written.map_err(|fault| in_batch(at, fault.into_error(self.key_kind(), keys.get(at))))
+        written.map_err(|fault| {
+            let key = keys.get(at);
+            let source = match fault {
+                // The members before this one were staged. If one of them has the same key, that
+                // one took the key's place, or its entry, from this one.
+                Fault::Duplicate | Fault::NotFound if (0..at).any(|i| keys.get(i) == key) => {
+                    TableError::NamedTwice { key: any_key(self.key_kind(), key) }
+                }
+                fault => fault.into_error(self.key_kind(), key),
+            };
+            in_batch(at, source)
+        })
     }
 
     /// Calls `f` to edit the value of `key`, and stores the result.
