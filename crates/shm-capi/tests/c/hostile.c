@@ -88,7 +88,7 @@ static void corrupt(shmap_tree *tree) {
     free(bytes);
 
     make(at(other, "short.avl"), "short", 5, 0400);
-    FAILS(SHMAP_CORRUPT, "5 bytes, the header says 64", shmap_map_open_file(other, NULL, &map));
+    FAILS(SHMAP_CORRUPT, "too short: 5 bytes, a header has 64", shmap_map_open_file(other, NULL, &map));
     CHECK(unlink(other) == 0 && map == NULL);
     // A control segment that is none: what is published stays, and nothing is published over it.
     bytes = contents(at(path, "shmap.published.control"), &len);

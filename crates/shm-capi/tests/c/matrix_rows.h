@@ -178,7 +178,7 @@ HANDLE(shmap_table_close,
 HANDLE(shmap_table_load,
     WRONG("a table", shmap_table_load(NOT_A_TABLE, frozen, NULL));
     WRONG("a map", shmap_table_load(table, NOT_A_MAP, NULL));
-    REFUSED(SHMAP_MISMATCH, "key 0 of the map is not a table's", shmap_table_load(table, map, NULL)),
+    REFUSED(SHMAP_MISMATCH, "is no key of this table, whose keys are i32", shmap_table_load(table, map, NULL)),
     SURVIVES(shmap_table_load(hurt_table, hurt_map, NULL)),
     LONG_VALUE("batch member 0: ", shmap_table_load(table, wide, NULL)),
     READER(shmap_table_load(reader, frozen, NULL)))
