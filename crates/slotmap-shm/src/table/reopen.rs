@@ -1,4 +1,4 @@
-//! Opening a table again when its name leads to another one.
+//! Opening a table again when its name leads to another table.
 
 use shm_core::{IoError, Name, Namespace, OpenError};
 
@@ -38,7 +38,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// ```
     ///
     /// # Errors
-    /// As [`Table::open`]. The handle stays as it is.
+    /// The errors of [`Table::open`]. The handle stays as it is.
     pub fn reopen_if_orphaned(
         &mut self,
         namespace: &Namespace,
@@ -53,10 +53,10 @@ impl<K: Key + ?Sized> Table<K> {
 }
 
 impl<K: Key + ?Sized> Table<K, ReadOnly> {
-    /// As [`Table::reopen_if_orphaned`], for reading only.
+    /// Like [`Table::reopen_if_orphaned`], for reading only.
     ///
     /// # Errors
-    /// As [`Table::open_read_only`]. The handle stays as it is.
+    /// The errors of [`Table::open_read_only`]. The handle stays as it is.
     pub fn reopen_if_orphaned(
         &mut self,
         namespace: &Namespace,
