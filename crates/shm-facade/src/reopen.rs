@@ -1,4 +1,4 @@
-//! Opening a status table again when its name leads to another one.
+//! Opening a status table again when its name leads to another table.
 
 use slotmap_shm::Access;
 
@@ -35,7 +35,7 @@ impl StatusTable {
     /// ```
     ///
     /// # Errors
-    /// As [`StatusTable::open_with`]. The handle stays as it is.
+    /// The errors of [`StatusTable::open_with`]. The handle stays as it is.
     pub fn reopen_if_orphaned(
         &mut self,
         name: &str,
@@ -46,10 +46,10 @@ impl StatusTable {
 }
 
 impl StatusReader {
-    /// As [`StatusTable::reopen_if_orphaned`], for reading only.
+    /// Like [`StatusTable::reopen_if_orphaned`], for reading only.
     ///
     /// # Errors
-    /// As [`StatusTable::open_read_only_with`]. The handle stays as it is.
+    /// The errors of [`StatusTable::open_read_only_with`]. The handle stays as it is.
     pub fn reopen_if_orphaned(
         &mut self,
         name: &str,
