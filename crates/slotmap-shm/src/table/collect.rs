@@ -20,7 +20,7 @@ const MIN_PASSES: usize = 4;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Moment {
     One,
-    /// Writes overtook the collection again and again. This is how long it was tried.
+    /// Writes overtook every pass. The duration is the time for which passes were made.
     Overtaken(Duration),
 }
 
