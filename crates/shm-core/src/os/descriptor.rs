@@ -38,7 +38,7 @@ pub struct LostDescriptor;
 pub(crate) struct OwnFile {
     /// The file, which is `Some` until this value is dropped.
     file: Option<File>,
-    /// Which file this is, or `None` if that could not be determined.
+    /// The identity of the file, or `None` if it could not be determined.
     id: Option<FileId>,
     mark: u64,
 }
@@ -60,7 +60,8 @@ impl OwnFile {
         Self { file: Some(file), id, mark }
     }
 
-    /// Returns which file this is or was. Needs no descriptor.
+    /// Returns the identity of the file to which the descriptor belongs or belonged. Needs no
+    /// descriptor.
     pub(crate) fn id(&self) -> io::Result<FileId> {
         self.id.ok_or_else(lost)
     }
@@ -113,7 +114,7 @@ impl SegmentFile {
         Self { first: OwnFile::new(file), opening, again }
     }
 
-    /// Returns which file this is. Needs no descriptor.
+    /// Returns the identity of the file. Needs no descriptor.
     pub(crate) fn id(&self) -> io::Result<FileId> {
         self.first.id()
     }

@@ -181,7 +181,7 @@ impl Published {
         self.file.path()
     }
 
-    /// Returns which file this is. No other file can get its inode while this value exists.
+    /// Returns the identity of the file. No other file can get its inode while this value exists.
     pub(crate) fn file_id(&self) -> FileId {
         self.file.id
     }
