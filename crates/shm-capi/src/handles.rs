@@ -30,8 +30,8 @@ const MARK: u64 = 0xA5;
 const MARK_SHIFT: u32 = 56;
 const KIND_BITS: u32 = 4;
 const KIND_SHIFT: u32 = MARK_SHIFT - KIND_BITS;
-/// Number of bits of a generation. These are 28 bits, so a place is used up to 2^28 times, and all
-/// places together up to 2^52 times.
+/// Number of bits of a generation, which is 28. So a place is used up to 2^28 times, and all places
+/// together up to 2^52 times.
 const GENERATION_BITS: u32 = KIND_SHIFT - PLACE_BITS;
 
 /// A kind of handles. The kinds are defined here and not beside the types, so that this file does

@@ -141,7 +141,8 @@ impl Places {
         }
     }
 
-    /// Takes back a place whose slot no longer has a handle. `generation` is the one that it had.
+    /// Takes back a place whose slot no longer has a handle. `generation` is the generation that
+    /// the place had.
     pub(crate) fn give_back(&self, place: usize, generation: u64, slot: &Slot) {
         if generation >= self.last_generation {
             // Another handle would have a number that was already used.
