@@ -51,7 +51,7 @@ impl Builder {
     /// Appends an entry. O(length), amortised.
     ///
     /// # Errors
-    /// [`BuildError::NotSorted`] if the key is not greater than the last key;
+    /// [`BuildError::NotSorted`] if the key is not greater than the key that was pushed last;
     /// [`BuildError::KeyTooLong`], [`BuildError::TooLarge`], [`BuildError::TooManyEntries`] or
     /// [`BuildError::NoMemory`]. The builder is unchanged and can still be used.
     pub fn push(
