@@ -7,10 +7,11 @@ use std::ops::Deref;
 use crate::error::BuildError;
 use crate::grow::{grow, with_room};
 
-/// Owned bytes whose first byte is aligned to 64 bytes: a finished image, in private memory.
+/// Owned bytes whose first byte is aligned to 64 bytes. They hold a finished image in private
+/// memory.
 ///
-/// A [`Snapshot`](crate::Snapshot) works at any alignment. With this one, reading a node touches
-/// one cache line instead of two.
+/// A [`Snapshot`](crate::Snapshot) works at any alignment. If its bytes are 64-byte aligned,
+/// reading a node touches one cache line instead of two.
 ///
 /// ```
 /// let bytes = avl_snapshot::AlignedBytes::from(&b"any bytes"[..]);
@@ -25,15 +26,17 @@ pub struct AlignedBytes {
 }
 
 const ALIGNMENT: usize = 64;
-/// The first multiple of 64 in a large allocation of common allocators, whose own header takes 16
-/// bytes. If the allocation starts elsewhere, the bytes are moved in the end.
+/// Offset of the first multiple of 64 in a large allocation of common allocators, which put a
+/// header of 16 bytes before an allocation. If an allocation starts elsewhere, `align` moves the
+/// bytes at the end.
 const LIKELY_START: usize = 48;
 
 impl AlignedBytes {
-    /// Allocates `len` zeros, to be overwritten through `AsMut<[u8]>`. O(length).
+    /// Allocates `len` zero bytes, which can be overwritten through `AsMut<[u8]>`. O(length).
     ///
     /// # Errors
-    /// If there is not enough memory. Expect this if the length comes from outside the program.
+    /// If there is not enough memory. Expect this error if the length comes from outside the
+    /// program.
     ///
     /// ```
     /// use avl_snapshot::AlignedBytes;
@@ -68,7 +71,7 @@ impl AlignedBytes {
         grow(&mut self.bytes, more)
     }
 
-    /// Appends bytes, for which [`AlignedBytes::reserve`] has made space.
+    /// Appends bytes. The caller has made space for them with [`AlignedBytes::reserve`].
     #[inline(always)]
     pub(crate) fn append(&mut self, more: &[u8]) {
         self.bytes.extend_from_slice(more);
@@ -87,8 +90,8 @@ impl AlignedBytes {
         self.bytes.truncate(self.start + len);
     }
 
-    /// Moves the bytes to an aligned address, once they have stopped growing. Usually their address
-    /// is aligned already.
+    /// Moves the bytes to an aligned address, unless they are at one already, as they usually are.
+    /// Called once the bytes have stopped growing.
     pub(crate) fn align(mut self) -> Self {
         let start = self.bytes.as_ptr().align_offset(ALIGNMENT);
         let len = self.len();

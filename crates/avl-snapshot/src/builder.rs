@@ -1,14 +1,14 @@
-//! Building an image from keys that come in order.
+//! Building an image from entries that arrive in key order.
 
 use crate::aligned::AlignedBytes;
 use crate::error::BuildError;
 use crate::grow::or_abort;
 use crate::image::{FreezeOptions, Writer, room_for};
 
-/// Builds an image of entries that are pushed in ascending order of their keys.
+/// Builds an image from entries that are pushed in ascending key order.
 ///
-/// The image is written while entries are pushed. So besides the image, the builder needs only 8
-/// bytes per entry. For entries in any order, use [`RbTree`](crate::RbTree).
+/// The image is written while entries are pushed, so the builder needs only 8 bytes per entry
+/// besides the image. To build from entries in any order, use [`RbTree`](crate::RbTree).
 ///
 /// ```
 /// use avl_snapshot::{BuildError, Builder, Snapshot};
@@ -35,7 +35,7 @@ impl Builder {
         Self::with_options(FreezeOptions::default())
     }
 
-    /// Creates a builder of an empty map, whose image will be made with these options.
+    /// Creates a builder of an empty map. `options` say what its image will contain.
     #[must_use]
     pub fn with_options(options: FreezeOptions) -> Self {
         Self { writer: Writer::new(), options }
@@ -51,7 +51,7 @@ impl Builder {
     /// Appends an entry. O(length), amortised.
     ///
     /// # Errors
-    /// [`BuildError::NotSorted`] if the key is not greater than the last one;
+    /// [`BuildError::NotSorted`] if the key is not greater than the key that was pushed last;
     /// [`BuildError::KeyTooLong`], [`BuildError::TooLarge`], [`BuildError::TooManyEntries`] or
     /// [`BuildError::NoMemory`]. The builder is unchanged and can still be used.
     pub fn push(
@@ -67,13 +67,13 @@ impl Builder {
         self.writer.push(key, value)
     }
 
-    /// Number of entries so far.
+    /// Number of entries pushed so far.
     #[must_use]
     pub fn len(&self) -> usize {
         self.writer.len()
     }
 
-    /// True if there are no entries yet.
+    /// True if no entry has been pushed yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -86,7 +86,7 @@ impl Builder {
         or_abort(self.try_finish())
     }
 
-    /// Finishes the image, and returns an error if memory runs out. O(n).
+    /// Finishes the image. Unlike [`Builder::finish`], returns an error if memory runs out. O(n).
     ///
     /// # Errors
     /// [`BuildError::NoMemory`].
@@ -101,7 +101,7 @@ impl Default for Builder {
     }
 }
 
-/// Makes an image of entries that come in ascending order of their keys. O(n).
+/// Makes an image from entries that arrive in ascending key order. O(n).
 ///
 /// ```
 /// let image = avl_snapshot::from_sorted([("a", "1"), ("b", "2")])?;
@@ -113,7 +113,7 @@ impl Default for Builder {
 /// ```
 ///
 /// # Errors
-/// As [`Builder::push`].
+/// The errors of [`Builder::push`].
 pub fn from_sorted<K: AsRef<[u8]>, V: AsRef<[u8]>>(
     entries: impl IntoIterator<Item = (K, V)>,
 ) -> Result<AlignedBytes, BuildError> {

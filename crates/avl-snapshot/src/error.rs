@@ -4,7 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-/// Why an image could not be built. The map from which it was to be built is unchanged.
+/// Why an image could not be built. The map that was to become an image is unchanged.
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -13,10 +13,10 @@ pub enum BuildError {
     KeyTooLong {
         /// Length of the key in bytes.
         len: usize,
-        /// The longest length allowed, in bytes.
+        /// Maximum length of a key in bytes.
         max: usize,
     },
-    /// A key is not greater than the one before it.
+    /// A key is not greater than the key before it.
     #[error("the key at position {index}, {}", order(key, before))]
     NotSorted {
         /// Position of the offending key, counted from 0.
@@ -26,24 +26,24 @@ pub enum BuildError {
         /// The start of the key before it: at most its first 64 bytes.
         before: Vec<u8>,
     },
-    /// There are more entries than a tree can number.
+    /// There are more entries than a tree can hold.
     #[error("more than {max} entries")]
     TooManyEntries {
-        /// The greatest number allowed.
+        /// Maximum number of entries.
         max: u64,
     },
     /// The memory that the entries need could not be allocated.
     #[error("no memory for {needed} bytes of entries")]
     NoMemory {
-        /// Bytes that were asked for in one piece.
+        /// Number of bytes of the allocation that failed.
         needed: u64,
     },
-    /// All keys and values together are longer than the format can express.
+    /// The keys and values have more bytes in total than the format can express.
     #[error("keys and values of {len} bytes, at most {max} are possible")]
     TooLarge {
-        /// Bytes of keys and values.
+        /// Total length of keys and values in bytes.
         len: u64,
-        /// The greatest length allowed, in bytes.
+        /// Maximum total length of keys and values in bytes.
         max: u64,
     },
 }
@@ -52,10 +52,10 @@ pub enum BuildError {
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SnapshotError {
-    /// They do not start with the magic bytes.
+    /// The bytes do not start with the magic bytes.
     #[error("not a snapshot: the bytes start with \"{}\"", found.escape_ascii())]
     Magic {
-        /// The first eight bytes, or zeros beyond the end.
+        /// The first eight bytes. If there are fewer, the rest are zeros.
         found: [u8; 8],
     },
     /// The format version is unknown to this library.
@@ -63,7 +63,7 @@ pub enum SnapshotError {
     Version {
         /// Version in the header.
         found: u32,
-        /// The one version supported.
+        /// The only version that this library supports.
         supported: u32,
     },
     /// There are more or fewer bytes than the header says.
@@ -71,8 +71,8 @@ pub enum SnapshotError {
     Length {
         /// Number of bytes given.
         found: u64,
-        /// Number of bytes that the header states. If there is not even a whole header, the length
-        /// of a header.
+        /// Number of bytes that the header states, or the length of a header if the bytes end
+        /// before the header does.
         expected: u64,
     },
     /// The bytes contradict themselves.
@@ -145,7 +145,8 @@ impl fmt::Debug for SnapshotError {
 mod tests {
     use super::*;
 
-    /// Checks that an error is the last of its chain, has a text, and can follow a colon.
+    /// Checks that an error has no source, that its message is not empty, and that the message can
+    /// follow a colon.
     fn is_said_well(error: &dyn std::error::Error) {
         let text = error.to_string();
         assert!(!text.is_empty() && !text.ends_with('.'), "{text:?}");

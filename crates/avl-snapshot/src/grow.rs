@@ -4,7 +4,7 @@ use std::alloc::{Layout, handle_alloc_error};
 
 use crate::error::BuildError;
 
-/// Makes room for `more` elements.
+/// Reserves memory for `more` further elements.
 #[inline(always)]
 pub(crate) fn grow<T>(vec: &mut Vec<T>, more: usize) -> Result<(), BuildError> {
     if vec.capacity() - vec.len() >= more { Ok(()) } else { reserve(vec, more) }
@@ -29,7 +29,8 @@ pub(crate) fn with_room<T>(elements: usize) -> Result<Vec<T>, BuildError> {
     Ok(vec)
 }
 
-/// For calls that cannot return an error. Aborts, as any other failed allocation does.
+/// Unwraps a result for callers that cannot return an error. If memory ran out, aborts the process,
+/// as any other failed allocation does.
 pub(crate) fn or_abort<T>(made: Result<T, BuildError>) -> T {
     match made {
         Ok(made) => made,

@@ -4,8 +4,8 @@ use std::iter::FusedIterator;
 
 use crate::image::Raw;
 
-/// Entries of a [`Snapshot`](crate::Snapshot) in ascending order of their keys, or from the back in
-/// descending order. A step is O(1).
+/// An iterator over entries of a [`Snapshot`](crate::Snapshot), in ascending key order from the
+/// front and in descending key order from the back. Each step is O(1).
 #[derive(Clone, Debug)]
 pub struct Iter<'a> {
     raw: Raw<'a>,
@@ -27,7 +27,7 @@ impl<'a> Iter<'a> {
 }
 
 impl<'a> Iterator for Iter<'a> {
-    /// Key and value.
+    /// The key and the value of an entry.
     type Item = (&'a [u8], &'a [u8]);
 
     #[inline]

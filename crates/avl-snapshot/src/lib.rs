@@ -4,27 +4,28 @@
 //!
 //! - [`RbTree`] is a map in private memory, a red-black tree. [`RbTree::freeze`] makes an image of
 //!   it. [`Builder`] and [`from_sorted`] make an image from sorted entries, without a tree.
-//! - [`FreezeOptions`] says what an image contains besides the map. By default, that is a hash
+//! - [`FreezeOptions`] says what an image contains besides the map. By default, it contains a hash
 //!   index.
 //! - [`AlignedBytes`] is an image in private memory. Its bytes start at a cache line.
-//! - [`Snapshot<D>`](Snapshot) is the map in an image, where `D` is any type that is bytes.
+//! - [`Snapshot<D>`](Snapshot) is the map in an image. `D` is any type that gives access to bytes.
 //!   [`get`](Snapshot::get) and [`get_many`](Snapshot::get_many) look up single keys.
 //!   [`iter`](Snapshot::iter), [`range`](Snapshot::range) and [`prefix`](Snapshot::prefix) go
 //!   through entries in order. [`nth`](Snapshot::nth) and [`rank`](Snapshot::rank) work with ranks.
 //!   [`verify`](Snapshot::verify) checks the whole image.
-//! - [`Iter`] and [`TreeIter`] iterate over entries from both ends. [`KeyRange`] is a range of keys
-//!   as an argument.
-//! - [`BuildError`] and [`SnapshotError`] say what is wrong, with the numbers.
+//! - [`Iter`] and [`TreeIter`] iterate over entries from both ends. [`KeyRange`] is the type of an
+//!   argument that is a range of keys.
+//! - [`BuildError`] and [`SnapshotError`] say what is wrong, and contain the numbers.
 //!
 //! ## How it works
 //!
-//! The image holds the complete binary search tree of its keys: every level is full but the last,
-//! which is filled from the left. Such a tree is an AVL tree, and perfectly balanced. Its shape
-//! follows from the number of keys, so no pointers are stored. The tree is cut into *nodes* of four
-//! levels, each in one cache line. A node holds up to 15 keys, with four bytes of each: those after
-//! the prefix that all keys in that part of the tree share. One vector comparison descends four
-//! levels, and only ties need whole keys. Keys and values lie in key order, so scans are sequential
-//! and ranks are arithmetic. `docs/format.md` in the repository describes the image byte by byte.
+//! The image holds the complete binary search tree of its keys: every level is full except the last
+//! one, which is filled from the left. Such a tree is an AVL tree and is perfectly balanced. Its
+//! shape follows from the number of keys, so no pointers are stored. The tree is cut into *nodes*
+//! of four levels, each in one cache line. A node holds up to 15 keys. Of each key it has the four
+//! bytes that follow the prefix that all keys in that part of the tree share. One vector comparison
+//! descends four levels. Whole keys are compared only if these bytes are equal. Keys and values lie
+//! in key order, so scans are sequential and ranks are arithmetic. `docs/format.md` in the
+//! repository describes the image byte by byte.
 
 #![deny(unsafe_code)]
 

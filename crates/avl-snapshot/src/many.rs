@@ -3,7 +3,7 @@
 use crate::image::{Cell, Probe, Query, Raw};
 use crate::search::{At, Step};
 
-/// How many lookups descend side by side.
+/// Number of lookups that descend side by side.
 const GROUP: usize = 16;
 
 impl<'a> Raw<'a> {
@@ -35,7 +35,7 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// Returns for each key the only rank that it can have, if it is in the map.
+    /// Returns, for each key, the only rank that the key can have if it is in the map.
     fn candidates_by_tree<K: AsRef<[u8]>>(self, keys: &[K]) -> [Option<usize>; GROUP] {
         let mut ranks = [None; GROUP];
         let none = Query::new(&[]);
@@ -65,8 +65,8 @@ impl<'a> Raw<'a> {
         ranks
     }
 
-    /// Returns the only rank that the query can have, if it is in this node of the bottom tier. A
-    /// single tie is not resolved here. It is resolved once all lookups have come this far.
+    /// Returns the only rank that the query can have if it is in this node of the bottom tier. A
+    /// single tie is not resolved here but after all lookups have reached the bottom tier.
     #[inline(always)]
     fn bottom(self, query: &Query<'_>, at: At) -> Option<usize> {
         let keys = self.node(at.tier.first + at.node);

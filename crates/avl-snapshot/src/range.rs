@@ -5,8 +5,8 @@ use std::ops::{Bound, Range, RangeFrom, RangeFull, RangeInclusive, RangeTo, Rang
 /// A range of keys: `..`, `"a".."b"`, `&key..=&key`, `..=b"z"`, or a pair of [`Bound`]s. A key is
 /// anything that is `AsRef<[u8]>`. The trait is sealed: other types cannot implement it.
 ///
-/// With [`RangeBounds`](std::ops::RangeBounds), `range(..)` would have to name the type of the
-/// keys. With this trait the type follows from the range.
+/// If [`RangeBounds`](std::ops::RangeBounds) were used, a call of `range(..)` would have to name
+/// the type of the keys. With this trait, no type needs to be named.
 ///
 /// ```
 /// let image = avl_snapshot::from_sorted([("a", "1"), ("b", "2"), ("c", "3")])?;

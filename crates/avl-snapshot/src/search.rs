@@ -1,19 +1,19 @@
-//! Searching: from node to node down the tree, or through the hash index.
+//! Searching for a key: from node to node down the tree, or through the hash index.
 //!
-//! At a node, the query lies between the node's bounds; otherwise the search would not have come
-//! there. All keys between the bounds share `skip` bytes, so the query shares them too. The next
-//! four bytes then decide the comparison exactly, unless they tie. Only a tie reads whole keys.
-//! Nodes at the edges of the tree have the common prefix of all keys as a bound, which is tested
-//! first.
+//! At each node that a search reaches, the query lies between the node's bounds. All keys between
+//! the bounds share `skip` bytes, so the query shares them too. The next four bytes then decide the
+//! comparison exactly, unless they tie. Only a tie reads whole keys. A node at an edge of the tree
+//! lacks a bound on that side. There, the common prefix of all keys serves as the bound, so the
+//! search first tests whether the query has that prefix.
 //!
-//! On hostile bytes the answers are wrong, but the work is the same: one node for each tier, and at
-//! most four comparisons of whole keys in each.
+//! On hostile bytes the answers may be wrong, but the work is the same: one node for each tier, and
+//! at most four comparisons of whole keys in each.
 
 use std::cmp::Ordering;
 
 use crate::image::{COMPARED, Cell, Entry, Probe, Query, Raw, Tier};
 
-/// How far a descent has come: the node to compare with next.
+/// The position of a descent: the node to compare the query with next.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct At {
     pub(crate) tier: Tier,
@@ -32,7 +32,7 @@ pub(crate) enum Step {
 }
 
 impl<'a> Raw<'a> {
-    /// The entry of `key`, through the hash index if there is one.
+    /// Returns the entry of `key`. Uses the hash index if there is one.
     #[inline(always)]
     pub(crate) fn find(self, key: &[u8]) -> Option<Entry> {
         if self.layout.buckets > 0 {
@@ -41,8 +41,8 @@ impl<'a> Raw<'a> {
         Some(self.entry(self.search(key).ok()?))
     }
 
-    /// The entry of `key` by the index, which must exist. O(1), unless the key or its value is
-    /// long.
+    /// Finds the entry of `key` through the hash index, which must exist. O(1), unless the key or
+    /// its value is long.
     #[inline(always)]
     pub(crate) fn search_index(self, key: &[u8], probe: Probe) -> Option<Entry> {
         let mut left = COMPARED;
@@ -61,14 +61,15 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// The entry of `key` by the tree. O(log n).
+    /// Finds the entry of `key` through the tree. O(log n).
     #[cold]
     #[inline(never)]
     fn search_tree(self, key: &[u8]) -> Option<Entry> {
         Some(self.entry(self.search(key).ok()?))
     }
 
-    /// The rank of `key`; if it is absent, the rank that it would have. O(log n).
+    /// Returns the rank of `key` or, as the error, the rank that an absent key would have. O(log
+    /// n).
     #[inline(always)]
     pub(crate) fn search(self, key: &[u8]) -> Result<usize, usize> {
         let query = Query::new(key);
@@ -82,7 +83,8 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// Where the descent starts, or the rank of a key without the common prefix.
+    /// Returns where the descent starts. For a query without the common prefix, returns the rank
+    /// that it would have.
     #[inline(always)]
     pub(crate) fn start(self, query: &Query<'_>) -> Result<At, usize> {
         let common = self.common();
@@ -111,7 +113,7 @@ impl<'a> Raw<'a> {
         self.descend(at, gap)
     }
 
-    /// The step below a node in which `gap` keys are less than the query.
+    /// Returns the step that follows a node in which `gap` keys are less than the query.
     #[inline(always)]
     fn descend(self, at: At, gap: u64) -> Step {
         let At { tier, node } = at;
@@ -124,9 +126,9 @@ impl<'a> Raw<'a> {
         Step::Down(At { tier: tier.next(), node: (node << tier.height) + gap })
     }
 
-    /// Compares whole keys where partial ones tie: the `tied` keys of a node after the first
-    /// `less`. Returns the rank of an equal key, or how many keys of the node are less. This is a
-    /// binary search of at most four comparisons.
+    /// Compares whole keys where partial keys tie, namely the `tied` keys of a node after its first
+    /// `less` keys. Returns the rank of an equal key or, as the error, how many keys of the node
+    /// are less than the query. This is a binary search of at most four comparisons.
     #[inline(always)]
     fn break_tie(self, query: &[u8], at: At, less: u64, tied: u64) -> Result<usize, u64> {
         let shape = &self.layout.shape;

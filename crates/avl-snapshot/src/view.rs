@@ -10,12 +10,12 @@ use crate::image::{CACHE_LINE, ENTRY_LEN, HEADER_LEN, Header, Layout, Raw, verif
 use crate::iter::Iter;
 use crate::range::KeyRange;
 
-/// An ordered map from byte strings to byte strings, read in place from `D`. For example, `D` is a
-/// mapping, a file's contents, a `Vec` or a `&'static [u8]`.
+/// An ordered map from byte strings to byte strings, read in place from `D`. For example, `D` can
+/// be a mapping, the contents of a file, a `Vec` or a `&'static [u8]`.
 ///
 /// Opening is O(1) and checks only the header. Whatever the bytes are, no call panics, reads
-/// outside of them, or does more work than on sound bytes. On damaged bytes, answers may be wrong.
-/// [`Snapshot::verify`] checks whether the bytes are sound.
+/// outside of the bytes, or does more work than on sound bytes. On damaged bytes, answers may be
+/// wrong. [`Snapshot::verify`] checks whether the bytes are sound.
 ///
 /// ```
 /// use avl_snapshot::{RbTree, Snapshot};
@@ -42,22 +42,22 @@ pub struct Snapshot<D> {
 pub struct Stats {
     /// Number of entries.
     pub entries: usize,
-    /// Levels of the binary tree; 0 when it is empty.
+    /// Number of levels of the binary tree, or 0 if the map is empty.
     pub depth: u32,
-    /// Nodes of the tree that a search reads, each of them one cache line: a quarter of the levels,
-    /// rounded up.
+    /// Number of nodes that a search reads, each of which is one cache line. This is a quarter of
+    /// the number of levels, rounded up.
     pub tiers: usize,
-    /// Bytes of the header.
+    /// Size of the header in bytes.
     pub header_bytes: usize,
-    /// Bytes of the tree's nodes.
+    /// Size of the tree's nodes in bytes.
     pub tree_bytes: usize,
-    /// Bytes of the entries: offsets and key lengths.
+    /// Size of the entries in bytes. An entry is an offset and a key length.
     pub entry_bytes: usize,
-    /// Bytes of the hash index; 0 when there is none.
+    /// Size of the hash index in bytes, or 0 if there is none.
     pub index_bytes: usize,
-    /// Bytes of keys and values.
+    /// Size of keys and values in bytes.
     pub data_bytes: usize,
-    /// Bytes of the whole image, padding included.
+    /// Size of the whole image in bytes, including padding.
     pub total_bytes: usize,
 }
 
@@ -93,8 +93,8 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         self.layout.entries == 0
     }
 
-    /// Returns the value of `key`. O(1) with a hash index. O(log n) without one: each four levels
-    /// of the tree cost a cache line.
+    /// Returns the value of `key`. O(1) with a hash index, O(log n) without one. Without an index,
+    /// a search reads one cache line for every four levels of the tree.
     #[inline]
     #[must_use]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Option<&[u8]> {
@@ -102,7 +102,7 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         Some(raw.value_of(raw.find(key.as_ref())?))
     }
 
-    /// Returns the value of `key` as text; `Some(Err(_))` if it is not UTF-8. As fast as
+    /// Returns the value of `key` as text, or `Some(Err(_))` if the value is not UTF-8. As fast as
     /// [`Snapshot::get`].
     #[must_use]
     pub fn get_str(&self, key: impl AsRef<[u8]>) -> Option<Result<&str, Utf8Error>> {
@@ -115,10 +115,10 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         self.raw().find(key.as_ref()).is_some()
     }
 
-    /// Returns the value of each of `keys`, in their order. The results are those of
-    /// [`Snapshot::get`], but sixteen keys are looked up side by side, so that their cache misses
-    /// overlap. With a million keys this is 1.3 to 2.6 times as fast; the gain is smaller if many
-    /// keys tie.
+    /// Returns the values of `keys`, in the order of `keys`. The results are the same as from
+    /// calling [`Snapshot::get`] for each key, but sixteen keys are looked up side by side, so that
+    /// their cache misses overlap. In a map of a million keys this is 1.3 to 2.6 times as fast. The
+    /// gain is smaller if many keys tie.
     ///
     /// ```
     /// let image = avl_snapshot::from_sorted([("a", "1"), ("b", "2")]).unwrap();
@@ -144,7 +144,7 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         self.nth(self.len().checked_sub(1)?)
     }
 
-    /// Returns the entry at `rank`, its position in key order counted from 0. O(1).
+    /// Returns the entry at `rank`, which is a position in key order, counted from 0. O(1).
     #[must_use]
     pub fn nth(&self, rank: usize) -> Option<(&[u8], &[u8])> {
         (rank < self.len()).then(|| self.raw().pair(rank))
@@ -159,7 +159,8 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
     /// Finds the rank of `key`, as [`slice::binary_search`] finds positions. O(log n).
     ///
     /// # Errors
-    /// If `key` is not in the map, the rank that it would have. That is the number of lesser keys.
+    /// If `key` is not in the map, the error is the rank that `key` would have, which is the number
+    /// of lesser keys.
     #[inline]
     pub fn search(&self, key: impl AsRef<[u8]>) -> Result<usize, usize> {
         self.raw().search(key.as_ref())
@@ -185,8 +186,8 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         self.iter().map(|(_, value)| value)
     }
 
-    /// Iterates over the entries whose keys are in a range, from both ends. O(log n), then O(1) a
-    /// step. A range whose start is beyond its end is empty.
+    /// Iterates over the entries whose keys are in a range, from both ends. Starting is O(log n),
+    /// and each step is O(1). A range whose start is beyond its end is empty.
     ///
     /// ```
     /// let image = avl_snapshot::from_sorted([("a", "1"), ("b", "2"), ("c", "3")]).unwrap();
@@ -211,8 +212,8 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         Iter::new(self.raw(), front, back)
     }
 
-    /// Iterates over the entries whose keys start with `prefix`, from both ends. O(log n), then
-    /// O(1) a step.
+    /// Iterates over the entries whose keys start with `prefix`, from both ends. Starting is O(log
+    /// n), and each step is O(1).
     ///
     /// ```
     /// let users = [("user:1", "anna"), ("user:2", "berta"), ("v", "x")];
@@ -256,19 +257,19 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         }
     }
 
-    /// True if the image has a hash index. Exact lookups then use it. O(1).
+    /// True if the image has a hash index. If so, exact lookups use it. O(1).
     #[must_use]
     pub fn has_hash_index(&self) -> bool {
         self.layout.buckets > 0
     }
 
-    /// The bytes of the image.
+    /// Returns the bytes of the image.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.data.as_ref()
     }
 
-    /// A reference to the value that holds the bytes of the image.
+    /// Returns a reference to the value that holds the bytes of the image.
     #[must_use]
     pub fn get_ref(&self) -> &D {
         &self.data

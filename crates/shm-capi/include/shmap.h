@@ -72,7 +72,7 @@
 // The key, the table or the map exists already, or a batch names a key twice.
 #define SHMAP_DUPLICATE_KEY -3
 
-// The name is not valid: 1 to 200 bytes of UTF-8, without a slash, and no leading dot.
+// The name is not valid. A valid name has 1 to 200 bytes of UTF-8, no slash and no leading dot.
 #define SHMAP_INVALID_NAME -4
 
 // The lock was not acquired in time.
@@ -81,8 +81,8 @@
 // The file at the name is damaged, or never was a table or map.
 #define SHMAP_CORRUPT -6
 
-// The file at the name is of another kind, size, key type or format, or was created under another
-// C library or pid namespace; or a value is not the expected one.
+// The file at the name has another kind, size, key type or format, or was created under another C
+// library or pid namespace, or a value is not the expected one.
 #define SHMAP_MISMATCH -7
 
 // Not permitted: the operating system refuses it, the file belongs to a user who is not trusted,
@@ -135,7 +135,7 @@
 // Keys are UTF-8 text of up to `key_size` bytes.
 #define SHMAP_KEYS_TEXT 9
 
-// Keys are any bytes, up to `key_size` of them.
+// Keys are up to `key_size` bytes, which may be any bytes.
 #define SHMAP_KEYS_BYTES 10
 
 // A table has the name.
@@ -147,7 +147,7 @@
 // Copies of entries of a table, all as they were at one moment. They never change.
 typedef struct shmap_entries shmap_entries;
 
-// An open map. One handle has one edition until it takes another.
+// An open map. A handle stays at its edition until it takes another edition.
 typedef struct shmap_map shmap_map;
 
 // The names that were in a directory. They never change.
@@ -156,7 +156,7 @@ typedef struct shmap_names shmap_names;
 // An open table, for reading and writing or for reading only, with keys of any kind.
 typedef struct shmap_table shmap_table;
 
-// An ordered map in private memory, from which maps are published.
+// An ordered map in private memory. Its contents can be published as a map.
 typedef struct shmap_tree shmap_tree;
 
 // How a table is created and opened. Initialise it with `shmap_table_options_init`, then change
@@ -166,25 +166,25 @@ typedef struct shmap_table_options {
   size_t size;
   // Directory. NULL, the default, means `$SHMAP_DIR`, or `/dev/shm` if that is not set.
   const char *dir;
-  // Number of entries that fit. Default: 1024.
+  // Maximum number of entries. Default: 1024.
   size_t capacity;
-  // Longest value in bytes. Default: 256.
+  // Maximum length of a value in bytes. Default: 256.
   size_t value_size;
   // Kind of the keys of a table that is created, one of SHMAP_KEYS_... Default: SHMAP_KEYS_I32.
   int key_kind;
-  // Longest key in bytes, 1 to 256, if keys are text or bytes. Default: 64.
+  // Maximum length of a key in bytes, 1 to 256, if keys are text or bytes. Default: 64.
   size_t key_size;
-  // Permission bits of a table that is created, which the umask does not change. 0644 lets other
+  // Permission bits of a table that is created. The umask does not change them. 0644 lets other
   // users read. Default: 0600.
   uint32_t mode;
   // If not 0, also opens tables that their group or other users may write to. Default: 0.
   int shared_writers;
-  // Users whose tables are opened, besides those of this user and of root. Default: NULL, for
-  // none.
+  // User ids of further users whose tables may be opened, besides this user and root. Default:
+  // NULL, which means none.
   const uint32_t *trusted_uids;
   // Number of these users.
   size_t trusted_count;
-  // How long a write waits for another writer, in milliseconds; a negative number waits for
+  // How long a write waits for another writer, in milliseconds. A negative number means for
   // ever. Default: 5000.
   int64_t lock_timeout_ms;
 } shmap_table_options;
@@ -196,13 +196,13 @@ typedef struct shmap_map_options {
   size_t size;
   // Directory. NULL, the default, means `$SHMAP_DIR`, or `/dev/shm` if that is not set.
   const char *dir;
-  // Publishing: permission bits, which the umask does not change. Only read bits are allowed;
-  // 0444 lets other users read. 0, the default, keeps the bits of the map that is replaced, and
-  // means 0400 for a first map.
+  // Publishing: permission bits of the map. The umask does not change them. Only read bits are
+  // allowed; 0444 lets other users read. With 0, the default, a map gets the bits of the map
+  // that it replaces, and a first map gets 0400.
   uint32_t mode;
   // Publishing: if not 0, replaces the map that has the name. Default: 0.
   int force;
-  // Publishing with `force`: if not 0, a map without entries may replace one that has some.
+  // Publishing with `force`: if not 0, a map without entries may replace a map with entries.
   // Default: 0.
   int allow_empty;
   // Publishing a tree or table: if not 0, adds a hash index, which makes lookups of single keys
@@ -210,31 +210,32 @@ typedef struct shmap_map_options {
   int hash_index;
   // If not 0, also uses files that their group or other users may write to. Default: 0.
   int shared_writers;
-  // Users whose maps are opened, besides those of this user and of root. Default: NULL, for
-  // none.
+  // User ids of further users whose maps may be opened, besides this user and root. Default:
+  // NULL, which means none.
   const uint32_t *trusted_uids;
   // Number of these users.
   size_t trusted_count;
-  // How long to wait for another publisher of the name, in milliseconds; a negative number waits
+  // How long to wait for another publisher of the name, in milliseconds. A negative number means
   // for ever. Default: 5000.
   int64_t lock_timeout_ms;
 } shmap_map_options;
 
-// Figures of a table.
+// Counts and sizes of a table.
 typedef struct shmap_stats {
-  // Entries present.
+  // Number of entries in the table.
   size_t len;
-  // Entries that fit.
+  // Maximum number of entries.
   size_t capacity;
-  // Longest value in bytes.
+  // Maximum length of a value in bytes.
   size_t value_size;
-  // Longest key in bytes, if keys are text or bytes; otherwise it has no meaning.
+  // Maximum length of a key in bytes, if keys are text or bytes. It has no meaning for other
+  // keys.
   size_t key_size;
-  // Write transactions since creation; a batch is one.
+  // Number of write transactions since creation. A batch is one transaction.
   uint64_t writes;
-  // Repairs after a writer died, since creation.
+  // Number of repairs after the death of a writer, since creation.
   uint64_t recoveries;
-  // How many entries repairs have lost since the table was created.
+  // Number of entries that were lost in repairs since creation.
   uint64_t lost;
   // Length of the file in bytes.
   uint64_t file_len;
@@ -244,7 +245,7 @@ typedef struct shmap_stats {
 typedef struct shmap_bytes {
   // The first byte. In a result it is NULL only if there is no value.
   const void *data;
-  // How many there are.
+  // Number of bytes.
   size_t len;
 } shmap_bytes;
 
@@ -264,8 +265,8 @@ typedef struct shmap_status_i64 {
   struct shmap_bytes value;
 } shmap_status_i64;
 
-// A key of bytes and its value: of a map, where both lie in the mapping, or of a table with keys
-// of text or bytes.
+// A byte key and its value. They are an entry of a map, where both lie in the mapping, or an entry
+// of a table with keys of text or bytes.
 typedef struct shmap_pair {
   // The key.
   struct shmap_bytes key;
@@ -273,8 +274,9 @@ typedef struct shmap_pair {
   struct shmap_bytes value;
 } shmap_pair;
 
-// The entries of a map between two ranks, which iteration takes off one by one. Owns nothing, so
-// it may be copied and discarded. After a refresh it refers to ranks of the new edition.
+// The entries of a map between two ranks. Iteration removes them from the range one by one. A
+// range owns nothing, so it may be copied and discarded. After a refresh, it refers to ranks of
+// the new edition.
 typedef struct shmap_range {
   // Rank of the first remaining entry.
   size_t front;
@@ -294,18 +296,19 @@ typedef struct shmap_name {
 extern "C" {
 #endif // __cplusplus
 
-// The version of the library that is linked, such as "0.1.0". Constant text. Any thread.
+// Returns the version of the library that is linked, such as "0.1.0". The text is constant. Any
+// thread.
 const char *shmap_version(void);
 
-// What a result code means in general; `shmap_last_error` says what happened. Constant text, for
-// any number. Any thread.
+// Returns what a result code means in general. `shmap_last_error` says what happened. The text is
+// constant, and there is one for any number. Any thread.
 const char *shmap_strerror(int code);
 
-// The message of the last call that failed in this thread: names, sizes, paths, causes. Empty text
-// if none has failed yet; a call that succeeds does not change it. The library owns the text. Each
-// thread has one place for it, of 2048 bytes: the address is the same for every call and valid
-// until the thread ends, and the next call that fails changes the text. Of a longer message the
-// middle is left out. Never NULL.
+// Returns the message of the last call that failed in this thread, with names, sizes, paths and
+// causes. The message is empty if no call has failed yet. A call that succeeds does not change it.
+// The library owns the text. Each thread has one place for it, of 2048 bytes: the address is the
+// same for every call and valid until the thread ends, and the next call that fails changes the
+// text. Of a longer message the middle is left out. Never NULL.
 const char *shmap_last_error(void);
 
 // Fills in the defaults. `size` is `sizeof(shmap_table_options)`, which lets later versions of the
@@ -330,8 +333,8 @@ int shmap_table_open(const char *name,
                      const struct shmap_table_options *options,
                      struct shmap_table **table);
 
-// Creates a table, with keys of the kind that `options` name: `int32_t` by default. No table may
-// have that name yet. Otherwise as `shmap_table_open`.
+// Creates a table. Its keys are of the kind that `options` name, which is `int32_t` by default. No
+// table may have that name yet. In all other respects, this is like `shmap_table_open`.
 //
 // Errors: SHMAP_DUPLICATE_KEY if a table has that name, SHMAP_INVALID for impossible sizes,
 // SHMAP_NO_SPACE, and those of `shmap_table_open`.
@@ -339,17 +342,17 @@ int shmap_table_create(const char *name,
                        const struct shmap_table_options *options,
                        struct shmap_table **table);
 
-// Opens a table, or creates it. An existing table must have the requested kind of keys and sizes.
-// Otherwise as `shmap_table_open`.
+// Opens a table, or creates it if it does not exist. An existing table must have the requested
+// kind of keys and sizes. In all other respects, this is like `shmap_table_open`.
 //
-// Errors: SHMAP_MISMATCH for other keys or sizes, SHMAP_INVALID for impossible ones,
+// Errors: SHMAP_MISMATCH for other keys or sizes, SHMAP_INVALID for impossible sizes,
 // SHMAP_NO_SPACE, and those of `shmap_table_open`.
 int shmap_table_open_or_create(const char *name,
                                const struct shmap_table_options *options,
                                struct shmap_table **table);
 
 // Opens a table for reading only. Read permission is enough, and every call that would change the
-// table fails with SHMAP_PERMISSION. Otherwise as `shmap_table_open`.
+// table fails with SHMAP_PERMISSION. In all other respects, this is like `shmap_table_open`.
 int shmap_table_open_read_only(const char *name,
                                const struct shmap_table_options *options,
                                struct shmap_table **table);
@@ -369,14 +372,14 @@ int shmap_table_unlink(const struct shmap_table *table);
 int shmap_table_remove_name(const char *name, const struct shmap_table_options *options);
 
 // Returns 1 if the name no longer leads to this table, 0 if it does, or an error code. Any thread.
-// Two system calls.
+// This takes two system calls.
 int shmap_table_is_orphaned(const struct shmap_table *table);
 
-// Copies the value of a key to `buffer`, which holds up to `size` bytes, and stores its length in
-// `*len`. No NUL is appended. Any thread; takes no lock. O(1).
+// Copies the value of a key to `buffer`, which holds up to `size` bytes, and stores the value's
+// length in `*len`. No NUL is appended. Any thread; takes no lock. O(1).
 //
 // Errors: SHMAP_NOT_FOUND; SHMAP_MISMATCH for a key of another kind; SHMAP_NO_SPACE if the value
-// is longer than `size`. Then `*len` is its length, and nothing was copied.
+// is longer than `size`. In that case, `*len` is the value's length, and nothing was copied.
 int shmap_table_get(const struct shmap_table *table,
                     int32_t key,
                     void *buffer,
@@ -413,11 +416,11 @@ int shmap_table_contains_bytes(const struct shmap_table *table, const void *key,
 // Stores the number of entries in `*len`. Any thread. O(1).
 int shmap_table_len(const struct shmap_table *table, size_t *len);
 
-// Returns the kind of the table's keys, one of SHMAP_KEYS_..., which are above 0; or an error
+// Returns the kind of the table's keys, which is one of SHMAP_KEYS_... (all above 0), or an error
 // code. Any thread. O(1).
 int shmap_table_key_kind(const struct shmap_table *table);
 
-// Stores the table's figures in `*stats`. Any thread. O(1).
+// Stores the counts and sizes of the table in `*stats`. Any thread. O(1).
 int shmap_table_stats(const struct shmap_table *table, struct shmap_stats *stats);
 
 // Adds a key that is absent. Any thread. O(1).
@@ -494,10 +497,10 @@ int shmap_table_remove_bytes(const struct shmap_table *table, const void *key, s
 // Errors: SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
 int shmap_table_clear(const struct shmap_table *table);
 
-// Replaces the value of a key by `value` if it equals `expected`. Any thread. O(1).
+// Replaces the value of a key by `value` if the present value equals `expected`. Any thread. O(1).
 //
-// Errors: SHMAP_MISMATCH if the value is another one, and for a key of another kind;
-// SHMAP_NOT_FOUND; SHMAP_NO_SPACE; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
+// Errors: SHMAP_MISMATCH if the present value differs from `expected`, and for a key of another
+// kind; SHMAP_NOT_FOUND; SHMAP_NO_SPACE; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
 int shmap_table_compare_exchange(const struct shmap_table *table,
                                  int32_t key,
                                  const void *expected,
@@ -524,11 +527,11 @@ int shmap_table_compare_exchange_bytes(const struct shmap_table *table,
 
 // Adds `delta` to a counter, which is a value of 8 bytes, little endian. Stores the old value in
 // `*before`, unless that is NULL. The counter wraps around. The key must be present;
-// `shmap_table_increment` adds it if it is not. Any thread. O(1).
+// `shmap_table_increment` adds a key that is absent. Any thread. O(1).
 //
 // Errors: SHMAP_MISMATCH if the value is not 8 bytes long, if the table's values are shorter than
-// that, and for a key of another kind; SHMAP_NOT_FOUND; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing
-// was changed.
+// 8 bytes, and for a key of another kind; SHMAP_NOT_FOUND; SHMAP_TIMEOUT; SHMAP_PERMISSION;
+// nothing was changed.
 int shmap_table_fetch_add(const struct shmap_table *table,
                           int32_t key,
                           int64_t delta,
@@ -552,8 +555,8 @@ int shmap_table_fetch_add_bytes(const struct shmap_table *table,
 // its new value is `initial + by`. The counter wraps around. Any thread. O(1).
 //
 // Errors: SHMAP_MISMATCH if the value is not 8 bytes long, if the table's values are shorter than
-// that, and for a key of another kind; SHMAP_NO_SPACE if the table is full or the key is too long;
-// SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
+// 8 bytes, and for a key of another kind; SHMAP_NO_SPACE if the table is full or the key is too
+// long; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
 int shmap_table_increment(const struct shmap_table *table,
                           int32_t key,
                           int64_t by,
@@ -615,8 +618,8 @@ int shmap_table_update_many_bytes(const struct shmap_table *table,
                                   const struct shmap_pair *entries,
                                   size_t count);
 
-// Sets the values of keys, whether they are present or not. Otherwise as
-// `shmap_table_update_many`.
+// Sets the values of keys, whether the keys are present or not. In all other respects, this is
+// like `shmap_table_update_many`.
 //
 // Errors: those of `shmap_table_upsert`; the message names the member that failed, counted from 0.
 // Nothing was changed.
@@ -634,7 +637,7 @@ int shmap_table_upsert_many_bytes(const struct shmap_table *table,
                                   const struct shmap_pair *entries,
                                   size_t count);
 
-// Removes keys: all of them or, if one is absent or named twice, none. Any thread. O(count).
+// Removes keys: all of them or, if a key is absent or occurs twice, none. Any thread. O(count).
 //
 // Errors: those of `shmap_table_remove`, and SHMAP_DUPLICATE_KEY for a key that occurs twice; the
 // message names the member that failed, counted from 0.
@@ -675,8 +678,8 @@ int shmap_table_get_many_bytes(const struct shmap_table *table,
 
 // Copies all entries as they were at one moment, in ascending order of their keys, and stores a
 // handle of the copies in `*entries`. The caller frees it with `shmap_entries_free`. If the table
-// is open for reading only and writers do not pause for a second, each entry is whole, but they
-// are of different moments. Damaged slots are left out. Any thread. O(capacity + n log n).
+// is open for reading only and writers do not pause for a second, each entry is whole, but the
+// entries are of different moments. Damaged slots are left out. Any thread. O(capacity + n log n).
 //
 // Errors: SHMAP_TIMEOUT if the lock was not acquired; SHMAP_CORRUPT.
 int shmap_table_entries(const struct shmap_table *table, struct shmap_entries **entries);
@@ -684,10 +687,10 @@ int shmap_table_entries(const struct shmap_table *table, struct shmap_entries **
 // Stores the number of entries in `*len`, including those without a value. Any thread. O(1).
 int shmap_entries_len(const struct shmap_entries *entries, size_t *len);
 
-// Stores entry number `index`, counted from 0, in `*entry`. The value belongs to the handle and is
-// valid until the handle is freed. Any thread. O(1).
+// Stores the entry with number `index`, counted from 0, in `*entry`. The value belongs to the
+// handle and is valid until the handle is freed. Any thread. O(1).
 //
-// Errors: SHMAP_NOT_FOUND if the key had no value. Then `entry->key` is the key and
+// Errors: SHMAP_NOT_FOUND if the key had no value. In that case, `entry->key` is the key and
 // `entry->value.data` is NULL. SHMAP_MISMATCH if the key is of another kind, or does not fit
 // `entry->key`. SHMAP_INVALID if there is no such entry.
 int shmap_entries_at(const struct shmap_entries *entries, size_t index, struct shmap_status *entry);
@@ -705,20 +708,22 @@ int shmap_entries_at_bytes(const struct shmap_entries *entries,
 // Frees the copies. No other thread may be in a call with this handle.
 int shmap_entries_free(struct shmap_entries *entries);
 
-// Publishes the entries as they were at one moment as a map `name`. Stores its edition in
-// `*edition`, unless that is NULL. Keys of text and bytes are the same in the map. An integer
-// becomes its bytes, the most significant first, with the sign bit flipped if it is signed: see
-// `shmap_map_key`. If `options` name no directory, the map goes to the table's. Any thread. O(n
-// log n).
+// Publishes the entries, as they were at one moment, as a map `name`. Stores the edition of that
+// map in `*edition`, unless that is NULL. Keys of text and bytes are the same in the map. An
+// integer becomes its bytes, the most significant first, with the sign bit flipped if the kind of
+// keys is signed; see `shmap_map_key`. If `options` name no directory, the map goes to the
+// directory of the table. Any thread. O(n log n).
 //
-// Errors: as `shmap_tree_share`, and SHMAP_TIMEOUT. The map that was published before stays.
+// Errors: those of `shmap_tree_share`, and SHMAP_TIMEOUT. After an error, the map that was
+// published before stays.
 int shmap_table_freeze(const struct shmap_table *table,
                        const char *name,
                        const struct shmap_map_options *options,
                        uint64_t *edition);
 
 // Sets the values of all keys of a map that was frozen from a table: all of them or none. Stores
-// the number of keys in `*count`, unless that is NULL. Other keys stay. Any thread. O(n).
+// the number of keys in `*count`, unless that is NULL. Other keys of the table keep their values.
+// Any thread. O(n).
 //
 // Errors: SHMAP_MISMATCH for a key that is not the map key of a key of this table's kind;
 // SHMAP_NO_SPACE, SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
@@ -731,7 +736,7 @@ int shmap_map_key(int32_t key, uint8_t *bytes);
 // Converts a map key of `len` bytes back to the `int32_t` key of a table, and stores it in `*key`.
 // Any thread.
 //
-// Errors: SHMAP_MISMATCH if it is not the map key of an `int32_t`.
+// Errors: SHMAP_MISMATCH if the bytes are not the map key of an `int32_t`.
 int shmap_table_key(const void *bytes, size_t len, int32_t *key);
 
 // Stores the map key for an `int64_t` key of a table in the 8 bytes at `bytes`. Such map keys sort
@@ -741,7 +746,7 @@ int shmap_map_key_i64(int64_t key, uint8_t *bytes);
 // Converts a map key of `len` bytes back to the `int64_t` key of a table, and stores it in `*key`.
 // Any thread.
 //
-// Errors: SHMAP_MISMATCH if it is not the map key of an `int64_t`.
+// Errors: SHMAP_MISMATCH if the bytes are not the map key of an `int64_t`.
 int shmap_table_key_i64(const void *bytes, size_t len, int64_t *key);
 
 // Checks under the lock that all parts of the table agree. Any thread. O(capacity).
@@ -751,7 +756,7 @@ int shmap_table_key_i64(const void *bytes, size_t len, int64_t *key);
 int shmap_table_verify(const struct shmap_table *table);
 
 // Repairs what a dead writer or a damaged file left, now rather than at the next write. Stores the
-// number of entries that were lost in `*lost`, unless that is NULL; all entries in undamaged slots
+// number of entries that were lost in `*lost`, unless that is NULL. All entries in undamaged slots
 // are kept. Any thread. O(capacity).
 //
 // Errors: SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
@@ -766,8 +771,8 @@ int shmap_table_flush(const struct shmap_table *table);
 // `shmap_tree_free`. Any thread.
 int shmap_tree_new(struct shmap_tree **tree);
 
-// Sets the value of a key, whether the key is present or not. Key and value are copied. Any
-// thread. O(log n).
+// Sets the value of a key, whether the key is present or not. The key and the value are copied.
+// Any thread. O(log n).
 //
 // Errors: SHMAP_NO_SPACE for a key of 1 MiB or more, or more entries or bytes than a map can have;
 // nothing was changed.
@@ -798,10 +803,10 @@ int shmap_tree_clear(const struct shmap_tree *tree);
 // Stores the number of keys in `*len`. Any thread. O(1).
 int shmap_tree_len(const struct shmap_tree *tree, size_t *len);
 
-// Publishes the contents of the tree under `name`. Stores the edition in `*edition`, unless that
-// is NULL: 1, or one more than the newest. At any moment the name leads to the old map or to the
-// new one, and that map is whole, even if this process is killed. The tree stays as it is. NULL
-// for `options` means the defaults. Any thread. O(n).
+// Publishes the contents of the tree under `name`. Stores the edition, which is 1 or one more than
+// the newest edition, in `*edition`, unless that is NULL. At any moment, even if this process is
+// killed, the name leads to either the old map or the new map, and that map is whole. The tree
+// stays as it is. NULL for `options` means the defaults. Any thread. O(n).
 //
 // Errors: SHMAP_DUPLICATE_KEY if the name is taken and `force` is not set, or if an empty tree
 // would replace a map with entries and `allow_empty` is not set; SHMAP_INVALID_NAME,
@@ -812,23 +817,25 @@ int shmap_tree_share(const struct shmap_tree *tree,
                      const struct shmap_map_options *options,
                      uint64_t *edition);
 
-// Writes the contents of the tree to a file of mode 0400, and replaces what is at the path in one
+// Writes the contents of the tree to a file of mode 0400, replacing any file at the path in one
 // step. `shmap_map_open_file` opens it. Any thread. O(n).
 //
-// Errors: SHMAP_NOT_FOUND for the directory, SHMAP_NO_SPACE, SHMAP_PERMISSION, SHMAP_SYSTEM; the
-// path leads to what it led to before.
+// Errors: SHMAP_NOT_FOUND if the directory does not exist, SHMAP_NO_SPACE, SHMAP_PERMISSION,
+// SHMAP_SYSTEM; the path leads to what it led to before.
 int shmap_tree_save(const struct shmap_tree *tree, const char *path);
 
-// Frees a tree. What was published stays. No other thread may be in a call with this handle.
+// Frees a tree. Maps that were published from it stay. No other thread may be in a call with this
+// handle.
 int shmap_tree_free(struct shmap_tree *tree);
 
 // Opens the map that is published under a name, and stores a handle of it in `*map`. The caller
 // closes it with `shmap_map_close`. This checks the owner of the file and the headers, but reads
-// no entries; `shmap_map_verify` does. NULL for `options` means the defaults. Any thread. O(1).
+// no entries. `shmap_map_verify` checks the entries. NULL for `options` means the defaults. Any
+// thread. O(1).
 //
-// The map is read in place. By this call the caller promises that the file's owner and root do not
-// write to the file or change its length while the handle is open. (No call of this library does
-// so.) Without that promise, use `shmap_map_open_copy`.
+// The map is read in place. By making this call, the caller promises that the file's owner and
+// root do not write to the file or change its length while the handle is open. (No call of this
+// library does so.) If you cannot promise that, use `shmap_map_open_copy`.
 //
 // Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_CORRUPT, SHMAP_MISMATCH, SHMAP_SYSTEM;
 // SHMAP_PERMISSION, also for a file that anybody may write to or has open for writing. Use
@@ -839,14 +846,14 @@ int shmap_map_open(const char *name,
 
 // Copies the map that is published under a name into private memory, verifies it, and stores a
 // handle of it in `*map`. The owner of the file may have write permission. The copy does not
-// follow later editions. Otherwise as `shmap_map_open`. O(n).
+// follow later editions. In all other respects, this is like `shmap_map_open`. O(n).
 int shmap_map_open_copy(const char *name,
                         const struct shmap_map_options *options,
                         struct shmap_map **map);
 
 // Opens a file that `shmap_tree_save` or `shmap_map_save` wrote, and stores a handle of it in
-// `*map`. The handle does not follow later editions. `dir` in `options` is ignored. Otherwise as
-// `shmap_map_open`.
+// `*map`. The handle does not follow later editions. `dir` in `options` is ignored. In all other
+// respects, this is like `shmap_map_open`.
 int shmap_map_open_file(const char *path,
                         const struct shmap_map_options *options,
                         struct shmap_map **map);
@@ -858,70 +865,70 @@ int shmap_map_open_file_copy(const char *path,
                              const struct shmap_map_options *options,
                              struct shmap_map **map);
 
-// Closes a handle. The published map stays; pointers into it become invalid. No other thread may
-// be in a call with this handle, except for `shmap_map_wait` and `shmap_map_wait_for_update`,
-// which then end within a second with SHMAP_INVALID.
+// Closes a handle. The published map stays, but pointers into the map that came from this handle
+// become invalid. No other thread may be in a call with this handle, except for `shmap_map_wait`
+// and `shmap_map_wait_for_update`, which then end within a second with SHMAP_INVALID.
 int shmap_map_close(struct shmap_map *map);
 
-// Stores the handle's edition in `*edition`: 1 for the first under the name, and one more each
-// time; 0 for files and copies. Any thread. O(1).
+// Stores the handle's edition in `*edition`. The first edition under a name is 1, and each further
+// edition is one more. For files and copies, it is 0. Any thread. O(1).
 int shmap_map_edition(const struct shmap_map *map, uint64_t *edition);
 
-// Returns 0 if the name leads to this edition, or to one that replaced it; 1 if it leads to no
-// map, or to one that was published after this edition was removed; or an error code. The handle
-// remains usable in each case, and `shmap_map_refresh` takes the map at the name. Any thread. At
-// most two system calls.
+// Returns 0 if the name leads to this edition, or to an edition that replaced it. Returns 1 if the
+// name leads to no map, or to a map that was published after this edition was removed. Otherwise,
+// returns an error code. The handle remains usable in each case, and `shmap_map_refresh` takes the
+// map at the name. Any thread. At most two system calls.
 //
 // Errors: SHMAP_INVALID for a file or a copy.
 int shmap_map_is_removed(const struct shmap_map *map);
 
-// Removes the name of a map. Later attempts to open it fail with SHMAP_NOT_FOUND; a process that
-// has the map open keeps it. Any thread.
+// Removes the name of a map. Later attempts to open the name fail with SHMAP_NOT_FOUND. A process
+// that has the map open keeps it. Any thread.
 //
 // Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_TIMEOUT, SHMAP_PERMISSION, SHMAP_CORRUPT,
 // SHMAP_SYSTEM; nothing was changed.
 int shmap_map_remove_name(const char *name, const struct shmap_map_options *options);
 
 // Removes the files that killed publishers of this user left in a directory, and stores their
-// number in `*count`, unless that is NULL. If `dry_run` is not 0 it only counts them. NULL for
-// `dir` means `$SHMAP_DIR`, or `/dev/shm`. Living publishers, tables and other users' files are
-// left alone. Any thread. O(files in the directory).
+// number in `*count`, unless that is NULL. If `dry_run` is not 0, the call only counts them. NULL
+// for `dir` means `$SHMAP_DIR`, or `/dev/shm` if that is not set. Living publishers, tables and
+// other users' files are left alone. Any thread. O(files in the directory).
 //
 // Errors: SHMAP_NOT_FOUND, SHMAP_PERMISSION, SHMAP_SYSTEM.
 int shmap_prune(const char *dir, int dry_run, size_t *count);
 
-// Takes the newest edition. Returns 1 if it differs from the handle's, 0 if not, or an error code.
-// After 1, pointers into the map are invalid. Files and copies never change. No other thread may
-// be in a call that reads with this handle, or use pointers into the map; other threads may wait
-// on it and refresh it. If nothing was published, this costs one atomic load under a lock of the
-// handle. About every 100 ms it also checks the name, so that it finds a map whose files were
-// deleted by other means and then published again.
+// Takes the newest edition. Returns 1 if that differs from the handle's edition, 0 if it does not,
+// or an error code. If the result is 1, pointers into the map are invalid. Files and copies never
+// change. No other thread may be in a call that reads with this handle, or use pointers into the
+// map. Other threads may wait on the handle and refresh it. If nothing was published, this costs
+// one atomic load under a lock of the handle. About every 100 ms it also checks the name, so that
+// it finds a map whose files were deleted by other means and then published again.
 //
 // Errors: those of `shmap_map_open`; the handle keeps its edition. A name that was removed is not
 // an error: the handle remains usable.
 int shmap_map_refresh(const struct shmap_map *map);
 
-// Sleeps until there is another edition, and takes it. Returns 1; 0 once `timeout_ms` milliseconds
-// have passed; or an error code. A negative timeout waits for ever. After 1, pointers into the map
-// are invalid. When an edition is taken, no other thread may be in a call that reads with this
-// handle, or use pointers into the map; `shmap_map_wait` takes no edition. Any number of threads
-// may wait on one handle: each returns 1.
+// Sleeps until there is another edition, takes it and returns 1. Returns 0 once `timeout_ms`
+// milliseconds have passed, or an error code. A negative timeout waits for ever. If the result is
+// 1, pointers into the map are invalid. When an edition is taken, no other thread may be in a call
+// that reads with this handle, or use pointers into the map; `shmap_map_wait` takes no edition.
+// Any number of threads may wait on one handle, and each of these calls returns 1.
 //
 // Errors: those of `shmap_map_open`; SHMAP_INVALID for a file or a copy, which has no later
 // editions, and if the handle is closed meanwhile.
 int shmap_map_wait_for_update(const struct shmap_map *map, int64_t timeout_ms);
 
-// Sleeps until there is an edition other than the handle's. Returns 1; 0 once `timeout_ms`
-// milliseconds have passed; or an error code. A negative timeout waits for ever. This does not
-// take the edition, so pointers into the map stay valid; `shmap_map_refresh` takes it. Other
-// threads may do anything with the handle meanwhile.
+// Sleeps until there is an edition other than the handle's edition, and returns 1. Returns 0 once
+// `timeout_ms` milliseconds have passed, or an error code. A negative timeout waits for ever. This
+// call does not take the new edition, so pointers into the map stay valid. `shmap_map_refresh`
+// takes it. Other threads may do anything with the handle meanwhile.
 //
-// Errors: as `shmap_map_wait_for_update`.
+// Errors: those of `shmap_map_wait_for_update`.
 int shmap_map_wait(const struct shmap_map *map, int64_t timeout_ms);
 
-// Stores the address and length of a key's value in `*value`. The value is in the mapping; nothing
-// is copied. It is valid until the handle takes another edition or is closed. Any thread; takes no
-// lock. O(1) with a hash index, otherwise O(log n).
+// Stores the address and length of a key's value in `*value`. The value is in the mapping, so
+// nothing is copied. The value is valid until the handle takes another edition or is closed. Any
+// thread; takes no lock. O(1) with a hash index, otherwise O(log n).
 //
 // Errors: SHMAP_NOT_FOUND.
 int shmap_map_get(const struct shmap_map *map,
@@ -930,14 +937,15 @@ int shmap_map_get(const struct shmap_map *map,
                   struct shmap_bytes *value);
 
 // Looks up `count` keys, and stores the address and length of each value in the array `values`, in
-// the order of the keys. `data` is NULL for a key without a value. Otherwise as `shmap_map_get`,
-// but about twice as fast per key on big maps.
+// the order of the keys. `data` is NULL for a key without a value. In all other respects, this is
+// like `shmap_map_get`, but about twice as fast per key on big maps.
 int shmap_map_get_many(const struct shmap_map *map,
                        const struct shmap_bytes *keys,
                        size_t count,
                        struct shmap_bytes *values);
 
-// Returns 1 if the key has a value, 0 if it has none, or an error code. As `shmap_map_get`.
+// Returns 1 if the key has a value, 0 if it has none, or an error code. Any thread, and as fast as
+// `shmap_map_get`.
 int shmap_map_contains(const struct shmap_map *map, const void *key, size_t key_len);
 
 // Stores the number of entries in `*len`. Any thread. O(1).
@@ -949,12 +957,14 @@ int shmap_map_len(const struct shmap_map *map, size_t *len);
 // Errors: SHMAP_NOT_FOUND if the map is empty.
 int shmap_map_first(const struct shmap_map *map, struct shmap_pair *entry);
 
-// Stores the entry with the greatest key in `*entry`. As `shmap_map_first`.
+// Stores the entry with the greatest key in `*entry`. In all other respects, this is like
+// `shmap_map_first`.
 int shmap_map_last(const struct shmap_map *map, struct shmap_pair *entry);
 
-// Stores the entry at a rank, which counts from 0 in key order, in `*entry`. As `shmap_map_first`.
+// Stores the entry at a rank, which counts from 0 in key order, in `*entry`. In all other
+// respects, this is like `shmap_map_first`.
 //
-// Errors: SHMAP_NOT_FOUND if there is none.
+// Errors: SHMAP_NOT_FOUND if there is no such entry.
 int shmap_map_nth(const struct shmap_map *map, size_t rank, struct shmap_pair *entry);
 
 // Stores the number of keys that are less than `key` in `*rank`. `key` need not be in the map. Any
@@ -962,8 +972,8 @@ int shmap_map_nth(const struct shmap_map *map, size_t rank, struct shmap_pair *e
 int shmap_map_rank(const struct shmap_map *map, const void *key, size_t key_len, size_t *rank);
 
 // Stores the range of the entries with `first` <= key < `end` in `*range`. If `first` is NULL, the
-// range starts at the least key; if `end` is NULL, it ends with the greatest. `shmap_map_next` and
-// `shmap_map_prev` iterate over it. Any thread. O(log n).
+// range starts at the least key. If `end` is NULL, the range ends with the greatest key.
+// `shmap_map_next` and `shmap_map_prev` iterate over it. Any thread. O(log n).
 int shmap_map_range(const struct shmap_map *map,
                     const void *first,
                     size_t first_len,
@@ -972,20 +982,20 @@ int shmap_map_range(const struct shmap_map *map,
                     struct shmap_range *range);
 
 // Stores the range of the entries whose keys start with `prefix` in `*range`. A prefix of length 0
-// means all entries. As `shmap_map_range`.
+// means all entries. In all other respects, this is like `shmap_map_range`.
 int shmap_map_prefix(const struct shmap_map *map,
                      const void *prefix,
                      size_t prefix_len,
                      struct shmap_range *range);
 
-// Takes the first entry off `*range`, stores it in `*entry` and returns 1. Returns 0 if the range
-// is empty, or an error code. The memory that the entry points to is valid for as long as with
-// `shmap_map_get`. Any thread, each with its own range. O(1).
+// Removes the first entry from `*range`, stores it in `*entry` and returns 1. Returns 0 if the
+// range is empty, or an error code. The memory that the entry points to is valid for as long as
+// with `shmap_map_get`. Any thread, each with its own range. O(1).
 int shmap_map_next(const struct shmap_map *map,
                    struct shmap_range *range,
                    struct shmap_pair *entry);
 
-// Takes the last entry off `*range`. Otherwise as `shmap_map_next`.
+// Removes the last entry from `*range`. In all other respects, this is like `shmap_map_next`.
 int shmap_map_prev(const struct shmap_map *map,
                    struct shmap_range *range,
                    struct shmap_pair *entry);
@@ -999,16 +1009,16 @@ int shmap_map_verify(const struct shmap_map *map);
 // writes. They are valid for as long as with `shmap_map_get`. Any thread. O(1).
 int shmap_map_image(const struct shmap_map *map, struct shmap_bytes *image);
 
-// Writes the map to a file of mode 0400, and replaces what is at the path in one step.
+// Writes the map to a file of mode 0400, replacing any file at the path in one step.
 // `shmap_map_open_file` opens it. Any thread. O(n).
 //
-// Errors: as `shmap_tree_save`.
+// Errors: those of `shmap_tree_save`.
 int shmap_map_save(const struct shmap_map *map, const char *path);
 
 // Lists the tables and maps of a directory in the order of their names, whether they can be opened
-// or not. If a name has both, the map comes first. Stores a handle of the list in `*names`, which
-// the caller frees with `shmap_names_free`. NULL for `dir` means `$SHMAP_DIR`, or `/dev/shm`.
-// Opens no table or map. Any thread. O(files in the directory).
+// or not. If both a map and a table have the same name, the map comes first. Stores a handle of
+// the list in `*names`, which the caller frees with `shmap_names_free`. NULL for `dir` means
+// `$SHMAP_DIR`, or `/dev/shm`. Opens no table or map. Any thread. O(files in the directory).
 //
 // Errors: SHMAP_NOT_FOUND, SHMAP_PERMISSION, SHMAP_SYSTEM.
 int shmap_list(const char *dir, struct shmap_names **names);

@@ -15,24 +15,25 @@ pub const SHMAP_VERSION_PATCH: u32 = 0;
 
 const VERSION: &CStr = c"0.1.0";
 
-/// The version of the library that is linked, such as "0.1.0". Constant text. Any thread.
+/// Returns the version of the library that is linked, such as "0.1.0". The text is constant. Any
+/// thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn shmap_version() -> *const c_char {
     VERSION.as_ptr()
 }
 
-/// What a result code means in general; `shmap_last_error` says what happened. Constant text, for
-/// any number. Any thread.
+/// Returns what a result code means in general. `shmap_last_error` says what happened. The text is
+/// constant, and there is one for any number. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn shmap_strerror(code: c_int) -> *const c_char {
     codes::meaning(code).as_ptr()
 }
 
-/// The message of the last call that failed in this thread: names, sizes, paths, causes. Empty text
-/// if none has failed yet; a call that succeeds does not change it. The library owns the text. Each
-/// thread has one place for it, of 2048 bytes: the address is the same for every call and valid
-/// until the thread ends, and the next call that fails changes the text. Of a longer message the
-/// middle is left out. Never NULL.
+/// Returns the message of the last call that failed in this thread, with names, sizes, paths and
+/// causes. The message is empty if no call has failed yet. A call that succeeds does not change it.
+/// The library owns the text. Each thread has one place for it, of 2048 bytes: the address is the
+/// same for every call and valid until the thread ends, and the next call that fails changes the
+/// text. Of a longer message the middle is left out. Never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn shmap_last_error() -> *const c_char {
     fault::last_message()

@@ -1,5 +1,5 @@
-//! What a message says about a name: the file that it leads to, whether the name belongs to a map
-//! where a table was expected or the other way round, and what the caller can do.
+//! What a message says about a name: the file that the name leads to, whether there is a map where
+//! a table was expected or the other way round, and what the caller can do.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! The FFI boundary: what C callers promise, and the only place where their pointers are used.
+//! The FFI boundary: what C callers promise, and the only place where the callers' pointers are
+//! used.
 //!
 //! # What callers promise
 //!
@@ -14,12 +15,13 @@
 //!    no thread.
 //!
 //! Callers do *not* promise that pointers are not null, that addresses are aligned, or that lengths
-//! and handles are valid. These are checked, and a wrong one gives an error code.
+//! and handles are valid. The library checks these things, and returns an error code if one of them
+//! is wrong.
 //!
 //! # Invariants
 //! 1. A [`Call`] exists only inside a function that C called, and represents these promises about
 //!    that function's arguments.
-//! 2. What its methods return does not outlive it.
+//! 2. The values that its methods return do not outlive it.
 //! 3. While it exists, the thread is not cancelled.
 
 #![allow(unsafe_code)]

@@ -1,4 +1,4 @@
-//! Result codes: those of the facade, and one that only an FFI boundary needs.
+//! Result codes: the codes of the facade, and one code that only an FFI boundary needs.
 
 use std::ffi::{CStr, c_int};
 
@@ -11,14 +11,14 @@ pub const SHMAP_NOT_FOUND: c_int = -1;
 pub const SHMAP_NO_SPACE: c_int = -2;
 /// The key, the table or the map exists already, or a batch names a key twice.
 pub const SHMAP_DUPLICATE_KEY: c_int = -3;
-/// The name is not valid: 1 to 200 bytes of UTF-8, without a slash, and no leading dot.
+/// The name is not valid. A valid name has 1 to 200 bytes of UTF-8, no slash and no leading dot.
 pub const SHMAP_INVALID_NAME: c_int = -4;
 /// The lock was not acquired in time.
 pub const SHMAP_TIMEOUT: c_int = -5;
 /// The file at the name is damaged, or never was a table or map.
 pub const SHMAP_CORRUPT: c_int = -6;
-/// The file at the name is of another kind, size, key type or format, or was created under another
-/// C library or pid namespace; or a value is not the expected one.
+/// The file at the name has another kind, size, key type or format, or was created under another C
+/// library or pid namespace, or a value is not the expected one.
 pub const SHMAP_MISMATCH: c_int = -7;
 /// Not permitted: the operating system refuses it, the file belongs to a user who is not trusted,
 /// or the table was opened for reading only.

@@ -1,4 +1,4 @@
-//! The value that a handle leads to now, if it can be replaced.
+//! The current value of a handle whose value can be replaced.
 
 #![allow(unsafe_code)]
 
@@ -42,8 +42,8 @@ impl<T> Current<T> {
         unsafe { &*value }
     }
 
-    /// Returns the value, shared, for a call that others may run beside. `_lock` is that of the
-    /// handle's place.
+    /// Returns a shared owner of the value, for a call beside which other calls may run. `_lock` is
+    /// the lock of the handle's place.
     pub(crate) fn share(&self, _lock: &Held<'_>) -> Arc<T> {
         let value = self.value.load(Ordering::Acquire);
         // SAFETY: it came of `Arc::into_raw`; by invariant 2 and the lock `self` owns it until this
@@ -53,7 +53,7 @@ impl<T> Current<T> {
         unsafe { Arc::from_raw(value) }
     }
 
-    /// Calls `look` with the value. `_lock` is that of the handle's place.
+    /// Calls `look` with the value. `_lock` is the lock of the handle's place.
     #[inline]
     pub(crate) fn look<R>(&self, _lock: &Held<'_>, look: impl FnOnce(&T) -> R) -> R {
         // SAFETY: it came of `Arc::into_raw`; by invariant 2 and the lock `self` owns it until this
@@ -61,13 +61,13 @@ impl<T> Current<T> {
         look(unsafe { &*self.value.load(Ordering::Acquire) })
     }
 
-    /// True if this is still the value. `_lock` is that of the handle's place.
+    /// True if this is still the value. `_lock` is the lock of the handle's place.
     pub(crate) fn is(&self, value: &Arc<T>, _lock: &Held<'_>) -> bool {
         std::ptr::eq(self.value.load(Ordering::Acquire), Arc::as_ptr(value))
     }
 
-    /// Replaces the value; the caller drops the old one once it has released the lock. `_lock` is
-    /// that of the handle's place.
+    /// Replaces the value and returns the old one, which the caller drops once it has released the
+    /// lock. `_lock` is the lock of the handle's place.
     #[must_use]
     pub(crate) fn replace(&self, value: Arc<T>, _lock: &Held<'_>) -> Arc<T> {
         // Pairs with the acquire loads.

@@ -88,8 +88,8 @@ fn get_many<T: KeyElement>(
 
 /// Copies all entries as they were at one moment, in ascending order of their keys, and stores a
 /// handle of the copies in `*entries`. The caller frees it with `shmap_entries_free`. If the table
-/// is open for reading only and writers do not pause for a second, each entry is whole, but they
-/// are of different moments. Damaged slots are left out. Any thread. O(capacity + n log n).
+/// is open for reading only and writers do not pause for a second, each entry is whole, but the
+/// entries are of different moments. Damaged slots are left out. Any thread. O(capacity + n log n).
 ///
 /// Errors: SHMAP_TIMEOUT if the lock was not acquired; SHMAP_CORRUPT.
 #[unsafe(no_mangle)]
@@ -122,10 +122,10 @@ pub unsafe extern "C" fn shmap_entries_len(entries: *const ShmapEntries, len: *m
     })
 }
 
-/// Stores entry number `index`, counted from 0, in `*entry`. The value belongs to the handle and is
-/// valid until the handle is freed. Any thread. O(1).
+/// Stores the entry with number `index`, counted from 0, in `*entry`. The value belongs to the
+/// handle and is valid until the handle is freed. Any thread. O(1).
 ///
-/// Errors: SHMAP_NOT_FOUND if the key had no value. Then `entry->key` is the key and
+/// Errors: SHMAP_NOT_FOUND if the key had no value. In that case, `entry->key` is the key and
 /// `entry->value.data` is NULL. SHMAP_MISMATCH if the key is of another kind, or does not fit
 /// `entry->key`. SHMAP_INVALID if there is no such entry.
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! A value that one thread uses at a time. A forked child can tell whether the value is whole.
+//! A value that only one thread uses at a time. A forked child can tell whether the value is whole.
 
 #![allow(unsafe_code)]
 

@@ -1,18 +1,18 @@
 //! Handles: numbers that C treats as pointers.
 //!
 //! A handle is never dereferenced. It is looked up here, so that a null, foreign, wrong or freed
-//! one is detected without reading any memory that it might point to. From the highest bits down, a
-//! number consists of [`MARK`], which no pointer of a user's process has in its first byte; the
-//! kind; a generation, which changes each time a place is used again; and the place. No number is
-//! given out twice: a place whose generations are used up is not used again.
+//! handle is detected without reading any memory that it might point to. From the highest bits
+//! down, a number consists of [`MARK`], which no pointer of a user's process has in its first byte;
+//! the kind; a generation, which changes each time a place is used again; and the place. No number
+//! is given out twice: a place whose generations are used up is not used again.
 //!
 //! No lock here can be left locked by a fork (`places.rs`, `short_lock.rs`).
 //!
 //! # Invariants
-//! 1. While a slot's `number` is that of a handle, its `value` came of `Box::into_raw` for the type
-//!    of the number's kind, and nobody else owns it. `insert` makes it so, with one release store
-//!    of `number` at the end.
-//! 2. `take` alone ends that, under the slot's lock.
+//! 1. While a slot's `number` is the number of a handle, its `value` came from `Box::into_raw` for
+//!    the type of the number's kind, and nobody else owns that value. `insert` establishes this,
+//!    with one release store of `number` at the end.
+//! 2. Only `take` ends this state, under the slot's lock.
 //! 3. No two `Handle` types have the same kind.
 
 #![allow(unsafe_code)]
@@ -30,15 +30,16 @@ const MARK: u64 = 0xA5;
 const MARK_SHIFT: u32 = 56;
 const KIND_BITS: u32 = 4;
 const KIND_SHIFT: u32 = MARK_SHIFT - KIND_BITS;
-/// 28 bits: a place is used up to 2^28 times, and all places together up to 2^52 times.
+/// Number of bits of a generation, which is 28. So a place is used up to 2^28 times, and all places
+/// together up to 2^52 times.
 const GENERATION_BITS: u32 = KIND_SHIFT - PLACE_BITS;
 
-/// A kind of handles. The kinds are defined here and not beside the types, so that this file need
-/// not know the types.
+/// A kind of handles. The kinds are defined here and not beside the types, so that this file does
+/// not depend on the types.
 pub(crate) struct HandleKind {
-    /// Below 16.
+    /// The number of the kind, which is below 16.
     number: u8,
-    /// What a message calls it, with its article.
+    /// What a message calls a handle of this kind, with its article.
     called: &'static str,
 }
 
@@ -53,7 +54,7 @@ impl HandleKind {
 
 /// A type that handles lead to.
 pub(crate) trait Handle: Send + Sync + 'static {
-    /// No other type has this kind: invariant 3.
+    /// The kind of the handles. No other type has the same kind (invariant 3).
     const KIND: HandleKind;
 }
 

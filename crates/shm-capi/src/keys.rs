@@ -33,7 +33,7 @@ pub const SHMAP_KEYS_U32: c_int = 7;
 pub const SHMAP_KEYS_U64: c_int = 8;
 /// Keys are UTF-8 text of up to `key_size` bytes.
 pub const SHMAP_KEYS_TEXT: c_int = 9;
-/// Keys are any bytes, up to `key_size` of them.
+/// Keys are up to `key_size` bytes, which may be any bytes.
 pub const SHMAP_KEYS_BYTES: c_int = 10;
 
 const KINDS: [(c_int, KeyKind); 10] = [
@@ -49,7 +49,7 @@ const KINDS: [(c_int, KeyKind); 10] = [
     (SHMAP_KEYS_BYTES, KeyKind::Bytes),
 ];
 
-/// The kind with this number in C.
+/// Returns the kind with this number in C.
 pub(crate) fn kind_of(number: c_int) -> Result<KeyKind, Fault> {
     let found = KINDS.iter().find(|(known, _)| *known == number);
     found.map(|(_, kind)| *kind).ok_or_else(|| {
@@ -57,7 +57,7 @@ pub(crate) fn kind_of(number: c_int) -> Result<KeyKind, Fault> {
     })
 }
 
-/// The number of this kind in C.
+/// Returns the number of this kind in C.
 pub(crate) fn number_of(kind: KeyKind) -> Result<c_int, Fault> {
     let found = KINDS.iter().find(|(_, known)| *known == kind);
     found.map(|(number, _)| *number).ok_or_else(|| {
@@ -183,7 +183,7 @@ pub(crate) trait EntryElement: Plain {
 
     fn value(&self) -> &ShmapBytes;
 
-    /// Makes the entry; `None` for a key that this form cannot hold.
+    /// Makes the entry. Returns `None` for a key that this form cannot hold.
     fn of(key: &AnyKey, value: Option<&[u8]>) -> Option<Self>;
 }
 

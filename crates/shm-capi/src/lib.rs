@@ -7,11 +7,11 @@
 //!
 //! # How it is built
 //! Each function that C calls is a few lines. It creates a `Call` (`border.rs`), which represents
-//! the caller's promises, uses it to turn every pointer into something checked, and calls the
-//! facade. No panic leaves the library: `Call::run` turns it into a code. Handles are numbers that
-//! only look like pointers. `handles` says whether one is alive, so a null, foreign or freed handle
-//! gives an error and never an access to memory. The header's first comment and `border.rs` state
-//! the contract that callers keep.
+//! the caller's promises. It uses the `Call` to turn every pointer into a checked reference, and
+//! calls the facade. No panic leaves the library: `Call::run` turns it into a code. Handles are
+//! numbers that only look like pointers. `handles` says whether a handle is alive, so a null,
+//! foreign or freed handle leads to an error and never to an access to memory. The header's first
+//! comment and `border.rs` state the contract that callers keep.
 
 #![deny(unsafe_code)]
 #![allow(

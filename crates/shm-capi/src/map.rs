@@ -17,10 +17,10 @@ use crate::handles::{Handle, HandleKind, insert};
 use crate::options::{ShmapMapOptions, namespace, of_map};
 use crate::short_lock::Held;
 
-/// An open map. One handle has one edition until it takes another.
+/// An open map. A handle stays at its edition until it takes another edition.
 pub struct ShmapMap(Current<Source>);
 
-/// What a map is read from.
+/// The bytes from which a map is read.
 #[allow(clippy::large_enum_variant, reason = "one for each open map, and boxed")]
 pub(crate) enum Source {
     Published(SharedMap),
@@ -33,7 +33,7 @@ impl Handle for ShmapMap {
 }
 
 impl Source {
-    /// The path by which it was opened; `None` for a copy.
+    /// Returns the path by which the map was opened, or `None` for a copy.
     pub(crate) fn path(&self) -> Option<&Path> {
         match self {
             Self::Published(map) => Some(map.snapshot().get_ref().path()),
@@ -71,7 +71,7 @@ impl ShmapMap {
         if self.is(from, lock) { self.0.replace(newer, lock) } else { newer }
     }
 
-    /// True if nothing newer was published. One load.
+    /// True if no newer edition was published. This takes one load.
     #[inline]
     pub(crate) fn is_newest(&self, lock: &Held<'_>) -> bool {
         self.0.look(lock, |source| match source {
@@ -111,11 +111,12 @@ fn open(
 
 /// Opens the map that is published under a name, and stores a handle of it in `*map`. The caller
 /// closes it with `shmap_map_close`. This checks the owner of the file and the headers, but reads
-/// no entries; `shmap_map_verify` does. NULL for `options` means the defaults. Any thread. O(1).
+/// no entries. `shmap_map_verify` checks the entries. NULL for `options` means the defaults. Any
+/// thread. O(1).
 ///
-/// The map is read in place. By this call the caller promises that the file's owner and root do not
-/// write to the file or change its length while the handle is open. (No call of this library does
-/// so.) Without that promise, use `shmap_map_open_copy`.
+/// The map is read in place. By making this call, the caller promises that the file's owner and
+/// root do not write to the file or change its length while the handle is open. (No call of this
+/// library does so.) If you cannot promise that, use `shmap_map_open_copy`.
 ///
 /// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_CORRUPT, SHMAP_MISMATCH, SHMAP_SYSTEM;
 /// SHMAP_PERMISSION, also for a file that anybody may write to or has open for writing. Use
@@ -137,7 +138,7 @@ pub unsafe extern "C" fn shmap_map_open(
 
 /// Copies the map that is published under a name into private memory, verifies it, and stores a
 /// handle of it in `*map`. The owner of the file may have write permission. The copy does not
-/// follow later editions. Otherwise as `shmap_map_open`. O(n).
+/// follow later editions. In all other respects, this is like `shmap_map_open`. O(n).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_open_copy(
     name: *const c_char,
@@ -154,8 +155,8 @@ pub unsafe extern "C" fn shmap_map_open_copy(
 }
 
 /// Opens a file that `shmap_tree_save` or `shmap_map_save` wrote, and stores a handle of it in
-/// `*map`. The handle does not follow later editions. `dir` in `options` is ignored. Otherwise as
-/// `shmap_map_open`.
+/// `*map`. The handle does not follow later editions. `dir` in `options` is ignored. In all other
+/// respects, this is like `shmap_map_open`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_open_file(
     path: *const c_char,
@@ -189,9 +190,9 @@ pub unsafe extern "C" fn shmap_map_open_file_copy(
     })
 }
 
-/// Closes a handle. The published map stays; pointers into it become invalid. No other thread may
-/// be in a call with this handle, except for `shmap_map_wait` and `shmap_map_wait_for_update`,
-/// which then end within a second with SHMAP_INVALID.
+/// Closes a handle. The published map stays, but pointers into the map that came from this handle
+/// become invalid. No other thread may be in a call with this handle, except for `shmap_map_wait`
+/// and `shmap_map_wait_for_update`, which then end within a second with SHMAP_INVALID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_close(map: *mut ShmapMap) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -199,8 +200,8 @@ pub unsafe extern "C" fn shmap_map_close(map: *mut ShmapMap) -> c_int {
     call.close(map)
 }
 
-/// Stores the handle's edition in `*edition`: 1 for the first under the name, and one more each
-/// time; 0 for files and copies. Any thread. O(1).
+/// Stores the handle's edition in `*edition`. The first edition under a name is 1, and each further
+/// edition is one more. For files and copies, it is 0. Any thread. O(1).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_edition(map: *const ShmapMap, edition: *mut u64) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -215,10 +216,10 @@ pub unsafe extern "C" fn shmap_map_edition(map: *const ShmapMap, edition: *mut u
     })
 }
 
-/// Returns 0 if the name leads to this edition, or to one that replaced it; 1 if it leads to no
-/// map, or to one that was published after this edition was removed; or an error code. The handle
-/// remains usable in each case, and `shmap_map_refresh` takes the map at the name. Any thread. At
-/// most two system calls.
+/// Returns 0 if the name leads to this edition, or to an edition that replaced it. Returns 1 if the
+/// name leads to no map, or to a map that was published after this edition was removed. Otherwise,
+/// returns an error code. The handle remains usable in each case, and `shmap_map_refresh` takes the
+/// map at the name. Any thread. At most two system calls.
 ///
 /// Errors: SHMAP_INVALID for a file or a copy.
 #[unsafe(no_mangle)]
@@ -231,8 +232,8 @@ pub unsafe extern "C" fn shmap_map_is_removed(map: *const ShmapMap) -> c_int {
     })
 }
 
-/// Removes the name of a map. Later attempts to open it fail with SHMAP_NOT_FOUND; a process that
-/// has the map open keeps it. Any thread.
+/// Removes the name of a map. Later attempts to open the name fail with SHMAP_NOT_FOUND. A process
+/// that has the map open keeps it. Any thread.
 ///
 /// Errors: SHMAP_NOT_FOUND, SHMAP_INVALID_NAME, SHMAP_TIMEOUT, SHMAP_PERMISSION, SHMAP_CORRUPT,
 /// SHMAP_SYSTEM; nothing was changed.
@@ -252,9 +253,9 @@ pub unsafe extern "C" fn shmap_map_remove_name(
 }
 
 /// Removes the files that killed publishers of this user left in a directory, and stores their
-/// number in `*count`, unless that is NULL. If `dry_run` is not 0 it only counts them. NULL for
-/// `dir` means `$SHMAP_DIR`, or `/dev/shm`. Living publishers, tables and other users' files are
-/// left alone. Any thread. O(files in the directory).
+/// number in `*count`, unless that is NULL. If `dry_run` is not 0, the call only counts them. NULL
+/// for `dir` means `$SHMAP_DIR`, or `/dev/shm` if that is not set. Living publishers, tables and
+/// other users' files are left alone. Any thread. O(files in the directory).
 ///
 /// Errors: SHMAP_NOT_FOUND, SHMAP_PERMISSION, SHMAP_SYSTEM.
 #[unsafe(no_mangle)]

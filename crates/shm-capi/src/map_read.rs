@@ -1,4 +1,4 @@
-//! Maps: looking up, walking in order, saving.
+//! Maps: looking up keys, iterating in key order, and saving.
 
 #![allow(unsafe_code)]
 
@@ -14,9 +14,9 @@ use crate::map::{ShmapMap, Source, with_snapshot};
 use crate::plain::{ShmapBytes, ShmapPair, ShmapRange};
 use crate::tree::missing;
 
-/// Stores the address and length of a key's value in `*value`. The value is in the mapping; nothing
-/// is copied. It is valid until the handle takes another edition or is closed. Any thread; takes no
-/// lock. O(1) with a hash index, otherwise O(log n).
+/// Stores the address and length of a key's value in `*value`. The value is in the mapping, so
+/// nothing is copied. The value is valid until the handle takes another edition or is closed. Any
+/// thread; takes no lock. O(1) with a hash index, otherwise O(log n).
 ///
 /// Errors: SHMAP_NOT_FOUND.
 #[unsafe(no_mangle)]
@@ -41,8 +41,8 @@ pub unsafe extern "C" fn shmap_map_get(
 }
 
 /// Looks up `count` keys, and stores the address and length of each value in the array `values`, in
-/// the order of the keys. `data` is NULL for a key without a value. Otherwise as `shmap_map_get`,
-/// but about twice as fast per key on big maps.
+/// the order of the keys. `data` is NULL for a key without a value. In all other respects, this is
+/// like `shmap_map_get`, but about twice as fast per key on big maps.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_get_many(
     map: *const ShmapMap,
@@ -66,7 +66,8 @@ pub unsafe extern "C" fn shmap_map_get_many(
     })
 }
 
-/// Returns 1 if the key has a value, 0 if it has none, or an error code. As `shmap_map_get`.
+/// Returns 1 if the key has a value, 0 if it has none, or an error code. Any thread, and as fast as
+/// `shmap_map_get`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_contains(
     map: *const ShmapMap,
@@ -111,7 +112,8 @@ pub unsafe extern "C" fn shmap_map_first(map: *const ShmapMap, entry: *mut Shmap
     })
 }
 
-/// Stores the entry with the greatest key in `*entry`. As `shmap_map_first`.
+/// Stores the entry with the greatest key in `*entry`. In all other respects, this is like
+/// `shmap_map_first`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_last(map: *const ShmapMap, entry: *mut ShmapPair) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -125,9 +127,10 @@ pub unsafe extern "C" fn shmap_map_last(map: *const ShmapMap, entry: *mut ShmapP
     })
 }
 
-/// Stores the entry at a rank, which counts from 0 in key order, in `*entry`. As `shmap_map_first`.
+/// Stores the entry at a rank, which counts from 0 in key order, in `*entry`. In all other
+/// respects, this is like `shmap_map_first`.
 ///
-/// Errors: SHMAP_NOT_FOUND if there is none.
+/// Errors: SHMAP_NOT_FOUND if there is no such entry.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_nth(
     map: *const ShmapMap,
@@ -168,8 +171,8 @@ pub unsafe extern "C" fn shmap_map_rank(
 }
 
 /// Stores the range of the entries with `first` <= key < `end` in `*range`. If `first` is NULL, the
-/// range starts at the least key; if `end` is NULL, it ends with the greatest. `shmap_map_next` and
-/// `shmap_map_prev` iterate over it. Any thread. O(log n).
+/// range starts at the least key. If `end` is NULL, the range ends with the greatest key.
+/// `shmap_map_next` and `shmap_map_prev` iterate over it. Any thread. O(log n).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_range(
     map: *const ShmapMap,
@@ -196,7 +199,7 @@ pub unsafe extern "C" fn shmap_map_range(
 }
 
 /// Stores the range of the entries whose keys start with `prefix` in `*range`. A prefix of length 0
-/// means all entries. As `shmap_map_range`.
+/// means all entries. In all other respects, this is like `shmap_map_range`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_prefix(
     map: *const ShmapMap,
@@ -216,9 +219,9 @@ pub unsafe extern "C" fn shmap_map_prefix(
     })
 }
 
-/// Takes the first entry off `*range`, stores it in `*entry` and returns 1. Returns 0 if the range
-/// is empty, or an error code. The memory that the entry points to is valid for as long as with
-/// `shmap_map_get`. Any thread, each with its own range. O(1).
+/// Removes the first entry from `*range`, stores it in `*entry` and returns 1. Returns 0 if the
+/// range is empty, or an error code. The memory that the entry points to is valid for as long as
+/// with `shmap_map_get`. Any thread, each with its own range. O(1).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_next(
     map: *const ShmapMap,
@@ -234,7 +237,7 @@ pub unsafe extern "C" fn shmap_map_next(
     })
 }
 
-/// Takes the last entry off `*range`. Otherwise as `shmap_map_next`.
+/// Removes the last entry from `*range`. In all other respects, this is like `shmap_map_next`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_prev(
     map: *const ShmapMap,
@@ -249,7 +252,8 @@ pub unsafe extern "C" fn shmap_map_prev(
     })
 }
 
-/// `take` takes a rank from a range that is not empty.
+/// Removes an entry from a range and stores it. `take` removes a rank from a range that is not
+/// empty.
 fn step(
     call: &Call,
     map: *const ShmapMap,
@@ -308,10 +312,10 @@ pub unsafe extern "C" fn shmap_map_image(map: *const ShmapMap, image: *mut Shmap
     })
 }
 
-/// Writes the map to a file of mode 0400, and replaces what is at the path in one step.
+/// Writes the map to a file of mode 0400, replacing any file at the path in one step.
 /// `shmap_map_open_file` opens it. Any thread. O(n).
 ///
-/// Errors: as `shmap_tree_save`.
+/// Errors: those of `shmap_tree_save`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_map_save(map: *const ShmapMap, path: *const c_char) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.

@@ -26,9 +26,9 @@ impl Handle for ShmapNames {
 }
 
 /// Lists the tables and maps of a directory in the order of their names, whether they can be opened
-/// or not. If a name has both, the map comes first. Stores a handle of the list in `*names`, which
-/// the caller frees with `shmap_names_free`. NULL for `dir` means `$SHMAP_DIR`, or `/dev/shm`.
-/// Opens no table or map. Any thread. O(files in the directory).
+/// or not. If both a map and a table have the same name, the map comes first. Stores a handle of
+/// the list in `*names`, which the caller frees with `shmap_names_free`. NULL for `dir` means
+/// `$SHMAP_DIR`, or `/dev/shm`. Opens no table or map. Any thread. O(files in the directory).
 ///
 /// Errors: SHMAP_NOT_FOUND, SHMAP_PERMISSION, SHMAP_SYSTEM.
 #[unsafe(no_mangle)]

@@ -22,25 +22,25 @@ pub struct ShmapTableOptions {
     size: usize,
     /// Directory. NULL, the default, means `$SHMAP_DIR`, or `/dev/shm` if that is not set.
     dir: *const c_char,
-    /// Number of entries that fit. Default: 1024.
+    /// Maximum number of entries. Default: 1024.
     capacity: usize,
-    /// Longest value in bytes. Default: 256.
+    /// Maximum length of a value in bytes. Default: 256.
     value_size: usize,
     /// Kind of the keys of a table that is created, one of SHMAP_KEYS_... Default: SHMAP_KEYS_I32.
     key_kind: c_int,
-    /// Longest key in bytes, 1 to 256, if keys are text or bytes. Default: 64.
+    /// Maximum length of a key in bytes, 1 to 256, if keys are text or bytes. Default: 64.
     key_size: usize,
-    /// Permission bits of a table that is created, which the umask does not change. 0644 lets other
+    /// Permission bits of a table that is created. The umask does not change them. 0644 lets other
     /// users read. Default: 0600.
     mode: u32,
     /// If not 0, also opens tables that their group or other users may write to. Default: 0.
     shared_writers: c_int,
-    /// Users whose tables are opened, besides those of this user and of root. Default: NULL, for
-    /// none.
+    /// User ids of further users whose tables may be opened, besides this user and root. Default:
+    /// NULL, which means none.
     trusted_uids: *const u32,
     /// Number of these users.
     trusted_count: usize,
-    /// How long a write waits for another writer, in milliseconds; a negative number waits for
+    /// How long a write waits for another writer, in milliseconds. A negative number means for
     /// ever. Default: 5000.
     lock_timeout_ms: i64,
 }
@@ -54,13 +54,13 @@ pub struct ShmapMapOptions {
     size: usize,
     /// Directory. NULL, the default, means `$SHMAP_DIR`, or `/dev/shm` if that is not set.
     dir: *const c_char,
-    /// Publishing: permission bits, which the umask does not change. Only read bits are allowed;
-    /// 0444 lets other users read. 0, the default, keeps the bits of the map that is replaced, and
-    /// means 0400 for a first map.
+    /// Publishing: permission bits of the map. The umask does not change them. Only read bits are
+    /// allowed; 0444 lets other users read. With 0, the default, a map gets the bits of the map
+    /// that it replaces, and a first map gets 0400.
     mode: u32,
     /// Publishing: if not 0, replaces the map that has the name. Default: 0.
     force: c_int,
-    /// Publishing with `force`: if not 0, a map without entries may replace one that has some.
+    /// Publishing with `force`: if not 0, a map without entries may replace a map with entries.
     /// Default: 0.
     allow_empty: c_int,
     /// Publishing a tree or table: if not 0, adds a hash index, which makes lookups of single keys
@@ -68,12 +68,12 @@ pub struct ShmapMapOptions {
     hash_index: c_int,
     /// If not 0, also uses files that their group or other users may write to. Default: 0.
     shared_writers: c_int,
-    /// Users whose maps are opened, besides those of this user and of root. Default: NULL, for
-    /// none.
+    /// User ids of further users whose maps may be opened, besides this user and root. Default:
+    /// NULL, which means none.
     trusted_uids: *const u32,
     /// Number of these users.
     trusted_count: usize,
-    /// How long to wait for another publisher of the name, in milliseconds; a negative number waits
+    /// How long to wait for another publisher of the name, in milliseconds. A negative number means
     /// for ever. Default: 5000.
     lock_timeout_ms: i64,
 }
@@ -160,12 +160,12 @@ fn milliseconds(limit: Option<Duration>) -> i64 {
     limit.map_or(-1, |limit| i64::try_from(limit.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// Makes a timeout from milliseconds. A negative number means for ever.
+/// Converts a timeout from milliseconds. A negative number means for ever.
 pub(crate) fn limit(milliseconds: i64) -> Option<Duration> {
     u64::try_from(milliseconds).ok().map(Duration::from_millis)
 }
 
-/// The namespace in `dir`, or that of the environment if it is NULL.
+/// Returns the namespace in `dir`, or the namespace that the environment names if `dir` is NULL.
 pub(crate) fn namespace(call: &Call, dir: *const c_char) -> Result<Namespace, Fault> {
     Ok(call.path_or_null("the directory", dir)?.map_or_else(Namespace::from_env, Namespace::at))
 }
@@ -207,8 +207,8 @@ pub(crate) fn of_table(call: &Call, options: *const ShmapTableOptions) -> Result
     })
 }
 
-/// Makes the options of a publication. NULL means the defaults. `dir` is used if they name no
-/// directory.
+/// Makes the options of a publication. NULL means the defaults. `dir` is used if the options name
+/// no directory.
 pub(crate) fn of_share(
     call: &Call,
     options: *const ShmapMapOptions,

@@ -1,10 +1,10 @@
-//! Places for the values that handles lead to. They are given out and taken back without a lock, so
-//! that a fork cannot leave one locked.
+//! Places for the values that handles lead to. Places are given out and taken back without a lock,
+//! so that a fork cannot leave a lock locked.
 //!
 //! A place is a slot in a chunk; chunks are never moved or freed. Places that were given back form
-//! a stack: the `number` of each says which place is below it. Each use of a place has another
-//! generation, and a place whose generations are used up is never given out again. So no two
-//! handles ever have the same number.
+//! a stack: the `number` of each such place says which place is below it. Each use of a place has a
+//! different generation, and a place whose generations are used up is never given out again. So no
+//! two handles ever have the same number.
 //!
 //! If a child is forked while another thread is between two steps here, the child loses that
 //! thread's place, and nothing else.
@@ -28,7 +28,8 @@ use crate::short_lock::ShortLock;
 
 pub(crate) const PLACE_BITS: u32 = 24;
 const PLACE: u64 = (1 << PLACE_BITS) - 1;
-/// Places in the first chunk. Each further chunk has twice as many.
+/// Number of places in the first chunk. Each further chunk has twice as many places as the one
+/// before.
 const FIRST: usize = 64;
 const CHUNKS: usize = 18;
 /// The number of all places.
@@ -61,7 +62,7 @@ pub(crate) struct Reserved<'a> {
     pub(crate) slot: &'a Slot,
 }
 
-/// Chunk of a place, and where it starts.
+/// Returns the chunk of a place, and the first place of that chunk.
 fn chunk_of(place: usize) -> (usize, usize) {
     let chunk = (place / FIRST + 1).ilog2() as usize;
     (chunk, FIRST * ((1 << chunk) - 1))
@@ -77,7 +78,7 @@ impl Places {
         }
     }
 
-    /// The slot of a place, if that place was ever used.
+    /// Returns the slot of a place, if that place was ever used.
     #[inline]
     pub(crate) fn slot(&self, place: usize) -> Option<&Slot> {
         let (chunk, start) = chunk_of(place);
@@ -93,7 +94,7 @@ impl Places {
         Some(unsafe { &*slot })
     }
 
-    /// A free place; `None` if all are in use or used up.
+    /// Returns a free place, or `None` if all places are in use or used up.
     pub(crate) fn reserve(&self) -> Option<Reserved<'_>> {
         self.pop().or_else(|| self.fresh())
     }
@@ -140,7 +141,8 @@ impl Places {
         }
     }
 
-    /// Takes back a place whose slot no longer has a handle. `generation` is the one that it had.
+    /// Takes back a place whose slot no longer has a handle. `generation` is the generation that
+    /// the place had.
     pub(crate) fn give_back(&self, place: usize, generation: u64, slot: &Slot) {
         if generation >= self.last_generation {
             // Another handle would have a number that was already used.

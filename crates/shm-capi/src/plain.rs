@@ -35,7 +35,7 @@ unsafe impl Plain for ShmapPair {}
 pub struct ShmapBytes {
     /// The first byte. In a result it is NULL only if there is no value.
     data: *const c_void,
-    /// How many there are.
+    /// Number of bytes.
     len: usize,
 }
 
@@ -59,8 +59,8 @@ pub struct ShmapStatusI64 {
     value: ShmapBytes,
 }
 
-/// A key of bytes and its value: of a map, where both lie in the mapping, or of a table with keys
-/// of text or bytes.
+/// A byte key and its value. They are an entry of a map, where both lie in the mapping, or an entry
+/// of a table with keys of text or bytes.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct ShmapPair {
@@ -80,8 +80,9 @@ pub struct ShmapName {
     kind: c_int,
 }
 
-/// The entries of a map between two ranks, which iteration takes off one by one. Owns nothing, so
-/// it may be copied and discarded. After a refresh it refers to ranks of the new edition.
+/// The entries of a map between two ranks. Iteration removes them from the range one by one. A
+/// range owns nothing, so it may be copied and discarded. After a refresh, it refers to ranks of
+/// the new edition.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct ShmapRange {
@@ -94,23 +95,24 @@ pub struct ShmapRange {
 // SAFETY: two numbers.
 unsafe impl Plain for ShmapRange {}
 
-/// Figures of a table.
+/// Counts and sizes of a table.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct ShmapTableStats {
-    /// Entries present.
+    /// Number of entries in the table.
     pub len: usize,
-    /// Entries that fit.
+    /// Maximum number of entries.
     pub capacity: usize,
-    /// Longest value in bytes.
+    /// Maximum length of a value in bytes.
     pub value_size: usize,
-    /// Longest key in bytes, if keys are text or bytes; otherwise it has no meaning.
+    /// Maximum length of a key in bytes, if keys are text or bytes. It has no meaning for other
+    /// keys.
     pub key_size: usize,
-    /// Write transactions since creation; a batch is one.
+    /// Number of write transactions since creation. A batch is one transaction.
     pub writes: u64,
-    /// Repairs after a writer died, since creation.
+    /// Number of repairs after the death of a writer, since creation.
     pub recoveries: u64,
-    /// How many entries repairs have lost since the table was created.
+    /// Number of entries that were lost in repairs since creation.
     pub lost: u64,
     /// Length of the file in bytes.
     pub file_len: u64,

@@ -5,8 +5,8 @@
 //! be unlocked in the child. So this lock records which process its owner belongs to, and a thread
 //! of another process takes it over.
 //!
-//! It is held for a few instructions. Nobody sleeps, waits for another process or calls back while
-//! holding it.
+//! The lock is held only for a few instructions. Nobody sleeps, waits for another process or calls
+//! user code while holding it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -58,7 +58,8 @@ impl ShortLock {
     }
 }
 
-/// Waits. The owner needs a few instructions, but it may have to wait for a processor first.
+/// Waits a little. The owner needs only a few instructions, but it may first have to wait for a
+/// processor.
 fn pause(tries: u32) {
     match tries {
         0..64 => std::hint::spin_loop(),

@@ -13,7 +13,7 @@ use crate::keys::{EntryElement, Form, GivenKey, KeyElement};
 /// An open table, for reading and writing or for reading only, with keys of any kind.
 pub struct ShmapTable {
     access: Access,
-    /// The kind of its keys, and how long they may be.
+    /// The kind of the table's keys, and their maximum length.
     keys: (KeyKind, usize),
     namespace: Namespace,
     name: Name,

@@ -94,8 +94,8 @@ pub unsafe extern "C" fn shmap_table_update_many_bytes(
     put_many(&call, table, PutMode::Update, entries, count)
 }
 
-/// Sets the values of keys, whether they are present or not. Otherwise as
-/// `shmap_table_update_many`.
+/// Sets the values of keys, whether the keys are present or not. In all other respects, this is
+/// like `shmap_table_update_many`.
 ///
 /// Errors: those of `shmap_table_upsert`; the message names the member that failed, counted from 0.
 /// Nothing was changed.
@@ -149,7 +149,7 @@ fn put_many<T: EntryElement>(
     })
 }
 
-/// Removes keys: all of them or, if one is absent or named twice, none. Any thread. O(count).
+/// Removes keys: all of them or, if a key is absent or occurs twice, none. Any thread. O(count).
 ///
 /// Errors: those of `shmap_table_remove`, and SHMAP_DUPLICATE_KEY for a key that occurs twice; the
 /// message names the member that failed, counted from 0.

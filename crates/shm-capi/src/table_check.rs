@@ -24,7 +24,7 @@ pub unsafe extern "C" fn shmap_table_verify(table: *const ShmapTable) -> c_int {
 }
 
 /// Repairs what a dead writer or a damaged file left, now rather than at the next write. Stores the
-/// number of entries that were lost in `*lost`, unless that is NULL; all entries in undamaged slots
+/// number of entries that were lost in `*lost`, unless that is NULL. All entries in undamaged slots
 /// are kept. Any thread. O(capacity).
 ///
 /// Errors: SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.

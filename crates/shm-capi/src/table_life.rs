@@ -51,8 +51,8 @@ pub unsafe extern "C" fn shmap_table_open(
     })
 }
 
-/// Creates a table, with keys of the kind that `options` name: `int32_t` by default. No table may
-/// have that name yet. Otherwise as `shmap_table_open`.
+/// Creates a table. Its keys are of the kind that `options` name, which is `int32_t` by default. No
+/// table may have that name yet. In all other respects, this is like `shmap_table_open`.
 ///
 /// Errors: SHMAP_DUPLICATE_KEY if a table has that name, SHMAP_INVALID for impossible sizes,
 /// SHMAP_NO_SPACE, and those of `shmap_table_open`.
@@ -70,10 +70,10 @@ pub unsafe extern "C" fn shmap_table_create(
     })
 }
 
-/// Opens a table, or creates it. An existing table must have the requested kind of keys and sizes.
-/// Otherwise as `shmap_table_open`.
+/// Opens a table, or creates it if it does not exist. An existing table must have the requested
+/// kind of keys and sizes. In all other respects, this is like `shmap_table_open`.
 ///
-/// Errors: SHMAP_MISMATCH for other keys or sizes, SHMAP_INVALID for impossible ones,
+/// Errors: SHMAP_MISMATCH for other keys or sizes, SHMAP_INVALID for impossible sizes,
 /// SHMAP_NO_SPACE, and those of `shmap_table_open`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_open_or_create(
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn shmap_table_open_or_create(
 }
 
 /// Opens a table for reading only. Read permission is enough, and every call that would change the
-/// table fails with SHMAP_PERMISSION. Otherwise as `shmap_table_open`.
+/// table fails with SHMAP_PERMISSION. In all other respects, this is like `shmap_table_open`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_open_read_only(
     name: *const c_char,
@@ -154,7 +154,7 @@ pub unsafe extern "C" fn shmap_table_remove_name(
 }
 
 /// Returns 1 if the name no longer leads to this table, 0 if it does, or an error code. Any thread.
-/// Two system calls.
+/// This takes two system calls.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_is_orphaned(table: *const ShmapTable) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.

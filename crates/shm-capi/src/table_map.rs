@@ -1,4 +1,4 @@
-//! Tables: publishing one as a map, and copying a map into one.
+//! Tables: publishing a table as a map, and copying a map into a table.
 
 #![allow(unsafe_code)]
 
@@ -14,13 +14,14 @@ use crate::map::{ShmapMap, Source, with_snapshot};
 use crate::options::{ShmapMapOptions, of_share};
 use crate::table::{Access, ShmapTable, reading};
 
-/// Publishes the entries as they were at one moment as a map `name`. Stores its edition in
-/// `*edition`, unless that is NULL. Keys of text and bytes are the same in the map. An integer
-/// becomes its bytes, the most significant first, with the sign bit flipped if it is signed: see
-/// `shmap_map_key`. If `options` name no directory, the map goes to the table's. Any thread. O(n
-/// log n).
+/// Publishes the entries, as they were at one moment, as a map `name`. Stores the edition of that
+/// map in `*edition`, unless that is NULL. Keys of text and bytes are the same in the map. An
+/// integer becomes its bytes, the most significant first, with the sign bit flipped if the kind of
+/// keys is signed; see `shmap_map_key`. If `options` name no directory, the map goes to the
+/// directory of the table. Any thread. O(n log n).
 ///
-/// Errors: as `shmap_tree_share`, and SHMAP_TIMEOUT. The map that was published before stays.
+/// Errors: those of `shmap_tree_share`, and SHMAP_TIMEOUT. After an error, the map that was
+/// published before stays.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_freeze(
     table: *const ShmapTable,
@@ -45,7 +46,8 @@ pub unsafe extern "C" fn shmap_table_freeze(
 }
 
 /// Sets the values of all keys of a map that was frozen from a table: all of them or none. Stores
-/// the number of keys in `*count`, unless that is NULL. Other keys stay. Any thread. O(n).
+/// the number of keys in `*count`, unless that is NULL. Other keys of the table keep their values.
+/// Any thread. O(n).
 ///
 /// Errors: SHMAP_MISMATCH for a key that is not the map key of a key of this table's kind;
 /// SHMAP_NO_SPACE, SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
@@ -85,7 +87,7 @@ pub unsafe extern "C" fn shmap_map_key(key: i32, bytes: *mut u8) -> c_int {
 /// Converts a map key of `len` bytes back to the `int32_t` key of a table, and stores it in `*key`.
 /// Any thread.
 ///
-/// Errors: SHMAP_MISMATCH if it is not the map key of an `int32_t`.
+/// Errors: SHMAP_MISMATCH if the bytes are not the map key of an `int32_t`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_key(bytes: *const c_void, len: usize, key: *mut i32) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -109,7 +111,7 @@ pub unsafe extern "C" fn shmap_map_key_i64(key: i64, bytes: *mut u8) -> c_int {
 /// Converts a map key of `len` bytes back to the `int64_t` key of a table, and stores it in `*key`.
 /// Any thread.
 ///
-/// Errors: SHMAP_MISMATCH if it is not the map key of an `int64_t`.
+/// Errors: SHMAP_MISMATCH if the bytes are not the map key of an `int64_t`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_key_i64(
     bytes: *const c_void,

@@ -1,4 +1,4 @@
-//! Tables: changing a value depending on the value before.
+//! Tables: changing a value depending on its previous value.
 
 #![allow(unsafe_code)]
 
@@ -13,10 +13,10 @@ use crate::fault::Fault;
 use crate::keys::GivenKey;
 use crate::table::ShmapTable;
 
-/// Replaces the value of a key by `value` if it equals `expected`. Any thread. O(1).
+/// Replaces the value of a key by `value` if the present value equals `expected`. Any thread. O(1).
 ///
-/// Errors: SHMAP_MISMATCH if the value is another one, and for a key of another kind;
-/// SHMAP_NOT_FOUND; SHMAP_NO_SPACE; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
+/// Errors: SHMAP_MISMATCH if the present value differs from `expected`, and for a key of another
+/// kind; SHMAP_NOT_FOUND; SHMAP_NO_SPACE; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_compare_exchange(
     table: *const ShmapTable,
@@ -87,11 +87,11 @@ fn compare_exchange(
 
 /// Adds `delta` to a counter, which is a value of 8 bytes, little endian. Stores the old value in
 /// `*before`, unless that is NULL. The counter wraps around. The key must be present;
-/// `shmap_table_increment` adds it if it is not. Any thread. O(1).
+/// `shmap_table_increment` adds a key that is absent. Any thread. O(1).
 ///
 /// Errors: SHMAP_MISMATCH if the value is not 8 bytes long, if the table's values are shorter than
-/// that, and for a key of another kind; SHMAP_NOT_FOUND; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing
-/// was changed.
+/// 8 bytes, and for a key of another kind; SHMAP_NOT_FOUND; SHMAP_TIMEOUT; SHMAP_PERMISSION;
+/// nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_fetch_add(
     table: *const ShmapTable,
@@ -138,8 +138,8 @@ pub unsafe extern "C" fn shmap_table_fetch_add_bytes(
 /// its new value is `initial + by`. The counter wraps around. Any thread. O(1).
 ///
 /// Errors: SHMAP_MISMATCH if the value is not 8 bytes long, if the table's values are shorter than
-/// that, and for a key of another kind; SHMAP_NO_SPACE if the table is full or the key is too long;
-/// SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
+/// 8 bytes, and for a key of another kind; SHMAP_NO_SPACE if the table is full or the key is too
+/// long; SHMAP_TIMEOUT; SHMAP_PERMISSION; nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_increment(
     table: *const ShmapTable,

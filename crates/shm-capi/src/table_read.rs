@@ -1,4 +1,4 @@
-//! Tables: reading one key, and figures.
+//! Tables: reading the value of one key, and the counts and sizes of a table.
 
 #![allow(unsafe_code)]
 
@@ -13,11 +13,11 @@ use crate::keys::{GivenKey, number_of};
 use crate::plain::ShmapTableStats;
 use crate::table::{Access, ShmapTable, reading};
 
-/// Copies the value of a key to `buffer`, which holds up to `size` bytes, and stores its length in
-/// `*len`. No NUL is appended. Any thread; takes no lock. O(1).
+/// Copies the value of a key to `buffer`, which holds up to `size` bytes, and stores the value's
+/// length in `*len`. No NUL is appended. Any thread; takes no lock. O(1).
 ///
 /// Errors: SHMAP_NOT_FOUND; SHMAP_MISMATCH for a key of another kind; SHMAP_NO_SPACE if the value
-/// is longer than `size`. Then `*len` is its length, and nothing was copied.
+/// is longer than `size`. In that case, `*len` is the value's length, and nothing was copied.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_get(
     table: *const ShmapTable,
@@ -150,7 +150,7 @@ pub unsafe extern "C" fn shmap_table_len(table: *const ShmapTable, len: *mut usi
     })
 }
 
-/// Returns the kind of the table's keys, one of SHMAP_KEYS_..., which are above 0; or an error
+/// Returns the kind of the table's keys, which is one of SHMAP_KEYS_... (all above 0), or an error
 /// code. Any thread. O(1).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_key_kind(table: *const ShmapTable) -> c_int {
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn shmap_table_key_kind(table: *const ShmapTable) -> c_int
     call.run(|| number_of(call.handle(table)?.key_kind()))
 }
 
-/// Stores the table's figures in `*stats`. Any thread. O(1).
+/// Stores the counts and sizes of the table in `*stats`. Any thread. O(1).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_stats(
     table: *const ShmapTable,

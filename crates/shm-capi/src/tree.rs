@@ -15,7 +15,7 @@ use crate::handles::{Handle, HandleKind, insert};
 use crate::options::{ShmapMapOptions, of_share};
 use crate::plain::ShmapBytes;
 
-/// An ordered map in private memory, from which maps are published.
+/// An ordered map in private memory. Its contents can be published as a map.
 pub struct ShmapTree(Exclusive<RbTree>);
 
 impl Handle for ShmapTree {
@@ -57,8 +57,8 @@ pub unsafe extern "C" fn shmap_tree_new(tree: *mut *mut ShmapTree) -> c_int {
     })
 }
 
-/// Sets the value of a key, whether the key is present or not. Key and value are copied. Any
-/// thread. O(log n).
+/// Sets the value of a key, whether the key is present or not. The key and the value are copied.
+/// Any thread. O(log n).
 ///
 /// Errors: SHMAP_NO_SPACE for a key of 1 MiB or more, or more entries or bytes than a map can have;
 /// nothing was changed.
@@ -147,10 +147,10 @@ pub unsafe extern "C" fn shmap_tree_len(tree: *const ShmapTree, len: *mut usize)
     })
 }
 
-/// Publishes the contents of the tree under `name`. Stores the edition in `*edition`, unless that
-/// is NULL: 1, or one more than the newest. At any moment the name leads to the old map or to the
-/// new one, and that map is whole, even if this process is killed. The tree stays as it is. NULL
-/// for `options` means the defaults. Any thread. O(n).
+/// Publishes the contents of the tree under `name`. Stores the edition, which is 1 or one more than
+/// the newest edition, in `*edition`, unless that is NULL. At any moment, even if this process is
+/// killed, the name leads to either the old map or the new map, and that map is whole. The tree
+/// stays as it is. NULL for `options` means the defaults. Any thread. O(n).
 ///
 /// Errors: SHMAP_DUPLICATE_KEY if the name is taken and `force` is not set, or if an empty tree
 /// would replace a map with entries and `allow_empty` is not set; SHMAP_INVALID_NAME,
@@ -180,11 +180,11 @@ pub unsafe extern "C" fn shmap_tree_share(
     })
 }
 
-/// Writes the contents of the tree to a file of mode 0400, and replaces what is at the path in one
+/// Writes the contents of the tree to a file of mode 0400, replacing any file at the path in one
 /// step. `shmap_map_open_file` opens it. Any thread. O(n).
 ///
-/// Errors: SHMAP_NOT_FOUND for the directory, SHMAP_NO_SPACE, SHMAP_PERMISSION, SHMAP_SYSTEM; the
-/// path leads to what it led to before.
+/// Errors: SHMAP_NOT_FOUND if the directory does not exist, SHMAP_NO_SPACE, SHMAP_PERMISSION,
+/// SHMAP_SYSTEM; the path leads to what it led to before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_tree_save(tree: *const ShmapTree, path: *const c_char) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -197,7 +197,8 @@ pub unsafe extern "C" fn shmap_tree_save(tree: *const ShmapTree, path: *const c_
     })
 }
 
-/// Frees a tree. What was published stays. No other thread may be in a call with this handle.
+/// Frees a tree. Maps that were published from it stay. No other thread may be in a call with this
+/// handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_tree_free(tree: *mut ShmapTree) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -205,9 +206,9 @@ pub unsafe extern "C" fn shmap_tree_free(tree: *mut ShmapTree) -> c_int {
     call.close(tree)
 }
 
-/// The failure for a missing key of a tree or map.
+/// Makes the failure for a key that is missing in a tree or map.
 pub(crate) fn missing(key: &[u8]) -> Fault {
-    /// How many bytes of a key a message quotes.
+    /// Maximum number of bytes of a key that a message quotes.
     const QUOTED: usize = 64;
     let start = key.get(..QUOTED).unwrap_or(key).escape_ascii();
     let len = key.len();

@@ -48,7 +48,7 @@ pub(crate) enum Format {
     Json,
 }
 
-/// The values of `--format`: how results are shown, or the format that is for metrics only.
+/// The values of `--format`: the ways to show results, and the format that is for metrics only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum AnyFormat {
     /// A table with borders, for people
@@ -80,13 +80,13 @@ impl Common {
         }
     }
 
-    /// True if metrics are asked for.
+    /// True if metrics were requested.
     pub(crate) fn wants_metrics(&self) -> bool {
         self.format == Some(AnyFormat::Prometheus)
     }
 
-    /// Returns an error, before anything is changed, if a result is to be printed as JSON and there
-    /// is no output.
+    /// Returns an error if a result is to be printed as JSON but there is no output. Called before
+    /// anything is changed.
     pub(crate) fn can_print(&self) -> Result<(), Failure> {
         match self.format() {
             Format::Json => Ok(crate::startup::output()?),
@@ -153,7 +153,7 @@ pub(crate) fn name(text: &str) -> Result<Name, Failure> {
     Name::new(text).map_err(|error| Failure::from(Error::from(error)))
 }
 
-/// The bytes of an argument, unescaped if `escaped`.
+/// Returns the bytes of an argument, unescaped if `escaped` is true.
 pub(crate) fn bytes(argument: &OsStr, escaped: bool) -> Result<Vec<u8>, Failure> {
     if !escaped {
         return Ok(argument.as_bytes().to_vec());
@@ -164,7 +164,7 @@ pub(crate) fn bytes(argument: &OsStr, escaped: bool) -> Result<Vec<u8>, Failure>
     })
 }
 
-/// Permission bits in octal.
+/// Parses permission bits in octal.
 pub(crate) fn mode(text: &str) -> Result<u32, String> {
     u32::from_str_radix(text, 8)
         .ok()

@@ -1,4 +1,4 @@
-//! Showing any bytes as one line of text, reversibly.
+//! Showing any bytes as one line of text from which they can be restored.
 //!
 //! Printable UTF-8 stands for itself. A backslash is `\\`, a tab `\t`, a newline `\n`, a carriage
 //! return `\r`, and every other byte `\xNN`.
@@ -55,14 +55,14 @@ fn is_shown(c: char) -> bool {
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'))
 }
 
-/// The bytes that a text stands for. Bytes that are not escaped stand for themselves.
+/// Returns the bytes that a text stands for. Bytes that are not escaped stand for themselves.
 pub(crate) fn unescape(text: &[u8]) -> Result<Vec<u8>, BadEscape> {
     let mut bytes = Vec::with_capacity(text.len());
     unescape_to(text, &mut bytes)?;
     Ok(bytes)
 }
 
-/// As [`unescape`], into a buffer that is cleared first.
+/// Like [`unescape`], but stores the bytes in a buffer, which is cleared first.
 pub(crate) fn unescape_to(text: &[u8], bytes: &mut Vec<u8>) -> Result<(), BadEscape> {
     bytes.clear();
     let mut rest = text;
@@ -91,7 +91,7 @@ fn digit(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// The bytes as hexadecimal digits.
+/// Returns the bytes as hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
@@ -100,7 +100,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// The bytes of hexadecimal digits.
+/// Returns the bytes that hexadecimal digits stand for.
 pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let byte = |[high, low]: &[u8; 2]| Some(digit(*high)? << 4 | digit(*low)?);

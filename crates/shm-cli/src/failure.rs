@@ -13,7 +13,7 @@ use shm_core::{
 use shm_facade::{BuildError, Error, ResultCode, SNAPSHOT};
 use slotmap_shm::{GeometryError, KIND, TableError, TableOpenError};
 
-/// The exit codes. `--help` and the README list them; a test compares.
+/// The exit codes. `--help` and the README list them, and a test compares these lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
@@ -77,10 +77,10 @@ impl From<ResultCode> for Exit {
 /// The name of standard input in messages.
 pub(crate) const STDIN: &str = "standard input";
 
-/// What to do next. A constant text has `NAME` in place of the map's name.
+/// Advice on what to do next. A constant text has `NAME` in place of the map's name.
 type Hint = Cow<'static, str>;
 
-/// Why a command failed. Nothing was changed, or [`Failure::after`] says what was.
+/// Why a command failed. Nothing was changed, unless [`Failure::after`] says what was.
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
@@ -108,7 +108,8 @@ impl Failure {
         self
     }
 
-    /// Says what to do next, in place of an earlier hint, where the subcommand knows better.
+    /// Says what to do next, in place of an earlier hint. For subcommands that know better than the
+    /// earlier hint.
     pub(crate) fn hint_instead(mut self, hint: impl Into<Hint>) -> Self {
         self.hint = Some(hint.into());
         self
@@ -143,7 +144,7 @@ impl Failure {
         if self.names_file { self } else { self.about(path.display()) }
     }
 
-    /// Says what was done before the failure, when only the result could not be printed.
+    /// Says what was done before the failure, if only the result could not be printed.
     pub(crate) fn after(self, done: impl fmt::Display) -> Self {
         let message = format!("{done}, but not printed: {}", self.message);
         let hint = Some("nothing is left to do; `shmap stat NAME` shows what there is".into());
@@ -175,7 +176,8 @@ impl Failure {
 }
 
 impl From<io::Error> for Failure {
-    /// For standard output. Other files say which they are; see [`Failure::of_file`].
+    /// Makes the failure for an error on standard output. For other files, see
+    /// [`Failure::of_file`], which names the file.
     fn from(error: io::Error) -> Self {
         let silent = error.kind() == io::ErrorKind::BrokenPipe;
         // As of a program that SIGPIPE ends.
@@ -310,7 +312,7 @@ fn hint(error: &Error) -> Option<Hint> {
     Some(text.into())
 }
 
-/// A hint for what the system does not permit: opening a file, or changing its directory.
+/// A hint for an action that the system does not permit: opening a file, or changing its directory.
 fn denied_hint(error: &IoError) -> String {
     let path = &error.path;
     if path.is_dir() {

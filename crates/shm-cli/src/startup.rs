@@ -1,6 +1,6 @@
 //! Checks whether standard input and output were open when the program was started. Before `main`,
-//! Rust's runtime opens `/dev/null` in place of one that was closed. Output is then lost without an
-//! error, and input is empty. So this module checks earlier.
+//! Rust's runtime opens `/dev/null` in place of a stream that was closed. Output is then lost
+//! without an error, and input is empty. So this module checks earlier.
 
 #![allow(unsafe_code, reason = "a function that runs before main, and the call that it makes")]
 

@@ -15,8 +15,8 @@
 //!   else.
 //! - [`Namespace::publish`], [`remove_published`](Namespace::remove_published) and
 //!   [`follow`](Namespace::follow) handle whole files, which never change but are replaced in one
-//!   step. [`Published`] gives the bytes of such a file in place, and a [`Follower`] notices a
-//!   newer file. [`Namespace::prune`] removes what killed processes left behind.
+//!   step. [`Published`] gives access to the bytes of such a file in place, and a [`Follower`]
+//!   notices a newer file. [`Namespace::prune`] removes what killed processes left behind.
 
 #![deny(unsafe_code)]
 

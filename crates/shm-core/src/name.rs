@@ -30,7 +30,7 @@ pub enum InvalidName {
     TooLong {
         /// Length of the rejected name in bytes.
         len: usize,
-        /// The longest length allowed, in bytes.
+        /// Maximum length of a name in bytes.
         max: usize,
     },
     /// The name starts with a dot (which also rules out `.` and `..`).
@@ -47,7 +47,8 @@ pub enum InvalidName {
 }
 
 impl Name {
-    /// The longest name, in bytes. With prefix and kind added, it still fits into `NAME_MAX`.
+    /// Maximum length of a name in bytes. Together with prefix and kind, a name of this length fits
+    /// into `NAME_MAX`.
     pub const MAX_LEN: usize = 200;
 
     /// Checks `name`. O(length).
@@ -70,7 +71,7 @@ impl Name {
         Ok(Self(name.to_owned()))
     }
 
-    /// The name as given.
+    /// Returns the name as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -39,7 +39,7 @@ impl Kind {
         Self(tag)
     }
 
-    /// The tag.
+    /// Returns the tag.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         self.0
@@ -63,7 +63,7 @@ impl fmt::Display for Kind {
 /// A directory of segments.
 ///
 /// The default is `/dev/shm`, which is memory: its contents are gone after a reboot. Segments in a
-/// directory on a disk outlive a reboot.
+/// directory on a disk survive a reboot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Namespace {
     dir: PathBuf,
@@ -74,9 +74,9 @@ pub struct Namespace {
 pub struct Entry {
     /// The segment's name.
     pub name: Name,
-    /// The tag of its kind.
+    /// The tag of the segment's kind.
     pub kind: String,
-    /// The path of its file.
+    /// The path of the segment's file.
     pub path: PathBuf,
 }
 
@@ -98,7 +98,7 @@ impl Namespace {
         Self { dir }
     }
 
-    /// The namespace in `$SHMAP_DIR`, or in `/dev/shm` if that is not set.
+    /// Returns the namespace in `$SHMAP_DIR`, or in `/dev/shm` if that variable is not set.
     #[must_use]
     pub fn from_env() -> Self {
         match std::env::var_os(Self::ENV) {
@@ -107,19 +107,19 @@ impl Namespace {
         }
     }
 
-    /// The directory of this namespace.
+    /// Returns the directory of this namespace.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The path of a segment: `shmap.` + name + `.` + kind.
+    /// Returns the path of a segment: `shmap.` + name + `.` + kind.
     #[must_use]
     pub fn path_of(&self, name: &Name, kind: Kind) -> PathBuf {
         self.dir.join(format!("{PREFIX}{name}.{kind}"))
     }
 
-    /// All segments, sorted by name and kind. O(files in the directory).
+    /// Returns all segments, sorted by name and kind. O(files in the directory).
     ///
     /// # Errors
     /// If the directory cannot be read.

@@ -1,4 +1,4 @@
-//! Errors for files that the operating system refuses to make. They name the limit that was
+//! Errors for files that the operating system refuses to create. The errors name the limit that was
 //! reached.
 //!
 //! When a file grows too long, the kernel does not return an error but sends a signal that kills
@@ -10,7 +10,8 @@ use std::path::Path;
 use crate::error::{CreateError, IoError};
 use crate::os::limits;
 
-/// Checks `RLIMIT_FSIZE`: a write beyond it raises SIGXFSZ.
+/// Checks that a file of `needed` bytes does not exceed `RLIMIT_FSIZE`. A write beyond that limit
+/// raises SIGXFSZ.
 pub(crate) fn check_file_size(needed: u64, dir: &Path) -> Result<(), CreateError> {
     match limits::file_size() {
         Some(limit) if limit < needed => {
@@ -20,8 +21,8 @@ pub(crate) fn check_file_size(needed: u64, dir: &Path) -> Result<(), CreateError
     }
 }
 
-/// Returns the error for a file of `needed` bytes that could not be made in a directory, or could
-/// not get its path there.
+/// Returns the error for a file of `needed` bytes that could not be created in a directory, or
+/// could not get its path there.
 pub(crate) fn creating(
     action: &'static str,
     error: io::Error,

@@ -1,5 +1,5 @@
 //! The negative controls: ways to break publication and takeover on purpose, so that the crash
-//! harnesses can show that they would notice.
+//! harnesses can show that they would notice a broken protocol.
 //!
 //! They exist only under `--cfg shm_negative_control`, which no manifest can set;
 //! everywhere else these functions are `false` at compile time.

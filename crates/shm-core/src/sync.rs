@@ -1,7 +1,7 @@
 //! The atomics facade and the two views of shared words.
 //!
-//! Under `--cfg loom` the atomics are loom's. So loom checks the protocols that are built on
-//! [`Words`] themselves, not copies of them.
+//! Under `--cfg loom` the atomics are loom's. So loom checks the very protocols that are built on
+//! [`Words`], and not copies of them.
 
 #[cfg(loom)]
 pub use self::model::{Word, crash};
@@ -16,12 +16,12 @@ pub type Word = std::sync::atomic::AtomicU64;
 
 /// A read-only view of `len` shared 64-bit words.
 ///
-/// There is no `&[u8]` and no `&T` into shared bytes. A peer may store to them at any moment, and
-/// only atomic loads are defined behaviour then.
+/// There is no `&[u8]` and no `&T` into shared bytes, because another process may store to them at
+/// any moment. Only atomic loads are defined behaviour in that case.
 #[derive(Clone, Copy)]
 pub struct ReadWords<'a> {
     words: &'a [Word],
-    /// True for the view of the lock's holder; see `model::Word`.
+    /// True if this is the view of the lock's holder; see `model::Word`.
     #[cfg(loom)]
     holder: bool,
 }
@@ -46,7 +46,7 @@ impl<'a> ReadWords<'a> {
         }
     }
 
-    /// Number of words.
+    /// Returns the number of words.
     #[must_use]
     pub fn len(&self) -> usize {
         self.words.len()
@@ -73,7 +73,7 @@ impl<'a> ReadWords<'a> {
     /// Returns a view of the `len` words that start at `at`.
     ///
     /// # Panics
-    /// If they are not all inside this view.
+    /// If the words are not all inside this view.
     #[inline(always)]
     #[must_use]
     #[allow(clippy::indexing_slicing, reason = "documented panic; the bound is the safety net")]
@@ -117,7 +117,7 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// The same words, read-only.
+    /// Returns a read-only view of the same words.
     #[inline(always)]
     #[must_use]
     pub fn as_read(&self) -> ReadWords<'a> {
@@ -137,7 +137,7 @@ impl<'a> Words<'a> {
     /// Returns a view of the `len` words that start at `at`.
     ///
     /// # Panics
-    /// If they are not all inside this view.
+    /// If the words are not all inside this view.
     #[inline(always)]
     #[must_use]
     pub fn slice(&self, at: usize, len: usize) -> Words<'a> {
@@ -181,7 +181,7 @@ mod model {
             Self { shared: AtomicU64::new(value), shadow: value.into() }
         }
 
-        /// Loads as a reader does.
+        /// Loads the word as a reader does.
         pub fn load(&self, order: Ordering) -> u64 {
             self.shared.load(order)
         }
@@ -190,7 +190,8 @@ mod model {
             self.shadow.load(Ordering::SeqCst)
         }
 
-        /// Stores, unless [`crash::after`] has simulated the death of the storing thread.
+        /// Stores to the word, unless [`crash::after`] has simulated the death of the storing
+        /// thread.
         pub fn store(&self, value: u64, order: Ordering) {
             if crash::allows_store() {
                 self.shared.store(value, order);

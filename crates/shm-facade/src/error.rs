@@ -9,7 +9,8 @@ use thiserror::Error;
 
 /// Why a call failed. Nothing was changed.
 ///
-/// The errors that it contains are exported here too, so that a program needs only this crate:
+/// The types of the errors that this type contains are exported here too, so that a program needs
+/// only this crate:
 /// ```
 /// use shm_facade::{BuildError, Error, HeaderError, LockError, OpenError};
 /// use shm_facade::{PublishError, SnapshotError};
@@ -45,13 +46,13 @@ pub enum Error {
     /// There is no table or map of that name.
     #[error("{path:?} does not exist")]
     NotFound {
-        /// Path where it was looked for.
+        /// The path where the table or map was looked for.
         path: PathBuf,
     },
     /// The name is taken, by a table, a map or anything else.
     #[error("{path:?} exists already")]
     AlreadyExists {
-        /// Path of what is there.
+        /// The path of the existing file.
         path: PathBuf,
     },
     /// The operating system does not permit the operation.
@@ -73,25 +74,25 @@ pub enum Error {
     /// The operation on a table failed.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// A map without entries was to replace an edition that has some, without
+    /// A map without entries was to replace an edition that has entries, without
     /// [`ShareOptions::allow_empty`](crate::ShareOptions::allow_empty).
     #[error("{path:?} has entries ({entries}), and none are to replace them")]
     WouldEmpty {
-        /// Path of the edition, which stays.
+        /// The path of the edition, which was not replaced.
         path: PathBuf,
-        /// How many entries it has.
+        /// The number of entries of the edition.
         entries: u64,
     },
     /// The map could not be published, saved or removed.
     #[error(transparent)]
     Publish(PublishError),
-    /// The entries cannot be a map.
+    /// A map cannot be built from the entries.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// The bytes are not those of a map, or contradict themselves.
+    /// The bytes are not a map, or contradict themselves.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// The bytes in a file are not those of a map, or contradict themselves.
+    /// The contents of a file are not a map, or contradict themselves.
     #[error("cannot use {path:?}")]
     Map {
         /// Path of the file.
@@ -105,7 +106,7 @@ pub enum Error {
         in_words(key)
     )]
     NotATableKey {
-        /// Its rank in the map.
+        /// The rank of the key in the map.
         rank: usize,
         /// The key.
         key: Vec<u8>,
@@ -177,7 +178,7 @@ impl From<PublishError> for Error {
 }
 
 impl Error {
-    /// The file or directory that the error is about, if it names one.
+    /// Returns the file or directory that the error is about, if the error names one.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {

@@ -8,8 +8,8 @@ use crate::share::{ShareOptions, publish};
 use crate::status_table::StatusTable;
 use slotmap_shm::{Access, AnyKey, KeyKind, UntypedTable};
 
-/// The map key for an `i32` table key: four bytes, big-endian, with the sign bit flipped, so that
-/// the keys of the map are in the order of the numbers.
+/// Returns the map key for an `i32` table key: four bytes, big-endian, with the sign bit flipped.
+/// So the keys of the map are in the order of the numbers.
 ///
 /// ```
 /// use shm_facade::{map_key, table_key};
@@ -22,15 +22,17 @@ pub fn map_key(key: i32) -> [u8; 4] {
     (key ^ i32::MIN).to_be_bytes()
 }
 
-/// The `i32` table key of a map key; `None` if [`map_key`] did not make that map key.
+/// Returns the `i32` table key for a map key, or `None` if [`map_key`] cannot have made that map
+/// key.
 #[must_use]
 pub fn table_key(key: &[u8]) -> Option<i32> {
     Some(i32::from_be_bytes(key.try_into().ok()?) ^ i32::MIN)
 }
 
-/// The map key for a key of a table of this kind. Text and bytes stay as they are. Integers are
-/// big-endian, as wide as their type, and signed ones have the sign bit flipped. So the keys of the
-/// map are in the order of the table's type. `None` if the key is not of that kind.
+/// Returns the map key for a key of a table of this kind. Text and bytes stay as they are. Integers
+/// are big-endian and as wide as their type, and signed integers have the sign bit flipped. So the
+/// keys of the map are in the order of the keys' type. Returns `None` if the key is not of this
+/// kind.
 ///
 /// ```
 /// use shm_facade::{AnyKey, KeyKind, any_map_key, any_table_key, map_key};
@@ -61,8 +63,8 @@ pub fn any_map_key(kind: KeyKind, key: &AnyKey) -> Option<Vec<u8>> {
     bytes.get(bytes.len() - bits as usize / 8..).map(<[u8]>::to_vec)
 }
 
-/// The key of a table of this kind from its map key; `None` if no key of the table has that map
-/// key.
+/// Returns the key of a table of this kind for a map key, or `None` if no key of this kind has that
+/// map key.
 #[must_use]
 pub fn any_table_key(kind: KeyKind, key: &[u8]) -> Option<AnyKey> {
     let Some((bits, signed)) = kind.integer() else {
@@ -81,11 +83,11 @@ pub fn any_table_key(kind: KeyKind, key: &[u8]) -> Option<AnyKey> {
     })
 }
 
-/// As [`StatusTable::freeze_with`], for a table with any kind of keys. [`any_map_key`] makes the
-/// keys of the map.
+/// Like [`StatusTable::freeze_with`], but for a table with any kind of keys. [`any_map_key`] makes
+/// the keys of the map.
 ///
 /// # Errors
-/// As [`StatusTable::freeze`].
+/// The errors of [`StatusTable::freeze`].
 pub fn freeze_table<A: Access>(
     table: &UntypedTable<A>,
     name: &str,
@@ -98,10 +100,10 @@ pub fn freeze_table<A: Access>(
     publish(&name, &image(entries.collect(), options)?, options)
 }
 
-/// As [`StatusTable::load`], for a table with any kind of keys.
+/// Like [`StatusTable::load`], but for a table with any kind of keys.
 ///
 /// # Errors
-/// As [`StatusTable::load`].
+/// The errors of [`StatusTable::load`].
 pub fn load_table<D: AsRef<[u8]>>(table: &UntypedTable, map: &Snapshot<D>) -> Result<usize, Error> {
     let kind = table.key_kind();
     let entries = entries_of(map, kind, |key| any_table_key(kind, key))?;
@@ -109,7 +111,7 @@ pub fn load_table<D: AsRef<[u8]>>(table: &UntypedTable, map: &Snapshot<D>) -> Re
     Ok(entries.len())
 }
 
-/// The entries of a map, with the keys of the table in place of the map keys.
+/// Returns the entries of a map, with table keys in place of the map keys.
 fn entries_of<D: AsRef<[u8]>, K>(
     map: &Snapshot<D>,
     kind: KeyKind,
@@ -123,7 +125,7 @@ fn entries_of<D: AsRef<[u8]>, K>(
 }
 
 impl<A: Access> StatusTable<A> {
-    /// Publishes the entries as they were at one moment, as a map in this table's namespace.
+    /// Publishes the entries, as they were at one moment, as a map in this table's namespace.
     /// Nothing may have that name yet. [`map_key`] makes the keys. Returns the edition. O(n log n).
     ///
     /// ```
@@ -150,17 +152,17 @@ impl<A: Access> StatusTable<A> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Table`] if the table cannot be read. Otherwise as
-    /// [`Share::share_with`](crate::Share::share_with), with [`Error::WouldEmpty`] if the table is
-    /// empty and the edition that it would replace is not.
+    /// [`Error::Table`] if the table cannot be read, and the errors of
+    /// [`Share::share_with`](crate::Share::share_with). One of these is [`Error::WouldEmpty`],
+    /// which is returned if the table is empty and the edition that it would replace is not.
     pub fn freeze(&self, name: &str) -> Result<u64, Error> {
         self.freeze_with(name, &ShareOptions::default().namespace(self.namespace().clone()))
     }
 
-    /// As [`StatusTable::freeze`], in the namespace of `options`.
+    /// Like [`StatusTable::freeze`], but publishes in the namespace of `options`.
     ///
     /// # Errors
-    /// As [`StatusTable::freeze`].
+    /// The errors of [`StatusTable::freeze`].
     pub fn freeze_with(&self, name: &str, options: &ShareOptions) -> Result<u64, Error> {
         let name = Name::new(name)?;
         let entries = self.entries()?.into_iter().map(|(key, value)| (map_key(key), value));
@@ -170,7 +172,8 @@ impl<A: Access> StatusTable<A> {
 
 impl StatusTable {
     /// Sets the values of all keys of a map that was frozen from a table, in one batch: either all
-    /// of them or none. Other keys stay. Returns the number of keys that were set. O(n).
+    /// of them or none. Other keys of the table keep their values. Returns the number of keys that
+    /// were set. O(n).
     ///
     /// # Errors
     /// [`Error::NotATableKey`] for a key that [`map_key`] did not make; [`Error::Table`] with

@@ -1,9 +1,9 @@
-//! One table per process and name, like the original's singleton.
+//! One table per process and name, like the singleton of the original C++ class.
 //!
-//! The registry is locked for a few instructions only: no thread opens a table, waits or calls back
-//! while it holds the lock. If a child is forked while another thread holds the lock, the child
-//! finds it locked for ever. So a process takes a registry over from its parent only if no thread
-//! held the lock at the fork.
+//! The registry is locked only for a few instructions: no thread opens a table, waits or calls user
+//! code while it holds the lock. If a child is forked while another thread holds the lock, the
+//! child finds it locked for ever. So a process takes a registry over from its parent only if no
+//! thread held the lock at the fork.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,16 +20,17 @@ type Instances = BTreeMap<(PathBuf, String), Weak<StatusTable>>;
 
 /// The instances of a process.
 struct Registry {
-    /// The process that has claimed this registry. One of its threads decides whether the process
-    /// can use it.
+    /// The process that has claimed this registry. One thread of that process decides whether the
+    /// process can use the registry.
     claimed: AtomicU64,
-    /// The process that owns this registry. For a process that found it locked, see [`LOST`].
+    /// The process that owns this registry. If that process found the registry locked, see
+    /// [`LOST`].
     owner: AtomicU64,
     instances: Mutex<Instances>,
 }
 
-/// The lowest bit, which is set in every token. An owner without it is a process that cannot use
-/// the registry.
+/// The lowest bit, which is set in every process token. If it is clear in `owner`, the process with
+/// that token cannot use the registry.
 const LOST: u64 = 1;
 
 impl Registry {
@@ -38,7 +39,7 @@ impl Registry {
         Self { claimed, owner, instances: Mutex::new(BTreeMap::new()) }
     }
 
-    /// Locks the instances, if this is the registry of process `me`.
+    /// Locks and returns the instances, if this is the registry of process `me`.
     fn lock(&self, me: u64) -> Option<MutexGuard<'_, Instances>> {
         loop {
             // Acquire: pairs with the store below; the registry was free then.
@@ -67,8 +68,8 @@ impl Registry {
 /// another thread holds the lock.
 static REGISTRIES: [Registry; 8] = [const { Registry::new() }; 8];
 
-/// Runs `f` on the instances of this process; `None` if every registry was lost in the forks that
-/// led to this process.
+/// Runs `f` on the instances of this process. Returns `None` if every registry was lost in the
+/// forks that led to this process.
 fn with<R>(f: impl FnOnce(&mut Instances) -> R) -> Option<R> {
     let me = process_token();
     let mut instances = REGISTRIES.iter().find_map(|registry| registry.lock(me))?;
@@ -76,13 +77,13 @@ fn with<R>(f: impl FnOnce(&mut Instances) -> R) -> Option<R> {
 }
 
 impl StatusTable {
-    /// The table of this name in this process. The first call opens or creates it, and all later
-    /// calls share it as long as anybody holds it. The original's `getInstance`.
+    /// Returns the table of this name in this process. The first call opens or creates the table.
+    /// Later calls share it as long as anybody holds it. This is `getInstance` of the original.
     ///
-    /// An instance that exists is returned whatever its sizes. A table that exists must have the
-    /// default sizes. An instance is identified by its name and the path of its namespace, as
-    /// written. If the file of an instance was unlinked or replaced, the table is opened or created
-    /// again.
+    /// An existing instance is returned whatever its sizes. A table that exists already but has no
+    /// instance in this process must have the default sizes. An instance is identified by its name
+    /// and the path of its namespace, as written. If the file of an instance was unlinked or
+    /// replaced, the table is opened or created again.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -110,20 +111,20 @@ impl StatusTable {
         instance(name, &StatusOptions::default(), false)
     }
 
-    /// As [`StatusTable::instance`], with the sizes that `options` say. The other options matter
-    /// only at the first call for a name.
+    /// Like [`StatusTable::instance`], but with the sizes in `options`. The other options matter
+    /// only in the first call for a name.
     ///
     /// # Errors
     /// [`Error::OpenTable`], with `TableOpenError::GeometryMismatch` if there is an instance or a
-    /// table of other sizes; [`Error::Name`].
+    /// table with other sizes; [`Error::Name`].
     pub fn instance_with(name: &str, options: &StatusOptions) -> Result<Arc<Self>, Error> {
         instance(name, options, true)
     }
 }
 
-/// The living instance of `name`, or a new one. An orphaned instance (its name was unlinked or
-/// replaced) is not returned again. With `sized`, the instance must have the sizes that `options`
-/// say.
+/// Returns the living instance of `name`, or creates one. An instance is not returned again once it
+/// is orphaned, that is, once its name was unlinked or replaced. With `sized`, the instance must
+/// have the sizes in `options`.
 fn instance(name: &str, options: &StatusOptions, sized: bool) -> Result<Arc<StatusTable>, Error> {
     let key = (options.namespace.dir().to_owned(), name.to_owned());
     let living = with(|instances| instances.get(&key).and_then(Weak::upgrade)).flatten();

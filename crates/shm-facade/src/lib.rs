@@ -2,15 +2,16 @@
 //!
 //! ## A tour of the types
 //!
-//! - [`StatusTable`] is a live table with `i32` keys, by default of 1024 entries of up to 256
-//!   bytes. [`StatusReader`] reads one from a read-only mapping, and [`StatusOptions`] says how a
-//!   table is created. [`Table`], [`TableReader`] and [`UntypedTable`] are tables with other keys.
+//! - [`StatusTable`] is a live table with `i32` keys. By default, it holds 1024 entries with values
+//!   of up to 256 bytes. [`StatusReader`] reads such a table from a read-only mapping.
+//!   [`StatusOptions`] says how a table is created. [`Table`], [`TableReader`] and [`UntypedTable`]
+//!   are tables with other keys.
 //! - [`RbTree`] is a dictionary in private memory, and [`Builder`] makes an image from sorted
-//!   entries. [`Share::share_with`] publishes either of them under a name, as [`ShareOptions`]
-//!   says.
+//!   entries. [`Share::share_with`] publishes the dictionary or the image under a name.
+//!   [`ShareOptions`] says how.
 //! - [`SharedMap`] is a published dictionary, read in place. [`refresh`](SharedMap::refresh) takes
 //!   the newest edition, and [`wait_for_update`](SharedMap::wait_for_update) sleeps until there is
-//!   one. [`prune`] removes what killed processes left behind.
+//!   a newer one. [`prune`] removes what killed processes left behind.
 //! - [`StatusTable::freeze`] publishes the entries of a table, and [`StatusTable::load`] copies
 //!   them back.
 //! - [`Error`] is the only error type, and [`Error::code`] returns its [`ResultCode`].

@@ -1,4 +1,4 @@
-//! Opening a status table again when its name leads to another one.
+//! Opening a status table again when its name leads to another table.
 
 use slotmap_shm::Access;
 
@@ -6,10 +6,10 @@ use crate::error::Error;
 use crate::status_table::{StatusOptions, StatusReader, StatusTable};
 
 impl StatusTable {
-    /// If the name no longer leads to this table, opens the table that it leads to now, as
-    /// [`StatusTable::open_with`] does, puts it in this handle and returns true. This is for
-    /// programs that run for a long time while others may remove the table and create it again. If
-    /// nothing happened, the call costs one `stat`.
+    /// Checks whether the name still leads to this table. If it leads to another table now, opens
+    /// that table as [`StatusTable::open_with`] does, puts it into this handle and returns true.
+    /// This is for programs that run for a long time while others may remove the table and create
+    /// it again. If nothing happened, the call costs one `stat`.
     ///
     /// Returns false, and leaves the handle as it is, if the name still leads to this table or
     /// leads to nothing. In the second case [`StatusTable::is_orphaned`] is true, and the call can
@@ -35,7 +35,7 @@ impl StatusTable {
     /// ```
     ///
     /// # Errors
-    /// As [`StatusTable::open_with`]. The handle stays as it is.
+    /// The errors of [`StatusTable::open_with`]. The handle stays as it is.
     pub fn reopen_if_orphaned(
         &mut self,
         name: &str,
@@ -46,10 +46,10 @@ impl StatusTable {
 }
 
 impl StatusReader {
-    /// As [`StatusTable::reopen_if_orphaned`], for reading only.
+    /// Like [`StatusTable::reopen_if_orphaned`], for reading only.
     ///
     /// # Errors
-    /// As [`StatusTable::open_read_only_with`]. The handle stays as it is.
+    /// The errors of [`StatusTable::open_read_only_with`]. The handle stays as it is.
     pub fn reopen_if_orphaned(
         &mut self,
         name: &str,

@@ -1,4 +1,4 @@
-//! The result codes of the original, and one for each further cause.
+//! The result codes of the original C++ class, and one code for each further cause.
 
 use avl_snapshot::{BuildError, SnapshotError};
 use shm_core::{CreateError, HeaderError, LockError, OpenError, PublishError};
@@ -6,7 +6,7 @@ use slotmap_shm::{TableError, TableOpenError};
 
 use crate::error::Error;
 
-/// Result codes: the four of the original, and one for each further cause.
+/// A result code: one of the four of the original C++ class, or a code for a further cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(i32)]
@@ -25,8 +25,8 @@ pub enum ResultCode {
     Timeout = -5,
     /// The file at the name is damaged, or never was a table or map.
     Corrupt = -6,
-    /// The file at the name is of another kind, geometry, key type or format, or lives under
-    /// another C library or pid namespace; or a value does not have the expected form.
+    /// The file at the name has another kind, geometry, key type or format, or belongs to another C
+    /// library or pid namespace, or a value does not have the expected form.
     Mismatch = -7,
     /// The operating system does not permit the operation.
     Permission = -8,
@@ -38,7 +38,7 @@ pub enum ResultCode {
 }
 
 impl Error {
-    /// The code of this error. Never [`ResultCode::Ok`].
+    /// Returns the code of this error, which is never [`ResultCode::Ok`].
     #[must_use]
     pub fn code(&self) -> ResultCode {
         match self {

@@ -14,7 +14,8 @@ use crate::error::Error;
 pub const SNAPSHOT: PublishedKind =
     PublishedKind::new(Kind::new("snapshot"), 1, Kind::new("control"));
 
-/// How a map is published. Start from the default; each field has a setter:
+/// How a map is published. Start from the default and change it with the setters, of which each
+/// field has one:
 ///
 /// ```
 /// use shm_facade::ShareOptions;
@@ -24,27 +25,28 @@ pub const SNAPSHOT: PublishedKind =
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ShareOptions {
-    /// Where to publish. By default, in `$SHMAP_DIR`, or in `/dev/shm` if that is not set.
+    /// Where to publish the map. By default, in `$SHMAP_DIR`, or in `/dev/shm` if that variable is
+    /// not set.
     pub namespace: Namespace,
     /// Replaces the map that has the name, if there is one. Off by default.
     pub force: bool,
-    /// Permission bits, which the umask does not change. Only read bits are allowed; `0o444` lets
-    /// other users read. `None`, the default, keeps the mode of the edition that is replaced, and
-    /// gives a first edition `0o400`.
+    /// Permission bits of the map. The umask does not change them. Only read bits are allowed;
+    /// `0o444` lets other users read the map. With `None`, the default, a map gets the mode of the
+    /// edition that it replaces, and a first edition gets `0o400`.
     pub mode: Option<u32>,
-    /// Lets an image without entries replace an edition that has some. Off by default, because an
-    /// input that was cut off may also be empty.
+    /// Lets an image without entries replace an edition that has entries. Off by default, because
+    /// an empty image may come from an input that was cut off.
     pub allow_empty: bool,
     /// Adds a hash index if the call builds the image, which it does from an [`RbTree`] and from a
-    /// table. On by default. The index makes looking up single keys, which is what most readers do,
-    /// two to five times as fast, and takes twelve bytes per entry.
+    /// table. On by default. The index makes looking up single keys two to five times as fast, and
+    /// takes twelve bytes per entry. Most readers look up single keys.
     pub hash_index: bool,
-    /// How long to wait for other publishers of the name, in total; `None` waits for ever. Five
-    /// seconds by default.
+    /// How long to wait for other publishers of the name, in total. `None` means to wait for ever.
+    /// The default is five seconds.
     pub lock_timeout: Option<Duration>,
-    /// What ends that wait early.
+    /// An [`Interrupt`] that can end this wait early.
     pub interrupt: Interrupt,
-    /// Whose control segments to trust. By default, those of this user and of root.
+    /// The users whose control segments are trusted. By default, this user and root.
     pub trust: Trust,
 }
 
@@ -87,7 +89,7 @@ impl ShareOptions {
         self
     }
 
-    /// Sets whether an image without entries may replace an edition that has some.
+    /// Sets whether an image without entries may replace an edition that has entries.
     #[must_use]
     pub fn allow_empty(mut self, allow_empty: bool) -> Self {
         self.allow_empty = allow_empty;
@@ -101,21 +103,21 @@ impl ShareOptions {
         self
     }
 
-    /// Sets how long to wait for other publishers; `None` waits for ever.
+    /// Sets how long to wait for other publishers. `None` means to wait for ever.
     #[must_use]
     pub fn lock_timeout(mut self, lock_timeout: Option<Duration>) -> Self {
         self.lock_timeout = lock_timeout;
         self
     }
 
-    /// Sets what ends that wait early.
+    /// Sets an [`Interrupt`] that can end this wait early.
     #[must_use]
     pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
         self
     }
 
-    /// Sets whose control segments to trust.
+    /// Sets the users whose control segments are trusted.
     #[must_use]
     pub fn trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
@@ -127,8 +129,8 @@ impl ShareOptions {
     }
 }
 
-/// Publishing, for types that hold a map: [`RbTree`], [`Snapshot`], and [`AlignedBytes`] that are
-/// an image. This trait is sealed.
+/// Publishes a map. The types that hold a map implement this trait: [`RbTree`], [`Snapshot`], and
+/// [`AlignedBytes`], whose bytes must be an image. This trait is sealed.
 ///
 /// ```
 /// use shm_facade::{RbTree, Share, SharedMap};
@@ -147,43 +149,43 @@ impl ShareOptions {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Share: sealed::Image {
-    /// Publishes under `name` in the default namespace, if nothing has that name yet. Returns the
-    /// edition: 1, or one more than the newest edition that ever had the name. O(n).
+    /// Publishes this map under `name` in the default namespace, if nothing has that name yet.
+    /// Returns the edition: 1, or one more than the newest edition that ever had the name. O(n).
     ///
     /// # Errors
-    /// As [`Share::share_with`].
+    /// The errors of [`Share::share_with`].
     fn share(&self, name: &str) -> Result<u64, Error> {
         self.share_with(name, &ShareOptions::default())
     }
 
-    /// As [`Share::share`], but replaces the map that has the name, if there is one.
+    /// Like [`Share::share`], but replaces the map that has the name, if there is one.
     ///
-    /// An [`RbTree`] without entries replaces an edition that has some, as in the Python extension
-    /// that this crate re-implements: the program knows what is in its tree. Other images come from
-    /// a file, a sorted input or another map, any of which may have been cut off. For those, see
-    /// [`ShareOptions::allow_empty`].
+    /// An [`RbTree`] without entries replaces even an edition that has entries, as in the Python
+    /// extension that this crate re-implements, because a program knows what is in its tree. Other
+    /// images come from a file, a sorted input or another map, any of which may have been cut off.
+    /// For those, see [`ShareOptions::allow_empty`].
     ///
     /// # Errors
-    /// As [`Share::share_with`].
+    /// The errors of [`Share::share_with`].
     fn share_or_replace(&self, name: &str) -> Result<u64, Error> {
         self.share_with(name, &ShareOptions::default().force(true).allow_empty(Self::IN_HAND))
     }
 
-    /// Publishes under `name`. At any moment the name leads to the old map or to the new one, and
-    /// that map is whole, even if this process is killed. A process that has the old map open keeps
-    /// it.
+    /// Publishes this map under `name`. At any moment, even if this process is killed, the name
+    /// leads to either the old map or the new map, and that map is whole. A process that has the
+    /// old map open keeps it.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`] if the name is taken, without `force`; [`Error::WouldEmpty`] if an
-    /// empty map would replace one with entries, without `allow_empty`; [`Error::Snapshot`] for
-    /// bytes that are not a snapshot; [`Error::Name`] or [`Error::Publish`]. The name then leads to
-    /// what it led to before.
+    /// [`Error::AlreadyExists`] if the name is taken and `force` is not set; [`Error::WouldEmpty`]
+    /// if an empty map would replace a map with entries and `allow_empty` is not set;
+    /// [`Error::Snapshot`] for bytes that are not a snapshot; [`Error::Name`] or
+    /// [`Error::Publish`]. The name then leads to what it led to before.
     fn share_with(&self, name: &str, options: &ShareOptions) -> Result<u64, Error> {
         let name = Name::new(name)?;
         self.with_image(&options.freeze_options(), |image| publish(&name, image, options))
     }
 
-    /// Writes the bare image to a file of mode 0400, and replaces what is at the path in one step.
+    /// Writes the bare image to a file of mode 0400, replacing any file at the path in one step.
     /// [`SharedMap::open_file`](crate::SharedMap::open_file) opens it. O(n).
     ///
     /// # Errors
@@ -202,7 +204,8 @@ mod sealed {
     use super::{AlignedBytes, Error, FreezeOptions, RbTree, Snapshot};
 
     pub trait Image {
-        /// True for a type whose program knows what is in the image.
+        /// True for a type whose contents the program itself has made, so that it knows whether the
+        /// map is empty on purpose.
         const IN_HAND: bool = false;
 
         /// Calls `f` with a whole, valid image.
@@ -268,7 +271,8 @@ pub(crate) fn publish(name: &Name, image: &[u8], options: &ShareOptions) -> Resu
     }
 }
 
-/// How many entries the map at a name has. `None` if there is no map, or if it cannot be read.
+/// Returns the number of entries of the map at a name, or `None` if there is no map or if it cannot
+/// be read.
 fn entries_at(name: &Name, options: &ShareOptions) -> Option<u64> {
     let ShareOptions { namespace, trust, .. } = options;
     let map = namespace.open_to_copy(name, SNAPSHOT.kind, SNAPSHOT.kind_version, trust).ok()?;

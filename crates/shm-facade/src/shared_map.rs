@@ -14,18 +14,19 @@ use shm_core::{
 use crate::error::Error;
 use crate::share::{SNAPSHOT, save};
 
-/// How a map is opened or removed. Start from the default; each field has a setter.
+/// How a map is opened or removed. Start from the default and change it with the setters, of which
+/// each field has one.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct MapOptions {
-    /// Where the map is. By default, in `$SHMAP_DIR`, or in `/dev/shm` if that is not set.
+    /// Where the map is. By default, in `$SHMAP_DIR`, or in `/dev/shm` if that variable is not set.
     pub namespace: Namespace,
-    /// Whose maps to open. By default, those of this user and of root.
+    /// The users whose maps may be opened. By default, this user and root.
     pub trust: Trust,
-    /// How long a removal waits for publishers, in total; `None` waits for ever. Five seconds by
-    /// default.
+    /// How long a removal waits for publishers, in total. `None` means that it waits for ever. The
+    /// default is five seconds.
     pub lock_timeout: Option<Duration>,
-    /// What ends that wait early.
+    /// An [`Interrupt`] that can end this wait early.
     pub interrupt: Interrupt,
 }
 
@@ -44,21 +45,21 @@ impl MapOptions {
         self
     }
 
-    /// Sets whose maps to open.
+    /// Sets the users whose maps may be opened.
     #[must_use]
     pub fn trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
         self
     }
 
-    /// Sets how long a removal waits for publishers; `None` waits for ever.
+    /// Sets how long a removal waits for publishers. `None` means that it waits for ever.
     #[must_use]
     pub fn lock_timeout(mut self, lock_timeout: Option<Duration>) -> Self {
         self.lock_timeout = lock_timeout;
         self
     }
 
-    /// Sets what ends that wait early.
+    /// Sets an [`Interrupt`] that can end this wait early.
     #[must_use]
     pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
@@ -70,8 +71,9 @@ impl MapOptions {
 /// `prefix`, `iter` and `verify`.
 ///
 /// `get` returns a slice of the mapping. Reading copies nothing, takes no lock and stores nothing.
-/// A handle stays at its edition, whatever is published or removed meanwhile, until
-/// [`SharedMap::refresh`] or [`SharedMap::wait_for_update`] takes another. `Send` and `Sync`.
+/// Whatever is published or removed meanwhile, a handle stays at its edition until
+/// [`SharedMap::refresh`] or [`SharedMap::wait_for_update`] takes another edition. A shared map is
+/// `Send` and `Sync`.
 ///
 /// ```
 /// use shm_facade::{InPlace, MapOptions, Namespace, RbTree, Share, ShareOptions, SharedMap};
@@ -109,19 +111,19 @@ impl SharedMap {
     /// [`SharedMap::open_copy`].
     ///
     /// # Errors
-    /// As [`SharedMap::open_with`].
+    /// The errors of [`SharedMap::open_with`].
     pub fn open(name: &str, in_place: InPlace) -> Result<Self, Error> {
         Self::open_with(name, &MapOptions::default(), in_place)
     }
 
-    /// Opens a map. O(1). Checks the file's owner and mode, its first page and the image's header,
-    /// but does not read the rest; `verify` does.
+    /// Opens a map. O(1). Checks the file's owner and mode, its first page and the image's header.
+    /// It does not read the rest, which `verify` checks.
     ///
     /// # Errors
     /// - [`Error::NotFound`] if there is no map of that name.
-    /// - [`Error::Open`] with `OpenError::Writable` or `OpenError::OpenForWriting` if anybody, the
-    ///   owner included, may write to the file or has it open for writing. [`SharedMap::open_copy`]
-    ///   can read such a file.
+    /// - [`Error::Open`] with `OpenError::Writable` or `OpenError::OpenForWriting` if anybody,
+    ///   including the owner, may write to the file or has it open for writing.
+    ///   [`SharedMap::open_copy`] can read such a file.
     /// - [`Error::Open`] for other causes, [`Error::Map`] or [`Error::Name`].
     pub fn open_with(name: &str, options: &MapOptions, in_place: InPlace) -> Result<Self, Error> {
         let name = Name::new(name)?;
@@ -135,7 +137,7 @@ impl SharedMap {
     /// [`SharedMap::open_copy_with`].
     ///
     /// # Errors
-    /// As [`SharedMap::open_copy_with`].
+    /// The errors of [`SharedMap::open_copy_with`].
     pub fn open_copy(name: &str) -> Result<Snapshot<AlignedBytes>, Error> {
         Self::open_copy_with(name, &MapOptions::default())
     }
@@ -144,7 +146,7 @@ impl SharedMap {
     /// `options.trust` accepts its owner and its writers. O(n).
     ///
     /// # Errors
-    /// As [`SharedMap::open_with`], except that the owner may have write permission.
+    /// The errors of [`SharedMap::open_with`], except that the owner may have write permission.
     /// [`Error::Open`] with `OpenError::NoMemory` if the map does not fit into memory. No memory is
     /// requested before the image's header and the length of the file agree.
     pub fn open_copy_with(
@@ -161,7 +163,7 @@ impl SharedMap {
     /// wrote. O(1).
     ///
     /// # Errors
-    /// As [`SharedMap::open_with`].
+    /// The errors of [`SharedMap::open_with`].
     pub fn open_file(
         path: impl AsRef<Path>,
         trust: &Trust,
@@ -179,7 +181,7 @@ impl SharedMap {
     /// Copies a bare image into private memory and verifies it. O(n).
     ///
     /// # Errors
-    /// As [`SharedMap::open_copy`].
+    /// The errors of [`SharedMap::open_copy`].
     pub fn open_file_copy(
         path: impl AsRef<Path>,
         trust: &Trust,
@@ -187,27 +189,28 @@ impl SharedMap {
         copied(&CopySource::open(path.as_ref(), trust)?, path.as_ref())
     }
 
-    /// Takes the newest edition. Returns true if it differs from the one before. If nothing was
-    /// published, this costs one atomic load and a read of a coarse clock.
+    /// Takes the newest edition. Returns true if that differs from the edition that this handle had
+    /// before. If nothing was published, the call costs one atomic load and a read of a coarse
+    /// clock.
     ///
-    /// This finds every edition that was published before the call. The one exception is a map
-    /// whose files were deleted by other means, such as `rm`, and which was then published again.
-    /// Nothing in shared memory records that. Each handle therefore checks the names itself, at
-    /// most about every 100 ms, and the first call after that time finds such an edition.
+    /// This finds every edition that was published before the call. The only exception is a map
+    /// that was published again after its files were deleted by other means, such as `rm`. Nothing
+    /// in shared memory records that. Each handle therefore checks the names itself, but not more
+    /// often than about every 100 ms. The first call after that time finds such an edition.
     ///
-    /// After a removal this returns false until something is published under the name again. It
-    /// needs `&mut self`, so no slice of the old edition is left.
+    /// After a removal, this returns false until something is published under the name again. The
+    /// call takes `&mut self`, so no slice of the old edition can still be in use.
     ///
     /// # Errors
-    /// As [`SharedMap::open_with`]. The handle stays at its edition.
+    /// The errors of [`SharedMap::open_with`]. The handle stays at its edition.
     #[inline]
     pub fn refresh(&mut self) -> Result<bool, Error> {
         if self.is_newest() { Ok(false) } else { self.refresh_by_name() }
     }
 
-    /// True if nothing newer was published, as far as one atomic load and a clock can tell. If
-    /// false, call [`SharedMap::newer`] to find out. It is also false when about 100 ms have passed
-    /// since the names were last checked.
+    /// True if no newer edition was published, as far as one atomic load and a clock can tell. If
+    /// the result is false, call [`SharedMap::newer`] to find out whether there is a newer edition.
+    /// The result is also false if about 100 ms have passed since the names were last checked.
     #[inline]
     #[must_use]
     pub fn is_newest(&self) -> bool {
@@ -222,12 +225,12 @@ impl SharedMap {
         Ok(true)
     }
 
-    /// Opens the newest edition if it differs from this handle's. This handle stays as it is, so
-    /// several threads can use it. Finds the same editions as [`SharedMap::refresh`], at the same
-    /// cost.
+    /// Opens the newest edition if it differs from the edition of this handle. This handle stays as
+    /// it is, so several threads can use it. Finds the same editions as [`SharedMap::refresh`], at
+    /// the same cost.
     ///
     /// # Errors
-    /// As [`SharedMap::refresh`].
+    /// The errors of [`SharedMap::refresh`].
     #[inline]
     pub fn newer(&self) -> Result<Option<Self>, Error> {
         if self.is_newest() { Ok(None) } else { self.newer_by_name() }
@@ -246,12 +249,12 @@ impl SharedMap {
     /// Sleeps until there is another edition, takes it and returns true. Returns false once
     /// `timeout` has passed on the monotonic clock. Signals and publishers that die do no harm.
     ///
-    /// This also checks the names, even with a `timeout` of zero. So an edition that was published
-    /// after the files were deleted by other means ends the wait within a second. After a removal
-    /// it waits for the name to be published again.
+    /// This call also checks the names, even if `timeout` is zero. So if an edition is published
+    /// after the files were deleted by other means, the wait ends within a second. After a removal,
+    /// the call waits for something to be published under the name again.
     ///
     /// # Errors
-    /// As [`SharedMap::refresh`].
+    /// The errors of [`SharedMap::refresh`].
     pub fn wait_for_update(&mut self, timeout: Duration) -> Result<bool, Error> {
         let Some(newer) = wait(&mut self.follower, timeout)? else { return Ok(false) };
         *self = newer;
@@ -263,22 +266,23 @@ impl SharedMap {
     /// has passed.
     ///
     /// # Errors
-    /// As [`SharedMap::refresh`].
+    /// The errors of [`SharedMap::refresh`].
     pub fn wait_for_newer(&self, timeout: Duration) -> Result<Option<Self>, Error> {
         wait(&mut self.follower.clone(), timeout)
     }
 
-    /// The edition of this handle: 1 for the first that was published under the name, and one more
-    /// each time. After a removal the count begins again.
+    /// Returns the edition of this handle. The first edition that is published under a name is 1,
+    /// and each further edition is one more. After a removal, the count begins again.
     #[must_use]
     pub fn edition(&self) -> u64 {
         self.follower.edition()
     }
 
-    /// False if the name leads to this edition, or to one that replaced it. True if the name leads
-    /// to no map, or to one that was published after this edition was removed, by this library or
-    /// by other means. In both cases the handle remains usable, and [`SharedMap::refresh`] takes
-    /// the map at the name, if there is one. Costs at most two system calls.
+    /// False if the name leads to this edition, or to an edition that replaced it. True if the name
+    /// leads to no map, or to a map that was published after this edition was removed, whether by
+    /// this library or by other means. In both cases the handle remains usable, and
+    /// [`SharedMap::refresh`] takes the map at the name, if there is one. Costs at most two system
+    /// calls.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -292,7 +296,7 @@ impl SharedMap {
         self.as_bytes().to_vec()
     }
 
-    /// Writes the bare image to a file of mode 0400, and replaces what is at the path in one step.
+    /// Writes the bare image to a file of mode 0400, replacing any file at the path in one step.
     /// O(n).
     ///
     /// # Errors
@@ -301,29 +305,29 @@ impl SharedMap {
         save(self.as_bytes(), path.as_ref())
     }
 
-    /// The snapshot that this handle dereferences to.
+    /// Returns the snapshot to which this handle dereferences.
     #[must_use]
     pub fn snapshot(&self) -> &Snapshot<Published> {
         &self.snapshot
     }
 
-    /// Removes a name of the default namespace. The original's `remove`.
+    /// Removes a name of the default namespace. This is `remove` of the original.
     ///
     /// # Errors
-    /// As [`SharedMap::remove_with`].
+    /// The errors of [`SharedMap::remove_with`].
     pub fn remove(name: &str) -> Result<(), Error> {
         Self::remove_with(name, &MapOptions::default())
     }
 
-    /// Removes a name. Later attempts to open it fail with [`Error::NotFound`]. A process that has
-    /// the map open keeps it.
+    /// Removes a name. Later attempts to open the name fail with [`Error::NotFound`]. A process
+    /// that has the map open keeps it.
     ///
-    /// This also removes a damaged control segment beside the map. A control segment of another
-    /// user, or another kind of file in its place, stays and prevents publishing under the name
-    /// until somebody deletes it.
+    /// This also removes a damaged control segment beside the map. A control segment that belongs
+    /// to another user stays, and so does another kind of file in its place. Until somebody deletes
+    /// it, nothing can be published under the name.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Name`]; [`Error::Publish`], for instance if a process has a
+    /// [`Error::NotFound`], [`Error::Name`], or [`Error::Publish`], for instance if a process has a
     /// damaged control segment open for publishing. Nothing was changed.
     pub fn remove_with(name: &str, options: &MapOptions) -> Result<(), Error> {
         let name = Name::new(name)?;
@@ -353,7 +357,7 @@ impl fmt::Debug for SharedMap {
     }
 }
 
-/// Opens the edition that the name leads to, if it differs from the follower's.
+/// Opens the edition that the name leads to, if it differs from the follower's edition.
 fn successor(follower: &mut Follower) -> Result<Option<SharedMap>, Error> {
     let Some((follower, published)) = follower.successor()? else { return Ok(None) };
     let snapshot = Snapshot::new(published).map_err(unusable(path_of(&follower)))?;
@@ -364,13 +368,13 @@ fn path_of(follower: &Follower) -> PathBuf {
     follower.namespace().path_of(follower.name(), SNAPSHOT.kind)
 }
 
-/// The error for bytes in a file that are not a map.
+/// Makes the error for a file whose bytes are not a map.
 fn unusable(path: PathBuf) -> impl FnOnce(SnapshotError) -> Error {
     |source| Error::Map { path, source }
 }
 
-/// True if the word says that nothing is newer, and the names still lead to that word and to this
-/// file.
+/// True if the control word says that no edition is newer, and the names still lead to that control
+/// word and to this file.
 fn is_current(follower: &Follower, seen: Seen) -> bool {
     follower.is_current(seen) && follower.is_at_name()
 }

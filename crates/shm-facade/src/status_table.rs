@@ -1,4 +1,4 @@
-//! The status table: the operations of the original, under Rust names.
+//! The status table: the operations of the original C++ class, under Rust names.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use slotmap_shm::{
 
 use crate::error::Error;
 
-/// How a status table is created and opened. The default suits most programs; each field has a
+/// How a status table is created and opened. The default suits most programs. Each field has a
 /// setter.
 ///
 /// ```
@@ -21,26 +21,29 @@ use crate::error::Error;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StatusOptions {
-    /// Where the table is. By default, in `$SHMAP_DIR`, or in `/dev/shm` if that is not set.
+    /// Where the table is. By default, in `$SHMAP_DIR`, or in `/dev/shm` if that variable is not
+    /// set.
     pub namespace: Namespace,
-    /// Number of entries that fit. 1024 by default.
+    /// Maximum number of entries. The default is 1024.
     pub capacity: usize,
-    /// Longest value in bytes. 256 by default.
+    /// Maximum length of a value in bytes. The default is 256.
     pub value_size: usize,
-    /// Permission bits of a table that is created, which the umask does not change. The default is
+    /// Permission bits of a table that is created. The umask does not change them. The default is
     /// `0o600`; `0o644` lets other users read. A table that its group or other users may write to
     /// cannot be created or opened unless `trust` has [`Trust::shared_writers`].
     pub mode: u32,
-    /// Whose tables to open. By default, those of this user and of root.
+    /// The users whose tables may be opened. By default, this user and root.
     pub trust: Trust,
-    /// How long a write waits for another writer; `None` waits for ever. Five seconds by default.
+    /// How long a write waits for another writer. `None` means that it waits for ever. The default
+    /// is five seconds.
     pub lock_timeout: Option<Duration>,
-    /// How long a read through a [`StatusReader`] retries while writers do not pause, before it
-    /// fails with `TableError::Contended`; `None` retries for ever. One second by default.
+    /// How long a read through a [`StatusReader`] retries while writers keep changing what it
+    /// reads, before the read fails with `TableError::Contended`. `None` means that it retries for
+    /// ever. The default is one second.
     pub read_timeout: Option<Duration>,
-    /// What ends such a wait early.
+    /// An [`Interrupt`] that can end a wait for another writer early.
     pub interrupt: Interrupt,
-    /// What is called with waits and repairs. By default nothing is called.
+    /// The [`Observer`] that is told about waits and repairs. By default, there is none.
     pub observer: Observer,
 }
 
@@ -73,14 +76,14 @@ impl StatusOptions {
         self
     }
 
-    /// Sets how many entries fit.
+    /// Sets the maximum number of entries.
     #[must_use]
     pub fn capacity(mut self, capacity: usize) -> Self {
         self.capacity = capacity;
         self
     }
 
-    /// Sets the longest value in bytes.
+    /// Sets the maximum length of a value in bytes.
     #[must_use]
     pub fn value_size(mut self, value_size: usize) -> Self {
         self.value_size = value_size;
@@ -94,36 +97,36 @@ impl StatusOptions {
         self
     }
 
-    /// Sets whose tables to open.
+    /// Sets the users whose tables may be opened.
     #[must_use]
     pub fn trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
         self
     }
 
-    /// Sets how long a write waits for another writer; `None` waits for ever.
+    /// Sets how long a write waits for another writer. `None` means that it waits for ever.
     #[must_use]
     pub fn lock_timeout(mut self, lock_timeout: Option<Duration>) -> Self {
         self.lock_timeout = lock_timeout;
         self
     }
 
-    /// Sets how long a read through a [`StatusReader`] retries beside busy writers; `None` retries
-    /// for ever.
+    /// Sets how long a read through a [`StatusReader`] retries while writers keep changing what it
+    /// reads. `None` means that it retries for ever.
     #[must_use]
     pub fn read_timeout(mut self, read_timeout: Option<Duration>) -> Self {
         self.read_timeout = read_timeout;
         self
     }
 
-    /// Sets what ends such a wait early.
+    /// Sets an [`Interrupt`] that can end a wait for another writer early.
     #[must_use]
     pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
         self
     }
 
-    /// Sets what is called with waits and repairs.
+    /// Sets the [`Observer`] that is told about waits and repairs.
     #[must_use]
     pub fn observer(mut self, observer: Observer) -> Self {
         self.observer = observer;
@@ -146,18 +149,18 @@ impl StatusOptions {
     }
 }
 
-/// A status table: `i32` keys, values of any bytes. `Send` and `Sync`.
+/// A table with `i32` keys and values of any bytes. It is `Send` and `Sync`.
 ///
-/// It has the operations of the original, a C++ class over POSIX shared memory, under the
-/// original's names as Rust spells them: `addRsc` is [`add`](StatusTable::add), `isContain` is
-/// [`contains`](StatusTable::contains), `batchGetRsc` is [`batch_get`](StatusTable::batch_get),
-/// and `batchUpdateRsc` is [`batch_update`](StatusTable::batch_update). A [`Table`] calls the last
+/// It has the operations of the original, which is a C++ class over POSIX shared memory. Their
+/// names follow Rust's conventions: `addRsc` is [`add`](StatusTable::add), `isContain` is
+/// [`contains`](StatusTable::contains), `batchGetRsc` is [`batch_get`](StatusTable::batch_get), and
+/// `batchUpdateRsc` is [`batch_update`](StatusTable::batch_update). A [`Table`] calls the last
 /// three `contains_key`, `get_many` and `update_many`. Operations that the original lacks have the
 /// names that they have in [`Table`], such as [`add_many`](StatusTable::add_many).
-/// [`table`](StatusTable::table) gives access to those that are missing here.
+/// [`table`](StatusTable::table) gives access to the operations of [`Table`] that are missing here.
 ///
 /// `A` says what the handle may do. A `StatusTable` reads and writes. A [`StatusReader`] only
-/// reads, and needs no lock, no waiting and no write permission.
+/// reads. It takes no lock, never waits and needs no write permission.
 #[derive(Debug)]
 pub struct StatusTable<A: Access = ReadWrite> {
     table: Table<i32, A>,
@@ -191,64 +194,66 @@ impl StatusTable<ReadOnly> {
 }
 
 impl<A: Access> StatusTable<A> {
-    /// Returns a copy of the value of `key`, or `None` if it is absent. The original's `getRsc`.
-    /// O(1).
+    /// Returns a copy of the value of `key`, or `None` if the key is absent. O(1). This is `getRsc`
+    /// of the original.
     ///
     /// # Errors
-    /// [`Error::Table`], as [`Table::get`].
+    /// [`Error::Table`] with an error of [`Table::get`].
     pub fn get(&self, key: i32) -> Result<Option<Value>, Error> {
         Ok(self.table.get(&key)?)
     }
 
-    /// Copies the value of `key` to the start of `buffer`, and returns its length in bytes; `None`
-    /// if the key is absent. O(1), no allocation.
+    /// Copies the value of `key` to the start of `buffer` and returns the value's length in bytes,
+    /// or `None` if the key is absent. O(1). Allocates nothing.
     ///
     /// # Errors
-    /// [`Error::Table`], as [`Table::get_into`].
+    /// [`Error::Table`] with an error of [`Table::get_into`].
     pub fn get_into(&self, key: i32, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
         Ok(self.table.get_into(&key, buffer)?)
     }
 
-    /// True if `key` has a value. The original's `isContain`. O(1).
+    /// True if `key` has a value. O(1). This is `isContain` of the original.
     ///
     /// # Errors
-    /// As [`StatusTable::get`].
+    /// The errors of [`StatusTable::get`].
     pub fn contains(&self, key: i32) -> Result<bool, Error> {
         Ok(self.table.contains_key(&key)?)
     }
 
-    /// Returns the values of `keys`, all as they were at one moment. The original's `batchGetRsc`.
+    /// Returns the values of `keys`, all as they were at one moment. This is `batchGetRsc` of the
+    /// original.
     ///
     /// # Errors
-    /// [`Error::Table`], as [`Table::get_many`].
+    /// [`Error::Table`] with an error of [`Table::get_many`].
     pub fn batch_get(&self, keys: &[i32]) -> Result<Vec<Option<Value>>, Error> {
         Ok(self.table.get_many(keys)?)
     }
 
-    /// Returns all entries, in no order, as they were at one moment. O(capacity).
+    /// Returns all entries as they were at one moment, in no particular order. O(capacity).
     ///
     /// # Errors
-    /// [`Error::Table`], as [`Table::entries`].
+    /// [`Error::Table`] with an error of [`Table::entries`].
     pub fn entries(&self) -> Result<Vec<(i32, Value)>, Error> {
         Ok(self.table.entries()?)
     }
 
-    /// Returns all entries, in no order, as they were at one moment if that is possible. Otherwise
-    /// each is whole, but they are of different moments. O(capacity).
+    /// Returns all entries, in no particular order. If possible, they are as they were at one
+    /// moment. Otherwise, each entry is whole, but the entries are of different moments.
+    /// O(capacity).
     ///
     /// # Errors
-    /// [`Error::Table`], as [`Table::listing`].
+    /// [`Error::Table`] with an error of [`Table::listing`].
     pub fn listing(&self) -> Result<Listing<i32>, Error> {
         Ok(self.table.listing()?)
     }
 
-    /// Iterates over the entries, in no order. Each is whole, but they are of different moments;
-    /// see [`Table::iter`].
+    /// Iterates over the entries, in no particular order. Each entry is whole, but the entries are
+    /// of different moments; see [`Table::iter`].
     pub fn iter(&self) -> Iter<'_, i32, A> {
         self.table.iter()
     }
 
-    /// Returns the number of entries. The original's `rscNum`. O(1).
+    /// Returns the number of entries. O(1). This is `rscNum` of the original.
     #[must_use]
     pub fn len(&self) -> usize {
         self.table.len()
@@ -260,19 +265,19 @@ impl<A: Access> StatusTable<A> {
         self.table.is_empty()
     }
 
-    /// The exact number of entries that fit.
+    /// Returns the exact maximum number of entries.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.table.capacity()
     }
 
-    /// The sizes that the table was created with.
+    /// Returns the sizes with which the table was created.
     #[must_use]
     pub fn geometry(&self) -> Geometry {
         self.table.geometry()
     }
 
-    /// Returns figures of the table. O(1).
+    /// Returns counts and sizes of the table. O(1).
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.table.stats()
@@ -286,13 +291,13 @@ impl<A: Access> StatusTable<A> {
         self.table.is_orphaned().map_err(|source| namespace_error(&self.namespace, source))
     }
 
-    /// The namespace that the table is in.
+    /// Returns the namespace of the table.
     #[must_use]
     pub fn namespace(&self) -> &Namespace {
         &self.namespace
     }
 
-    /// The underlying table, which has more operations.
+    /// Returns the underlying table, which has more operations.
     #[must_use]
     pub fn table(&self) -> &Table<i32, A> {
         &self.table
@@ -300,7 +305,7 @@ impl<A: Access> StatusTable<A> {
 }
 
 impl StatusTable {
-    /// Opens a table of the default namespace, or creates it.
+    /// Opens a table of the default namespace, or creates it if it does not exist.
     ///
     /// # Errors
     /// [`Error::Open`], [`Error::Create`], [`Error::OpenTable`], [`Error::Name`].
@@ -308,7 +313,8 @@ impl StatusTable {
         Self::open_or_create_with(name, &StatusOptions::default())
     }
 
-    /// Opens a table, or creates it. An existing table must have the requested sizes.
+    /// Opens a table, or creates it if it does not exist. An existing table must have the requested
+    /// sizes.
     ///
     /// # Errors
     /// [`Error::Open`], [`Error::Create`], [`Error::OpenTable`], [`Error::Name`].
@@ -316,10 +322,10 @@ impl StatusTable {
         Self::made_by(Table::open_or_create, name, options)
     }
 
-    /// Creates a table. Fails if there is one of that name.
+    /// Creates a table. Fails if there is a table of that name.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`] when there is one.
+    /// [`Error::AlreadyExists`] if there is a table of that name.
     pub fn create_with(name: &str, options: &StatusOptions) -> Result<Self, Error> {
         Self::made_by(Table::create, name, options)
     }
@@ -327,7 +333,7 @@ impl StatusTable {
     /// Opens an existing table, whatever its sizes.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is none.
+    /// [`Error::NotFound`] if there is no table of that name.
     pub fn open_with(name: &str, options: &StatusOptions) -> Result<Self, Error> {
         Self::made_by(Table::open, name, options)
     }
@@ -335,15 +341,15 @@ impl StatusTable {
     /// Opens an existing table of the default namespace, whatever its sizes.
     ///
     /// # Errors
-    /// As [`StatusTable::open_with`].
+    /// The errors of [`StatusTable::open_with`].
     pub fn open(name: &str) -> Result<Self, Error> {
         Self::open_with(name, &StatusOptions::default())
     }
 
-    /// Creates a table in the default namespace. Fails if there is one of that name.
+    /// Creates a table in the default namespace. Fails if there is a table of that name.
     ///
     /// # Errors
-    /// As [`StatusTable::create_with`].
+    /// The errors of [`StatusTable::create_with`].
     pub fn create(name: &str) -> Result<Self, Error> {
         Self::create_with(name, &StatusOptions::default())
     }
@@ -363,7 +369,7 @@ impl StatusTable {
         Ok(Self { table, namespace, name })
     }
 
-    /// Adds a key that is absent. The original's `addRsc`.
+    /// Adds an entry for a key that is absent. This is `addRsc` of the original.
     ///
     /// # Errors
     /// [`Error::Table`] with `DuplicateKey`, `Full`, `ValueTooLarge` or `Lock`. Nothing was
@@ -372,7 +378,7 @@ impl StatusTable {
         Ok(self.table.add(&key, value)?)
     }
 
-    /// Replaces the value of a key that is present. The original's `updateRsc`.
+    /// Replaces the value of a key that is present. This is `updateRsc` of the original.
     ///
     /// # Errors
     /// [`Error::Table`] with `NotFound`, `ValueTooLarge` or `Lock`. Nothing was changed.
@@ -380,7 +386,8 @@ impl StatusTable {
         Ok(self.table.update(&key, value)?)
     }
 
-    /// Sets the value of a key. The original's `upsertRsc`.
+    /// Sets the value of a key, whether the key is present or not. This is `upsertRsc` of the
+    /// original.
     ///
     /// # Errors
     /// [`Error::Table`] with `Full`, `ValueTooLarge` or `Lock`. Nothing was changed.
@@ -388,7 +395,7 @@ impl StatusTable {
         Ok(self.table.upsert(&key, value)?)
     }
 
-    /// Removes a key. The original's `removeRsc`.
+    /// Removes a key and its value. This is `removeRsc` of the original.
     ///
     /// # Errors
     /// [`Error::Table`] with `NotFound` or `Lock`. Nothing was changed.
@@ -397,7 +404,7 @@ impl StatusTable {
     }
 
     /// Replaces the values of keys that must all exist: either all of them or none, even if the
-    /// process is killed. The original's `batchUpdateRsc`.
+    /// process is killed. This is `batchUpdateRsc` of the original.
     ///
     /// # Errors
     /// [`Error::Table`] with `InBatch`, which names the key at fault. Nothing was changed.
@@ -439,7 +446,7 @@ impl StatusTable {
         Ok(self.table.upsert_many(entries)?)
     }
 
-    /// Removes all entries at once. The original's `clearRsc`.
+    /// Removes all entries at once. This is `clearRsc` of the original.
     ///
     /// # Errors
     /// [`Error::Table`] with `Lock`.
@@ -448,9 +455,9 @@ impl StatusTable {
     }
 
     /// Removes the table's name. Handles that are open, this one too, go on with the old table, and
-    /// [`StatusTable::is_orphaned`] tells them. Returns false if the name was already gone, or leads
-    /// to another table now. Checking and removing are two steps: a
-    /// table that takes the name between them is removed. The original's `cleanup`.
+    /// [`StatusTable::is_orphaned`] tells them. Returns false if the name was already gone, or
+    /// leads to another table now. Checking and removing are two steps, so a table that gets the
+    /// name between them is removed. This is `cleanup` of the original.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -461,8 +468,8 @@ impl StatusTable {
         Self::unlink_name(self.name.as_str(), &self.namespace)
     }
 
-    /// Removes a name without opening the table. Returns false if there was none. Handles that are
-    /// open go on with the old table, and [`StatusTable::is_orphaned`] tells them.
+    /// Removes a name without opening the table. Returns false if there was no such name. Handles
+    /// that are open go on with the old table, and [`StatusTable::is_orphaned`] tells them.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Name`].

@@ -8,7 +8,7 @@ use shm_facade::{InPlace, MapOptions, Namespace, Trust};
 
 use crate::failure::raise;
 
-/// The longest sleep of a call between two checks for signals.
+/// Maximum time that a call sleeps between two checks for signals.
 pub(crate) const SLICE: Duration = Duration::from_millis(100);
 
 /// Snapshots are read in place.
@@ -16,7 +16,7 @@ pub(crate) const SLICE: Duration = Duration::from_millis(100);
 #[allow(unsafe_code, reason = "a promise on behalf of the user")]
 pub(crate) const IN_PLACE: InPlace = unsafe { InPlace::trust_writers() };
 
-/// The given directory, or `$SHMAP_DIR`, or `/dev/shm`.
+/// Returns the namespace in the given directory, in `$SHMAP_DIR`, or in `/dev/shm`.
 pub(crate) fn namespace(dir: Option<PathBuf>) -> Namespace {
     dir.map_or_else(Namespace::from_env, Namespace::at)
 }
@@ -27,7 +27,7 @@ pub(crate) fn trust(owners: &[u32], shared_writers: bool) -> Trust {
     owners.iter().fold(trust, |trust, &owner| trust.owner(owner))
 }
 
-/// Seconds, or `None` for ever.
+/// Converts a timeout from seconds. `None` means for ever.
 pub(crate) fn timeout(py: Python<'_>, seconds: Option<f64>) -> PyResult<Option<Duration>> {
     let Some(seconds) = seconds else { return Ok(None) };
     if seconds.is_nan() || seconds < 0.0 {
@@ -48,12 +48,12 @@ pub(crate) fn map_options(
         .lock_timeout(lock_timeout)
 }
 
-/// The members of an iterable.
+/// Returns the members of an iterable as a list.
 pub(crate) fn list<'py>(objects: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
     objects.try_iter()?.collect()
 }
 
-/// The entries of a mapping or of an iterable of pairs.
+/// Returns the entries of a mapping or of an iterable of pairs.
 pub(crate) fn pairs<'py>(
     entries: &Bound<'py, PyAny>,
 ) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {

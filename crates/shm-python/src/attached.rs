@@ -1,12 +1,11 @@
 //! The contents of an object, guarded by the interpreter's lock.
 //!
 //! A borrow must not be held while Python code may run. That code may let another thread run. The
-//! other thread then finds the object in use, or it forks: the child has only the forking thread,
+//! other thread then finds the object in use. Or it forks: the child has only the forking thread,
 //! so the object stays in use in the child for ever. Python code runs in more places than one
 //! expects: in `__index__` of a key, when an exception or a tuple is created (which may run the
 //! garbage collector, and so finalizers), and when an object is destroyed. Both types here hold a
 //! borrow only for an access that is over before any of that, so no access fails.
-//! over before any of that, and so no access fails.
 
 #![allow(unsafe_code, reason = "Send and Sync, which the interpreter's lock makes true")]
 
@@ -21,8 +20,8 @@ use pyo3::prelude::*;
 ///
 /// PyO3's own borrows are atomic, for interpreters without a lock, which do not load this module
 /// ([`require_lock`](crate::interpreter::require_lock)). An atomic borrow waits until all loads
-/// before it are done. In a sequence of lookups, each one would wait for the cache misses of the
-/// one before.
+/// before it are done. In a sequence of lookups, each lookup would wait for the cache misses of the
+/// previous one.
 pub(crate) struct Attached<T>(RefCell<T>);
 
 // SAFETY: the cell's count of borrows is touched only in `with` and `change`, in a thread that is
@@ -52,7 +51,7 @@ impl<T> Attached<T> {
 
 /// A value that is lent to calls and replaced as a whole. Each call keeps what it was lent.
 ///
-/// It works as an `Arc` in an [`Attached`], but is cheaper, because its count is not atomic.
+/// It works like an `Arc` in an [`Attached`], but is cheaper, because its count is not atomic.
 pub(crate) struct Lending<T>(RefCell<Rc<T>>);
 
 // SAFETY: the counts, of the cell and of the `Rc`, are touched only by attached threads: in `lend`
@@ -63,10 +62,10 @@ unsafe impl<T: Send + Sync> Sync for Lending<T> {}
 // SAFETY: as above: it goes to other threads only as a part of a Python object.
 unsafe impl<T: Send + Sync> Send for Lending<T> {}
 
-/// What was lent to a call.
+/// A value that was lent to a call.
 pub(crate) struct Lent<'py, T> {
     value: Rc<T>,
-    /// Valid while the thread is attached to the interpreter.
+    /// Proof that the thread is attached to the interpreter while this value exists.
     token: PhantomData<Python<'py>>,
 }
 
@@ -80,7 +79,7 @@ impl<T> Lending<T> {
         Lent { value: Rc::clone(&self.0.borrow()), token: PhantomData }
     }
 
-    /// Stores another value. The old one is dropped after the last call that it is lent to.
+    /// Stores another value. The old value is dropped after the last call to which it is lent.
     pub(crate) fn replace(&self, _: Python<'_>, value: T) {
         let old = self.0.replace(Rc::new(value));
         drop(old);

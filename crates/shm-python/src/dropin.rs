@@ -30,7 +30,8 @@ pub(crate) struct DropInTree(Attached<Contents>);
 #[derive(Default)]
 struct Contents {
     tree: Arc<RbTree>,
-    /// Entries that are not in the tree yet. Inserting many at once is several times as fast.
+    /// Entries that are not in the tree yet. Inserting many entries at once is several times as
+    /// fast as inserting them one by one.
     pending: Entries,
 }
 
@@ -106,7 +107,7 @@ impl DropInTree {
 }
 
 impl DropInTree {
-    /// The tree, after all entries were inserted.
+    /// Returns the tree, after inserting all pending entries.
     fn complete(&self, py: Python<'_>) -> PyResult<Arc<RbTree>> {
         let (tree, spent) = self.0.change(py, |contents| {
             let spent = contents.complete(py);
@@ -121,7 +122,7 @@ impl DropInTree {
 }
 
 impl Contents {
-    /// Inserts the entries into the tree, and returns them.
+    /// Inserts the pending entries into the tree, and returns them.
     fn complete(&mut self, py: Python<'_>) -> Result<Entries, Option<BuildError>> {
         if self.pending.is_empty() {
             return Ok(Vec::new());
@@ -149,7 +150,7 @@ impl Contents {
     }
 }
 
-/// Class and entries of a pickled `rbtree`.
+/// The class and the entries of a pickled `rbtree`.
 type Pickled<'py> = (Bound<'py, PyType>, Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>);
 
 /// The function that recreates a pickled `rbtree`.
@@ -165,7 +166,7 @@ pub(crate) fn build_rbtree<'py>(
     Ok(made)
 }
 
-/// Class, name and namespace of a pickled `sharedmap`.
+/// The class, the name and the namespace of a pickled `sharedmap`.
 type Place<'py> = (Bound<'py, PyType>, String, PathBuf);
 
 /// The function that opens a pickled `sharedmap`.
@@ -270,7 +271,7 @@ impl Method for Set {
     }
 }
 
-/// The bytes of an object that [`kept`] returned.
+/// Returns the bytes of an object that [`kept`] returned.
 #[inline]
 fn lent<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a [u8]> {
     match bytes_of(object) {
@@ -279,7 +280,7 @@ fn lent<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a [u8]> {
     }
 }
 
-/// An object that has bytes and does not change: the same object, or a copy.
+/// Returns an object that has bytes and does not change, which is either the same object or a copy.
 #[inline]
 fn kept(object: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
     match bytes_of(object)? {

@@ -1,4 +1,5 @@
-//! What a snapshot's handle reads: an edition of a published name, or a file that `save` wrote.
+//! The map that a snapshot's handle reads: an edition of a published name, or a file that `save`
+//! wrote.
 
 use std::io;
 use std::ops::{Bound, Range};
@@ -61,12 +62,12 @@ impl Edition {
         either!(self, map => map.rank(key))
     }
 
-    /// The ranks of the keys between two bounds.
+    /// Returns the ranks of the keys between two bounds.
     pub(crate) fn range<K: AsRef<[u8]>>(&self, bounds: (Bound<K>, Bound<K>)) -> Range<usize> {
         either!(self, map => map.range(bounds).ranks())
     }
 
-    /// The ranks of the keys that start with `prefix`.
+    /// Returns the ranks of the keys that start with `prefix`.
     pub(crate) fn prefix(&self, prefix: &[u8]) -> Range<usize> {
         either!(self, map => map.prefix(prefix).ranks())
     }
@@ -95,7 +96,7 @@ impl Edition {
         either!(self, map => map.save(path))
     }
 
-    /// An id that no other edition of the name has; `None` for a saved file.
+    /// Returns an id that no other edition of the name has, or `None` for a saved file.
     pub(crate) fn id(&self) -> Option<[u8; 16]> {
         match self {
             Self::Published(map) => Some(map.get_ref().id()),
@@ -103,7 +104,7 @@ impl Edition {
         }
     }
 
-    /// The number of the edition, from 1; 0 for a saved file.
+    /// Returns the number of the edition, counted from 1, or 0 for a saved file.
     pub(crate) fn number(&self) -> u64 {
         match self {
             Self::Published(map) => map.edition(),
@@ -111,7 +112,7 @@ impl Edition {
         }
     }
 
-    /// The newest edition, if it is another one. A saved file has no newer one.
+    /// Returns the newest edition, if it differs from this one. A saved file has no newer edition.
     #[inline]
     pub(crate) fn newer(&self) -> Result<Option<Self>, Error> {
         match self {
@@ -120,7 +121,7 @@ impl Edition {
         }
     }
 
-    /// As `newer`, but sleeps until there is one, for at most `timeout`.
+    /// Like `newer`, but sleeps until there is a newer edition, for at most `timeout`.
     pub(crate) fn wait_for_newer(&self, timeout: Duration) -> Result<Option<Self>, Error> {
         match self {
             Self::Published(map) => Ok(map.wait_for_newer(timeout)?.map(Self::Published)),
@@ -128,7 +129,8 @@ impl Edition {
         }
     }
 
-    /// True if the name or the path leads nowhere now, or was removed since.
+    /// True if the name or the path leads nowhere now, or if the name was removed after this
+    /// edition was published.
     pub(crate) fn is_removed(&self) -> Result<bool, Error> {
         let map = match self {
             Self::Published(map) => return map.is_removed(),

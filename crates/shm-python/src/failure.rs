@@ -30,12 +30,12 @@ struct Failure {
     path: Option<PathBuf>,
 }
 
-/// The exception for an error of the libraries. `path` names the file if the error does not.
+/// Makes the exception for an error of the libraries. If the error names no file, `path` does.
 pub(crate) fn failure(py: Python<'_>, error: impl Into<Error>, path: Option<&Path>) -> PyErr {
     advised(py, error, path, None)
 }
 
-/// The exception for a map that was not published.
+/// Makes the exception for a map that was not published.
 pub(crate) fn share_failure(py: Python<'_>, error: Error) -> PyErr {
     let advice = match &error {
         Error::AlreadyExists { .. } => Some("force=True replaces it"),
@@ -53,7 +53,7 @@ fn lacks_directory(error: &Error) -> bool {
         && e.source.raw_os_error() == Some(ENOENT))
 }
 
-/// As [`failure`], but the message also says what to do.
+/// Like [`failure`], but the message also says what to do.
 pub(crate) fn advised(
     py: Python<'_>,
     error: impl Into<Error>,
@@ -104,7 +104,7 @@ pub(crate) fn advised(
     marked.err().unwrap_or(raised)
 }
 
-/// The exception for a table whose keys are of none of the types that were asked for.
+/// Makes the exception for a table whose keys are of none of the requested types.
 pub(crate) fn other_keys(py: Python<'_>, path: &Path, found: KeyKind, asked: &str) -> PyErr {
     let how = match found {
         KeyKind::I32 => "with keys=int, bits=32, or ",
@@ -119,7 +119,7 @@ pub(crate) fn other_keys(py: Python<'_>, path: &Path, found: KeyKind, asked: &st
     raise(py, "WrongKindError", (text,))
 }
 
-/// The text of an I/O error: the action, the file and the reason, without the number.
+/// Returns the text of an I/O error: the action, the file and the reason, without the error number.
 fn os_text(py: Python<'_>, error: &IoError, errno: i32) -> PyResult<String> {
     if error.limit.is_some() {
         return Ok(error.to_string());
@@ -131,8 +131,8 @@ fn os_text(py: Python<'_>, error: &IoError, errno: i32) -> PyResult<String> {
     Ok(format!("{error}: {why}"))
 }
 
-/// The exception for a name that is not found. If something of the other kind has the name, it says
-/// so.
+/// Makes the exception for a name that is not found. If something of the other kind has the name,
+/// the message says so.
 pub(crate) fn not_found(
     py: Python<'_>,
     error: impl Into<Error>,
@@ -168,7 +168,7 @@ fn classes(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
     found.map_or_else(|| py.import("shmap._errors"), |found| Ok(found.into_bound(py)))
 }
 
-/// An exception of a class in `shmap._errors`.
+/// Makes an exception of a class in `shmap._errors`.
 pub(crate) fn raise<'py>(
     py: Python<'py>,
     class: &str,
@@ -178,17 +178,17 @@ pub(crate) fn raise<'py>(
     made.map_or_else(|error| error, PyErr::from_value)
 }
 
-/// The handle was closed.
+/// Makes the exception for a handle that was closed.
 pub(crate) fn closed(py: Python<'_>, what: &str) -> PyErr {
     raise(py, "ClosedError", (format!("the {what} is closed"),))
 }
 
-/// The exception for a key that is absent.
+/// Makes the exception for a key that is absent.
 pub(crate) fn missing(key: &Bound<'_, PyAny>) -> PyErr {
     raise(key.py(), "KeyMissingError", (key,))
 }
 
-/// The exception for a handle that may only read.
+/// Makes the exception for a write through a handle that may only read.
 pub(crate) fn read_only(py: Python<'_>, path: &Path) -> PyErr {
     raise(py, "ReadOnlyError", (EACCES, "the table was opened for reading only", path.as_os_str()))
 }
@@ -353,7 +353,7 @@ fn classify_io(error: &io::Error, path: &Path) -> Failure {
     }
 }
 
-/// For errors that only a bug in this crate can cause.
+/// Makes the exception for an error that only a bug in this crate can cause.
 pub(crate) fn bug(what: &'static str) -> PyErr {
     PyRuntimeError::new_err(what)
 }

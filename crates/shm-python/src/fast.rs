@@ -1,9 +1,9 @@
 //! Two calls of the C API that PyO3 provides only if the oldest supported Python is 3.10.
 //!
 //! Both are part of the stable ABI since 3.10, so 3.10 and every later version has them as they are
-//! declared here. 3.9, the only older version that this module supports, has them too, outside of
-//! its limited API. Without them, a lookup makes a tuple of its arguments and a `bytes` of its key,
-//! which takes as long as the rest of the lookup.
+//! declared here. Python 3.9, the only older version that this module supports, has them too,
+//! outside of its limited API. Without these two calls, a lookup would create a tuple of its
+//! arguments and a `bytes` of its key, which takes as long as the rest of the lookup.
 
 #![allow(unsafe_code, reason = "calls of the C API; the rest of the crate has none")]
 
@@ -24,7 +24,8 @@ unsafe extern "C" {
     ) -> *const c_char;
 }
 
-/// The text of a string, without a copy. (A string that is not ASCII keeps its UTF-8 from then on.)
+/// Returns the text of a string without copying it. (A string that is not ASCII keeps its UTF-8
+/// from then on.)
 #[inline(always)]
 pub(crate) fn utf8<'a>(text: &'a Bound<'_, PyString>) -> PyResult<&'a str> {
     let mut len = 0;
@@ -49,7 +50,7 @@ pub(crate) trait Method {
     const DOC: &'static CStr;
     /// The names of its arguments: one or two.
     const ARGUMENTS: &'static [&'static str];
-    /// How many of them must be given.
+    /// Number of arguments that must be given.
     const REQUIRED: usize;
 
     /// Calls the method with its first argument, and the second if it was given.
@@ -62,7 +63,7 @@ pub(crate) trait Method {
 
 /// `METH_FASTCALL | METH_KEYWORDS`: arguments come in an array.
 const FAST: c_int = 0x0080 | ffi::METH_KEYWORDS;
-/// The function that Python then calls.
+/// The type of the function that Python calls with these flags.
 type Fast = unsafe extern "C" fn(
     *mut ffi::PyObject,
     *const *mut ffi::PyObject,
@@ -119,7 +120,7 @@ unsafe extern "C" fn call<M: Method>(
     ptr::null_mut()
 }
 
-/// The arguments, by position or by name. The second is present if it is required.
+/// The arguments, given by position or by name. The second argument is present if it is required.
 struct Arguments<'a, 'py> {
     first: Borrowed<'a, 'py, PyAny>,
     second: Option<Borrowed<'a, 'py, PyAny>>,
@@ -184,7 +185,7 @@ impl<'py> Arguments<'_, 'py> {
 }
 
 impl Wrong {
-    /// The exception, worded as Python's own.
+    /// Makes the exception, with the wording of Python's own exceptions.
     #[cold]
     fn error<M: Method>(self) -> PyErr {
         let name = M::NAME.to_string_lossy();

@@ -1,4 +1,5 @@
-//! In which interpreters the module works, and which of their objects it keeps.
+//! Checking that the module works in an interpreter, and creating the objects of the interpreter
+//! that it keeps.
 
 #![allow(unsafe_code, reason = "a call of the C API that PyO3 does not wrap")]
 
@@ -11,8 +12,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 use pyo3::{PyTypeInfo, ffi};
 
-/// Refuses a subinterpreter. The types of this module are created once per process, and would end
-/// with the interpreter that created them, for all others too.
+/// Refuses a subinterpreter. The types of this module are created once per process. They would end
+/// with the interpreter that created them, also for all other interpreters.
 ///
 /// This runs before anything that creates a type, or that may fail, because for a failure PyO3
 /// creates a type of its own.
@@ -33,9 +34,9 @@ pub(crate) fn require_main() -> PyResult<()> {
 /// Refuses an interpreter whose lock is switched off, because
 /// [`Attached`](crate::attached::Attached) would then not guard anything.
 ///
-/// The wheel is of the stable ABI, which no such interpreter loads. But somebody may build the
-/// module for one. A module that needs the lock switches it on, unless that is forbidden
-/// (`PYTHON_GIL=0`).
+/// The wheel uses the stable ABI, so no such interpreter loads it. But somebody may build the
+/// module for such an interpreter. A module that needs the lock switches it on, unless that is
+/// forbidden (`PYTHON_GIL=0`).
 pub(crate) fn require_lock(py: Python<'_>) -> PyResult<()> {
     // Before Python 3.13 there is always one, and no such function.
     let Some(enabled) = py.import("sys")?.getattr_opt("_is_gil_enabled")? else { return Ok(()) };
@@ -47,8 +48,8 @@ pub(crate) fn require_lock(py: Python<'_>) -> PyResult<()> {
     ))
 }
 
-/// Creates now what PyO3 would otherwise create at its first use, once, under a lock of its own and
-/// with Python code.
+/// Creates now the objects that PyO3 would otherwise create at their first use. It would do so
+/// once, under a lock of its own, while running Python code.
 ///
 /// If another thread forks while that code runs, the child waits for the lock for ever. During an
 /// import, Python has the same problem.

@@ -12,7 +12,7 @@ use crate::fast::utf8;
 use crate::numbers::{any_int, equal_int, int_of, out_of_range, range};
 use crate::refusal::Refusal;
 
-/// The bytes of an object: a reference to them, or a copy.
+/// The bytes of an object, which are either a reference to them or a copy.
 pub(crate) enum Bytes<'a, 'py> {
     Lent(&'a [u8]),
     Copied(Bound<'py, PyBytes>),
@@ -28,7 +28,7 @@ impl Bytes<'_, '_> {
     }
 }
 
-/// The bytes of a `bytes`, a `str` (as UTF-8), a `bytearray` or a `memoryview`.
+/// Returns the bytes of a `bytes`, a `str` (as UTF-8), a `bytearray` or a `memoryview`.
 #[inline]
 pub(crate) fn lend<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Result<Bytes<'a, 'py>, Refusal> {
     if let Ok(text) = object.cast::<PyString>() {
@@ -45,7 +45,7 @@ pub(crate) fn lend<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Result<Bytes<'a, '
     Err(Refusal::Type("str or bytes"))
 }
 
-/// As [`lend`], for an object that must have bytes.
+/// Like [`lend`], but for an object that must have bytes.
 #[inline]
 pub(crate) fn bytes_of<'a, 'py>(object: &'a Bound<'py, PyAny>) -> PyResult<Bytes<'a, 'py>> {
     lend(object).map_err(|refusal| refusal.error(object))
@@ -90,7 +90,7 @@ impl AsRef<[u8]> for KeyBytes<'_, '_> {
 }
 
 impl KeyForm {
-    /// From one of the types `str`, `bytes`, `int`.
+    /// Makes the form from one of the types `str`, `bytes` and `int`.
     pub(crate) fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = object.py();
         if object.is(py.get_type::<PyString>()) {
@@ -104,7 +104,7 @@ impl KeyForm {
         }
     }
 
-    /// The same form, but for numbers with or without a sign.
+    /// Returns the same form, but for numbers with or without a sign.
     pub(crate) fn signed(self, signed: bool) -> PyResult<Self> {
         match self {
             _ if signed => Ok(self),
@@ -115,7 +115,7 @@ impl KeyForm {
         }
     }
 
-    /// The form that the keys of a table of this kind have in a frozen map.
+    /// Returns the form that the keys of a table of this kind have in a frozen map.
     pub(crate) fn frozen(kind: KeyKind) -> Self {
         match kind {
             KeyKind::Str => Self::Str,
@@ -126,7 +126,7 @@ impl KeyForm {
         }
     }
 
-    /// The kind of a table that has such keys.
+    /// Returns the kind of a table that has such keys.
     pub(crate) fn kind(self) -> KeyKind {
         match self {
             Self::Str => KeyKind::Str,
@@ -137,7 +137,7 @@ impl KeyForm {
         }
     }
 
-    /// The form of a map's keys. Numbers are as wide as the first key.
+    /// Returns the form of a map's keys. Numbers are as wide as the first key.
     pub(crate) fn of(self, map: &Edition) -> Self {
         let Some((_, signed)) = self.kind().integer() else { return self };
         let bits = map.nth(0).map_or(32, |(key, _)| key.len() * 8);
@@ -148,7 +148,7 @@ impl KeyForm {
         Self::frozen(KeyKind::ALL.into_iter().find(same).unwrap_or(otherwise))
     }
 
-    /// The type, for Python.
+    /// Returns the Python type of such keys.
     pub(crate) fn to_type(self, py: Python<'_>) -> Bound<'_, PyAny> {
         match self {
             Self::Str => py.get_type::<PyString>().into_any(),
@@ -157,7 +157,7 @@ impl KeyForm {
         }
     }
 
-    /// The bytes of a key; `None` for a number that cannot be a key of any table.
+    /// Returns the bytes of a key, or `None` for a number that cannot be a key of any table.
     #[inline]
     fn encode<'a, 'py>(
         self,
@@ -178,8 +178,8 @@ impl KeyForm {
         }
     }
 
-    /// The bytes to look up; `None` for an object that cannot be a key of any map, for instance
-    /// because of its type.
+    /// Returns the bytes to look up, or `None` for an object that cannot be a key of any map, for
+    /// instance because of its type.
     #[inline]
     pub(crate) fn looked_up<'a, 'py>(
         self,
@@ -188,7 +188,8 @@ impl KeyForm {
         self.encode(key, equal_int).or_else(|refusal| refusal.absent(key).map(|()| None))
     }
 
-    /// The bytes to remove; `None` for a number that cannot be a key of any table.
+    /// Returns the bytes of a key to remove, or `None` for a number that cannot be a key of any
+    /// table.
     pub(crate) fn removed<'a, 'py>(
         self,
         key: &'a Bound<'py, PyAny>,
@@ -196,7 +197,8 @@ impl KeyForm {
         self.encode(key, equal_int).map_err(|refusal| refusal.error(key))
     }
 
-    /// The bytes that determine a position; `None` for a number beyond all keys.
+    /// Returns the bytes that determine a position in key order, or `None` for a number beyond all
+    /// keys.
     pub(crate) fn placed<'a, 'py>(
         self,
         key: &'a Bound<'py, PyAny>,
@@ -204,7 +206,7 @@ impl KeyForm {
         self.encode(key, int_of).map_err(|refusal| refusal.error(key))
     }
 
-    /// The bytes to store under, or to compare with.
+    /// Returns the bytes of a key, for storing a value or for comparing with stored keys.
     pub(crate) fn key<'a, 'py>(self, key: &'a Bound<'py, PyAny>) -> PyResult<KeyBytes<'a, 'py>> {
         self.placed(key)?.ok_or_else(|| {
             let (bits, signed) = self.kind().integer().unwrap_or((64, true));
@@ -213,7 +215,7 @@ impl KeyForm {
         })
     }
 
-    /// Converts bytes to a key; `None` if no key of this form has these bytes.
+    /// Converts bytes to a key. Returns `None` if no key of this form has these bytes.
     #[inline]
     pub(crate) fn decode<'py>(
         self,
@@ -254,8 +256,8 @@ impl KeyForm {
         self.decode(py, key)?.ok_or_else(|| self.another(py, map, key))
     }
 
-    /// The exception for a map whose keys do not have this form. It says what the keys are, and how
-    /// to open the map.
+    /// Makes the exception for a map whose keys do not have this form. The message says what the
+    /// keys are, and how to open the map.
     #[cold]
     fn another(self, py: Python<'_>, map: &Edition, key: &[u8]) -> PyErr {
         let asked = if self == Self::Str { "text" } else { "a number of its width" };
@@ -278,10 +280,11 @@ impl KeyForm {
     }
 }
 
-/// The number of keys that are examined to find out what the keys of a map are.
+/// Number of keys that are examined to find out which form the keys of a map have.
 const SAMPLE: usize = 1000;
 
-/// A key as text in quotes. Bytes that are not UTF-8 are escaped, and only the first are shown.
+/// Formats a key as text in quotes. Bytes that are not UTF-8 are escaped, and only the first are
+/// shown.
 pub(crate) fn shown(key: &[u8]) -> String {
     const MOST: usize = 32;
     match (std::str::from_utf8(key), key.get(..MOST)) {
@@ -291,13 +294,14 @@ pub(crate) fn shown(key: &[u8]) -> String {
     }
 }
 
-/// Bytes as text.
+/// Converts bytes to text.
 #[inline]
 pub(crate) fn text_of<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
     PyString::from_bytes(py, bytes).map_err(|error| no_text(py, bytes, error))
 }
 
-/// Converts Python's own exception for such bytes to one of this package, with the same parts.
+/// Converts Python's own exception for bytes that are not text to an exception of this package with
+/// the same parts.
 #[cold]
 fn no_text(py: Python<'_>, bytes: &[u8], error: PyErr) -> PyErr {
     let Err(found) = std::str::from_utf8(bytes) else { return error };
@@ -308,12 +312,12 @@ fn no_text(py: Python<'_>, bytes: &[u8], error: PyErr) -> PyErr {
     raise(py, "NotTextError", ("utf-8", PyBytes::new(py, bytes), start, end, reason))
 }
 
-/// The map key of this key of a table: as `map_key`, but of eight bytes.
+/// Returns the map key of a table key. Like `map_key`, but for keys of eight bytes.
 pub(crate) fn long_key(key: i64) -> [u8; 8] {
     (key ^ i64::MIN).to_be_bytes()
 }
 
-/// The key of a table that eight bytes stand for.
+/// Returns the table key for which eight bytes stand.
 fn number_of(key: [u8; 8]) -> i64 {
     i64::from_be_bytes(key) ^ i64::MIN
 }

@@ -1,12 +1,13 @@
 //! The extension module `shmap._shmap`, on which the Python package `shmap` is built.
 //!
-//! Python code under `python/shmap` derives the public classes from those here, so that they are
-//! mappings of `collections.abc`. The stubs beside it are their documentation.
+//! Python code under `python/shmap` derives the public classes from the classes here, so that the
+//! public ones are mappings of `collections.abc`. The stubs beside that code document the public
+//! classes.
 //!
-//! A handle holds its map by `Arc`. A method that releases the interpreter takes the `Arc` out
-//! first. No handle is borrowed, and no lock of this process held, while Python code runs or a call
-//! sleeps. Otherwise a fork by another thread would leave the child with the borrow or lock for
-//! ever (`attached.rs`).
+//! A handle holds its map in an `Arc`. A method that releases the interpreter first takes its own
+//! copy of the `Arc`. No handle is borrowed, and no lock of this process held, while Python code
+//! runs or a call sleeps. Otherwise a fork by another thread would leave the child with the borrow
+//! or lock for ever (`attached.rs`).
 
 #![deny(unsafe_code)]
 

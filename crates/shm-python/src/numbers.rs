@@ -9,13 +9,13 @@ use slotmap_shm::{AnyKey, KeyKind};
 use crate::failure::raise;
 use crate::refusal::Refusal;
 
-/// Reads an `int`; `None` if it does not fit into 64 bits with a sign.
+/// Reads an `int`. Returns `None` if the number does not fit into a signed integer of 64 bits.
 #[inline]
 pub(crate) fn int_of(object: &Bound<'_, PyAny>) -> Result<Option<i64>, Refusal> {
     object.extract().map(Some).or_else(|error| no_int(object, error))
 }
 
-/// Why an object is not an `int` of 64 bits.
+/// Finds out why an object is not an `int` of 64 bits.
 #[cold]
 fn no_int(object: &Bound<'_, PyAny>, error: PyErr) -> Result<Option<i64>, Refusal> {
     if error.is_instance_of::<PyOverflowError>(object.py()) {
@@ -28,14 +28,14 @@ fn no_int(object: &Bound<'_, PyAny>, error: PyErr) -> Result<Option<i64>, Refusa
     }
 }
 
-/// As [`int_of`], but also accepts a `float` that is a whole number. To a `dict`, the two are the
-/// same key.
+/// Like [`int_of`], but also accepts a `float` that is a whole number. For a `dict`, an `int` and
+/// an equal `float` are the same key.
 #[inline]
 pub(crate) fn equal_int(object: &Bound<'_, PyAny>) -> Result<Option<i64>, Refusal> {
     int_of(object).or_else(|refusal| whole(object, refusal))
 }
 
-/// The `int` that a `float` is equal to.
+/// Returns the `int` that a `float` is equal to.
 #[cold]
 fn whole(object: &Bound<'_, PyAny>, refusal: Refusal) -> Result<Option<i64>, Refusal> {
     // From here on, 64 bits do not do.
@@ -48,8 +48,8 @@ fn whole(object: &Bound<'_, PyAny>, refusal: Refusal) -> Result<Option<i64>, Ref
     Ok((-END..END).contains(&number).then_some(number as i64))
 }
 
-/// Converts an object to a number of a kind of integers; `None` for a number that is out of range.
-/// `int` converts numbers.
+/// Converts an object to a number of a kind of integers. Returns `None` for a number that is out of
+/// range. `int` converts numbers.
 pub(crate) fn any_int<'py>(
     kind: KeyKind,
     object: &Bound<'py, PyAny>,
@@ -69,7 +69,7 @@ pub(crate) fn any_int<'py>(
     }))
 }
 
-/// The number of a counter, or what is added to one.
+/// Converts an object to the number of a counter, or to a number that is added to a counter.
 pub(crate) fn counter_of(object: &Bound<'_, PyAny>) -> PyResult<i64> {
     match int_of(object) {
         Ok(Some(number)) => Ok(number),
@@ -81,7 +81,7 @@ pub(crate) fn counter_of(object: &Bound<'_, PyAny>) -> PyResult<i64> {
     }
 }
 
-/// The exception for a number that is not in a range; `lead` comes first.
+/// Makes the exception for a number that is not in a range. The message begins with `lead`.
 #[cold]
 pub(crate) fn out_of_range(object: &Bound<'_, PyAny>, lead: &str, range: &str) -> PyErr {
     // Larger ones are not printed: `str` refuses those of thousands of digits.
@@ -94,7 +94,7 @@ pub(crate) fn out_of_range(object: &Bound<'_, PyAny>, lead: &str, range: &str) -
     raise(object.py(), "OutOfRangeError", (text,))
 }
 
-/// The range of integers of this many bits.
+/// Returns the range of integers of this many bits.
 pub(crate) fn range(bits: u32, signed: bool) -> (i128, i128) {
     let value_bits = bits - u32::from(signed);
     let min = if signed { -(1 << value_bits) } else { 0 };

@@ -7,14 +7,14 @@ use pyo3::prelude::*;
 pub(crate) enum Refusal {
     /// The object is not of the expected type.
     Type(&'static str),
-    /// It is text that cannot be encoded as UTF-8, because it has lone surrogates.
+    /// The object is text that cannot be encoded as UTF-8, because it has lone surrogates.
     Text(PyErr),
     /// The object's own code raised this exception.
     Raised(PyErr),
 }
 
 impl Refusal {
-    /// The exception for an object that should be a key or value.
+    /// Makes the exception for an object that should be a key or value.
     #[cold]
     pub(crate) fn error(self, object: &Bound<'_, PyAny>) -> PyErr {
         match self {
@@ -26,7 +26,7 @@ impl Refusal {
         }
     }
 
-    /// The exception for an argument that has the wrong type. It names the argument.
+    /// Makes the exception for an argument that has the wrong type. The message names the argument.
     #[cold]
     pub(crate) fn of_argument(self, name: &str, object: &Bound<'_, PyAny>) -> PyErr {
         let error = self.error(object);
@@ -36,8 +36,9 @@ impl Refusal {
         PyTypeError::new_err(format!("argument '{name}': {}", error.value(object.py())))
     }
 
-    /// For a key to look up: no map has it, as no `dict` has it, unless the object's own code
-    /// raised an exception.
+    /// Treats the object as an absent key in a lookup. No map can have it as a key, just as a
+    /// `dict` would not find it. If the object's own code raised an exception, returns that
+    /// exception.
     #[cold]
     pub(crate) fn absent(self, key: &Bound<'_, PyAny>) -> PyResult<()> {
         match self {

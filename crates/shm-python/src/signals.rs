@@ -1,4 +1,4 @@
-//! Calls that wait without the interpreter, but still notice its signals.
+//! Calls that wait without holding the interpreter, but still notice its signals.
 
 use std::cell::Cell;
 
@@ -12,7 +12,7 @@ thread_local! {
 }
 
 /// Ends the waiting of a call that [`detach`] makes if the handler of a signal raises an exception.
-/// A handler that returns does not end it.
+/// A handler that returns does not end the waiting.
 pub(crate) fn interrupt() -> Interrupt {
     Interrupt::new(|| {
         // None where the interpreter ends, with this thread.

@@ -20,11 +20,11 @@ use crate::fast::Method;
 use crate::interpreter;
 use crate::keys::{KeyForm, text_of};
 
-/// A published map, or a saved one, opened.
+/// An open map, which was published or saved.
 #[pyclass(subclass, frozen, mapping, module = "shmap._shmap", name = "SnapshotBase")]
 pub(crate) struct SnapshotBase {
     handle: Lending<Handle>,
-    /// For a saved map, its path.
+    /// The name of the map, or the path of a saved map.
     name: String,
     options: MapOptions,
     trust: Vec<u32>,
@@ -332,7 +332,7 @@ impl SnapshotBase {
 }
 
 impl SnapshotBase {
-    /// The map and the form of its keys. They remain valid whatever happens to the handle.
+    /// Returns the map and the form of its keys. They remain valid whatever happens to the handle.
     pub(crate) fn owned(&self, py: Python<'_>) -> PyResult<(Arc<Edition>, KeyForm)> {
         let handle = self.handle.lend(py);
         let map = handle.map.clone().ok_or_else(|| closed(py, "snapshot"))?;
@@ -345,7 +345,7 @@ impl SnapshotBase {
         Ok(Entries::new(map, form, yields, ranks))
     }
 
-    /// The exception for a wait for something that never comes.
+    /// Makes the exception for a wait for an edition that can never come.
     #[cold]
     fn never(&self, py: Python<'_>) -> PyErr {
         let text = format!("nothing is ever published over the saved file {:?}", self.name);
@@ -354,7 +354,7 @@ impl SnapshotBase {
 }
 
 impl Handle {
-    /// Creates a handle to a map. `form` may be that of another edition of the map.
+    /// Creates a handle to a map. `form` may be the form of the keys of another edition of the map.
     fn new(map: Edition, form: KeyForm) -> Self {
         Self { form: form.of(&map), map: Some(Arc::new(map)) }
     }
@@ -371,7 +371,7 @@ impl Handle {
     }
 }
 
-/// The exception for a map that could not be opened.
+/// Makes the exception for a map that could not be opened.
 fn map_failure(py: Python<'_>, error: Error, path: Option<&Path>) -> PyErr {
     let advice = match &error {
         Error::Open(OpenError::Writable { .. } | OpenError::ForeignWriters { .. }) => {
@@ -382,7 +382,8 @@ fn map_failure(py: Python<'_>, error: Error, path: Option<&Path>) -> PyErr {
     advised(py, error, path, advice)
 }
 
-/// The exception for a name that leads to no snapshot. If the name leads to a table, it says so.
+/// Makes the exception for a name that leads to no snapshot. If the name leads to a table, the
+/// message says so.
 pub(crate) fn name_failure(
     py: Python<'_>,
     error: Error,

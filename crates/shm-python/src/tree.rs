@@ -15,8 +15,8 @@ use crate::signals;
 
 /// A map in private memory, before it is published.
 ///
-/// The tree is shared only while it is published without the interpreter. A change at that time
-/// copies it.
+/// The tree is shared only while a call publishes it without holding the interpreter. A change at
+/// that time copies the tree.
 #[pyclass(subclass, frozen, mapping, module = "shmap._shmap", name = "TreeBase")]
 pub(crate) struct TreeBase {
     tree: Attached<Arc<RbTree>>,
@@ -94,7 +94,7 @@ impl TreeBase {
         Ok(self.find(key)?.map(Bound::into_any).or(default))
     }
 
-    /// As `get`, but the value as text. Raises `NotTextError` if it is not UTF-8.
+    /// Like `get`, but the value as text. Raises `NotTextError` if it is not UTF-8.
     #[pyo3(signature = (key, default = None))]
     fn get_str<'py>(
         &self,
@@ -225,8 +225,8 @@ impl TreeBase {
     }
 }
 
-/// Makes a tree of the entries of a mapping, or of pairs. If a key occurs more than once, its last
-/// entry counts.
+/// Makes a tree from the entries of a mapping, or from pairs. If a key occurs more than once, its
+/// last entry counts.
 fn built(form: KeyForm, entries: &Bound<'_, PyAny>) -> PyResult<RbTree> {
     let (py, pairs) = (entries.py(), pairs(entries)?);
     let mut held = Vec::with_capacity(pairs.len());

@@ -1,13 +1,15 @@
-//! A key of any kind, for code that does not know the kind beforehand, and for errors.
+//! A key of any kind. It is for errors, and for code that does not know the kind of keys in
+//! advance.
 
 use std::fmt;
 
-/// A key of any kind. Errors name keys this way, and a table whose kind of keys is known only at
-/// run time ([`UntypedTable`](crate::UntypedTable)) takes and returns them.
+/// A key of any kind. Errors contain such keys. A table whose kind of keys is known only at run
+/// time ([`UntypedTable`](crate::UntypedTable)) takes and returns them.
 ///
-/// An integer may be given as signed or unsigned for a table of either kind, as long as it is in
-/// the range of the table's keys. A table returns `Signed` for signed kinds, `Unsigned` for
-/// unsigned ones and `Bytes` for `str` and `[u8]`. Keys of one kind are ordered as their type is.
+/// A table of integer keys accepts both `Signed` and `Unsigned`, whatever its kind, as long as the
+/// number is in the range of its keys. A table returns `Signed` for signed kinds, `Unsigned` for
+/// unsigned ones and `Bytes` for `str` and `[u8]`. Keys of one kind have the order of their Rust
+/// type.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AnyKey {
     /// A signed integer key.
@@ -31,7 +33,7 @@ impl fmt::Display for AnyKey {
     }
 }
 
-/// Shows text keys as text.
+/// Shows byte keys that are UTF-8 as text.
 impl fmt::Debug for AnyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,8 +1,8 @@
 //! The bytes after the last whole word of a value, loaded and stored as one word.
 
-/// Returns the bytes after the last whole word, in the low end of a word whose other bytes are
-/// zero. It loads the bytes in pieces as large as possible, because loading a word whose bytes were
-/// stored one by one would stall on store forwarding.
+/// Returns the bytes after the last whole word, at the low end of a word whose other bytes are
+/// zero. The bytes are loaded in pieces that are as large as possible. Storing them one by one and
+/// then loading the word would stall on store forwarding.
 #[inline(always)]
 pub(crate) fn last_word(bytes: &[u8]) -> u64 {
     let len = bytes.len() % 8;

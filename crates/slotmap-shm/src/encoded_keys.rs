@@ -5,7 +5,7 @@ use crate::key_kind::KeyKind;
 /// The words of the keys, end to end.
 pub(crate) struct EncodedKeys {
     words: Vec<u64>,
-    /// Where each key ends; `None` if each has one word.
+    /// Where each key ends, or `None` if each key has one word.
     ends: Option<Vec<usize>>,
 }
 

@@ -48,9 +48,9 @@ pub enum TableOpenError {
     KeyKind {
         /// Path of the table.
         path: PathBuf,
-        /// Key type of the table.
+        /// The key type of the table.
         found: KeyKind,
-        /// Key type asked for.
+        /// The key type that was requested.
         expected: KeyKind,
     },
     /// The table has keys of a kind that this version does not know.
@@ -58,29 +58,29 @@ pub enum TableOpenError {
     UnknownKeyKind {
         /// Path of the table.
         path: PathBuf,
-        /// The number in the header.
+        /// The code of the kind in the header.
         code: u64,
     },
-    /// The table exists with another geometry than the one asked for.
+    /// The table exists, but its geometry differs from the requested one.
     #[error("{what} of {path:?} is {found}, not {expected}")]
     GeometryMismatch {
         /// Path of the table.
         path: PathBuf,
-        /// The parameter.
+        /// Name of the parameter that differs.
         what: &'static str,
-        /// Its value in the table.
+        /// The value of this parameter in the table.
         found: u64,
-        /// The value asked for.
+        /// The requested value of this parameter.
         expected: u64,
     },
-    /// The body is not that of a table.
+    /// The body of the segment is not a valid table.
     #[error("damaged table {path:?}: {what} at {at}")]
     Corrupt {
         /// Path of the table.
         path: PathBuf,
         /// What is wrong.
         what: &'static str,
-        /// Slot or word where it was found.
+        /// Number of the slot or word where the damage was found.
         at: usize,
     },
 }
@@ -149,12 +149,12 @@ pub enum TableError {
         /// The table's key size in bytes.
         max: usize,
     },
-    /// An [`AnyKey`] that is not of the table's kind: it is of another type, or out of range.
+    /// The [`AnyKey`] is not of the table's kind: it has another type, or is out of range.
     #[error("key {key} is not of type {kind}")]
     WrongKey {
         /// The key.
         key: AnyKey,
-        /// Key type of the table.
+        /// The key type of the table.
         kind: KeyKind,
     },
     /// The caller's buffer is shorter than the value.
@@ -172,7 +172,7 @@ pub enum TableError {
     Mismatch {
         /// The key.
         key: AnyKey,
-        /// The value found.
+        /// The value that was found.
         found: Value,
     },
     /// The value of a counter is not eight bytes long.
@@ -196,14 +196,15 @@ pub enum TableError {
     /// A member of a batch failed, so the whole batch was dropped.
     #[error("batch member {index}")]
     InBatch {
-        /// Position of the member in the batch, from 0.
+        /// Position of the member in the batch, counted from 0.
         index: usize,
-        /// Why it failed.
+        /// Why the member failed.
         source: Box<TableError>,
     },
-    /// Other writers completed a change during every attempt until the time limit of the call. The
-    /// limit is [`ReadOptions::read_timeout`](crate::ReadOptions::read_timeout) for a read through
-    /// a read-only handle, and the lock timeout for `update_with`.
+    /// Other writers completed a change during every attempt, until the time limit of the call was
+    /// reached. For a read through a read-only handle, the limit is
+    /// [`ReadOptions::read_timeout`](crate::ReadOptions::read_timeout). For `update_with`, it is
+    /// the lock timeout.
     #[error("gave up after {} ms: each time another write completed meanwhile", waited.as_millis())]
     Contended {
         /// How long the call tried.
@@ -215,7 +216,7 @@ pub enum TableError {
     Corrupt {
         /// What is wrong.
         what: &'static str,
-        /// Slot or word where it was found.
+        /// Number of the slot or word where the damage was found.
         at: usize,
     },
     /// The lock was not acquired.
@@ -223,12 +224,12 @@ pub enum TableError {
     Lock(#[from] LockError),
 }
 
-/// The number of bytes that an error shows of a key that is too long.
+/// Maximum number of bytes that an error shows of a key that is too long.
 const SHOWN: usize = 64;
 
 impl TableError {
-    /// Returns [`TableError::KeyTooLong`] for this key, which may have any length. Only its start
-    /// is copied: at most 64 bytes, and, of a text, only whole characters.
+    /// Returns [`TableError::KeyTooLong`] for this key, which may have any length. Copies only the
+    /// start of the key: at most 64 bytes. If the key is text, only whole characters are copied.
     #[cold]
     #[must_use]
     pub fn key_too_long(key: &[u8], max: usize) -> Self {
@@ -242,7 +243,8 @@ impl TableError {
     }
 }
 
-/// An ellipsis if `start` is only the start of a key of `len` bytes.
+/// Returns an ellipsis if `start` is only the start of a key of `len` bytes, and an empty string
+/// otherwise.
 fn dots(start: &AnyKey, len: usize) -> &'static str {
     match start {
         AnyKey::Bytes(start) if start.len() < len => "…",

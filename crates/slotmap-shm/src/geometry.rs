@@ -4,7 +4,8 @@ use thiserror::Error;
 
 use crate::key_kind::MAX_KEY_BYTES;
 
-/// How many entries a table holds, and how large they may be. Fixed at creation.
+/// How many entries a table holds, and how large they may be. A table's geometry is fixed when the
+/// table is created.
 ///
 /// A slot takes two buffers of `value_size` (at least 16 bytes each), the key (8 bytes for an
 /// integer, 8 + `key_size` for bytes) and 32 bytes. The sum is rounded up to whole cache lines of
@@ -20,12 +21,12 @@ use crate::key_kind::MAX_KEY_BYTES;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Geometry {
-    /// The exact number of entries that fit: 1 to [`Geometry::MAX_CAPACITY`].
+    /// The exact maximum number of entries: 1 to [`Geometry::MAX_CAPACITY`].
     pub capacity: usize,
-    /// Longest value in bytes: 0 to [`Geometry::MAX_VALUE_SIZE`].
+    /// Maximum length of a value in bytes: 0 to [`Geometry::MAX_VALUE_SIZE`].
     pub value_size: usize,
-    /// Longest key in bytes, for `str` and `[u8]` keys: 1 to [`Geometry::MAX_KEY_SIZE`]. Not used
-    /// for integers.
+    /// Maximum length of a key in bytes, for `str` and `[u8]` keys: 1 to
+    /// [`Geometry::MAX_KEY_SIZE`]. Not used for integer keys.
     pub key_size: usize,
 }
 
@@ -37,21 +38,21 @@ impl Geometry {
     /// The largest key size in bytes.
     pub const MAX_KEY_SIZE: usize = MAX_KEY_BYTES;
 
-    /// Sets how many entries fit.
+    /// Sets the maximum number of entries.
     #[must_use]
     pub fn capacity(mut self, capacity: usize) -> Self {
         self.capacity = capacity;
         self
     }
 
-    /// Sets the longest value in bytes.
+    /// Sets the maximum length of a value in bytes.
     #[must_use]
     pub fn value_size(mut self, value_size: usize) -> Self {
         self.value_size = value_size;
         self
     }
 
-    /// Sets the longest key in bytes, for `str` and `[u8]` keys.
+    /// Sets the maximum length of a key in bytes, for `str` and `[u8]` keys.
     #[must_use]
     pub fn key_size(mut self, key_size: usize) -> Self {
         self.key_size = key_size;
@@ -67,28 +68,28 @@ impl Default for Geometry {
     }
 }
 
-/// Why a geometry is not possible.
+/// Why no table can have a geometry.
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum GeometryError {
     /// A parameter is out of range.
     #[error("{what} is {value}, it must be {min} to {max}")]
     OutOfRange {
-        /// The parameter.
+        /// Name of the parameter.
         what: &'static str,
-        /// Its value.
+        /// The value of the parameter.
         value: u64,
-        /// The least value allowed.
+        /// Minimum value of the parameter.
         min: usize,
-        /// The greatest value allowed.
+        /// Maximum value of the parameter.
         max: usize,
     },
-    /// The table would not fit the address space.
+    /// The table would not fit into the address space.
     #[error("{capacity} entries of {value_size} bytes are too large for the address space")]
     TooLarge {
-        /// Entries asked for.
+        /// The requested number of entries.
         capacity: usize,
-        /// Bytes per value, as asked for.
+        /// The requested value size in bytes.
         value_size: usize,
     },
 }

@@ -5,7 +5,7 @@ use crate::bytes::last_word;
 use crate::error::TableError;
 use crate::key_kind::{KeyKind, MAX_KEY_BYTES};
 
-/// One word for the length, then the bytes.
+/// Maximum number of words of a key: one word for the length, then the bytes.
 const MAX_KEY_WORDS: usize = 1 + MAX_KEY_BYTES / 8;
 
 /// A buffer that is large enough for the words of any key of any table.
@@ -17,14 +17,14 @@ pub(crate) const NO_KEY: KeyRoom = [0; MAX_KEY_WORDS];
 /// A type of keys: `i8` to `i64`, `u8` to `u64`, `str`, `[u8]`, and [`AnyKey`] for a kind that is
 /// known only at run time.
 ///
-/// A byte or string key has up to `key_size` bytes, and never more than 256. A longer key fails
-/// with [`TableError::KeyTooLong`]. A key may be empty.
+/// A byte or string key has up to `key_size` bytes, and never more than 256. A call with a longer
+/// key fails with [`TableError::KeyTooLong`]. A key may be empty.
 ///
 /// # Types of your own
 /// This trait is sealed, so no other type can be a key. The file records the kind of a table's
-/// keys, so that the table never opens as one of another kind, and so that C, Python and the
-/// command line can use its keys. A type that only one program knows has no such kind. To use a
-/// value of fixed size as a key, store its bytes in a table of `[u8]` keys:
+/// keys. So a table never opens as a table of another kind, and C, Python and the command line can
+/// use its keys. A type that only one program knows has no such kind. To use a value of fixed size
+/// as a key, store its bytes in a table of `[u8]` keys:
 ///
 /// ```
 /// # use slotmap_shm::{Name, Namespace, Table, TableOptions};
@@ -45,7 +45,7 @@ pub trait Key: sealed::Sealed {
     /// The type of the keys that iteration returns.
     type Owned;
 
-    /// The kind of a table that has such keys; `None` for any kind.
+    /// The kind of a table that has such keys, or `None` if the table may be of any kind.
     #[doc(hidden)]
     const EXPECTED: Option<KeyKind> = None;
 
@@ -57,7 +57,8 @@ pub trait Key: sealed::Sealed {
     #[doc(hidden)]
     fn room() -> Self::Room;
 
-    /// Encodes the key as words, for a table of this kind; byte keys may have up to `max` bytes.
+    /// Encodes the key as words, for a table of this kind whose byte keys may have up to `max`
+    /// bytes.
     #[doc(hidden)]
     fn to_words<'a>(
         &self,
@@ -66,20 +67,20 @@ pub trait Key: sealed::Sealed {
         room: &'a mut Self::Room,
     ) -> Result<&'a [u64], TableError>;
 
-    /// Decodes a key; `None` when the words are not a key, because memory is damaged.
+    /// Decodes a key. Returns `None` if the words are not a key, because memory is damaged.
     #[doc(hidden)]
     fn from_words(kind: KeyKind, words: &[u64]) -> Option<Self::Owned>;
 }
 
-/// A type of keys of one kind. Every key type but [`AnyKey`] is one.
+/// A type whose keys are all of one kind. Every key type except [`AnyKey`] implements this trait.
 pub trait TypedKey: Key {
-    /// The kind of table whose keys these are.
+    /// The kind of these keys.
     const KIND: KeyKind;
 }
 
 mod sealed {
-    /// Seals [`Key`](super::Key). Its calls may run under the table's lock, where no code of a user
-    /// may run.
+    /// Seals [`Key`](super::Key). The calls of `Key` may run under the table's lock, where no code
+    /// of a user of this crate may run.
     pub trait Sealed {}
 }
 
@@ -201,12 +202,12 @@ fn bytes_from_words(words: &[u64]) -> Option<Vec<u8>> {
 
 impl sealed::Sealed for AnyKey {}
 
-/// Each call checks that the key is of the table's kind.
+/// Every call with such a key checks that the key is of the table's kind.
 impl Key for AnyKey {
     type Owned = AnyKey;
 
-    /// One buffer for an integer and one for bytes. A single buffer would have to be cleared, which
-    /// takes as long as the rest of the work for an integer key.
+    /// One buffer for an integer and one for bytes. A single large buffer would have to be cleared,
+    /// which takes as long as the rest of the work for an integer key.
     type Room = ([u64; 1], Option<KeyRoom>);
 
     // A function, not a constant: a constant would be copied whole, with the room for bytes.
@@ -261,7 +262,7 @@ impl Key for AnyKey {
     }
 }
 
-/// The words of a key of bytes, if keys of this kind are bytes or text.
+/// Encodes a byte key as words, if keys of this kind are bytes or text.
 #[inline(never)]
 fn any_bytes_to_words<'a>(
     bytes: &[u8],
@@ -281,7 +282,7 @@ fn wrong_key(key: &AnyKey, kind: KeyKind) -> TableError {
     TableError::WrongKey { key: key.clone(), kind }
 }
 
-/// The key that the words encode, for an error.
+/// Returns the key that the words encode, to be part of an error.
 #[cold]
 pub(crate) fn any_key(kind: KeyKind, words: &[u64]) -> AnyKey {
     let first = words.first().copied().unwrap_or(0);

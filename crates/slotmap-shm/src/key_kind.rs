@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-/// Longest byte or string key.
+/// Maximum length of a byte or string key in bytes.
 pub(crate) const MAX_KEY_BYTES: usize = 256;
 
-/// The kind of keys of a table, recorded in its header: a table of `i32` keys does not open as
-/// one of `i64` keys. `Display` shows the Rust type.
+/// The kind of a table's keys. It is recorded in the table's header, so a table of `i32` keys does
+/// not open as a table of `i64` keys. `Display` shows the name of the Rust type.
 ///
 /// ```
 /// use slotmap_shm::KeyKind;
@@ -71,7 +71,8 @@ impl KeyKind {
         }
     }
 
-    /// The width of an integer in bits, and whether it is signed; `None` for `str` and `[u8]`.
+    /// Returns the width of an integer kind in bits, and whether it is signed. Returns `None` for
+    /// `str` and `[u8]`.
     #[must_use]
     #[inline]
     pub const fn integer(self) -> Option<(u32, bool)> {
@@ -88,8 +89,8 @@ impl KeyKind {
         }
     }
 
-    /// The number in the segment header: the second byte is the class, the first the width of an
-    /// integer in bytes.
+    /// Returns the number that stands for this kind in the segment header. Its second byte is the
+    /// class, and its first byte is the width of an integer in bytes.
     pub(crate) const fn code(self) -> u64 {
         match (self, self.integer()) {
             (_, Some((bits, true))) => 1 << 8 | (bits / 8) as u64,
@@ -99,17 +100,18 @@ impl KeyKind {
         }
     }
 
-    /// The kind that a number stands for; `None` if this version does not know it.
+    /// Returns the kind that a number stands for, or `None` if this version does not know the
+    /// number.
     pub(crate) fn from_code(code: u64) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.code() == code)
     }
 
-    /// Words that a key takes in a slot, if byte keys have up to `max` bytes.
+    /// Returns the number of words that a key takes in a slot, if byte keys have up to `max` bytes.
     pub(crate) fn words(self, max: usize) -> usize {
         if self.integer().is_some() { 1 } else { 1 + max.div_ceil(8) }
     }
 
-    /// True if the words in a slot are those of a key of at most `max` bytes.
+    /// True if the words in a slot encode a key of at most `max` bytes.
     pub(crate) fn is_possible(self, words: &[u64], max: usize) -> bool {
         let Some((&first, rest)) = words.split_first() else { return false };
         match self.integer() {

@@ -23,9 +23,9 @@
 //! | … | head of buffer 0, head of buffer 1: 2 words each |
 //! | … | tail of buffer 0, tail of buffer 1: the words of a value after the second |
 //!
-//! For a value of up to 16 bytes, all that a reader needs is often in the first cache line. With
-//! integer keys it always is. With a `key_size` of up to 16 it is while buffer 0 holds the value,
-//! and buffer 0 is used first.
+//! For a value of up to 16 bytes, all words that a reader needs are often in the first cache line
+//! of the slot. With integer keys, this is always so. With a `key_size` of up to 16, it is so while
+//! buffer 0 holds the value. Buffer 0 is used first.
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_nano_inline};
 use shm_core::GEOMETRY_WORDS;
@@ -51,22 +51,23 @@ pub(crate) const NEXT: usize = 1;
 pub(crate) const LENGTHS: usize = 2;
 pub(crate) const KEY: usize = 3;
 
-/// Words of each buffer that lie next to the key.
+/// Number of words of each buffer that lie next to the key.
 pub(crate) const HEAD_WORDS: usize = 2;
 
-/// Differs from every epoch under which the index is probed.
+/// A value that differs from every epoch under which the index is probed.
 const TRUSTED: u64 = u64::MAX;
 
-/// Words of a cache line.
+/// Number of words of a cache line.
 pub(crate) const LINE_WORDS: usize = 8;
 
-/// Up to this capacity the index is at most a quarter full, so that the branches of a probe are
-/// predicted well. If it is half full, mispredictions cost a third of a lookup. Larger tables,
-/// where cache misses dominate, fill up to half of it.
+/// Up to this capacity, the index is at most a quarter full, so that the branches of a probe are
+/// predicted well. In an index that is half full, mispredictions cost a third of a lookup. In
+/// larger tables, where cache misses dominate, the index may be up to half full.
 const SPARSE_CAPACITY: usize = 1 << 14;
 
 impl Geometry {
-    /// Length of the file of a table of this geometry, with keys of this kind, in bytes.
+    /// Returns the length in bytes of the file of a table that has this geometry and keys of this
+    /// kind.
     ///
     /// # Errors
     /// [`GeometryError`] if no table can have this geometry.
@@ -76,17 +77,17 @@ impl Geometry {
     }
 }
 
-/// The offsets that follow from a geometry, and the hash secrets. This is a private, checked copy,
-/// which no change of shared memory can alter.
+/// The offsets that follow from a geometry, and the hash secrets. They are a private, checked copy,
+/// so a change of shared memory does not affect them.
 #[derive(Clone)]
 pub(crate) struct Layout {
     pub(crate) geometry: Geometry,
     pub(crate) kind: KeyKind,
-    /// The epoch of an index that was found damaged, so that a failed search in it does not prove
-    /// that the key is absent. Odd if no index was found damaged.
+    /// The epoch of an index that was found damaged. A failed search in that index does not prove
+    /// that the key is absent. The value is odd if no index was found damaged.
     pub(crate) distrusted: u64,
     pub(crate) key_words: usize,
-    /// Offset of head 0 within a slot.
+    /// Offset of the head of buffer 0 within a slot.
     pub(crate) heads: usize,
     pub(crate) tail_words: usize,
     pub(crate) slot_words: usize,
@@ -97,7 +98,7 @@ pub(crate) struct Layout {
     pub(crate) index: usize,
     pub(crate) slots: usize,
     pub(crate) total_words: usize,
-    /// Secrets for keys of one word, and for longer ones.
+    /// The hash secrets for keys of one word, and for longer keys.
     pub(crate) integer_secrets: [u64; 3],
     pub(crate) secrets: RapidSecrets,
 }
@@ -150,7 +151,7 @@ impl Layout {
         })
     }
 
-    /// The words of a key of this table.
+    /// Encodes a key of this table as words.
     #[inline(always)]
     pub(crate) fn words_of<'r, K: Key + ?Sized>(
         &self,
@@ -160,7 +161,7 @@ impl Layout {
         key.to_words(self.kind, self.geometry.key_size, room)
     }
 
-    /// How many places the index has.
+    /// Returns the number of places of the index.
     #[inline]
     pub(crate) fn index_len(&self) -> usize {
         self.index_mask + 1
@@ -172,8 +173,8 @@ impl Layout {
         self.index_len() / 2
     }
 
-    /// The greatest number of places (entries and tombstones) that may be in use. The index is
-    /// rebuilt before it is exceeded, so that a probe is always short.
+    /// Returns the maximum number of places that may be in use (by entries and tombstones). The
+    /// index is rebuilt before this number is exceeded, so that probes stay short.
     #[inline]
     pub(crate) fn index_limit(&self) -> usize {
         let capacity = self.geometry.capacity;
@@ -211,8 +212,8 @@ fn integer_secrets(seed: u64) -> [u64; 3] {
         .map(|n| rapidhash_v3_nano_inline::<true, true>(&n.to_le_bytes(), &secrets) | (n % 2))
 }
 
-/// The geometry words of the segment header. The rest is zero, reserved for
-/// growth.
+/// Encodes the geometry, the kind and the seed as the geometry words of the segment header. The
+/// other words are zero and reserved for later versions.
 pub(crate) fn encode(geometry: Geometry, kind: KeyKind, seed: u64) -> [u64; GEOMETRY_WORDS] {
     let mut words = [0; GEOMETRY_WORDS];
     let fields = [
@@ -228,7 +229,7 @@ pub(crate) fn encode(geometry: Geometry, kind: KeyKind, seed: u64) -> [u64; GEOM
     words
 }
 
-/// Geometry, key-kind code and seed from the header.
+/// Decodes the geometry, the code of the key kind, and the seed from the header.
 pub(crate) fn decode(words: &[u64; GEOMETRY_WORDS]) -> (Geometry, u64, u64) {
     let [capacity, value_size, kind, key_size, seed, ..] = *words;
     let size = |word| usize::try_from(word).unwrap_or(usize::MAX);

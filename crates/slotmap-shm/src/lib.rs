@@ -6,20 +6,21 @@
 //!   mapping. `K` is an integer type, `str` or `[u8]`, see [`Key`].
 //! - [`UntypedTable`] opens a table of any [`KeyKind`]; its keys are of type [`AnyKey`].
 //! - [`TableOptions`] says how a table is created and opened, and [`ReadOptions`] how it is opened
-//!   for reading only. [`Geometry`] says how many entries fit, and how long they may be.
-//! - [`Value`] is an owned copy of a value. [`Listing`] is a copy of all entries.
-//! - [`PutMode`] says whether a write expects the key to be present; [`Upserted`] says whether it
-//!   was.
+//!   for reading only. [`Geometry`] says how many entries fit, and how long keys and values may be.
+//! - [`Value`] is an owned copy of a value, and [`Listing`] is a copy of all entries.
+//! - [`PutMode`] says whether a write expects its key to be present. [`Upserted`] says whether an
+//!   upsert found its key present.
 //! - [`Stats`], [`Damage`] and [`Repaired`] describe the state of a table and the result of a
 //!   repair.
 //! - [`TableError`] and [`TableOpenError`] say what went wrong, with the data.
 //!
 //! ## How it works
 //!
-//! The slots hold the data. Each has two buffers and a version word, and one store to a commit word
-//! makes every staged change effective. The index, the free list and the count are derived from the
-//! slots, and are rebuilt after a writer dies. In the repository, `docs/concurrency.md` has the
-//! state tables, the orderings and the crash matrix, and `docs/format.md` describes the bytes.
+//! The slots hold the data. Each slot has two buffers and a version word. One store to a commit
+//! word makes every staged change effective. The index, the free list and the count are derived
+//! from the slots, and are rebuilt after a writer dies. In the repository, `docs/concurrency.md`
+//! has the state tables, the orderings and the crash matrix, and `docs/format.md` describes the
+//! bytes.
 
 #![deny(unsafe_code)]
 

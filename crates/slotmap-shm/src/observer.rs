@@ -9,11 +9,12 @@ use std::sync::Arc;
 pub enum Event {
     /// Another writer holds the lock: the call begins to wait.
     Waiting,
-    /// The last owner of the lock died, or the table was found damaged. It is repaired.
+    /// The table was repaired, because the last owner of the lock died or because the table was
+    /// found damaged.
     Repaired {
-        /// Slots that held something that no writer stores. They are free now.
+        /// Number of damaged slots, which held something that no writer stores. They are free now.
         slots: usize,
-        /// How many of these slots held an entry, as far as the index and the count of entries
+        /// Number of these slots that held an entry, as far as the index and the count of entries
         /// tell.
         entries: usize,
     },
@@ -21,9 +22,9 @@ pub enum Event {
 
 /// A function that a handle calls with each [`Event`]. It may log the event or open a span.
 ///
-/// It runs in the thread of the call, while no lock is held. It must not use the handle that it
-/// observes: a call that waits would call it again. A handle without an observer does no extra
-/// work. With an observer, only calls that wait or repair take longer.
+/// The function runs in the thread of the call, while no lock is held. It must not use the handle
+/// that it observes, because a call that waits would call the function again. A handle without an
+/// observer does no extra work. With an observer, only calls that wait or repair take longer.
 ///
 /// ```
 /// use slotmap_shm::{Event, Observer, TableOptions};

@@ -22,20 +22,20 @@ pub struct TableOptions {
     /// [`Table::open_or_create`](crate::Table::open_or_create), an existing table must have this
     /// size; `open` accepts any size.
     pub geometry: Geometry,
-    /// Permission bits of a table that is created, which the umask does not change. The default is
+    /// Permission bits of a table that is created. The umask does not change them. The default is
     /// `0o600`; `0o644` lets other users read. A table that its group or other users may write to
     /// cannot be created or opened unless `trust` has [`Trust::shared_writers`].
     pub mode: u32,
-    /// Whose tables to open. By default, those of this user and of root.
+    /// The users whose tables may be opened. By default, this user and root.
     pub trust: Trust,
-    /// How long a write waits for another writer before it fails with `LockError::TimedOut`; `None`
-    /// waits for ever. Five seconds by default, because a writer that is stopped (by SIGSTOP or a
-    /// debugger) must not stop all others.
+    /// How long a write waits for another writer before the write fails with `LockError::TimedOut`.
+    /// `None` means that it waits for ever. The default is five seconds, because a writer that is
+    /// stopped (by SIGSTOP or a debugger) must not stop all other writers.
     pub lock_timeout: Option<Duration>,
-    /// What ends such a wait early. It also ends a wait for another process that takes the table
-    /// over.
+    /// An [`Interrupt`] that can end such a wait early. It can also end a wait for another process
+    /// that is taking the table over.
     pub interrupt: Interrupt,
-    /// What is called with waits and repairs. By default nothing is called.
+    /// The [`Observer`] that is told about waits and repairs. By default, there is none.
     pub observer: Observer,
 }
 
@@ -47,21 +47,21 @@ impl TableOptions {
         self
     }
 
-    /// Sets how many entries fit.
+    /// Sets the maximum number of entries.
     #[must_use]
     pub fn capacity(mut self, capacity: usize) -> Self {
         self.geometry.capacity = capacity;
         self
     }
 
-    /// Sets the longest value in bytes.
+    /// Sets the maximum length of a value in bytes.
     #[must_use]
     pub fn value_size(mut self, value_size: usize) -> Self {
         self.geometry.value_size = value_size;
         self
     }
 
-    /// Sets the longest key in bytes, for `str` and `[u8]` keys.
+    /// Sets the maximum length of a key in bytes, for `str` and `[u8]` keys.
     #[must_use]
     pub fn key_size(mut self, key_size: usize) -> Self {
         self.geometry.key_size = key_size;
@@ -75,28 +75,28 @@ impl TableOptions {
         self
     }
 
-    /// Sets whose tables to open.
+    /// Sets the users whose tables may be opened.
     #[must_use]
     pub fn trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
         self
     }
 
-    /// Sets how long a write waits for another writer; `None` waits for ever.
+    /// Sets how long a write waits for another writer. `None` means that it waits for ever.
     #[must_use]
     pub fn lock_timeout(mut self, lock_timeout: Option<Duration>) -> Self {
         self.lock_timeout = lock_timeout;
         self
     }
 
-    /// Sets what ends such a wait early.
+    /// Sets an [`Interrupt`] that can end such a wait early.
     #[must_use]
     pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
         self
     }
 
-    /// Sets what is called with waits and repairs.
+    /// Sets the [`Observer`] that is told about waits and repairs.
     #[must_use]
     pub fn observer(mut self, observer: Observer) -> Self {
         self.observer = observer;
@@ -125,23 +125,25 @@ impl Default for TableOptions {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ReadOptions {
-    /// Whose tables to open. By default, those of this user and of root.
+    /// The users whose tables may be opened. By default, this user and root.
     pub trust: Trust,
-    /// How long a read retries while writers keep changing what it reads, before it fails with
-    /// [`TableError::Contended`](crate::TableError::Contended); `None` retries for ever. One second
-    /// by default. A handle that may write takes the lock instead, long before that.
+    /// How long a read retries while writers keep changing what it reads, before the read fails
+    /// with [`TableError::Contended`](crate::TableError::Contended). `None` means that it retries
+    /// for ever. The default is one second. Reads through a handle that may write have no such
+    /// limit: they take the lock instead, long before a second has passed.
     pub read_timeout: Option<Duration>,
 }
 
 impl ReadOptions {
-    /// Sets whose tables to open.
+    /// Sets the users whose tables may be opened.
     #[must_use]
     pub fn trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
         self
     }
 
-    /// Sets how long a read retries beside busy writers; `None` retries for ever.
+    /// Sets how long a read retries while writers keep changing what it reads. `None` means that it
+    /// retries for ever.
     #[must_use]
     pub fn read_timeout(mut self, limit: Option<Duration>) -> Self {
         self.read_timeout = limit;

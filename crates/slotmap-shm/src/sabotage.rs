@@ -1,5 +1,5 @@
 //! Fault injection: ways to break the protocol on purpose. These negative controls show that the
-//! crash tests would notice.
+//! crash tests would notice a broken protocol.
 //!
 //! They exist only under `--cfg shm_negative_control`, which no manifest can set; otherwise these
 //! functions are `false` at compile time.

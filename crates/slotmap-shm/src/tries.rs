@@ -8,10 +8,10 @@ use crate::error::TableError;
 /// How long a read through a handle that may write retries without the lock.
 pub(crate) const BEFORE_THE_LOCK: Duration = Duration::from_millis(20);
 
-/// The least number of attempts, for a reader that is not scheduled for most of its time.
+/// Minimum number of attempts, for a reader that is not scheduled most of the time.
 const MIN_TRIES: u32 = 16;
 
-/// Limits the time for which something is retried. The time starts with the first question.
+/// Limits the time for which a read is retried. The time starts with the first call of `ask`.
 pub(crate) struct Tries {
     start: Cell<Option<Instant>>,
     count: Cell<u32>,
@@ -23,7 +23,7 @@ impl Tries {
         Self { start: Cell::new(None), count: Cell::new(0), limit }
     }
 
-    /// Called after a write overtook an attempt. Checks whether to try again.
+    /// Checks whether to try again. Called after a write has overtaken an attempt.
     pub(crate) fn ask(&self) -> Result<(), TableError> {
         std::hint::spin_loop();
         let count = self.count.get().saturating_add(1);
@@ -34,7 +34,7 @@ impl Tries {
         }
     }
 
-    /// The time since the first question, if it is over the limit.
+    /// Returns the time since the first call of `ask`, if it exceeds the limit.
     pub(crate) fn over(&self) -> Option<Duration> {
         let Some(start) = self.start.get() else {
             self.start.set(Some(Instant::now()));

@@ -5,9 +5,9 @@ use std::ops::Deref;
 
 const INLINE_WORDS: usize = 8;
 
-/// Something that a value can be copied from.
+/// A source from which a value can be copied.
 pub(crate) trait Source {
-    /// Copies the first `to.len()` words, with the bytes in memory order.
+    /// Copies the first `to.len()` words. The bytes of each word are in memory order.
     fn copy_to_words(&self, to: &mut [u64]);
 }
 
@@ -39,7 +39,8 @@ impl Value {
         }
     }
 
-    /// Apart, so that the copy of a short value is small enough to be made where it is to be.
+    /// Copies a long value. This is a separate function so that the copy of a short value is small
+    /// enough to be inlined.
     #[inline(never)]
     fn copy_long(from: &impl Source, len: usize) -> Self {
         let mut heap = vec![0; len.div_ceil(8)].into_boxed_slice();
@@ -72,8 +73,8 @@ impl Value {
         Self { words, len: 0 }
     }
 
-    /// Turns this value into an empty one with capacity for `max` bytes. Reuses its memory if that
-    /// is large enough.
+    /// Turns this value into an empty value with capacity for `max` bytes. Reuses the memory of
+    /// this value if it is large enough.
     pub(crate) fn grow(self, max: usize) -> Self {
         match &self.words {
             Words::Heap(words) if words.len() >= max.div_ceil(8) => self,
@@ -81,8 +82,8 @@ impl Value {
         }
     }
 
-    /// Sets the length to `len` bytes and returns the words to copy them to; `None` if the capacity
-    /// is too small.
+    /// Sets the length to `len` bytes and returns the words to which the bytes are to be copied.
+    /// Returns `None` if the capacity is too small.
     pub(crate) fn words_for(&mut self, len: usize) -> Option<&mut [u64]> {
         let room: &mut [u64] = match &mut self.words {
             Words::Inline(words) => words,
@@ -103,7 +104,7 @@ impl Value {
         }
     }
 
-    /// The bytes.
+    /// Returns the bytes of the value.
     #[inline]
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

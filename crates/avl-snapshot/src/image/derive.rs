@@ -1,5 +1,5 @@
-//! Data derived from the keys: the prefix that all keys share, and the nodes of the tree. The
-//! writer stores them, and [`verify`](fn@super::verify) compares them with what is stored.
+//! Data that are derived from the keys: the prefix that all keys share, and the nodes of the tree.
+//! The writer stores them, and [`verify`](fn@super::verify) compares them with what is stored.
 
 use super::layout::Layout;
 use super::node::{Node, partial};
@@ -23,8 +23,8 @@ impl Keys for Raw<'_> {
     }
 }
 
-/// Length of the prefix that all keys share, which is the one that the first and the last key
-/// share.
+/// Length of the prefix that all keys share. Keys are sorted, so it is the prefix that the first
+/// and the last key share.
 pub(crate) fn common(keys: &impl Keys) -> usize {
     match keys.layout().entries {
         0 => 0,
@@ -32,7 +32,7 @@ pub(crate) fn common(keys: &impl Keys) -> usize {
     }
 }
 
-/// Makes a node from the keys.
+/// Makes the node with number `node` of a tier from the keys.
 pub(crate) fn node_of(keys: &impl Keys, tier: &Tier, node: u64) -> Node {
     let shape = keys.layout().shape;
     let skip = match shape.bounds(tier, node) {

@@ -1,11 +1,11 @@
-//! The optional hash index, which maps the hash of a key to the place of its data, for exact
-//! lookups.
+//! The optional hash index, which speeds up exact lookups. It maps the hash of a key to the place
+//! of the key's data.
 //!
 //! A bucket is a cache line of eight cells, and is two thirds full on average. The *home* of a key
-//! is the bucket that its hash selects. The cell of a key is in its home or, if that is full, in
-//! the next bucket that is not. So a bucket with an empty cell ends a lookup. A cell holds
-//! everything that a lookup needs besides the data, so a hit reads a bucket and the data, and
-//! nothing else.
+//! is the bucket that its hash selects. The cell of a key is in its home bucket or, if that bucket
+//! is full, in the next bucket that has an empty cell when the key is inserted. So a bucket with an
+//! empty cell ends a lookup. A cell holds everything that a lookup needs besides the data, so a hit
+//! reads a bucket and the data, and nothing else.
 //!
 //! Keys that are chosen to collide cannot make lookups slow. If a lookup would have to read more
 //! than [`PROBES`] buckets, no index is written. If a lookup has compared [`COMPARED`] wrong keys,
@@ -26,28 +26,29 @@ use super::layout::START_BITS;
 use super::node::Words;
 use super::raw::{Entry, Raw};
 
-/// The most buckets that a lookup reads. By chance, a run of this many full buckets occurs with a
-/// probability of e^-37. By Cramér's theorem, the probability of a run of k is (e^-0.577)^k, for
-/// Poisson counts of mean 16/3 and eight cells.
+/// Maximum number of buckets that a lookup reads. By chance, a run of this many full buckets occurs
+/// with a probability of e^-37. By Cramér's theorem, the probability of a run of k is (e^-0.577)^k,
+/// for Poisson counts of mean 16/3 and eight cells.
 const PROBES: usize = 64;
-/// The most whole keys that a lookup compares. By chance, one in 50 lookups compares a wrong one.
+/// Maximum number of whole keys that a lookup compares. By chance, one in 50 lookups compares a
+/// wrong key.
 pub(crate) const COMPARED: usize = 16;
 
 const VALUE_BITS: u32 = 12;
 const LONG_VALUE: usize = (1 << VALUE_BITS) - 1;
 const LONG_KEY: usize = 254;
 
-/// Where a lookup starts, and what it looks for.
+/// Where a lookup in the hash index starts, and which cell it looks for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Probe {
-    /// The first bucket.
+    /// The bucket where the lookup starts.
     home: usize,
-    /// Tag and length of the key, as in the high half of a cell.
+    /// Tag and length of the key, as they are stored in the high half of a cell.
     sought: u32,
     buckets: usize,
 }
 
-/// The bits of tag and key length in the high half of a cell.
+/// The bits of the tag and of the key length in the high half of a cell.
 const SOUGHT: u32 = 0xFFFF_0000;
 /// The bits of the key length in the high half of a cell.
 const KEY_LEN: u32 = 0x00FF_0000;
@@ -71,7 +72,7 @@ impl Probe {
         if at + 1 < self.buckets { at + 1 } else { 0 }
     }
 
-    /// The cell of an entry whose key this probe is for.
+    /// Makes the cell of an entry whose key is the key of this probe.
     fn cell(&self, entry: Entry) -> u64 {
         let value_len = entry.end.saturating_sub(entry.start.saturating_add(entry.key_len));
         let value_len = value_len.min(LONG_VALUE);
@@ -93,13 +94,13 @@ impl<'a> Raw<'a> {
         Probe::new(key, self.layout.buckets)
     }
 
-    /// The first cell whose tag and key length match; it may belong to another key.
+    /// Returns the first cell whose tag and key length match. The cell may belong to another key.
     #[inline(always)]
     pub(crate) fn candidate(self, probe: &Probe) -> Option<Cell> {
         self.matching(probe, |_| true)
     }
 
-    /// The first cell whose tag and key length match and that `is_it` accepts.
+    /// Returns the first cell whose tag and key length match and which `is_it` accepts.
     #[inline(always)]
     pub(crate) fn matching(
         self,
@@ -141,11 +142,11 @@ fn cell_of(high: u32, low: u32) -> Cell {
     Cell::Entry(Entry { start, key_len, end: start.wrapping_add(key_len + value_len) })
 }
 
-/// Keys whose buckets are read together.
+/// Number of keys whose buckets are read together.
 const BATCH: usize = 16;
 
-/// Fills empty buckets with the cells of entries in key order; `None` if some lookup would take too
-/// long.
+/// Fills empty buckets with the cells of entries that come in key order. Returns `None` if a lookup
+/// would have to read too many buckets.
 pub(crate) fn build<'a>(
     entries: impl Iterator<Item = (&'a [u8], Entry)>,
     index: &mut [Words],
@@ -166,7 +167,8 @@ pub(crate) fn build<'a>(
     }
 }
 
-/// Puts an entry into the first empty cell; `None` if that is too far from its home.
+/// Stores an entry in the first empty cell at or after its home. Returns `None` if that cell is too
+/// far from the home.
 fn insert(index: &mut [Words], probe: &Probe, entry: Entry) -> Option<()> {
     let mut at = probe.home;
     for _ in 0..PROBES {

@@ -26,27 +26,29 @@ pub(crate) const MAGIC: [u8; 8] = *b"AVLSNAP\n";
 pub const FORMAT_VERSION: u32 = 1;
 /// Length of the header at the start of every image, in bytes.
 pub const HEADER_LEN: usize = 64;
-/// Where the data start, which is after the header.
+/// Offset of the data, which start right after the header.
 pub(crate) const DATA_AT: usize = HEADER_LEN;
-/// Bytes of a node, and of a bucket of the hash index.
+/// Length in bytes of a node, and of a bucket of the hash index.
 pub(crate) const CACHE_LINE: usize = 64;
 pub(crate) const ENTRY_LEN: usize = 8;
-/// Bits of an entry that hold the length of its key; the others hold the offset of its data.
+/// Number of bits of an entry that hold the length of its key. The other bits hold the offset of
+/// its data.
 pub(crate) const KEY_LEN_BITS: u32 = 20;
-/// The longest key, in bytes: 1 MiB - 1.
+/// Maximum length of a key in bytes: 1 MiB - 1.
 pub const MAX_KEY_LEN: usize = (1 << KEY_LEN_BITS) - 1;
-/// The most bytes that keys and values may have in total: 16 TiB - 1.
+/// Maximum total length of keys and values in bytes: 16 TiB - 1.
 pub const MAX_DATA_LEN: u64 = (1 << (64 - KEY_LEN_BITS)) - 1;
-/// The most entries.
+/// Maximum number of entries in an image.
 pub const MAX_ENTRIES: u64 = 1 << 40;
 
-/// Bits of a cell of the hash index that hold the offset of the key.
+/// Number of bits of a hash index cell that hold the offset of the key.
 pub(crate) const START_BITS: u32 = 36;
-/// The most entries for which an index is made. 32 bits of the hash choose a bucket.
+/// Maximum number of entries for which an index is made. It follows from the 32 bits of the hash
+/// that choose a bucket.
 const MAX_INDEXED: u64 = 1 << 32;
 
-/// Number of buckets of the hash index for this many entries with data of this length. 0 if an
-/// index cannot hold so many.
+/// Number of buckets of the hash index for this many entries with data of this length, or 0 if an
+/// index cannot hold that much.
 pub(crate) const fn buckets_for(entries: u64, data_len: u64) -> u64 {
     if entries == 0 || entries > MAX_INDEXED || data_len > 1 << START_BITS {
         0
@@ -86,7 +88,7 @@ const _: () = {
     assert!(offset_of!(Header, header_crc) == 60);
 };
 
-/// Where everything is in an image. The numbers agree with each other.
+/// Where each section is in an image. The numbers have been checked and are consistent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub(crate) shape: Shape,
@@ -102,8 +104,8 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Computes a layout; `None` if such an image exceeds the limits of the format, or the
-    /// addresses of this machine.
+    /// Computes a layout. Returns `None` if such an image would exceed the limits of the format or
+    /// the address space of this machine.
     pub(crate) fn new(entries: u64, data_len: u64, buckets: u64, common: u64) -> Option<Self> {
         if entries > MAX_ENTRIES || data_len > MAX_DATA_LEN || common > MAX_KEY_LEN as u64 {
             return None;
@@ -144,7 +146,7 @@ impl Layout {
         Ok((layout, header))
     }
 
-    /// Reads and checks the header of an image, of which the rest may be missing. O(1).
+    /// Reads and checks the header of an image. The rest of the image may be missing. O(1).
     fn claimed(bytes: &[u8]) -> Result<(Self, Header), SnapshotError> {
         let short =
             || SnapshotError::Length { found: bytes.len() as u64, expected: HEADER_LEN as u64 };
@@ -184,7 +186,7 @@ impl Layout {
         Ok((layout, header))
     }
 
-    /// Makes the header of an image with this layout, whose body has this checksum.
+    /// Makes the header of an image that has this layout and this checksum of its body.
     pub(crate) fn header(&self, body_crc: u32) -> Header {
         let mut header = Header {
             magic: MAGIC,
@@ -215,7 +217,8 @@ impl Header {
 /// Call this to learn how much memory an image needs before reading the rest of it.
 ///
 /// # Errors
-/// As [`Snapshot::new`](crate::Snapshot::new), if these bytes cannot be the start of an image.
+/// The errors of [`Snapshot::new`](crate::Snapshot::new), if these bytes cannot be the start of an
+/// image.
 ///
 /// ```
 /// use avl_snapshot::{HEADER_LEN, RbTree, image_len};
@@ -231,7 +234,7 @@ pub fn image_len(head: &[u8]) -> Result<u64, SnapshotError> {
 /// The number of entries of an image, read from its first [`HEADER_LEN`] bytes. O(1).
 ///
 /// # Errors
-/// As [`image_len`].
+/// The errors of [`image_len`].
 ///
 /// ```
 /// use avl_snapshot::{HEADER_LEN, image_entries, from_sorted};
@@ -243,14 +246,14 @@ pub fn image_entries(head: &[u8]) -> Result<u64, SnapshotError> {
     Layout::claimed(head).map(|(layout, _)| layout.entries as u64)
 }
 
-/// Packs an entry: where its data start, and the length of its key.
+/// Packs an entry into one number: the offset of its data, and the length of its key.
 #[inline(always)]
 pub(crate) const fn pack(offset: u64, key_len: usize) -> u64 {
     offset << KEY_LEN_BITS | key_len as u64
 }
 
-/// Offset and key length of an entry. An offset that is not an address becomes the last address,
-/// which is outside every image.
+/// Unpacks the offset and the key length of an entry. An offset that does not fit into an address
+/// becomes the last address, which is outside every image.
 #[inline(always)]
 pub(crate) const fn unpack(entry: u64) -> (usize, usize) {
     let offset = entry >> KEY_LEN_BITS;

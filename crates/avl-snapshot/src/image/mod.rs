@@ -1,9 +1,10 @@
-//! The image, which is the whole of a snapshot's bytes. This folder defines its layout, and writes,
-//! reads and verifies it.
+//! The image: all bytes of a snapshot. This folder defines the layout of an image, and writes,
+//! reads and verifies images.
 //!
-//! What the rest of the crate may use is exported here. Nothing in this folder knows how a search
-//! works or what a map is. From the rest of the crate it imports only [`error`](crate::error),
-//! [`grow`](crate::grow) and [`aligned`](crate::aligned). Imports go one way:
+//! What the rest of the crate may use is exported here. Nothing in this folder depends on how a
+//! search works or what a map is. From the rest of the crate, this folder imports only
+//! [`error`](crate::error), [`grow`](crate::grow) and [`aligned`](crate::aligned). Files import
+//! only files that are further down in this list:
 //!
 //! ```text
 //! write   verify

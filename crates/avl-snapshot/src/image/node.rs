@@ -18,7 +18,7 @@ use super::sse2;
 /// Partial key of an absent key.
 pub(crate) const ABSENT: i32 = i32::MAX;
 
-/// Sixteen little-endian words, one cache line: a node, or a bucket of the hash index.
+/// Sixteen little-endian words in one cache line. They are a node or a bucket of the hash index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Words(pub(crate) [[u8; 4]; NODE_KEYS + 1]);
@@ -28,13 +28,13 @@ pub(crate) struct Words(pub(crate) [[u8; 4]; NODE_KEYS + 1]);
 #[repr(transparent)]
 pub(crate) struct Node(pub(crate) Words);
 
-/// Where a query belongs among the partial keys of a node.
+/// Where the partial key of a query belongs among the partial keys of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Keys whose partial key is less than the query's: 0 to 15.
+    /// Number of keys whose partial key is less than the partial key of the query: 0 to 15.
     pub(crate) less: u32,
-    /// Keys after those, whose partial key equals the query's: 0 to 15. Words without a key may be
-    /// counted.
+    /// Number of keys after them whose partial key equals the partial key of the query: 0 to 15.
+    /// Words without a key may be counted.
     pub(crate) tied: u32,
 }
 
@@ -69,7 +69,7 @@ impl Node {
         self.place_scalar(query)
     }
 
-    /// As `place`, on other processors, in a form that compilers vectorise.
+    /// Like `place`, but for other processors, in a form that compilers vectorise.
     #[cfg_attr(target_feature = "sse2", allow(dead_code, reason = "compared in tests"))]
     #[inline]
     pub(crate) fn place_scalar(&self, query: i32) -> Place {
@@ -96,7 +96,7 @@ impl Words {
         return self.equal_mask_scalar(mask, value);
     }
 
-    /// As `equal_mask`, on other processors.
+    /// Like `equal_mask`, but for other processors.
     #[cfg_attr(target_feature = "sse2", allow(dead_code, reason = "compared in tests"))]
     #[inline]
     pub(crate) fn equal_mask_scalar(&self, mask: u32, value: u32) -> u32 {
@@ -104,7 +104,7 @@ impl Words {
         self.0.iter().enumerate().fold(0, |bits, (at, &word)| bits | u32::from(equal(word)) << at)
     }
 
-    /// Returns word `at`; 0 beyond the end.
+    /// Returns the word at index `at`, or 0 if `at` is beyond the last word.
     #[inline(always)]
     pub(crate) fn word(&self, at: usize) -> u32 {
         self.0.get(at).map_or(0, |word| u32::from_le_bytes(*word))
@@ -127,7 +127,7 @@ impl Place {
     }
 }
 
-/// The partial key of `key` from `skip` on.
+/// Returns the partial key of `key`: its four bytes from `skip` on.
 #[inline]
 pub(crate) fn partial(key: &[u8], skip: usize) -> i32 {
     let rest = key.get(skip..).unwrap_or_default();
@@ -143,12 +143,13 @@ const fn flip(word: u32) -> i32 {
     (word ^ 1 << 31) as i32
 }
 
-/// A query, prepared to yield partial keys.
+/// A key that is looked up, prepared so that its partial keys can be computed fast.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Query<'a> {
     pub(crate) bytes: &'a [u8],
-    /// The whole query as a big-endian number, if it is shorter than four bytes. It is made once,
-    /// because copying it to a padded buffer for each node would stall on store forwarding.
+    /// The whole query as a big-endian number, if the query is shorter than four bytes. This number
+    /// is made once, because copying the query to a padded buffer for each node would stall on
+    /// store forwarding.
     short: u64,
 }
 

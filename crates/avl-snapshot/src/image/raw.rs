@@ -1,6 +1,6 @@
 //! Reading an image. Every access is checked against the end of the bytes, so nothing in an image
-//! can lead outside of it. Sums wrap, because hostile numbers may exceed 32-bit addresses. The
-//! result is checked like any other offset.
+//! can lead outside of it. Sums of offsets wrap, because hostile numbers may exceed 32-bit
+//! addresses. A sum is checked like any other offset.
 
 use bytemuck::Zeroable;
 
@@ -8,15 +8,15 @@ use super::layout::{CACHE_LINE, DATA_AT, ENTRY_LEN, Layout, unpack};
 use super::node::{Node, Words};
 
 /// The bytes of an image, and where its sections are. `search.rs`, above this folder, finds keys in
-/// them.
+/// these bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Raw<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) layout: &'a Layout,
 }
 
-/// An entry that was found but not read: where its key and its value are, relative to the start of
-/// the data. The numbers are as they are in the image, so they may point anywhere.
+/// The place of an entry whose key and value have not been read yet, relative to the start of the
+/// data. The numbers come from the image unchecked, so they may point anywhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) start: usize,
@@ -30,7 +30,7 @@ impl<'a> Raw<'a> {
         self.bytes.get(at..)?.first_chunk()
     }
 
-    /// Node `at`; one of zeros if there is none.
+    /// Returns node `at`, or a node of zeros if there is no such node.
     #[inline(always)]
     pub(crate) fn node(self, at: u64) -> Node {
         let at = self.layout.nodes_at + CACHE_LINE * at as usize;
@@ -40,7 +40,7 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// The entry at `rank`; an empty one if there is none.
+    /// Returns the entry at `rank`, or an empty entry if there is no such entry.
     #[inline(always)]
     pub(crate) fn entry(self, rank: usize) -> Entry {
         let at = self.layout.entries_at.wrapping_add(ENTRY_LEN.wrapping_mul(rank));
@@ -54,14 +54,14 @@ impl<'a> Raw<'a> {
         Entry { start, key_len, end }
     }
 
-    /// The key of an entry; empty if it is not inside the bytes.
+    /// Returns the key of an entry, or an empty slice if the key would lie outside the image.
     #[inline(always)]
     pub(crate) fn key_of(self, entry: Entry) -> &'a [u8] {
         let start = DATA_AT.wrapping_add(entry.start);
         self.bytes.get(start..start.wrapping_add(entry.key_len)).unwrap_or_default()
     }
 
-    /// The value of an entry; empty if it is not inside the bytes.
+    /// Returns the value of an entry, or an empty slice if the value would lie outside the image.
     #[inline(always)]
     pub(crate) fn value_of(self, entry: Entry) -> &'a [u8] {
         let start = DATA_AT.wrapping_add(entry.start).wrapping_add(entry.key_len);
@@ -73,14 +73,14 @@ impl<'a> Raw<'a> {
         self.key_of(self.entry(rank))
     }
 
-    /// Key and value at `rank`.
+    /// Returns the key and the value of the entry at `rank`.
     #[inline]
     pub(crate) fn pair(self, rank: usize) -> (&'a [u8], &'a [u8]) {
         let entry = self.entry(rank);
         (self.key_of(entry), self.value_of(entry))
     }
 
-    /// Bucket `at` of the hash index; an empty one if there is none.
+    /// Returns bucket `at` of the hash index, or an empty bucket if there is no such bucket.
     #[inline(always)]
     pub(crate) fn bucket(self, at: usize) -> Words {
         let at = self.layout.buckets_at + CACHE_LINE * at;

@@ -1,50 +1,51 @@
-//! The shape of the tree: arithmetic tells which key is where.
+//! The shape of the tree, from which arithmetic derives where each key is.
 //!
-//! A complete binary search tree of `n` keys has every level full but the last, which is filled
-//! from the left. So the heights of two siblings differ by at most one, and `n` alone determines
-//! the shape. Compared with a *perfect* tree of as many levels, only keys at the end of the last
-//! level are missing. The keys of that level stand at the even in-order positions. So a shift, an
-//! addition and a minimum compute the rank of the key at a perfect position ([`Shape::before`]).
+//! In a complete binary search tree of `n` keys, every level is full except the last one, which is
+//! filled from the left. So the heights of two siblings differ by at most one, and `n` alone
+//! determines the shape. Compared with a *perfect* tree of as many levels, only keys at the end of
+//! the last level are missing. The keys of that level stand at the even in-order positions. So the
+//! rank of the key at a position of the perfect tree takes a shift, an addition and a minimum
+//! ([`Shape::before`]).
 //!
 //! The levels are cut into *tiers* of four, from the bottom; the top tier takes the remainder. A
-//! *node* is a subtree of one tier's levels: up to 15 keys. Nodes are stored tier by tier from the
-//! top, and left to right within a tier. The children of node `i` of a tier with `h` levels are
-//! nodes `i << h` to `(i << h) + (1 << h) - 1` of the next tier.
+//! *node* is a subtree that spans the levels of one tier. It has up to 15 keys. Nodes are stored
+//! tier by tier from the top, and left to right within a tier. The children of node `i` of a tier
+//! with `h` levels are nodes `i << h` to `(i << h) + (1 << h) - 1` of the next tier.
 //!
-//! Storing a search tree in nodes of several levels is the B-tree layout of Khuong & Morin, "Array
-//! Layouts for Comparison-Based Searching" (2017). The cut from the bottom and the ranks are
-//! specific to this crate.
+//! Each node holds several levels of the search tree. This is the B-tree layout of Khuong & Morin,
+//! "Array Layouts for Comparison-Based Searching" (2017). Cutting the levels from the bottom and
+//! computing ranks are specific to this crate.
 
-/// Levels of a full tier.
+/// Number of levels of a full tier.
 pub(crate) const TIER_LEVELS: u32 = 4;
-/// Keys of a full node.
+/// Number of keys of a full node.
 pub(crate) const NODE_KEYS: usize = 15;
 
 /// The shape of the complete binary search tree of `n` keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     n: u64,
-    /// Number of levels; 0 when there are no keys.
+    /// Number of levels, or 0 if there are no keys.
     levels: u32,
-    /// Keys on the last level.
+    /// Number of keys on the last level.
     last: u64,
 }
 
-/// One tier: `1 << above` nodes.
+/// One tier of the tree, which has `1 << above` nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tier {
     /// Number of the tier's first node.
     pub(crate) first: u64,
-    /// Levels above the tier.
+    /// Number of levels above the tier.
     pub(crate) above: u32,
-    /// Levels of the tier.
+    /// Number of levels of the tier.
     pub(crate) height: u32,
-    /// Levels below the tier.
+    /// Number of levels below the tier.
     pub(crate) below: u32,
 }
 
 impl Shape {
-    /// The shape for `n` keys, `n < 2^62`.
+    /// Computes the shape of a tree of `n` keys. `n` must be less than 2^62.
     #[inline]
     pub(crate) const fn of(n: u64) -> Self {
         let levels = 64 - n.leading_zeros();
@@ -66,7 +67,7 @@ impl Shape {
         Tier { first: 0, above: 0, height, below: self.levels - height }
     }
 
-    /// All tiers, from the top.
+    /// Iterates over all tiers, from the top.
     pub(crate) fn tiers(&self) -> impl Iterator<Item = Tier> + use<> {
         let top = Some(self.top()).filter(|top| top.height > 0);
         std::iter::successors(top, |tier| (tier.below > 0).then(|| tier.next()))
@@ -77,15 +78,15 @@ impl Shape {
         self.tiers().last().map_or(0, |bottom| bottom.first + bottom.nodes())
     }
 
-    /// How many keys come before perfect position `at`, which is even.
+    /// Returns the number of keys before position `at` of the perfect tree. `at` must be even.
     #[inline(always)]
     pub(crate) const fn before(&self, at: u64) -> u64 {
         let short = (at >> 1) + self.last;
         if at < short { at } else { short }
     }
 
-    /// Rank of key `key` of node `node` of `tier`. In the bottom tier, `key` does not count keys
-    /// that are missing from the last level.
+    /// Returns the rank of a key: number `key` in node `node` of `tier`. In the bottom tier, keys
+    /// that are missing from the last level are not numbered.
     #[inline(always)]
     pub(crate) const fn rank(&self, tier: &Tier, node: u64, key: u64) -> u64 {
         if tier.below == 0 {
@@ -106,8 +107,8 @@ impl Shape {
         }
     }
 
-    /// Ranks of the keys next to a node's subtree, to the left and to the right: all keys of the
-    /// subtree lie between them. `None` at an edge of the tree.
+    /// Returns the ranks of the keys next to a node's subtree, to the left and to the right. All
+    /// keys of the subtree lie between these two keys. A rank is `None` at an edge of the tree.
     pub(crate) fn bounds(&self, tier: &Tier, node: u64) -> (Option<u64>, Option<u64>) {
         let span = tier.height + tier.below;
         let left = (node > 0).then(|| self.before(node << span) - 1);
@@ -121,7 +122,7 @@ impl Tier {
         1 << self.above
     }
 
-    /// The tier below this one, which must not be the bottom one.
+    /// Returns the tier below this one. This tier must not be the bottom tier.
     #[inline(always)]
     pub(crate) const fn next(&self) -> Self {
         Self {
@@ -152,7 +153,7 @@ mod tests {
         ranks
     }
 
-    /// The keys of a node, by their breadth-first numbers, in order.
+    /// Collects the keys of a node in key order. Keys are given by their breadth-first numbers.
     fn members(root: u64, height: u32, n: u64, found: &mut Vec<u64>) {
         if height > 0 && root < n {
             members(2 * root + 1, height - 1, n, found);

@@ -12,9 +12,10 @@ use arch::{
     _mm_packs_epi32, _mm_set1_epi32,
 };
 
-/// Returns one bit for each word that is less than `query`, as signed numbers, and one for each
-/// word that equals it. SSE2 is part of x86-64. Wider registers would save about ten instructions
-/// of a search that waits for memory anyway.
+/// Compares words as signed numbers. Returns a mask with one bit for each word that is less than
+/// `query`, and a mask with one bit for each word that equals `query`. SSE2 is part of x86-64.
+/// Wider registers would save about ten instructions, but a search spends its time waiting for
+/// memory.
 #[inline(always)]
 pub(crate) fn compare(words: &[[u8; 4]; 16], query: i32) -> (u32, u32) {
     // SAFETY: the module is compiled only for targets that have SSE2 (`mod.rs`), so the program
@@ -42,7 +43,7 @@ fn compare_sse2(words: &[[u8; 4]; 16], query: i32) -> (u32, u32) {
     (less, equal)
 }
 
-/// Returns one bit for each of 16 words that are all ones or all zeros.
+/// Returns one bit for each of 16 words, each of which is all ones or all zeros.
 #[target_feature(enable = "sse2")]
 #[inline]
 fn mask(a: __m128i, b: __m128i, c: __m128i, d: __m128i) -> u32 {

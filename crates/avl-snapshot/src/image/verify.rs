@@ -1,4 +1,5 @@
-//! Verifying a whole image. What can be derived is derived again and compared.
+//! Verifying a whole image. All data that can be derived are derived again and compared with the
+//! image.
 
 use super::derive::{common, node_of};
 use super::hash_index;

@@ -1,4 +1,4 @@
-//! Writing an image: first the data in key order, then what is derived from the keys.
+//! Writing an image: first the data in key order, then the data that are derived from the keys.
 
 use super::derive::{Keys, common, node_of};
 use super::hash_index;
@@ -11,14 +11,14 @@ use crate::aligned::AlignedBytes;
 use crate::error::BuildError;
 use crate::grow::{grow, with_room};
 
-/// What an image contains besides the map. By default, that is a hash index.
+/// What an image contains besides the map. By default, it contains a hash index.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FreezeOptions {
-    /// Adds a hash index. With it, [`get`](crate::Snapshot::get) reads one bucket instead of
-    /// descending the tree, which is two to seven times as fast and takes twelve bytes per entry.
-    /// There is no index if a map has more than 2^32 entries or 64 GiB, or if its keys were chosen
-    /// to collide.
+    /// Adds a hash index. With the index, [`get`](crate::Snapshot::get) reads one bucket instead of
+    /// descending the tree, which makes it two to seven times as fast. The index takes twelve bytes
+    /// per entry. There is no index if a map has more than 2^32 entries or 64 GiB, or if its keys
+    /// were chosen to collide.
     pub hash_index: bool,
 }
 
@@ -29,7 +29,7 @@ impl Default for FreezeOptions {
 }
 
 impl FreezeOptions {
-    /// Sets whether to add a hash index.
+    /// Sets whether the image gets a hash index.
     #[must_use]
     pub fn hash_index(mut self, hash_index: bool) -> Self {
         self.hash_index = hash_index;
@@ -40,7 +40,7 @@ impl FreezeOptions {
 /// An image that is being written, from front to back.
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
-    /// Space for the header, and the data so far.
+    /// Space for the header, followed by the data that have been written so far.
     bytes: AlignedBytes,
     entries: Vec<u64>,
 }
@@ -53,7 +53,8 @@ impl Writer {
         Self { bytes, entries: Vec::new() }
     }
 
-    /// Creates an image without entries, with capacity for this many and for their keys and values.
+    /// Creates an image without entries, with capacity for this many entries and for this many
+    /// bytes of keys and values.
     pub(crate) fn with_capacity(entries: usize, data_len: usize) -> Result<Self, BuildError> {
         let data_end = DATA_AT + data_len;
         let derived = Layout::new(entries as u64, data_len as u64, 0, 0);
@@ -95,7 +96,7 @@ impl Writer {
     }
 
     /// Appends an entry to the image. The entry has passed `check`, and its key is greater than all
-    /// before it.
+    /// keys before it.
     #[inline]
     pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
         self.reserve(1, key.len() + value.len())?;
@@ -105,7 +106,7 @@ impl Writer {
         Ok(())
     }
 
-    /// As `push`, for a key and a value that are contiguous in memory.
+    /// Like `push`, for a key and a value that are contiguous in memory.
     #[inline]
     pub(crate) fn push_entry(&mut self, entry: &[u8], key_len: usize) -> Result<(), BuildError> {
         self.reserve(1, entry.len())?;
@@ -156,8 +157,8 @@ impl Writer {
     }
 }
 
-/// Appends a hash index of this many buckets. Returns false, and changes nothing, if `buckets` is 0
-/// or if too many keys collide.
+/// Appends a hash index of this many buckets. If `buckets` is 0 or if too many keys collide,
+/// changes nothing and returns false.
 fn append_index(bytes: &mut AlignedBytes, entries: &[u64], layout: Layout, buckets: usize) -> bool {
     if buckets == 0 {
         return false;
@@ -175,7 +176,7 @@ fn append_index(bytes: &mut AlignedBytes, entries: &[u64], layout: Layout, bucke
     built
 }
 
-/// An unfinished image, to which the entries are not appended yet.
+/// An unfinished image that still lacks its section of entries.
 struct Draft<'a> {
     entries: &'a [u64],
     bytes: &'a [u8],
@@ -183,7 +184,7 @@ struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    /// Each entry with its key.
+    /// Iterates over all entries, each with its key.
     fn entries(&self) -> impl Iterator<Item = (&[u8], Entry)> {
         let ends = self.entries.iter().skip(1);
         self.entries.iter().zip(ends).enumerate().map(|(rank, (&this, &next))| {
@@ -205,8 +206,9 @@ impl Keys for Draft<'_> {
     }
 }
 
-/// The number of entries to reserve memory for before reading them from an iterator. It is what the
-/// iterator promises, up to a limit, because an endless iterator promises `usize::MAX`.
+/// Returns the number of entries to reserve memory for before reading entries from an iterator.
+/// This is the lower bound that the iterator promises, up to a limit, because an endless iterator
+/// promises `usize::MAX`.
 pub(crate) fn room_for(entries: &impl Iterator) -> usize {
     entries.size_hint().0.min(1 << 20)
 }

@@ -1,7 +1,9 @@
-//! The arena: keys and values of a tree, end to end, and the heads that most comparisons use.
+//! The arena, which stores keys and values of a tree end to end, and the heads that most
+//! comparisons use.
 //!
 //! Most comparisons need only the *head* of a key: the eight bytes after the prefix that all keys
-//! of the map share. It is in the node, as a big-endian number. Only a tie reads the arena.
+//! of the map share. The head is stored in the node as a big-endian number. The arena is read only
+//! if two heads are equal.
 
 use std::cmp::Ordering;
 
@@ -9,27 +11,28 @@ use crate::error::BuildError;
 use crate::grow::{grow, with_room};
 use crate::image::{pack, shared, unpack};
 
-/// If fewer bytes than this are unused, nothing is moved.
+/// The arena is compacted only if at least this many bytes are unused.
 const WORTH_MOVING: usize = 1 << 16;
-/// From this many entries on, a common prefix that has to shrink shrinks to half of the possible
-/// length. So heads are seldom computed again, whatever the keys are.
+/// In a tree of this many entries or more, a common prefix that has to shrink shrinks to half of
+/// the possible length. So heads seldom have to be computed again, whatever the keys are.
 const MANY: usize = 1 << 10;
 
-/// What the tree keeps of an entry, and the tree's links.
+/// The data that the tree keeps about an entry, and the links of the tree.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Node {
-    /// Eight bytes of the key after the common prefix; zeros beyond its end.
+    /// The eight bytes of the key after the common prefix, with zeros beyond the end of the key.
     pub(super) head: u64,
     /// Where the key starts, and its length, packed as in an image. The value follows the key.
     place: u64,
     value_len: u64,
-    /// Left and right child. The lowest bit of the first is the colour.
+    /// The left and the right child. The lowest bit of the left one is the colour of the node.
     pub(super) children: [u32; 2],
 }
 
 impl Node {
-    /// Orders entries with equal keys by when they were stored. An entry without any bytes has the
-    /// same place as the next one. The next one is then longer, or has no bytes either.
+    /// A sort key that orders entries with equal keys by the time at which they were stored. An
+    /// entry without any bytes has the same place as the next entry, which is then longer or has no
+    /// bytes either.
     pub(super) fn age(&self) -> (u64, u64) {
         (self.place, self.value_len)
     }
@@ -48,7 +51,7 @@ impl Node {
     }
 }
 
-/// The number of entries that are dropped, and their bytes.
+/// The number of entries that are dropped, and the number of their bytes.
 #[derive(Debug, Default)]
 pub(super) struct Dropped {
     keys: usize,
@@ -65,9 +68,9 @@ impl Dropped {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Arena {
     bytes: Vec<u8>,
-    /// How many of `bytes` no node refers to.
+    /// Number of `bytes` to which no node refers.
     dead: usize,
-    /// A prefix that all keys share. Empty in an empty arena.
+    /// A prefix that all keys share. It is empty if the arena is empty.
     common: Vec<u8>,
     keys: usize,
 }
@@ -77,7 +80,7 @@ impl Arena {
         grow(&mut self.bytes, bytes)
     }
 
-    /// Bytes of living keys and values.
+    /// Returns the number of bytes of keys and values that are in use.
     pub(super) fn bytes_used(&self) -> u64 {
         (self.bytes.len() - self.dead) as u64
     }
@@ -94,8 +97,8 @@ impl Arena {
         key.starts_with(&self.common)
     }
 
-    /// Shortens the common prefix until `key` has it too. If the prefix changes, computes all heads
-    /// again.
+    /// Shortens the common prefix until `key` starts with it. If the prefix changes, computes all
+    /// heads again.
     #[inline]
     pub(super) fn admit(&mut self, key: &[u8], nodes: &mut [Node]) {
         if self.keys == 0 || !self.may_hold(key) {
@@ -116,13 +119,14 @@ impl Arena {
         }
     }
 
-    /// The head of a key that starts with the common prefix.
+    /// Returns the head of a key that starts with the common prefix.
     #[inline]
     pub(super) fn head(&self, key: &[u8]) -> u64 {
         Self::head_of(key, self.common.len())
     }
 
-    /// Eight bytes of a key from `at` on, with zeros beyond its end, as a big-endian number.
+    /// Returns the eight bytes of a key from `at` on as a big-endian number, with zeros beyond the
+    /// end of the key.
     #[inline]
     pub(super) fn head_of(key: &[u8], at: usize) -> u64 {
         let rest = key.get(at..).unwrap_or_default();
@@ -138,7 +142,7 @@ impl Arena {
         }
     }
 
-    /// Compares a key, whose head is `head`, with the key of a node.
+    /// Compares a key with the key of a node. `head` is the head of the first key.
     #[inline(always)]
     pub(super) fn compare(&self, head: u64, key: &[u8], node: &Node) -> Ordering {
         if head != node.head {
@@ -158,7 +162,7 @@ impl Arena {
         self.bytes.get(start..start + len).unwrap_or_default()
     }
 
-    /// Key and value, end to end.
+    /// Returns the key and the value of an entry, end to end.
     pub(super) fn entry(&self, node: &Node) -> &[u8] {
         let (start, len) = unpack(node.place);
         self.bytes.get(start..start + len + node.value_len as usize).unwrap_or_default()
@@ -191,8 +195,8 @@ impl Arena {
         Ok(Node { head, place, value_len: value.len() as u64, children: [0; 2] })
     }
 
-    /// Replaces the value of a node's entry: in place if it fits there, otherwise by storing key
-    /// and value again at the end.
+    /// Replaces the value of a node's entry: in place if the new value fits there, otherwise by
+    /// storing key and value again at the end.
     pub(super) fn replace(&mut self, node: &mut Node, value: &[u8]) -> Result<(), BuildError> {
         let (start, len) = unpack(node.place);
         let old = node.value_len as usize;

@@ -1,4 +1,4 @@
-//! The tree itself: links, colours, rotations.
+//! The structure of the tree: links, colours and rotations.
 //!
 //! # Invariants
 //! 1. Node 0 is `NIL`: black, its own child, never an entry.
@@ -15,24 +15,25 @@ use super::arena::Node;
 use crate::error::BuildError;
 use crate::grow::grow;
 
-/// No node.
+/// The number that stands for no node.
 pub(super) const NIL: u32 = 0;
 const LEFT: usize = 0;
 const RIGHT: usize = 1;
-/// The longest path from the root. It is twice the logarithm of the largest tree.
+/// Maximum length of a path from the root. It is twice the logarithm of the maximum number of
+/// nodes.
 const MAX_DEPTH: usize = 64;
 
 #[derive(Clone, Debug)]
 pub(super) struct Tree {
     nodes: Vec<Node>,
     root: u32,
-    /// Removed nodes, which can be used again. Their left links chain them.
+    /// The first of the removed nodes, which can be used again. Their left links form a list.
     free: u32,
     len: usize,
     path: Path,
 }
 
-/// The path from the root down to a node. Each step is a node, and the side of it on which the path
+/// The path from the root down to a node. Each step is a node and the side on which the path
 /// continues.
 #[derive(Clone, Debug)]
 struct Path {
@@ -64,9 +65,9 @@ impl Path {
     }
 }
 
-/// An in-order walk: forwards if `BEFORE`, the side of a node on which the nodes before it lie, is
-/// [`LEFT`], and backwards if it is [`RIGHT`]. On its stack are those ancestors of the current node
-/// that come later.
+/// An in-order walk. `BEFORE` is the side of a node on which the nodes that the walk visits earlier
+/// lie: [`LEFT`] for a walk forwards, [`RIGHT`] for a walk backwards. The stack holds the ancestors
+/// of the current node that the walk visits later.
 #[derive(Clone)]
 pub(super) struct Walk<const BEFORE: usize> {
     stack: [u32; MAX_DEPTH],
@@ -77,8 +78,9 @@ pub(super) type Forwards = Walk<LEFT>;
 pub(super) type Backwards = Walk<RIGHT>;
 
 impl<const BEFORE: usize> Walk<BEFORE> {
-    /// Starts a walk at the first node, in its direction, for which `is_in` is true. It must be
-    /// true for all nodes after that one. Returns that node, or `NIL`, and the walk from there on.
+    /// Starts a walk at the first node for which `is_in` is true, in the direction of the walk.
+    /// `is_in` must be true for all nodes after that node. Returns that node (`NIL` if there is
+    /// none), and the walk that continues after it.
     #[inline(always)]
     pub(super) fn start(tree: &Tree, mut is_in: impl FnMut(&Node) -> bool) -> (u32, Self) {
         let mut walk = Self { stack: [NIL; MAX_DEPTH], len: 0 };
@@ -94,7 +96,7 @@ impl<const BEFORE: usize> Walk<BEFORE> {
         (walk.pop(), walk)
     }
 
-    /// Goes on from `node`, the current node, and returns the next one, or `NIL` at the end.
+    /// Moves on from the current node, `node`, and returns the next node, or `NIL` at the end.
     #[inline(always)]
     pub(super) fn after(&mut self, tree: &Tree, node: u32) -> u32 {
         let mut at = tree.child(node, 1 - BEFORE);
@@ -137,10 +139,10 @@ impl Default for Tree {
 }
 
 impl Tree {
-    /// The most nodes, because a node's number has 31 bits.
+    /// Maximum number of nodes. It follows from the 31 bits of a node's number.
     pub(super) const MAX_LEN: usize = (1 << 31) - 2;
 
-    /// Makes a tree of nodes that are in order. O(n).
+    /// Makes a tree from nodes that are in key order. O(n).
     pub(super) fn of_sorted(mut nodes: Vec<Node>) -> Self {
         let len = nodes.len();
         nodes.insert(0, Node::default());
@@ -188,7 +190,7 @@ impl Tree {
         &mut self.nodes[node as usize]
     }
 
-    /// All nodes, removed ones and `NIL` too.
+    /// Returns all nodes, including removed ones and `NIL`.
     pub(super) fn nodes_mut(&mut self) -> &mut [Node] {
         &mut self.nodes
     }
@@ -220,7 +222,7 @@ impl Tree {
         }
     }
 
-    /// Finds the node for which `compare` returns equal; `NIL` if there is none.
+    /// Returns the node for which `compare` returns `Equal`, or `NIL` if there is no such node.
     #[inline(always)]
     pub(super) fn find(&self, mut compare: impl FnMut(&Node) -> Ordering) -> u32 {
         let mut at = self.root;
@@ -235,8 +237,8 @@ impl Tree {
         at
     }
 
-    /// Returns the last node, in order, for which `is_in` is true, or `NIL`. It must be true for
-    /// all nodes before that one.
+    /// Returns the last node, in key order, for which `is_in` is true, or `NIL` if there is none.
+    /// `is_in` must be true for all nodes before that node.
     #[inline(always)]
     pub(super) fn last(&self, mut is_in: impl FnMut(&Node) -> bool) -> u32 {
         let (mut at, mut last) = (self.root, NIL);
@@ -251,7 +253,7 @@ impl Tree {
         last
     }
 
-    /// As [`Tree::find`], but keeps the path for [`Tree::insert`] or [`Tree::remove`].
+    /// Like [`Tree::find`], but keeps the path for [`Tree::insert`] or [`Tree::remove`].
     #[inline(always)]
     pub(super) fn descend(&mut self, mut compare: impl FnMut(&Node) -> Ordering) -> u32 {
         self.path.len = 0;
@@ -290,7 +292,8 @@ impl Tree {
         new
     }
 
-    /// Restores the invariants: `node` is red, and its parent, the end of the path, may be red too.
+    /// Restores the invariants after an insertion. `node` is red, and its parent, which is the end
+    /// of the path, may be red too.
     fn repair_red(&mut self, mut node: u32) {
         while let Some((parent, side)) = self.path.pop() {
             if !self.is_red(parent) {
@@ -366,7 +369,8 @@ impl Tree {
         }
     }
 
-    /// Restores the invariants: the subtree at the end of the path has one black node too few.
+    /// Restores the invariants after a removal. Each way down the subtree at the end of the path
+    /// has one black node too few.
     fn repair_black(&mut self) {
         while let Some((parent, side)) = self.path.pop() {
             let mut sibling = self.child(parent, 1 - side);
@@ -404,7 +408,7 @@ impl Tree {
         }
     }
 
-    /// The numbers of the nodes, in order.
+    /// Iterates over the numbers of the nodes, in key order.
     pub(super) fn indices(&self) -> impl Iterator<Item = u32> {
         let (mut at, mut walk) = Forwards::start(self, |_| true);
         std::iter::from_fn(move || {
@@ -417,7 +421,7 @@ impl Tree {
         })
     }
 
-    /// The nodes, in order.
+    /// Iterates over the nodes, in key order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Node> {
         self.indices().map(|node| self.node(node))
     }

@@ -1,9 +1,10 @@
-//! Sorting many entries and then linking them to a tree, instead of inserting them one by one.
+//! Building a tree from many entries: they are sorted and then linked, instead of being inserted
+//! one by one.
 //!
 //! The sort compares eight bytes of the keys at a time, the most significant first. Nodes are
-//! sorted by eight bytes of their keys, which are kept in the node. Then each run of equal nodes is
-//! sorted by the eight bytes that follow. So a key is read once for every eight bytes that it
-//! shares with others, not at every comparison. This follows "multikey quicksort" (Bentley &
+//! sorted by the eight bytes of their keys that are kept in the node. Then each run of equal nodes
+//! is sorted by the eight bytes that follow. So a key is read once for every eight bytes that it
+//! shares with other keys, not at every comparison. This follows "multikey quicksort" (Bentley &
 //! Sedgewick 1997) with the cached characters of Ng & Kakehi, "Cache efficient radix sort for
 //! string sorting" (2007).
 
@@ -17,8 +18,8 @@ use crate::image::shared;
 /// Runs of up to this many nodes are sorted by comparing whole keys.
 const SHORT_RUN: usize = 8;
 
-/// Sorts nodes by their keys. Among nodes with equal keys, keeps the one that was stored last and
-/// hands the others to `drop`.
+/// Sorts nodes by their keys. Of several nodes with equal keys, keeps the node that was stored last
+/// and passes the others to `drop`.
 pub(super) fn sort(
     nodes: &mut Vec<Node>,
     arena: &Arena,
@@ -61,11 +62,11 @@ pub(super) fn sort(
     Ok(())
 }
 
-/// Bytes of a head.
+/// Number of bytes of a head.
 const HEAD: usize = 8;
 
-/// Length of a key from `depth` on, but at most one more than a head holds. A longer rest makes no
-/// difference.
+/// Returns the length of the rest of a key from `depth` on, limited to one more byte than a head
+/// holds. A longer rest makes no difference.
 fn rest(node: &Node, depth: usize) -> usize {
     (node.key_len() - depth).min(HEAD + 1)
 }
@@ -90,7 +91,7 @@ fn sort_whole(run: &mut [Node], arena: &Arena, depth: usize) {
     }
 }
 
-/// Marks equal keys for removal, except the one that was stored last.
+/// Marks nodes with equal keys for removal, except the node that was stored last.
 fn mark_all_but_last(equal: &mut [Node]) {
     if let Some((_, earlier)) = equal.split_last_mut() {
         earlier.iter_mut().for_each(Node::mark);

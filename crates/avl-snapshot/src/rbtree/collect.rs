@@ -4,7 +4,7 @@ use super::{RbTree, TreeIter};
 use crate::error::BuildError;
 use crate::grow::or_abort;
 
-/// As [`RbTree::from_entries`], but panics where that returns an error.
+/// Like [`RbTree::from_entries`], but panics where `from_entries` returns an error.
 ///
 /// ```
 /// use avl_snapshot::RbTree;
@@ -21,7 +21,7 @@ impl<K: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(K, V)> for RbTree {
     }
 }
 
-/// As [`RbTree::set`] for each entry, but panics where that returns an error.
+/// Calls [`RbTree::set`] for each entry, but panics where `set` returns an error.
 ///
 /// # Panics
 /// If an entry exceeds a limit of the format.
@@ -42,8 +42,8 @@ impl<'a> IntoIterator for &'a RbTree {
     }
 }
 
-/// Panics at a limit of the format. If memory ran out, the process is aborted, as after any failed
-/// allocation.
+/// Unwraps a result. If a limit of the format was exceeded, panics. If memory ran out, aborts the
+/// process, as any other failed allocation does.
 #[track_caller]
 fn or_panic<T>(made: Result<T, BuildError>) -> T {
     match made {

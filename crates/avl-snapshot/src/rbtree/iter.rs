@@ -7,8 +7,8 @@ use std::ops::Bound;
 use super::arena::Arena;
 use super::balance::{Backwards, Forwards, NIL, Tree};
 
-/// Entries of an [`RbTree`](crate::RbTree) in ascending order of their keys, or from the back in
-/// descending order. A step is O(log n), and O(1) on average.
+/// An iterator over entries of an [`RbTree`](crate::RbTree), in ascending key order from the front
+/// and in descending key order from the back. Each step is O(log n), and O(1) on average.
 #[derive(Clone)]
 pub struct TreeIter<'a> {
     tree: &'a Tree,
@@ -17,7 +17,8 @@ pub struct TreeIter<'a> {
     first: u32,
     last: u32,
     front: Forwards,
-    /// Created by the first step from the back, because most iterators never take one.
+    /// The state of iteration from the back. The first step from the back creates it, because most
+    /// iterators never take such a step.
     back: Option<Backwards>,
 }
 
@@ -60,7 +61,7 @@ impl<'a> TreeIter<'a> {
 }
 
 impl<'a> Iterator for TreeIter<'a> {
-    /// Key and value.
+    /// The key and the value of an entry.
     type Item = (&'a [u8], &'a [u8]);
 
     #[inline]

@@ -1,5 +1,5 @@
-//! The map that can be changed. It is a red-black tree whose nodes are in one array, and whose keys
-//! and values are end to end in another.
+//! The map that can be changed: a red-black tree. Its nodes are in one array, and its keys and
+//! values are end to end in another.
 
 mod arena;
 mod balance;
@@ -20,13 +20,13 @@ pub use iter::TreeIter;
 use arena::{Arena, Dropped};
 use balance::{NIL, Tree};
 
-/// An ordered map in private memory, from which images are made.
+/// An ordered map in private memory. [`RbTree::freeze`] makes an image of it.
 ///
 /// This is a red-black tree (Guibas & Sedgewick 1978). Insertion and deletion follow Cormen et al.,
 /// "Introduction to Algorithms", with a stack in place of parent pointers. Keys have no allocations
-/// of their own: nodes of 32 bytes lie in one vector, keys and values in another. The space of
-/// replaced and removed entries is reclaimed when it exceeds half of the vector. A tree holds at
-/// most 2^31 - 2 entries.
+/// of their own: nodes of 32 bytes lie in one vector, and keys and values in another. The space of
+/// replaced and removed entries is reclaimed when it exceeds half of the second vector. A tree
+/// holds at most 2^31 - 2 entries.
 ///
 /// ```
 /// use avl_snapshot::{RbTree, Snapshot};
@@ -65,9 +65,9 @@ impl RbTree {
         map
     }
 
-    /// Makes a map of entries in any order. If a key occurs more than once, its last entry counts.
-    /// O(n log n), and several times as fast as calling [`RbTree::set`] for each entry, because the
-    /// entries are sorted and then linked.
+    /// Makes a map from entries in any order. If a key occurs more than once, its last entry
+    /// counts. O(n log n). This is several times as fast as calling [`RbTree::set`] for each entry,
+    /// because the entries are sorted and then linked.
     ///
     /// ```
     /// let tree = avl_snapshot::RbTree::from_entries([("b", "1"), ("a", "2"), ("b", "3")])?;
@@ -77,7 +77,7 @@ impl RbTree {
     /// ```
     ///
     /// # Errors
-    /// As [`RbTree::set`].
+    /// The errors of [`RbTree::set`].
     pub fn from_entries<K: AsRef<[u8]>, V: AsRef<[u8]>>(
         entries: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Self, BuildError> {
@@ -116,8 +116,7 @@ impl RbTree {
         self.len() == 0
     }
 
-    /// Sets the value of `key`. Returns true if the key had a value before, which is replaced.
-    /// O(log n).
+    /// Sets the value of `key`. Returns true if this replaced an earlier value. O(log n).
     ///
     /// # Errors
     /// [`BuildError::KeyTooLong`], [`BuildError::TooManyEntries`], [`BuildError::TooLarge`] or
@@ -157,7 +156,7 @@ impl RbTree {
     /// ```
     ///
     /// # Errors
-    /// As [`RbTree::set`]. The map is unchanged.
+    /// The errors of [`RbTree::set`]. The map is unchanged.
     pub fn insert(
         &mut self,
         key: impl AsRef<[u8]>,
@@ -234,8 +233,8 @@ impl RbTree {
         self.range(..)
     }
 
-    /// Iterates over the entries whose keys are in a range, from both ends. O(log n), then O(1) a
-    /// step on average. A range whose start is beyond its end is empty.
+    /// Iterates over the entries whose keys are in a range, from both ends. Starting is O(log n),
+    /// and each step is O(1) on average. A range whose start is beyond its end is empty.
     ///
     /// ```
     /// let tree: avl_snapshot::RbTree = [("a", "1"), ("b", "2"), ("c", "3")].into_iter().collect();
@@ -257,21 +256,21 @@ impl RbTree {
         self.iter().map(|(_, value)| value)
     }
 
-    /// Makes the image of this map, which stays as it is. The same entries give the same bytes, in
-    /// whatever order they were set. O(n). If memory runs out, the process is aborted, as after any
-    /// failed allocation.
+    /// Makes an image of this map. The map does not change. The same entries give the same bytes,
+    /// whatever the order in which they were set. O(n). If memory runs out, the process is aborted,
+    /// as after any failed allocation.
     #[must_use]
     pub fn freeze(&self) -> AlignedBytes {
         self.freeze_with(&FreezeOptions::default())
     }
 
-    /// As [`RbTree::freeze`], with options.
+    /// Like [`RbTree::freeze`], with options.
     #[must_use]
     pub fn freeze_with(&self, options: &FreezeOptions) -> AlignedBytes {
         or_abort(self.try_freeze_with(options))
     }
 
-    /// As [`RbTree::freeze_with`], but returns an error if memory runs out.
+    /// Like [`RbTree::freeze_with`], but returns an error if memory runs out.
     ///
     /// # Errors
     /// [`BuildError::NoMemory`].
@@ -309,7 +308,7 @@ impl RbTree {
         self.tree.find(|node| self.arena.compare(head, key, node))
     }
 
-    /// Compacts the arena if less than half of its keys and values are in use.
+    /// Compacts the arena if less than half of its bytes are in use.
     fn tidy(&mut self) {
         if self.arena.is_mostly_dead() {
             // If there is no memory for this, the unused ones stay for now.
@@ -320,11 +319,12 @@ impl RbTree {
     }
 }
 
-/// How many entries are copied at a time.
+/// Number of entries that are copied at a time.
 const BATCH: usize = 16;
 
-/// Reads a little of each entry. The entries are far apart in memory, so their cache misses overlap
-/// here. They would not overlap if the entries were only copied one by one.
+/// Reads a few bytes of each entry, which brings it into the cache. The entries are far apart in
+/// memory. Here their cache misses overlap, which they would not do if the entries were only copied
+/// one by one.
 #[inline(always)]
 fn warm(entries: &[Option<(&[u8], usize)>; BATCH]) {
     let ends = |entry: &[u8]| Some(entry.first()? ^ entry.last()?);

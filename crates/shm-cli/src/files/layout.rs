@@ -1,5 +1,5 @@
-//! How the entries of a file are laid out: which columns of a CSV file hold them, what is between
-//! two columns, and how many lines come before.
+//! How the entries of a file are laid out: which columns of a CSV file hold the entries, what
+//! separates two columns, and how many lines come before the entries.
 
 use clap::Args;
 
@@ -7,15 +7,15 @@ use crate::escape::escape;
 use crate::failure::Failure;
 use crate::files::FileFormat;
 
-/// The columns of a CSV file that has only the usual ones.
+/// The columns of a CSV file that has only the usual columns.
 pub(crate) const HEADING: [&str; 2] = ["key", "value"];
 
 /// A column of a CSV file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Column {
-    /// By its name in the heading.
+    /// A column that is given by its name in the heading.
     Name(String),
-    /// By its position, from 1.
+    /// A column that is given by its position, counted from 1.
     Number(usize),
 }
 
@@ -37,7 +37,7 @@ impl std::str::FromStr for Column {
 /// How the entries of a file are laid out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
-    /// Lines to skip before the first one that counts. For every format.
+    /// Number of lines to skip before the first line that counts. Applies to every format.
     pub(crate) skip: u64,
     /// The character between two columns of CSV.
     pub(crate) delimiter: u8,
@@ -72,7 +72,7 @@ pub(crate) struct CsvArguments {
 }
 
 impl CsvArguments {
-    /// The layout of a file of this format. Options that only CSV has are refused for other
+    /// Returns the layout of a file of this format. Options that only CSV has are refused for other
     /// formats.
     pub(crate) fn layout(&self, format: FileFormat, skip: u64) -> Result<Layout, Failure> {
         let Self { key_column, value_column, delimiter, no_heading } = self;

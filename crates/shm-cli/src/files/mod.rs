@@ -23,8 +23,9 @@ pub(crate) enum FileFormat {
 }
 
 impl FileFormat {
-    /// The format that the end of a file's name stands for; TSV for any other name. An end that
-    /// says how the file is compressed does not count: the error for such a file names its format.
+    /// Returns the format that the end of a file's name stands for, or TSV for any other name. An
+    /// end that says how the file is compressed does not count, because the error for a compressed
+    /// file names its format.
     pub(crate) fn of_path(path: &std::path::Path) -> Self {
         match path.extension().and_then(std::ffi::OsStr::to_str) {
             Some("gz" | "zst" | "xz") => Self::of_path(&path.with_extension("")),
@@ -34,7 +35,7 @@ impl FileFormat {
         }
     }
 
-    /// The value of `--from` and `--to` for this format.
+    /// Returns the value of `--from` and `--to` for this format.
     pub(crate) fn option(self) -> &'static str {
         match self {
             Self::Tsv => "tsv",

@@ -21,17 +21,17 @@ use crate::files::FileFormat;
 use crate::files::layout::Layout;
 use crate::startup;
 
-/// The longest record: a file without line ends must not fill the memory.
+/// Maximum length of a record in bytes. Without it, a file without line ends could fill the memory.
 const MAX_RECORD: u64 = 1 << 30;
 
 const BLANK: &str = "a blank line, and not at the end";
 
-/// An entry, and its line.
+/// An entry, and the line of the file that it comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) key: Vec<u8>,
     pub(crate) value: Vec<u8>,
-    /// Line of the file, from 1.
+    /// The line of the file, counted from 1.
     pub(crate) line: u64,
 }
 
@@ -42,15 +42,15 @@ pub(crate) struct Reader {
     command: String,
     input: Text,
     lines: Lines,
-    /// The longest record, in bytes.
+    /// Maximum length of a record in bytes.
     most: u64,
-    /// Bytes of the file, if known.
+    /// Length of the file in bytes, if known.
     len: Option<u64>,
-    /// Lines that remain to be skipped.
+    /// Number of lines that remain to be skipped.
     skip: u64,
     /// The first line that is not skipped.
     first: u64,
-    /// The first blank line, if nothing but blank lines followed it.
+    /// The first blank line, if only blank lines have followed it.
     blank: Option<u64>,
 }
 
@@ -64,7 +64,7 @@ enum Lines {
     Csv(Csv),
 }
 
-/// What was read.
+/// What a step of reading has found.
 enum Step {
     Entry,
     /// The first line of a CSV file.
@@ -75,7 +75,7 @@ enum Step {
     End,
 }
 
-/// What is wrong with a line.
+/// What is wrong with a line, and what to do about it.
 struct Bad {
     line: u64,
     reason: String,
@@ -142,17 +142,18 @@ impl Reader {
         Self { name, command, input, lines, most, len, skip, first, blank: None }
     }
 
-    /// Bytes of the file, if known.
+    /// Length of the file in bytes, if known.
     pub(crate) fn len(&self) -> Option<u64> {
         self.len
     }
 
-    /// Bytes read.
+    /// Returns the number of bytes that were read.
     pub(crate) fn at(&self) -> u64 {
         self.input.taken()
     }
 
-    /// Reads the next entry; false at the end of the file. Blank lines are allowed only at the end.
+    /// Reads the next entry. Returns false at the end of the file. Blank lines are allowed only at
+    /// the end.
     pub(crate) fn next(&mut self, record: &mut Record) -> Result<bool, Failure> {
         loop {
             let step = match (self.step(record), self.blank) {
@@ -173,8 +174,8 @@ impl Reader {
         }
     }
 
-    /// Skips the lines before the first one that counts, whatever is in them. A file that has fewer
-    /// lines ends there.
+    /// Skips the lines before the first line that counts, whatever their contents are. A file that
+    /// has fewer lines counts as empty.
     fn skip(&mut self) -> Result<(), Broken> {
         let mut skipped = Vec::new();
         while self.skip > 0 {
@@ -189,7 +190,8 @@ impl Reader {
         Ok(())
     }
 
-    /// The line that was read last, from 1; 0 before the first.
+    /// Returns the number of the line that was read last, counted from 1, or 0 if no line was read
+    /// yet.
     fn line(&self) -> u64 {
         match &self.lines {
             Lines::Text { line, .. } => *line,
@@ -221,7 +223,7 @@ impl Reader {
         }
     }
 
-    /// What to do about this line of TSV, which has no tab or more than one.
+    /// Returns what to do about this line of TSV, which has no tab or more than one.
     fn remedy_of_tsv(&mut self, line: u64) -> Option<String> {
         let Lines::Text { buffer, .. } = &mut self.lines else { return None };
         if buffer.contains(&0) {
@@ -278,13 +280,13 @@ impl Reader {
         }
     }
 
-    /// A failure that names the file and the line, and says what to do.
+    /// Makes a failure that names the file and the line, and says what to do.
     fn bad(&self, line: u64, reason: impl fmt::Display, remedy: &str) -> Failure {
         Failure::new(Exit::Input, format!("{}:{line}: {reason}", self.name))
             .hint(format!("nothing was changed; {remedy}"))
     }
 
-    /// A failure of a line whose key has not the type of the map's keys.
+    /// Makes a failure for a line whose key does not have the type of the map's keys.
     pub(crate) fn bad_key(&self, line: u64, reason: impl fmt::Display, remedy: &str) -> Failure {
         if line == self.first {
             let skip = format!("--skip {line} if this is a heading; {remedy}");
@@ -293,19 +295,19 @@ impl Reader {
         self.bad(line, reason, remedy)
     }
 
-    /// A failure of a line that is well formed, but comes too early.
+    /// Makes a failure for a line that is well formed but comes too early.
     pub(crate) fn bad_order(&self, line: u64, reason: impl fmt::Display) -> Failure {
         Failure::new(Exit::Input, format!("{}:{line}: {reason}", self.name))
             .hint("leave --sorted out, or sort the keys byte by byte (LC_ALL=C), each once")
     }
 
-    /// A failure at a line, with the exit code of that failure.
+    /// Adds the file and the line to a failure, which keeps its exit code.
     pub(crate) fn at_line(&self, line: u64, failure: Failure) -> Failure {
         failure.about(format_args!("{}:{line}", self.name))
     }
 }
 
-/// Reads a line without its end, which is LF or CR LF; false at the end of the file.
+/// Reads a line without its end, which is LF or CR LF. Returns false at the end of the file.
 fn next_line(
     input: &mut Text,
     buffer: &mut Vec<u8>,

@@ -1,5 +1,5 @@
-//! Whether the keys of a published map can be those of a table with integer keys. The map does not
-//! say so: its keys are bytes.
+//! Finding out whether the keys of a published map can be the keys of a table with integer keys.
+//! The map itself does not say so, because its keys are bytes.
 
 use avl_snapshot::Snapshot;
 use shm_core::Published;
@@ -10,7 +10,7 @@ use crate::maps::key::{AnyKey, Forms, KeyType};
 
 type Map = Snapshot<Published>;
 
-/// The first and the last key; `None` if the map is empty.
+/// Returns the first and the last key, or `None` if the map is empty.
 fn sample(map: &Map) -> Option<[&[u8]; 2]> {
     let mut entries = map.iter();
     let (first, _) = entries.next()?;
@@ -18,8 +18,8 @@ fn sample(map: &Map) -> Option<[&[u8]; 2]> {
     Some([first, last])
 }
 
-/// The type that the keys seem to have, if they look like those of a frozen table: 4 or 8 bytes
-/// that are not text.
+/// Returns the type that the keys seem to have, if they look like the keys of a frozen table, that
+/// is, 4 or 8 bytes that are not text.
 pub(crate) fn guess(map: &Map) -> Option<KeyType> {
     let [first, last] = sample(map)?;
     if first.len() != last.len() || is_text(first) || is_text(last) {
@@ -46,7 +46,7 @@ pub(crate) fn advice(keys: KeyType) -> String {
     format!("the keys look like those of a frozen table: --keys {}", keys.name())
 }
 
-/// Returns an error if keys of this type have another length than those of the map.
+/// Returns an error if keys of this type have another length than the keys of the map.
 pub(crate) fn check_length(map: &Map, asked: KeyType) -> Result<(), Failure> {
     let (Some(len), Some(keys)) = (asked.len(), sample(map)) else { return Ok(()) };
     let Some(other) = keys.into_iter().find(|key| key.len() != len) else { return Ok(()) };

@@ -36,7 +36,7 @@ impl ValueEnum for KeyType {
 impl KeyType {
     pub(crate) const BYTES: Self = Self(KeyKind::Bytes);
 
-    /// The name that the library has for it.
+    /// Returns the library's name of this type.
     pub(crate) fn name(self) -> &'static str {
         self.0.name()
     }
@@ -49,7 +49,8 @@ impl KeyType {
         self.integer().is_some()
     }
 
-    /// The number of bytes of such a key in a map, if all have the same.
+    /// Returns the number of bytes of a key of this type in a map, if all such keys have the same
+    /// number.
     pub(crate) fn len(self) -> Option<usize> {
         self.integer().map(|(bits, _)| bits as usize / 8)
     }
@@ -78,14 +79,14 @@ impl KeyType {
         }
     }
 
-    /// As [`KeyType::parse`], for a key on the command line.
+    /// Like [`KeyType::parse`], but for a key on the command line.
     pub(crate) fn parse_argument(self, bytes: &[u8]) -> Result<AnyKey, Failure> {
         self.parse(bytes).map_err(|reason| {
             Failure::usage(reason).hint("`shmap stat NAME` says which keys it has")
         })
     }
 
-    /// The map key of this key.
+    /// Returns the map key of this key.
     pub(crate) fn to_map(self, key: &AnyKey) -> Vec<u8> {
         any_map_key(self.0, key).unwrap_or_else(|| match key {
             AnyKey::Bytes(bytes) => bytes.clone(),
@@ -94,8 +95,8 @@ impl KeyType {
         })
     }
 
-    /// The key of which these bytes are the map key. `None` if the bytes have another length, or
-    /// are not text.
+    /// Returns the key of which these bytes are the map key, or `None` if the bytes have the wrong
+    /// length or are not text.
     pub(crate) fn of_map(self, bytes: &[u8]) -> Option<AnyKey> {
         any_table_key(self.0, bytes)
     }
@@ -103,9 +104,9 @@ impl KeyType {
 
 /// The forms of a key in files and on the terminal.
 pub(crate) trait Forms {
-    /// As one line of text.
+    /// Returns the key as one line of text.
     fn text(&self) -> String;
-    /// For CSV: bytes unchanged, numbers in digits.
+    /// Returns the key for CSV: bytes are unchanged, and numbers are in digits.
     fn raw(&self) -> std::borrow::Cow<'_, [u8]>;
     fn json(&self) -> Json;
 }

@@ -1,4 +1,4 @@
-//! Which processes have a file mapped, as far as the caller may see.
+//! Finding out which processes have a file mapped, as far as the caller may see them.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ use crate::escape::escape;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mapper {
     pub(crate) pid: u32,
-    /// Its name, escaped.
+    /// The name of the process, escaped.
     pub(crate) command: String,
     pub(crate) writes: bool,
 }
@@ -22,7 +22,7 @@ pub(crate) struct Mapper {
 /// The processes that have a file mapped, and how many processes could not be examined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mappers {
-    /// By pid, without this process.
+    /// The processes in the order of their pids, without this process.
     pub(crate) seen: Vec<Mapper>,
     /// How many processes have mappings that the caller may not see.
     pub(crate) hidden: u64,

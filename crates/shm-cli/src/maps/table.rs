@@ -23,7 +23,7 @@ pub(crate) fn listing<A: Access>(table: &UntypedTable<A>) -> Result<Listing, Fai
     Ok(Listing { entries, one_moment, damaged })
 }
 
-/// The member of a batch that is at fault, if there is one, and the reason.
+/// Returns the member of a batch that is at fault, if there is one, and the reason.
 pub(crate) fn at_fault(error: TableError) -> (Option<usize>, Failure) {
     match error {
         TableError::InBatch { index, source } => (Some(index), (*source).into()),

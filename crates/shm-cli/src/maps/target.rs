@@ -72,7 +72,7 @@ pub(crate) enum Open {
 }
 
 impl Target {
-    /// As [`Target::find`], for a subcommand to which a new map would be of no use.
+    /// Like [`Target::find`], but for a subcommand to which a new map would be of no use.
     pub(crate) fn find_made(
         text: &str,
         kind: Option<Kind>,
@@ -136,10 +136,10 @@ impl Target {
             .map_err(|error| Failure::from(error).naming(&self.path()))
     }
 
-    /// All entries of this table, as they were at one moment if that is possible. If writers are
-    /// too busy for a reader, this takes the lock, if the caller may. Otherwise it says on standard
-    /// error that the entries are of different moments. It also says there if some entries are
-    /// damaged.
+    /// Returns all entries of this table, if possible as they were at one moment. If writers are
+    /// too busy for a reader, takes the lock, provided that the caller may write. Otherwise, prints
+    /// on standard error that the entries are of different moments. Also prints there if some
+    /// entries are damaged.
     pub(crate) fn entries_of(
         &self,
         table: &Reader,
@@ -221,8 +221,8 @@ fn missing(namespace: &Namespace, name: &Name, kind: Option<Kind>) -> Failure {
 }
 
 impl Open {
-    /// The type of the keys. For a table it is the table's own; for a map, the one that was asked
-    /// for.
+    /// Returns the type of the keys. For a table, this is the table's own type. For a map, it is
+    /// the requested type.
     pub(crate) fn key_type(&self, asked: Option<KeyType>) -> Result<KeyType, Failure> {
         match (self, asked) {
             (Self::Table(table), Some(asked)) if asked.0 != table.key_kind() => {
@@ -241,7 +241,7 @@ impl Open {
     }
 }
 
-/// The key of an entry of a published map, of the type that was asked for.
+/// Returns the key of an entry of a published map as a key of the requested type.
 pub(crate) fn map_key(key_type: KeyType, key: &[u8]) -> Result<AnyKey, Failure> {
     key_type.of_map(key).ok_or_else(|| {
         let shown = AnyKey::Bytes(key.to_vec()).text();

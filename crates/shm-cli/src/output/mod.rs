@@ -26,7 +26,7 @@ impl Cell {
         Self { text: text.into(), plain: None, json: json.into() }
     }
 
-    /// Sets the text for programs, because the text for people is rounded.
+    /// Sets the text for programs. For cells whose text for people is rounded.
     pub(crate) fn plain(mut self, plain: impl ToString) -> Self {
         self.plain = Some(plain.to_string());
         self
@@ -63,7 +63,8 @@ impl Cell {
     }
 }
 
-/// Standard output. If it was closed, writing to it is an error, as in any other program.
+/// Standard output. If standard output was closed, writing to it is an error, as in any other
+/// program.
 pub(crate) struct Stdout(StdoutLock<'static>);
 
 impl Write for Stdout {

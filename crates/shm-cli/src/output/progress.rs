@@ -7,12 +7,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output::{counted, grouped, size};
 
-/// The shortest time from which a rate is meaningful.
+/// Minimum time for which a rate is meaningful.
 const MEASURABLE: Duration = Duration::from_secs(1);
 /// The number of steps between two updates of the bar.
 const EVERY: u64 = 1 << 10;
 
-/// Counts entries and bytes; shows a bar on stderr if that is a terminal.
+/// Counts entries and bytes, and shows a bar on stderr if stderr is a terminal.
 pub(crate) struct Progress {
     bar: ProgressBar,
     start: Instant,
@@ -20,7 +20,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Starts a job of this length, in bytes or entries; `None` if the length is not known.
+    /// Starts a job of this length in bytes or entries. `None` means that the length is not known.
     pub(crate) fn new(len: Option<u64>, unit: Unit) -> Self {
         let place = match unit {
             Unit::Bytes => ["{bytes}", "{total_bytes}", "{bytes_per_sec}"],
@@ -71,8 +71,8 @@ impl Progress {
         self.start.elapsed()
     }
 
-    /// Removes the bar, and says on stderr how much was done; and how fast, if it took a second or
-    /// more.
+    /// Removes the bar, and says on stderr how much was done. Also says how fast, if the job took a
+    /// second or more.
     pub(crate) fn finish(&self, bytes: u64, more: &str) {
         self.bar.finish_and_clear();
         let said = summary(self.entries, bytes, self.elapsed());

@@ -21,7 +21,7 @@ pub(crate) struct Metric {
     pub(crate) kind: Type,
 }
 
-/// Samples, by metric. The format requires that those of one metric are together.
+/// Samples, by metric. The format requires that all samples of a metric are together.
 #[derive(Debug, Default)]
 pub(crate) struct Samples {
     families: Vec<(&'static Metric, Vec<String>)>,

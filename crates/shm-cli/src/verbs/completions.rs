@@ -19,7 +19,8 @@ pub(crate) struct Arguments {
     shell: Shell,
 }
 
-/// Runs after the generated completion, and replaces it by names of maps if there are any.
+/// A script that runs after the generated completion, and replaces its results by names of maps if
+/// there are any.
 const BASH: &str = r#"
 _shmap_or_names() {
     _shmap "$@"
@@ -66,8 +67,8 @@ pub(crate) fn run(arguments: &Arguments, mut command: Command) -> Result<Exit, F
     Ok(Exit::Ok)
 }
 
-/// zsh has a function for each argument. Arguments that are names get one of ours. The first line
-/// stays first, because it says what the file completes.
+/// zsh has a function for each argument. Arguments that are names get a function of ours. The first
+/// line of the script stays first, because it says what the file completes.
 fn with_names(script: &str) -> String {
     let (first, rest) = script.split_once('\n').unwrap_or((script, ""));
     let line = |line: &str| match line.contains("name -- Name") {

@@ -30,18 +30,18 @@ the table does not fit.")]
 pub(crate) struct Arguments {
     /// Name of the table
     pub(super) name: String,
-    /// Number of entries that fit
+    /// Maximum number of entries
     #[arg(long, value_name = "N", value_parser = number)]
     #[arg(default_value_t = Geometry::default().capacity)]
     capacity: usize,
-    /// Longest value in bytes
+    /// Maximum length of a value in bytes
     #[arg(long, value_name = "BYTES", value_parser = number)]
     #[arg(default_value_t = Geometry::default().value_size)]
     value_size: usize,
     /// Type of the keys
     #[arg(long, value_name = "TYPE", default_value = "i32")]
     keys: KeyType,
-    /// Longest key in bytes, for str and bytes keys; at most 256
+    /// Maximum length of a key in bytes, for str and bytes keys; at most 256
     #[arg(long, value_name = "BYTES", value_parser = number)]
     #[arg(default_value_t = Geometry::default().key_size)]
     key_size: usize,

@@ -101,7 +101,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     })
 }
 
-/// The counters that these values are, as text.
+/// Returns the values, which must be counters, as text.
 fn counters(found: Vec<(AnyKey, Vec<u8>)>, name: &str) -> Result<Vec<(AnyKey, Vec<u8>)>, Failure> {
     let counter = |(key, value): (AnyKey, Vec<u8>)| match <[u8; 8]>::try_from(value.as_slice()) {
         Ok(bytes) => Ok((key, i64::from_le_bytes(bytes).to_string().into_bytes())),

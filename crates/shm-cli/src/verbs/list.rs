@@ -40,7 +40,7 @@ pub(crate) fn run(_: &Arguments, common: &Common) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// All maps of the directory.
+/// Returns all maps of the directory.
 pub(super) fn targets(common: &Common) -> Result<Vec<Target>, Failure> {
     let namespace = common.namespace();
     let entries = StatusTable::list(&namespace).map_err(|error| list_error(error, common))?;
@@ -106,7 +106,7 @@ fn row(target: &Target, common: &Common) -> Vec<Cell> {
     vec![name, kind, keys, entries, capacity, bytes, owner, mode, age(created), remark]
 }
 
-/// The name of a user, or the number if there is no name.
+/// Shows the name of a user, or the user's number if there is no name.
 pub(super) fn owner(uid: u32) -> Cell {
     match User::from_uid(Uid::from_raw(uid)) {
         Ok(Some(user)) => Cell::text(user.name),
@@ -118,7 +118,7 @@ pub(super) fn mode(mode: u32) -> Cell {
     Cell::text(format!("{:04o}", mode & 0o7777))
 }
 
-/// How long ago that was; zero if the clock was set back.
+/// Shows how long ago a time was. The result is zero if the clock was set back.
 pub(super) fn age(created: Option<SystemTime>) -> Cell {
     let Some(created) = created else { return Cell::none() };
     let seconds = created.elapsed().map_or(0, |age| age.as_secs());

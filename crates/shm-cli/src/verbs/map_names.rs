@@ -19,7 +19,8 @@ pub(crate) struct Arguments {
     words: Vec<OsString>,
 }
 
-/// Subcommands that take a table, and the subcommand whose name must be a new one.
+/// The subcommands that take the name of an existing table. `NEW` is the subcommand that takes a
+/// new name.
 const TABLES: [&str; 8] = ["set", "add", "update", "increment", "del", "load", "freeze", "repair"];
 const NEW: &str = "create";
 
@@ -61,7 +62,7 @@ pub(crate) fn run(
     Ok(Exit::Ok)
 }
 
-/// What must be completed, if that is the name of a map.
+/// Returns what must be completed, if that is the name of a map.
 fn wanted(words: &[&str], command: &Command) -> Option<Wanted> {
     let (prefix, before) = words.split_last()?;
     let (mut subcommand, mut namespace): (Option<&Command>, _) = (None, None);

@@ -134,7 +134,7 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    /// The name of the map, if the subcommand is about one map.
+    /// Returns the name of the map, if the subcommand is about one map.
     fn map(&self) -> Option<&str> {
         Some(match self {
             Self::Stat(arguments) => return arguments.name.as_deref(),
@@ -166,7 +166,7 @@ pub(crate) fn wants_file_format(error: &clap::Error) -> bool {
     has(ContextKind::InvalidArg, &["--format"]) && has(ContextKind::InvalidValue, &["csv", "jsonl"])
 }
 
-/// The failure for it.
+/// Makes the failure for a file format in `--format`.
 pub(crate) fn not_shown_as_file() -> Failure {
     Failure::usage("--format takes table, tsv, json or prometheus, no format of files")
         .hint("for CSV: `--to csv`, for JSON Lines: `--to jsonl`; both are options of `shmap dump`")

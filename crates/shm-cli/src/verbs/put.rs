@@ -64,7 +64,7 @@ pub(crate) fn run(mode: PutMode, entry: &Entry, common: &Common) -> Result<Exit,
     Ok(Exit::Ok)
 }
 
-/// Reads as much as fits and a byte more, so that a longer value is refused, whatever its length.
+/// Reads as many bytes as fit and one more, so that a longer value is refused, whatever its length.
 fn from_stdin(most: usize) -> Result<Vec<u8>, Failure> {
     let most = most as u64;
     let mut value = Vec::new();

@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
     /// From the last key to the first
     #[arg(long, short)]
     reverse: bool,
-    /// Print at most this many
+    /// Print at most this many entries
     #[arg(long, short = 'n', value_name = "N")]
     limit: Option<usize>,
     /// Print only the number of entries
@@ -65,7 +65,8 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// Whether keys are asked for as text. Escaped ones are for those who know the bytes.
+    /// True if bounds are given as text. Escaped bounds do not count, because they are for users
+    /// who know the bytes.
     fn has_bound(&self) -> bool {
         !self.escaped && (self.prefix().is_some() || self.from.is_some() || self.to.is_some())
     }

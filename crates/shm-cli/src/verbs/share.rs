@@ -34,7 +34,8 @@ pub(crate) struct Arguments {
     /// Replace what is published under the name
     #[arg(long, short)]
     force: bool,
-    /// The keys are sorted by their bytes: faster, with less memory; unsorted keys are refused
+    /// The keys are sorted by their bytes; this is faster and takes less memory, and unsorted keys
+    /// are refused
     #[arg(long)]
     sorted: bool,
     /// Store keys as numbers of this type, in the order of numbers
@@ -50,11 +51,11 @@ pub(crate) struct PublishArguments {
     /// Leave out the hash index: twelve bytes less per entry, but slower lookups
     #[arg(long)]
     no_index: bool,
-    /// Permission bits, read bits only; 444 lets other users read [default: those of the map that
-    /// is replaced, or 400]
+    /// Permission bits, read bits only; 444 lets other users read [default: the bits of the map
+    /// that is replaced, or 400]
     #[arg(long, value_name = "OCTAL", value_parser = mode)]
     mode: Option<u32>,
-    /// With --force: let a map without entries replace one that has some
+    /// With --force: let a map without entries replace a map that has entries
     #[arg(long)]
     allow_empty: bool,
 }
@@ -117,7 +118,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     Ok(Exit::Ok)
 }
 
-/// Reads the next entry, and gives its key the form that it has in a map.
+/// Reads the next entry, and converts its key to the form that keys have in a map.
 fn next(reader: &mut Reader, keys: KeyType, record: &mut Record) -> Result<bool, Failure> {
     let more = reader.next(record)?;
     if more && keys != KeyType::BYTES {

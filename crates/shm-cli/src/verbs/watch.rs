@@ -117,7 +117,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     }
 }
 
-/// The time between two updates. A shorter one would be a loop that does nothing but read.
+/// Parses the time between two updates. With a shorter time, the loop would do nothing but read.
 fn interval(seconds: f64) -> Result<Duration, Failure> {
     let interval = Duration::try_from_secs_f64(seconds).map_err(|_| {
         Failure::usage(format!("--interval {seconds}: not a number of seconds")).hint(SECONDS)
@@ -146,28 +146,28 @@ fn signals() -> Result<Receiver<i32>, Failure> {
     Ok(receive)
 }
 
-/// A map, and what was last read of it.
+/// A map, and what was last read from it.
 struct Watched<'a> {
     target: Target,
     common: &'a Common,
     /// The type of keys that the user asked for.
     asked: Option<KeyType>,
     key_type: KeyType,
-    /// `None` before the first read, and while there is no map of the name.
+    /// The open map, or `None` before the first read and while there is no map of the name.
     open: Option<Open>,
     /// The entries of a table. A published map needs no copy, because it does not change.
     entries: Vec<(AnyKey, Value)>,
     /// Whether to report on stderr what happens to the name. A screen reports this itself.
     speaks: bool,
-    /// The map was removed and created again since the first read.
+    /// True if the map was removed and created again since the first read.
     again: bool,
-    /// The map was removed, and there is no new one yet.
+    /// True if the map was removed and there is no new map yet.
     removed: bool,
 }
 
 impl Watched<'_> {
     /// Reads the map, and returns what has changed. If the map was removed, all of its entries
-    /// were.
+    /// count as removed.
     fn look(&mut self) -> Result<Vec<Change>, Failure> {
         match self.target.kind {
             Kind::Table => self.look_at_table(),

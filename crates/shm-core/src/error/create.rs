@@ -25,7 +25,7 @@ pub enum CreateError {
     NoSpace {
         /// Bytes needed.
         needed: u64,
-        /// Bytes that were free then.
+        /// Number of bytes that were free at that time.
         available: u64,
         /// The namespace.
         dir: PathBuf,
@@ -36,7 +36,7 @@ pub enum CreateError {
     NoMemory {
         /// Bytes needed.
         needed: u64,
-        /// Bytes that were free then, in memory and swap.
+        /// Number of bytes that were free at that time in memory and swap.
         available: u64,
         /// The namespace.
         dir: PathBuf,
@@ -44,7 +44,7 @@ pub enum CreateError {
     /// The file system has no inode left for another file, however small.
     #[error("no inode for a new file in {dir:?}: all {total} are in use")]
     NoInodes {
-        /// Files that the file system may have.
+        /// Maximum number of files on the file system.
         total: u64,
         /// The namespace.
         dir: PathBuf,
@@ -57,19 +57,19 @@ pub enum CreateError {
         /// The namespace.
         dir: PathBuf,
     },
-    /// `RLIMIT_FSIZE` does not let this process make files of that size. Nothing was written.
+    /// `RLIMIT_FSIZE` does not let this process make a file of this size. Nothing was written.
     #[error(
         "cannot create a file of {needed} bytes in {dir:?}: this process may write {limit} at most (`ulimit -f`)"
     )]
     FileSizeLimit {
         /// Bytes needed.
         needed: u64,
-        /// The longest file that it may write, in bytes.
+        /// Maximum length in bytes of a file that this process may write.
         limit: u64,
         /// The namespace.
         dir: PathBuf,
     },
-    /// The file system does not support files of that size.
+    /// The file system does not support files of this size.
     #[error("a file of {needed} bytes is larger than the file system of {dir:?} can have")]
     FileTooLarge {
         /// Bytes needed.
@@ -80,15 +80,16 @@ pub enum CreateError {
     /// The length of the body is too large to be mapped, or not a multiple of 8.
     #[error("a body of {len} bytes is not possible: it must be a multiple of 8{}", mappable(*len))]
     BadLength {
-        /// Bytes asked for.
+        /// The requested length in bytes.
         len: u64,
     },
     /// The mode has bits that the file cannot have, or lacks bits that its owner needs. The owner
-    /// needs read permission, and for a segment that is stored to also write permission.
+    /// needs read permission. If the segment is to be stored to, the owner also needs write
+    /// permission.
     #[error("mode {mode:#o} is not possible: only rw bits, the owner's among them{}",
         meant_as_octal(*mode))]
     BadMode {
-        /// Mode asked for.
+        /// The requested mode.
         mode: u32,
     },
     /// The operating system refused, or a [`Limit`](crate::Limit) was reached.

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::os::identity::AbiInWords;
 
-/// Why the first page of a file is not that of a usable segment.
+/// Why the first page of a file does not belong to a usable segment.
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum HeaderError {
@@ -22,12 +22,12 @@ pub enum HeaderError {
         /// The first eight bytes.
         found: [u8; 8],
     },
-    /// The segment was written by a machine of the other byte order.
+    /// The segment was written by a machine with the other byte order.
     #[error("byte order mark is {found:#010x}, expected {expected:#010x}")]
     ByteOrder {
-        /// The mark as this machine reads it.
+        /// The byte order mark as this machine reads it.
         found: u32,
-        /// The mark of this machine's byte order.
+        /// The byte order mark of this machine.
         expected: u32,
     },
     /// The segment has a format that this version does not know.
@@ -35,10 +35,10 @@ pub enum HeaderError {
     Version {
         /// Version in the header.
         found: u32,
-        /// The one version supported.
+        /// The only version that this library supports.
         supported: u32,
     },
-    /// The immutable part was changed after creation.
+    /// The immutable part of the segment was changed after creation.
     #[error("header checksum is wrong: the header was changed after creation")]
     Checksum {
         /// Checksum in the header.
@@ -70,7 +70,7 @@ pub enum HeaderError {
         /// Length that the header states, in bytes.
         expected: u64,
     },
-    /// Part of the file is not backed by memory: a hole was punched.
+    /// Part of the file is not backed by memory, because a hole was punched into the file.
     #[error("only {allocated} of {expected} bytes are allocated: the file has holes")]
     Holes {
         /// Bytes allocated.
@@ -83,15 +83,15 @@ pub enum HeaderError {
     Kind {
         /// Kind in the header.
         found: String,
-        /// Kind asked for.
+        /// The requested kind.
         expected: String,
     },
-    /// The kind has a layout that this version does not know.
+    /// The layout of this kind has a version that this library does not know.
     #[error("layout version {found} of this kind, this library supports {supported}")]
     KindVersion {
         /// Version in the header.
         found: u64,
-        /// The one version supported.
+        /// The only version that this library supports.
         supported: u64,
     },
     /// The mutex was made by another C library, architecture or pointer width.

@@ -1,4 +1,4 @@
-//! The error for what the operating system refused.
+//! The error for an action that the operating system refused.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,14 +7,14 @@ use thiserror::Error;
 
 use crate::os::limits::Limit;
 
-/// The operating system refused: what was tried, on which file, and why.
+/// The operating system refused an action. This error says which action, on which file, and why.
 #[derive(Error)]
 #[error("cannot {action} {path:?}{}", because(limit))]
 #[non_exhaustive]
 pub struct IoError {
-    /// What was tried: a verb, to be followed by the path.
+    /// The action that was tried: a verb that the path can follow.
     pub action: &'static str,
-    /// The file or directory on which it was tried.
+    /// The file or directory on which the action was tried.
     pub path: PathBuf,
     /// The limit of this process or of the machine that caused the failure, if one did.
     pub limit: Option<Limit>,

@@ -12,10 +12,10 @@ use crate::os::holder::Holder;
 #[derive(Error)]
 #[non_exhaustive]
 pub enum LockError {
-    /// This thread or another one holds the lock, and the call does not wait.
+    /// This thread or another thread holds the lock, and the call does not wait.
     #[error("the lock is held by another thread")]
     WouldBlock,
-    /// Others held the lock for the whole time limit.
+    /// Other threads held the lock for the whole time limit.
     #[error("the lock was not released within {}{}", Took(*waited), by(holder))]
     TimedOut {
         /// How long this call waited.
@@ -30,8 +30,8 @@ pub enum LockError {
         waited: Duration,
     },
     /// The lock belongs to the threads of another pid namespace. Either this process was forked
-    /// into a namespace of its own, or a process of another namespace took the segment over because
-    /// it saw no sign of a living writer here. Open the segment again.
+    /// into a new namespace, or a process of another namespace took the segment over because it saw
+    /// no living writer in this namespace. Open the segment again.
     #[error("the lock is that of pid namespace {found}, this process is in {expected}")]
     PidNamespace {
         /// Namespace id of the threads that may lock.
@@ -45,13 +45,13 @@ pub enum LockError {
     /// A foreign program released the lock of a dead owner without repairing.
     #[error("the lock is not recoverable: unlink the segment and create it anew")]
     NotRecoverable,
-    /// The guard was inherited by `fork`; the parent holds the lock.
+    /// The guard was inherited through `fork`: the parent holds the lock.
     #[error("the lock is held by the process that forked this one")]
     ForeignProcess,
     /// The operating system refused.
     #[error("cannot {action}")]
     Os {
-        /// What was tried. The caller knows on which segment.
+        /// The action that was tried. It does not name the segment, which the caller knows.
         action: &'static str,
         /// The cause.
         source: io::Error,

@@ -1,8 +1,8 @@
 //! One error enum for each family of operations. Each variant carries its data.
 //!
-//! `Display` never contains what `source()` returns; [`report()`] prints both. Whatever the
-//! operating system refuses becomes an [`IoError`], with action and path. A variant is transparent
-//! if it adds nothing to the error that it wraps.
+//! `Display` never contains the message of `source()`; [`report()`] prints both. If the operating
+//! system refuses an action, the error is an [`IoError`], which has the action and the path. A
+//! variant is transparent if it adds nothing to the error that it wraps.
 
 mod create;
 mod header;

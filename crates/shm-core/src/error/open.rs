@@ -11,7 +11,7 @@ use super::{CreateError, HeaderError, IoError};
 use crate::name::InvalidName;
 use crate::os::holder::Holder;
 
-/// What was found at a name in place of a regular file.
+/// The kind of file that was found at a name in place of a regular file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileKind {
@@ -55,82 +55,82 @@ pub enum OpenError {
     /// There is no segment of that name.
     #[error("{path:?} does not exist")]
     NotFound {
-        /// Path looked at.
+        /// The path of the file.
         path: PathBuf,
     },
     /// The caller has no permission to open the segment in this way.
     #[error(transparent)]
     PermissionDenied(IoError),
-    /// The name belongs to something other than a regular file.
+    /// The name leads to something other than a regular file.
     #[error("{path:?} is not a regular file but a {found}")]
     NotAFile {
-        /// Path looked at.
+        /// The path of the file.
         path: PathBuf,
-        /// What is there.
+        /// The kind of file that is there.
         found: FileKind,
     },
     /// The file belongs to a user that is neither the caller, nor root, nor trusted.
     #[error("{path:?} belongs to uid {found}, who is not trusted")]
     ForeignOwner {
-        /// Path looked at.
+        /// The path of the file.
         path: PathBuf,
-        /// Its owner.
+        /// The user id of the file's owner.
         found: u32,
     },
     /// Users other than the owner may write to the file.
     #[error("{path:?} has mode {mode:#o}: others than its owner may write to it")]
     ForeignWriters {
-        /// Path looked at.
+        /// The path of the file.
         path: PathBuf,
-        /// Its permission bits.
+        /// The permission bits of the file.
         mode: u32,
     },
-    /// The bytes of the file were to be used in place, but somebody, perhaps its owner, may write
-    /// to it.
+    /// The bytes of the file were to be used in place, but somebody, perhaps the file's owner, may
+    /// write to it.
     #[error(
         "{path:?} has mode {mode:#o}: a file that may be written to cannot be used in place, only copied"
     )]
     Writable {
-        /// Path looked at.
+        /// The path of the file.
         path: PathBuf,
-        /// Its permission bits.
+        /// The permission bits of the file.
         mode: u32,
     },
     /// The bytes of the file were to be used in place, but some process has it open for writing, or
     /// mapped for writing. The file has no write bit, so nobody can open it for writing again.
     #[error("{path:?} is open for writing: what may be written to cannot be used in place")]
     OpenForWriting {
-        /// Path looked at.
+        /// The path of the file.
         path: PathBuf,
     },
     /// The contents are not those of a usable segment.
     #[error("cannot use {path:?}")]
     Header {
-        /// Path looked at.
+        /// The path of the file.
         path: PathBuf,
         /// What is wrong.
         source: HeaderError,
     },
-    /// The segment must be taken over before this process can use it, but a process that writes to
-    /// it may be alive, or another process was taking it over all the time. A takeover is needed if
-    /// the segment is of another boot, of another pid namespace, or of another file than this
-    /// process sees, or if its lock is held.
+    /// The segment must be taken over before this process can use it, but a writer may be alive, or
+    /// another process was taking the segment over all the time. A takeover is needed if the
+    /// segment belongs to another boot, to another pid namespace or to another file than the one
+    /// that this process sees, or if its lock is held.
     #[error(
         "{path:?}: cannot be taken over, its writers may be alive (waited {}{})",
         Took(*waited), held(holder)
     )]
     ResetBusy {
-        /// Path looked at.
+        /// The path of the file.
         path: PathBuf,
         /// How long this call waited.
         waited: Duration,
-        /// Who held the lock at the end of that time, if known.
+        /// The thread that held the lock at the end of that time, if known.
         holder: Option<Holder>,
     },
-    /// The caller's [`Interrupt`](crate::Interrupt) ended the waiting for others.
+    /// The caller's [`Interrupt`](crate::Interrupt) ended the waiting for other processes.
     #[error("{path:?}: interrupted after waiting {}", Took(*waited))]
     Interrupted {
-        /// Path looked at.
+        /// The path of the file.
         path: PathBuf,
         /// How long this call waited.
         waited: Duration,
@@ -152,8 +152,8 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// True if nobody could use what is at the name, or if it belongs to a stranger. False if
-    /// others can use it, or if this process cannot reach it.
+    /// True if nobody could use the file at the name, or if a user who is not trusted owns it.
+    /// False if other processes can use the file, or if this process cannot reach it.
     pub(crate) fn is_damage(&self) -> bool {
         match self {
             Self::NotAFile { .. } | Self::ForeignOwner { .. } => true,

@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::create::meant_as_octal;
 use super::{CreateError, IoError, LockError, OpenError};
 
-/// Why a file was not published, or its name not removed. Nothing was changed.
+/// Why a file was not published, or why a name was not removed. Nothing was changed.
 #[derive(Error)]
 #[non_exhaustive]
 pub enum PublishError {
@@ -17,7 +17,7 @@ pub enum PublishError {
     /// There is nothing of that name to remove.
     #[error("{path:?} does not exist")]
     NotFound {
-        /// Path looked at.
+        /// The path that the name stands for.
         path: PathBuf,
     },
     /// The caller's check in [`Namespace::publish_if`] refused to replace the file at the name.
@@ -32,11 +32,11 @@ pub enum PublishError {
     #[error("mode {mode:#o} is not possible: only read bits, the owner's among them{}",
         meant_as_octal(*mode))]
     BadMode {
-        /// Mode asked for.
+        /// The requested mode.
         mode: u32,
     },
-    /// The control segment, or the file at the name, could not be opened. A failure to create one
-    /// is `Create` instead.
+    /// The control segment, or the file at the name, could not be opened. A failure to create a
+    /// control segment is `Create` instead.
     #[error(transparent)]
     Open(OpenError),
     /// The lock of the control segment was not acquired.
@@ -47,12 +47,13 @@ pub enum PublishError {
         /// Why the lock was not acquired.
         source: LockError,
     },
-    /// The control word, or the edition at the name, is damaged: it is out of range.
+    /// The control word, or the edition of the file at the name, is damaged: its value is out of
+    /// range.
     #[error("{path:?}: the control word is {found:#x}")]
     ControlWord {
         /// Path of the control segment.
         path: PathBuf,
-        /// The word.
+        /// The value that is out of range.
         found: u64,
     },
     /// The operating system refused, or a [`Limit`](crate::Limit) was reached.

@@ -1,13 +1,14 @@
-//! An error and its causes in one line.
+//! Printing an error and its causes in one line.
 
 use std::error::Error;
 use std::fmt;
 
-/// The error and its causes in one line, each said once: `cannot use "x": format version 9, …`.
+/// Returns a value that prints the error and its causes in one line, each of them once: `cannot use
+/// "x": format version 9, …`.
 ///
-/// No error of this workspace repeats the message of its [`source`](Error::source), so the line
-/// says everything once. `Debug` of these errors prints the same line, so a `main` that returns one
-/// prints a readable message.
+/// No error of this workspace repeats the message of its [`source`](Error::source), so the line has
+/// no repetitions. `Debug` of these errors prints the same line, so a `main` that returns such an
+/// error prints a readable message.
 ///
 /// ```
 /// use shm_core::{Kind, Name, Namespace, Trust, report};
@@ -22,7 +23,7 @@ pub fn report<'a>(error: &'a (dyn Error + 'a)) -> Report<'a> {
     Report(error)
 }
 
-/// The value that [`report`] returns and that prints the line.
+/// An error that prints itself and its causes in one line. See [`report`].
 #[derive(Clone, Copy, Debug)]
 pub struct Report<'a>(&'a (dyn Error + 'a));
 
@@ -38,7 +39,7 @@ impl fmt::Display for Report<'_> {
     }
 }
 
-/// Implements `Debug` of errors as their [`report`].
+/// Implements `Debug` for errors so that it prints their [`report`].
 #[doc(hidden)]
 #[macro_export]
 macro_rules! debug_is_report {
@@ -51,8 +52,9 @@ macro_rules! debug_is_report {
     )*};
 }
 
-/// Tests an error enum. The list must have every variant, and no message may be empty, start with a
-/// capital, end with a period, or contain the message of its source. `Debug` prints the report.
+/// Tests an error enum. The list must contain every variant, and no message may be empty, start
+/// with a capital, end with a period, or contain the message of its source. `Debug` prints the
+/// report.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! every_error_is_said_well {

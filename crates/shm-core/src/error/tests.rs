@@ -1,4 +1,4 @@
-//! Every variant of every error of this crate: how it reads.
+//! Tests of the message of every variant of every error of this crate.
 
 use std::io;
 use std::path::PathBuf;

@@ -2,9 +2,9 @@
 //! has the file open. So a process that gets the exclusive lock knows that there is no other
 //! writer.
 //!
-//! Open file description locks (`F_OFD_SETLK`, Linux 3.15): the kernel drops such a lock when the
-//! last copy of the descriptor is closed, however the process dies. A forked child shares its
-//! parent's locks. Two openings in one process count as two.
+//! The locks are open file description locks (`F_OFD_SETLK`, Linux 3.15). The kernel drops such a
+//! lock when the last copy of the descriptor is closed, however the process dies. A forked child
+//! shares its parent's locks. Two openings of a file in one process count as two writers.
 
 #![allow(unsafe_code, reason = "rustix has no open file description locks")]
 
@@ -17,7 +17,7 @@ const WRITERS: libc::off_t = 0;
 /// The byte that the creator locks for as long as the file has a temporary name.
 const CREATOR: libc::off_t = 1;
 /// The byte on which the creator takes a shared lock when it can no longer write to the file and is
-/// about to give it its name.
+/// about to give the file its name.
 const NAMER: libc::off_t = 2;
 
 /// Which lock to hold.
@@ -31,30 +31,31 @@ pub(crate) enum Hold {
     Nothing,
 }
 
-/// Changes what this opening of `file` holds, without waiting. False if the locks of others prevent
-/// it; then nothing changed. Going from exclusive to shared always succeeds.
+/// Changes the lock that this opening of `file` holds, without waiting. If other locks prevent
+/// that, changes nothing and returns false. Going from exclusive to shared always succeeds.
 pub(crate) fn try_hold(file: &File, hold: Hold) -> io::Result<bool> {
     try_hold_byte(file, WRITERS, hold)
 }
 
-/// As [`try_hold`], for the lock of the process that gives an unfinished file its name. `prune`
-/// takes that lock shared, for which a descriptor open for reading is enough.
+/// Like [`try_hold`], but for the lock of the process that gives an unfinished file its name.
+/// `prune` takes a shared lock, for which a descriptor that is open for reading is enough.
 pub(crate) fn try_hold_draft(file: &File, hold: Hold) -> io::Result<bool> {
     try_hold_byte(file, CREATOR, hold)
 }
 
-/// Says that a finished file is about to get its name. A descriptor open for reading is enough.
+/// Announces that a finished file is about to get its name. A descriptor that is open for reading
+/// is enough.
 pub(crate) fn hold_finished(file: &File) -> io::Result<()> {
     // Nobody takes the exclusive one, so this succeeds.
     try_hold_byte(file, NAMER, Hold::Shared).map(drop)
 }
 
-/// True if another opening of the file holds what [`hold_finished`] takes. Takes no lock.
+/// True if another opening of the file holds the lock that [`hold_finished`] takes. Takes no lock.
 pub(crate) fn is_finished(file: &File) -> io::Result<bool> {
     is_held(file, NAMER)
 }
 
-/// True if somebody else holds what [`try_hold`] takes. Takes no lock.
+/// True if another opening of the file holds the lock that [`try_hold`] takes. Takes no lock.
 pub(crate) fn has_writers(file: &File) -> io::Result<bool> {
     is_held(file, WRITERS)
 }

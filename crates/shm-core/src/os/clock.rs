@@ -2,7 +2,8 @@
 
 #![allow(unsafe_code, reason = "rustix looks for the vDSO in a way that memory checkers report")]
 
-/// The coarse monotonic clock, in nanoseconds. Always 0 on a system that has no such clock.
+/// Returns the time of the coarse monotonic clock in nanoseconds. On a system without such a clock,
+/// this is always 0.
 #[inline]
 pub(crate) fn coarse() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };

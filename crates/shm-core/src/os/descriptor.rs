@@ -1,8 +1,9 @@
-//! Descriptors that are kept for long, which the program may close without our knowledge.
+//! Descriptors that are kept for a long time. The program may close them without the library's
+//! knowledge.
 //!
-//! A daemon that closes all descriptors also closes ours, and the next file that it opens gets the
-//! number. So a kept descriptor is used or closed only while it is still the same opening of the
-//! same file.
+//! A daemon that closes all descriptors also closes those of this library, and the next file that
+//! it opens gets the number of one of them. So a kept descriptor is used or closed only while it is
+//! still the same opening of the same file.
 
 use std::fs::File;
 use std::io;
@@ -19,34 +20,34 @@ use super::file_id::FileId;
 use super::random::random;
 use super::retry::retry;
 
-/// The program closed a descriptor of a segment, or gave its number to another file, and the file
-/// cannot be opened again. It is the inner error of a [`std::io::Error`].
+/// The program closed a descriptor of a segment, or gave its number to another file, and the
+/// segment's file cannot be opened again. This is the inner error of a [`std::io::Error`].
 ///
-/// Calls that need no descriptor still work: reading, writing, waiting.
+/// Reading, writing and waiting need no descriptor, so they still work.
 #[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[error("the descriptor of this segment was closed or reused by the program")]
 pub struct LostDescriptor;
 
 /// A descriptor, and the means to tell whether it is still the same opening of the same file.
 ///
-/// Device and inode alone do not suffice: the number may by now belong to another opening of the
-/// same file, for instance by a second handle of this library, which will close it itself. So each
-/// opening is also marked, by its file offset. Nothing here reads or writes at the offset, and
-/// every opening has its own.
+/// Device and inode alone do not suffice: by now, the number may belong to another opening of the
+/// same file, for instance by a second handle of this library, which will close the descriptor
+/// itself. So each opening is also marked by its file offset. Nothing in this library reads or
+/// writes at that offset, and every opening has an offset of its own.
 #[derive(Debug)]
 pub(crate) struct OwnFile {
-    /// `Some` until the drop.
+    /// The file, which is `Some` until this value is dropped.
     file: Option<File>,
-    /// `None` if the id could not be determined.
+    /// The identity of the file, or `None` if it could not be determined.
     id: Option<FileId>,
     mark: u64,
 }
 
-/// The greatest mark. Offsets end at 2^42 or later on every common file system.
+/// Maximum value of a mark. On every common file system, the maximum offset is 2^42 or more.
 const MARKS: u64 = (1 << 40) - 1;
 
 impl OwnFile {
-    /// Takes ownership of the descriptor. Nobody may depend on its offset.
+    /// Takes ownership of the descriptor. No other code may depend on its file offset.
     pub(crate) fn new(file: File) -> Self {
         let id = file.metadata().ok().map(|meta| FileId::of(&meta));
         let mut drawn = [0; 8];
@@ -59,12 +60,13 @@ impl OwnFile {
         Self { file: Some(file), id, mark }
     }
 
-    /// Which file it is, or was. Needs no descriptor.
+    /// Returns the identity of the file to which the descriptor belongs or belonged. Needs no
+    /// descriptor.
     pub(crate) fn id(&self) -> io::Result<FileId> {
         self.id.ok_or_else(lost)
     }
 
-    /// The file, if the descriptor still belongs to it.
+    /// Returns the file, if the descriptor still belongs to it.
     pub(crate) fn get(&self) -> io::Result<&File> {
         self.file.as_ref().filter(|file| self.is_ours(file)).ok_or_else(lost)
     }
@@ -100,7 +102,7 @@ fn lost() -> io::Error {
 #[derive(Debug)]
 pub(crate) struct SegmentFile {
     first: OwnFile,
-    /// Set by the one thread that opens the file again. Other threads do not wait for it: in a
+    /// Set by the only thread that opens the file again. Other threads do not wait for it: in a
     /// child that is forked meanwhile, such a wait would never end.
     opening: AtomicBool,
     again: OnceLock<OwnFile>,
@@ -112,14 +114,15 @@ impl SegmentFile {
         Self { first: OwnFile::new(file), opening, again }
     }
 
-    /// Which file it is. Needs no descriptor.
+    /// Returns the identity of the file. Needs no descriptor.
     pub(crate) fn id(&self) -> io::Result<FileId> {
         self.first.id()
     }
 
-    /// The file. If the descriptor is lost, the file is opened once more by its path, if that still
-    /// leads to it. A writer then takes its lock on the file again, which was lost with the
-    /// descriptor; `docs/concurrency.md` says what others may do meanwhile.
+    /// Returns the file. If the descriptor is lost, opens the file once more by its path, provided
+    /// that the path still leads to that file. A writer's lock on the file was lost with the
+    /// descriptor, so a writer then takes it again. `docs/concurrency.md` says what other processes
+    /// may do meanwhile.
     pub(crate) fn get(&self, path: &Path, writable: bool) -> io::Result<&File> {
         let lost = match self.again.get().unwrap_or(&self.first).get() {
             Ok(file) => return Ok(file),

@@ -1,10 +1,10 @@
-//! Where in the address space a file is mapped, and in pages of what size.
+//! Mapping files, and choosing the address and the page size of a mapping.
 //!
 //! A random access to a map of many megabytes usually misses the TLB, and the walk through the page
 //! tables then costs as much as the data. With pages of two megabytes such misses are rare. tmpfs
 //! provides them for a file on request, one range at a time (`MADV_COLLAPSE`, Linux 6.1). They help
 //! a process only if address and file offset agree modulo 2 MiB. `docs/benchmarks.md` says how much
-//! was gained.
+//! faster this is.
 
 #![allow(unsafe_code, reason = "a mapping over a part of one that we own, and advice on it")]
 
@@ -15,24 +15,24 @@ use memmap2::{MmapOptions, MmapRaw};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 
-/// Bytes of a huge page if pages have 4096 bytes: on x86-64, and on most aarch64 machines.
-/// Elsewhere the kernel declines the requests below, and the alignment has no effect.
+/// Size of a huge page in bytes, if pages have 4096 bytes, as on x86-64 and on most aarch64
+/// machines. Elsewhere the kernel declines the requests below, and the alignment has no effect.
 const HUGE_PAGE: usize = 2 << 20;
 
 /// `MADV_COLLAPSE` of the Linux UAPI (`include/uapi/asm-generic/mman-common.h`, Linux 6.1), the
 /// same on all architectures. `libc` has the name for glibc only.
 const MADV_COLLAPSE: libc::c_int = 25;
 
-/// How much is asked for at a time. The first refusal ends the requests, so no more than this is
-/// copied in vain.
+/// Number of bytes for which huge pages are requested at a time. The first refusal ends the
+/// requests, so no more than this is copied in vain.
 const STEP: usize = 16 * HUGE_PAGE;
 
 /// A shared mapping of the first bytes of a file. If it has two megabytes or more, it starts at a
 /// multiple of two megabytes.
 #[derive(Debug)]
 pub(crate) struct FileMap {
-    /// Owns the addresses. For a small file this is the mapping; for a large one, the mapping
-    /// replaces a part of it.
+    /// Owns the address range. For a small file, this range is the mapping. For a large file, the
+    /// mapping replaces a part of the range.
     range: MmapRaw,
     /// Where in `range` the mapping begins.
     start: usize,
@@ -50,7 +50,8 @@ impl FileMap {
         }
     }
 
-    /// Maps at a multiple of a huge page, if the file is that long.
+    /// Maps the file at a multiple of the huge page size, if the file is at least one huge page
+    /// long.
     fn aligned(file: &File, len: usize, writable: bool) -> Option<Self> {
         if len < HUGE_PAGE {
             return None;
@@ -78,7 +79,7 @@ impl FileMap {
         }
     }
 
-    /// The first byte.
+    /// Returns the address of the first byte.
     #[inline(always)]
     pub(crate) fn as_mut_ptr(&self) -> *mut u8 {
         self.range.as_mut_ptr().wrapping_add(self.start)
@@ -94,11 +95,11 @@ impl FileMap {
         self.range.flush_range(self.start, self.len)
     }
 
-    /// Asks for huge pages, for all processes that map the file, and returns how many bytes have
-    /// them. The contents do not change: existing pages are copied, and the kernel may move others
-    /// to make space. It is not an error if there are no huge pages. The kernel may be too old or
-    /// configured not to provide them, the file may not be on tmpfs, or memory may be short or
-    /// fragmented.
+    /// Asks for huge pages for all processes that map the file, and returns how many bytes are now
+    /// in huge pages. The contents do not change: existing pages are copied, and the kernel may
+    /// move others to make space. It is not an error if the kernel provides no huge pages. The
+    /// kernel may be too old or configured not to provide them, the file may not be on tmpfs, or
+    /// memory may be short or fragmented.
     pub(crate) fn use_huge_pages(&self) -> usize {
         let mut at = 0;
         while self.len - at >= HUGE_PAGE {
@@ -121,7 +122,7 @@ fn map(file: &File, len: usize, writable: bool) -> io::Result<MmapRaw> {
     if writable { options.map_raw(file) } else { options.map_raw_read_only(file) }
 }
 
-/// Asks for huge pages for the first `len` bytes of a file that need not be mapped.
+/// Asks for huge pages for the first `len` bytes of a file. The file need not be mapped.
 pub(crate) fn give_huge_pages(file: &File, len: usize) {
     if len >= HUGE_PAGE
         && let Ok(map) = FileMap::new(file, len, false)
@@ -142,8 +143,8 @@ mod tests {
     /// A length that is a whole number neither of huge pages nor of pages.
     const LEN: usize = 2 * HUGE_PAGE + 12_296;
 
-    /// Creates a file without a name, whose bytes tell their offset. The file is in memory if there
-    /// is a directory in memory.
+    /// Creates a file without a name. Each byte of the file depends on its offset. The file is in
+    /// memory if there is a directory in memory.
     fn file(len: usize) -> File {
         let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
@@ -163,7 +164,7 @@ mod tests {
         unsafe { std::slice::from_raw_parts(map.as_mut_ptr(), map.len()) }.to_vec()
     }
 
-    /// Lines of `/proc/self/smaps` about a file, by its inode.
+    /// Returns the lines of `/proc/self/smaps` about a file, which is found by its inode.
     fn mappings(file: &File) -> String {
         let ino = format!(" {} ", file.metadata().unwrap().ino());
         let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use memmap2::MmapMut;
 
-/// An odd value that differs between a process and each of its forked children.
+/// Returns an odd value that differs between a process and each of its forked children.
 ///
 /// The value lives in a page that the kernel zeroes in the child (`MADV_WIPEONFORK`, Linux 4.14).
-/// So it is also correct after a raw `clone`, where `pthread_atfork` handlers do not run. One
-/// relaxed load after the first call.
+/// So it is also correct after a raw `clone`, where `pthread_atfork` handlers do not run. After the
+/// first call, the cost is one relaxed load.
 #[inline]
 pub fn process_token() -> u64 {
     // SAFETY: null, or a word that lives for 'static.
@@ -24,11 +24,13 @@ pub fn process_token() -> u64 {
     }
 }
 
-/// The word, once there is one. Not a `OnceLock`: a child that is forked while another thread
-/// initialises it would wait for that thread for ever.
+/// The word that holds the token, or null before the first call. This is not a `OnceLock`, because
+/// a child that is forked while another thread initialises a `OnceLock` would wait for that thread
+/// for ever.
 static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
 
-/// Makes a token, on the first call in a process or on any call where the kernel has no such pages.
+/// Makes a token. Called by the first call in a process or, if the kernel has no such pages, by
+/// every call.
 #[cold]
 fn new_token() -> u64 {
     let Some(word) = page() else { return pid_token() };
@@ -43,7 +45,8 @@ fn new_token() -> u64 {
     }
 }
 
-/// The page, created if there is none yet. If several threads create one at once, one of them wins.
+/// Returns the page, and creates it if there is none yet. If several threads create a page at once,
+/// all of them use the page of one of them.
 fn page() -> Option<&'static AtomicU64> {
     let mut word = PAGE.load(Ordering::Acquire);
     if word.is_null() {

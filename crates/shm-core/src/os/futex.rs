@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use crate::sync::Word;
 
-/// Sleeps while the low half of `word` equals that of `seen`. The sleep ends when a process changes
-/// the word and calls [`wake_all`], or after `limit` (monotonic clock). It may end early, for
-/// instance because of a signal.
+/// Sleeps while the low half of `word` equals the low half of `seen`. The sleep ends when a process
+/// changes the word and calls [`wake_all`], or after `limit` (monotonic clock). It may end early,
+/// for instance because of a signal.
 ///
-/// The kernel compares after it has queued the sleeper, so no wake that follows the change is lost.
+/// The kernel compares the halves after it has queued the sleeper, so no wake-up that follows the
+/// change is lost.
 #[cfg(not(loom))]
 pub(crate) fn wait(word: &Word, seen: u64, limit: Duration) -> io::Result<()> {
     let timeout = libc::timespec {

@@ -1,4 +1,4 @@
-//! Threads by their id: which process they belong to, and what they have mapped.
+//! Finding out which process a thread belongs to and which files it has mapped, by the thread's id.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use rustix::process::Pid;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Holder {
-    /// Its thread id, in the pid namespace of the segment's writers.
+    /// The thread id of the holder, in the pid namespace of the segment's writers.
     pub tid: u32,
-    /// Its process, if `/proc` tells.
+    /// The process of the holder, if `/proc` tells.
     pub pid: Option<u32>,
     /// The command that the process runs (at most 15 bytes of its name), if `/proc` tells.
     pub command: Option<String>,
@@ -31,7 +31,7 @@ impl fmt::Display for Holder {
 }
 
 impl Holder {
-    /// A thread of a pid namespace whose processes this process cannot see.
+    /// Describes a thread of a pid namespace whose processes this process cannot see.
     pub(crate) fn unknown(tid: u32) -> Self {
         Self { tid, pid: None, command: None }
     }
@@ -46,8 +46,8 @@ impl Holder {
 }
 
 /// True unless it is certain that no living thread with this id, in the caller's pid namespace, has
-/// a file with this inode number mapped for writing. The device is not compared: a file below an
-/// overlay has two.
+/// a file with this inode number mapped for writing. The device is not compared, because a file
+/// below an overlay has two devices.
 pub(crate) fn may_have_mapped(tid: u32, inode: u64) -> bool {
     let Some(pid) = i32::try_from(tid).ok().and_then(Pid::from_raw) else { return false };
     // Not by `/proc`, which may hide other users' processes.

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// The kernel's random id of this boot (`/proc/sys/kernel/random/boot_id`).
+/// Returns the kernel's random id of this boot (`/proc/sys/kernel/random/boot_id`).
 pub(crate) fn boot_id() -> io::Result<[u8; 16]> {
     // Not a `OnceLock`: a child that is forked while another thread initialises it would wait for
     // that thread for ever. Here all threads store the same value.
@@ -36,16 +36,17 @@ fn parse_uuid(text: &str) -> Option<[u8; 16]> {
     u128::from_str_radix(&hex, 16).ok().map(u128::to_be_bytes)
 }
 
-/// Identity of the pid namespace: the inode of `/proc/self/ns/pid`.
+/// Returns the identity of the pid namespace: the inode of `/proc/self/ns/pid`.
 ///
-/// Not cached: a process may enter another namespace by `fork` after `unshare`.
+/// The result is not cached, because a process may enter another namespace by `fork` after
+/// `unshare`.
 pub(crate) fn pid_namespace() -> io::Result<u64> {
     Ok(std::fs::metadata("/proc/self/ns/pid")?.ino())
 }
 
-/// Id of everything that fixes the layout and the meaning of a
-/// `pthread_mutex_t`: C library (byte 7), architecture (byte 6), pointer width
-/// (byte 5), size of the mutex in bytes (low half).
+/// Returns an id of everything that determines the layout and the meaning of a `pthread_mutex_t`: C
+/// library (byte 7), architecture (byte 6), pointer width (byte 5), size of the mutex in bytes (low
+/// half).
 pub(crate) const fn abi() -> u64 {
     let libc_id: u64 = if cfg!(target_env = "gnu") {
         1
@@ -67,7 +68,8 @@ pub(crate) const fn abi() -> u64 {
     (libc_id << 56) | (arch << 48) | ((usize::BITS as u64) << 40) | mutex
 }
 
-/// An id of [`abi`], formatted for people. It may come from a file, so every part may be unknown.
+/// An id from [`abi`], formatted for people. The id may come from a file, so each of its parts may
+/// be unknown.
 pub(crate) struct AbiInWords(pub(crate) u64);
 
 impl fmt::Display for AbiInWords {

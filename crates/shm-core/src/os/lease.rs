@@ -1,18 +1,20 @@
-//! Whether anybody has a file open or mapped for writing: a read lease (`F_SETLEASE`).
+//! Finding out whether any process has a file open or mapped for writing, by means of a read lease
+//! (`F_SETLEASE`).
 //!
 //! The kernel grants a read lease only on a file that nobody has open for writing. Only the file's
-//! owner, or a process with `CAP_LEASE`, may ask for one. Not every file system has leases.
+//! owner, or a process with `CAP_LEASE`, may ask for a lease. Not every file system has leases.
 
 #![allow(unsafe_code, reason = "rustix has no leases")]
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
 
-/// `libc` does not have it for all targets. The value is the same on all of Linux.
+/// `libc` does not define this constant for all targets. Its value is the same on all Linux
+/// systems.
 const F_SETSIG: libc::c_int = 10;
 
-/// True if some process has the file open for writing, or closed it but still has it mapped for
-/// writing. `None` if the kernel does not tell. `file` is open for reading only.
+/// True if a process has the file open for writing, or has closed the file but still has it mapped
+/// for writing. Returns `None` if the kernel does not tell. `file` must be open for reading only.
 pub(crate) fn is_open_for_writing(file: &File) -> Option<bool> {
     let fcntl = |command, argument: libc::c_int| loop {
         // SAFETY: the descriptor is open, and both commands take a number.

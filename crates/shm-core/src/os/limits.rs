@@ -1,7 +1,7 @@
-//! Which limit was reached: of the file system, of the machine, or of this process.
+//! Finding out which limit of the file system, of the machine or of this process was reached.
 //!
-//! The operating system has one error number for many of them. This module finds the limit behind
-//! an error number.
+//! The operating system uses the same error number for several limits. This module finds the limit
+//! behind an error number.
 
 use std::fmt;
 use std::io;
@@ -15,27 +15,27 @@ use rustix::process::{Resource, getrlimit};
 pub enum Limit {
     /// Descriptors of this process: `RLIMIT_NOFILE`, `ulimit -n`.
     Descriptors {
-        /// The most it may have open.
+        /// Maximum number of descriptors that this process may have open.
         limit: u64,
     },
     /// Files that all processes have open: `fs.file-max`.
     OpenFiles,
     /// Address space of this process: `RLIMIT_AS`, `ulimit -v`.
     AddressSpace {
-        /// The most it may have, in bytes.
+        /// Maximum size of the address space in bytes.
         limit: u64,
     },
     /// Memory, or the number of mappings that a process may have: `vm.max_map_count`.
     Memory,
     /// Length of a file that this process writes to: `RLIMIT_FSIZE`, `ulimit -f`.
     FileSize {
-        /// How far it may write, in bytes.
+        /// Maximum length in bytes up to which this process may write.
         limit: u64,
     },
     /// Memory that this process may lock, after it called `mlockall`: `RLIMIT_MEMLOCK`, `ulimit
     /// -l`.
     LockedMemory {
-        /// The most it may lock, in bytes.
+        /// Maximum amount of locked memory in bytes.
         limit: u64,
     },
 }
@@ -66,7 +66,7 @@ impl fmt::Display for Limit {
 }
 
 impl Limit {
-    /// The limit that caused an error of `action`, if one did.
+    /// Returns the limit that caused an error of `action`, if a limit did.
     pub(crate) fn behind(action: &str, error: &io::Error) -> Option<Self> {
         // `mmap` returns error numbers that mean something else in other calls.
         let maps = action.starts_with("map");
@@ -84,18 +84,18 @@ impl Limit {
     }
 }
 
-/// The length up to which this process may write to a file; `None` if there is no limit.
+/// Returns the length up to which this process may write to a file, or `None` if there is no limit.
 pub(crate) fn file_size() -> Option<u64> {
     soft(Resource::Fsize)
 }
 
-/// A limit of this process; `None` if there is none.
+/// Returns the soft limit of this process for a resource, or `None` if there is none.
 fn soft(resource: Resource) -> Option<u64> {
     getrlimit(resource).current
 }
 
-/// Fails if this process may not write up to `end`. The write itself would not fail but kill the
-/// process.
+/// Fails if this process may not write to a file up to offset `end`. The write itself would not
+/// fail but would kill the process.
 pub(crate) fn check_write(end: u64) -> io::Result<()> {
     match file_size() {
         Some(limit) if limit < end => Err(io::Error::from_raw_os_error(libc::EFBIG)),
@@ -103,7 +103,7 @@ pub(crate) fn check_write(end: u64) -> io::Result<()> {
     }
 }
 
-/// Bytes that this user may still allocate.
+/// Returns the number of bytes that this user may still allocate on a file system.
 pub(crate) fn available(fs: &StatVfs) -> u64 {
     // Root may also use the blocks that ext4 reserves.
     let root = rustix::process::geteuid().is_root();
@@ -111,8 +111,8 @@ pub(crate) fn available(fs: &StatVfs) -> u64 {
     blocks.saturating_mul(fs.f_frsize)
 }
 
-/// Memory that is available without swapping, and free swap, in bytes. `None` if the kernel does
-/// not say.
+/// Returns the total of free swap and of the memory that is available without swapping, in bytes,
+/// or `None` if the kernel does not say.
 pub(crate) fn free_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     parse_meminfo(&text)

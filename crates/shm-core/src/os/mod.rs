@@ -1,8 +1,8 @@
 //! Calls to the kernel: one file for each purpose.
 //!
-//! The lowest folder. It knows nothing of segments or names. From this crate it imports only
-//! [`sync`](crate::sync), because `futex` sleeps on its words. Its functions return errors of
-//! [`std::io`]; `refused.rs`, above it, turns them into errors of this crate.
+//! This is the lowest folder. Nothing in it depends on segments or names. From this crate, it
+//! imports only [`sync`](crate::sync), which has the words that `futex` sleeps on. Its functions
+//! return errors of [`std::io`]; `refused.rs`, above it, turns them into errors of this crate.
 
 pub(crate) mod alive;
 pub(crate) mod clock;

@@ -1,5 +1,5 @@
 //! The control word of a published name: which edition is the newest, and whether a process is
-//! changing that.
+//! changing which file the name leads to.
 //!
 //! | value | means |
 //! |---|---|
@@ -8,19 +8,19 @@
 //! | 2⁶³ or more | damaged: there is no edition to count on from |
 //! | [`RETIRED`] | the name was removed and this segment is dead: look up the name again |
 //!
-//! Only the holder of the segment's mutex stores to it. `docs/concurrency.md` has the whole
-//! protocol, and `models.rs` runs these very functions under loom.
+//! Only the holder of the segment's mutex stores to the control word. `docs/concurrency.md` has the
+//! whole protocol, and `models.rs` runs these very functions under loom.
 
 use crate::sync::{Ordering, ReadWords, Words};
 
 /// The control word of a segment that no longer has a name.
 pub(crate) const RETIRED: u64 = u64::MAX;
-/// The limit of editions, which no publisher reaches.
+/// Maximum number of an edition. No publisher reaches it.
 pub(crate) const MAX_EDITION: u64 = 1 << 62;
-/// Where the word is in the body.
+/// Position of the control word in the body.
 pub(crate) const WORD: usize = 0;
 
-/// What a publication does besides its stores to the control word.
+/// The steps of a publication besides its stores to the control word.
 pub(crate) trait Effects {
     type Error;
 
@@ -31,7 +31,7 @@ pub(crate) trait Effects {
     fn wake(&self);
 }
 
-/// Loads the word as a reader does.
+/// Loads the control word as a reader does.
 #[inline]
 pub(crate) fn load(words: ReadWords<'_>) -> u64 {
     // Acquire: pairs with the last store of `publish`. A reader that sees 2g finds edition g at the
@@ -39,15 +39,15 @@ pub(crate) fn load(words: ReadWords<'_>) -> u64 {
     words.load(WORD, Ordering::Acquire)
 }
 
-/// True if the word, as loaded, says that nothing is newer than `edition`.
+/// True if `word`, a loaded control word, says that no edition is newer than `edition`.
 #[inline]
 pub(crate) fn is_newest(word: u64, edition: u64) -> bool {
     word.is_multiple_of(2) && word / 2 == edition
 }
 
-/// Makes the word even again if a process died and left it odd, and returns the newest edition.
-/// `at_name` is the edition of the file at the name, 0 if there is none, `None` if it cannot be
-/// read. The error is a word that is out of range.
+/// Makes the control word even again if a process died and left it odd, and returns the newest
+/// edition. `at_name` is the edition of the file at the name. It is 0 if there is no file, and
+/// `None` if the file cannot be read. If the control word is out of range, returns it as the error.
 pub(crate) fn settle(
     words: Words<'_>,
     at_name: Option<u64>,
@@ -94,14 +94,14 @@ pub(crate) fn begin(words: Words<'_>, newest: u64, wake: impl FnOnce()) {
     wake();
 }
 
-/// Undoes [`begin`]. The word was `before` when `begin` was called.
+/// Undoes [`begin`]. `before` is the control word before the call of `begin`.
 pub(crate) fn give_up(words: Words<'_>, before: u64, wake: impl FnOnce()) {
     // Release: as in `publish`.
     words.store(WORD, before, Ordering::Release);
     wake();
 }
 
-/// Announces that the segment no longer has a name.
+/// Announces to readers that the segment no longer has a name.
 pub(crate) fn retire(words: Words<'_>, wake: impl FnOnce()) {
     // Release: a reader that sees it finds the names gone.
     words.store(WORD, RETIRED, Ordering::Release);

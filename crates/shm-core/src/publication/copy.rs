@@ -1,4 +1,5 @@
-//! Files that are read into private memory, because somebody may write to them or cut them short.
+//! Files that are copied into private memory, because another process may write to them or truncate
+//! them.
 
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -15,9 +16,9 @@ use crate::segment::trust::Trust;
 
 /// A file of a trusted owner, opened to be copied. Of a published segment, only the body is copied.
 ///
-/// The length of the file is not to be trusted. So check the first bytes, then allocate with a call
-/// that may fail, and return [`CopySource::no_memory`] if it does. If somebody writes during the
-/// copy, the result is a mixture of old and new bytes: verify it.
+/// The length of the file cannot be trusted. So check the first bytes, then allocate memory with a
+/// call that may fail, and return [`CopySource::no_memory`] if it fails. If another process writes
+/// to the file meanwhile, the copy is a mixture of old and new bytes, so verify the copy.
 #[derive(Debug)]
 pub struct CopySource {
     file: OwnFile,
@@ -28,10 +29,10 @@ pub struct CopySource {
 }
 
 impl CopySource {
-    /// Opens a file of any contents, even one that may be written to. O(1).
+    /// Opens a file with any contents, even a file that may be written to. O(1).
     ///
     /// # Errors
-    /// As [`Namespace::open_read_only`], except for errors about the contents.
+    /// The errors of [`Namespace::open_read_only`], except for errors about the contents.
     pub fn open(path: &Path, trust: &Trust) -> Result<Self, OpenError> {
         Ok(Self::new(RawFile::open(path.to_owned(), OFlags::RDONLY, trust)?, 0))
     }
@@ -42,13 +43,13 @@ impl CopySource {
         Self { file, path, start, len: len.saturating_sub(start) }
     }
 
-    /// The number of bytes that there were when the file was opened.
+    /// Returns the number of bytes that there were to copy when the file was opened.
     #[must_use]
     pub fn source_len(&self) -> u64 {
         self.len
     }
 
-    /// Reads bytes from `offset` on until `buffer` is full. O(its length).
+    /// Reads bytes from `offset` on until `buffer` is full. O(length of `buffer`).
     ///
     /// # Errors
     /// [`OpenError::Io`] if the file cannot be read, or has too few bytes.
@@ -59,7 +60,7 @@ impl CopySource {
             .map_err(|e| IoError::new("read", &self.path, e).into())
     }
 
-    /// The error to return when `needed` bytes cannot be allocated.
+    /// Returns the error for the case that `needed` bytes cannot be allocated.
     #[must_use]
     pub fn no_memory(&self, needed: u64) -> OpenError {
         OpenError::NoMemory { path: self.path.clone(), needed }
@@ -67,11 +68,11 @@ impl CopySource {
 }
 
 impl Namespace {
-    /// Opens a published segment to copy its body. O(1). Accepts also a file that may be written
-    /// to, which cannot be used in place.
+    /// Opens a published segment to copy its body. O(1). Also accepts a file that may be written
+    /// to, although such a file cannot be used in place.
     ///
     /// # Errors
-    /// As [`Namespace::open_read_only`].
+    /// The errors of [`Namespace::open_read_only`].
     pub fn open_to_copy(
         &self,
         name: &Name,

@@ -1,4 +1,5 @@
-//! The reader's side of publication: whether there is news, and sleeping until there is.
+//! The reader's side of publication: noticing that a newer file was published, and sleeping until
+//! one is.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,20 +20,20 @@ use crate::os::file_id::{FileId, leads_nowhere};
 use crate::segment::segment::Segment;
 use crate::segment::trust::Trust;
 
-/// The longest single sleep while nobody is publishing: a wake ends it.
+/// Maximum length of a single sleep while nobody is publishing. A wake-up ends such a sleep.
 const LONG: Duration = Duration::from_secs(1);
-/// The longest single sleep while a process is publishing, or after it died doing so. In the latter
-/// case no wake may come.
+/// Maximum length of a single sleep while a process is publishing, or after a process died while
+/// publishing. In the second case, there may be no wake-up.
 const SHORT: Duration = Duration::from_millis(50);
 
-/// How long a check of the names is valid: [`Follower::is_due`].
+/// How long a check of the names is valid, in nanoseconds. See [`Follower::is_due`].
 const LOOK: u64 = 100_000_000;
 
 /// Remembers which file a reader opened under a name, and notices when the name leads to another
 /// one.
 ///
-/// The file itself is not part of it: [`Namespace::follow`] returns the two separately. `Send` and
-/// `Sync`.
+/// The file itself is not part of a follower: [`Namespace::follow`] returns the two separately. A
+/// follower is `Send` and `Sync`.
 #[derive(Clone, Debug)]
 pub struct Follower {
     namespace: Namespace,
@@ -40,7 +41,8 @@ pub struct Follower {
     kind: PublishedKind,
     trust: Trust,
     /// The control segment. It was opened before the file, so if it belongs to an earlier life of
-    /// the name, its word is [`RETIRED`]. `None` if there is none, or none that this user may read.
+    /// the name, its word is [`RETIRED`]. `None` if there is no control segment that this user may
+    /// read.
     control: Option<Arc<Segment>>,
     edition: u64,
     id: [u8; 16],
@@ -56,7 +58,7 @@ pub struct Follower {
 struct Due(AtomicU64);
 
 impl Due {
-    /// When a check made now stops being valid.
+    /// Returns the time at which a check that is made now stops being valid.
     fn new() -> Self {
         Self(AtomicU64::new(now() + LOOK))
     }
@@ -68,7 +70,7 @@ impl Clone for Due {
     }
 }
 
-/// What a [`Follower`] saw of the control word.
+/// The value of the control word when a [`Follower`] loaded it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen(Option<u64>);
 
@@ -76,8 +78,8 @@ impl Namespace {
     /// Opens a published file to use it in place, and to notice when it is replaced. O(1).
     ///
     /// # Errors
-    /// As [`Namespace::open_published`], for the file and for the control segment beside it. It is
-    /// not an error if the control segment is missing or not readable by this user.
+    /// The errors of [`Namespace::open_published`], for the file and for the control segment beside
+    /// it. It is not an error if the control segment is missing or not readable by this user.
     pub fn follow(
         &self,
         name: &Name,
@@ -143,16 +145,17 @@ impl Follower {
         Seen(self.control.as_ref().map(|control| control::load(control.words())))
     }
 
-    /// True if `seen` says that nothing newer was published under this control segment. If false,
-    /// call [`Follower::successor`] to find out.
+    /// True if `seen` says that nothing newer was published under this control segment. If the
+    /// result is false, call [`Follower::successor`] to find out whether there is a newer file.
     #[inline]
     #[must_use]
     pub fn is_current(&self, seen: Seen) -> bool {
         seen.0.is_some_and(|word| control::is_newest(word, self.edition))
     }
 
-    /// True if the last check of the names was 100 ms ago or longer. In that case the word alone is
-    /// not enough: call [`Follower::is_at_name`]. Reads a coarse clock, without a system call.
+    /// True if the last check of the names was 100 ms ago or longer. In that case, the control word
+    /// alone is not enough, so call [`Follower::is_at_name`]. Reads a coarse clock, without a
+    /// system call.
     #[inline]
     #[must_use]
     pub fn is_due(&self) -> bool {
@@ -163,9 +166,9 @@ impl Follower {
     /// True if both names still lead to this follower's files: the published file and the control
     /// segment. Costs two `stat` calls.
     ///
-    /// False if files were removed or replaced without this library, which no word shows, and
-    /// always false without a control segment. A file that this process may not `stat` counts as
-    /// unchanged, so a process that gave up its privileges keeps what it has.
+    /// False if files were removed or replaced without this library, which the control word does
+    /// not show. Always false without a control segment. A file that this process may not `stat`
+    /// counts as unchanged, so a process that gave up its privileges keeps what it has.
     #[must_use]
     pub fn is_at_name(&self) -> bool {
         self.due.0.store(now() + LOOK, Ordering::Relaxed);
@@ -174,13 +177,13 @@ impl Follower {
         !control.is_orphaned().unwrap_or(false) && same(&self.path(), self.file)
     }
 
-    /// Opens the file that the name leads to. Returns `None` if that is this follower's file, or if
-    /// the name leads to no file. Costs about ten system calls.
+    /// Opens the file that the name leads to now. Returns `None` if it is this follower's file, or
+    /// if the name leads to no file. Costs about ten system calls.
     ///
-    /// This follower keeps its file; the one returned belongs to the new file.
+    /// This follower keeps following its file. The returned follower belongs to the new file.
     ///
     /// # Errors
-    /// As [`Namespace::follow`]; nothing has changed.
+    /// The errors of [`Namespace::follow`]; nothing has changed.
     pub fn successor(&mut self) -> Result<Option<(Self, Published)>, OpenError> {
         let (namespace, kind, trust) = (&self.namespace, self.kind, &self.trust);
         // Opened before the file, see `control`.
@@ -259,19 +262,19 @@ impl Follower {
         self.namespace.path_of(&self.name, self.kind.kind)
     }
 
-    /// The edition of this follower's file.
+    /// Returns the edition of this follower's file.
     #[must_use]
     pub fn edition(&self) -> u64 {
         self.edition
     }
 
-    /// The namespace of its name.
+    /// Returns the namespace of the name that this follower follows.
     #[must_use]
     pub fn namespace(&self) -> &Namespace {
         &self.namespace
     }
 
-    /// The name that it follows.
+    /// Returns the name that this follower follows.
     #[must_use]
     pub fn name(&self) -> &Name {
         &self.name

@@ -2,8 +2,8 @@
 
 #![allow(unsafe_code, reason = "the promise is one that no compiler checks")]
 
-/// Permission to use the bytes of published files in place, as `&[u8]`. Creating it is `unsafe`,
-/// once in a program; the calls that take it are safe.
+/// Permission to use the bytes of published files in place, as `&[u8]`. Creating this value is
+/// `unsafe`, but a program needs to do so only once. The calls that take it are safe.
 ///
 /// The safe alternative needs no promise and makes a copy: [`Namespace::open_to_copy`] and
 /// [`CopySource`].
@@ -20,17 +20,16 @@
 pub struct InPlace(());
 
 impl InPlace {
-    /// Promises that the files which are opened with it, or by a follower made with it, do not
-    /// change.
+    /// Promises that files do not change while they are in use. The promise is about all files that
+    /// are opened with this value, or by a follower that was made with it.
     ///
     /// # Safety
-    /// While anything exists that was opened with this value, nobody may write to its file or
-    /// change the length of that file. Publishing, replacing and removing with this library never
-    /// do so.
+    /// As long as a value exists that was opened with this one, nobody may write to the opened file
+    /// or change its length. Publishing, replacing and removing with this library never do so.
     ///
     /// Opening checks what can be checked: the owner is trusted, nobody has write permission, and,
-    /// if the kernel can tell, nobody has the file open for writing. That leaves the owner of the
-    /// file and root, who can give the file a write bit again. Other users cannot.
+    /// if the kernel can tell, nobody has the file open for writing. So only the owner of the file
+    /// and root can still change it, by giving it a write bit again. Other users cannot.
     #[must_use]
     pub const unsafe fn trust_writers() -> Self {
         Self(())

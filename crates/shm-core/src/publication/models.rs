@@ -24,7 +24,7 @@ struct Model {
     lock: Mutex<()>,
 }
 
-/// What one publisher does besides storing to the word.
+/// The steps of one publisher besides storing to the control word.
 struct Work<'a> {
     model: &'a Model,
     edition: u64,
@@ -96,8 +96,8 @@ impl Model {
         }
     }
 
-    /// Waits for another edition; `None` if a reader would have to check the name from time to
-    /// time.
+    /// Waits for another edition. Returns `None` if a reader would have to check the name from time
+    /// to time.
     fn wait(&self, edition: u64) -> Option<u64> {
         loop {
             let seen = self.load();
@@ -119,7 +119,8 @@ fn explore(f: impl Fn() + Sync + Send + 'static) {
     builder.check(f);
 }
 
-/// Runs the model once for each number of effects after which a publisher dies, until it survives.
+/// Runs the model once for each number of effects after which a publisher dies, until the publisher
+/// survives.
 fn explore_deaths(f: impl Fn(usize) -> bool + Sync + Send + 'static) {
     let f = std::sync::Arc::new(f);
     for effects in 0.. {

@@ -1,4 +1,4 @@
-//! What is published, and how.
+//! Options of a publication: what is published, and how.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use crate::segment::trust::Trust;
 pub struct PublishedKind {
     /// The kind of the files.
     pub kind: Kind,
-    /// The version of their layout.
+    /// The version of the files' layout.
     pub kind_version: u64,
-    /// The kind of the control segments. It must differ from `kind` and from that of any other
-    /// published kind; otherwise removing a name of one kind removes the control segment of the
-    /// other.
+    /// The kind of the control segments. It must differ from `kind` and from the control kind of
+    /// any other published kind; otherwise removing a name of one kind removes the control segment
+    /// of the other.
     pub control: Kind,
 }
 
@@ -29,28 +29,28 @@ impl PublishedKind {
     }
 }
 
-/// How to publish. Each field has a setter.
+/// How a file is published. Each field has a setter.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PublishOptions {
-    /// Whether to replace the file that has the name. If false, a taken name is the error
-    /// [`CreateError::AlreadyExists`](crate::CreateError::AlreadyExists).
+    /// Whether to replace the file that has the name. If this is false and the name is taken,
+    /// publishing fails with [`CreateError::AlreadyExists`](crate::CreateError::AlreadyExists).
     pub replace: bool,
-    /// Permission bits of the file, which the umask does not change. Only read bits are allowed,
-    /// and the owner's is required. The control segment gets the same bits and the owner's write
-    /// bit. `None` keeps the read bits of the file that is replaced, if there is one and `trust`
-    /// accepts its owner; otherwise it means `0o400`.
+    /// Permission bits of the file. The umask does not change them. Only read bits are allowed, and
+    /// the owner's read bit is required. The control segment gets the same bits and the owner's
+    /// write bit. With `None`, the file gets the read bits of the file that it replaces, if there
+    /// is such a file and `trust` accepts its owner, and otherwise `0o400`.
     pub mode: Option<u32>,
-    /// Whose control segment to trust.
+    /// The users whose control segments are trusted.
     pub trust: Trust,
-    /// How long to wait for other publishers in total; `None` waits for ever.
+    /// How long to wait for other publishers in total. `None` means to wait for ever.
     pub lock_timeout: Option<Duration>,
-    /// What ends the waiting early.
+    /// An [`Interrupt`] that can end the waiting early.
     pub interrupt: Interrupt,
 }
 
 impl Default for PublishOptions {
-    /// Does not replace a file, sets no mode, and waits for at most five seconds.
+    /// The default options do not replace a file, set no mode, and wait for at most five seconds.
     fn default() -> Self {
         let lock_timeout = Some(Duration::from_secs(5));
         let (trust, interrupt) = (Trust::new(), Interrupt::never());
@@ -73,21 +73,21 @@ impl PublishOptions {
         self
     }
 
-    /// Sets whose control segment to trust.
+    /// Sets the users whose control segments are trusted.
     #[must_use]
     pub fn trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
         self
     }
 
-    /// Sets how long to wait for other publishers; `None` waits for ever.
+    /// Sets how long to wait for other publishers. `None` means to wait for ever.
     #[must_use]
     pub fn lock_timeout(mut self, lock_timeout: Option<Duration>) -> Self {
         self.lock_timeout = lock_timeout;
         self
     }
 
-    /// Sets what ends the waiting early.
+    /// Sets an [`Interrupt`] that can end the waiting early.
     #[must_use]
     pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;

@@ -1,4 +1,4 @@
-//! Removing what killed processes left in a namespace.
+//! Removing the files that killed processes left in a namespace.
 
 use std::fs::File;
 use std::io;
@@ -21,16 +21,16 @@ use crate::segment::guard::Acquired;
 use crate::segment::patience::Patience;
 use crate::segment::trust::Trust;
 
-/// What [`Namespace::prune`] found.
+/// A file that [`Namespace::prune`] found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pruned {
     /// The path of the file.
     pub path: PathBuf,
-    /// What it was.
+    /// What kind of litter the file was.
     pub what: Litter,
 }
 
-/// What a killed process may leave.
+/// The kinds of files that a killed process may leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Litter {
@@ -43,7 +43,7 @@ pub enum Litter {
     Unsettled,
 }
 
-/// Whether to remove what is found, or only to report it.
+/// Whether to remove the files that are found, or only to report them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sweep {
     Look,
@@ -51,11 +51,11 @@ enum Sweep {
 }
 
 impl Namespace {
-    /// Removes what killed processes of this user left, and returns what that was, sorted by path:
-    /// files under temporary names, and control segments of these kinds that have no file or an
-    /// unfinished publication. O(files in the directory).
+    /// Removes the files that killed processes of this user left, and returns a list of them,
+    /// sorted by path. These are files under temporary names, and control segments of the given
+    /// kinds that have no file or an unfinished publication. O(files in the directory).
     ///
-    /// It leaves alone the files of other users, files that a living process is about to give a
+    /// This call leaves alone the files of other users, files that a living process is about to
     /// name, control segments that a living process has open for publishing, and files that cannot
     /// be opened. It never waits.
     ///
@@ -66,7 +66,7 @@ impl Namespace {
         self.sweep(kinds, Sweep::Remove)
     }
 
-    /// What [`Namespace::prune`] would remove, sorted by path. Changes nothing.
+    /// Returns a list of what [`Namespace::prune`] would remove, sorted by path. Changes nothing.
     ///
     /// # Errors
     /// If the directory cannot be read.
@@ -179,7 +179,7 @@ fn is_temporary(file_name: &std::ffi::OsStr) -> bool {
     })
 }
 
-/// The action of the one error of `prune_control` that its caller reports.
+/// The action of the only error of `prune_control` that its caller reports.
 const REMOVE: &str = "remove";
 
 fn remove(path: &Path) -> io::Result<()> {

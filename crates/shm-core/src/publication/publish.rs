@@ -1,4 +1,4 @@
-//! Publication of whole files, which get their name or replace another file in one step.
+//! Publication of whole files. A file gets its name, or replaces another file, in one step.
 //! (`remove.rs` removes.)
 //!
 //! `docs/concurrency.md`, chapter Publication, has the steps, their order, and what a death leaves.
@@ -27,8 +27,8 @@ use crate::segment::space::check_space;
 use crate::segment::trust::Trust;
 
 impl Namespace {
-    /// Publishes `body` under a name and returns its edition: 1, or one more than the newest. The
-    /// length of `body` must be a multiple of 8. O(length).
+    /// Publishes `body` under a name and returns its edition, which is 1 or one more than the
+    /// newest edition. The length of `body` must be a multiple of 8. O(length).
     ///
     /// The file is complete before it gets the name, and never changes afterwards. Processes that
     /// have an older file open keep it. If a process is killed during this call, at any
@@ -50,11 +50,11 @@ impl Namespace {
     }
 
     /// Publishes as [`Namespace::publish`] does, but only if `agrees` returns true. `agrees` runs
-    /// under the lock of this publication, so what it finds at the name is what would be replaced.
-    /// It must not publish or remove that name.
+    /// under the lock of this publication, so the file that it finds at the name is the file that
+    /// would be replaced. `agrees` must not publish under that name or remove it.
     ///
     /// # Errors
-    /// As [`Namespace::publish`], and [`PublishError::Declined`].
+    /// The errors of [`Namespace::publish`], and [`PublishError::Declined`].
     pub fn publish_if(
         &self,
         name: &Name,
@@ -135,11 +135,12 @@ impl Namespace {
     }
 }
 
-/// Only the owner may read.
+/// The mode of a file that only its owner may read.
 const PRIVATE: u32 = 0o400;
 
-/// Returns the mode for a file that replaces the one at a path. The mode of a stranger's file is
-/// not kept, because otherwise the stranger would decide who may read the new one.
+/// Returns the mode for a file that replaces the one at a path. If a user who is not trusted owns
+/// the old file, its mode is not kept, because otherwise that user would decide who may read the
+/// new file.
 fn mode_at(path: &Path, trust: &Trust) -> u32 {
     match path.symlink_metadata() {
         Ok(meta) if meta.is_file() && trust.accepts(meta.uid()) => meta.mode() & 0o444 | PRIVATE,
@@ -147,7 +148,8 @@ fn mode_at(path: &Path, trust: &Trust) -> u32 {
     }
 }
 
-/// Gives the readers of the file access to the control segment. Returns the mode that it had.
+/// Gives the readers of the file access to the control segment. Returns the previous mode of the
+/// control segment.
 fn set_mode(control: &WritableSegment, mode: u32) -> Result<u32, PublishError> {
     let io = |action| move |e| IoError::new(action, control.path(), e);
     let file = control.file().map_err(io("stat"))?;

@@ -4,14 +4,14 @@
 //! 1. A [`MappedFile`] is made only of a file that had no write permission for anybody when it was
 //!    opened, and that belongs to the caller, to root or to a user whom the caller trusts
 //!    ([`RawFile::open`], [`RawFile::unwritable`]). A [`Published`] is such a file, and its header
-//!    says that it has no lock. So a segment that is stored to is never taken for one, even if
-//!    somebody takes its write bits away.
+//!    says that it has no lock. So a segment that is stored to is never taken for a published file,
+//!    even if its write bits are removed.
 //! 2. This crate stores to no file after it has removed its write permission and given it a name.
 //!    Segments, which are stored to, all have their owner's write bit (`segment/create.rs`).
 //!
-//! So only the owner or root can still change the bytes: by giving themselves permission, or
-//! through a descriptor that they kept. They could just as well change this process; `SECURITY.md`
-//! says so.
+//! So only the owner or root can still change the bytes, either by giving themselves permission or
+//! through a descriptor that they kept. They could just as well change this process, as
+//! `SECURITY.md` explains.
 
 #![allow(unsafe_code, reason = "a mapping as bytes")]
 
@@ -32,30 +32,31 @@ use crate::segment::layout::{BODY_OFFSET, GEOMETRY_WORDS, Header};
 use crate::segment::raw_file::{RawFile, ValidatedFile};
 use crate::segment::trust::Trust;
 
-/// A whole file, mapped read-only, that nobody may write to. `AsRef<[u8]>` gives its bytes.
+/// A whole file to which nobody may write, mapped read-only. `AsRef<[u8]>` gives access to its
+/// bytes.
 pub struct MappedFile {
     map: FileMap,
     path: PathBuf,
     id: FileId,
 }
 
-/// A published segment, mapped read-only, that nobody may write to. `AsRef<[u8]>` gives its body:
-/// all bytes after the first page, aligned to a page.
+/// A published segment, to which nobody may write, mapped read-only. `AsRef<[u8]>` gives access to
+/// its body: all bytes after the first page, aligned to a page.
 ///
-/// The bytes are those of the file, not a copy. They neither change nor move while this value
-/// exists, whatever happens to the name.
+/// The bytes are the bytes of the file itself, not a copy. They neither change nor move while this
+/// value exists, whatever happens to the name.
 pub struct Published {
     file: MappedFile,
     header: Header,
 }
 
 impl MappedFile {
-    /// Opens a file of any contents. O(1).
+    /// Opens a file with any contents. O(1).
     ///
     /// # Errors
-    /// [`OpenError::Writable`] if anybody, its owner included, may write to the file;
-    /// [`OpenError::OpenForWriting`] if anybody has it open for writing. Otherwise as
-    /// [`Namespace::open_read_only`], except for errors about the contents.
+    /// [`OpenError::Writable`] if anybody, including its owner, may write to the file;
+    /// [`OpenError::OpenForWriting`] if any process has the file open for writing. Otherwise the
+    /// errors of [`Namespace::open_read_only`], except for errors about the contents.
     pub fn open(path: &Path, trust: &Trust, _: InPlace) -> Result<Self, OpenError> {
         Self::new(RawFile::open(path.to_owned(), OFlags::RDONLY, trust)?.unwritable()?)
     }
@@ -69,7 +70,7 @@ impl MappedFile {
         Ok(Self { map, path, id })
     }
 
-    /// The path it was opened by.
+    /// Returns the path by which the file was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -95,14 +96,15 @@ impl fmt::Debug for MappedFile {
 }
 
 impl Namespace {
-    /// Opens a published segment to use its body in place. O(1), maps `PROT_READ`.
+    /// Opens a published segment to use its body in place. O(1). The mapping is read-only
+    /// (`PROT_READ`).
     ///
     /// # Errors
-    /// - [`OpenError::Writable`] if anybody, the owner included, may write to the file.
-    /// - [`OpenError::OpenForWriting`] if anybody has the file open for writing.
+    /// - [`OpenError::Writable`] if anybody, including the owner, may write to the file.
+    /// - [`OpenError::OpenForWriting`] if any process has the file open for writing.
     /// - [`OpenError::Header`] with [`HeaderError::Locked`] if the segment has a lock, because
     ///   processes may then store to it.
-    /// - Otherwise as [`Namespace::open_read_only`].
+    /// - Otherwise the errors of [`Namespace::open_read_only`].
     pub fn open_published(
         &self,
         name: &Name,
@@ -116,7 +118,7 @@ impl Namespace {
 }
 
 impl Published {
-    /// Finds the file at the name, if it may be used in place. It is not mapped yet.
+    /// Opens the file at the name, if it may be used in place. Does not map it yet.
     pub(crate) fn find(
         namespace: &Namespace,
         name: &Name,
@@ -142,43 +144,44 @@ impl Published {
         Ok(Self { file, header })
     }
 
-    /// The words that the publisher recorded, of which the first is the edition.
+    /// Returns the words that the publisher recorded. The first of them is the edition.
     #[must_use]
     pub fn geometry(&self) -> &[u64; GEOMETRY_WORDS] {
         &self.header.geometry
     }
 
-    /// The edition: 1 for the first publication, and one more each time.
+    /// Returns the edition. The first publication under a name has edition 1, and each further
+    /// publication has one more.
     #[must_use]
     pub fn edition(&self) -> u64 {
         self.header.edition()
     }
 
-    /// A random id that was drawn at publication. No two publications have the same id.
+    /// Returns a random id that was drawn at publication. No two publications have the same id.
     #[must_use]
     pub fn id(&self) -> [u8; 16] {
         self.header.random_id
     }
 
-    /// When the file was published, by the publisher's wall clock.
+    /// Returns when the file was published, according to the publisher's wall clock.
     #[must_use]
     pub fn created(&self) -> SystemTime {
         self.header.created()
     }
 
-    /// Length of the file in bytes.
+    /// Returns the length of the file in bytes.
     #[must_use]
     pub fn file_len(&self) -> u64 {
         self.header.total_len
     }
 
-    /// The path it was opened by.
+    /// Returns the path by which the file was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.file.path()
     }
 
-    /// Which file it is. No other file can get its inode while this value exists.
+    /// Returns the identity of the file. No other file can get its inode while this value exists.
     pub(crate) fn file_id(&self) -> FileId {
         self.file.id
     }

@@ -22,17 +22,17 @@ use crate::segment::segment::WritableSegment;
 use crate::segment::trust::Trust;
 use crate::sync::Words;
 
-/// What a removal found beside the name.
+/// What a removal found in place of the control segment of the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Removal {
-    /// A sound control segment. It was removed, and its readers were told.
+    /// A sound control segment. It was removed, and its readers were notified.
     InTurn,
     /// A control segment that was damaged, or whose word was out of range. It was removed, and
     /// processes that had it open notice.
     Damaged,
-    /// Something else, or a file of another user. It stays, and publishing under the name fails
-    /// until somebody removes it or trusts its owner.
+    /// Something other than a control segment, or a file of another user. It stays. Publishing
+    /// under the name fails until the file is removed or its owner is trusted.
     Foreign,
 }
 
@@ -42,13 +42,13 @@ impl Namespace {
     /// to no file.
     ///
     /// A control segment that is damaged, or belongs to another user, does not prevent the removal;
-    /// see [`Removal`]. The one exception is a damaged one that a process still has open for
-    /// publishing.
+    /// see [`Removal`]. The only exception is a damaged control segment that a process still has
+    /// open for publishing.
     ///
     /// # Errors
     /// [`PublishError::NotFound`] if the name is free; [`PublishError::Open`] if the control
-    /// segment cannot be opened, or is damaged and still in use; others as [`Namespace::publish`].
-    /// After an error, nothing was changed.
+    /// segment cannot be opened, or is damaged and still in use; others the errors of
+    /// [`Namespace::publish`]. After an error, nothing was changed.
     pub fn remove_published(
         &self,
         name: &Name,
@@ -109,7 +109,8 @@ fn in_turn(
     Ok(removal)
 }
 
-/// Removes a file whose control segment cannot be used. `None` means: try again.
+/// Removes a file whose control segment cannot be used. Returns `None` if the caller must try
+/// again.
 fn beside(path: &Path, control: &Path, why: OpenError) -> Result<Option<Removal>, PublishError> {
     let wreck = match Wreck::find(control)? {
         Found::Gone => return Ok(None),
@@ -131,8 +132,9 @@ fn beside(path: &Path, control: &Path, why: OpenError) -> Result<Option<Removal>
     Ok(Some(Removal::Damaged))
 }
 
-/// A damaged control segment of this user that no other process has open for writing. So there is
-/// no publisher, since the segment can no longer be opened, and no other remover.
+/// A damaged control segment of this user that no other process has open for writing. Since the
+/// segment can no longer be opened, this means that there is no publisher and no other process that
+/// removes the name.
 struct Wreck {
     file: File,
     len: u64,
@@ -140,7 +142,7 @@ struct Wreck {
 
 enum Found {
     Wreck(Wreck),
-    /// Another process has it open for writing.
+    /// Another process has the damaged control segment open for writing.
     InUse,
     NotOurs,
     Gone,
@@ -172,8 +174,8 @@ impl Wreck {
         }
     }
 
-    /// Makes readers that opened it before the damage look up the name. The mutex cannot be locked,
-    /// and need not be: this process is the only one that may write.
+    /// Makes readers that opened the segment before the damage look up the name again. The mutex
+    /// cannot be locked. It need not be, because this process is the only one that may write.
     fn retire(&self) -> io::Result<()> {
         let at = (BODY_OFFSET + 8 * control::WORD) as u64;
         // Do not write a word where there is none: that would need memory.
@@ -185,7 +187,7 @@ impl Wreck {
     }
 }
 
-/// True if the path leads to something, whatever it is.
+/// True if the path leads to anything.
 fn is_taken(path: &Path) -> Result<bool, PublishError> {
     Ok(lstat(path)?.is_some())
 }
@@ -198,7 +200,7 @@ fn lstat(path: &Path) -> Result<Option<std::fs::Metadata>, PublishError> {
     }
 }
 
-/// Removes a name, if it is there.
+/// Removes a path, if it exists.
 fn remove(path: &Path) -> Result<(), PublishError> {
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => {

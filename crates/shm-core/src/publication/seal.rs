@@ -1,7 +1,8 @@
-//! The last step before a file gets its name: nobody has it open for writing any more.
+//! The last step before a file gets its name, which ensures that no process has the file open for
+//! writing.
 //!
-//! A reader refuses a file that somebody has open for writing. This process closes its own
-//! descriptor. But a child that another thread forked meanwhile has a copy of the descriptor, for
+//! A reader refuses a file that any process has open for writing. This process closes its own
+//! descriptor, but a child that another thread forked meanwhile keeps a copy of the descriptor for
 //! as long as the child lives. Such a file is replaced by a copy.
 
 use std::io;
@@ -14,7 +15,7 @@ use crate::refused;
 use crate::segment::draft::Draft;
 use crate::segment::space::check_space;
 
-/// The greatest number of copies. It is reached only if a fork falls into each of them.
+/// Maximum number of copies. It is reached only if a child is forked during each of them.
 const COPIES: u32 = 5;
 
 /// Finishes a draft of `len` bytes in `dir`. O(1), but O(`len`) if a child was forked meanwhile. If

@@ -1,4 +1,5 @@
-//! Turns at a published name: locking the control segment that has the name, and settling its word.
+//! Taking turns at a published name: locking the control segment that has the name, and making its
+//! control word even again.
 
 use std::io;
 
@@ -22,7 +23,7 @@ use crate::sync::Words;
 /// Version of the layout of control segments.
 pub(crate) const CONTROL_VERSION: u64 = 1;
 
-/// Removes the name of a control segment that is no longer needed, and tells its readers. If the
+/// Removes the name of a control segment that is no longer needed, and notifies its readers. If the
 /// name cannot be removed, the result is an error, and nothing has changed. The caller holds the
 /// lock and has checked that the segment has the name, so no other segment's name is removed.
 pub(crate) fn retire(control: &WritableSegment, words: Words<'_>) -> io::Result<()> {
@@ -103,7 +104,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Makes the word even again, and returns the newest edition that there ever was.
+    /// Makes the control word even again, and returns the newest edition that there ever was.
     pub(crate) fn settle(
         &self,
         control: &WritableSegment,

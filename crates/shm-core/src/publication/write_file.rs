@@ -1,4 +1,4 @@
-//! Bare files, given their name in one step.
+//! Writing bare files, which get their name in one step.
 
 use std::fs::Permissions;
 use std::io;

@@ -1,4 +1,4 @@
-//! Locking, which returns a guard or the duty to repair.
+//! Locking. It returns either a guard or the duty to repair.
 
 use super::guard::{Acquired, Guard, Recovery};
 use super::layout::PID_NAMESPACE_OFFSET;
@@ -17,7 +17,7 @@ pub(crate) enum Wait<'a> {
     While(Waiting<'a>),
 }
 
-/// Locks.
+/// Takes the lock, waiting as `wait` says.
 #[inline]
 pub(crate) fn acquire<'a>(map: &'a Mapping, wait: Wait<'_>) -> Result<Acquired<'a>, LockError> {
     let process = process_token();
@@ -41,7 +41,7 @@ pub(crate) fn acquire<'a>(map: &'a Mapping, wait: Wait<'_>) -> Result<Acquired<'
     Ok(acquired)
 }
 
-/// Locks if that needs no waiting and no repair.
+/// Takes the lock if that needs neither waiting nor a repair.
 #[inline]
 pub(crate) fn acquire_clean(map: &Mapping) -> Option<Guard<'_>> {
     let process = process_token();
@@ -64,8 +64,8 @@ pub(crate) fn acquire_clean(map: &Mapping) -> Option<Guard<'_>> {
 }
 
 /// Admits a forked child that uses the mapping for the first time. The child may live in another
-/// pid namespace than its parent. Thread ids mean something else there, so the mutex would take one
-/// thread for another.
+/// pid namespace than its parent. If so, it is refused: thread ids mean something else there, so
+/// the mutex would take one thread for another.
 #[cold]
 fn enter_process(map: &Mapping, process: u64) -> Result<(), LockError> {
     let here = identity::pid_namespace()
@@ -78,8 +78,8 @@ fn enter_process(map: &Mapping, process: u64) -> Result<(), LockError> {
     Ok(())
 }
 
-/// True if another pid namespace has taken the segment over. Its writers saw no sign of this
-/// process when they opened the segment.
+/// True if a process of another pid namespace has taken the segment over. That process saw no sign
+/// of this one when it opened the segment.
 #[inline]
 fn is_taken_over(map: &Mapping) -> bool {
     // Relaxed: pairs with nothing. Once the word was stored to, it never gets its old value back.

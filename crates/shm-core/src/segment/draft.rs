@@ -1,9 +1,9 @@
-//! A file before it gets its name. It is unnamed (`O_TMPFILE`). It has a temporary name instead if
-//! the file system has no unnamed files, or if it is to replace a file, which no single call can do
-//! with an unnamed one.
+//! A file before it gets its name. Usually it is unnamed (`O_TMPFILE`). It has a temporary name if
+//! the file system has no unnamed files. It also has one if it is to replace a file, because no
+//! single call can replace a file by an unnamed one.
 //!
-//! A temporary name left by a killed creator is litter. `prune` can distinguish it from one in use,
-//! because a living creator holds a lock on the file (see `os/alive.rs`).
+//! A temporary name left by a killed creator is litter. `prune` can distinguish such a name from a
+//! name in use, because a living creator holds a lock on its file (see `os/alive.rs`).
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -27,7 +27,7 @@ pub(crate) const TEMPORARY_PREFIX: &str = ".shmap-tmp-";
 /// A file that has no final name yet.
 pub(crate) struct Draft {
     file: File,
-    /// Its temporary name, where the file system needs one. Removed on drop.
+    /// The temporary name of the file, if it has one. Removed on drop.
     temporary: Option<TemporaryName>,
 }
 
@@ -43,7 +43,7 @@ impl TemporaryName {
         Ok(dir.join(format!("{TEMPORARY_PREFIX}{id:016x}")))
     }
 
-    /// Forgets the temporary name, because the file no longer has it.
+    /// Drops this value without removing the name, because the file no longer has that name.
     fn gone(mut self) {
         self.0.clear();
     }
@@ -135,7 +135,7 @@ impl Draft {
 
     /// Gives a finished file its name, in one step that replaces the file that had the name.
     ///
-    /// `path` is in the directory of the draft.
+    /// `path` must be in the directory of the draft.
     pub(crate) fn replace(mut self, path: &Path) -> Result<File, CreateError> {
         let from = match self.temporary.take() {
             Some(name) => name,
@@ -167,8 +167,8 @@ fn fd_path(file: &File) -> String {
     format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
-/// The error for a failure before the file has its name. Until then, no more than a page is asked
-/// for.
+/// Makes the error for a failure before the file has its name. Until then, no more than one page is
+/// allocated.
 fn io_error(action: &'static str, path: &Path, source: std::io::Error) -> CreateError {
     refused::creating(action, source, BODY_OFFSET as u64, path)
 }

@@ -1,8 +1,8 @@
 //! What locking returns: a guard, or the duty to repair first.
 //!
-//! A dead owner is not reported by an error that contains a guard: a bare `?` would then release an
-//! inconsistent mutex, which makes it unrecoverable for ever. It is reported by
-//! [`Acquired::OwnerDied`], and only [`Recovery::repair`] turns that into a guard.
+//! The death of an owner is not reported by an error that contains a guard. If it were, a bare `?`
+//! would release an inconsistent mutex, which would make that mutex unrecoverable for ever. It is
+//! reported by [`Acquired::OwnerDied`], and only [`Recovery::repair`] turns that into a guard.
 
 use std::marker::PhantomData;
 
@@ -19,7 +19,7 @@ use crate::sync::Words;
 pub enum Acquired<'a> {
     /// The last owner released the lock in order.
     Clean(Guard<'a>),
-    /// The last owner did not.
+    /// The last owner died, or gave up in the middle of a write.
     OwnerDied(Recovery<'a>),
 }
 
@@ -38,7 +38,8 @@ pub struct Guard<'a> {
 }
 
 impl<'a> Guard<'a> {
-    /// Creates the guard of a mutex that the caller, a thread of `process`, has just locked.
+    /// Creates the guard of a mutex that the caller has just locked. The caller is a thread of
+    /// `process`.
     #[inline]
     pub(crate) fn new(map: &'a Mapping, process: u64) -> Self {
         map.set_held(true);
@@ -46,13 +47,13 @@ impl<'a> Guard<'a> {
         Self { map, process, _not_send: PhantomData }
     }
 
-    /// False in a child that inherited the guard by `fork`.
+    /// False in a child that inherited the guard through `fork`.
     #[inline]
     fn is_ours(&self) -> bool {
         self.process | 1 == process_token()
     }
 
-    /// The body, for writing.
+    /// Returns the body for reading and writing.
     ///
     /// # Errors
     /// [`LockError::ForeignProcess`] in a forked child: the parent holds the
@@ -66,7 +67,7 @@ impl<'a> Guard<'a> {
         }
     }
 
-    /// Asks the next owner to repair, as if this one had died. A writer that must stop in the
+    /// Asks the next owner to repair, as if this owner had died. A writer that must stop in the
     /// middle of a write calls this.
     pub fn mark_dirty(&self) {
         if self.is_ours() {
@@ -74,9 +75,9 @@ impl<'a> Guard<'a> {
         }
     }
 
-    /// Releases the lock. If other threads wait for it, this one waits until one of them has got
-    /// it, but at most 5 ms. Calls that hold the lock for long and may be repeated immediately need
-    /// this: without it, other threads would starve.
+    /// Releases the lock. If other threads wait for the lock, this thread waits until one of them
+    /// has got it, but for at most 5 ms. Callers that hold the lock for a long time, and may take
+    /// it again immediately, need this. Otherwise, other threads would starve.
     pub fn hand_over(mut self) {
         self.release(mutex::unlock_and_give_way);
         std::mem::forget(self);
@@ -125,7 +126,7 @@ impl<'a> Recovery<'a> {
     /// again, so `repair` must be idempotent.
     ///
     /// # Errors
-    /// Whatever `repair` returns, or [`LockError::ForeignProcess`].
+    /// Any error that `repair` returns, or [`LockError::ForeignProcess`].
     pub fn repair<E: From<LockError>>(
         mut self,
         repair: impl FnOnce(Words<'_>) -> Result<(), E>,

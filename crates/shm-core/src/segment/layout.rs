@@ -22,7 +22,7 @@ use crate::namespace::Kind;
 use crate::os::identity;
 use crate::os::random::random;
 
-/// Bytes before the body.
+/// Number of bytes before the body.
 pub const BODY_OFFSET: usize = 4096;
 /// Format version of the first page that this crate writes and reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -39,7 +39,7 @@ pub(crate) const LOCK_OFFSET: usize = 512;
 pub(crate) const CANARY_OFFSET: usize = LOCK_OFFSET + 48;
 pub(crate) const DIRTY_OFFSET: usize = LOCK_OFFSET + 56;
 
-/// The immutable part of a segment: written once before the name exists.
+/// The immutable part of a segment, which is written once, before the name exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Header {
@@ -59,8 +59,8 @@ pub(crate) struct Header {
     pub(crate) checksum: u64,
 }
 
-/// The processes that may rely on the mutex: those of this boot and pid namespace that use this
-/// very file.
+/// Identifies the processes that may rely on the mutex: the processes that run in the same boot and
+/// pid namespace and use this same file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Session {
@@ -89,14 +89,14 @@ const _: () = {
     assert!(DIRTY_OFFSET + 8 <= BODY_OFFSET);
 };
 
-/// CRC-32 (IEEE) of `bytes` in the low half, its complement in the high half,
-/// so that all zeros is never a valid checksum.
+/// Returns the CRC-32 (IEEE) of `bytes` in the low half and its complement in the high half, so
+/// that zero is never a valid checksum.
 fn checksum(bytes: &[u8]) -> u64 {
     let crc = crc32fast::hash(bytes);
     u64::from(crc) | (u64::from(!crc) << 32)
 }
 
-/// The length of a file whose body has `body_len` bytes.
+/// Returns the length of a file whose body has `body_len` bytes.
 pub(crate) fn total_len(body_len: u64) -> Result<u64, CreateError> {
     let bad = CreateError::BadLength { len: body_len };
     match body_len.checked_add(BODY_OFFSET as u64) {
@@ -106,7 +106,7 @@ pub(crate) fn total_len(body_len: u64) -> Result<u64, CreateError> {
 }
 
 impl Header {
-    /// Creates a header with the current time. `abi` is that of the mutex, or [`NO_LOCK`].
+    /// Creates a header with the current time. `abi` is the ABI id of the mutex, or [`NO_LOCK`].
     pub(crate) fn new(
         (kind, kind_version): (Kind, u64),
         geometry: [u64; GEOMETRY_WORDS],
@@ -136,29 +136,29 @@ impl Header {
         Ok(header)
     }
 
-    /// When the segment was created, by its creator's wall clock.
+    /// Returns when the segment was created, according to its creator's wall clock.
     pub(crate) fn created(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_nanos(self.created_unix_ns)
     }
 
-    /// The mark in the lock block that says that the mutex of this segment is initialised.
+    /// Returns the mark in the lock block that says that the mutex of this segment is initialised.
     pub(crate) fn canary(&self) -> u64 {
         u64::from(crc32fast::hash(&self.random_id)) << 32 | 0x4C4F_434B
     }
 
-    /// The edition of a published segment.
+    /// Returns the edition of a published segment.
     pub(crate) fn edition(&self) -> u64 {
         let [edition, ..] = self.geometry;
         edition
     }
 
-    /// The checksum of these contents.
+    /// Computes the checksum of the header's contents.
     pub(crate) fn checksum(&self) -> u64 {
         checksum(bytemuck::bytes_of(&Self { checksum: 0, ..*self }))
     }
 
-    /// Checks a private copy against the file it was read from. Every field is
-    /// checked before the fields whose meaning depends on it.
+    /// Checks a private copy of a header against the length of the file from which it was read.
+    /// Every field is checked before the fields whose meaning depends on it.
     pub(crate) fn validate(&self, file_len: u64) -> Result<(), HeaderError> {
         if self.magic != MAGIC {
             return Err(HeaderError::Magic { found: self.magic });
@@ -191,7 +191,7 @@ impl Header {
         Ok(())
     }
 
-    /// Checks that there is no mutex. A segment that has one may be stored to.
+    /// Checks that there is no mutex. A segment that has a mutex may be stored to.
     pub(crate) fn validate_lockless(&self) -> Result<(), HeaderError> {
         if self.abi == NO_LOCK { Ok(()) } else { Err(HeaderError::Locked { found: self.abi }) }
     }
@@ -210,7 +210,7 @@ impl Header {
 }
 
 impl Session {
-    /// The session of this process on the file with these ids.
+    /// Makes the session of this process on the file with these ids.
     pub(crate) fn current(device: u64, inode: u64) -> io::Result<Self> {
         let mut session = Self {
             boot_id: identity::boot_id()?,
@@ -232,8 +232,8 @@ impl Session {
         self.checksum == self.checksum()
     }
 
-    /// True if processes that use this very file may be alive. The device is not compared: a file
-    /// below an overlay has two.
+    /// True if processes that use this same file may be alive. The device is not compared, because
+    /// a file below an overlay has two devices.
     pub(crate) fn is_same_boot_and_inode(&self, other: &Self) -> bool {
         self.boot_id == other.boot_id && self.inode == other.inode
     }

@@ -1,12 +1,13 @@
 //! The word of a robust mutex that names its owner. The kernel reads it too.
 
-/// Bits of the lock word of a robust mutex, as the kernel reads them (`linux/futex.h`).
+/// The bits of a robust mutex's lock word that hold the owner's thread id, as the kernel reads them
+/// (`linux/futex.h`).
 const TID: u32 = 0x3FFF_FFFF;
 const OWNER_DIED: u32 = 0x4000_0000;
 const WAITERS: u32 = 0x8000_0000;
 
-/// Offset of the lock word in a `pthread_mutex_t`, if it is known: `__data.__lock` of glibc,
-/// `__u.__vi[1]` of musl.
+/// Offset of the lock word in a `pthread_mutex_t`, if known. The lock word is `__data.__lock` in
+/// glibc and `__u.__vi[1]` in musl.
 pub(crate) const LOCK_WORD: Option<usize> = if cfg!(target_env = "gnu") {
     Some(0)
 } else if cfg!(target_env = "musl") {
@@ -20,7 +21,8 @@ pub(crate) const LOCK_WORD: Option<usize> = if cfg!(target_env = "gnu") {
 pub(crate) struct LockWord(pub(crate) u32);
 
 impl LockWord {
-    /// The thread that holds the lock. `None` also if the kernel has marked that thread as dead.
+    /// Returns the thread that holds the lock, or `None` if no thread does or if the kernel has
+    /// marked that thread as dead.
     pub(crate) fn owner(self) -> Option<u32> {
         let owner = self.0 & TID;
         (owner != 0 && self.0 & OWNER_DIED == 0).then_some(owner)

@@ -17,31 +17,31 @@ use crate::sync::Word;
 /// A shared mapping of a whole segment file, read-only or read-write.
 ///
 /// # Invariants
-/// 1. The mapping starts at a page boundary and is `len` bytes long, `len` a
-///    multiple of 8 and at least [`BODY_OFFSET`].
-/// 2. No reference other than to atomics is ever made into it.
-/// 3. It is not unmapped while a guard of its mutex lives, or if one was leaked: the thread's
-///    robust list points into it, and the next lock of that thread would follow a dangling pointer.
+/// 1. The mapping starts at a page boundary and is `len` bytes long. `len` is a multiple of 8 and
+///    at least [`BODY_OFFSET`].
+/// 2. No reference into it is ever made except to atomics.
+/// 3. It is not unmapped while a guard of its mutex lives, or if a guard was leaked, because the
+///    thread's robust list points into it, and the next lock of that thread would follow a dangling
+///    pointer.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     raw: ManuallyDrop<FileMap>,
-    /// The body: `body_len` words from `body` on.
+    /// The body, which is `body_len` words long.
     #[cfg_attr(loom, allow(dead_code, reason = "there is no body under loom"))]
     body: NonNull<Word>,
     #[cfg_attr(loom, allow(dead_code, reason = "there is no body under loom"))]
     body_len: usize,
     writable: bool,
-    /// Set while a guard lives. Stored only by the holder of the mutex.
+    /// True while a guard lives. Only the holder of the mutex stores this.
     held: AtomicBool,
-    /// The pid namespace to which the thread ids in the mutex belong; 0 before it is known.
+    /// The pid namespace to which the thread ids in the mutex belong, or 0 before it is known.
     pid_namespace: u64,
     /// The token of the process that may use the mutex: a member of that pid namespace.
     user: AtomicU64,
 }
 
 impl Mapping {
-    /// Maps the first `len` bytes of `file`. The caller has checked the length
-    /// against the file's.
+    /// Maps the first `len` bytes of `file`. The caller has checked that the file is that long.
     pub(crate) fn new(file: &File, len: usize, writable: bool) -> io::Result<Self> {
         if len < BODY_OFFSET || !len.is_multiple_of(8) {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
@@ -61,14 +61,15 @@ impl Mapping {
         self.writable
     }
 
-    /// Address of the first byte. It is for the C library, never for plain loads or stores.
+    /// Returns the address of the first byte, for use by the C library and never for plain loads or
+    /// stores.
     #[inline(always)]
     pub(crate) fn base(&self) -> *mut u8 {
         self.raw.as_mut_ptr()
     }
 
-    /// The body as atomic words. On a read-only mapping only loads are allowed,
-    /// which is why the callers wrap it in `ReadWords`.
+    /// Returns the body as atomic words. On a read-only mapping, only loads are allowed, which is
+    /// why callers wrap the words in `ReadWords`.
     #[cfg(not(loom))]
     #[inline(always)]
     pub(crate) fn body(&self) -> &[Word] {
@@ -79,7 +80,7 @@ impl Mapping {
         unsafe { std::slice::from_raw_parts(self.body.as_ptr(), self.body_len) }
     }
 
-    /// One atomic word of the first page.
+    /// Returns one atomic word of the first page.
     #[cfg(not(loom))]
     #[inline(always)]
     pub(crate) fn header_word(&self, offset: usize) -> &Word {
@@ -90,8 +91,8 @@ impl Mapping {
         unsafe { &*word }
     }
 
-    /// The current value of the word of the mutex that names its owner; `None` if the C library's
-    /// layout is not known.
+    /// Returns the current value of the mutex word that names the owner, or `None` if the layout of
+    /// the C library's mutex is not known.
     #[inline]
     pub(crate) fn lock_word(&self) -> Option<LockWord> {
         let offset = LOCK_OFFSET + LOCK_WORD?;
@@ -121,7 +122,7 @@ impl Mapping {
         self.set_used_by(process);
     }
 
-    /// The pid namespace to which the thread ids in the mutex belong.
+    /// Returns the pid namespace to which the thread ids in the mutex belong.
     #[inline(always)]
     pub(crate) fn pid_namespace(&self) -> u64 {
         self.pid_namespace
@@ -139,7 +140,7 @@ impl Mapping {
         self.user.store(process, Ordering::Relaxed);
     }
 
-    /// The thread that holds the lock now, if that can be found out.
+    /// Returns the thread that holds the lock now, if that can be found out.
     pub(crate) fn holder(&self) -> Option<Holder> {
         self.lock_word()?.owner().map(Holder::of_thread)
     }
@@ -154,7 +155,7 @@ impl Mapping {
         self.raw.flush()
     }
 
-    /// True while a guard lives, and for ever if one was leaked.
+    /// True while a guard lives, and for ever once a guard was leaked.
     pub(crate) fn is_held(&self) -> bool {
         self.held.load(Ordering::Relaxed)
     }

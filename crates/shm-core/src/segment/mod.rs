@@ -1,8 +1,8 @@
 //! Segments: named files that processes map and store to, with one robust mutex each.
 //!
 //! This folder creates, opens, takes over, maps and locks segments. It imports [`os`](crate::os)
-//! and knows nothing of publication. Code belongs here if it works on one file, whatever its body
-//! contains.
+//! and knows nothing of publication. Code belongs here if it works on a single file, whatever the
+//! body of that file contains.
 //!
 //! From the bottom up: `layout`, `options`, `trust` and `patience` are plain data; `lock_word`,
 //! `map`, `mutex`, `guard` and `acquire` are the lock; `raw_file`, `space` and `draft` are about

@@ -5,9 +5,9 @@
 //! module, and `guard.rs` defines what a caller gets.
 //!
 //! # Waiting
-//! A process that may only read the segment can still call `futex` on the mutex, and take or move
-//! the wake-up that a release sends. So no waiter sleeps for long: each sleep lasts at most
-//! [`SLICE`], and then the lock is tried again.
+//! A process that may only read the segment can still call `futex` on the mutex. By that, it can
+//! take or move the wake-up that a release sends. So no waiter sleeps for long: each sleep lasts at
+//! most [`SLICE`], and then the lock is tried again.
 //!
 //! # Invariants
 //! 1. The functions here are called on writable mappings whose lock block was
@@ -32,15 +32,15 @@ use crate::error::{HeaderError, LockError};
 
 const _: () = assert!(LOCK_OFFSET + size_of::<libc::pthread_mutex_t>() <= CANARY_OFFSET);
 
-/// The longest single sleep.
+/// Maximum length of a single sleep.
 const SLICE: Duration = Duration::from_millis(20);
-/// How long a thread that held the lock for long gives way to waiters.
+/// Maximum time that a thread that held the lock for long gives way to waiters.
 const GIVE_WAY: Duration = Duration::from_millis(5);
 
 /// Reinitialises the mutex. `dirty` asks the first owner to repair.
 ///
-/// Nobody else may use the segment meanwhile: it has no name yet, or no living writer. If
-/// interrupted, this leaves an [unfinished](is_unfinished) lock.
+/// Nobody else may use the segment meanwhile: it must have no name yet, or no living writer. If
+/// this call is interrupted, it leaves an [unfinished](is_unfinished) lock.
 pub(crate) fn init(map: &Mapping, canary: u64, dirty: bool) -> io::Result<()> {
     map.header_word(CANARY_OFFSET).store(!canary, Ordering::SeqCst);
     let mut attr = MaybeUninit::<libc::pthread_mutexattr_t>::uninit();
@@ -77,12 +77,12 @@ pub(crate) fn validate(map: &Mapping, canary: u64) -> Result<(), HeaderError> {
     }
 }
 
-/// True if [`init`] is running, or if its process died in it.
+/// True if [`init`] is running, or if a process died while running it.
 pub(crate) fn is_unfinished(map: &Mapping, canary: u64) -> bool {
     map.header_word(CANARY_OFFSET).load(Ordering::SeqCst) == !canary
 }
 
-/// Asks the next owner to repair.
+/// Sets or clears the request that the next owner repair the data.
 pub(crate) fn set_dirty(map: &Mapping, dirty: bool) {
     // Relaxed: the flag is stored only under the lock.
     map.header_word(DIRTY_OFFSET).store(u64::from(dirty), Ordering::Relaxed);
@@ -94,14 +94,14 @@ pub(crate) fn is_dirty(map: &Mapping) -> bool {
     map.header_word(DIRTY_OFFSET).load(Ordering::Relaxed) != 0
 }
 
-/// Tries to lock without waiting; returns the C library's answer.
+/// Tries to lock without waiting, and returns the result code of the C library.
 #[inline]
 pub(crate) fn trylock(map: &Mapping) -> c_int {
     // SAFETY: the mutex is initialised (invariant 1).
     unsafe { libc::pthread_mutex_trylock(raw(map)) }
 }
 
-/// Unlocks. The calling thread holds the lock.
+/// Unlocks. The calling thread must hold the lock.
 #[inline]
 pub(crate) fn unlock(map: &Mapping) {
     // SAFETY: the mutex is initialised (invariant 1). It is of the error-checking kind, so a
@@ -135,7 +135,7 @@ fn raw(map: &Mapping) -> *mut libc::pthread_mutex_t {
     unsafe { map.base().add(LOCK_OFFSET) }.cast()
 }
 
-/// Makes a mutex consistent after its owner died. The calling thread holds it.
+/// Makes a mutex consistent after its owner died. The calling thread must hold the mutex.
 pub(crate) fn make_consistent(map: &Mapping) -> io::Result<()> {
     // SAFETY: the mutex is initialised and held by this thread.
     check(unsafe { libc::pthread_mutex_consistent(raw(map)) })
@@ -145,7 +145,7 @@ fn check(code: c_int) -> io::Result<()> {
     if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
 }
 
-/// Waits for the lock; true if its last owner died.
+/// Waits for the lock. Returns true if its last owner died.
 #[cold]
 pub(crate) fn lock_contended(map: &Mapping, waiting: Waiting<'_>) -> Result<bool, LockError> {
     // A critical section is shorter than a sleep and a wake-up: spin briefly.
@@ -173,7 +173,7 @@ pub(crate) fn lock_contended(map: &Mapping, waiting: Waiting<'_>) -> Result<bool
     }
 }
 
-/// True if the last owner died.
+/// Converts a result code of the C library. Returns true if the last owner died.
 pub(crate) fn outcome(code: c_int) -> Result<bool, LockError> {
     match code {
         0 => Ok(false),

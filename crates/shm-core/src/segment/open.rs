@@ -112,7 +112,7 @@ impl Namespace {
         Ok(())
     }
 
-    /// As [`Namespace::open_or_create`]. Also returns whether the segment was created.
+    /// Like [`Namespace::open_or_create`]. Also returns whether the segment was created.
     pub(crate) fn open_or_make(
         &self,
         name: &Name,

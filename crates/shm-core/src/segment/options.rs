@@ -1,10 +1,10 @@
-//! What to create.
+//! What kind of segment to create, and how.
 
 use super::layout::GEOMETRY_WORDS;
 use crate::error::CreateError;
 use crate::namespace::Kind;
 
-/// What to create.
+/// What kind of segment to create, and how.
 ///
 /// ```
 /// use shm_core::{CreateOptions, Kind};
@@ -23,9 +23,10 @@ pub struct CreateOptions {
     pub geometry: [u64; GEOMETRY_WORDS],
     /// Length of the body in bytes, a multiple of 8.
     pub body_len: u64,
-    /// Permission bits of the file, which the umask does not change: `0o600`, or `0o644` to let
-    /// others read. The owner's read and write bits must be set, because a file that nobody may
-    /// write to counts as one that does not change; see [`Published`](crate::Published).
+    /// Permission bits of the file, for example `0o600`, or `0o644` to let other users read. The
+    /// umask does not change them. The owner's read and write bits must be set, because a file that
+    /// nobody may write to counts as a file that does not change; see
+    /// [`Published`](crate::Published).
     ///
     /// A segment that its group or others may write to, such as one of mode `0o660`, can be opened
     /// only with [`Trust::shared_writers`](crate::Trust::shared_writers), also by the user that
@@ -35,8 +36,9 @@ pub struct CreateOptions {
 }
 
 impl CreateOptions {
-    /// Options for a segment of this kind and layout version. The body is `body_len` bytes long,
-    /// which must be a multiple of 8. The geometry is all zeros and the mode is `0o600`.
+    /// Makes options for a segment of this kind and layout version. `body_len` is the length of the
+    /// body in bytes and must be a multiple of 8. The geometry is all zeros and the mode is
+    /// `0o600`.
     #[must_use]
     pub fn new(kind: Kind, kind_version: u64, body_len: u64) -> Self {
         Self { kind, kind_version, geometry: [0; GEOMETRY_WORDS], body_len, mode: 0o600 }

@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 /// gives up with [`LockError::Interrupted`](crate::LockError::Interrupted), and nothing has
 /// changed.
 ///
-/// It is for programs that must notice other events while they wait: an interpreter checks for
-/// signals, a server for a request to stop. The function runs on the waiting thread, about every 20
-/// ms, and no lock of this library is held while it runs.
+/// It is for programs that must notice other events while they wait. For example, an interpreter
+/// checks for signals, and a server checks for a request to stop. The function runs on the waiting
+/// thread, about every 20 ms, and no lock of this library is held while it runs.
 #[derive(Clone, Default)]
 pub struct Interrupt(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
 
 impl Interrupt {
-    /// Ends the waiting when `asked` returns true.
+    /// Creates an interrupt that ends the waiting once `asked` returns true.
     pub fn new(asked: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(asked)))
     }
 
-    /// Never ends the waiting early.
+    /// Creates an interrupt that never ends the waiting early.
     #[must_use]
     pub fn never() -> Self {
         Self::default()
@@ -37,13 +37,13 @@ impl fmt::Debug for Interrupt {
     }
 }
 
-/// How long a whole call may wait for other processes, however many it has to wait for.
+/// How long a call may wait for other processes in total, however many of them it has to wait for.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Patience {
-    /// The longest wait, by the monotonic clock; `None` for ever.
+    /// Maximum time to wait, by the monotonic clock. `None` means to wait for ever.
     pub limit: Option<Duration>,
-    /// What ends the waiting early.
+    /// An [`Interrupt`] that can end the waiting early.
     pub interrupt: Interrupt,
 }
 
@@ -54,14 +54,14 @@ impl Patience {
         Self::default()
     }
 
-    /// Waits for at most `limit`; `None` waits for ever.
+    /// Sets the maximum time to wait. `None` means to wait for ever.
     #[must_use]
     pub fn limit(mut self, limit: Option<Duration>) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Sets what ends the waiting early.
+    /// Sets an [`Interrupt`] that can end the waiting early.
     #[must_use]
     pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
@@ -77,17 +77,17 @@ pub(crate) struct Waiting<'a> {
 }
 
 impl<'a> Waiting<'a> {
-    /// Starts now.
+    /// Starts the time of `patience` now.
     pub(crate) fn new(patience: &'a Patience) -> Self {
         Self { start: Instant::now(), patience }
     }
 
-    /// How long it has been since the start.
+    /// Returns the time since the start.
     pub(crate) fn waited(&self) -> Duration {
         self.start.elapsed()
     }
 
-    /// The time that is left, but at most `slice`. Zero when the time is over.
+    /// Returns the time that is left, but at most `slice`. Returns zero once the time is over.
     pub(crate) fn slice(&self, slice: Duration) -> Duration {
         let left = self.patience.limit.map(|limit| limit.saturating_sub(self.waited()));
         left.map_or(slice, |left| left.min(slice))

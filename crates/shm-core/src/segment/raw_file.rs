@@ -30,7 +30,7 @@ pub(crate) struct RawFile {
     mode: u32,
 }
 
-/// A file whose header, a private copy, is that of a segment of the right kind.
+/// A file with the header of a segment of the right kind. The header is a private copy.
 pub(crate) struct ValidatedFile {
     raw: RawFile,
     header: Header,
@@ -62,7 +62,7 @@ impl RawFile {
         Ok(raw)
     }
 
-    /// Refuses a file that anybody, its owner included, may write to or has open for writing.
+    /// Refuses a file that anybody, including its owner, may write to or has open for writing.
     pub(crate) fn unwritable(self) -> Result<Self, OpenError> {
         if self.mode & ANY_WRITE != 0 {
             return Err(OpenError::Writable { path: self.path, mode: self.mode });
@@ -80,13 +80,13 @@ impl RawFile {
         Ok(self)
     }
 
-    /// The file, its path and its length when it was opened.
+    /// Returns the file, its path, and the length that it had when it was opened.
     pub(crate) fn into_parts(self) -> (File, PathBuf, u64) {
         (self.file, self.path, self.len)
     }
 
-    /// Reads the header once, by `pread`, into a private copy, and checks the copy. Only the copy
-    /// is used from here on, so a peer that changes the file gains nothing.
+    /// Reads the header once (with `pread`) into a private copy, and checks the copy. From then on,
+    /// only the copy is used, so a process that changes the file gains nothing.
     pub(crate) fn validate(
         self,
         kind: Kind,
@@ -127,12 +127,12 @@ impl RawFile {
 }
 
 impl ValidatedFile {
-    /// The private copy of the header.
+    /// Returns the private copy of the header.
     pub(crate) fn header(&self) -> &Header {
         &self.header
     }
 
-    /// Refuses a segment that has a lock, whatever its mode.
+    /// Refuses a segment that has a lock, whatever the file's mode.
     pub(crate) fn lockless(self) -> Result<Self, OpenError> {
         self.header.validate_lockless().map_err(|e| self.raw.header_error(e))?;
         Ok(self)
@@ -150,7 +150,7 @@ impl ValidatedFile {
         self.raw.header_error(source)
     }
 
-    /// The file and the header.
+    /// Returns the file and the header.
     pub(crate) fn into_parts(self) -> (RawFile, Header) {
         (self.raw, self.header)
     }

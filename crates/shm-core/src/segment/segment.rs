@@ -32,64 +32,65 @@ pub struct Segment {
 
 /// A segment mapped for reading and writing. Dereferences to [`Segment`].
 ///
-/// Its words can be stored to only under the lock: [`WritableSegment::lock`].
+/// Storing to its words is possible only under the lock; see [`WritableSegment::lock`].
 #[derive(Debug)]
 pub struct WritableSegment {
     segment: Segment,
 }
 
 impl Segment {
-    /// Joins the parts. The header is a validated private copy; `map` covers
+    /// Joins the parts of a segment. `header` is a validated private copy, and `map` covers
     /// `header.total_len` bytes of `file`.
     pub(crate) fn new(map: Mapping, header: Header, file: File, path: PathBuf) -> Self {
         Self { map, header, file: SegmentFile::new(file), path }
     }
 
-    /// The body: every byte after the first page, as 64-bit words.
+    /// Returns the body, which is every byte after the first page, as 64-bit words.
     #[inline(always)]
     #[must_use]
     pub fn words(&self) -> ReadWords<'_> {
         ReadWords::new(self.map.body())
     }
 
-    /// The words in which the kind recorded its geometry at creation. They never change and are
-    /// covered by the header's checksum. What is returned is a private copy.
+    /// Returns a private copy of the words in which the kind recorded its geometry at creation.
+    /// These words never change and are covered by the header's checksum.
     #[must_use]
     pub fn geometry(&self) -> &[u64; GEOMETRY_WORDS] {
         &self.header.geometry
     }
 
-    /// Version of the kind's layout.
+    /// Returns the version of the kind's layout.
     #[must_use]
     pub fn kind_version(&self) -> u64 {
         self.header.kind_version
     }
 
-    /// A random id drawn at creation. Two segments of the same name have different ids.
+    /// Returns a random id that was drawn at creation. Two segments of the same name have different
+    /// ids.
     #[must_use]
     pub fn id(&self) -> [u8; 16] {
         self.header.random_id
     }
 
-    /// When the segment was created, by the creator's wall clock.
+    /// Returns when the segment was created, according to the creator's wall clock.
     #[must_use]
     pub fn created(&self) -> SystemTime {
         self.header.created()
     }
 
-    /// Length of the file in bytes.
+    /// Returns the length of the file in bytes.
     #[must_use]
     pub fn file_len(&self) -> u64 {
         self.header.total_len
     }
 
-    /// The path that it was opened by.
+    /// Returns the path by which the segment was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The file's current owner (uid) and permission bits.
+    /// Returns the file's current owner (uid) and permission bits.
     ///
     /// # Errors
     /// If `fstat` fails. The error contains [`LostDescriptor`](crate::LostDescriptor) if the
@@ -106,8 +107,8 @@ impl Segment {
     }
 
     /// True if the name no longer leads to this segment, because the segment was unlinked or
-    /// another one has the name. Later writes to this segment are seen only by processes that
-    /// already have it open. Needs no descriptor.
+    /// because another segment has the name now. Later writes to this segment are seen only by
+    /// processes that already have it open. Needs no descriptor.
     ///
     /// # Errors
     /// If `stat` fails for another reason than a missing name.
@@ -120,9 +121,9 @@ impl Segment {
         Ok(named != Some(self.file.id()?))
     }
 
-    /// Sleeps while the low half of the word at `at` of the body equals that of `seen`. The sleep
-    /// ends when somebody changes the word and calls [`Segment::wake`], or after `limit` (monotonic
-    /// clock). It may end early, so check the word again. Works on a read-only mapping.
+    /// Sleeps while the low half of the body's word at `at` equals the low half of `seen`. The
+    /// sleep ends when somebody changes the word and calls [`Segment::wake`], or after `limit`
+    /// (monotonic clock). It may end early, so check the word again. Works on a read-only mapping.
     ///
     /// # Errors
     /// If the kernel refuses the call.
@@ -134,7 +135,7 @@ impl Segment {
         futex::wait(&self.map.body()[at], seen, limit)
     }
 
-    /// Wakes all processes that sleep on the word at `at` of the body.
+    /// Wakes all processes that sleep on the body's word at `at`.
     ///
     /// # Panics
     /// If the body has no such word, as in [`ReadWords::load`].
@@ -143,7 +144,7 @@ impl Segment {
         futex::wake_all(&self.map.body()[at]);
     }
 
-    /// The file, if the descriptor still belongs to it; see [`SegmentFile::get`].
+    /// Returns the file, if the descriptor still belongs to it; see [`SegmentFile::get`].
     pub(crate) fn file(&self) -> io::Result<&File> {
         self.file.get(&self.path, self.is_writable())
     }
@@ -154,8 +155,8 @@ impl Segment {
         self.map.is_writable()
     }
 
-    /// Lets this process, a member of pid namespace `here`, use the mutex, if the mutex belongs to
-    /// that namespace.
+    /// Lets this process use the mutex, if the mutex belongs to pid namespace `here`, which is the
+    /// namespace of this process.
     pub(crate) fn admit(&mut self, session: &Session, here: u64) -> Result<(), HeaderError> {
         self.header.validate_abi()?;
         if session.pid_namespace != here {
@@ -195,7 +196,7 @@ impl WritableSegment {
         Self { segment }
     }
 
-    /// Locks, waiting as long as it takes.
+    /// Takes the lock, waiting as long as necessary.
     ///
     /// # Errors
     /// [`LockError::WouldDeadlock`] if this thread already holds the lock, or
@@ -206,13 +207,13 @@ impl WritableSegment {
         self.lock_with(&Patience::forever())
     }
 
-    /// Locks, and repairs if the last owner died. This is the lock and the match on [`Acquired`] in
-    /// one call. `repair` gets the body and must be idempotent: if a process dies in it, the next
-    /// owner repairs again.
+    /// Takes the lock, and repairs the data if the last owner died. This combines taking the lock
+    /// and matching on [`Acquired`]. `repair` gets the body and must be idempotent: if a process
+    /// dies in it, the next owner repairs again.
     ///
     /// # Errors
-    /// As [`WritableSegment::lock`], and [`LockError::TimedOut`] and [`LockError::Interrupted`] as
-    /// `patience` says.
+    /// The errors of [`WritableSegment::lock`], and [`LockError::TimedOut`] and
+    /// [`LockError::Interrupted`] as `patience` says.
     pub fn lock_or_repair(
         &self,
         patience: &Patience,
@@ -227,20 +228,20 @@ impl WritableSegment {
         }
     }
 
-    /// Locks, waiting at most `limit` (monotonic clock).
+    /// Takes the lock, waiting for at most `limit` (monotonic clock).
     ///
     /// # Errors
-    /// As [`WritableSegment::lock`], and [`LockError::TimedOut`].
+    /// The errors of [`WritableSegment::lock`], and [`LockError::TimedOut`].
     #[inline]
     pub fn lock_timeout(&self, limit: Duration) -> Result<Acquired<'_>, LockError> {
         self.lock_with(&Patience::forever().limit(Some(limit)))
     }
 
-    /// Locks, waiting as long as `patience` lasts. A process that may only read the segment can
-    /// take wake-ups away. Each lost wake-up delays a waiter by at most 20 ms.
+    /// Takes the lock, waiting as long as `patience` allows. A process that may only read the
+    /// segment can intercept wake-ups. Each lost wake-up delays a waiter by at most 20 ms.
     ///
     /// # Errors
-    /// As [`WritableSegment::lock_timeout`], and [`LockError::Interrupted`].
+    /// The errors of [`WritableSegment::lock_timeout`], and [`LockError::Interrupted`].
     #[inline]
     pub fn lock_with(&self, patience: &Patience) -> Result<Acquired<'_>, LockError> {
         match acquire::acquire(&self.segment.map, Wait::No) {
@@ -253,7 +254,7 @@ impl WritableSegment {
         acquire::acquire(&self.segment.map, Wait::While(waiting))
     }
 
-    /// Locks if the lock is free.
+    /// Takes the lock if it is free.
     ///
     /// # Errors
     /// [`LockError::WouldBlock`] if the lock is held, even by this thread, or
@@ -263,8 +264,8 @@ impl WritableSegment {
         acquire::acquire(&self.segment.map, Wait::No)
     }
 
-    /// Locks, in the fewest instructions, if the lock is free and nothing needs repair. `None` does
-    /// not say why it failed; [`WritableSegment::lock`] does.
+    /// Takes the lock, in as few instructions as possible, if it is free and nothing needs repair.
+    /// The result `None` does not say why that failed; [`WritableSegment::lock`] does.
     #[inline]
     #[must_use]
     pub fn try_lock_clean(&self) -> Option<Guard<'_>> {
@@ -280,7 +281,7 @@ impl WritableSegment {
         self.segment.map.flush()
     }
 
-    /// Address of the mutex in this process, for debuggers and crash tests.
+    /// Returns the address of the mutex in this process, for debuggers and crash tests.
     #[must_use]
     pub fn lock_address(&self) -> usize {
         self.segment.map.base() as usize + LOCK_OFFSET

@@ -1,4 +1,4 @@
-//! Space for a new file: compared with what is free, and then really allocated.
+//! Space for a new file. The space is compared with the free space, and then really allocated.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -12,12 +12,12 @@ use crate::os::file_id::is_memory;
 use crate::os::limits::{available, free_memory};
 use crate::refused::check_file_size;
 
-/// How much is allocated at a time. When a signal arrives, `fallocate` undoes what it did and
-/// fails, so a piece must be short enough to fit between two signals.
+/// Number of bytes that are allocated at a time. When a signal arrives, `fallocate` undoes what it
+/// did and fails, so a piece must be short enough to fit between two signals.
 const ALLOCATE_STEP: u64 = 256 * 1024;
 
 /// Checks, before anything is allocated or written, whether a file of `needed` bytes is possible
-/// and fits. The file is open, empty, and below `dir`.
+/// and fits. The file must be open, empty, and in or below `dir`.
 pub(crate) fn check_space(file: &File, needed: u64, dir: &Path) -> Result<(), CreateError> {
     check_file_size(needed, dir)?;
     // If the file system does not say, the allocation will.

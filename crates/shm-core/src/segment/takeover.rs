@@ -30,10 +30,10 @@ use crate::sabotage;
 /// of another boot or another file to go away.
 const RESET_LIMIT: Duration = Duration::from_secs(5);
 /// How long an opener waits for writers of another pid namespace. This is long enough to outlast
-/// processes that only check. It is also how long the opener listens for such writers before it
-/// takes the segment over.
+/// processes that only check the segment. The opener also listens for such writers for this long
+/// before it takes the segment over.
 const FOREIGN_LIMIT: Duration = Duration::from_millis(100);
-/// The time between two tries, and between two checks while it listens.
+/// The time between two attempts, and between two checks while the opener listens.
 const STEP: Duration = Duration::from_millis(1);
 const LISTENING_STEP: Duration = Duration::from_millis(10);
 
@@ -45,11 +45,12 @@ enum Outcome {
     InUse(Option<Holder>),
 }
 
-/// What happens to the mutex.
+/// What happens to the mutex in a takeover.
 enum Lock {
-    /// It is initialised again, because nobody holds it or nobody will ever release it.
+    /// The mutex is initialised again, because nobody holds it or because nobody will ever release
+    /// it.
     Lost,
-    /// It is locked like any other.
+    /// The mutex is locked like any other mutex.
     Sound,
 }
 
@@ -101,7 +102,8 @@ impl ValidatedFile {
 
     /// Makes the segment usable here. The caller holds the file lock exclusively, so it sees no
     /// other writer. It cannot see writers that opened the file through another of its inodes
-    /// (below an overlay, it has two), or that lost their descriptor; the mutex shows those.
+    /// (below an overlay, a file has two), or writers that lost their descriptor. The mutex shows
+    /// such writers.
     fn take_over(&self, here: &Session) -> Result<Outcome, OpenError> {
         let found = self.intact_session()?;
         let lock = match self.judge_lock(&found, here)? {
@@ -152,8 +154,8 @@ impl ValidatedFile {
         Ok(Outcome::Usable)
     }
 
-    /// Decides by the lock word, before the mutex is touched. The error names a holder that may be
-    /// alive.
+    /// Decides from the lock word what to do with the mutex, before the mutex is touched. The error
+    /// names a holder that may be alive.
     fn judge_lock(
         &self,
         found: &Session,
@@ -184,7 +186,8 @@ impl ValidatedFile {
         Ok(Err(Some(holder)))
     }
 
-    /// Writes 64 bytes in one page with one call, which a signal does not split.
+    /// Writes the session record. Its 64 bytes are in one page and are written with one call, which
+    /// a signal does not split.
     fn write_session(&self, found: &Session, here: &Session) -> Result<(), OpenError> {
         if found == here {
             return Ok(());
@@ -218,9 +221,9 @@ impl ValidatedFile {
     }
 }
 
-/// True if, within [`FOREIGN_LIMIT`], a process waits for the lock, which the caller holds. That
-/// process is a writer of another pid namespace that the file locks do not show. A writer that does
-/// not write in that time learns at its next lock that it has lost the segment.
+/// True if a process waits for the lock within [`FOREIGN_LIMIT`], while the caller holds the lock.
+/// That process is a writer of another pid namespace that the file locks do not show. A writer that
+/// does not write in that time learns at its next lock that it has lost the segment.
 fn is_wanted(map: &Mapping) -> bool {
     let start = std::time::Instant::now();
     while start.elapsed() < FOREIGN_LIMIT {

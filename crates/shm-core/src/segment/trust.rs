@@ -1,8 +1,9 @@
-//! Whose files to trust.
+//! The users whose files are trusted.
 
-/// Which users' segments to trust.
+/// The users whose segments are trusted.
 ///
-/// By default, a segment must be owned by the caller or by root, and writable by its owner only.
+/// By default, a segment must be owned by the caller or by root, and only its owner may have write
+/// permission.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
     owners: Vec<u32>,
@@ -28,12 +29,12 @@ impl Trust {
         uid == rustix::process::geteuid().as_raw() || uid == 0 || self.owners.contains(&uid)
     }
 
-    /// True after [`Trust::shared_writers`].
+    /// True if [`Trust::shared_writers`] was called.
     pub(crate) fn accepts_shared_writers(&self) -> bool {
         self.shared_writers
     }
 
-    /// Also accepts segments that group or others may write to.
+    /// Also accepts segments to which the group or other users may write.
     #[must_use]
     pub fn shared_writers(mut self) -> Self {
         self.shared_writers = true;

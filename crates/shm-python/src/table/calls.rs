@@ -1,4 +1,4 @@
-//! The calls of a table of any kind of keys, in terms of Python objects.
+//! The calls of a table with any kind of keys. They take and return Python objects.
 //!
 //! Calls that wait or take long run without the interpreter, as `signals` requires.
 
@@ -23,10 +23,10 @@ type Pair<'py> = (Object<'py>, Object<'py>);
 /// Makes a Python object of a value.
 pub(crate) type Make<'a, 'py> = dyn Fn(&[u8]) -> PyResult<Object<'py>> + 'a;
 
-/// Values of up to this many bytes are copied to the stack.
+/// Maximum length in bytes of a value that is copied to the stack.
 const SMALL: usize = 64;
 
-/// The value of a key, as a Python object.
+/// Returns the value of a key as a Python object.
 #[inline]
 pub(crate) fn get<'py, K: PyKey + ?Sized, A: Access>(
     table: &Table<K, A>,
@@ -80,7 +80,8 @@ pub(crate) fn get_many<'py, K: PyKey + ?Sized, A: Access>(
     Ok(held.iter().map(|held| held.as_ref().and_then(|_| found.next().flatten())).collect())
 }
 
-/// All entries, as they were at one moment if possible; otherwise each is whole.
+/// Returns all entries, if possible as they were at one moment. Otherwise, each entry is whole, but
+/// the entries are of different moments.
 pub(crate) fn entries<'py, K: PyKey + ?Sized, A: Access>(
     table: &Table<K, A>,
     py: Python<'py>,
@@ -90,7 +91,7 @@ pub(crate) fn entries<'py, K: PyKey + ?Sized, A: Access>(
     entries.into_iter().map(|(key, value)| Ok((K::give(kind, key, py)?, value))).collect()
 }
 
-/// The entries as they were at one moment, with their map keys.
+/// Returns the entries as they were at one moment, with map keys in place of the table's keys.
 pub(crate) fn frozen<K: PyKey + ?Sized, A: Access>(
     table: &Table<K, A>,
     py: Python<'_>,
@@ -188,8 +189,8 @@ pub(crate) fn write<K: PyKey + ?Sized, R: Send>(
     signals::detach(py, f)?.map_err(|error| failed(py, table, error))
 }
 
-/// A key to look up; `None` for an object that cannot be a key of this table, for instance because
-/// of its type.
+/// Converts an object to a key to look up. Returns `None` for an object that cannot be a key of
+/// this table, for instance because of its type.
 #[inline(always)]
 fn sought<'a, K: PyKey + ?Sized, A: Access>(
     table: &Table<K, A>,
@@ -199,7 +200,8 @@ fn sought<'a, K: PyKey + ?Sized, A: Access>(
     held.or_else(|refusal| refusal.absent(key).map(|()| None))
 }
 
-/// A key to remove; `None` for a number that this table cannot have.
+/// Converts an object to a key to remove. Returns `None` for a number that cannot be a key of this
+/// table.
 fn removed<'a, K: PyKey + ?Sized>(
     table: &Table<K>,
     key: &'a Object<'_>,
@@ -208,7 +210,8 @@ fn removed<'a, K: PyKey + ?Sized>(
     K::held(kind, key, equal_int).map_err(|refusal| not_a_key(kind, key, refusal))
 }
 
-/// A key to store under, also as a member of a batch.
+/// Converts an object to a key under which a value is stored. The object may be a member of a
+/// batch.
 #[inline(always)]
 fn stored<'a, K: PyKey + ?Sized>(
     table: &Table<K>,
@@ -238,7 +241,7 @@ fn not_a_key(kind: KeyKind, key: &Object<'_>, refusal: Refusal) -> PyErr {
     PyTypeError::new_err(format!("the keys of this table are {expected}, not {found}{remedy}"))
 }
 
-/// The exception for a number that cannot be a key of a table of this kind.
+/// Makes the exception for a number that cannot be a key of a table of this kind.
 #[cold]
 fn no_key_of(kind: KeyKind, key: &Object<'_>, member: Option<usize>) -> PyErr {
     let (bits, signed) = kind.integer().unwrap_or((64, true));
@@ -263,8 +266,8 @@ fn failed<K: PyKey + ?Sized, A: Access>(
     advised(py, error, Some(table.segment().path()), advice)
 }
 
-/// The entries as they were at one moment, or otherwise each whole. Warns of damaged entries, which
-/// are left out.
+/// Returns the entries, if possible as they were at one moment. Otherwise, each entry is whole, but
+/// the entries are of different moments. Warns of damaged entries, which are left out.
 fn copied<K: PyKey + ?Sized, A: Access>(
     table: &Table<K, A>,
     py: Python<'_>,

@@ -15,7 +15,8 @@ pub(crate) enum Opened {
     Read(Typed<ReadOnly>),
 }
 
-/// A table with keys of the types that need no [`AnyKey`](slotmap_shm::AnyKey), or of any other.
+/// A table with keys of a type that needs no [`AnyKey`](slotmap_shm::AnyKey), or with keys of any
+/// other type.
 pub(crate) enum Typed<A: Access> {
     Narrow(Table<i32, A>),
     Wide(Table<i64, A>),
@@ -63,7 +64,7 @@ macro_rules! reading {
 pub(crate) use {reading, typed};
 
 impl Opened {
-    /// The table, if its handle may write.
+    /// Returns the table, if its handle may write.
     #[inline]
     pub(crate) fn writable(&self, py: Python<'_>) -> PyResult<&Typed<ReadWrite>> {
         match self {

@@ -1,4 +1,4 @@
-//! The types of keys that a table has, as Python objects.
+//! The types of keys that a table may have, and their conversion from and to Python objects.
 
 use std::borrow::Borrow;
 
@@ -18,25 +18,26 @@ pub(crate) trait PyKey: Key<Owned: Send> + Sync {
     /// The value that holds a key taken from Python.
     type Held<'a>: Borrow<Self>;
 
-    /// Converts an object to a key of a table of this kind; `None` for a number that is out of
-    /// range. `int` converts numbers.
+    /// Converts an object to a key of a table of this kind. Returns `None` for a number that is out
+    /// of range. `int` converts numbers.
     fn held<'a, 'py>(
         kind: KeyKind,
         key: &'a Bound<'py, PyAny>,
         int: impl FnOnce(&Bound<'py, PyAny>) -> Result<Option<i64>, Refusal>,
     ) -> Result<Option<Self::Held<'a>>, Refusal>;
 
-    /// The length of a key of bytes; 0 for a number.
+    /// Returns the length of a byte key in bytes, or 0 for a number.
     fn len(&self) -> usize;
 
-    /// The key of a table of this kind as an object.
+    /// Converts a key of a table of this kind to an object.
     fn give(kind: KeyKind, key: Self::Owned, py: Python<'_>) -> PyResult<Bound<'_, PyAny>>;
 
-    /// The map key of this key of a table of this kind; `None` for a number that has none.
+    /// Returns the map key of a key of a table of this kind, or `None` for a number that has no map
+    /// key.
     fn frozen(kind: KeyKind, owned: &Self::Owned) -> Option<Vec<u8>>;
 }
 
-/// The key of a table that this object is, for an error.
+/// Converts an object to a key, to be part of an error.
 #[cold]
 pub(crate) fn named(key: &Bound<'_, PyAny>) -> AnyKey {
     if let Ok(number) = key.extract() {
@@ -48,7 +49,7 @@ pub(crate) fn named(key: &Bound<'_, PyAny>) -> AnyKey {
     }
 }
 
-/// The Python type of the keys of a kind.
+/// Returns the Python type of the keys of a kind.
 pub(crate) fn py_type(kind: KeyKind, py: Python<'_>) -> Bound<'_, PyAny> {
     match kind.integer() {
         Some(_) => py.get_type::<PyInt>().into_any(),

@@ -1,4 +1,4 @@
-//! The lookups of a table that do not use PyO3's calls.
+//! The lookups of a table that bypass PyO3's way of calling methods.
 
 use std::ffi::CStr;
 
@@ -14,7 +14,7 @@ use crate::failure::failure;
 use crate::fast::Method;
 use crate::keys::text_of;
 
-/// The value of a key, as a Python object, or `default`.
+/// Returns the value of a key as a Python object, or `default` if the key is absent.
 #[inline(always)]
 fn look_up<'py>(
     this: &Bound<'py, TableBase>,

@@ -1,5 +1,5 @@
-//! `shmap.Table` without its mapping methods. Each call is a method here, and `calls` has the part
-//! that is the same for every type of keys.
+//! `shmap.Table` without its mapping methods. Each call is a method in this file. `calls` has the
+//! parts that are the same for every type of keys.
 
 mod calls;
 mod handle;
@@ -31,10 +31,10 @@ use crate::refusal::Refusal;
 use crate::signals;
 use crate::snapshot::SnapshotBase;
 
-/// A table of the namespace, opened.
+/// An open table of a namespace.
 #[pyclass(subclass, frozen, mapping, module = "shmap._shmap", name = "TableBase")]
 pub(crate) struct TableBase {
-    /// `None` after the table was closed.
+    /// The table, or `None` after it was closed.
     table: Lending<Option<Arc<Opened>>>,
     name: Name,
     namespace: Namespace,
@@ -479,7 +479,7 @@ impl TableBase {
     }
 }
 
-/// A table that was not closed.
+/// Returns the table, unless it was closed.
 #[inline]
 fn open<'a>(table: &'a Option<Arc<Opened>>, py: Python<'_>) -> PyResult<&'a Opened> {
     table.as_deref().ok_or_else(|| closed(py, "table"))

@@ -1,4 +1,4 @@
-//! The values of a table: the bytes of an object, or a counter.
+//! Converting objects to values of a table: the bytes of an object, or a counter.
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -8,14 +8,15 @@ use crate::keys::{Bytes, lend};
 use crate::numbers::counter_of;
 use crate::refusal::Refusal;
 
-/// The bytes to store for an object. An `int` becomes a counter, as
+/// Returns the bytes to store for an object. An `int` becomes a counter, as
 /// [`Table::increment`](slotmap_shm::Table::increment) stores it.
 #[inline]
 pub(crate) fn value_of<'a, 'py>(object: &'a Bound<'py, PyAny>) -> PyResult<Bytes<'a, 'py>> {
     lend(object).or_else(|refusal| counter(object, refusal))
 }
 
-/// A counter, if the object is a number. A `bool` is not accepted, because nobody counts with it.
+/// Returns a counter, if the object is a number. A `bool` is not accepted, because nobody counts
+/// with it.
 #[cold]
 fn counter<'a, 'py>(object: &Bound<'py, PyAny>, refusal: Refusal) -> PyResult<Bytes<'a, 'py>> {
     if !matches!(refusal, Refusal::Type(_)) {

@@ -12,15 +12,15 @@ use crate::layout::{HEAD_WORDS, LINE_WORDS, Layout};
 use crate::value::{Source, Value};
 
 /// A reader of a large value checks the version after each piece of this many words (64 KiB). If a
-/// write has overtaken the copy, the copy ends early, so that the next one starts right after the
-/// flip.
+/// write has overtaken the copy, the copy ends early, so that the next attempt starts right after
+/// the flip.
 const PIECE_WORDS: usize = 1 << 13;
 
-/// Bytes of a value that lie in the head.
+/// Number of bytes of a value that lie in the head.
 const HEAD_BYTES: usize = HEAD_WORDS * 8;
 
-/// A buffer as readers see it. What is copied is valid only once the slot's version has been
-/// checked.
+/// A buffer as readers see it. Bytes that are copied from it are valid only once the slot's version
+/// has been checked.
 #[derive(Clone, Copy)]
 pub(crate) struct Buffer<'a> {
     all: ReadWords<'a>,
@@ -31,7 +31,7 @@ pub(crate) struct Buffer<'a> {
 }
 
 impl<'a> Buffer<'a> {
-    /// The buffer of `slot` that a reader of this version copies from.
+    /// Returns the buffer of `slot` from which a reader of this version copies.
     #[inline(always)]
     pub(crate) fn new(all: ReadWords<'a>, layout: &'a Layout, slot: usize, version: u64) -> Self {
         Self { all, layout, slot, version }
@@ -42,14 +42,15 @@ impl<'a> Buffer<'a> {
         buffer_of(self.version)
     }
 
-    /// True if a write of the slot completed. What is copied from now on will be discarded.
+    /// True if a write of the slot has completed since this version. Anything that is copied from
+    /// now on will be discarded.
     #[cold]
     fn is_overtaken(&self) -> bool {
         let line = self.all.slice(self.layout.slot_at(self.slot), LINE_WORDS);
         !version::is_unchanged(line, self.version)
     }
 
-    /// True if its first `len` bytes are `expected`.
+    /// True if the first `len` bytes of the buffer are `expected`.
     pub(crate) fn is(&self, expected: &[u8], len: usize) -> bool {
         if len != expected.len() {
             return false;
@@ -58,7 +59,7 @@ impl<'a> Buffer<'a> {
         words.zip(expected.chunks(8)).all(|(word, bytes)| word.to_le_bytes().starts_with(bytes))
     }
 
-    /// Copies the first `to.len()` bytes, at most the table's value size.
+    /// Copies the first `to.len()` bytes, which must not be more than the table's value size.
     #[inline(always)]
     pub(crate) fn copy_to(&self, to: &mut [u8]) {
         let head = self.head();
@@ -69,7 +70,7 @@ impl<'a> Buffer<'a> {
         }
     }
 
-    /// Copies more than [`HEAD_BYTES`].
+    /// Copies a value of more than [`HEAD_BYTES`] bytes.
     #[inline(never)]
     fn copy_long(self, head: [u64; HEAD_WORDS], to: &mut [u8]) {
         if let Some((first, rest)) = to.split_at_mut_checked(HEAD_BYTES) {
@@ -90,8 +91,8 @@ impl<'a> Buffer<'a> {
         }
     }
 
-    /// Copies the first `len` bytes to a value. Allocates a new one only if the capacity of this
-    /// one is too small.
+    /// Copies the first `len` bytes to `to`. Allocates a new value only if the capacity of `to` is
+    /// too small.
     pub(crate) fn copy_to_value(self, to: &mut Value, len: usize) {
         match to.words_for(len) {
             Some(words) => self.copy_to_words(words),
@@ -148,8 +149,8 @@ fn head_to_bytes([first, second]: [u64; HEAD_WORDS], to: &mut [u8]) {
     }
 }
 
-/// Stores a value of at most the table's value size. Relaxed: readers do not use
-/// this buffer before the commit, which is a Release store.
+/// Stores a value of at most the table's value size. The stores are relaxed, because readers do not
+/// use this buffer before the commit, which is a Release store.
 #[inline]
 pub(crate) fn store(all: Words<'_>, layout: &Layout, slot: usize, number: usize, value: &[u8]) {
     let head = all.slice(layout.slot_at(slot) + layout.head_at(number), HEAD_WORDS);

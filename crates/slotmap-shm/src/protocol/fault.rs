@@ -11,17 +11,17 @@ use crate::key::any_key;
 use crate::key_kind::KeyKind;
 use crate::value::Value;
 
-/// Why a transaction is dropped.
+/// Why a transaction was dropped.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// The key was to be added, but is present.
+    /// The transaction was to add a key, but the key is present.
     Duplicate,
     /// The key is absent.
     NotFound,
     Full {
         capacity: usize,
     },
-    /// The value differs from the expected one. The caller has the value found.
+    /// The value differs from the expected one. The caller has a copy of the value that was found.
     Mismatch,
     NotACounter {
         len: usize,
@@ -41,8 +41,8 @@ impl From<LockError> for Fault {
 }
 
 impl Fault {
-    /// Turns this into the error for the caller. `key` are the words of the key at fault, which is
-    /// of this kind.
+    /// Turns this fault into the error for the caller. `kind` and `key` are the kind and the words
+    /// of the key at fault.
     pub(crate) fn into_error(self, kind: KeyKind, key: &[u64]) -> TableError {
         match self {
             Self::Duplicate => TableError::DuplicateKey { key: any_key(kind, key) },

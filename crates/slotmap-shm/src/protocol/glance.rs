@@ -12,9 +12,10 @@ use super::view::View;
 use crate::key::NO_KEY;
 use crate::layout::{COMMIT, EPOCH, LEN, Layout, USED, VERSION};
 
-/// How often the counts are compared before they are considered wrong.
+/// Number of times that the counts are compared before they are considered wrong.
 const ATTEMPTS: usize = 4;
-/// If a writer stays between two stores for this long in every comparison, it must be stopped.
+/// Time between two comparisons. A writer that is between the same two stores in every comparison
+/// must be stopped.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// What the check found.
@@ -31,8 +32,8 @@ impl Glance {
     }
 }
 
-/// Compares everything that can be compared without following the index. If that does not agree,
-/// follows the index as well.
+/// Compares everything that can be compared without following the index. If something does not
+/// agree, follows the index as well.
 pub(crate) fn glance(words: ReadWords<'_>, layout: &Layout) -> Glance {
     let view = View { words, layout };
     let mut found = Glance::default();
@@ -54,7 +55,7 @@ pub(crate) fn glance(words: ReadWords<'_>, layout: &Layout) -> Glance {
     found
 }
 
-/// Counts of slots, index and free stack.
+/// The counts that were taken from the slots, the index and the free stack.
 struct Counts {
     /// True if a version or a length is impossible.
     damaged: bool,
@@ -88,8 +89,8 @@ impl Counts {
     }
 }
 
-/// Searches the index for each entry. A key that is present during its whole search is found,
-/// whatever writers do.
+/// Searches the index for each entry. If a key is present during the whole search for it, the
+/// search finds it, whatever writers do.
 fn index_leads_to_all(words: ReadWords<'_>, layout: &Layout) -> bool {
     let mut steps = Steps::default();
     let epoch = words.load(EPOCH, Ordering::Acquire);

@@ -1,13 +1,14 @@
 //! The protocol: which words are stored and loaded, in which order, so that readers need no lock
 //! and a writer may die at any instruction.
 //!
-//! It works on words wherever they are: in a mapping, or in a loom model, which runs this code
-//! itself. So nothing in this folder knows of files, namespaces or handles. From this crate it
-//! imports the leaves and [`layout`](crate::layout), and nothing from [`table`](crate::table). A
-//! function that takes `Words` may be called only by the holder of the lock. One that takes
-//! `ReadWords` may be called by anybody.
+//! The protocol works on words wherever they are: in a mapping, or in a loom model, which runs this
+//! very code. So nothing in this folder depends on files, namespaces or handles. From this crate,
+//! it imports the basic types, such as keys and errors, and [`layout`](crate::layout). It imports
+//! nothing from [`table`](crate::table). A function that takes `Words` may be called only by the
+//! holder of the lock. A function that takes `ReadWords` may be called by anybody.
 //!
-//! What the rest of the crate may use is exported here. Imports go one way:
+//! What the rest of the crate may use is exported here. Files import only files that are further
+//! down in this list:
 //!
 //! ```text
 //! transaction   glance   moment

@@ -1,14 +1,14 @@
-//! Reading many slots as they were at one moment, beside writers that do not pause.
+//! Reading many slots as they were at one moment, while writers keep writing.
 //!
-//! A collection is kept up to date. The first pass copies everything, and each later pass compares
-//! the versions and copies again only what changed. A version never recurs, so a copy that was made
-//! under a version is right for as long as the slot has that version. If no transaction was
-//! committed between the beginning and the end of a pass, the collection is as the table was at
-//! that moment; see [`View::at_one_moment`].
+//! A collection is brought up to date in passes. The first pass copies everything, and each later
+//! pass compares the versions and copies again only what has changed. A version never recurs, so a
+//! copy that was made under a version is right for as long as the slot has that version. If no
+//! transaction was committed between the beginning and the end of a pass, the collection equals the
+//! table at that moment; see [`View::at_one_moment`].
 //!
 //! `table/collect.rs` decides how many passes are made, and what follows if none of them succeeds.
-//! A pass under the lock copies what changed since the previous pass, to memory that was allocated
-//! before the lock was taken.
+//! A pass under the lock copies what has changed since the previous pass. It copies to memory that
+//! was allocated before the lock was taken.
 
 use super::buffer::Buffer;
 use super::slot::Slot;
@@ -24,12 +24,13 @@ use crate::value::{Source, Value};
 /// Called when a slot changed during a read, as in [`View::find`].
 type Again<'a> = &'a dyn Fn() -> Result<(), TableError>;
 
-/// Something that must be read as it was at one moment.
+/// Items that must be read as they were at one moment.
 pub(crate) trait Collection<K: Key + ?Sized> {
-    /// Reads again what changed, without the lock.
+    /// Reads the items that have changed again, without the lock.
     fn pass(&mut self, view: View<'_>, again: Again<'_>) -> Result<(), TableError>;
 
-    /// Copies what changed to `scratch`, under the lock. False if not everything fits there.
+    /// Copies the items that have changed to `scratch`, under the lock. Returns false if not all of
+    /// them fit there.
     fn pass_locked(
         &self,
         view: View<'_>,
@@ -37,28 +38,28 @@ pub(crate) trait Collection<K: Key + ?Sized> {
         scratch: &mut Scratch,
     ) -> Result<bool, TableError>;
 
-    /// Moves what is in the scratch buffer to the collection.
+    /// Moves the contents of the scratch buffer to the collection.
     fn apply(&mut self, scratch: &Scratch, kind: KeyKind);
 }
 
-/// A scratch buffer for what is copied under the lock.
+/// A scratch buffer for items that are copied under the lock.
 pub(crate) struct Scratch {
     changes: Vec<Change>,
     words: Vec<u64>,
-    /// Words of a key in a slot.
+    /// Number of words of a key in a slot.
     key_words: usize,
-    /// Words of the largest entry.
+    /// Number of words of the largest entry.
     largest: usize,
 }
 
 /// An item that changed.
 struct Change {
     item: usize,
-    /// Slot and version; `None` if the item is absent.
+    /// The slot and version of the item, or `None` if the item is absent.
     at: Option<(usize, u64)>,
-    /// Where its words start in the scratch buffer.
+    /// Where the words of the item start in the scratch buffer.
     start: usize,
-    /// Length of the value in bytes; `None` if there is no value.
+    /// Length of the value in bytes, or `None` if there is no value.
     len: Option<usize>,
 }
 
@@ -110,7 +111,7 @@ pub(crate) struct Entries<O> {
 #[derive(Clone, Copy)]
 struct Seen {
     version: u64,
-    /// The position of its entry in the collection.
+    /// The position of the slot's entry in the collection.
     at: u32,
     damaged: bool,
 }
@@ -123,7 +124,7 @@ pub(crate) enum Held<O> {
     Damage(&'static str),
 }
 
-/// The slot never had an entry.
+/// The position of a slot that never had an entry.
 const NOWHERE: u32 = u32::MAX;
 
 impl<O> Entries<O> {
@@ -150,7 +151,7 @@ impl<O> Entries<O> {
         }
     }
 
-    /// How many slots hold contents that no writer stores.
+    /// Returns the number of slots whose contents no writer stores.
     pub(crate) fn damaged(&self) -> usize {
         self.seen.iter().filter(|seen| seen.damaged).count()
     }
@@ -160,10 +161,11 @@ impl<O> Entries<O> {
     }
 }
 
-/// What a slot holds, and under which version; `None` if that version was seen before.
+/// What a slot holds, and under which version, or `None` if that version was seen before.
 type Looked<O> = Option<(u64, Held<O>)>;
 
-/// A whole copy of what a slot holds, and its version; `None` if that version is `seen`.
+/// Copies what a slot holds, and returns the copy with the slot's version. Returns `None` if that
+/// version is `seen`.
 pub(crate) fn read_slot<K: Key + ?Sized>(
     slot: &Slot<'_>,
     kind: KeyKind,
@@ -261,7 +263,7 @@ impl<K: Key + ?Sized> Collection<K> for Entries<K::Owned> {
 /// The values of some keys.
 pub(crate) struct Values<'k, K: Key + ?Sized> {
     keys: &'k [&'k K],
-    /// For each key, the value with its slot and version.
+    /// For each key, its value, and the slot and version from which the value was copied.
     found: Vec<(Option<(usize, u64)>, Value)>,
 }
 

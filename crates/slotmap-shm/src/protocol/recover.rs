@@ -1,7 +1,7 @@
 //! Repairing a table after its writer died, at whatever instruction.
 //!
 //! The slots and the commit word are repaired, and everything else is derived from them. Each step
-//! may be repeated, so a process that repairs may die too, any number of times.
+//! may be repeated, so repairing processes may die as well, any number of times.
 
 use shm_core::{Ordering, Words};
 
@@ -18,13 +18,13 @@ pub(crate) fn initialise(words: Words<'_>, layout: &Layout) {
     derive(words, layout);
 }
 
-/// What a repair could not keep.
+/// The entries that a repair could not keep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Repaired {
-    /// Slots that held something that no writer stores. They are free now.
+    /// Number of damaged slots, which held something that no writer stores. They are free now.
     pub slots: usize,
-    /// How many of these slots held an entry, as far as the index and the count of entries tell.
+    /// Number of these slots that held an entry, as far as the index and the count of entries tell.
     pub entries: usize,
 }
 
@@ -47,8 +47,8 @@ pub(crate) fn repair(words: Words<'_>, layout: &Layout) -> Repaired {
     repaired
 }
 
-/// Finishes the transaction in flight if it was committed, and drops it otherwise. Takes damaged
-/// slots out of use.
+/// Finishes the transaction in flight if that transaction was committed, and drops it otherwise.
+/// Takes damaged slots out of use.
 pub(crate) fn resolve_slots(words: Words<'_>, layout: &Layout) -> Repaired {
     let commit = words.load(COMMIT, Ordering::Relaxed);
     let committed = commit & 1 != 0;
@@ -80,8 +80,8 @@ pub(crate) fn resolve_slots(words: Words<'_>, layout: &Layout) -> Repaired {
     repaired
 }
 
-/// Derives the index, the free stack and the length from the slots. Returns the length, and the
-/// number of slots that were freed because another slot has the same key.
+/// Derives the index, the free stack and the length from the slots. Returns the number of entries,
+/// and the number of slots that were freed because another slot has the same key.
 pub(crate) fn derive(words: Words<'_>, layout: &Layout) -> (usize, usize) {
     let mut duplicates = 0;
     let mut retire = |duplicate: SlotMut<'_>| {
@@ -104,8 +104,8 @@ pub(crate) fn stack_free_slots(words: Words<'_>, layout: &Layout) {
     }
 }
 
-/// Checks that everything agrees. Only for the holder of the lock. O(capacity), unless keys were
-/// chosen to collide.
+/// Checks that all parts of the table agree. Only the holder of the lock may call this.
+/// O(capacity), unless keys were chosen to collide.
 pub(crate) fn check(
     words: Words<'_>,
     layout: &Layout,

@@ -3,10 +3,10 @@
 //! `version.rs` defines the words.
 //!
 //! # Who stores what
-//! Only the holder of the lock stores. The buffer that readers use is that of the effective
-//! version. It is never stored to: a writer fills the other one. A reader that copies from version
-//! `e` checks afterwards that the slot's version is not beyond `e`, because its buffer can be
-//! filled again only after that.
+//! Only the holder of the lock stores. Readers use the buffer of the effective version. Nobody
+//! stores to that buffer: a writer fills the other one. A reader that copies under version `e`
+//! checks afterwards that the slot's version is not beyond `e`, because its buffer can be filled
+//! again only after the version has moved on.
 
 use shm_core::{Ordering, ReadWords, Words};
 
@@ -20,18 +20,19 @@ use crate::sabotage;
 /// What a reader found in a slot.
 #[derive(Clone, Copy)]
 pub(crate) enum Seen {
-    /// The key, under this version.
+    /// The slot holds the key, under this version.
     Match(u64),
-    /// No entry, or another key.
+    /// The slot holds no entry, or another key.
     Other,
-    /// Neither is known, because a write of this slot completed meanwhile: try again.
+    /// It is not known what the slot holds, because a write of this slot completed meanwhile. Try
+    /// again.
     Changed,
 }
 
 /// A slot as readers see it.
 #[derive(Clone, Copy)]
 pub(crate) struct Slot<'a> {
-    /// Its first cache line.
+    /// The first cache line of the slot.
     line: ReadWords<'a>,
     all: ReadWords<'a>,
     layout: &'a Layout,
@@ -44,7 +45,7 @@ impl<'a> Slot<'a> {
         Self { line: all.slice(layout.slot_at(number), LINE_WORDS), all, layout, number }
     }
 
-    /// The effective version; `None` if it changed meanwhile.
+    /// Returns the effective version, or `None` if the version changed meanwhile.
     #[inline(always)]
     pub(crate) fn effective(&self) -> Option<u64> {
         // Acquire: pairs with the Release store of a flip (all of that change is
@@ -85,7 +86,7 @@ impl<'a> Slot<'a> {
         }
     }
 
-    /// As [`Slot::look`], but returns [`Seen::Changed`] for a slot that is being written.
+    /// Like [`Slot::look`], but returns [`Seen::Changed`] for a slot that is being written.
     #[inline(always)]
     pub(crate) fn look_unless_pending(&self, is_key: impl FnOnce(&Self) -> bool) -> Seen {
         // Acquire, twice: as in `effective`.
@@ -108,8 +109,8 @@ impl<'a> Slot<'a> {
         }
     }
 
-    /// The value's buffer and its length in bytes. The length may exceed the value size if memory
-    /// is damaged.
+    /// Returns the buffer of the value, and the value's length in bytes. If memory is damaged, the
+    /// length may exceed the value size.
     #[inline(always)]
     pub(crate) fn value(&self, version: u64) -> (Buffer<'a>, usize) {
         let number = buffer_of(version);
@@ -118,15 +119,15 @@ impl<'a> Slot<'a> {
         (Buffer::new(self.all, self.layout, self.number, version), len)
     }
 
-    /// True if no write of the slot completed since it had this version. What was copied meanwhile
-    /// is then one whole value.
+    /// True if no write of the slot has completed since it had this version. If so, the bytes that
+    /// were copied meanwhile are one whole value.
     #[inline(always)]
     pub(crate) fn is_unchanged(&self, version: u64) -> bool {
         is_unchanged(self.line, version)
     }
 
-    /// What is damaged in the slot, if anything. The slot has this version. Bytes of values are not
-    /// checked.
+    /// Returns what is damaged in the slot, if anything. `version` is the version of the slot. The
+    /// bytes of values are not checked.
     pub(crate) fn damage(&self, version: u64) -> Option<&'static str> {
         if !is_valid(version) {
             return Some("version of a slot");
@@ -140,7 +141,7 @@ impl<'a> Slot<'a> {
         (is_live(version) && !is_key()).then_some("key")
     }
 
-    /// Longest value in bytes.
+    /// Returns the maximum length of a value in bytes.
     pub(crate) fn max_len(&self) -> usize {
         self.layout.geometry.value_size
     }
@@ -161,7 +162,7 @@ impl<'a> Slot<'a> {
         }
     }
 
-    /// The words of the key.
+    /// Returns the words of the key.
     #[inline(always)]
     pub(crate) fn key(&self) -> ReadWords<'a> {
         self.all.slice(self.layout.slot_at(self.number) + KEY, self.layout.key_words)
@@ -171,7 +172,7 @@ impl<'a> Slot<'a> {
 /// A slot as the holder of the lock sees it. Loads are relaxed, because only the holder stores.
 #[derive(Clone, Copy)]
 pub(crate) struct SlotMut<'a> {
-    /// Its first cache line.
+    /// The first cache line of the slot.
     line: Words<'a>,
     all: Words<'a>,
     layout: &'a Layout,
@@ -209,13 +210,13 @@ impl<'a> SlotMut<'a> {
         }
     }
 
-    /// The words of the key.
+    /// Returns the words of the key.
     pub(crate) fn key(&self) -> ReadWords<'a> {
         let at = self.layout.slot_at(self.number) + KEY;
         self.all.as_read().slice(at, self.layout.key_words)
     }
 
-    /// The current value: its buffer and its length in bytes (clamped).
+    /// Returns the buffer of the current value, and the value's length in bytes (clamped).
     #[inline]
     pub(crate) fn value(&self) -> (Buffer<'a>, usize) {
         let version = self.version();
@@ -241,7 +242,7 @@ impl<'a> SlotMut<'a> {
         }
     }
 
-    /// Stages a value. `value.len()` has been checked. Staging again in the same transaction
+    /// Stages a value. The caller has checked `value.len()`. Staging again in the same transaction
     /// replaces what was staged.
     #[inline(always)]
     pub(crate) fn stage_value(&self, value: &[u8]) {
@@ -277,19 +278,19 @@ impl<'a> SlotMut<'a> {
         }
     }
 
-    /// Makes the staged version the current one. The transaction is committed.
+    /// Makes the staged version the current one. The transaction has been committed.
     #[inline]
     pub(crate) fn flip(&self) {
         // Release: a reader that sees the version sees the buffer and the commit.
         self.line.store(VERSION, self.next(), Ordering::Release);
     }
 
-    /// Drops what was staged. The transaction is not committed.
+    /// Drops what was staged. The transaction has not been committed.
     pub(crate) fn unstage(&self) {
         self.line.store(NEXT, self.version(), Ordering::Release);
     }
 
-    /// Takes a damaged slot out of use, by giving it a version of its own.
+    /// Takes a damaged slot out of use by giving it a new version.
     pub(crate) fn retire(&self) {
         let next = successor(self.version(), false);
         let dead = if is_valid(self.version()) && is_valid(next) { next } else { INITIAL };
@@ -300,14 +301,14 @@ impl<'a> SlotMut<'a> {
         self.line.store(LENGTHS, 0, Ordering::Release);
     }
 
-    /// True if a write was staged and not flipped. If it is false although the next version
-    /// differs, the slot is damaged.
+    /// True if a write was staged and has not been flipped yet. If this is false although the next
+    /// version differs, the slot is damaged.
     pub(crate) fn is_pending(&self) -> bool {
         let (version, next) = (self.version(), self.next());
         next == successor(version, true) || next == successor(version, false)
     }
 
-    /// What is damaged in the slot, if anything.
+    /// Returns what is damaged in the slot, if anything.
     pub(crate) fn damage(&self) -> Option<&'static str> {
         self.as_read().damage(self.version())
     }

@@ -4,8 +4,8 @@ use shm_core::ReadWords;
 
 use crate::key::KeyRoom;
 
-/// The words of a slot's key: one for an integer; for bytes, the length and as many words as it
-/// requires (clamped, because memory may be damaged).
+/// Returns the words of a slot's key. An integer has one word. A byte key has a word for its length
+/// and as many words as that length requires. The length is clamped, because memory may be damaged.
 #[inline]
 pub(crate) fn key_words<'b>(key: ReadWords<'_>, room: &'b mut KeyRoom) -> &'b [u64] {
     for (to, word) in room.iter_mut().zip(key.iter_relaxed()) {

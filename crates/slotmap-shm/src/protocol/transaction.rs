@@ -1,5 +1,5 @@
-//! A transaction stages any number of slots, commits them with one store and flips them. A single
-//! write is a transaction of one slot.
+//! Transactions. A transaction stages any number of slots, commits them with one store and then
+//! flips them. A single write is a transaction of one slot.
 //!
 //! | step | stores | a death right after it leaves |
 //! |---|---|---|
@@ -30,9 +30,9 @@ pub enum PutMode {
 /// Whether an upsert added an entry or replaced a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upserted {
-    /// The key was absent; it now has an entry.
+    /// The key was absent. It now has an entry.
     Inserted,
-    /// The key was present; its value was replaced.
+    /// The key was present. Its value was replaced.
     Updated,
 }
 
@@ -58,12 +58,12 @@ pub(crate) struct Staged {
     change: Change,
 }
 
-/// What happens to the slot, and where its index entry is.
+/// What happens to a staged slot, and where its index entry is.
 #[derive(Clone, Copy)]
 enum Change {
     Replace,
-    /// `empty` says that the place was empty before the entry was stored; otherwise it held a
-    /// tombstone.
+    /// A new entry. `empty` is true if the place was empty before the entry was stored, and false
+    /// if it held a tombstone.
     Insert {
         place: u32,
         empty: bool,
@@ -76,7 +76,7 @@ enum Change {
 /// Private memory that records staged slots. It is allocated before the lock is taken.
 pub(crate) type Room = Vec<Staged>;
 
-/// Allocates memory for a transaction of `members`. The first member needs none.
+/// Allocates memory for a transaction of `members` members. The first member needs no allocation.
 pub(crate) fn room(members: usize) -> Room {
     Vec::with_capacity(members.saturating_sub(1))
 }
@@ -91,7 +91,8 @@ impl<'a> Transaction<'a> {
         Self { words, layout, before, first: None, more: room, added: 0, rebuilt: false }
     }
 
-    /// Finds the slot and the index place of a key, if it is present. Includes what was staged.
+    /// Finds the slot and the index place of a key, if the key is present. Includes what was
+    /// staged.
     #[inline]
     pub(crate) fn find(&self, key: &[u64]) -> Option<(usize, usize)> {
         let hash = index::hash(self.layout, key);
@@ -101,7 +102,8 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Returns the memory, so that it is freed after the lock is released.
+    /// Returns the memory of the transaction, so that the caller can free it after releasing the
+    /// lock.
     #[inline]
     pub(crate) fn into_room(self) -> Room {
         self.more
@@ -112,7 +114,7 @@ impl<'a> Transaction<'a> {
         SlotMut::new(self.words, self.layout, slot)
     }
 
-    /// Stages a write. `value` fits, because the caller has checked it before locking.
+    /// Stages a write. The caller has checked before locking that `value` fits.
     #[inline(always)]
     pub(crate) fn put(
         &mut self,
@@ -175,7 +177,7 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    /// The next slot of the free stack that this transaction has not taken yet.
+    /// Returns the next slot of the free stack that this transaction has not taken yet.
     #[inline]
     fn free_slot(&self) -> Result<usize, Fault> {
         let capacity = self.layout.geometry.capacity;
@@ -234,7 +236,8 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Updates what is derived: the index entries of removed keys, the free stack and the length.
+    /// Updates what is derived from the slots: the index entries of removed keys, the free stack
+    /// and the number of entries.
     fn update_bookkeeping(&self) {
         let mut len = self.len().saturating_add(self.added);
         for staged in self.first.iter().chain(&self.more) {

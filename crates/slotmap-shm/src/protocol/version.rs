@@ -1,4 +1,4 @@
-//! The two version words of a slot: what they mean, and the fences around their changes.
+//! The two version words of a slot: what they mean, and the fences around changes of them.
 //!
 //! # States
 //! A version word is `counter << 2 | live << 1 | buffer`. The counter grows by one
@@ -12,7 +12,7 @@
 //!
 //! The commit word is even while nothing is committed but not yet flipped. The commit makes it odd,
 //! and the end of the flips makes it even again. So one store changes all slots of a transaction at
-//! once, for every reader, and nothing that happens to the writer afterwards matters.
+//! once for every reader, and it does not matter what happens to the writer afterwards.
 
 use shm_core::{Ordering, ReadWords, fence};
 
@@ -31,8 +31,8 @@ pub(crate) fn is_live(version: u64) -> bool {
     version & LIVE != 0
 }
 
-/// The limit of the counter. No slot is written so often, so a higher counter is damage. A few more
-/// writes would make it wrap around to an invalid version.
+/// The limit of the counter. No slot is written so often, so a higher counter means damage. If the
+/// counter could grow further, a few writes would make it wrap around to an invalid version.
 const LIMIT: u64 = 1 << 62;
 
 pub(crate) fn is_valid(version: u64) -> bool {
@@ -44,7 +44,7 @@ pub(crate) fn buffer_of(version: u64) -> usize {
     usize::from(version & BUFFER != 0)
 }
 
-/// The version after `version`: the next counter and the other buffer.
+/// Returns the version that follows `version`: it has the next counter and the other buffer.
 #[inline]
 pub(super) fn successor(version: u64, live: bool) -> u64 {
     let counted = (version & !(BUFFER | LIVE)).wrapping_add(COUNT);
@@ -57,8 +57,8 @@ pub(crate) fn begin_writing() {
     fence(Ordering::Release);
 }
 
-/// True if no write of the slot completed since it had this version. What was copied meanwhile is
-/// then one whole value. `line` is the slot's first cache line.
+/// True if no write of the slot has completed since it had this version. If so, the bytes that were
+/// copied meanwhile are one whole value. `line` is the slot's first cache line.
 #[inline(always)]
 pub(crate) fn is_unchanged(line: ReadWords<'_>, version: u64) -> bool {
     // Acquire: pairs with the Release fence in `begin_writing`. If any load before

@@ -1,4 +1,4 @@
-//! The reading half of the protocol, over the words of a mapping or of a model.
+//! The reading half of the protocol. It works on the words of a mapping or of a model.
 
 use shm_core::{Ordering, ReadWords, fence};
 
@@ -15,9 +15,10 @@ pub(crate) struct View<'a> {
     pub(crate) layout: &'a Layout,
 }
 
-/// What the first attempt found.
+/// What the first attempt of a search found.
 pub(crate) enum Look<'a> {
-    /// The key is in this slot, under this version. The caller must confirm it.
+    /// The key is in this slot, under this version. The caller must confirm that the slot still has
+    /// this version.
     Found(Slot<'a>, u64),
     /// The key is absent.
     Absent,
@@ -33,8 +34,8 @@ pub(crate) struct Found {
 }
 
 impl<'a> View<'a> {
-    /// Searches in the common case, and is small enough to be inlined. Makes one probe, and one
-    /// attempt at each slot.
+    /// Searches for `key` in the common case. Makes one probe, and one attempt at each slot. This
+    /// function is small enough to be inlined.
     #[inline(always)]
     pub(crate) fn look(&self, key: &[u64]) -> Look<'a> {
         let hash = index::hash(self.layout, key);
@@ -57,9 +58,10 @@ impl<'a> View<'a> {
         Slot::new(self.words, self.layout, number)
     }
 
-    /// Finds `key`, whatever happens meanwhile, and lets `take` copy its value (buffer and length
-    /// in bytes). `take` may be called several times; only the last call counts. `again` is called
-    /// if a slot changed during the read, and ends the search if it returns an error.
+    /// Finds `key`, whatever happens meanwhile, and calls `take` with the buffer and the length in
+    /// bytes of its value, so that `take` can copy the value. `take` may be called several times;
+    /// only the last call counts. `again` is called if a slot changed during the read. If it
+    /// returns an error, the search ends.
     #[cold]
     #[inline(never)]
     pub(crate) fn find(
@@ -113,8 +115,8 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Runs `read`, and returns whether everything that it read was the state between two commits.
-    /// If so, the results belong together.
+    /// Runs `read`, and also returns whether everything that `read` read was the state between two
+    /// commits. If so, the results are of one moment.
     pub(crate) fn at_one_moment<R>(&self, read: impl FnOnce() -> R) -> (R, bool) {
         // Acquire: pairs with the commit; what that transaction did is visible.
         let before = self.words.load(COMMIT, Ordering::Acquire);
@@ -128,7 +130,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// How many transactions have been committed, as the commit word tells.
+/// Returns the number of transactions that have been committed, according to the commit word.
 pub(crate) fn commits(commit: u64) -> u64 {
     commit.wrapping_add(1) >> 1
 }

@@ -1,7 +1,8 @@
-//! Collecting many slots or keys until all are of one moment, if necessary under the lock.
+//! Collecting many slots or keys until all of them are as they were at one moment, if necessary
+//! under the lock.
 //!
 //! If commits come faster than a pass takes, a handle that may write takes the lock for one pass. A
-//! read-only handle gives up after a time. Each of its entries is whole even then.
+//! read-only handle gives up after some time. Even then, each of its entries is whole.
 
 use std::time::{Duration, Instant};
 
@@ -12,14 +13,14 @@ use crate::error::TableError;
 use crate::key::Key;
 use crate::protocol::{Collection, Scratch};
 
-/// The least number of passes before the lock is taken or the collection is given up.
+/// Minimum number of passes before the lock is taken or the collection is given up.
 const MIN_PASSES: usize = 4;
 
-/// Whether a collection is of one moment.
+/// Whether a collection is as the table was at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Moment {
     One,
-    /// Writes overtook the collection for all of this time.
+    /// Writes overtook every pass. The duration is the time for which passes were made.
     Overtaken(Duration),
 }
 
@@ -30,7 +31,8 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         collection.pass(self.view(), &|| self.overtaken(&tries))
     }
 
-    /// Collects until everything is of one moment, or the time is over.
+    /// Makes passes until the collection is as the table was at one moment, or until the time is
+    /// over.
     pub(crate) fn at_one_moment(
         &self,
         collection: &mut impl Collection<K>,

@@ -2,14 +2,14 @@
 //! with other contents.
 //!
 //! A table with such a page still opens. Readers skip damaged slots, and search all slots if the
-//! index is damaged; the first write repairs the table. Opening detects damage; later damage to a
-//! table that is open is detected by [`Table::verify`](crate::Table::verify).
+//! index is damaged; the first write repairs the table. Opening a table detects damage.
+//! [`Table::verify`](crate::Table::verify) detects damage that happens while the table is open.
 
 use super::handle::{Access, Table};
 use crate::key::Key;
 use crate::protocol::{Slot, glance};
 
-/// How often to read a slot that changes meanwhile.
+/// Maximum number of attempts to read a slot that changes meanwhile.
 const LOOKS: usize = 1000;
 /// What is wrong with a table. See [`Table::damage`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

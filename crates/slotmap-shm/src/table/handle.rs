@@ -1,4 +1,4 @@
-//! The table's handle, whose type says what it may do.
+//! The handle of a table. Its type says whether it may write.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -35,7 +35,7 @@ mod sealed {
     pub trait Sealed: Sized + 'static {
         type Segment: AsSegment + Send + Sync;
 
-        /// The same handle as one that may write, if it may.
+        /// Returns the same handle as a handle that may write, if it may write.
         fn writable<K: Key + ?Sized>(table: &Table<K, Self>) -> Option<&Table<K, ReadWrite>>;
     }
 
@@ -86,12 +86,12 @@ pub type TableReader<K> = Table<K, ReadOnly>;
 /// `A` says what the handle may do. A `Table<K>` reads and writes. A [`Table<K,
 /// ReadOnly>`](TableReader) only reads, from a read-only mapping. Reading takes no lock, stores
 /// nothing in shared memory, and never waits for a writer, whether the writer is running, stopped
-/// or dead. Every reader sees all of a change or nothing of it, even if the writer dies. `Send` and
-/// `Sync`; writers in all threads and processes exclude each other.
+/// or dead. Every reader sees all of a change or nothing of it, even if the writer dies. A table is
+/// `Send` and `Sync`. Writers in all threads and processes exclude each other.
 ///
 /// # Complexity
-/// A call that names one key is O(1), and one that names n keys is O(n), plus the time to copy the
-/// values. Three cases are O(capacity):
+/// A call with one key is O(1), and a call with n keys is O(n), plus the time to copy the values.
+/// Three cases are O(capacity):
 /// - an insertion that rebuilds the index, which is rare and is amortised over the insertions and
 ///   removals before it;
 /// - the first write after a writer died, which repairs the table;
@@ -135,31 +135,34 @@ pub struct Table<K: Key + ?Sized, A: Access = ReadWrite> {
     pub(crate) segment: A::Segment,
     layout: Layout,
     pub(crate) waits: Waits,
-    /// True if something was wrong at opening. The first write then checks and repairs the table.
+    /// True if something was wrong when the table was opened. If so, the first write checks and
+    /// repairs the table.
     pub(crate) suspect: AtomicBool,
-    /// How often a read through this handle was repeated. In private memory.
+    /// Number of times that a read through this handle was repeated. This count is in private
+    /// memory.
     looked_again: AtomicU64,
     key: PhantomData<fn(&K)>,
 }
 
-/// How long a handle waits for others, and who is told.
+/// How long a handle waits for other processes, and which observer is told.
 pub(crate) struct Waits {
     /// How long a write waits for the lock.
     pub(crate) patience: Patience,
     /// How long a read without the lock retries.
     pub(crate) read_limit: Option<Duration>,
-    /// What is called with a wait for the lock, or a repair.
+    /// The observer that is told about waits for the lock and about repairs.
     pub(crate) observer: Observer,
 }
 
 impl<K: Key + ?Sized, A: Access> Table<K, A> {
-    /// Turns this handle into one with another type of keys. The caller has compared the kinds.
+    /// Turns this handle into a handle with another type of keys. The caller has checked that the
+    /// kinds agree.
     pub(super) fn of_keys<L: Key + ?Sized>(self) -> Table<L, A> {
         let Self { segment, layout, waits, suspect, looked_again, key: _ } = self;
         Table { segment, layout, waits, suspect, looked_again, key: PhantomData }
     }
 
-    /// Creates a handle. `suspect` says that something was wrong at opening.
+    /// Creates a handle. `suspect` is true if something was wrong when the table was opened.
     pub(super) fn new(segment: A::Segment, layout: Layout, waits: Waits, suspect: bool) -> Self {
         let (suspect, looked_again) = (AtomicBool::new(suspect), AtomicU64::new(0));
         Self { segment, layout, waits, suspect, looked_again, key: PhantomData }
@@ -174,7 +177,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         &self.layout
     }
 
-    /// This handle as one that may write, if it may.
+    /// Returns this handle as a handle that may write, if it may write.
     #[inline(always)]
     pub(crate) fn as_writable(&self) -> Option<&Table<K>> {
         A::writable(self)
@@ -199,26 +202,26 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         self.looked_again.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Called after a write completed during a read. Checks whether the read may begin again.
+    /// Checks whether a read may begin again. Called after a write has completed during the read.
     pub(crate) fn overtaken(&self, tries: &Tries) -> Result<(), TableError> {
         self.look_again();
         tries.ask()
     }
 
-    /// The kind of the table's keys.
+    /// Returns the kind of the table's keys.
     #[must_use]
     pub fn key_kind(&self) -> KeyKind {
         self.layout.kind
     }
 
-    /// The geometry that the table was created with.
+    /// Returns the geometry with which the table was created.
     #[must_use]
     pub fn geometry(&self) -> Geometry {
         self.layout.geometry
     }
 
-    /// How often a read through this handle was repeated because a write of the slot that it was
-    /// reading completed meanwhile.
+    /// Returns how often a read through this handle was repeated because another write of the same
+    /// slot completed during the read.
     #[must_use]
     pub fn read_retries(&self) -> u64 {
         self.looked_again.load(Ordering::Relaxed)
@@ -232,7 +235,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         self.segment().is_orphaned()
     }
 
-    /// The underlying segment, which has the path, owner, age and id.
+    /// Returns the underlying segment, which has the path, owner, age and id of the table.
     #[must_use]
     #[inline(always)]
     pub fn segment(&self) -> &Segment {

@@ -11,22 +11,22 @@ use crate::value::Value;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Listing<O> {
-    /// The entries, in no order; each is whole.
+    /// The entries, in no particular order. Each entry is whole.
     pub entries: Vec<(O, Value)>,
-    /// True if all entries are as they were at one moment.
+    /// True if all entries are as they were at the same moment.
     pub one_moment: bool,
     /// Number of slots that were left out because they are damaged.
     pub damaged: usize,
 }
 
 impl<K: Key + ?Sized, A: Access> Table<K, A> {
-    /// Returns all entries, in no order, as they were at one moment. O(capacity). Damaged slots are
-    /// left out; [`Table::listing`] tells how many there are.
+    /// Returns all entries as they were at one moment, in no particular order. O(capacity). Damaged
+    /// slots are left out; [`Table::listing`] tells how many there are.
     ///
-    /// If writers do not pause, a handle that may write takes the lock for a short time.
+    /// If writers keep writing, a handle that may write takes the lock for a short time.
     ///
     /// # Errors
-    /// As [`Table::get_many`].
+    /// The errors of [`Table::get_many`].
     pub fn entries(&self) -> Result<Vec<(K::Owned, Value)>, TableError> {
         let mut entries = Entries::new(self.capacity());
         match self.at_one_moment(&mut entries)? {
@@ -35,12 +35,13 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         }
     }
 
-    /// Returns all entries, in no order. They are as they were at one moment if that is possible
-    /// within [`read_timeout`](crate::ReadOptions::read_timeout). Otherwise each entry is whole,
-    /// but they are of different moments, and [`Listing::one_moment`] is false. O(capacity).
+    /// Returns all entries, in no particular order. If possible within
+    /// [`read_timeout`](crate::ReadOptions::read_timeout), they are as they were at one moment.
+    /// Otherwise, each entry is whole, but the entries are of different moments, and
+    /// [`Listing::one_moment`] is false. O(capacity).
     ///
     /// # Errors
-    /// As [`Table::get`].
+    /// The errors of [`Table::get`].
     pub fn listing(&self) -> Result<Listing<K::Owned>, TableError> {
         let mut entries = Entries::new(self.capacity());
         let one_moment = matches!(self.at_one_moment(&mut entries)?, Moment::One);
@@ -48,21 +49,21 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         Ok(Listing { entries: entries.into_entries(), one_moment, damaged })
     }
 
-    /// Returns all entries, in no order. Each is whole, but they are of different moments: if a
-    /// batch is written meanwhile, some of its entries may be old and some new. Never takes the
-    /// lock. O(capacity).
+    /// Returns all entries, in no particular order. Each entry is whole, but the entries are of
+    /// different moments: if a batch is written meanwhile, some of its entries may be old and some
+    /// new. Never takes the lock. O(capacity).
     ///
     /// # Errors
-    /// As [`Table::get`].
+    /// The errors of [`Table::get`].
     pub fn entries_one_by_one(&self) -> Result<Vec<(K::Owned, Value)>, TableError> {
         let mut entries = Entries::new(self.capacity());
         self.pass(&mut entries)?;
         Ok(entries.into_entries())
     }
 
-    /// Iterates over the entries, in no order. Each is whole, but they are of different moments: a
-    /// key that is added or removed meanwhile may or may not be among them. The iterator yields an
-    /// error for a damaged slot and then goes on.
+    /// Iterates over the entries, in no particular order. Each entry is whole, but the entries are
+    /// of different moments: the iterator may yield a key that is added or removed meanwhile, or
+    /// may not. For a damaged slot, the iterator yields an error and then goes on.
     pub fn iter(&self) -> Iter<'_, K, A> {
         Iter { table: self, slot: 0 }
     }
@@ -79,7 +80,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     }
 }
 
-/// Iterator of [`Table::iter`].
+/// An iterator over the entries of a table. See [`Table::iter`].
 pub struct Iter<'a, K: Key + ?Sized, A: Access> {
     table: &'a Table<K, A>,
     slot: usize,

@@ -8,7 +8,7 @@ use crate::observer::Event;
 use crate::protocol::{CheckRoom, Repaired, recover};
 
 impl<K: Key + ?Sized> Table<K> {
-    /// Locks, and repairs if the last owner died.
+    /// Takes the lock, and repairs the table if the last owner died.
     #[inline(always)]
     pub(crate) fn lock(&self) -> Result<Guard<'_>, LockError> {
         // Relaxed: only a hint within this process.
@@ -29,13 +29,14 @@ impl<K: Key + ?Sized> Table<K> {
         self.lock_slowly(&mut told)
     }
 
-    /// As [`Table::lock`], but does not repair damage that was detected at opening.
+    /// Like [`Table::lock`], but does not repair damage that was detected when the table was
+    /// opened.
     pub(crate) fn lock_as_it_is(&self) -> Result<Guard<'_>, LockError> {
         self.lock_slowly(&mut Repaired::default())
     }
 
-    /// Checks the table. If anything is wrong, the next owner of the lock repairs it, as after a
-    /// death.
+    /// Checks the table. If anything is wrong, makes the next owner of the lock repair the table,
+    /// as after the death of a writer.
     fn check_suspect(&self, told: &mut Repaired) -> Result<(), LockError> {
         let mut room = CheckRoom::new(self.layout());
         let guard = self.lock_slowly(told)?;

@@ -1,6 +1,6 @@
 //! The table as its users see it: a handle, and the calls on it.
 //!
-//! The top layer of this crate. It brings together a segment of `shm_core`, the
+//! This is the top layer of this crate. It brings together a segment of `shm_core`, the
 //! [`protocol`](crate::protocol) on the words of that segment, and the caller's keys and values.
 //! `handle` holds the type and imports no other file of this folder; each of the other files adds
 //! some calls. The code here decides what a call does before it takes the lock, under the lock and

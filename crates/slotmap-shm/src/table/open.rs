@@ -14,7 +14,8 @@ use crate::protocol::{glance, recover};
 use crate::tries::BEFORE_THE_LOCK;
 
 impl Waits {
-    /// The limits of a handle that may write. Its reads soon take the lock.
+    /// Returns the time limits of a handle that may write. Its reads take the lock after a short
+    /// time.
     fn of_writer(options: &TableOptions) -> Self {
         Self {
             patience: options.patience(),
@@ -23,7 +24,7 @@ impl Waits {
         }
     }
 
-    /// The limits of a read-only handle, which never takes the lock.
+    /// Returns the time limits of a read-only handle, which never takes the lock.
     fn of_reader(options: &ReadOptions) -> Self {
         Self {
             patience: Patience::forever(),
@@ -47,7 +48,7 @@ impl<K: TypedKey + ?Sized> Table<K> {
         create(namespace, name, K::KIND, options)
     }
 
-    /// Opens a table, or creates it if there is none. An existing table must have the requested
+    /// Opens a table, or creates it if it does not exist. An existing table must have the requested
     /// geometry.
     ///
     /// # Errors
@@ -80,9 +81,9 @@ impl<K: Key + ?Sized> Table<K> {
 impl<K: Key + ?Sized> Table<K, ReadOnly> {
     /// Opens an existing table for reading only.
     ///
-    /// This needs no write permission, and works from another pid namespace or C library than the
-    /// writers'. O(capacity), because it looks for damaged slots and a damaged index. Damage is not
-    /// an error; see [`TableReader::damage`](Table::damage).
+    /// This needs no write permission, and also works if the writers live in another pid namespace
+    /// or use another C library. O(capacity), because it looks for damaged slots and a damaged
+    /// index. Damage is not an error; see [`TableReader::damage`](Table::damage).
     ///
     /// ```
     /// # use shm_core::{Name, Namespace};

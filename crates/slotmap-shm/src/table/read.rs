@@ -12,29 +12,29 @@ use crate::layout::{COMMIT, LEN, LOST, RECOVERIES, USED};
 use crate::protocol::{Buffer, Found, Look, Values, commits};
 use crate::value::Value;
 
-/// How many optimistic attempts at reading several keys start from the beginning. After these, what
-/// was read is kept, and only what changed is read again.
+/// Number of optimistic attempts at reading several keys that start from the beginning. Later
+/// attempts keep what was read, and read again only what has changed.
 const ATTEMPTS: usize = 2;
 
-/// Figures of a table. See [`Table::stats`].
+/// Counts and sizes of a table. See [`Table::stats`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Entries present.
+    /// Number of entries in the table.
     pub len: usize,
-    /// Entries that fit.
+    /// Maximum number of entries.
     pub capacity: usize,
     /// Number of entries that still fit.
     pub free: usize,
-    /// Longest value in bytes.
+    /// Maximum length of a value in bytes.
     pub value_size: usize,
-    /// Write transactions that were committed since creation. A batch is one transaction.
+    /// Number of write transactions that were committed since creation. A batch is one transaction.
     pub writes: u64,
-    /// Repairs after a writer died, since creation.
+    /// Number of repairs after the death of a writer, since creation.
     pub recoveries: u64,
-    /// Entries that were lost since creation, because their slots were damaged.
+    /// Number of entries that were lost since creation because their slots were damaged.
     pub lost: u64,
-    /// Places of the index that hold a tombstone.
+    /// Number of places of the index that hold a tombstone.
     pub tombstones: usize,
     /// Length of the segment file in bytes.
     pub file_len: u64,
@@ -52,7 +52,8 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         self.view().find(key, take, &|| self.overtaken(&tries))
     }
 
-    /// This handle as one that may write, if a search gave up and must continue under the lock.
+    /// Returns this handle as a handle that may write, if a search gave up and must continue under
+    /// the lock.
     fn needs_lock<R>(&self, found: &Result<R, TableError>) -> Option<&Table<K>> {
         self.as_writable().filter(|_| matches!(found, Err(TableError::Contended { .. })))
     }
@@ -74,11 +75,11 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         table.find_locked(key, &mut |buffer, len| copy(value, buffer, len))
     }
 
-    /// Returns a copy of the value of `key`; `None` if the key is absent. O(1).
+    /// Returns a copy of the value of `key`, or `None` if the key is absent. O(1).
     ///
     /// The call is linearizable: the result is the value at one moment between call and return. If
     /// a write of this key completes during each attempt, a handle that may write takes the lock.
-    /// That takes a large value and a writer that does not pause.
+    /// This happens only with a large value and a writer that does not pause.
     ///
     /// # Errors
     /// [`TableError::KeyTooLong`]; [`TableError::Corrupt`] in damaged memory;
@@ -107,7 +108,8 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         self.get_patiently(key, Value::with_room(0))
     }
 
-    /// Makes all attempts with the same memory. New pages for each would take as long as the copy.
+    /// Makes all attempts with the same memory, because getting new pages for each attempt would
+    /// take as long as the copy.
     #[cold]
     fn get_patiently(&self, key: &[u64], mut value: Value) -> Result<Option<Value>, TableError> {
         let mut found = self.find(key, &mut |buffer, len| buffer.copy_to_value(&mut value, len));
@@ -119,12 +121,12 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         Ok(found?.map(|_| value.fit()))
     }
 
-    /// Copies the value of `key` to the start of `buffer` and returns its length in bytes; `None`
-    /// if the key is absent. Allocates nothing.
+    /// Copies the value of `key` to the start of `buffer` and returns the value's length in bytes,
+    /// or `None` if the key is absent. Allocates nothing.
     ///
     /// # Errors
-    /// As [`Table::get`], and [`TableError::BufferTooSmall`]. After an error the buffer's contents
-    /// are unspecified.
+    /// The errors of [`Table::get`], and [`TableError::BufferTooSmall`]. After an error the
+    /// buffer's contents are unspecified.
     #[inline]
     pub fn get_into(&self, key: &K, buffer: &mut [u8]) -> Result<Option<usize>, TableError> {
         let mut room = K::room();
@@ -177,7 +179,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// True if the key is present. O(1).
     ///
     /// # Errors
-    /// As [`Table::get`].
+    /// The errors of [`Table::get`].
     #[inline]
     pub fn contains_key(&self, key: &K) -> Result<bool, TableError> {
         let mut room = K::room();
@@ -198,12 +200,12 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// Returns the values of `keys`, all as they were at one moment: no write, and no part of a
     /// batch, happened between any two of them. O(keys).
     ///
-    /// If writers do not pause, a handle that may write takes the lock.
+    /// If writers keep writing, a handle that may write takes the lock.
     ///
     /// # Errors
-    /// As [`Table::get`]. A read-only handle returns [`TableError::Contended`] if writes kept
-    /// completing for the whole [`read_timeout`](crate::ReadOptions::read_timeout). The keys can
-    /// still be read one by one after that.
+    /// The errors of [`Table::get`]. A read-only handle returns [`TableError::Contended`] if writes
+    /// kept completing for the whole [`read_timeout`](crate::ReadOptions::read_timeout). Even then,
+    /// the keys can still be read one by one.
     pub fn get_many<Q: Borrow<K>>(&self, keys: &[Q]) -> Result<Vec<Option<Value>>, TableError> {
         for _ in 0..ATTEMPTS {
             let read = || keys.iter().map(|key| self.get(key.borrow())).collect();
@@ -233,13 +235,13 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         self.len() == 0
     }
 
-    /// The exact number of entries that fit, whatever their keys.
+    /// Returns the exact maximum number of entries, whatever their keys are.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.layout().geometry.capacity
     }
 
-    /// Returns figures of the table. O(1). They are of different moments.
+    /// Returns counts and sizes of the table. O(1). The numbers are of different moments.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let load = |at| self.view().words.load(at, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Opening a table again when its name leads to another one.
+//! Opening a table again when its name leads to another table.
 
 use shm_core::{IoError, Name, Namespace, OpenError};
 
@@ -8,10 +8,10 @@ use crate::key::Key;
 use crate::options::{ReadOptions, TableOptions};
 
 impl<K: Key + ?Sized> Table<K> {
-    /// If the name no longer leads to this table, opens the table that it leads to now, as
-    /// [`Table::open`] does, puts it in this handle and returns true. This is for programs that run
-    /// for a long time while others may remove the table and create it again. If nothing happened,
-    /// the call costs one `stat`.
+    /// Checks whether the name still leads to this table. If it leads to another table now, opens
+    /// that table as [`Table::open`] does, puts it into this handle and returns true. This is for
+    /// programs that run for a long time while others may remove the table and create it again. If
+    /// nothing happened, the call costs one `stat`.
     ///
     /// Returns false, and leaves the handle as it is, if the name still leads to this table or
     /// leads to nothing. In the second case [`Table::is_orphaned`] is true, and the call can be
@@ -38,7 +38,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// ```
     ///
     /// # Errors
-    /// As [`Table::open`]. The handle stays as it is.
+    /// The errors of [`Table::open`]. The handle stays as it is.
     pub fn reopen_if_orphaned(
         &mut self,
         namespace: &Namespace,
@@ -53,10 +53,10 @@ impl<K: Key + ?Sized> Table<K> {
 }
 
 impl<K: Key + ?Sized> Table<K, ReadOnly> {
-    /// As [`Table::reopen_if_orphaned`], for reading only.
+    /// Like [`Table::reopen_if_orphaned`], for reading only.
     ///
     /// # Errors
-    /// As [`Table::open_read_only`]. The handle stays as it is.
+    /// The errors of [`Table::open_read_only`]. The handle stays as it is.
     pub fn reopen_if_orphaned(
         &mut self,
         namespace: &Namespace,

@@ -11,8 +11,8 @@ use crate::key_kind::KeyKind;
 use crate::options::TableOptions;
 
 /// A table whose kind of keys is known only at run time. Any table can be opened this way.
-/// [`Table::key_kind`] returns the kind, and keys are passed and returned as [`AnyKey`]. It has all
-/// calls of [`Table`]. A call with a key of another kind fails with
+/// [`Table::key_kind`] returns the kind, and keys are passed and returned as [`AnyKey`]. An untyped
+/// table has all calls of [`Table`]. A call with a key of another kind fails with
 /// [`TableError::WrongKey`](crate::TableError::WrongKey).
 ///
 /// ```
@@ -34,10 +34,10 @@ use crate::options::TableOptions;
 pub type UntypedTable<A = ReadWrite> = Table<AnyKey, A>;
 
 impl Table<AnyKey> {
-    /// As [`Table::create`], for keys of a kind that is known only at run time.
+    /// Like [`Table::create`], for keys of a kind that is known only at run time.
     ///
     /// # Errors
-    /// As [`Table::create`].
+    /// The errors of [`Table::create`].
     pub fn create_with_kind(
         namespace: &Namespace,
         name: &Name,
@@ -47,11 +47,11 @@ impl Table<AnyKey> {
         create(namespace, name, kind, options)
     }
 
-    /// As [`Table::open_or_create`], for keys of a kind that is known only at run time. An
+    /// Like [`Table::open_or_create`], for keys of a kind that is known only at run time. An
     /// existing table must have that kind.
     ///
     /// # Errors
-    /// As [`Table::open_or_create`].
+    /// The errors of [`Table::open_or_create`].
     pub fn open_or_create_with_kind(
         namespace: &Namespace,
         name: &Name,
@@ -63,8 +63,8 @@ impl Table<AnyKey> {
 }
 
 impl<A: Access> Table<AnyKey, A> {
-    /// Turns this handle into one whose keys are of type `K`. Its calls take keys as they are,
-    /// which is faster than [`AnyKey`]. [`Table::key_kind`] tells which type fits.
+    /// Turns this handle into a handle whose keys are of type `K`. Its calls take keys of type `K`,
+    /// which is faster than taking [`AnyKey`]. [`Table::key_kind`] tells which type fits.
     ///
     /// # Errors
     /// [`TableOpenError::KeyKind`] if the table has keys of another kind.

@@ -12,11 +12,11 @@ use crate::protocol::{
 };
 use crate::value::Value;
 
-/// If a transaction may have stored more bytes than this, it held the lock for long, and hands it
-/// to a waiting writer afterwards.
+/// A transaction that may have stored more bytes than this has held the lock for a long time, so it
+/// hands the lock to a waiting writer afterwards.
 const LONG: usize = 1 << 16;
 
-/// The least number of attempts that [`Table::update_with`] makes before it gives up.
+/// Minimum number of attempts that [`Table::update_with`] makes before it gives up.
 const MIN_UPDATES: usize = 16;
 
 impl<K: Key + ?Sized> Table<K> {
@@ -41,7 +41,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// Sets the value of a key, whether the key is present or not.
     ///
     /// # Errors
-    /// As [`Table::add`], except for `DuplicateKey`. Nothing was changed.
+    /// The errors of [`Table::add`], except for `DuplicateKey`. Nothing was changed.
     pub fn upsert(&self, key: &K, value: impl AsRef<[u8]>) -> Result<Upserted, TableError> {
         self.put_bytes(PutMode::Upsert, key, value.as_ref())
     }
@@ -50,7 +50,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// depending on `mode`.
     ///
     /// # Errors
-    /// As for those calls. Nothing was changed.
+    /// The errors of these calls. Nothing was changed.
     #[inline]
     pub fn put(
         &self,
@@ -119,8 +119,8 @@ impl<K: Key + ?Sized> Table<K> {
         self.put_many(PutMode::Update, entries)
     }
 
-    /// Sets the values of keys, whether they are present or not. Otherwise as
-    /// [`Table::update_many`].
+    /// Sets the values of keys, whether the keys are present or not. In all other respects, this is
+    /// like [`Table::update_many`].
     ///
     /// # Errors
     /// [`TableError::InBatch`], which names the member, or [`TableError::Lock`].
@@ -131,7 +131,7 @@ impl<K: Key + ?Sized> Table<K> {
         self.put_many(PutMode::Upsert, entries)
     }
 
-    /// Removes entries: all of them or, if one is absent or named twice, none.
+    /// Removes entries: all of them or, if a key is absent or occurs twice in `keys`, none.
     ///
     /// # Errors
     /// [`TableError::InBatch`], which names the member and holds the reason, or
@@ -148,7 +148,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// [`Table::upsert_many`] does, depending on `mode`.
     ///
     /// # Errors
-    /// As for those calls. Nothing was changed.
+    /// The errors of these calls. Nothing was changed.
     pub fn put_many<Q: Borrow<K>, V: AsRef<[u8]>>(
         &self,
         mode: PutMode,
@@ -203,12 +203,12 @@ impl<K: Key + ?Sized> Table<K> {
         })
     }
 
-    /// Calls `f` to edit the value of `key`, and stores the result.
+    /// Calls `f` to edit a copy of the value of `key`, and stores the result.
     ///
-    /// `f` edits a private copy, and runs without the lock. So it may take long, panic or fork
-    /// without blocking anybody. If another write of the key completed meanwhile, `f` is called
-    /// again with the new value. For the same reason `f` must not write the same key itself: each of
-    /// its calls would be followed by another, until [`TableError::Contended`].
+    /// `f` edits a private copy and runs without the lock, so it may take long, panic or fork
+    /// without blocking anybody. If another write of the key completes meanwhile, `f` is called
+    /// again with the new value. For the same reason `f` must not write the same key itself: each
+    /// of its calls would be followed by another, until [`TableError::Contended`].
     ///
     /// # Errors
     /// [`TableError::NotFound`], [`TableError::ValueTooLarge`] (for the result) or
@@ -246,7 +246,7 @@ impl<K: Key + ?Sized> Table<K> {
         Ok(())
     }
 
-    /// Replaces the value of `key` by `new` if it equals `expected`.
+    /// Replaces the value of `key` by `new` if the value equals `expected`.
     ///
     /// # Errors
     /// [`TableError::Mismatch`] with the value found; [`TableError::NotFound`],
@@ -352,7 +352,8 @@ impl<K: Key + ?Sized> Table<K> {
     /// handed to another writer that waits for it.
     ///
     /// # Errors
-    /// [`TableError::Corrupt`], which says what is wrong and where. The next write then repairs it.
+    /// [`TableError::Corrupt`], which says what is wrong and where. The next write repairs the
+    /// table.
     pub fn verify(&self) -> Result<(), TableError> {
         let mut room = CheckRoom::new(self.layout());
         let guard = self.lock_as_it_is()?;
@@ -365,7 +366,8 @@ impl<K: Key + ?Sized> Table<K> {
     }
 
     /// Repairs what a dead writer or a damaged file left, now rather than at the next write.
-    /// Returns what could not be kept: everything in undamaged slots is kept.
+    /// Everything in undamaged slots is kept. Returns the number of slots and entries that could
+    /// not be kept.
     ///
     /// # Errors
     /// [`TableError::Lock`].
@@ -405,7 +407,8 @@ impl<K: Key + ?Sized> Table<K> {
         Err(TableError::NoRoomForCounter { key: any_key(self.key_kind(), key), max })
     }
 
-    /// Runs `f` in a transaction: commits what it staged, or drops it all.
+    /// Runs `f` in a transaction. If `f` succeeds, commits everything that it staged; otherwise
+    /// drops everything.
     #[inline(always)]
     fn write<R>(
         &self,
@@ -438,7 +441,7 @@ impl<K: Key + ?Sized> Table<K> {
     }
 }
 
-/// The counter in a slot.
+/// Returns the counter in a slot.
 fn counter(transaction: &Transaction<'_>, slot: usize) -> Result<i64, Fault> {
     let (buffer, len) = transaction.slot(slot).value();
     let mut bytes = [0; 8];

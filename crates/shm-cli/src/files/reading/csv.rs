@@ -1,5 +1,5 @@
-//! CSV by RFC 4180, strictly. A line that the RFC does not allow is broken, and nothing is guessed.
-//! Any byte may stand within quotes.
+//! CSV by RFC 4180, strictly. A line that the RFC does not allow is an error, and nothing is
+//! guessed. Any byte may stand within quotes.
 
 use std::io::{self, BufRead};
 
@@ -16,24 +16,25 @@ enum State {
     Plain,
     /// Within quotes.
     Quoted,
-    /// After a quote within quotes: the second one of a pair, or the end of the field.
+    /// After a quote within quotes. The next byte decides whether it was the first quote of a pair
+    /// or the end of the field.
     Closed,
     /// After a carriage return, which only a line feed may follow.
     Return,
 }
 
-/// The most columns of a heading that are read. Every program that has a limit has a lower one.
+/// Maximum number of columns of a heading. Every other program that has a limit has a lower one.
 const MAX_COLUMNS: usize = 1 << 14;
 
 /// Reads records.
 pub(super) struct Csv {
     delimiter: u8,
     heading: Heading,
-    /// The line that comes next or is being read, from 1.
+    /// The line that comes next or is being read, counted from 1.
     line: u64,
     /// The line in which the heading is expected.
     first: u64,
-    /// The positions of the key and the value, from 0, and the number of columns.
+    /// The positions of the key and the value, counted from 0, and the number of columns.
     places: Places,
 }
 
@@ -46,7 +47,7 @@ enum Heading {
     /// There is no heading. The first record determines the number of columns, which includes these
     /// positions.
     None([Column; 2]),
-    /// Everything is known.
+    /// The columns are known.
     Known,
 }
 
@@ -73,7 +74,7 @@ impl Csv {
         self.line
     }
 
-    /// The file begins after this line; those before it are skipped.
+    /// Makes the file begin after this line. This line and the lines before it are skipped.
     pub(super) fn starts_after(&mut self, line: u64) {
         (self.line, self.first) = (line + 1, line + 1);
     }
@@ -148,7 +149,7 @@ impl Csv {
         Err(Bad { line, reason, remedy }.into())
     }
 
-    /// What to do about a first line that has one field: this one. The columns may have another
+    /// Returns what to do about a first line that has only this field. The columns may have another
     /// delimiter, or begin in a later line.
     fn remedy_of_one_field(
         &mut self,
@@ -223,7 +224,8 @@ impl Csv {
         Ok(Step::Heading)
     }
 
-    /// Where the columns are in this heading, or what is wrong with it and what to do.
+    /// Returns where the columns are in this heading, or what is wrong with the heading and what to
+    /// do about it.
     fn places(&self, names: &[Vec<u8>], usual: &str) -> Result<Places, (String, &'static str)> {
         match &self.heading {
             Heading::Has([key, value]) => {
@@ -333,8 +335,8 @@ impl Csv {
     }
 }
 
-/// The position, from 0. A name has no position without a heading, and then [`Layout`] has no
-/// names.
+/// Returns the position of a column, counted from 0. Without a heading, a name would have no
+/// position, but [`Layout`] has no names in that case.
 fn position(column: &Column) -> usize {
     match column {
         Column::Number(number) => number.saturating_sub(1),
@@ -342,7 +344,7 @@ fn position(column: &Column) -> usize {
     }
 }
 
-/// Where the column is, from 0, or why there is no such column.
+/// Returns the position of the column, counted from 0, or why there is no such column.
 fn find(names: &[Vec<u8>], column: &Column) -> Result<usize, String> {
     let missing = |what: String| Err(format!("there is no column {what}: {}", columns(names)));
     let name = match column {
@@ -374,7 +376,7 @@ fn shown(name: &[u8]) -> String {
     format!("`{}`", escape(name.get(..name.len().min(40)).unwrap_or_default()))
 }
 
-/// Why these are not the names of the usual two columns.
+/// Returns why these are not the names of the usual two columns, if they are not.
 fn wrong_heading(names: &[Vec<u8>]) -> Option<String> {
     if names.len() == 2 && names.iter().zip(HEADING).all(|(name, right)| name == right.as_bytes()) {
         return None;

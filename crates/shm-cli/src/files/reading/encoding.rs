@@ -1,31 +1,32 @@
-//! The text of a file, whatever its encoding. A byte order mark says UTF-8, UTF-16LE or UTF-16BE,
-//! and then every byte must be well formed. A file without a mark is UTF-8 or any other bytes,
-//! which are not changed.
+//! Reading the text of a file, whatever its encoding. A byte order mark says UTF-8, UTF-16LE or
+//! UTF-16BE, and then every byte must be well formed. A file without a mark is UTF-8 or any other
+//! bytes, which are not changed.
 
 use std::fmt;
 use std::io::{self, BufRead, Read};
 
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
-/// Bytes that are read at once.
+/// Number of bytes that are read at once.
 const RAW: usize = 1 << 16;
-/// The longest text that can come from that many bytes: two bytes of UTF-16 become three of UTF-8.
+/// Maximum length of the text that can come from [`RAW`] bytes, because two bytes of UTF-16 become
+/// up to three bytes of UTF-8.
 const TEXT: usize = 2 * RAW;
-/// The longest beginning of a file that has a meaning.
+/// Maximum length of the beginning of a file that tells the encoding or the type of the file.
 const LONGEST: usize = 6;
 
 /// What the first bytes of a file tell about its encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Beginning {
-    /// Nothing. The file is UTF-8 or any other bytes.
+    /// They tell nothing. The file is UTF-8 or any other bytes.
     Bytes,
     /// A byte order mark of this many bytes.
     Mark(&'static Encoding, usize),
-    /// The file is not text that can be read here. It is this instead.
+    /// The file is not text that can be read here. The string says what it is instead.
     Other(&'static str),
 }
 
-/// What these first bytes of a file tell about its encoding.
+/// Returns what these first bytes of a file tell about its encoding.
 pub(crate) fn beginning(bytes: &[u8]) -> Beginning {
     match bytes {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Beginning::Other("UTF-32"),
@@ -45,7 +46,7 @@ pub(crate) fn beginning(bytes: &[u8]) -> Beginning {
 pub(super) enum Unreadable {
     /// These bytes are not valid in the encoding that the mark says.
     Malformed(&'static str),
-    /// The whole file is something else.
+    /// The whole file is not text. The string says what it is instead.
     Other(&'static str),
 }
 
@@ -62,22 +63,22 @@ impl fmt::Display for Unreadable {
 
 impl std::error::Error for Unreadable {}
 
-/// What is wrong with the line at which this error occurred, if the encoding is at fault.
+/// Returns what is wrong with the line at which this error occurred, if the encoding is at fault.
 pub(super) fn unreadable(error: &io::Error) -> Option<Unreadable> {
     error.get_ref()?.downcast_ref().copied()
 }
 
-/// The text of a file. It keeps a part of fixed length in memory.
+/// The text of a file, of which only a part of fixed length is in memory.
 pub(super) struct Text {
     file: Box<dyn Read>,
-    /// `None` before the first bytes were read.
+    /// The source of the text, or `None` before the first bytes were read.
     source: Option<Source>,
     /// Bytes of the file that are not decoded yet.
     raw: Vec<u8>,
-    /// Bytes to be returned, from `at` on.
+    /// The decoded text. The bytes from `at` on have not been returned yet.
     text: Vec<u8>,
     at: usize,
-    /// Bytes of the file that were read.
+    /// Number of bytes of the file that were read.
     taken: u64,
 }
 
@@ -94,12 +95,12 @@ impl Text {
         Self { file, source: None, raw: Vec::new(), text: Vec::new(), at: 0, taken: 0 }
     }
 
-    /// Bytes of the file that were read.
+    /// Number of bytes of the file that were read.
     pub(super) fn taken(&self) -> u64 {
         self.taken
     }
 
-    /// Reads bytes of the file and appends them to `raw`. False at the end of the file.
+    /// Reads bytes of the file and appends them to `raw`. Returns false at the end of the file.
     fn read_raw(&mut self) -> io::Result<bool> {
         let before = self.raw.len();
         self.raw.resize(before + RAW, 0);

@@ -1,15 +1,15 @@
-//! What to do about a broken line, by its cause. Most are about the first line of a file that has
-//! another layout than the one that was asked for.
+//! What to do about a broken line, for each cause. Most of these texts are about the first line of
+//! a file whose layout differs from the requested one.
 
 use crate::failure::{STDIN, in_shell};
 use crate::files::FileFormat;
 
-/// For a line with a cause of its own.
+/// For a line that is itself broken.
 pub(super) const REPAIR: &str = "repair the line, or say --from FORMAT if it is of another one";
-/// For a heading that is not the usual one.
+/// For a heading other than `key,value`.
 pub(super) const HEADING: &str =
     "name its columns: --key-column NAME --value-column NAME; or --no-heading if it has no heading";
-/// For columns that are not there.
+/// For columns that the file does not have.
 pub(super) const COLUMNS: &str =
     "--key-column and --value-column take a name of the heading, or a position from 1";
 /// For a first line with more than two columns, and no heading.
@@ -22,7 +22,8 @@ pub(super) const TSV_POSITIONS: &str = "choose two columns: --from csv --delimit
 /// later.
 pub(super) const PEEKED: usize = 10;
 
-/// The option for a delimiter that is in this field, and is not the one that was asked for.
+/// Returns the option for a delimiter that this field contains and that differs from the requested
+/// one.
 pub(super) fn delimiter(field: &[u8], asked: u8) -> Option<&'static str> {
     let options = [
         (b';', "--delimiter ';'"),
@@ -34,7 +35,7 @@ pub(super) fn delimiter(field: &[u8], asked: u8) -> Option<&'static str> {
     options.find(|(byte, _)| field.contains(byte)).map(|(_, option)| option)
 }
 
-/// The format that a line without a tab seems to have.
+/// Returns the format that a line without a tab seems to have.
 pub(super) fn format(line: &[u8]) -> Option<String> {
     if line.starts_with(b"{") {
         return Some("--from jsonl".to_owned());
@@ -45,7 +46,8 @@ pub(super) fn format(line: &[u8]) -> Option<String> {
     }
 }
 
-/// How to read a file that is not text. `command` is the subcommand with the name of the map.
+/// Returns advice on how to read a file that is not text. `command` is the subcommand with the name
+/// of the map.
 pub(super) fn not_text(what: &str, file: &str, command: &str, format: FileFormat) -> String {
     let tool = match what {
         "gzip" => "gunzip -c",

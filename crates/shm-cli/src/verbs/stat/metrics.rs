@@ -33,7 +33,8 @@ static PUBLISHED: Metric = gauge("shmap_snapshot_entries", "Entries of the publi
 static EDITION: Metric =
     gauge("shmap_snapshot_edition", "How often a map was published under the name.");
 
-/// Measures a map. A map that cannot be read is down; standard error says why.
+/// Measures a map. For a map that cannot be read, the metric says that it is down, and standard
+/// error says why.
 pub(super) fn measure(target: &Target, common: &Common, samples: &mut Samples) {
     let (name, kind) = (target.name.as_str(), target.kind.name());
     let dir = target.namespace.dir().display().to_string();

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::maps::key::AnyKey;
 use crate::maps::target::{AnyValue, Entries};
 
-/// For how many reads a change stays marked.
+/// Number of reads for which a change stays marked.
 const HOLD: u8 = 3;
 
 /// What happened to a key.
@@ -39,7 +39,7 @@ impl Mark {
     }
 }
 
-/// A key, and what happened to it. A removed key has the value that it had.
+/// A key, and what happened to it. For a removed key, the value is its last value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) mark: Mark,
@@ -47,7 +47,7 @@ pub(super) struct Change {
     pub(super) value: Vec<u8>,
 }
 
-/// The changes from one state to the next, in key order. Each state is read once.
+/// Returns the changes from one state to the next, in key order. Each state is read once.
 pub(super) fn diff(before: Entries<'_>, after: Entries<'_>) -> Result<Vec<Change>, Failure> {
     let (mut before, mut after) = (before, after);
     let (mut old, mut new) = (before.next().transpose()?, after.next().transpose()?);
@@ -113,8 +113,8 @@ impl Recent {
         self.changes.get(key).map_or(Mark::Same, |(change, _)| change.mark)
     }
 
-    /// Inserts the removed keys between the others. If no more rows fit, leaves out those after the
-    /// last.
+    /// Inserts the removed keys between the other keys. Leaves out the keys after the last row that
+    /// fits.
     pub(super) fn merge_removed(&self, shown: &mut Vec<Change>, rows: usize) {
         let full = shown.len() >= rows;
         let last = shown.last().filter(|_| full).map(|change| change.key.clone());

@@ -13,8 +13,8 @@ use super::changes::{Change, Mark};
 use crate::escape::escape;
 use crate::maps::key::Forms;
 
-/// Lines besides the rows: the heading, the names of the columns, and how many entries are left
-/// out.
+/// Number of lines besides the rows: the heading, the names of the columns, and the number of
+/// entries that are left out.
 const OTHER_LINES: usize = 3;
 /// The assumed size of a terminal that does not report its size.
 const USUAL_SIZE: (u16, u16) = (80, 24);
@@ -24,7 +24,7 @@ const USUAL_SIZE: (u16, u16) = (80, 24);
 pub(super) struct Frame {
     pub(super) heading: String,
     pub(super) rows: Vec<Change>,
-    /// Entries that did not fit.
+    /// Number of entries that did not fit.
     pub(super) more: usize,
 }
 
@@ -41,7 +41,7 @@ impl Screen {
         Ok(Self { colours: set("NO_COLOR").is_empty() && set("TERM") != "dumb" })
     }
 
-    /// Rows that fit.
+    /// Returns the number of rows that fit.
     pub(super) fn rows(&self) -> usize {
         usize::from(size().1).saturating_sub(OTHER_LINES).max(1)
     }
@@ -115,7 +115,7 @@ fn size() -> (u16, u16) {
     }
 }
 
-/// The first `columns` characters of a line.
+/// Returns the first `columns` characters of a line.
 fn clip(line: &str, columns: u16) -> &str {
     let end = line.char_indices().nth(usize::from(columns)).map_or(line.len(), |(at, _)| at);
     line.get(..end).unwrap_or(line)

@@ -13,14 +13,14 @@ use crate::protocol::slot::SlotMut;
 use crate::protocol::stored_key::key_words;
 use crate::protocol::version::is_live;
 
-/// Builds the index from the slots, including those that are staged. A second slot with the key of
-/// an earlier one is passed to `duplicate` and left out. Returns the number of entries. The
-/// contents of the free stack may be lost; the caller derives it again.
+/// Builds the index from the slots, including staged slots. If a slot has the same key as an
+/// earlier slot, passes it to `duplicate` and leaves it out. Returns the number of entries. The
+/// contents of the free stack may be lost, so the caller must derive the stack again.
 ///
 /// O(capacity), and O(capacity × log capacity) if keys were chosen to collide.
 ///
-/// Readers scan the slots meanwhile. If this process dies here, they continue to do so until the
-/// next owner of the lock rebuilds the index.
+/// Meanwhile, readers scan the slots instead of using the index. If this process dies here, they
+/// continue to scan until the next owner of the lock rebuilds the index.
 pub(crate) fn rebuild(
     words: Words<'_>,
     layout: &Layout,
@@ -48,7 +48,7 @@ pub(crate) fn rebuild(
     entries
 }
 
-/// Fills an empty index by probing; `None` if that takes too long.
+/// Fills an empty index by probing. Returns `None` if probing takes too long.
 fn fill(
     words: Words<'_>,
     layout: &Layout,
@@ -77,8 +77,8 @@ fn fill(
     Some(entries)
 }
 
-/// Checks that the index and the slots agree: for tests and for `verify`.
-/// Only for the holder of the lock.
+/// Checks that the index and the slots agree. Used by tests and by `verify`. Only the holder of the
+/// lock may call this.
 pub(crate) fn check(
     words: Words<'_>,
     layout: &Layout,

@@ -2,8 +2,8 @@
 //!
 //! A process that can read a table can choose keys that all fall into one run of the index. Each
 //! probe is then as long as the run, and probing for all keys takes quadratic time. So [`Steps`]
-//! are counted. If they exceed what keys take that were not chosen for this, the keys are sorted by
-//! their homes instead, in O(n log n) for any keys.
+//! are counted. If there are more steps than keys take that were not chosen in this way, the keys
+//! are sorted by their homes instead, which is O(n log n) for any keys.
 
 use std::cmp::Ordering as Order;
 
@@ -17,12 +17,12 @@ use crate::layout::Layout;
 use crate::protocol::slot::SlotMut;
 use crate::protocol::stored_key::key_words;
 
-/// Packs a slot and the home of its key in one word, which sorts by home.
+/// Packs a slot and the home of its key into one word. Sorting such words sorts them by home.
 fn packed(home: usize, slot: usize) -> u64 {
     (home as u64) << 32 | slot as u64
 }
 
-/// The slot, clamped to the table. A peer may store anything meanwhile.
+/// Unpacks the slot, clamped to the table, because another process may store anything meanwhile.
 fn slot_of(layout: &Layout, packed: u64) -> usize {
     (packed as u32 as usize).min(layout.geometry.capacity - 1)
 }
@@ -31,7 +31,8 @@ fn home_of(layout: &Layout, packed: u64) -> usize {
     (packed >> 32) as usize & layout.index_mask
 }
 
-/// Orders by home, then key, then slot, so that equal keys are neighbours.
+/// Compares two packed words by home, then by key, then by slot, so that equal keys become
+/// neighbours.
 fn order(words: Words<'_>, layout: &Layout, a: u64, b: u64) -> Order {
     let keys = || {
         let (mut left, mut right) = (NO_KEY, NO_KEY);
@@ -58,8 +59,8 @@ fn home(words: Words<'_>, layout: &Layout, slot: usize) -> (usize, u64) {
 /// Fills an empty index with the entries of the slots that `belongs` selects. Passes the second of
 /// two slots with the same key to `duplicate`. Returns the number of entries.
 ///
-/// Sorts in the free stack, which has a word for each slot, so nothing is allocated. The caller
-/// derives the free stack again.
+/// Sorts in the memory of the free stack, which has a word for each slot, so nothing is allocated.
+/// The caller must derive the free stack again.
 pub(crate) fn build(
     words: Words<'_>,
     layout: &Layout,
@@ -96,8 +97,8 @@ pub(crate) fn build(
     kept
 }
 
-/// Stores the entries of a list in the order of their homes. Each goes to the first free place at
-/// or after its home.
+/// Stores the entries of a list, which is in the order of their homes. Each entry goes to the first
+/// free place at or after its home.
 fn place(
     words: Words<'_>,
     layout: &Layout,
@@ -131,7 +132,7 @@ fn place(
     }
 }
 
-/// Sorts `len` words in place. They are read and stored one by one.
+/// Sorts `len` words in place. The words are read and stored one by one.
 fn heap_sort(
     len: usize,
     get: &impl Fn(usize) -> u64,
@@ -169,9 +170,9 @@ fn heap_sort(
 
 /// Private memory for [`check`], allocated before the lock is taken.
 pub(crate) struct CheckRoom {
-    /// A bit for each slot.
+    /// One bit for each slot, which is set once the slot was recorded.
     seen: Vec<u64>,
-    /// Capacity for a word for each slot; empty if that memory could not be allocated.
+    /// Capacity for one word for each slot, or empty if that memory could not be allocated.
     order: Vec<u64>,
 }
 
@@ -192,7 +193,7 @@ impl CheckRoom {
         self.seen.fill(0);
     }
 
-    /// Records a slot. False if it was recorded before or does not exist.
+    /// Records a slot. Returns false if the slot was recorded before or does not exist.
     pub(crate) fn note(&mut self, slot: usize) -> bool {
         let Some(word) = self.seen.get_mut(slot / 64) else { return false };
         let bit = 1 << (slot % 64);
@@ -301,14 +302,14 @@ mod tests {
             recover::check(self.words(), &self.layout, &mut CheckRoom::new(&self.layout))
         }
 
-        /// Checks by sorting, whatever the keys.
+        /// Runs the check by sorting, whatever the keys are.
         fn check_sorted(&self) -> Result<(), (&'static str, usize)> {
             let (mut room, mut steps) = (CheckRoom::new(&self.layout), Steps::default());
             let is_live = |slot: SlotMut<'_>| version::is_live(slot.version());
             check(self.words(), &self.layout, &mut room, is_live, &mut steps)
         }
 
-        /// The steps that it takes to probe for each key in the index as it is.
+        /// Returns the number of steps that it takes to probe for each key in the index as it is.
         fn probes(&self, keys: usize) -> u64 {
             let steps = (0..keys).map(|slot| {
                 let (mut one, (_, hash)) =

@@ -4,14 +4,14 @@ use rapidhash::v3::rapidhash_v3_nano_inline;
 
 use crate::layout::Layout;
 
-/// The hash of a key's words under the table's secrets. The secrets are drawn at creation, so that
-/// nobody can choose colliding keys without reading the segment.
+/// Computes the hash of a key's words under the table's secrets. The secrets are drawn at creation,
+/// so that nobody can choose colliding keys without reading the segment.
 ///
 /// The hash is part of the format: all processes must agree on it, however they were built.
 ///
 /// - One word (an integer): two folded multiplications, as in wyhash. Each masks the value with one
 ///   secret, multiplies it by another, and takes `hi ^ lo` of the 128-bit product. This takes half
-///   as many instructions as the general function. One multiplication is not enough: under one seed
+///   as many instructions as the general function. One multiplication is not enough: with one seed
 ///   in 400, keys that differ only in their high bits would share a run.
 /// - More words: rapidhash v3 (nano), whose output is stable by its specification.
 #[inline(always)]
@@ -25,7 +25,7 @@ pub(crate) fn hash(layout: &Layout, key: &[u64]) -> u64 {
     }
 }
 
-/// The two halves of the product, combined with exclusive or.
+/// Multiplies, and combines the two halves of the product with exclusive or.
 #[inline(always)]
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
@@ -39,7 +39,7 @@ mod tests {
     use crate::geometry::Geometry;
     use crate::key::TypedKey;
 
-    /// The longest run of places in use if all these keys have entries.
+    /// Returns the length of the longest run of places in use if all these keys have entries.
     fn longest_run(layout: &Layout, keys: &[u64]) -> usize {
         let mut used = vec![false; layout.index_len()];
         for key in keys {

@@ -1,5 +1,5 @@
 //! The index: open addressing with linear probing over places of 32 bits, two in each atomic word.
-//! It is derived from the slots, and can be rebuilt from them at any time.
+//! The index is derived from the slots and can be rebuilt from them at any time.
 //!
 //! | place | meaning |
 //! |---|---|
@@ -13,14 +13,15 @@
 //! # Why readers need no lock
 //! While a key is present, no place between its home and its entry is empty. An entry is stored
 //! before its slot is committed, and cleared after the removal is committed. A tombstone becomes
-//! empty only if the place after it is empty, so that no entry's probe passes over it. A reader
-//! therefore finds every key that is present during its whole search, and recognises a wrong slot
-//! by its key. While the index is being rebuilt, and also if the rebuilder died, the epoch is odd,
-//! and readers scan the slots instead.
+//! empty only if the place after it is empty, because then no entry's probe passes over the
+//! tombstone. A reader therefore finds every key that is present during its whole search, and
+//! recognises a wrong slot by its key. While the index is being rebuilt, and also if the rebuilder
+//! died, the epoch is odd, and readers scan the slots instead.
 //!
 //! # The door
-//! What the rest of the protocol may use is exported here. Nothing in this folder knows of
-//! transactions: from the protocol it imports only the slot and its words. Imports go one way:
+//! What the rest of the protocol may use is exported here. Nothing in this folder depends on
+//! transactions: from the protocol, this folder imports only the slot and its words. Files import
+//! only files that are further down in this list:
 //!
 //! ```text
 //! build

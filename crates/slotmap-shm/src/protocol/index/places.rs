@@ -1,8 +1,8 @@
 //! The places of the index: 32 bits each, two in an atomic word.
 //!
-//! A place is half a word, because the index of a large table does not fit in the cache, and a
-//! smaller index has a larger part of it there: see `docs/benchmarks.md`. Only the holder of the
-//! lock stores, so it can store a whole word with the other half unchanged.
+//! A place is only half a word, because the index of a large table does not fit into the cache. A
+//! larger part of a smaller index is in the cache; see `docs/benchmarks.md`. Only the holder of the
+//! lock stores, so it can store a whole word and leave the other half unchanged.
 
 use shm_core::{Ordering, ReadWords, Words};
 
@@ -22,7 +22,8 @@ impl<'a> Places<'a> {
         Self(words.slice(layout.index, layout.index_words()))
     }
 
-    /// Loads with Relaxed, because the slot's version validates what an entry leads to.
+    /// Loads a place. The load is relaxed, because a reader validates the slot of an entry by the
+    /// slot's version.
     #[inline(always)]
     pub(super) fn load(self, place: usize) -> u32 {
         (self.0.load(place / 2, Ordering::Relaxed) >> shift(place)) as u32
@@ -44,9 +45,9 @@ impl<'a> PlacesMut<'a> {
         (self.0.load(place / 2, Ordering::Relaxed) >> shift(place)) as u32
     }
 
-    /// Always stores with Release. A reader of several keys may miss one because its place was
-    /// cleared. It then sees the commit that came before, even if the word was stored again to
-    /// change its other half.
+    /// Stores a place, always with Release. A reader of several keys may miss a key because its
+    /// place was cleared. The reader then also sees the commit that came before the clearing, even
+    /// if the word was stored again to change its other half.
     #[inline(always)]
     pub(super) fn store(self, place: usize, entry: u32) {
         let others = self.0.load(place / 2, Ordering::Relaxed) & !(0xFFFF_FFFF << shift(place));
@@ -54,13 +55,13 @@ impl<'a> PlacesMut<'a> {
     }
 }
 
-/// The bit offset of a place in its word: the lower half comes first.
+/// Returns the bit offset of a place in its word. The place in the lower half comes first.
 #[inline(always)]
 fn shift(place: usize) -> u32 {
     (place as u32 & 1) * 32
 }
 
-/// The fingerprint of a hash: its high half, without the bits that hold the slot's number.
+/// Returns the fingerprint of a hash: its high half, without the bits that hold the slot's number.
 #[inline(always)]
 pub(super) fn fingerprint(layout: &Layout, hash: u64) -> u32 {
     (hash >> 32) as u32 & !layout.slot_mask
@@ -71,8 +72,8 @@ pub(super) fn entry(layout: &Layout, hash: u64, slot: usize) -> u32 {
     fingerprint(layout, hash) | (slot as u32 + FIRST_ENTRY)
 }
 
-/// The slot of an entry with this fingerprint. Empty places and tombstones give numbers that no
-/// slot has.
+/// Returns the slot of an entry with this fingerprint. Empty places and tombstones are excluded,
+/// because they lead to numbers that no slot has.
 #[inline(always)]
 pub(super) fn slot_of(layout: &Layout, entry: u32, fingerprint: u32) -> Option<usize> {
     let slot = (entry ^ fingerprint).wrapping_sub(FIRST_ENTRY) as usize;

@@ -1,5 +1,5 @@
-//! Searching the index, without the lock for readers and with it for writers, and changing one
-//! entry at a time.
+//! Searching the index (readers without the lock, writers with it), and changing one entry at a
+//! time.
 
 use shm_core::{Ordering, ReadWords, Words, fence};
 
@@ -22,7 +22,7 @@ pub(crate) struct Probe<'a> {
 }
 
 impl<'a> Probe<'a> {
-    /// Begins a probe; `None` while the index is being rebuilt.
+    /// Begins a probe. Returns `None` while the index is being rebuilt.
     #[inline(always)]
     pub(crate) fn new(words: ReadWords<'a>, layout: &'a Layout, hash: u64) -> Option<Self> {
         // Acquire: pairs with the Release store that ends a rebuild.
@@ -36,8 +36,8 @@ impl<'a> Probe<'a> {
         Some(Self { words, places, layout, fingerprint, epoch, place, left })
     }
 
-    /// Called after the last candidate. True if the key is absent. False if nothing is proved,
-    /// because the index was rebuilt meanwhile or is damaged.
+    /// Called after the last candidate. Returns true if the probe proves that the key is absent.
+    /// Returns false if it proves nothing, because the index was rebuilt meanwhile or is damaged.
     #[inline(always)]
     pub(crate) fn proves_absence(&self) -> bool {
         // Acquire: pairs with the Release fence that begins a rebuild: if a load of
@@ -71,14 +71,14 @@ impl Iterator for Probe<'_> {
 
 /// Where the holder of the lock found a key, or where it would go.
 pub(crate) enum Located {
-    /// The key is in this slot; its entry is at this place.
+    /// The key is in slot `slot`, and its index entry is at `place`.
     Found { slot: usize, place: usize },
     /// The key is absent. `place` is the first place that may take an entry, and `empty` says
     /// whether that place is empty or a tombstone. `place` is `None` only if memory is damaged.
     Absent { place: Option<usize>, empty: bool },
 }
 
-/// Searches as a writer. Sees what the transaction in flight has staged.
+/// Searches as a writer. The search includes what the transaction in flight has staged.
 #[inline(always)]
 pub(crate) fn locate(words: Words<'_>, layout: &Layout, hash: u64, key: &[u64]) -> Located {
     let places = PlacesMut::new(words, layout);
@@ -122,8 +122,8 @@ pub(crate) fn insert(
     }
 }
 
-/// Restores a place to what it was before [`insert`]. Entries that were inserted after it are
-/// already gone, so no present key's probe passes over the place.
+/// Restores a place to what it was before [`insert`]. Entries that were inserted later are already
+/// gone, so the probe of a present key does not pass over the place.
 pub(crate) fn undo_insert(words: Words<'_>, layout: &Layout, place: usize, empty: bool) {
     let before = if empty { EMPTY } else { TOMBSTONE };
     PlacesMut::new(words, layout).store(place, before);
@@ -133,14 +133,14 @@ pub(crate) fn undo_insert(words: Words<'_>, layout: &Layout, place: usize, empty
     }
 }
 
-/// True if an empty place may still take an entry.
+/// True if an entry may still be stored at an empty place.
 #[inline]
 pub(crate) fn has_room(words: Words<'_>, layout: &Layout) -> bool {
     words.load(USED, Ordering::Relaxed) < layout.index_limit() as u64
 }
 
-/// Clears the entry of a removed key. Leaves a tombstone if a probe may pass over the place;
-/// otherwise empties it and the tombstones before it.
+/// Clears the entry of a removed key. If a probe may pass over the place, leaves a tombstone.
+/// Otherwise, empties the place and the tombstones before it.
 #[inline]
 pub(crate) fn delete(words: Words<'_>, layout: &Layout, place: usize) {
     let places = PlacesMut::new(words, layout);
@@ -163,7 +163,7 @@ pub(crate) fn delete(words: Words<'_>, layout: &Layout, place: usize) {
     words.store(USED, used.wrapping_sub(cleared), Ordering::Relaxed);
 }
 
-/// As [`locate`], but gives up if all probes together took too long.
+/// Like [`locate`], but gives up if all probes together have taken too many steps.
 pub(super) fn locate_counted(
     words: Words<'_>,
     layout: &Layout,
@@ -193,8 +193,8 @@ pub(super) fn locate_counted(
     Some(Located::Absent { place: None, empty: false })
 }
 
-/// True if a reader's probe for `hash` leads to `slot`; `None` if all probes together took too
-/// long.
+/// True if a reader's probe for `hash` leads to `slot`. Returns `None` if all probes together have
+/// taken too many steps.
 pub(crate) fn leads_to(
     words: ReadWords<'_>,
     layout: &Layout,
@@ -219,8 +219,8 @@ pub(crate) fn leads_to(
     Some(false)
 }
 
-/// How many places hold an entry, and how many are in use. If the index is damaged, the numbers may
-/// be anything.
+/// Returns how many places hold an entry, and how many are in use. If the index is damaged, both
+/// numbers may be anything.
 pub(crate) fn count(words: ReadWords<'_>, layout: &Layout) -> (usize, usize) {
     let places = Places::new(words, layout);
     let (mut entries, mut used) = (0, 0);
@@ -232,7 +232,7 @@ pub(crate) fn count(words: ReadWords<'_>, layout: &Layout) -> (usize, usize) {
     (entries, used)
 }
 
-/// How many entries lead to a slot that `is` accepts.
+/// Returns how many entries lead to a slot that `is` accepts.
 pub(crate) fn entries_to(words: Words<'_>, layout: &Layout, is: impl Fn(usize) -> bool) -> usize {
     let places = PlacesMut::new(words, layout);
     let leads = |place: usize| {

@@ -1,8 +1,8 @@
-//! Counting the steps of probes, so that no choice of keys can make them take too long.
+//! Counting the steps of probes, so that no choice of keys can make probing take too long.
 
 use crate::layout::Layout;
 
-/// Counts what takes time, so that tests need no clock.
+/// A count of the steps that take time, so that tests need no clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Steps(u64);
 
@@ -12,8 +12,8 @@ impl Steps {
         self.0 += 1;
     }
 
-    /// True if probing has taken more steps than it does for keys that were not chosen to collide.
-    /// At the load factors used here, at most two steps per key are expected.
+    /// True if probing has taken more steps than it takes for keys that were not chosen to collide.
+    /// For such keys, at most two steps per key are expected at the load factors used here.
     #[inline(always)]
     pub(crate) fn are_too_many(self, layout: &Layout) -> bool {
         self.0 > 8 * layout.geometry.capacity as u64 + 4096

@@ -25,8 +25,8 @@ fn readers_find_keys_during_a_rebuild_and_after_a_dead_one() {
     });
 }
 
-/// A writer dies after each of its stores in turn. Another one repairs the table and continues to
-/// write, under the number of the lost transaction. A reader reads all the time.
+/// A writer dies after each of its stores in turn. Another writer repairs the table and continues
+/// to write, using the number of the lost transaction. A reader reads all the time.
 fn death_then_next(
     operation: impl Fn(&Model) + Copy + Sync + Send + 'static,
     after: &'static [&'static [(u64, Option<u64>)]],
@@ -75,8 +75,8 @@ fn a_dropped_write_is_never_seen_though_its_number_is_used_again() {
     });
 }
 
-/// A dropped write and a later one of the same slot store the same `next`. Number 1
-/// is dropped, then used again for another slot; number 2 is never committed.
+/// A dropped write and a later write of the same slot store the same `next`. Transaction number 1
+/// is dropped, and the number is then used again for another slot. Number 2 is never committed.
 #[test]
 fn a_dropped_write_does_not_vouch_for_a_later_one() {
     explore(|| {

@@ -1,10 +1,10 @@
-//! Loom models of the protocols, which run the production code itself.
+//! Loom models of the protocols. They run the production code itself.
 //!
 //! Run with `RUSTFLAGS="--cfg loom" cargo test -p slotmap-shm --release models`. Each model
 //! explores all interleavings of threads on a small table with up to `PREEMPTIONS` preemptions, and
 //! all values that the memory model lets a load return. A death is simulated at every store: from a
 //! given store on, the stores of the dying operation vanish (`shm_core::crash`). `reads.rs` has the
-//! models without a death, and `deaths.rs` those with one.
+//! models without a death, and `deaths.rs` has the models with a death.
 
 use loom::sync::Arc;
 use loom::thread;
@@ -24,10 +24,10 @@ mod deaths;
 mod reads;
 
 const PREEMPTIONS: usize = 3;
-/// The same limit for models in which an operation may also die after any of its stores.
+/// The limit of preemptions in models in which an operation may also die after any of its stores.
 const PREEMPTIONS_AROUND_DEATHS: usize = 2;
 
-/// A table of a few slots. A value is two equal words, so that a torn one shows.
+/// A table of a few slots. A value is two equal words, so that a torn value can be recognised.
 struct Model {
     words: Vec<Word>,
     layout: Layout,
@@ -79,8 +79,8 @@ impl Model {
         View { words: ReadWords::new(&self.words), layout: &self.layout }
     }
 
-    /// Reads as `TableReader::get_into` does: one attempt, then the patient search. Panics on a
-    /// torn value.
+    /// Reads as `TableReader::get_into` does: makes one attempt, then the patient search. Panics if
+    /// the value is torn.
     fn get(&self, key: u64) -> Option<u64> {
         let view = self.view();
         let mut words = [0; 2];
@@ -98,7 +98,7 @@ impl Model {
         self.get_patiently(key)
     }
 
-    /// Makes the patient search alone, which is the only one that reads pending slots.
+    /// Makes only the patient search, which is the only search that reads pending slots.
     fn get_patiently(&self, key: u64) -> Option<u64> {
         let (mut words, mut len) = ([0; 2], 0);
         let mut take = |buffer: Buffer<'_>, bytes: usize| {
@@ -141,8 +141,8 @@ fn explore_with(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
     builder.check(f);
 }
 
-/// Runs the model once for each number of stores after which the writer dies, until it no longer
-/// dies.
+/// Runs the model once for each number of stores after which the writer dies, until the writer no
+/// longer dies.
 fn explore_deaths(preemptions: usize, f: impl Fn(usize) -> bool + Sync + Send + 'static) {
     let f = std::sync::Arc::new(f);
     for stores in 0.. {

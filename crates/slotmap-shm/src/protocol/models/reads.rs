@@ -64,8 +64,9 @@ fn a_read_of_several_keys_is_of_one_moment() {
     });
 }
 
-/// A first pass copies slots under their versions. If no commit came between the beginning and the
-/// end of the second pass, and the slots still have those versions, both copies belong together.
+/// A first pass copies slots under their versions. If there was no commit between the beginning and
+/// the end of the second pass, and the slots still have those versions, both copies are of one
+/// moment.
 #[test]
 fn a_collection_that_is_brought_up_to_date_is_of_one_moment() {
     // Two preemptions: three take twenty times as long, and two are enough to find the fault if the
@@ -233,7 +234,7 @@ fn an_aborted_add_is_never_seen_though_its_slot_and_number_are_used_again() {
     });
 }
 
-/// The negative control: checks that a model that updates in place is caught.
+/// The negative control: checks that the models detect a writer that updates values in place.
 #[test]
 #[should_panic(expected = "torn value")]
 fn writing_into_the_readers_buffer_is_caught() {
