@@ -21,8 +21,7 @@ use crate::error::Error;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StatusOptions {
-    /// Where the table is. By default, in `$SHMAP_DIR`, or in `/dev/shm` if that variable is not
-    /// set.
+    /// Where the table is. By default, in `$SHMAP_DIR`, or else in `/dev/shm`.
     pub namespace: Namespace,
     /// Maximum number of entries. The default is 1024.
     pub capacity: usize,
@@ -34,8 +33,7 @@ pub struct StatusOptions {
     pub mode: u32,
     /// The users whose tables may be opened. By default, this user and root.
     pub trust: Trust,
-    /// How long a write waits for another writer. `None` means that it waits for ever. The default
-    /// is five seconds.
+    /// How long a write waits for another writer: five seconds by default, `None` for ever.
     pub lock_timeout: Option<Duration>,
     /// How long a read through a [`StatusReader`] retries while writers keep changing what it
     /// reads, before the read fails with `TableError::Contended`. `None` means that it retries for
