@@ -94,7 +94,7 @@ impl TreeBase {
         Ok(self.find(key)?.map(Bound::into_any).or(default))
     }
 
-    /// Like `get`, but the value as text. Raises `NotTextError` if it is not UTF-8.
+    /// As `get`, but the value as text. Raises `NotTextError` if it is not UTF-8.
     #[pyo3(signature = (key, default = None))]
     fn get_str<'py>(
         &self,

@@ -131,9 +131,9 @@ class Table(MutableMapping[_K, bytes]):
         `key_size` 256. All of the memory is allocated at once. `mode` is the permission bits, by
         default 0o600; the umask has no effect. A write waits for the lock for up to `timeout`
         seconds. `trust` lists further user ids whose tables may be opened. `shared_writers` also
-        accepts tables that the group or others may write to. Raises `MismatchError` if the table
-        exists with another geometry, `WrongKindError` if it has keys of another type,
-        `InvalidOptionError` for an argument that is not possible, `CorruptError`,
+        accepts tables that the group or others may write to, and a `mode` that lets them. Raises
+        `MismatchError` if the table exists with another geometry, `WrongKindError` if it has keys
+        of another type, `InvalidOptionError` for an argument that is not possible, `CorruptError`,
         `PermissionDeniedError`, `NoSpaceError` or `InvalidNameError`.
         """
     @overload
