@@ -27,25 +27,22 @@ enum Words {
 
 impl Value {
     /// Copies `len` bytes. If the source may change meanwhile, the caller validates it afterwards.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn copy(from: impl Source, len: usize) -> Self {
         let mut inline = [0; INLINE_WORDS];
-        match inline.get_mut(..len.div_ceil(8)) {
+        let used = len.div_ceil(8);
+        let words = match inline.get_mut(..used) {
             Some(to) => {
                 from.copy_to_words(to);
-                Self { words: Words::Inline(inline), len }
+                Words::Inline(inline)
             }
-            None => Self::copy_long(&from, len),
-        }
-    }
-
-    /// Copies a long value. This is a separate function so that the copy of a short value is small
-    /// enough to be inlined.
-    #[inline(never)]
-    fn copy_long(from: &impl Source, len: usize) -> Self {
-        let mut heap = vec![0; len.div_ceil(8)].into_boxed_slice();
-        from.copy_to_words(&mut heap);
-        Self { words: Words::Heap(heap), len }
+            None => {
+                let mut heap = vec![0; used].into_boxed_slice();
+                from.copy_to_words(&mut heap);
+                Words::Heap(heap)
+            }
+        };
+        Self { words, len }
     }
 
     /// Copies the first `len` bytes of these words.
