@@ -36,6 +36,9 @@ pub(crate) fn of_map(namespace: &Namespace, name: &str, error: Error) -> Fault {
             "share it anew, or open a copy with shared_writers set in the options"
         }
         Error::Open(OpenError::Writable { .. }) => "share it anew, or call shmap_map_open_copy",
+        Error::Open(OpenError::OpenForWriting { .. }) => {
+            "`fuser -v` shows which process has it open; or call shmap_map_open_copy"
+        }
         _ => "",
     };
     of_kind(namespace, name, error, SNAPSHOT.kind, (TABLE, "a table")).advised(advice)
@@ -59,6 +62,9 @@ pub(crate) fn of_saved(path: &Path, error: Error) -> Fault {
         }
         Error::Open(OpenError::Writable { .. }) => {
             "`chmod a-w` it, or call shmap_map_open_file_copy"
+        }
+        Error::Open(OpenError::OpenForWriting { .. }) => {
+            "`fuser -v` shows which process has it open; or call shmap_map_open_file_copy"
         }
         _ => "",
     };

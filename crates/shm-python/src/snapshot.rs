@@ -377,6 +377,9 @@ fn map_failure(py: Python<'_>, error: Error, path: Option<&Path>) -> PyErr {
         Error::Open(OpenError::Writable { .. } | OpenError::ForeignWriters { .. }) => {
             Some("share it anew, or `chmod a-w` if you trust its contents")
         }
+        Error::Open(OpenError::OpenForWriting { .. }) => {
+            Some("`fuser -v` shows which process has it open")
+        }
         _ => None,
     };
     advised(py, error, path, advice)

@@ -56,6 +56,15 @@ def test_it_can_be_saved_and_pickled_again(path, namespace, monkeypatch):
     assert pathlib.Path(f"{namespace}/again").read_bytes() == pathlib.Path(path).read_bytes()
 
 
+def test_a_file_that_is_open_for_writing_says_how_to_find_its_writer(path):
+    os.chmod(path, 0o600)
+    with open(path, "r+b"):
+        os.chmod(path, 0o400)
+        with pytest.raises(shmap.PermissionDeniedError, match="`fuser -v` shows which process has it open"):
+            shmap.Snapshot.open_file(path)
+    shmap.Snapshot.open_file(path).close()
+
+
 def test_a_path_need_not_be_text(path, namespace):
     odd = os.fsdecode(os.fsencode(namespace) + b"/\xff")
     os.rename(path, odd)

@@ -1,6 +1,8 @@
 // The usual mistakes, each with the message that says what to do. Works in $SHMAP_DIR, and leaves nothing
 // there.
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "check.h"
 
@@ -165,6 +167,14 @@ static void publishing(void) {
     FAILS(SHMAP_PERMISSION, "share it anew, or call shmap_map_open_copy", shmap_map_open("m", NULL, &other));
     GIVES(SHMAP_OK, shmap_map_open_copy("m", NULL, &other));
     GIVES(SHMAP_OK, shmap_map_close(other));
+    int writer = open(path_of("m.snapshot"), O_WRONLY | O_CLOEXEC);
+    CHECK(writer >= 0);
+    permit("m.snapshot", 0400);
+    FAILS(SHMAP_PERMISSION, "`fuser -v` shows which process has it open; or call shmap_map_open_copy",
+          shmap_map_open("m", NULL, &other));
+    GIVES(SHMAP_OK, shmap_map_open_copy("m", NULL, &other));
+    GIVES(SHMAP_OK, shmap_map_close(other));
+    CHECK(close(writer) == 0);
     permit("m.snapshot", 0666);
     FAILS(SHMAP_PERMISSION, "or open a copy with shared_writers set in the options",
           shmap_map_open("m", NULL, &other));
@@ -177,6 +187,12 @@ static void publishing(void) {
           shmap_map_open_file(path_of("saved"), NULL, &other));
     GIVES(SHMAP_OK, shmap_map_open_file_copy(path_of("saved"), NULL, &other));
     GIVES(SHMAP_OK, shmap_map_close(other));
+    writer = open(path_of("saved"), O_WRONLY | O_CLOEXEC);
+    CHECK(writer >= 0);
+    permit("saved", 0400);
+    FAILS(SHMAP_PERMISSION, "`fuser -v` shows which process has it open; or call shmap_map_open_file_copy",
+          shmap_map_open_file(path_of("saved"), NULL, &other));
+    CHECK(close(writer) == 0);
     permit("saved", 0666);
     FAILS(SHMAP_PERMISSION, "shmap_map_open_file_copy with shared_writers set in the options",
           shmap_map_open_file(path_of("saved"), NULL, &other));
