@@ -11,6 +11,9 @@
 //! - [`Acquired`], [`Guard`] and [`Recovery`] belong to the robust process-shared mutex. If an
 //!   owner dies, at whatever instruction, the next owner gets a [`Recovery`] and must repair the
 //!   data before it may write.
+//! - [`Writer`] is a thread that is registered in the segment
+//!   ([`CreateOptions::writers`]), so that other processes notice its death
+//!   ([`Segment::is_writer_dead`]).
 //! - [`Words`] and [`ReadWords`] are views of the shared bytes. They offer atomic words and nothing
 //!   else.
 //! - [`Namespace::publish`], [`remove_published`](Namespace::remove_published) and
@@ -56,11 +59,13 @@ pub use publication::published::{MappedFile, Published};
 pub use publication::remove::Removal;
 pub use publication::write_file::write_file;
 pub use segment::guard::{Acquired, Guard, Recovery};
-pub use segment::layout::{BODY_OFFSET, FORMAT_VERSION, GEOMETRY_WORDS};
+pub use segment::layout::{BODY_OFFSET, FORMAT_VERSION, GEOMETRY_WORDS, MAX_WRITERS, body_offset};
 pub use segment::options::CreateOptions;
 pub use segment::patience::{Interrupt, Patience};
+pub use segment::records::WriterId;
 pub use segment::segment::{Segment, WritableSegment};
 pub use segment::trust::Trust;
+pub use segment::writer::{Writer, WriterRecord};
 #[cfg(loom)]
 pub use sync::crash;
 pub use sync::{Ordering, ReadWords, Word, Words, fence};

@@ -21,9 +21,9 @@ pub type Word = std::sync::atomic::AtomicU64;
 #[derive(Clone, Copy)]
 pub struct ReadWords<'a> {
     words: &'a [Word],
-    /// True if this is the view of the lock's holder; see `model::Word`.
+    /// The thread whose view it is; see `model::Word`.
     #[cfg(loom)]
-    holder: bool,
+    of: model::Viewer,
 }
 
 /// A view of shared words that also allows stores.
@@ -42,7 +42,7 @@ impl<'a> ReadWords<'a> {
         Self {
             words,
             #[cfg(loom)]
-            holder: false,
+            of: model::Viewer::Reader,
         }
     }
 
@@ -81,7 +81,7 @@ impl<'a> ReadWords<'a> {
         ReadWords {
             words: &self.words[at..][..len],
             #[cfg(loom)]
-            holder: self.holder,
+            of: self.of,
         }
     }
 
@@ -100,7 +100,7 @@ impl<'a> ReadWords<'a> {
 
     #[cfg(loom)]
     fn load_word(&self, word: &Word, order: Ordering) -> u64 {
-        if self.holder { word.load_by_holder() } else { word.load(order) }
+        word.load_by(self.of, order)
     }
 }
 
@@ -112,7 +112,20 @@ impl<'a> Words<'a> {
             read: ReadWords {
                 words,
                 #[cfg(loom)]
-                holder: true,
+                of: model::Viewer::Holder,
+            },
+        }
+    }
+
+    /// Wraps a slice of atomic words for a writer that does not hold the lock. It may store only to
+    /// what it has claimed.
+    #[must_use]
+    pub fn claimable(words: &'a [Word]) -> Self {
+        Self {
+            read: ReadWords {
+                words,
+                #[cfg(loom)]
+                of: model::Viewer::Claimant,
             },
         }
     }
@@ -132,6 +145,37 @@ impl<'a> Words<'a> {
     #[allow(clippy::indexing_slicing, reason = "documented panic; the bound is the safety net")]
     pub fn store(&self, at: usize, value: u64, order: Ordering) {
         self.read.words[at].store(value, order);
+    }
+
+    /// Stores `value` to the word at `at`, and returns the value found.
+    ///
+    /// # Panics
+    /// When `at >= len()`, as [`ReadWords::load`] does.
+    #[inline(always)]
+    #[allow(clippy::indexing_slicing, reason = "documented panic; the bound is the safety net")]
+    pub fn swap(&self, at: usize, value: u64, order: Ordering) -> u64 {
+        self.read.words[at].swap(value, order)
+    }
+
+    /// Stores `new` to the word at `at` if it is `current`. Returns the value found: `Ok` if it was
+    /// `current`.
+    ///
+    /// # Errors
+    /// The value found, if it was another one; nothing was stored.
+    ///
+    /// # Panics
+    /// When `at >= len()`, as [`ReadWords::load`] does.
+    #[inline(always)]
+    #[allow(clippy::indexing_slicing, reason = "documented panic; the bound is the safety net")]
+    pub fn compare_exchange(
+        &self,
+        at: usize,
+        current: u64,
+        new: u64,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<u64, u64> {
+        self.read.words[at].compare_exchange(current, new, success, failure)
     }
 
     /// Returns a view of the `len` words that start at `at`.
@@ -161,13 +205,28 @@ mod model {
 
     use super::Ordering;
 
-    /// A loom atomic, together with a plain copy of its value that only the holder of the lock
-    /// uses.
+    /// The thread that looks at a word.
+    #[derive(Clone, Copy)]
+    pub enum Viewer {
+        Reader,
+        /// The holder of the lock.
+        Holder,
+        /// The writer that has claimed the word's slot, or is about to claim it.
+        Claimant,
+    }
+
+    /// A loom atomic, together with a plain copy of its value that only writers use.
     ///
-    /// Only the holder stores, so its loads always return the latest store, and loading from the
-    /// copy loses no behaviour. The copy is needed because loom 0.7 remembers only the last access
-    /// of an object. If a writer loads a word before it stores to it, that load hides the race with
-    /// a reader's earlier load, and loom never tries the other order.
+    /// The holder of the lock stores to words to which nobody else stores, so its loads always
+    /// return the latest store, and loading from the copy loses no behaviour. The copy is needed
+    /// because loom 0.7 remembers only the last access of an object. If a writer loads a word
+    /// before it stores to it, that load hides the race with a reader's earlier load, and loom
+    /// never tries the other order.
+    ///
+    /// Both the holder and claimants store to some words: the version and the next version of a
+    /// slot. For these words the copy is a guess, which a compare-and-exchange then confirms. The
+    /// Acquire loads of a claimant are real ones, because the claimant must see what the last
+    /// writer stored.
     #[derive(Debug)]
     pub struct Word {
         shared: AtomicU64,
@@ -186,8 +245,13 @@ mod model {
             self.shared.load(order)
         }
 
-        pub(super) fn load_by_holder(&self) -> u64 {
-            self.shadow.load(Ordering::SeqCst)
+        pub(super) fn load_by(&self, viewer: Viewer, order: Ordering) -> u64 {
+            match (viewer, order) {
+                (Viewer::Reader, _) | (Viewer::Claimant, Ordering::Acquire) => {
+                    self.shared.load(order)
+                }
+                (Viewer::Holder | Viewer::Claimant, _) => self.shadow.load(Ordering::SeqCst),
+            }
         }
 
         /// Stores to the word, unless [`crash::after`] has simulated the death of the storing
@@ -197,6 +261,35 @@ mod model {
                 self.shared.store(value, order);
                 self.shadow.store(value, Ordering::SeqCst);
             }
+        }
+
+        /// Stores, as [`Word::store`] does, and returns the value found; zero if nothing is stored.
+        pub fn swap(&self, value: u64, order: Ordering) -> u64 {
+            if !crash::allows_store() {
+                return 0;
+            }
+            let found = self.shared.swap(value, order);
+            self.shadow.store(value, Ordering::SeqCst);
+            found
+        }
+
+        /// Compares and stores. If the thread is dead by [`crash::after`], nothing is stored, and
+        /// the answer is that of a success: what the thread does then has no effect either.
+        pub fn compare_exchange(
+            &self,
+            current: u64,
+            new: u64,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<u64, u64> {
+            if !crash::allows_store() {
+                return Ok(current);
+            }
+            let found = self.shared.compare_exchange(current, new, success, failure);
+            if found.is_ok() {
+                self.shadow.store(new, Ordering::SeqCst);
+            }
+            found
         }
     }
 

@@ -83,6 +83,14 @@ pub enum CreateError {
         /// The requested length in bytes.
         len: u64,
     },
+    /// A segment cannot have that many records of writers.
+    #[error("{writers} records of writers are not possible, at most {max}")]
+    TooManyWriters {
+        /// Records asked for.
+        writers: u32,
+        /// The most that are possible.
+        max: u32,
+    },
     /// The mode has bits that the file cannot have, or lacks bits that its owner needs. The owner
     /// needs read permission. If the segment is to be stored to, the owner also needs write
     /// permission.
@@ -126,7 +134,10 @@ impl CreateError {
             | Self::FileSizeLimit { dir, .. }
             | Self::FileTooLarge { dir, .. } => Some(dir),
             Self::Io(e) => Some(&e.path),
-            Self::InvalidName(_) | Self::BadLength { .. } | Self::BadMode { .. } => None,
+            Self::InvalidName(_)
+            | Self::BadLength { .. }
+            | Self::TooManyWriters { .. }
+            | Self::BadMode { .. } => None,
         }
     }
 }

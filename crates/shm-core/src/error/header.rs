@@ -62,6 +62,14 @@ pub enum HeaderError {
         /// Length of this format, in bytes.
         expected: u32,
     },
+    /// The segment has more records of writers than it can, or records but no lock.
+    #[error("{found} records of writers, at most {max} are possible")]
+    Writers {
+        /// Number in the header.
+        found: u64,
+        /// The most that such a segment may have.
+        max: u32,
+    },
     /// The file is not as long as its header says: it was truncated or extended.
     #[error("file is {found} bytes long, its header says {expected}")]
     Length {

@@ -60,6 +60,7 @@ fn headers() -> Vec<HeaderError> {
         HeaderError::Checksum { found, expected },
         HeaderError::WordSize { found: 4, expected: 8 },
         HeaderError::HeaderLength { found: 1, expected: 2 },
+        HeaderError::Writers { found, max: 2 },
         HeaderError::Length { found, expected },
         HeaderError::Holes { allocated: 1, expected },
         HeaderError::Kind { found: "table".into(), expected: "snapshot".into() },
@@ -85,6 +86,7 @@ fn creates() -> Vec<CreateError> {
         CreateError::FileSizeLimit { needed, limit: 4, dir: path() },
         CreateError::FileTooLarge { needed, dir: path() },
         CreateError::BadLength { len: 12 },
+        CreateError::TooManyWriters { writers: 5000, max: 4096 },
         CreateError::BadMode { mode: 0o100 },
         CreateError::Io(io_error()),
     ]
@@ -154,6 +156,7 @@ fn what_is_wrong_with_a_header() {
         HeaderError::Checksum { .. },
         HeaderError::WordSize { .. },
         HeaderError::HeaderLength { .. },
+        HeaderError::Writers { .. },
         HeaderError::Length { .. },
         HeaderError::Holes { .. },
         HeaderError::Kind { .. },
@@ -180,6 +183,7 @@ fn why_a_segment_was_not_created() {
         CreateError::FileSizeLimit { .. },
         CreateError::FileTooLarge { .. },
         CreateError::BadLength { .. },
+        CreateError::TooManyWriters { .. },
         CreateError::BadMode { .. },
         CreateError::Io(_),
     );

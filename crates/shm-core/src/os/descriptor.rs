@@ -72,7 +72,7 @@ impl OwnFile {
     }
 
     /// Keeps the descriptor open for as long as the process lives.
-    pub(crate) fn leak(&mut self) {
+    fn leak(&mut self) {
         if let Some(file) = self.file.take() {
             // The number may belong to another file: it is forgotten, not closed.
             let _ = file.into_raw_fd();
@@ -152,14 +152,6 @@ impl SegmentFile {
         let same = FileId::of(&file.metadata()?) == self.id()?;
         let held = same && (!writable || alive::try_hold(&file, Hold::Shared)?);
         Ok(held.then(|| OwnFile::new(file)))
-    }
-
-    /// Keeps the descriptor open for as long as the process lives.
-    pub(crate) fn leak(&mut self) {
-        self.first.leak();
-        if let Some(again) = self.again.get_mut() {
-            again.leak();
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code, reason = "a leaked anonymous mapping that the kernel wipes")]
 
+use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
@@ -64,6 +65,15 @@ fn page() -> Option<&'static AtomicU64> {
     // SAFETY: a page-aligned mapping of at least 8 bytes, zeroed (a valid AtomicU64), private to
     // this process, and never unmapped; nothing else refers to it.
     Some(unsafe { &*word })
+}
+
+/// Has `handler` called in every thread of this process that is about to `fork`, by the C library
+/// (`pthread_atfork`). Not for a raw `clone`.
+pub(crate) fn call_before_fork(handler: extern "C" fn()) -> io::Result<()> {
+    // SAFETY: the handler may be called at any time, and is not unloaded before the library is:
+    // then the C library forgets it.
+    let code = unsafe { libc::pthread_atfork(Some(handler), None, None) };
+    if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
 }
 
 fn pid_token() -> u64 {

@@ -45,13 +45,18 @@ impl Holder {
     }
 }
 
+/// True when no thread has this id, in the caller's pid namespace.
+pub(crate) fn is_gone(tid: u32) -> bool {
+    let Some(pid) = i32::try_from(tid).ok().and_then(Pid::from_raw) else { return true };
+    // Not by `/proc`, which may hide other users' processes.
+    rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH)
+}
+
 /// True unless it is certain that no living thread with this id, in the caller's pid namespace, has
 /// a file with this inode number mapped for writing. The device is not compared, because a file
 /// below an overlay has two devices.
 pub(crate) fn may_have_mapped(tid: u32, inode: u64) -> bool {
-    let Some(pid) = i32::try_from(tid).ok().and_then(Pid::from_raw) else { return false };
-    // Not by `/proc`, which may hide other users' processes.
-    if rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH) {
+    if is_gone(tid) {
         return false;
     }
     let Ok(maps) = std::fs::read_to_string(format!("/proc/{tid}/maps")) else { return true };
@@ -68,6 +73,7 @@ pub(crate) fn may_have_mapped(tid: u32, inode: u64) -> bool {
 #[cfg(not(loom))]
 mod tests {
     use super::*;
+    use crate::segment::layout::{GEOMETRY_WORDS, Header};
     use crate::segment::map::Mapping;
 
     fn this_thread() -> u32 {
@@ -97,9 +103,11 @@ mod tests {
         draft.file().set_len(8192).unwrap();
         let inode = draft.file().metadata().unwrap().ino();
         let tid = this_thread();
-        let reading = Mapping::new(draft.file(), 8192, false).unwrap();
+        let header = Header::new((crate::Kind::new("test"), 1), [0; GEOMETRY_WORDS], (1, 0), 8192);
+        let header = header.unwrap();
+        let reading = Mapping::new(draft.file(), &header, false).unwrap();
         assert!(!may_have_mapped(tid, inode));
-        let writing = Mapping::new(draft.file(), 8192, true).unwrap();
+        let writing = Mapping::new(draft.file(), &header, true).unwrap();
         assert!(may_have_mapped(tid, inode));
         assert!(!may_have_mapped(0x3FFF_FFFF, inode), "no such thread");
         drop((reading, writing));

@@ -44,14 +44,23 @@ pub(crate) fn pid_namespace() -> io::Result<u64> {
     Ok(std::fs::metadata("/proc/self/ns/pid")?.ino())
 }
 
+/// C libraries, as [`abi`] numbers them.
+pub(crate) const GLIBC: u8 = 1;
+pub(crate) const MUSL: u8 = 2;
+
+/// The C library of an id of [`abi`].
+pub(crate) const fn c_library(abi: u64) -> u8 {
+    (abi >> 56) as u8
+}
+
 /// Returns an id of everything that determines the layout and the meaning of a `pthread_mutex_t`: C
 /// library (byte 7), architecture (byte 6), pointer width (byte 5), size of the mutex in bytes (low
 /// half).
 pub(crate) const fn abi() -> u64 {
-    let libc_id: u64 = if cfg!(target_env = "gnu") {
-        1
+    let libc_id = if cfg!(target_env = "gnu") {
+        GLIBC
     } else if cfg!(target_env = "musl") {
-        2
+        MUSL
     } else {
         3
     };
@@ -65,7 +74,7 @@ pub(crate) const fn abi() -> u64 {
         0xFF
     };
     let mutex = size_of::<libc::pthread_mutex_t>() as u64;
-    (libc_id << 56) | (arch << 48) | ((usize::BITS as u64) << 40) | mutex
+    ((libc_id as u64) << 56) | (arch << 48) | ((usize::BITS as u64) << 40) | mutex
 }
 
 /// An id from [`abi`], formatted for people. The id may come from a file, so each of its parts may
@@ -76,8 +85,8 @@ impl fmt::Display for AbiInWords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [libc_id, arch, bits, _, mutex @ ..] = self.0.to_be_bytes();
         match libc_id {
-            1 => f.write_str("glibc")?,
-            2 => f.write_str("musl")?,
+            GLIBC => f.write_str("glibc")?,
+            MUSL => f.write_str("musl")?,
             3 => f.write_str("another C library")?,
             id => write!(f, "C library {id}")?,
         }

@@ -10,7 +10,6 @@ use crate::error::{IoError, OpenError};
 use crate::name::Name;
 use crate::namespace::{Kind, Namespace};
 use crate::os::descriptor::OwnFile;
-use crate::segment::layout::BODY_OFFSET;
 use crate::segment::raw_file::RawFile;
 use crate::segment::trust::Trust;
 
@@ -82,6 +81,7 @@ impl Namespace {
     ) -> Result<CopySource, OpenError> {
         let path = self.path_of(name, kind);
         let file = RawFile::open(path, OFlags::RDONLY, trust)?.validate(kind, kind_version)?;
-        Ok(CopySource::new(file.into_parts().0, BODY_OFFSET as u64))
+        let (raw, header) = file.into_parts();
+        Ok(CopySource::new(raw, header.body_offset() as u64))
     }
 }

@@ -68,7 +68,7 @@ impl Namespace {
         {
             return Err(PublishError::BadMode { mode });
         }
-        let total_len = total_len(body.len() as u64)?;
+        let total_len = total_len(body.len() as u64, 0)?;
         let path = self.path_of(name, kind.kind);
         let taken = |path: &Path| CreateError::AlreadyExists { path: path.to_owned() }.into();
         // Cheaper than writing the file first; the link decides.
@@ -111,7 +111,8 @@ impl Namespace {
             if let Some(edition) = geometry.first_mut() {
                 *edition = newest + 1;
             }
-            let header = Header::new((kind.kind, kind.kind_version), geometry, NO_LOCK, total_len);
+            let kind_of_file = (kind.kind, kind.kind_version);
+            let header = Header::new(kind_of_file, geometry, (NO_LOCK, 0), total_len);
             let io = |action| move |source| IoError::new(action, self.dir(), source);
             let header = header.map_err(io("draw an id for a file in"))?;
             draft.file().write_all_at(bytemuck::bytes_of(&header), 0).map_err(full)?;

@@ -12,7 +12,6 @@ use crate::name::Name;
 use crate::namespace::Namespace;
 use crate::sabotage;
 use crate::segment::guard::Acquired;
-use crate::segment::layout::BODY_OFFSET;
 use crate::segment::options::CreateOptions;
 use crate::segment::patience::Waiting;
 use crate::segment::raw_file::RawFile;
@@ -133,10 +132,10 @@ impl Turn<'_> {
 
 /// Checks that a control segment has a control word.
 pub(crate) fn has_word(control: &Segment) -> Result<(), OpenError> {
-    if control.file_len() > BODY_OFFSET as u64 {
+    if !control.words().is_empty() {
         return Ok(());
     }
-    let source =
-        HeaderError::Length { found: control.file_len(), expected: BODY_OFFSET as u64 + 8 };
+    let found = control.file_len();
+    let source = HeaderError::Length { found, expected: found + 8 };
     Err(OpenError::Header { path: control.path().to_owned(), source })
 }

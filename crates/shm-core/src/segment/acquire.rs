@@ -5,6 +5,7 @@ use super::layout::PID_NAMESPACE_OFFSET;
 use super::map::Mapping;
 use super::mutex;
 use super::patience::Waiting;
+use super::seats;
 use crate::error::LockError;
 use crate::os::fork::process_token;
 use crate::os::identity;
@@ -21,9 +22,7 @@ pub(crate) enum Wait<'a> {
 #[inline]
 pub(crate) fn acquire<'a>(map: &'a Mapping, wait: Wait<'_>) -> Result<Acquired<'a>, LockError> {
     let process = process_token();
-    if !map.is_used_by(process) {
-        enter_process(map, process)?;
-    }
+    enter(map, process)?;
     let inconsistent = match (mutex::trylock(map), wait) {
         (libc::EBUSY, Wait::While(waiting)) => mutex::lock_contended(map, waiting)?,
         (tried, _) => mutex::outcome(tried)?,
@@ -63,6 +62,12 @@ pub(crate) fn acquire_clean(map: &Mapping) -> Option<Guard<'_>> {
     }
 }
 
+/// Makes sure that this process may use the mutex, and those of the records.
+#[inline]
+pub(crate) fn enter(map: &Mapping, process: u64) -> Result<(), LockError> {
+    if map.is_used_by(process) { Ok(()) } else { enter_process(map, process) }
+}
+
 /// Admits a forked child that uses the mapping for the first time. The child may live in another
 /// pid namespace than its parent. If so, it is refused: thread ids mean something else there, so
 /// the mutex would take one thread for another.
@@ -74,6 +79,10 @@ fn enter_process(map: &Mapping, process: u64) -> Result<(), LockError> {
         let (found, expected) = (map.pid_namespace(), here);
         return Err(LockError::PidNamespace { found, expected });
     }
+    // Its robust list leads to its parent's records: it would store to them.
+    if seats::has_inherited(process) {
+        return Err(LockError::ForeignProcess);
+    }
     map.set_used_by(process);
     Ok(())
 }
@@ -81,7 +90,7 @@ fn enter_process(map: &Mapping, process: u64) -> Result<(), LockError> {
 /// True if a process of another pid namespace has taken the segment over. That process saw no sign
 /// of this one when it opened the segment.
 #[inline]
-fn is_taken_over(map: &Mapping) -> bool {
+pub(crate) fn is_taken_over(map: &Mapping) -> bool {
     // Relaxed: pairs with nothing. Once the word was stored to, it never gets its old value back.
     map.header_word(PID_NAMESPACE_OFFSET).load(Ordering::Relaxed) != map.pid_namespace()
 }

@@ -13,6 +13,7 @@ use super::layout::{BODY_OFFSET, Header, SESSION_OFFSET, Session, total_len};
 use super::map::Mapping;
 use super::mutex;
 use super::options::CreateOptions;
+use super::records;
 use super::segment::{Segment, WritableSegment};
 use super::space::{allocate, check_space};
 use crate::error::CreateError;
@@ -47,7 +48,7 @@ impl Namespace {
         let dir = self.dir();
         let path = self.path_of(name, options.kind);
         options.possible_mode()?;
-        let total_len = total_len(options.body_len)?;
+        let total_len = total_len(options.body_len, options.writers)?;
         // Cheaper than building the file first; `publish` decides.
         if path.symlink_metadata().is_ok() {
             return Err(CreateError::AlreadyExists { path });
@@ -60,7 +61,7 @@ impl Namespace {
         let header = Header::new(
             (options.kind, options.kind_version),
             options.geometry,
-            identity::abi(),
+            (identity::abi(), options.writers),
             total_len,
         )
         .map_err(io("draw an id for a segment in"))?;
@@ -68,12 +69,14 @@ impl Namespace {
         let session =
             Session::current(meta.dev(), meta.ino()).map_err(io("identify the process for"))?;
 
-        let mut map = Mapping::new(draft.file(), total_len as usize, true)
-            .map_err(io("map a new segment in"))?;
+        let mut map =
+            Mapping::new(draft.file(), &header, true).map_err(io("map a new segment in"))?;
         map.use_huge_pages();
         init(Words::new(map.body()));
         mutex::init(&map, header.canary(), false)
             .map_err(io("make the mutex of a new segment in"))?;
+        records::init_all(&map, header.canary())
+            .map_err(io("make the records of writers of a new segment in"))?;
         map.admit(session.pid_namespace, process_token());
         write_page(draft.file(), &header, &session).map_err(io("write a new segment in"))?;
         draft

@@ -8,8 +8,10 @@
 //! | 256 | 64 | [`Session`] | when a segment is taken over from an earlier boot or a copy |
 //! | 320 | 192 | zero | reserved |
 //! | 512 | 64 | lock block: mutex (48), canary (8), dirty (8) | by writers |
-//! | 576 | 3520 | zero | reserved |
-//! | 4096 | … | the body, which belongs to the kind | by the kind's protocol |
+//! | 576 | 64 | zero | reserved |
+//! | 640 | 128 each | records of writers: mutex (48), generation (8), canary (8); writes (8), thread (8), zero (48) | by their owners |
+//! | … | … | zero, to the next multiple of 4096 | reserved |
+//! | `header_len` | … | the body, which belongs to the kind | by the kind's protocol |
 
 use std::io;
 use std::mem::{offset_of, size_of};
@@ -22,8 +24,10 @@ use crate::namespace::Kind;
 use crate::os::identity;
 use crate::os::random::random;
 
-/// Number of bytes before the body.
+/// Number of bytes before the body of a segment without records of writers; see [`body_offset`].
 pub const BODY_OFFSET: usize = 4096;
+/// The most records of writers that a segment may have.
+pub const MAX_WRITERS: u32 = 4096;
 /// Format version of the first page that this crate writes and reads.
 pub const FORMAT_VERSION: u32 = 1;
 /// Number of words in which a kind records its geometry.
@@ -38,6 +42,14 @@ pub(crate) const PID_NAMESPACE_OFFSET: usize = SESSION_OFFSET + 16;
 pub(crate) const LOCK_OFFSET: usize = 512;
 pub(crate) const CANARY_OFFSET: usize = LOCK_OFFSET + 48;
 pub(crate) const DIRTY_OFFSET: usize = LOCK_OFFSET + 56;
+/// Where the records of writers begin, and how long each is.
+pub(crate) const RECORDS_OFFSET: usize = 640;
+pub(crate) const RECORD_LEN: usize = 128;
+/// Offsets within a record. The mutex is at its start; the second line begins with `writes`.
+pub(crate) const RECORD_GENERATION: usize = 48;
+pub(crate) const RECORD_CANARY: usize = 56;
+pub(crate) const RECORD_WRITES: usize = 64;
+pub(crate) const RECORD_THREAD: usize = 72;
 
 /// The immutable part of a segment, which is written once, before the name exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -55,7 +67,8 @@ pub(crate) struct Header {
     pub(crate) created_unix_ns: u64,
     pub(crate) random_id: [u8; 16],
     pub(crate) geometry: [u64; GEOMETRY_WORDS],
-    pub(crate) reserved: [u64; 9],
+    pub(crate) writers: u64,
+    pub(crate) reserved: [u64; 8],
     pub(crate) checksum: u64,
 }
 
@@ -79,6 +92,7 @@ const _: () = {
     assert!(offset_of!(Header, abi) == 48);
     assert!(offset_of!(Header, random_id) == 64);
     assert!(offset_of!(Header, geometry) == 80);
+    assert!(offset_of!(Header, writers) == 176);
     assert!(offset_of!(Header, checksum) == 248);
     assert!(size_of::<Session>() == 64);
     assert!(offset_of!(Session, pid_namespace) == PID_NAMESPACE_OFFSET - SESSION_OFFSET);
@@ -86,7 +100,12 @@ const _: () = {
     assert!(SESSION_OFFSET == size_of::<Header>());
     assert!(LOCK_OFFSET >= SESSION_OFFSET + size_of::<Session>());
     assert!(LOCK_OFFSET.is_multiple_of(64));
-    assert!(DIRTY_OFFSET + 8 <= BODY_OFFSET);
+    assert!(DIRTY_OFFSET + 8 <= RECORDS_OFFSET);
+    assert!(RECORDS_OFFSET.is_multiple_of(64) && RECORD_LEN.is_multiple_of(64));
+    assert!(RECORD_WRITES.is_multiple_of(64));
+    assert!(RECORD_THREAD + 8 <= RECORD_LEN);
+    assert!(body_offset(0) == BODY_OFFSET);
+    assert!(body_offset(27) == BODY_OFFSET && body_offset(28) == 2 * BODY_OFFSET);
 };
 
 /// Returns the CRC-32 (IEEE) of `bytes` in the low half and its complement in the high half, so
@@ -96,21 +115,37 @@ fn checksum(bytes: &[u8]) -> u64 {
     u64::from(crc) | (u64::from(!crc) << 32)
 }
 
-/// Returns the length of a file whose body has `body_len` bytes.
-pub(crate) fn total_len(body_len: u64) -> Result<u64, CreateError> {
+/// Returns the offset of the body of a segment with this many records of writers, in bytes from the
+/// start of the file. The offset is a multiple of 4096.
+#[must_use]
+pub const fn body_offset(writers: u32) -> usize {
+    (RECORDS_OFFSET + RECORD_LEN * writers as usize).next_multiple_of(BODY_OFFSET)
+}
+
+/// Returns the offset of a record, in bytes from the start of the file.
+pub(crate) const fn record_offset(index: u32) -> usize {
+    RECORDS_OFFSET + RECORD_LEN * index as usize
+}
+
+/// Returns the length of a file with this many records of writers, whose body has `body_len` bytes.
+pub(crate) fn total_len(body_len: u64, writers: u32) -> Result<u64, CreateError> {
+    if writers > MAX_WRITERS {
+        return Err(CreateError::TooManyWriters { writers, max: MAX_WRITERS });
+    }
     let bad = CreateError::BadLength { len: body_len };
-    match body_len.checked_add(BODY_OFFSET as u64) {
+    match body_len.checked_add(body_offset(writers) as u64) {
         Some(len) if body_len.is_multiple_of(8) && len <= isize::MAX as u64 => Ok(len),
         _ => Err(bad),
     }
 }
 
 impl Header {
-    /// Creates a header with the current time. `abi` is the ABI id of the mutex, or [`NO_LOCK`].
+    /// Creates a header with the current time. `abi` is the ABI id of the mutex, or [`NO_LOCK`]. If
+    /// it is [`NO_LOCK`], there are no records of writers.
     pub(crate) fn new(
         (kind, kind_version): (Kind, u64),
         geometry: [u64; GEOMETRY_WORDS],
-        abi: u64,
+        (abi, writers): (u64, u32),
         total_len: u64,
     ) -> io::Result<Self> {
         let mut random_id = [0; 16];
@@ -120,7 +155,7 @@ impl Header {
             magic: MAGIC,
             byte_order: BYTE_ORDER,
             format_version: FORMAT_VERSION,
-            header_len: BODY_OFFSET as u32,
+            header_len: body_offset(writers) as u32,
             word_bytes: 8,
             total_len,
             kind: kind.tag(),
@@ -129,7 +164,8 @@ impl Header {
             created_unix_ns: u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX),
             random_id,
             geometry,
-            reserved: [0; 9],
+            writers: writers.into(),
+            reserved: [0; 8],
             checksum: 0,
         };
         header.checksum = header.checksum();
@@ -144,6 +180,16 @@ impl Header {
     /// Returns the mark in the lock block that says that the mutex of this segment is initialised.
     pub(crate) fn canary(&self) -> u64 {
         u64::from(crc32fast::hash(&self.random_id)) << 32 | 0x4C4F_434B
+    }
+
+    /// Number of records of writers. Of a validated header, as is the next.
+    pub(crate) fn writers(&self) -> u32 {
+        self.writers as u32
+    }
+
+    /// Where the body begins.
+    pub(crate) fn body_offset(&self) -> usize {
+        self.header_len as usize
     }
 
     /// Returns the edition of a published segment.
@@ -178,13 +224,17 @@ impl Header {
         if self.word_bytes != 8 {
             return Err(HeaderError::WordSize { found: self.word_bytes, expected: 8 });
         }
-        if self.header_len as usize != BODY_OFFSET {
-            return Err(HeaderError::HeaderLength {
-                found: self.header_len,
-                expected: BODY_OFFSET as u32,
-            });
+        // Writers need a mutex, and so do their records.
+        let max = if self.abi == NO_LOCK { 0 } else { MAX_WRITERS };
+        let writers = match u32::try_from(self.writers) {
+            Ok(writers) if writers <= max => writers,
+            _ => return Err(HeaderError::Writers { found: self.writers, max }),
+        };
+        let expected = body_offset(writers) as u32;
+        if self.header_len != expected {
+            return Err(HeaderError::HeaderLength { found: self.header_len, expected });
         }
-        let whole = self.total_len >= BODY_OFFSET as u64 && self.total_len.is_multiple_of(8);
+        let whole = self.total_len >= u64::from(expected) && self.total_len.is_multiple_of(8);
         if !whole || self.total_len != file_len {
             return Err(HeaderError::Length { found: file_len, expected: self.total_len });
         }
@@ -257,7 +307,8 @@ mod tests {
             created_unix_ns: 1,
             random_id: [7; 16],
             geometry: [0; GEOMETRY_WORDS],
-            reserved: [0; 9],
+            writers: 0,
+            reserved: [0; 8],
             checksum: 0,
         };
         h.checksum = h.checksum();
@@ -289,6 +340,27 @@ mod tests {
         ));
         assert!(matches!(patched(|h| h.header_len = 64), Err(HeaderError::HeaderLength { .. })));
         assert!(matches!(
+            patched(|h| h.header_len = 8192),
+            Err(HeaderError::HeaderLength { found: 8192, expected: 4096 })
+        ));
+        assert_eq!(patched(|h| h.writers = 27), Ok(()));
+        assert_eq!(patched(|h| (h.writers, h.header_len) = (28, 8192)), Ok(()));
+        assert!(matches!(
+            patched(|h| h.writers = 28),
+            Err(HeaderError::HeaderLength { found: 4096, expected: 8192 })
+        ));
+        // The records alone are longer than the file.
+        assert!(matches!(
+            patched(|h| (h.writers, h.header_len) = (4096, body_offset(4096) as u32)),
+            Err(HeaderError::Length { found: 8192, expected: 8192 })
+        ));
+        for found in [4097, 1 << 32, u64::MAX] {
+            let refused = HeaderError::Writers { found, max: 4096 };
+            assert_eq!(patched(|h| h.writers = found), Err(refused));
+        }
+        let refused = HeaderError::Writers { found: 1, max: 0 };
+        assert_eq!(patched(|h| (h.abi, h.writers) = (NO_LOCK, 1)), Err(refused));
+        assert!(matches!(
             patched(|h| h.total_len = 4096),
             Err(HeaderError::Length { found: 8192, expected: 4096 })
         ));
@@ -302,6 +374,17 @@ mod tests {
         h.abi = NO_LOCK;
         assert!(matches!(h.validate_abi(), Err(HeaderError::NoLock)));
         assert_eq!(h.validate_lockless(), Ok(()));
+    }
+
+    #[test]
+    fn the_length_counts_the_records() {
+        assert_eq!(total_len(8, 0).unwrap(), 4104);
+        assert_eq!(total_len(8, 28).unwrap(), 8200);
+        assert_eq!(record_offset(28), 640 + 28 * 128);
+        let error = total_len(8, MAX_WRITERS + 1).unwrap_err();
+        assert!(matches!(error, CreateError::TooManyWriters { writers: 4097, max: 4096 }));
+        let long = isize::MAX as u64 - 4095;
+        assert!(matches!(total_len(long, 28), Err(CreateError::BadLength { .. })));
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use super::layout::{BODY_OFFSET, LOCK_OFFSET};
+use super::layout::{BODY_OFFSET, Header, LOCK_OFFSET};
 use super::lock_word::{LOCK_WORD, LockWord};
 use crate::os::file_map::FileMap;
 use crate::os::holder::Holder;
@@ -17,15 +18,25 @@ use crate::sync::Word;
 /// A shared mapping of a whole segment file, read-only or read-write.
 ///
 /// # Invariants
-/// 1. The mapping starts at a page boundary and is `len` bytes long. `len` is a multiple of 8 and
-///    at least [`BODY_OFFSET`].
+/// 1. The mapping starts at a page boundary, at `base`, and is `len` bytes long. `len` is a
+///    multiple of 8 and at least `body_offset`, which is at least [`BODY_OFFSET`].
 /// 2. No reference into it is ever made except to atomics.
 /// 3. It is not unmapped while a guard of its mutex lives, or if a guard was leaked, because the
 ///    thread's robust list points into it, and the next lock of that thread would follow a dangling
-///    pointer.
+///    pointer. For the same reason, a thread that holds the mutex of a record shares the pages
+///    (`seats.rs`).
 #[derive(Debug)]
 pub(crate) struct Mapping {
-    raw: ManuallyDrop<FileMap>,
+    pages: ManuallyDrop<Arc<Pages>>,
+    /// The first byte. It is stored here, like the body, so that no access has to go through
+    /// `pages`.
+    base: NonNull<u8>,
+    body_offset: usize,
+    /// Number of records of writers.
+    writers: u32,
+    /// A key that no other mapping of this process has or had. 0 if there are no records, or none
+    /// that this process may use.
+    key: u64,
     /// The body, which is `body_len` words long.
     #[cfg_attr(loom, allow(dead_code, reason = "there is no body under loom"))]
     body: NonNull<Word>,
@@ -40,21 +51,88 @@ pub(crate) struct Mapping {
     user: AtomicU64,
 }
 
+/// The pages of a [`Mapping`]. Threads that are registered as writers share them.
+#[derive(Debug)]
+pub(crate) struct Pages {
+    map: FileMap,
+    /// The segment was dropped.
+    closed: AtomicBool,
+}
+
+impl Pages {
+    /// The first byte, for handing to the C library.
+    pub(crate) fn base(&self) -> *mut u8 {
+        self.map.as_mut_ptr()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    /// True when no handle leads here any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        // Relaxed: nothing is read because of it.
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// The handle is going to be dropped.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What tells one mapping from another. Never given twice.
+static KEYS: AtomicU64 = AtomicU64::new(1);
+
 impl Mapping {
-    /// Maps the first `len` bytes of `file`. The caller has checked that the file is that long.
-    pub(crate) fn new(file: &File, len: usize, writable: bool) -> io::Result<Self> {
-        if len < BODY_OFFSET || !len.is_multiple_of(8) {
+    /// Maps the file of a segment. Its validated header says how long the file is, and the caller
+    /// has checked that it is that long.
+    pub(crate) fn new(file: &File, header: &Header, writable: bool) -> io::Result<Self> {
+        let len = usize::try_from(header.total_len).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let (body_offset, writers) = (header.body_offset(), header.writers());
+        if len < body_offset || body_offset < BODY_OFFSET || !len.is_multiple_of(8) {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
         }
-        let raw = FileMap::new(file, len, writable)?;
+        let map = FileMap::new(file, len, writable)?;
         let held = AtomicBool::new(false);
-        // SAFETY: the mapping is longer than BODY_OFFSET, as checked above.
-        let body = unsafe { raw.as_mut_ptr().add(BODY_OFFSET) }.cast();
-        let body = NonNull::new(body).ok_or(io::ErrorKind::InvalidInput)?;
-        let body_len = (len - BODY_OFFSET) / 8;
+        let base = NonNull::new(map.as_mut_ptr()).ok_or(io::ErrorKind::InvalidInput)?;
+        // SAFETY: the mapping is longer than `body_offset`, as checked above.
+        let body = unsafe { base.add(body_offset) }.cast();
+        let body_len = (len - body_offset) / 8;
+        let has_records = writers > 0 && writable && LOCK_WORD.is_some();
+        let key = if has_records { KEYS.fetch_add(1, Ordering::Relaxed) } else { 0 };
         let (pid_namespace, user) = (0, AtomicU64::new(0));
-        let raw = ManuallyDrop::new(raw);
-        Ok(Self { raw, body, body_len, writable, held, pid_namespace, user })
+        let pages = ManuallyDrop::new(Arc::new(Pages { map, closed: AtomicBool::new(false) }));
+        Ok(Self {
+            pages,
+            base,
+            body_offset,
+            writers,
+            key,
+            body,
+            body_len,
+            writable,
+            held,
+            pid_namespace,
+            user,
+        })
+    }
+
+    /// The pages, to share them.
+    pub(crate) fn pages(&self) -> &Arc<Pages> {
+        &self.pages
+    }
+
+    /// Number of records of writers.
+    pub(crate) fn writers(&self) -> u32 {
+        self.writers
+    }
+
+    /// Differs from every other mapping's of this process, also of those that are gone; 0 if there
+    /// are no records, or none that this process may use.
+    #[inline(always)]
+    pub(crate) fn key(&self) -> u64 {
+        self.key
     }
 
     pub(crate) fn is_writable(&self) -> bool {
@@ -65,7 +143,7 @@ impl Mapping {
     /// stores.
     #[inline(always)]
     pub(crate) fn base(&self) -> *mut u8 {
-        self.raw.as_mut_ptr()
+        self.base.as_ptr()
     }
 
     /// Returns the body as atomic words. On a read-only mapping, only loads are allowed, which is
@@ -91,17 +169,47 @@ impl Mapping {
         unsafe { &*word }
     }
 
+    /// One atomic word before the body.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    pub(crate) fn record_word(&self, offset: usize) -> &Word {
+        assert!(offset.is_multiple_of(8) && offset + 8 <= self.body_offset);
+        // SAFETY: by the assertion and invariant 1 the offset is inside the mapping.
+        let word = unsafe { self.base().add(offset) }.cast::<Word>();
+        // SAFETY: as in `body`.
+        unsafe { &*word }
+    }
+
+    /// The current value of the lock word at an offset before the body.
+    pub(crate) fn lock_word_at(&self, offset: usize, order: Ordering) -> LockWord {
+        LockWord(self.atomic_lock_word(offset).load(order))
+    }
+
+    /// Marks a lock word that has this value. Nothing is stored if it has another one, or if this
+    /// mapping is read-only.
+    pub(crate) fn mark_lock_word_at(&self, offset: usize, found: LockWord) {
+        if self.is_writable() {
+            // AcqRel: as the kernel's mark.
+            let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
+            let word = self.atomic_lock_word(offset);
+            let _ = word.compare_exchange(found.0, found.marked().0, success, failure);
+        }
+    }
+
+    fn atomic_lock_word(&self, offset: usize) -> &AtomicU32 {
+        assert!(offset.is_multiple_of(4) && offset + 4 <= self.body_offset);
+        // SAFETY: by the assertion and invariant 1 the offset is inside the mapping.
+        let word = unsafe { self.base().add(offset) }.cast::<AtomicU32>();
+        // SAFETY: as in `body`; 4-aligned by the assertion.
+        unsafe { &*word }
+    }
+
     /// Returns the current value of the mutex word that names the owner, or `None` if the layout of
     /// the C library's mutex is not known.
     #[inline]
     pub(crate) fn lock_word(&self) -> Option<LockWord> {
-        let offset = LOCK_OFFSET + LOCK_WORD?;
-        // SAFETY: the lock block is inside the first page (invariant 1).
-        let word = unsafe { self.base().add(offset) }.cast::<AtomicU32>();
-        // SAFETY: as in `body`; 4-aligned, as LOCK_OFFSET and LOCK_WORD are multiples of 4.
-        let word = unsafe { &*word };
         // Relaxed: nothing that the lock protects is read because of this value.
-        Some(LockWord(word.load(Ordering::Relaxed)))
+        Some(self.lock_word_at(LOCK_OFFSET + LOCK_WORD?, Ordering::Relaxed))
     }
 
     // Loom's atomics are not words of memory; models bring their own.
@@ -114,6 +222,11 @@ impl Mapping {
     #[allow(clippy::panic, reason = "a model that maps is wrong")]
     pub(crate) fn header_word(&self, _offset: usize) -> &Word {
         panic!("segments cannot be mapped under loom")
+    }
+
+    #[cfg(loom)]
+    pub(crate) fn record_word(&self, offset: usize) -> &Word {
+        self.header_word(offset)
     }
 
     /// Records that this process, a member of that pid namespace, may use the mutex.
@@ -147,12 +260,12 @@ impl Mapping {
 
     /// Asks for huge pages, for all processes that map the file.
     pub(crate) fn use_huge_pages(&self) {
-        self.raw.use_huge_pages();
+        self.pages.map.use_huge_pages();
     }
 
     /// Writes dirty pages back to the file (`msync`).
     pub(crate) fn flush(&self) -> io::Result<()> {
-        self.raw.flush()
+        self.pages.map.flush()
     }
 
     /// True while a guard lives, and for ever once a guard was leaked.
@@ -168,7 +281,7 @@ impl Mapping {
     }
 }
 
-// SAFETY: the pointer is into the mapping that the struct owns, and is only used for
+// SAFETY: the pointers are into the mapping that the struct owns a share of, and is only used for
 // atomics, which any thread may use at any time.
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
@@ -177,8 +290,8 @@ unsafe impl Sync for Mapping {}
 impl Drop for Mapping {
     fn drop(&mut self) {
         if !*self.held.get_mut() {
-            // SAFETY: `raw` is dropped here only, and not used afterwards.
-            unsafe { ManuallyDrop::drop(&mut self.raw) };
+            // SAFETY: `pages` is dropped here only, and not used afterwards.
+            unsafe { ManuallyDrop::drop(&mut self.pages) };
         }
     }
 }

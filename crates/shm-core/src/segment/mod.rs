@@ -5,9 +5,10 @@
 //! body of that file contains.
 //!
 //! From the bottom up: `layout`, `options`, `trust` and `patience` are plain data; `lock_word`,
-//! `map`, `mutex`, `guard` and `acquire` are the lock; `raw_file`, `space` and `draft` are about
-//! files before they are segments; `segment` is the segment; `create`, `takeover` and `open` make
-//! one.
+//! `map`, `mutex`, `guard` and `acquire` are the lock; `records` and `seats` say which writers are
+//! alive; `raw_file`, `space` and `draft` are about
+//! files before they are segments; `segment` is the segment, `writer` what a
+//! registered thread gets of it; `create`, `takeover` and `open` make one.
 
 pub(crate) mod acquire;
 pub(crate) mod create;
@@ -16,13 +17,18 @@ pub(crate) mod guard;
 pub(crate) mod layout;
 pub(crate) mod lock_word;
 pub(crate) mod map;
+#[cfg(all(test, loom))]
+mod models;
 pub(crate) mod mutex;
 pub(crate) mod open;
 pub(crate) mod options;
 pub(crate) mod patience;
 pub(crate) mod raw_file;
+pub(crate) mod records;
+pub(crate) mod seats;
 #[allow(clippy::module_inception, reason = "the type that the room is named after")]
 pub(crate) mod segment;
 pub(crate) mod space;
 pub(crate) mod takeover;
 pub(crate) mod trust;
+pub(crate) mod writer;

@@ -18,19 +18,22 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use crossbeam_utils::Backoff;
 use libc::c_int;
 
-use super::layout::{CANARY_OFFSET, DIRTY_OFFSET, LOCK_OFFSET};
+use super::layout::{
+    CANARY_OFFSET, DIRTY_OFFSET, LOCK_OFFSET, RECORD_GENERATION, RECORD_LEN, record_offset,
+};
 use super::lock_word::LockWord;
-use super::map::Mapping;
+use super::map::{Mapping, Pages};
 use super::patience::Waiting;
 use crate::error::{HeaderError, LockError};
 
 const _: () = assert!(LOCK_OFFSET + size_of::<libc::pthread_mutex_t>() <= CANARY_OFFSET);
+const _: () = assert!(size_of::<libc::pthread_mutex_t>() <= RECORD_GENERATION);
 
 /// Maximum length of a single sleep.
 const SLICE: Duration = Duration::from_millis(20);
@@ -43,6 +46,21 @@ const GIVE_WAY: Duration = Duration::from_millis(5);
 /// this call is interrupted, it leaves an [unfinished](is_unfinished) lock.
 pub(crate) fn init(map: &Mapping, canary: u64, dirty: bool) -> io::Result<()> {
     map.header_word(CANARY_OFFSET).store(!canary, Ordering::SeqCst);
+    // Before the mutex changes.
+    fence(Ordering::SeqCst);
+    init_at(raw(map))?;
+    map.header_word(DIRTY_OFFSET).store(u64::from(dirty), Ordering::SeqCst);
+    map.header_word(CANARY_OFFSET).store(canary, Ordering::SeqCst);
+    Ok(())
+}
+
+/// Reinitialises the mutex of a record, which nobody holds or tries to take.
+pub(crate) fn init_record(map: &Mapping, index: u32) -> io::Result<()> {
+    init_at(raw_record(map.pages(), index))
+}
+
+/// The mutex is that of a lock block or of a record of a writable mapping.
+fn init_at(mutex: *mut libc::pthread_mutex_t) -> io::Result<()> {
     let mut attr = MaybeUninit::<libc::pthread_mutexattr_t>::uninit();
     // SAFETY: `attr` is valid for writing an attribute object.
     check(unsafe { libc::pthread_mutexattr_init(attr.as_mut_ptr()) })?;
@@ -55,17 +73,14 @@ pub(crate) fn init(map: &Mapping, canary: u64, dirty: bool) -> io::Result<()> {
         check(unsafe { libc::pthread_mutexattr_setrobust(attr, libc::PTHREAD_MUTEX_ROBUST) })?;
         // SAFETY: as above.
         check(unsafe { libc::pthread_mutexattr_settype(attr, libc::PTHREAD_MUTEX_ERRORCHECK) })?;
-        // SAFETY: the lock block is inside the writable mapping (invariant 1),
-        // 64-aligned, large enough (const assert), and unused by others
-        // (precondition).
-        check(unsafe { libc::pthread_mutex_init(raw(map), attr) })
+        // SAFETY: the lock block or record is inside the writable mapping (invariant 1),
+        // 64-aligned, large enough (const asserts), and unused by others
+        // (precondition of the callers).
+        check(unsafe { libc::pthread_mutex_init(mutex, attr) })
     })();
     // SAFETY: `attr` was initialised and is not used afterwards.
     unsafe { libc::pthread_mutexattr_destroy(attr) };
-    set?;
-    map.header_word(DIRTY_OFFSET).store(u64::from(dirty), Ordering::SeqCst);
-    map.header_word(CANARY_OFFSET).store(canary, Ordering::SeqCst);
-    Ok(())
+    set
 }
 
 /// Checks that the lock block was initialised. The C library takes an all-zero mutex for a valid
@@ -133,6 +148,39 @@ pub(crate) fn unlock_and_give_way(map: &Mapping) {
 fn raw(map: &Mapping) -> *mut libc::pthread_mutex_t {
     // SAFETY: LOCK_OFFSET is inside the first page, which is mapped.
     unsafe { map.base().add(LOCK_OFFSET) }.cast()
+}
+
+/// Tries to lock a record. True if the calling thread holds it now, whether or not its last owner
+/// died.
+pub(crate) fn try_record(map: &Mapping, index: u32) -> bool {
+    let mutex = raw_record(map.pages(), index);
+    // SAFETY: the mutex is initialised (invariant 1, and the canary that the caller checked).
+    match unsafe { libc::pthread_mutex_trylock(mutex) } {
+        0 => true,
+        libc::EOWNERDEAD => {
+            // SAFETY: this thread holds it.
+            let consistent = check(unsafe { libc::pthread_mutex_consistent(mutex) });
+            if consistent.is_err() {
+                let _ = unlock_record(map.pages(), index);
+            }
+            consistent.is_ok()
+        }
+        _ => false,
+    }
+}
+
+/// Releases a record, which the calling thread holds. False if it does not: then the record may
+/// still be in the robust list of this thread.
+pub(crate) fn unlock_record(pages: &Pages, index: u32) -> bool {
+    // SAFETY: as in `unlock`.
+    unsafe { libc::pthread_mutex_unlock(raw_record(pages, index)) == 0 }
+}
+
+fn raw_record(pages: &Pages, index: u32) -> *mut libc::pthread_mutex_t {
+    let offset = record_offset(index);
+    assert!(offset + RECORD_LEN <= pages.len());
+    // SAFETY: by the assertion the record is inside the mapping.
+    unsafe { pages.base().add(offset) }.cast()
 }
 
 /// Makes a mutex consistent after its owner died. The calling thread must hold the mutex.

@@ -23,6 +23,9 @@ pub struct CreateOptions {
     pub geometry: [u64; GEOMETRY_WORDS],
     /// Length of the body in bytes, a multiple of 8.
     pub body_len: u64,
+    /// Number of records of writers, at most [`MAX_WRITERS`](crate::MAX_WRITERS): as many threads
+    /// may have a [`Writer`](crate::Writer) at the same time.
+    pub writers: u32,
     /// Permission bits of the file, for example `0o600`, or `0o644` to let other users read. The
     /// umask does not change them. The owner's read and write bits must be set, because a file that
     /// nobody may write to counts as a file that does not change; see
@@ -37,17 +40,31 @@ pub struct CreateOptions {
 
 impl CreateOptions {
     /// Makes options for a segment of this kind and layout version. `body_len` is the length of the
-    /// body in bytes and must be a multiple of 8. The geometry is all zeros and the mode is
-    /// `0o600`.
+    /// body in bytes and must be a multiple of 8. The geometry is all zeros, the mode is `0o600`,
+    /// and there are no records of writers.
     #[must_use]
     pub fn new(kind: Kind, kind_version: u64, body_len: u64) -> Self {
-        Self { kind, kind_version, geometry: [0; GEOMETRY_WORDS], body_len, mode: 0o600 }
+        Self {
+            kind,
+            kind_version,
+            geometry: [0; GEOMETRY_WORDS],
+            body_len,
+            writers: 0,
+            mode: 0o600,
+        }
     }
 
     /// Sets the kind's immutable parameters.
     #[must_use]
     pub fn geometry(mut self, geometry: [u64; GEOMETRY_WORDS]) -> Self {
         self.geometry = geometry;
+        self
+    }
+
+    /// Sets the number of records of writers.
+    #[must_use]
+    pub fn writers(mut self, writers: u32) -> Self {
+        self.writers = writers;
         self
     }
 

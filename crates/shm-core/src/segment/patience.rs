@@ -4,13 +4,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crossbeam_utils::Backoff;
+
+use crate::error::LockError;
+use crate::os::holder::Holder;
+
 /// A function that is called from time to time while a call waits. When it returns true, the call
 /// gives up with [`LockError::Interrupted`](crate::LockError::Interrupted), and nothing has
 /// changed.
 ///
 /// It is for programs that must notice other events while they wait. For example, an interpreter
 /// checks for signals, and a server checks for a request to stop. The function runs on the waiting
-/// thread, about every 20 ms, and no lock of this library is held while it runs.
+/// thread, about every 20 ms, or every millisecond during a wait for the writer of a key. No lock
+/// of this library is held while it runs.
 #[derive(Clone, Default)]
 pub struct Interrupt(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
 
@@ -69,6 +75,46 @@ impl Patience {
     }
 }
 
+/// The pauses of [`Patience::wait_until`] double from the first to the last.
+const FIRST_PAUSE: Duration = Duration::from_micros(20);
+const LAST_PAUSE: Duration = Duration::from_millis(1);
+
+impl Patience {
+    /// Waits until `is_over` returns true, by asking again and again: first at once, then with
+    /// pauses of up to a millisecond. For what another thread does in a few instructions, without
+    /// telling when it is done. The time counts from `start`.
+    ///
+    /// # Errors
+    /// [`LockError::TimedOut`], with what `holder` returns, or [`LockError::Interrupted`].
+    #[cold]
+    pub fn wait_until(
+        &self,
+        start: Instant,
+        mut is_over: impl FnMut() -> bool,
+        holder: impl FnOnce() -> Option<Holder>,
+    ) -> Result<(), LockError> {
+        let waiting = Waiting::since(self, start);
+        let backoff = Backoff::new();
+        let mut pause = FIRST_PAUSE;
+        while !is_over() {
+            if !backoff.is_completed() {
+                backoff.snooze();
+                continue;
+            }
+            let waited = waiting.waited();
+            if waiting.is_over() {
+                return Err(LockError::TimedOut { waited, holder: holder() });
+            }
+            if waiting.is_interrupted() {
+                return Err(LockError::Interrupted { waited });
+            }
+            std::thread::sleep(waiting.slice(pause));
+            pause = LAST_PAUSE.min(2 * pause);
+        }
+        Ok(())
+    }
+}
+
 /// A [`Patience`] whose time has started.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiting<'a> {
@@ -80,6 +126,11 @@ impl<'a> Waiting<'a> {
     /// Starts the time of `patience` now.
     pub(crate) fn new(patience: &'a Patience) -> Self {
         Self { start: Instant::now(), patience }
+    }
+
+    /// It started then.
+    pub(crate) fn since(patience: &'a Patience, start: Instant) -> Self {
+        Self { start, patience }
     }
 
     /// Returns the time since the start.

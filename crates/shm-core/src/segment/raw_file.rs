@@ -157,14 +157,8 @@ impl ValidatedFile {
 
     pub(crate) fn map(self, writable: bool) -> Result<Segment, OpenError> {
         let RawFile { file, path, .. } = self.raw;
-        let len = usize::try_from(self.header.total_len).map_err(|_| OpenError::Header {
-            path: path.clone(),
-            source: HeaderError::Length {
-                found: self.header.total_len,
-                expected: usize::MAX as u64,
-            },
-        })?;
-        let map = Mapping::new(&file, len, writable).map_err(|e| IoError::new("map", &path, e))?;
+        let map = Mapping::new(&file, &self.header, writable)
+            .map_err(|e| IoError::new("map", &path, e))?;
         Ok(Segment::new(map, self.header, file, path))
     }
 }

@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use super::acquire::{self, Wait};
 use super::guard::{Acquired, Guard};
@@ -13,6 +14,7 @@ use super::layout::{GEOMETRY_WORDS, Header, LOCK_OFFSET, Session};
 use super::map::Mapping;
 use super::mutex;
 use super::patience::{Patience, Waiting};
+use super::seats;
 use crate::error::{HeaderError, LockError};
 use crate::os::descriptor::SegmentFile;
 use crate::os::file_id::FileId;
@@ -24,9 +26,9 @@ use crate::sync::{ReadWords, Words};
 ///
 /// `Send` and `Sync`: any number of threads may read through one handle.
 pub struct Segment {
-    map: Mapping,
-    header: Header,
-    file: SegmentFile,
+    pub(super) map: Mapping,
+    pub(super) header: Header,
+    pub(super) file: Arc<SegmentFile>,
     path: PathBuf,
 }
 
@@ -35,17 +37,17 @@ pub struct Segment {
 /// Storing to its words is possible only under the lock; see [`WritableSegment::lock`].
 #[derive(Debug)]
 pub struct WritableSegment {
-    segment: Segment,
+    pub(super) segment: Segment,
 }
 
 impl Segment {
     /// Joins the parts of a segment. `header` is a validated private copy, and `map` covers
     /// `header.total_len` bytes of `file`.
     pub(crate) fn new(map: Mapping, header: Header, file: File, path: PathBuf) -> Self {
-        Self { map, header, file: SegmentFile::new(file), path }
+        Self { map, header, file: Arc::new(SegmentFile::new(file)), path }
     }
 
-    /// Returns the body, which is every byte after the first page, as 64-bit words.
+    /// Returns the body, which is every byte from [`Segment::body_offset`] on, as 64-bit words.
     #[inline(always)]
     #[must_use]
     pub fn words(&self) -> ReadWords<'_> {
@@ -82,6 +84,13 @@ impl Segment {
     #[must_use]
     pub fn file_len(&self) -> u64 {
         self.header.total_len
+    }
+
+    /// Where the body begins, in bytes from the start of the file; see
+    /// [`body_offset`](crate::body_offset).
+    #[must_use]
+    pub fn body_offset(&self) -> usize {
+        self.header.body_offset()
     }
 
     /// Returns the path by which the segment was opened.
@@ -174,8 +183,9 @@ impl Drop for Segment {
             // The mapping stays because of a leaked guard. So this process must still count as a
             // living writer: otherwise another one could reinitialise the mutex while the thread's
             // robust list points to it.
-            self.file.leak();
+            std::mem::forget(Arc::clone(&self.file));
         }
+        seats::close(&self.map);
     }
 }
 
@@ -248,6 +258,19 @@ impl WritableSegment {
             Err(LockError::WouldBlock) => self.lock_waiting(Waiting::new(patience)),
             tried => tried,
         }
+    }
+
+    /// As [`WritableSegment::lock_with`], but the patience is that of a call which has waited for
+    /// something else since `start`.
+    ///
+    /// # Errors
+    /// As [`WritableSegment::lock_with`].
+    pub fn lock_since(
+        &self,
+        patience: &Patience,
+        start: Instant,
+    ) -> Result<Acquired<'_>, LockError> {
+        self.lock_waiting(Waiting::since(patience, start))
     }
 
     pub(crate) fn lock_waiting(&self, waiting: Waiting<'_>) -> Result<Acquired<'_>, LockError> {

@@ -11,12 +11,15 @@ use std::time::Duration;
 use bytemuck::Zeroable;
 
 use super::acquire::{self, Wait};
-use super::layout::{LOCK_OFFSET, SESSION_OFFSET, Session};
+use super::layout::{
+    LOCK_OFFSET, RECORD_CANARY, RECORD_LEN, RECORDS_OFFSET, SESSION_OFFSET, Session,
+};
 use super::lock_word::{LOCK_WORD, LockWord};
 use super::map::Mapping;
 use super::mutex;
 use super::patience::Waiting;
 use super::raw_file::ValidatedFile;
+use super::records::Record;
 use super::segment::WritableSegment;
 use crate::error::{HeaderError, IoError, LockError, OpenError};
 use crate::os::alive::{self, Hold};
@@ -110,9 +113,12 @@ impl ValidatedFile {
             Ok(lock) => lock,
             Err(owner) => return Ok(Outcome::InUse(owner)),
         };
+        let lost = match self.judge_records(&found, here)? {
+            Ok(lost) => lost,
+            Err(owner) => return Ok(Outcome::InUse(Some(owner))),
+        };
         let io = |action| move |e| IoError::new(action, self.path(), e);
-        let len = self.header().total_len as usize;
-        let mut map = Mapping::new(self.file(), len, true).map_err(io("map"))?;
+        let mut map = Mapping::new(self.file(), self.header(), true).map_err(io("map"))?;
         map.admit(found.pid_namespace, process_token());
         let canary = self.header().canary();
         let is_unfinished = !sabotage::forgets_unfinished_locks();
@@ -135,6 +141,7 @@ impl ValidatedFile {
                         // A copy may have been made in the middle of a write.
                         mutex::set_dirty(&map, true);
                     }
+                    self.make_records(&map, &lost)?;
                     self.write_session(&found, here)?;
                     drop(acquired);
                     return Ok(Outcome::Usable);
@@ -150,6 +157,7 @@ impl ValidatedFile {
             }
         }
         mutex::init(&map, canary, true).map_err(io("make the mutex of"))?;
+        self.make_records(&map, &lost)?;
         self.write_session(&found, here)?;
         Ok(Outcome::Usable)
     }
@@ -173,17 +181,62 @@ impl ValidatedFile {
         let Some(tid) = LockWord(u32::from_ne_bytes(word)).owner() else {
             return Ok(Ok(Lock::Sound));
         };
-        // Held, and the kernel has not marked it. The kernel marks the lock when an owner dies that
-        // has this very file mapped. So the owner is alive, or it held the lock of another file, of
-        // which this is a copy.
-        let native = found.pid_namespace == here.pid_namespace;
-        let may_live =
-            if native { may_have_mapped(tid, here.inode) } else { found.inode == here.inode };
-        if !may_live {
+        if !may_live(tid, found, here) {
             return Ok(Ok(Lock::Lost));
         }
+        let native = found.pid_namespace == here.pid_namespace;
         let holder = if native { Holder::of_thread(tid) } else { Holder::unknown(tid) };
         Ok(Err(Some(holder)))
+    }
+
+    /// The records of writers whose mutexes must be made again. They are judged as the lock is,
+    /// each by itself: one whose owner may be alive is left to it. If that owner is of another pid
+    /// namespace, the segment is left to it; the error names it.
+    fn judge_records(
+        &self,
+        found: &Session,
+        here: &Session,
+    ) -> Result<Result<Vec<u32>, Holder>, OpenError> {
+        let writers = self.header().writers();
+        if found.boot_id != here.boot_id {
+            return Ok(Ok((0..writers).collect()));
+        }
+        let Some(word_at) = LOCK_WORD else { return Ok(Ok(Vec::new())) };
+        // Read from the file, as in `judge_lock`.
+        let mut bytes = vec![0; RECORD_LEN * writers as usize];
+        self.file()
+            .read_exact_at(&mut bytes, RECORDS_OFFSET as u64)
+            .map_err(|e| IoError::new("read", self.path(), e))?;
+        let canary = self.header().canary().to_ne_bytes();
+        let mut lost = Vec::new();
+        for (index, record) in (0..).zip(bytes.chunks_exact(RECORD_LEN)) {
+            let word = record.get(word_at..).and_then(|bytes| bytes.first_chunk());
+            let owner = word.and_then(|word| LockWord(u32::from_ne_bytes(*word)).owner());
+            let is_made = record.get(RECORD_CANARY..).is_some_and(|at| at.starts_with(&canary));
+            let is_lost = match owner {
+                Some(tid) => !may_live(tid, found, here),
+                // Its making was interrupted, or it is damaged: nobody takes it.
+                None => !is_made,
+            };
+            match owner {
+                _ if is_lost => lost.push(index),
+                // A writer at work, which need not come for the lock.
+                Some(tid) if is_made && found.pid_namespace != here.pid_namespace => {
+                    return Ok(Err(Holder::unknown(tid)));
+                }
+                _ => {}
+            }
+        }
+        Ok(Ok(lost))
+    }
+
+    /// Makes the mutexes of these records again.
+    fn make_records(&self, map: &Mapping, lost: &[u32]) -> Result<(), OpenError> {
+        let canary = self.header().canary();
+        lost.iter()
+            .filter_map(|&index| Record::get(map, index))
+            .try_for_each(|record| record.init(canary))
+            .map_err(|e| IoError::new("make the records of writers of", self.path(), e).into())
     }
 
     /// Writes the session record. Its 64 bytes are in one page and are written with one call, which
@@ -221,9 +274,18 @@ impl ValidatedFile {
     }
 }
 
+/// Returns true if the thread that a mutex names as its owner may be alive. The kernel has not
+/// marked the mutex, although it marks the mutex when an owner dies that has this very file mapped.
+/// So the owner is alive, or it held the mutex of another file, of which this file is a copy.
+fn may_live(tid: u32, found: &Session, here: &Session) -> bool {
+    let native = found.pid_namespace == here.pid_namespace;
+    if native { may_have_mapped(tid, here.inode) } else { found.inode == here.inode }
+}
+
 /// True if a process waits for the lock within [`FOREIGN_LIMIT`], while the caller holds the lock.
-/// That process is a writer of another pid namespace that the file locks do not show. A writer that
-/// does not write in that time learns at its next lock that it has lost the segment.
+/// That process is a writer of another pid namespace that neither the file locks nor the records
+/// show. A writer that does not ask for the lock in that time learns at its next write that it has
+/// lost the segment.
 fn is_wanted(map: &Mapping) -> bool {
     let start = std::time::Instant::now();
     while start.elapsed() < FOREIGN_LIMIT {

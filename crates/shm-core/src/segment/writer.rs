@@ -1,0 +1,186 @@
+//! Writers that are registered: a thread that may change shared words without the lock, and whose
+//! death others notice.
+
+use std::fmt;
+
+use super::acquire;
+use super::lock_word::lock_word_of;
+use super::map::Mapping;
+use super::records::{self, Record, WriterId};
+use super::seats::{self, InUse};
+use super::segment::{Segment, WritableSegment};
+use crate::os::fork::process_token;
+use crate::os::holder::Holder;
+use crate::os::identity;
+use crate::sync::{Ordering, Word, Words};
+
+/// The calling thread as a registered writer of a segment: what it leaves unfinished can be told
+/// from what is still going on, by [`Segment::is_writer_dead`].
+///
+/// It excludes nobody. A protocol that gives parts of the body to one writer at a time, by
+/// [`Words::compare_exchange`] to a word with the writer's [id](Writer::id), is up to the caller.
+/// What was given must be given back before the `Writer` is dropped.
+#[must_use]
+pub struct Writer<'a> {
+    map: &'a Mapping,
+    id: WriterId,
+    writes: &'a Word,
+    /// The record belongs to the thread, and stays with it.
+    _in_use: InUse,
+}
+
+impl<'a> Writer<'a> {
+    /// The id of this registration. It is the same each time, until the thread ends or forks, or
+    /// the segment is dropped.
+    #[inline(always)]
+    #[must_use]
+    pub fn id(&self) -> WriterId {
+        self.id
+    }
+
+    /// The body. Others store to it at the same time.
+    #[inline(always)]
+    #[must_use]
+    pub fn words(&self) -> Words<'a> {
+        Words::claimable(self.map.body())
+    }
+
+    /// Counts a write in the record of this thread. See [`Segment::writes_by_records`].
+    #[inline(always)]
+    pub fn count_write(&self) {
+        // Relaxed: only the owner of the record stores to it.
+        let writes = self.writes.load(Ordering::Relaxed);
+        self.writes.store(writes.wrapping_add(1), Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Writer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A record of a writer, as it was at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WriterRecord {
+    /// The last registration.
+    pub id: WriterId,
+    /// The process that registered, as its pid namespace numbers it.
+    pub pid: u32,
+    /// Its thread.
+    pub tid: u32,
+    /// True when that thread is still registered.
+    pub is_alive: bool,
+    /// The writes that were counted in this record, also by its earlier owners.
+    pub writes: u64,
+}
+
+impl WritableSegment {
+    /// The calling thread as a registered writer. The first call of a thread takes a free record,
+    /// which the thread keeps until it ends or forks, or this segment is dropped; later calls take
+    /// a few instructions.
+    ///
+    /// `None` if the thread has no record and cannot get one: the segment has none
+    /// ([`CreateOptions::writers`](crate::CreateOptions::writers)), or none is free; the thread
+    /// has 256 already, or is ending; the C library is neither glibc nor musl; or the segment's
+    /// writers live in another pid namespace by now. Then write under the lock.
+    #[inline]
+    pub fn writer(&self) -> Option<Writer<'_>> {
+        let map = &self.segment.map;
+        let process = process_token();
+        // Before the record is looked up: from here on a fork leaves it to this thread.
+        let in_use = InUse::begin();
+        let id = match seats::current(map.key(), process) {
+            Some(id) if !acquire::is_taken_over(map) => id,
+            _ => self.find_or_register(process)?,
+        };
+        let writes = Record::get(map, id.index())?.writes();
+        Some(Writer { map, id, writes, _in_use: in_use })
+    }
+
+    /// Notices the death of a registered writer that the kernel does not report: of a thread that
+    /// called `execve`, and was not the main thread of its process. For a caller that has waited
+    /// for this writer for some time: it takes a few system calls.
+    #[cold]
+    pub fn notice_death(&self, id: WriterId) {
+        let map = &self.segment.map;
+        let native = identity::pid_namespace().is_ok_and(|here| here == map.pid_namespace());
+        if native
+            && !acquire::is_taken_over(map)
+            && !self.is_writer_dead(id)
+            && let Some(record) = Record::get(map, id.index())
+        {
+            record.mark_if_gone();
+        }
+    }
+
+    /// True when the calling thread registered under this id, be it through this handle of the
+    /// segment or another.
+    #[must_use]
+    pub fn is_this_thread(&self, id: WriterId) -> bool {
+        let thread = rustix::thread::gettid().as_raw_nonzero().get() as u32;
+        Record::get(&self.segment.map, id.index()).is_some_and(|record| {
+            record.thread() == (std::process::id(), thread) && !self.is_writer_dead(id)
+        })
+    }
+
+    #[cold]
+    fn find_or_register(&self, process: u64) -> Option<WriterId> {
+        let Segment { map, file, header, .. } = &self.segment;
+        if map.key() == 0 || acquire::enter(map, process).is_err() || acquire::is_taken_over(map) {
+            return None;
+        }
+        seats::find_or_register(map, file, header.canary(), process)
+    }
+}
+
+impl Segment {
+    /// True when this registration is over: its thread is dead, or is no longer registered under
+    /// this id. Then all that it has stored is visible to the caller.
+    ///
+    /// An id that was loaded from a shared word with [`Ordering::Acquire`], to which its owner
+    /// stored it with `Release`, is never reported dead while its owner is alive and registered.
+    /// One whose owner died may count as alive for the moment in which another thread takes over
+    /// the record: ask again. Works on a read-only mapping, and for writers of any pid namespace.
+    #[must_use]
+    pub fn is_writer_dead(&self, id: WriterId) -> bool {
+        records::is_dead(&self.map, lock_word_of(self.header.abi), id)
+    }
+
+    /// The thread that is registered under this id, for a message; `None` if the registration is
+    /// over.
+    #[must_use]
+    pub fn holder_of(&self, id: WriterId) -> Option<Holder> {
+        let record = Record::get(&self.map, id.index())?;
+        let (_, thread) = record.thread();
+        if self.is_writer_dead(id) {
+            None
+        } else if self.map.pid_namespace() == identity::pid_namespace().ok()? {
+            Some(Holder::of_thread(thread))
+        } else {
+            Some(Holder::unknown(thread))
+        }
+    }
+
+    /// The records that were ever used. O(number of records).
+    #[must_use]
+    pub fn writers(&self) -> Vec<WriterRecord> {
+        let lock_word = lock_word_of(self.header.abi);
+        let about = |record: Record<'_>| {
+            let id = record.id()?;
+            let (pid, tid) = record.thread();
+            let is_alive = !records::is_dead(&self.map, lock_word, id);
+            let writes = record.writes().load(Ordering::Relaxed);
+            Some(WriterRecord { id, pid, tid, is_alive, writes })
+        };
+        Record::all(&self.map).filter_map(about).collect()
+    }
+
+    /// The writes that all records counted, since the segment was created. O(number of records).
+    #[must_use]
+    pub fn writes_by_records(&self) -> u64 {
+        Record::all(&self.map)
+            .fold(0, |sum, record| sum.wrapping_add(record.writes().load(Ordering::Relaxed)))
+    }
+}
