@@ -7,6 +7,7 @@
 #[doc = include_str!("../../README.md")]
 mod readme {}
 
+pub mod claims;
 pub mod document;
 pub mod edition;
 pub mod golden;
@@ -16,6 +17,7 @@ pub mod ops;
 pub mod patch;
 pub mod pattern;
 pub mod random;
+pub mod records;
 pub mod roles;
 pub mod snapshot_calls;
 pub mod snapshot_ops;

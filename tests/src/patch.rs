@@ -34,7 +34,8 @@ pub mod header {
     pub const CREATED: usize = 56;
     pub const RANDOM_ID: usize = 64;
     pub const GEOMETRY: usize = 80;
-    pub const RESERVED: usize = 176;
+    pub const WRITERS: usize = 176;
+    pub const RESERVED: usize = 184;
     pub const CHECKSUM: usize = 248;
 }
 
@@ -49,8 +50,10 @@ pub mod session {
 
 /// Offset of the lock block in the file, and its length.
 pub const LOCK: (u64, usize) = (512, 64);
-/// Offset of the body in the file.
+/// Offset of the body in the file, where there are few records of writers or none.
 pub const BODY: u64 = 4096;
+/// Offset of the body in the file of a table.
+pub const TABLE_BODY: u64 = 16384;
 
 /// What happens to the checksum of a record that is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,14 +1,16 @@
 //! Reading many entries, or a large one, beside writers that do not pause.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use shm_core::Namespace;
 use shm_facade::{Access, ReadOptions, StatusOptions, StatusTable};
+use shm_tests::patch;
 use shm_tests::random::Random;
-use shm_tests::{TempNamespace, options, test_name};
+use shm_tests::{TempNamespace, WATCHDOG, options, test_name};
 use slotmap_shm::{Table, TableError, TableOptions, TableReader, Value};
 
 const KEYS: i32 = 20_000;
@@ -289,4 +291,52 @@ fn a_large_value_is_read_beside_the_writer_of_its_key() {
             }
         }
     }
+}
+
+/// A slot is zeroed while the table is open. A collection that takes the lock ends all the same,
+/// and leaves the lock to others.
+#[test]
+fn a_collection_ends_beside_a_zeroed_slot() {
+    use std::os::unix::fs::FileExt;
+    let namespace = TempNamespace::new().unwrap();
+    let ns = Namespace::at(namespace.path());
+    let options = options(20_000, 8);
+    let table = Arc::new(Table::<i32>::create(&ns, &test_name(), &options).unwrap());
+    for key in 0..10_000 {
+        table.add(&key, [0; 8]).unwrap();
+    }
+    // The last slot was never used: both of its version words are 5.
+    let words = table.segment().words();
+    let last = (0..words.len() - 1)
+        .rev()
+        .find(|&at| [at, at + 1].map(|at| words.load(at, shm_core::Ordering::Relaxed)) == [5, 5]);
+    let file = std::fs::File::options().write(true).open(table.segment().path()).unwrap();
+    file.write_all_at(&[0; 16], patch::TABLE_BODY + 8 * last.unwrap() as u64).unwrap();
+    let ended = Arc::new(AtomicBool::new(false));
+    let (begun, writes) = std::sync::mpsc::sync_channel(0);
+    let writers = [0, 1].map(|first| {
+        let (table, ended, written) = (Arc::clone(&table), Arc::clone(&ended), begun.clone());
+        thread::spawn(move || {
+            for key in (first..10_000).step_by(2).cycle() {
+                table.update(&key, [1; 8]).unwrap();
+                let _ = written.try_send(());
+                if ended.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        })
+    });
+    let (send, receive) = std::sync::mpsc::channel();
+    {
+        let table = Arc::clone(&table);
+        thread::spawn(move || {
+            (0..2).for_each(|_| writes.recv().unwrap());
+            let listings = [(); 20].map(|()| table.listing().unwrap());
+            let _ = send.send(listings.map(|listing| (listing.entries.len(), listing.damaged)));
+        });
+    }
+    let listings = receive.recv_timeout(WATCHDOG).expect("the collection does not end");
+    ended.store(true, Ordering::Relaxed);
+    writers.into_iter().for_each(|writer| writer.join().unwrap());
+    assert_eq!(listings, [(10_000, 1); 20]);
 }

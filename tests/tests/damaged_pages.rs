@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Barrier;
 
 use shm_core::{Namespace, Ordering};
 use shm_tests::patch;
@@ -14,6 +15,9 @@ use slotmap_shm::{
 };
 
 const PAGE: usize = 4096;
+/// Where the body begins. The pages before it, after the first, hold records of writers.
+const BODY: usize = patch::TABLE_BODY as usize;
+const RECORDS: usize = 123;
 const CAPACITY: usize = 500;
 const ENTRIES: usize = 300;
 const VALUE_SIZE: usize = 100;
@@ -136,7 +140,7 @@ where
 {
     let mut lost = 0;
     for fill in Fill::ALL {
-        for at in (PAGE..subject.whole.len()).step_by(PAGE) {
+        for at in (BODY..subject.whole.len()).step_by(PAGE) {
             let case = format!("{fill:?} at {at}");
             let page = subject.damage(at, fill);
             let sound = subject.sound(&page);
@@ -162,8 +166,12 @@ where
             let repaired = table.recover().unwrap();
             assert_eq!(repaired.slots, damage.slots.len(), "{case}");
             let left = table.len();
-            assert_eq!(left + repaired.entries, ENTRIES, "{case}: {repaired:?}");
-            if at > PAGE {
+            // Random bytes in the index may lead to more of the slots that are damaged, too.
+            let is_estimate = matches!(fill, Fill::Random)
+                && (page.start + 1..page.end).contains(&subject.slots.start);
+            let sum = left + repaired.entries;
+            assert!(sum == ENTRIES || is_estimate && sum > ENTRIES, "{case}: {repaired:?}");
+            if at > BODY {
                 let after = table.stats();
                 assert_eq!(after.lost - before.lost, repaired.entries as u64, "{case}");
                 assert_eq!(after.recoveries, before.recoveries + 1, "{case}");
@@ -191,6 +199,72 @@ where
         }
     }
     assert!(lost > ENTRIES, "no slot was damaged");
+}
+
+/// Nothing that the table contains depends on the records: whoever opens it to write makes damaged
+/// ones again.
+fn records<K>(subject: &Subject<K>)
+where
+    K::Owned: std::borrow::Borrow<K> + std::hash::Hash + Eq,
+    K: TypedKey + std::hash::Hash + Eq + ?Sized,
+    Table<K>: Sync,
+{
+    let all = &subject.slot_of;
+    for fill in Fill::ALL {
+        for at in (PAGE..BODY).step_by(PAGE) {
+            let case = format!("{fill:?} at {at}");
+            subject.damage(at, fill);
+            let reader = TableReader::<K>::open_read_only(
+                &subject.ns,
+                &test_name(),
+                &ReadOptions::default(),
+            )
+            .unwrap();
+            subject.all_there(&reader, all, &case);
+            assert!(reader.damage().is_none(), "{case}");
+
+            let table = subject.open();
+            assert!(table.damage().is_none(), "{case}");
+            table.verify().unwrap();
+            let recoveries = table.stats().recoveries;
+            // As many writers as there are records.
+            let (barrier, table) = (&Barrier::new(RECORDS + 1), &table);
+            std::thread::scope(|s| {
+                let write = |&n: &usize| {
+                    s.spawn(move || {
+                        let written = table.update(&(subject.key)(n), value(n));
+                        barrier.wait();
+                        barrier.wait();
+                        written.unwrap();
+                    })
+                };
+                let threads: Vec<_> = all[..RECORDS].iter().map(write).collect();
+                barrier.wait();
+                let records = table.segment().writers();
+                let alive = records.iter().filter(|record| record.is_alive).count();
+                barrier.wait();
+                // Each ends its registration before the file is written anew.
+                threads.into_iter().for_each(|thread| thread.join().unwrap());
+                // A record that says that it was used for the last time is used no more.
+                let used_up = if matches!(fill, Fill::Zeros) { 0 } else { PAGE / 128 };
+                assert!(alive >= RECORDS - used_up, "{case}: {alive}");
+            });
+            table.add(&(subject.key)(1000), b"new").unwrap();
+            table.remove(&(subject.key)(1000)).unwrap();
+            table.verify().unwrap();
+            assert_eq!(table.recover().unwrap(), Repaired::default());
+            assert_eq!(table.stats().recoveries, recoveries, "{case}");
+            subject.all_there(table, all, &case);
+            subject.all_there(&reader, all, &case);
+            assert!(reader.damage().is_none(), "{case}");
+        }
+    }
+}
+
+#[test]
+fn any_page_of_records() {
+    records::<i32>(&Subject::new(32, |n| Box::new(n as i32)));
+    records::<str>(&Subject::new(40, |n| format!("the key of number {n}").into()));
 }
 
 #[test]
@@ -232,12 +306,12 @@ fn all_of_the_body() {
 fn single_words_at_the_start_of_the_body() {
     let subject = Subject::<i32>::new(32, |n| Box::new(n as i32));
     let all: Vec<usize> = subject.slot_of.clone();
-    // Epoch, commit word, count of entries, of index places.
-    for word in [0usize, 8, 16, 17] {
+    // Epoch, claims are closed, commit word, count of entries, of index places.
+    for word in [0usize, 1, 8, 16, 17] {
         for wrong in [0u64, 1, 3, 2, 1 << 40, u64::MAX, u64::MAX - 1] {
             let case = format!("word {word} is {wrong:#x}");
             std::fs::write(&subject.path, &subject.whole).unwrap();
-            patch::bytes(&subject.path, (PAGE + 8 * word) as u64, &wrong.to_ne_bytes()).unwrap();
+            patch::bytes(&subject.path, (BODY + 8 * word) as u64, &wrong.to_ne_bytes()).unwrap();
             let reader = TableReader::<i32>::open_read_only(
                 &subject.ns,
                 &test_name(),

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use shm_core::{Name, Namespace, OpenError};
-use shm_tests::patch::{self, BODY, Checksum, LOCK, SESSION, session};
+use shm_tests::patch::{self, Checksum, LOCK, SESSION, TABLE_BODY, session};
 use shm_tests::roles::{finish, scenario};
 use shm_tests::{Child, TempNamespace, WATCHDOG, create, open, open_read_only, test_name};
 use slotmap_shm::{Access, KIND, Table, TableError, TableOpenError, TableOptions, TableReader};
@@ -38,9 +38,9 @@ fn assert_intact(table: &Table<i32, impl Access>) {
 fn leave_locked(path: &std::path::Path) {
     let tid = nix::unistd::gettid().as_raw();
     patch::bytes(path, LOCK.0, &tid.to_ne_bytes()).unwrap();
-    patch::bytes(path, BODY + EPOCH * 8, &7u64.to_ne_bytes()).unwrap();
-    patch::bytes(path, BODY + LEN * 8, &3u64.to_ne_bytes()).unwrap();
-    patch::bytes(path, BODY + (24 + 32) * 8, &[0; 64 * 8]).unwrap();
+    patch::bytes(path, TABLE_BODY + EPOCH * 8, &7u64.to_ne_bytes()).unwrap();
+    patch::bytes(path, TABLE_BODY + LEN * 8, &3u64.to_ne_bytes()).unwrap();
+    patch::bytes(path, TABLE_BODY + (24 + 32) * 8, &[0; 64 * 8]).unwrap();
 }
 
 fn other_boot(path: &std::path::Path) {
@@ -57,7 +57,7 @@ fn earlier_boot_is_reset_and_repaired() {
     let impatient = TableOptions::default().lock_timeout(limit);
     let ns = Namespace::at(namespace.path());
     let table = Table::<i32>::open(&ns, &test_name(), &impatient).unwrap();
-    let error = std::thread::scope(|s| s.spawn(|| table.upsert(&1, b"")).join().unwrap());
+    let error = std::thread::scope(|s| s.spawn(|| table.add(&100, b"")).join().unwrap());
     assert!(matches!(error, Err(TableError::Lock(_))), "{error:?}");
     drop((living, table));
 

@@ -241,7 +241,7 @@ fn locks(place: &mut Place) {
     drop(place.table());
     let options = place.options().lock_timeout(soon);
     let result = while_held(place, TABLE, || {
-        StatusTable::open_with("it", &options).and_then(|table| table.upsert(1, "x"))
+        StatusTable::open_with("it", &options).and_then(|table| table.upsert(2, "x"))
     });
     place.fails("The lock of the table is held", result);
     place.map();

@@ -3,10 +3,10 @@
 
 use std::path::PathBuf;
 
-use shm_core::Namespace;
+use shm_core::{Namespace, report};
 use shm_tests::patch::{self, Checksum, HEADER, SESSION, header, session};
 use shm_tests::roles::{is_root, run, scenario};
-use shm_tests::{TempNamespace, create, open, test_name};
+use shm_tests::{TempNamespace, create, open, records, test_name};
 use slotmap_shm::{Table, TableOpenError, TableOptions, TableReader};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_shm-worker");
@@ -71,8 +71,11 @@ fn each_field_with_a_right_checksum() {
         (BYTE_ORDER, &0x0403_0201u32.to_ne_bytes(), "byte order mark is 0x04030201"),
         (FORMAT_VERSION, &2u32.to_ne_bytes(), "format version 2, this library supports 1"),
         (FORMAT_VERSION, &0u32.to_ne_bytes(), "format version 0, this library supports 1"),
-        (HEADER_LEN, &8192u32.to_ne_bytes(), "header length 8192 bytes, expected 4096"),
+        (HEADER_LEN, &8192u32.to_ne_bytes(), "header length 8192 bytes, expected 16384"),
         (WORD_BYTES, &4u32.to_ne_bytes(), "word size 4 bytes, expected 8"),
+        (WRITERS, &28u64.to_ne_bytes(), "header length 16384 bytes, expected 8192"),
+        (WRITERS, &4097u64.to_ne_bytes(), "4097 records of writers, at most 4096"),
+        (WRITERS, &u64::MAX.to_ne_bytes(), "18446744073709551615 records of writers"),
         (TOTAL_LEN, &(len - 8).to_ne_bytes(), "bytes long, its header says"),
         (TOTAL_LEN, &(len + 8).to_ne_bytes(), "bytes long, its header says"),
         (TOTAL_LEN, &0u64.to_ne_bytes(), "bytes long, its header says"),
@@ -118,10 +121,15 @@ fn other_abi_is_for_reading_only() {
         assert_eq!(read, ONE);
         assert!(write.contains("the lock is one of "), "{write}");
     }
-    // By a zero a published file says that it has no mutex.
-    let [read, write] = fixture.header(header::ABI, &[0; 8], Checksum::Right);
-    assert_eq!(read, ONE);
-    assert!(write.contains("a published file has no lock"), "{write}");
+    // By a zero a published file says that it has no mutex, and then there are no records either.
+    let said = fixture.header(header::ABI, &[0; 8], Checksum::Right);
+    both(&said, "123 records of writers, at most 0 are possible");
+    let namespace = TempNamespace::new().unwrap();
+    let path = records::create(namespace.path(), 0).unwrap().path().to_owned();
+    patch::field(&path, HEADER, header::ABI, &[0; 8], Checksum::Right).unwrap();
+    records::open_read_only(namespace.path()).unwrap();
+    let error = report(&records::open(namespace.path()).unwrap_err()).to_string();
+    assert!(error.contains("a published file has no lock"), "{error}");
 }
 
 #[test]

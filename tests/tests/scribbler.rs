@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use shm_core::{Name, Namespace};
-use shm_tests::patch::{self, BODY};
+use shm_tests::patch::{self, TABLE_BODY};
 use shm_tests::random::Random;
 use shm_tests::roles::{finish, scenario};
 use shm_tests::{Child, TempNamespace, WATCHDOG, create, options, test_name};
@@ -90,17 +90,17 @@ fn writers_while_a_peer_scribbles() {
 
 /// Stores random words to the body while nobody uses it: some here and there, or all.
 fn scramble(path: &std::path::Path, random: &mut Random) {
-    let words = (path.metadata().unwrap().len() - BODY) / 8;
+    let words = (path.metadata().unwrap().len() - TABLE_BODY) / 8;
     if random.below(4) == 0 {
         let all: Vec<u8> = (0..words).flat_map(|_| random.word().to_ne_bytes()).collect();
-        patch::bytes(path, BODY, &all).unwrap();
+        patch::bytes(path, TABLE_BODY, &all).unwrap();
         return;
     }
     // Half of them in the first words, where a word matters more.
     for _ in 0..1 + random.below(40) {
         let end = if random.below(2) == 0 { 240 } else { words };
         let at = random.below(end.min(words));
-        patch::bytes(path, BODY + 8 * at, &random.word().to_ne_bytes()).unwrap();
+        patch::bytes(path, TABLE_BODY + 8 * at, &random.word().to_ne_bytes()).unwrap();
     }
 }
 

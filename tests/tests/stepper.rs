@@ -17,6 +17,10 @@ fn calls_and_breakpoints_lead_to_the_same_instruction_as_steps() {
     // What the operation expects.
     let table = create(&namespace, 16, 40);
     table.add(&3, b"old").unwrap();
+    // From here on, each finds the record of a writer that was killed.
+    let mut stepper = Stepper::spawn(&mut update(&namespace)).unwrap();
+    stepper.step(u64::MAX).unwrap();
+    stepper.kill().unwrap();
     let mut stepper = Stepper::spawn(&mut update(&namespace)).unwrap();
     let pieces = stepper.measure().unwrap();
     if !stepper.has_fixed_addresses() {

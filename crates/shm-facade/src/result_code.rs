@@ -152,7 +152,9 @@ fn create_code(error: &CreateError) -> ResultCode {
         | CreateError::Quota { .. }
         | CreateError::FileSizeLimit { .. }
         | CreateError::FileTooLarge { .. } => ResultCode::NoSpace,
-        CreateError::BadMode { .. } | CreateError::BadLength { .. } => ResultCode::Invalid,
+        CreateError::BadMode { .. }
+        | CreateError::BadLength { .. }
+        | CreateError::TooManyWriters { .. } => ResultCode::Invalid,
         CreateError::Io(e) => io_code(&e.source),
         _ => ResultCode::System,
     }

@@ -165,7 +165,8 @@ def asked_for(place):
 def locks(place):
     def change():
         with shmap.Table.open("it", timeout=0.05) as table:
-            table[1] = "x"
+            # A key that is present needs no lock.
+            table[2] = "x"
 
     place.while_held(place.table_file(), "The lock of the table is held", change)
     place.map_file()

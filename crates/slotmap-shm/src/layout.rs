@@ -5,7 +5,8 @@
 //!
 //! | part | at | words |
 //! |---|---|---|
-//! | epoch of the index | 0 | 1, alone in its cache line |
+//! | epoch of the index | 0 | 1 |
+//! | claims are closed | 1 | 1; with the epoch in a cache line that is hardly ever stored to |
 //! | commit word | 8 | 1, alone in its cache line |
 //! | bookkeeping: len, used, recoveries, lost | 16 | 4, in a cache line for writers only |
 //! | free stack | 24 | capacity, rounded up to a cache line |
@@ -38,7 +39,15 @@ use crate::key_kind::KeyKind;
 /// Version of this layout, in the segment header.
 pub(crate) const LAYOUT_VERSION: u64 = 1;
 
+/// Records of writers in a table: as many as fit before the body in four pages. A thread without
+/// one writes under the lock.
+pub(crate) const WRITERS: u32 = 123;
+
+const _: () = assert!(shm_core::body_offset(WRITERS) == 4 * 4096);
+const _: () = assert!(shm_core::body_offset(WRITERS + 1) > 4 * 4096);
+
 pub(crate) const EPOCH: usize = 0;
+pub(crate) const CLOSED: usize = 1;
 pub(crate) const COMMIT: usize = 8;
 pub(crate) const LEN: usize = 16;
 pub(crate) const USED: usize = 17;
@@ -73,7 +82,7 @@ impl Geometry {
     /// [`GeometryError`] if no table can have this geometry.
     pub fn file_len(self, keys: KeyKind) -> Result<u64, GeometryError> {
         let words = Layout::new(self, keys, 0)?.total_words;
-        Ok((shm_core::BODY_OFFSET + words * 8) as u64)
+        Ok((shm_core::body_offset(WRITERS) + words * 8) as u64)
     }
 }
 

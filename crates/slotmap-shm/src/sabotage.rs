@@ -15,6 +15,10 @@ mod control {
         false
     }
     #[inline(always)]
+    pub(crate) const fn leaves_dead_claims() -> bool {
+        false
+    }
+    #[inline(always)]
     pub(crate) const fn skips_repair() -> bool {
         false
     }
@@ -36,10 +40,14 @@ mod control {
     pub(crate) fn commits_piecemeal() -> bool {
         chosen("piecemeal")
     }
+    /// Never ends the claim of a dead writer.
+    pub(crate) fn leaves_dead_claims() -> bool {
+        chosen("dead-claim")
+    }
     /// Declares the table repaired without repairing it.
     pub(crate) fn skips_repair() -> bool {
         chosen("no-repair")
     }
 }
 
-pub(crate) use control::{commits_piecemeal, skips_repair, tears};
+pub(crate) use control::{commits_piecemeal, leaves_dead_claims, skips_repair, tears};

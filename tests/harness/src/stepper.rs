@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use nix::sys::personality::{self, Persona};
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitStatus, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 /// A process stopped under ptrace. All calls must come from the thread that made it.
@@ -18,6 +18,8 @@ pub struct Stepper {
     /// Owns the pipes, if any. The process is reaped by `waitpid` here.
     _child: Option<std::process::Child>,
     pid: Pid,
+    /// The thread that is traced.
+    thread: Pid,
     fixed: bool,
     gone: bool,
 }
@@ -51,7 +53,7 @@ impl Stepper {
         }
         let child = child?;
         let pid = Pid::from_raw(child.id() as i32);
-        let mut stepper = Self { _child: Some(child), pid, fixed, gone: false };
+        let mut stepper = Self { _child: Some(child), pid, thread: pid, fixed, gone: false };
         stepper.wait_for_mark()?;
         Ok(stepper)
     }
@@ -62,13 +64,13 @@ impl Stepper {
     /// When it cannot be attached to.
     pub fn seize(pid: Pid) -> Result<Self> {
         ptrace::attach(pid)?;
-        let mut stepper = Self { _child: None, pid, fixed: false, gone: false };
+        let mut stepper = Self { _child: None, pid, thread: pid, fixed: false, gone: false };
         stepper.wait_for_mark()?;
         Ok(stepper)
     }
 
     fn wait_for_mark(&mut self) -> Result<()> {
-        match waitpid(self.pid, None)? {
+        match self.wait()? {
             WaitStatus::Stopped(_, Signal::SIGSTOP) => Ok(()),
             other => {
                 self.gone = matches!(other, WaitStatus::Exited(..) | WaitStatus::Signaled(..));
@@ -83,6 +85,38 @@ impl Stepper {
         self.pid
     }
 
+    fn wait(&self) -> nix::Result<WaitStatus> {
+        waitpid(self.thread, Some(WaitPidFlag::__WALL))
+    }
+
+    /// From now on traces the next thread that the process starts, and no longer its first one.
+    /// Waits for the first mark of that thread.
+    ///
+    /// # Errors
+    /// When ptrace fails, or the process ends.
+    pub fn follow_next_thread(&mut self) -> Result<()> {
+        ptrace::setoptions(self.thread, ptrace::Options::PTRACE_O_TRACECLONE)?;
+        let mut pass_on = None;
+        loop {
+            ptrace::cont(self.thread, pass_on.take())?;
+            match self.wait()? {
+                WaitStatus::PtraceEvent(..) => break,
+                WaitStatus::Stopped(_, other) => pass_on = Some(other),
+                other => {
+                    self.gone = matches!(other, WaitStatus::Exited(..) | WaitStatus::Signaled(..));
+                    bail!("the traced process started no thread: {other:?}")
+                }
+            }
+        }
+        let thread = Pid::from_raw(ptrace::getevent(self.thread)? as i32);
+        ptrace::detach(self.thread, None)?;
+        self.thread = thread;
+        // It begins with a stop.
+        self.wait_for_mark()?;
+        ptrace::cont(self.thread, None)?;
+        self.wait_for_mark()
+    }
+
     /// Executes up to `count` instructions.
     ///
     /// # Errors
@@ -90,8 +124,8 @@ impl Stepper {
     pub fn step(&mut self, count: u64) -> Result<Step> {
         let mut pass_on = None;
         for done in 0..count {
-            ptrace::step(self.pid, pass_on.take())?;
-            match waitpid(self.pid, None)? {
+            ptrace::step(self.thread, pass_on.take())?;
+            match self.wait()? {
                 WaitStatus::Stopped(_, Signal::SIGTRAP) => {}
                 WaitStatus::Stopped(_, Signal::SIGSTOP) => return Ok(Step::Marked(done)),
                 WaitStatus::Stopped(_, other) => pass_on = Some(other),
@@ -111,13 +145,13 @@ impl Stepper {
     /// # Errors
     /// When ptrace fails.
     pub fn skip_calls(&mut self, count: u64) -> Result<Step> {
-        ptrace::setoptions(self.pid, ptrace::Options::PTRACE_O_TRACESYSGOOD)?;
+        ptrace::setoptions(self.thread, ptrace::Options::PTRACE_O_TRACESYSGOOD)?;
         let mut pass_on = None;
         // It stops when it enters each call, and when it leaves it.
         let mut stops = 0;
         while stops < 2 * count {
-            ptrace::syscall(self.pid, pass_on.take())?;
-            match waitpid(self.pid, None)? {
+            ptrace::syscall(self.thread, pass_on.take())?;
+            match self.wait()? {
                 WaitStatus::PtraceSyscall(_) => stops += 1,
                 WaitStatus::Stopped(_, Signal::SIGSTOP) => return Ok(Step::Marked(stops / 2)),
                 WaitStatus::Stopped(_, other) => pass_on = Some(other),
@@ -168,13 +202,13 @@ impl Stepper {
             return Ok(true);
         }
         let at = address as ptrace::AddressType;
-        let code = ptrace::read(self.pid, at)?;
-        ptrace::write(self.pid, at, code & !0xFF | BREAKPOINT)?;
-        ptrace::setoptions(self.pid, ptrace::Options::PTRACE_O_TRACESYSGOOD)?;
+        let code = ptrace::read(self.thread, at)?;
+        ptrace::write(self.thread, at, code & !0xFF | BREAKPOINT)?;
+        ptrace::setoptions(self.thread, ptrace::Options::PTRACE_O_TRACESYSGOOD)?;
         let mut pass_on = None;
         let arrived = loop {
-            ptrace::syscall(self.pid, pass_on.take())?;
-            match waitpid(self.pid, None)? {
+            ptrace::syscall(self.thread, pass_on.take())?;
+            match self.wait()? {
                 WaitStatus::Stopped(_, Signal::SIGTRAP) => break true,
                 WaitStatus::PtraceSyscall(_) => break false,
                 WaitStatus::Stopped(_, other) => pass_on = Some(other),
@@ -184,7 +218,7 @@ impl Stepper {
                 }
             }
         };
-        ptrace::write(self.pid, at, code)?;
+        ptrace::write(self.thread, at, code)?;
         if arrived {
             self.set_address(address)?;
         }
@@ -221,7 +255,7 @@ impl Stepper {
     /// # Errors
     /// When nothing is mapped there.
     pub fn peek(&self, address: usize) -> Result<u64> {
-        Ok(ptrace::read(self.pid, address as ptrace::AddressType)? as u64)
+        Ok(ptrace::read(self.thread, address as ptrace::AddressType)? as u64)
     }
 
     /// True if the process owns the robust mutex at `address`. The first word of a glibc mutex
@@ -231,7 +265,7 @@ impl Stepper {
     /// When nothing is mapped there.
     pub fn owns_lock(&self, address: usize) -> Result<bool> {
         const TID_MASK: u64 = 0x3FFF_FFFF;
-        Ok(self.peek(address)? & TID_MASK == self.pid.as_raw() as u64)
+        Ok(self.peek(address)? & TID_MASK == self.thread.as_raw() as u64)
     }
 
     /// Lets the process continue to its next mark or its end.
@@ -241,8 +275,8 @@ impl Stepper {
     pub fn run_to_mark(&mut self) -> Result<Step> {
         let mut pass_on = None;
         loop {
-            ptrace::cont(self.pid, pass_on.take())?;
-            match waitpid(self.pid, None)? {
+            ptrace::cont(self.thread, pass_on.take())?;
+            match self.wait()? {
                 WaitStatus::Stopped(_, Signal::SIGSTOP) => return Ok(Step::Marked(0)),
                 WaitStatus::Stopped(_, other) => pass_on = Some(other),
                 WaitStatus::Exited(..) | WaitStatus::Signaled(..) => {
@@ -259,7 +293,7 @@ impl Stepper {
     /// # Errors
     /// When ptrace fails.
     pub fn leave_stopped(mut self) -> Result<()> {
-        ptrace::detach(self.pid, Signal::SIGSTOP)?;
+        ptrace::detach(self.thread, Signal::SIGSTOP)?;
         self.gone = true;
         Ok(())
     }
@@ -277,8 +311,14 @@ impl Stepper {
             return Ok(());
         }
         kill(self.pid, Signal::SIGKILL)?;
+        // A process can be reaped only after its other threads.
+        self.reap(self.thread)?;
+        if self.thread == self.pid { Ok(()) } else { self.reap(self.pid) }
+    }
+
+    fn reap(&self, pid: Pid) -> Result<()> {
         loop {
-            match waitpid(self.pid, None) {
+            match waitpid(pid, Some(WaitPidFlag::__WALL)) {
                 Ok(WaitStatus::Signaled(..) | WaitStatus::Exited(..)) => return Ok(()),
                 // An attached process is reaped by its own parent in the end.
                 Err(nix::errno::Errno::ECHILD) => return Ok(()),
@@ -304,19 +344,19 @@ const BREAKPOINT: i64 = 0xCC;
 impl Stepper {
     #[cfg(target_arch = "x86_64")]
     fn address(&self) -> Result<u64> {
-        Ok(ptrace::getregs(self.pid)?.rip)
+        Ok(ptrace::getregs(self.thread)?.rip)
     }
 
     #[cfg(target_arch = "x86_64")]
     fn set_address(&self, address: u64) -> Result<()> {
-        let mut registers = ptrace::getregs(self.pid)?;
+        let mut registers = ptrace::getregs(self.thread)?;
         registers.rip = address;
-        Ok(ptrace::setregs(self.pid, registers)?)
+        Ok(ptrace::setregs(self.thread, registers)?)
     }
 
     #[cfg(target_arch = "aarch64")]
     fn address(&self) -> Result<u64> {
-        Ok(ptrace::getregs(self.pid)?.pc)
+        Ok(ptrace::getregs(self.thread)?.pc)
     }
 
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]

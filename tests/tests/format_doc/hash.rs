@@ -105,14 +105,14 @@ fn only_entry<K: TypedKey + ?Sized>(document: &Document, key: &K, words: &[u64])
     let seed = file.u64(document.section("Geometry of a table").field("seed"));
     let hash = Hash::new(document, seed).of_key(words);
     let place = hash as usize % sizes.index_len;
-    let at = BODY_OFFSET + 8 * sizes.index_at + 4 * place;
+    let at = TABLE_BODY + 8 * sizes.index_at + 4 * place;
     let slot_mask = (options.geometry.capacity as u32 + 2).next_power_of_two() - 1;
     let entry = u32::from_ne_bytes(file.0[at..at + 4].try_into().unwrap());
     assert_eq!(entry, (hash >> 32) as u32 & !slot_mask | 2, "{words:x?}");
     assert_eq!(slot_mask, !0xffff_f800);
     document.says("(hash high half & 0xfffff800) | 2");
     let key_at = document.section("Slot").field("key").offset;
-    let slot = BODY_OFFSET + 8 * sizes.slots_at + key_at;
+    let slot = TABLE_BODY + 8 * sizes.slots_at + key_at;
     for (at, &word) in words.iter().enumerate() {
         assert_eq!(file.word(slot + 8 * at), word, "word {at} of the key");
     }

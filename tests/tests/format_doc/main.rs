@@ -13,8 +13,12 @@ use avl_snapshot::FreezeOptions;
 use shm_core::{BODY_OFFSET, FORMAT_VERSION, GEOMETRY_WORDS, Namespace};
 use shm_facade::{RbTree, SNAPSHOT, Share, ShareOptions, TypedKey};
 use shm_tests::document::{Document, Field, number};
+use shm_tests::patch;
 use shm_tests::{TempNamespace, create, options, test_name};
 use slotmap_shm::{Geometry, KIND, Table, TableOptions};
+
+/// Offset of the body in the file of a table.
+const TABLE_BODY: usize = patch::TABLE_BODY as usize;
 
 /// The bytes of a segment file, or of a part of it.
 struct Bytes(Vec<u8>);
@@ -77,7 +81,7 @@ fn the_first_page() {
         assert_eq!(u64::from(file.u32(field(name))), page.number(name), "{name}");
     }
     assert_eq!(page.number("format_version"), u64::from(FORMAT_VERSION));
-    assert_eq!(page.number("header_len"), BODY_OFFSET as u64);
+    assert_eq!(page.number("header_len"), TABLE_BODY as u64);
     assert_eq!(file.u64(field("total_len")), meta.len());
     assert_eq!(file.at(field("kind")), b"table\0\0\0");
     assert_eq!(file.u64(field("kind_version")), page.number("kind_version"));
@@ -109,8 +113,54 @@ fn the_first_page() {
     let id = u64::from(crc32fast::hash(&segment.id()));
     assert_eq!(file.u64(field("canary")), id << 32 | said);
     assert_eq!(file.u64(field("dirty")), 0);
-    for name in ["header_reserved", "session_reserved", "page_reserved", "page_rest"] {
+    assert_eq!(file.u64(field("writers")), page.number("writers"));
+    for name in ["header_reserved", "session_reserved", "page_reserved", "lock_rest"] {
         assert!(file.is_zero(field(name)), "{name}");
+    }
+}
+
+#[test]
+fn records_of_writers() {
+    let document = Document::read();
+    let (page, record) = (document.section("First page"), document.section("Records of writers"));
+    record.covers(0, 128);
+    document.says("Record `n` begins at `640 + 128 · n`.");
+    document.says("`640 + 128 · writers`, rounded up to a multiple of 4096.");
+    document.says("With at most 27 records that is\n4096.");
+    document.says("A table has 123, and its body begins at 16384.");
+    document.says("`generation << 12 | n` is the id of a registration.");
+    document.says(&format!("records of writers, at most {};", shm_core::MAX_WRITERS));
+    let namespace = TempNamespace::new().unwrap();
+    for (count, body) in [(27, 4096), (28, 8192)] {
+        let dir = namespace.path().join(count.to_string());
+        std::fs::create_dir(&dir).unwrap();
+        let segment = shm_tests::records::create(&dir, count).unwrap();
+        let id = std::thread::scope(|s| {
+            s.spawn(|| segment.writer().unwrap().id()).join().unwrap();
+            let writer = segment.writer().unwrap();
+            writer.count_write();
+            writer.id()
+        });
+        assert_eq!(id.to_u64(), 2 << 12);
+        let file = Bytes::of(segment.path());
+        assert_eq!(file.u64(page.field("writers")), u64::from(count));
+        assert_eq!(u64::from(file.u32(page.field("header_len"))), body);
+        assert_eq!(file.0.len() as u64, body + 64);
+        assert!(file.0[640 + 128 * count as usize..].iter().all(|&byte| byte == 0));
+        let canary = file.u64(page.field("canary"));
+        for n in 0..count as usize {
+            let record_file = Bytes(file.0[640 + 128 * n..][..128].to_vec());
+            let value = |name| record_file.u64(record.field(name));
+            assert_eq!(value("record_canary"), canary);
+            let first = n == 0;
+            assert_eq!(value("generation"), if first { 2 } else { 0 });
+            assert_eq!(value("writes"), u64::from(first));
+            let thread =
+                u64::from(std::process::id()) << 32 | nix::unistd::gettid().as_raw() as u64;
+            assert_eq!(value("thread"), if first { thread } else { 0 });
+            assert!(record_file.is_zero(record.field("record_reserved")));
+            assert!(size_of::<libc::pthread_mutex_t>() <= record.field("record_mutex").size);
+        }
     }
 }
 
@@ -156,6 +206,7 @@ fn a_published_file_and_its_control_segment() {
     for name in ["geometry_rest", "session", "lock_block"] {
         assert!(file.is_zero(field(name)), "{name}");
     }
+    assert!(file.is_zero(document.section("First page").field("page_rest")));
     let image = tree.freeze_with(&FreezeOptions::default().hash_index(true));
     assert_eq!(&file.0[BODY_OFFSET..], &*image, "with an index unless told otherwise");
     document.says("| 4096 | … | `image` |");
@@ -254,7 +305,7 @@ impl Sizes {
     }
 
     fn file_bytes(&self) -> usize {
-        BODY_OFFSET + 8 * self.body_words
+        TABLE_BODY + 8 * self.body_words
     }
 }
 
@@ -292,7 +343,7 @@ fn the_derived_sizes() {
         ("index_at", "24 + ⌈capacity⌉₈"),
         ("slots_at", "⌈index_at + index_len / 2⌉₈"),
         ("body_words", "slots_at + capacity · slot_words"),
-        ("file_bytes", "4096 + 8 · body_words"),
+        ("file_bytes", "16384 + 8 · body_words"),
     ] {
         assert!(rows.iter().any(|row| row[0].trim_matches('`') == name && row[1] == formula));
     }
@@ -313,13 +364,13 @@ fn the_body_and_a_slot() {
     let document = Document::read();
     let (body, slot) = (document.section("Body of a table"), document.section("Slot"));
     let sizes = Sizes::new(Geometry::default(), true);
-    body.covers(BODY_OFFSET, sizes.file_bytes());
+    body.covers(TABLE_BODY, sizes.file_bytes());
     slot.covers(0, 8 * sizes.slot_words);
     let field = |name| body.field(name);
     assert_eq!(field("free").size, 8 * 1024);
-    assert_eq!(field("index").offset, BODY_OFFSET + 8 * sizes.index_at);
+    assert_eq!(field("index").offset, TABLE_BODY + 8 * sizes.index_at);
     assert_eq!(field("index").size, 4 * sizes.index_len);
-    assert_eq!(field("slots").offset, BODY_OFFSET + 8 * sizes.slots_at);
+    assert_eq!(field("slots").offset, TABLE_BODY + 8 * sizes.slots_at);
     let (first, size) = (field("slots").offset, 8 * sizes.slot_words);
     document.says(&format!("Slot `n` begins at `{first} + {size} · n`."));
     document.says(&format!("`{} + 4 · (hash mod {})`", field("index").offset, sizes.index_len));
@@ -358,7 +409,11 @@ fn the_body_and_a_slot() {
     let other: Vec<u8> = long.iter().map(|byte| !byte).collect();
     table.update(&-8, &other).unwrap();
     let file = Bytes::of(&path);
-    assert_eq!(file.u64(field("commit")), 6);
+    // A claim, which is no transaction.
+    assert_eq!(file.u64(field("commit")), 4);
+    let record = document.section("Records of writers");
+    assert_eq!(file.word(640 + record.field("writes").offset), 1);
+    assert_eq!(file.u64(field("closed")), 0);
     let one = part(&file, 1);
     assert_eq!(one.at(slot.field("head_1")), &other[..16]);
     assert_eq!(one.at(slot.field("tail_1")), &other[16..]);

@@ -210,16 +210,20 @@ fn a_lock_that_is_held_is_said() {
     let place = Place::with_maps();
     let segment = place.table_segment("jobs");
     let Acquired::Clean(guard) = segment.lock().unwrap() else { panic!("nobody died") };
-    for verb in ["set", "add", "update"] {
-        let arguments = [verb, "jobs", "3325", "x", "--timeout", "0.05"];
+    for verb in ["set", "add"] {
+        let arguments = [verb, "jobs", "77", "x", "--timeout", "0.05"];
         place.fails(arguments, 6, &["not released within", "try: `shmap stat jobs`"]);
     }
     place.fails(["del", "jobs", "3325", "--timeout", "0.05"], 6, &["not released within"]);
     place.fails(["load", "jobs", "jobs.tsv", "--timeout", "0"], 6, &["not released within"]);
-    // Readers wait for nobody.
+    // Readers wait for nobody, nor do writers of a key that is present.
     assert_eq!(place.ok(["get", "jobs", "3325"]), "running\n");
+    for verb in ["set", "update"] {
+        place.ok([verb, "jobs", "3325", verb, "--timeout", "0.05"]);
+        assert_eq!(place.ok(["get", "jobs", "3325"]), format!("{verb}\n"));
+    }
     drop(guard);
-    place.ok(["set", "jobs", "3325", "x"]);
+    place.ok(["set", "jobs", "77", "x"]);
 }
 
 #[test]

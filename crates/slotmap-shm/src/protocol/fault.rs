@@ -11,6 +11,17 @@ use crate::key::any_key;
 use crate::key_kind::KeyKind;
 use crate::value::Value;
 
+/// A claim in the way of a write.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claimed {
+    pub(crate) slot: usize,
+    /// The next version of the slot.
+    pub(crate) claim: u64,
+    /// The version that the slot had with it. If it has another one, the claim is over: it may look
+    /// the same, because it is another claim of the same writer.
+    pub(crate) version: u64,
+}
+
 /// Why a transaction was dropped.
 #[derive(Debug)]
 pub(crate) enum Fault {
@@ -30,6 +41,10 @@ pub(crate) enum Fault {
         what: &'static str,
         at: usize,
     },
+    /// A living writer has claimed the slot. The caller waits without the lock.
+    Claimed(Claimed),
+    /// The slot has another version than was asked for.
+    Changed,
     /// The lock was not acquired, or does not belong to this process.
     Lock(LockError),
 }
@@ -53,6 +68,8 @@ impl Fault {
             }
             Self::NotACounter { len } => TableError::NotACounter { key: any_key(kind, key), len },
             Self::Corrupt { what, at } => TableError::Corrupt { what, at },
+            // Callers go on after these two, so they do not get here.
+            Self::Claimed(_) | Self::Changed => TableError::Lock(LockError::WouldBlock),
             Self::Lock(error) => TableError::Lock(error),
         }
     }

@@ -14,6 +14,7 @@
 //! transaction   glance   moment
 //! recover       view            fault
 //!     index
+//!        slot_mut
 //!        slot
 //!           buffer   stored_key
 //!              version
@@ -26,6 +27,7 @@ mod index;
 mod moment;
 pub(crate) mod recover;
 mod slot;
+mod slot_mut;
 mod stored_key;
 mod transaction;
 mod version;
@@ -39,10 +41,12 @@ pub use recover::Repaired;
 pub use transaction::{PutMode, Upserted};
 
 pub(crate) use buffer::Buffer;
-pub(crate) use fault::Fault;
+pub(crate) use fault::{Claimed, Fault};
 pub(crate) use glance::glance;
 pub(crate) use index::CheckRoom;
 pub(crate) use moment::{Collection, Entries, Held, Scratch, Values, read_slot};
-pub(crate) use slot::Slot;
+pub(crate) use slot::{NotFlipped, Slot};
+pub(crate) use slot_mut::{SlotMut, State};
 pub(crate) use transaction::{Room, Transaction, room};
-pub(crate) use view::{Found, Look, View, commits};
+pub(crate) use version::{claim_by, is_claim, writer_of};
+pub(crate) use view::{Found, Look, View};

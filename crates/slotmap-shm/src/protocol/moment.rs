@@ -2,9 +2,12 @@
 //!
 //! A collection is brought up to date in passes. The first pass copies everything, and each later
 //! pass compares the versions and copies again only what has changed. A version never recurs, so a
-//! copy that was made under a version is right for as long as the slot has that version. If no
-//! transaction was committed between the beginning and the end of a pass, the collection equals the
-//! table at that moment; see [`View::at_one_moment`].
+//! copy that was made under a version is right for as long as the slot has that version. If a pass
+//! finds that nothing has changed, every slot had its version when the pass before it ended, so the
+//! collection equals the table at that moment. (This is the double collect of Afek and others,
+//! "Atomic snapshots of shared memory", 1993.) A key that was found absent has no slot. Only
+//! transactions add keys, so it was absent all the time if no transaction was committed since the
+//! pass before began.
 //!
 //! `table/collect.rs` decides how many passes are made, and what follows if none of them succeeds.
 //! A pass under the lock copies what has changed since the previous pass. It copies to memory that
@@ -14,7 +17,7 @@ use super::buffer::Buffer;
 use super::slot::Slot;
 use super::stored_key::key_words;
 use super::version;
-use super::view::View;
+use super::view::{Found, View};
 use crate::error::TableError;
 use crate::key::{Key, NO_KEY};
 use crate::key_kind::KeyKind;
@@ -26,8 +29,12 @@ type Again<'a> = &'a dyn Fn() -> Result<(), TableError>;
 
 /// Items that must be read as they were at one moment.
 pub(crate) trait Collection<K: Key + ?Sized> {
-    /// Reads the items that have changed again, without the lock.
-    fn pass(&mut self, view: View<'_>, again: Again<'_>) -> Result<(), TableError>;
+    /// Reads the items that have changed again, without the lock. Returns true if anything had
+    /// changed.
+    fn pass(&mut self, view: View<'_>, again: Again<'_>) -> Result<bool, TableError>;
+
+    /// True if something was found absent, so that it has no version.
+    fn has_absent(&self) -> bool;
 
     /// Copies the items that have changed to `scratch`, under the lock. Returns false if not all of
     /// them fit there.
@@ -37,6 +44,10 @@ pub(crate) trait Collection<K: Key + ?Sized> {
         again: Again<'_>,
         scratch: &mut Scratch,
     ) -> Result<bool, TableError>;
+
+    /// True when everything still has the version that it was last seen with, by this collection
+    /// or in the scratch buffer. For the holder of the lock.
+    fn holds(&self, view: View<'_>, scratch: &Scratch) -> bool;
 
     /// Moves the contents of the scratch buffer to the collection.
     fn apply(&mut self, scratch: &Scratch, kind: KeyKind);
@@ -69,6 +80,25 @@ impl Scratch {
         let words = Vec::with_capacity(largest.max(1 << 15));
         let changes = Vec::with_capacity(1 << 10);
         Self { changes, words, key_words: layout.key_words, largest }
+    }
+
+    /// Empties the buffer, and keeps its memory.
+    pub(crate) fn clear(&mut self) {
+        self.changes.clear();
+        self.words.clear();
+    }
+
+    /// Where each item is, if it is among the changes; else what `before` says. The items must be
+    /// asked for in order.
+    fn places(
+        &self,
+        before: impl Fn(usize) -> Option<(usize, u64)>,
+    ) -> impl FnMut(usize) -> Option<(usize, u64)> {
+        let mut changes = self.changes.iter().peekable();
+        move |item| match changes.next_if(|change| change.item == item) {
+            Some(change) => change.at,
+            None => before(item),
+        }
     }
 
     /// Empties the buffer and makes it four times as large.
@@ -110,7 +140,8 @@ pub(crate) struct Entries<O> {
 /// A slot as it was last seen.
 #[derive(Clone, Copy)]
 struct Seen {
-    version: u64,
+    /// `None` until the slot has been seen. Damaged memory may have every number as a version.
+    version: Option<u64>,
     /// The position of the slot's entry in the collection.
     at: u32,
     damaged: bool,
@@ -129,14 +160,13 @@ const NOWHERE: u32 = u32::MAX;
 
 impl<O> Entries<O> {
     pub(crate) fn new(capacity: usize) -> Self {
-        // No slot has version 0.
-        let never = Seen { version: 0, at: NOWHERE, damaged: true };
+        let never = Seen { version: None, at: NOWHERE, damaged: true };
         Self { seen: vec![never; capacity], entries: Vec::new() }
     }
 
     fn set(&mut self, slot: usize, version: u64, held: Held<O>) {
         let Some(seen) = self.seen.get_mut(slot) else { return };
-        seen.version = version;
+        seen.version = Some(version);
         seen.damaged = matches!(held, Held::Damage(_));
         let entry = match held {
             Held::Entry(key, value) => Some((key, value)),
@@ -169,12 +199,12 @@ type Looked<O> = Option<(u64, Held<O>)>;
 pub(crate) fn read_slot<K: Key + ?Sized>(
     slot: &Slot<'_>,
     kind: KeyKind,
-    seen: u64,
+    seen: Option<u64>,
     again: Again<'_>,
 ) -> Result<Looked<K::Owned>, TableError> {
     loop {
         if let Some(version) = slot.effective() {
-            let held = (version != seen).then(|| hold::<K>(slot, kind, version));
+            let held = (Some(version) != seen).then(|| hold::<K>(slot, kind, version));
             // This is checked for a version that was seen before as well: a flip may have ended it
             // by now, and `effective` leaves that to this check.
             if slot.is_unchanged(version) {
@@ -203,29 +233,40 @@ fn hold<K: Key + ?Sized>(slot: &Slot<'_>, kind: KeyKind, version: u64) -> Held<K
 }
 
 impl<K: Key + ?Sized> Collection<K> for Entries<K::Owned> {
-    fn pass(&mut self, view: View<'_>, again: Again<'_>) -> Result<(), TableError> {
+    fn pass(&mut self, view: View<'_>, again: Again<'_>) -> Result<bool, TableError> {
+        let mut changed = false;
         for number in 0..self.seen.len() {
-            let seen = self.seen.get(number).map_or(0, |seen| seen.version);
+            let seen = self.seen.get(number).and_then(|seen| seen.version);
             if let Some((version, held)) =
                 read_slot::<K>(&view.slot(number), view.layout.kind, seen, again)?
             {
                 self.set(number, version, held);
+                changed = true;
             }
         }
-        Ok(())
+        Ok(changed)
+    }
+
+    fn has_absent(&self) -> bool {
+        false // A free slot has a version too.
     }
 
     fn pass_locked(
         &self,
         view: View<'_>,
-        _: Again<'_>,
+        again: Again<'_>,
         scratch: &mut Scratch,
     ) -> Result<bool, TableError> {
         for (item, seen) in self.seen.iter().enumerate() {
             let slot = view.slot(item);
-            // Under the lock nothing is pending, unless memory is damaged.
-            let version = slot.effective().unwrap_or(0);
-            if version == seen.version {
+            let version = loop {
+                if let Some(version) = slot.effective() {
+                    break version;
+                }
+                // Under the lock nothing is staged, unless memory is damaged.
+                again()?;
+            };
+            if Some(version) == seen.version {
                 continue;
             }
             if !scratch.has_room() {
@@ -243,6 +284,15 @@ impl<K: Key + ?Sized> Collection<K> for Entries<K::Owned> {
             scratch.changes.push(Change { item, at: Some((item, version)), start, len });
         }
         Ok(true)
+    }
+
+    fn holds(&self, view: View<'_>, scratch: &Scratch) -> bool {
+        let before = |item: usize| Some((item, self.seen.get(item)?.version?));
+        let mut places = scratch.places(before);
+        (0..self.seen.len()).all(|item| match places(item) {
+            Some((slot, version)) => view.still_has(Found { slot, version }),
+            None => false,
+        })
     }
 
     fn apply(&mut self, scratch: &Scratch, kind: KeyKind) {
@@ -265,12 +315,14 @@ pub(crate) struct Values<'k, K: Key + ?Sized> {
     keys: &'k [&'k K],
     /// For each key, its value, and the slot and version from which the value was copied.
     found: Vec<(Option<(usize, u64)>, Value)>,
+    /// There was no pass yet.
+    is_new: bool,
 }
 
 impl<'k, K: Key + ?Sized> Values<'k, K> {
     pub(crate) fn new(keys: &'k [&'k K]) -> Self {
         let found = keys.iter().map(|_| (None, Value::with_room(0))).collect();
-        Self { keys, found }
+        Self { keys, found, is_new: true }
     }
 
     pub(crate) fn into_values(self) -> Vec<Option<Value>> {
@@ -279,8 +331,10 @@ impl<'k, K: Key + ?Sized> Values<'k, K> {
 }
 
 impl<K: Key + ?Sized> Collection<K> for Values<'_, K> {
-    fn pass(&mut self, view: View<'_>, again: Again<'_>) -> Result<(), TableError> {
+    fn pass(&mut self, view: View<'_>, again: Again<'_>) -> Result<bool, TableError> {
+        let mut changed = std::mem::take(&mut self.is_new);
         for (key, (at, value)) in self.keys.iter().zip(&mut self.found) {
+            let before = *at;
             let mut room = K::room();
             let key = view.layout.words_of(*key, &mut room)?;
             let mut take = |buffer: Buffer<'_>, len| {
@@ -292,8 +346,13 @@ impl<K: Key + ?Sized> Collection<K> for Values<'_, K> {
             };
             let found = view.find(key, &mut take, again)?;
             *at = found.map(|found| (found.slot, found.version));
+            changed |= *at != before;
         }
-        Ok(())
+        Ok(changed)
+    }
+
+    fn has_absent(&self) -> bool {
+        self.found.iter().any(|(at, _)| at.is_none())
     }
 
     fn pass_locked(
@@ -323,6 +382,16 @@ impl<K: Key + ?Sized> Collection<K> for Values<'_, K> {
             }
         }
         Ok(true)
+    }
+
+    fn holds(&self, view: View<'_>, scratch: &Scratch) -> bool {
+        let before = |item: usize| self.found.get(item).and_then(|(at, _)| *at);
+        let mut places = scratch.places(before);
+        // Under the lock no key is added, so what is absent stays absent.
+        (0..self.found.len()).all(|item| match places(item) {
+            Some((slot, version)) => view.still_has(Found { slot, version }),
+            None => true,
+        })
     }
 
     fn apply(&mut self, scratch: &Scratch, _: KeyKind) {

@@ -6,8 +6,9 @@
 use shm_core::{Ordering, Words};
 
 use super::index::{self, CheckRoom, Steps};
-use super::slot::SlotMut;
-use crate::layout::{COMMIT, LEN, LOST, Layout, RECOVERIES};
+use super::slot_mut::{IsDead, SlotMut, State};
+use super::version::{is_claim, writer_of};
+use crate::layout::{CLOSED, COMMIT, LEN, LOST, Layout, RECOVERIES};
 use crate::sabotage;
 
 /// Initialises the body of a new segment, which is all zeros.
@@ -15,7 +16,7 @@ pub(crate) fn initialise(words: Words<'_>, layout: &Layout) {
     for slot in 0..layout.geometry.capacity {
         SlotMut::new(words, layout, slot).init();
     }
-    derive(words, layout);
+    derive(words, layout, &|_| false);
 }
 
 /// The entries that a repair could not keep.
@@ -29,13 +30,14 @@ pub struct Repaired {
 }
 
 /// Repairs everything. O(capacity), unless keys were chosen to collide.
-pub(crate) fn repair(words: Words<'_>, layout: &Layout) -> Repaired {
+pub(crate) fn repair(words: Words<'_>, layout: &Layout, is_dead: IsDead<'_>) -> Repaired {
     if sabotage::skips_repair() {
         return Repaired::default();
     }
     let count = usize::try_from(words.load(LEN, Ordering::Relaxed)).unwrap_or(usize::MAX);
-    let mut repaired = resolve_slots(words, layout);
-    let (len, duplicates) = derive(words, layout);
+    let mut repaired = resolve_slots(words, layout, is_dead);
+    let (len, duplicates) = derive(words, layout, is_dead);
+    words.store(CLOSED, 0, Ordering::Relaxed);
     if count <= layout.geometry.capacity {
         repaired.entries = repaired.entries.max(count.saturating_sub(len));
     }
@@ -48,20 +50,20 @@ pub(crate) fn repair(words: Words<'_>, layout: &Layout) -> Repaired {
 }
 
 /// Finishes the transaction in flight if that transaction was committed, and drops it otherwise.
-/// Takes damaged slots out of use.
-pub(crate) fn resolve_slots(words: Words<'_>, layout: &Layout) -> Repaired {
+/// Ends the claims of dead writers, and leaves those of living ones. Takes damaged slots out of
+/// use.
+pub(crate) fn resolve_slots(words: Words<'_>, layout: &Layout, is_dead: IsDead<'_>) -> Repaired {
     let commit = words.load(COMMIT, Ordering::Relaxed);
     let committed = commit & 1 != 0;
     let is_damaged = |at: usize| SlotMut::new(words, layout, at).damage().is_some();
     let mut damaged = 0;
     for at in 0..layout.geometry.capacity {
         let slot = SlotMut::new(words, layout, at);
-        if slot.next() != slot.version() {
-            if committed && slot.is_pending() {
-                slot.flip();
-            } else {
-                slot.unstage();
-            }
+        match slot.state() {
+            State::AtRest => {}
+            State::Claimed(claim) => end_dead_claim(slot, claim, is_dead),
+            State::Staged if committed => slot.flip(),
+            State::Staged | State::Damaged(_) => slot.unstage(),
         }
         damaged += usize::from(is_damaged(at));
     }
@@ -70,7 +72,7 @@ pub(crate) fn resolve_slots(words: Words<'_>, layout: &Layout) -> Repaired {
     if damaged > 0 {
         repaired.entries = index::entries_to(words, layout, is_damaged);
         for at in (0..layout.geometry.capacity).filter(|&at| is_damaged(at)) {
-            SlotMut::new(words, layout, at).retire();
+            SlotMut::new(words, layout, at).retire(is_dead);
         }
     }
     if committed {
@@ -80,13 +82,20 @@ pub(crate) fn resolve_slots(words: Words<'_>, layout: &Layout) -> Repaired {
     repaired
 }
 
+/// Ends a claim if its writer is dead.
+fn end_dead_claim(slot: SlotMut<'_>, claim: u64, is_dead: IsDead<'_>) {
+    if is_dead(claim) {
+        slot.end_claim_of_the_dead(claim);
+    }
+}
+
 /// Derives the index, the free stack and the length from the slots. Returns the number of entries,
 /// and the number of slots that were freed because another slot has the same key.
-pub(crate) fn derive(words: Words<'_>, layout: &Layout) -> (usize, usize) {
+pub(crate) fn derive(words: Words<'_>, layout: &Layout, is_dead: IsDead<'_>) -> (usize, usize) {
     let mut duplicates = 0;
     let mut retire = |duplicate: SlotMut<'_>| {
         duplicates += 1;
-        duplicate.retire();
+        duplicate.retire(is_dead);
     };
     let entries = index::rebuild(words, layout, &mut retire, &mut Steps::default());
     stack_free_slots(words, layout);
@@ -109,18 +118,29 @@ pub(crate) fn stack_free_slots(words: Words<'_>, layout: &Layout) {
 pub(crate) fn check(
     words: Words<'_>,
     layout: &Layout,
+    is_dead: IsDead<'_>,
     room: &mut CheckRoom,
 ) -> Result<(), (&'static str, usize)> {
     if words.load(COMMIT, Ordering::Relaxed) & 1 != 0 {
         return Err(("commit word of an unfinished transaction", COMMIT));
+    }
+    // A call may have closed claims, and wait; or its thread died meanwhile.
+    let closed = words.load(CLOSED, Ordering::Relaxed);
+    if closed != 0 && writer_of(closed).filter(|_| is_claim(closed)).is_none() {
+        return Err(("sign that claims are closed", CLOSED));
     }
     for at in 0..layout.geometry.capacity {
         let slot = SlotMut::new(words, layout, at);
         if let Some(what) = slot.damage() {
             return Err((what, at));
         }
-        if slot.next() != slot.version() {
-            return Err(("slot with an unfinished write", at));
+        match slot.state() {
+            State::AtRest => {}
+            // A claim is nothing that is wrong, whether its writer is alive or dead.
+            State::Claimed(claim) => end_dead_claim(slot, claim, is_dead),
+            State::Staged | State::Damaged(_) => {
+                return Err(("slot with an unfinished write", at));
+            }
         }
     }
     let live = index::check(words, layout, room, &mut Steps::default())?;

@@ -3,29 +3,57 @@
 //! `version.rs` defines the words.
 //!
 //! # Who stores what
-//! Only the holder of the lock stores. Readers use the buffer of the effective version. Nobody
-//! stores to that buffer: a writer fills the other one. A reader that copies under version `e`
-//! checks afterwards that the slot's version is not beyond `e`, because its buffer can be filled
-//! again only after the version has moved on.
+//! A slot is written by whoever has moved `next` away from the version: the holder of the lock, by
+//! staging the slot, or a registered writer, by claiming the slot (`table/claims.rs`). Both use a
+//! compare-and-exchange, so a slot has one writer at a time. Readers use the buffer of the
+//! effective version. Nobody stores to that buffer: a writer fills the other one. A reader that
+//! copies under version `e` checks afterwards that the slot's version is not beyond `e`, because
+//! its buffer can be filled again only after the version has moved on.
 
-use shm_core::{Ordering, ReadWords, Words};
+use std::cmp::Ordering::{Equal, Greater, Less};
 
-use super::buffer::{self, Buffer};
+use shm_core::{Ordering, ReadWords};
+
+use super::buffer::Buffer;
 use super::stored_key::{key_words, words_are};
-use super::version::{INITIAL, buffer_of, is_live, is_unchanged, is_valid, successor};
+use super::version::{buffer_of, is_claim, is_live, is_unchanged, is_valid};
 use crate::key::NO_KEY;
 use crate::layout::{COMMIT, KEY, LENGTHS, LINE_WORDS, Layout, NEXT, VERSION};
-use crate::sabotage;
 
 /// What a reader found in a slot.
 #[derive(Clone, Copy)]
-pub(crate) enum Seen {
+pub(crate) enum Seen<V = u64> {
     /// The slot holds the key, under this version.
-    Match(u64),
+    Match(V),
     /// The slot holds no entry, or another key.
     Other,
     /// It is not known what the slot holds, because a write of this slot completed meanwhile. Try
     /// again.
+    Changed,
+}
+
+/// A version that the version word of a slot was seen to have.
+///
+/// The effective version is another thing: while a transaction is flipped, it is the next one
+/// already. An exchange of `next` from that version would take away what the transaction has
+/// committed. A version never comes back; so once the version word has had this one, the slot is at
+/// rest for as long as `next` is the same.
+#[derive(Clone, Copy)]
+pub(crate) struct Flipped(u64);
+
+impl Flipped {
+    #[inline(always)]
+    pub(crate) fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// Why a slot does not have a version under which it was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotFlipped {
+    /// A transaction has committed that version, and has not flipped the slot yet.
+    NotYet,
+    /// The slot has a later version.
     Changed,
 }
 
@@ -45,6 +73,18 @@ impl<'a> Slot<'a> {
         Self { line: all.slice(layout.slot_at(number), LINE_WORDS), all, layout, number }
     }
 
+    /// Its number, from 0.
+    #[inline(always)]
+    pub(crate) fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Its next version.
+    pub(crate) fn next(&self) -> u64 {
+        // Acquire: pairs with the end of a claim.
+        self.line.load(NEXT, Ordering::Acquire)
+    }
+
     /// Returns the effective version, or `None` if the version changed meanwhile.
     #[inline(always)]
     pub(crate) fn effective(&self) -> Option<u64> {
@@ -52,7 +92,12 @@ impl<'a> Slot<'a> {
         // visible) and of `stage` (the commit word below is at least that transaction's).
         let version = self.line.load(VERSION, Ordering::Acquire);
         let next = self.line.load(NEXT, Ordering::Acquire);
-        if next == version { Some(version) } else { self.pending(version, next) }
+        if next == version || is_claim(next) {
+            // The version of a claimed slot is stored by its claimant's commit.
+            Some(version)
+        } else {
+            self.pending(version, next)
+        }
     }
 
     #[cold]
@@ -76,6 +121,17 @@ impl<'a> Slot<'a> {
         same.then_some(next)
     }
 
+    /// The version under which a reader found the slot, if the version word has it.
+    #[inline]
+    pub(crate) fn flipped(&self, found: u64) -> Result<Flipped, NotFlipped> {
+        // Acquire: pairs with the flip, or with the commit of a claim.
+        match self.line.load(VERSION, Ordering::Acquire).cmp(&found) {
+            Less => Err(NotFlipped::NotYet),
+            Equal => Ok(Flipped(found)),
+            Greater => Err(NotFlipped::Changed),
+        }
+    }
+
     /// Compares the key of this slot. The caller must confirm a match with [`Slot::is_unchanged`]
     /// once it has copied the value.
     #[inline]
@@ -86,13 +142,18 @@ impl<'a> Slot<'a> {
         }
     }
 
-    /// Like [`Slot::look`], but returns [`Seen::Changed`] for a slot that is being written.
+    /// Like [`Slot::look`], but returns [`Seen::Changed`] for a slot that is staged.
     #[inline(always)]
-    pub(crate) fn look_unless_pending(&self, is_key: impl FnOnce(&Self) -> bool) -> Seen {
+    pub(crate) fn look_unless_pending(&self, is_key: impl FnOnce(&Self) -> bool) -> Seen<Flipped> {
         // Acquire, twice: as in `effective`.
         let version = self.line.load(VERSION, Ordering::Acquire);
-        if self.line.load(NEXT, Ordering::Acquire) == version {
-            self.look_at(version, is_key)
+        let next = self.line.load(NEXT, Ordering::Acquire);
+        if next == version || is_claim(next) {
+            match self.look_at(version, is_key) {
+                Seen::Match(version) => Seen::Match(Flipped(version)),
+                Seen::Other => Seen::Other,
+                Seen::Changed => Seen::Changed,
+            }
         } else {
             Seen::Changed
         }
@@ -166,154 +227,5 @@ impl<'a> Slot<'a> {
     #[inline(always)]
     pub(crate) fn key(&self) -> ReadWords<'a> {
         self.all.slice(self.layout.slot_at(self.number) + KEY, self.layout.key_words)
-    }
-}
-
-/// A slot as the holder of the lock sees it. Loads are relaxed, because only the holder stores.
-#[derive(Clone, Copy)]
-pub(crate) struct SlotMut<'a> {
-    /// The first cache line of the slot.
-    line: Words<'a>,
-    all: Words<'a>,
-    layout: &'a Layout,
-    number: usize,
-}
-
-impl<'a> SlotMut<'a> {
-    #[inline]
-    pub(crate) fn new(all: Words<'a>, layout: &'a Layout, number: usize) -> Self {
-        Self { line: all.slice(layout.slot_at(number), LINE_WORDS), all, layout, number }
-    }
-
-    #[inline]
-    pub(crate) fn version(&self) -> u64 {
-        self.line.load(VERSION, Ordering::Relaxed)
-    }
-
-    #[inline]
-    pub(crate) fn next(&self) -> u64 {
-        self.line.load(NEXT, Ordering::Relaxed)
-    }
-
-    /// True if the slot will have an entry once the writer's transaction commits.
-    #[inline]
-    pub(crate) fn will_be_live(&self) -> bool {
-        is_live(self.next())
-    }
-
-    /// True if the slot's key is `key`.
-    #[inline(always)]
-    pub(crate) fn key_is(&self, key: &[u64]) -> bool {
-        match key {
-            [only] => self.line.load(KEY, Ordering::Relaxed) == *only,
-            _ => words_are(self.key(), key),
-        }
-    }
-
-    /// Returns the words of the key.
-    pub(crate) fn key(&self) -> ReadWords<'a> {
-        let at = self.layout.slot_at(self.number) + KEY;
-        self.all.as_read().slice(at, self.layout.key_words)
-    }
-
-    /// Returns the buffer of the current value, and the value's length in bytes (clamped).
-    #[inline]
-    pub(crate) fn value(&self) -> (Buffer<'a>, usize) {
-        let version = self.version();
-        let lengths = self.line.load(LENGTHS, Ordering::Relaxed);
-        let len = (lengths >> (32 * buffer_of(version))) as u32 as usize;
-        let words = Buffer::new(self.all.as_read(), self.layout, self.number, version);
-        (words, len.min(self.layout.geometry.value_size))
-    }
-
-    /// Initialises a slot that was never used.
-    pub(crate) fn init(&self) {
-        self.line.store(NEXT, INITIAL, Ordering::Relaxed);
-        self.line.store(VERSION, INITIAL, Ordering::Relaxed);
-    }
-
-    /// Stores the key of a dead slot that is about to be staged.
-    #[inline]
-    pub(crate) fn put_key(&self, key: &[u64]) {
-        let at = self.layout.slot_at(self.number) + KEY;
-        let to = self.all.slice(at, self.layout.key_words);
-        for (at, &word) in key.iter().enumerate() {
-            to.store(at, word, Ordering::Relaxed);
-        }
-    }
-
-    /// Stages a value. The caller has checked `value.len()`. Staging again in the same transaction
-    /// replaces what was staged.
-    #[inline(always)]
-    pub(crate) fn stage_value(&self, value: &[u8]) {
-        let version = self.version();
-        let next = successor(version, true);
-        let buffer = buffer_of(if sabotage::tears() { version } else { next });
-        buffer::store(self.all, self.layout, self.number, buffer, value);
-        let shift = 32 * buffer;
-        let other = self.line.load(LENGTHS, Ordering::Relaxed) & !(0xFFFF_FFFF << shift);
-        self.line.store(LENGTHS, other | (value.len() as u64) << shift, Ordering::Relaxed);
-        if sabotage::tears() {
-            // The flip leads to the other buffer.
-            let other = buffer_of(next);
-            buffer::store(self.all, self.layout, self.number, other, value);
-            let twice = value.len() as u64 | (value.len() as u64) << 32;
-            self.line.store(LENGTHS, twice, Ordering::Relaxed);
-        }
-        self.stage(next);
-    }
-
-    /// Stages the removal of the key.
-    #[inline]
-    pub(crate) fn stage_removal(&self) {
-        self.stage(successor(self.version(), false));
-    }
-
-    #[inline]
-    fn stage(&self, next: u64) {
-        // Release: a reader that sees `next` sees the end of the transaction before.
-        self.line.store(NEXT, next, Ordering::Release);
-        if sabotage::commits_piecemeal() {
-            self.flip();
-        }
-    }
-
-    /// Makes the staged version the current one. The transaction has been committed.
-    #[inline]
-    pub(crate) fn flip(&self) {
-        // Release: a reader that sees the version sees the buffer and the commit.
-        self.line.store(VERSION, self.next(), Ordering::Release);
-    }
-
-    /// Drops what was staged. The transaction has not been committed.
-    pub(crate) fn unstage(&self) {
-        self.line.store(NEXT, self.version(), Ordering::Release);
-    }
-
-    /// Takes a damaged slot out of use by giving it a new version.
-    pub(crate) fn retire(&self) {
-        let next = successor(self.version(), false);
-        let dead = if is_valid(self.version()) && is_valid(next) { next } else { INITIAL };
-        self.line.store(NEXT, dead, Ordering::Release);
-        self.line.store(VERSION, dead, Ordering::Release);
-        // Otherwise an impossible length would outlive every repair. Release: a reader that sees
-        // these lengths sees the version above, and tries again.
-        self.line.store(LENGTHS, 0, Ordering::Release);
-    }
-
-    /// True if a write was staged and has not been flipped yet. If this is false although the next
-    /// version differs, the slot is damaged.
-    pub(crate) fn is_pending(&self) -> bool {
-        let (version, next) = (self.version(), self.next());
-        next == successor(version, true) || next == successor(version, false)
-    }
-
-    /// Returns what is damaged in the slot, if anything.
-    pub(crate) fn damage(&self) -> Option<&'static str> {
-        self.as_read().damage(self.version())
-    }
-
-    fn as_read(&self) -> Slot<'a> {
-        Slot::new(self.all.as_read(), self.layout, self.number)
     }
 }

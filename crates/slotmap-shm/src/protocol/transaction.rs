@@ -3,16 +3,19 @@
 //!
 //! | step | stores | a death right after it leaves |
 //! |---|---|---|
-//! | stage | inactive buffers, lengths, keys of dead slots, index entries, `next` | the old state |
+//! | stage | keys of dead slots, `next`, inactive buffers, lengths, index entries | the old state |
 //! | commit | the commit word, now odd | the new state, for all readers at once |
 //! | flip | each slot's version, then the commit word, now even | the same |
 //! | bookkeeping | index, free stack, len | the same, once repaired |
+//!
+//! A slot is staged before its buffer is filled: from then on no registered writer can claim it. If
+//! one has claimed it already, the transaction is dropped, and the caller waits without the lock.
 
 use shm_core::{Ordering, Words};
 
-use super::fault::Fault;
+use super::fault::{Claimed, Fault};
 use super::index::{self, Located, Steps};
-use super::slot::SlotMut;
+use super::slot_mut::{IsDead, NotStaged, SlotMut, Staging, State};
 use super::{recover, version};
 use crate::layout::{COMMIT, LEN, Layout};
 
@@ -40,6 +43,7 @@ pub enum Upserted {
 pub(crate) struct Transaction<'a> {
     words: Words<'a>,
     layout: &'a Layout,
+    is_dead: IsDead<'a>,
     /// The commit word before the transaction, which is even.
     before: u64,
     first: Option<Staged>,
@@ -56,6 +60,7 @@ pub(crate) struct Transaction<'a> {
 pub(crate) struct Staged {
     slot: u32,
     change: Change,
+    staging: Staging,
 }
 
 /// What happens to a staged slot, and where its index entry is.
@@ -82,13 +87,18 @@ pub(crate) fn room(members: usize) -> Room {
 }
 
 impl<'a> Transaction<'a> {
-    /// Begins a transaction. The table is consistent: `next == version` in every slot.
+    /// Begins a transaction. The table is consistent: no slot is staged.
     #[inline]
-    pub(crate) fn begin(words: Words<'a>, layout: &'a Layout, room: Room) -> Self {
+    pub(crate) fn begin(
+        words: Words<'a>,
+        layout: &'a Layout,
+        is_dead: IsDead<'a>,
+        room: Room,
+    ) -> Self {
         version::begin_writing();
         // It is odd here only if memory is damaged.
         let before = words.load(COMMIT, Ordering::Relaxed) & !1;
-        Self { words, layout, before, first: None, more: room, added: 0, rebuilt: false }
+        Self { words, layout, is_dead, before, first: None, more: room, added: 0, rebuilt: false }
     }
 
     /// Finds the slot and the index place of a key, if the key is present. Includes what was
@@ -102,10 +112,17 @@ impl<'a> Transaction<'a> {
         }
     }
 
+    /// How many members are noted in the memory.
+    #[inline]
+    pub(crate) fn len_of_room(&self) -> usize {
+        self.more.len()
+    }
+
     /// Returns the memory of the transaction, so that the caller can free it after releasing the
     /// lock.
     #[inline]
-    pub(crate) fn into_room(self) -> Room {
+    pub(crate) fn into_room(mut self) -> Room {
+        self.more.clear();
         self.more
     }
 
@@ -126,6 +143,7 @@ impl<'a> Transaction<'a> {
         match index::locate(self.words, self.layout, hash, key) {
             Located::Found { .. } if mode == PutMode::Add => Err(Fault::Duplicate),
             Located::Found { slot, .. } => {
+                self.hold(slot)?;
                 self.replace(slot, value);
                 Ok(Upserted::Updated)
             }
@@ -137,11 +155,50 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Stages a new value of a slot that [`Transaction::find`] returned.
+    /// Stages a slot that [`Transaction::find`] returned. From then on, nobody else changes it.
     #[inline(always)]
-    pub(crate) fn replace(&mut self, slot: usize, value: &[u8]) {
-        self.slot(slot).stage_value(value);
-        self.note(slot, Change::Replace);
+    pub(crate) fn hold(&mut self, slot: usize) -> Result<(), Fault> {
+        self.stage(slot, true, None, Change::Replace)
+    }
+
+    /// As [`Transaction::hold`], but only from this version; false if it has another one.
+    #[inline]
+    pub(crate) fn hold_from(&mut self, slot: usize, version: u64) -> Result<bool, Fault> {
+        match self.stage(slot, true, Some(version), Change::Replace) {
+            Ok(()) => Ok(true),
+            Err(Fault::Changed) => Ok(false),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Stores the new value of a slot that this transaction holds.
+    #[inline(always)]
+    pub(crate) fn replace(&self, slot: usize, value: &[u8]) {
+        let slot = self.slot(slot);
+        slot.put_value(slot.version(), value);
+    }
+
+    #[inline(always)]
+    fn stage(
+        &mut self,
+        slot: usize,
+        live: bool,
+        from: Option<u64>,
+        change: Change,
+    ) -> Result<(), Fault> {
+        match self.slot(slot).stage(live, from, self.is_dead) {
+            Ok(staging) => {
+                self.note(slot, change, staging);
+                Ok(())
+            }
+            Err(NotStaged::Claimed { claim, version }) => {
+                Err(Fault::Claimed(Claimed { slot, claim, version }))
+            }
+            Err(NotStaged::Changed) => Err(Fault::Changed),
+            Err(NotStaged::Damaged) => {
+                Err(Fault::Corrupt { what: "next version of a slot", at: slot })
+            }
+        }
     }
 
     fn insert(
@@ -170,10 +227,10 @@ impl<'a> Transaction<'a> {
         };
         let this = self.slot(slot);
         this.put_key(key);
-        this.stage_value(value);
+        self.stage(slot, true, None, Change::Insert { place: place as u32, empty })?;
+        self.replace(slot, value);
         index::insert(self.words, self.layout, hash, slot, place, empty);
         self.added += 1;
-        self.note(slot, Change::Insert { place: place as u32, empty });
         Ok(())
     }
 
@@ -204,14 +261,12 @@ impl<'a> Transaction<'a> {
         let Some((slot, place)) = self.find(key) else {
             return Err(Fault::NotFound);
         };
-        self.slot(slot).stage_removal();
-        self.note(slot, Change::Remove { place: place as u32 });
-        Ok(())
+        self.stage(slot, false, None, Change::Remove { place: place as u32 })
     }
 
     #[inline(always)]
-    fn note(&mut self, slot: usize, change: Change) {
-        let staged = Staged { slot: slot as u32, change };
+    fn note(&mut self, slot: usize, change: Change, staging: Staging) {
+        let staged = Staged { slot: slot as u32, change, staging };
         if self.first.is_none() {
             self.first = Some(staged);
         } else {
@@ -226,13 +281,21 @@ impl<'a> Transaction<'a> {
             return;
         };
         self.publish();
-        self.slot(first.slot as usize).flip();
-        for staged in &self.more {
-            self.slot(staged.slot as usize).flip();
-        }
+        self.flip(first);
+        self.more.iter().for_each(|&staged| self.flip(staged));
         self.end();
         if !matches!(first.change, Change::Replace) || self.added > 0 {
             self.update_bookkeeping();
+        }
+    }
+
+    /// A slot that was staged again has been flipped already, and may be anybody's by now. Or it
+    /// was found staged, which no repair leaves behind but damage may.
+    #[inline]
+    fn flip(&self, staged: Staged) {
+        let slot = self.slot(staged.slot as usize);
+        if staged.staging == Staging::Anew || slot.state() == State::Staged {
+            slot.flip();
         }
     }
 
@@ -241,7 +304,7 @@ impl<'a> Transaction<'a> {
     fn update_bookkeeping(&self) {
         let mut len = self.len().saturating_add(self.added);
         for staged in self.first.iter().chain(&self.more) {
-            let Staged { slot, change: Change::Remove { place } } = *staged else {
+            let Staged { slot, change: Change::Remove { place }, .. } = *staged else {
                 continue;
             };
             index::delete(self.words, self.layout, place as usize);
@@ -254,18 +317,28 @@ impl<'a> Transaction<'a> {
         self.words.store(LEN, len as u64, Ordering::Relaxed);
     }
 
-    /// Removes all entries.
-    pub(crate) fn clear(&self) {
-        let slots = || (0..self.layout.geometry.capacity).map(|slot| self.slot(slot));
-        for slot in slots().filter(|slot| slot.will_be_live()) {
-            slot.stage_removal();
+    /// Removes all entries, or none.
+    pub(crate) fn clear(&self) -> Result<(), Fault> {
+        let slots = || (0..self.layout.geometry.capacity).map(|slot| (slot, self.slot(slot)));
+        let staged = || slots().map(|(_, slot)| slot).filter(|slot| slot.state() == State::Staged);
+        for (slot, this) in slots().filter(|(_, slot)| slot.will_be_live()) {
+            let fault = match this.stage(false, None, self.is_dead) {
+                Ok(_) => continue,
+                Err(NotStaged::Claimed { claim, version }) => {
+                    Fault::Claimed(Claimed { slot, claim, version })
+                }
+                Err(NotStaged::Changed | NotStaged::Damaged) => {
+                    Fault::Corrupt { what: "next version of a slot", at: slot }
+                }
+            };
+            staged().for_each(|slot| slot.unstage());
+            return Err(fault);
         }
         self.publish();
-        for slot in slots().filter(|slot| slot.next() != slot.version()) {
-            slot.flip();
-        }
+        staged().for_each(|slot| slot.flip());
         self.end();
-        recover::derive(self.words, self.layout);
+        recover::derive(self.words, self.layout, self.is_dead);
+        Ok(())
     }
 
     /// Drops everything that was staged. O(staged), unless the index was rebuilt meanwhile.
@@ -273,13 +346,16 @@ impl<'a> Transaction<'a> {
     pub(crate) fn abort(&self) {
         // Last in, first out: a later entry's probe may pass over an earlier one.
         for staged in self.more.iter().rev().chain(&self.first) {
-            self.slot(staged.slot as usize).unstage();
+            // Once only. One that was staged again was at rest before, unless memory is damaged.
+            if staged.staging == Staging::Anew {
+                self.slot(staged.slot as usize).unstage();
+            }
             if let (Change::Insert { place, empty }, false) = (staged.change, self.rebuilt) {
                 index::undo_insert(self.words, self.layout, place as usize, empty);
             }
         }
         if self.rebuilt {
-            recover::derive(self.words, self.layout);
+            recover::derive(self.words, self.layout, self.is_dead);
         }
     }
 

@@ -9,12 +9,14 @@
 //! | v | v | any | v | – |
 //! | v | v+1 | even | v: staged, not committed | commit (→ below) or repair (next ← v) |
 //! | v | v+1 | odd | v+1: committed, not yet flipped | flip or repair (version ← v+1) |
+//! | v | claimed by w | any | v | commit of w (version ← v+1), or the end of the claim (next ← v) |
+//! | v+1 | claimed by w | any | v+1 | the end of the claim (next ← v+1) |
 //!
 //! The commit word is even while nothing is committed but not yet flipped. The commit makes it odd,
 //! and the end of the flips makes it even again. So one store changes all slots of a transaction at
 //! once for every reader, and it does not matter what happens to the writer afterwards.
 
-use shm_core::{Ordering, ReadWords, fence};
+use shm_core::{Ordering, ReadWords, WriterId, fence};
 
 use crate::layout::VERSION;
 
@@ -39,6 +41,26 @@ pub(crate) fn is_valid(version: u64) -> bool {
     (COUNT..LIMIT).contains(&version)
 }
 
+/// The bit of a next version that says that the slot is claimed. The other bits are the id of the
+/// claiming writer's registration.
+const CLAIM: u64 = 1 << 63;
+
+/// The next version of a slot that is claimed under the registration `writer`.
+#[inline(always)]
+pub(crate) fn claim_by(writer: WriterId) -> u64 {
+    CLAIM | writer.to_u64()
+}
+
+/// The writer of a claim; `None` if no writer leaves such a claim.
+pub(crate) fn writer_of(claim: u64) -> Option<WriterId> {
+    WriterId::from_u64(claim & !CLAIM)
+}
+
+#[inline(always)]
+pub(crate) fn is_claim(next: u64) -> bool {
+    next & CLAIM != 0
+}
+
 #[inline(always)]
 pub(crate) fn buffer_of(version: u64) -> usize {
     usize::from(version & BUFFER != 0)
@@ -51,7 +73,8 @@ pub(super) fn successor(version: u64, live: bool) -> u64 {
     counted | (!version & BUFFER) | if live { LIVE } else { 0 }
 }
 
-/// Orders all earlier flips before every store of the transaction that starts.
+/// Orders all flips that this thread has seen before every store that follows. It is called after a
+/// slot was staged or claimed and before its buffer is filled, and at the start of a transaction.
 #[inline]
 pub(crate) fn begin_writing() {
     fence(Ordering::Release);

@@ -4,7 +4,7 @@ use shm_core::{Ordering, ReadWords, fence};
 
 use super::buffer::Buffer;
 use super::index::{self, Probe};
-use super::slot::{Seen, Slot};
+use super::slot::{Flipped, Seen, Slot};
 use crate::error::TableError;
 use crate::layout::{COMMIT, Layout};
 
@@ -19,7 +19,7 @@ pub(crate) struct View<'a> {
 pub(crate) enum Look<'a> {
     /// The key is in this slot, under this version. The caller must confirm that the slot still has
     /// this version.
-    Found(Slot<'a>, u64),
+    Found(Slot<'a>, Flipped),
     /// The key is absent.
     Absent,
     /// Something rare happened: use the [patient search](View::find).
@@ -115,22 +115,31 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Runs `read`, and also returns whether everything that `read` read was the state between two
-    /// commits. If so, the results are of one moment.
-    pub(crate) fn at_one_moment<R>(&self, read: impl FnOnce() -> R) -> (R, bool) {
-        // Acquire: pairs with the commit; what that transaction did is visible.
-        let before = self.words.load(COMMIT, Ordering::Acquire);
-        let result = read();
-        // Acquire: any effect of a later commit that `read` saw was stored after
-        // that commit, by Release stores; so the load below sees it.
+    /// Returns the number of transactions that have been committed. Their effects are visible to
+    /// this thread.
+    pub(crate) fn commits(&self) -> u64 {
+        // Acquire: pairs with the commit.
+        commits(self.words.load(COMMIT, Ordering::Acquire))
+    }
+
+    /// Like [`View::commits`], but after everything that this thread has read so far.
+    pub(crate) fn commits_after_reading(&self) -> u64 {
+        // Acquire: any effect of a later commit that was seen was stored after that commit, by
+        // Release stores; so the load below sees it.
         fence(Ordering::Acquire);
-        let after = self.words.load(COMMIT, Ordering::Relaxed);
-        // An odd value and the even one after it are the same state, before and after the flips.
-        (result, commits(before) == commits(after))
+        commits(self.words.load(COMMIT, Ordering::Relaxed))
+    }
+
+    /// True when this slot has had this version since it was found with it.
+    #[inline]
+    pub(crate) fn still_has(&self, found: Found) -> bool {
+        let slot = self.slot(found.slot);
+        // The second check notices a flip after the load of the version, as for a value.
+        slot.effective() == Some(found.version) && slot.is_unchanged(found.version)
     }
 }
 
 /// Returns the number of transactions that have been committed, according to the commit word.
-pub(crate) fn commits(commit: u64) -> u64 {
+fn commits(commit: u64) -> u64 {
     commit.wrapping_add(1) >> 1
 }

@@ -1,13 +1,14 @@
-//! Detecting damage to a table. For example, a page that was on a disk may come back zeroed, or
-//! with other contents.
+//! Detecting damage to a table, and repairing it. For example, a page that was on a disk may come
+//! back zeroed, or with other contents.
 //!
 //! A table with such a page still opens. Readers skip damaged slots, and search all slots if the
 //! index is damaged; the first write repairs the table. Opening a table detects damage.
 //! [`Table::verify`](crate::Table::verify) detects damage that happens while the table is open.
 
 use super::handle::{Access, Table};
+use crate::error::TableError;
 use crate::key::Key;
-use crate::protocol::{Slot, glance};
+use crate::protocol::{CheckRoom, Repaired, Slot, glance, recover};
 
 /// Maximum number of attempts to read a slot that changes meanwhile.
 const LOOKS: usize = 1000;
@@ -57,5 +58,39 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
             index: found.index,
             derived: found.derived,
         }
+    }
+}
+
+impl<K: Key + ?Sized> Table<K> {
+    /// Checks under the lock that slots, index, free list and count agree. The bytes of values are
+    /// not checked, because any bytes may be right. O(capacity), and O(capacity × log capacity) for
+    /// keys that were chosen to collide.
+    ///
+    /// The lock is held for the whole check, because nothing may change meanwhile. Afterwards it is
+    /// handed to another writer that waits for it.
+    ///
+    /// # Errors
+    /// [`TableError::Corrupt`], which says what is wrong and where. The next write repairs the
+    /// table.
+    pub fn verify(&self) -> Result<(), TableError> {
+        let mut room = CheckRoom::new(self.layout());
+        let guard = self.lock_as_it_is()?;
+        let is_dead = |claim| self.is_dead(claim);
+        let checked = recover::check(guard.words()?, self.layout(), &is_dead, &mut room);
+        if checked.is_err() {
+            guard.mark_dirty();
+        }
+        guard.hand_over();
+        checked.map_err(|(what, at)| TableError::Corrupt { what, at })
+    }
+
+    /// Repairs what a dead writer or a damaged file left, now rather than at the next write.
+    /// Everything in undamaged slots is kept. Returns the number of slots and entries that could
+    /// not be kept.
+    ///
+    /// # Errors
+    /// [`TableError::Lock`].
+    pub fn recover(&self) -> Result<Repaired, TableError> {
+        Ok(self.check_and_repair()?)
     }
 }

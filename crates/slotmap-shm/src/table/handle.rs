@@ -87,7 +87,8 @@ pub type TableReader<K> = Table<K, ReadOnly>;
 /// ReadOnly>`](TableReader) only reads, from a read-only mapping. Reading takes no lock, stores
 /// nothing in shared memory, and never waits for a writer, whether the writer is running, stopped
 /// or dead. Every reader sees all of a change or nothing of it, even if the writer dies. A table is
-/// `Send` and `Sync`. Writers in all threads and processes exclude each other.
+/// `Send` and `Sync`. Writes of different present keys do not wait for each other. All other
+/// writes, in all threads and processes, exclude each other by a lock.
 ///
 /// # Complexity
 /// A call with one key is O(1), and a call with n keys is O(n), plus the time to copy the values.

@@ -2,8 +2,11 @@
 
 use shm_core::{Acquired, Guard, LockError, Ordering};
 
+use super::closing::Waited;
 use super::handle::Table;
+use crate::error::TableError;
 use crate::key::Key;
+use crate::layout::CLOSED;
 use crate::observer::Event;
 use crate::protocol::{CheckRoom, Repaired, recover};
 
@@ -11,40 +14,46 @@ impl<K: Key + ?Sized> Table<K> {
     /// Takes the lock, and repairs the table if the last owner died.
     #[inline(always)]
     pub(crate) fn lock(&self) -> Result<Guard<'_>, LockError> {
+        self.lock_within(&Waited::default())
+    }
+
+    /// The same, as one of the waits of a call.
+    #[inline(always)]
+    pub(super) fn lock_within(&self, waited: &Waited) -> Result<Guard<'_>, LockError> {
         // Relaxed: only a hint within this process.
         if !self.suspect.load(Ordering::Relaxed)
             && let Some(guard) = self.segment.try_lock_clean()
         {
             return Ok(guard);
         }
-        self.lock_patiently()
+        self.lock_patiently(waited)
     }
 
     #[cold]
-    fn lock_patiently(&self) -> Result<Guard<'_>, LockError> {
+    fn lock_patiently(&self, waited: &Waited) -> Result<Guard<'_>, LockError> {
         let mut told = Repaired::default();
         if self.suspect.load(Ordering::Relaxed) {
-            self.check_suspect(&mut told)?;
+            self.check_suspect(&mut told, waited)?;
         }
-        self.lock_slowly(&mut told)
+        self.lock_slowly(&mut told, waited)
     }
 
     /// Like [`Table::lock`], but does not repair damage that was detected when the table was
     /// opened.
     pub(crate) fn lock_as_it_is(&self) -> Result<Guard<'_>, LockError> {
-        self.lock_slowly(&mut Repaired::default())
+        self.lock_slowly(&mut Repaired::default(), &Waited::default())
     }
 
     /// Checks the table. If anything is wrong, makes the next owner of the lock repair the table,
     /// as after the death of a writer.
-    fn check_suspect(&self, told: &mut Repaired) -> Result<(), LockError> {
+    fn check_suspect(&self, told: &mut Repaired, waited: &Waited) -> Result<(), LockError> {
         let mut room = CheckRoom::new(self.layout());
-        let guard = self.lock_slowly(told)?;
+        let guard = self.lock_slowly(told, waited)?;
         let words = guard.words()?;
         // Under the lock: no other thread writes through this handle between this and the check,
         // and what a reader finds during the check is not forgotten.
         self.suspect.store(false, Ordering::Relaxed);
-        if recover::check(words, self.layout(), &mut room).is_err() {
+        if recover::check(words, self.layout(), &|claim| self.is_dead(claim), &mut room).is_err() {
             guard.mark_dirty();
         }
         drop(guard);
@@ -55,11 +64,14 @@ impl<K: Key + ?Sized> Table<K> {
     pub(crate) fn check_and_repair(&self) -> Result<Repaired, LockError> {
         let mut told = Repaired::default();
         let mut room = CheckRoom::new(self.layout());
-        let mut guard = self.lock_slowly(&mut told)?;
-        if recover::check(guard.words()?, self.layout(), &mut room).is_err() {
+        let waited = Waited::default();
+        let mut guard = self.lock_slowly(&mut told, &waited)?;
+        if recover::check(guard.words()?, self.layout(), &|claim| self.is_dead(claim), &mut room)
+            .is_err()
+        {
             guard.mark_dirty();
             drop(guard);
-            guard = self.lock_slowly(&mut told)?;
+            guard = self.lock_slowly(&mut told, &waited)?;
         }
         // If nothing is wrong, the lock is taken only once: otherwise a loop of such calls would
         // take it again before a writer that was woken could run, and would starve that writer.
@@ -68,16 +80,16 @@ impl<K: Key + ?Sized> Table<K> {
         Ok(told)
     }
 
-    fn lock_slowly(&self, told: &mut Repaired) -> Result<Guard<'_>, LockError> {
+    fn lock_slowly(&self, told: &mut Repaired, waited: &Waited) -> Result<Guard<'_>, LockError> {
         let observer = &self.waits.observer;
         loop {
-            let recovery = match self.acquire()? {
+            let recovery = match self.acquire(waited)? {
                 Acquired::Clean(guard) => return Ok(guard),
                 Acquired::OwnerDied(recovery) => recovery,
             };
             let mut repaired = Repaired::default();
             let guard = recovery.repair(|words| {
-                repaired = recover::repair(words, self.layout());
+                repaired = recover::repair(words, self.layout(), &|claim| self.is_dead(claim));
                 Ok::<(), LockError>(())
             })?;
             told.slots += repaired.slots;
@@ -91,13 +103,36 @@ impl<K: Key + ?Sized> Table<K> {
         }
     }
 
-    fn acquire(&self) -> Result<Acquired<'_>, LockError> {
+    /// Runs `read` under the lock, and asks the writers that need no lock to wait for it too. Those
+    /// that have claimed a slot already go on.
+    pub(crate) fn without_writers<R>(
+        &self,
+        read: impl FnOnce() -> Result<R, TableError>,
+    ) -> Result<R, TableError> {
+        let guard = self.lock()?;
+        let words = guard.words()?;
+        // Relaxed: a request. Nothing is right or wrong because of it.
+        words.store(CLOSED, 1, Ordering::Relaxed);
+        let result = read();
+        // Another call may have closed them, and wait without the lock. If claims are in its way
+        // again, it closes them again; and if it is over by now, nobody else would open them.
+        words.store(CLOSED, 0, Ordering::Relaxed);
+        guard.hand_over();
+        result
+    }
+
+    fn acquire(&self, waited: &Waited) -> Result<Acquired<'_>, LockError> {
         if self.waits.observer.is_set() {
             match self.segment.try_lock() {
                 Err(LockError::WouldBlock) => self.waits.observer.tell(Event::Waiting),
                 other => return other,
             }
         }
-        self.segment.lock_with(&self.waits.patience)
+        match self.segment.try_lock() {
+            Err(LockError::WouldBlock) => {
+                self.segment.lock_since(&self.waits.patience, waited.start())
+            }
+            other => other,
+        }
     }
 }

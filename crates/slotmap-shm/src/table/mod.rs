@@ -6,7 +6,10 @@
 //! some calls. The code here decides what a call does before it takes the lock, under the lock and
 //! after it. Code that depends on the order of stores or loads belongs in `protocol`.
 
+mod claims;
+mod closing;
 mod collect;
+mod counters;
 mod damage;
 mod handle;
 mod listing;

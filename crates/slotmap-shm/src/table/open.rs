@@ -7,7 +7,7 @@ use crate::KIND;
 use crate::error::TableOpenError;
 use crate::key::{Key, TypedKey};
 use crate::key_kind::KeyKind;
-use crate::layout::{EPOCH, LAYOUT_VERSION, Layout, decode, encode};
+use crate::layout::{EPOCH, LAYOUT_VERSION, Layout, WRITERS, decode, encode};
 use crate::observer::Observer;
 use crate::options::{ReadOptions, TableOptions};
 use crate::protocol::{glance, recover};
@@ -174,6 +174,7 @@ fn prepare(
     let layout = Layout::new(options.geometry, kind, seed)?;
     let create = CreateOptions::new(KIND, LAYOUT_VERSION, layout.total_words as u64 * 8)
         .geometry(encode(options.geometry, kind, seed))
+        .writers(WRITERS)
         .mode(options.mode);
     Ok((create, layout))
 }

@@ -8,8 +8,8 @@ use super::collect::Moment;
 use super::handle::{Access, Table};
 use crate::error::TableError;
 use crate::key::{Key, any_key};
-use crate::layout::{COMMIT, LEN, LOST, RECOVERIES, USED};
-use crate::protocol::{Buffer, Found, Look, Values, commits};
+use crate::layout::{LEN, LOST, RECOVERIES, USED};
+use crate::protocol::{Buffer, Found, Look, Values};
 use crate::value::Value;
 
 /// Number of optimistic attempts at reading several keys that start from the beginning. Later
@@ -28,7 +28,7 @@ pub struct Stats {
     pub free: usize,
     /// Maximum length of a value in bytes.
     pub value_size: usize,
-    /// Number of write transactions that were committed since creation. A batch is one transaction.
+    /// Number of writes that were committed since creation. A batch is one write.
     pub writes: u64,
     /// Number of repairs after the death of a writer, since creation.
     pub recoveries: u64,
@@ -88,16 +88,23 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// may write.
     #[inline]
     pub fn get(&self, key: &K) -> Result<Option<Value>, TableError> {
+        Ok(self.get_found(key)?.map(|(value, _)| value))
+    }
+
+    /// As [`Table::get`], and where the value was found.
+    #[inline(always)]
+    fn get_found(&self, key: &K) -> Result<Option<(Value, Found)>, TableError> {
         let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
         match self.view().look(key) {
             Look::Absent => return Ok(None),
             Look::Found(slot, version) => {
+                let version = version.get();
                 let (buffer, len) = slot.value(version);
                 if len <= self.layout().geometry.value_size {
                     let value = Value::copy(buffer, len);
                     if slot.is_unchanged(version) {
-                        return Ok(Some(value));
+                        return Ok(Some((value, Found { slot: slot.number(), version })));
                     }
                     self.look_again();
                     return self.get_patiently(key, value);
@@ -111,14 +118,18 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// Makes all attempts with the same memory, because getting new pages for each attempt would
     /// take as long as the copy.
     #[cold]
-    fn get_patiently(&self, key: &[u64], mut value: Value) -> Result<Option<Value>, TableError> {
+    fn get_patiently(
+        &self,
+        key: &[u64],
+        mut value: Value,
+    ) -> Result<Option<(Value, Found)>, TableError> {
         let mut found = self.find(key, &mut |buffer, len| buffer.copy_to_value(&mut value, len));
         if let Some(table) = self.needs_lock(&found) {
             value = value.grow(self.layout().geometry.value_size);
             found =
                 table.find_locked(key, &mut |buffer, len| buffer.copy_to_value(&mut value, len));
         }
-        Ok(found?.map(|_| value.fit()))
+        Ok(found?.map(|found| (value.fit(), found)))
     }
 
     /// Copies the value of `key` to the start of `buffer` and returns the value's length in bytes,
@@ -134,6 +145,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         match self.view().look(key) {
             Look::Absent => return Ok(None),
             Look::Found(slot, version) => {
+                let version = version.get();
                 let (from, len) = slot.value(version);
                 let possible = len <= self.layout().geometry.value_size;
                 if let Some(to) = buffer.get_mut(..len).filter(|_| possible) {
@@ -186,7 +198,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         let key = self.words_of(key, &mut room)?;
         match self.view().look(key) {
             Look::Absent => Ok(false),
-            Look::Found(slot, version) if slot.is_unchanged(version) => Ok(true),
+            Look::Found(slot, version) if slot.is_unchanged(version.get()) => Ok(true),
             Look::Found(..) | Look::Again => {
                 let mut found = self.find(key, &mut |_, _| ());
                 if let Some(table) = self.needs_lock(&found) {
@@ -208,9 +220,17 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// the keys can still be read one by one.
     pub fn get_many<Q: Borrow<K>>(&self, keys: &[Q]) -> Result<Vec<Option<Value>>, TableError> {
         for _ in 0..ATTEMPTS {
-            let read = || keys.iter().map(|key| self.get(key.borrow())).collect();
-            if let (values, true) = self.view().at_one_moment(read) {
-                return values;
+            let view = self.view();
+            let before = view.commits();
+            let mut found = Vec::with_capacity(keys.len());
+            for key in keys {
+                found.push(self.get_found(key.borrow())?);
+            }
+            // Each value was current when all of them had been read, and each absent key absent.
+            if found.iter().flatten().all(|&(_, at)| view.still_has(at))
+                && (found.iter().all(Option::is_some) || view.commits_after_reading() == before)
+            {
+                return Ok(found.into_iter().map(|found| Some(found?.0)).collect());
             }
         }
         let keys: Vec<&K> = keys.iter().map(Borrow::borrow).collect();
@@ -252,7 +272,8 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
             capacity,
             free: capacity - len,
             value_size: self.layout().geometry.value_size,
-            writes: commits(load(COMMIT)),
+            // Wrapping: records may be damaged.
+            writes: self.view().commits().wrapping_add(self.segment().writes_by_records()),
             recoveries: load(RECOVERIES),
             lost: load(LOST),
             tombstones: used.saturating_sub(len).min(self.layout().index_len()),
@@ -262,14 +283,14 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
 }
 
 impl<K: Key + ?Sized> Table<K> {
-    /// Searches under the lock, where no write can overtake the search. `take` must not allocate.
+    /// Searches while nobody writes, so that no write overtakes the search. `take` must not
+    /// allocate.
     #[cold]
     fn find_locked(
         &self,
         key: &[u64],
         take: &mut dyn FnMut(Buffer<'_>, usize),
     ) -> Result<Option<Found>, TableError> {
-        let _guard = self.lock()?;
-        self.find(key, take)
+        self.without_writers(|| self.find(key, take))
     }
 }

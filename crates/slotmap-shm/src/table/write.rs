@@ -3,13 +3,13 @@
 use std::borrow::Borrow;
 use std::time::Instant;
 
+use super::claims::Claiming;
+use super::closing::Waited;
 use super::handle::Table;
 use crate::encoded_keys::EncodedKeys;
 use crate::error::TableError;
 use crate::key::{Key, any_key};
-use crate::protocol::{
-    CheckRoom, Fault, PutMode, Repaired, Room, Transaction, Upserted, recover, room,
-};
+use crate::protocol::{Buffer, Fault, PutMode, Room, Transaction, Upserted, room};
 use crate::value::Value;
 
 /// A transaction that may have stored more bytes than this has held the lock for a long time, so it
@@ -66,7 +66,31 @@ impl<K: Key + ?Sized> Table<K> {
         let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
         self.check_value(key, value)?;
-        self.write(Room::new(), |transaction| transaction.put(mode, key, value))
+        let waited = Waited::default();
+        if mode != PutMode::Add {
+            match self.claim(key, &waited)? {
+                Claiming::Claimed(claim) => {
+                    claim.commit(value);
+                    return Ok(Upserted::Updated);
+                }
+                Claiming::Absent if mode == PutMode::Update => {
+                    return Err(Fault::NotFound.into_error(self.key_kind(), key));
+                }
+                _ => {}
+            }
+        }
+        self.put_locked(mode, key, value, &waited)
+    }
+
+    #[inline(never)]
+    fn put_locked(
+        &self,
+        mode: PutMode,
+        key: &[u64],
+        value: &[u8],
+        waited: &Waited,
+    ) -> Result<Upserted, TableError> {
+        self.write(Room::new(), waited, |transaction| transaction.put(mode, key, value))
             .map_err(|fault| fault.into_error(self.key_kind(), key))
     }
 
@@ -77,7 +101,7 @@ impl<K: Key + ?Sized> Table<K> {
     pub fn remove(&self, key: &K) -> Result<(), TableError> {
         let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
-        self.write(Room::new(), |transaction| transaction.remove(key))
+        self.write(Room::new(), &Waited::default(), |transaction| transaction.remove(key))
             .map_err(|fault| fault.into_error(self.key_kind(), key))
     }
 
@@ -86,10 +110,27 @@ impl<K: Key + ?Sized> Table<K> {
     /// # Errors
     /// [`TableError::Lock`].
     pub fn clear(&self) -> Result<(), TableError> {
-        let guard = self.lock()?;
-        Transaction::begin(guard.words()?, self.layout(), Room::new()).clear();
-        guard.hand_over();
-        Ok(())
+        let waited = Waited::default();
+        let cleared = self.clear_patiently(&waited);
+        self.open_claims(&waited);
+        cleared.map_err(|fault| fault.into_error(self.key_kind(), &[]))
+    }
+
+    fn clear_patiently(&self, waited: &Waited) -> Result<(), Fault> {
+        loop {
+            let guard = self.lock_within(waited)?;
+            let is_dead = |claim| self.is_dead(claim);
+            let words = guard.words()?;
+            self.open_abandoned(words);
+            let cleared = Transaction::begin(words, self.layout(), &is_dead, Room::new()).clear();
+            let Err(Fault::Claimed(claimed)) = cleared else {
+                guard.hand_over();
+                return cleared;
+            };
+            self.close_claims(words, waited);
+            guard.hand_over();
+            self.outlast(claimed, waited)?;
+        }
     }
 
     /// Adds entries for keys that are absent: all of them or, if one fails, none.
@@ -182,7 +223,7 @@ impl<K: Key + ?Sized> Table<K> {
         stage: impl Fn(&mut Transaction<'_>, usize, &[u64]) -> Result<(), Fault>,
     ) -> Result<(), TableError> {
         let mut at = 0;
-        let written = self.write(room(keys.len()), |transaction| {
+        let written = self.write(room(keys.len()), &Waited::default(), |transaction| {
             for index in 0..keys.len() {
                 at = index;
                 stage(transaction, index, keys.get(index))?;
@@ -215,7 +256,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// [`TableError::Lock`]. [`TableError::Contended`] if others changed the value first in every
     /// attempt, for the whole lock timeout and at least sixteen times. Nothing was changed.
     pub fn update_with(&self, key: &K, mut f: impl FnMut(&mut Vec<u8>)) -> Result<(), TableError> {
-        let start = Instant::now();
+        let (start, waited) = (Instant::now(), Waited::default());
         let mut room = K::room();
         let words = self.words_of(key, &mut room)?;
         for attempt in 1.. {
@@ -226,13 +267,20 @@ impl<K: Key + ?Sized> Table<K> {
             f(&mut value);
             self.check_value(words, &value)?;
             // A version never recurs, so an equal version means the same entry with the same value.
-            let stored = self.write(Room::new(), |transaction| {
-                let same = transaction.slot(found.slot).version() == found.version;
-                if same {
-                    transaction.replace(found.slot, &value);
+            let stored = match self.claim_found(found, &waited)? {
+                Claiming::Claimed(claim) => {
+                    claim.commit(&value);
+                    Ok(true)
                 }
-                Ok(same)
-            });
+                Claiming::Changed | Claiming::Absent => Ok(false),
+                Claiming::NeedsLock => self.write(Room::new(), &waited, |transaction| {
+                    let same = transaction.hold_from(found.slot, found.version)?;
+                    if same {
+                        transaction.replace(found.slot, &value);
+                    }
+                    Ok(same)
+                }),
+            };
             if stored.map_err(|fault| fault.into_error(self.key_kind(), words))? {
                 return Ok(());
             }
@@ -264,10 +312,9 @@ impl<K: Key + ?Sized> Table<K> {
         self.check_value(key, new)?;
         // Memory for the value that is found instead, allocated before the lock is taken.
         let mut found = Value::with_room(self.layout().geometry.value_size);
-        self.modify(key, |transaction, slot| {
-            let (buffer, len) = transaction.slot(slot).value();
+        self.modify(key, |buffer, len, replace| {
             if buffer.is(expected, len) {
-                transaction.replace(slot, new);
+                replace(new);
                 return Ok(());
             }
             buffer.copy_to_value(&mut found, len);
@@ -279,100 +326,35 @@ impl<K: Key + ?Sized> Table<K> {
         })
     }
 
-    /// Adds `delta` to a counter (8 bytes, little endian, wrapping) and returns the old value.
-    ///
-    /// # Errors
-    /// [`TableError::NotACounter`], [`TableError::NotFound`], [`TableError::NoRoomForCounter`] or
-    /// [`TableError::Lock`]. Nothing was changed.
-    pub fn fetch_add(&self, key: &K, delta: i64) -> Result<i64, TableError> {
-        let mut room = K::room();
-        let key = self.words_of(key, &mut room)?;
-        self.check_counter(key)?;
-        self.modify(key, |transaction, slot| {
-            let before = counter(transaction, slot)?;
-            transaction.replace(slot, &before.wrapping_add(delta).to_le_bytes());
-            Ok(before)
-        })
-    }
-
-    /// Adds `by` to a counter (8 bytes, little endian, wrapping) and returns the new value. If the
-    /// key is absent, the counter starts at `initial`, so the returned value is `initial + by`.
-    ///
-    /// ```
-    /// # use slotmap_shm::{Name, Namespace, Table, TableOptions};
-    /// # let dir = std::env::temp_dir().join(format!("increment-doc-{}", std::process::id()));
-    /// # std::fs::create_dir_all(&dir)?;
-    /// # let (namespace, name) = (Namespace::at(&dir), Name::new("hits")?);
-    /// let hits = Table::<str>::create(&namespace, &name, &TableOptions::default())?;
-    /// assert_eq!(hits.increment("/index.html", 1, 0)?, 1);
-    /// assert_eq!(hits.increment("/index.html", 1, 0)?, 2);
-    /// assert_eq!(hits.increment("countdown", -1, 10)?, 9);
-    /// # std::fs::remove_dir_all(&dir)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`TableError::NotACounter`], [`TableError::Full`], [`TableError::NoRoomForCounter`] if the
-    /// table's values have fewer than 8 bytes, or [`TableError::Lock`]. Nothing was changed.
-    pub fn increment(&self, key: &K, by: i64, initial: i64) -> Result<i64, TableError> {
-        let mut room = K::room();
-        let key = self.words_of(key, &mut room)?;
-        self.check_counter(key)?;
-        self.write(Room::new(), |transaction| {
-            let before = match transaction.find(key) {
-                Some((slot, _)) => counter(transaction, slot)?,
-                None => initial,
-            };
-            let after = before.wrapping_add(by);
-            transaction.put(PutMode::Upsert, key, &after.to_le_bytes())?;
-            Ok(after)
-        })
-        .map_err(|fault| fault.into_error(self.key_kind(), key))
-    }
-
-    /// Changes a value under the lock. `f` is the table's own code, short, and
-    /// allocates nothing.
-    fn modify<R>(
+    /// Changes a value that nobody else changes meanwhile. `f` gets the value and a function that
+    /// replaces it. `f` is the table's own code, short, and allocates nothing.
+    pub(super) fn modify<R>(
         &self,
         key: &[u64],
-        f: impl FnOnce(&mut Transaction<'_>, usize) -> Result<R, Fault>,
+        mut f: impl FnMut(Buffer<'_>, usize, &mut dyn FnMut(&[u8])) -> Result<R, Fault>,
     ) -> Result<R, TableError> {
-        self.write(Room::new(), |transaction| match transaction.find(key) {
-            Some((slot, _)) => f(transaction, slot),
-            None => Err(Fault::NotFound),
-        })
-        .map_err(|fault| fault.into_error(self.key_kind(), key))
-    }
-
-    /// Checks under the lock that slots, index, free list and count agree. The bytes of values are
-    /// not checked, because any bytes may be right. O(capacity), and O(capacity × log capacity) for
-    /// keys that were chosen to collide.
-    ///
-    /// The lock is held for the whole check, because nothing may change meanwhile. Afterwards it is
-    /// handed to another writer that waits for it.
-    ///
-    /// # Errors
-    /// [`TableError::Corrupt`], which says what is wrong and where. The next write repairs the
-    /// table.
-    pub fn verify(&self) -> Result<(), TableError> {
-        let mut room = CheckRoom::new(self.layout());
-        let guard = self.lock_as_it_is()?;
-        let checked = recover::check(guard.words()?, self.layout(), &mut room);
-        if checked.is_err() {
-            guard.mark_dirty();
-        }
-        guard.hand_over();
-        checked.map_err(|(what, at)| TableError::Corrupt { what, at })
-    }
-
-    /// Repairs what a dead writer or a damaged file left, now rather than at the next write.
-    /// Everything in undamaged slots is kept. Returns the number of slots and entries that could
-    /// not be kept.
-    ///
-    /// # Errors
-    /// [`TableError::Lock`].
-    pub fn recover(&self) -> Result<Repaired, TableError> {
-        Ok(self.check_and_repair()?)
+        let waited = Waited::default();
+        let modified = match self.claim(key, &waited)? {
+            Claiming::Claimed(claim) => {
+                let (buffer, len) = claim.value();
+                let mut claim = Some(claim);
+                f(buffer, len, &mut |value| {
+                    if let Some(claim) = claim.take() {
+                        claim.commit(value);
+                    }
+                })
+            }
+            Claiming::Absent => Err(Fault::NotFound),
+            _ => self.write(Room::new(), &waited, |transaction| {
+                let Some((slot, _)) = transaction.find(key) else {
+                    return Err(Fault::NotFound);
+                };
+                transaction.hold(slot)?;
+                let (buffer, len) = transaction.slot(slot).value();
+                f(buffer, len, &mut |value| transaction.replace(slot, value))
+            }),
+        };
+        modified.map_err(|fault| fault.into_error(self.key_kind(), key))
     }
 
     /// Writes the table back to its file with `msync`. This matters for a namespace on a disk.
@@ -399,57 +381,74 @@ impl<K: Key + ?Sized> Table<K> {
         Err(TableError::ValueTooLarge { key, len: value.len(), max })
     }
 
-    fn check_counter(&self, key: &[u64]) -> Result<(), TableError> {
-        let max = self.layout().geometry.value_size;
-        if max >= size_of::<i64>() {
-            return Ok(());
+    /// Runs `f` in a transaction: commits what it staged, or drops it all. If another writer has
+    /// claimed a slot that `f` needs, closes claims, waits without the lock, and runs `f` again.
+    #[inline(always)]
+    pub(super) fn write<R>(
+        &self,
+        room: Room,
+        waited: &Waited,
+        mut f: impl FnMut(&mut Transaction<'_>) -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
+        let result = self.write_patiently(room, waited, &mut f);
+        self.open_claims(waited);
+        result
+    }
+
+    #[inline(always)]
+    fn write_patiently<R>(
+        &self,
+        mut room: Room,
+        waited: &Waited,
+        f: &mut impl FnMut(&mut Transaction<'_>) -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
+        loop {
+            let (result, used) = self.attempt(room, waited, f)?;
+            room = used;
+            match result {
+                Err(Fault::Claimed(claimed)) => self.outlast(claimed, waited)?,
+                other => return other,
+            }
         }
-        Err(TableError::NoRoomForCounter { key: any_key(self.key_kind(), key), max })
     }
 
     /// Runs `f` in a transaction. If `f` succeeds, commits everything that it staged; otherwise
-    /// drops everything.
+    /// drops everything. Also returns the memory, which is to be freed without the lock.
     #[inline(always)]
-    fn write<R>(
+    fn attempt<R>(
         &self,
         room: Room,
-        f: impl FnOnce(&mut Transaction<'_>) -> Result<R, Fault>,
-    ) -> Result<R, Fault> {
-        let guard = self.lock()?;
-        let mut transaction = Transaction::begin(guard.words()?, self.layout(), room);
+        waited: &Waited,
+        f: &mut impl FnMut(&mut Transaction<'_>) -> Result<R, Fault>,
+    ) -> Result<(Result<R, Fault>, Room), Fault> {
+        let guard = self.lock_within(waited)?;
+        let is_dead = |claim| self.is_dead(claim);
+        let words = guard.words()?;
+        self.open_abandoned(words);
+        let mut transaction = Transaction::begin(words, self.layout(), &is_dead, room);
         let result = f(&mut transaction);
         match &result {
             Ok(_) => transaction.commit(),
             Err(fault) => {
                 transaction.abort();
-                if matches!(fault, Fault::Corrupt { .. }) {
-                    guard.mark_dirty();
+                match fault {
+                    Fault::Corrupt { .. } => guard.mark_dirty(),
+                    Fault::Claimed(_) => self.close_claims(words, waited),
+                    _ => {}
                 }
             }
         }
-        let spent = transaction.into_room();
-        // An upper bound: the first member is not in `spent`, and values may be shorter.
-        let stored = (spent.len() + 1) * (self.layout().geometry.value_size + 64);
+        let staged = transaction.len_of_room();
+        let room = transaction.into_room();
+        // An upper bound: the first member is not in the room, and values may be shorter.
+        let stored = (staged + 1) * (self.layout().geometry.value_size + 64);
         if stored >= LONG {
             guard.hand_over();
         } else {
             drop(guard);
         }
-        // Freed only after the lock was released.
-        drop(spent);
-        result
+        Ok((result, room))
     }
-}
-
-/// Returns the counter in a slot.
-fn counter(transaction: &Transaction<'_>, slot: usize) -> Result<i64, Fault> {
-    let (buffer, len) = transaction.slot(slot).value();
-    let mut bytes = [0; 8];
-    if len != bytes.len() {
-        return Err(Fault::NotACounter { len });
-    }
-    buffer.copy_to(&mut bytes);
-    Ok(i64::from_le_bytes(bytes))
 }
 
 fn in_batch(index: usize, source: TableError) -> TableError {

@@ -1,9 +1,11 @@
 //! Prepares tables and maps for step-kill, and judges what a death left of them.
 //!
-//! Line protocol: `reset` → `ok`; `note` (an operation before was killed on purpose) → `ok`;
-//! `check` or `check-done` (the operation had returned) → one JSON object `{torn, lost, leaked,
-//! hung, new}`.
+//! Line protocol: `reset` → `ok`; `note` (an operation before was killed on purpose) → `ok`, or
+//! `again` if it left something else; `glance` → `{claimed, new}`: where the operation is; `check`
+//! or `check-done` (the operation had returned) → one JSON object `{torn, lost, leaked, hung, new,
+//! claimed}`.
 
+mod claims;
 mod publication;
 mod sweep;
 
@@ -17,6 +19,7 @@ use shm_tests::patch::{self, Checksum, LOCK, SESSION, session};
 use shm_tests::{pattern, test_name};
 use slotmap_shm::{Access, KIND, Table, TableOptions, TableReader};
 
+use self::claims::ClaimJudge;
 use self::publication::PublicationJudge;
 use self::sweep::SweepJudge;
 use crate::operation::{KEY, NEW, NEW_KEY, OLD, Operation, old_value};
@@ -31,6 +34,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let (op, namespace) = (arguments.op, Namespace::from_env());
     let mut judge: Box<dyn Judge> = if op == Operation::Prune {
         Box::new(SweepJudge::new(namespace))
+    } else if op.is_claiming() {
+        Box::new(ClaimJudge::new(op, namespace))
     } else if op.is_publication() {
         Box::new(PublicationJudge::new(op, namespace))
     } else {
@@ -40,7 +45,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     for line in std::io::stdin().lock().lines() {
         let answer = match line?.as_str() {
             "reset" => judge.reset().map(|()| "ok".to_owned())?,
-            "note" => judge.note().map(|()| "ok".to_owned())?,
+            "note" => if judge.note()? { "ok" } else { "again" }.to_owned(),
+            "glance" => judge.glance()?.to_string(),
             "check" => judge.check(false)?.to_string(),
             "check-done" => judge.check(true)?.to_string(),
             other => bail!("unknown command {other:?}"),
@@ -55,8 +61,14 @@ trait Judge {
     /// Prepares the next round.
     fn reset(&mut self) -> Result<()>;
 
-    /// Examines what a death left for the operation to begin with.
-    fn note(&mut self) -> Result<()>;
+    /// Examines what a death left for the operation to begin with. False if that is not what it
+    /// is to begin with.
+    fn note(&mut self) -> Result<bool>;
+
+    /// Where an operation is that is stopped.
+    fn glance(&mut self) -> Result<serde_json::Value> {
+        bail!("this judge does not know")
+    }
 
     /// What a death left. `done` when the operation had returned.
     fn check(&mut self, done: bool) -> Result<serde_json::Value>;
@@ -112,9 +124,9 @@ impl Judge for TableJudge {
         abandon(self.op, &path)
     }
 
-    fn note(&mut self) -> Result<()> {
+    fn note(&mut self) -> Result<bool> {
         // Looking at it would repair it.
-        Ok(())
+        Ok(true)
     }
 
     fn check(&mut self, done: bool) -> Result<serde_json::Value> {

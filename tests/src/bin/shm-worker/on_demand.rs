@@ -1,7 +1,8 @@
 //! A writer that writes when told to: for tests that stop, block or kill it on its way.
 //!
-//! Line protocol: prints the address of the table's mutex; then for each line `stop`
-//! (SIGSTOP first) or `write`, sets the key of its pid to the line's number and prints `done`.
+//! Line protocol: prints the address of the table's mutex; then for each line `write`, `stop` or
+//! `claim` sets the key of its pid to the line's number and prints `done`: `write` under the lock,
+//! `stop` under the lock after a SIGSTOP, `claim` without the lock after a SIGSTOP.
 
 use std::io::BufRead;
 
@@ -18,10 +19,15 @@ pub fn run() -> Result<()> {
     let key = std::process::id() as i32;
     for (number, line) in std::io::stdin().lock().lines().enumerate() {
         let value = pattern::value(key, number as u64, 40);
-        if line? == "stop" {
+        let line = line?;
+        if line != "write" {
             raise(Signal::SIGSTOP)?;
         }
-        table.upsert(&key, &value)?;
+        if line == "claim" {
+            table.upsert(&key, &value)?;
+        } else {
+            table.upsert_many(&[(key, &value)])?;
+        }
         println!("done");
     }
     Ok(())

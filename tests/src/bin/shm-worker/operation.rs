@@ -1,5 +1,6 @@
 //! One operation between two marks (SIGSTOP), traced by its parent.
 
+pub mod claim;
 pub mod publication;
 
 use anyhow::Result;
@@ -50,6 +51,26 @@ pub enum Operation {
     TakeoverBoot,
     /// Opens a table whose writers lived in another pid namespace.
     TakeoverPids,
+    /// Updates a present key from a registered thread; then another process writes that key first.
+    ClaimUpdate,
+    /// The same; a batch comes first.
+    ClaimUpdateBatch,
+    /// The same; `verify` comes first.
+    ClaimUpdateVerify,
+    /// The first write of a thread.
+    Register,
+    /// The first write of a thread, which gets the record of a dead one.
+    RegisterAgain,
+    /// A registered thread drops its handle.
+    UnregisterDrop,
+    /// A registered thread ends.
+    UnregisterThread,
+    /// Writes a key that a dead writer has claimed.
+    ResolveWrite,
+    /// Writes a batch with such a key, under the lock.
+    ResolveBatch,
+    /// Checks a table with such a key.
+    ResolveRecover,
 }
 
 pub const VALUE_SIZE: usize = 40;
@@ -86,6 +107,14 @@ impl Operation {
         matches!(self, Self::TakeoverStuck | Self::TakeoverBoot | Self::TakeoverPids)
     }
 
+    /// It is about registered writers and their claims.
+    pub const fn is_claiming(self) -> bool {
+        use Operation::*;
+        matches!(self, ClaimUpdate | ClaimUpdateBatch | ClaimUpdateVerify)
+            || matches!(self, Register | RegisterAgain | UnregisterDrop | UnregisterThread)
+            || matches!(self, ResolveWrite | ResolveBatch | ResolveRecover)
+    }
+
     pub const fn is_creation(self) -> bool {
         matches!(self, Self::Create | Self::CreateLarge)
     }
@@ -110,6 +139,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let op = arguments.op;
     if op.is_publication() {
         return publication::run(op, arguments.prelude);
+    }
+    if op.is_claiming() {
+        return claim::run(op, arguments.prelude);
     }
     ptrace::traceme()?;
     if op.is_creation() {

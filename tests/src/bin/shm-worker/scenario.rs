@@ -11,6 +11,7 @@ mod maps;
 mod overlay;
 mod pids;
 mod probe;
+mod records;
 mod scribble;
 mod seccomp;
 mod space;
@@ -120,6 +121,18 @@ enum Scenario {
     TwoInodesAndPids,
     /// A handle that a fork carries into another pid namespace.
     CarriedHandle,
+    /// Is registered as a writer until stdin closes; `exec`, `close`, `die`.
+    Registers,
+    /// The same, in a pid namespace of its own, of a segment that it makes.
+    ForeignRegisters,
+    /// Threads register and end, for ever.
+    RegistersAndEnds,
+    /// As `Registers`, by another thread than the main one.
+    ThreadRegisters,
+    /// Children of a thread that is registered.
+    ForkRegistered,
+    /// A child writes present keys beside its parent.
+    ForkClaims,
     /// `<wait|requeue> <table|control>`: takes the wake-ups of a lock, as one who may only read.
     Thief,
     /// A signal each millisecond during creation and opening.
@@ -175,6 +188,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Scenario::TwoInodes => overlay::two_inodes(),
         Scenario::TwoInodesAndPids => overlay::two_inodes_and_pids(),
         Scenario::CarriedHandle => pids::carried(),
+        Scenario::Registers => records::registers(),
+        Scenario::ForeignRegisters => records::foreign_registers(),
+        Scenario::RegistersAndEnds => records::registers_and_ends(),
+        Scenario::ThreadRegisters => records::thread_registers(),
+        Scenario::ForkRegistered => records::fork_registered(),
+        Scenario::ForkClaims => records::fork_claims(),
         Scenario::Thief => thief::thief(args[0], args[1]),
         Scenario::SignalsWhileCreating => limits::signals_while_creating(),
         Scenario::SignalsWhileLocking => limits::signals_while_locking(),

@@ -3,7 +3,10 @@
 //!
 //! Writer `i` owns the keys `i * 100 ..`: some it writes one by one, the others only as a
 //! batch. It keeps a log of what it is about to write and of what was acknowledged,
-//! in a segment of its own; its successor compares that with the table.
+//! in a segment of its own; its successor compares that with the table. Other keys are
+//! [shared](shared) by all writers.
+
+mod shared;
 
 use std::io::{BufRead, Write};
 use std::sync::Arc;
@@ -16,8 +19,11 @@ use serde_json::json;
 use shm_core::{
     Acquired, CreateOptions, Kind, LockError, Name, Namespace, Ordering, Patience, Trust, Words,
 };
+use shm_tests::claims::{Claim, claims};
 use shm_tests::{options, pattern, test_name};
-use slotmap_shm::{Table, TableOptions, TableReader};
+use slotmap_shm::{Table, TableError, TableOptions, TableReader};
+
+use self::shared::Seen;
 
 const SINGLES: i32 = 24;
 const BATCH: i32 = 8;
@@ -100,11 +106,13 @@ fn state(sequence: u64, present: bool) -> u64 {
 }
 
 /// The writer's log. Words: 0 the last sequence number; then intent and
-/// acknowledgement of each single key; at the end those of the batch.
+/// acknowledgement of each single key, and those of the batch; at the end, how many writes of
+/// each shared key that counts them were begun, and how many had ended.
 struct Log<'a>(Words<'a>);
 
 impl Log<'_> {
-    const WORDS: usize = 1 + 2 * (SINGLES as usize + 1);
+    const COUNTS: usize = 1 + 2 * (SINGLES as usize + 1);
+    const WORDS: usize = Self::COUNTS + 2 * shared::COUNTED;
     const BATCH: usize = SINGLES as usize;
 
     fn next_sequence(&self) -> u64 {
@@ -120,6 +128,23 @@ impl Log<'_> {
     fn acknowledge(&self, item: usize) {
         let state = self.0.load(1 + 2 * item, Ordering::SeqCst);
         self.0.store(2 + 2 * item, state, Ordering::SeqCst);
+    }
+
+    /// Where the numbers of writes are that were begun, and that had ended.
+    fn counts_at(item: usize) -> [usize; 2] {
+        [Self::COUNTS + 2 * item, Self::COUNTS + 2 * item + 1]
+    }
+
+    fn count(&self, at: usize) {
+        self.0.store(at, self.0.load(at, Ordering::SeqCst) + 1, Ordering::SeqCst);
+    }
+
+    fn begin(&self, item: i32) {
+        self.count(Self::counts_at(item as usize)[0]);
+    }
+
+    fn end(&self, item: i32) {
+        self.count(Self::counts_at(item as usize)[1]);
     }
 
     /// Intent and acknowledgement.
@@ -148,6 +173,7 @@ pub fn write(arguments: &WriterArguments) -> Result<()> {
     let log = Log(guard.words()?);
     let (torn, lost) = inspect(&table, &log, arguments.index)?;
     say(&json!({ "torn": torn, "lost": lost }))?;
+    shared::prepare(&table)?;
 
     let stop = stop_flag();
     let mut random = Random(u64::from(std::process::id()).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
@@ -155,6 +181,10 @@ pub fn write(arguments: &WriterArguments) -> Result<()> {
     while !stop.load(Relaxed) {
         yield_at_times(&mut random);
         let sequence = log.next_sequence();
+        if random.below(2) == 0 {
+            shared::write(&table, &log, arguments.index, sequence, &mut random)?;
+            continue;
+        }
         if random.below(8) == 0 {
             let entries: Vec<(i32, Vec<u8>)> =
                 batch_keys(arguments.index).map(|key| (key, value(key, sequence))).collect();
@@ -222,6 +252,7 @@ pub fn read(arguments: &ReaderArguments) -> Result<()> {
     let mut random = Random(arguments.seed | 1);
     let mut newest = vec![0; (arguments.writers * 100) as usize];
     let (mut reads, mut torn, mut lost) = (0u64, 0u64, 0u64);
+    let mut seen = Seen::default();
     let mut report = Instant::now();
     let mut buffer = [0; VALUE_SIZE];
     loop {
@@ -254,9 +285,11 @@ pub fn read(arguments: &ReaderArguments) -> Result<()> {
             torn += u64::from(found.contains(&Some(None)));
             torn += u64::from(found.iter().any(|value| *value != found[0]));
         }
+        seen.read(&table)?;
         let over = stop.load(Relaxed);
         if over || report.elapsed() > Duration::from_millis(100) {
             report = Instant::now();
+            let (reads, torn, lost) = (reads + seen.reads, torn + seen.torn, lost + seen.lost);
             say(&json!({ "reads": reads, "torn": torn, "lost": lost }))?;
         }
         if over {
@@ -265,25 +298,52 @@ pub fn read(arguments: &ReaderArguments) -> Result<()> {
     }
 }
 
-/// For each line: writes one entry, and answers with the time when that succeeded
-/// (`CLOCK_MONOTONIC`, ns) and the table's figures. At the end, verifies the table.
+/// For each line `PID`, a process that was killed: counts the slots that it had claimed; writes one
+/// entry under the lock, and one of the claimed keys; and answers with the times when that
+/// succeeded (`CLOCK_MONOTONIC`, ns) and the table's figures. At the end, verifies the table.
 pub fn probe() -> Result<()> {
     let table = table()?;
     say(&json!({ "ready": true }))?;
     for (count, line) in std::io::stdin().lock().lines().enumerate() {
-        if line.context("read a command")? == "verify" {
+        let line = line.context("read a command")?;
+        if line == "verify" {
             let damage = table.verify().err().map(|e| e.to_string());
-            say(&json!({ "damage": damage }))?;
+            say(&json!({ "damage": damage, "lost": shared::check_counts(&table)? }))?;
             continue;
         }
-        table.upsert(&PROBE_KEY, value(PROBE_KEY, count as u64 + 1))?;
-        let now = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?);
+        let claimed = claimed_by(&table, line.parse()?);
+        table.upsert_many(&[(PROBE_KEY, value(PROBE_KEY, count as u64 + 1))])?;
+        let ns = now()?;
+        let mut claim_ns = None;
+        if let Some(key) = claimed {
+            match table.update_with(&key, |_| ()) {
+                Err(TableError::NotFound { .. }) => {}
+                written => written?,
+            }
+            claim_ns = Some(now()?);
+        }
         let stats = table.stats();
         say(&json!({
-            "ns": now.as_nanos() as u64,
+            "ns": ns,
+            "claim_ns": claim_ns,
             "recoveries": stats.recoveries,
             "writes": stats.writes,
         }))?;
     }
     Ok(())
+}
+
+/// The key whose slot a process had claimed when it was killed.
+fn claimed_by(table: &Table<i32>, pid: u32) -> Option<i32> {
+    let claims = claims(table);
+    if claims.is_empty() {
+        return None;
+    }
+    let writers = table.segment().writers();
+    let is_its = |claim: &Claim| writers.iter().any(|w| w.pid == pid && w.id == claim.writer);
+    claims.into_iter().find(is_its).map(|claim| claim.key)
+}
+
+fn now() -> Result<u64> {
+    Ok(Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?).as_nanos() as u64)
 }

@@ -9,7 +9,7 @@ use super::search::{Located, count, locate_counted};
 use super::steps::Steps;
 use crate::key::NO_KEY;
 use crate::layout::{EPOCH, Layout, USED};
-use crate::protocol::slot::SlotMut;
+use crate::protocol::slot_mut::SlotMut;
 use crate::protocol::stored_key::key_words;
 use crate::protocol::version::is_live;
 

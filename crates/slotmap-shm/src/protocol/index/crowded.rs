@@ -14,7 +14,7 @@ use super::places::{EMPTY, FIRST_ENTRY, PlacesMut, TOMBSTONE, entry};
 use super::steps::Steps;
 use crate::key::NO_KEY;
 use crate::layout::Layout;
-use crate::protocol::slot::SlotMut;
+use crate::protocol::slot_mut::SlotMut;
 use crate::protocol::stored_key::key_words;
 
 /// Packs a slot and the home of its key into one word. Sorting such words sorts them by home.
@@ -284,7 +284,7 @@ mod tests {
             for (slot, key) in keys.iter().enumerate() {
                 let slot = model.slot(slot);
                 slot.put_key(&[*key]);
-                slot.stage_value(b"");
+                slot.stage(true, None, &|_| false).unwrap();
                 slot.flip();
             }
             model
@@ -299,7 +299,12 @@ mod tests {
         }
 
         fn check(&self) -> Result<(), (&'static str, usize)> {
-            recover::check(self.words(), &self.layout, &mut CheckRoom::new(&self.layout))
+            recover::check(
+                self.words(),
+                &self.layout,
+                &|_| false,
+                &mut CheckRoom::new(&self.layout),
+            )
         }
 
         /// Runs the check by sorting, whatever the keys are.
@@ -345,7 +350,7 @@ mod tests {
             let (mut room, mut steps) = (CheckRoom::new(&layout), Steps::default());
             assert_eq!(index::check(model.words(), &layout, &mut room, &mut steps), Ok(KEYS));
             assert!(steps.get() < few, "{} steps to check", steps.get());
-            recover::repair(model.words(), &layout);
+            recover::repair(model.words(), &layout, &|_| false);
             assert_eq!(model.check(), Ok(()));
 
             // Control: by probing, the same index takes hundreds of times as many steps. Some of
@@ -404,7 +409,7 @@ mod tests {
         let layout = Model::new(8, &[]).layout;
         let keys = keys_at(&layout, 0..layout.index_len(), 6);
         let model = Model::new(8, &keys);
-        recover::derive(model.words(), &layout);
+        recover::derive(model.words(), &layout, &|_| false);
         assert_eq!((model.check(), model.check_sorted()), (Ok(()), Ok(())));
         // An entry is missing.
         let places = PlacesMut::new(model.words(), &layout);
@@ -422,7 +427,7 @@ mod tests {
         assert!(model.check_sorted().is_err());
         // Two slots have the same key: the first is kept.
         model.slot(7).put_key(&keys[..1]);
-        model.slot(7).stage_value(b"");
+        model.slot(7).stage(true, None, &|_| false).unwrap();
         model.slot(7).flip();
         assert_eq!(model.check_sorted(), Err(("two slots with one key", 7)));
         let (mut retired, mut steps) = (0, Steps::default());
@@ -431,7 +436,7 @@ mod tests {
             places.store(place, EMPTY);
         }
         let mut retire = |slot: SlotMut<'_>| {
-            slot.retire();
+            slot.retire(&|_| false);
             retired += 1;
         };
         assert_eq!(build(model.words(), &layout, belongs, &mut retire, &mut steps), 6);

@@ -8,7 +8,7 @@ use super::places::{
 };
 use super::steps::Steps;
 use crate::layout::{EPOCH, Layout, USED};
-use crate::protocol::slot::SlotMut;
+use crate::protocol::slot_mut::SlotMut;
 
 /// A reader's probe: an iterator over the slots that may hold a key.
 pub(crate) struct Probe<'a> {

@@ -15,7 +15,10 @@ fn readers_find_keys_during_a_rebuild_and_after_a_dead_one() {
         let writer = {
             let model = model.clone();
             thread::spawn(move || {
-                crash::after(stores, || _ = recover::derive(model.words(), &model.layout)).1 > 0
+                crash::after(stores, || {
+                    _ = recover::derive(model.words(), &model.layout, &|_| false)
+                })
+                .1 > 0
             })
         };
         assert_eq!(model.get(1), Some(10));
@@ -87,7 +90,7 @@ fn a_dropped_write_does_not_vouch_for_a_later_one() {
                 let stage = |value: u8| {
                     let mut transaction = model.begin();
                     transaction.put(PutMode::Update, &[1], &[value; 16]).unwrap();
-                    recover::resolve_slots(model.words(), &model.layout);
+                    recover::resolve_slots(model.words(), &model.layout, &|_| false);
                 };
                 stage(11);
                 model.upsert(&[(2, 30)]);
@@ -154,7 +157,10 @@ fn death_in_batch() {
 
 #[test]
 fn death_in_clear() {
-    death_then_next(|m| m.begin().clear(), &[&[(1, Some(10)), (2, None)], &[(1, None), (2, None)]]);
+    death_then_next(
+        |m| _ = m.begin().clear(),
+        &[&[(1, Some(10)), (2, None)], &[(1, None), (2, None)]],
+    );
 }
 
 #[test]

@@ -165,14 +165,14 @@ impl Judge for PublicationJudge {
         Ok(())
     }
 
-    fn note(&mut self) -> Result<()> {
+    fn note(&mut self) -> Result<bool> {
         let found = self.observe(&mut Findings::default());
         self.before = found.unwrap_or_default();
         let trust = Trust::new();
         let control = self.namespace.open_read_only(&test_name(), SNAPSHOT.control, 1, &trust)?;
         let word = control.words().load(0, Ordering::Acquire);
         ensure!(word % 2 == 1, "the publisher before was not killed at its work: {word}");
-        Ok(())
+        Ok(true)
     }
 
     fn check(&mut self, done: bool) -> Result<serde_json::Value> {

@@ -231,8 +231,8 @@ impl Judge for SweepJudge {
         Ok(())
     }
 
-    fn note(&mut self) -> Result<()> {
-        Ok(())
+    fn note(&mut self) -> Result<bool> {
+        Ok(true)
     }
 
     fn check(&mut self, done: bool) -> Result<serde_json::Value> {

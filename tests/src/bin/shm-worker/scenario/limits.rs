@@ -240,7 +240,7 @@ pub fn signals_while_locking() -> Result<()> {
             matches!(got, Err(LockError::TimedOut { waited, .. }) if waited >= short),
             "{got:?}"
         );
-        while_held(&segment, || table.upsert(&1, b"value"))?;
+        while_held(&segment, || table.upsert_many(&[(1, b"value")]))?;
     }
     Ok(table.verify()?)
 }

@@ -36,7 +36,8 @@ pub fn writes() -> Result<()> {
     say(&writes.to_string())
 }
 
-/// Opens the table, and says so; writes at each line, and says what came of it.
+/// Opens the table, and says so; at each line it writes, `write` as a registered writer or `add`
+/// under the lock, and says what came of it.
 pub fn writes_when_told() -> Result<()> {
     let table = match Table::<i32>::open(&Namespace::from_env(), &test_name(), &impatient()) {
         Ok(table) => table,
@@ -44,13 +45,20 @@ pub fn writes_when_told() -> Result<()> {
         Err(e) => return say(&format!("{e:?}")),
     };
     say("open")?;
+    let mut key = 1000 * std::process::id() as i32;
     loop {
         let mut line = String::new();
         if std::io::stdin().read_line(&mut line)? == 0 {
             return Ok(());
         }
-        match table.upsert(&1, b"told") {
-            Ok(_) => say("done")?,
+        let written = if line.trim() == "add" {
+            key += 1;
+            table.add(&key, b"told")
+        } else {
+            table.upsert(&1, b"told").map(drop)
+        };
+        match written {
+            Ok(()) => say("done")?,
             Err(TableError::Lock(LockError::PidNamespace { .. })) => say("taken over")?,
             Err(e) => say(&format!("{e:?}"))?,
         }
@@ -135,23 +143,37 @@ pub fn two_inodes() -> Result<()> {
 pub fn two_inodes_and_pids() -> Result<()> {
     let Some((upper, whole)) = overlay()? else { return Ok(()) };
     let here = Namespace::at(&upper);
-    Table::<i32>::create(&here, &test_name(), &options(64, VALUE_SIZE))?;
+    Table::<i32>::create(&here, &test_name(), &options(64, VALUE_SIZE))?.add(&1, b"")?;
+    let is_in_use = |why: &str| -> Result<()> {
+        let mut other = worker("foreign-writes-when-told", &whole)?;
+        assert_eq!(other.line(WATCHDOG)?, "in use", "{why}");
+        assert!(other.wait(WATCHDOG)?.success());
+        Ok(())
+    };
     let mut busy = worker("writes", &upper)?;
     assert_eq!(busy.line(WATCHDOG)?, "writing");
     let mut idle = worker("writes-when-told", &upper)?;
     assert_eq!(idle.line(WATCHDOG)?, "open");
-    assert_eq!(idle.ask("write", WATCHDOG)?, "done");
-
-    let mut other = worker("foreign-writes-when-told", &whole)?;
-    assert_eq!(other.line(WATCHDOG)?, "in use", "a busy writer is heard");
-    assert!(other.wait(WATCHDOG)?.success());
+    is_in_use("a busy writer is registered")?;
     assert!(busy.ask("end", WATCHDOG)?.parse::<u64>()? > 0);
     assert!(busy.wait(WATCHDOG)?.success(), "the busy writer goes on");
 
+    assert_eq!(idle.ask("write", WATCHDOG)?, "done");
+    is_in_use("so is one that was busy")?;
+    assert_eq!(idle.ask("write", WATCHDOG)?, "done");
+    // The kernel marks its record.
+    idle.kill()?;
+
+    // One that was never registered, because it only adds.
+    let mut idle = worker("writes-when-told", &upper)?;
+    assert_eq!(idle.line(WATCHDOG)?, "open");
+    assert_eq!(idle.ask("add", WATCHDOG)?, "done");
     let mut other = worker("foreign-writes-when-told", &whole)?;
-    assert_eq!(other.line(WATCHDOG)?, "open", "an idle one cannot be seen");
+    assert_eq!(other.line(WATCHDOG)?, "open", "it cannot be seen while it is idle");
     assert_eq!(other.ask("write", WATCHDOG)?, "done");
-    assert_eq!(idle.ask("write", WATCHDOG)?, "taken over");
+    for how in ["add", "write"] {
+        assert_eq!(idle.ask(how, WATCHDOG)?, "taken over");
+    }
     assert_eq!(other.ask("write", WATCHDOG)?, "done");
     for child in [&mut idle, &mut other] {
         child.close_stdin();

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 
 use anyhow::Result;
 use shm_core::{Acquired, Namespace, Ordering};
-use shm_tests::patch::BODY;
+use shm_tests::patch::TABLE_BODY;
 use shm_tests::random::Random;
 use shm_tests::test_name;
 use slotmap_shm::{KIND, Table, TableError, TableOptions, TableReader};
@@ -23,13 +23,13 @@ fn end_with_stdin() {
 pub fn scribble(seed: u64) -> Result<()> {
     let path = Namespace::from_env().path_of(&test_name(), KIND);
     let file = OpenOptions::new().read(true).write(true).open(path)?;
-    let words = (file.metadata()?.len() - BODY) / 8;
+    let words = (file.metadata()?.len() - TABLE_BODY) / 8;
     let mut random = Random::new(seed);
     end_with_stdin();
     say("scribbling")?;
     loop {
         let (at, word) = (random.below(words), random.word());
-        file.write_all_at(&word.to_ne_bytes(), BODY + at * 8)?;
+        file.write_all_at(&word.to_ne_bytes(), TABLE_BODY + at * 8)?;
     }
 }
 
