@@ -19,6 +19,8 @@ use crate::worker::{Sabotage, Worker};
 const WATCHDOG: Duration = Duration::from_secs(30);
 /// Processes that step at the same time.
 const JOBS: u64 = 2;
+/// How often a death that comes first is tried.
+const ATTEMPTS: u32 = 1000;
 /// How many findings each of these processes shows in detail.
 const SHOWN: u64 = 3;
 
@@ -58,6 +60,14 @@ pub enum Operation {
     /// Opening a table that no living process has open. Its lock is held by a dead thread, or it is
     /// of an earlier boot or of another pid namespace.
     Takeover,
+    /// Updating a present key without the lock, from a registered thread.
+    ClaimUpdate,
+    /// The first write of a thread, which registers it.
+    Register,
+    /// The end of a registered thread, and of its handle.
+    Unregister,
+    /// Writing where a dead writer left a claim.
+    Resolve,
 }
 
 impl Operation {
@@ -72,6 +82,9 @@ impl Operation {
             Self::Share | Self::ForceShare | Self::Freeze | Self::RemoveName => 17,
             Self::CreateLarge | Self::Settle | Self::Prune => 41,
             Self::Takeover => 37,
+            Self::ClaimUpdate => 1,
+            Self::Unregister => 3,
+            Self::Register | Self::Resolve => 11,
         }
     }
 
@@ -82,6 +95,12 @@ impl Operation {
             Self::Takeover => {
                 ["stuck", "boot", "pids"].map(|from| format!("takeover-{from}")).into()
             }
+            Self::ClaimUpdate => {
+                ["", "-batch", "-verify"].map(|next| format!("claim-update{next}")).into()
+            }
+            Self::Register => ["register", "register-again"].map(str::to_owned).into(),
+            Self::Unregister => ["drop", "thread"].map(|end| format!("unregister-{end}")).into(),
+            Self::Resolve => ["write", "batch", "recover"].map(|by| format!("resolve-{by}")).into(),
             _ => vec![self.name()],
         }
     }
@@ -102,6 +121,8 @@ pub struct Findings {
     pub lost: u64,
     pub hung: u64,
     pub leaked: u64,
+    /// Kills that left a claim.
+    pub claims: u64,
     /// How many findings were shown in detail.
     #[serde(skip)]
     reported: u64,
@@ -118,6 +139,7 @@ impl Findings {
         self.lost += other.lost;
         self.hung += other.hung;
         self.leaked += other.leaked;
+        self.claims += other.claims;
     }
 }
 
@@ -137,6 +159,10 @@ pub fn step_kill(arguments: &Arguments) -> Result<Findings> {
         let preludes = match arguments.op {
             Operation::Repair | Operation::Settle => {
                 Bench::new(&worker, &walk)?.around_the_commit()?
+            }
+            Operation::Resolve => Bench::new(&worker, &walk)?.within_the_claim()?,
+            Operation::Register if walk == "register-again" => {
+                vec![Some(Bench::new(&worker, &walk)?.end_of_the_prelude()?)]
             }
             _ => vec![None],
         };
@@ -214,6 +240,15 @@ struct Verdict {
     leaked: u64,
     hung: u64,
     new: bool,
+    #[serde(default)]
+    claimed: bool,
+}
+
+/// Where an operation is that is stopped.
+#[derive(Deserialize)]
+struct Glance {
+    claimed: bool,
+    new: bool,
 }
 
 impl<'a> Bench<'a> {
@@ -267,6 +302,7 @@ impl<'a> Bench<'a> {
                 found.lost += verdict.lost;
                 found.leaked += verdict.leaked;
                 found.hung += verdict.hung;
+                found.claims += u64::from(verdict.claimed);
                 let wrong = verdict.torn + verdict.lost + verdict.leaked + verdict.hung;
                 if wrong > 0 && found.reported < SHOWN {
                     found.reported += 1;
@@ -294,8 +330,16 @@ impl<'a> Bench<'a> {
         match prelude {
             None => self.tell("reset"),
             Some(place) => {
-                self.die_before(place)?;
-                self.tell("note")
+                for _ in 0..ATTEMPTS {
+                    self.die_before(place)?;
+                    match self.judge.ask("note", WATCHDOG)?.as_str() {
+                        "ok" => return Ok(()),
+                        // Another run, another path: by the secrets of a hash.
+                        "again" => {}
+                        other => bail!("the judge answered {other:?}"),
+                    }
+                }
+                bail!("{}: what is to come before never leaves what it should", self.op)
             }
         }
     }
@@ -318,7 +362,11 @@ impl<'a> Bench<'a> {
         if what == Walk::Prelude {
             command.arg("--prelude");
         }
-        Stepper::spawn(&mut command)
+        let mut stepper = Stepper::spawn(&mut command)?;
+        if self.op == "unregister-thread" {
+            stepper.follow_next_thread()?;
+        }
+        Ok(stepper)
     }
 
     /// Lets a fresh process get to that place, and kills it. Returns `None` if the process did not
@@ -354,6 +402,37 @@ impl<'a> Bench<'a> {
             }
         }
         Ok(vec![Some(path.place(old.saturating_sub(20))), Some(path.place(new + 20))])
+    }
+
+    /// Finds deaths that leave a claim: right after the instruction that takes it, and right after
+    /// the commit.
+    fn within_the_claim(&mut self) -> Result<Vec<Option<Place>>> {
+        let path = self.measure(Walk::Prelude, None)?;
+        self.tell("reset")?;
+        let mut stepper = self.start(Walk::Prelude)?;
+        let (mut claim, mut commit) = (None, None);
+        for instructions in 0..path.instructions() {
+            let glance: Glance = serde_json::from_str(&self.judge.ask("glance", WATCHDOG)?)?;
+            if glance.claimed && !glance.new {
+                claim.get_or_insert(instructions);
+            } else if glance.claimed {
+                commit.get_or_insert(instructions);
+            }
+            stepper.step(1)?;
+        }
+        stepper.kill()?;
+        let place = |at: Option<u64>| Some(path.place(at?));
+        let places = [place(claim), place(commit)];
+        if places.iter().any(Option::is_none) {
+            bail!("{}: no claim on the way: {claim:?}, {commit:?}", self.op);
+        }
+        Ok(places.into())
+    }
+
+    /// The death of a writer that has finished its write.
+    fn end_of_the_prelude(&mut self) -> Result<Place> {
+        let path = self.measure(Walk::Prelude, None)?;
+        Ok(path.place(path.instructions()))
     }
 
     fn commits_within(&mut self, place: Place) -> Result<bool> {

@@ -34,12 +34,15 @@ pub struct Arguments {
 }
 
 /// What a run found. Recovery is the time from a SIGKILL that hit the owner of
-/// the lock to the next successful write of another process.
+/// the lock to the next successful write of another process; or one that hit the writer of a
+/// claim, to the next write of that key.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Findings {
     pub kills: u64,
     /// Kills that hit the owner of the lock, so that the next owner had to repair.
     pub recoveries: u64,
+    /// Kills that hit a writer that had claimed a slot.
+    pub claims: u64,
     pub writes: u64,
     pub reads: u64,
     pub torn: u64,
@@ -48,6 +51,9 @@ pub struct Findings {
     pub recovery_p50_us: u64,
     pub recovery_p99_us: u64,
     pub recovery_max_us: u64,
+    pub claim_p50_us: u64,
+    pub claim_p99_us: u64,
+    pub claim_max_us: u64,
 }
 
 impl Findings {
@@ -69,6 +75,7 @@ struct Line {
     lost: u64,
     reads: u64,
     ns: u64,
+    claim_ns: Option<u64>,
     recoveries: u64,
     writes: u64,
     damage: Option<String>,
@@ -113,7 +120,7 @@ impl Run<'_> {
         }
 
         let mut recoveries = 0;
-        let mut times = Vec::new();
+        let (mut times, mut claim_times) = (Vec::new(), Vec::new());
         for _ in 0..arguments.kills {
             // A random moment, from "at once" to a few thousand writes later.
             std::thread::sleep(Duration::from_micros(self.below(1500)));
@@ -123,19 +130,25 @@ impl Run<'_> {
                 self.found.lost += 1;
                 eprintln!("a writer gave up");
             }
+            let pid = victim.pid();
             let start = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?);
             victim.signal(Signal::SIGKILL)?;
             self.found.kills += 1;
-            let Some(line) = self.ask(&mut probe, "write")? else {
+            let Some(line) = self.ask(&mut probe, &pid.to_string())? else {
                 probe =
                     Child::spawn(&mut self.worker.command("stress-probe", self.namespace.path()))?;
                 probe.line(WATCHDOG)?;
                 continue;
             };
+            let since = |ns: u64| ns.saturating_sub(start.as_nanos() as u64) / 1000;
             if line.recoveries > recoveries {
                 recoveries = line.recoveries;
                 self.found.recoveries += 1;
-                times.push(line.ns.saturating_sub(start.as_nanos() as u64) / 1000);
+                times.push(since(line.ns));
+            }
+            if let Some(ns) = line.claim_ns {
+                self.found.claims += 1;
+                claim_times.push(since(ns));
             }
             self.found.writes = line.writes;
             writers[index as usize].kill()?;
@@ -150,14 +163,21 @@ impl Run<'_> {
             reader.close_stdin();
             self.finish(reader)?;
         }
-        if let Some(Line { damage: Some(damage), .. }) = self.ask(&mut probe, "verify")? {
-            eprintln!("at the end: {damage}");
-            self.found.lost += 1;
+        if let Some(line) = self.ask(&mut probe, "verify")? {
+            self.found.lost += line.lost;
+            if let Some(damage) = line.damage {
+                eprintln!("at the end: {damage}");
+                self.found.lost += 1;
+            }
         }
         times.sort_unstable();
         self.found.recovery_p50_us = percentile(&times, 50);
         self.found.recovery_p99_us = percentile(&times, 99);
         self.found.recovery_max_us = times.last().copied().unwrap_or(0);
+        claim_times.sort_unstable();
+        self.found.claim_p50_us = percentile(&claim_times, 50);
+        self.found.claim_p99_us = percentile(&claim_times, 99);
+        self.found.claim_max_us = claim_times.last().copied().unwrap_or(0);
         Ok(())
     }
 

@@ -109,6 +109,8 @@ fn steps(full: bool) -> Vec<Step> {
     }
     for (op, sabotage) in [
         (Operation::Update, Sabotage::Tear),
+        (Operation::ClaimUpdate, Sabotage::Tear),
+        (Operation::ClaimUpdate, Sabotage::DeadClaim),
         (Operation::Batch, Sabotage::Piecemeal),
         (Operation::Add, Sabotage::NoRepair),
         (Operation::ForceShare, Sabotage::EarlyName),
@@ -208,7 +210,11 @@ fn sabotage_is_caught(op: Operation, sabotage: Sabotage) -> Result<String> {
     if found.is_clean() {
         bail!("the broken protocol was not noticed: {found:?}");
     }
-    Ok(format!("caught: torn {}, lost {}, leaked {}", found.torn, found.lost, found.leaked))
+    let step_kill::Findings { torn, lost, leaked, hung, .. } = found;
+    if sabotage == Sabotage::DeadClaim && hung == 0 {
+        bail!("nobody was kept waiting: {found:?}");
+    }
+    Ok(format!("caught: torn {torn}, lost {lost}, leaked {leaked}, hung {hung}"))
 }
 
 fn killed_at_random(kills: u64) -> Result<String> {
@@ -217,9 +223,14 @@ fn killed_at_random(kills: u64) -> Result<String> {
     if !found.is_clean() {
         bail!("{found:?}");
     }
+    if found.recoveries + found.claims == 0 {
+        bail!("no kill hit the lock or a claim: {found:?}");
+    }
+    let stress::Findings { recoveries, recovery_p50_us: p50, recovery_p99_us: p99, .. } = found;
+    let stress::Findings { claims, claim_p50_us, claim_p99_us, .. } = found;
     Ok(format!(
-        "{} recoveries, p50 {} µs, p99 {} µs, max {} µs",
-        found.recoveries, found.recovery_p50_us, found.recovery_p99_us, found.recovery_max_us
+        "{recoveries} kills hit the lock: p50 {p50} µs, p99 {p99} µs; \
+         {claims} hit a claim: p50 {claim_p50_us} µs, p99 {claim_p99_us} µs"
     ))
 }
 

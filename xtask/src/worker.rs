@@ -17,6 +17,8 @@ pub enum Sabotage {
     Piecemeal,
     /// Do not repair after a death.
     NoRepair,
+    /// Never end the claim of a dead writer.
+    DeadClaim,
     /// Give a published file its name before it is written.
     EarlyName,
     /// Open a table without noticing that its mutex was being reinitialised.
