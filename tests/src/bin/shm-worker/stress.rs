@@ -4,7 +4,7 @@
 //! Writer `i` owns the keys `i * 100 ..`: some it writes one by one, the others only as a
 //! batch. It keeps a log of what it is about to write and of what was acknowledged,
 //! in a segment of its own; its successor compares that with the table. Other keys are
-//! [shared](shared) by all writers.
+//! [`shared`] by all writers.
 
 mod shared;
 
