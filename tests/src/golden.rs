@@ -25,6 +25,8 @@ pub fn all() -> Vec<Golden> {
         ("prefixes-and-nuls".to_owned(), prefixes_and_nuls()),
         ("high-bytes".to_owned(), high_bytes()),
         ("long".to_owned(), long()),
+        ("ties".to_owned(), ties()),
+        ("wide".to_owned(), wide()),
     ];
     for n in [15, 16, 17, 255, 256, 1000] {
         shapes.push((format!("{n}-keys"), numbered(n)));
@@ -74,6 +76,26 @@ pub fn long() -> Vec<Entry> {
     let key = |len: usize, last: u8| [vec![b'k'; len], vec![last]].concat();
     let of_key = |len| values.map(|value| (key(len, value as u8), vec![len as u8; value]));
     sorted(keys.into_iter().flat_map(of_key).collect())
+}
+
+/// Keys that tie at each node and need several groups in a row, and prefixes of one key, which need
+/// more groups in a row than the format allows.
+#[must_use]
+pub fn ties() -> Vec<Entry> {
+    let digits = |i: u32| format!("{i:04x}").into_bytes();
+    let spread = |i| digits(i).into_iter().flat_map(|digit| [digit, b'=', b'=', b'=', b'=']);
+    let mut entries: Vec<_> = (0..300).map(|i| (spread(i).collect(), vec![i as u8])).collect();
+    entries.extend((0..200).map(|len| (vec![b'k'; len], vec![len as u8])));
+    sorted(entries)
+}
+
+/// Entries of two units, one of which is wide.
+#[must_use]
+pub fn wide() -> Vec<Entry> {
+    let mut entries = numbered(20);
+    entries[2].1 = vec![2; 33_000];
+    entries[5].1 = vec![5; 33_000];
+    entries
 }
 
 /// `n` keys of different lengths with some structure, and values of different lengths.

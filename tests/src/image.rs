@@ -9,6 +9,8 @@ use std::ops::Range;
 
 /// The hash of the index, and the choice of cells.
 mod index;
+/// Groups and forks, which decide ties.
+mod ties;
 
 pub use index::{colliding_key, hash};
 
@@ -25,7 +27,7 @@ pub mod header {
     pub const DATA_LEN: usize = 24;
     pub const BUCKETS: usize = 32;
     pub const COMMON: usize = 40;
-    pub const RESERVED2: usize = 48;
+    pub const TIES: usize = 48;
     pub const BODY_CRC: usize = 56;
     pub const HEADER_CRC: usize = 60;
     pub const LEN: usize = 64;
@@ -45,37 +47,88 @@ pub struct Sections {
     pub data: Range<usize>,
     pub data_padding: Range<usize>,
     pub nodes: Range<usize>,
-    pub entries: Range<usize>,
-    pub entries_padding: Range<usize>,
+    pub ties: Range<usize>,
+    pub ties_padding: Range<usize>,
+    pub units: Vec<Range<usize>>,
+    pub units_padding: Range<usize>,
     pub buckets: Range<usize>,
 }
 
 impl Sections {
-    /// By the numbers of a header, which must be sensible ones.
+    /// Computes the sections from the numbers of a header, which must be sensible.
     #[must_use]
-    pub fn new(entries: usize, data_len: usize, buckets: usize) -> Self {
+    pub fn new(entries: usize, data_len: usize, buckets: usize, ties: usize) -> Self {
         let data = header::LEN..header::LEN + data_len;
         let data_padding = data.end..data.end.next_multiple_of(LINE);
-        let nodes = data_padding.end..data_padding.end + LINE * nodes(entries).len();
-        let entries = nodes.end..nodes.end + 8 * (entries + 1);
+        let (upper, bottom) = tiers(entries);
+        let nodes = data_padding.end..data_padding.end + LINE * upper.len();
+        let ties = nodes.end..nodes.end + 4 * ties;
+        let ties_padding = ties.end..ties.end.next_multiple_of(LINE);
+        let mut end = ties_padding.end;
+        let mut units = Vec::new();
+        for node in bottom {
+            let start = end;
+            end += LINE + 8 * slots(&node, entries);
+            units.push(start..end);
+        }
         let unit = if buckets == 0 { 8 } else { LINE };
-        let entries_padding = entries.end..entries.end.next_multiple_of(unit);
-        let buckets = entries_padding.end..entries_padding.end + LINE * buckets;
-        Self { data, data_padding, nodes, entries, entries_padding, buckets }
+        let units_padding = end..end.next_multiple_of(unit);
+        let buckets = units_padding.end..units_padding.end + LINE * buckets;
+        Self { data, data_padding, nodes, ties, ties_padding, units, units_padding, buckets }
     }
 
-    /// Those of a sound image.
+    /// Computes the sections of a sound image.
     #[must_use]
     pub fn of(image: &[u8]) -> Self {
         let number = |at| word(image, at) as usize;
-        Self::new(number(header::ENTRIES), number(header::DATA_LEN), number(header::BUCKETS))
+        let [entries, data_len, buckets, ties] =
+            [header::ENTRIES, header::DATA_LEN, header::BUCKETS, header::TIES].map(number);
+        Self::new(entries, data_len, buckets, ties)
     }
 
-    /// Offset of the word of entry `rank`; that after the last entry ends the data.
+    /// The range of all units.
     #[must_use]
-    pub fn entry(&self, rank: usize) -> usize {
-        self.entries.start + 8 * rank
+    pub fn all_units(&self) -> Range<usize> {
+        let start = self.ties_padding.end;
+        start..self.units.last().map_or(start, |unit| unit.end)
     }
+
+    /// Returns the offset of an entry's part in a narrow unit, and the offset of the unit's base.
+    /// An empty entry follows the last one.
+    #[must_use]
+    pub fn part(&self, entries: usize, rank: usize) -> (usize, usize) {
+        let (base, slot) = self.slot(entries, rank);
+        (base + 8 + 4 * slot, base)
+    }
+
+    /// Returns the offset of an entry's word in a wide unit.
+    #[must_use]
+    pub fn wide_entry(&self, entries: usize, rank: usize) -> usize {
+        let (base, slot) = self.slot(entries, rank);
+        base + 8 * slot
+    }
+
+    /// Returns the offset of the slots of an entry's unit, and the number of the entry's slot.
+    fn slot(&self, entries: usize, rank: usize) -> (usize, usize) {
+        let bottom = tiers(entries).1;
+        let mut units = bottom.iter().zip(&self.units);
+        let of_it = |(node, _): &(&Subtree, _)| (node.all.start..=node.all.end).contains(&rank);
+        let (node, unit) = units.find(of_it).expect("there is such an entry");
+        (unit.start + LINE, rank - node.all.start)
+    }
+}
+
+/// Returns the nodes above the bottom tier, and the nodes of the bottom tier.
+fn tiers(entries: usize) -> (Vec<Subtree>, Vec<Subtree>) {
+    // A node of the bottom tier has all keys of its subtree.
+    nodes(entries).into_iter().partition(|node| node.ranks.len() < node.all.len())
+}
+
+/// Returns the number of slots of a node of the bottom tier: one for each of its keys and for the
+/// next key, rounded up to a multiple of 8.
+fn slots(node: &Subtree, entries: usize) -> usize {
+    let slots = node.ranks.len() + 1;
+    if entries < 8 { slots } else { slots.next_multiple_of(8) }
 }
 
 /// A little-endian word.
@@ -197,34 +250,75 @@ fn encode_with(entries: &[Entry], buckets: Vec<index::Bucket>) -> Vec<u8> {
     let common = if n == 0 { 0 } else { shared(key(0), key(n - 1)) };
     let data_len: usize = entries.iter().map(|(key, value)| key.len() + value.len()).sum();
 
+    let skip_of = |all: &Range<usize>| {
+        let at_edge = all.start == 0 || all.end == n;
+        if at_edge { common } else { shared(key(all.start - 1), key(all.end)) }
+    };
+    let node_of = |node: &Subtree, flag: u32| {
+        let skip = skip_of(&node.all);
+        let mut words = [ABSENT; 16];
+        words[0] = skip as u32 | flag;
+        for (word, &rank) in words[1..].iter_mut().zip(&node.ranks) {
+            *word = partial(key(rank), skip);
+        }
+        words.into_iter().flat_map(u32::to_le_bytes)
+    };
+    let (upper, bottom) = tiers(n);
+    let keys: Vec<&[u8]> = entries.iter().map(|(key, _)| &key[..]).collect();
+    let ties = ties::words(&keys, &upper, skip_of);
+
     let mut image = Vec::new();
     image.extend_from_slice(b"AVLSNAP\n");
     image.extend_from_slice(&1u32.to_le_bytes());
     image.extend_from_slice(&[0; 4]);
-    for number in [n, data_len, buckets.len(), common, 0, 0] {
+    for number in [n, data_len, buckets.len(), common, ties.len(), 0] {
         image.extend_from_slice(&(number as u64).to_le_bytes());
     }
+    let mut starts = vec![0];
     for (key, value) in entries {
         image.extend_from_slice(key);
         image.extend_from_slice(value);
+        starts.push(image.len() - header::LEN);
     }
     image.resize(image.len().next_multiple_of(LINE), 0);
-    for Subtree { ranks, all } in nodes(n) {
-        let at_edge = all.start == 0 || all.end == n;
-        let skip = if at_edge { common } else { shared(key(all.start - 1), key(all.end)) };
-        let mut words = [ABSENT; 16];
-        words[0] = skip as u32;
-        for (word, rank) in words[1..].iter_mut().zip(ranks) {
-            *word = partial(key(rank), skip);
+    for node in &upper {
+        image.extend(node_of(node, 0));
+    }
+    image.extend(ties.into_iter().flat_map(u32::to_le_bytes));
+    image.resize(image.len().next_multiple_of(LINE), 0);
+    for node in &bottom {
+        // The keys of the node and the next key. After the last key comes an entry without data.
+        let ranks = node.all.start..node.all.end + 1;
+        let end = |rank: usize| starts[(rank + 1).min(n)];
+        let key_len = |rank: usize| entries.get(rank).map_or(0, |(key, _)| key.len());
+        let base = starts[ranks.start];
+        let is_wide = end(ranks.end - 1) - base > 0xFFFF;
+        image.extend(node_of(node, if is_wide { 1 << 31 } else { 0 }));
+        let slots = slots(node, n);
+        let unit_end = image.len() + 8 * slots;
+        if is_wide {
+            for rank in ranks {
+                let word = entry_word(starts[rank] as u64, key_len(rank) as u64);
+                image.extend_from_slice(&word.to_le_bytes());
+            }
+        } else {
+            image.extend_from_slice(&(base as u64).to_le_bytes());
+            let forks_at = image.len() + 4 * slots;
+            for rank in ranks {
+                let part = (end(rank) - base) << 16 | key_len(rank);
+                image.extend_from_slice(&(part as u32).to_le_bytes());
+            }
+            image.resize(forks_at, 0);
+            let skip = skip_of(&node.all);
+            for pair in node.ranks.windows(2) {
+                let (a, b) = (key(pair[0]), key(pair[1]));
+                let ties = partial(a, skip) == partial(b, skip);
+                let fork = if ties { ties::fork(a, b) } else { 0 };
+                image.extend_from_slice(&fork.to_le_bytes());
+            }
         }
-        image.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        image.resize(unit_end, 0);
     }
-    let mut offset = 0;
-    for (key, value) in entries {
-        image.extend_from_slice(&entry_word(offset, key.len() as u64).to_le_bytes());
-        offset += (key.len() + value.len()) as u64;
-    }
-    image.extend_from_slice(&entry_word(offset, 0).to_le_bytes());
     if !buckets.is_empty() {
         image.resize(image.len().next_multiple_of(LINE), 0);
         image.extend(buckets.iter().flatten().flat_map(|cell| cell.to_le_bytes()));

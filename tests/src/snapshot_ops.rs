@@ -22,6 +22,9 @@ pub enum Op {
     Clear,
     /// Sets many keys, which are numbers behind a prefix: so that trees have several tiers.
     Fill(Vec<u8>, u16),
+    /// Sets many keys, which are numbers with these bytes after each digit, so that keys tie in all
+    /// nodes.
+    Spread(Vec<u8>, u16),
     /// Replaces the tree by one that is made of many entries at once.
     Bulk(Vec<(Vec<u8>, Vec<u8>)>),
     /// Freezes the tree, with or without an index, and opens and verifies the image.
@@ -86,7 +89,10 @@ impl Parts<'_, '_> {
                 0..64 => Op::Clear,
                 len => Op::Bulk((0..len % 50).map(|_| (self.key(), self.value())).collect()),
             },
-            9 => Op::Fill(self.key(), self.number() % 600),
+            9 => match self.0.byte() & 1 {
+                0 => Op::Fill(self.key(), self.number() % 600),
+                _ => Op::Spread(self.key(), self.number() % 600),
+            },
             10..13 => Op::Freeze(self.0.byte() & 1 == 0),
             13 | 14 => Op::Rank(self.key()),
             15 => Op::Range(self.key(), self.key(), self.0.byte()),
@@ -160,6 +166,14 @@ impl Model {
                         [prefix.as_slice(), &number.to_be_bytes()[usize::from(number % 5 == 0)..]]
                             .concat();
                     self.set(&key, &number.to_le_bytes()[..usize::from(number % 3)]);
+                }
+            }
+            Op::Spread(between, count) => {
+                for number in 0..*count {
+                    let digits = (0..5).map(|place| (number >> (2 * place)) as u8 & 3);
+                    let key: Vec<u8> =
+                        digits.flat_map(|digit| [&[digit], between.as_slice()].concat()).collect();
+                    self.set(&key, &[number as u8]);
                 }
             }
             Op::Bulk(entries) => {

@@ -1,13 +1,13 @@
 //! Sound images with patches, decoded from bytes: for fuzzing the code behind the checksums.
 
-use crate::golden::{high_bytes, numbered, prefixes_and_nuls};
+use crate::golden::{high_bytes, numbered, prefixes_and_nuls, ties, wide};
 use crate::image::{encode, entry_word, fix_checksums, header, set_word, word};
 
 /// An image, and keys to ask it for.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
     let Some((&how, mut rest)) = bytes.split_first() else { return Default::default() };
-    let map = match how >> 1 & 7 {
+    let map = match how >> 1 & 15 {
         0 => high_bytes(),
         1 => prefixes_and_nuls(),
         2 => vec![],
@@ -15,6 +15,8 @@ pub fn decode(bytes: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
         4 => numbered(3),
         5 => numbered(15),
         6 => numbered(16),
+        7 => ties(),
+        8 => wide(),
         _ => numbered(40),
     };
     let mut queries =

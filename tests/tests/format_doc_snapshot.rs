@@ -28,7 +28,7 @@ fn the_header() {
         ("data_len", header::DATA_LEN),
         ("buckets", header::BUCKETS),
         ("common", header::COMMON),
-        ("reserved2", header::RESERVED2),
+        ("ties", header::TIES),
         ("body_crc", header::BODY_CRC),
         ("header_crc", header::HEADER_CRC),
     ] {
@@ -43,9 +43,7 @@ fn the_header() {
     assert_eq!(number("1,048,575"), MAX_KEY_LEN as u64);
     assert_eq!(bytes("body_crc"), crc32fast::hash(&image[64..]).to_le_bytes());
     assert_eq!(bytes("header_crc"), crc32fast::hash(&image[..60]).to_le_bytes());
-    for name in ["reserved", "reserved2"] {
-        assert!(bytes(name).iter().all(|&byte| byte == 0), "{name}");
-    }
+    assert!(bytes("reserved").iter().all(|&byte| byte == 0));
 }
 
 #[test]
@@ -53,16 +51,19 @@ fn the_places_of_the_sections() {
     let document = Document::read();
     for formula in [
         "nodes_at   = 64 + ⌈data_len⌉₆₄",
-        "entries_at = nodes_at + 64 · number of nodes",
-        "buckets_at = ⌈entries_at + 8 · (n + 1)⌉₆₄ ",
+        "ties_at    = nodes_at + 64 · nodes above the bottom tier",
+        "units_at   = ⌈ties_at + 4 · ties⌉₆₄",
+        "units_end  = units_at + 64 · units + 8 · slots",
+        "buckets_at = ⌈units_end⌉₆₄ ",
         "total_len  = buckets_at + 64 · buckets ",
-        "total_len  = entries_at + 8 · (n + 1) ",
+        "total_len  = units_end ",
+        "slots_before(i) = min(16 · i, 8 · i + last')",
         "`3n / 16`, rounded up, and one more",
     ] {
         document.says(formula);
     }
     let round_up = |x: usize| x.next_multiple_of(64);
-    for n in [0, 1, 2, 15, 16, 17, 100, 300] {
+    for n in [0, 1, 2, 7, 8, 15, 16, 17, 100, 300] {
         for index in [false, true] {
             let mut tree = RbTree::new();
             for (key, value) in golden::numbered(n) {
@@ -70,15 +71,30 @@ fn the_places_of_the_sections() {
             }
             let image = tree.freeze_with(&FreezeOptions::default().hash_index(index));
             let stats = Snapshot::new(&image[..]).unwrap().stats();
+            let all = nodes(n).len();
+            let upper = nodes(n).iter().filter(|node| node.ranks.len() < node.all.len()).count();
+            let ties = word(&image, header::TIES) as usize;
             let nodes_at = 64 + round_up(stats.data_bytes);
-            let entries_at = nodes_at + 64 * nodes(n).len();
-            let end = entries_at + 8 * (n + 1);
+            let units_at = round_up(nodes_at + 64 * upper + 4 * ties);
+            let last = n.checked_ilog2().map_or(0, |levels| n + 1 - (1 << levels));
+            let last = last.next_multiple_of(8);
+            let slots_before = |unit: usize| (16 * unit).min(8 * unit + last);
+            let slots = match n {
+                0 => 0,
+                1..8 => n + 1,
+                _ => slots_before(all - upper),
+            };
+            let end = units_at + 64 * (all - upper) + 8 * slots;
             let buckets = if n == 0 { 0 } else { (3 * n).div_ceil(16) + 1 };
             let total = if index && n > 0 { round_up(end) + 64 * buckets } else { end };
             assert_eq!(image.len(), total, "{n} {index}");
             let sections = Sections::of(&image);
-            assert_eq!((sections.nodes.start, sections.entries.start), (nodes_at, entries_at));
-            assert_eq!(stats.tree_bytes, 64 * nodes(n).len());
+            assert_eq!((sections.nodes.start, sections.all_units()), (nodes_at, units_at..end));
+            for (unit, range) in sections.units.iter().enumerate() {
+                assert_eq!(range.start, units_at + 64 * unit + 8 * slots_before(unit), "{n}");
+            }
+            assert_eq!((stats.tree_bytes, stats.tie_bytes), (64 * all, 4 * ties));
+            assert_eq!(stats.entry_bytes, 8 * slots);
         }
     }
 }
@@ -180,8 +196,13 @@ fn the_ranks() {
 #[test]
 fn the_names_of_the_errors() {
     let document = Document::read();
-    // Each of these is provoked in `snapshot_crafted.rs`, by this name.
-    let crafted = include_str!("snapshot_crafted.rs");
+    // Each of these is provoked in `snapshot_crafted`, by this name.
+    let crafted = [
+        include_str!("snapshot_crafted/main.rs"),
+        include_str!("snapshot_crafted/tree.rs"),
+        include_str!("snapshot_crafted/index.rs"),
+    ];
+    let crafted = crafted.concat();
     let mut named = 0;
     for row in document.rows("Snapshot checks") {
         let name = row[1].strip_prefix("`Corrupt`: ").unwrap_or(row[1]);
@@ -191,7 +212,7 @@ fn the_names_of_the_errors() {
         assert!(crafted.contains(&format!("corrupt(\"{name}\"")), "{name}");
         named += 1;
     }
-    assert_eq!(named, 13);
+    assert_eq!(named, 15);
     assert!(matches!(Snapshot::new(b"AVLSNAP\n"), Err(SnapshotError::Length { .. })));
 }
 
@@ -210,5 +231,5 @@ fn the_worked_example() {
         assert_eq!(word(&image, offset), number(row[1]), "{row:?}");
         checked += 1;
     }
-    assert_eq!(checked, 21);
+    assert_eq!(checked, 22);
 }

@@ -16,6 +16,8 @@ use shm_tests::snapshot_calls::{entries, every_call};
 fn shapes() -> Vec<(Vec<Entry>, bool)> {
     let entry = |key: &[u8], value: &[u8]| (key.to_vec(), value.to_vec());
     let long = |last| ([vec![b'p'; 9], vec![last; 5]].concat(), vec![last]);
+    // Ten keys that tie with the only key of the top node, and differ later.
+    let tied = |i: u8| [&b"k"[..], &[i / 10; 9], &[i % 10]].concat();
     let maps = [
         vec![],
         vec![entry(b"", b"")],
@@ -25,6 +27,7 @@ fn shapes() -> Vec<(Vec<Entry>, bool)> {
         // keys.
         (0..20).map(long).collect(),
         golden::high_bytes(),
+        (0..20).map(|i| (tied(i), vec![i])).collect(),
     ];
     maps.into_iter().flat_map(|map| [(map.clone(), false), (map, true)]).collect()
 }
@@ -150,15 +153,15 @@ fn every_changed_byte_under_right_checksums_is_judged_rightly() {
             let section = match at {
                 _ if at < header::LEN => "header",
                 _ if sections.nodes.contains(&at) => "node",
-                _ if sections.entries.contains(&at) => "entry",
-                _ if !sections.data.contains(&at) => "padding or bucket",
+                _ if sections.all_units().contains(&at) => "unit",
+                _ if !sections.data.contains(&at) => "tie, padding or bucket",
                 _ if is_value[at - sections.data.start] => "value",
                 _ => "key",
             };
             *passed.entry(section).or_default() += usize::from(sound);
             assert!(sound || section != "value", "byte {at}: a value may be anything");
         }
-        for derived in ["header", "node", "padding or bucket"] {
+        for derived in ["header", "node", "tie, padding or bucket"] {
             assert_eq!(passed.get(derived).copied().unwrap_or(0), 0, "{derived}: {passed:?}");
         }
         if index {

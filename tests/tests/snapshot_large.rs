@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use avl_snapshot::{Builder, MAX_DATA_LEN, Snapshot};
 use memmap2::{MmapMut, MmapOptions};
-use shm_tests::image::{Entry, encode, entry_word, fix_header, header, set_word, word};
+use shm_tests::image::{Entry, Sections, encode, entry_word, fix_header, header, set_word};
 
 const GIB: usize = 1 << 30;
 
@@ -21,28 +21,28 @@ fn map() -> Vec<Entry> {
 
 /// The image of [`map`] in which each value is `value_len` zeros; its body checksum is wrong.
 fn stretched(value_len: usize) -> (MmapMut, Vec<Range<usize>>) {
-    let map = map();
+    // With values that are long enough for wide units.
+    let map: Vec<Entry> = map().into_iter().map(|(key, _)| (key, vec![0; 10_000])).collect();
     let small = encode(&map, false);
     let (n, data_len) = (map.len(), map.len() * (3 + value_len));
-    let data_end = word(&small, header::DATA_LEN) as usize + header::LEN;
-    let tree_and_entries = &small[data_end.next_multiple_of(64)..];
+    let sections = Sections::of(&small);
+    let tree = &small[sections.nodes.start..];
     let nodes_at = (header::LEN + data_len).next_multiple_of(64);
-    let total = nodes_at + tree_and_entries.len();
-    let mut image = reserved(total).expect("less than 100 GiB of addresses");
+    let mut image = reserved(nodes_at + tree.len()).expect("less than 100 GiB of addresses");
     image[..header::LEN].copy_from_slice(&small[..header::LEN]);
     set_word(&mut image, header::DATA_LEN, data_len as u64);
     fix_header(&mut image);
-    image[nodes_at..].copy_from_slice(tree_and_entries);
+    image[nodes_at..].copy_from_slice(tree);
     let mut values = Vec::new();
-    let entries_at = total - 8 * (n + 1);
+    let word_at = |rank| sections.wide_entry(n, rank) - sections.nodes.start + nodes_at;
     for (rank, (key, _)) in map.iter().enumerate() {
         let offset = rank * (3 + value_len);
-        set_word(&mut image, entries_at + 8 * rank, entry_word(offset as u64, 3));
+        set_word(&mut image, word_at(rank), entry_word(offset as u64, 3));
         let at = header::LEN + offset;
         image[at..at + 3].copy_from_slice(key);
         values.push(at + 3..at + 3 + value_len);
     }
-    set_word(&mut image, total - 8, entry_word(data_len as u64, 0));
+    set_word(&mut image, word_at(n), entry_word(data_len as u64, 0));
     (image, values)
 }
 
@@ -84,12 +84,12 @@ fn data_beyond_4_gib_are_found() {
 
 #[test]
 fn a_header_of_2_to_the_40_entries_is_harmless() {
-    // The nodes and entries of the largest map: 16 TiB of addresses, all zeros. Where a system does
+    // The nodes and units of the largest map: 16 TiB of addresses, all zeros. Where a system does
     // not give so many, fewer.
     let open = |bits: u32| {
         let nodes: u64 = nodes_of_a_power_of_two(bits);
         let n = 1u64 << bits;
-        let total = header::LEN + 64 * nodes as usize + 8 * (n as usize + 1);
+        let total = header::LEN + 64 * nodes as usize + 8 * (n as usize + 8);
         let mut image = reserved(total)?;
         image[..header::LEN].copy_from_slice(&encode(&[], false)[..header::LEN]);
         set_word(&mut image, header::ENTRIES, n);
@@ -138,14 +138,15 @@ fn the_largest_offsets_keep_all_their_bits() {
 
 /// An image with one entry, `k`, whose value ends at `end`.
 fn one_value(map: &[Entry], end: u64) -> Option<(MmapMut, usize)> {
-    let small = encode(map, false);
+    let long: Vec<Entry> = map.iter().map(|(key, _)| (key.clone(), vec![0; 70_000])).collect();
+    let small = encode(&long, false);
     let nodes_at = (header::LEN + end as usize).next_multiple_of(64);
     let total = nodes_at + 64 + 16;
     let mut image = reserved(total)?;
     image[..header::LEN + 1].copy_from_slice(&small[..header::LEN + 1]);
     set_word(&mut image, header::DATA_LEN, end);
     fix_header(&mut image);
-    image[nodes_at..].copy_from_slice(&small[128..]);
+    image[nodes_at..].copy_from_slice(&small[Sections::of(&small).nodes.start..]);
     set_word(&mut image, total - 8, entry_word(end, 0));
     Some((image, total))
 }

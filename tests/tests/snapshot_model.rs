@@ -21,7 +21,7 @@ fn decoding_reaches_every_operation() {
         .iter()
         .map(|op| format!("{op:?}").split(['(', ' ']).next().unwrap_or_default().to_owned())
         .collect();
-    assert_eq!(names.len(), 13, "{names:?}");
+    assert_eq!(names.len(), 14, "{names:?}");
 }
 
 #[test]

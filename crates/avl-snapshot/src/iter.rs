@@ -2,7 +2,7 @@
 
 use std::iter::FusedIterator;
 
-use crate::image::Raw;
+use crate::image::{CachedUnit, Raw};
 
 /// An iterator over entries of a [`Snapshot`](crate::Snapshot), in ascending key order from the
 /// front and in descending key order from the back. Each step is O(1).
@@ -11,12 +11,16 @@ pub struct Iter<'a> {
     raw: Raw<'a>,
     front: usize,
     back: usize,
+    /// The unit that was read last at the front, and the one that was read last at the back.
+    ahead: CachedUnit<'a>,
+    behind: CachedUnit<'a>,
 }
 
 impl<'a> Iter<'a> {
     /// Creates an iterator over the entries at ranks `front` to `back - 1`.
     pub(crate) fn new(raw: Raw<'a>, front: usize, back: usize) -> Self {
-        Self { raw, front, back: back.max(front) }
+        let (ahead, behind) = (CachedUnit::default(), CachedUnit::default());
+        Self { raw, front, back: back.max(front), ahead, behind }
     }
 
     /// The ranks of the remaining entries.
@@ -37,7 +41,7 @@ impl<'a> Iterator for Iter<'a> {
         }
         let rank = self.front;
         self.front += 1;
-        Some(self.raw.pair(rank))
+        Some(self.raw.pair(self.raw.entry_of(&mut self.ahead, rank)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -59,7 +63,7 @@ impl DoubleEndedIterator for Iter<'_> {
             return None;
         }
         self.back -= 1;
-        Some(self.raw.pair(self.back))
+        Some(self.raw.pair(self.raw.entry_of(&mut self.behind, self.back)))
     }
 }
 

@@ -23,9 +23,11 @@
 //! shape follows from the number of keys, so no pointers are stored. The tree is cut into *nodes*
 //! of four levels, each in one cache line. A node holds up to 15 keys. Of each key it has the four
 //! bytes that follow the prefix that all keys in that part of the tree share. One vector comparison
-//! descends four levels. Whole keys are compared only if these bytes are equal. Keys and values lie
-//! in key order, so scans are sequential and ranks are arithmetic. `docs/format.md` in the
-//! repository describes the image byte by byte.
+//! descends four levels. If these bytes are equal, bytes further on decide, which are also stored
+//! apart from the keys, so a lookup compares only one whole key. The offsets of the data are stored
+//! next to the node at the bottom of the tree, so both are fetched together. Keys and values lie in
+//! key order, so scans are sequential and ranks are arithmetic. `docs/format.md` in the repository
+//! describes the image byte by byte.
 
 #![deny(unsafe_code)]
 

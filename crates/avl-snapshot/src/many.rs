@@ -1,7 +1,7 @@
 //! Many lookups at once. Sixteen of them descend side by side, so that their cache misses overlap.
 
-use crate::image::{Cell, Probe, Query, Raw};
-use crate::search::{At, Step};
+use crate::image::{Cell, Probe, Query, Raw, Spot};
+use crate::search::{At, Guide, Step};
 
 /// Number of lookups that descend side by side.
 const GROUP: usize = 16;
@@ -13,21 +13,21 @@ impl<'a> Raw<'a> {
             if self.layout.buckets > 0 {
                 let cells = self.candidates_by_index(group);
                 for (key, cell) in group.iter().zip(cells) {
-                    found.push(self.confirm(key.as_ref(), cell));
+                    found.push(self.confirm_cell(key.as_ref(), cell));
                 }
                 continue;
             }
-            let ranks = self.candidates_by_tree(group);
-            let entries = ranks.map(|rank| rank.map(|rank| self.entry(rank)));
+            let spots = self.candidates_by_tree(group);
+            let entries = spots.map(|spot| spot.map(|spot| self.entry_in(spot)));
+            entries.iter().flatten().for_each(|entry| self.fetch_data(*entry));
             for (key, entry) in group.iter().zip(entries) {
-                // It was the only key that tied, so if it is another key, this one is absent.
-                let entry = entry.filter(|&entry| self.key_of(entry) == key.as_ref());
+                let entry = entry.and_then(|entry| self.confirm(key.as_ref(), entry));
                 found.push(entry.map(|entry| self.value_of(entry)));
             }
         }
     }
 
-    fn confirm(self, key: &[u8], cell: Option<Cell>) -> Option<&'a [u8]> {
+    fn confirm_cell(self, key: &[u8], cell: Option<Cell>) -> Option<&'a [u8]> {
         match cell? {
             Cell::Entry(entry) if self.key_of(entry) == key => Some(self.value_of(entry)),
             // Another key may have the same tag and length.
@@ -35,9 +35,9 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// Returns, for each key, the only rank that the key can have if it is in the map.
-    fn candidates_by_tree<K: AsRef<[u8]>>(self, keys: &[K]) -> [Option<usize>; GROUP] {
-        let mut ranks = [None; GROUP];
+    /// Returns, for each key, the only place that the key can have if it is in the map.
+    fn candidates_by_tree<K: AsRef<[u8]>>(self, keys: &[K]) -> [Option<Spot>; GROUP] {
+        let mut spots = [None; GROUP];
         let none = Query::new(&[]);
         let mut queries = [none; GROUP];
         let mut walks: [Option<At>; GROUP] = [None; GROUP];
@@ -45,43 +45,19 @@ impl<'a> Raw<'a> {
             *query = Query::new(key.as_ref());
             *walk = self.start(query).ok();
         }
-        for tier in self.layout.shape.tiers() {
-            for ((query, walk), rank) in queries.iter().zip(&mut walks).zip(ranks.iter_mut()) {
+        for _ in self.layout.shape.tiers() {
+            for ((query, walk), spot) in queries.iter().zip(&mut walks).zip(spots.iter_mut()) {
                 let Some(at) = *walk else { continue };
-                if tier.below == 0 {
-                    *rank = self.bottom(query, at);
-                    continue;
-                }
-                *walk = match self.step(query, at) {
+                *walk = match self.step::<false>(query, at, &mut Guide::NOTHING.clone()) {
                     Step::Down(next) => Some(next),
-                    Step::Found(found) => {
-                        *rank = Some(found);
+                    Step::End(end) => {
+                        *spot = end.candidate();
                         None
                     }
-                    Step::Absent(_) => None,
                 };
             }
         }
-        ranks
-    }
-
-    /// Returns the only rank that the query can have if it is in this node of the bottom tier. A
-    /// single tie is not resolved here but after all lookups have reached the bottom tier.
-    #[inline(always)]
-    fn bottom(self, query: &Query<'_>, at: At) -> Option<usize> {
-        let keys = self.node(at.tier.first + at.node);
-        let place = keys.place(query.partial(keys.skip()));
-        match place.tied {
-            0 => None,
-            1 => {
-                let shape = &self.layout.shape;
-                Some(shape.rank(&at.tier, at.node, u64::from(place.less)) as usize)
-            }
-            _ => match self.step(query, at) {
-                Step::Found(rank) => Some(rank),
-                _ => None,
-            },
-        }
+        spots
     }
 
     fn candidates_by_index<K: AsRef<[u8]>>(self, keys: &[K]) -> [Option<Cell>; GROUP] {

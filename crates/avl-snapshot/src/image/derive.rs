@@ -2,14 +2,16 @@
 //! The writer stores them, and [`verify`](fn@super::verify) compares them with what is stored.
 
 use super::layout::Layout;
-use super::node::{Node, partial};
-use super::raw::Raw;
+use super::node::{Node, partial, shared};
+use super::raw::{Entry, Raw};
 use super::shape::Tier;
 
 /// Access to keys by rank, and to the layout of their image.
 pub(crate) trait Keys {
     fn layout(&self) -> &Layout;
     fn key(&self, rank: usize) -> &[u8];
+    /// Returns the entry at `rank`. An empty entry follows the last one.
+    fn entry(&self, rank: usize) -> Entry;
 }
 
 impl Keys for Raw<'_> {
@@ -20,6 +22,15 @@ impl Keys for Raw<'_> {
     #[inline(always)]
     fn key(&self, rank: usize) -> &[u8] {
         Raw::key(*self, rank)
+    }
+
+    #[inline(always)]
+    fn entry(&self, rank: usize) -> Entry {
+        let data_len = self.layout.data_len;
+        match rank < self.layout.entries {
+            true => Raw::entry(*self, rank),
+            false => Entry { start: data_len, key_len: 0, end: data_len },
+        }
     }
 }
 
@@ -42,29 +53,4 @@ pub(crate) fn node_of(keys: &impl Keys, tier: &Tier, node: u64) -> Node {
     let rank = |key| shape.rank(tier, node, key) as usize;
     let partials = (0..shape.keys(tier, node)).map(|key| partial(keys.key(rank(key)), skip));
     Node::new(skip, partials)
-}
-
-/// Length of the longest common prefix.
-pub(crate) fn shared(a: &[u8], b: &[u8]) -> usize {
-    let words = a.chunks_exact(8).zip(b.chunks_exact(8)).take_while(|(a, b)| a == b).count();
-    let rest = a.iter().zip(b).skip(8 * words).take_while(|(a, b)| a == b).count();
-    8 * words + rest
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shared_prefixes_are_counted_to_the_byte() {
-        let a: Vec<u8> = (0..40).collect();
-        for at in 0..40 {
-            let mut b = a.clone();
-            b[at] = 99;
-            assert_eq!(shared(&a, &b), at);
-            assert_eq!(shared(&a, &a[..at]), at);
-        }
-        assert_eq!(shared(&a, &a), 40);
-        assert_eq!(shared(b"", b"x"), 0);
-    }
 }

@@ -4,15 +4,16 @@
 //! |---|---|---|
 //! | header | 0 | 64 |
 //! | data | 64 | data length |
-//! | nodes | after the data, at a multiple of 64 | 64 × [`Shape::nodes`] |
-//! | entries | after the nodes | 8 × (n + 1) |
-//! | buckets of the hash index, or nothing | after the entries, at a multiple of 64 | 64 × buckets |
+//! | nodes above the bottom tier | after the data, at a multiple of 64 | 64 × [`Shape::upper_nodes`] |
+//! | ties, or nothing | after these nodes | 4 × length of the ties in words |
+//! | units, which are the nodes of the bottom tier, each with its entries | after the ties, at a multiple of 64 | 64 × [`Shape::units`] + 8 × [`Shape::all_slots`] |
+//! | buckets of the hash index, or nothing | after the units, at a multiple of 64 | 64 × buckets |
 //!
 //! Padding is zeros. The data come first, so that an image can be written from front to back while
 //! entries arrive. The offset of a section is not stored and need not be checked, because it
-//! follows from the number of entries, the number of buckets and the length of the data. Numbers
-//! are little-endian. No alignment is required, but a node is in one cache line only if nodes are
-//! 64-byte aligned in memory.
+//! follows from numbers in the header: the number of entries, the number of buckets, the length of
+//! the ties and the length of the data. Numbers are little-endian. No alignment is required, but a
+//! node is in one cache line only if nodes are 64-byte aligned in memory.
 
 use std::mem::{offset_of, size_of};
 
@@ -30,9 +31,14 @@ pub const HEADER_LEN: usize = 64;
 pub(crate) const DATA_AT: usize = HEADER_LEN;
 /// Length in bytes of a node, and of a bucket of the hash index.
 pub(crate) const CACHE_LINE: usize = 64;
-pub(crate) const ENTRY_LEN: usize = 8;
-/// Number of bits of an entry that hold the length of its key. The other bits hold the offset of
-/// its data.
+/// Bytes of a unit for each of its slots.
+pub(crate) const SLOT_LEN: usize = 8;
+/// Length in bytes of a word of the ties section.
+pub(crate) const TIE_LEN: usize = 4;
+/// Maximum number of words of tables and groups in the ties section.
+pub(crate) const MAX_TIES: u64 = u32::MAX as u64;
+/// Number of bits of a packed entry that hold the length of its key. The other bits hold the offset
+/// of its data.
 pub(crate) const KEY_LEN_BITS: u32 = 20;
 /// Maximum length of a key in bytes: 1 MiB - 1.
 pub const MAX_KEY_LEN: usize = (1 << KEY_LEN_BITS) - 1;
@@ -69,7 +75,7 @@ pub(crate) struct Header {
     pub(crate) data_len: [u8; 8],
     pub(crate) buckets: [u8; 8],
     pub(crate) common: [u8; 8],
-    pub(crate) reserved2: [u8; 8],
+    pub(crate) ties: [u8; 8],
     /// CRC-32 (IEEE) of everything after the header.
     pub(crate) body_crc: [u8; 4],
     /// CRC-32 of the header before this field.
@@ -84,6 +90,7 @@ const _: () = {
     assert!(offset_of!(Header, data_len) == 24);
     assert!(offset_of!(Header, buckets) == 32);
     assert!(offset_of!(Header, common) == 40);
+    assert!(offset_of!(Header, ties) == 48);
     assert!(offset_of!(Header, body_crc) == 56);
     assert!(offset_of!(Header, header_crc) == 60);
 };
@@ -93,20 +100,38 @@ const _: () = {
 pub(crate) struct Layout {
     pub(crate) shape: Shape,
     pub(crate) entries: usize,
-    pub(crate) entries_at: usize,
+    /// Offset of the nodes above the bottom tier.
+    pub(crate) nodes_at: usize,
+    /// Length of the ties section in words.
+    pub(crate) ties: usize,
+    pub(crate) ties_at: usize,
+    /// Offset of the tables and groups, which come after the words for nodes in the ties section.
+    pub(crate) tables_at: usize,
+    pub(crate) units_at: usize,
+    pub(crate) units_end: usize,
     pub(crate) buckets: usize,
     pub(crate) buckets_at: usize,
-    pub(crate) nodes_at: usize,
     pub(crate) data_len: usize,
     pub(crate) total_len: usize,
     /// Length of the prefix that all keys share.
     pub(crate) common: usize,
 }
 
+/// The numbers in a header. The whole layout follows from them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Numbers {
+    pub(crate) entries: u64,
+    pub(crate) data_len: u64,
+    pub(crate) buckets: u64,
+    pub(crate) common: u64,
+    pub(crate) ties: u64,
+}
+
 impl Layout {
     /// Computes a layout. Returns `None` if such an image would exceed the limits of the format or
     /// the address space of this machine.
-    pub(crate) fn new(entries: u64, data_len: u64, buckets: u64, common: u64) -> Option<Self> {
+    pub(crate) fn new(numbers: Numbers) -> Option<Self> {
+        let Numbers { entries, data_len, buckets, common, ties } = numbers;
         if entries > MAX_ENTRIES || data_len > MAX_DATA_LEN || common > MAX_KEY_LEN as u64 {
             return None;
         }
@@ -114,25 +139,49 @@ impl Layout {
             return None;
         }
         let shape = Shape::of(entries);
-        // Below 2^44 + 2^40 × (64 + 8 + 6): no overflow in 64 bits.
+        let upper = shape.upper_nodes();
+        if ties != 0 && (ties <= upper || ties > upper + MAX_TIES) {
+            return None;
+        }
+        // Below 2^44 + 2^40 × (64 + 8 + 8) + 2^34: no overflow in 64 bits.
         let line = CACHE_LINE as u64;
         let nodes_at = (DATA_AT as u64 + data_len).next_multiple_of(line);
-        let entries_at = nodes_at + line * shape.nodes();
-        let entries_end = entries_at + ENTRY_LEN as u64 * (entries + 1);
-        let buckets_at = if buckets > 0 { entries_end.next_multiple_of(line) } else { entries_end };
+        let ties_at = nodes_at + line * upper;
+        let tables_at = ties_at + TIE_LEN as u64 * upper;
+        let units_at = (ties_at + TIE_LEN as u64 * ties).next_multiple_of(line);
+        let units_end = units_at + line * shape.units() + SLOT_LEN as u64 * shape.all_slots();
+        let buckets_at = if buckets > 0 { units_end.next_multiple_of(line) } else { units_end };
         let total_len = buckets_at + line * buckets;
         isize::try_from(total_len).ok()?;
         Some(Self {
             shape,
             entries: usize::try_from(entries).ok()?,
-            entries_at: usize::try_from(entries_at).ok()?,
+            nodes_at: usize::try_from(nodes_at).ok()?,
+            ties: usize::try_from(ties).ok()?,
+            ties_at: usize::try_from(ties_at).ok()?,
+            tables_at: usize::try_from(tables_at).ok()?,
+            units_at: usize::try_from(units_at).ok()?,
+            units_end: usize::try_from(units_end).ok()?,
             buckets: usize::try_from(buckets).ok()?,
             buckets_at: usize::try_from(buckets_at).ok()?,
-            nodes_at: usize::try_from(nodes_at).ok()?,
             data_len: usize::try_from(data_len).ok()?,
             total_len: usize::try_from(total_len).ok()?,
             common: usize::try_from(common).ok()?,
         })
+    }
+
+    /// True if tables and groups take more space than the words for nodes. A search then fetches
+    /// the table of a node together with the node, before it is known whether anything ties there.
+    #[inline(always)]
+    pub(crate) const fn has_many_ties(&self) -> bool {
+        TIE_LEN * self.ties > 2 * (self.tables_at - self.ties_at)
+    }
+
+    /// Returns the offset of a unit. A unit starts with its node.
+    #[inline(always)]
+    pub(crate) const fn unit_at(&self, unit: u64) -> usize {
+        let slots = self.shape.slots_before(unit) as usize;
+        self.units_at.wrapping_add(CACHE_LINE * unit as usize + SLOT_LEN * slots)
     }
 
     /// Reads and checks the header of an image. Also checks that the image has the length that the
@@ -167,16 +216,19 @@ impl Layout {
             });
         }
         let number = u64::from_le_bytes;
-        for (zero, at) in [
-            (header.reserved == [0; 4], offset_of!(Header, reserved)),
-            (header.reserved2 == [0; 8], offset_of!(Header, reserved2)),
-        ] {
-            if !zero {
-                return Err(SnapshotError::Corrupt { what: "reserved bytes", at: at as u64 });
-            }
+        if header.reserved != [0; 4] {
+            return Err(SnapshotError::Corrupt {
+                what: "reserved bytes",
+                at: offset_of!(Header, reserved) as u64,
+            });
         }
-        let (entries, data_len) = (number(header.entries), number(header.data_len));
-        let layout = Self::new(entries, data_len, number(header.buckets), number(header.common));
+        let layout = Self::new(Numbers {
+            entries: number(header.entries),
+            data_len: number(header.data_len),
+            buckets: number(header.buckets),
+            common: number(header.common),
+            ties: number(header.ties),
+        });
         let Some(layout) = layout else {
             return Err(SnapshotError::Corrupt {
                 what: "numbers in the header",
@@ -196,7 +248,7 @@ impl Layout {
             data_len: (self.data_len as u64).to_le_bytes(),
             buckets: (self.buckets as u64).to_le_bytes(),
             common: (self.common as u64).to_le_bytes(),
-            reserved2: [0; 8],
+            ties: (self.ties as u64).to_le_bytes(),
             body_crc: body_crc.to_le_bytes(),
             header_crc: [0; 4],
         };

@@ -7,8 +7,9 @@
 //! only files that are further down in this list:
 //!
 //! ```text
-//! write   verify
-//!    derive   hash_index
+//!  write   verify
+//!  unit  ties  hash_index
+//!     derive
 //!       raw
 //!  layout   node
 //!  shape     sse2
@@ -22,6 +23,8 @@ mod raw;
 mod shape;
 #[cfg(target_feature = "sse2")]
 mod sse2;
+mod ties;
+mod unit;
 mod verify;
 mod write;
 
@@ -30,11 +33,14 @@ pub use layout::{
 };
 pub use write::FreezeOptions;
 
-pub(crate) use derive::shared;
 pub(crate) use hash_index::{COMPARED, Cell, Probe};
-pub(crate) use layout::{CACHE_LINE, ENTRY_LEN, Header, Layout, pack, unpack};
-pub(crate) use node::Query;
+pub(crate) use layout::{CACHE_LINE, Header, Layout, SLOT_LEN, TIE_LEN, pack, unpack};
+#[cfg(test)]
+pub(crate) use node::scalar;
+pub(crate) use node::{Query, fork, shared};
 pub(crate) use raw::{Entry, Raw};
-pub(crate) use shape::Tier;
+pub(crate) use shape::{Spot, Tier};
+pub(crate) use ties::{GROUPS, Next};
+pub(crate) use unit::CachedUnit;
 pub(crate) use verify::verify;
 pub(crate) use write::{Writer, room_for};

@@ -2,7 +2,7 @@
 //!
 //! | word | what |
 //! |---|---|
-//! | 0 | `skip`: how many bytes all keys between the node's bounds share |
+//! | 0 | `skip`: how many bytes all keys between the node's bounds share; and the bit [`WIDE`] |
 //! | 1–15 | one partial key for each key, in key order; `i32::MAX` where there is no key |
 //!
 //! The *partial key* of a key is its four bytes from `skip` on, with zeros beyond its end, as a
@@ -11,12 +11,15 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::layout::MAX_KEY_LEN;
 use super::shape::NODE_KEYS;
 #[cfg(target_feature = "sse2")]
 use super::sse2;
 
 /// Partial key of an absent key.
 pub(crate) const ABSENT: i32 = i32::MAX;
+/// The bit of word 0 that is set if the unit of this node is wide (`unit.rs`).
+pub(crate) const WIDE: u32 = 1 << 31;
 
 /// Sixteen little-endian words in one cache line. They are a node or a bucket of the hash index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -53,34 +56,55 @@ impl Node {
     #[inline(always)]
     pub(crate) fn skip(&self) -> usize {
         let [first, ..] = self.0.0;
-        u32::from_le_bytes(first) as usize
+        u32::from_le_bytes(first) as usize & MAX_KEY_LEN
+    }
+
+    /// True if the unit of this node is wide.
+    #[inline(always)]
+    pub(crate) fn is_wide(&self) -> bool {
+        self.0.word(0) & WIDE != 0
     }
 
     /// Compares a partial key with all partial keys of the node at once.
     #[inline(always)]
     pub(crate) fn place(&self, query: i32) -> Place {
-        #[cfg(target_feature = "sse2")]
-        {
-            let (less, equal) = sse2::compare(&self.0.0, query);
-            // Bit 0 is that of `skip`.
-            Place::of(less >> 1, equal >> 1)
-        }
-        #[cfg(not(target_feature = "sse2"))]
-        self.place_scalar(query)
+        self.place_among(query, NODE_KEYS as u64)
     }
 
-    /// Like `place`, but for other processors, in a form that compilers vectorise.
+    /// Like `place`, but only among the first `count` words after word 0.
+    #[inline(always)]
+    pub(crate) fn place_among(&self, query: i32, count: u64) -> Place {
+        let (less, equal) = self.compare(query);
+        // Bit 0 of each mask is for word 0, which is not a key.
+        let mask = (1 << count) - 1;
+        Place::of(less >> 1 & mask, equal >> 1 & mask)
+    }
+
+    /// Returns a mask with one bit for each word that is less than `query`, and a mask with one bit
+    /// for each word that equals `query`.
+    #[inline(always)]
+    fn compare(&self, query: i32) -> (u32, u32) {
+        #[cfg(test)]
+        if scalar::IS_USED.get() {
+            return self.compare_scalar(query);
+        }
+        #[cfg(target_feature = "sse2")]
+        return sse2::compare(&self.0.0, query);
+        #[cfg(not(target_feature = "sse2"))]
+        return self.compare_scalar(query);
+    }
+
+    /// Like `compare`, but for other processors, in a form that compilers vectorise.
     #[cfg_attr(target_feature = "sse2", allow(dead_code, reason = "compared in tests"))]
     #[inline]
-    pub(crate) fn place_scalar(&self, query: i32) -> Place {
-        let [_, keys @ ..] = self.0.0;
+    pub(crate) fn compare_scalar(&self, query: i32) -> (u32, u32) {
         let (mut less, mut equal) = (0u32, 0u32);
-        for (at, key) in keys.into_iter().enumerate() {
+        for (at, key) in self.0.0.into_iter().enumerate() {
             let key = i32::from_le_bytes(key);
             less |= u32::from(key < query) << at;
             equal |= u32::from(key == query) << at;
         }
-        Place::of(less, equal)
+        (less, equal)
     }
 }
 
@@ -138,10 +162,44 @@ pub(crate) fn partial(key: &[u8], skip: usize) -> i32 {
     flip(u32::from_be_bytes(word))
 }
 
+/// Returns the tie word of `key`: its three bytes from `at` on, with zeros beyond its end, and the
+/// number of bytes that are left from `at` on, at most 4. Unlike partial keys, two tie words are
+/// equal only if the keys are equal from `at` on, or share three more bytes and do not end there.
+pub(crate) fn tie_word(key: &[u8], at: usize) -> i32 {
+    flip(flip_back(partial(key, at)) & !0xFF | key.len().saturating_sub(at).min(4) as u32)
+}
+
+/// Returns the fork of two different keys, which is the first place where they differ, as a number:
+/// the offset of the byte, times 16, plus 1 to 8 for the bit, where 1 is the highest bit, or plus 0
+/// if one of the keys ends there.
+pub(crate) fn fork(a: &[u8], b: &[u8]) -> u32 {
+    let at = shared(a, b);
+    let bit = match (a.get(at), b.get(at)) {
+        (Some(a), Some(b)) => 1 + (a ^ b).leading_zeros(),
+        _ => 0,
+    };
+    (at as u32) << FORK_BITS | bit
+}
+
+/// Returns the length of the longest common prefix.
+pub(crate) fn shared(a: &[u8], b: &[u8]) -> usize {
+    let words = a.chunks_exact(8).zip(b.chunks_exact(8)).take_while(|(a, b)| a == b).count();
+    let rest = a.iter().zip(b).skip(8 * words).take_while(|(a, b)| a == b).count();
+    8 * words + rest
+}
+
+#[inline(always)]
+const fn flip_back(word: i32) -> u32 {
+    word as u32 ^ 1 << 31
+}
+
 #[inline(always)]
 const fn flip(word: u32) -> i32 {
     (word ^ 1 << 31) as i32
 }
+
+/// Number of low bits of a fork that say which bit of a byte it is at.
+const FORK_BITS: u32 = 4;
 
 /// A key that is looked up, prepared so that its partial keys can be computed fast.
 #[derive(Clone, Copy, Debug)]
@@ -179,6 +237,30 @@ impl<'a> Query<'a> {
         };
         flip((word << (8 * (skip - start).min(4))) as u32)
     }
+
+    /// Returns the query's tie word from `at` on.
+    #[inline(always)]
+    pub(crate) fn tie_word(&self, at: usize) -> i32 {
+        let left = self.bytes.len().saturating_sub(at).min(4);
+        flip(flip_back(self.partial(at)) & !0xFF | left as u32)
+    }
+
+    /// True if the query belongs to the keys after this fork. These keys have a 1 as the bit at the
+    /// fork or, if other keys end there, do not end there.
+    #[inline(always)]
+    pub(crate) fn turns_right(&self, fork: u32) -> bool {
+        let byte = self.bytes.get((fork >> FORK_BITS) as usize);
+        let bits = byte.map_or(0, |&byte| 0x100 | u32::from(byte));
+        bits << (fork & ((1 << FORK_BITS) - 1)) & 0x100 != 0
+    }
+}
+
+/// Makes whole searches use scalar code, in tests.
+#[cfg(test)]
+pub(crate) mod scalar {
+    thread_local! {
+        pub(crate) static IS_USED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    }
 }
 
 #[cfg(test)]
@@ -198,7 +280,6 @@ mod tests {
             [(-6, 0, 0), (-5, 0, 1), (-1, 1, 0), (0, 1, 2), (1, 3, 0), (4, 4, 0), (i32::MIN, 0, 0)]
         {
             assert_eq!(node.place(query), Place { less, tied }, "{query}");
-            assert_eq!(node.place_scalar(query), Place { less, tied }, "{query}");
         }
         assert_eq!(node.place(ABSENT).less, 4);
     }
@@ -207,6 +288,19 @@ mod tests {
     fn the_longest_skip_fits() {
         let node = node(crate::MAX_KEY_LEN, &[1; 15]);
         assert_eq!(node.skip(), crate::MAX_KEY_LEN);
+    }
+
+    #[test]
+    fn shared_prefixes_are_counted_to_the_byte() {
+        let a: Vec<u8> = (0..40).collect();
+        for at in 0..40 {
+            let mut b = a.clone();
+            b[at] = 99;
+            assert_eq!(shared(&a, &b), at);
+            assert_eq!(shared(&a, &a[..at]), at);
+        }
+        assert_eq!(shared(&a, &a), 40);
+        assert_eq!(shared(b"", b"x"), 0);
     }
 
     proptest! {
@@ -226,9 +320,13 @@ mod tests {
                 let scalar = node.0.equal_mask_scalar(mask, value);
                 prop_assert_eq!(node.0.equal_mask(mask, value), scalar);
             }
-            prop_assert_eq!(node.place(query), node.place_scalar(query));
-            let present = i32::from_le_bytes(words[pick]);
-            prop_assert_eq!(node.place(present), node.place_scalar(present));
+            for query in [query, i32::from_le_bytes(words[pick])] {
+                let (less, equal) = node.compare_scalar(query);
+                prop_assert_eq!(node.place(query), Place::of(less >> 1, equal >> 1));
+                let mask = (1 << pick) - 1;
+                let among = Place::of(less >> 1 & mask, equal >> 1 & mask);
+                prop_assert_eq!(node.place_among(query, pick as u64), among);
+            }
         }
 
         #[test]
@@ -237,6 +335,33 @@ mod tests {
             skip in 0usize..16,
         ) {
             prop_assert_eq!(Query::new(&bytes).partial(skip), partial(&bytes, skip));
+            prop_assert_eq!(Query::new(&bytes).tie_word(skip), tie_word(&bytes, skip));
+        }
+
+        #[test]
+        fn tie_words_order_as_keys_do_and_tie_only_if_three_bytes_do(
+            a in proptest::collection::vec(0u8..2, 0..8),
+            b in proptest::collection::vec(0u8..2, 0..8),
+            at in 0usize..4,
+        ) {
+            let at = at.min(shared(&a, &b));
+            match tie_word(&a, at).cmp(&tie_word(&b, at)) {
+                std::cmp::Ordering::Equal => prop_assert!(a == b || shared(&a, &b) >= at + 3),
+                order => prop_assert_eq!(order, a.cmp(&b)),
+            }
+        }
+
+        #[test]
+        fn a_fork_sends_the_greater_key_right_and_the_lesser_one_left(
+            a in proptest::collection::vec(0u8..4, 0..8),
+            b in proptest::collection::vec(0u8..4, 0..8),
+        ) {
+            if a != b {
+                let at = fork(&a, &b);
+                prop_assert_eq!(at, fork(&b, &a));
+                prop_assert_eq!(Query::new(&a).turns_right(at), a > b);
+                prop_assert_eq!(Query::new(&b).turns_right(at), b > a);
+            }
         }
 
         #[test]

@@ -4,7 +4,7 @@
 
 use bytemuck::Zeroable;
 
-use super::layout::{CACHE_LINE, DATA_AT, ENTRY_LEN, Layout, unpack};
+use super::layout::{CACHE_LINE, DATA_AT, Layout};
 use super::node::{Node, Words};
 
 /// The bytes of an image, and where its sections are. `search.rs`, above this folder, finds keys in
@@ -26,32 +26,43 @@ pub(crate) struct Entry {
 
 impl<'a> Raw<'a> {
     #[inline(always)]
-    fn chunk<const N: usize>(self, at: usize) -> Option<&'a [u8; N]> {
+    pub(crate) fn chunk<const N: usize>(self, at: usize) -> Option<&'a [u8; N]> {
         self.bytes.get(at..)?.first_chunk()
     }
 
-    /// Returns node `at`, or a node of zeros if there is no such node.
+    /// Returns node `at`, which must be above the bottom tier, or a node of zeros if there is no
+    /// such node.
     #[inline(always)]
     pub(crate) fn node(self, at: u64) -> Node {
-        let at = self.layout.nodes_at + CACHE_LINE * at as usize;
+        self.node_at(self.layout.nodes_at.wrapping_add(CACHE_LINE.wrapping_mul(at as usize)))
+    }
+
+    /// Returns the node at an offset, or a node of zeros if it would lie outside the image.
+    #[inline(always)]
+    pub(crate) fn node_at(self, at: usize) -> Node {
         match self.chunk::<CACHE_LINE>(at) {
             Some(node) => bytemuck::cast(*node),
             None => Node::zeroed(),
         }
     }
 
-    /// Returns the entry at `rank`, or an empty entry if there is no such entry.
+    /// Prefetches cache lines from an offset on, if the processor supports it.
     #[inline(always)]
-    pub(crate) fn entry(self, rank: usize) -> Entry {
-        let at = self.layout.entries_at.wrapping_add(ENTRY_LEN.wrapping_mul(rank));
-        // This entry, and the next one, whose offset is where this one ends.
-        let Some(pair) = self.chunk::<{ 2 * ENTRY_LEN }>(at) else {
-            return Entry::default();
-        };
-        let [this, next]: [[u8; 8]; 2] = bytemuck::cast(*pair);
-        let (start, key_len) = unpack(u64::from_le_bytes(this));
-        let (end, _) = unpack(u64::from_le_bytes(next));
-        Entry { start, key_len, end }
+    pub(crate) fn fetch<const LINES: usize>(self, at: usize) {
+        #[cfg(target_feature = "sse2")]
+        for line in 0..LINES {
+            if let Some(byte) = self.bytes.get(at.wrapping_add(CACHE_LINE * line)) {
+                super::sse2::prefetch(byte);
+            }
+        }
+        #[cfg(not(target_feature = "sse2"))]
+        let _ = at;
+    }
+
+    /// Prefetches the first two cache lines of an entry's data.
+    #[inline(always)]
+    pub(crate) fn fetch_data(self, entry: Entry) {
+        self.fetch::<2>(DATA_AT.wrapping_add(entry.start));
     }
 
     /// Returns the key of an entry, or an empty slice if the key would lie outside the image.
@@ -73,10 +84,9 @@ impl<'a> Raw<'a> {
         self.key_of(self.entry(rank))
     }
 
-    /// Returns the key and the value of the entry at `rank`.
-    #[inline]
-    pub(crate) fn pair(self, rank: usize) -> (&'a [u8], &'a [u8]) {
-        let entry = self.entry(rank);
+    /// Returns the key and the value of an entry.
+    #[inline(always)]
+    pub(crate) fn pair(self, entry: Entry) -> (&'a [u8], &'a [u8]) {
         (self.key_of(entry), self.value_of(entry))
     }
 
@@ -112,7 +122,11 @@ mod tests {
                     assert!(raw.value_of(entry).len() <= image.len());
                 }
             }
-            let _ = raw.entry(start);
+            assert_eq!(raw.node_at(start), Node::zeroed());
+        }
+        for rank in 0..10 {
+            let entry = raw.entry(rank);
+            assert!(raw.key_of(entry).len() + raw.value_of(entry).len() <= 2);
         }
     }
 }

@@ -31,6 +31,15 @@ pub(crate) struct Shape {
     last: u64,
 }
 
+/// The place of an entry in the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spot {
+    /// Number of the unit, which is also the number of its node within the bottom tier.
+    pub(crate) unit: u64,
+    /// Number of the slot within the unit.
+    pub(crate) slot: u64,
+}
+
 /// One tier of the tree, which has `1 << above` nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tier {
@@ -73,9 +82,19 @@ impl Shape {
         std::iter::successors(top, |tier| (tier.below > 0).then(|| tier.next()))
     }
 
-    /// Number of nodes.
-    pub(crate) fn nodes(&self) -> u64 {
-        self.tiers().last().map_or(0, |bottom| bottom.first + bottom.nodes())
+    /// The bottom tier. It has no levels when there are no keys.
+    pub(crate) fn bottom(&self) -> Tier {
+        self.tiers().last().unwrap_or(self.top())
+    }
+
+    /// Number of nodes above the bottom tier.
+    pub(crate) fn upper_nodes(&self) -> u64 {
+        self.bottom().first
+    }
+
+    /// Number of units, which is the number of nodes of the bottom tier.
+    pub(crate) fn units(&self) -> u64 {
+        if self.levels == 0 { 0 } else { self.bottom().nodes() }
     }
 
     /// Returns the number of keys before position `at` of the perfect tree. `at` must be even.
@@ -104,6 +123,53 @@ impl Shape {
             self.before(from + (1 << tier.height)) - self.before(from) - 1
         } else {
             (1 << tier.height) - 1
+        }
+    }
+
+    /// Returns `last`, rounded up so that every unit has 8 or 16 slots. A unit at the end of the
+    /// last level may have slots without an entry.
+    #[inline(always)]
+    const fn rounded(&self) -> u64 {
+        (self.last + 7) & !7
+    }
+
+    /// Returns the number of slots in all units before `unit`. `unit` must be 0 if the tree has
+    /// fewer than four levels.
+    #[inline(always)]
+    pub(crate) const fn slots_before(&self, unit: u64) -> u64 {
+        let short = (unit << 3) + self.rounded();
+        if unit << 4 < short { unit << 4 } else { short }
+    }
+
+    /// Returns the number of slots of a unit, which is greater than the number of keys of its node.
+    #[inline(always)]
+    pub(crate) const fn slots(&self, unit: u64) -> u64 {
+        if self.levels < TIER_LEVELS {
+            self.n + 1
+        } else {
+            self.slots_before(unit + 1) - self.slots_before(unit)
+        }
+    }
+
+    /// Returns the number of slots of all units. The empty entry after the last key has a slot too.
+    pub(crate) const fn all_slots(&self) -> u64 {
+        match self.levels {
+            0 => 0,
+            1..TIER_LEVELS => self.n + 1,
+            levels => (1 << (levels - 1)) + self.rounded(),
+        }
+    }
+
+    /// Returns the place of the entry at `rank`, which must be at most n.
+    #[inline(always)]
+    pub(crate) const fn spot(&self, rank: u64) -> Spot {
+        // The entries from this rank on come after the slots without an entry.
+        let behind = (self.last & !7) + 8 + self.last;
+        let slot = if rank < behind { rank } else { rank + self.rounded() - self.last };
+        if slot < 2 * self.rounded() {
+            Spot { unit: slot >> 4, slot: slot & 15 }
+        } else {
+            Spot { unit: (slot - self.rounded()) >> 3, slot: slot & 7 }
         }
     }
 
@@ -184,9 +250,37 @@ mod tests {
                 }
                 count += tier.nodes();
             }
-            assert_eq!(shape.nodes(), count);
+            assert_eq!(shape.upper_nodes() + shape.units(), count);
             assert!(seen.iter().all(|&s| s), "n {n}: every rank is in a node");
         }
+    }
+
+    #[test]
+    fn each_entry_has_a_slot_beside_its_node() {
+        for n in (1..700).chain([1000, 1023, 1024, 1025, 4095, 4096, 5000, 65_535, 65_536]) {
+            let shape = Shape::of(n);
+            let bottom = shape.bottom();
+            let mut ranks = 0..=n;
+            let mut slots = 0;
+            for unit in 0..shape.units() {
+                assert_eq!(shape.slots_before(unit), slots);
+                // The keys of the node, and the next key.
+                let keys = shape.keys(&bottom, unit);
+                for slot in 0..=keys {
+                    let rank = ranks.next().unwrap();
+                    assert!(slot == keys || shape.rank(&bottom, unit, slot) == rank);
+                    assert_eq!(shape.spot(rank), Spot { unit, slot }, "n {n} rank {rank}");
+                }
+                slots += shape.slots(unit);
+                let more = shape.slots(unit) - keys - 1;
+                assert!(
+                    more < 8 && (n < 8 || shape.slots(unit).is_multiple_of(8)),
+                    "n {n} unit {unit}"
+                );
+            }
+            assert_eq!((ranks.next(), shape.all_slots()), (None, slots), "n {n}");
+        }
+        assert_eq!((Shape::of(0).units(), Shape::of(0).all_slots()), (0, 0));
     }
 
     #[test]
@@ -225,11 +319,12 @@ mod tests {
     fn large_trees_do_not_overflow() {
         for n in [u64::from(u32::MAX), 1 << 40, (1 << 40) - 1] {
             let shape = Shape::of(n);
-            let bottom = shape.tiers().last().unwrap();
+            let bottom = shape.bottom();
             assert_eq!(shape.rank(&bottom, 0, 0), 0);
             let node = bottom.nodes() - 1;
             let last = shape.keys(&bottom, node) - 1;
             assert_eq!(shape.rank(&bottom, node, last), n - 1);
+            assert_eq!(shape.spot(n - 1), Spot { unit: node, slot: last });
         }
     }
 }

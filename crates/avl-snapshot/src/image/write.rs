@@ -3,10 +3,13 @@
 use super::derive::{Keys, common, node_of};
 use super::hash_index;
 use super::layout::{
-    CACHE_LINE, DATA_AT, HEADER_LEN, Layout, MAX_DATA_LEN, MAX_ENTRIES, MAX_KEY_LEN, buckets_for,
-    pack, unpack,
+    CACHE_LINE, DATA_AT, HEADER_LEN, Layout, MAX_DATA_LEN, MAX_ENTRIES, MAX_KEY_LEN, Numbers,
+    buckets_for, pack, unpack,
 };
+use super::node::Node;
 use super::raw::Entry;
+use super::ties::Ties;
+use super::unit::Unit;
 use crate::aligned::AlignedBytes;
 use crate::error::BuildError;
 use crate::grow::{grow, with_room};
@@ -57,7 +60,9 @@ impl Writer {
     /// bytes of keys and values.
     pub(crate) fn with_capacity(entries: usize, data_len: usize) -> Result<Self, BuildError> {
         let data_end = DATA_AT + data_len;
-        let derived = Layout::new(entries as u64, data_len as u64, 0, 0);
+        let numbers =
+            Numbers { entries: entries as u64, data_len: data_len as u64, ..Numbers::default() };
+        let derived = Layout::new(numbers);
         let mut bytes = AlignedBytes::with_capacity(derived.map_or(data_end, |l| l.total_len))?;
         bytes.reserve(HEADER_LEN)?;
         bytes.append(&[0; HEADER_LEN]);
@@ -126,24 +131,38 @@ impl Writer {
         let (count, data_len) = (self.len() as u64, self.data_len());
         let buckets = if options.hash_index { buckets_for(count, data_len) } else { 0 };
         // Never `None`: `check` enforces the limits, and what is in memory has addresses.
-        let Some(layout) = Layout::new(count, data_len, 0, 0) else { return Ok(self.bytes) };
+        let numbers = Numbers { entries: count, data_len, ..Numbers::default() };
+        let Some(layout) = Layout::new(numbers) else { return Ok(self.bytes) };
         let Self { mut bytes, mut entries } = self;
         grow(&mut entries, 1)?;
         entries.push(pack(data_len, 0));
         bytes.reserve(layout.total_len - bytes.len() + (buckets as usize + 1) * CACHE_LINE)?;
         bytes.pad_to(CACHE_LINE);
         let mut draft = Draft { entries: &entries, bytes: &bytes, layout };
-        draft.layout.common = common(&draft);
-        let layout = draft.layout;
-        let mut nodes = with_room(layout.shape.nodes() as usize)?;
-        for tier in layout.shape.tiers() {
-            nodes.extend((0..tier.nodes()).map(|node| node_of(&draft, &tier, node)));
-        }
+        let common = common(&draft) as u64;
+        draft.layout.common = common as usize;
+        let (nodes, ties) = upper(&draft)?;
+        let numbers = Numbers { common, ties: ties.len() as u64, ..numbers };
+        let Some(layout) = Layout::new(numbers) else { return Ok(bytes) };
+        // The keys are read from the data while the units are written after them.
+        let units_len = layout.units_end - layout.units_at;
+        let more = layout.units_end - bytes.len() + (buckets as usize + 1) * CACHE_LINE;
+        bytes.reserve(more)?;
         bytes.append(bytemuck::cast_slice(&nodes));
-        // Both do nothing on little-endian machines.
-        entries.iter_mut().for_each(|entry| *entry = entry.to_le());
-        bytes.append(bytemuck::cast_slice(&entries));
-        entries.iter_mut().for_each(|entry| *entry = u64::from_le(*entry));
+        bytes.append(bytemuck::cast_slice(&ties));
+        bytes.pad_to(CACHE_LINE);
+        let units_at = bytes.len();
+        bytes.append_zeros(units_len);
+        let (data, mut units) = bytes.as_mut().split_at_mut(units_at);
+        let draft = Draft { entries: &entries, bytes: data, layout };
+        for unit in 0..layout.shape.units() {
+            let unit = Unit::of(&draft, unit);
+            let (place, rest) = units.split_at_mut(unit.bytes().len().min(units.len()));
+            if place.len() == unit.bytes().len() {
+                place.copy_from_slice(unit.bytes());
+            }
+            units = rest;
+        }
         let mut layout = layout;
         if append_index(&mut bytes, &entries, layout, buckets as usize) {
             layout.buckets = buckets as usize;
@@ -155,6 +174,31 @@ impl Writer {
         }
         Ok(bytes.align())
     }
+}
+
+/// Makes the nodes above the bottom tier, and the words of the ties section.
+fn upper(draft: &Draft<'_>) -> Result<(Vec<Node>, Vec<u32>), BuildError> {
+    let shape = draft.layout.shape;
+    let mut nodes = with_room(shape.upper_nodes() as usize)?;
+    let mut words = with_room(shape.upper_nodes() as usize)?;
+    let mut tables = Vec::new();
+    let mut ties = Ties::of(draft);
+    for tier in shape.tiers().filter(|tier| tier.below > 0) {
+        for at in 0..tier.nodes() {
+            let node = node_of(draft, &tier, at);
+            let of_node = ties.node(&tier, at, node.skip());
+            nodes.push(node);
+            words.push(of_node.word.to_le());
+            grow(&mut tables, of_node.words.len())?;
+            tables.extend(of_node.words.iter().map(|word| word.to_le()));
+        }
+    }
+    if words.iter().all(|&word| word == 0) {
+        return Ok((nodes, Vec::new()));
+    }
+    grow(&mut words, tables.len())?;
+    words.append(&mut tables);
+    Ok((nodes, words))
 }
 
 /// Appends a hash index of this many buckets. If `buckets` is 0 or if too many keys collide,
@@ -186,11 +230,7 @@ struct Draft<'a> {
 impl Draft<'_> {
     /// Iterates over all entries, each with its key.
     fn entries(&self) -> impl Iterator<Item = (&[u8], Entry)> {
-        let ends = self.entries.iter().skip(1);
-        self.entries.iter().zip(ends).enumerate().map(|(rank, (&this, &next))| {
-            let ((start, key_len), (end, _)) = (unpack(this), unpack(next));
-            (self.key(rank), Entry { start, key_len, end })
-        })
+        (0..self.layout.entries).map(|rank| (self.key(rank), self.entry(rank)))
     }
 }
 
@@ -203,6 +243,13 @@ impl Keys for Draft<'_> {
     fn key(&self, rank: usize) -> &[u8] {
         let (start, len) = unpack(self.entries.get(rank).copied().unwrap_or_default());
         self.bytes.get(DATA_AT + start..DATA_AT + start + len).unwrap_or_default()
+    }
+
+    #[inline(always)]
+    fn entry(&self, rank: usize) -> Entry {
+        let (start, key_len) = unpack(self.entries.get(rank).copied().unwrap_or_default());
+        let next = self.entries.get(rank + 1).map(|&next| unpack(next).0);
+        Entry { start, key_len, end: next.unwrap_or(start) }
     }
 }
 
