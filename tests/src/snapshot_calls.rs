@@ -55,6 +55,13 @@ pub fn every_call(
         let rank = snapshot.rank(key);
         assert!(rank <= len);
         assert!(snapshot.search(key).map_or_else(|rank| rank <= len, |rank| rank < len));
+        let mut cursor = snapshot.cursor();
+        let _ = cursor.seek(key);
+        assert_eq!(cursor.rank(), rank);
+        cursor.next().into_iter().chain(cursor.next()).for_each(|entry| inside.pair(entry));
+        cursor.prev().into_iter().chain(cursor.prev()).for_each(|entry| inside.pair(entry));
+        cursor.seek_rank(usize::MAX);
+        assert!(cursor.rank() == len && cursor.next().is_none());
         let other = queries[(7 * at + 3) % queries.len()].as_slice();
         for iter in [
             snapshot.prefix(key),

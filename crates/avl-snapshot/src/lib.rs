@@ -12,8 +12,9 @@
 //!   [`iter`](Snapshot::iter), [`range`](Snapshot::range) and [`prefix`](Snapshot::prefix) go
 //!   through entries in order. [`nth`](Snapshot::nth) and [`rank`](Snapshot::rank) work with ranks.
 //!   [`verify`](Snapshot::verify) checks the whole image.
-//! - [`Iter`] and [`TreeIter`] iterate over entries from both ends. [`KeyRange`] is the type of an
-//!   argument that is a range of keys.
+//! - [`Iter`] and [`TreeIter`] iterate over entries from both ends. A [`Cursor`] can be moved to
+//!   any key, and goes on from there in both directions. [`KeyRange`] is the type of an argument
+//!   that is a range of keys.
 //! - [`BuildError`] and [`SnapshotError`] say what is wrong, and contain the numbers.
 //!
 //! ## How it works
@@ -33,6 +34,7 @@
 
 mod aligned;
 mod builder;
+mod cursor;
 mod error;
 mod grow;
 mod image;
@@ -45,6 +47,7 @@ mod view;
 
 pub use aligned::AlignedBytes;
 pub use builder::{Builder, from_sorted};
+pub use cursor::Cursor;
 pub use error::{BuildError, SnapshotError};
 pub use image::{
     FORMAT_VERSION, FreezeOptions, HEADER_LEN, MAX_DATA_LEN, MAX_ENTRIES, MAX_KEY_LEN,

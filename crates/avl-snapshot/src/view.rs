@@ -5,6 +5,7 @@ use std::iter::FusedIterator;
 use std::ops::Bound;
 use std::str::Utf8Error;
 
+use crate::cursor::Cursor;
 use crate::error::SnapshotError;
 use crate::image::{CACHE_LINE, HEADER_LEN, Header, Layout, Raw, SLOT_LEN, TIE_LEN, verify};
 use crate::iter::Iter;
@@ -242,6 +243,12 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
             }
         };
         Iter::new(self.raw(), front, back)
+    }
+
+    /// Returns a cursor before the first entry. O(1).
+    #[must_use]
+    pub fn cursor(&self) -> Cursor<'_> {
+        Cursor::new(self.raw())
     }
 
     /// Returns the sizes of the image's sections, and the depth of its tree. O(1).

@@ -53,6 +53,23 @@ fn agrees(model: &Model, hash_index: bool, queries: &[Vec<u8>]) {
         assert_eq!(snapshot.rank(key), rank);
         let prefixed = model.range::<Vec<u8>, _>(key..).take_while(|(k, _)| k.starts_with(key));
         assert!(snapshot.prefix(key).map(|(k, _)| k).eq(prefixed.map(|(k, _)| &k[..])), "{key:x?}");
+        let mut cursor = snapshot.cursor();
+        assert_eq!(cursor.seek(key), model.contains_key(key));
+        assert_eq!(cursor.rank(), rank);
+        for (&step, is_back) in
+            [1, 1, 0, 0, 0, 1].iter().zip([false, true, true, true, false, false])
+        {
+            let at = cursor.rank();
+            let expected = if is_back { at.checked_sub(1) } else { Some(at) };
+            let expected = expected.and_then(|at| all.get(at)).cloned();
+            let found = match (is_back, step) {
+                (true, 0) => cursor.prev(),
+                (true, _) => cursor.peek_prev(),
+                (false, 0) => cursor.peek_next(),
+                (false, _) => cursor.next(),
+            };
+            assert_eq!(found.map(pairs), expected);
+        }
         for other in queries.iter().take(4) {
             let bounds = (Bound::Excluded(key), Bound::Included(other));
             let expected: Vec<_> = match key < other {
