@@ -138,6 +138,7 @@ fn of_map(map: &SharedMap) -> Fields {
         ("hash_index", Cell::new(index, map.has_hash_index())),
         ("data_bytes", Cell::exact(stats.data_bytes as u64)),
         ("tree_bytes", Cell::exact(stats.tree_bytes as u64)),
+        ("tie_bytes", Cell::exact(stats.tie_bytes as u64)),
         ("entry_bytes", Cell::exact(stats.entry_bytes as u64)),
         ("index_bytes", Cell::exact(stats.index_bytes as u64)),
         ("id", Cell::text(hex(&map.snapshot().get_ref().id()))),

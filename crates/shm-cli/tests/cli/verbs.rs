@@ -159,6 +159,26 @@ fn list_and_stat_say_what_there_is() {
 }
 
 #[test]
+fn stat_says_how_large_the_parts_of_a_map_are() {
+    let place = Place::new();
+    // Ten of the keys tie with the key in the top node.
+    let line = |i: u32| format!("{}{}\t{}\n", (i / 10).to_string().repeat(9), i % 10, i % 10);
+    place.write("ties.tsv", (0..20).map(line).collect::<String>());
+    place.ok(["share", "ties", "ties.tsv", "--no-index"]);
+    let stat = &json(&place.ok(["stat", "ties", "--format", "json"]))[0];
+    for (field, bytes) in [
+        ("data_bytes", 220),
+        ("tree_bytes", 192),
+        ("tie_bytes", 56),
+        ("entry_bytes", 192),
+        ("index_bytes", 0),
+    ] {
+        assert_eq!(stat[field], bytes, "{field}: {stat}");
+    }
+    assert!(place.ok(["stat", "ties"]).contains("tie_bytes\t56 B\n"));
+}
+
+#[test]
 fn stat_says_who_maps_it() {
     let place = Place::with_maps();
     let of =
