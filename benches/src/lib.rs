@@ -4,7 +4,8 @@
 //! - [`dictionary`]: the ordered snapshot and its peers, with keys, queries and loops of their own.
 //! - [`subject`]: the table. [`baselines`]: what the original's author wrote, and wrote next.
 //!   [`peers`]: LMDB, and a locked hash map in private memory.
-//! - [`workload`]: keys, their order, values, and the loops that are timed.
+//! - [`workload`]: keys, their order, values, and the loops that are timed, which peers outside of
+//!   this workspace share (`benches/common`).
 //!
 //! The criterion groups (`lookup`, `update`, `batch`, `snapshot_build`, `scan`, `open`) show
 //! curves; the binary `shm-bench-rows` measures the ratios, each pair interleaved in one run.
@@ -15,8 +16,6 @@ pub mod baselines;
 pub mod dictionary;
 pub mod heap;
 pub mod peers;
-mod store;
 pub mod subject;
-pub mod workload;
 
-pub use store::Store;
+pub use shm_bench_common::{Store, workload};

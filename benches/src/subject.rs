@@ -1,11 +1,10 @@
-//! The table, as a [`Store`].
+//! The table. As a [`Store`](crate::Store) it is implemented beside that trait.
 
 use anyhow::Result;
 use shm_core::{Name, Namespace};
 use slotmap_shm::{Table, TableOptions};
 
-use crate::Store;
-use crate::workload::{CAPACITY, VALUE_SIZE, Workload};
+use crate::workload::{CAPACITY, Workload};
 
 /// Opens, or creates, a table of the default geometry: 1024 entries of 256 bytes.
 ///
@@ -52,32 +51,4 @@ pub fn filled_of_size(
         table.upsert(&key, value.get(..len).unwrap_or(&value))?;
     }
     Ok(table)
-}
-
-impl Store for Table<i32> {
-    #[inline]
-    fn get_into(&self, key: i32, buffer: &mut [u8; VALUE_SIZE]) -> Option<usize> {
-        // An error counts as a miss, and misses are counted.
-        self.get_into(&key, buffer).ok().flatten()
-    }
-
-    #[inline]
-    fn upsert(&self, key: i32, value: &[u8]) -> bool {
-        self.upsert(&key, value).is_ok()
-    }
-
-    #[inline]
-    fn add(&self, key: i32, value: &[u8]) -> bool {
-        self.add(&key, value).is_ok()
-    }
-
-    #[inline]
-    fn update(&self, key: i32, value: &[u8]) -> bool {
-        self.update(&key, value).is_ok()
-    }
-
-    #[inline]
-    fn remove(&self, key: i32) -> bool {
-        self.remove(&key).is_ok()
-    }
 }

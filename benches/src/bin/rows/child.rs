@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `writer STORE NAME HALF` | upserts one half of the keys of a store while told to |
 //! | `loop NAME` | upserts keys of a table without end; to be stepped, stopped and killed |
+//! | `worker-table create\|open`, `worker-hashed create\|open` | follows the orders of [`worker`] |
 //! | `reader FILE`, `copy FILE` | reads all of a snapshot, in place or from a copy of its own, and stays |
 //!
 //! A writer gets its orders through a second table, `control`, which costs it one read in 64
@@ -18,6 +19,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use shm_bench_common::processor::{Pinned, Spent, Stopwatch};
+use shm_bench_common::worker;
 use shm_benches::Store;
 use shm_benches::baselines::Hashed;
 use shm_benches::subject;
@@ -25,7 +28,6 @@ use shm_benches::workload::{CAPACITY, Cycle, Random, SHORT, Workload, upserts};
 use shm_harness::{Child, TempNamespace};
 use slotmap_shm::Table;
 
-use crate::apart::{Pinned, Spent, Stopwatch};
 use crate::snapshot::readers;
 
 const TURN: i32 = 0;
@@ -114,10 +116,27 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = String>) -> Result<()> {
             }
         }
         "loop" => write_without_end(&subject::table(dir, &next()?)?),
+        "worker-table" => {
+            let created = next()? == "create";
+            let table = subject::table(dir, "map")?;
+            work(&table, created)
+        }
+        "worker-hashed" => {
+            let (created, path) = (next()? == "create", dir.join("map"));
+            let hashed = if created { Hashed::create(&path) } else { Hashed::open(&path) };
+            work(&hashed?, created)
+        }
         "reader" => readers::read(&dir.join(next()?)),
         "copy" => readers::copy(&dir.join(next()?)),
         other => bail!("no role {other:?}"),
     }
+}
+
+fn work(store: &impl Store, created: bool) -> Result<()> {
+    if created {
+        worker::fill(store)?;
+    }
+    worker::serve(store)
 }
 
 fn write(store: &impl Store, control: &Table<i32>, half: bool) -> Result<()> {

@@ -4,13 +4,14 @@
 use std::cell::RefCell;
 
 use anyhow::{Result, ensure};
+use shm_bench_common::processor::{Pinned, Spent, Stopwatch};
 use shm_benches::Store;
 use shm_benches::baselines::Hashed;
 use shm_benches::subject;
 use shm_benches::workload::{CAPACITY, Cycle, SHORT, Workload, upserts};
 use shm_harness::TempNamespace;
 
-use crate::apart::{Apart, Pinned, Spent, Stopwatch};
+use crate::apart::Apart;
 use crate::child::{Writer, cycle};
 use crate::report::Bench;
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::apart::Stopwatch;
 use anyhow::{Result, ensure};
 use nix::time::{ClockId, clock_gettime};
+use shm_bench_common::processor::Stopwatch;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// How often a disturbed round is repeated.

@@ -1,12 +1,13 @@
 //! Rows about `get` while another process writes other keys.
 
 use anyhow::{Result, ensure};
+use shm_bench_common::processor::{Pinned, Spent, Stopwatch};
 use shm_benches::subject;
 use shm_benches::workload::{CAPACITY, Cycle, SHORT, Workload, lookups};
 use shm_harness::TempNamespace;
 use slotmap_shm::Table;
 
-use crate::apart::{Apart, Pinned, Spent, Stopwatch};
+use crate::apart::Apart;
 use crate::child::{Writer, cycle};
 use crate::report::Bench;
 
