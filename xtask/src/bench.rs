@@ -60,7 +60,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     let last = last_line(&mut rows)?;
     if arguments.plot {
         let path = arguments.svg.clone().unwrap_or_else(|| target_dir().join("lookup.svg"));
-        std::fs::write(&path, plot::svg(&serde_json::from_str(&last)?)?)
+        std::fs::write(&path, plot::lookup(&serde_json::from_str(&last)?)?)
             .with_context(|| format!("write {}", path.display()))?;
         eprintln!("drawn: {}", path.display());
     }
@@ -91,10 +91,16 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
 
 /// Builds the program that measures rows.
 pub fn rows() -> Result<Command> {
+    Ok(Command::new(rows_program(false)?))
+}
+
+/// Builds the program that measures rows, and whose processes are workers; returns its path.
+pub fn rows_program(unoptimised: bool) -> Result<PathBuf> {
+    let (profile, dir) = if unoptimised { ("dev", "debug") } else { ("release", "release") };
     let mut build = cargo();
-    build.args(["build", "--quiet", "--release", "--package", "shm-benches"]);
+    build.args(["build", "--quiet", "--profile", profile, "--package", "shm-benches"]);
     run_command(build.args(["--bin", "shm-bench-rows"]))?;
-    Ok(Command::new(target_dir().join("release").join("shm-bench-rows")))
+    Ok(target_dir().join(dir).join("shm-bench-rows"))
 }
 
 /// Runs the program. The last line that it prints is one JSON object.

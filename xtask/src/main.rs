@@ -11,6 +11,7 @@ mod compare;
 mod demo;
 mod install;
 mod packages;
+mod peer;
 mod platform;
 mod plot;
 mod python;
@@ -20,6 +21,7 @@ mod storm;
 mod stress;
 mod test;
 mod worker;
+mod writers;
 
 use std::process::ExitCode;
 
@@ -47,6 +49,9 @@ enum Command {
     Bench(bench::Arguments),
     /// A lookup among N entries: linear, sorted, AVL, hash index and others, in one small table.
     Compare(compare::Arguments),
+    /// Processes that write one map at the same time: throughput over their number, drawn, and the
+    /// time of a write.
+    Writers(writers::Arguments),
     /// The Python package: build the wheel, test it with every Python that is here, check the
     /// stubs.
     Python(python::Arguments),
@@ -64,6 +69,7 @@ fn main() -> ExitCode {
         Command::Storm(arguments) => storm::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Writers(arguments) => writers::run(&arguments),
         Command::Python(arguments) => python::run(&arguments),
         Command::Platforms(arguments) => platform::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
