@@ -373,3 +373,26 @@ fn table(points: &[Point]) -> Table {
     }
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_says_how_many_times_the_writes_of_one_writer_it_has() {
+        let point = |map, writers, writes_per_s| Point {
+            writes_per_s,
+            ..Point::new(map, Keys::Own, writers)
+        };
+        let points = [
+            point(Map::Table, 1, 20_000_000),
+            point(Map::Table, 2, 30_000_000),
+            point(Map::Mutex, 2, 10_000_000),
+        ];
+        let shown = table(&points).to_string();
+        let lines: Vec<&str> = shown.lines().filter(|line| line.contains("own keys")).collect();
+        assert!(lines[0].contains("20.00") && lines[0].contains("1.00"), "{shown}");
+        assert!(lines[1].contains("30.00") && lines[1].contains("1.50"), "{shown}");
+        assert!(lines[2].contains("10.00") && lines[2].contains('–'), "{shown}");
+    }
+}

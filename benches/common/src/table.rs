@@ -1,5 +1,5 @@
-//! The table of this project as a [`Store`]. It is here because a trait can only be implemented where
-//! the trait or the type is defined.
+//! The table of this project as a [`Store`]. It is here because a trait can only be implemented
+//! where the trait or the type is defined.
 
 use slotmap_shm::Table;
 
