@@ -9,7 +9,7 @@ use comfy_table::{ContentArrangement, Table};
 use serde_json::Value;
 
 use crate::command::{cargo, run as run_command, target_dir};
-use crate::{plot, report};
+use crate::{peer, plot, report};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct Arguments {
@@ -56,6 +56,11 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     }
     if arguments.plot {
         rows.arg("--curves");
+    } else {
+        match peer::build_subetha() {
+            Ok(program) => drop(rows.arg("--peer").arg(program)),
+            Err(reason) => eprintln!("skipped the rows against {}: {reason}", peer::SUBETHA),
+        }
     }
     let last = last_line(&mut rows)?;
     if arguments.plot {

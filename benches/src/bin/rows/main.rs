@@ -1,6 +1,7 @@
-//! `shm-bench-rows [--quick] [--filter TEXT]`: measures the rows of table and snapshot, each
+//! `shm-bench-rows [--quick] [--filter TEXT] [--peer PROGRAM]`: measures the rows of table and snapshot, each
 //! against its peer, interleaved in one run. With `--curves` instead: a lookup's time over the
-//! number of entries; with `--compare N`: a lookup's time among N entries.
+//! number of entries; with `--compare N`: a lookup's time among N entries. PROGRAM is the worker of
+//! `benches/peers-subetha`; without it, its rows are left out.
 //!
 //! The last line of stdout is one JSON object; stderr has a table for people. See
 //! [`measure`] for the method, [`report`] for the fields.
@@ -17,6 +18,7 @@ mod lookups;
 mod machine;
 mod measure;
 mod neighbours;
+mod outside;
 mod report;
 mod snapshot;
 mod stopped;
@@ -29,7 +31,7 @@ use report::Bench;
 fn main() -> Result<()> {
     let (mut quick, mut curves) = (false, false);
     let mut filter = String::new();
-    let mut compare = None;
+    let (mut compare, mut peer) = (None, None);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -39,12 +41,14 @@ fn main() -> Result<()> {
                 let entries = arguments.next().context("--compare needs a number of entries")?;
                 compare = Some(entries.parse().context("--compare needs a number of entries")?);
             }
+            "--peer" => peer = Some(arguments.next().context("--peer needs a program")?),
             "--filter" => filter = arguments.next().context("--filter needs a text")?,
             // For internal use: the roles of the other processes of a row.
             "--role" => return child::run(arguments),
             other => {
                 bail!(
-                    "usage: shm-bench-rows [--quick] [--filter TEXT | --curves | --compare N]; \
+                    "usage: shm-bench-rows [--quick] [--filter TEXT] [--peer PROGRAM] | \
+                     --curves | --compare N; \
                      not {other:?}"
                 )
             }
@@ -59,14 +63,14 @@ fn main() -> Result<()> {
         return Ok(());
     }
     let mut bench = Bench::new(Plan::new(quick)?, &filter);
-    let done = measure_all(&mut bench);
+    let done = measure_all(&mut bench, peer.as_deref());
     bench.print();
     done?;
     println!("{}", bench.json());
     Ok(())
 }
 
-fn measure_all(bench: &mut Bench) -> Result<()> {
+fn measure_all(bench: &mut Bench, peer: Option<&str>) -> Result<()> {
     lookups::measure(bench)?;
     updates::measure(bench)?;
     batch::measure(bench)?;
@@ -74,5 +78,8 @@ fn measure_all(bench: &mut Bench) -> Result<()> {
     stopped::measure(bench)?;
     killed::measure(bench)?;
     contended::measure(bench)?;
+    if let Some(program) = peer {
+        outside::measure(bench, program.as_ref())?;
+    }
     snapshot::measure(bench)
 }
