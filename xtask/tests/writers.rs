@@ -104,6 +104,29 @@ fn a_peer_that_cannot_be_built_is_skipped_with_the_reason() {
 }
 
 #[test]
+fn lines_that_all_writes_store_to_are_counted() {
+    let mut command = writers(&["--count", "--unoptimised", "--maps", "table,mutex", "--json"]);
+    let output = command.output().unwrap();
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    if said.contains("skipped the counts") {
+        eprintln!("{said}");
+        return;
+    }
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for count in result["counts"].as_array().unwrap() {
+        let figure = |name: &str| count[name].as_u64().unwrap();
+        assert!(figure("instructions") > 10, "{count}");
+        assert!(figure("lines") >= figure("stored") && figure("stored") > 0, "{count}");
+    }
+    // Every write stores to the mutex, and to the line of its key.
+    let mutex = &result["counts"][1];
+    assert_eq!(mutex["map"], "mutex");
+    let figure = |name: &str| mutex[name].as_u64().unwrap();
+    assert!(figure("stored_by_all") >= 1 && figure("stored") > figure("stored_by_all"), "{mutex}");
+}
+
+#[test]
 fn numbers_that_cannot_be_measured_are_refused() {
     for (flag, value) in [
         ("--writers", "0"),

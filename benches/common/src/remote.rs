@@ -16,8 +16,6 @@ const LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Remote {
     child: Child,
-    /// Nanoseconds that it takes the worker to read the clock.
-    pub clock_ns: u64,
 }
 
 impl Remote {
@@ -28,8 +26,8 @@ impl Remote {
     pub fn spawn(command: &mut Command) -> Result<Self> {
         let child = Child::spawn(command)?;
         let line = child.line(LIMIT).with_context(|| format!("the worker {command:?}"))?;
-        let clock = line.strip_prefix("ready ").context("the worker is not ready")?;
-        Ok(Self { clock_ns: clock.parse()?, child })
+        ensure!(line == "ready", "the worker said {line:?}");
+        Ok(Self { child })
     }
 
     /// Keeps it on a processor.
@@ -62,6 +60,41 @@ impl Remote {
     /// If an operation fails.
     pub fn time(&mut self, work: &str, count: u64) -> Result<f64> {
         Ok(self.child.ask(&format!("{work} {count}"), LIMIT)?.parse()?)
+    }
+
+    /// Nanoseconds that it takes the worker to read the clock.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn clock(&mut self) -> Result<u64> {
+        Ok(self.child.ask("clock", LIMIT)?.parse()?)
+    }
+
+    /// Lets it write these keys, and mark each write by a store to the word at the address that
+    /// is returned.
+    ///
+    /// # Errors
+    /// If a write fails.
+    pub fn count(&mut self, keys: &[i32]) -> Result<u64> {
+        let keys = keys.iter().map(|key| format!(" {key}")).collect::<String>();
+        Ok(u64::from_str_radix(&self.child.ask(&format!("count{keys}"), LIMIT)?, 16)?)
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.child.pid().as_raw()
+    }
+
+    /// Lets it end by itself.
+    ///
+    /// # Errors
+    /// If it does not, or fails.
+    pub fn finish(mut self) -> Result<()> {
+        self.child.close_stdin();
+        let status = self.child.wait(LIMIT)?;
+        ensure!(status.success(), "a worker failed: {status}");
+        Ok(())
     }
 
     fn expect(&mut self, order: &str, answer: &str) -> Result<()> {

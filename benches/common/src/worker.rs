@@ -7,14 +7,17 @@
 //! | `keys SPREAD` (see [`Spread`]) | `keys` |
 //! | `get COUNT`, `upsert COUNT` | nanoseconds an operation |
 //! | `run START STOP` | writes until STOP; then a [`Ran`] |
+//! | `clock` | nanoseconds that it takes to read the clock |
+//! | `count KEY …` | writes these keys, with a store to a word of its own around each; then the address of that word |
 //! | `check` | `whole`, if the value of each key is one that [`fill`] or `run` writes for it |
 //!
-//! A worker says `ready` first, with the time that reading the clock takes. An order that cannot be
-//! followed ends it, and so does the end of its parent.
+//! A worker says `ready` first. An order that cannot be followed ends it, and so does the end of its
+//! parent.
 
 use std::fmt;
 use std::io::{BufRead, Write};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -35,6 +38,9 @@ pub const TIMED: u64 = 61;
 
 /// How often a disturbed stretch of `get` or `upsert` is repeated.
 const TRIES: usize = 8;
+
+/// What a store to it means to a tool that traces the worker: one write ends, another begins.
+static MARK: AtomicU32 = AtomicU32::new(0);
 
 /// What a worker did in one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +83,7 @@ pub fn fill(store: &impl Store) -> Result<()> {
 pub fn serve(store: &impl Store) -> Result<()> {
     set_pdeathsig(Signal::SIGKILL)?;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "ready {}", clock_cost()?)?;
+    writeln!(out, "ready")?;
     let mut worker = Worker { store, cycle: None, pinned: None };
     for order in std::io::stdin().lock().lines() {
         let order = order?;
@@ -114,6 +120,8 @@ impl<S: Store> Worker<'_, S> {
                 let (start, stop) = rest.split_once(' ').context("START STOP")?;
                 self.run(start.parse()?, stop.parse()?)?.to_string()
             }
+            "clock" => clock_cost()?.to_string(),
+            "count" => self.count(rest)?,
             "check" => self.check()?,
             other => bail!("no order {other:?}"),
         })
@@ -167,6 +175,22 @@ impl<S: Store> Worker<'_, S> {
         }
         ensure!(done == writes, "{done} of {writes} writes succeeded");
         Ok(Ran { writes, delayed: watch.spent().delayed + late, latency })
+    }
+
+    /// Writes each key twice before: both value buffers are then in use, and whatever the first
+    /// write of a process does is done. Does little else, since it is traced from the start.
+    fn count(&self, keys: &str) -> Result<String> {
+        let keys = keys.split(' ').map(str::parse).collect::<Result<Vec<i32>, _>>()?;
+        for marked in [false, false, true] {
+            for (&key, at) in keys.iter().zip(1..) {
+                if marked {
+                    MARK.store(at, Relaxed);
+                }
+                ensure!(self.store.upsert(key, &value(key, at)), "a write failed");
+            }
+        }
+        MARK.store(0, Relaxed);
+        Ok(format!("{:x}", std::ptr::from_ref(&MARK).addr()))
     }
 
     fn check(&self) -> Result<String> {

@@ -1,6 +1,8 @@
 //! Processes that write one map at the same time: how much they write together, and how long a
 //! write takes.
 
+mod count;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -42,6 +44,9 @@ pub struct Arguments {
     /// For how long each map is measured with each spread and number of writers.
     #[arg(long, value_name = "N", default_value_t = 1.0)]
     pub seconds: f64,
+    /// In place of that, count instructions and cache lines of one write of each map, by valgrind.
+    #[arg(long, conflicts_with_all = ["keys", "writers", "seconds", "svg"])]
+    pub count: bool,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -155,6 +160,9 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         }
     }
     ensure!(!programs.is_empty(), "there is no map to measure");
+    if arguments.count {
+        return print_counts(arguments, &programs);
+    }
     let measured = measure(arguments, &programs)?;
     let path = arguments.svg.clone().unwrap_or_else(|| target_dir().join("writers.svg"));
     std::fs::write(&path, plot::writers(&measured.points)?)
@@ -167,11 +175,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         );
         return Ok(true);
     }
-    let mut table = table(&measured.points);
-    if arguments.markdown {
-        table.load_preset(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
-    }
-    println!("{table}");
+    println!("{}", styled(table(&measured.points), arguments.markdown));
     let disturbed: u32 = measured.points.iter().map(|point| point.disturbed).sum();
     println!(
         "{} processors. One write of {TIMED} is timed, and its time includes {} ns for reading the\n\
@@ -181,6 +185,23 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         measured.points.len() * ROUNDS as usize,
     );
     Ok(true)
+}
+
+/// True also if there is nothing to count with. Then the reason is printed.
+fn print_counts(arguments: &Arguments, programs: &[Program]) -> Result<bool> {
+    match count::count(programs)? {
+        Err(reason) => eprintln!("skipped the counts: {reason}"),
+        Ok(counts) if arguments.json => println!("{}", json!({ "counts": counts })),
+        Ok(counts) => println!("{}", styled(count::table(&counts), arguments.markdown)),
+    }
+    Ok(true)
+}
+
+fn styled(mut table: Table, markdown: bool) -> Table {
+    if markdown {
+        table.load_preset(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
+    }
+    table
 }
 
 /// A program whose processes are workers.
@@ -205,7 +226,11 @@ impl Program {
 
     /// Starts a worker. The first of a map creates it.
     fn start(&self, dir: &Path, first: bool) -> Result<Remote> {
-        let mut command = Command::new(&self.path);
+        self.start_by(Command::new(&self.path), dir, first)
+    }
+
+    /// Starts a worker by a command that takes the arguments of the program.
+    fn start_by(&self, mut command: Command, dir: &Path, first: bool) -> Result<Remote> {
         command.args(self.role.iter().flat_map(|role| ["--role", role])).arg(dir);
         Remote::spawn(command.arg(if first { "create" } else { "open" }))
     }
@@ -238,9 +263,9 @@ fn measure(arguments: &Arguments, programs: &[Program]) -> Result<Measured> {
                     contender.round(round, writers as usize <= cpus)?;
                 }
             }
-            for contender in contenders {
-                let clock = contender.workers.iter().map(|worker| worker.clock_ns).max();
-                measured.clock_ns = measured.clock_ns.max(clock.unwrap_or(0));
+            for mut contender in contenders {
+                let clock = contender.workers.first_mut().map_or(Ok(0), Remote::clock)?;
+                measured.clock_ns = measured.clock_ns.max(clock);
                 measured.points.push(contender.finish(keys, writers)?);
             }
             eprint!(".");
