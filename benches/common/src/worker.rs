@@ -11,8 +11,8 @@
 //! | `count KEY …` | writes these keys, with a store to a word of its own around each; then the address of that word |
 //! | `check` | `whole`, if the value of each key is one that [`fill`] or `run` writes for it |
 //!
-//! A worker says `ready` first. An order that cannot be followed ends it, and so does the end of its
-//! parent.
+//! A worker says `ready` first. An order that cannot be followed ends it, and so does the end of
+//! its parent.
 
 use std::fmt;
 use std::io::{BufRead, Write};
