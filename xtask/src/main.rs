@@ -10,6 +10,7 @@ mod command;
 mod compare;
 mod demo;
 mod install;
+mod linearize;
 mod packages;
 mod peer;
 mod platform;
@@ -45,6 +46,8 @@ enum Command {
     Stress(stress::Arguments),
     /// Every operation at once on a few names, by processes that are killed at random.
     Storm(storm::Arguments),
+    /// Calls of processes that are killed at random: can they have been made one after the other?
+    Linearize(linearize::Arguments),
     /// The benchmarks of this project and of its peers, in one run.
     Bench(bench::Arguments),
     /// A lookup among N entries: linear, sorted, AVL, hash index and others, in one small table.
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Command::StepKill(arguments) => step_kill::run(&arguments),
         Command::Stress(arguments) => stress::run(&arguments),
         Command::Storm(arguments) => storm::run(&arguments),
+        Command::Linearize(arguments) => linearize::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Writers(arguments) => writers::run(&arguments),

@@ -27,6 +27,8 @@ pub enum Sabotage {
     NoSettle,
     /// Prune files of living processes too.
     GreedyPrune,
+    /// Answer some reads with a value that was read earlier.
+    StaleRead,
 }
 
 /// The worker binary, and how to start it.

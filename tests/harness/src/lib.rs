@@ -1,9 +1,10 @@
 //! Shared code of the multi-process tests and `xtask`: child processes that end with their test,
-//! watchdogs instead of time limits, namespaces that clean up, the golden file of errors, and
-//! ptrace single-stepping. It imports no library crate of the project.
+//! watchdogs instead of time limits, namespaces that clean up, the golden file of errors, ptrace
+//! single-stepping, and logs of calls. It imports no library crate of the project.
 
 #![forbid(unsafe_code)]
 
+pub mod call_log;
 mod child;
 mod golden;
 mod stepper;

@@ -7,6 +7,7 @@
 
 mod demo;
 mod judge;
+mod linearize;
 mod on_demand;
 mod operation;
 mod scenario;
@@ -40,6 +41,8 @@ enum Role {
     Storm(storm::Arguments),
     /// Judges what a storm left.
     StormJudge(storm::JudgeArguments),
+    /// Writes and reads a few keys and logs the calls, until it is killed.
+    Linearize(linearize::Arguments),
     /// Publishes the status of processes.
     DemoAgent(demo::AgentArguments),
     /// Looks processes up and verifies what it gets.
@@ -64,6 +67,7 @@ fn main() -> Result<()> {
         Role::StressProbe => stress::probe(),
         Role::Storm(arguments) => storm::run(&arguments),
         Role::StormJudge(arguments) => storm::judge(&arguments),
+        Role::Linearize(arguments) => linearize::run(&arguments),
         Role::DemoAgent(arguments) => demo::agent(&arguments),
         Role::DemoReader => demo::reader(),
         Role::DemoBoard => demo::board(),
