@@ -12,11 +12,12 @@ use crate::step_kill::{self, Operation};
 use crate::storm::{self, Storm};
 use crate::stress;
 use crate::worker::Sabotage;
-use crate::{demo, install, packages, platform, python, report};
+use crate::{demo, install, linearize, packages, platform, python, report};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct Arguments {
-    /// Step-kill after every instruction of every operation, and kill 20,000 times.
+    /// Step-kill after every instruction of every operation, kill 20,000 times, and check 100
+    /// histories.
     #[arg(long)]
     pub full: bool,
     /// Run only the steps whose name contains this.
@@ -124,6 +125,12 @@ fn steps(full: bool) -> Vec<Step> {
     let kills = if full { 20_000 } else { 1000 };
     steps.push(step(&format!("stress, {kills} kills"), move || killed_at_random(kills)));
     steps.push(step("negative control: stress, Tear", stress_catches_tearing));
+    let name = if full { "linearizability, 100 histories" } else { "linearizability, 4 histories" };
+    steps.push(step(name, move || calls_are_linearizable(full)));
+    for sabotage in [Sabotage::StaleRead, Sabotage::Tear, Sabotage::Piecemeal] {
+        let name = format!("negative control: linearizability, {sabotage:?}");
+        steps.push(step(&name, move || linearize_catches(sabotage)));
+    }
     let kills = if full { 20_000 } else { 500 };
     for &storm in Storm::value_variants() {
         let name = format!("storm of {}, {kills} kills", storm.name());
@@ -251,6 +258,28 @@ fn storm_catches(storm: Storm, sabotage: Sabotage) -> Result<String> {
         bail!("the broken protocol was not noticed: {found:?}");
     }
     Ok(format!("caught: torn {}, lost {}, leaked {}", found.torn, found.lost, found.leaked))
+}
+
+fn calls_are_linearizable(full: bool) -> Result<String> {
+    let found = linearize::linearize(&linearize::Arguments { full, ..Default::default() })?;
+    if !found.is_clean() {
+        bail!("{found:?}");
+    }
+    let linearize::Findings { calls, concurrent, kills, interrupted, doctored, .. } = found;
+    Ok(format!(
+        "{calls} calls, {concurrent} of them concurrent, {kills} kills, {interrupted} within a \
+         write: linearizable; {doctored} stale reads that were put in: refused"
+    ))
+}
+
+fn linearize_catches(sabotage: Sabotage) -> Result<String> {
+    let sabotage = Some(sabotage);
+    let arguments = linearize::Arguments { seeds: 1, sabotage, ..Default::default() };
+    let found = linearize::linearize(&arguments)?;
+    if found.not_linearizable == 0 {
+        bail!("the broken protocol was not noticed: {found:?}");
+    }
+    Ok(format!("caught: {} histories are not linearizable", found.not_linearizable))
 }
 
 fn stress_catches_tearing() -> Result<String> {

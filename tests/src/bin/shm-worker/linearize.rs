@@ -116,8 +116,9 @@ impl Process {
         !stop.load(Relaxed)
     }
 
-    fn register(&mut self) -> usize {
-        self.random.below(COUNTER as u64) as usize
+    /// One of the first keys, the first of all most often: calls of one key should overlap.
+    fn key(&mut self, keys: usize) -> usize {
+        self.random.below(keys as u64).min(self.random.below(keys as u64)) as usize
     }
 
     fn new_value(&mut self) -> u64 {
@@ -126,7 +127,7 @@ impl Process {
     }
 
     fn read<A: Access>(&mut self, table: &Table<i32, A>) -> Result<()> {
-        let key = self.random.below(KEYS as u64) as usize;
+        let key = self.key(KEYS);
         match self.random.below(16) {
             0 => self.log.call(
                 || table.contains_key(&(key as i32)),
@@ -176,7 +177,7 @@ impl Process {
     }
 
     fn write(&mut self, table: &Table<i32>) -> Result<()> {
-        let (key, value) = (self.register(), self.new_value());
+        let (key, value) = (self.key(COUNTER), self.new_value());
         let at = key as i32;
         let bytes = bytes_of(key, value);
         match self.random.below(16) {
