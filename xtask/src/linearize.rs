@@ -53,7 +53,7 @@ pub struct Arguments {
 impl Default for Arguments {
     /// The everyday run.
     fn default() -> Self {
-        let (seeds, seed, kills) = (4, 1, 60);
+        let (seeds, seed, kills) = (3, 1, 60);
         let (writers, readers) = (4, 3);
         Self { seeds, seed, kills, writers, readers, full: false, sabotage: None, json: true }
     }

@@ -125,7 +125,7 @@ fn steps(full: bool) -> Vec<Step> {
     let kills = if full { 20_000 } else { 1000 };
     steps.push(step(&format!("stress, {kills} kills"), move || killed_at_random(kills)));
     steps.push(step("negative control: stress, Tear", stress_catches_tearing));
-    let name = if full { "linearizability, 100 histories" } else { "linearizability, 4 histories" };
+    let name = if full { "linearizability, 100 histories" } else { "linearizability, 3 histories" };
     steps.push(step(name, move || calls_are_linearizable(full)));
     for sabotage in [Sabotage::StaleRead, Sabotage::Tear, Sabotage::Piecemeal] {
         let name = format!("negative control: linearizability, {sabotage:?}");

@@ -89,7 +89,7 @@ struct Search<'a, C: Specified> {
     history: &'a [Entry<C>],
     /// The open calls. A call keeps its place until it ends.
     places: Vec<Option<usize>>,
-    possible: HashSet<Configuration<C::State>>,
+    possible: Vec<Configuration<C::State>>,
     seen: Seen,
 }
 
@@ -107,7 +107,7 @@ pub fn check<C: Specified>(
     let mut search = Search {
         history,
         places: Vec::new(),
-        possible: HashSet::from([Configuration { state: initial, effective: 0 }]),
+        possible: vec![Configuration { state: initial, effective: 0 }],
         seen: Seen::default(),
     };
     for (_, ends, call) in events {
@@ -160,16 +160,25 @@ impl<C: Specified> Search<'_, C> {
         let Some(ending) = self.places.iter().position(|&open| open == Some(call)) else {
             return Ok(());
         };
+        let bit = 1 << ending;
         let returned = self.history[call].returned;
+        // The usual case, which needs no sets.
+        if let [at] = self.possible.as_mut_slice()
+            && at.effective & bit != 0
+        {
+            at.effective &= !bit;
+            self.places[ending] = None;
+            return Ok(());
+        }
         let forget = |at: &Configuration<C::State>| {
-            let effective = at.effective & !(1 << ending);
+            let effective = at.effective & !bit;
             Configuration { state: at.state.clone(), effective }
         };
         let mut after = HashSet::new();
         let mut reached = HashSet::new();
         let mut next = Vec::new();
         for at in &self.possible {
-            let effective = at.effective & 1 << ending != 0;
+            let effective = at.effective & bit != 0;
             if effective || !returned {
                 after.insert(forget(at));
             }
@@ -190,7 +199,7 @@ impl<C: Specified> Search<'_, C> {
                 };
                 let effective = at.effective | 1 << place;
                 let then = self.read(Configuration { state, effective });
-                if then.effective & 1 << ending != 0 {
+                if then.effective & bit != 0 {
                     after.insert(forget(&then));
                 } else if reached.insert(then.clone()) {
                     next.push(then);
@@ -201,7 +210,7 @@ impl<C: Specified> Search<'_, C> {
             }
         }
         if after.is_empty() {
-            let states: HashSet<_> = self.possible.drain().map(|at| at.state).collect();
+            let states: HashSet<_> = self.possible.iter().map(|at| at.state.clone()).collect();
             let open = self.places.iter().copied().flatten().collect();
             return Err(Refused::NotLinearizable {
                 call,
@@ -209,7 +218,7 @@ impl<C: Specified> Search<'_, C> {
                 states: states.into_iter().collect(),
             });
         }
-        self.possible = after;
+        self.possible = Vec::from_iter(after);
         self.places[ending] = None;
         Ok(())
     }
