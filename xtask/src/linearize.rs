@@ -113,6 +113,7 @@ pub fn linearize(arguments: &Arguments) -> Result<Findings> {
 /// Checks a history: that of each key by itself, and that of the whole table, in which a batch and
 /// a read of several keys are one call each.
 fn judge(seed: u64, history: &[Entry<Vec<Step>>], found: &mut Findings) {
+    let mixed = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     for key in 0..KEYS {
         let name = format!("seed {seed}, key {key}");
         let mut of_key = table::of_key(key, history);
@@ -120,7 +121,7 @@ fn judge(seed: u64, history: &[Entry<Vec<Step>>], found: &mut Findings) {
         if decide(&name, &of_key, None, found).is_none() || key == COUNTER {
             continue;
         }
-        let Some(stale) = doctor::stale_read(&mut of_key, seed) else { continue };
+        let Some(stale) = doctor::stale_read(&mut of_key, mixed) else { continue };
         found.doctored += 1;
         match check(&of_key, None) {
             Err(Refused::NotLinearizable { call, .. }) if call == stale => {}

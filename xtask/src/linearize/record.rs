@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -27,6 +28,7 @@ pub fn record(
 ) -> Result<Vec<Entry<Vec<Step>>>> {
     let recording = Recording {
         worker,
+        sabotaged: arguments.sabotage.is_some(),
         namespace: TempNamespace::new()?,
         logs: TempNamespace::new()?,
         found,
@@ -45,6 +47,7 @@ struct Process {
 
 struct Recording<'a> {
     worker: &'a Worker,
+    sabotaged: bool,
     namespace: TempNamespace,
     logs: TempNamespace,
     found: &'a mut Findings,
@@ -89,7 +92,12 @@ impl Recording<'_> {
         command.arg(role).arg("--log").arg(&log);
         command.arg("--number").arg(self.started.to_string());
         command.arg("--seed").arg(self.below(u64::MAX).to_string());
+        // One line says why a process gave up.
         command.env("RUST_BACKTRACE", "0");
+        if self.sabotaged {
+            // Every process would say that the table is damaged.
+            command.stderr(Stdio::null());
+        }
         let child = Child::spawn(&mut command)?;
         Ok(Process { role, child, log })
     }
@@ -98,7 +106,9 @@ impl Recording<'_> {
     fn kill(&mut self, mut process: Process) -> Result<()> {
         if !process.child.is_alive() {
             self.found.failed += 1;
-            eprintln!("a process gave up");
+            if !self.sabotaged {
+                eprintln!("a process gave up");
+            }
         }
         process.child.kill()?;
         self.found.kills += 1;
@@ -113,7 +123,9 @@ impl Recording<'_> {
             Ok(status) if status.success() => {}
             Ok(status) => {
                 self.found.failed += 1;
-                eprintln!("a process failed: {status}");
+                if !self.sabotaged {
+                    eprintln!("a process failed: {status}");
+                }
             }
             Err(error) if error.is::<Hung>() => self.found.hung += 1,
             Err(error) => return Err(error),
@@ -122,7 +134,8 @@ impl Recording<'_> {
         Ok(())
     }
 
-    /// The calls in the logs. They are read last, since those who still call wait for nobody.
+    /// Reads the logs. This is done last, because processes that still run would go on meanwhile,
+    /// and make the history longer.
     fn collect(self) -> Result<Vec<Entry<Vec<Step>>>> {
         let mut history = Vec::new();
         for (log, ended) in self.ended {
