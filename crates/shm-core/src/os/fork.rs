@@ -12,17 +12,21 @@ use memmap2::MmapMut;
 ///
 /// The value lives in a page that the kernel zeroes in the child (`MADV_WIPEONFORK`, Linux 4.14).
 /// So it is also correct after a raw `clone`, where `pthread_atfork` handlers do not run. After the
-/// first call, the cost is one relaxed load.
+/// first call, the cost is two loads.
 #[inline]
 pub fn process_token() -> u64 {
-    // SAFETY: null, or a word that lives for 'static.
-    match unsafe { PAGE.load(Ordering::Acquire).as_ref() } {
-        Some(word) => match word.load(Ordering::Relaxed) {
-            0 => new_token(),
-            token => token,
-        },
-        None => new_token(),
+    match known_token() {
+        0 => new_token(),
+        token => token,
     }
+}
+
+/// Returns what [`process_token`] has returned in this process, or zero before its first call.
+#[inline(always)]
+pub(crate) fn known_token() -> u64 {
+    // SAFETY: null, or a word that lives for 'static.
+    let word = unsafe { PAGE.load(Ordering::Acquire).as_ref() };
+    word.map_or(0, |word| word.load(Ordering::Relaxed))
 }
 
 /// The word that holds the token, or null before the first call. This is not a `OnceLock`, because
@@ -33,6 +37,7 @@ static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
 /// Makes a token. Called by the first call in a process or, if the kernel has no such pages, by
 /// every call.
 #[cold]
+#[inline(never)]
 fn new_token() -> u64 {
     let Some(word) = page() else { return pid_token() };
     // Random, because a child in a pid namespace of its own may have its parent's pid.

@@ -89,7 +89,7 @@ fn enter_process(map: &Mapping, process: u64) -> Result<(), LockError> {
 
 /// True if a process of another pid namespace has taken the segment over. That process saw no sign
 /// of this one when it opened the segment.
-#[inline]
+#[inline(always)]
 pub(crate) fn is_taken_over(map: &Mapping) -> bool {
     // Relaxed: pairs with nothing. Once the word was stored to, it never gets its old value back.
     map.header_word(PID_NAMESPACE_OFFSET).load(Ordering::Relaxed) != map.pid_namespace()

@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use super::layout::{BODY_OFFSET, Header, LOCK_OFFSET};
+use super::layout::{BODY_OFFSET, Header, LOCK_OFFSET, RECORD_LEN, record_offset};
 use super::lock_word::{LOCK_WORD, LockWord};
 use crate::os::file_map::FileMap;
 use crate::os::holder::Holder;
@@ -25,6 +25,7 @@ use crate::sync::Word;
 ///    thread's robust list points into it, and the next lock of that thread would follow a dangling
 ///    pointer. For the same reason, a thread that holds the mutex of a record shares the pages
 ///    (`seats.rs`).
+/// 4. All records, of which there are `writers`, end before the body.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     pages: ManuallyDrop<Arc<Pages>>,
@@ -90,7 +91,9 @@ impl Mapping {
     pub(crate) fn new(file: &File, header: &Header, writable: bool) -> io::Result<Self> {
         let len = usize::try_from(header.total_len).map_err(|_| io::ErrorKind::InvalidInput)?;
         let (body_offset, writers) = (header.body_offset(), header.writers());
-        if len < body_offset || body_offset < BODY_OFFSET || !len.is_multiple_of(8) {
+        let records_end = record_offset(writers);
+        if len < body_offset || body_offset < BODY_OFFSET.max(records_end) || !len.is_multiple_of(8)
+        {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
         }
         let map = FileMap::new(file, len, writable)?;
@@ -124,6 +127,7 @@ impl Mapping {
     }
 
     /// Number of records of writers.
+    #[inline(always)]
     pub(crate) fn writers(&self) -> u32 {
         self.writers
     }
@@ -169,13 +173,13 @@ impl Mapping {
         unsafe { &*word }
     }
 
-    /// One atomic word before the body.
+    /// The atomic word at an offset in the record with this number.
     #[cfg(not(loom))]
     #[inline(always)]
-    pub(crate) fn record_word(&self, offset: usize) -> &Word {
-        assert!(offset.is_multiple_of(8) && offset + 8 <= self.body_offset);
-        // SAFETY: by the assertion and invariant 1 the offset is inside the mapping.
-        let word = unsafe { self.base().add(offset) }.cast::<Word>();
+    pub(crate) fn record_word(&self, index: u32, at: usize) -> &Word {
+        assert!(index < self.writers && at.is_multiple_of(8) && at < RECORD_LEN);
+        // SAFETY: by the assertion and invariant 4 the offset is inside the mapping.
+        let word = unsafe { self.base().add(record_offset(index) + at) }.cast::<Word>();
         // SAFETY: as in `body`.
         unsafe { &*word }
     }
@@ -225,8 +229,8 @@ impl Mapping {
     }
 
     #[cfg(loom)]
-    pub(crate) fn record_word(&self, offset: usize) -> &Word {
-        self.header_word(offset)
+    pub(crate) fn record_word(&self, _index: u32, at: usize) -> &Word {
+        self.header_word(at)
     }
 
     /// Records that this process, a member of that pid namespace, may use the mutex.

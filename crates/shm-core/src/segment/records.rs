@@ -44,11 +44,15 @@ impl WriterId {
         self.0
     }
 
+    /// No registration has this id.
+    pub(crate) const NONE: Self = Self(0);
+
     fn new(index: u32, generation: u64) -> Self {
         Self(generation << INDEX_BITS | u64::from(index))
     }
 
     /// The number of its record.
+    #[inline(always)]
     pub(crate) fn index(self) -> u32 {
         (self.0 & u64::from(MAX_WRITERS - 1)) as u32
     }
@@ -67,7 +71,7 @@ pub(crate) struct Record<'a> {
 
 impl<'a> Record<'a> {
     /// The record with this number, if there is one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(map: &'a Mapping, index: u32) -> Option<Self> {
         (index < map.writers()).then_some(Self { map, index })
     }
@@ -77,13 +81,13 @@ impl<'a> Record<'a> {
         (0..map.writers()).map(move |index| Self { map, index })
     }
 
-    #[inline]
+    #[inline(always)]
     fn word(self, at: usize) -> &'a Word {
-        self.map.record_word(record_offset(self.index) + at)
+        self.map.record_word(self.index, at)
     }
 
     /// The number of writes that its owners counted, all of them together.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn writes(self) -> &'a Word {
         self.word(RECORD_WRITES)
     }

@@ -15,7 +15,7 @@ use super::map::{Mapping, Pages};
 use super::mutex;
 use super::records::{Record, WriterId};
 use crate::os::descriptor::SegmentFile;
-use crate::os::fork::{call_before_fork, process_token};
+use crate::os::fork::{call_before_fork, known_token, process_token};
 
 /// The most seats of a thread. When it dies, the kernel follows at most 2048 entries of its robust
 /// list, and the program may have robust mutexes of its own.
@@ -31,12 +31,12 @@ const FULL_PLACES: usize = 8;
 struct Hot {
     key: u64,
     process: u64,
-    id: Option<WriterId>,
+    id: WriterId,
 }
 
 impl Hot {
-    /// No mapping has this key.
-    const NONE: Self = Self { key: u64::MAX, process: 0, id: None };
+    /// No mapping has this key, and no process this token.
+    const NONE: Self = Self { key: u64::MAX, process: 0, id: WriterId::NONE };
 }
 
 /// A registration of the thread.
@@ -77,9 +77,9 @@ static CLOSINGS: AtomicU64 = AtomicU64::new(0);
 /// The id of the calling thread in the segment with this key, if that is the one that it wrote to
 /// last.
 #[inline(always)]
-pub(crate) fn current(key: u64, process: u64) -> Option<WriterId> {
+pub(crate) fn current(key: u64) -> Option<WriterId> {
     let hot = HOT.get();
-    if hot.key == key && hot.process == process { hot.id } else { None }
+    (hot.key == key && hot.process == known_token()).then_some(hot.id)
 }
 
 /// The id of the calling thread in this segment. The thread is registered if it is not, and if a
@@ -109,7 +109,7 @@ pub(crate) fn find_or_register(
         id
     });
     let id = id.ok().flatten()?;
-    HOT.set(Hot { key, process, id: Some(id) });
+    HOT.set(Hot { key, process, id });
     Some(id)
 }
 

@@ -12,7 +12,7 @@ use super::segment::{Segment, WritableSegment};
 use crate::os::fork::process_token;
 use crate::os::holder::Holder;
 use crate::os::identity;
-use crate::sync::{Ordering, Word, Words};
+use crate::sync::{Ordering, Words};
 
 /// The calling thread as a registered writer of a segment: what it leaves unfinished can be told
 /// from what is still going on, by [`Segment::is_writer_dead`].
@@ -24,7 +24,6 @@ use crate::sync::{Ordering, Word, Words};
 pub struct Writer<'a> {
     map: &'a Mapping,
     id: WriterId,
-    writes: &'a Word,
     /// The record belongs to the thread, and stays with it.
     _in_use: InUse,
 }
@@ -48,9 +47,11 @@ impl<'a> Writer<'a> {
     /// Counts a write in the record of this thread. See [`Segment::writes_by_records`].
     #[inline(always)]
     pub fn count_write(&self) {
-        // Relaxed: only the owner of the record stores to it.
-        let writes = self.writes.load(Ordering::Relaxed);
-        self.writes.store(writes.wrapping_add(1), Ordering::Relaxed);
+        if let Some(record) = Record::get(self.map, self.id.index()) {
+            // Relaxed: only the owner of the record stores to it.
+            let writes = record.writes().load(Ordering::Relaxed);
+            record.writes().store(writes.wrapping_add(1), Ordering::Relaxed);
+        }
     }
 }
 
@@ -85,18 +86,16 @@ impl WritableSegment {
     /// ([`CreateOptions::writers`](crate::CreateOptions::writers)), or none is free; the thread
     /// has 256 already, or is ending; the C library is neither glibc nor musl; or the segment's
     /// writers live in another pid namespace by now. Then write under the lock.
-    #[inline]
+    #[inline(always)]
     pub fn writer(&self) -> Option<Writer<'_>> {
         let map = &self.segment.map;
-        let process = process_token();
         // Before the record is looked up: from here on a fork leaves it to this thread.
         let in_use = InUse::begin();
-        let id = match seats::current(map.key(), process) {
+        let id = match seats::current(map.key()) {
             Some(id) if !acquire::is_taken_over(map) => id,
-            _ => self.find_or_register(process)?,
+            _ => self.find_or_register()?,
         };
-        let writes = Record::get(map, id.index())?.writes();
-        Some(Writer { map, id, writes, _in_use: in_use })
+        Some(Writer { map, id, _in_use: in_use })
     }
 
     /// Notices the death of a registered writer that the kernel does not report: of a thread that
@@ -126,7 +125,9 @@ impl WritableSegment {
     }
 
     #[cold]
-    fn find_or_register(&self, process: u64) -> Option<WriterId> {
+    #[inline(never)]
+    fn find_or_register(&self) -> Option<WriterId> {
+        let process = process_token();
         let Segment { map, file, header, .. } = &self.segment;
         if map.key() == 0 || acquire::enter(map, process).is_err() || acquire::is_taken_over(map) {
             return None;
