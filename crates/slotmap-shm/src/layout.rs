@@ -104,6 +104,11 @@ pub(crate) struct Layout {
     pub(crate) index_mask: usize,
     /// The bits of an index entry that hold the slot's number.
     pub(crate) slot_mask: u32,
+    /// The other bits of an index entry, which hold the fingerprint.
+    pub(crate) fingerprint_mask: u32,
+    /// The maximum length in bytes of a value that is copied without a loop: one that fits into the
+    /// table and into the head of a buffer.
+    pub(crate) short_len: usize,
     pub(crate) index: usize,
     pub(crate) slots: usize,
     pub(crate) total_words: usize,
@@ -133,6 +138,8 @@ impl Layout {
         let slot_words = used_words.next_multiple_of(LINE_WORDS);
         let spread = if capacity <= SPARSE_CAPACITY { 4 } else { 2 };
         let index_len = (spread * capacity).next_power_of_two();
+        // Two more numbers than there are slots: for an empty place and for a tombstone.
+        let slot_mask = (capacity as u32 + 2).next_power_of_two() - 1;
         let index = FREE + capacity.next_multiple_of(LINE_WORDS);
         let slots = (index + index_len / 2).next_multiple_of(LINE_WORDS);
         let too_large = GeometryError::TooLarge { capacity, value_size };
@@ -150,8 +157,9 @@ impl Layout {
             tail_words,
             slot_words,
             index_mask: index_len - 1,
-            // Two more numbers than there are slots: for an empty place and for a tombstone.
-            slot_mask: (capacity as u32 + 2).next_power_of_two() - 1,
+            slot_mask,
+            fingerprint_mask: !slot_mask,
+            short_len: value_size.min(HEAD_WORDS * 8),
             index,
             slots,
             total_words,
@@ -190,7 +198,7 @@ impl Layout {
         capacity + (self.index_len() - capacity) / 3
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slot_at(&self, slot: usize) -> usize {
         self.slots + slot * self.slot_words
     }

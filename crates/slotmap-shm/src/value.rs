@@ -4,11 +4,16 @@ use std::fmt;
 use std::ops::Deref;
 
 const INLINE_WORDS: usize = 8;
+/// Number of words of a short value.
+const SHORT_WORDS: usize = 2;
 
 /// A source from which a value can be copied.
 pub(crate) trait Source {
     /// Copies the first `to.len()` words. The bytes of each word are in memory order.
     fn copy_to_words(&self, to: &mut [u64]);
+
+    /// Returns the first two words, in memory order. The bytes after the value may be any.
+    fn short(&self) -> [u64; SHORT_WORDS];
 }
 
 /// The bytes of a value, copied out of shared memory. Later changes of the table do not affect
@@ -21,14 +26,31 @@ pub struct Value {
 
 #[derive(Clone)]
 enum Words {
+    /// As few words as that are copied to a caller at once.
+    Short([u64; SHORT_WORDS]),
     Inline([u64; INLINE_WORDS]),
     Heap(Box<[u64]>),
 }
 
 impl Value {
     /// Copies `len` bytes. If the source may change meanwhile, the caller validates it afterwards.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn copy(from: impl Source, len: usize) -> Self {
+        if len <= SHORT_WORDS * 8 {
+            Self::copy_short(from, len)
+        } else {
+            Self::copy_long(from, len)
+        }
+    }
+
+    /// Copies `len` bytes, at most two words, without a loop or a call.
+    #[inline(always)]
+    pub(crate) fn copy_short(from: impl Source, len: usize) -> Self {
+        Self { words: Words::Short(from.short()), len }
+    }
+
+    #[inline(never)]
+    fn copy_long(from: impl Source, len: usize) -> Self {
         let mut inline = [0; INLINE_WORDS];
         let used = len.div_ceil(8);
         let words = match inline.get_mut(..used) {
@@ -83,6 +105,7 @@ impl Value {
     /// Returns `None` if the capacity is too small.
     pub(crate) fn words_for(&mut self, len: usize) -> Option<&mut [u64]> {
         let room: &mut [u64] = match &mut self.words {
+            Words::Short(words) => words,
             Words::Inline(words) => words,
             Words::Heap(words) => words,
         };
@@ -106,6 +129,7 @@ impl Value {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         let words: &[u64] = match &self.words {
+            Words::Short(words) => words,
             Words::Inline(words) => words,
             Words::Heap(words) => words,
         };

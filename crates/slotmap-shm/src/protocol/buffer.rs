@@ -23,6 +23,8 @@ const HEAD_BYTES: usize = HEAD_WORDS * 8;
 /// has been checked.
 #[derive(Clone, Copy)]
 pub(crate) struct Buffer<'a> {
+    /// The first cache line of the slot.
+    line: ReadWords<'a>,
     all: ReadWords<'a>,
     layout: &'a Layout,
     pub(crate) slot: usize,
@@ -33,8 +35,14 @@ pub(crate) struct Buffer<'a> {
 impl<'a> Buffer<'a> {
     /// Returns the buffer of `slot` from which a reader of this version copies.
     #[inline(always)]
-    pub(crate) fn new(all: ReadWords<'a>, layout: &'a Layout, slot: usize, version: u64) -> Self {
-        Self { all, layout, slot, version }
+    pub(crate) fn new(
+        line: ReadWords<'a>,
+        all: ReadWords<'a>,
+        layout: &'a Layout,
+        slot: usize,
+        version: u64,
+    ) -> Self {
+        Self { line, all, layout, slot, version }
     }
 
     #[inline(always)]
@@ -46,8 +54,7 @@ impl<'a> Buffer<'a> {
     /// now on will be discarded.
     #[cold]
     fn is_overtaken(&self) -> bool {
-        let line = self.all.slice(self.layout.slot_at(self.slot), LINE_WORDS);
-        !version::is_unchanged(line, self.version)
+        !version::is_unchanged(self.line, self.version)
     }
 
     /// True if the first `len` bytes of the buffer are `expected`.
@@ -62,19 +69,24 @@ impl<'a> Buffer<'a> {
     /// Copies the first `to.len()` bytes, which must not be more than the table's value size.
     #[inline(always)]
     pub(crate) fn copy_to(&self, to: &mut [u8]) {
-        let head = self.head();
         if to.len() <= HEAD_BYTES {
-            head_to_bytes(head, to);
+            self.copy_short_to(to);
         } else {
-            self.copy_long(head, to);
+            self.copy_long_to(to);
         }
+    }
+
+    /// Copies the first `to.len()` bytes, which must not be more than [`HEAD_BYTES`].
+    #[inline(always)]
+    pub(crate) fn copy_short_to(&self, to: &mut [u8]) {
+        head_to_bytes(self.head(), to);
     }
 
     /// Copies a value of more than [`HEAD_BYTES`] bytes.
     #[inline(never)]
-    fn copy_long(self, head: [u64; HEAD_WORDS], to: &mut [u8]) {
+    pub(crate) fn copy_long_to(self, to: &mut [u8]) {
         if let Some((first, rest)) = to.split_at_mut_checked(HEAD_BYTES) {
-            head_to_bytes(head, first);
+            head_to_bytes(self.head(), first);
             let (whole, last) = rest.as_chunks_mut::<8>();
             let mut words = self.tail().iter_relaxed();
             for (nth, piece) in whole.chunks_mut(PIECE_WORDS).enumerate() {
@@ -102,9 +114,13 @@ impl<'a> Buffer<'a> {
 
     #[inline(always)]
     fn head(&self) -> [u64; HEAD_WORDS] {
-        let at = self.layout.slot_at(self.slot) + self.layout.head_at(self.number());
-        let head = self.all.slice(at, HEAD_WORDS);
-        [head.load(0, Ordering::Relaxed), head.load(1, Ordering::Relaxed)]
+        let at = self.layout.head_at(self.number());
+        if is_in_line(at) {
+            [self.line.load(at, Ordering::Relaxed), self.line.load(at + 1, Ordering::Relaxed)]
+        } else {
+            let (first, second) = two_words(self.all, self.layout.slot_at(self.slot) + at);
+            [first, second]
+        }
     }
 
     fn tail(&self) -> ReadWords<'a> {
@@ -132,27 +148,76 @@ impl Source for Buffer<'_> {
             }
         }
     }
+
+    #[inline(always)]
+    fn short(&self) -> [u64; HEAD_WORDS] {
+        self.head().map(u64::to_le)
+    }
+}
+
+/// The head of a buffer that is not in the slot's first cache line, because the key is long.
+#[cold]
+#[inline(never)]
+fn two_words(all: ReadWords<'_>, at: usize) -> (u64, u64) {
+    let head = all.slice(at, HEAD_WORDS);
+    (head.load(0, Ordering::Relaxed), head.load(1, Ordering::Relaxed))
 }
 
 /// Copies at most 16 bytes, without a loop or a call.
 #[inline(always)]
 fn head_to_bytes([first, second]: [u64; HEAD_WORDS], to: &mut [u8]) {
-    match to.split_first_chunk_mut::<8>() {
-        None => put_last(first, to),
-        Some((whole, rest)) => {
-            *whole = first.to_le_bytes();
-            match rest.split_first_chunk_mut::<8>() {
-                None => put_last(second, rest),
-                Some((whole, _)) => *whole = second.to_le_bytes(),
-            }
-        }
+    let len = to.len();
+    let Some(whole) = to.first_chunk_mut::<8>() else {
+        return put_last(first, to);
+    };
+    *whole = first.to_le_bytes();
+    if let Some(last) = to.last_chunk_mut::<8>() {
+        // The two pieces overlap, and agree where they do.
+        let both = u128::from(second) << 64 | u128::from(first);
+        let word = if len == HEAD_BYTES { second } else { (both >> (8 * len % 64)) as u64 };
+        *last = word.to_le_bytes();
     }
+}
+
+/// True if a head at this offset in the slot is inside the slot's first cache line.
+#[inline(always)]
+fn is_in_line(at: usize) -> bool {
+    at <= LINE_WORDS - HEAD_WORDS
 }
 
 /// Stores a value of at most the table's value size. The stores are relaxed, because readers do not
 /// use this buffer before the commit, which is a Release store.
-#[inline]
-pub(crate) fn store(all: Words<'_>, layout: &Layout, slot: usize, number: usize, value: &[u8]) {
+#[inline(always)]
+pub(crate) fn store(
+    line: Words<'_>,
+    all: Words<'_>,
+    layout: &Layout,
+    slot: usize,
+    number: usize,
+    value: &[u8],
+) {
+    let at = layout.head_at(number);
+    if is_in_line(at) && value.len() <= HEAD_BYTES {
+        match value.split_first_chunk::<8>() {
+            Some((&first, rest)) => {
+                line.store(at, u64::from_le_bytes(first), Ordering::Relaxed);
+                if !rest.is_empty() {
+                    let second = rest.first_chunk::<8>().copied().map(u64::from_le_bytes);
+                    let second = second.unwrap_or_else(|| last_word(value));
+                    line.store(at + 1, second, Ordering::Relaxed);
+                }
+            }
+            None if value.is_empty() => {}
+            None => line.store(at, last_word(value), Ordering::Relaxed),
+        }
+    } else {
+        store_long(all, layout, slot, number, value);
+    }
+}
+
+/// Stores a value whose head is not in the slot's first cache line, or that has a tail.
+#[inline(never)]
+fn store_long(all: Words<'_>, layout: &Layout, slot: usize, number: usize, value: &[u8]) {
     let head = all.slice(layout.slot_at(slot) + layout.head_at(number), HEAD_WORDS);
     match value.split_at_checked(HEAD_BYTES) {
         Some((first, rest)) if !rest.is_empty() => {
@@ -193,10 +258,12 @@ mod tests {
             let bytes: Vec<u8> = (1..=value_size as u8).collect();
             for len in 0..=value_size {
                 let other: Vec<u8> = bytes[..len].iter().map(|b| !b).collect();
-                store(all, &layout, 0, 0, &bytes[..len]);
-                store(all, &layout, 0, 1, &other);
+                let line = all.slice(layout.slot_at(0), LINE_WORDS);
+                store(line, all, &layout, 0, 0, &bytes[..len]);
+                store(line, all, &layout, 0, 1, &other);
                 for (number, expected) in [(0, &bytes[..len]), (1, &other)] {
-                    let buffer = Buffer::new(all.as_read(), &layout, 0, number);
+                    let (line, all) = (line.as_read(), all.as_read());
+                    let buffer = Buffer::new(line, all, &layout, 0, number);
                     assert!(buffer.is(expected, len) && !buffer.is(expected, len + 1));
                     assert!(
                         len == 0

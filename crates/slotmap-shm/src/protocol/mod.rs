@@ -46,7 +46,7 @@ pub(crate) use glance::glance;
 pub(crate) use index::CheckRoom;
 pub(crate) use moment::{Collection, Entries, Held, Scratch, Values, read_slot};
 pub(crate) use slot::{NotFlipped, Slot};
-pub(crate) use slot_mut::{SlotMut, State};
+pub(crate) use slot_mut::{FirstLine, SlotMut, State};
 pub(crate) use transaction::{Room, Transaction, room};
 pub(crate) use version::{claim_by, is_claim, writer_of};
 pub(crate) use view::{Found, Look, View};

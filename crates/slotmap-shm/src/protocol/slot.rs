@@ -48,6 +48,13 @@ impl Flipped {
     }
 }
 
+/// Like [`is_claim`], for a caller that hardly ever finds a claim.
+#[cold]
+#[inline(never)]
+fn is_claimed(next: u64) -> bool {
+    is_claim(next)
+}
+
 /// Why a slot does not have a version under which it was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotFlipped {
@@ -65,18 +72,27 @@ pub(crate) struct Slot<'a> {
     all: ReadWords<'a>,
     layout: &'a Layout,
     number: usize,
+    /// Where it begins.
+    at: usize,
 }
 
 impl<'a> Slot<'a> {
     #[inline(always)]
     pub(crate) fn new(all: ReadWords<'a>, layout: &'a Layout, number: usize) -> Self {
-        Self { line: all.slice(layout.slot_at(number), LINE_WORDS), all, layout, number }
+        let at = layout.slot_at(number);
+        Self { line: all.slice(at, LINE_WORDS), all, layout, number, at }
     }
 
     /// Its number, from 0.
     #[inline(always)]
     pub(crate) fn number(&self) -> usize {
         self.number
+    }
+
+    /// Where it begins.
+    #[inline(always)]
+    pub(super) fn at(&self) -> usize {
+        self.at
     }
 
     /// Its next version.
@@ -148,7 +164,7 @@ impl<'a> Slot<'a> {
         // Acquire, twice: as in `effective`.
         let version = self.line.load(VERSION, Ordering::Acquire);
         let next = self.line.load(NEXT, Ordering::Acquire);
-        if next == version || is_claim(next) {
+        if next == version || is_claimed(next) {
             match self.look_at(version, is_key) {
                 Seen::Match(version) => Seen::Match(Flipped(version)),
                 Seen::Other => Seen::Other,
@@ -177,7 +193,7 @@ impl<'a> Slot<'a> {
         let number = buffer_of(version);
         let lengths = self.line.load(LENGTHS, Ordering::Relaxed);
         let len = (lengths >> (32 * number)) as u32 as usize;
-        (Buffer::new(self.all, self.layout, self.number, version), len)
+        (Buffer::new(self.line, self.all, self.layout, self.number, version), len)
     }
 
     /// True if no write of the slot has completed since it had this version. If so, the bytes that

@@ -67,10 +67,51 @@ pub(crate) struct SlotMut<'a> {
     number: usize,
 }
 
+/// What is needed of a claimed slot once its value is stored.
+#[derive(Clone, Copy)]
+pub(crate) struct FirstLine<'a>(Words<'a>);
+
+impl FirstLine<'_> {
+    /// Commits what the claimant has stored with [`SlotMut::put_value`]. Returns the new version,
+    /// with which the claim is to be ended.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn commit_claim(&self, version: u64) -> u64 {
+        let next = successor(version, true);
+        // Release: a reader that sees the version sees the buffer.
+        self.0.store(VERSION, next, Ordering::Release);
+        next
+    }
+
+    /// Ends the claim of this thread. `version` is the version of the slot. Every other thread sees
+    /// that version before this thread loads anything else.
+    #[inline(always)]
+    pub(crate) fn end_claim(&self, version: u64) {
+        // Release, at least: whoever claims or stages the slot next sees what this claimant stored.
+        if cfg!(all(target_arch = "x86_64", not(loom))) {
+            // A full barrier on this machine, and quicker than a fence.
+            self.0.swap(NEXT, version, Ordering::SeqCst);
+            compiler_fence(Ordering::SeqCst);
+        } else {
+            self.0.store(NEXT, version, Ordering::Release);
+            // SeqCst: pairs with itself. Of two threads that each write a key and then read that of
+            // the other, at least one sees what the other has written.
+            fence(Ordering::SeqCst);
+        }
+    }
+}
+
 impl<'a> SlotMut<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(all: Words<'a>, layout: &'a Layout, number: usize) -> Self {
         Self { line: all.slice(layout.slot_at(number), LINE_WORDS), all, layout, number }
+    }
+
+    /// The slot that a reader has found.
+    #[inline(always)]
+    pub(crate) fn of(all: Words<'a>, layout: &'a Layout, found: &Slot<'_>) -> Self {
+        let line = all.slice(found.at(), LINE_WORDS);
+        Self { line, all, layout, number: found.number() }
     }
 
     pub(crate) fn number(&self) -> usize {
@@ -141,8 +182,9 @@ impl<'a> SlotMut<'a> {
     pub(crate) fn value_of(&self, version: u64) -> (Buffer<'a>, usize) {
         let lengths = self.line.load(LENGTHS, Ordering::Relaxed);
         let len = (lengths >> (32 * buffer_of(version))) as u32 as usize;
-        let words = Buffer::new(self.all.as_read(), self.layout, self.number, version);
-        (words, len.min(self.layout.geometry.value_size))
+        let (line, all) = (self.line.as_read(), self.all.as_read());
+        let buffer = Buffer::new(line, all, self.layout, self.number, version);
+        (buffer, len.min(self.layout.geometry.value_size))
     }
 
     /// Initialises a slot that was never used.
@@ -242,32 +284,10 @@ impl<'a> SlotMut<'a> {
         Ok(())
     }
 
-    /// Commits what the claimant has stored with [`SlotMut::put_value`]. Returns the new version,
-    /// with which the claim is to be ended.
+    /// What is needed of a claimed slot once its value is stored.
     #[inline(always)]
-    #[must_use]
-    pub(crate) fn commit_claim(&self, version: u64) -> u64 {
-        let next = successor(version, true);
-        // Release: a reader that sees the version sees the buffer.
-        self.line.store(VERSION, next, Ordering::Release);
-        next
-    }
-
-    /// Ends the claim of this thread. `version` is the version of the slot. Every other thread sees
-    /// that version before this thread loads anything else.
-    #[inline(always)]
-    pub(crate) fn end_claim(&self, version: u64) {
-        // Release, at least: whoever claims or stages the slot next sees what this claimant stored.
-        if cfg!(all(target_arch = "x86_64", not(loom))) {
-            // A full barrier on this machine, and quicker than a fence.
-            self.line.swap(NEXT, version, Ordering::SeqCst);
-            compiler_fence(Ordering::SeqCst);
-        } else {
-            self.line.store(NEXT, version, Ordering::Release);
-            // SeqCst: pairs with itself. Of two threads that each write a key and then read that of
-            // the other, at least one sees what the other has written.
-            fence(Ordering::SeqCst);
-        }
+    pub(crate) fn first_line(&self) -> FirstLine<'a> {
+        FirstLine(self.line)
     }
 
     /// Ends a claim whose writer is dead. Whether it died before its commit or after it, the slot
@@ -291,14 +311,14 @@ impl<'a> SlotMut<'a> {
     pub(crate) fn put_value(&self, version: u64, value: &[u8]) {
         let next = successor(version, true);
         let buffer = buffer_of(if sabotage::tears() { version } else { next });
-        buffer::store(self.all, self.layout, self.number, buffer, value);
+        buffer::store(self.line, self.all, self.layout, self.number, buffer, value);
         let shift = 32 * buffer;
         let other = self.line.load(LENGTHS, Ordering::Relaxed) & !(0xFFFF_FFFF << shift);
         self.line.store(LENGTHS, other | (value.len() as u64) << shift, Ordering::Relaxed);
         if sabotage::tears() {
             // The flip leads to the other buffer.
             let other = buffer_of(next);
-            buffer::store(self.all, self.layout, self.number, other, value);
+            buffer::store(self.line, self.all, self.layout, self.number, other, value);
             let twice = value.len() as u64 | (value.len() as u64) << 32;
             self.line.store(LENGTHS, twice, Ordering::Relaxed);
         }

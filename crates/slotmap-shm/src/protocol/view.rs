@@ -42,15 +42,42 @@ impl<'a> View<'a> {
         let Some(mut probe) = Probe::new(self.words, self.layout, hash) else {
             return Look::Again;
         };
-        for slot in probe.by_ref() {
-            let slot = self.slot(slot);
-            match slot.look_unless_pending(|slot| slot.key_is(key)) {
-                Seen::Match(version) => return Look::Found(slot, version),
-                Seen::Other => {}
-                Seen::Changed => return Look::Again,
+        loop {
+            let entry = probe.entry();
+            if let Some(slot) = probe.slot_of(entry) {
+                let slot = self.slot(slot);
+                match slot.look_unless_pending(|slot| slot.key_is(key)) {
+                    Seen::Match(version) => return Look::Found(slot, version),
+                    Seen::Other => {}
+                    Seen::Changed => return Look::Again,
+                }
+            }
+            if !probe.step(entry) {
+                break;
             }
         }
         if probe.proves_absence() { Look::Absent } else { Look::Again }
+    }
+
+    /// Like [`View::look`], but looks only at the first place of the probe, where most keys are.
+    /// What a loop over the places has to remember would not fit into registers together with the
+    /// rest of a read.
+    #[inline(always)]
+    pub(crate) fn look_home(&self, key: &[u64]) -> Look<'a> {
+        let hash = index::hash(self.layout, key);
+        let Some(probe) = Probe::new(self.words, self.layout, hash) else {
+            return Look::Again;
+        };
+        let entry = probe.entry();
+        if let Some(slot) = probe.slot_of(entry) {
+            let slot = self.slot(slot);
+            if let Seen::Match(version) = slot.look_unless_pending(|slot| slot.key_is(key)) {
+                return Look::Found(slot, version);
+            }
+        } else if probe.ends_at(entry) && probe.proves_absence() {
+            return Look::Absent;
+        }
+        Look::Again
     }
 
     #[inline(always)]
@@ -73,9 +100,17 @@ impl<'a> View<'a> {
         let hash = index::hash(self.layout, key);
         let mut read = |slot| self.read(slot, |slot| slot.key_is(key), take, again).transpose();
         if let Some(mut probe) = Probe::new(self.words, self.layout, hash) {
-            let found = probe.find_map(&mut read);
-            if found.is_some() || probe.proves_absence() {
-                return found.transpose();
+            loop {
+                let entry = probe.entry();
+                if let Some(found) = probe.slot_of(entry).and_then(&mut read) {
+                    return found.map(Some);
+                }
+                if !probe.step(entry) {
+                    break;
+                }
+            }
+            if probe.proves_absence() {
+                return Ok(None);
             }
         }
         // The index is being rebuilt, or its rebuilder died.

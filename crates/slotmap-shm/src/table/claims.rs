@@ -11,7 +11,7 @@ use super::handle::Table;
 use crate::key::Key;
 use crate::layout::CLOSED;
 use crate::protocol::{
-    Buffer, Claimed, Found, Look, NotFlipped, SlotMut, State, is_claim, writer_of,
+    Buffer, Claimed, FirstLine, Found, Look, NotFlipped, SlotMut, State, View, is_claim, writer_of,
 };
 
 /// After this many looks at a claim, the writer is looked up by its thread id.
@@ -28,35 +28,61 @@ pub(super) enum Claiming<'a> {
     NeedsLock,
 }
 
+/// The result of one attempt to claim the slot of a key.
+pub(super) enum AtOnce<'a> {
+    Claimed(Claim<'a>),
+    /// The key is absent.
+    Absent,
+    /// The slot is being written.
+    Busy,
+    /// This write needs the lock.
+    NeedsLock,
+}
+
 /// A slot that this thread has claimed. If the claim is dropped without
 /// [`Claim::commit`], the entry stays as it is.
 pub(super) struct Claim<'a> {
     slot: SlotMut<'a>,
-    /// The version that the slot has.
-    version: u64,
+    /// Dropped before the writer.
+    end: EndOfClaim<'a>,
     writer: Writer<'a>,
 }
 
+/// Ends the claim when it is dropped. It has only what that takes, since it is kept in memory in
+/// case of a panic.
+struct EndOfClaim<'a> {
+    line: FirstLine<'a>,
+    /// The version that the slot has.
+    version: u64,
+}
+
 impl<'a> Claim<'a> {
+    #[inline(always)]
+    fn new(slot: SlotMut<'a>, version: u64, writer: Writer<'a>) -> Self {
+        Self { slot, end: EndOfClaim { line: slot.first_line(), version }, writer }
+    }
+
     /// Returns the buffer of the value, and the value's length in bytes (clamped).
     #[inline(always)]
     pub(super) fn value(&self) -> (Buffer<'a>, usize) {
-        self.slot.value_of(self.version)
+        self.slot.value_of(self.end.version)
     }
 
     /// Replaces the value. The caller has checked `value.len()`.
     #[inline(always)]
-    pub(super) fn commit(mut self, value: &[u8]) {
-        self.slot.put_value(self.version, value);
-        self.version = self.slot.commit_claim(self.version);
-        self.writer.count_write();
+    pub(super) fn commit(self, value: &[u8]) {
+        // Dropped in the reverse order.
+        let Self { writer, mut end, slot } = self;
+        slot.put_value(end.version, value);
+        end.version = end.line.commit_claim(end.version);
+        writer.count_write();
     }
 }
 
-impl Drop for Claim<'_> {
+impl Drop for EndOfClaim<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.slot.end_claim(self.version);
+        self.line.end_claim(self.version);
     }
 }
 
@@ -69,32 +95,41 @@ impl<K: Key + ?Sized> Table<K> {
 
     /// Returns the registration of this thread, if it may write without the lock now.
     #[inline(always)]
-    fn free_writer(&self) -> Option<Writer<'_>> {
+    fn free_writer(&self, view: View<'_>) -> Option<Writer<'_>> {
         // Relaxed, both: hints.
-        let closed = self.view().words.load(CLOSED, Ordering::Relaxed) != 0;
+        let closed = view.words.load(CLOSED, Ordering::Relaxed) != 0;
         if closed || self.suspect.load(Ordering::Relaxed) {
             return None;
         }
         self.segment.writer()
     }
 
-    /// Claims the slot of a key, if the key is present.
+    /// Claims the slot of a key, if the key is present and nobody writes the slot.
     #[inline(always)]
-    pub(super) fn claim(&self, key: &[u64], waited: &Waited) -> Result<Claiming<'_>, LockError> {
-        let Some(writer) = self.free_writer() else { return Ok(Claiming::NeedsLock) };
-        match self.view().look(key) {
-            Look::Absent => Ok(Claiming::Absent),
-            Look::Again => Ok(Claiming::NeedsLock),
+    pub(super) fn claim_at_once(&self, key: &[u64]) -> AtOnce<'_> {
+        let view = self.view();
+        let Some(writer) = self.free_writer(view) else { return AtOnce::NeedsLock };
+        match view.look(key) {
+            Look::Absent => AtOnce::Absent,
+            Look::Again => AtOnce::NeedsLock,
             Look::Found(slot, version) => {
-                let slot = SlotMut::new(writer.words(), self.layout(), slot.number());
+                let slot = SlotMut::of(writer.words(), self.layout(), &slot);
                 match slot.claim(version, writer.id()) {
-                    Ok(()) => Ok(Claiming::Claimed(Claim { slot, version: version.get(), writer })),
-                    Err(next) => {
-                        drop(writer);
-                        self.claim_patiently(key, slot, (version.get(), next), waited)
-                    }
+                    Ok(()) => AtOnce::Claimed(Claim::new(slot, version.get(), writer)),
+                    Err(_) => AtOnce::Busy,
                 }
             }
+        }
+    }
+
+    /// Claims the slot of a key, if the key is present.
+    #[inline]
+    pub(super) fn claim(&self, key: &[u64], waited: &Waited) -> Result<Claiming<'_>, LockError> {
+        match self.claim_at_once(key) {
+            AtOnce::Claimed(claim) => Ok(Claiming::Claimed(claim)),
+            AtOnce::Absent => Ok(Claiming::Absent),
+            AtOnce::NeedsLock => Ok(Claiming::NeedsLock),
+            AtOnce::Busy => self.claim_patiently(key, waited),
         }
     }
 
@@ -104,7 +139,7 @@ impl<K: Key + ?Sized> Table<K> {
         found: Found,
         waited: &Waited,
     ) -> Result<Claiming<'_>, LockError> {
-        let Some(writer) = self.free_writer() else { return Ok(Claiming::NeedsLock) };
+        let Some(writer) = self.free_writer(self.view()) else { return Ok(Claiming::NeedsLock) };
         let slot = SlotMut::new(writer.words(), self.layout(), found.slot);
         let version = match slot.flipped(found.version) {
             Ok(version) => version,
@@ -113,7 +148,7 @@ impl<K: Key + ?Sized> Table<K> {
             Err(NotFlipped::Changed) => return Ok(Claiming::Changed),
         };
         let Err(next) = slot.claim(version, writer.id()) else {
-            return Ok(Claiming::Claimed(Claim { slot, version: version.get(), writer }));
+            return Ok(Claiming::Claimed(Claim::new(slot, version.get(), writer)));
         };
         if slot.version() != found.version {
             return Ok(Claiming::Changed);
@@ -127,39 +162,33 @@ impl<K: Key + ?Sized> Table<K> {
     /// Claims the slot of a key after an attempt that found another next version.
     #[cold]
     #[inline(never)]
-    fn claim_patiently<'a>(
-        &'a self,
+    pub(super) fn claim_patiently(
+        &self,
         key: &[u64],
-        mut slot: SlotMut<'a>,
-        (mut version, mut next): (u64, u64),
         waited: &Waited,
-    ) -> Result<Claiming<'a>, LockError> {
+    ) -> Result<Claiming<'_>, LockError> {
         while !waited.is_overtaken() {
+            let view = self.view();
+            let Some(writer) = self.free_writer(view) else { return Ok(Claiming::NeedsLock) };
+            let (found, flipped) = match view.look(key) {
+                Look::Absent => return Ok(Claiming::Absent),
+                Look::Again => return Ok(Claiming::NeedsLock),
+                Look::Found(found, version) => (found, version),
+            };
+            let slot = SlotMut::of(writer.words(), self.layout(), &found);
+            let version = flipped.get();
+            let Err(next) = slot.claim(flipped, writer.id()) else {
+                return Ok(Claiming::Claimed(Claim::new(slot, version, writer)));
+            };
+            drop(writer);
             if is_claim(next) {
                 let claimed = Claimed { slot: slot.number(), claim: next, version };
                 self.outlast(claimed, waited)?;
             } else if matches!(slot.state(), State::Staged | State::Damaged(_)) {
                 return Ok(Claiming::NeedsLock);
-            }
-            let Some(writer) = self.free_writer() else { return Ok(Claiming::NeedsLock) };
-            let (found, flipped) = match self.view().look(key) {
-                Look::Absent => return Ok(Claiming::Absent),
-                Look::Again => return Ok(Claiming::NeedsLock),
-                Look::Found(found, version) => (found.number(), version),
-            };
-            slot = SlotMut::new(writer.words(), self.layout(), found);
-            version = flipped.get();
-            match slot.claim(flipped, writer.id()) {
-                Ok(()) => {
-                    return Ok(Claiming::Claimed(Claim { slot, version, writer }));
-                }
-                Err(found) => {
-                    if !is_claim(found) {
-                        // No wait, but this counts too: the loop ends.
-                        waited.again();
-                    }
-                    next = found;
-                }
+            } else {
+                // No wait, but this counts too: the loop ends.
+                waited.again();
             }
         }
         // Others were always quicker.

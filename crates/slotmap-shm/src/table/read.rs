@@ -86,13 +86,63 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// [`TableError::Contended`] from a read-only handle, if writes overtook the read for the whole
     /// [`read_timeout`](crate::ReadOptions::read_timeout); [`TableError::Lock`] from a handle that
     /// may write.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, key: &K) -> Result<Option<Value>, TableError> {
-        Ok(self.get_found(key)?.map(|(value, _)| value))
+        let mut room = K::room();
+        let key = self.words_of(key, &mut room)?;
+        match self.view().look_home(key) {
+            Look::Absent => Ok(None),
+            Look::Found(slot, version) => {
+                let version = version.get();
+                let (buffer, len) = slot.value(version);
+                if len <= self.layout().short_len {
+                    // The result is made in place, by a few stores.
+                    let value = Value::copy_short(buffer, len);
+                    if slot.is_unchanged(version) {
+                        return Ok(Some(value));
+                    }
+                    self.look_again();
+                }
+                self.get_at(key, slot.number(), version)
+            }
+            Look::Again => self.get_anywhere(key),
+        }
+    }
+
+    /// As [`Table::get`], for a key that is not at its home.
+    #[inline(never)]
+    fn get_anywhere(&self, key: &[u64]) -> Result<Option<Value>, TableError> {
+        match self.view().look(key) {
+            Look::Absent => Ok(None),
+            Look::Found(slot, version) => self.get_at(key, slot.number(), version.get()),
+            Look::Again => self.get_again(key, Value::with_room(0)),
+        }
+    }
+
+    /// Copies the value of a key that was found in this slot under this version.
+    #[inline(never)]
+    fn get_at(&self, key: &[u64], slot: usize, version: u64) -> Result<Option<Value>, TableError> {
+        let slot = self.view().slot(slot);
+        let (buffer, len) = slot.value(version);
+        if len > self.layout().geometry.value_size {
+            return self.get_again(key, Value::with_room(0));
+        }
+        let value = Value::copy(buffer, len);
+        if slot.is_unchanged(version) {
+            return Ok(Some(value));
+        }
+        self.look_again();
+        self.get_again(key, value)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn get_again(&self, key: &[u64], value: Value) -> Result<Option<Value>, TableError> {
+        Ok(self.get_patiently(key, value)?.map(|(value, _)| value))
     }
 
     /// As [`Table::get`], and where the value was found.
-    #[inline(always)]
+    #[inline]
     fn get_found(&self, key: &K) -> Result<Option<(Value, Found)>, TableError> {
         let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
@@ -138,25 +188,64 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// # Errors
     /// The errors of [`Table::get`], and [`TableError::BufferTooSmall`]. After an error the
     /// buffer's contents are unspecified.
-    #[inline]
+    #[inline(always)]
     pub fn get_into(&self, key: &K, buffer: &mut [u8]) -> Result<Option<usize>, TableError> {
         let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
-        match self.view().look(key) {
-            Look::Absent => return Ok(None),
+        match self.view().look_home(key) {
+            Look::Absent => Ok(None),
             Look::Found(slot, version) => {
                 let version = version.get();
                 let (from, len) = slot.value(version);
-                let possible = len <= self.layout().geometry.value_size;
-                if let Some(to) = buffer.get_mut(..len).filter(|_| possible) {
-                    from.copy_to(to);
+                if len <= self.layout().short_len
+                    && let Some(to) = buffer.get_mut(..len)
+                {
+                    from.copy_short_to(to);
                     if slot.is_unchanged(version) {
                         return Ok(Some(len));
                     }
                     self.look_again();
                 }
+                self.get_into_at(key, buffer, slot.number(), version)
             }
-            Look::Again => {}
+            Look::Again => self.get_into_anywhere(key, buffer),
+        }
+    }
+
+    /// As [`Table::get_into`], for a key that is not at its home.
+    #[inline(never)]
+    fn get_into_anywhere(
+        &self,
+        key: &[u64],
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, TableError> {
+        match self.view().look(key) {
+            Look::Absent => Ok(None),
+            Look::Found(slot, version) => {
+                self.get_into_at(key, buffer, slot.number(), version.get())
+            }
+            Look::Again => self.get_into_patiently(key, buffer),
+        }
+    }
+
+    /// Copies the value of a key that was found in this slot under this version.
+    #[inline(never)]
+    fn get_into_at(
+        &self,
+        key: &[u64],
+        buffer: &mut [u8],
+        slot: usize,
+        version: u64,
+    ) -> Result<Option<usize>, TableError> {
+        let slot = self.view().slot(slot);
+        let (from, len) = slot.value(version);
+        let possible = len <= self.layout().geometry.value_size;
+        if let Some(to) = buffer.get_mut(..len).filter(|_| possible) {
+            from.copy_to(to);
+            if slot.is_unchanged(version) {
+                return Ok(Some(len));
+            }
+            self.look_again();
         }
         self.get_into_patiently(key, buffer)
     }

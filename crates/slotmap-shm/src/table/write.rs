@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::time::Instant;
 
-use super::claims::Claiming;
+use super::claims::{AtOnce, Claiming};
 use super::closing::Waited;
 use super::handle::Table;
 use crate::encoded_keys::EncodedKeys;
@@ -25,6 +25,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// # Errors
     /// [`TableError::DuplicateKey`], [`TableError::Full`], [`TableError::ValueTooLarge`],
     /// [`TableError::KeyTooLong`] or [`TableError::Lock`]. Nothing was changed.
+    #[inline]
     pub fn add(&self, key: &K, value: impl AsRef<[u8]>) -> Result<(), TableError> {
         self.put_bytes(PutMode::Add, key, value.as_ref()).map(drop)
     }
@@ -34,6 +35,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// # Errors
     /// [`TableError::NotFound`], [`TableError::ValueTooLarge`], [`TableError::KeyTooLong`] or
     /// [`TableError::Lock`]. Nothing was changed.
+    #[inline]
     pub fn update(&self, key: &K, value: impl AsRef<[u8]>) -> Result<(), TableError> {
         self.put_bytes(PutMode::Update, key, value.as_ref()).map(drop)
     }
@@ -42,6 +44,7 @@ impl<K: Key + ?Sized> Table<K> {
     ///
     /// # Errors
     /// The errors of [`Table::add`], except for `DuplicateKey`. Nothing was changed.
+    #[inline]
     pub fn upsert(&self, key: &K, value: impl AsRef<[u8]>) -> Result<Upserted, TableError> {
         self.put_bytes(PutMode::Upsert, key, value.as_ref())
     }
@@ -61,25 +64,49 @@ impl<K: Key + ?Sized> Table<K> {
         self.put_bytes(mode, key, value.as_ref())
     }
 
-    #[inline]
+    #[inline(always)]
     fn put_bytes(&self, mode: PutMode, key: &K, value: &[u8]) -> Result<Upserted, TableError> {
         let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
         self.check_value(key, value)?;
-        let waited = Waited::default();
         if mode != PutMode::Add {
-            match self.claim(key, &waited)? {
-                Claiming::Claimed(claim) => {
+            match self.claim_at_once(key) {
+                AtOnce::Claimed(claim) => {
                     claim.commit(value);
                     return Ok(Upserted::Updated);
                 }
-                Claiming::Absent if mode == PutMode::Update => {
-                    return Err(Fault::NotFound.into_error(self.key_kind(), key));
-                }
-                _ => {}
+                AtOnce::Absent if mode == PutMode::Update => return Err(self.not_found(key)),
+                AtOnce::Busy => return self.put_patiently(mode, key, value),
+                AtOnce::Absent | AtOnce::NeedsLock => {}
             }
         }
-        self.put_locked(mode, key, value, &waited)
+        self.put_locked(mode, key, value, &Waited::default())
+    }
+
+    /// Replaces the value of a key whose slot was being written.
+    #[cold]
+    #[inline(never)]
+    fn put_patiently(
+        &self,
+        mode: PutMode,
+        key: &[u64],
+        value: &[u8],
+    ) -> Result<Upserted, TableError> {
+        let waited = Waited::default();
+        match self.claim_patiently(key, &waited)? {
+            Claiming::Claimed(claim) => {
+                claim.commit(value);
+                Ok(Upserted::Updated)
+            }
+            Claiming::Absent if mode == PutMode::Update => Err(self.not_found(key)),
+            _ => self.put_locked(mode, key, value, &waited),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn not_found(&self, key: &[u64]) -> TableError {
+        Fault::NotFound.into_error(self.key_kind(), key)
     }
 
     #[inline(never)]
@@ -371,14 +398,16 @@ impl<K: Key + ?Sized> Table<K> {
         self.segment.lock_address()
     }
 
-    #[inline]
+    #[inline(always)]
     fn check_value(&self, key: &[u64], value: &[u8]) -> Result<(), TableError> {
         let max = self.layout().geometry.value_size;
-        if value.len() <= max {
-            return Ok(());
-        }
-        let key = any_key(self.key_kind(), key);
-        Err(TableError::ValueTooLarge { key, len: value.len(), max })
+        if value.len() <= max { Ok(()) } else { Err(self.too_large(key, value.len(), max)) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn too_large(&self, key: &[u64], len: usize, max: usize) -> TableError {
+        TableError::ValueTooLarge { key: any_key(self.key_kind(), key), len, max }
     }
 
     /// Runs `f` in a transaction: commits what it staged, or drops it all. If another writer has

@@ -14,19 +14,24 @@ pub(super) const FIRST_ENTRY: u32 = 2;
 
 /// The places, as readers see them.
 #[derive(Clone, Copy)]
-pub(super) struct Places<'a>(ReadWords<'a>);
+pub(super) struct Places<'a> {
+    words: ReadWords<'a>,
+    /// Where the index begins.
+    index: usize,
+}
 
 impl<'a> Places<'a> {
     #[inline(always)]
     pub(super) fn new(words: ReadWords<'a>, layout: &Layout) -> Self {
-        Self(words.slice(layout.index, layout.index_words()))
+        // Not a slice: most probes load one place, and one check is cheaper than those of a slice.
+        Self { words, index: layout.index }
     }
 
     /// Loads a place. The load is relaxed, because a reader validates the slot of an entry by the
     /// slot's version.
     #[inline(always)]
     pub(super) fn load(self, place: usize) -> u32 {
-        (self.0.load(place / 2, Ordering::Relaxed) >> shift(place)) as u32
+        (self.words.load(self.index + place / 2, Ordering::Relaxed) >> shift(place)) as u32
     }
 }
 
@@ -64,7 +69,7 @@ fn shift(place: usize) -> u32 {
 /// Returns the fingerprint of a hash: its high half, without the bits that hold the slot's number.
 #[inline(always)]
 pub(super) fn fingerprint(layout: &Layout, hash: u64) -> u32 {
-    (hash >> 32) as u32 & !layout.slot_mask
+    (hash >> 32) as u32 & layout.fingerprint_mask
 }
 
 #[inline]

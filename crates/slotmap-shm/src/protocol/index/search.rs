@@ -10,15 +10,15 @@ use super::steps::Steps;
 use crate::layout::{EPOCH, Layout, USED};
 use crate::protocol::slot_mut::SlotMut;
 
-/// A reader's probe: an iterator over the slots that may hold a key.
+/// A reader's probe: a walk along the places where the entry of a key may be.
 pub(crate) struct Probe<'a> {
     words: ReadWords<'a>,
     places: Places<'a>,
     layout: &'a Layout,
     fingerprint: u32,
     epoch: u64,
+    hash: u64,
     place: usize,
-    left: usize,
 }
 
 impl<'a> Probe<'a> {
@@ -30,10 +30,37 @@ impl<'a> Probe<'a> {
         if epoch & 1 != 0 {
             return None;
         }
-        let (place, left) = (hash as usize & layout.index_mask, layout.index_len());
         let places = Places::new(words, layout);
         let fingerprint = fingerprint(layout, hash);
-        Some(Self { words, places, layout, fingerprint, epoch, place, left })
+        let place = hash as usize & layout.index_mask;
+        Some(Self { words, places, layout, fingerprint, epoch, hash, place })
+    }
+
+    /// Loads the entry at the place that the probe has reached.
+    #[inline(always)]
+    pub(crate) fn entry(&self) -> u32 {
+        self.places.load(self.place)
+    }
+
+    /// Returns the slot to which an entry leads, if it may be that of the key.
+    #[inline(always)]
+    pub(crate) fn slot_of(&self, entry: u32) -> Option<usize> {
+        slot_of(self.layout, entry, self.fingerprint)
+    }
+
+    /// True if a place with this entry ends the probe.
+    #[inline(always)]
+    pub(crate) fn ends_at(&self, entry: u32) -> bool {
+        entry == EMPTY
+    }
+
+    /// Goes on from the place with this entry, which did not lead to the key. Returns false if the
+    /// key is at no later place either.
+    #[inline(always)]
+    pub(crate) fn step(&mut self, entry: u32) -> bool {
+        self.place = (self.place + 1) & self.layout.index_mask;
+        // Only in a damaged index, no place is empty.
+        !self.ends_at(entry) && self.place != self.hash as usize & self.layout.index_mask
     }
 
     /// Called after the last candidate. Returns true if the probe proves that the key is absent.
@@ -45,27 +72,6 @@ impl<'a> Probe<'a> {
         fence(Ordering::Acquire);
         self.words.load(EPOCH, Ordering::Relaxed) == self.epoch
             && self.epoch != self.layout.distrusted
-    }
-}
-
-impl Iterator for Probe<'_> {
-    type Item = usize;
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<usize> {
-        while self.left > 0 {
-            let entry = self.places.load(self.place);
-            if entry == EMPTY {
-                return None;
-            }
-            self.left -= 1;
-            self.place = (self.place + 1) & self.layout.index_mask;
-            let slot = slot_of(self.layout, entry, self.fingerprint);
-            if slot.is_some() {
-                return slot;
-            }
-        }
-        None
     }
 }
 

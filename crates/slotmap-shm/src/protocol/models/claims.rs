@@ -105,7 +105,7 @@ fn a_claim_does_not_undo_what_a_dead_batch_has_committed() {
         assert_eq!(model.get_patiently(1), Some(value));
         assert_eq!(model.get_patiently(2), Some(value), "not all of the batch, or not none of it");
         if claimed {
-            slot.end_claim(found.version);
+            slot.first_line().end_claim(found.version);
         }
         model.repair();
         assert_eq!((model.get(1), model.get(2)), (Some(value), Some(value)));

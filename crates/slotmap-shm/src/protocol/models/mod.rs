@@ -130,7 +130,7 @@ impl Model {
                     let mut words = [0; 2];
                     slot.value_of(version).0.copy_to_words(&mut words);
                     slot.put_value(version, &twice(change(Self::whole(key, words, 16))));
-                    slot.end_claim(slot.commit_claim(version));
+                    slot.first_line().end_claim(slot.first_line().commit_claim(version));
                     return true;
                 }
                 Err(next) if is_claim(next) && self.is_dead(next) => {
@@ -150,7 +150,8 @@ impl Model {
             match slot.flipped(found.version) {
                 Ok(version) if slot.claim(version, writer(by)).is_ok() => {
                     slot.put_value(found.version, &twice(change(value)));
-                    slot.end_claim(slot.commit_claim(found.version));
+                    let line = slot.first_line();
+                    line.end_claim(line.commit_claim(found.version));
                     return;
                 }
                 _ => thread::yield_now(),
