@@ -23,6 +23,7 @@ pub mod snapshot_calls;
 pub mod snapshot_ops;
 pub mod snapshot_patches;
 pub mod status_line;
+pub mod wakes;
 
 use std::path::Path;
 use std::process::Command;

@@ -21,6 +21,7 @@ const CLOSURE: &str = "no function of the caller's runs in the library: compare_
 const SHELL_READS: &str = "a process for each step: read, and write what it was to become";
 const RUST_ONLY: &str = "for tests and debuggers, which are written in Rust";
 const PUT: &str = "one of add, update and upsert, which have names of their own";
+const NOT_YET: &str = "not yet";
 const COPIES: &str = "entries are copied at once: an iterator would hold the handle";
 
 /// Operation, C (without `shmap_`), Python (of `shmap.Table`), verb of the command line.
@@ -72,6 +73,11 @@ const ROWS: &[(&str, In, In, In)] = &[
     ("compare_exchange", Is("table_compare_exchange"), Is("compare_exchange"), Not(SHELL_READS)),
     ("fetch_add", Is("table_fetch_add"), Is("fetch_add"), Not("increment")),
     ("increment", Is("table_increment"), Is("increment"), Is("increment")),
+    ("get_with_version", Not(NOT_YET), Not(NOT_YET), Not(NOT_YET)),
+    ("version", Not(NOT_YET), Not(NOT_YET), Not(NOT_YET)),
+    ("wait_for_change", Not(NOT_YET), Not(NOT_YET), Not(NOT_YET)),
+    ("table_version", Not(NOT_YET), Not(NOT_YET), Not(NOT_YET)),
+    ("wait_for_any_change", Not(NOT_YET), Not(NOT_YET), Not(NOT_YET)),
     ("verify", Is("table_verify"), Is("verify"), Is("verify")),
     ("recover", Is("table_recover"), Is("recover"), Is("repair")),
     ("damage", Not("shmap_table_verify"), Not("verify"), Is("stat")),

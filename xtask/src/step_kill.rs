@@ -71,6 +71,8 @@ pub enum Operation {
     Unregister,
     /// Writing where a dead writer left a claim.
     Resolve,
+    /// Updating or removing a key while others wait for a change.
+    Wake,
 }
 
 impl Operation {
@@ -88,6 +90,7 @@ impl Operation {
             Self::ClaimUpdate => 1,
             Self::Unregister => 3,
             Self::Register | Self::Resolve => 11,
+            Self::Wake => 7,
         }
     }
 
@@ -103,6 +106,7 @@ impl Operation {
             }
             Self::Register => ["register", "register-again"].map(str::to_owned).into(),
             Self::Unregister => ["drop", "thread"].map(|end| format!("unregister-{end}")).into(),
+            Self::Wake => ["update", "remove"].map(|by| format!("wake-{by}")).into(),
             Self::Resolve => ["write", "batch", "recover"].map(|by| format!("resolve-{by}")).into(),
             _ => vec![self.name()],
         }

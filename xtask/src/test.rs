@@ -112,6 +112,7 @@ fn steps(full: bool) -> Vec<Step> {
         (Operation::Update, Sabotage::Tear),
         (Operation::ClaimUpdate, Sabotage::Tear),
         (Operation::ClaimUpdate, Sabotage::DeadClaim),
+        (Operation::Wake, Sabotage::LoseWakes),
         (Operation::Batch, Sabotage::Piecemeal),
         (Operation::Add, Sabotage::NoRepair),
         (Operation::ForceShare, Sabotage::EarlyName),
@@ -121,6 +122,9 @@ fn steps(full: bool) -> Vec<Step> {
     ] {
         let name = format!("negative control: step-kill {}, {sabotage:?}", op.name());
         steps.push(step(&name, move || sabotage_is_caught(op, sabotage)));
+    }
+    if full {
+        steps.push(step("waits beside a million changes", waits_beside_many_changes));
     }
     let kills = if full { 20_000 } else { 1000 };
     steps.push(step(&format!("stress, {kills} kills"), move || killed_at_random(kills)));
@@ -194,6 +198,14 @@ fn hostile_snapshots() -> Result<String> {
         test.args(["--test", &format!("snapshot_{name}")]);
     }
     run_command(test.env("RUSTFLAGS", "-Zsanitizer=address"))?;
+    Ok("passed".to_owned())
+}
+
+/// The everyday suite makes fewer changes.
+fn waits_beside_many_changes() -> Result<String> {
+    let mut test = cargo();
+    test.args(["test", "--quiet", "--package", "shm-tests", "--test", "waits", "no_last_change"]);
+    run_command(test.env("SHM_TESTS_CHANGES", "1000000"))?;
     Ok("passed".to_owned())
 }
 

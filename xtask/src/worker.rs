@@ -19,6 +19,8 @@ pub enum Sabotage {
     NoRepair,
     /// Never end the claim of a dead writer.
     DeadClaim,
+    /// Never wake those that wait for a change.
+    LoseWakes,
     /// Give a published file its name before it is written.
     EarlyName,
     /// Open a table without noticing that its mutex was being reinitialised.

@@ -219,7 +219,19 @@ pub enum TableError {
         /// Number of the slot or word where the damage was found.
         at: usize,
     },
-    /// The lock was not acquired.
+    /// A call that waits for a change was given a version of another table. That table may have had
+    /// the same name.
+    #[error(
+        "the version is of the table with id {:032x}, this is {:032x}",
+        u128::from_be_bytes(*found), u128::from_be_bytes(*expected)
+    )]
+    OtherTable {
+        /// The id of the table whose version it is.
+        found: [u8; 16],
+        /// The id of this table.
+        expected: [u8; 16],
+    },
+    /// The lock was not acquired, or a wait for a change was interrupted.
     #[error(transparent)]
     Lock(#[from] LockError),
 }
@@ -275,6 +287,7 @@ mod tests {
             TableError::WrongKey { key: key(), kind: KeyKind::I32 },
             TableError::BufferTooSmall { key: key(), len: 8, needed: 9 },
             TableError::Mismatch { key: key(), found: Value::with_room(0) },
+            TableError::OtherTable { found: [0xA5; 16], expected: [7; 16] },
             TableError::NotACounter { key: key(), len: 3 },
             TableError::NoRoomForCounter { key: key(), max: 4 },
             TableError::Contended { waited: Duration::from_secs(1) },
@@ -299,6 +312,7 @@ mod tests {
             TableError::WrongKey { .. },
             TableError::BufferTooSmall { .. },
             TableError::Mismatch { .. },
+            TableError::OtherTable { .. },
             TableError::NotACounter { .. },
             TableError::NoRoomForCounter { .. },
             TableError::InBatch { .. },

@@ -9,7 +9,9 @@
 //! | claims are closed | 1 | 1; with the epoch in a cache line that is hardly ever stored to |
 //! | commit word | 8 | 1, alone in its cache line |
 //! | bookkeeping: len, used, recoveries, lost | 16 | 4, in a cache line for writers only |
-//! | free stack | 24 | capacity, rounded up to a cache line |
+//! | wake words: of the whole table, and of absent keys | 24 | 2, in a cache line of their own |
+//! | wake words of the slots | 32 | 16: that of slot n is n mod 16 |
+//! | free stack | 48 | capacity, rounded up to a cache line |
 //! | index | … | at least two places for each entry of the capacity, two places a word |
 //! | slots | … | capacity × slot words |
 //!
@@ -53,7 +55,14 @@ pub(crate) const LEN: usize = 16;
 pub(crate) const USED: usize = 17;
 pub(crate) const RECOVERIES: usize = 18;
 pub(crate) const LOST: usize = 19;
-const FREE: usize = 24;
+/// The first wake word. `protocol/wake.rs` says which words are behind it.
+pub(crate) const WAKE: usize = 24;
+const FREE: usize = WAKE + WAKE_WORDS;
+
+/// Number of words from [`WAKE`] on: a cache line, and the wake words of the slots.
+pub(crate) const WAKE_WORDS: usize = LINE_WORDS + SLOT_WAKES;
+/// Number of wake words that the slots share.
+pub(crate) const SLOT_WAKES: usize = 16;
 
 pub(crate) const VERSION: usize = 0;
 pub(crate) const NEXT: usize = 1;

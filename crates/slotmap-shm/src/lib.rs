@@ -7,6 +7,8 @@
 //! - [`UntypedTable`] opens a table of any [`KeyKind`]; its keys are of type [`AnyKey`].
 //! - [`TableOptions`] says how a table is created and opened, and [`ReadOptions`] how it is opened
 //!   for reading only. [`Geometry`] says how many entries fit, and how long keys and values may be.
+//! - [`Version`] says which value of a key a caller has seen, so that it can wait for the next one;
+//!   [`TableVersion`] does the same for the whole table.
 //! - [`Value`] is an owned copy of a value, and [`Listing`] is a copy of all entries.
 //! - [`PutMode`] says whether a write expects its key to be present. [`Upserted`] says whether an
 //!   upsert found its key present.
@@ -58,7 +60,8 @@ pub use shm_core::report;
 /// Types in the options and errors of a table, exported so that this crate is usable alone.
 pub use shm_core::{CreateError, Holder, Interrupt, LockError, Name, Namespace, OpenError, Trust};
 pub use table::{
-    Access, Damage, Iter, Listing, ReadOnly, ReadWrite, Stats, Table, TableReader, UntypedTable,
+    Access, Damage, Iter, Listing, ReadOnly, ReadWrite, Stats, Table, TableReader, TableVersion,
+    UntypedTable, Version,
 };
 pub use value::Value;
 

@@ -22,6 +22,10 @@ mod control {
     pub(crate) const fn skips_repair() -> bool {
         false
     }
+    #[inline(always)]
+    pub(crate) const fn loses_wakes() -> bool {
+        false
+    }
 }
 
 #[cfg(shm_negative_control)]
@@ -48,6 +52,10 @@ mod control {
     pub(crate) fn skips_repair() -> bool {
         chosen("no-repair")
     }
+    /// Never wakes those that wait for a change.
+    pub(crate) fn loses_wakes() -> bool {
+        chosen("lose-wakes")
+    }
 }
 
-pub(crate) use control::{commits_piecemeal, leaves_dead_claims, skips_repair, tears};
+pub(crate) use control::{commits_piecemeal, leaves_dead_claims, loses_wakes, skips_repair, tears};

@@ -298,7 +298,7 @@ impl Sizes {
         let slot_words = line(7 + key_words + 2 * tail_words);
         let spread = if capacity <= 16384 { 4 } else { 2 };
         let index_len = (spread * capacity).next_power_of_two();
-        let index_at = 24 + line(capacity);
+        let index_at = 48 + line(capacity);
         let slots_at = line(index_at + index_len / 2);
         let body_words = slots_at + capacity * slot_words;
         Self { key_words, tail_words, slot_words, index_len, index_at, slots_at, body_words }
@@ -340,7 +340,7 @@ fn the_derived_sizes() {
             "the least power of two ≥ 4 · capacity up to a capacity of 16384, ≥ 2 · capacity beyond",
         ),
         ("index_limit", "capacity + ⌊(index_len − capacity) / 3⌋"),
-        ("index_at", "24 + ⌈capacity⌉₈"),
+        ("index_at", "48 + ⌈capacity⌉₈"),
         ("slots_at", "⌈index_at + index_len / 2⌉₈"),
         ("body_words", "slots_at + capacity · slot_words"),
         ("file_bytes", "16384 + 8 · body_words"),

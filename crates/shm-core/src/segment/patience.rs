@@ -115,6 +115,34 @@ impl Patience {
     }
 }
 
+/// How long a wait in slices sleeps at most before it looks again.
+const SLICE: Duration = Duration::from_millis(20);
+
+impl Patience {
+    /// Calls `look` until it returns something, which is then returned. `look` may sleep, for at
+    /// most as long as its argument says: 20 ms, or less near the end. After the time is over,
+    /// `look` is called once more, with zero. `None` means that it has found nothing then either.
+    ///
+    /// # Errors
+    /// Any error of `look`, or [`LockError::Interrupted`].
+    pub fn wait_in_slices<R, E: From<LockError>>(
+        &self,
+        mut look: impl FnMut(Duration) -> Result<Option<R>, E>,
+    ) -> Result<Option<R>, E> {
+        let waiting = Waiting::new(self);
+        loop {
+            let slice = waiting.slice(SLICE);
+            let found = look(slice)?;
+            if found.is_some() || slice.is_zero() {
+                return Ok(found);
+            }
+            if waiting.is_interrupted() {
+                return Err(LockError::Interrupted { waited: waiting.waited() }.into());
+            }
+        }
+    }
+}
+
 /// A [`Patience`] whose time has started.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiting<'a> {

@@ -107,6 +107,15 @@ impl<'a> Record<'a> {
         known.then(|| WriterId::new(self.index, generation))
     }
 
+    /// How many of its registrations are over.
+    pub(crate) fn registrations_over(self, lock_word: Option<usize>) -> u64 {
+        // In this order, and Acquire: a generation that is seen belongs to the owner that is seen,
+        // or to a later one.
+        let is_owned = self.lock_word(lock_word, Ordering::Acquire).owner().is_some();
+        let generation = self.word(RECORD_GENERATION).load(Ordering::Acquire);
+        generation.saturating_sub(u64::from(is_owned))
+    }
+
     /// The lock word, if it is known where the C library has it: so many bytes after the start of
     /// the mutex.
     fn lock_word(self, offset: Option<usize>, order: Ordering) -> LockWord {

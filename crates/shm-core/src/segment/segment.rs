@@ -295,6 +295,14 @@ impl WritableSegment {
         acquire::acquire_clean(&self.segment.map)
     }
 
+    /// Returns the body for stores without the lock. It is for words that any thread may store to,
+    /// by the caller's protocol, such as those that others sleep on ([`Segment::wait`]).
+    #[inline(always)]
+    #[must_use]
+    pub fn unlocked_words(&self) -> Words<'_> {
+        Words::claimable(self.segment.map.body())
+    }
+
     /// Writes the segment back to its file (`msync`). This is useful only in a namespace on a disk,
     /// and it is not a transaction: see `SECURITY.md` on power loss.
     ///

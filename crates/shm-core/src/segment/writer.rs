@@ -50,7 +50,8 @@ impl<'a> Writer<'a> {
         if let Some(record) = Record::get(self.map, self.id.index()) {
             // Relaxed: only the owner of the record stores to it.
             let writes = record.writes().load(Ordering::Relaxed);
-            record.writes().store(writes.wrapping_add(1), Ordering::Relaxed);
+            // Release: pairs with an Acquire fence after `Segment::writes_by_records`.
+            record.writes().store(writes.wrapping_add(1), Ordering::Release);
         }
     }
 }
@@ -179,9 +180,24 @@ impl Segment {
     }
 
     /// The writes that all records counted, since the segment was created. O(number of records).
+    ///
+    /// After a [`fence`](crate::fence) with [`Ordering::Acquire`], the caller also sees what was
+    /// stored before these writes were counted.
     #[must_use]
     pub fn writes_by_records(&self) -> u64 {
         Record::all(&self.map)
             .fold(0, |sum, record| sum.wrapping_add(record.writes().load(Ordering::Relaxed)))
+    }
+
+    /// How many registrations of writers are over, since the segment was created: the writers are
+    /// dead, or have given their records back. Then all that they have stored is visible to the
+    /// caller. O(number of records).
+    ///
+    /// The number may be one too low for the moment in which a thread takes over a record.
+    #[must_use]
+    pub fn registrations_over(&self) -> u64 {
+        let lock_word = lock_word_of(self.header.abi);
+        Record::all(&self.map)
+            .fold(0, |sum, record| sum.wrapping_add(record.registrations_over(lock_word)))
     }
 }

@@ -12,7 +12,7 @@
 //!
 //! ```text
 //! transaction   glance   moment
-//! recover       view            fault
+//! recover       view     wake   fault
 //!     index
 //!        slot_mut
 //!        slot
@@ -32,6 +32,7 @@ mod stored_key;
 mod transaction;
 mod version;
 mod view;
+mod wake;
 
 #[cfg(test)]
 #[cfg(loom)]
@@ -50,3 +51,4 @@ pub(crate) use slot_mut::{FirstLine, SlotMut, State};
 pub(crate) use transaction::{Room, Transaction, room};
 pub(crate) use version::{claim_by, is_claim, writer_of};
 pub(crate) use view::{Found, Look, View};
+pub(crate) use wake::{Touched, WakeWord, after_claim, after_unlock, announce, wake};

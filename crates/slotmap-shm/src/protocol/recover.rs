@@ -44,7 +44,8 @@ pub(crate) fn repair(words: Words<'_>, layout: &Layout, is_dead: IsDead<'_>) -> 
     repaired.entries = repaired.entries.min(repaired.slots);
     repaired.slots += duplicates;
     for (at, more) in [(RECOVERIES, 1), (LOST, repaired.entries as u64)] {
-        words.store(at, words.load(at, Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+        // Release: whoever waits for any change, and sees this one, sees what was repaired.
+        words.store(at, words.load(at, Ordering::Relaxed).wrapping_add(more), Ordering::Release);
     }
     repaired
 }

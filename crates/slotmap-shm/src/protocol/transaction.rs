@@ -16,6 +16,7 @@ use shm_core::{Ordering, Words};
 use super::fault::{Claimed, Fault};
 use super::index::{self, Located, Steps};
 use super::slot_mut::{IsDead, NotStaged, SlotMut, Staging, State};
+use super::wake::Touched;
 use super::{recover, version};
 use crate::layout::{COMMIT, LEN, Layout};
 
@@ -116,6 +117,14 @@ impl<'a> Transaction<'a> {
     #[inline]
     pub(crate) fn len_of_room(&self) -> usize {
         self.more.len()
+    }
+
+    /// What the transaction changes if it is committed; `None` if it has staged nothing.
+    #[inline]
+    pub(crate) fn touched(&self) -> Option<Touched> {
+        let first = self.first?;
+        let one = Touched::One(first.slot as usize);
+        Some(if self.more.is_empty() { one } else { Touched::Many })
     }
 
     /// Returns the memory of the transaction, so that the caller can free it after releasing the

@@ -4,10 +4,11 @@
 
 use std::time::Instant;
 
-use shm_core::{Holder, LockError, Ordering, Writer};
+use shm_core::{Holder, LockError, Ordering, WritableSegment, Writer};
 
 use super::closing::Waited;
 use super::handle::Table;
+use super::wait::wake_after_claim;
 use crate::key::Key;
 use crate::layout::CLOSED;
 use crate::protocol::{
@@ -46,6 +47,7 @@ pub(super) struct Claim<'a> {
     /// Dropped before the writer.
     end: EndOfClaim<'a>,
     writer: Writer<'a>,
+    segment: &'a WritableSegment,
 }
 
 /// Ends the claim when it is dropped. It has only what that takes, since it is kept in memory in
@@ -57,11 +59,6 @@ struct EndOfClaim<'a> {
 }
 
 impl<'a> Claim<'a> {
-    #[inline(always)]
-    fn new(slot: SlotMut<'a>, version: u64, writer: Writer<'a>) -> Self {
-        Self { slot, end: EndOfClaim { line: slot.first_line(), version }, writer }
-    }
-
     /// Returns the buffer of the value, and the value's length in bytes (clamped).
     #[inline(always)]
     pub(super) fn value(&self) -> (Buffer<'a>, usize) {
@@ -71,11 +68,14 @@ impl<'a> Claim<'a> {
     /// Replaces the value. The caller has checked `value.len()`.
     #[inline(always)]
     pub(super) fn commit(self, value: &[u8]) {
-        // Dropped in the reverse order.
-        let Self { writer, mut end, slot } = self;
+        let Self { writer, mut end, slot, segment } = self;
         slot.put_value(end.version, value);
         end.version = end.line.commit_claim(end.version);
+        // Before the claim ends: who is woken after that finds the count.
         writer.count_write();
+        drop(end);
+        drop(writer);
+        wake_after_claim(segment, slot.number());
     }
 }
 
@@ -104,6 +104,12 @@ impl<K: Key + ?Sized> Table<K> {
         self.segment.writer()
     }
 
+    #[inline(always)]
+    fn claimed<'a>(&'a self, slot: SlotMut<'a>, version: u64, writer: Writer<'a>) -> Claim<'a> {
+        let end = EndOfClaim { line: slot.first_line(), version };
+        Claim { slot, end, writer, segment: &self.segment }
+    }
+
     /// Claims the slot of a key, if the key is present and nobody writes the slot.
     #[inline(always)]
     pub(super) fn claim_at_once(&self, key: &[u64]) -> AtOnce<'_> {
@@ -115,7 +121,7 @@ impl<K: Key + ?Sized> Table<K> {
             Look::Found(slot, version) => {
                 let slot = SlotMut::of(writer.words(), self.layout(), &slot);
                 match slot.claim(version, writer.id()) {
-                    Ok(()) => AtOnce::Claimed(Claim::new(slot, version.get(), writer)),
+                    Ok(()) => AtOnce::Claimed(self.claimed(slot, version.get(), writer)),
                     Err(_) => AtOnce::Busy,
                 }
             }
@@ -148,7 +154,7 @@ impl<K: Key + ?Sized> Table<K> {
             Err(NotFlipped::Changed) => return Ok(Claiming::Changed),
         };
         let Err(next) = slot.claim(version, writer.id()) else {
-            return Ok(Claiming::Claimed(Claim::new(slot, version.get(), writer)));
+            return Ok(Claiming::Claimed(self.claimed(slot, version.get(), writer)));
         };
         if slot.version() != found.version {
             return Ok(Claiming::Changed);
@@ -178,7 +184,7 @@ impl<K: Key + ?Sized> Table<K> {
             let slot = SlotMut::of(writer.words(), self.layout(), &found);
             let version = flipped.get();
             let Err(next) = slot.claim(flipped, writer.id()) else {
-                return Ok(Claiming::Claimed(Claim::new(slot, version, writer)));
+                return Ok(Claiming::Claimed(self.claimed(slot, version, writer)));
             };
             drop(writer);
             if is_claim(next) {

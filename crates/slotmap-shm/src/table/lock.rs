@@ -8,7 +8,7 @@ use crate::error::TableError;
 use crate::key::Key;
 use crate::layout::CLOSED;
 use crate::observer::Event;
-use crate::protocol::{CheckRoom, Repaired, recover};
+use crate::protocol::{CheckRoom, Repaired, Touched, recover};
 
 impl<K: Key + ?Sized> Table<K> {
     /// Takes the lock, and repairs the table if the last owner died.
@@ -92,6 +92,8 @@ impl<K: Key + ?Sized> Table<K> {
                 repaired = recover::repair(words, self.layout(), &|claim| self.is_dead(claim));
                 Ok::<(), LockError>(())
             })?;
+            // Under the lock, because this is rare: some of what waiters have seen may be gone.
+            self.wake_after_unlock(Touched::Many);
             told.slots += repaired.slots;
             told.entries += repaired.entries;
             if !observer.is_set() {

@@ -18,6 +18,7 @@ mod open;
 mod read;
 mod reopen;
 mod untyped;
+mod wait;
 mod write;
 
 pub use damage::Damage;
@@ -25,3 +26,4 @@ pub use handle::{Access, ReadOnly, ReadWrite, Table, TableReader};
 pub use listing::{Iter, Listing};
 pub use read::Stats;
 pub use untyped::UntypedTable;
+pub use wait::{TableVersion, Version};

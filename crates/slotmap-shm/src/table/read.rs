@@ -143,7 +143,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
 
     /// As [`Table::get`], and where the value was found.
     #[inline]
-    fn get_found(&self, key: &K) -> Result<Option<(Value, Found)>, TableError> {
+    pub(super) fn get_found(&self, key: &K) -> Result<Option<(Value, Found)>, TableError> {
         let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
         match self.view().look(key) {
@@ -285,15 +285,23 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     pub fn contains_key(&self, key: &K) -> Result<bool, TableError> {
         let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
+        Ok(self.look_up(key)?.is_some())
+    }
+
+    /// Returns where the key is, and under which version.
+    #[inline]
+    pub(super) fn look_up(&self, key: &[u64]) -> Result<Option<Found>, TableError> {
         match self.view().look(key) {
-            Look::Absent => Ok(false),
-            Look::Found(slot, version) if slot.is_unchanged(version.get()) => Ok(true),
+            Look::Absent => Ok(None),
+            Look::Found(slot, version) if slot.is_unchanged(version.get()) => {
+                Ok(Some(Found { slot: slot.number(), version: version.get() }))
+            }
             Look::Found(..) | Look::Again => {
                 let mut found = self.find(key, &mut |_, _| ());
                 if let Some(table) = self.needs_lock(&found) {
                     found = table.find_locked(key, &mut |_, _| ());
                 }
-                Ok(found?.is_some())
+                found
             }
         }
     }

@@ -9,7 +9,7 @@ use super::handle::Table;
 use crate::encoded_keys::EncodedKeys;
 use crate::error::TableError;
 use crate::key::{Key, any_key};
-use crate::protocol::{Buffer, Fault, PutMode, Room, Transaction, Upserted, room};
+use crate::protocol::{Buffer, Fault, PutMode, Room, Touched, Transaction, Upserted, room};
 use crate::value::Value;
 
 /// A transaction that may have stored more bytes than this has held the lock for a long time, so it
@@ -152,6 +152,7 @@ impl<K: Key + ?Sized> Table<K> {
             let cleared = Transaction::begin(words, self.layout(), &is_dead, Room::new()).clear();
             let Err(Fault::Claimed(claimed)) = cleared else {
                 guard.hand_over();
+                self.wake_after_unlock(Touched::Many);
                 return cleared;
             };
             self.close_claims(words, waited);
@@ -467,6 +468,7 @@ impl<K: Key + ?Sized> Table<K> {
                 }
             }
         }
+        let touched = transaction.touched().filter(|_| result.is_ok());
         let staged = transaction.len_of_room();
         let room = transaction.into_room();
         // An upper bound: the first member is not in the room, and values may be shorter.
@@ -475,6 +477,9 @@ impl<K: Key + ?Sized> Table<K> {
             guard.hand_over();
         } else {
             drop(guard);
+        }
+        if let Some(touched) = touched {
+            self.wake_after_unlock(touched);
         }
         Ok((result, room))
     }

@@ -8,6 +8,7 @@
 mod claims;
 mod publication;
 mod sweep;
+mod waits;
 
 use std::io::{BufRead, Write};
 use std::path::Path;
@@ -22,6 +23,7 @@ use slotmap_shm::{Access, KIND, Table, TableOptions, TableReader};
 use self::claims::ClaimJudge;
 use self::publication::PublicationJudge;
 use self::sweep::SweepJudge;
+use self::waits::WaitJudge;
 use crate::operation::{KEY, NEW, NEW_KEY, OLD, Operation, old_value};
 
 #[derive(clap::Args)]
@@ -36,6 +38,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Box::new(SweepJudge::new(namespace))
     } else if op.is_claiming() {
         Box::new(ClaimJudge::new(op, namespace))
+    } else if op.is_awaited() {
+        Box::new(WaitJudge::new(op, namespace))
     } else if op.is_publication() {
         Box::new(PublicationJudge::new(op, namespace))
     } else {
@@ -155,8 +159,10 @@ impl TableJudge {
         for (key, value) in &mut state {
             match self.op {
                 Operation::Add if *key == NEW_KEY => *value = Some(NEW),
-                Operation::Update | Operation::Upsert if *key == KEY => *value = Some(NEW),
-                Operation::Remove if *key == KEY => *value = None,
+                Operation::Update | Operation::Upsert | Operation::WakeUpdate if *key == KEY => {
+                    *value = Some(NEW);
+                }
+                Operation::Remove | Operation::WakeRemove if *key == KEY => *value = None,
                 Operation::Clear => *value = None,
                 // Repair follows a batch that was killed on its way.
                 Operation::Batch | Operation::Repair if *key != NEW_KEY => *value = Some(NEW),

@@ -71,6 +71,10 @@ pub enum Operation {
     ResolveBatch,
     /// Checks a table with such a key.
     ResolveRecover,
+    /// Updates a key for whose change others wait, without the lock.
+    WakeUpdate,
+    /// Removes such a key.
+    WakeRemove,
 }
 
 pub const VALUE_SIZE: usize = 40;
@@ -113,6 +117,11 @@ impl Operation {
         matches!(self, ClaimUpdate | ClaimUpdateBatch | ClaimUpdateVerify)
             || matches!(self, Register | RegisterAgain | UnregisterDrop | UnregisterThread)
             || matches!(self, ResolveWrite | ResolveBatch | ResolveRecover)
+    }
+
+    /// Others wait for the change that it makes.
+    pub const fn is_awaited(self) -> bool {
+        matches!(self, Self::WakeUpdate | Self::WakeRemove)
     }
 
     pub const fn is_creation(self) -> bool {
@@ -163,10 +172,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let table = Table::<i32>::open(&namespace, &test_name(), &TableOptions::default())?;
     let entries: Vec<(i32, Vec<u8>)> = (0..op.entries()).map(|k| (k, new_value(k))).collect();
     let (new, added) = (new_value(KEY), new_value(NEW_KEY));
+    if op == Operation::WakeUpdate {
+        claim::register(&table)?;
+    }
     raise(Signal::SIGSTOP)?;
     match op {
         Operation::Add => table.add(&NEW_KEY, &added)?,
-        Operation::Update => table.update(&KEY, &new)?,
+        Operation::Update | Operation::WakeUpdate => table.update(&KEY, &new)?,
+        Operation::WakeRemove => table.remove(&KEY)?,
         Operation::Upsert => drop(table.upsert(&KEY, &new)?),
         Operation::Remove => table.remove(&KEY)?,
         Operation::Clear => table.clear()?,

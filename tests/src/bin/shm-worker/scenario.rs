@@ -16,8 +16,10 @@ mod scribble;
 mod seccomp;
 mod space;
 mod thief;
+mod waits;
 
 use std::io::Write;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -135,6 +137,12 @@ enum Scenario {
     ForkClaims,
     /// `<wait|requeue> <table|control>`: takes the wake-ups of a lock, as one who may only read.
     Thief,
+    /// `<last> <µs>`: counts key 0 up to that, and is killed after that time.
+    Counts,
+    /// Waits for a change of key 0.
+    WaitsForChange,
+    /// Waits for a change of anything.
+    WaitsForAnything,
     /// A signal each millisecond during creation and opening.
     SignalsWhileCreating,
     /// A signal each millisecond while waiting for the lock.
@@ -195,6 +203,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Scenario::ForkRegistered => records::fork_registered(),
         Scenario::ForkClaims => records::fork_claims(),
         Scenario::Thief => thief::thief(args[0], args[1]),
+        Scenario::Counts => {
+            waits::counts(args[0].parse()?, Duration::from_micros(args[1].parse()?))
+        }
+        Scenario::WaitsForChange => waits::waits(),
+        Scenario::WaitsForAnything => waits::waits_for_anything(),
         Scenario::SignalsWhileCreating => limits::signals_while_creating(),
         Scenario::SignalsWhileLocking => limits::signals_while_locking(),
     }

@@ -107,7 +107,8 @@ mod tests {
             let seen = |at| (places.load(at), readers.load(at));
             assert!((0..4).all(|at| seen(at) == (expected[at], expected[at])), "{expected:?}");
         }
-        let around = words.iter().enumerate().filter(|(at, _)| !(24..34).contains(at));
+        let index = layout.index..layout.index + layout.index_words();
+        let around = words.iter().enumerate().filter(|(at, _)| !index.contains(at));
         assert!(around.into_iter().all(|(_, word)| word.load(Ordering::Relaxed) == 0));
     }
 

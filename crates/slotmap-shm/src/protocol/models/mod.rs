@@ -4,8 +4,8 @@
 //! explores all interleavings of threads on a small table with up to `PREEMPTIONS` preemptions, and
 //! all values that the memory model lets a load return. A death is simulated at every store: from a
 //! given store on, the stores of the dying operation vanish (`shm_core::crash`). `reads.rs` has the
-//! models without a death, `deaths.rs` has the models with a death, and `claims.rs` has those of
-//! writers that do not take the lock.
+//! models without a death, `deaths.rs` has the models with a death, `claims.rs` has those of
+//! writers that do not take the lock, and `wakes.rs` those of threads that wait for a change.
 
 use loom::sync::Arc;
 use loom::sync::atomic::AtomicU64;
@@ -28,6 +28,7 @@ use crate::value::Source;
 mod claims;
 mod deaths;
 mod reads;
+mod wakes;
 
 const PREEMPTIONS: usize = 3;
 /// The limit of preemptions in models in which an operation may also die after any of its stores.

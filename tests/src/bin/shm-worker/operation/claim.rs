@@ -50,7 +50,7 @@ fn open() -> Result<Table<i32>> {
     Ok(Table::open(&Namespace::from_env(), &test_name(), &TableOptions::default())?)
 }
 
-fn register(table: &Table<i32>) -> Result<()> {
+pub fn register(table: &Table<i32>) -> Result<()> {
     Ok(table.update(&FIRST_KEY, old_value(FIRST_KEY))?)
 }
 
