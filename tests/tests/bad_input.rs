@@ -97,7 +97,7 @@ fn exactly_capacity_entries_fit() {
             for key in 0..capacity as i32 {
                 table.add(&(key * 7 + round), key.to_le_bytes()).unwrap();
             }
-            fails_with!(&table, |t| t.add(&-1, b""), TableError::Full { capacity: c } if c == capacity);
+            fails_with!(&table, |t| t.add(&-1, b""), TableError::Full { capacity: c, .. } if c == capacity);
             fails_with!(&table, |t| t.upsert(&-1, b""), TableError::Full { .. });
             // What is there can still be replaced.
             table.upsert(&round, b"again").unwrap();
@@ -193,7 +193,7 @@ fn a_batch_with_one_bad_member_does_nothing() {
             &table,
             |t| batch(t, &new(&[10, 11])),
             TableError::InBatch { index: 1, ref source }
-                if matches!(**source, TableError::Full { capacity: CAPACITY })
+                if matches!(**source, TableError::Full { capacity: CAPACITY, .. })
         );
     }
     // A key named twice.

@@ -80,6 +80,8 @@ fn each_field_with_a_right_checksum() {
         (TOTAL_LEN, &(len + 8).to_ne_bytes(), "bytes long, its header says"),
         (TOTAL_LEN, &0u64.to_ne_bytes(), "bytes long, its header says"),
         (TOTAL_LEN, &u64::MAX.to_ne_bytes(), "bytes long, its header says"),
+        (HOLES, &(len - 16_383).to_ne_bytes(), "bytes may be holes, at most"),
+        (HOLES, &u64::MAX.to_ne_bytes(), "bytes may be holes, at most"),
         (KIND, b"snapshot", "segment is a `snapshot`, expected a `table`"),
         (KIND, b"tables\0\0", "segment is a `tables`"),
         (KIND, &[0xFF; 8], "segment is a `"),

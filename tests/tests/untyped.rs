@@ -82,7 +82,7 @@ fn a_counter_begins_with_its_initial_value_and_is_never_half_made() {
         "{text:?}"
     );
     let full = table.increment(&3, 1, 0);
-    assert!(matches!(full, Err(TableError::Full { capacity: 2 })), "{full:?}");
+    assert!(matches!(full, Err(TableError::Full { capacity: 2, .. })), "{full:?}");
     assert_eq!(table.get(&2).unwrap().as_deref(), Some(&b"text"[..]));
     table.verify().unwrap();
 

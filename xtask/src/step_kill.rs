@@ -51,6 +51,8 @@ pub enum Operation {
     Remove,
     Clear,
     Batch,
+    /// Adding a key to a full table, which grows.
+    Grow,
     Repair,
     Create,
     CreateLarge,
@@ -82,7 +84,7 @@ impl Operation {
     pub fn stride(self) -> u64 {
         match self {
             Self::Add | Self::Update | Self::Upsert | Self::Remove | Self::Clear => 1,
-            Self::Create | Self::Repair => 13,
+            Self::Create | Self::Repair | Self::Grow => 13,
             Self::Batch => 97,
             Self::Share | Self::ForceShare | Self::Freeze | Self::RemoveName => 17,
             Self::CreateLarge | Self::Settle | Self::Prune => 41,

@@ -82,8 +82,14 @@ pub fn step_names(full: bool) -> Vec<String> {
 
 fn steps(full: bool) -> Vec<Step> {
     let mut steps = vec![
-        step("unit, integration and documentation tests", || {
-            run_command(cargo().args(["test", "--workspace", "--quiet"]))?;
+        step("unit, integration and documentation tests", move || {
+            let mut test = cargo();
+            test.args(["test", "--workspace", "--quiet"]);
+            if full {
+                // Tests that choose their size by this say so.
+                test.env("SHMAP_FULL", "1");
+            }
+            run_command(&mut test)?;
             Ok("passed".to_owned())
         }),
         step("loom models", || {
@@ -115,6 +121,7 @@ fn steps(full: bool) -> Vec<Step> {
         (Operation::Wake, Sabotage::LoseWakes),
         (Operation::Batch, Sabotage::Piecemeal),
         (Operation::Add, Sabotage::NoRepair),
+        (Operation::Grow, Sabotage::EarlyLevel),
         (Operation::ForceShare, Sabotage::EarlyName),
         (Operation::Settle, Sabotage::NoSettle),
         (Operation::Prune, Sabotage::GreedyPrune),

@@ -21,6 +21,8 @@ pub enum Sabotage {
     DeadClaim,
     /// Never wake those that wait for a change.
     LoseWakes,
+    /// Let readers use a larger index before it is built.
+    EarlyLevel,
     /// Give a published file its name before it is written.
     EarlyName,
     /// Open a table without noticing that its mutex was being reinitialised.

@@ -218,7 +218,7 @@ mod tests {
             action: "read the clock",
             source: std::io::Error::from_raw_os_error(13),
         };
-        let member = Box::new(TableError::Full { capacity: 1 });
+        let member = Box::new(TableError::Full { capacity: 1, source: None });
         let errors = [
             Error::Name(InvalidName::Empty),
             Error::NotFound { path: path() },

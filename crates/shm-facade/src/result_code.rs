@@ -195,7 +195,7 @@ mod tests {
         let key = AnyKey::Signed(1);
         let code = |e: TableError| Error::from(e).code() as i32;
         assert_eq!(code(TableError::NotFound { key: key.clone() }), -1);
-        assert_eq!(code(TableError::Full { capacity: 1 }), -2);
+        assert_eq!(code(TableError::Full { capacity: 1, source: None }), -2);
         assert_eq!(code(TableError::ValueTooLarge { key: 7.into(), len: 2, max: 1 }), -2);
         assert_eq!(code(TableError::DuplicateKey { key: key.clone() }), -3);
         assert_eq!(code(TableError::NamedTwice { key: key.clone() }), -3);

@@ -10,7 +10,7 @@ from callables import METHODS, OPENERS, SUBJECTS, loadable, snapshot_at_it, tabl
 TABLE, SNAPSHOT, CONTROL, SAVED = "shmap.it.table", "shmap.it.snapshot", "shmap.it.control", "saved"
 
 # Of `docs/format.md`: a table of the default geometry. Offsets in the file, in bytes.
-FREE_STACK, SLOTS, SLOT, CAPACITY = 4096 + 24 * 8, 4096 + 3096 * 8, 72 * 8, 1024
+FREE_STACK, SLOTS, SLOT, CAPACITY = 16384 + 48 * 8, 16384 + 3120 * 8, 72 * 8, 1024
 LENGTHS = 2 * 8
 
 

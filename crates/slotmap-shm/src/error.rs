@@ -123,11 +123,14 @@ pub enum TableError {
         /// The key.
         key: AnyKey,
     },
-    /// All slots are taken: `len == capacity`.
-    #[error("the table is full: all {capacity} entries are taken")]
+    /// All slots are taken: `len == capacity`. A table that may grow has its largest capacity, or
+    /// there is no memory for the next one.
+    #[error("the table is full: all {capacity} entries are taken{}", if source.is_some() { ", and it cannot grow" } else { "" })]
     Full {
         /// The table's capacity.
         capacity: usize,
+        /// Why the table could not grow to a larger capacity.
+        source: Option<Box<CreateError>>,
     },
     /// The value does not fit a slot.
     #[error("the value of key {key} is {len} bytes long, at most {max} fit")]
@@ -281,7 +284,7 @@ mod tests {
             TableError::DuplicateKey { key: key() },
             TableError::NotFound { key: key() },
             TableError::NamedTwice { key: key() },
-            TableError::Full { capacity: 4 },
+            TableError::Full { capacity: 4, source: None },
             TableError::ValueTooLarge { key: key(), len: 9, max: 8 },
             TableError::key_too_long(b"too long", 7),
             TableError::WrongKey { key: key(), kind: KeyKind::I32 },

@@ -10,7 +10,9 @@ use crate::key_kind::MAX_KEY_BYTES;
 /// A slot takes two buffers of `value_size` (at least 16 bytes each), the key (8 bytes for an
 /// integer, 8 + `key_size` for bytes) and 32 bytes. The sum is rounded up to whole cache lines of
 /// 64 bytes. The index and the free stack take 16 to 40 bytes per entry. All memory is allocated at
-/// creation.
+/// creation. A table that may grow allocates memory for `capacity` entries at creation, and for
+/// twice as many each time that it is full. Its file has the length for `max_capacity` entries from
+/// the beginning, with holes.
 ///
 /// ```
 /// use slotmap_shm::{Geometry, TableOptions};
@@ -21,8 +23,12 @@ use crate::key_kind::MAX_KEY_BYTES;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Geometry {
-    /// The exact maximum number of entries: 1 to [`Geometry::MAX_CAPACITY`].
+    /// The exact maximum number of entries: 1 to [`Geometry::MAX_CAPACITY`]. For a table that may
+    /// grow, the maximum number of entries before it has grown.
     pub capacity: usize,
+    /// The maximum number of entries to which the table may grow: `capacity` to
+    /// [`Geometry::MAX_CAPACITY`]. `None`, the default, means that the table does not grow.
+    pub max_capacity: Option<usize>,
     /// Maximum length of a value in bytes: 0 to [`Geometry::MAX_VALUE_SIZE`].
     pub value_size: usize,
     /// Maximum length of a key in bytes, for `str` and `[u8]` keys: 1 to
@@ -45,6 +51,13 @@ impl Geometry {
         self
     }
 
+    /// Lets the table grow to this many entries.
+    #[must_use]
+    pub fn max_capacity(mut self, max_capacity: usize) -> Self {
+        self.max_capacity = Some(max_capacity);
+        self
+    }
+
     /// Sets the maximum length of a value in bytes.
     #[must_use]
     pub fn value_size(mut self, value_size: usize) -> Self {
@@ -64,7 +77,7 @@ impl Default for Geometry {
     /// The default is 1024 entries of up to 256 bytes, with `str` and `[u8]` keys of up to 64
     /// bytes.
     fn default() -> Self {
-        Self { capacity: 1024, value_size: 256, key_size: 64 }
+        Self { capacity: 1024, max_capacity: None, value_size: 256, key_size: 64 }
     }
 }
 

@@ -11,9 +11,15 @@
 //! | bookkeeping: len, used, recoveries, lost | 16 | 4, in a cache line for writers only |
 //! | wake words: of the whole table, and of absent keys | 24 | 2, in a cache line of their own |
 //! | wake words of the slots | 32 | 16: that of slot n is n mod 16 |
-//! | free stack | 48 | capacity, rounded up to a cache line |
-//! | index | … | at least two places for each entry of the capacity, two places a word |
-//! | slots | … | capacity × slot words |
+//! | free stack | 48 | largest capacity, rounded up to a cache line |
+//! | index of each level | … | at least two places for each entry of the capacity, two places a word |
+//! | slots | … | largest capacity × slot words |
+//!
+//! A table that may grow has levels. Level 0 has the capacity of a new table, each following level
+//! twice as much, and the last one the largest capacity. The levels share the free stack and the
+//! slots, of which each uses as many as its capacity says, from the first on. Each level has an
+//! index of its own. The top byte of the epoch says which level the table has. A table that does
+//! not grow has one level.
 //!
 //! A slot is a whole number of cache lines:
 //!
@@ -30,8 +36,10 @@
 //! of the slot. With integer keys, this is always so. With a `key_size` of up to 16, it is so while
 //! buffer 0 holds the value. Buffer 0 is used first.
 
+use std::ops::Range;
+
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_nano_inline};
-use shm_core::GEOMETRY_WORDS;
+use shm_core::{GEOMETRY_WORDS, Ordering, ReadWords};
 
 use crate::error::TableError;
 use crate::geometry::{Geometry, GeometryError};
@@ -83,9 +91,12 @@ pub(crate) const LINE_WORDS: usize = 8;
 /// larger tables, where cache misses dominate, the index may be up to half full.
 const SPARSE_CAPACITY: usize = 1 << 14;
 
+/// The bits of the epoch that say which level the table has.
+const LEVEL_SHIFT: u32 = 56;
+
 impl Geometry {
     /// Returns the length in bytes of the file of a table that has this geometry and keys of this
-    /// kind.
+    /// kind. If the table may grow, most of the file is a hole at first.
     ///
     /// # Errors
     /// [`GeometryError`] if no table can have this geometry.
@@ -101,6 +112,10 @@ impl Geometry {
 pub(crate) struct Layout {
     pub(crate) geometry: Geometry,
     pub(crate) kind: KeyKind,
+    /// The number of the level, from 0.
+    pub(crate) level: u64,
+    /// The capacity of the level.
+    pub(crate) capacity: usize,
     /// The epoch of an index that was found damaged. A failed search in that index does not prove
     /// that the key is absent. The value is odd if no index was found damaged.
     pub(crate) distrusted: u64,
@@ -135,8 +150,10 @@ impl Layout {
                 Err(GeometryError::OutOfRange { what, value: value as u64, min, max })
             }
         };
-        let Geometry { capacity, value_size, key_size } = geometry;
+        let Geometry { capacity, max_capacity, value_size, key_size } = geometry;
         check("capacity", capacity, 1, Geometry::MAX_CAPACITY)?;
+        let max_capacity = max_capacity.unwrap_or(capacity);
+        check("max_capacity", max_capacity, capacity, Geometry::MAX_CAPACITY)?;
         check("value_size", value_size, 0, Geometry::MAX_VALUE_SIZE)?;
         check("key_size", key_size, 1, Geometry::MAX_KEY_SIZE)?;
 
@@ -145,21 +162,21 @@ impl Layout {
         let tail_words = value_words.saturating_sub(HEAD_WORDS);
         let used_words = KEY + key_words + 2 * (HEAD_WORDS + tail_words);
         let slot_words = used_words.next_multiple_of(LINE_WORDS);
-        let spread = if capacity <= SPARSE_CAPACITY { 4 } else { 2 };
-        let index_len = (spread * capacity).next_power_of_two();
-        // Two more numbers than there are slots: for an empty place and for a tombstone.
-        let slot_mask = (capacity as u32 + 2).next_power_of_two() - 1;
-        let index = FREE + capacity.next_multiple_of(LINE_WORDS);
-        let slots = (index + index_len / 2).next_multiple_of(LINE_WORDS);
-        let too_large = GeometryError::TooLarge { capacity, value_size };
+        let index_len = index_len(capacity);
+        let slot_mask = slot_mask(capacity);
+        let index = FREE + max_capacity.next_multiple_of(LINE_WORDS);
+        let slots = capacities(geometry).fold(index, after_index);
+        let too_large = GeometryError::TooLarge { capacity: max_capacity, value_size };
         let total_words = slot_words
-            .checked_mul(capacity)
+            .checked_mul(max_capacity)
             .and_then(|words| words.checked_add(slots))
             .filter(|&words| words <= isize::MAX as usize / 16)
             .ok_or(too_large)?;
         Ok(Self {
             geometry,
             kind,
+            level: 0,
+            capacity,
             distrusted: TRUSTED,
             key_words,
             heads: KEY + key_words,
@@ -175,6 +192,48 @@ impl Layout {
             integer_secrets: integer_secrets(seed),
             secrets: RapidSecrets::seed(seed),
         })
+    }
+
+    /// Returns the layout of the next level, unless this is the last one.
+    pub(crate) fn next_level(&self) -> Option<Self> {
+        let capacity = capacities(self.geometry).nth(self.level as usize + 1)?;
+        let slot_mask = slot_mask(capacity);
+        Some(Self {
+            level: self.level + 1,
+            capacity,
+            distrusted: TRUSTED,
+            index_mask: index_len(capacity) - 1,
+            slot_mask,
+            fingerprint_mask: !slot_mask,
+            index: after_index(self.index, self.capacity),
+            ..self.clone()
+        })
+    }
+
+    /// Returns the largest capacity, to which the table may grow.
+    pub(crate) fn max_capacity(&self) -> usize {
+        self.geometry.max_capacity.unwrap_or(self.geometry.capacity)
+    }
+
+    /// True if this is an epoch of this level under which the index may be searched.
+    #[inline(always)]
+    pub(crate) fn is_searchable(&self, epoch: u64) -> bool {
+        epoch & (u64::MAX << LEVEL_SHIFT | 1) == self.level << LEVEL_SHIFT
+    }
+
+    /// Returns the epoch that follows `epoch` when the table has grown to this level.
+    pub(crate) fn first_epoch(&self, epoch: u64) -> u64 {
+        let count = (epoch | 1).wrapping_add(1) & !(u64::MAX << LEVEL_SHIFT);
+        self.level << LEVEL_SHIFT | count
+    }
+
+    /// Returns the parts of the body that this level uses, in words.
+    pub(crate) fn parts(&self) -> [Range<usize>; 3] {
+        [
+            0..self.free_at(self.capacity),
+            self.index..self.index + self.index_words(),
+            self.slots..self.slot_at(self.capacity),
+        ]
     }
 
     /// Encodes a key of this table as words.
@@ -203,7 +262,7 @@ impl Layout {
     /// index is rebuilt before this number is exceeded, so that probes stay short.
     #[inline]
     pub(crate) fn index_limit(&self) -> usize {
-        let capacity = self.geometry.capacity;
+        let capacity = self.capacity;
         capacity + (self.index_len() - capacity) / 3
     }
 
@@ -230,6 +289,93 @@ impl Layout {
     }
 }
 
+/// Returns the capacity of each level.
+fn capacities(geometry: Geometry) -> impl Iterator<Item = usize> {
+    let last = geometry.max_capacity.unwrap_or(geometry.capacity);
+    std::iter::successors(Some(geometry.capacity), move |&capacity| {
+        (capacity < last).then(|| last.min(2 * capacity))
+    })
+}
+
+/// Returns the number of places of the index for this many entries.
+fn index_len(capacity: usize) -> usize {
+    let spread = if capacity <= SPARSE_CAPACITY { 4 } else { 2 };
+    (spread * capacity).next_power_of_two()
+}
+
+/// Returns where the part after an index begins. `at` is where the index begins, and `capacity` is
+/// the capacity of its level.
+fn after_index(at: usize, capacity: usize) -> usize {
+    (at + index_len(capacity) / 2).next_multiple_of(LINE_WORDS)
+}
+
+/// Returns the bits of an index entry that hold a slot's number. There are two more numbers than
+/// slots: for an empty place and for a tombstone.
+fn slot_mask(capacity: usize) -> u32 {
+    (capacity as u32 + 2).next_power_of_two() - 1
+}
+
+/// The layouts of all levels of a table.
+#[derive(Clone)]
+pub(crate) struct Levels {
+    first: Layout,
+    /// The levels after the first.
+    more: Box<[Layout]>,
+}
+
+impl Levels {
+    pub(crate) fn new(first: Layout) -> Self {
+        let more = std::iter::successors(first.next_level(), Layout::next_level).collect();
+        Self { first, more }
+    }
+
+    /// Returns the first level.
+    #[inline(always)]
+    pub(crate) fn first(&self) -> &Layout {
+        &self.first
+    }
+
+    /// Returns the layout of a level. In damaged memory there may be any number; then this is the
+    /// last level.
+    #[inline(always)]
+    pub(crate) fn at(&self, level: u64) -> &Layout {
+        if level == 0 { &self.first } else { self.later(level) }
+    }
+
+    #[inline]
+    fn later(&self, level: u64) -> &Layout {
+        let at = usize::try_from(level - 1).ok();
+        at.and_then(|at| self.more.get(at)).or(self.more.last()).unwrap_or(&self.first)
+    }
+
+    /// Returns the level that the table has now.
+    #[inline]
+    pub(crate) fn current(&self, words: ReadWords<'_>) -> &Layout {
+        if self.more.is_empty() {
+            return &self.first;
+        }
+        // Acquire: pairs with the Release store that makes the level current.
+        self.at(words.load(EPOCH, Ordering::Acquire) >> LEVEL_SHIFT)
+    }
+
+    /// Returns the level after this one, if there is one.
+    pub(crate) fn after(&self, layout: &Layout) -> Option<&Layout> {
+        self.more.get(usize::try_from(layout.level).ok()?)
+    }
+
+    /// Replaces the layout of one level.
+    pub(crate) fn set(&mut self, layout: Layout) {
+        match usize::try_from(layout.level).ok().and_then(|level| level.checked_sub(1)) {
+            None => self.first = layout,
+            Some(at) => {
+                if let Some(to) = self.more.get_mut(at) {
+                    *to = layout;
+                }
+            }
+        }
+    }
+}
+
 /// The first mask, the factor (odd) and the second mask for integer keys. Each is the rapidhash of
 /// the seed and a number.
 fn integer_secrets(seed: u64) -> [u64; 3] {
@@ -248,6 +394,7 @@ pub(crate) fn encode(geometry: Geometry, kind: KeyKind, seed: u64) -> [u64; GEOM
         kind.code(),
         geometry.key_size as u64,
         seed,
+        geometry.max_capacity.unwrap_or(0) as u64,
     ];
     for (word, field) in words.iter_mut().zip(fields) {
         *word = field;
@@ -257,10 +404,11 @@ pub(crate) fn encode(geometry: Geometry, kind: KeyKind, seed: u64) -> [u64; GEOM
 
 /// Decodes the geometry, the code of the key kind, and the seed from the header.
 pub(crate) fn decode(words: &[u64; GEOMETRY_WORDS]) -> (Geometry, u64, u64) {
-    let [capacity, value_size, kind, key_size, seed, ..] = *words;
+    let [capacity, value_size, kind, key_size, seed, max_capacity, ..] = *words;
     let size = |word| usize::try_from(word).unwrap_or(usize::MAX);
     let geometry = Geometry {
         capacity: size(capacity),
+        max_capacity: Some(max_capacity).filter(|&max| max != 0).map(size),
         value_size: size(value_size),
         key_size: size(key_size),
     };
@@ -277,7 +425,7 @@ mod tests {
     fn parts_follow_each_other_and_start_at_cache_lines() {
         for capacity in [1, 2, 3, 7, 8, 9, 1000, 1024, 16_384, 16_385, 1 << 20] {
             for value_size in [0, 1, 8, 255, 256, 257] {
-                let g = Geometry { capacity, value_size, key_size: 13 };
+                let g = Geometry { capacity, max_capacity: None, value_size, key_size: 13 };
                 for kind in [i32::KIND, str::KIND] {
                     let l = Layout::new(g, kind, 1).unwrap();
                     let spread = if capacity <= 16_384 { 4 } else { 2 };
@@ -297,6 +445,28 @@ mod tests {
                     assert!(l.index_limit() <= 2 * l.index_len() / 3, "probes end soon");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_levels_of_a_table_that_grows_share_slots_and_have_an_index_each() {
+        for (capacity, max) in [(1, 1), (1, 2), (3, 100), (1024, 1 << 20), (1000, 9999)] {
+            let g = Geometry { capacity, max_capacity: Some(max), value_size: 8, key_size: 8 };
+            let levels = Levels::new(Layout::new(g, i32::KIND, 1).unwrap());
+            let all: Vec<_> =
+                std::iter::successors(Some(levels.first()), |&l| levels.after(l)).collect();
+            assert_eq!(all[0].capacity, capacity);
+            assert_eq!(all.last().unwrap().capacity, max);
+            for (level, pair) in all.windows(2).enumerate() {
+                assert_eq!(pair[1].level, level as u64 + 1);
+                assert_eq!(pair[1].capacity, max.min(2 * pair[0].capacity));
+                assert!(pair[1].index >= pair[0].index + pair[0].index_words());
+                assert_eq!(pair[1].slots, pair[0].slots);
+            }
+            let last = all.last().unwrap();
+            assert!(last.free_at(max) <= all[0].index);
+            assert!(last.index + last.index_words() <= last.slots);
+            assert_eq!(last.slot_at(max), last.total_words);
         }
     }
 
@@ -334,7 +504,9 @@ mod tests {
 
     #[test]
     fn the_header_words_round_trip() {
-        let g = Geometry { capacity: 5, value_size: 6, key_size: 7 };
+        let g = Geometry { capacity: 5, max_capacity: None, value_size: 6, key_size: 7 };
+        assert_eq!(decode(&encode(g, str::KIND, 9)), (g, str::KIND.code(), 9));
+        let g = Geometry { max_capacity: Some(10), ..g };
         assert_eq!(decode(&encode(g, str::KIND, 9)), (g, str::KIND.code(), 9));
     }
 }

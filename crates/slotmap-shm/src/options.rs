@@ -54,6 +54,13 @@ impl TableOptions {
         self
     }
 
+    /// Lets the table grow to this many entries; see [`Geometry::max_capacity`].
+    #[must_use]
+    pub fn max_capacity(mut self, max_capacity: usize) -> Self {
+        self.geometry.max_capacity = Some(max_capacity);
+        self
+    }
+
     /// Sets the maximum length of a value in bytes.
     #[must_use]
     pub fn value_size(mut self, value_size: usize) -> Self {

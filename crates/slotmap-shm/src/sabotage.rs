@@ -19,6 +19,10 @@ mod control {
         false
     }
     #[inline(always)]
+    pub(crate) const fn grows_early() -> bool {
+        false
+    }
+    #[inline(always)]
     pub(crate) const fn skips_repair() -> bool {
         false
     }
@@ -48,6 +52,10 @@ mod control {
     pub(crate) fn leaves_dead_claims() -> bool {
         chosen("dead-claim")
     }
+    /// Makes a level current before its index is built.
+    pub(crate) fn grows_early() -> bool {
+        chosen("early-level")
+    }
     /// Declares the table repaired without repairing it.
     pub(crate) fn skips_repair() -> bool {
         chosen("no-repair")
@@ -58,4 +66,6 @@ mod control {
     }
 }
 
-pub(crate) use control::{commits_piecemeal, leaves_dead_claims, loses_wakes, skips_repair, tears};
+pub(crate) use control::{
+    commits_piecemeal, grows_early, leaves_dead_claims, loses_wakes, skips_repair, tears,
+};

@@ -269,7 +269,7 @@ where
             }
             (false, Put::Update) => return Err(self.absent(key)),
             (false, _) if self.map.len() == CAPACITY => {
-                return Err(text(TableError::Full { capacity: CAPACITY }));
+                return Err(text(TableError::Full { capacity: CAPACITY, source: None }));
             }
             _ => {}
         }

@@ -20,7 +20,7 @@ Examples:
   $ shmap create sessions --keys str --key-size 40 --capacity 5000 --value-size 100 --mode 644
 
   $ shmap create large --capacity 100000 --dry-run | grep -E 'file_bytes|fits'
-  file_bytes\t59465152 B
+  file_bytes\t59465344 B
   fits\tyes
 
 Capacity and sizes cannot be changed later. All of the memory is allocated at once. An entry takes

@@ -119,7 +119,7 @@ fn read(
         let line = record.line;
         entries.insert(key, (line, std::mem::take(&mut record.value)));
         if entries.len() > stats.capacity {
-            let error = slotmap_shm::TableError::Full { capacity: stats.capacity };
+            let error = slotmap_shm::TableError::Full { capacity: stats.capacity, source: None };
             return Err(reader.at_line(line, error.into()));
         }
         progress.step(reader.at());

@@ -78,6 +78,14 @@ pub enum HeaderError {
         /// Length that the header states, in bytes.
         expected: u64,
     },
+    /// The header says that more of the file may be holes than the length of the body.
+    #[error("{found} bytes may be holes, at most {max} are possible")]
+    HoleLength {
+        /// Number in the header, in bytes.
+        found: u64,
+        /// Length of the body in bytes.
+        max: u64,
+    },
     /// Part of the file is not backed by memory, because a hole was punched into the file.
     #[error("only {allocated} of {expected} bytes are allocated: the file has holes")]
     Holes {

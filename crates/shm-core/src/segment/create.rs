@@ -15,7 +15,7 @@ use super::mutex;
 use super::options::CreateOptions;
 use super::records;
 use super::segment::{Segment, WritableSegment};
-use super::space::{allocate, check_space};
+use super::space::{allocate_new, check_free_space};
 use crate::error::CreateError;
 use crate::name::Name;
 use crate::namespace::Namespace;
@@ -54,9 +54,12 @@ impl Namespace {
             return Err(CreateError::AlreadyExists { path });
         }
         let draft = Draft::new(dir)?;
-        check_space(draft.file(), total_len, dir)?;
-        allocate(draft.file(), total_len)
-            .map_err(|e| refused::creating("allocate a segment in", e.into(), total_len, dir))?;
+        let parts = options.parts(total_len);
+        let needed = parts.iter().map(|part| part.end.saturating_sub(part.start)).sum();
+        refused::check_file_size(total_len, dir)?;
+        check_free_space(draft.file(), needed, dir)?;
+        allocate_new(draft.file(), total_len, &parts)
+            .map_err(|e| refused::creating("allocate a segment in", e.into(), needed, dir))?;
         let io = |action| move |source| refused::creating(action, source, BODY_OFFSET as u64, dir);
         let header = Header::new(
             (options.kind, options.kind_version),
@@ -64,14 +67,18 @@ impl Namespace {
             (identity::abi(), options.writers),
             total_len,
         )
-        .map_err(io("draw an id for a segment in"))?;
+        .map_err(io("draw an id for a segment in"))?
+        .with_holes(total_len.saturating_sub(needed));
         let meta = draft.file().metadata().map_err(io("stat a new file in"))?;
         let session =
             Session::current(meta.dev(), meta.ino()).map_err(io("identify the process for"))?;
 
         let mut map =
             Mapping::new(draft.file(), &header, true).map_err(io("map a new segment in"))?;
-        map.use_huge_pages();
+        if options.allocated.is_none() {
+            // They would fill the holes.
+            map.use_huge_pages();
+        }
         init(Words::new(map.body()));
         mutex::init(&map, header.canary(), false)
             .map_err(io("make the mutex of a new segment in"))?;

@@ -68,7 +68,8 @@ pub(crate) struct Header {
     pub(crate) random_id: [u8; 16],
     pub(crate) geometry: [u64; GEOMETRY_WORDS],
     pub(crate) writers: u64,
-    pub(crate) reserved: [u64; 8],
+    pub(crate) holes: u64,
+    pub(crate) reserved: [u64; 7],
     pub(crate) checksum: u64,
 }
 
@@ -93,6 +94,7 @@ const _: () = {
     assert!(offset_of!(Header, random_id) == 64);
     assert!(offset_of!(Header, geometry) == 80);
     assert!(offset_of!(Header, writers) == 176);
+    assert!(offset_of!(Header, holes) == 184);
     assert!(offset_of!(Header, checksum) == 248);
     assert!(size_of::<Session>() == 64);
     assert!(offset_of!(Session, pid_namespace) == PID_NAMESPACE_OFFSET - SESSION_OFFSET);
@@ -165,11 +167,19 @@ impl Header {
             random_id,
             geometry,
             writers: writers.into(),
-            reserved: [0; 8],
+            holes: 0,
+            reserved: [0; 7],
             checksum: 0,
         };
         header.checksum = header.checksum();
         Ok(header)
+    }
+
+    /// Says that this many bytes of the file may be holes.
+    pub(crate) fn with_holes(mut self, holes: u64) -> Self {
+        self.holes = holes;
+        self.checksum = self.checksum();
+        self
     }
 
     /// Returns when the segment was created, according to its creator's wall clock.
@@ -237,6 +247,10 @@ impl Header {
         let whole = self.total_len >= u64::from(expected) && self.total_len.is_multiple_of(8);
         if !whole || self.total_len != file_len {
             return Err(HeaderError::Length { found: file_len, expected: self.total_len });
+        }
+        let max = self.total_len - u64::from(expected);
+        if self.holes > max {
+            return Err(HeaderError::HoleLength { found: self.holes, max });
         }
         Ok(())
     }
@@ -308,7 +322,8 @@ mod tests {
             random_id: [7; 16],
             geometry: [0; GEOMETRY_WORDS],
             writers: 0,
-            reserved: [0; 8],
+            holes: 0,
+            reserved: [0; 7],
             checksum: 0,
         };
         h.checksum = h.checksum();

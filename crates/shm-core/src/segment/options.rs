@@ -1,6 +1,8 @@
 //! What kind of segment to create, and how.
 
-use super::layout::GEOMETRY_WORDS;
+use std::ops::Range;
+
+use super::layout::{GEOMETRY_WORDS, body_offset};
 use crate::error::CreateError;
 use crate::namespace::Kind;
 
@@ -23,6 +25,11 @@ pub struct CreateOptions {
     pub geometry: [u64; GEOMETRY_WORDS],
     /// Length of the body in bytes, a multiple of 8.
     pub body_len: u64,
+    /// The parts of the body for which memory is allocated at creation, in bytes. `None`, the
+    /// default, means all of it. The rest of the file is a hole, which must not be used before
+    /// [`WritableSegment::allocate`](crate::WritableSegment::allocate) has allocated it: loads and
+    /// stores there may raise SIGBUS.
+    pub allocated: Option<Vec<Range<u64>>>,
     /// Number of records of writers, at most [`MAX_WRITERS`](crate::MAX_WRITERS): as many threads
     /// may have a [`Writer`](crate::Writer) at the same time.
     pub writers: u32,
@@ -49,6 +56,7 @@ impl CreateOptions {
             kind_version,
             geometry: [0; GEOMETRY_WORDS],
             body_len,
+            allocated: None,
             writers: 0,
             mode: 0o600,
         }
@@ -58,6 +66,13 @@ impl CreateOptions {
     #[must_use]
     pub fn geometry(mut self, geometry: [u64; GEOMETRY_WORDS]) -> Self {
         self.geometry = geometry;
+        self
+    }
+
+    /// Sets the parts of the body for which memory is allocated at creation, in bytes.
+    #[must_use]
+    pub fn allocated(mut self, parts: impl IntoIterator<Item = Range<u64>>) -> Self {
+        self.allocated = Some(parts.into_iter().collect());
         self
     }
 
@@ -73,6 +88,19 @@ impl CreateOptions {
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
         self
+    }
+
+    /// Returns the parts of the file for which memory is allocated at creation.
+    pub(crate) fn parts(&self, total_len: u64) -> Vec<Range<u64>> {
+        let Some(parts) = &self.allocated else {
+            return std::iter::once(0..total_len).collect();
+        };
+        let body = body_offset(self.writers) as u64;
+        let in_file = |part: &Range<u64>| {
+            let [start, end] = [part.start, part.end].map(|at| at.saturating_add(body));
+            start.min(total_len)..end.min(total_len)
+        };
+        std::iter::once(0..body).chain(parts.iter().map(in_file)).collect()
     }
 
     /// Checks whether a segment can have the mode.

@@ -54,12 +54,7 @@ impl RawFile {
         if meta.mode() & FOREIGN_WRITE != 0 && !trust.accepts_shared_writers() {
             return Err(OpenError::ForeignWriters { path, mode: meta.mode() & 0o7777 });
         }
-        let raw = Self { file, path, len: meta.len(), mode: meta.mode() & 0o7777 };
-        let allocated = meta.blocks() * 512;
-        if allocated < raw.len && is_memory(&raw.file) {
-            return Err(raw.header_error(HeaderError::Holes { allocated, expected: raw.len }));
-        }
-        Ok(raw)
+        Ok(Self { file, path, len: meta.len(), mode: meta.mode() & 0o7777 })
     }
 
     /// Refuses a file that anybody, including its owner, may write to or has open for writing.
@@ -100,6 +95,10 @@ impl RawFile {
             }
             Err(e) => return Err(IoError::new("read", &self.path, e).into()),
         };
+        if header.magic == [0; 8] {
+            // A hole, perhaps.
+            has_memory(&self.file, &self.path, self.len)?;
+        }
         header.validate(self.len).map_err(|e| self.header_error(e))?;
         if header.kind != kind.tag() {
             let found = String::from_utf8_lossy(&header.kind).trim_end_matches('\0').to_owned();
@@ -112,6 +111,7 @@ impl RawFile {
                 supported: kind_version,
             }));
         }
+        has_memory(&self.file, &self.path, header.total_len - header.holes)?;
         Ok(ValidatedFile { raw: self, header })
     }
 
@@ -124,6 +124,18 @@ impl RawFile {
     fn header_error(&self, source: HeaderError) -> OpenError {
         OpenError::Header { path: self.path.clone(), source }
     }
+}
+
+/// Refuses a file in memory of which fewer bytes are allocated than these: loads and stores in the
+/// holes may raise SIGBUS.
+pub(crate) fn has_memory(file: &File, path: &Path, expected: u64) -> Result<(), OpenError> {
+    let meta = file.metadata().map_err(|e| IoError::new("stat", path, e))?;
+    let allocated = meta.blocks() * 512;
+    if allocated < expected && is_memory(file) {
+        let source = HeaderError::Holes { allocated, expected };
+        return Err(OpenError::Header { path: path.to_owned(), source });
+    }
+    Ok(())
 }
 
 impl ValidatedFile {

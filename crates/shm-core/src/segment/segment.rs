@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,12 +15,15 @@ use super::layout::{GEOMETRY_WORDS, Header, LOCK_OFFSET, Session};
 use super::map::Mapping;
 use super::mutex;
 use super::patience::{Patience, Waiting};
+use super::raw_file::has_memory;
 use super::seats;
-use crate::error::{HeaderError, LockError};
+use super::space::{allocate_more, check_free_space};
+use crate::error::{CreateError, HeaderError, IoError, LockError, OpenError};
 use crate::os::descriptor::SegmentFile;
 use crate::os::file_id::FileId;
 use crate::os::fork::process_token;
 use crate::os::futex;
+use crate::refused;
 use crate::sync::{ReadWords, Words};
 
 /// A segment that can be read. If it was opened read-only, it is mapped with `PROT_READ`.
@@ -91,6 +95,20 @@ impl Segment {
     #[must_use]
     pub fn body_offset(&self) -> usize {
         self.header.body_offset()
+    }
+
+    /// Checks that memory is allocated for at least this many bytes of the body, and returns an
+    /// error otherwise: loads and stores in the holes may raise SIGBUS. For a kind that allocates
+    /// parts of the body later, see [`CreateOptions::allocated`](crate::CreateOptions::allocated).
+    ///
+    /// # Errors
+    /// [`HeaderError::Holes`] in [`OpenError::Header`], or [`OpenError::Io`].
+    pub fn check_allocated(&self, body_bytes: u64) -> Result<(), OpenError> {
+        let Ok(file) = self.file() else {
+            // The descriptor was closed by the program, so nothing is known.
+            return Ok(());
+        };
+        has_memory(file, &self.path, self.body_offset() as u64 + body_bytes)
     }
 
     /// Returns the path by which the segment was opened.
@@ -200,6 +218,26 @@ impl fmt::Debug for Segment {
 }
 
 impl WritableSegment {
+    /// Allocates memory for a part of the body that is a hole, in bytes; see
+    /// [`CreateOptions::allocated`](crate::CreateOptions::allocated). What is allocated already
+    /// stays as it is, so any number of processes may do this, at the same time too. O(part).
+    ///
+    /// # Errors
+    /// [`CreateError::NoSpace`], [`CreateError::NoMemory`], [`CreateError::Quota`] and the like if
+    /// the part does not fit. [`CreateError::Io`] for everything else. Nothing that is in use was
+    /// changed, but a piece of the part may be allocated.
+    pub fn allocate(&self, part: Range<u64>) -> Result<(), CreateError> {
+        let dir = self.path.parent().unwrap_or(&self.path);
+        let file = self.file().map_err(|e| IoError::new("allocate memory for", &self.path, e))?;
+        let [start, end] = [part.start, part.end]
+            .map(|at| at.saturating_add(self.body_offset() as u64).min(self.file_len()));
+        let needed = end.saturating_sub(start);
+        check_free_space(file, needed, dir)?;
+        allocate_more(file, start..end).map_err(|e| {
+            refused::creating("allocate a part of a segment in", e.into(), needed, dir)
+        })
+    }
+
     /// Wraps a segment whose mapping is writable and whose lock was checked.
     pub(crate) fn new(segment: Segment) -> Self {
         debug_assert!(segment.is_writable());

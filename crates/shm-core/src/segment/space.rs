@@ -1,6 +1,7 @@
 //! Space for a new file. The space is compared with the free space, and then really allocated.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -20,6 +21,11 @@ const ALLOCATE_STEP: u64 = 256 * 1024;
 /// and fits. The file must be open, empty, and in or below `dir`.
 pub(crate) fn check_space(file: &File, needed: u64, dir: &Path) -> Result<(), CreateError> {
     check_file_size(needed, dir)?;
+    check_free_space(file, needed, dir)
+}
+
+/// Checks whether `needed` bytes more fit into the file system of an open file in or below `dir`.
+pub(crate) fn check_free_space(file: &File, needed: u64, dir: &Path) -> Result<(), CreateError> {
     // If the file system does not say, the allocation will.
     let Ok(fs) = rustix::fs::fstatvfs(file) else { return Ok(()) };
     let dir = || dir.to_owned();
@@ -37,16 +43,34 @@ pub(crate) fn check_space(file: &File, needed: u64, dir: &Path) -> Result<(), Cr
     Ok(())
 }
 
-/// Allocates real memory or blocks for `len` bytes. `ftruncate` alone would leave a hole, and a
-/// store to the hole raises SIGBUS if the tmpfs is full.
-pub(crate) fn allocate(file: &File, len: u64) -> Result<(), Errno> {
-    let mut at = 0;
-    while at < len {
-        let step = ALLOCATE_STEP.min(len - at);
+/// Allocates real memory or blocks for these parts of a new file of `len` bytes. `ftruncate` alone
+/// would leave a hole, and a store to the hole raises SIGBUS if the tmpfs is full. If the file
+/// system cannot allocate parts, the whole file is allocated.
+pub(crate) fn allocate_new(file: &File, len: u64, parts: &[Range<u64>]) -> Result<(), Errno> {
+    rustix::fs::ftruncate(file, len)?;
+    match parts.iter().try_for_each(|part| allocate(file, part.clone())) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(file, len),
+        other => other,
+    }
+}
+
+/// Allocates real memory or blocks for a part of a file of [`allocate_new`]. What is allocated
+/// already stays as it is.
+pub(crate) fn allocate_more(file: &File, part: Range<u64>) -> Result<(), Errno> {
+    match allocate(file, part) {
+        // Then the whole file was allocated when it was new.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        other => other,
+    }
+}
+
+fn allocate(file: &File, part: Range<u64>) -> Result<(), Errno> {
+    let mut at = part.start;
+    while at < part.end {
+        let step = ALLOCATE_STEP.min(part.end - at);
         match rustix::fs::fallocate(file, FallocateFlags::empty(), at, step) {
             Ok(()) => at += step,
             Err(Errno::INTR) => {}
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => return write_zeros(file, len),
             Err(e) => return Err(e),
         }
     }

@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn values_of_every_length_round_trip_in_both_buffers() {
         for value_size in [0, 1, 7, 8, 9, 15, 16, 17, 24, 31, 40] {
-            let geometry = Geometry { capacity: 1, value_size, key_size: 8 };
+            let geometry = Geometry { capacity: 1, max_capacity: None, value_size, key_size: 8 };
             let layout = Layout::new(geometry, i32::KIND, 1).unwrap();
             let words: Vec<Word> = (0..layout.total_words).map(|_| Word::new(u64::MAX)).collect();
             let all = Words::new(&words);

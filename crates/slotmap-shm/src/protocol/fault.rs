@@ -4,7 +4,7 @@
 //! allocator or the kernel could extend the time for which the lock is held without limit. A
 //! [`Fault`] becomes a [`TableError`], which includes the key, once the lock is released.
 
-use shm_core::LockError;
+use shm_core::{CreateError, LockError};
 
 use crate::error::TableError;
 use crate::key::any_key;
@@ -31,6 +31,11 @@ pub(crate) enum Fault {
     NotFound,
     Full {
         capacity: usize,
+    },
+    /// The table is full, and there is no memory for the next level.
+    NoMemory {
+        capacity: usize,
+        source: Box<CreateError>,
     },
     /// The value differs from the expected one. The caller has a copy of the value that was found.
     Mismatch,
@@ -62,7 +67,10 @@ impl Fault {
         match self {
             Self::Duplicate => TableError::DuplicateKey { key: any_key(kind, key) },
             Self::NotFound => TableError::NotFound { key: any_key(kind, key) },
-            Self::Full { capacity } => TableError::Full { capacity },
+            Self::Full { capacity } => TableError::Full { capacity, source: None },
+            Self::NoMemory { capacity, source } => {
+                TableError::Full { capacity, source: Some(source) }
+            }
             Self::Mismatch => {
                 TableError::Mismatch { key: any_key(kind, key), found: Value::with_room(0) }
             }

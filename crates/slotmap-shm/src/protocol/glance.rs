@@ -8,7 +8,7 @@ use super::index::{self, Steps};
 use super::slot::Slot;
 use super::stored_key::key_words;
 use super::version::{is_live, is_valid};
-use super::view::View;
+use super::view::{commits, commits_after_reading};
 use crate::key::NO_KEY;
 use crate::layout::{COMMIT, EPOCH, LEN, Layout, USED, VERSION};
 
@@ -35,13 +35,12 @@ impl Glance {
 /// Compares everything that can be compared without following the index. If something does not
 /// agree, follows the index as well.
 pub(crate) fn glance(words: ReadWords<'_>, layout: &Layout) -> Glance {
-    let view = View { words, layout };
     let mut found = Glance::default();
     for attempt in 0..ATTEMPTS {
         // Claims change neither counts nor keys, so commits tell whether anything did.
-        let before = view.commits();
+        let before = commits(words);
         let counts = Counts::of(words, layout);
-        let quiet = view.commits_after_reading() == before;
+        let quiet = commits_after_reading(words) == before;
         found.slots = counts.damaged;
         if counts.agree {
             return found;
@@ -67,7 +66,7 @@ struct Counts {
 
 impl Counts {
     fn of(words: ReadWords<'_>, layout: &Layout) -> Self {
-        let capacity = layout.geometry.capacity;
+        let capacity = layout.capacity;
         let (mut damaged, mut live, mut dead_sum) = (false, 0, 0u64);
         for number in 0..capacity {
             let slot = Slot::new(words, layout, number);
@@ -100,7 +99,7 @@ fn index_leads_to_all(words: ReadWords<'_>, layout: &Layout) -> bool {
     if epoch & 1 != 0 {
         return true; // Readers search all slots.
     }
-    for number in 0..layout.geometry.capacity {
+    for number in 0..layout.capacity {
         let slot = Slot::new(words, layout, number);
         let Some(version) = slot.effective() else { continue };
         if !is_live(version) || slot.damage(version).is_some() {

@@ -11,8 +11,8 @@
 //! down in this list:
 //!
 //! ```text
-//! transaction   glance   moment
-//! recover       view     wake   fault
+//! transaction   glance   moment   grow
+//! recover       view     wake     fault
 //!     index
 //!        slot_mut
 //!        slot
@@ -23,6 +23,7 @@
 mod buffer;
 mod fault;
 mod glance;
+mod grow;
 mod index;
 mod moment;
 pub(crate) mod recover;
@@ -43,7 +44,8 @@ pub use transaction::{PutMode, Upserted};
 
 pub(crate) use buffer::Buffer;
 pub(crate) use fault::{Claimed, Fault};
-pub(crate) use glance::glance;
+pub(crate) use glance::{Glance, glance};
+pub(crate) use grow::grow;
 pub(crate) use index::CheckRoom;
 pub(crate) use moment::{Collection, Entries, Held, Scratch, Values, read_slot};
 pub(crate) use slot::{NotFlipped, Slot};

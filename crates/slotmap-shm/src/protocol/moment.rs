@@ -158,10 +158,12 @@ pub(crate) enum Held<O> {
 /// The position of a slot that never had an entry.
 const NOWHERE: u32 = u32::MAX;
 
+/// A slot that was not seen yet.
+const NEVER: Seen = Seen { version: None, at: NOWHERE, damaged: true };
+
 impl<O> Entries<O> {
     pub(crate) fn new(capacity: usize) -> Self {
-        let never = Seen { version: None, at: NOWHERE, damaged: true };
-        Self { seen: vec![never; capacity], entries: Vec::new() }
+        Self { seen: vec![NEVER; capacity], entries: Vec::new() }
     }
 
     fn set(&mut self, slot: usize, version: u64, held: Held<O>) {
@@ -234,7 +236,10 @@ fn hold<K: Key + ?Sized>(slot: &Slot<'_>, kind: KeyKind, version: u64) -> Held<K
 
 impl<K: Key + ?Sized> Collection<K> for Entries<K::Owned> {
     fn pass(&mut self, view: View<'_>, again: Again<'_>) -> Result<bool, TableError> {
-        let mut changed = false;
+        let view = view.current();
+        // The table may have grown since the last pass.
+        let mut changed = self.seen.len() != view.layout.capacity;
+        self.seen.resize(view.layout.capacity, NEVER);
         for number in 0..self.seen.len() {
             let seen = self.seen.get(number).and_then(|seen| seen.version);
             if let Some((version, held)) =
@@ -244,7 +249,7 @@ impl<K: Key + ?Sized> Collection<K> for Entries<K::Owned> {
                 changed = true;
             }
         }
-        Ok(changed)
+        Ok(changed || !view.is_current())
     }
 
     fn has_absent(&self) -> bool {
@@ -257,6 +262,9 @@ impl<K: Key + ?Sized> Collection<K> for Entries<K::Owned> {
         again: Again<'_>,
         scratch: &mut Scratch,
     ) -> Result<bool, TableError> {
+        if self.seen.len() != view.current().layout.capacity {
+            return Ok(false);
+        }
         for (item, seen) in self.seen.iter().enumerate() {
             let slot = view.slot(item);
             let version = loop {

@@ -13,7 +13,7 @@ use crate::sabotage;
 
 /// Initialises the body of a new segment, which is all zeros.
 pub(crate) fn initialise(words: Words<'_>, layout: &Layout) {
-    for slot in 0..layout.geometry.capacity {
+    for slot in 0..layout.capacity {
         SlotMut::new(words, layout, slot).init();
     }
     derive(words, layout, &|_| false);
@@ -38,7 +38,7 @@ pub(crate) fn repair(words: Words<'_>, layout: &Layout, is_dead: IsDead<'_>) -> 
     let mut repaired = resolve_slots(words, layout, is_dead);
     let (len, duplicates) = derive(words, layout, is_dead);
     words.store(CLOSED, 0, Ordering::Relaxed);
-    if count <= layout.geometry.capacity {
+    if count <= layout.capacity {
         repaired.entries = repaired.entries.max(count.saturating_sub(len));
     }
     repaired.entries = repaired.entries.min(repaired.slots);
@@ -58,7 +58,7 @@ pub(crate) fn resolve_slots(words: Words<'_>, layout: &Layout, is_dead: IsDead<'
     let committed = commit & 1 != 0;
     let is_damaged = |at: usize| SlotMut::new(words, layout, at).damage().is_some();
     let mut damaged = 0;
-    for at in 0..layout.geometry.capacity {
+    for at in 0..layout.capacity {
         let slot = SlotMut::new(words, layout, at);
         match slot.state() {
             State::AtRest => {}
@@ -72,7 +72,7 @@ pub(crate) fn resolve_slots(words: Words<'_>, layout: &Layout, is_dead: IsDead<'
     // No writer leaves this behind, but a torn disk page may.
     if damaged > 0 {
         repaired.entries = index::entries_to(words, layout, is_damaged);
-        for at in (0..layout.geometry.capacity).filter(|&at| is_damaged(at)) {
+        for at in (0..layout.capacity).filter(|&at| is_damaged(at)) {
             SlotMut::new(words, layout, at).retire(is_dead);
         }
     }
@@ -106,7 +106,7 @@ pub(crate) fn derive(words: Words<'_>, layout: &Layout, is_dead: IsDead<'_>) -> 
 
 /// Derives the free stack from the free slots that the transaction in flight has not taken.
 pub(crate) fn stack_free_slots(words: Words<'_>, layout: &Layout) {
-    let capacity = layout.geometry.capacity;
+    let capacity = layout.capacity;
     let dead =
         (0..capacity).rev().filter(|&slot| !SlotMut::new(words, layout, slot).will_be_live());
     for (place, slot) in dead.enumerate() {
@@ -130,7 +130,7 @@ pub(crate) fn check(
     if closed != 0 && writer_of(closed).filter(|_| is_claim(closed)).is_none() {
         return Err(("sign that claims are closed", CLOSED));
     }
-    for at in 0..layout.geometry.capacity {
+    for at in 0..layout.capacity {
         let slot = SlotMut::new(words, layout, at);
         if let Some(what) = slot.damage() {
             return Err((what, at));
@@ -149,10 +149,10 @@ pub(crate) fn check(
         return Err(("number of entries", LEN));
     }
     room.forget();
-    for place in 0..layout.geometry.capacity - live {
+    for place in 0..layout.capacity - live {
         let slot = words.load(layout.free_at(place), Ordering::Relaxed);
         let slot = usize::try_from(slot).unwrap_or(usize::MAX);
-        let fresh = slot < layout.geometry.capacity && room.note(slot);
+        let fresh = slot < layout.capacity && room.note(slot);
         if !fresh || SlotMut::new(words, layout, slot).will_be_live() {
             return Err(("free stack", layout.free_at(place)));
         }

@@ -246,7 +246,7 @@ impl<'a> Transaction<'a> {
     /// Returns the next slot of the free stack that this transaction has not taken yet.
     #[inline]
     fn free_slot(&self) -> Result<usize, Fault> {
-        let capacity = self.layout.geometry.capacity;
+        let capacity = self.layout.capacity;
         let taken = self.len().saturating_add(self.added);
         if taken >= capacity {
             return Err(Fault::Full { capacity });
@@ -319,7 +319,7 @@ impl<'a> Transaction<'a> {
             index::delete(self.words, self.layout, place as usize);
             // If memory is damaged, the count may be lower than the number of entries removed here.
             len = len.saturating_sub(1);
-            if let Some(free) = (self.layout.geometry.capacity - 1).checked_sub(len) {
+            if let Some(free) = (self.layout.capacity - 1).checked_sub(len) {
                 self.words.store(self.layout.free_at(free), u64::from(slot), Ordering::Relaxed);
             }
         }
@@ -328,7 +328,7 @@ impl<'a> Transaction<'a> {
 
     /// Removes all entries, or none.
     pub(crate) fn clear(&self) -> Result<(), Fault> {
-        let slots = || (0..self.layout.geometry.capacity).map(|slot| (slot, self.slot(slot)));
+        let slots = || (0..self.layout.capacity).map(|slot| (slot, self.slot(slot)));
         let staged = || slots().map(|(_, slot)| slot).filter(|slot| slot.state() == State::Staged);
         for (slot, this) in slots().filter(|(_, slot)| slot.will_be_live()) {
             let fault = match this.stage(false, None, self.is_dead) {

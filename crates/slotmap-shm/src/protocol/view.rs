@@ -6,13 +6,17 @@ use super::buffer::Buffer;
 use super::index::{self, Probe};
 use super::slot::{Flipped, Seen, Slot};
 use crate::error::TableError;
-use crate::layout::{COMMIT, Layout};
+use crate::layout::{COMMIT, Layout, Levels};
 
 /// The words that a reader works on, and their layout.
+///
+/// The layout is that of a level that the table had once. If the table has grown since, searches
+/// still find the keys that they lead to, and everything else is [`Look::Again`].
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
     pub(crate) words: ReadWords<'a>,
     pub(crate) layout: &'a Layout,
+    pub(crate) levels: &'a Levels,
 }
 
 /// What the first attempt of a search found.
@@ -80,6 +84,19 @@ impl<'a> View<'a> {
         Look::Again
     }
 
+    /// Returns a view with the layout of the level that the table has now.
+    pub(crate) fn current(self) -> Self {
+        Self { layout: self.levels.current(self.words), ..self }
+    }
+
+    /// True if the table has not grown beyond this level, after everything that this thread has
+    /// read so far.
+    pub(crate) fn is_current(&self) -> bool {
+        // Acquire: if anything that was read was stored after the growth, the load below sees it.
+        fence(Ordering::Acquire);
+        self.levels.current(self.words).level == self.layout.level
+    }
+
     #[inline(always)]
     pub(crate) fn slot(&self, number: usize) -> Slot<'a> {
         Slot::new(self.words, self.layout, number)
@@ -92,6 +109,22 @@ impl<'a> View<'a> {
     #[cold]
     #[inline(never)]
     pub(crate) fn find(
+        &self,
+        key: &[u64],
+        take: &mut dyn FnMut(Buffer<'a>, usize),
+        again: &dyn Fn() -> Result<(), TableError>,
+    ) -> Result<Option<Found>, TableError> {
+        loop {
+            let view = self.current();
+            let found = view.find_in_level(key, take, again)?;
+            // A table grows at most some thirty times.
+            if found.is_some() || view.is_current() {
+                return Ok(found);
+            }
+        }
+    }
+
+    fn find_in_level(
         &self,
         key: &[u64],
         take: &mut dyn FnMut(Buffer<'a>, usize),
@@ -114,7 +147,7 @@ impl<'a> View<'a> {
             }
         }
         // The index is being rebuilt, or its rebuilder died.
-        (0..self.layout.geometry.capacity).find_map(read).transpose()
+        (0..self.layout.capacity).find_map(read).transpose()
     }
 
     /// Reads one slot, if its key satisfies `is_key`.
@@ -153,16 +186,12 @@ impl<'a> View<'a> {
     /// Returns the number of transactions that have been committed. Their effects are visible to
     /// this thread.
     pub(crate) fn commits(&self) -> u64 {
-        // Acquire: pairs with the commit.
-        commits(self.words.load(COMMIT, Ordering::Acquire))
+        commits(self.words)
     }
 
     /// Like [`View::commits`], but after everything that this thread has read so far.
     pub(crate) fn commits_after_reading(&self) -> u64 {
-        // Acquire: any effect of a later commit that was seen was stored after that commit, by
-        // Release stores; so the load below sees it.
-        fence(Ordering::Acquire);
-        commits(self.words.load(COMMIT, Ordering::Relaxed))
+        commits_after_reading(self.words)
     }
 
     /// True when this slot has had this version since it was found with it.
@@ -174,7 +203,21 @@ impl<'a> View<'a> {
     }
 }
 
-/// Returns the number of transactions that have been committed, according to the commit word.
-fn commits(commit: u64) -> u64 {
+/// Returns the number of transactions that have been committed.
+pub(super) fn commits(words: ReadWords<'_>) -> u64 {
+    // Acquire: pairs with the commit.
+    commits_at(words.load(COMMIT, Ordering::Acquire))
+}
+
+/// Like [`commits`], but after everything that this thread has read so far.
+pub(super) fn commits_after_reading(words: ReadWords<'_>) -> u64 {
+    // Acquire: any effect of a later commit that was seen was stored after that commit, by Release
+    // stores; so the load below sees it.
+    fence(Ordering::Acquire);
+    commits_at(words.load(COMMIT, Ordering::Relaxed))
+}
+
+/// Returns the number of transactions that have been committed when the commit word is `commit`.
+fn commits_at(commit: u64) -> u64 {
     commit.wrapping_add(1) >> 1
 }

@@ -98,7 +98,7 @@ impl<K: Key + ?Sized> Table<K> {
     fn free_writer(&self, view: View<'_>) -> Option<Writer<'_>> {
         // Relaxed, both: hints.
         let closed = view.words.load(CLOSED, Ordering::Relaxed) != 0;
-        if closed || self.suspect.load(Ordering::Relaxed) {
+        if closed || self.damaged.load(Ordering::Relaxed) {
             return None;
         }
         self.segment.writer()

@@ -41,7 +41,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// opening. The bytes of values are not checked, because any bytes may be right.
     #[must_use]
     pub fn damage(&self) -> Damage {
-        let (words, layout) = (self.view().words, self.layout());
+        let (words, layout) = (self.view().words, self.current_layout());
         let is_damaged = |&number: &usize| {
             let slot = Slot::new(words, layout, number);
             let look = |_| {
@@ -54,7 +54,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         };
         let found = glance(words, layout);
         Damage {
-            slots: (0..layout.geometry.capacity).filter(is_damaged).collect(),
+            slots: (0..layout.capacity).filter(is_damaged).collect(),
             index: found.index,
             derived: found.derived,
         }

@@ -11,9 +11,9 @@ use crate::error::TableError;
 use crate::geometry::Geometry;
 use crate::key::Key;
 use crate::key_kind::KeyKind;
-use crate::layout::Layout;
+use crate::layout::{Layout, Levels};
 use crate::observer::Observer;
-use crate::protocol::View;
+use crate::protocol::{Glance, View};
 use crate::tries::Tries;
 
 /// What a handle may do: [`ReadOnly`] or [`ReadWrite`].
@@ -134,11 +134,18 @@ pub type TableReader<K> = Table<K, ReadOnly>;
 /// ```
 pub struct Table<K: Key + ?Sized, A: Access = ReadWrite> {
     pub(crate) segment: A::Segment,
-    layout: Layout,
+    levels: Levels,
+    /// The level that the table had when this was last looked up. A search in it finds the keys that
+    /// the index of that level leads to, and everything else is looked up in the level of that
+    /// moment.
+    level: AtomicU64,
     pub(crate) waits: Waits,
     /// True if something was wrong when the table was opened. If so, the first write checks and
     /// repairs the table.
     pub(crate) suspect: AtomicBool,
+    /// True if this something was a slot or the index. If not, writes of present keys need not wait
+    /// for the check: counts may just be those of a write that is under way.
+    pub(crate) damaged: AtomicBool,
     /// Number of times that a read through this handle was repeated. This count is in private
     /// memory.
     looked_again: AtomicU64,
@@ -159,23 +166,45 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// Turns this handle into a handle with another type of keys. The caller has checked that the
     /// kinds agree.
     pub(super) fn of_keys<L: Key + ?Sized>(self) -> Table<L, A> {
-        let Self { segment, layout, waits, suspect, looked_again, key: _ } = self;
-        Table { segment, layout, waits, suspect, looked_again, key: PhantomData }
+        let Self { segment, levels, level, waits, suspect, damaged, looked_again, key: _ } = self;
+        Table { segment, levels, level, waits, suspect, damaged, looked_again, key: PhantomData }
     }
 
-    /// Creates a handle. `suspect` is true if something was wrong when the table was opened.
-    pub(super) fn new(segment: A::Segment, layout: Layout, waits: Waits, suspect: bool) -> Self {
-        let (suspect, looked_again) = (AtomicBool::new(suspect), AtomicU64::new(0));
-        Self { segment, layout, waits, suspect, looked_again, key: PhantomData }
+    /// Creates a handle. `found` is what was wrong when the table was opened.
+    pub(super) fn new(segment: A::Segment, levels: Levels, waits: Waits, found: Glance) -> Self {
+        let suspect = AtomicBool::new(found.is_suspect());
+        let damaged = AtomicBool::new(found.slots || found.index);
+        let looked_again = AtomicU64::new(0);
+        let level = AtomicU64::new(levels.current(segment.as_segment().words()).level);
+        Self { segment, levels, level, waits, suspect, damaged, looked_again, key: PhantomData }
     }
 
     #[inline(always)]
     pub(crate) fn view(&self) -> View<'_> {
-        View { words: self.segment().words(), layout: &self.layout }
+        let (words, levels) = (self.segment().words(), &self.levels);
+        View { words, layout: self.layout(), levels }
     }
 
+    /// Returns the layout of the level that the table had when this was last looked up.
+    #[inline(always)]
     pub(crate) fn layout(&self) -> &Layout {
-        &self.layout
+        // Relaxed: private memory, and each level is right for the searches that begin with it.
+        self.levels.at(self.level.load(Ordering::Relaxed))
+    }
+
+    /// Looks up which level the table has, and returns its layout.
+    #[inline]
+    pub(crate) fn current_layout(&self) -> &Layout {
+        let layout = self.levels.current(self.segment().words());
+        if layout.level != self.level.load(Ordering::Relaxed) {
+            self.level.store(layout.level, Ordering::Relaxed);
+        }
+        layout
+    }
+
+    /// Returns the layout of the level after this one, if there is one.
+    pub(super) fn level_after(&self, layout: &Layout) -> Option<&Layout> {
+        self.levels.after(layout)
     }
 
     /// Returns this handle as a handle that may write, if it may write.
@@ -190,7 +219,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         key: &K,
         room: &'b mut K::Room,
     ) -> Result<&'b [u64], TableError> {
-        self.layout.words_of(key, room)
+        self.levels.first().words_of(key, room)
     }
 
     /// Limits the time of one read.
@@ -212,13 +241,13 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// Returns the kind of the table's keys.
     #[must_use]
     pub fn key_kind(&self) -> KeyKind {
-        self.layout.kind
+        self.levels.first().kind
     }
 
     /// Returns the geometry with which the table was created.
     #[must_use]
     pub fn geometry(&self) -> Geometry {
-        self.layout.geometry
+        self.levels.first().geometry
     }
 
     /// Returns how often a read through this handle was repeated because another write of the same

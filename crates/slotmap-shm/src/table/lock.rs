@@ -24,6 +24,7 @@ impl<K: Key + ?Sized> Table<K> {
         if !self.suspect.load(Ordering::Relaxed)
             && let Some(guard) = self.segment.try_lock_clean()
         {
+            self.current_layout();
             return Ok(guard);
         }
         self.lock_patiently(waited)
@@ -53,6 +54,7 @@ impl<K: Key + ?Sized> Table<K> {
         // Under the lock: no other thread writes through this handle between this and the check,
         // and what a reader finds during the check is not forgotten.
         self.suspect.store(false, Ordering::Relaxed);
+        self.damaged.store(false, Ordering::Relaxed);
         if recover::check(words, self.layout(), &|claim| self.is_dead(claim), &mut room).is_err() {
             guard.mark_dirty();
         }
@@ -76,6 +78,7 @@ impl<K: Key + ?Sized> Table<K> {
         // If nothing is wrong, the lock is taken only once: otherwise a loop of such calls would
         // take it again before a writer that was woken could run, and would starve that writer.
         self.suspect.store(false, Ordering::Relaxed);
+        self.damaged.store(false, Ordering::Relaxed);
         guard.hand_over();
         Ok(told)
     }
@@ -84,12 +87,16 @@ impl<K: Key + ?Sized> Table<K> {
         let observer = &self.waits.observer;
         loop {
             let recovery = match self.acquire(waited)? {
-                Acquired::Clean(guard) => return Ok(guard),
+                Acquired::Clean(guard) => {
+                    self.current_layout();
+                    return Ok(guard);
+                }
                 Acquired::OwnerDied(recovery) => recovery,
             };
             let mut repaired = Repaired::default();
             let guard = recovery.repair(|words| {
-                repaired = recover::repair(words, self.layout(), &|claim| self.is_dead(claim));
+                let layout = self.current_layout();
+                repaired = recover::repair(words, layout, &|claim| self.is_dead(claim));
                 Ok::<(), LockError>(())
             })?;
             // Under the lock, because this is rare: some of what waiters have seen may be gone.

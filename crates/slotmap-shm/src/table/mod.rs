@@ -11,6 +11,7 @@ mod closing;
 mod collect;
 mod counters;
 mod damage;
+mod growth;
 mod handle;
 mod listing;
 mod lock;

@@ -1,5 +1,7 @@
 //! Creating and opening tables.
 
+use std::ops::Range;
+
 use shm_core::{CreateOptions, Name, Namespace, Ordering, Patience, Words};
 
 use super::handle::{Access, AsSegment, ReadOnly, Table, Waits};
@@ -7,7 +9,7 @@ use crate::KIND;
 use crate::error::TableOpenError;
 use crate::key::{Key, TypedKey};
 use crate::key_kind::KeyKind;
-use crate::layout::{EPOCH, LAYOUT_VERSION, Layout, WRITERS, decode, encode};
+use crate::layout::{EPOCH, LAYOUT_VERSION, Layout, Levels, WRITERS, decode, encode};
 use crate::observer::Observer;
 use crate::options::{ReadOptions, TableOptions};
 use crate::protocol::{glance, recover};
@@ -146,6 +148,7 @@ pub(super) fn open_or_create<K: Key + ?Sized>(
     let (found, asked) = (table.geometry(), options.geometry);
     let mut fields = vec![
         ("capacity", found.capacity, asked.capacity),
+        ("max_capacity", found.max_capacity.unwrap_or(0), asked.max_capacity.unwrap_or(0)),
         ("value_size", found.value_size, asked.value_size),
     ];
     if kind.integer().is_none() {
@@ -174,9 +177,15 @@ fn prepare(
     let layout = Layout::new(options.geometry, kind, seed)?;
     let create = CreateOptions::new(KIND, LAYOUT_VERSION, layout.total_words as u64 * 8)
         .geometry(encode(options.geometry, kind, seed))
+        .allocated(layout.parts().map(in_bytes))
         .writers(WRITERS)
         .mode(options.mode);
     Ok((create, layout))
+}
+
+/// Turns a part of the body in words into one in bytes.
+pub(super) fn in_bytes(part: Range<usize>) -> Range<u64> {
+    part.start as u64 * 8..part.end as u64 * 8
 }
 
 impl<K: Key + ?Sized, A: Access> Table<K, A> {
@@ -190,7 +199,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         if let Some(expected) = K::EXPECTED.filter(|&expected| expected != found) {
             return Err(TableOpenError::KeyKind { path: path(), found, expected });
         }
-        let mut layout = Layout::new(geometry, found, seed)?;
+        let layout = Layout::new(geometry, found, seed)?;
         let words = segment.as_segment().words();
         if words.len() != layout.total_words {
             return Err(TableOpenError::Corrupt {
@@ -199,10 +208,15 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
                 at: words.len(),
             });
         }
+        let mut levels = Levels::new(layout);
+        let mut layout = levels.current(words).clone();
+        let used: usize = layout.parts().into_iter().map(|part| part.len()).sum();
+        segment.as_segment().check_allocated(used as u64 * 8)?;
         let glance = glance(words, &layout);
         if glance.index {
             layout.distrusted = words.load(EPOCH, Ordering::Relaxed);
+            levels.set(layout);
         }
-        Ok(Self::new(segment, layout, waits, glance.is_suspect()))
+        Ok(Self::new(segment, levels, waits, glance))
     }
 }

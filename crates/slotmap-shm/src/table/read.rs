@@ -22,8 +22,12 @@ const ATTEMPTS: usize = 2;
 pub struct Stats {
     /// Number of entries in the table.
     pub len: usize,
-    /// Maximum number of entries.
+    /// Maximum number of entries. If the table may grow, the number of entries that fit before it
+    /// grows again.
     pub capacity: usize,
+    /// The maximum number of entries to which the table may grow. Equals `capacity` if it does not
+    /// grow any more.
+    pub max_capacity: usize,
     /// Number of entries that still fit.
     pub free: usize,
     /// Maximum length of a value in bytes.
@@ -49,6 +53,8 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         take: &mut dyn FnMut(Buffer<'_>, usize),
     ) -> Result<Option<Found>, TableError> {
         let tries = self.tries();
+        // The next search begins with the level of now.
+        self.current_layout();
         self.view().find(key, take, &|| self.overtaken(&tries))
     }
 
@@ -352,10 +358,11 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         self.len() == 0
     }
 
-    /// Returns the exact maximum number of entries, whatever their keys are.
+    /// Returns the exact maximum number of entries, whatever their keys are. If the table may grow,
+    /// this is the number of entries that fit before it grows again.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.layout().geometry.capacity
+        self.current_layout().capacity
     }
 
     /// Returns counts and sizes of the table. O(1). The numbers are of different moments.
@@ -367,6 +374,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         Stats {
             len,
             capacity,
+            max_capacity: self.layout().max_capacity(),
             free: capacity - len,
             value_size: self.layout().geometry.value_size,
             // Wrapping: records may be damaged.

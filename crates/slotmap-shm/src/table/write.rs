@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::claims::{AtOnce, Claiming};
 use super::closing::Waited;
+use super::growth::Allocated;
 use super::handle::Table;
 use crate::encoded_keys::EncodedKeys;
 use crate::error::TableError;
@@ -412,7 +413,8 @@ impl<K: Key + ?Sized> Table<K> {
     }
 
     /// Runs `f` in a transaction: commits what it staged, or drops it all. If another writer has
-    /// claimed a slot that `f` needs, closes claims, waits without the lock, and runs `f` again.
+    /// claimed a slot that `f` needs, closes claims, waits without the lock, and runs `f` again. If
+    /// the table is full and may grow, grows it and runs `f` again.
     #[inline(always)]
     pub(super) fn write<R>(
         &self,
@@ -432,11 +434,13 @@ impl<K: Key + ?Sized> Table<K> {
         waited: &Waited,
         f: &mut impl FnMut(&mut Transaction<'_>) -> Result<R, Fault>,
     ) -> Result<R, Fault> {
+        let mut allocated = Allocated::default();
         loop {
-            let (result, used) = self.attempt(room, waited, f)?;
+            let (result, used) = self.attempt(room, waited, &allocated, f)?;
             room = used;
             match result {
                 Err(Fault::Claimed(claimed)) => self.outlast(claimed, waited)?,
+                Err(Fault::Full { capacity }) if self.may_grow(capacity, &mut allocated)? => {}
                 other => return other,
             }
         }
@@ -449,6 +453,7 @@ impl<K: Key + ?Sized> Table<K> {
         &self,
         room: Room,
         waited: &Waited,
+        allocated: &Allocated,
         f: &mut impl FnMut(&mut Transaction<'_>) -> Result<R, Fault>,
     ) -> Result<(Result<R, Fault>, Room), Fault> {
         let guard = self.lock_within(waited)?;
@@ -464,6 +469,7 @@ impl<K: Key + ?Sized> Table<K> {
                 match fault {
                     Fault::Corrupt { .. } => guard.mark_dirty(),
                     Fault::Claimed(_) => self.close_claims(words, waited),
+                    Fault::Full { .. } => self.grow(words, allocated),
                     _ => {}
                 }
             }

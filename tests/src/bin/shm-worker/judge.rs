@@ -18,7 +18,7 @@ use serde_json::json;
 use shm_core::Namespace;
 use shm_tests::patch::{self, Checksum, LOCK, SESSION, session};
 use shm_tests::{pattern, test_name};
-use slotmap_shm::{Access, KIND, Table, TableOptions, TableReader};
+use slotmap_shm::{Access, KIND, Table, TableOpenError, TableOptions, TableReader};
 
 use self::claims::ClaimJudge;
 use self::publication::PublicationJudge;
@@ -43,7 +43,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     } else if op.is_publication() {
         Box::new(PublicationJudge::new(op, namespace))
     } else {
-        Box::new(TableJudge { op, namespace })
+        Box::new(TableJudge { op, namespace, reader: None })
     };
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
@@ -100,6 +100,8 @@ fn abandon(op: Operation, path: &Path) -> Result<()> {
 struct TableJudge {
     op: Operation,
     namespace: Namespace,
+    /// A reader that was there before the operation.
+    reader: Option<TableReader<i32>>,
 }
 
 /// What the operation may leave, as a number per key: `None` is absent.
@@ -125,6 +127,9 @@ impl Judge for TableJudge {
         }
         let path = table.segment().path().to_owned();
         drop(table);
+        if self.op == Operation::Grow {
+            self.reader = Some(self.open_reader()?);
+        }
         abandon(self.op, &path)
     }
 
@@ -146,6 +151,11 @@ impl Judge for TableJudge {
 }
 
 impl TableJudge {
+    fn open_reader(&self) -> Result<TableReader<i32>, TableOpenError> {
+        let options = shm_tests::reading(&TableOptions::default());
+        TableReader::open_read_only(&self.namespace, &test_name(), &options)
+    }
+
     fn keys(&self) -> impl Iterator<Item = i32> {
         (0..self.op.entries()).chain([NEW_KEY])
     }
@@ -158,7 +168,7 @@ impl TableJudge {
         let mut state = self.state_before();
         for (key, value) in &mut state {
             match self.op {
-                Operation::Add if *key == NEW_KEY => *value = Some(NEW),
+                Operation::Add | Operation::Grow if *key == NEW_KEY => *value = Some(NEW),
                 Operation::Update | Operation::Upsert | Operation::WakeUpdate if *key == KEY => {
                     *value = Some(NEW);
                 }
@@ -192,11 +202,7 @@ impl TableJudge {
     fn check_table(&self, done: bool, findings: &mut Findings) -> bool {
         // First as readers see it, before it is repaired.
         let options = TableOptions::default();
-        let Ok(reader) = TableReader::<i32>::open_read_only(
-            &self.namespace,
-            &test_name(),
-            &shm_tests::reading(&options),
-        ) else {
+        let Ok(reader) = self.open_reader() else {
             findings.leaked += 1;
             return false;
         };
@@ -209,6 +215,9 @@ impl TableJudge {
             is_new || before == self.state_before()
         };
         findings.lost += u32::from(!allowed);
+        if let Some(reader) = &self.reader {
+            findings.lost += u32::from(self.state(reader, findings) != before);
+        }
 
         // Then the next writer repairs; nothing that was seen may change.
         let Ok(table) = Table::<i32>::open(&self.namespace, &test_name(), &options) else {
@@ -244,7 +253,7 @@ impl TableJudge {
     /// Everything agrees, and exactly `capacity` entries fit.
     fn check_usable(&self, table: &Table<i32>, present: usize, findings: &mut Findings) {
         let mut usable = table.verify().is_ok() && table.len() == present;
-        for key in 1000..1000 + (self.op.capacity() - present) as i32 {
+        for key in 1000..1000 + (table.stats().max_capacity - present) as i32 {
             usable &= table.add(&key, b"filler").is_ok();
         }
         usable &= table.add(&999, b"one too many").is_err();

@@ -29,6 +29,8 @@ pub enum Operation {
     Remove,
     Clear,
     Batch,
+    /// Adds a key to a full table, which grows.
+    Grow,
     Repair,
     Create,
     /// Creates a table of more than two huge pages.
@@ -97,6 +99,7 @@ impl Operation {
     pub const fn entries(self) -> i32 {
         match self {
             Self::Batch => 100,
+            Self::Grow => 16,
             _ if self.is_creation() => 0,
             _ => 10,
         }
@@ -130,7 +133,8 @@ impl Operation {
 
     pub fn table_options(self) -> TableOptions {
         let value_size = if matches!(self, Self::CreateLarge) { 160_000 } else { VALUE_SIZE };
-        options(self.capacity(), value_size)
+        let options = options(self.capacity(), value_size);
+        if matches!(self, Self::Grow) { options.max_capacity(64) } else { options }
     }
 }
 
@@ -177,7 +181,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     raise(Signal::SIGSTOP)?;
     match op {
-        Operation::Add => table.add(&NEW_KEY, &added)?,
+        Operation::Add | Operation::Grow => table.add(&NEW_KEY, &added)?,
         Operation::Update | Operation::WakeUpdate => table.update(&KEY, &new)?,
         Operation::WakeRemove => table.remove(&KEY)?,
         Operation::Upsert => drop(table.upsert(&KEY, &new)?),

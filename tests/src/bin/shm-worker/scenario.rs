@@ -3,6 +3,7 @@
 
 mod descriptors;
 mod editions;
+mod grow;
 mod guard;
 mod lifecycle;
 mod limits;
@@ -135,6 +136,12 @@ enum Scenario {
     ForkRegistered,
     /// A child writes present keys beside its parent.
     ForkClaims,
+    /// `<key>`: adds keys from this one on, and says in the table how many.
+    Grow,
+    /// `<key>`: adds one key, and waits.
+    GrowOnce,
+    /// A table grows until a tmpfs is full.
+    GrowFullDisk,
     /// `<wait|requeue> <table|control>`: takes the wake-ups of a lock, as one who may only read.
     Thief,
     /// `<last> <µs>`: counts key 0 up to that, and is killed after that time.
@@ -202,6 +209,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Scenario::ThreadRegisters => records::thread_registers(),
         Scenario::ForkRegistered => records::fork_registered(),
         Scenario::ForkClaims => records::fork_claims(),
+        Scenario::Grow => grow::grow(args[0].parse()?),
+        Scenario::GrowOnce => grow::grow_once(args[0].parse()?),
+        Scenario::GrowFullDisk => grow::grow_full_disk(),
         Scenario::Thief => thief::thief(args[0], args[1]),
         Scenario::Counts => {
             waits::counts(args[0].parse()?, Duration::from_micros(args[1].parse()?))

@@ -31,6 +31,19 @@ pub(crate) fn rebuild(
     words.store(EPOCH, odd, Ordering::Relaxed);
     // Release: pairs with the Acquire fence in `Probe::proves_absence`.
     fence(Ordering::Release);
+    let entries = build(words, layout, duplicate, steps);
+    // Release: pairs with the Acquire load in `Probe::new`.
+    words.store(EPOCH, odd.wrapping_add(1), Ordering::Release);
+    entries
+}
+
+/// Builds the index of a level that no reader uses yet, as [`rebuild`] does.
+pub(crate) fn build(
+    words: Words<'_>,
+    layout: &Layout,
+    duplicate: &mut dyn FnMut(SlotMut<'_>),
+    steps: &mut Steps,
+) -> usize {
     let clear = || {
         for at in 0..layout.index_words() {
             words.store(layout.index + at, 0, Ordering::Relaxed);
@@ -43,8 +56,6 @@ pub(crate) fn rebuild(
         crowded::build(words, layout, belongs, duplicate, steps)
     });
     words.store(USED, entries as u64, Ordering::Relaxed);
-    // Release: pairs with the Acquire load in `Probe::new`.
-    words.store(EPOCH, odd.wrapping_add(1), Ordering::Release);
     entries
 }
 
@@ -59,7 +70,7 @@ fn fill(
     let places = PlacesMut::new(words, layout);
     let mut entries = 0;
     let mut room = NO_KEY;
-    for slot in 0..layout.geometry.capacity {
+    for slot in 0..layout.capacity {
         let this = SlotMut::new(words, layout, slot);
         if !belongs(this) {
             continue;
@@ -92,7 +103,7 @@ pub(crate) fn check(
     let mut room = NO_KEY;
     let mut crowded = false;
     let mut live = 0;
-    for slot in 0..layout.geometry.capacity {
+    for slot in 0..layout.capacity {
         let this = SlotMut::new(words, layout, slot);
         if !live_now(this) {
             continue;

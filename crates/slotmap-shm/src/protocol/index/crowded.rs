@@ -24,7 +24,7 @@ fn packed(home: usize, slot: usize) -> u64 {
 
 /// Unpacks the slot, clamped to the table, because another process may store anything meanwhile.
 fn slot_of(layout: &Layout, packed: u64) -> usize {
-    (packed as u32 as usize).min(layout.geometry.capacity - 1)
+    (packed as u32 as usize).min(layout.capacity - 1)
 }
 
 fn home_of(layout: &Layout, packed: u64) -> usize {
@@ -68,11 +68,11 @@ pub(crate) fn build(
     duplicate: &mut dyn FnMut(SlotMut<'_>),
     steps: &mut Steps,
 ) -> usize {
-    let list = words.slice(layout.free_at(0), layout.geometry.capacity);
+    let list = words.slice(layout.free_at(0), layout.capacity);
     let get = |at: usize| list.load(at, Ordering::Relaxed);
     let set = |at: usize, packed: u64| list.store(at, packed, Ordering::Relaxed);
     let mut len = 0;
-    for slot in 0..layout.geometry.capacity {
+    for slot in 0..layout.capacity {
         if belongs(SlotMut::new(words, layout, slot)) {
             set(len, packed(home(words, layout, slot).0, slot));
             len += 1;
@@ -178,7 +178,8 @@ pub(crate) struct CheckRoom {
 
 impl CheckRoom {
     pub(crate) fn new(layout: &Layout) -> Self {
-        let capacity = layout.geometry.capacity;
+        // More than now, because the table may grow before this memory is used.
+        let capacity = layout.max_capacity();
         let mut order = Vec::new();
         // Without it the check is slow for keys that crowd a run, but still right.
         let _ = order.try_reserve_exact(capacity);
@@ -186,7 +187,7 @@ impl CheckRoom {
     }
 
     pub(crate) fn can_sort(&self, layout: &Layout) -> bool {
-        self.order.capacity() >= layout.geometry.capacity
+        self.order.capacity() >= layout.capacity
     }
 
     pub(crate) fn forget(&mut self) {
@@ -218,7 +219,7 @@ pub(crate) fn check(
 ) -> Result<(), (&'static str, usize)> {
     let live = |slot: usize| is_live(SlotMut::new(words, layout, slot));
     room.order.clear();
-    for slot in (0..layout.geometry.capacity).filter(|&slot| live(slot)) {
+    for slot in (0..layout.capacity).filter(|&slot| live(slot)) {
         room.order.push(packed(home(words, layout, slot).0, slot));
     }
     room.order.sort_unstable_by(|&a, &b| {
@@ -246,7 +247,7 @@ pub(crate) fn check(
             continue;
         }
         let slot = (found & layout.slot_mask).wrapping_sub(FIRST_ENTRY) as usize;
-        if found == TOMBSTONE || slot >= layout.geometry.capacity || !live(slot) {
+        if found == TOMBSTONE || slot >= layout.capacity || !live(slot) {
             continue; // Entries that lead nowhere show in the number of entries.
         }
         let (home, hash) = home(words, layout, slot);
@@ -255,7 +256,7 @@ pub(crate) fn check(
             room.note(slot);
         }
     }
-    let unknown = (0..layout.geometry.capacity).find(|&slot| live(slot) && !room.has(slot));
+    let unknown = (0..layout.capacity).find(|&slot| live(slot) && !room.has(slot));
     unknown.map_or(Ok(()), |slot| Err(("slot that the index does not know", slot)))
 }
 
@@ -276,7 +277,7 @@ mod tests {
     impl Model {
         /// Creates live slots with these keys. Index, free stack and counts do not exist yet.
         fn new(capacity: usize, keys: &[u64]) -> Self {
-            let geometry = Geometry { capacity, value_size: 0, key_size: 8 };
+            let geometry = Geometry { capacity, max_capacity: None, value_size: 0, key_size: 8 };
             let layout = Layout::new(geometry, u64::KIND, 7).unwrap();
             let words = (0..layout.total_words).map(|_| Word::new(0)).collect();
             let model = Self { layout, words };

@@ -66,7 +66,8 @@ mod tests {
             (0..KEYS).map(|k| k * k).collect(),
         ];
         families.extend([0, 1, 8, 16, 32, 40, 48, 54].map(|k| (0..KEYS).map(|m| m << k).collect()));
-        let geometry = Geometry { capacity: KEYS as usize, value_size: 0, key_size: 8 };
+        let geometry =
+            Geometry { capacity: KEYS as usize, max_capacity: None, value_size: 0, key_size: 8 };
         for seed in 0..400 {
             let layout = Layout::new(geometry, u64::KIND, seed * 0x9E37_79B9).unwrap();
             for keys in &families {

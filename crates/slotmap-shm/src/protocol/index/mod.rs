@@ -36,7 +36,7 @@ mod places;
 mod search;
 mod steps;
 
-pub(crate) use build::{check, rebuild};
+pub(crate) use build::{build, check, rebuild};
 pub(crate) use crowded::CheckRoom;
 pub(crate) use hash::hash;
 pub(crate) use search::{

@@ -82,7 +82,7 @@ pub(super) fn entry(layout: &Layout, hash: u64, slot: usize) -> u32 {
 #[inline(always)]
 pub(super) fn slot_of(layout: &Layout, entry: u32, fingerprint: u32) -> Option<usize> {
     let slot = (entry ^ fingerprint).wrapping_sub(FIRST_ENTRY) as usize;
-    (slot < layout.geometry.capacity).then_some(slot)
+    (slot < layout.capacity).then_some(slot)
 }
 
 #[cfg(test)]
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_two_places_of_a_word_leave_each_other_alone() {
-        let geometry = Geometry { capacity: 1, value_size: 0, key_size: 8 };
+        let geometry = Geometry { capacity: 1, max_capacity: None, value_size: 0, key_size: 8 };
         let layout = Layout::new(geometry, u64::KIND, 1).unwrap();
         let words: Vec<Word> = (0..layout.total_words).map(|_| Word::new(0)).collect();
         let places = PlacesMut::new(Words::new(&words), &layout);
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn an_entry_leads_to_its_slot_and_nothing_else_leads_to_one() {
         for capacity in [1, 2, 1022, 1023, 1024, 1 << 20, Geometry::MAX_CAPACITY] {
-            let geometry = Geometry { capacity, value_size: 0, key_size: 8 };
+            let geometry = Geometry { capacity, max_capacity: None, value_size: 0, key_size: 8 };
             let layout = Layout::new(geometry, u64::KIND, 1).unwrap();
             assert!(layout.slot_mask as usize > capacity && layout.slot_mask.leading_zeros() >= 3);
             for hash in [0, u64::MAX, 0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3210] {

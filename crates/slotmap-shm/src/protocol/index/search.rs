@@ -22,12 +22,13 @@ pub(crate) struct Probe<'a> {
 }
 
 impl<'a> Probe<'a> {
-    /// Begins a probe. Returns `None` while the index is being rebuilt.
+    /// Begins a probe. Returns `None` while the index is being rebuilt, and once the table has grown
+    /// beyond this level.
     #[inline(always)]
     pub(crate) fn new(words: ReadWords<'a>, layout: &'a Layout, hash: u64) -> Option<Self> {
         // Acquire: pairs with the Release store that ends a rebuild.
         let epoch = words.load(EPOCH, Ordering::Acquire);
-        if epoch & 1 != 0 {
+        if !layout.is_searchable(epoch) {
             return None;
         }
         let places = Places::new(words, layout);
@@ -243,7 +244,7 @@ pub(crate) fn entries_to(words: Words<'_>, layout: &Layout, is: impl Fn(usize) -
     let places = PlacesMut::new(words, layout);
     let leads = |place: usize| {
         let slot = (places.load(place) & layout.slot_mask).wrapping_sub(FIRST_ENTRY) as usize;
-        slot < layout.geometry.capacity && is(slot)
+        slot < layout.capacity && is(slot)
     };
     (0..layout.index_len()).filter(|&place| places.load(place) > TOMBSTONE && leads(place)).count()
 }

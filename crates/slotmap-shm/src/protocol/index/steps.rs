@@ -16,7 +16,7 @@ impl Steps {
     /// For such keys, at most two steps per key are expected at the load factors used here.
     #[inline(always)]
     pub(crate) fn are_too_many(self, layout: &Layout) -> bool {
-        self.0 > 8 * layout.geometry.capacity as u64 + 4096
+        self.0 > 8 * layout.capacity as u64 + 4096
     }
 
     #[cfg(test)]

@@ -99,7 +99,7 @@ fn a_claim_does_not_undo_what_a_dead_batch_has_committed() {
         let model = Model::new(2, &[(1, 10), (2, 10)]);
         let left = crash::after(stores, || model.upsert(&[(2, 20), (1, 20)])).1;
         let (value, found) = model.find(1).unwrap();
-        let slot = SlotMut::new(Words::claimable(&model.words), &model.layout, found.slot);
+        let slot = SlotMut::new(Words::claimable(&model.words), model.layout(), found.slot);
         let claimed =
             slot.flipped(found.version).is_ok_and(|version| slot.claim(version, writer(1)).is_ok());
         assert_eq!(model.get_patiently(1), Some(value));
@@ -254,7 +254,7 @@ fn a_claim_does_not_bring_a_removed_key_back() {
 fn an_index_may_be_rebuilt_beside_a_claim() {
     explore_with(2, || {
         let model = Model::new(2, &[(1, 10)]);
-        let full = model.layout.index_limit() as u64;
+        let full = model.layout().index_limit() as u64;
         model.words().store(USED, full, Ordering::Relaxed);
         let writer = {
             let model = model.clone();
@@ -335,18 +335,18 @@ fn reused(second: u64) {
         let model = Model::new(1, &[(1, 10)]);
         let Found { slot: number, version } = model.get_found(1).unwrap().1;
         let claim = {
-            let slot = SlotMut::new(Words::claimable(&model.words), &model.layout, number);
+            let slot = SlotMut::new(Words::claimable(&model.words), model.layout(), number);
             slot.claim(slot.flipped(version).unwrap(), writer(1)).unwrap();
             slot.next()
         };
         let late = {
             let model = model.clone();
             thread::spawn(move || {
-                let slot = SlotMut::new(Words::claimable(&model.words), &model.layout, number);
+                let slot = SlotMut::new(Words::claimable(&model.words), model.layout(), number);
                 slot.end_claim_of_the_dead(claim);
             })
         };
-        let slot = SlotMut::new(Words::claimable(&model.words), &model.layout, number);
+        let slot = SlotMut::new(Words::claimable(&model.words), model.layout(), number);
         slot.end_claim_of_the_dead(claim);
         slot.claim(slot.flipped(version).unwrap(), writer(second)).unwrap();
         let mine = slot.next();
@@ -376,7 +376,7 @@ fn a_check_beside_a_claim_finds_nothing_wrong() {
             thread::spawn(move || assert!(model.claim(1, 1, |value| value + 1)))
         };
         model.check();
-        let damaged = recover::resolve_slots(model.words(), &model.layout, &|_| false);
+        let damaged = recover::resolve_slots(model.words(), model.layout(), &|_| false);
         assert_eq!(damaged.slots, 0);
         writer.join().unwrap();
         assert_eq!(model.get(1), Some(11));

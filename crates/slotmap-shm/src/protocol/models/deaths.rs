@@ -16,7 +16,7 @@ fn readers_find_keys_during_a_rebuild_and_after_a_dead_one() {
             let model = model.clone();
             thread::spawn(move || {
                 crash::after(stores, || {
-                    _ = recover::derive(model.words(), &model.layout, &|_| false)
+                    _ = recover::derive(model.words(), model.layout(), &|_| false)
                 })
                 .1 > 0
             })
@@ -90,7 +90,7 @@ fn a_dropped_write_does_not_vouch_for_a_later_one() {
                 let stage = |value: u8| {
                     let mut transaction = model.begin();
                     transaction.put(PutMode::Update, &[1], &[value; 16]).unwrap();
-                    recover::resolve_slots(model.words(), &model.layout, &|_| false);
+                    recover::resolve_slots(model.words(), model.layout(), &|_| false);
                 };
                 stage(11);
                 model.upsert(&[(2, 30)]);
@@ -106,7 +106,7 @@ fn a_dropped_write_does_not_vouch_for_a_later_one() {
 fn an_add_that_rebuilds_the_index_may_die_anywhere() {
     explore_deaths(PREEMPTIONS_AROUND_DEATHS, |stores| {
         let model = Model::new(2, &[(1, 10)]);
-        let full = model.layout.index_limit() as u64;
+        let full = model.layout().index_limit() as u64;
         model.words().store(USED, full, Ordering::Relaxed);
         let writer = {
             let model = model.clone();

@@ -5,7 +5,8 @@
 //! all values that the memory model lets a load return. A death is simulated at every store: from a
 //! given store on, the stores of the dying operation vanish (`shm_core::crash`). `reads.rs` has the
 //! models without a death, `deaths.rs` has the models with a death, `claims.rs` has those of
-//! writers that do not take the lock, and `wakes.rs` those of threads that wait for a change.
+//! writers that do not take the lock, `growth.rs` those of tables that grow, and `wakes.rs` those of
+//! threads that wait for a change.
 
 use loom::sync::Arc;
 use loom::sync::atomic::AtomicU64;
@@ -14,6 +15,7 @@ use shm_core::{Ordering, ReadWords, Word, Words, WriterId};
 
 use super::buffer::Buffer;
 use super::fault::Fault;
+use super::grow::grow;
 use super::index::{self, CheckRoom};
 use super::recover;
 use super::slot_mut::SlotMut;
@@ -22,11 +24,12 @@ use super::version::{is_claim, writer_of};
 use super::view::{Found, Look, View};
 use crate::geometry::Geometry;
 use crate::key::TypedKey;
-use crate::layout::Layout;
+use crate::layout::{Layout, Levels};
 use crate::value::Source;
 
 mod claims;
 mod deaths;
+mod growth;
 mod reads;
 mod wakes;
 
@@ -37,22 +40,39 @@ const PREEMPTIONS_AROUND_DEATHS: usize = 2;
 /// A table of a few slots. A value is two equal words, so that a torn value can be recognised.
 struct Model {
     words: Vec<Word>,
-    layout: Layout,
+    levels: Levels,
     /// Bit w is set once the writer with id w is dead: what the kernel stores to its record.
     dead: AtomicU64,
 }
 
 impl Model {
     fn new(capacity: usize, entries: &[(u64, u64)]) -> Arc<Self> {
-        let geometry = Geometry { capacity, value_size: 16, key_size: 8 };
+        Self::growing(capacity, capacity, entries)
+    }
+
+    /// A table that may grow.
+    fn growing(capacity: usize, max: usize, entries: &[(u64, u64)]) -> Arc<Self> {
+        let geometry = Geometry { capacity, max_capacity: Some(max), value_size: 16, key_size: 8 };
         let layout = Layout::new(geometry, u64::KIND, 7).unwrap();
         let words = (0..layout.total_words).map(|_| Word::new(0)).collect();
-        let model = Self { words, layout, dead: AtomicU64::new(0) };
-        recover::initialise(model.words(), &model.layout);
+        let model = Self { words, levels: Levels::new(layout), dead: AtomicU64::new(0) };
+        recover::initialise(model.words(), model.layout());
         for &entry in entries {
             model.upsert(&[entry]);
         }
         Arc::new(model)
+    }
+
+    /// The layout of the level that the table has now, as the holder of the lock knows it. (A real
+    /// load would hide races with the store that changes it.)
+    fn layout(&self) -> &Layout {
+        self.levels.current(self.words().as_read())
+    }
+
+    /// Makes the next level current.
+    fn grow(&self) {
+        let from = self.layout();
+        grow(self.words(), from, self.levels.after(from).unwrap());
     }
 
     fn words(&self) -> Words<'_> {
@@ -61,7 +81,7 @@ impl Model {
 
     /// A transaction in a model where nobody claims a slot.
     fn begin(&self) -> Transaction<'_> {
-        Transaction::begin(self.words(), &self.layout, &|_| false, Room::new())
+        Transaction::begin(self.words(), self.layout(), &|_| false, Room::new())
     }
 
     /// Runs a transaction, again and again while a living writer has claimed one of its slots.
@@ -69,7 +89,7 @@ impl Model {
         loop {
             let is_dead = |claim| self.is_dead(claim);
             let mut transaction =
-                Transaction::begin(self.words(), &self.layout, &is_dead, Room::new());
+                Transaction::begin(self.words(), self.layout(), &is_dead, Room::new());
             match f(&mut transaction) {
                 Ok(()) => {
                     transaction.commit();
@@ -115,7 +135,11 @@ impl Model {
         let id = writer(by);
         loop {
             let words = Words::claimable(&self.words);
-            let view = View { words: words.as_read(), layout: &self.layout };
+            let view = View {
+                words: words.as_read(),
+                layout: self.levels.current(words.as_read()),
+                levels: &self.levels,
+            };
             let (slot, version) = match view.look(&[key]) {
                 Look::Absent => return false,
                 Look::Found(slot, version) => (slot.number(), version),
@@ -124,7 +148,7 @@ impl Model {
                     continue;
                 }
             };
-            let slot = SlotMut::new(words, &self.layout, slot);
+            let slot = SlotMut::new(words, self.layout(), slot);
             match slot.claim(version, id) {
                 Ok(()) => {
                     let version = version.get();
@@ -147,7 +171,7 @@ impl Model {
     fn update_with(&self, by: u64, key: u64, change: impl Fn(u64) -> u64) {
         loop {
             let (value, found) = self.find(key).unwrap();
-            let slot = SlotMut::new(Words::claimable(&self.words), &self.layout, found.slot);
+            let slot = SlotMut::new(Words::claimable(&self.words), self.layout(), found.slot);
             match slot.flipped(found.version) {
                 Ok(version) if slot.claim(version, writer(by)).is_ok() => {
                     slot.put_value(found.version, &twice(change(value)));
@@ -161,11 +185,12 @@ impl Model {
     }
 
     fn repair(&self) {
-        recover::repair(self.words(), &self.layout, &|claim| self.is_dead(claim));
+        recover::repair(self.words(), self.layout(), &|claim| self.is_dead(claim));
     }
 
     fn view(&self) -> View<'_> {
-        View { words: ReadWords::new(&self.words), layout: &self.layout }
+        let words = ReadWords::new(&self.words);
+        View { words, layout: self.levels.current(words), levels: &self.levels }
     }
 
     /// Reads as `TableReader::get_into` does: makes one attempt, then the patient search. Panics if
@@ -174,8 +199,16 @@ impl Model {
         self.get_found(key).map(|(value, _)| value)
     }
 
+    /// Reads from a view, which may be of an earlier level.
+    fn get_in(&self, view: View<'_>, key: u64) -> Option<u64> {
+        self.get_found_in(view, key).map(|(value, _)| value)
+    }
+
     fn get_found(&self, key: u64) -> Option<(u64, Found)> {
-        let view = self.view();
+        self.get_found_in(self.view(), key)
+    }
+
+    fn get_found_in(&self, view: View<'_>, key: u64) -> Option<(u64, Found)> {
         let mut words = [0; 2];
         match view.look(&[key]) {
             Look::Absent => return None,
@@ -231,9 +264,9 @@ impl Model {
     }
 
     fn check(&self) {
-        let mut room = CheckRoom::new(&self.layout);
+        let mut room = CheckRoom::new(self.layout());
         let is_dead = |claim| self.is_dead(claim);
-        assert_eq!(recover::check(self.words(), &self.layout, &is_dead, &mut room), Ok(()));
+        assert_eq!(recover::check(self.words(), self.layout(), &is_dead, &mut room), Ok(()));
     }
 
     fn home(layout: &Layout, key: u64) -> usize {

@@ -149,8 +149,12 @@ fn a_batch_of_removals_is_one_step_for_a_reader_of_several_keys() {
 #[test]
 fn a_cleared_place_tells_of_the_removal_also_when_its_word_is_stored_to_again() {
     // Two keys whose homes are the two halves of one word of the index, and one elsewhere.
-    let layout =
-        Layout::new(Geometry { capacity: 3, value_size: 16, key_size: 8 }, u64::KIND, 7).unwrap();
+    let layout = Layout::new(
+        Geometry { capacity: 3, max_capacity: None, value_size: 16, key_size: 8 },
+        u64::KIND,
+        7,
+    )
+    .unwrap();
     let at = |place: usize| (0..).find(|&k| Model::home(&layout, k) == place).unwrap();
     let (gone, new, elsewhere) = (at(2), at(3), at(6));
     explore(move || {
@@ -175,8 +179,12 @@ fn a_cleared_place_tells_of_the_removal_also_when_its_word_is_stored_to_again() 
 #[test]
 fn a_present_key_is_found_while_its_neighbours_come_and_go() {
     // Three keys with one home: the middle one must stay reachable.
-    let layout =
-        Layout::new(Geometry { capacity: 3, value_size: 16, key_size: 8 }, u64::KIND, 7).unwrap();
+    let layout = Layout::new(
+        Geometry { capacity: 3, max_capacity: None, value_size: 16, key_size: 8 },
+        u64::KIND,
+        7,
+    )
+    .unwrap();
     let home = Model::home(&layout, 0);
     let keys: Vec<u64> = (0..).filter(|&k| Model::home(&layout, k) == home).take(3).collect();
     let (a, b, c) = (keys[0], keys[1], keys[2]);
@@ -242,9 +250,9 @@ fn writing_into_the_readers_buffer_is_caught() {
         let writer = {
             let model = model.clone();
             thread::spawn(move || {
-                let slot = SlotMut::new(model.words(), &model.layout, 0);
-                let at =
-                    model.layout.slot_at(0) + model.layout.head_at((slot.version() & 1) as usize);
+                let slot = SlotMut::new(model.words(), model.layout(), 0);
+                let at = model.layout().slot_at(0)
+                    + model.layout().head_at((slot.version() & 1) as usize);
                 model.words().store(at, 11, Ordering::Relaxed);
                 model.words().store(at + 1, 11, Ordering::Relaxed);
             })

@@ -29,7 +29,7 @@ pub struct ClaimJudge {
 
 impl ClaimJudge {
     pub fn new(op: Operation, namespace: Namespace) -> Self {
-        Self { op, table: TableJudge { op, namespace }, before: State::new() }
+        Self { op, table: TableJudge { op, namespace, reader: None }, before: State::new() }
     }
 
     fn reader(&self) -> Result<TableReader<i32>> {

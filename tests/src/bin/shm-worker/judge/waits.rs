@@ -39,7 +39,7 @@ struct Waiting {
 
 impl WaitJudge {
     pub fn new(op: Operation, namespace: Namespace) -> Self {
-        Self { table: TableJudge { op, namespace }, waiting: None }
+        Self { table: TableJudge { op, namespace, reader: None }, waiting: None }
     }
 
     fn open(&self) -> Result<Table<i32>> {
