@@ -18,7 +18,7 @@
 //! A table that may grow has levels. Level 0 has the capacity of a new table, each following level
 //! twice as much, and the last one the largest capacity. The levels share the free stack and the
 //! slots, of which each uses as many as its capacity says, from the first on. Each level has an
-//! index of its own. The top byte of the epoch says which level the table has. A table that does
+//! index of its own. The epoch says which level the table has. A table that does
 //! not grow has one level.
 //!
 //! A slot is a whole number of cache lines:
@@ -91,8 +91,12 @@ pub(crate) const LINE_WORDS: usize = 8;
 /// larger tables, where cache misses dominate, the index may be up to half full.
 const SPARSE_CAPACITY: usize = 1 << 14;
 
-/// The bits of the epoch that say which level the table has.
-const LEVEL_SHIFT: u32 = 56;
+/// The bits of the epoch. Bit 0 is set while the index is being rebuilt, the next five bits say which
+/// level the table has, and the rest counts.
+const REBUILDING: u64 = 1;
+const LEVEL_SHIFT: u32 = 1;
+const LEVELS: u64 = 0x1F << LEVEL_SHIFT;
+const EPOCH_COUNT: u64 = 1 << 6;
 
 impl Geometry {
     /// Returns the length in bytes of the file of a table that has this geometry and keys of this
@@ -218,13 +222,13 @@ impl Layout {
     /// True if this is an epoch of this level under which the index may be searched.
     #[inline(always)]
     pub(crate) fn is_searchable(&self, epoch: u64) -> bool {
-        epoch & (u64::MAX << LEVEL_SHIFT | 1) == self.level << LEVEL_SHIFT
+        epoch & (LEVELS | REBUILDING) == self.level << LEVEL_SHIFT
     }
 
-    /// Returns the epoch that follows `epoch` when the table has grown to this level.
-    pub(crate) fn first_epoch(&self, epoch: u64) -> u64 {
-        let count = (epoch | 1).wrapping_add(1) & !(u64::MAX << LEVEL_SHIFT);
-        self.level << LEVEL_SHIFT | count
+    /// Returns the epoch that follows `epoch` once the index of this level has been built.
+    pub(crate) fn next_epoch(&self, epoch: u64) -> u64 {
+        let count = (epoch & !(LEVELS | REBUILDING)).wrapping_add(EPOCH_COUNT);
+        count | self.level << LEVEL_SHIFT
     }
 
     /// Returns the parts of the body that this level uses, in words.
@@ -342,7 +346,7 @@ impl Levels {
         if level == 0 { &self.first } else { self.later(level) }
     }
 
-    #[inline]
+    #[cold]
     fn later(&self, level: u64) -> &Layout {
         let at = usize::try_from(level - 1).ok();
         at.and_then(|at| self.more.get(at)).or(self.more.last()).unwrap_or(&self.first)
@@ -355,7 +359,7 @@ impl Levels {
             return &self.first;
         }
         // Acquire: pairs with the Release store that makes the level current.
-        self.at(words.load(EPOCH, Ordering::Acquire) >> LEVEL_SHIFT)
+        self.at((words.load(EPOCH, Ordering::Acquire) & LEVELS) >> LEVEL_SHIFT)
     }
 
     /// Returns the level after this one, if there is one.

@@ -19,7 +19,7 @@ pub(crate) fn grow(words: Words<'_>, from: &Layout, to: &Layout) {
     let epoch = words.load(EPOCH, Ordering::Relaxed);
     // Release: pairs with the Acquire loads in `Probe::new` and in `Levels::current`. A reader that
     // sees the level sees its slots and its index.
-    let publish = || words.store(EPOCH, to.first_epoch(epoch), Ordering::Release);
+    let publish = || words.store(EPOCH, to.next_epoch(epoch), Ordering::Release);
     if sabotage::grows_early() {
         publish();
     }

@@ -12,7 +12,7 @@ use super::wait::wake_after_claim;
 use crate::key::Key;
 use crate::layout::CLOSED;
 use crate::protocol::{
-    Buffer, Claimed, FirstLine, Found, Look, NotFlipped, SlotMut, State, View, is_claim, writer_of,
+    Buffer, Claimed, FirstLine, Found, Look, NotFlipped, SlotMut, State, is_claim, writer_of,
 };
 
 /// After this many looks at a claim, the writer is looked up by its thread id.
@@ -34,7 +34,7 @@ pub(super) enum AtOnce<'a> {
     Claimed(Claim<'a>),
     /// The key is absent.
     Absent,
-    /// The slot is being written.
+    /// The slot is being written, or the key is not at its home.
     Busy,
     /// This write needs the lock.
     NeedsLock,
@@ -95,9 +95,9 @@ impl<K: Key + ?Sized> Table<K> {
 
     /// Returns the registration of this thread, if it may write without the lock now.
     #[inline(always)]
-    fn free_writer(&self, view: View<'_>) -> Option<Writer<'_>> {
+    fn free_writer(&self) -> Option<Writer<'_>> {
         // Relaxed, both: hints.
-        let closed = view.words.load(CLOSED, Ordering::Relaxed) != 0;
+        let closed = self.segment().words().load(CLOSED, Ordering::Relaxed) != 0;
         if closed || self.damaged.load(Ordering::Relaxed) {
             return None;
         }
@@ -110,16 +110,16 @@ impl<K: Key + ?Sized> Table<K> {
         Claim { slot, end, writer, segment: &self.segment }
     }
 
-    /// Claims the slot of a key, if the key is present and nobody writes the slot.
+    /// Claims the slot of a key, if the key is present, at its home in the index of the first level,
+    /// and nobody writes the slot.
     #[inline(always)]
     pub(super) fn claim_at_once(&self, key: &[u64]) -> AtOnce<'_> {
-        let view = self.view();
-        let Some(writer) = self.free_writer(view) else { return AtOnce::NeedsLock };
-        match view.look(key) {
+        let Some(writer) = self.free_writer() else { return AtOnce::NeedsLock };
+        match self.first_view().look_home(key) {
             Look::Absent => AtOnce::Absent,
-            Look::Again => AtOnce::NeedsLock,
+            Look::Again => AtOnce::Busy,
             Look::Found(slot, version) => {
-                let slot = SlotMut::of(writer.words(), self.layout(), &slot);
+                let slot = SlotMut::of(writer.words(), self.shape(), &slot);
                 match slot.claim(version, writer.id()) {
                     Ok(()) => AtOnce::Claimed(self.claimed(slot, version.get(), writer)),
                     Err(_) => AtOnce::Busy,
@@ -145,8 +145,8 @@ impl<K: Key + ?Sized> Table<K> {
         found: Found,
         waited: &Waited,
     ) -> Result<Claiming<'_>, LockError> {
-        let Some(writer) = self.free_writer(self.view()) else { return Ok(Claiming::NeedsLock) };
-        let slot = SlotMut::new(writer.words(), self.layout(), found.slot);
+        let Some(writer) = self.free_writer() else { return Ok(Claiming::NeedsLock) };
+        let slot = SlotMut::new(writer.words(), self.shape(), found.slot);
         let version = match slot.flipped(found.version) {
             Ok(version) => version,
             // The transaction is still at work, or its writer died. Only the lock tells which.
@@ -165,7 +165,8 @@ impl<K: Key + ?Sized> Table<K> {
         Ok(if slot.version() == found.version { Claiming::NeedsLock } else { Claiming::Changed })
     }
 
-    /// Claims the slot of a key after an attempt that found another next version.
+    /// Claims the slot of a key after an attempt that found another next version, or did not find the
+    /// key at its home.
     #[cold]
     #[inline(never)]
     pub(super) fn claim_patiently(
@@ -173,15 +174,16 @@ impl<K: Key + ?Sized> Table<K> {
         key: &[u64],
         waited: &Waited,
     ) -> Result<Claiming<'_>, LockError> {
+        self.current_layout();
         while !waited.is_overtaken() {
             let view = self.view();
-            let Some(writer) = self.free_writer(view) else { return Ok(Claiming::NeedsLock) };
+            let Some(writer) = self.free_writer() else { return Ok(Claiming::NeedsLock) };
             let (found, flipped) = match view.look(key) {
                 Look::Absent => return Ok(Claiming::Absent),
                 Look::Again => return Ok(Claiming::NeedsLock),
                 Look::Found(found, version) => (found, version),
             };
-            let slot = SlotMut::of(writer.words(), self.layout(), &found);
+            let slot = SlotMut::of(writer.words(), self.shape(), &found);
             let version = flipped.get();
             let Err(next) = slot.claim(flipped, writer.id()) else {
                 return Ok(Claiming::Claimed(self.claimed(slot, version, writer)));
@@ -236,7 +238,7 @@ impl<K: Key + ?Sized> Table<K> {
                     // the next attempt ends this claim.
                     return true;
                 };
-                let slot = SlotMut::new(writer.words(), self.layout(), slot.number());
+                let slot = SlotMut::new(writer.words(), self.shape(), slot.number());
                 slot.end_claim_of_the_dead(claim);
             }
             is_over

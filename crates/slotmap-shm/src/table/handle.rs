@@ -185,11 +185,28 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         View { words, layout: self.layout(), levels }
     }
 
+    /// Returns a view of the first level. A search in it that finds nothing is [`Look::Again`] in a
+    /// table that has grown, so a table that does not grow does not pay for those that do.
+    ///
+    /// [`Look::Again`]: crate::protocol::Look::Again
+    #[inline(always)]
+    pub(super) fn first_view(&self) -> View<'_> {
+        let (words, levels) = (self.segment().words(), &self.levels);
+        View { words, layout: levels.first(), levels }
+    }
+
     /// Returns the layout of the level that the table had when this was last looked up.
     #[inline(always)]
     pub(crate) fn layout(&self) -> &Layout {
         // Relaxed: private memory, and each level is right for the searches that begin with it.
         self.levels.at(self.level.load(Ordering::Relaxed))
+    }
+
+    /// Returns a layout for what is the same in every level: the key kind, sizes, and where the
+    /// slots are.
+    #[inline(always)]
+    pub(crate) fn shape(&self) -> &Layout {
+        self.levels.first()
     }
 
     /// Looks up which level the table has, and returns its layout.

@@ -96,12 +96,12 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     pub fn get(&self, key: &K) -> Result<Option<Value>, TableError> {
         let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
-        match self.view().look_home(key) {
+        match self.first_view().look_home(key) {
             Look::Absent => Ok(None),
             Look::Found(slot, version) => {
                 let version = version.get();
                 let (buffer, len) = slot.value(version);
-                if len <= self.layout().short_len {
+                if len <= self.shape().short_len {
                     // The result is made in place, by a few stores.
                     let value = Value::copy_short(buffer, len);
                     if slot.is_unchanged(version) {
@@ -130,7 +130,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     fn get_at(&self, key: &[u64], slot: usize, version: u64) -> Result<Option<Value>, TableError> {
         let slot = self.view().slot(slot);
         let (buffer, len) = slot.value(version);
-        if len > self.layout().geometry.value_size {
+        if len > self.shape().geometry.value_size {
             return self.get_again(key, Value::with_room(0));
         }
         let value = Value::copy(buffer, len);
@@ -157,7 +157,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
             Look::Found(slot, version) => {
                 let version = version.get();
                 let (buffer, len) = slot.value(version);
-                if len <= self.layout().geometry.value_size {
+                if len <= self.shape().geometry.value_size {
                     let value = Value::copy(buffer, len);
                     if slot.is_unchanged(version) {
                         return Ok(Some((value, Found { slot: slot.number(), version })));
@@ -181,7 +181,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     ) -> Result<Option<(Value, Found)>, TableError> {
         let mut found = self.find(key, &mut |buffer, len| buffer.copy_to_value(&mut value, len));
         if let Some(table) = self.needs_lock(&found) {
-            value = value.grow(self.layout().geometry.value_size);
+            value = value.grow(self.shape().geometry.value_size);
             found =
                 table.find_locked(key, &mut |buffer, len| buffer.copy_to_value(&mut value, len));
         }
@@ -198,12 +198,12 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     pub fn get_into(&self, key: &K, buffer: &mut [u8]) -> Result<Option<usize>, TableError> {
         let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
-        match self.view().look_home(key) {
+        match self.first_view().look_home(key) {
             Look::Absent => Ok(None),
             Look::Found(slot, version) => {
                 let version = version.get();
                 let (from, len) = slot.value(version);
-                if len <= self.layout().short_len
+                if len <= self.shape().short_len
                     && let Some(to) = buffer.get_mut(..len)
                 {
                     from.copy_short_to(to);
@@ -245,7 +245,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     ) -> Result<Option<usize>, TableError> {
         let slot = self.view().slot(slot);
         let (from, len) = slot.value(version);
-        let possible = len <= self.layout().geometry.value_size;
+        let possible = len <= self.shape().geometry.value_size;
         if let Some(to) = buffer.get_mut(..len).filter(|_| possible) {
             from.copy_to(to);
             if slot.is_unchanged(version) {
@@ -376,7 +376,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
             capacity,
             max_capacity: self.layout().max_capacity(),
             free: capacity - len,
-            value_size: self.layout().geometry.value_size,
+            value_size: self.shape().geometry.value_size,
             // Wrapping: records may be damaged.
             writes: self.view().commits().wrapping_add(self.segment().writes_by_records()),
             recoveries: load(RECOVERIES),

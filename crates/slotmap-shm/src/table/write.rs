@@ -340,7 +340,7 @@ impl<K: Key + ?Sized> Table<K> {
         let key = self.words_of(key, &mut room)?;
         self.check_value(key, new)?;
         // Memory for the value that is found instead, allocated before the lock is taken.
-        let mut found = Value::with_room(self.layout().geometry.value_size);
+        let mut found = Value::with_room(self.shape().geometry.value_size);
         self.modify(key, |buffer, len, replace| {
             if buffer.is(expected, len) {
                 replace(new);
@@ -402,7 +402,7 @@ impl<K: Key + ?Sized> Table<K> {
 
     #[inline(always)]
     fn check_value(&self, key: &[u64], value: &[u8]) -> Result<(), TableError> {
-        let max = self.layout().geometry.value_size;
+        let max = self.shape().geometry.value_size;
         if value.len() <= max { Ok(()) } else { Err(self.too_large(key, value.len(), max)) }
     }
 
@@ -478,7 +478,7 @@ impl<K: Key + ?Sized> Table<K> {
         let staged = transaction.len_of_room();
         let room = transaction.into_room();
         // An upper bound: the first member is not in the room, and values may be shorter.
-        let stored = (staged + 1) * (self.layout().geometry.value_size + 64);
+        let stored = (staged + 1) * (self.shape().geometry.value_size + 64);
         if stored >= LONG {
             guard.hand_over();
         } else {

@@ -27,13 +27,13 @@ pub(crate) fn rebuild(
     duplicate: &mut dyn FnMut(SlotMut<'_>),
     steps: &mut Steps,
 ) -> usize {
-    let odd = words.load(EPOCH, Ordering::Relaxed) | 1;
-    words.store(EPOCH, odd, Ordering::Relaxed);
+    let epoch = words.load(EPOCH, Ordering::Relaxed);
+    words.store(EPOCH, epoch | 1, Ordering::Relaxed);
     // Release: pairs with the Acquire fence in `Probe::proves_absence`.
     fence(Ordering::Release);
     let entries = build(words, layout, duplicate, steps);
     // Release: pairs with the Acquire load in `Probe::new`.
-    words.store(EPOCH, odd.wrapping_add(1), Ordering::Release);
+    words.store(EPOCH, layout.next_epoch(epoch), Ordering::Release);
     entries
 }
 
