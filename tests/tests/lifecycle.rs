@@ -131,6 +131,25 @@ fn one_instance_per_process_and_name() {
 }
 
 #[test]
+fn a_status_table_with_a_max_capacity_grows() {
+    let namespace = TempNamespace::new().unwrap();
+    let options = status_options(&namespace).capacity(2).max_capacity(5);
+    let table = StatusTable::open_or_create_with("status", &options).unwrap();
+    let reader = StatusReader::open_read_only_with("status", &options).unwrap();
+    assert_eq!((table.capacity(), table.stats().max_capacity), (2, 5));
+    for key in 0..5 {
+        table.add(key, "x").unwrap();
+        assert!(reader.contains(key).unwrap());
+    }
+    let full = table.add(5, "x").unwrap_err();
+    assert_eq!(full.code(), ResultCode::NoSpace, "{full}");
+    assert_eq!((reader.len(), reader.capacity()), (5, 5));
+    // It counts as a table of the capacity with which it was created.
+    let same = StatusTable::instance_with("status", &options).unwrap();
+    assert_eq!(same.capacity(), 5);
+}
+
+#[test]
 fn an_instance_of_other_sizes_is_not_handed_out() {
     let namespace = TempNamespace::new().unwrap();
     let small = status_options(&namespace).capacity(10).value_size(20);
@@ -154,6 +173,11 @@ fn an_instance_of_other_sizes_is_not_handed_out() {
     assert_eq!(asked(10, 20), None);
     assert_eq!(asked(11, 20), Some(("capacity", 10, 11)));
     assert_eq!(asked(10, 256), Some(("value_size", 20, 256)));
+    let growing = StatusTable::instance_with("status", &small.clone().max_capacity(30));
+    assert!(matches!(
+        growing,
+        Err(Error::OpenTable(TableOpenError::GeometryMismatch { what: "max_capacity", .. }))
+    ));
     // As for a table that no instance in this process has open.
     drop(instance);
     let error = StatusTable::instance_with("status", &status_options(&namespace)).unwrap_err();

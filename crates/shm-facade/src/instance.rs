@@ -14,7 +14,8 @@ use shm_core::process_token;
 use slotmap_shm::TableOpenError;
 
 use crate::error::Error;
-use crate::status_table::{StatusOptions, StatusTable};
+use crate::status_options::StatusOptions;
+use crate::status_table::StatusTable;
 
 type Instances = BTreeMap<(PathBuf, String), Weak<StatusTable>>;
 
@@ -155,6 +156,7 @@ fn check_sizes(table: &StatusTable, options: &StatusOptions, sized: bool) -> Res
     let found = table.geometry();
     let sizes = [
         ("capacity", found.capacity, options.capacity),
+        ("max_capacity", found.max_capacity.unwrap_or(0), options.max_capacity.unwrap_or(0)),
         ("value_size", found.value_size, options.value_size),
     ];
     match sizes.into_iter().find(|(_, found, asked)| sized && found != asked) {

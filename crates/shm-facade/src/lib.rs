@@ -31,6 +31,7 @@ mod reopen;
 mod result_code;
 mod share;
 mod shared_map;
+mod status_options;
 mod status_table;
 
 pub use avl_snapshot::{
@@ -54,4 +55,5 @@ pub use slotmap_shm::{
     Observer, PutMode, ReadOnly, ReadOptions, ReadWrite, Repaired, Stats, Table, TableError,
     TableOpenError, TableOptions, TableReader, TypedKey, UntypedTable, Upserted, Value,
 };
-pub use status_table::{StatusOptions, StatusReader, StatusTable};
+pub use status_options::StatusOptions;
+pub use status_table::{StatusReader, StatusTable};

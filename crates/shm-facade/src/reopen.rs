@@ -3,7 +3,8 @@
 use slotmap_shm::Access;
 
 use crate::error::Error;
-use crate::status_table::{StatusOptions, StatusReader, StatusTable};
+use crate::status_options::StatusOptions;
+use crate::status_table::{StatusReader, StatusTable};
 
 impl StatusTable {
     /// Checks whether the name still leads to this table. If it leads to another table now, opens
