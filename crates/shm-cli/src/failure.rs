@@ -360,6 +360,9 @@ fn table_hint(error: &TableError) -> Option<Hint> {
         TableError::DuplicateKey { .. } => "`shmap set` sets it, `shmap update` replaces it",
         TableError::NamedTwice { .. } => "name each key once; nothing was changed",
         TableError::NotFound { .. } => "`shmap set` or `shmap add` adds it",
+        TableError::Full { source: Some(_), .. } => {
+            "make room for it to grow (`df -h`, `free -m`), or in the table: `shmap del`"
+        }
         TableError::Full { .. } => {
             "`shmap del` makes room; a larger table is a new one: `shmap create OTHER --capacity N`"
         }

@@ -23,17 +23,27 @@ Examples:
   file_bytes\t59465344 B
   fits\tyes
 
-Capacity and sizes cannot be changed later. All of the memory is allocated at once. An entry takes
-twice the value size plus 48 to 135 bytes, and with str or bytes keys also the key size: 100,000
-entries of the default sizes take 59 MB. --dry-run prints the exact size. Its exit code is 3 if
-the table does not fit.")]
+  $ shmap create growing --max-capacity 1000000
+  $ shmap stat growing | grep capacity
+  capacity\t1024
+  max_capacity\t1000000
+
+Sizes cannot be changed later, nor can the capacity, unless there is a --max-capacity. All of the
+memory for the capacity is allocated at once. An entry takes twice the value size plus 48 to 135
+bytes, and with str or bytes keys also the key size: 100,000 entries of the default sizes take
+59 MB. A table that may grow allocates memory for twice as many entries each time that it is full.
+Its file has the length for --max-capacity from the beginning, but memory only for the entries that
+fit now. --dry-run prints both sizes. Its exit code is 3 if the table does not fit.")]
 pub(crate) struct Arguments {
     /// Name of the table
     pub(super) name: String,
-    /// Maximum number of entries
+    /// Maximum number of entries; with --max-capacity, before the table has grown
     #[arg(long, value_name = "N", value_parser = number)]
     #[arg(default_value_t = Geometry::default().capacity)]
     capacity: usize,
+    /// Maximum number of entries to which the table may grow [default: it does not grow]
+    #[arg(long, value_name = "N", value_parser = number)]
+    max_capacity: Option<usize>,
     /// Maximum length of a value in bytes
     #[arg(long, value_name = "BYTES", value_parser = number)]
     #[arg(default_value_t = Geometry::default().value_size)]
@@ -55,7 +65,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
     let &Arguments { capacity, value_size, key_size, keys, mode, .. } = arguments;
-    let geometry = Geometry::default().capacity(capacity).value_size(value_size).key_size(key_size);
+    let mut geometry =
+        Geometry::default().capacity(capacity).value_size(value_size).key_size(key_size);
+    geometry.max_capacity = arguments.max_capacity;
     let options = common.table_options()?.geometry(geometry).mode(mode);
     if mode & 0o022 != 0 {
         options_need_trust(&options, arguments, common)?;
@@ -73,9 +85,16 @@ fn dry_run(geometry: Geometry, arguments: &Arguments, common: &Common) -> Result
     let (namespace, keys) = (common.namespace(), arguments.keys);
     let name = name(&arguments.name)?;
     let path = Kind::Table.path(&namespace, &name);
-    let len = geometry
-        .file_len(keys.0)
-        .map_err(|error| Failure::from(Error::OpenTable(error.into())).about(&name))?;
+    let len_of = |geometry: Geometry| {
+        geometry
+            .file_len(keys.0)
+            .map_err(|error| Failure::from(Error::OpenTable(error.into())).about(&name))
+    };
+    let len = len_of(geometry)?;
+    // What is allocated at once is what a table takes that does not grow.
+    let mut first = geometry;
+    first.max_capacity = None;
+    let first_len = len_of(first)?;
     if exists(&namespace, &name, Kind::Table)? {
         let text = format!("{}: {} exists already", arguments.name, path.display());
         return Err(Failure::new(Exit::Exists, text)
@@ -87,20 +106,24 @@ fn dry_run(geometry: Geometry, arguments: &Arguments, common: &Common) -> Result
     let available =
         (room.blocks() > 0).then(|| room.blocks_available().saturating_mul(room.fragment_size()));
     let limit = getrlimit(Resource::RLIMIT_FSIZE).map_or(u64::MAX, |(soft, _)| soft);
-    let fits = len <= available.unwrap_or(u64::MAX).min(limit);
+    let fits = first_len <= available.unwrap_or(u64::MAX) && len <= limit;
     let shown = path.display().to_string();
     let mut all = vec![
         ("name", Cell::new(escape(name.as_str().as_bytes()), name.as_str())),
         ("keys", Cell::text(keys.name())),
         ("capacity", Cell::count(geometry.capacity as u64)),
-        ("value_size", Cell::exact(geometry.value_size as u64)),
     ];
+    if let Some(max_capacity) = geometry.max_capacity {
+        all.push(("max_capacity", Cell::count(max_capacity as u64)));
+    }
+    all.push(("value_size", Cell::exact(geometry.value_size as u64)));
     if !keys.is_integer() {
         all.push(("key_size", Cell::exact(geometry.key_size as u64)));
     }
     all.extend([
         ("file_bytes", Cell::exact(len)),
-        ("entry_bytes", Cell::exact(len.div_ceil(geometry.capacity as u64))),
+        ("allocated_bytes", Cell::exact(first_len)),
+        ("entry_bytes", Cell::exact(first_len.div_ceil(geometry.capacity as u64))),
         ("available_bytes", available.map_or_else(Cell::none, Cell::exact)),
         ("fits", Cell::new(if fits { "yes" } else { "no" }, fits)),
         ("path", Cell::new(escape(shown.as_bytes()), shown)),

@@ -98,7 +98,7 @@ pub(super) fn println(json: &serde_json::Value) -> std::io::Result<()> {
 type Entry = (AnyKey, Vec<u8>);
 
 /// Reads the entries of the file, each key once, in the order of their lines. It keeps at most as
-/// many entries as the table holds, so the file may have any length.
+/// many entries as the table may hold, so the file may have any length.
 fn read(
     table: &UntypedTable,
     reader: &mut Reader,
@@ -118,8 +118,9 @@ fn read(
         }
         let line = record.line;
         entries.insert(key, (line, std::mem::take(&mut record.value)));
-        if entries.len() > stats.capacity {
-            let error = slotmap_shm::TableError::Full { capacity: stats.capacity, source: None };
+        if entries.len() > stats.max_capacity {
+            let capacity = stats.max_capacity;
+            let error = slotmap_shm::TableError::Full { capacity, source: None };
             return Err(reader.at_line(line, error.into()));
         }
         progress.step(reader.at());

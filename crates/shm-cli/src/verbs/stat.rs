@@ -29,6 +29,9 @@ Times and lengths have a unit. In JSON they are bare numbers: seconds and bytes.
 prometheus` prints the metrics of one map or, without a name, of all maps; a map that cannot be
 read has shmap_up 0.
 
+A table whose `max_capacity` is above its `capacity` may grow. `file_bytes` is then the length for
+`max_capacity` entries. `allocated_bytes` is what the file takes of memory or of the disk now.
+
 For a table, `recoveries` counts the repairs since it was created, and `lost` the entries that
 they could not keep.
 
@@ -41,6 +44,9 @@ pub(crate) struct Arguments {
     #[arg(long)]
     kind: Option<Kind>,
 }
+
+/// Number of bytes of the blocks that the kernel counts.
+const BLOCK: u64 = 512;
 
 type Fields = Vec<(&'static str, Cell)>;
 
@@ -77,6 +83,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     let mappers = mappers(&path).map_err(|error| Failure::of_file("/proc", &error))?;
     all.extend([
         ("file_bytes", Cell::exact(meta.len())),
+        ("allocated_bytes", Cell::exact(meta.blocks().saturating_mul(BLOCK))),
         ("owner", owner(meta.uid())),
         ("mode", mode(meta.mode())),
         ("age", with_unit(age(Some(created)))),
@@ -117,6 +124,7 @@ fn of_table(table: &Reader) -> Fields {
     fields.extend([
         ("entries", Cell::count(stats.len as u64)),
         ("capacity", Cell::count(stats.capacity as u64)),
+        ("max_capacity", Cell::count(stats.max_capacity as u64)),
         ("load", Cell::new(format!("{:.1} %", load * 100.0), load).plain(load)),
         ("value_size", Cell::exact(stats.value_size as u64)),
         ("writes", Cell::count(stats.writes)),

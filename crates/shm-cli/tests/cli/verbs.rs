@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 use shm_core::Acquired;
 use shm_harness::Child;
 
-use crate::place::{Place, WATCHDOG};
+use crate::place::{Place, SHMAP, Said, WATCHDOG};
 
 fn json(text: &str) -> Vec<Json> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -317,6 +317,78 @@ fn a_table_with_a_zeroed_page_is_read_and_repaired() {
 }
 
 #[test]
+fn a_table_with_a_max_capacity_grows() {
+    let place = Place::new();
+    place.ok(["create", "jobs", "--capacity", "4", "--max-capacity", "1000"]);
+    let stat = || json(&place.ok(["stat", "jobs", "-F=json"])).remove(0);
+    let bytes = |stat: &serde_json::Value, field: &str| stat[field].as_u64().unwrap();
+    let new = stat();
+    assert_eq!((&new["capacity"], &new["max_capacity"]), (&4.into(), &1000.into()));
+    let len = bytes(&new, "file_bytes");
+    assert!(bytes(&new, "allocated_bytes") < len / 2, "most of it is a hole: {new}");
+    for key in 0..5 {
+        place.ok(["set", "jobs", &key.to_string(), "x"]);
+    }
+    assert_eq!(stat()["capacity"], 8);
+    // More than fit now, in one batch.
+    let lines = |keys: u32| (0..keys).map(|key| format!("{key}\tvalue\n")).collect::<String>();
+    place.write("all.tsv", lines(1000));
+    place.ok(["load", "jobs", "all.tsv"]);
+    let full = stat();
+    for field in ["entries", "capacity", "max_capacity"] {
+        assert_eq!(full[field], 1000, "{full}");
+    }
+    assert_eq!(bytes(&full, "file_bytes"), len);
+    assert!(bytes(&full, "allocated_bytes") > len / 2, "{full}");
+    place.ok(["verify", "jobs"]);
+    let metrics = place.ok(["stat", "jobs", "-F=prometheus"]);
+    let labels = format!("name=\"jobs\",namespace=\"{}\"", place.dir().display());
+    assert!(metrics.contains(&format!("shmap_table_max_capacity{{{labels}}} 1000\n")), "{metrics}");
+    assert!(metrics.contains("\nshmap_allocated_bytes{"), "{metrics}");
+
+    let words = ["jobs: the table is full: all 1000 entries are taken\n", "`shmap del`"];
+    place.fails(["set", "jobs", "1000", "x"], 3, &words);
+    place.write("more.tsv", lines(1001));
+    place.fails(
+        ["load", "jobs", "more.tsv"],
+        3,
+        &["more.tsv:1001: ", "all 1000 entries are taken"],
+    );
+    let words = ["max_capacity is 3, it must be 4 to ", "--max-capacity"];
+    place.fails(["create", "less", "--capacity", "4", "--max-capacity", "3"], 2, &words);
+}
+
+#[test]
+fn a_table_that_cannot_grow_says_what_is_missing() {
+    let place = Place::new();
+    let mut command = std::process::Command::new("unshare");
+    let lines = "for key in $(seq 0 9999); do printf '%s\\tvalue\\n' $key; done";
+    command.arg("--mount").args(["sh", "-c"]).arg(format!(
+        "mount -t tmpfs -o size=1m tmpfs \"$1\" || {{ echo no mount; exit; }}; cd \"$1\"
+         \"$0\" create jobs --capacity 4 --max-capacity 1000000 &&
+         {{ {lines}; }} | \"$0\" load jobs -"
+    ));
+    command.arg(SHMAP).arg(place.dir());
+    place.settle(&mut command);
+    let said = match command.output() {
+        Ok(output) => Said::of(output),
+        Err(error) => return eprintln!("skipped: unshare: {error}"),
+    };
+    if said.out.contains("no mount") || said.err.contains("unshare") {
+        return eprintln!("skipped: mounting a tmpfs needs root: {}", said.err);
+    }
+    assert_eq!(said.code, 3, "{said:?}");
+    for words in [
+        "entries are taken, and it cannot grow: no space for ",
+        "are free",
+        "try: make room for it to grow",
+    ] {
+        assert!(said.err.contains(words), "{words}: {said:?}");
+    }
+    said.is_clear().unwrap();
+}
+
+#[test]
 fn a_dry_run_says_how_large_it_is_and_makes_nothing() {
     let place = Place::with_maps();
     for (keys, flags) in [
@@ -334,10 +406,20 @@ fn a_dry_run_says_how_large_it_is_and_makes_nothing() {
         place.ok(&words);
         let len = std::fs::metadata(place.path("new", "table")).unwrap().len();
         assert_eq!((&said["file_bytes"], &said["fits"]), (&len.into(), &true.into()), "{said}");
+        assert_eq!((&said["allocated_bytes"], &said["max_capacity"]), (&len.into(), &().into()));
         place.ok(["rm", "new"]);
     }
     let text = place.ok(["create", "new", "--dry-run"]);
-    assert!(text.contains("file_bytes\t631168 B\nentry_bytes\t617 B\n"), "{text}");
+    assert!(
+        text.contains("file_bytes\t631168 B\nallocated_bytes\t631168 B\nentry_bytes\t617 B\n"),
+        "{text}"
+    );
+    // What may come later need not fit now.
+    let growing = ["create", "new", "--max-capacity", "100000000", "--dry-run", "-F=json"];
+    let said = &json(&place.ok(growing))[0];
+    assert_eq!((&said["fits"], &said["max_capacity"]), (&true.into(), &100_000_000.into()));
+    assert_eq!((&said["allocated_bytes"], &said["entry_bytes"]), (&631_168.into(), &617.into()));
+    assert!(said["file_bytes"].as_u64().unwrap() > 60_000_000_000, "{said}");
     let huge = ["create", "new", "--capacity", "268435456", "--value-size", "16777216"];
     let before = place.files();
     let said = place.run(huge.iter().chain(&["--dry-run"]));

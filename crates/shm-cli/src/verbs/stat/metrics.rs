@@ -1,8 +1,10 @@
 //! The metrics that `shmap stat --format prometheus` prints for each map.
 
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::BLOCK;
 use crate::arguments::Common;
 use crate::maps::target::{Open, Target};
 use crate::output::prometheus::{Metric, Samples, Type};
@@ -17,10 +19,16 @@ const fn counter(name: &'static str, help: &'static str) -> Metric {
 
 static UP: Metric = gauge("shmap_up", "1 if the map can be read, 0 if not.");
 static FILE: Metric = gauge("shmap_file_bytes", "Bytes of the file of the map.");
+static ALLOCATED: Metric = gauge(
+    "shmap_allocated_bytes",
+    "Bytes that the file of the map takes of memory or of the disk.",
+);
 static CREATED: Metric =
     gauge("shmap_created_timestamp_seconds", "When the map was made, in seconds since 1970.");
 static ENTRIES: Metric = gauge("shmap_table_entries", "Entries of the table.");
 static CAPACITY: Metric = gauge("shmap_table_capacity", "Entries that fit into the table.");
+static MAX_CAPACITY: Metric =
+    gauge("shmap_table_max_capacity", "Entries to which the table may grow.");
 static VALUE: Metric = gauge("shmap_table_value_size_bytes", "Longest value of the table.");
 static TOMBSTONES: Metric =
     gauge("shmap_table_tombstones", "Places of removed keys in the index of the table.");
@@ -42,6 +50,7 @@ pub(super) fn measure(target: &Target, common: &Common, samples: &mut Samples) {
     let with_kind = [("name", name), ("kind", kind), ("namespace", &*dir)];
     if let Ok(meta) = target.path().symlink_metadata() {
         samples.add(&FILE, &with_kind, meta.len());
+        samples.add(&ALLOCATED, &with_kind, meta.blocks().saturating_mul(BLOCK));
     }
     let open = target.open(common);
     samples.add(&UP, &with_kind, u64::from(open.is_ok()));
@@ -50,6 +59,7 @@ pub(super) fn measure(target: &Target, common: &Common, samples: &mut Samples) {
             let stats = table.stats();
             samples.add(&ENTRIES, &labels, stats.len as u64);
             samples.add(&CAPACITY, &labels, stats.capacity as u64);
+            samples.add(&MAX_CAPACITY, &labels, stats.max_capacity as u64);
             samples.add(&VALUE, &labels, stats.value_size as u64);
             samples.add(&TOMBSTONES, &labels, stats.tombstones as u64);
             samples.add(&WRITES, &labels, stats.writes);
