@@ -166,8 +166,12 @@ typedef struct shmap_table_options {
   size_t size;
   // Directory. NULL, the default, means `$SHMAP_DIR`, or `/dev/shm` if that is not set.
   const char *dir;
-  // Maximum number of entries. Default: 1024.
+  // Maximum number of entries. If the table may grow, the maximum before it has grown. Default:
+  // 1024.
   size_t capacity;
+  // Maximum number of entries to which the table may grow. 0 means that it does not grow.
+  // Default: 0.
+  size_t max_capacity;
   // Maximum length of a value in bytes. Default: 256.
   size_t value_size;
   // Kind of the keys of a table that is created, one of SHMAP_KEYS_... Default: SHMAP_KEYS_I32.
@@ -224,8 +228,12 @@ typedef struct shmap_map_options {
 typedef struct shmap_stats {
   // Number of entries in the table.
   size_t len;
-  // Maximum number of entries.
+  // Maximum number of entries. If the table may grow, the number of entries that fit before it
+  // grows again.
   size_t capacity;
+  // Maximum number of entries to which the table may grow. Equals `capacity` if it does not grow
+  // any more.
+  size_t max_capacity;
   // Maximum length of a value in bytes.
   size_t value_size;
   // Maximum length of a key in bytes, if keys are text or bytes. It has no meaning for other
@@ -237,7 +245,8 @@ typedef struct shmap_stats {
   uint64_t recoveries;
   // Number of entries that were lost in repairs since creation.
   uint64_t lost;
-  // Length of the file in bytes.
+  // Length of the file in bytes. If the table may grow, part of the file is a hole, which takes
+  // no memory.
   uint64_t file_len;
 } shmap_stats;
 

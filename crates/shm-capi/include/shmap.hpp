@@ -93,6 +93,7 @@ enum class Kind { Table = SHMAP_KIND_TABLE, Map = SHMAP_KIND_MAP };
 struct TableOptions {
     std::string dir{};                                 // empty: $SHMAP_DIR, or /dev/shm
     std::size_t capacity = 1024;                       // entries
+    std::size_t max_capacity = 0;                      // entries to which it may grow; 0: does not grow
     std::size_t value_size = 256;                      // bytes
     int key_kind = 0;                                  // of a new table: SHMAP_KEYS_...; 0: as the class has it
     std::size_t key_size = 64;                         // bytes, of keys of text and bytes
@@ -107,6 +108,7 @@ struct TableOptions {
         detail::check(shmap_table_options_init(&options, sizeof options));
         options.dir = dir.empty() ? nullptr : dir.c_str();
         options.capacity = capacity;
+        options.max_capacity = max_capacity;
         options.value_size = value_size;
         if (key_kind != 0) options.key_kind = key_kind;
         options.key_size = key_size;

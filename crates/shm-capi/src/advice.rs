@@ -26,7 +26,8 @@ pub(crate) fn about(error: &Error) -> String {
 
 fn about_entry(error: &TableError) -> &'static str {
     match error {
-        TableError::Full { .. } => "capacity is fixed at creation",
+        TableError::Full { source: Some(_), .. } => "it grows once there is room",
+        TableError::Full { .. } => "capacity and max_capacity are fixed at creation",
         TableError::ValueTooLarge { .. } | TableError::NoRoomForCounter { .. } => {
             "value_size is fixed at creation"
         }

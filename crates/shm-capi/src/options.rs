@@ -22,8 +22,12 @@ pub struct ShmapTableOptions {
     size: usize,
     /// Directory. NULL, the default, means `$SHMAP_DIR`, or `/dev/shm` if that is not set.
     dir: *const c_char,
-    /// Maximum number of entries. Default: 1024.
+    /// Maximum number of entries. If the table may grow, the maximum before it has grown. Default:
+    /// 1024.
     capacity: usize,
+    /// Maximum number of entries to which the table may grow. 0 means that it does not grow.
+    /// Default: 0.
+    max_capacity: usize,
     /// Maximum length of a value in bytes. Default: 256.
     value_size: usize,
     /// Kind of the keys of a table that is created, one of SHMAP_KEYS_... Default: SHMAP_KEYS_I32.
@@ -102,6 +106,7 @@ pub unsafe extern "C" fn shmap_table_options_init(
             size,
             dir: std::ptr::null(),
             capacity: default.geometry.capacity,
+            max_capacity: default.geometry.max_capacity.unwrap_or(0),
             value_size: default.geometry.value_size,
             key_kind: SHMAP_KEYS_I32,
             key_size: default.geometry.key_size,
@@ -192,10 +197,11 @@ pub(crate) fn of_table(call: &Call, options: *const ShmapTableOptions) -> Result
     // The size is checked first, because a structure of another version may be shorter.
     check_size::<ShmapTableOptions>(*call.one("options", options.cast::<usize>())?)?;
     let given = call.one("options", options)?;
-    let geometry = Geometry::default()
+    let mut geometry = Geometry::default()
         .capacity(given.capacity)
         .value_size(given.value_size)
         .key_size(given.key_size);
+    geometry.max_capacity = Some(given.max_capacity).filter(|&max| max != 0);
     Ok(TablePlan {
         namespace: namespace(call, given.dir)?,
         kind: kind_of(given.key_kind)?,

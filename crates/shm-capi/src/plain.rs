@@ -101,8 +101,12 @@ unsafe impl Plain for ShmapRange {}
 pub struct ShmapTableStats {
     /// Number of entries in the table.
     pub len: usize,
-    /// Maximum number of entries.
+    /// Maximum number of entries. If the table may grow, the number of entries that fit before it
+    /// grows again.
     pub capacity: usize,
+    /// Maximum number of entries to which the table may grow. Equals `capacity` if it does not grow
+    /// any more.
+    pub max_capacity: usize,
     /// Maximum length of a value in bytes.
     pub value_size: usize,
     /// Maximum length of a key in bytes, if keys are text or bytes. It has no meaning for other
@@ -114,7 +118,8 @@ pub struct ShmapTableStats {
     pub recoveries: u64,
     /// Number of entries that were lost in repairs since creation.
     pub lost: u64,
-    /// Length of the file in bytes.
+    /// Length of the file in bytes. If the table may grow, part of the file is a hole, which takes
+    /// no memory.
     pub file_len: u64,
 }
 

@@ -174,6 +174,7 @@ pub unsafe extern "C" fn shmap_table_stats(
         out.set(ShmapTableStats {
             len: found.len,
             capacity: found.capacity,
+            max_capacity: found.max_capacity,
             value_size: found.value_size,
             key_size: geometry.key_size,
             writes: found.writes,

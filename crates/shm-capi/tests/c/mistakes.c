@@ -54,6 +54,10 @@ static void opening(void) {
     options.capacity = 0;
     FAILS(SHMAP_INVALID, "capacity is 0, it must be 1 to ", shmap_table_create("it", &options, &none));
     options.capacity = 2;
+    options.max_capacity = 1;
+    FAILS(SHMAP_INVALID, "max_capacity is 1, it must be 2 to ",
+          shmap_table_create("it", &options, &none));
+    options.max_capacity = 0;
     options.key_kind = 77;
     FAILS(SHMAP_INVALID, "no kind of keys 77: 1 to 10", shmap_table_create("it", &options, &none));
     options.key_kind = SHMAP_KEYS_I32;
@@ -72,6 +76,12 @@ static void opening(void) {
     options.capacity = 3;
     FAILS(SHMAP_MISMATCH, "is 2, not 3; set capacity in the options, or use open",
           shmap_table_open_or_create("it", &options, &none));
+    options.capacity = 2;
+    options.max_capacity = 4;
+    FAILS(SHMAP_MISMATCH, "is 0, not 4; set max_capacity in the options, or use open",
+          shmap_table_open_or_create("it", &options, &none));
+    options.max_capacity = 0;
+    options.capacity = 3;
     options.key_kind = SHMAP_KEYS_TEXT;
     GIVES(SHMAP_OK, shmap_table_create("words", &options, &words));
     permit("words.table", 0666);
@@ -116,7 +126,8 @@ static void calling(void) {
     FAILS(SHMAP_MISMATCH, "the value of key 1 is 3 bytes long, a counter is 8",
           shmap_table_increment(table, 1, 1, 0, &count));
     GIVES(SHMAP_OK, shmap_table_add(table, 2, "two", 3));
-    FAILS(SHMAP_NO_SPACE, "the table is full: all 2 entries are taken; capacity is fixed at creation",
+    FAILS(SHMAP_NO_SPACE,
+          "the table is full: all 2 entries are taken; capacity and max_capacity are fixed at creation",
           shmap_table_upsert(table, 3, "x", 1));
     const shmap_status no_value[] = {{1, {"x", 1}}, {2, {NULL, 3}}};
     FAILS(SHMAP_INVALID, "batch member 1: the value is null", shmap_table_update_many(table, no_value, 2));

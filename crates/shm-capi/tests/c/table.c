@@ -132,6 +132,32 @@ static void capacity_is_capacity(void) {
     GIVES(SHMAP_OK, shmap_table_close(table));
 }
 
+static void a_table_grows_to_its_largest_capacity(void) {
+    shmap_table_options options;
+    shmap_table *table = NULL, *reader = NULL;
+    shmap_stats stats;
+    GIVES(SHMAP_OK, shmap_table_options_init(&options, sizeof options));
+    CHECK(options.max_capacity == 0);
+    options.capacity = 3;
+    options.max_capacity = 10;
+    GIVES(SHMAP_OK, shmap_table_create("growing", &options, &table));
+    GIVES(SHMAP_OK, shmap_table_open_read_only("growing", NULL, &reader));
+    GIVES(SHMAP_OK, shmap_table_stats(table, &stats));
+    CHECK(stats.capacity == 3 && stats.max_capacity == 10);
+    const uint64_t file_len = stats.file_len;
+    for (int32_t key = 0; key < 10; key++) GIVES(SHMAP_OK, shmap_table_add(table, key, "abc", 3));
+    FAILS(SHMAP_NO_SPACE, "all 10 entries are taken; capacity and max_capacity are fixed",
+          shmap_table_add(table, 10, "abc", 3));
+    for (int32_t key = 0; key < 10; key++) GIVES(1, shmap_table_contains(reader, key));
+    GIVES(SHMAP_OK, shmap_table_stats(reader, &stats));
+    CHECK(stats.len == 10 && stats.capacity == 10 && stats.max_capacity == 10);
+    CHECK(stats.file_len == file_len);
+    GIVES(SHMAP_OK, shmap_table_verify(table));
+    GIVES(SHMAP_OK, shmap_table_unlink(table));
+    GIVES(SHMAP_OK, shmap_table_close(table));
+    GIVES(SHMAP_OK, shmap_table_close(reader));
+}
+
 static void names_and_handles(shmap_table *table) {
     shmap_table *reader = NULL, *other = NULL;
     char buffer[8];
@@ -195,6 +221,7 @@ int main(void) {
     batches(table);
     to_a_map_and_back(table);
     capacity_is_capacity();
+    a_table_grows_to_its_largest_capacity();
     names_and_handles(table);
     GIVES(SHMAP_OK, shmap_table_close(again));
     GIVES(SHMAP_OK, shmap_table_close(table));

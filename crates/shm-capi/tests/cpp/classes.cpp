@@ -93,6 +93,13 @@ static void tables() {
     CHECK(thrown("2", [&] { return small.add(3, "x"); }) == SHMAP_NO_SPACE);
     CHECK(thrown("capacity", [] { return shmap::Table::open_or_create("small"); }) == SHMAP_MISMATCH);
     CHECK(shmap::Table::remove_name("small", options));
+
+    options.max_capacity = 5;
+    shmap::Table growing = shmap::Table::create("growing", options);
+    for (int key = 0; key < 5; ++key) growing.upsert(key, "x");
+    CHECK(growing.stats().capacity == 5 && growing.stats().max_capacity == 5);
+    CHECK(thrown("all 5 entries", [&] { return growing.add(5, "x"); }) == SHMAP_NO_SPACE);
+    CHECK(shmap::Table::remove_name("growing", options));
 }
 
 // Any integer that keeps its value is a key, and batches are also lists.
