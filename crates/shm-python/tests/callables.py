@@ -135,6 +135,7 @@ _CALLS = {
         "key_type": lambda t: t.key_type,
         "keys": lambda t: list(t.keys()),
         "load": lambda t: t.load(loadable()),
+        "max_capacity": lambda t: t.max_capacity,
         "name": lambda t: t.name,
         "namespace": lambda t: t.namespace,
         "path": lambda t: t.path,

@@ -92,6 +92,30 @@ def test_exactly_the_capacity_fits():
         assert sorted(table) == [0, 1, 2]
 
 
+def test_a_table_with_a_max_capacity_grows():
+    with shmap.Table("growing", capacity=3, max_capacity=10) as table:
+        reader = shmap.Table.open("growing", read_only=True)
+        assert (table.capacity, table.max_capacity) == (3, 10)
+        length = table.stats()["file_len"]
+        for key in range(4):
+            table[key] = b"x"
+        assert reader.capacity == 6 and reader.max_capacity == 10
+        table.update({key: b"y" for key in range(10)})
+        with pytest.raises(shmap.FullError, match="all 10 entries"):
+            table[10] = b""
+        assert sorted(reader) == list(range(10)) and reader[9] == b"y"
+        stats = reader.stats()
+        assert (stats["capacity"], stats["max_capacity"], stats["file_len"]) == (10, 10, length)
+        table.verify()
+        assert repr(table) == '<Table "growing": 10 of 10 entries>'
+        assert shmap.Table("growing", capacity=3, max_capacity=10) == table
+        for other in ({"max_capacity": 11}, {}):
+            with pytest.raises(shmap.MismatchError, match="max_capacity"):
+                shmap.Table("growing", capacity=3, **other)
+        with pytest.raises(shmap.InvalidOptionError, match="max_capacity is 2, it must be 3 to"):
+            shmap.Table.create("less", capacity=3, max_capacity=2)
+
+
 def test_add_and_replace(table):
     table.add(1, b"a")
     with pytest.raises(shmap.KeyExistsError):
@@ -293,7 +317,7 @@ def test_keys_that_no_table_can_have_are_not_there(table):
 def test_figures(table):
     table[1] = b"a"
     stats = table.stats()
-    assert (stats["len"], stats["capacity"], stats["value_size"]) == (1, 1024, 256)
+    assert (stats["len"], stats["capacity"], stats["max_capacity"], stats["value_size"]) == (1, 1024, 1024, 256)
     table.verify()
     table.recover()
     assert repr(table) == '<Table "status": 1 of 1024 entries>'

@@ -72,6 +72,7 @@ NAME = Kind(
 FLAG = Kind(True, (TypeError, [None, 1, 0, 1.5, "yes", b"", object()]))
 SIZE = Kind(8, (TypeError, [None, 1.5, "8", b"8", object()]), (OverflowError, [-1, 2**70]), (shmap.InvalidOptionError, [2**60]))
 CAPACITY = Kind(8, *[(TypeError, [None, 1.5, "8"]), (OverflowError, [-1, 2**70]), (shmap.InvalidOptionError, [0, 2**60])])
+MAX_CAPACITY = Kind(8, *[(TypeError, [1.5, "8"]), (OverflowError, [-1, 2**70]), (shmap.InvalidOptionError, [7, 2**60])])
 KEY_SIZE = Kind(8, *[(TypeError, [None, 1.5, "8"]), (OverflowError, [-1, 2**70]), (shmap.InvalidOptionError, [0, 2**60])])
 MODE = Kind(
     0o600,
@@ -116,7 +117,8 @@ SNAPSHOT = Kind(None, (TypeError, [None, 1, "it", {}, {1: b""}, shmap.RbTree(), 
 BOUND = Kind(None, (TypeError, [1.5, 1, object(), ["a"]]), (UnicodeEncodeError, [LONE]))
 
 _GEOMETRY = {
-    "keys": NEW_KEYS, "bits": BITS, "capacity": CAPACITY, "value_size": SIZE, "key_size": KEY_SIZE, "mode": MODE,
+    "keys": NEW_KEYS, "bits": BITS, "capacity": CAPACITY, "max_capacity": MAX_CAPACITY, "value_size": SIZE,
+    "key_size": KEY_SIZE, "mode": MODE,
 }  # fmt: skip
 _OPENING = {"namespace": DIRECTORY, "timeout": TIMEOUT, "trust": TRUST, "shared_writers": FLAG}
 _MAP = {"name": NAME, "keys": MAP_KEYS, "signed": SIGNED, "namespace": DIRECTORY, "trust": TRUST}

@@ -7,7 +7,7 @@ import shmap
 import shmap.sharedmap as sharedmap
 
 numbers: shmap.Table[int] = shmap.Table("numbers")
-words: shmap.Table[str] = shmap.Table("words", keys=str, capacity=10)
+words: shmap.Table[str] = shmap.Table("words", keys=str, capacity=10, max_capacity=100)
 opened: shmap.Table[str] = shmap.Table.open("words", keys=str, read_only=True)
 as_mutable: MutableMapping[int, bytes] = numbers
 

@@ -82,6 +82,7 @@ _Entries = Union[Mapping[_K, _Stored], Iterable[tuple[_K, _Stored]]]
 class _Stats(TypedDict):
     len: int
     capacity: int
+    max_capacity: int
     free: int
     value_size: int
     writes: int
@@ -94,10 +95,10 @@ class Table(MutableMapping[_K, bytes]):
     """A table of live status: any process writes, every process reads.
 
     Readers take no lock and never wait. Each change, and each batch, takes effect as a whole or not
-    at all, even if the writer is killed. A table does not grow: it holds exactly `capacity`
-    entries, with values of up to `value_size` bytes. A handle works after a fork, can be pickled
-    (by its name), is a context manager, and may be used by many threads. A value that is an `int`
-    is a counter.
+    at all, even if the writer is killed. A table holds exactly `capacity` entries, with values of
+    up to `value_size` bytes; with a `max_capacity`, it grows when it is full. A handle works after
+    a fork, can be pickled (by its name), is a context manager, and may be used by many threads. A
+    value that is an `int` is a counter.
 
     >>> with Table("workers", capacity=100, value_size=32) as table:
     ...     table[3325] = "running"
@@ -116,6 +117,7 @@ class Table(MutableMapping[_K, bytes]):
         keys: type[int] = ...,
         bits: Literal[32, 64, None] = None,
         capacity: int = 1024,
+        max_capacity: Optional[int] = None,
         value_size: int = 256,
         key_size: int = 64,
         namespace: _Dir = None,
@@ -128,13 +130,16 @@ class Table(MutableMapping[_K, bytes]):
 
         `keys` is the type of the keys: `int`, of 32 `bits` by default, or `str` or `bytes`, of up
         to `key_size` bytes (of UTF-8). `capacity` is at most 2**28, `value_size` 2**24 and
-        `key_size` 256. All of the memory is allocated at once. `mode` is the permission bits, by
-        default 0o600; the umask has no effect. A write waits for the lock for up to `timeout`
-        seconds. `trust` lists further user ids whose tables may be opened. `shared_writers` also
-        accepts tables that the group or others may write to, and a `mode` that lets them. Raises
-        `MismatchError` if the table exists with another geometry, `WrongKindError` if it has keys
-        of another type, `InvalidOptionError` for an argument that is not possible, `CorruptError`,
-        `PermissionDeniedError`, `NoSpaceError` or `InvalidNameError`.
+        `key_size` 256. The memory for `capacity` entries is allocated at once. With a
+        `max_capacity`, memory for twice as many entries is allocated each time that the table is
+        full, up to `max_capacity` entries; the file has the length for all of them from the
+        beginning. `mode` is the permission bits, by default 0o600; the umask has no effect. A write
+        waits for the lock for up to `timeout` seconds. `trust` lists further user ids whose tables
+        may be opened. `shared_writers` also accepts tables that the group or others may write to,
+        and a `mode` that lets them. Raises `MismatchError` if the table exists with another
+        geometry, `WrongKindError` if it has keys of another type, `InvalidOptionError` for an
+        argument that is not possible, `CorruptError`, `PermissionDeniedError`, `NoSpaceError` or
+        `InvalidNameError`.
         """
     @overload
     def __new__(
@@ -144,6 +149,7 @@ class Table(MutableMapping[_K, bytes]):
         keys: type[str],
         bits: None = None,
         capacity: int = 1024,
+        max_capacity: Optional[int] = None,
         value_size: int = 256,
         key_size: int = 64,
         namespace: _Dir = None,
@@ -160,6 +166,7 @@ class Table(MutableMapping[_K, bytes]):
         keys: type[bytes],
         bits: None = None,
         capacity: int = 1024,
+        max_capacity: Optional[int] = None,
         value_size: int = 256,
         key_size: int = 64,
         namespace: _Dir = None,
@@ -177,6 +184,7 @@ class Table(MutableMapping[_K, bytes]):
         keys: type[int] = ...,
         bits: Literal[32, 64, None] = None,
         capacity: int = 1024,
+        max_capacity: Optional[int] = None,
         value_size: int = 256,
         key_size: int = 64,
         namespace: _Dir = None,
@@ -198,6 +206,7 @@ class Table(MutableMapping[_K, bytes]):
         keys: type[str],
         bits: None = None,
         capacity: int = 1024,
+        max_capacity: Optional[int] = None,
         value_size: int = 256,
         key_size: int = 64,
         namespace: _Dir = None,
@@ -215,6 +224,7 @@ class Table(MutableMapping[_K, bytes]):
         keys: type[bytes],
         bits: None = None,
         capacity: int = 1024,
+        max_capacity: Optional[int] = None,
         value_size: int = 256,
         key_size: int = 64,
         namespace: _Dir = None,
@@ -415,8 +425,8 @@ class Table(MutableMapping[_K, bytes]):
     def is_orphaned(self) -> bool:
         """True if the name no longer leads to this table: it was removed or created again."""
     def stats(self) -> _Stats:
-        """`len`, `capacity`, `free`, `value_size`, `writes`, `recoveries`, entries `lost` to damage,
-        `tombstones` of the index, `file_len` in bytes. O(1).
+        """`len`, `capacity`, `max_capacity`, `free`, `value_size`, `writes`, `recoveries`, entries
+        `lost` to damage, `tombstones` of the index, `file_len` in bytes. O(1).
 
         While other processes write, the figures may be from different moments.
         """
@@ -431,7 +441,10 @@ class Table(MutableMapping[_K, bytes]):
         """The file."""
     @property
     def capacity(self) -> int:
-        """The number of entries that fit."""
+        """The number of entries that fit, before the table grows again if it may grow."""
+    @property
+    def max_capacity(self) -> int:
+        """The largest `capacity` to which the table may grow."""
     @property
     def value_size(self) -> int:
         """The maximum length of a value, in bytes."""

@@ -73,10 +73,10 @@ class Table(TableBase, MutableMapping):
     """A table of live status: any process writes, every process reads.
 
     Readers take no lock and never wait. Each change, and each batch, takes effect as a whole or not
-    at all, even if the writer is killed. A table does not grow: it holds exactly `capacity`
-    entries, with values of up to `value_size` bytes. A handle works after a fork, can be pickled
-    (by its name), is a context manager, and may be used by many threads. A value that is an `int`
-    is a counter.
+    at all, even if the writer is killed. A table holds exactly `capacity` entries, with values of
+    up to `value_size` bytes; with a `max_capacity`, it grows when it is full. A handle works after
+    a fork, can be pickled (by its name), is a context manager, and may be used by many threads. A
+    value that is an `int` is a counter.
 
     >>> with Table("workers", capacity=100, value_size=32) as table:
     ...     table[3325] = "running"
@@ -97,6 +97,7 @@ class Table(TableBase, MutableMapping):
         keys=int,
         bits=None,
         capacity=1024,
+        max_capacity=None,
         value_size=256,
         key_size=64,
         namespace=None,
@@ -109,15 +110,18 @@ class Table(TableBase, MutableMapping):
 
         `keys` is the type of the keys: `int`, of 32 `bits` by default, or `str` or `bytes`, of up
         to `key_size` bytes (of UTF-8). `capacity` is at most 2**28, `value_size` 2**24 and
-        `key_size` 256. All of the memory is allocated at once. `mode` is the permission bits, by
-        default 0o600; the umask has no effect. A write waits for the lock for up to `timeout`
-        seconds. `trust` lists further user ids whose tables may be opened. `shared_writers` also
-        accepts tables that the group or others may write to, and a `mode` that lets them. Raises
-        `MismatchError` if the table exists with another geometry, `WrongKindError` if it has keys
-        of another type, `InvalidOptionError` for an argument that is not possible, `CorruptError`,
-        `PermissionDeniedError`, `NoSpaceError` or `InvalidNameError`.
+        `key_size` 256. The memory for `capacity` entries is allocated at once. With a
+        `max_capacity`, memory for twice as many entries is allocated each time that the table is
+        full, up to `max_capacity` entries; the file has the length for all of them from the
+        beginning. `mode` is the permission bits, by default 0o600; the umask has no effect. A write
+        waits for the lock for up to `timeout` seconds. `trust` lists further user ids whose tables
+        may be opened. `shared_writers` also accepts tables that the group or others may write to,
+        and a `mode` that lets them. Raises `MismatchError` if the table exists with another
+        geometry, `WrongKindError` if it has keys of another type, `InvalidOptionError` for an
+        argument that is not possible, `CorruptError`, `PermissionDeniedError`, `NoSpaceError` or
+        `InvalidNameError`.
         """
-        geometry = (capacity, value_size, key_size)
+        geometry = (capacity, max_capacity, value_size, key_size)
         return TableBase.__new__(
             cls, name, "open_or_create", keys, bits, *geometry, namespace, mode, timeout, list(trust), shared_writers
         )
@@ -130,6 +134,7 @@ class Table(TableBase, MutableMapping):
         keys=int,
         bits=None,
         capacity=1024,
+        max_capacity=None,
         value_size=256,
         key_size=64,
         namespace=None,
@@ -142,7 +147,7 @@ class Table(TableBase, MutableMapping):
 
         Raises `AlreadyExistsError`, and whatever `Table` raises.
         """
-        geometry = (capacity, value_size, key_size)
+        geometry = (capacity, max_capacity, value_size, key_size)
         return TableBase.__new__(
             cls, name, "create", keys, bits, *geometry, namespace, mode, timeout, list(trust), shared_writers
         )
@@ -167,7 +172,7 @@ class Table(TableBase, MutableMapping):
         """
         how = "read" if read_only else "open"
         return TableBase.__new__(
-            cls, name, how, keys, bits, 1, 0, 1, namespace, _OWNER_ONLY, timeout, list(trust), shared_writers
+            cls, name, how, keys, bits, 1, None, 0, 1, namespace, _OWNER_ONLY, timeout, list(trust), shared_writers
         )
 
     def update(self, entries=(), /, **more):

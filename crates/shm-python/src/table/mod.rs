@@ -47,7 +47,8 @@ pub(crate) struct TableBase {
 impl TableBase {
     #[new]
     #[pyo3(signature = (
-        name, how, keys, bits, capacity, value_size, key_size, namespace, mode, timeout, trust, shared_writers
+        name, how, keys, bits, capacity, max_capacity, value_size, key_size, namespace, mode, timeout,
+        trust, shared_writers
     ))]
     #[expect(clippy::too_many_arguments, reason = "called by Python code that gives them names")]
     fn new(
@@ -57,6 +58,7 @@ impl TableBase {
         keys: Option<&Bound<'_, PyAny>>,
         bits: Option<u32>,
         capacity: usize,
+        max_capacity: Option<usize>,
         value_size: usize,
         key_size: usize,
         namespace: Option<PathBuf>,
@@ -67,10 +69,11 @@ impl TableBase {
     ) -> PyResult<Self> {
         let how = How::new(how, keys, bits)?;
         let limit = self::timeout(py, timeout)?;
+        let mut geometry =
+            Geometry::default().capacity(capacity).value_size(value_size).key_size(key_size);
+        geometry.max_capacity = max_capacity;
         let options = TableOptions::default()
-            .geometry(
-                Geometry::default().capacity(capacity).value_size(value_size).key_size(key_size),
-            )
+            .geometry(geometry)
             .mode(mode)
             .trust(self::trust(&trust, shared_writers))
             .lock_timeout(limit)
@@ -346,8 +349,8 @@ impl TableBase {
             .map_err(|source| self.namespace_failure(py, source))
     }
 
-    /// `len`, `capacity`, `free`, `value_size`, `writes`, `recoveries`, entries `lost` to damage,
-    /// `tombstones` of the index, `file_len` in bytes. O(1).
+    /// `len`, `capacity`, `max_capacity`, `free`, `value_size`, `writes`, `recoveries`, entries
+    /// `lost` to damage, `tombstones` of the index, `file_len` in bytes. O(1).
     ///
     /// While other processes write, the figures may be from different moments.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -355,6 +358,7 @@ impl TableBase {
         let dict = PyDict::new(py);
         dict.set_item("len", stats.len)?;
         dict.set_item("capacity", stats.capacity)?;
+        dict.set_item("max_capacity", stats.max_capacity)?;
         dict.set_item("free", stats.free)?;
         dict.set_item("value_size", stats.value_size)?;
         dict.set_item("writes", stats.writes)?;
@@ -383,10 +387,16 @@ impl TableBase {
         interpreter::path(py, &self.namespace.path_of(&self.name, KIND))
     }
 
-    /// The number of entries that fit.
+    /// The number of entries that fit, before the table grows again if it may grow.
     #[getter]
     fn capacity(&self, py: Python<'_>) -> PyResult<usize> {
         Ok(self.owned(py)?.stats().capacity)
+    }
+
+    /// The largest `capacity` to which the table may grow.
+    #[getter]
+    fn max_capacity(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.owned(py)?.stats().max_capacity)
     }
 
     /// The maximum length of a value, in bytes.
