@@ -4,6 +4,7 @@
 #![cfg(target_endian = "little")]
 
 mod hash;
+mod levels;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -239,7 +240,14 @@ fn the_geometry() {
         assert_eq!(number(said.split("; ").next().unwrap()), max as u64, "{name}");
     }
     assert_eq!(file.u64(words.field("seed")), table.segment().geometry()[4]);
+    assert!(file.is_zero(words.field("max_capacity")) && default.max_capacity.is_none());
     assert!(file.is_zero(words.field("geometry_rest")));
+
+    let (_namespace, path, _) = levels::with_growing_table();
+    let file = Bytes::of(&path);
+    assert_eq!((file.u64(words.field("capacity")), file.u64(words.field("max_capacity"))), (5, 17));
+    let said = words.field("max_capacity").meaning.split(" to ").nth(1).unwrap();
+    assert_eq!(number(said.split("; ").next().unwrap()), Geometry::MAX_CAPACITY as u64);
 }
 
 #[test]
@@ -340,9 +348,9 @@ fn the_derived_sizes() {
             "the least power of two ≥ 4 · capacity up to a capacity of 16384, ≥ 2 · capacity beyond",
         ),
         ("index_limit", "capacity + ⌊(index_len − capacity) / 3⌋"),
-        ("index_at", "48 + ⌈capacity⌉₈"),
+        ("index_at", "48 + ⌈max_capacity⌉₈"),
         ("slots_at", "⌈index_at + index_len / 2⌉₈"),
-        ("body_words", "slots_at + capacity · slot_words"),
+        ("body_words", "slots_at + max_capacity · slot_words"),
         ("file_bytes", "16384 + 8 · body_words"),
     ] {
         assert!(rows.iter().any(|row| row[0].trim_matches('`') == name && row[1] == formula));
