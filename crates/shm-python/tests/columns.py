@@ -152,12 +152,15 @@ COLUMNS = {
             Raises(CORRUPT, "shmap.it.table\": damaged table: free stack", marks="for who repairs"),
             ["Table: __setitem__ add setdefault"],
         ),
-        (Raises((shmap.MismatchError, ValueError), " is 256 bytes long, a counter is 8"), ["Table: fetch_add increment"]),
+        (
+            Raises((shmap.MismatchError, ValueError), " is 256 bytes long, a counter is 8", marks="the thread registers"),
+            ["Table: fetch_add increment"],
+        ),
         (
             Works("it does not meet the damage"),
             [T_FIGURES, "Table: __contains__", T_HANDLE, "Table: is_orphaned"],
         ),
-        (Works("no damaged value is the expected one"), ["Table: compare_exchange"]),
+        (Works("no damaged value is the expected one; the thread registers", changes=True), ["Table: compare_exchange"]),
         (
             Works("it writes over the damage", changes=True),
             ["Table: __delitem__ clear remove_many replace replace_many"],
