@@ -116,8 +116,8 @@ impl StatusOptions {
         self
     }
 
-    /// Sets how long a read through a [`StatusReader`](crate::StatusReader) retries while writers keep changing what it
-    /// reads. `None` means that it retries for ever.
+    /// Sets how long a read through a [`StatusReader`](crate::StatusReader) retries while writers
+    /// keep changing what it reads. `None` means that it retries for ever.
     #[must_use]
     pub fn read_timeout(mut self, read_timeout: Option<Duration>) -> Self {
         self.read_timeout = read_timeout;
