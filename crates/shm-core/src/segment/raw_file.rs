@@ -12,10 +12,10 @@ use rustix::io::Errno;
 use super::layout::Header;
 use super::map::Mapping;
 use super::segment::Segment;
+use super::space::has_memory;
 use super::trust::{FOREIGN_WRITE, Trust};
 use crate::error::{FileKind, HeaderError, IoError, OpenError};
 use crate::namespace::Kind;
-use crate::os::file_id::is_memory;
 use crate::os::lease;
 use crate::os::retry::retry;
 
@@ -124,18 +124,6 @@ impl RawFile {
     fn header_error(&self, source: HeaderError) -> OpenError {
         OpenError::Header { path: self.path.clone(), source }
     }
-}
-
-/// Refuses a file in memory of which fewer bytes are allocated than these: loads and stores in the
-/// holes may raise SIGBUS.
-pub(crate) fn has_memory(file: &File, path: &Path, expected: u64) -> Result<(), OpenError> {
-    let meta = file.metadata().map_err(|e| IoError::new("stat", path, e))?;
-    let allocated = meta.blocks() * 512;
-    if allocated < expected && is_memory(file) {
-        let source = HeaderError::Holes { allocated, expected };
-        return Err(OpenError::Header { path: path.to_owned(), source });
-    }
-    Ok(())
 }
 
 impl ValidatedFile {

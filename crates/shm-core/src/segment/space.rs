@@ -1,14 +1,15 @@
 //! Space for a new file. The space is compared with the free space, and then really allocated.
+//! When a file is opened, it is checked that the space is still allocated.
 
 use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
-use crate::error::CreateError;
+use crate::error::{CreateError, HeaderError, IoError, OpenError};
 use crate::os::file_id::is_memory;
 use crate::os::limits::{available, free_memory};
 use crate::refused::check_file_size;
@@ -73,6 +74,18 @@ fn allocate(file: &File, part: Range<u64>) -> Result<(), Errno> {
             Err(Errno::INTR) => {}
             Err(e) => return Err(e),
         }
+    }
+    Ok(())
+}
+
+/// Refuses a file in memory of which fewer bytes are allocated than these: loads and stores in the
+/// holes may raise SIGBUS.
+pub(crate) fn has_memory(file: &File, path: &Path, expected: u64) -> Result<(), OpenError> {
+    let meta = file.metadata().map_err(|e| IoError::new("stat", path, e))?;
+    let allocated = meta.blocks() * 512;
+    if allocated < expected && is_memory(file) {
+        let source = HeaderError::Holes { allocated, expected };
+        return Err(OpenError::Header { path: path.to_owned(), source });
     }
     Ok(())
 }

@@ -135,9 +135,9 @@ pub type TableReader<K> = Table<K, ReadOnly>;
 pub struct Table<K: Key + ?Sized, A: Access = ReadWrite> {
     pub(crate) segment: A::Segment,
     levels: Levels,
-    /// The level that the table had when this was last looked up. A search in it finds the keys that
-    /// the index of that level leads to, and everything else is looked up in the level of that
-    /// moment.
+    /// The level that the table had when this was last looked up. A search in it finds the keys
+    /// that the index of that level leads to, and everything else is looked up in the level of
+    /// that moment.
     level: AtomicU64,
     pub(crate) waits: Waits,
     /// True if something was wrong when the table was opened. If so, the first write checks and

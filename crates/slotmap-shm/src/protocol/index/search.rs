@@ -22,8 +22,8 @@ pub(crate) struct Probe<'a> {
 }
 
 impl<'a> Probe<'a> {
-    /// Begins a probe. Returns `None` while the index is being rebuilt, and once the table has grown
-    /// beyond this level.
+    /// Begins a probe. Returns `None` while the index is being rebuilt, and once the table has
+    /// grown beyond this level.
     #[inline(always)]
     pub(crate) fn new(words: ReadWords<'a>, layout: &'a Layout, hash: u64) -> Option<Self> {
         // Acquire: pairs with the Release store that ends a rebuild.
