@@ -36,7 +36,7 @@ pub mod header {
     pub const GEOMETRY: usize = 80;
     pub const WRITERS: usize = 176;
     pub const HOLES: usize = 184;
-    pub const RESERVED: usize = 184;
+    pub const RESERVED: usize = 192;
     pub const CHECKSUM: usize = 248;
 }
 

@@ -192,7 +192,7 @@ fn another_id_means_another_lock() {
     assert!(write.contains("the lock block is not initialised"), "{write}");
     // Creation time and reserved words do not matter.
     both(&fixture.header(header::CREATED, &[9; 8], Checksum::Right), ONE);
-    both(&fixture.header(header::RESERVED, &[9; 72], Checksum::Right), ONE);
+    both(&fixture.header(header::RESERVED, &[9; 56], Checksum::Right), ONE);
 }
 
 #[test]

@@ -91,8 +91,8 @@ pub(crate) const LINE_WORDS: usize = 8;
 /// larger tables, where cache misses dominate, the index may be up to half full.
 const SPARSE_CAPACITY: usize = 1 << 14;
 
-/// The bits of the epoch. Bit 0 is set while the index is being rebuilt, the next five bits say which
-/// level the table has, and the rest counts.
+/// The bits of the epoch. Bit 0 is set while the index is being rebuilt, the next five bits say
+/// which level the table has, and the rest counts.
 const REBUILDING: u64 = 1;
 const LEVEL_SHIFT: u32 = 1;
 const LEVELS: u64 = 0x1F << LEVEL_SHIFT;

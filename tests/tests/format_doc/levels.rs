@@ -28,7 +28,7 @@ fn the_levels_of_a_table_that_grows() {
         let capacity = Geometry::default().capacity(capacity).value_size(8);
         Sizes::new(capacity, true)
     });
-    let index_at = 24 + 24;
+    let index_at = 48 + 24;
     let after = |at: usize, sizes: &Sizes| (at + sizes.index_len / 2).next_multiple_of(8);
     let [first, second, slots_at] = [&sizes[0], &sizes[1], &sizes[2]].map({
         let mut at = index_at;
@@ -40,7 +40,7 @@ fn the_levels_of_a_table_that_grows() {
     let words = slots_at + 17 * sizes[0].slot_words;
     let file = Bytes::of(&path);
     assert_eq!(file.0.len(), TABLE_BODY + 8 * words);
-    let used = 24 + 5 + sizes[0].index_len / 2 + 5 * sizes[0].slot_words;
+    let used = 48 + 5 + sizes[0].index_len / 2 + 5 * sizes[0].slot_words;
     assert_eq!(file.u64(page.field("holes")) as usize, 8 * (words - used));
 
     // The place of key 0 in the index of each level: the only one that is not empty.
@@ -51,13 +51,13 @@ fn the_levels_of_a_table_that_grows() {
             .count()
     };
     let epoch = body.field("epoch");
-    document.says("The top byte of the epoch is the number of the [level](#levels)");
+    document.says("Bits 1 to 5 are the number of the [level](#levels)");
     for (key, level) in [(4, 0), (5, 1), (9, 1), (10, 2), (16, 2)] {
         for key in 0..=key {
             table.upsert(&key, "value").unwrap();
         }
         let file = Bytes::of(&path);
-        assert_eq!(file.u64(epoch) >> 56, level, "{key}");
+        assert_eq!(file.u64(epoch) >> 1 & 31, level, "{key}");
         assert_eq!(file.u64(epoch) % 2, 0);
         let used = [(index_at, first), (first, second), (second, slots_at)];
         for (number, (from, to)) in used.into_iter().enumerate() {

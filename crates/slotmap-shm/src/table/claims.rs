@@ -110,8 +110,8 @@ impl<K: Key + ?Sized> Table<K> {
         Claim { slot, end, writer, segment: &self.segment }
     }
 
-    /// Claims the slot of a key, if the key is present, at its home in the index of the first level,
-    /// and nobody writes the slot.
+    /// Claims the slot of a key, if the key is present, at its home in the index of the first
+    /// level, and nobody writes the slot.
     #[inline(always)]
     pub(super) fn claim_at_once(&self, key: &[u64]) -> AtOnce<'_> {
         let Some(writer) = self.free_writer() else { return AtOnce::NeedsLock };
@@ -165,8 +165,8 @@ impl<K: Key + ?Sized> Table<K> {
         Ok(if slot.version() == found.version { Claiming::NeedsLock } else { Claiming::Changed })
     }
 
-    /// Claims the slot of a key after an attempt that found another next version, or did not find the
-    /// key at its home.
+    /// Claims the slot of a key after an attempt that found another next version, or did not find
+    /// the key at its home.
     #[cold]
     #[inline(never)]
     pub(super) fn claim_patiently(

@@ -177,9 +177,11 @@ fn prepare(
     let layout = Layout::new(options.geometry, kind, seed)?;
     let create = CreateOptions::new(KIND, LAYOUT_VERSION, layout.total_words as u64 * 8)
         .geometry(encode(options.geometry, kind, seed))
-        .allocated(layout.parts().map(in_bytes))
         .writers(WRITERS)
         .mode(options.mode);
+    // Only what may grow has holes.
+    let grows = layout.max_capacity() > layout.capacity;
+    let create = if grows { create.allocated(layout.parts().map(in_bytes)) } else { create };
     Ok((create, layout))
 }
 

@@ -5,8 +5,8 @@
 //! all values that the memory model lets a load return. A death is simulated at every store: from a
 //! given store on, the stores of the dying operation vanish (`shm_core::crash`). `reads.rs` has the
 //! models without a death, `deaths.rs` has the models with a death, `claims.rs` has those of
-//! writers that do not take the lock, `growth.rs` those of tables that grow, and `wakes.rs` those of
-//! threads that wait for a change.
+//! writers that do not take the lock, `growth.rs` those of tables that grow, and `wakes.rs` those
+//! of threads that wait for a change.
 
 use loom::sync::Arc;
 use loom::sync::atomic::AtomicU64;
