@@ -9,7 +9,9 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use super::layout::{BODY_OFFSET, Header, LOCK_OFFSET, RECORD_LEN, record_offset};
+#[cfg(not(loom))]
+use super::layout::RECORD_LEN;
+use super::layout::{BODY_OFFSET, Header, LOCK_OFFSET, record_offset};
 use super::lock_word::{LOCK_WORD, LockWord};
 use crate::os::file_map::FileMap;
 use crate::os::holder::Holder;

@@ -98,10 +98,19 @@ impl<K: Key + ?Sized> Table<K> {
     fn free_writer(&self) -> Option<Writer<'_>> {
         // Relaxed, both: hints.
         let closed = self.segment().words().load(CLOSED, Ordering::Relaxed) != 0;
-        if closed || self.damaged.load(Ordering::Relaxed) {
+        if closed || self.suspect.load(Ordering::Relaxed) && self.is_to_be_checked() {
             return None;
         }
         self.segment.writer()
+    }
+
+    /// True if a write has to take the lock, and check the table before, because something was
+    /// wrong when it was opened. If only counts were wrong, they may be those of a write that is
+    /// under way, so whoever finds the lock taken need not wait for it.
+    #[cold]
+    fn is_to_be_checked(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
+            || !matches!(self.segment.try_lock(), Err(LockError::WouldBlock))
     }
 
     #[inline(always)]

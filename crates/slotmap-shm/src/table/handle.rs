@@ -143,8 +143,7 @@ pub struct Table<K: Key + ?Sized, A: Access = ReadWrite> {
     /// True if something was wrong when the table was opened. If so, the first write checks and
     /// repairs the table.
     pub(crate) suspect: AtomicBool,
-    /// True if this something was a slot or the index. If not, writes of present keys need not wait
-    /// for the check: counts may just be those of a write that is under way.
+    /// True if this was a slot or the index, and not only a count.
     pub(crate) damaged: AtomicBool,
     /// Number of times that a read through this handle was repeated. This count is in private
     /// memory.

@@ -116,12 +116,12 @@ impl Waits {
         let Look::Found(slot, version) = self.model.view().look(&[key]) else {
             panic!("nobody removes it");
         };
-        let slot = SlotMut::new(self.words(), &self.model.layout, slot.number());
+        let slot = SlotMut::new(self.words(), self.model.layout(), slot.number());
         slot.claim(version, writer(by)).unwrap();
         slot.put_value(version.get(), &twice(value));
-        let committed = slot.commit_claim(version.get());
+        let committed = slot.first_line().commit_claim(version.get());
         self.writes.fetch_add(1, Ordering::Release);
-        slot.end_claim(committed);
+        slot.first_line().end_claim(committed);
         wake::after_claim(self.read(), slot.number(), |word| self.wake(word));
     }
 
