@@ -166,7 +166,7 @@ fn impossible_maxima_are_refused() {
             Err(TableOpenError::GeometryMismatch {
                 what: "max_capacity",
                 found: 20,
-                expected: 0,
+                expected: 10,
                 ..
             })
         ),
@@ -236,6 +236,46 @@ fn readers_miss_no_acknowledged_key_beside_growth() {
     });
     table.verify().unwrap();
     assert_eq!(table.len(), keys as usize);
+}
+
+/// Threads that look at the capacity through the same handle as those that add keys, while another
+/// handle grows the table too.
+#[test]
+fn threads_that_look_do_not_mislead_those_that_write() {
+    const KEYS: i32 = 20_000;
+    for _ in 0..3 {
+        let namespace = TempNamespace::new().unwrap();
+        let table = create(&namespace, &options(1, 1 << 16));
+        let other = open(&namespace);
+        let ended = &AtomicBool::new(false);
+        std::thread::scope(|s| {
+            for _ in 0..2 {
+                s.spawn(|| {
+                    while !ended.load(Ordering::Relaxed) {
+                        assert!(table.len() <= table.capacity());
+                        _ = table.iter().take(3).count();
+                    }
+                });
+            }
+            let adders: Vec<_> = [(&table, 0), (&other, 1)]
+                .map(|(table, first)| {
+                    s.spawn(move || {
+                        for key in (first..KEYS).step_by(2) {
+                            table.add(&key, value(key)).unwrap();
+                            assert_eq!(table.get(&key).unwrap().as_deref(), Some(&value(key)[..]));
+                        }
+                    })
+                })
+                .into();
+            let added: Vec<_> = adders.into_iter().map(|adder| adder.join()).collect();
+            ended.store(true, Ordering::Relaxed);
+            added.into_iter().for_each(|added| added.unwrap());
+        });
+        table.verify().unwrap();
+        let reader = reader(&namespace);
+        assert!((0..KEYS).all(|key| has(&reader, key)));
+        assert_eq!(reader.len(), KEYS as usize);
+    }
 }
 
 /// A process adds keys from 0 on and says each; it is killed, and another goes on.

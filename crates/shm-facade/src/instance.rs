@@ -156,7 +156,11 @@ fn check_sizes(table: &StatusTable, options: &StatusOptions, sized: bool) -> Res
     let found = table.geometry();
     let sizes = [
         ("capacity", found.capacity, options.capacity),
-        ("max_capacity", found.max_capacity.unwrap_or(0), options.max_capacity.unwrap_or(0)),
+        (
+            "max_capacity",
+            found.max_capacity.unwrap_or(found.capacity),
+            options.max_capacity.unwrap_or(options.capacity),
+        ),
         ("value_size", found.value_size, options.value_size),
     ];
     match sizes.into_iter().find(|(_, found, asked)| sized && found != asked) {

@@ -39,7 +39,7 @@
 use std::ops::Range;
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_nano_inline};
-use shm_core::{GEOMETRY_WORDS, Ordering, ReadWords};
+use shm_core::GEOMETRY_WORDS;
 
 use crate::error::TableError;
 use crate::geometry::{Geometry, GeometryError};
@@ -231,6 +231,16 @@ impl Layout {
         count | self.level << LEVEL_SHIFT
     }
 
+    /// Returns the parts of the body that this level uses and the level before it does not, in words.
+    pub(crate) fn parts_beyond(&self, before: &Self) -> [Range<usize>; 3] {
+        let [free, index, slots] = self.parts();
+        [
+            before.free_at(before.capacity)..free.end,
+            index,
+            before.slot_at(before.capacity)..slots.end,
+        ]
+    }
+
     /// Returns the parts of the body that this level uses, in words.
     pub(crate) fn parts(&self) -> [Range<usize>; 3] {
         [
@@ -293,6 +303,12 @@ impl Layout {
     }
 }
 
+/// Returns which level a table with this epoch has.
+#[inline(always)]
+pub(crate) fn level_of(epoch: u64) -> u64 {
+    (epoch & LEVELS) >> LEVEL_SHIFT
+}
+
 /// Returns the capacity of each level.
 fn capacities(geometry: Geometry) -> impl Iterator<Item = usize> {
     let last = geometry.max_capacity.unwrap_or(geometry.capacity);
@@ -317,67 +333,6 @@ fn after_index(at: usize, capacity: usize) -> usize {
 /// slots: for an empty place and for a tombstone.
 fn slot_mask(capacity: usize) -> u32 {
     (capacity as u32 + 2).next_power_of_two() - 1
-}
-
-/// The layouts of all levels of a table.
-#[derive(Clone)]
-pub(crate) struct Levels {
-    first: Layout,
-    /// The levels after the first.
-    more: Box<[Layout]>,
-}
-
-impl Levels {
-    pub(crate) fn new(first: Layout) -> Self {
-        let more = std::iter::successors(first.next_level(), Layout::next_level).collect();
-        Self { first, more }
-    }
-
-    /// Returns the first level.
-    #[inline(always)]
-    pub(crate) fn first(&self) -> &Layout {
-        &self.first
-    }
-
-    /// Returns the layout of a level. In damaged memory there may be any number; then this is the
-    /// last level.
-    #[inline(always)]
-    pub(crate) fn at(&self, level: u64) -> &Layout {
-        if level == 0 { &self.first } else { self.later(level) }
-    }
-
-    #[cold]
-    fn later(&self, level: u64) -> &Layout {
-        let at = usize::try_from(level - 1).ok();
-        at.and_then(|at| self.more.get(at)).or(self.more.last()).unwrap_or(&self.first)
-    }
-
-    /// Returns the level that the table has now.
-    #[inline]
-    pub(crate) fn current(&self, words: ReadWords<'_>) -> &Layout {
-        if self.more.is_empty() {
-            return &self.first;
-        }
-        // Acquire: pairs with the Release store that makes the level current.
-        self.at((words.load(EPOCH, Ordering::Acquire) & LEVELS) >> LEVEL_SHIFT)
-    }
-
-    /// Returns the level after this one, if there is one.
-    pub(crate) fn after(&self, layout: &Layout) -> Option<&Layout> {
-        self.more.get(usize::try_from(layout.level).ok()?)
-    }
-
-    /// Replaces the layout of one level.
-    pub(crate) fn set(&mut self, layout: Layout) {
-        match usize::try_from(layout.level).ok().and_then(|level| level.checked_sub(1)) {
-            None => self.first = layout,
-            Some(at) => {
-                if let Some(to) = self.more.get_mut(at) {
-                    *to = layout;
-                }
-            }
-        }
-    }
 }
 
 /// The first mask, the factor (odd) and the second mask for integer keys. Each is the rapidhash of
@@ -449,28 +404,6 @@ mod tests {
                     assert!(l.index_limit() <= 2 * l.index_len() / 3, "probes end soon");
                 }
             }
-        }
-    }
-
-    #[test]
-    fn the_levels_of_a_table_that_grows_share_slots_and_have_an_index_each() {
-        for (capacity, max) in [(1, 1), (1, 2), (3, 100), (1024, 1 << 20), (1000, 9999)] {
-            let g = Geometry { capacity, max_capacity: Some(max), value_size: 8, key_size: 8 };
-            let levels = Levels::new(Layout::new(g, i32::KIND, 1).unwrap());
-            let all: Vec<_> =
-                std::iter::successors(Some(levels.first()), |&l| levels.after(l)).collect();
-            assert_eq!(all[0].capacity, capacity);
-            assert_eq!(all.last().unwrap().capacity, max);
-            for (level, pair) in all.windows(2).enumerate() {
-                assert_eq!(pair[1].level, level as u64 + 1);
-                assert_eq!(pair[1].capacity, max.min(2 * pair[0].capacity));
-                assert!(pair[1].index >= pair[0].index + pair[0].index_words());
-                assert_eq!(pair[1].slots, pair[0].slots);
-            }
-            let last = all.last().unwrap();
-            assert!(last.free_at(max) <= all[0].index);
-            assert!(last.index + last.index_words() <= last.slots);
-            assert_eq!(last.slot_at(max), last.total_words);
         }
     }
 

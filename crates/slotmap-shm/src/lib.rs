@@ -42,6 +42,7 @@ mod tries;
 mod value;
 
 mod layout;
+mod levels;
 
 mod protocol;
 

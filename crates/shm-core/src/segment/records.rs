@@ -109,10 +109,11 @@ impl<'a> Record<'a> {
 
     /// How many of its registrations are over.
     pub(crate) fn registrations_over(self, lock_word: Option<usize>) -> u64 {
-        // In this order, and Acquire: a generation that is seen belongs to the owner that is seen,
-        // or to a later one.
-        let is_owned = self.lock_word(lock_word, Ordering::Acquire).owner().is_some();
+        // Acquire, and in this order. If the lock word has no owner after that, the registration of
+        // this generation is over, too; if it has one, at least those before it are. So the number
+        // is never too large. It may be too small for a moment.
         let generation = self.word(RECORD_GENERATION).load(Ordering::Acquire);
+        let is_owned = self.lock_word(lock_word, Ordering::Acquire).owner().is_some();
         generation.saturating_sub(u64::from(is_owned))
     }
 

@@ -217,24 +217,31 @@ impl fmt::Debug for Segment {
 }
 
 impl WritableSegment {
-    /// Allocates memory for a part of the body that is a hole, in bytes; see
-    /// [`CreateOptions::allocated`](crate::CreateOptions::allocated). What is allocated already
-    /// stays as it is, so any number of processes may do this, at the same time too. O(part).
+    /// Allocates memory for parts of the body that are holes, in bytes; see
+    /// [`CreateOptions::allocated`](crate::CreateOptions::allocated). `used` is the number of bytes
+    /// of the body that are allocated afterwards. What is allocated already stays as it is, so any
+    /// number of processes may do this, at the same time too. O(parts).
     ///
     /// # Errors
     /// [`CreateError::NoSpace`], [`CreateError::NoMemory`], [`CreateError::Quota`] and the like if
-    /// the part does not fit. [`CreateError::Io`] for everything else. Nothing that is in use was
-    /// changed, but a piece of the part may be allocated.
-    pub fn allocate(&self, part: Range<u64>) -> Result<(), CreateError> {
+    /// the parts do not fit. [`CreateError::Io`] for everything else. Nothing that is in use was
+    /// changed, but pieces of the parts may be allocated.
+    pub fn allocate(&self, parts: &[Range<u64>], used: u64) -> Result<(), CreateError> {
         let dir = self.path.parent().unwrap_or(&self.path);
-        let file = self.file().map_err(|e| IoError::new("allocate memory for", &self.path, e))?;
-        let [start, end] = [part.start, part.end]
-            .map(|at| at.saturating_add(self.body_offset() as u64).min(self.file_len()));
-        let needed = end.saturating_sub(start);
+        let io = |action| move |source| IoError::new(action, &self.path, source);
+        let file = self.file().map_err(io("allocate memory for"))?;
+        let allocated = file.metadata().map_err(io("stat"))?.blocks() * 512;
+        let body = self.body_offset() as u64;
+        let needed = body.saturating_add(used).saturating_sub(allocated);
         check_free_space(file, needed, dir)?;
-        allocate_more(file, start..end).map_err(|e| {
-            refused::creating("allocate a part of a segment in", e.into(), needed, dir)
-        })
+        for part in parts {
+            let [start, end] =
+                [part.start, part.end].map(|at| at.saturating_add(body).min(self.file_len()));
+            allocate_more(file, start..end).map_err(|e| {
+                refused::creating("allocate a part of a segment in", e.into(), needed, dir)
+            })?;
+        }
+        Ok(())
     }
 
     /// Wraps a segment whose mapping is writable and whose lock was checked.

@@ -82,7 +82,8 @@ impl Counts {
         let free = |place| load(layout.free_at(place));
         let free_sum = (0..capacity - live).map(free).fold(0, u64::wrapping_add);
         let (entries, used) = index::count(words, layout);
-        let agree = (load(COMMIT) | load(EPOCH)) & 1 == 0
+        let agree = load(COMMIT) & 1 == 0
+            && layout.is_searchable(load(EPOCH))
             && load(LEN) == live as u64
             && load(USED) == used as u64
             && entries == live
@@ -96,8 +97,8 @@ impl Counts {
 fn index_leads_to_all(words: ReadWords<'_>, layout: &Layout) -> bool {
     let mut steps = Steps::default();
     let epoch = words.load(EPOCH, Ordering::Acquire);
-    if epoch & 1 != 0 {
-        return true; // Readers search all slots.
+    if !layout.is_searchable(epoch) {
+        return true; // Readers search all slots, or those of the level of now.
     }
     for number in 0..layout.capacity {
         let slot = Slot::new(words, layout, number);

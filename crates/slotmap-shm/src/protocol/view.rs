@@ -6,7 +6,8 @@ use super::buffer::Buffer;
 use super::index::{self, Probe};
 use super::slot::{Flipped, Seen, Slot};
 use crate::error::TableError;
-use crate::layout::{COMMIT, Layout, Levels};
+use crate::layout::{COMMIT, Layout};
+use crate::levels::Levels;
 
 /// The words that a reader works on, and their layout.
 ///
@@ -121,6 +122,7 @@ impl<'a> View<'a> {
             if found.is_some() || view.is_current() {
                 return Ok(found);
             }
+            again()?;
         }
     }
 

@@ -78,7 +78,7 @@ impl<K: Key + ?Sized> Table<K> {
         &self,
         collection: &mut impl Collection<K>,
     ) -> Result<Moment, TableError> {
-        let mut scratch = Scratch::new(self.layout());
+        let mut scratch = Scratch::new(self.shape());
         loop {
             let complete = self.without_writers(|| {
                 let (tries, start) = (self.tries(), Instant::now());

@@ -79,7 +79,7 @@ impl<K: Key + ?Sized> Table<K> {
     }
 
     fn check_counter(&self, key: &[u64]) -> Result<(), TableError> {
-        let max = self.layout().geometry.value_size;
+        let max = self.shape().geometry.value_size;
         if max >= size_of::<i64>() {
             return Ok(());
         }

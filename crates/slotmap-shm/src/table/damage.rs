@@ -73,10 +73,10 @@ impl<K: Key + ?Sized> Table<K> {
     /// [`TableError::Corrupt`], which says what is wrong and where. The next write repairs the
     /// table.
     pub fn verify(&self) -> Result<(), TableError> {
-        let mut room = CheckRoom::new(self.layout());
+        let mut room = CheckRoom::new(self.shape());
         let guard = self.lock_as_it_is()?;
         let is_dead = |claim| self.is_dead(claim);
-        let checked = recover::check(guard.words()?, self.layout(), &is_dead, &mut room);
+        let checked = recover::check(guard.words()?, self.current_layout(), &is_dead, &mut room);
         if checked.is_err() {
             guard.mark_dirty();
         }

@@ -33,11 +33,13 @@ impl<K: Key + ?Sized> Table<K> {
         let Some(next) = self.level_after(full).filter(|next| next.level > allocated.level) else {
             return Ok(false);
         };
-        for part in next.parts() {
-            self.segment.allocate(in_bytes(part)).map_err(|source| Fault::NoMemory {
-                capacity: full.capacity,
-                source: Box::new(source),
-            })?;
+        let parts = next.parts_beyond(full).map(in_bytes);
+        if let Err(source) = self.segment.allocate(&parts, self.used_bytes(next)) {
+            // Others may have taken the memory to grow this very table.
+            if self.current_layout().capacity > full.capacity {
+                return Ok(true);
+            }
+            return Err(Fault::NoMemory { capacity: full.capacity, source: Box::new(source) });
         }
         allocated.level = next.level;
         Ok(true)
@@ -47,7 +49,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// nothing is staged.
     #[cold]
     pub(super) fn grow(&self, words: Words<'_>, allocated: &Allocated) {
-        let full = self.layout();
+        let full = self.current_layout();
         if let Some(next) = self.level_after(full).filter(|next| next.level <= allocated.level) {
             grow(words, full, next);
             self.current_layout();

@@ -11,7 +11,8 @@ use crate::error::TableError;
 use crate::geometry::Geometry;
 use crate::key::Key;
 use crate::key_kind::KeyKind;
-use crate::layout::{Layout, Levels};
+use crate::layout::Layout;
+use crate::levels::Levels;
 use crate::observer::Observer;
 use crate::protocol::{Glance, View};
 use crate::tries::Tries;
@@ -181,7 +182,10 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     #[inline(always)]
     pub(crate) fn view(&self) -> View<'_> {
         let (words, levels) = (self.segment().words(), &self.levels);
-        View { words, layout: self.layout(), levels }
+        // Relaxed: a hint, which other threads may set back. Each level is right for the searches
+        // that begin with it, but for nothing else: who holds the lock asks `current_layout`.
+        let layout = levels.at(self.level.load(Ordering::Relaxed));
+        View { words, layout, levels }
     }
 
     /// Returns a view of the first level. A search in it that finds nothing is [`Look::Again`] in a
@@ -194,13 +198,6 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         View { words, layout: levels.first(), levels }
     }
 
-    /// Returns the layout of the level that the table had when this was last looked up.
-    #[inline(always)]
-    pub(crate) fn layout(&self) -> &Layout {
-        // Relaxed: private memory, and each level is right for the searches that begin with it.
-        self.levels.at(self.level.load(Ordering::Relaxed))
-    }
-
     /// Returns a layout for what is the same in every level: the key kind, sizes, and where the
     /// slots are.
     #[inline(always)]
@@ -208,7 +205,8 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         self.levels.first()
     }
 
-    /// Looks up which level the table has, and returns its layout.
+    /// Looks up which level the table has, and returns its layout. While the caller holds the lock,
+    /// it stays the same.
     #[inline]
     pub(crate) fn current_layout(&self) -> &Layout {
         let layout = self.levels.current(self.segment().words());
@@ -216,6 +214,11 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
             self.level.store(layout.level, Ordering::Relaxed);
         }
         layout
+    }
+
+    /// Returns how many bytes of the body are in use in this level.
+    pub(super) fn used_bytes(&self, layout: &Layout) -> u64 {
+        self.levels.used_words(layout) as u64 * 8
     }
 
     /// Returns the layout of the level after this one, if there is one.

@@ -1,6 +1,6 @@
 //! Taking the lock of a table, and repairing the table if that is necessary.
 
-use shm_core::{Acquired, Guard, LockError, Ordering};
+use shm_core::{Acquired, Guard, LockError, Ordering, fence};
 
 use super::closing::Waited;
 use super::handle::Table;
@@ -24,7 +24,6 @@ impl<K: Key + ?Sized> Table<K> {
         if !self.suspect.load(Ordering::Relaxed)
             && let Some(guard) = self.segment.try_lock_clean()
         {
-            self.current_layout();
             return Ok(guard);
         }
         self.lock_patiently(waited)
@@ -48,14 +47,16 @@ impl<K: Key + ?Sized> Table<K> {
     /// Checks the table. If anything is wrong, makes the next owner of the lock repair the table,
     /// as after the death of a writer.
     fn check_suspect(&self, told: &mut Repaired, waited: &Waited) -> Result<(), LockError> {
-        let mut room = CheckRoom::new(self.layout());
+        let mut room = CheckRoom::new(self.shape());
         let guard = self.lock_slowly(told, waited)?;
         let words = guard.words()?;
         // Under the lock: no other thread writes through this handle between this and the check,
         // and what a reader finds during the check is not forgotten.
         self.suspect.store(false, Ordering::Relaxed);
         self.damaged.store(false, Ordering::Relaxed);
-        if recover::check(words, self.layout(), &|claim| self.is_dead(claim), &mut room).is_err() {
+        if recover::check(words, self.current_layout(), &|claim| self.is_dead(claim), &mut room)
+            .is_err()
+        {
             guard.mark_dirty();
         }
         drop(guard);
@@ -65,11 +66,16 @@ impl<K: Key + ?Sized> Table<K> {
     /// Checks the whole table under the lock, and repairs it if anything is wrong.
     pub(crate) fn check_and_repair(&self) -> Result<Repaired, LockError> {
         let mut told = Repaired::default();
-        let mut room = CheckRoom::new(self.layout());
+        let mut room = CheckRoom::new(self.shape());
         let waited = Waited::default();
         let mut guard = self.lock_slowly(&mut told, &waited)?;
-        if recover::check(guard.words()?, self.layout(), &|claim| self.is_dead(claim), &mut room)
-            .is_err()
+        if recover::check(
+            guard.words()?,
+            self.current_layout(),
+            &|claim| self.is_dead(claim),
+            &mut room,
+        )
+        .is_err()
         {
             guard.mark_dirty();
             drop(guard);
@@ -87,10 +93,7 @@ impl<K: Key + ?Sized> Table<K> {
         let observer = &self.waits.observer;
         loop {
             let recovery = match self.acquire(waited)? {
-                Acquired::Clean(guard) => {
-                    self.current_layout();
-                    return Ok(guard);
-                }
+                Acquired::Clean(guard) => return Ok(guard),
                 Acquired::OwnerDied(recovery) => recovery,
             };
             let mut repaired = Repaired::default();
@@ -100,6 +103,8 @@ impl<K: Key + ?Sized> Table<K> {
                 Ok::<(), LockError>(())
             })?;
             // Under the lock, because this is rare: some of what waiters have seen may be gone.
+            // SeqCst: as after an unlock, whatever the C library does here.
+            fence(Ordering::SeqCst);
             self.wake_after_unlock(Touched::Many);
             told.slots += repaired.slots;
             told.entries += repaired.entries;

@@ -7,9 +7,11 @@ use shm_core::{CreateOptions, Name, Namespace, Ordering, Patience, Words};
 use super::handle::{Access, AsSegment, ReadOnly, Table, Waits};
 use crate::KIND;
 use crate::error::TableOpenError;
+use crate::geometry::Geometry;
 use crate::key::{Key, TypedKey};
 use crate::key_kind::KeyKind;
-use crate::layout::{EPOCH, LAYOUT_VERSION, Layout, Levels, WRITERS, decode, encode};
+use crate::layout::{EPOCH, LAYOUT_VERSION, Layout, WRITERS, decode, encode};
+use crate::levels::Levels;
 use crate::observer::Observer;
 use crate::options::{ReadOptions, TableOptions};
 use crate::protocol::{glance, recover};
@@ -146,9 +148,10 @@ pub(super) fn open_or_create<K: Key + ?Sized>(
         return Err(TableOpenError::KeyKind { path, found: table.key_kind(), expected: kind });
     }
     let (found, asked) = (table.geometry(), options.geometry);
+    let most = |geometry: Geometry| geometry.max_capacity.unwrap_or(geometry.capacity);
     let mut fields = vec![
         ("capacity", found.capacity, asked.capacity),
-        ("max_capacity", found.max_capacity.unwrap_or(0), asked.max_capacity.unwrap_or(0)),
+        ("max_capacity", most(found), most(asked)),
         ("value_size", found.value_size, asked.value_size),
     ];
     if kind.integer().is_none() {
@@ -212,8 +215,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         }
         let mut levels = Levels::new(layout);
         let mut layout = levels.current(words).clone();
-        let used: usize = layout.parts().into_iter().map(|part| part.len()).sum();
-        segment.as_segment().check_allocated(used as u64 * 8)?;
+        segment.as_segment().check_allocated(levels.used_words(&layout) as u64 * 8)?;
         let glance = glance(words, &layout);
         if glance.index {
             layout.distrusted = words.load(EPOCH, Ordering::Relaxed);

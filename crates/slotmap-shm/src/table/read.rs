@@ -369,19 +369,20 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let load = |at| self.view().words.load(at, Ordering::Relaxed);
-        let (len, capacity) = (self.len(), self.capacity());
+        let layout = self.current_layout();
+        let (len, capacity) = (self.len(), layout.capacity);
         let used = usize::try_from(load(USED)).unwrap_or(usize::MAX);
         Stats {
             len,
             capacity,
-            max_capacity: self.layout().max_capacity(),
-            free: capacity - len,
+            max_capacity: self.shape().max_capacity(),
+            free: capacity.saturating_sub(len),
             value_size: self.shape().geometry.value_size,
             // Wrapping: records may be damaged.
             writes: self.view().commits().wrapping_add(self.segment().writes_by_records()),
             recoveries: load(RECOVERIES),
             lost: load(LOST),
-            tombstones: used.saturating_sub(len).min(self.layout().index_len()),
+            tombstones: used.saturating_sub(len).min(layout.index_len()),
             file_len: self.segment().file_len(),
         }
     }

@@ -150,7 +150,8 @@ impl<K: Key + ?Sized> Table<K> {
             let is_dead = |claim| self.is_dead(claim);
             let words = guard.words()?;
             self.open_abandoned(words);
-            let cleared = Transaction::begin(words, self.layout(), &is_dead, Room::new()).clear();
+            let cleared =
+                Transaction::begin(words, self.current_layout(), &is_dead, Room::new()).clear();
             let Err(Fault::Claimed(claimed)) = cleared else {
                 guard.hand_over();
                 self.wake_after_unlock(Touched::Many);
@@ -460,7 +461,7 @@ impl<K: Key + ?Sized> Table<K> {
         let is_dead = |claim| self.is_dead(claim);
         let words = guard.words()?;
         self.open_abandoned(words);
-        let mut transaction = Transaction::begin(words, self.layout(), &is_dead, room);
+        let mut transaction = Transaction::begin(words, self.current_layout(), &is_dead, room);
         let result = f(&mut transaction);
         match &result {
             Ok(_) => transaction.commit(),

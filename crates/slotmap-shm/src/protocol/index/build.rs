@@ -96,8 +96,8 @@ pub(crate) fn check(
     check_room: &mut CheckRoom,
     steps: &mut Steps,
 ) -> Result<usize, (&'static str, usize)> {
-    if words.load(EPOCH, Ordering::Relaxed) & 1 != 0 {
-        return Err(("epoch of an unfinished rebuild", EPOCH));
+    if !layout.is_searchable(words.load(EPOCH, Ordering::Relaxed)) {
+        return Err(("epoch of an unfinished rebuild, or of no level", EPOCH));
     }
     let live_now = |slot: SlotMut<'_>| is_live(slot.version());
     let mut room = NO_KEY;

@@ -24,7 +24,8 @@ use super::version::{is_claim, writer_of};
 use super::view::{Found, Look, View};
 use crate::geometry::Geometry;
 use crate::key::TypedKey;
-use crate::layout::{Layout, Levels};
+use crate::layout::Layout;
+use crate::levels::Levels;
 use crate::value::Source;
 
 mod claims;
