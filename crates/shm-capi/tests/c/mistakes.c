@@ -78,7 +78,7 @@ static void opening(void) {
           shmap_table_open_or_create("it", &options, &none));
     options.capacity = 2;
     options.max_capacity = 4;
-    FAILS(SHMAP_MISMATCH, "is 0, not 4; set max_capacity in the options, or use open",
+    FAILS(SHMAP_MISMATCH, "is 2, not 4; set max_capacity in the options, or use open",
           shmap_table_open_or_create("it", &options, &none));
     options.max_capacity = 0;
     options.capacity = 3;

@@ -478,9 +478,9 @@ impl<K: Key + ?Sized> Table<K> {
         let touched = transaction.touched().filter(|_| result.is_ok());
         let staged = transaction.len_of_room();
         let room = transaction.into_room();
-        // An upper bound: the first member is not in the room, and values may be shorter.
+        // An upper bound: the first member is not in the room. A full table may just have grown.
         let stored = (staged + 1) * (self.shape().geometry.value_size + 64);
-        if stored >= LONG {
+        if stored >= LONG || matches!(result, Err(Fault::Full { .. })) {
             guard.hand_over();
         } else {
             drop(guard);
