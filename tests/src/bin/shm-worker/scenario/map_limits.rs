@@ -194,7 +194,7 @@ fn claim(data_len: u64) -> ([u8; 64], u64) {
     }
     let crc = crc32fast::hash(&head[..60]);
     head[60..].copy_from_slice(&crc.to_le_bytes());
-    (head, (64 + data_len).next_multiple_of(64) + 8)
+    (head, (64 + data_len).next_multiple_of(64))
 }
 
 /// Files that are longer than memory, or claim to be, are copied: no call asks for more memory than
