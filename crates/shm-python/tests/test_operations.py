@@ -40,6 +40,11 @@ NOT_HERE = {
     "flush": "for tables on a disk",
     "lock_address": "for debuggers",
     "reopen_if_orphaned": "`is_orphaned`, then `Table.open`",
+    "get_with_version": "not yet",
+    "version": "not yet",
+    "wait_for_change": "not yet",
+    "table_version": "not yet",
+    "wait_for_any_change": "not yet",
 }
 
 
