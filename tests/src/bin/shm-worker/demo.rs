@@ -118,6 +118,9 @@ impl Agent {
             };
             if std::mem::take(&mut self.stop) {
                 raise(Signal::SIGSTOP)?;
+                // A batch: it takes the lock, also if the key is present.
+                self.table.upsert_many(&[(stat.pid, line.encode())])?;
+                continue;
             }
             self.table.upsert(stat.pid, line.encode())?;
         }
