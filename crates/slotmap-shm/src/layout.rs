@@ -231,7 +231,8 @@ impl Layout {
         count | self.level << LEVEL_SHIFT
     }
 
-    /// Returns the parts of the body that this level uses and the level before it does not, in words.
+    /// Returns the parts of the body that this level uses and the level before it does not, in
+    /// words.
     pub(crate) fn parts_beyond(&self, before: &Self) -> [Range<usize>; 3] {
         let [free, index, slots] = self.parts();
         [

@@ -72,7 +72,7 @@ impl Pages {
         self.map.len()
     }
 
-    /// True when no handle leads here any more.
+    /// True if no handle leads here any more.
     pub(crate) fn is_closed(&self) -> bool {
         // Relaxed: nothing is read because of it.
         self.closed.load(Ordering::Relaxed)

@@ -183,7 +183,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// True when the registration is over: its thread is dead, or has another id by now, or none.
+/// True if the registration is over: its thread is dead, or has another id by now, or none.
 /// `lock_word` is where the C library of the segment's writers has the lock word.
 pub(crate) fn is_dead(map: &Mapping, lock_word: Option<usize>, id: WriterId) -> bool {
     let Some(record) = Record::get(map, id.index()) else { return true };
@@ -206,7 +206,7 @@ pub(super) fn register(generation: &Word, thread: &Word, who: u64) -> Option<u64
     Some(next)
 }
 
-/// True when the registration of this generation is over.
+/// True if the registration of this generation is over.
 pub(super) fn is_over(
     lock_word: impl FnOnce(Ordering) -> LockWord,
     generation: &Word,

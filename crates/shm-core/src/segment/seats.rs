@@ -17,13 +17,13 @@ use super::records::{Record, WriterId};
 use crate::os::descriptor::SegmentFile;
 use crate::os::fork::{call_before_fork, known_token, process_token};
 
-/// The most seats of a thread. When it dies, the kernel follows at most 2048 entries of its robust
-/// list, and the program may have robust mutexes of its own.
+/// Maximum number of seats of a thread. When the thread dies, the kernel follows at most 2048
+/// entries of its robust list, and the program may have robust mutexes of its own.
 const MAX_SEATS: usize = 256;
-/// So many calls do without a search after one that found no free record.
+/// Number of calls that skip the search after a call that found no free record.
 const CALLS_WITHOUT_SEARCH: u32 = 64;
 
-/// Of so many mappings that is remembered at a time.
+/// Number of mappings for which a thread remembers that they have no free record.
 const FULL_PLACES: usize = 8;
 
 /// The seat that the thread used last.
@@ -41,7 +41,7 @@ impl Hot {
 
 /// A registration of the thread.
 struct Seat {
-    /// Always there until the drop.
+    /// `Some` until this value is dropped.
     pages: Option<Arc<Pages>>,
     /// Keeps the lock on the file that shows this process to be a living writer.
     _file: Arc<SegmentFile>,
@@ -71,7 +71,7 @@ thread_local! {
     static SEATS: RefCell<Seats> = const { RefCell::new(Seats::new()) };
 }
 
-/// How many segments with records were dropped.
+/// Number of segments with records that were dropped.
 static CLOSINGS: AtomicU64 = AtomicU64::new(0);
 
 /// The id of the calling thread in the segment with this key, if that is the one that it wrote to
@@ -113,7 +113,7 @@ pub(crate) fn find_or_register(
     Some(id)
 }
 
-/// Counts the calls that find a mapping full without a search.
+/// Returns true if the search can be skipped, and counts the call.
 fn is_known_full(key: u64) -> bool {
     let known = with_full(key, |full| match full.get() {
         (full_key, left @ 1..) if full_key == key => {
@@ -129,7 +129,7 @@ fn with_full<R>(key: u64, f: impl FnOnce(&Cell<(u64, u32)>) -> R) -> Option<R> {
     FULL.with(|full| full.get(key as usize % FULL_PLACES).map(f))
 }
 
-/// True when the calling thread must not lock a robust mutex: it is that of a child that was forked
+/// True if the calling thread must not lock a robust mutex: it is that of a child that was forked
 /// without the handlers of `pthread_atfork`, and its parent was registered.
 pub(crate) fn has_inherited(process: u64) -> bool {
     let inherited = SEATS.try_with(|seats| {
@@ -138,7 +138,7 @@ pub(crate) fn has_inherited(process: u64) -> bool {
     inherited.unwrap_or(false)
 }
 
-/// The segment is being dropped.
+/// Gives up the seats of a segment that is being dropped.
 pub(crate) fn close(map: &Mapping) {
     let key = map.key();
     if key == 0 {
@@ -265,7 +265,7 @@ impl Drop for Seat {
     }
 }
 
-/// Sees to it that threads leave their seats before they fork.
+/// Makes threads leave their seats before they fork.
 fn prepare_for_fork() -> bool {
     static DONE: AtomicBool = AtomicBool::new(false);
     // Not a `Once`: a child that is forked meanwhile would wait for ever. If several threads get

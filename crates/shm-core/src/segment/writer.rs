@@ -37,7 +37,7 @@ impl<'a> Writer<'a> {
         self.id
     }
 
-    /// The body. Others store to it at the same time.
+    /// Returns the body. Other threads store to it at the same time.
     #[inline(always)]
     #[must_use]
     pub fn words(&self) -> Words<'a> {
@@ -72,7 +72,7 @@ pub struct WriterRecord {
     pub pid: u32,
     /// Its thread.
     pub tid: u32,
-    /// True when that thread is still registered.
+    /// True if that thread is still registered.
     pub is_alive: bool,
     /// The writes that were counted in this record, also by its earlier owners.
     pub writes: u64,
@@ -115,7 +115,7 @@ impl WritableSegment {
         }
     }
 
-    /// True when the calling thread registered under this id, be it through this handle of the
+    /// True if the calling thread registered under this id, be it through this handle of the
     /// segment or another.
     #[must_use]
     pub fn is_this_thread(&self, id: WriterId) -> bool {
@@ -138,7 +138,7 @@ impl WritableSegment {
 }
 
 impl Segment {
-    /// True when this registration is over: its thread is dead, or is no longer registered under
+    /// True if this registration is over: its thread is dead, or is no longer registered under
     /// this id. Then all that it has stored is visible to the caller.
     ///
     /// An id that was loaded from a shared word with [`Ordering::Acquire`], to which its owner

@@ -45,7 +45,7 @@ pub(crate) trait Collection<K: Key + ?Sized> {
         scratch: &mut Scratch,
     ) -> Result<bool, TableError>;
 
-    /// True when everything still has the version that it was last seen with, by this collection
+    /// True if everything still has the version that it was last seen with, by this collection
     /// or in the scratch buffer. For the holder of the lock.
     fn holds(&self, view: View<'_>, scratch: &Scratch) -> bool;
 

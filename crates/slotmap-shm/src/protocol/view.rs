@@ -196,7 +196,7 @@ impl<'a> View<'a> {
         commits_after_reading(self.words)
     }
 
-    /// True when this slot has had this version since it was found with it.
+    /// True if this slot has had this version since it was found with it.
     #[inline]
     pub(crate) fn still_has(&self, found: Found) -> bool {
         let slot = self.slot(found.slot);

@@ -1,8 +1,9 @@
 //! Collecting many slots or keys until all of them are as they were at one moment, if necessary
 //! under the lock.
 //!
-//! If commits come faster than a pass takes, a handle that may write takes the lock for one pass. A
-//! read-only handle gives up after some time. Even then, each of its entries is whole.
+//! If commits come faster than a pass takes, a handle that may write takes the lock, closes claims,
+//! and makes passes until nothing changes any more. A read-only handle gives up after some time.
+//! Even then, each of its entries is whole.
 
 use std::time::{Duration, Instant};
 
@@ -66,7 +67,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         Ok(Moment::Overtaken(start.elapsed()))
     }
 
-    /// True when what was found absent has been absent since the pass before.
+    /// True if what was found absent has been absent since the pass before.
     fn nothing_was_added(&self, collection: &impl Collection<K>, before: Option<u64>) -> bool {
         !collection.has_absent() || before == Some(self.view().commits_after_reading())
     }

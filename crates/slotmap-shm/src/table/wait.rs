@@ -160,8 +160,8 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     }
 
     /// Waits until the table has a later version than `seen`, and returns that version. In all
-    /// other respects, this is like [`Table::wait_for_change`]. The end of a thread that has written
-    /// may look like a change.
+    /// other respects, this is like [`Table::wait_for_change`]. The end of a thread that has
+    /// written may look like a change.
     ///
     /// To miss nothing, ask for the version first, then read, and then wait with this version:
     ///
