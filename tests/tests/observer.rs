@@ -19,7 +19,7 @@ fn observed(
     let told = Arc::new(Mutex::new(Vec::new()));
     let record = told.clone();
     let observer = Observer::new(move |event| {
-        record.lock().unwrap().push(*event);
+        record.lock().unwrap().push(event.clone());
         also(event);
     });
     let limit = Some(Duration::from_millis(50));

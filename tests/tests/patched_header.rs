@@ -215,6 +215,9 @@ fn geometry_words_with_a_right_checksum() {
     sizes(&[0, 1, 15, 17, 32, 1 << 28, (1 << 28) + 1, 1 << 32, u64::MAX], 0, "capacity");
     sizes(&[49, 1 << 24, (1 << 24) + 1, 1 << 40, u64::MAX], 1, "value_size");
     sizes(&[0, 257, u64::MAX], 3, "key_size");
+    sizes(&[4, 7, u64::MAX], 6, "flags");
+    // A time to live counts only if entries may expire.
+    both(&word(7, u64::MAX), ONE);
     for kind in [0, 0x108, 0x204, 0x300, 0x400, 0x900, u64::MAX] {
         both(&word(2, kind), "has keys of ");
     }
@@ -224,6 +227,12 @@ fn geometry_words_with_a_right_checksum() {
         let said = word(1, value_size);
         let fine = |line: &String| line.starts_with("ok: ") || line.contains("damaged table");
         assert!(said.iter().all(fine), "{value_size}: {said:?}");
+    }
+    // The same is true of leases and times, which follow the values.
+    for flags in [1, 2, 3] {
+        let said = word(6, flags);
+        let fine = |line: &String| line.starts_with("ok: ") || line.contains("damaged table");
+        assert!(said.iter().all(fine), "{flags}: {said:?}");
     }
     // Another seed hashes elsewhere: keys are not found, but nothing breaks.
     let said = word(4, 12345);

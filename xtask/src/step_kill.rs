@@ -75,6 +75,10 @@ pub enum Operation {
     Resolve,
     /// Updating or removing a key while others wait for a change.
     Wake,
+    /// Removing entries that have expired.
+    Expire,
+    /// Adding a key to a full table, which evicts its oldest entry.
+    Evict,
 }
 
 impl Operation {
@@ -93,6 +97,8 @@ impl Operation {
             Self::Unregister => 3,
             Self::Register | Self::Resolve => 11,
             Self::Wake => 7,
+            Self::Expire => 3,
+            Self::Evict => 13,
         }
     }
 

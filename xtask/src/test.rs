@@ -122,6 +122,8 @@ fn steps(full: bool) -> Vec<Step> {
         (Operation::Batch, Sabotage::Piecemeal),
         (Operation::Add, Sabotage::NoRepair),
         (Operation::Grow, Sabotage::EarlyLevel),
+        (Operation::Expire, Sabotage::NoRepair),
+        (Operation::Evict, Sabotage::NoRepair),
         (Operation::ForceShare, Sabotage::EarlyName),
         (Operation::Settle, Sabotage::NoSettle),
         (Operation::Prune, Sabotage::GreedyPrune),

@@ -469,7 +469,11 @@ fn rooms_import_downward_only() {
         ("slotmap-shm", &["layout.rs"], leaves.to_vec()),
         ("slotmap-shm", &["levels.rs"], under(&["layout.rs"])),
         ("slotmap-shm", &["protocol"], under(&["layout.rs", "levels.rs", "protocol"])),
-        ("slotmap-shm", &["table/handle.rs"], under(&["layout.rs", "levels.rs", "protocol"])),
+        (
+            "slotmap-shm",
+            &["table/handle.rs"],
+            under(&["layout.rs", "levels.rs", "protocol", "table/oldest.rs"]),
+        ),
         ("shm-cli", &["arguments.rs"], of_verbs[1..].to_vec()),
         ("shm-cli", &["maps"], [&of_verbs[..], &["maps"]].concat()),
         ("shm-cli", &["files"], [&of_verbs[..], &["files", "maps/key.rs"]].concat()),

@@ -44,10 +44,12 @@ pub use error::{
 };
 pub use name::{InvalidName, Name};
 pub use namespace::{Entry, Kind, Namespace};
+pub use os::clock::since_boot;
 pub use os::descriptor::LostDescriptor;
 #[doc(hidden)]
 pub use os::fork::process_token;
 pub use os::holder::Holder;
+pub use os::identity::boot_id;
 pub use os::limits::Limit;
 pub use os::random::random;
 pub use publication::copy::CopySource;

@@ -7,7 +7,7 @@ use shm_core::{CreateError, IoError, LockError, OpenError};
 use thiserror::Error;
 
 use crate::any_key::AnyKey;
-use crate::geometry::GeometryError;
+use crate::geometry::{Eviction, Expiry, GeometryError};
 use crate::key_kind::KeyKind;
 use crate::value::Value;
 
@@ -73,6 +73,26 @@ pub enum TableOpenError {
         /// The requested value of this parameter.
         expected: u64,
     },
+    /// The table exists, but its entries expire in another way than requested.
+    #[error("entries of {path:?} expire otherwise: {found}, not {expected}")]
+    ExpiryMismatch {
+        /// Path of the table.
+        path: PathBuf,
+        /// How the entries of the table expire.
+        found: Expiry,
+        /// The requested way.
+        expected: Expiry,
+    },
+    /// The table exists, but makes room in another way than requested.
+    #[error("entries of {path:?} are evicted otherwise: {found}, not {expected}")]
+    EvictionMismatch {
+        /// Path of the table.
+        path: PathBuf,
+        /// How the entries of the table are evicted.
+        found: Eviction,
+        /// The requested way.
+        expected: Eviction,
+    },
     /// The body of the segment is not a valid table.
     #[error("damaged table {path:?}: {what} at {at}")]
     Corrupt {
@@ -95,6 +115,8 @@ impl TableOpenError {
             Self::KeyKind { path, .. }
             | Self::UnknownKeyKind { path, .. }
             | Self::GeometryMismatch { path, .. }
+            | Self::ExpiryMismatch { path, .. }
+            | Self::EvictionMismatch { path, .. }
             | Self::Corrupt { path, .. } => Some(path),
             Self::Geometry(_) => None,
         }
@@ -123,6 +145,16 @@ pub enum TableError {
         /// The key.
         key: AnyKey,
     },
+    /// A time to live was given to an entry of a table that was created without
+    /// [expiry](crate::Geometry::expiry).
+    #[error("entries of this table do not expire: it was created without expiry")]
+    NoExpiry,
+    /// A time to live is zero, or longer than the clock goes.
+    #[error(transparent)]
+    TimeToLive(GeometryError),
+    /// The calling thread has no record of a writer, and cannot get one.
+    #[error("this thread cannot be registered as a writer: no record is free")]
+    NotRegistered,
     /// All slots are taken: `len == capacity`. A table that may grow has its largest capacity, or
     /// there is no memory for the next one.
     #[error("the table is full: all {capacity} entries are taken{}", if source.is_some() { ", and it cannot grow" } else { "" })]
@@ -279,11 +311,18 @@ mod tests {
         AnyKey::from("red")
     }
 
+    fn too_short() -> GeometryError {
+        GeometryError::TimeToLive { ttl: Duration::ZERO, max: Duration::from_secs(9) }
+    }
+
     fn table_errors() -> Vec<TableError> {
         vec![
             TableError::DuplicateKey { key: key() },
             TableError::NotFound { key: key() },
             TableError::NamedTwice { key: key() },
+            TableError::NoExpiry,
+            TableError::TimeToLive(too_short()),
+            TableError::NotRegistered,
             TableError::Full { capacity: 4, source: None },
             TableError::ValueTooLarge { key: key(), len: 9, max: 8 },
             TableError::key_too_long(b"too long", 7),
@@ -309,6 +348,9 @@ mod tests {
             TableError::DuplicateKey { .. },
             TableError::NotFound { .. },
             TableError::NamedTwice { .. },
+            TableError::NoExpiry,
+            TableError::TimeToLive(_),
+            TableError::NotRegistered,
             TableError::Full { .. },
             TableError::ValueTooLarge { .. },
             TableError::KeyTooLong { .. },
@@ -348,8 +390,9 @@ mod tests {
             || GeometryError::OutOfRange { what: "capacity", value: 0, min: 1, max: 9 };
         let too_large = || GeometryError::TooLarge { capacity: 1, value_size: 1 };
         shm_core::every_error_is_said_well!(
-            [out_of_range(), too_large()],
+            [out_of_range(), too_large(), too_short()],
             GeometryError::OutOfRange { .. },
+            GeometryError::TimeToLive { .. },
             GeometryError::TooLarge { .. },
         );
         let errors = [
@@ -364,6 +407,16 @@ mod tests {
                 found: 1,
                 expected: 2,
             },
+            TableOpenError::ExpiryMismatch {
+                path: path(),
+                found: Expiry::Never,
+                expected: Expiry::ByEntry,
+            },
+            TableOpenError::EvictionMismatch {
+                path: path(),
+                found: Eviction::Never,
+                expected: Eviction::LeastRecentlyWritten,
+            },
             TableOpenError::Corrupt { path: path(), what: "length of the body", at: 1 },
         ];
         shm_core::every_error_is_said_well!(
@@ -374,6 +427,8 @@ mod tests {
             TableOpenError::KeyKind { .. },
             TableOpenError::UnknownKeyKind { .. },
             TableOpenError::GeometryMismatch { .. },
+            TableOpenError::ExpiryMismatch { .. },
+            TableOpenError::EvictionMismatch { .. },
             TableOpenError::Corrupt { .. },
         );
     }

@@ -1,8 +1,62 @@
 //! How many entries a table holds, and how large they may be.
 
+use std::fmt;
+use std::time::Duration;
+
 use thiserror::Error;
 
 use crate::key_kind::MAX_KEY_BYTES;
+
+/// Whether the entries of a table may expire. A table whose entries may expire needs 16 bytes more
+/// for each entry, and its calls read the clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Expiry {
+    /// Entries stay until they are removed.
+    #[default]
+    Never,
+    /// An entry expires if it was written with a time to live.
+    ByEntry,
+    /// An entry expires after this time, unless it was written with another time to live.
+    After(Duration),
+}
+
+impl fmt::Display for Expiry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Never => f.write_str("never"),
+            Self::ByEntry => f.write_str("each after a time of its own"),
+            Self::After(ttl) => write!(f, "after {ttl:?}"),
+        }
+    }
+}
+
+/// What happens to an insertion into a table that is full, and has its largest capacity.
+///
+/// Entries that have expired are removed first, and a table that may grow grows first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Eviction {
+    /// It fails.
+    #[default]
+    Never,
+    /// The entry that was written longest ago is removed. A [touch](crate::Table::touch) counts as
+    /// a write, a read does not. Such a table needs 8 bytes more for each entry, and each write
+    /// reads the clock. The writer is told by [`Event::Evicted`](crate::Event::Evicted).
+    ///
+    /// This order is exact among the entries that were written in this boot. Those of an earlier
+    /// boot are older, in no particular order among themselves.
+    LeastRecentlyWritten,
+}
+
+impl fmt::Display for Eviction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Never => "never",
+            Self::LeastRecentlyWritten => "the least recently written first",
+        })
+    }
+}
 
 /// How many entries a table holds, and how large they may be. A table's geometry is fixed when the
 /// table is created.
@@ -29,6 +83,10 @@ pub struct Geometry {
     /// The maximum number of entries to which the table may grow: `capacity` to
     /// [`Geometry::MAX_CAPACITY`]. `None`, the default, means that the table does not grow.
     pub max_capacity: Option<usize>,
+    /// Whether entries may expire.
+    pub expiry: Expiry,
+    /// Whether a full table removes entries to make room for others.
+    pub eviction: Eviction,
     /// Maximum length of a value in bytes: 0 to [`Geometry::MAX_VALUE_SIZE`].
     pub value_size: usize,
     /// Maximum length of a key in bytes, for `str` and `[u8]` keys: 1 to
@@ -58,6 +116,20 @@ impl Geometry {
         self
     }
 
+    /// Sets whether entries may expire.
+    #[must_use]
+    pub fn expiry(mut self, expiry: Expiry) -> Self {
+        self.expiry = expiry;
+        self
+    }
+
+    /// Sets whether a full table removes entries to make room for others.
+    #[must_use]
+    pub fn eviction(mut self, eviction: Eviction) -> Self {
+        self.eviction = eviction;
+        self
+    }
+
     /// Sets the maximum length of a value in bytes.
     #[must_use]
     pub fn value_size(mut self, value_size: usize) -> Self {
@@ -77,7 +149,14 @@ impl Default for Geometry {
     /// The default is 1024 entries of up to 256 bytes, with `str` and `[u8]` keys of up to 64
     /// bytes.
     fn default() -> Self {
-        Self { capacity: 1024, max_capacity: None, value_size: 256, key_size: 64 }
+        Self {
+            capacity: 1024,
+            max_capacity: None,
+            expiry: Expiry::Never,
+            eviction: Eviction::Never,
+            value_size: 256,
+            key_size: 64,
+        }
     }
 }
 
@@ -96,6 +175,14 @@ pub enum GeometryError {
         min: usize,
         /// Maximum value of the parameter.
         max: usize,
+    },
+    /// A time to live is zero, or longer than the clock goes.
+    #[error("the time to live is {ttl:?}, it must be at least 1 ns and at most {max:?}")]
+    TimeToLive {
+        /// The requested time.
+        ttl: Duration,
+        /// The longest possible time.
+        max: Duration,
     },
     /// The table would not fit into the address space.
     #[error("{capacity} entries of {value_size} bytes are too large for the address space")]

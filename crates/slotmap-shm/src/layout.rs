@@ -37,12 +37,12 @@
 //! buffer 0 holds the value. Buffer 0 is used first.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_nano_inline};
-use shm_core::GEOMETRY_WORDS;
 
 use crate::error::TableError;
-use crate::geometry::{Geometry, GeometryError};
+use crate::geometry::{Eviction, Expiry, Geometry, GeometryError};
 use crate::key::Key;
 use crate::key_kind::KeyKind;
 
@@ -63,6 +63,13 @@ pub(crate) const LEN: usize = 16;
 pub(crate) const USED: usize = 17;
 pub(crate) const RECOVERIES: usize = 18;
 pub(crate) const LOST: usize = 19;
+/// The boot in which leases were written.
+pub(crate) const BOOT: usize = 20;
+/// The slot where the next sweep for expired entries begins.
+pub(crate) const HAND: usize = 21;
+/// How many entries were removed because they had expired, and to make room for others.
+pub(crate) const EXPIRED: usize = 22;
+pub(crate) const EVICTED: usize = 23;
 /// The first wake word. `protocol/wake.rs` says which words are behind it.
 pub(crate) const WAKE: usize = 24;
 const FREE: usize = WAKE + WAKE_WORDS;
@@ -137,6 +144,15 @@ pub(crate) struct Layout {
     /// The maximum length in bytes of a value that is copied without a loop: one that fits into the
     /// table and into the head of a buffer.
     pub(crate) short_len: usize,
+    /// Offset within a slot of what follows the buffers, or 0 if nothing does.
+    pub(crate) extras: usize,
+    /// Offset of the lease of buffer 0 within a slot, or 0 if entries do not expire. The lease of
+    /// buffer 1 follows.
+    pub(crate) leases: usize,
+    /// Offset within a slot of the time of its last write, or 0 if no entries are evicted.
+    pub(crate) stamp: usize,
+    /// The time to live of an entry that is written without one, in nanoseconds. 0: it stays.
+    pub(crate) default_ttl: u64,
     pub(crate) index: usize,
     pub(crate) slots: usize,
     pub(crate) total_words: usize,
@@ -154,7 +170,7 @@ impl Layout {
                 Err(GeometryError::OutOfRange { what, value: value as u64, min, max })
             }
         };
-        let Geometry { capacity, max_capacity, value_size, key_size } = geometry;
+        let Geometry { capacity, max_capacity, expiry, eviction, value_size, key_size } = geometry;
         check("capacity", capacity, 1, Geometry::MAX_CAPACITY)?;
         let max_capacity = max_capacity.unwrap_or(capacity);
         check("max_capacity", max_capacity, capacity, Geometry::MAX_CAPACITY)?;
@@ -164,7 +180,18 @@ impl Layout {
         let key_words = kind.words(key_size);
         let value_words = value_size.div_ceil(8);
         let tail_words = value_words.saturating_sub(HEAD_WORDS);
-        let used_words = KEY + key_words + 2 * (HEAD_WORDS + tail_words);
+        let values_end = KEY + key_words + 2 * (HEAD_WORDS + tail_words);
+        let (leases, default_ttl) = match expiry {
+            Expiry::Never => (0, 0),
+            Expiry::ByEntry => (values_end, 0),
+            Expiry::After(ttl) => (values_end, time_to_live(ttl)?),
+        };
+        let leases_end = if leases == 0 { values_end } else { leases + 2 };
+        let (stamp, used_words) = match eviction {
+            Eviction::Never => (0, leases_end),
+            Eviction::LeastRecentlyWritten => (leases_end, leases_end + 1),
+        };
+        let extras = if used_words == values_end { 0 } else { values_end };
         let slot_words = used_words.next_multiple_of(LINE_WORDS);
         let index_len = index_len(capacity);
         let slot_mask = slot_mask(capacity);
@@ -190,6 +217,10 @@ impl Layout {
             slot_mask,
             fingerprint_mask: !slot_mask,
             short_len: value_size.min(HEAD_WORDS * 8),
+            extras,
+            leases,
+            stamp,
+            default_ttl,
             index,
             slots,
             total_words,
@@ -310,6 +341,17 @@ pub(crate) fn level_of(epoch: u64) -> u64 {
     (epoch & LEVELS) >> LEVEL_SHIFT
 }
 
+/// The longest time to live in nanoseconds: some 146 years. Deadlines stay below 2^63 with it.
+const MAX_TTL: u64 = 1 << 62;
+
+/// Returns a time to live in nanoseconds.
+pub(crate) fn time_to_live(ttl: Duration) -> Result<u64, GeometryError> {
+    match u64::try_from(ttl.as_nanos()) {
+        Ok(ttl @ 1..=MAX_TTL) => Ok(ttl),
+        _ => Err(GeometryError::TimeToLive { ttl, max: Duration::from_nanos(MAX_TTL) }),
+    }
+}
+
 /// Returns the capacity of each level.
 fn capacities(geometry: Geometry) -> impl Iterator<Item = usize> {
     let last = geometry.max_capacity.unwrap_or(geometry.capacity);
@@ -344,37 +386,6 @@ fn integer_secrets(seed: u64) -> [u64; 3] {
         .map(|n| rapidhash_v3_nano_inline::<true, true>(&n.to_le_bytes(), &secrets) | (n % 2))
 }
 
-/// Encodes the geometry, the kind and the seed as the geometry words of the segment header. The
-/// other words are zero and reserved for later versions.
-pub(crate) fn encode(geometry: Geometry, kind: KeyKind, seed: u64) -> [u64; GEOMETRY_WORDS] {
-    let mut words = [0; GEOMETRY_WORDS];
-    let fields = [
-        geometry.capacity as u64,
-        geometry.value_size as u64,
-        kind.code(),
-        geometry.key_size as u64,
-        seed,
-        geometry.max_capacity.unwrap_or(0) as u64,
-    ];
-    for (word, field) in words.iter_mut().zip(fields) {
-        *word = field;
-    }
-    words
-}
-
-/// Decodes the geometry, the code of the key kind, and the seed from the header.
-pub(crate) fn decode(words: &[u64; GEOMETRY_WORDS]) -> (Geometry, u64, u64) {
-    let [capacity, value_size, kind, key_size, seed, max_capacity, ..] = *words;
-    let size = |word| usize::try_from(word).unwrap_or(usize::MAX);
-    let geometry = Geometry {
-        capacity: size(capacity),
-        max_capacity: Some(max_capacity).filter(|&max| max != 0).map(size),
-        value_size: size(value_size),
-        key_size: size(key_size),
-    };
-    (geometry, kind, seed)
-}
-
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests {
@@ -385,7 +396,14 @@ mod tests {
     fn parts_follow_each_other_and_start_at_cache_lines() {
         for capacity in [1, 2, 3, 7, 8, 9, 1000, 1024, 16_384, 16_385, 1 << 20] {
             for value_size in [0, 1, 8, 255, 256, 257] {
-                let g = Geometry { capacity, max_capacity: None, value_size, key_size: 13 };
+                let g = Geometry {
+                    capacity,
+                    max_capacity: None,
+                    expiry: Expiry::Never,
+                    eviction: Eviction::Never,
+                    value_size,
+                    key_size: 13,
+                };
                 for kind in [i32::KIND, str::KIND] {
                     let l = Layout::new(g, kind, 1).unwrap();
                     let spread = if capacity <= 16_384 { 4 } else { 2 };
@@ -438,13 +456,5 @@ mod tests {
             ..g
         };
         assert!(new(huge).is_ok() || matches!(new(huge), Err(GeometryError::TooLarge { .. })));
-    }
-
-    #[test]
-    fn the_header_words_round_trip() {
-        let g = Geometry { capacity: 5, max_capacity: None, value_size: 6, key_size: 7 };
-        assert_eq!(decode(&encode(g, str::KIND, 9)), (g, str::KIND.code(), 9));
-        let g = Geometry { max_capacity: Some(10), ..g };
-        assert_eq!(decode(&encode(g, str::KIND, 9)), (g, str::KIND.code(), 9));
     }
 }

@@ -78,13 +78,20 @@ impl Levels {
 #[cfg(not(loom))]
 mod tests {
     use super::*;
-    use crate::geometry::Geometry;
+    use crate::geometry::{Eviction, Expiry, Geometry};
     use crate::key::TypedKey;
 
     #[test]
     fn the_levels_of_a_table_that_grows_share_slots_and_have_an_index_each() {
         for (capacity, max) in [(1, 1), (1, 2), (3, 100), (1024, 1 << 20), (1000, 9999)] {
-            let g = Geometry { capacity, max_capacity: Some(max), value_size: 8, key_size: 8 };
+            let g = Geometry {
+                capacity,
+                max_capacity: Some(max),
+                expiry: Expiry::Never,
+                eviction: Eviction::Never,
+                value_size: 8,
+                key_size: 8,
+            };
             let levels = Levels::new(Layout::new(g, i32::KIND, 1).unwrap());
             let all: Vec<_> =
                 std::iter::successors(Some(levels.first()), |&l| levels.after(l)).collect();

@@ -33,6 +33,7 @@ mod bytes;
 mod encoded_keys;
 mod error;
 mod geometry;
+mod geometry_words;
 mod key;
 mod key_kind;
 mod observer;
@@ -50,7 +51,7 @@ mod table;
 
 pub use any_key::AnyKey;
 pub use error::{TableError, TableOpenError};
-pub use geometry::{Geometry, GeometryError};
+pub use geometry::{Eviction, Expiry, Geometry, GeometryError};
 pub use key::{Key, TypedKey};
 pub use key_kind::KeyKind;
 pub use observer::{Event, Observer};
@@ -62,7 +63,7 @@ pub use shm_core::report;
 pub use shm_core::{CreateError, Holder, Interrupt, LockError, Name, Namespace, OpenError, Trust};
 pub use table::{
     Access, Damage, Iter, Listing, ReadOnly, ReadWrite, Stats, Table, TableReader, TableVersion,
-    UntypedTable, Version,
+    TimeToLive, UntypedTable, Version,
 };
 pub use value::Value;
 

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::any_key::AnyKey;
+use crate::value::Value;
+
 /// An event that happened during a call of a handle that may write. The call continues.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
     /// Another writer holds the lock: the call begins to wait.
@@ -18,13 +21,22 @@ pub enum Event {
         /// tell.
         entries: usize,
     },
+    /// An entry was removed to make room for the one that the call adds. See
+    /// [`Eviction`](crate::Eviction).
+    Evicted {
+        /// The key of the entry.
+        key: AnyKey,
+        /// Its value.
+        value: Value,
+    },
 }
 
 /// A function that a handle calls with each [`Event`]. It may log the event or open a span.
 ///
 /// The function runs in the thread of the call, while no lock is held. It must not use the handle
 /// that it observes, because a call that waits would call the function again. A handle without an
-/// observer does no extra work. With an observer, only calls that wait or repair take longer.
+/// observer does no extra work. With an observer, only calls that wait, repair
+/// or evict take longer.
 ///
 /// ```
 /// use slotmap_shm::{Event, Observer, TableOptions};

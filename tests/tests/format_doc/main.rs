@@ -4,6 +4,7 @@
 #![cfg(target_endian = "little")]
 
 mod hash;
+mod leases;
 mod levels;
 
 use std::os::unix::fs::MetadataExt;
@@ -16,7 +17,7 @@ use shm_facade::{RbTree, SNAPSHOT, Share, ShareOptions, TypedKey};
 use shm_tests::document::{Document, Field, number};
 use shm_tests::patch;
 use shm_tests::{TempNamespace, create, options, test_name};
-use slotmap_shm::{Geometry, KIND, Table, TableOptions};
+use slotmap_shm::{Eviction, Expiry, Geometry, KIND, Table, TableOptions};
 
 /// Offset of the body in the file of a table.
 const TABLE_BODY: usize = patch::TABLE_BODY as usize;
@@ -241,7 +242,9 @@ fn the_geometry() {
     }
     assert_eq!(file.u64(words.field("seed")), table.segment().geometry()[4]);
     assert!(file.is_zero(words.field("max_capacity")) && default.max_capacity.is_none());
-    assert!(file.is_zero(words.field("geometry_rest")));
+    for zero in ["flags", "default_ttl", "geometry_rest"] {
+        assert!(file.is_zero(words.field(zero)), "{zero}");
+    }
 
     let (_namespace, path, _) = levels::with_growing_table();
     let file = Bytes::of(&path);
@@ -299,11 +302,13 @@ struct Sizes {
 
 impl Sizes {
     fn new(geometry: Geometry, integer: bool) -> Self {
-        let Geometry { capacity, value_size, key_size, .. } = geometry;
+        let Geometry { capacity, value_size, key_size, expiry, eviction, .. } = geometry;
         let line = |words: usize| words.next_multiple_of(8);
         let key_words = if integer { 1 } else { 1 + key_size.div_ceil(8) };
         let tail_words = value_size.div_ceil(8).saturating_sub(2);
-        let slot_words = line(7 + key_words + 2 * tail_words);
+        let extra_words = if expiry == Expiry::Never { 0 } else { 2 }
+            + if eviction == Eviction::Never { 0 } else { 1 };
+        let slot_words = line(7 + key_words + 2 * tail_words + extra_words);
         let spread = if capacity <= 16384 { 4 } else { 2 };
         let index_len = (spread * capacity).next_power_of_two();
         let index_at = 48 + line(capacity);
@@ -324,6 +329,7 @@ fn the_derived_sizes() {
     let expected = [
         ("key_words", sizes.key_words),
         ("tail_words", sizes.tail_words),
+        ("extra_words", 0),
         ("slot_words", sizes.slot_words),
         ("index_len", sizes.index_len),
         ("index_limit", 1024 + (sizes.index_len - 1024) / 3),
@@ -342,7 +348,8 @@ fn the_derived_sizes() {
     for (name, formula) in [
         ("key_words", "1 for integers; 1 + ⌈key_size / 8⌉ for bytes"),
         ("tail_words", "max(0, ⌈value_size / 8⌉ − 2)"),
-        ("slot_words", "⌈7 + key_words + 2 · tail_words⌉₈"),
+        ("extra_words", "2 if entries may expire, and 1 if they are evicted"),
+        ("slot_words", "⌈7 + key_words + 2 · tail_words + extra_words⌉₈"),
         (
             "index_len",
             "the least power of two ≥ 4 · capacity up to a capacity of 16384, ≥ 2 · capacity beyond",
@@ -429,7 +436,7 @@ fn the_body_and_a_slot() {
     let updated = version(&file, 1);
     document.says(&format!("version {added} (counter {}, live, buffer 0)", added >> 2));
     document.says(&format!("the second {updated} (counter {}, live, buffer 1)", updated >> 2));
-    for name in ["epoch_line", "commit_line", "bookkeeping_line"] {
+    for name in ["epoch_line", "commit_line", "boot", "hand", "expired", "evicted"] {
         assert!(file.is_zero(field(name)), "{name}");
     }
     assert_eq!(file.u64(field("recoveries")), 0);

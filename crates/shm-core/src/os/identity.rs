@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Returns the kernel's random id of this boot (`/proc/sys/kernel/random/boot_id`).
-pub(crate) fn boot_id() -> io::Result<[u8; 16]> {
+pub fn boot_id() -> io::Result<[u8; 16]> {
     // Not a `OnceLock`: a child that is forked while another thread initialises it would wait for
     // that thread for ever. Here all threads store the same value.
     static BOOT: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];

@@ -244,14 +244,21 @@ fn store_words(to: Words<'_>, bytes: &[u8]) {
 #[cfg(not(loom))]
 mod tests {
     use super::*;
-    use crate::geometry::Geometry;
+    use crate::geometry::{Eviction, Expiry, Geometry};
     use crate::key::TypedKey;
     use shm_core::Word;
 
     #[test]
     fn values_of_every_length_round_trip_in_both_buffers() {
         for value_size in [0, 1, 7, 8, 9, 15, 16, 17, 24, 31, 40] {
-            let geometry = Geometry { capacity: 1, max_capacity: None, value_size, key_size: 8 };
+            let geometry = Geometry {
+                capacity: 1,
+                max_capacity: None,
+                expiry: Expiry::Never,
+                eviction: Eviction::Never,
+                value_size,
+                key_size: 8,
+            };
             let layout = Layout::new(geometry, i32::KIND, 1).unwrap();
             let words: Vec<Word> = (0..layout.total_words).map(|_| Word::new(u64::MAX)).collect();
             let all = Words::new(&words);

@@ -32,6 +32,11 @@ pub(crate) enum Fault {
     Full {
         capacity: usize,
     },
+    /// The table can never hold the keys of a batch up to this member.
+    TooMany {
+        capacity: usize,
+        index: usize,
+    },
     /// The table is full, and there is no memory for the next level.
     NoMemory {
         capacity: usize,
@@ -67,7 +72,9 @@ impl Fault {
         match self {
             Self::Duplicate => TableError::DuplicateKey { key: any_key(kind, key) },
             Self::NotFound => TableError::NotFound { key: any_key(kind, key) },
-            Self::Full { capacity } => TableError::Full { capacity, source: None },
+            Self::Full { capacity } | Self::TooMany { capacity, .. } => {
+                TableError::Full { capacity, source: None }
+            }
             Self::NoMemory { capacity, source } => {
                 TableError::Full { capacity, source: Some(source) }
             }

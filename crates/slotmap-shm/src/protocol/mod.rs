@@ -17,7 +17,7 @@
 //!        slot_mut
 //!        slot
 //!           buffer   stored_key
-//!              version
+//!              version   lease
 //! ```
 
 mod buffer;
@@ -25,6 +25,7 @@ mod fault;
 mod glance;
 mod grow;
 mod index;
+mod lease;
 mod moment;
 pub(crate) mod recover;
 mod slot;
@@ -47,10 +48,11 @@ pub(crate) use fault::{Claimed, Fault};
 pub(crate) use glance::{Glance, glance};
 pub(crate) use grow::grow;
 pub(crate) use index::CheckRoom;
+pub(crate) use lease::{Everlasting, Judge, Lease, Term, term, until, while_registered};
 pub(crate) use moment::{Collection, Entries, Held, Scratch, Values, read_slot};
 pub(crate) use slot::{NotFlipped, Slot};
 pub(crate) use slot_mut::{FirstLine, SlotMut, State};
 pub(crate) use transaction::{Room, Transaction, room};
-pub(crate) use version::{claim_by, is_claim, writer_of};
+pub(crate) use version::{claim_by, is_claim, is_live, writer_of};
 pub(crate) use view::{Found, Look, View};
 pub(crate) use wake::{Touched, WakeWord, after_claim, after_unlock, announce, wake};

@@ -14,6 +14,7 @@
 //! was allocated before the lock was taken.
 
 use super::buffer::Buffer;
+use super::lease::Judge;
 use super::slot::Slot;
 use super::stored_key::key_words;
 use super::version;
@@ -72,6 +73,8 @@ struct Change {
     start: usize,
     /// Length of the value in bytes, or `None` if there is no value.
     len: Option<usize>,
+    /// True if the item is a slot without an entry, or an absent key.
+    is_empty: bool,
 }
 
 impl Scratch {
@@ -200,13 +203,13 @@ type Looked<O> = Option<(u64, Held<O>)>;
 /// version is `seen`.
 pub(crate) fn read_slot<K: Key + ?Sized>(
     slot: &Slot<'_>,
-    kind: KeyKind,
+    judge: &dyn Judge,
     seen: Option<u64>,
     again: Again<'_>,
 ) -> Result<Looked<K::Owned>, TableError> {
     loop {
         if let Some(version) = slot.effective() {
-            let held = (Some(version) != seen).then(|| hold::<K>(slot, kind, version));
+            let held = (Some(version) != seen).then(|| hold::<K>(slot, judge, version));
             // This is checked for a version that was seen before as well: a flip may have ended it
             // by now, and `effective` leaves that to this check.
             if slot.is_unchanged(version) {
@@ -217,18 +220,18 @@ pub(crate) fn read_slot<K: Key + ?Sized>(
     }
 }
 
-fn hold<K: Key + ?Sized>(slot: &Slot<'_>, kind: KeyKind, version: u64) -> Held<K::Owned> {
+fn hold<K: Key + ?Sized>(slot: &Slot<'_>, judge: &dyn Judge, version: u64) -> Held<K::Owned> {
     if let Some(what) = slot.damage(version) {
         return Held::Damage(what);
     }
-    if !version::is_live(version) {
+    if !version::is_live(version) || slot.is_over(version, judge) {
         return Held::Nothing;
     }
     let mut room = NO_KEY;
     let (buffer, len) = slot.value(version);
     // Checked again, because a peer may have stored another length by now.
     let fits = len <= slot.max_len();
-    match K::from_words(kind, key_words(slot.key(), &mut room)).filter(|_| fits) {
+    match K::from_words(slot.kind(), key_words(slot.key(), &mut room)).filter(|_| fits) {
         Some(key) => Held::Entry(key, Value::copy(buffer, len)),
         None => Held::Damage("slot"),
     }
@@ -243,7 +246,7 @@ impl<K: Key + ?Sized> Collection<K> for Entries<K::Owned> {
         for number in 0..self.seen.len() {
             let seen = self.seen.get(number).and_then(|seen| seen.version);
             if let Some((version, held)) =
-                read_slot::<K>(&view.slot(number), view.layout.kind, seen, again)?
+                read_slot::<K>(&view.slot(number), view.judge, seen, again)?
             {
                 self.set(number, version, held);
                 changed = true;
@@ -281,7 +284,9 @@ impl<K: Key + ?Sized> Collection<K> for Entries<K::Owned> {
                 return Ok(false);
             }
             let (start, mut len) = (scratch.words.len(), None);
-            if version::is_live(version) && slot.damage(version).is_none() {
+            let is_damaged = slot.damage(version).is_some();
+            let is_vacant = !version::is_live(version) || slot.is_over(version, view.judge);
+            if !is_damaged && !is_vacant {
                 let (buffer, bytes) = slot.value(version);
                 if bytes <= slot.max_len() {
                     len = Some(bytes);
@@ -289,7 +294,8 @@ impl<K: Key + ?Sized> Collection<K> for Entries<K::Owned> {
                     scratch.copy(buffer, bytes);
                 }
             }
-            scratch.changes.push(Change { item, at: Some((item, version)), start, len });
+            let is_empty = !is_damaged && is_vacant;
+            scratch.changes.push(Change { item, at: Some((item, version)), start, len, is_empty });
         }
         Ok(true)
     }
@@ -311,8 +317,7 @@ impl<K: Key + ?Sized> Collection<K> for Entries<K::Owned> {
                 Some(Held::Entry(K::from_words(kind, key)?, Value::from_words(value, len)))
             });
             let Some((slot, version)) = change.at else { continue };
-            let dead = version::is_valid(version) && !version::is_live(version);
-            let other = if dead { Held::Nothing } else { Held::Damage("slot") };
+            let other = if change.is_empty { Held::Nothing } else { Held::Damage("slot") };
             self.set(slot, version, entry.unwrap_or(other));
         }
     }
@@ -386,7 +391,7 @@ impl<K: Key + ?Sized> Collection<K> for Values<'_, K> {
             let found = view.find(key, &mut take, again)?;
             let at = found.map(|found| (found.slot, found.version));
             if at != *seen {
-                scratch.changes.push(Change { item, at, start, len });
+                scratch.changes.push(Change { item, at, start, len, is_empty: at.is_none() });
             }
         }
         Ok(true)

@@ -15,9 +15,11 @@ use std::cmp::Ordering::{Equal, Greater, Less};
 use shm_core::{Ordering, ReadWords};
 
 use super::buffer::Buffer;
+use super::lease::{FOR_EVER, Judge};
 use super::stored_key::{key_words, words_are};
 use super::version::{buffer_of, is_claim, is_live, is_unchanged, is_valid};
 use crate::key::NO_KEY;
+use crate::key_kind::KeyKind;
 use crate::layout::{COMMIT, KEY, LENGTHS, LINE_WORDS, Layout, NEXT, VERSION};
 
 /// What a reader found in a slot.
@@ -196,6 +198,35 @@ impl<'a> Slot<'a> {
         (Buffer::new(self.line, self.all, self.layout, self.number, version), len)
     }
 
+    /// Returns the lease of the value under this version. The table has leases.
+    pub(crate) fn lease(&self, version: u64) -> u64 {
+        let at = self.at + self.layout.leases + buffer_of(version);
+        self.all.load(at, Ordering::Relaxed)
+    }
+
+    /// Returns when the slot was written last, as [`since_boot`](shm_core::since_boot) tells. The
+    /// table evicts entries.
+    pub(crate) fn stamp(&self) -> u64 {
+        self.all.load(self.at + self.layout.stamp, Ordering::Relaxed)
+    }
+
+    /// True if the entry that the slot has under this version is over.
+    #[inline(always)]
+    pub(crate) fn is_over(&self, version: u64, judge: &dyn Judge) -> bool {
+        self.layout.leases != 0 && self.lease_is_over(version, judge)
+    }
+
+    #[inline(never)]
+    fn lease_is_over(self, version: u64, judge: &dyn Judge) -> bool {
+        let lease = self.lease(version);
+        lease != FOR_EVER && judge.is_over(lease)
+    }
+
+    /// True if the slot has an entry under this version, and the entry is over.
+    pub(crate) fn has_entry_over(&self, version: u64, judge: &dyn Judge) -> bool {
+        is_live(version) && self.is_over(version, judge)
+    }
+
     /// True if no write of the slot has completed since it had this version. If so, the bytes that
     /// were copied meanwhile are one whole value.
     #[inline(always)]
@@ -216,6 +247,11 @@ impl<'a> Slot<'a> {
         let max = self.layout.geometry.key_size;
         let mut is_key = || self.layout.kind.is_possible(key_words(self.key(), &mut room), max);
         (is_live(version) && !is_key()).then_some("key")
+    }
+
+    /// Returns the kind of the keys.
+    pub(crate) fn kind(&self) -> KeyKind {
+        self.layout.kind
     }
 
     /// Returns the maximum length of a value in bytes.

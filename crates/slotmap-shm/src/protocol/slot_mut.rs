@@ -3,9 +3,10 @@
 
 use std::sync::atomic::compiler_fence;
 
-use shm_core::{Ordering, ReadWords, Words, WriterId, fence};
+use shm_core::{Ordering, ReadWords, Words, WriterId, fence, since_boot};
 
 use super::buffer::{self, Buffer};
+use super::lease::{FOR_EVER, Judge, Lease, until};
 use super::slot::{Flipped, NotFlipped, Slot};
 use super::stored_key::words_are;
 use super::version::{self, INITIAL, buffer_of, claim_by, is_claim, is_live, is_valid, successor};
@@ -308,9 +309,12 @@ impl<'a> SlotMut<'a> {
     /// Fills the buffer that readers do not use. The slot is staged or claimed by this thread. The
     /// caller has checked `value.len()`.
     #[inline(always)]
-    pub(crate) fn put_value(&self, version: u64, value: &[u8]) {
+    pub(crate) fn put_value(&self, version: u64, value: &[u8], lease: Lease) {
         let next = successor(version, true);
         let buffer = buffer_of(if sabotage::tears() { version } else { next });
+        if self.layout.extras != 0 {
+            self.put_extras(version, buffer, lease);
+        }
         buffer::store(self.line, self.all, self.layout, self.number, buffer, value);
         let shift = 32 * buffer;
         let other = self.line.load(LENGTHS, Ordering::Relaxed) & !(0xFFFF_FFFF << shift);
@@ -325,6 +329,59 @@ impl<'a> SlotMut<'a> {
         if sabotage::commits_piecemeal() && !is_claim(self.next()) {
             self.flip();
         }
+    }
+
+    #[inline(never)]
+    fn put_extras(self, version: u64, buffer: usize, lease: Lease) {
+        if self.layout.leases != 0 {
+            let lease = match lease {
+                Lease::New(lease) => lease,
+                Lease::Default => match self.layout.default_ttl {
+                    0 => FOR_EVER,
+                    ttl => until(since_boot().saturating_add(ttl)),
+                },
+                Lease::Kept => self.as_read().lease(version),
+            };
+            self.all.store(self.lease_at(buffer), lease, Ordering::Relaxed);
+        }
+        self.stamp_now();
+    }
+
+    /// Stores that the slot is written now, if the table wants to know it.
+    fn stamp_now(&self) {
+        if self.layout.stamp != 0 {
+            self.put_stamp(since_boot());
+        }
+    }
+
+    /// Stores when the slot was written last, if the table wants to know it.
+    pub(crate) fn put_stamp(&self, time: u64) {
+        if self.layout.stamp != 0 {
+            let at = self.layout.slot_at(self.number) + self.layout.stamp;
+            self.all.store(at, time, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns that time.
+    pub(crate) fn stamp(&self) -> u64 {
+        self.as_read().stamp()
+    }
+
+    /// Replaces the lease of the value under this version. The slot is claimed by this thread, or
+    /// staged. Readers see the old lease or the new one.
+    pub(crate) fn replace_lease(&self, version: u64, lease: u64) {
+        self.all.store(self.lease_at(buffer_of(version)), lease, Ordering::Relaxed);
+        self.stamp_now();
+    }
+
+    fn lease_at(&self, buffer: usize) -> usize {
+        self.layout.slot_at(self.number) + self.layout.leases + buffer
+    }
+
+    /// True if the slot's entry is over.
+    #[inline]
+    pub(crate) fn is_over(&self, judge: &dyn Judge) -> bool {
+        self.as_read().is_over(self.version(), judge)
     }
 
     /// Makes the staged version the current one. The transaction has been committed. Must not be

@@ -15,10 +15,13 @@ use shm_core::{Ordering, Words};
 
 use super::fault::{Claimed, Fault};
 use super::index::{self, Located, Steps};
+use super::lease::{Judge, Lease};
 use super::slot_mut::{IsDead, NotStaged, SlotMut, Staging, State};
+use super::stored_key::key_words;
 use super::wake::Touched;
 use super::{recover, version};
-use crate::layout::{COMMIT, LEN, Layout};
+use crate::key::NO_KEY;
+use crate::layout::{COMMIT, EXPIRED, LEN, Layout};
 
 /// Whether a write expects its key to be present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,7 @@ pub(crate) struct Transaction<'a> {
     words: Words<'a>,
     layout: &'a Layout,
     is_dead: IsDead<'a>,
+    judge: &'a dyn Judge,
     /// The commit word before the transaction, which is even.
     before: u64,
     first: Option<Staged>,
@@ -94,12 +98,23 @@ impl<'a> Transaction<'a> {
         words: Words<'a>,
         layout: &'a Layout,
         is_dead: IsDead<'a>,
+        judge: &'a dyn Judge,
         room: Room,
     ) -> Self {
         version::begin_writing();
         // It is odd here only if memory is damaged.
         let before = words.load(COMMIT, Ordering::Relaxed) & !1;
-        Self { words, layout, is_dead, before, first: None, more: room, added: 0, rebuilt: false }
+        Self {
+            words,
+            layout,
+            is_dead,
+            judge,
+            before,
+            first: None,
+            more: room,
+            added: 0,
+            rebuilt: false,
+        }
     }
 
     /// Finds the slot and the index place of a key, if the key is present. Includes what was
@@ -108,8 +123,18 @@ impl<'a> Transaction<'a> {
     pub(crate) fn find(&self, key: &[u64]) -> Option<(usize, usize)> {
         let hash = index::hash(self.layout, key);
         match index::locate(self.words, self.layout, hash, key) {
+            Located::Found { slot, .. } if self.is_over(slot) => None,
             Located::Found { slot, place } => Some((slot, place)),
             Located::Absent { .. } => None,
+        }
+    }
+
+    /// True if the entry in this slot is over. It is not if this transaction has staged it.
+    #[inline]
+    fn is_over(&self, slot: usize) -> bool {
+        self.layout.leases != 0 && {
+            let slot = self.slot(slot);
+            slot.state() != State::Staged && slot.is_over(self.judge)
         }
     }
 
@@ -135,6 +160,10 @@ impl<'a> Transaction<'a> {
         self.more
     }
 
+    pub(crate) fn words(&self) -> Words<'a> {
+        self.words
+    }
+
     #[inline]
     pub(crate) fn slot(&self, slot: usize) -> SlotMut<'a> {
         SlotMut::new(self.words, self.layout, slot)
@@ -147,18 +176,36 @@ impl<'a> Transaction<'a> {
         mode: PutMode,
         key: &[u64],
         value: &[u8],
+        lease: Lease,
     ) -> Result<Upserted, Fault> {
         let hash = index::hash(self.layout, key);
         match index::locate(self.words, self.layout, hash, key) {
+            Located::Found { slot, .. } if self.is_over(slot) => {
+                if mode == PutMode::Update {
+                    return Err(Fault::NotFound);
+                }
+                // The entry is absent for everybody, but still has its slot.
+                self.hold(slot)?;
+                // Somebody may have extended it before it was held.
+                let is_absent = self.slot(slot).is_over(self.judge);
+                if !is_absent && mode == PutMode::Add {
+                    return Err(Fault::Duplicate);
+                }
+                self.replace(slot, value, lease);
+                if is_absent {
+                    self.count(EXPIRED, 1);
+                }
+                Ok(if is_absent { Upserted::Inserted } else { Upserted::Updated })
+            }
             Located::Found { .. } if mode == PutMode::Add => Err(Fault::Duplicate),
             Located::Found { slot, .. } => {
                 self.hold(slot)?;
-                self.replace(slot, value);
+                self.replace(slot, value, lease);
                 Ok(Upserted::Updated)
             }
             Located::Absent { .. } if mode == PutMode::Update => Err(Fault::NotFound),
             Located::Absent { place, empty } => {
-                self.insert(key, hash, value, place, empty)?;
+                self.insert(key, hash, (value, lease), place, empty)?;
                 Ok(Upserted::Inserted)
             }
         }
@@ -182,9 +229,9 @@ impl<'a> Transaction<'a> {
 
     /// Stores the new value of a slot that this transaction holds.
     #[inline(always)]
-    pub(crate) fn replace(&self, slot: usize, value: &[u8]) {
+    pub(crate) fn replace(&self, slot: usize, value: &[u8], lease: Lease) {
         let slot = self.slot(slot);
-        slot.put_value(slot.version(), value);
+        slot.put_value(slot.version(), value, lease);
     }
 
     #[inline(always)]
@@ -214,7 +261,7 @@ impl<'a> Transaction<'a> {
         &mut self,
         key: &[u64],
         hash: u64,
-        value: &[u8],
+        (value, lease): (&[u8], Lease),
         mut place: Option<usize>,
         mut empty: bool,
     ) -> Result<(), Fault> {
@@ -237,7 +284,7 @@ impl<'a> Transaction<'a> {
         let this = self.slot(slot);
         this.put_key(key);
         self.stage(slot, true, None, Change::Insert { place: place as u32, empty })?;
-        self.replace(slot, value);
+        self.replace(slot, value, lease);
         index::insert(self.words, self.layout, hash, slot, place, empty);
         self.added += 1;
         Ok(())
@@ -264,6 +311,12 @@ impl<'a> Transaction<'a> {
         self.words.load(LEN, Ordering::Relaxed) as usize
     }
 
+    /// Adds to one of the counts of the table. They are for statistics.
+    pub(crate) fn count(&self, at: usize, more: u64) {
+        let relaxed = Ordering::Relaxed;
+        self.words.store(at, self.words.load(at, relaxed).wrapping_add(more), relaxed);
+    }
+
     /// Stages the removal of a key.
     #[inline]
     pub(crate) fn remove(&mut self, key: &[u64]) -> Result<(), Fault> {
@@ -271,6 +324,65 @@ impl<'a> Transaction<'a> {
             return Err(Fault::NotFound);
         };
         self.stage(slot, false, None, Change::Remove { place: place as u32 })
+    }
+
+    /// Stages the removal of entries that are over, in the next slots from this one on. Looks at no
+    /// more than `most` slots, and stops when the memory for staged slots is used up. Returns how
+    /// many slots were looked at, and how many of their entries are to be removed.
+    pub(crate) fn remove_over(
+        &mut self,
+        from: usize,
+        most: usize,
+    ) -> Result<(usize, usize), Fault> {
+        let capacity = self.layout.capacity;
+        let from = from.min(capacity);
+        let (mut looked, mut removed) = (0, 0);
+        for slot in (from..capacity).chain(0..from).take(most) {
+            // Nothing may be allocated here.
+            if self.more.len() == self.more.capacity() {
+                break;
+            }
+            looked += 1;
+            if self.slot(slot).is_over(self.judge) {
+                removed += usize::from(self.remove_if(slot, |slot| slot.is_over(self.judge))?);
+            }
+        }
+        Ok((looked, removed))
+    }
+
+    /// Stages the removal of the entry in this slot if `is_due` says so, once nobody else can
+    /// change the slot. Returns false if not, or if there is no entry, or if it is being written.
+    pub(crate) fn remove_if(
+        &mut self,
+        slot: usize,
+        is_due: impl FnOnce(&SlotMut<'_>) -> bool,
+    ) -> Result<bool, Fault> {
+        let this = self.slot(slot);
+        // What is claimed is in use.
+        if this.state() != State::AtRest || !this.will_be_live() {
+            return Ok(false);
+        }
+        let mut room = NO_KEY;
+        let key = key_words(this.key(), &mut room);
+        let hash = index::hash(self.layout, key);
+        let place = match index::locate(self.words, self.layout, hash, key) {
+            Located::Found { slot: found, place } if found == slot => place as u32,
+            _ => return Ok(false),
+        };
+        match this.stage(false, None, self.is_dead) {
+            Ok(Staging::Anew) if !is_due(&this) => {
+                this.unstage();
+                Ok(false)
+            }
+            Ok(staging) => {
+                self.note(slot, Change::Remove { place }, staging);
+                Ok(true)
+            }
+            Err(NotStaged::Claimed { .. } | NotStaged::Changed) => Ok(false),
+            Err(NotStaged::Damaged) => {
+                Err(Fault::Corrupt { what: "next version of a slot", at: slot })
+            }
+        }
     }
 
     #[inline(always)]

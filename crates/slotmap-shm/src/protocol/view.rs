@@ -4,6 +4,7 @@ use shm_core::{Ordering, ReadWords, fence};
 
 use super::buffer::Buffer;
 use super::index::{self, Probe};
+use super::lease::Judge;
 use super::slot::{Flipped, Seen, Slot};
 use crate::error::TableError;
 use crate::layout::{COMMIT, Layout};
@@ -18,6 +19,7 @@ pub(crate) struct View<'a> {
     pub(crate) words: ReadWords<'a>,
     pub(crate) layout: &'a Layout,
     pub(crate) levels: &'a Levels,
+    pub(crate) judge: &'a dyn Judge,
 }
 
 /// What the first attempt of a search found.
@@ -52,8 +54,13 @@ impl<'a> View<'a> {
             if let Some(slot) = probe.slot_of(entry) {
                 let slot = self.slot(slot);
                 match slot.look_unless_pending(|slot| slot.key_is(key)) {
-                    Seen::Match(version) => return Look::Found(slot, version),
-                    Seen::Other => {}
+                    Seen::Match(version) if !slot.is_over(version.get(), self.judge) => {
+                        return Look::Found(slot, version);
+                    }
+                    Seen::Match(version) if !slot.is_unchanged(version.get()) => {
+                        return Look::Again;
+                    }
+                    Seen::Match(_) | Seen::Other => {}
                     Seen::Changed => return Look::Again,
                 }
             }
@@ -76,7 +83,9 @@ impl<'a> View<'a> {
         let entry = probe.entry();
         if let Some(slot) = probe.slot_of(entry) {
             let slot = self.slot(slot);
-            if let Seen::Match(version) = slot.look_unless_pending(|slot| slot.key_is(key)) {
+            if let Seen::Match(version) = slot.look_unless_pending(|slot| slot.key_is(key))
+                && !slot.is_over(version.get(), self.judge)
+            {
                 return Look::Found(slot, version);
             }
         } else if probe.ends_at(entry) && probe.proves_absence() {
@@ -166,10 +175,14 @@ impl<'a> View<'a> {
                 Seen::Match(version) => {
                     let (buffer, len) = slot.value(version);
                     let possible = len <= self.layout.geometry.value_size;
-                    if possible {
+                    let over = slot.is_over(version, self.judge);
+                    if possible && !over {
                         take(buffer, len);
                     }
                     if slot.is_unchanged(version) {
+                        if over {
+                            return Ok(None);
+                        }
                         let damage = TableError::Corrupt { what: "length of a value", at: number };
                         return if possible {
                             Ok(Some(Found { slot: number, version }))

@@ -12,7 +12,8 @@ use super::wait::wake_after_claim;
 use crate::key::Key;
 use crate::layout::CLOSED;
 use crate::protocol::{
-    Buffer, Claimed, FirstLine, Found, Look, NotFlipped, SlotMut, State, is_claim, writer_of,
+    Buffer, Claimed, FirstLine, Found, Judge, Lease, Look, NotFlipped, SlotMut, State, is_claim,
+    writer_of,
 };
 
 /// After this many looks at a claim, the writer is looked up by its thread id.
@@ -67,15 +68,27 @@ impl<'a> Claim<'a> {
 
     /// Replaces the value. The caller has checked `value.len()`.
     #[inline(always)]
-    pub(super) fn commit(self, value: &[u8]) {
+    pub(super) fn commit(self, value: &[u8], lease: Lease) {
         let Self { writer, mut end, slot, segment } = self;
-        slot.put_value(end.version, value);
+        slot.put_value(end.version, value, lease);
         end.version = end.line.commit_claim(end.version);
         // Before the claim ends: who is woken after that finds the count.
         writer.count_write();
         drop(end);
         drop(writer);
         wake_after_claim(segment, slot.number());
+    }
+}
+
+impl Claim<'_> {
+    /// True if the lease of the entry is over.
+    pub(super) fn is_over(&self, judge: &dyn Judge) -> bool {
+        self.slot.is_over(judge)
+    }
+
+    /// Replaces the lease. Value and version stay as they are.
+    pub(super) fn replace_lease(self, lease: u64) {
+        self.slot.replace_lease(self.end.version, lease);
     }
 }
 

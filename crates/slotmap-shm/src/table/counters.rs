@@ -5,7 +5,7 @@ use super::closing::Waited;
 use super::handle::Table;
 use crate::error::TableError;
 use crate::key::{Key, any_key};
-use crate::protocol::{Buffer, Fault, PutMode, Room};
+use crate::protocol::{Buffer, Fault, Lease, PutMode, Room};
 
 impl<K: Key + ?Sized> Table<K> {
     /// Adds `delta` to a counter (8 bytes, little endian, wrapping) and returns the old value.
@@ -53,7 +53,7 @@ impl<K: Key + ?Sized> Table<K> {
             return match counter(buffer, len) {
                 Ok(before) => {
                     let after = before.wrapping_add(by);
-                    claim.commit(&after.to_le_bytes());
+                    claim.commit(&after.to_le_bytes(), Lease::Kept);
                     Ok(after)
                 }
                 Err(fault) => {
@@ -66,13 +66,13 @@ impl<K: Key + ?Sized> Table<K> {
         self.write(Room::new(), &waited, |transaction| {
             let Some((slot, _)) = transaction.find(key) else {
                 let after = initial.wrapping_add(by);
-                transaction.put(PutMode::Add, key, &after.to_le_bytes())?;
+                transaction.put(PutMode::Add, key, &after.to_le_bytes(), Lease::Default)?;
                 return Ok(after);
             };
             transaction.hold(slot)?;
             let (buffer, len) = transaction.slot(slot).value();
             let after = counter(buffer, len)?.wrapping_add(by);
-            transaction.replace(slot, &after.to_le_bytes());
+            transaction.replace(slot, &after.to_le_bytes(), Lease::Kept);
             Ok(after)
         })
         .map_err(|fault| fault.into_error(self.key_kind(), key))

@@ -5,13 +5,14 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
-use shm_core::{Ordering, Patience, Segment, WritableSegment};
+use shm_core::{Ordering, Patience, ReadWords, Segment, WritableSegment};
 
+use super::oldest::Oldest;
 use crate::error::TableError;
 use crate::geometry::Geometry;
 use crate::key::Key;
 use crate::key_kind::KeyKind;
-use crate::layout::Layout;
+use crate::layout::{BOOT, Layout};
 use crate::levels::Levels;
 use crate::observer::Observer;
 use crate::protocol::{Glance, View};
@@ -140,6 +141,9 @@ pub struct Table<K: Key + ?Sized, A: Access = ReadWrite> {
     /// that the index of that level leads to, and everything else is looked up in the level of
     /// that moment.
     level: AtomicU64,
+    /// This boot, as the table records it; 0 if its entries neither expire nor are
+    /// evicted.
+    pub(crate) boot: u64,
     pub(crate) waits: Waits,
     /// True if something was wrong when the table was opened. If so, the first write checks and
     /// repairs the table.
@@ -149,6 +153,8 @@ pub struct Table<K: Key + ?Sized, A: Access = ReadWrite> {
     /// Number of times that a read through this handle was repeated. This count is in private
     /// memory.
     looked_again: AtomicU64,
+    /// The entries that are to be evicted next.
+    pub(super) oldest: Oldest,
     key: PhantomData<fn(&K)>,
 }
 
@@ -162,21 +168,69 @@ pub(crate) struct Waits {
     pub(crate) observer: Observer,
 }
 
+/// Returns a number that stands for this boot, and is not 0. If the kernel does not tell, the
+/// number is 1, and leases are over as if the machine had been booted meanwhile only if it changes.
+pub(super) fn boot() -> u64 {
+    let id = shm_core::boot_id().unwrap_or_default();
+    id.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)) | 1
+}
+
+/// Returns the boot in which the leases of a table were written; 0 if its entries do not expire.
+pub(super) fn boot_of(words: ReadWords<'_>) -> u64 {
+    // Acquire: pairs with the store of the writer that has removed the entries of another boot.
+    words.load(BOOT, Ordering::Acquire)
+}
+
 impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// Turns this handle into a handle with another type of keys. The caller has checked that the
     /// kinds agree.
     pub(super) fn of_keys<L: Key + ?Sized>(self) -> Table<L, A> {
-        let Self { segment, levels, level, waits, suspect, damaged, looked_again, key: _ } = self;
-        Table { segment, levels, level, waits, suspect, damaged, looked_again, key: PhantomData }
+        let Self {
+            segment,
+            levels,
+            level,
+            boot,
+            waits,
+            suspect,
+            damaged,
+            looked_again,
+            oldest,
+            key: _,
+        } = self;
+        Table {
+            segment,
+            levels,
+            level,
+            boot,
+            waits,
+            suspect,
+            damaged,
+            looked_again,
+            oldest,
+            key: PhantomData,
+        }
     }
 
     /// Creates a handle. `found` is what was wrong when the table was opened.
     pub(super) fn new(segment: A::Segment, levels: Levels, waits: Waits, found: Glance) -> Self {
-        let suspect = AtomicBool::new(found.is_suspect());
-        let damaged = AtomicBool::new(found.slots || found.index);
+        let boot = if levels.first().extras == 0 { 0 } else { boot() };
+        let other_boot = boot_of(segment.as_segment().words()) != boot;
+        let suspect = AtomicBool::new(found.is_suspect() || other_boot);
+        let damaged = AtomicBool::new(found.slots || found.index || other_boot);
         let looked_again = AtomicU64::new(0);
         let level = AtomicU64::new(levels.current(segment.as_segment().words()).level);
-        Self { segment, levels, level, waits, suspect, damaged, looked_again, key: PhantomData }
+        Self {
+            segment,
+            levels,
+            level,
+            boot,
+            waits,
+            suspect,
+            damaged,
+            looked_again,
+            oldest: Oldest::default(),
+            key: PhantomData,
+        }
     }
 
     #[inline(always)]
@@ -185,7 +239,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         // Relaxed: a hint, which other threads may set back. Each level is right for the searches
         // that begin with it, but for nothing else: who holds the lock asks `current_layout`.
         let layout = levels.at(self.level.load(Ordering::Relaxed));
-        View { words, layout, levels }
+        View { words, layout, levels, judge: self }
     }
 
     /// Returns a view of the first level. A search in it that finds nothing is [`Look::Again`] in a
@@ -195,7 +249,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     #[inline(always)]
     pub(super) fn first_view(&self) -> View<'_> {
         let (words, levels) = (self.segment().words(), &self.levels);
-        View { words, layout: levels.first(), levels }
+        View { words, layout: levels.first(), levels, judge: self }
     }
 
     /// Returns a layout for what is the same in every level: the key kind, sizes, and where the

@@ -71,7 +71,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     fn read_entry(&self, slot: usize) -> Result<Option<(K::Owned, Value)>, TableError> {
         let tries = self.tries();
         let again = || self.overtaken(&tries);
-        match read_slot::<K>(&self.view().slot(slot), self.key_kind(), None, &again)? {
+        match read_slot::<K>(&self.view().slot(slot), self, None, &again)? {
             Some((_, Held::Entry(key, value))) => Ok(Some((key, value))),
             Some((_, Held::Nothing)) => Ok(None),
             Some((_, Held::Damage(what))) => Err(TableError::Corrupt { what, at: slot }),

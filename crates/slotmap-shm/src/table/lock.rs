@@ -48,6 +48,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// as after the death of a writer.
     fn check_suspect(&self, told: &mut Repaired, waited: &Waited) -> Result<(), LockError> {
         let mut room = CheckRoom::new(self.shape());
+        let spent = self.room_to_settle();
         let guard = self.lock_slowly(told, waited)?;
         let words = guard.words()?;
         // Under the lock: no other thread writes through this handle between this and the check,
@@ -59,6 +60,7 @@ impl<K: Key + ?Sized> Table<K> {
         {
             guard.mark_dirty();
         }
+        self.settle_boot(words, spent);
         drop(guard);
         Ok(())
     }

@@ -4,13 +4,14 @@ use std::ops::Range;
 
 use shm_core::{CreateOptions, Name, Namespace, Ordering, Patience, Words};
 
-use super::handle::{Access, AsSegment, ReadOnly, Table, Waits};
+use super::handle::{Access, AsSegment, ReadOnly, Table, Waits, boot};
 use crate::KIND;
 use crate::error::TableOpenError;
 use crate::geometry::Geometry;
+use crate::geometry_words::{check_flags, decode, encode};
 use crate::key::{Key, TypedKey};
 use crate::key_kind::KeyKind;
-use crate::layout::{EPOCH, LAYOUT_VERSION, Layout, WRITERS, decode, encode};
+use crate::layout::{BOOT, EPOCH, LAYOUT_VERSION, Layout, WRITERS};
 use crate::levels::Levels;
 use crate::observer::Observer;
 use crate::options::{ReadOptions, TableOptions};
@@ -128,7 +129,7 @@ pub(super) fn create<K: Key + ?Sized>(
     let (create, layout) = prepare(kind, options)?;
     // The same options must be able to open what they create.
     namespace.check_mode(name, &create, &options.trust)?;
-    let segment = namespace.create(name, &create, |words| recover::initialise(words, &layout))?;
+    let segment = namespace.create(name, &create, |words| initialise(words, &layout))?;
     Table::from_segment(segment, Waits::of_writer(options))
 }
 
@@ -139,7 +140,7 @@ pub(super) fn open_or_create<K: Key + ?Sized>(
     options: &TableOptions,
 ) -> Result<Table<K>, TableOpenError> {
     let (create, layout) = prepare(kind, options)?;
-    let init = |words: Words<'_>| recover::initialise(words, &layout);
+    let init = |words: Words<'_>| initialise(words, &layout);
     let (trust, waits) = (&options.trust, Waits::of_writer(options));
     let segment = namespace.open_or_create(name, &create, trust, &waits.patience, init)?;
     let table = Table::from_segment(segment, waits)?;
@@ -154,6 +155,20 @@ pub(super) fn open_or_create<K: Key + ?Sized>(
         ("max_capacity", most(found), most(asked)),
         ("value_size", found.value_size, asked.value_size),
     ];
+    if found.expiry != asked.expiry {
+        return Err(TableOpenError::ExpiryMismatch {
+            path: table.segment().path().to_owned(),
+            found: found.expiry,
+            expected: asked.expiry,
+        });
+    }
+    if found.eviction != asked.eviction {
+        return Err(TableOpenError::EvictionMismatch {
+            path: table.segment().path().to_owned(),
+            found: found.eviction,
+            expected: asked.eviction,
+        });
+    }
     if kind.integer().is_none() {
         fields.push(("key_size", found.key_size, asked.key_size));
     }
@@ -188,6 +203,14 @@ fn prepare(
     Ok((create, layout))
 }
 
+/// Initialises the body of a new table, which is all zeros.
+fn initialise(words: Words<'_>, layout: &Layout) {
+    recover::initialise(words, layout);
+    if layout.extras != 0 {
+        words.store(BOOT, boot(), Ordering::Relaxed);
+    }
+}
+
 /// Turns a part of the body in words into one in bytes.
 pub(super) fn in_bytes(part: Range<usize>) -> Range<u64> {
     part.start as u64 * 8..part.end as u64 * 8
@@ -204,6 +227,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         if let Some(expected) = K::EXPECTED.filter(|&expected| expected != found) {
             return Err(TableOpenError::KeyKind { path: path(), found, expected });
         }
+        check_flags(segment.as_segment().geometry())?;
         let layout = Layout::new(geometry, found, seed)?;
         let words = segment.as_segment().words();
         if words.len() != layout.total_words {

@@ -8,7 +8,7 @@ use super::collect::Moment;
 use super::handle::{Access, Table};
 use crate::error::TableError;
 use crate::key::{Key, any_key};
-use crate::layout::{LEN, LOST, RECOVERIES, USED};
+use crate::layout::{EVICTED, EXPIRED, LEN, LOST, RECOVERIES, USED};
 use crate::protocol::{Buffer, Found, Look, Values};
 use crate::value::Value;
 
@@ -38,6 +38,10 @@ pub struct Stats {
     pub recoveries: u64,
     /// Number of entries that were lost since creation because their slots were damaged.
     pub lost: u64,
+    /// Number of entries that were removed because they had expired, or were replaced after that.
+    pub expired: u64,
+    /// Number of entries that were removed to make room for others.
+    pub evicted: u64,
     /// Number of places of the index that hold a tombstone.
     pub tombstones: usize,
     /// Length of the segment file in bytes.
@@ -382,6 +386,8 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
             writes: self.view().commits().wrapping_add(self.segment().writes_by_records()),
             recoveries: load(RECOVERIES),
             lost: load(LOST),
+            expired: load(EXPIRED),
+            evicted: load(EVICTED),
             tombstones: used.saturating_sub(len).min(layout.index_len()),
             file_len: self.segment().file_len(),
         }

@@ -5,17 +5,12 @@ use std::time::Instant;
 
 use super::claims::{AtOnce, Claiming};
 use super::closing::Waited;
-use super::growth::Allocated;
 use super::handle::Table;
 use crate::encoded_keys::EncodedKeys;
 use crate::error::TableError;
 use crate::key::{Key, any_key};
-use crate::protocol::{Buffer, Fault, PutMode, Room, Touched, Transaction, Upserted, room};
+use crate::protocol::{Buffer, Fault, Lease, PutMode, Room, Touched, Transaction, Upserted, room};
 use crate::value::Value;
-
-/// A transaction that may have stored more bytes than this has held the lock for a long time, so it
-/// hands the lock to a waiting writer afterwards.
-const LONG: usize = 1 << 16;
 
 /// Minimum number of attempts that [`Table::update_with`] makes before it gives up.
 const MIN_UPDATES: usize = 16;
@@ -67,21 +62,33 @@ impl<K: Key + ?Sized> Table<K> {
 
     #[inline(always)]
     fn put_bytes(&self, mode: PutMode, key: &K, value: &[u8]) -> Result<Upserted, TableError> {
+        let lease = if mode == PutMode::Update { Lease::Kept } else { Lease::Default };
+        self.put_leased(mode, key, value, lease)
+    }
+
+    #[inline(always)]
+    pub(super) fn put_leased(
+        &self,
+        mode: PutMode,
+        key: &K,
+        value: &[u8],
+        lease: Lease,
+    ) -> Result<Upserted, TableError> {
         let mut room = K::room();
         let key = self.words_of(key, &mut room)?;
         self.check_value(key, value)?;
         if mode != PutMode::Add {
             match self.claim_at_once(key) {
                 AtOnce::Claimed(claim) => {
-                    claim.commit(value);
+                    claim.commit(value, lease);
                     return Ok(Upserted::Updated);
                 }
                 AtOnce::Absent if mode == PutMode::Update => return Err(self.not_found(key)),
-                AtOnce::Busy => return self.put_patiently(mode, key, value),
+                AtOnce::Busy => return self.put_patiently(mode, key, value, lease),
                 AtOnce::Absent | AtOnce::NeedsLock => {}
             }
         }
-        self.put_locked(mode, key, value, &Waited::default())
+        self.put_locked(mode, key, (value, lease), &Waited::default())
     }
 
     /// Replaces the value of a key whose slot was being written.
@@ -92,15 +99,16 @@ impl<K: Key + ?Sized> Table<K> {
         mode: PutMode,
         key: &[u64],
         value: &[u8],
+        lease: Lease,
     ) -> Result<Upserted, TableError> {
         let waited = Waited::default();
         match self.claim_patiently(key, &waited)? {
             Claiming::Claimed(claim) => {
-                claim.commit(value);
+                claim.commit(value, lease);
                 Ok(Upserted::Updated)
             }
             Claiming::Absent if mode == PutMode::Update => Err(self.not_found(key)),
-            _ => self.put_locked(mode, key, value, &waited),
+            _ => self.put_locked(mode, key, (value, lease), &waited),
         }
     }
 
@@ -115,10 +123,10 @@ impl<K: Key + ?Sized> Table<K> {
         &self,
         mode: PutMode,
         key: &[u64],
-        value: &[u8],
+        (value, lease): (&[u8], Lease),
         waited: &Waited,
     ) -> Result<Upserted, TableError> {
-        self.write(Room::new(), waited, |transaction| transaction.put(mode, key, value))
+        self.write(Room::new(), waited, |transaction| transaction.put(mode, key, value, lease))
             .map_err(|fault| fault.into_error(self.key_kind(), key))
     }
 
@@ -151,7 +159,8 @@ impl<K: Key + ?Sized> Table<K> {
             let words = guard.words()?;
             self.open_abandoned(words);
             let cleared =
-                Transaction::begin(words, self.current_layout(), &is_dead, Room::new()).clear();
+                Transaction::begin(words, self.current_layout(), &is_dead, self, Room::new())
+                    .clear();
             let Err(Fault::Claimed(claimed)) = cleared else {
                 guard.hand_over();
                 self.wake_after_unlock(Touched::Many);
@@ -234,9 +243,10 @@ impl<K: Key + ?Sized> Table<K> {
             self.check_value(keys.get(index), value).map_err(|e| in_batch(index, e))?;
             values.push(value);
         }
+        let lease = if mode == PutMode::Update { Lease::Kept } else { Lease::Default };
         self.write_many(&keys, |transaction, index, key| {
             let value = values.get(index).copied().unwrap_or_default();
-            transaction.put(mode, key, value).map(drop)
+            transaction.put(mode, key, value, lease).map(drop)
         })
     }
 
@@ -253,7 +263,7 @@ impl<K: Key + ?Sized> Table<K> {
         stage: impl Fn(&mut Transaction<'_>, usize, &[u64]) -> Result<(), Fault>,
     ) -> Result<(), TableError> {
         let mut at = 0;
-        let written = self.write(room(keys.len()), &Waited::default(), |transaction| {
+        let written = self.write_all(keys, room(keys.len()), &Waited::default(), |transaction| {
             for index in 0..keys.len() {
                 at = index;
                 stage(transaction, index, keys.get(index))?;
@@ -261,6 +271,9 @@ impl<K: Key + ?Sized> Table<K> {
             Ok(())
         });
         written.map_err(|fault| {
+            if let Fault::TooMany { index, .. } = fault {
+                at = index;
+            }
             let key = keys.get(at);
             let source = match fault {
                 // The members before this one were staged. If one of them has the same key, that
@@ -299,14 +312,14 @@ impl<K: Key + ?Sized> Table<K> {
             // A version never recurs, so an equal version means the same entry with the same value.
             let stored = match self.claim_found(found, &waited)? {
                 Claiming::Claimed(claim) => {
-                    claim.commit(&value);
+                    claim.commit(&value, Lease::Kept);
                     Ok(true)
                 }
                 Claiming::Changed | Claiming::Absent => Ok(false),
                 Claiming::NeedsLock => self.write(Room::new(), &waited, |transaction| {
                     let same = transaction.hold_from(found.slot, found.version)?;
                     if same {
-                        transaction.replace(found.slot, &value);
+                        transaction.replace(found.slot, &value, Lease::Kept);
                     }
                     Ok(same)
                 }),
@@ -370,7 +383,7 @@ impl<K: Key + ?Sized> Table<K> {
                 let mut claim = Some(claim);
                 f(buffer, len, &mut |value| {
                     if let Some(claim) = claim.take() {
-                        claim.commit(value);
+                        claim.commit(value, Lease::Kept);
                     }
                 })
             }
@@ -381,7 +394,7 @@ impl<K: Key + ?Sized> Table<K> {
                 };
                 transaction.hold(slot)?;
                 let (buffer, len) = transaction.slot(slot).value();
-                f(buffer, len, &mut |value| transaction.replace(slot, value))
+                f(buffer, len, &mut |value| transaction.replace(slot, value, Lease::Kept))
             }),
         };
         modified.map_err(|fault| fault.into_error(self.key_kind(), key))
@@ -411,84 +424,6 @@ impl<K: Key + ?Sized> Table<K> {
     #[inline(never)]
     fn too_large(&self, key: &[u64], len: usize, max: usize) -> TableError {
         TableError::ValueTooLarge { key: any_key(self.key_kind(), key), len, max }
-    }
-
-    /// Runs `f` in a transaction: commits what it staged, or drops it all. If another writer has
-    /// claimed a slot that `f` needs, closes claims, waits without the lock, and runs `f` again. If
-    /// the table is full and may grow, grows it and runs `f` again.
-    #[inline(always)]
-    pub(super) fn write<R>(
-        &self,
-        room: Room,
-        waited: &Waited,
-        mut f: impl FnMut(&mut Transaction<'_>) -> Result<R, Fault>,
-    ) -> Result<R, Fault> {
-        let result = self.write_patiently(room, waited, &mut f);
-        self.open_claims(waited);
-        result
-    }
-
-    #[inline(always)]
-    fn write_patiently<R>(
-        &self,
-        mut room: Room,
-        waited: &Waited,
-        f: &mut impl FnMut(&mut Transaction<'_>) -> Result<R, Fault>,
-    ) -> Result<R, Fault> {
-        let mut allocated = Allocated::default();
-        loop {
-            let (result, used) = self.attempt(room, waited, &allocated, f)?;
-            room = used;
-            match result {
-                Err(Fault::Claimed(claimed)) => self.outlast(claimed, waited)?,
-                Err(Fault::Full { capacity }) if self.may_grow(capacity, &mut allocated)? => {}
-                other => return other,
-            }
-        }
-    }
-
-    /// Runs `f` in a transaction. If `f` succeeds, commits everything that it staged; otherwise
-    /// drops everything. Also returns the memory, which is to be freed without the lock.
-    #[inline(always)]
-    fn attempt<R>(
-        &self,
-        room: Room,
-        waited: &Waited,
-        allocated: &Allocated,
-        f: &mut impl FnMut(&mut Transaction<'_>) -> Result<R, Fault>,
-    ) -> Result<(Result<R, Fault>, Room), Fault> {
-        let guard = self.lock_within(waited)?;
-        let is_dead = |claim| self.is_dead(claim);
-        let words = guard.words()?;
-        self.open_abandoned(words);
-        let mut transaction = Transaction::begin(words, self.current_layout(), &is_dead, room);
-        let result = f(&mut transaction);
-        match &result {
-            Ok(_) => transaction.commit(),
-            Err(fault) => {
-                transaction.abort();
-                match fault {
-                    Fault::Corrupt { .. } => guard.mark_dirty(),
-                    Fault::Claimed(_) => self.close_claims(words, waited),
-                    Fault::Full { .. } => self.grow(words, allocated),
-                    _ => {}
-                }
-            }
-        }
-        let touched = transaction.touched().filter(|_| result.is_ok());
-        let staged = transaction.len_of_room();
-        let room = transaction.into_room();
-        // An upper bound: the first member is not in the room. A full table may just have grown.
-        let stored = (staged + 1) * (self.shape().geometry.value_size + 64);
-        if stored >= LONG || matches!(result, Err(Fault::Full { .. })) {
-            guard.hand_over();
-        } else {
-            drop(guard);
-        }
-        if let Some(touched) = touched {
-            self.wake_after_unlock(touched);
-        }
-        Ok((result, room))
     }
 }
 

@@ -12,6 +12,7 @@ mod waits;
 
 use std::io::{BufRead, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use serde_json::json;
@@ -24,7 +25,7 @@ use self::claims::ClaimJudge;
 use self::publication::PublicationJudge;
 use self::sweep::SweepJudge;
 use self::waits::WaitJudge;
-use crate::operation::{KEY, NEW, NEW_KEY, OLD, Operation, old_value};
+use crate::operation::{EXPIRED, KEY, NEW, NEW_KEY, OLD, OLDEST, Operation, old_value};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -123,7 +124,11 @@ impl Judge for TableJudge {
         }
         let table = Table::<i32>::create(&self.namespace, &test_name(), &self.op.table_options())?;
         for key in 0..self.op.entries() {
-            table.add(&key, old_value(key))?;
+            if self.op == Operation::Expire && EXPIRED.contains(&key) {
+                table.upsert_for(&key, old_value(key), Duration::from_nanos(1))?;
+            } else {
+                table.add(&key, old_value(key))?;
+            }
         }
         let path = table.segment().path().to_owned();
         drop(table);
@@ -161,14 +166,19 @@ impl TableJudge {
     }
 
     fn state_before(&self) -> State {
-        self.keys().map(|key| (key, (key != NEW_KEY).then_some(OLD))).collect()
+        let expires = self.op == Operation::Expire;
+        let is_present = |key| key != NEW_KEY && !(expires && EXPIRED.contains(&key));
+        self.keys().map(|key| (key, is_present(key).then_some(OLD))).collect()
     }
 
     fn state_after(&self) -> State {
         let mut state = self.state_before();
         for (key, value) in &mut state {
             match self.op {
-                Operation::Add | Operation::Grow if *key == NEW_KEY => *value = Some(NEW),
+                Operation::Add | Operation::Grow | Operation::Evict if *key == NEW_KEY => {
+                    *value = Some(NEW);
+                }
+                Operation::Evict if *key == OLDEST => *value = None,
                 Operation::Update | Operation::Upsert | Operation::WakeUpdate if *key == KEY => {
                     *value = Some(NEW);
                 }
@@ -180,6 +190,14 @@ impl TableJudge {
             }
         }
         state
+    }
+
+    /// What the operation may leave in between.
+    fn is_on_the_way(&self, state: &State) -> bool {
+        // The eviction is a transaction of its own.
+        let mut evicted = self.state_before();
+        evicted.iter_mut().filter(|(key, _)| *key == OLDEST).for_each(|(_, value)| *value = None);
+        self.op == Operation::Evict && *state == evicted
     }
 
     fn check_creation(&self, done: bool, findings: &mut Findings) -> Result<bool> {
@@ -212,7 +230,7 @@ impl TableJudge {
         let allowed = if done && self.op != Operation::Repair {
             is_new
         } else {
-            is_new || before == self.state_before()
+            is_new || before == self.state_before() || self.is_on_the_way(&before)
         };
         findings.lost += u32::from(!allowed);
         if let Some(reader) = &self.reader {
@@ -230,6 +248,12 @@ impl TableJudge {
         }
         findings.lost += u32::from(self.state(&table, findings) != before);
         let present = before.iter().filter(|(_, value)| value.is_some()).count();
+        if self.op == Operation::Expire {
+            // Those that this call finds, or that the killed one has removed.
+            findings.leaked += u32::from(table.expire(usize::MAX).is_err());
+            let is_left = |key| !matches!(table.get_stale(key), Ok(None));
+            findings.leaked += EXPIRED.iter().filter(|key| is_left(key)).count() as u32;
+        }
         self.check_usable(&table, present, findings);
         is_new
     }
@@ -256,7 +280,9 @@ impl TableJudge {
         for key in 1000..1000 + (table.stats().max_capacity - present) as i32 {
             usable &= table.add(&key, b"filler").is_ok();
         }
-        usable &= table.add(&999, b"one too many").is_err();
+        let is_full = table.add(&999, b"one too many").is_err();
+        usable &= is_full != (self.op == Operation::Evict);
+        usable &= table.len() == table.stats().max_capacity && table.verify().is_ok();
         findings.leaked += u32::from(!usable);
     }
 }

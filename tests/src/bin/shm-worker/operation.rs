@@ -9,7 +9,7 @@ use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
 use shm_core::Namespace;
 use shm_tests::{options, pattern, test_name};
-use slotmap_shm::{Table, TableOptions};
+use slotmap_shm::{Eviction, Expiry, Table, TableOptions};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -77,6 +77,10 @@ pub enum Operation {
     WakeUpdate,
     /// Removes such a key.
     WakeRemove,
+    /// Removes entries that have expired.
+    Expire,
+    /// Adds a key to a full table, which evicts the oldest entry.
+    Evict,
 }
 
 pub const VALUE_SIZE: usize = 40;
@@ -84,6 +88,10 @@ pub const OLD: u64 = 1;
 pub const NEW: u64 = 2;
 /// The key that single operations change, if it is present before.
 pub const KEY: i32 = 3;
+/// The keys that have expired before `expire`.
+pub const EXPIRED: [i32; 2] = [KEY, 7];
+/// The key that is evicted.
+pub const OLDEST: i32 = 0;
 /// The key that `add` adds.
 pub const NEW_KEY: i32 = 500;
 
@@ -99,7 +107,7 @@ impl Operation {
     pub const fn entries(self) -> i32 {
         match self {
             Self::Batch => 100,
-            Self::Grow => 16,
+            Self::Grow | Self::Evict => 16,
             _ if self.is_creation() => 0,
             _ => 10,
         }
@@ -134,7 +142,13 @@ impl Operation {
     pub fn table_options(self) -> TableOptions {
         let value_size = if matches!(self, Self::CreateLarge) { 160_000 } else { VALUE_SIZE };
         let options = options(self.capacity(), value_size);
-        if matches!(self, Self::Grow) { options.max_capacity(64) } else { options }
+        let geometry = options.geometry;
+        match self {
+            Self::Grow => options.max_capacity(64),
+            Self::Expire => options.geometry(geometry.expiry(Expiry::ByEntry)),
+            Self::Evict => options.geometry(geometry.eviction(Eviction::LeastRecentlyWritten)),
+            _ => options,
+        }
     }
 }
 
@@ -181,7 +195,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     raise(Signal::SIGSTOP)?;
     match op {
-        Operation::Add | Operation::Grow => table.add(&NEW_KEY, &added)?,
+        Operation::Add | Operation::Grow | Operation::Evict => table.add(&NEW_KEY, &added)?,
+        Operation::Expire => drop(table.expire(usize::MAX)?),
         Operation::Update | Operation::WakeUpdate => table.update(&KEY, &new)?,
         Operation::WakeRemove => table.remove(&KEY)?,
         Operation::Upsert => drop(table.upsert(&KEY, &new)?),

@@ -264,7 +264,7 @@ pub(crate) fn check(
 #[cfg(not(loom))]
 mod tests {
     use super::*;
-    use crate::geometry::Geometry;
+    use crate::geometry::{Eviction, Expiry, Geometry};
     use crate::key::TypedKey;
     use crate::protocol::{index, recover, version};
     use shm_core::Word;
@@ -277,7 +277,14 @@ mod tests {
     impl Model {
         /// Creates live slots with these keys. Index, free stack and counts do not exist yet.
         fn new(capacity: usize, keys: &[u64]) -> Self {
-            let geometry = Geometry { capacity, max_capacity: None, value_size: 0, key_size: 8 };
+            let geometry = Geometry {
+                capacity,
+                max_capacity: None,
+                expiry: Expiry::Never,
+                eviction: Eviction::Never,
+                value_size: 0,
+                key_size: 8,
+            };
             let layout = Layout::new(geometry, u64::KIND, 7).unwrap();
             let words = (0..layout.total_words).map(|_| Word::new(0)).collect();
             let model = Self { layout, words };

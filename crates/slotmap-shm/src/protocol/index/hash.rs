@@ -36,7 +36,7 @@ fn fold(a: u64, b: u64) -> u64 {
 #[cfg(not(loom))]
 mod tests {
     use super::*;
-    use crate::geometry::Geometry;
+    use crate::geometry::{Eviction, Expiry, Geometry};
     use crate::key::TypedKey;
 
     /// Returns the length of the longest run of places in use if all these keys have entries.
@@ -66,8 +66,14 @@ mod tests {
             (0..KEYS).map(|k| k * k).collect(),
         ];
         families.extend([0, 1, 8, 16, 32, 40, 48, 54].map(|k| (0..KEYS).map(|m| m << k).collect()));
-        let geometry =
-            Geometry { capacity: KEYS as usize, max_capacity: None, value_size: 0, key_size: 8 };
+        let geometry = Geometry {
+            capacity: KEYS as usize,
+            max_capacity: None,
+            expiry: Expiry::Never,
+            eviction: Eviction::Never,
+            value_size: 0,
+            key_size: 8,
+        };
         for seed in 0..400 {
             let layout = Layout::new(geometry, u64::KIND, seed * 0x9E37_79B9).unwrap();
             for keys in &families {

@@ -89,13 +89,20 @@ pub(super) fn slot_of(layout: &Layout, entry: u32, fingerprint: u32) -> Option<u
 #[cfg(not(loom))]
 mod tests {
     use super::*;
-    use crate::geometry::Geometry;
+    use crate::geometry::{Eviction, Expiry, Geometry};
     use crate::key::TypedKey;
     use shm_core::Word;
 
     #[test]
     fn the_two_places_of_a_word_leave_each_other_alone() {
-        let geometry = Geometry { capacity: 1, max_capacity: None, value_size: 0, key_size: 8 };
+        let geometry = Geometry {
+            capacity: 1,
+            max_capacity: None,
+            expiry: Expiry::Never,
+            eviction: Eviction::Never,
+            value_size: 0,
+            key_size: 8,
+        };
         let layout = Layout::new(geometry, u64::KIND, 1).unwrap();
         let words: Vec<Word> = (0..layout.total_words).map(|_| Word::new(0)).collect();
         let places = PlacesMut::new(Words::new(&words), &layout);
@@ -115,7 +122,14 @@ mod tests {
     #[test]
     fn an_entry_leads_to_its_slot_and_nothing_else_leads_to_one() {
         for capacity in [1, 2, 1022, 1023, 1024, 1 << 20, Geometry::MAX_CAPACITY] {
-            let geometry = Geometry { capacity, max_capacity: None, value_size: 0, key_size: 8 };
+            let geometry = Geometry {
+                capacity,
+                max_capacity: None,
+                expiry: Expiry::Never,
+                eviction: Eviction::Never,
+                value_size: 0,
+                key_size: 8,
+            };
             let layout = Layout::new(geometry, u64::KIND, 1).unwrap();
             assert!(layout.slot_mask as usize > capacity && layout.slot_mask.leading_zeros() >= 3);
             for hash in [0, u64::MAX, 0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3210] {

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::layout::USED;
 use crate::protocol::fault::Fault;
+use crate::protocol::lease::Lease;
 use crate::protocol::recover;
 use crate::protocol::slot_mut::SlotMut;
 use crate::protocol::transaction::PutMode;
@@ -64,7 +65,7 @@ fn no_change_is_lost_between_a_claim_and_a_batch() {
                     let mut value = [0; 16];
                     transaction.slot(slot).value().0.copy_to(&mut value);
                     let before = u64::from_le_bytes(value[..8].try_into().unwrap());
-                    transaction.replace(slot, &twice(before + 5));
+                    transaction.replace(slot, &twice(before + 5), Lease::Kept);
                 }
                 Ok(())
             })
@@ -138,8 +139,8 @@ fn a_batch_that_names_a_key_twice_may_fail_beside_claims() {
             let model = model.clone();
             thread::spawn(move || {
                 let failed = model.transact(|transaction| {
-                    transaction.put(PutMode::Update, &[1], &twice(15))?;
-                    transaction.put(PutMode::Update, &[1], &twice(20))?;
+                    transaction.put(PutMode::Update, &[1], &twice(15), Lease::Kept)?;
+                    transaction.put(PutMode::Update, &[1], &twice(20), Lease::Kept)?;
                     Err(Fault::NotFound)
                 });
                 assert!(matches!(failed, Err(Fault::NotFound)));

@@ -5,6 +5,7 @@ use shm_core::{Ordering, crash};
 
 use super::{Model, PREEMPTIONS, PREEMPTIONS_AROUND_DEATHS, explore, explore_deaths};
 use crate::layout::{LEN, USED};
+use crate::protocol::lease::Lease;
 use crate::protocol::recover;
 use crate::protocol::transaction::PutMode;
 
@@ -89,7 +90,7 @@ fn a_dropped_write_does_not_vouch_for_a_later_one() {
             thread::spawn(move || {
                 let stage = |value: u8| {
                     let mut transaction = model.begin();
-                    transaction.put(PutMode::Update, &[1], &[value; 16]).unwrap();
+                    transaction.put(PutMode::Update, &[1], &[value; 16], Lease::Kept).unwrap();
                     recover::resolve_slots(model.words(), model.layout(), &|_| false);
                 };
                 stage(11);

@@ -5,8 +5,8 @@
 //! all values that the memory model lets a load return. A death is simulated at every store: from a
 //! given store on, the stores of the dying operation vanish (`shm_core::crash`). `reads.rs` has the
 //! models without a death, `deaths.rs` has the models with a death, `claims.rs` has those of
-//! writers that do not take the lock, `growth.rs` those of tables that grow, and `wakes.rs` those
-//! of threads that wait for a change.
+//! writers that do not take the lock, `growth.rs` those of tables that grow, `leases.rs` those of
+//! entries that expire or are evicted, and `wakes.rs` those of threads that wait for a change.
 
 use loom::sync::Arc;
 use loom::sync::atomic::AtomicU64;
@@ -17,6 +17,7 @@ use super::buffer::Buffer;
 use super::fault::Fault;
 use super::grow::grow;
 use super::index::{self, CheckRoom};
+use super::lease::{Everlasting, Lease};
 use super::recover;
 use super::slot_mut::SlotMut;
 use super::transaction::{PutMode, Room, Transaction};
@@ -31,6 +32,7 @@ use crate::value::Source;
 mod claims;
 mod deaths;
 mod growth;
+mod leases;
 mod reads;
 mod wakes;
 
@@ -53,7 +55,12 @@ impl Model {
 
     /// A table that may grow.
     fn growing(capacity: usize, max: usize, entries: &[(u64, u64)]) -> Arc<Self> {
-        let geometry = Geometry { capacity, max_capacity: Some(max), value_size: 16, key_size: 8 };
+        let growing = Geometry::default().capacity(capacity).max_capacity(max);
+        Self::of(growing, entries)
+    }
+
+    fn of(geometry: Geometry, entries: &[(u64, u64)]) -> Arc<Self> {
+        let geometry = geometry.value_size(16).key_size(8);
         let layout = Layout::new(geometry, u64::KIND, 7).unwrap();
         let words = (0..layout.total_words).map(|_| Word::new(0)).collect();
         let model = Self { words, levels: Levels::new(layout), dead: AtomicU64::new(0) };
@@ -82,15 +89,20 @@ impl Model {
 
     /// A transaction in a model where nobody claims a slot.
     fn begin(&self) -> Transaction<'_> {
-        Transaction::begin(self.words(), self.layout(), &|_| false, Room::new())
+        Transaction::begin(self.words(), self.layout(), &|_| false, &Everlasting, Room::new())
     }
 
     /// Runs a transaction, again and again while a living writer has claimed one of its slots.
     fn transact(&self, f: impl Fn(&mut Transaction<'_>) -> Result<(), Fault>) -> Result<(), Fault> {
         loop {
             let is_dead = |claim| self.is_dead(claim);
-            let mut transaction =
-                Transaction::begin(self.words(), self.layout(), &is_dead, Room::new());
+            let mut transaction = Transaction::begin(
+                self.words(),
+                self.layout(),
+                &is_dead,
+                &Everlasting,
+                Room::new(),
+            );
             match f(&mut transaction) {
                 Ok(()) => {
                     transaction.commit();
@@ -110,7 +122,7 @@ impl Model {
     fn upsert(&self, entries: &[(u64, u64)]) {
         let _ = self.transact(|transaction| {
             for &(key, value) in entries {
-                transaction.put(PutMode::Upsert, &[key], &twice(value))?;
+                transaction.put(PutMode::Upsert, &[key], &twice(value), Lease::Kept)?;
             }
             Ok(())
         });
@@ -140,6 +152,7 @@ impl Model {
                 words: words.as_read(),
                 layout: self.levels.current(words.as_read()),
                 levels: &self.levels,
+                judge: &Everlasting,
             };
             let (slot, version) = match view.look(&[key]) {
                 Look::Absent => return false,
@@ -155,7 +168,11 @@ impl Model {
                     let version = version.get();
                     let mut words = [0; 2];
                     slot.value_of(version).0.copy_to_words(&mut words);
-                    slot.put_value(version, &twice(change(Self::whole(key, words, 16))));
+                    slot.put_value(
+                        version,
+                        &twice(change(Self::whole(key, words, 16))),
+                        Lease::Kept,
+                    );
                     slot.first_line().end_claim(slot.first_line().commit_claim(version));
                     return true;
                 }
@@ -175,7 +192,7 @@ impl Model {
             let slot = SlotMut::new(Words::claimable(&self.words), self.layout(), found.slot);
             match slot.flipped(found.version) {
                 Ok(version) if slot.claim(version, writer(by)).is_ok() => {
-                    slot.put_value(found.version, &twice(change(value)));
+                    slot.put_value(found.version, &twice(change(value)), Lease::Kept);
                     let line = slot.first_line();
                     line.end_claim(line.commit_claim(found.version));
                     return;
@@ -191,7 +208,12 @@ impl Model {
 
     fn view(&self) -> View<'_> {
         let words = ReadWords::new(&self.words);
-        View { words, layout: self.levels.current(words), levels: &self.levels }
+        View {
+            words,
+            layout: self.levels.current(words),
+            levels: &self.levels,
+            judge: &Everlasting,
+        }
     }
 
     /// Reads as `TableReader::get_into` does: makes one attempt, then the patient search. Panics if

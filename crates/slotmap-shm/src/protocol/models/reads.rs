@@ -4,9 +4,10 @@ use loom::thread;
 use shm_core::Ordering;
 
 use super::{Model, explore, explore_with};
-use crate::geometry::Geometry;
+use crate::geometry::{Eviction, Expiry, Geometry};
 use crate::key::TypedKey;
 use crate::layout::Layout;
+use crate::protocol::lease::Lease;
 use crate::protocol::moment::{Held, read_slot};
 use crate::protocol::slot_mut::SlotMut;
 use crate::protocol::transaction::PutMode;
@@ -88,7 +89,7 @@ fn a_collection_that_is_brought_up_to_date_is_of_one_moment() {
             let mut changed = false;
             for (number, seen) in seen.iter_mut().enumerate() {
                 let read =
-                    read_slot::<u64>(&view.slot(number), u64::KIND, Some(seen.0), &again).unwrap();
+                    read_slot::<u64>(&view.slot(number), view.judge, Some(seen.0), &again).unwrap();
                 if let Some((version, Held::Entry(_, value))) = read {
                     let first = u64::from_le_bytes(value[..8].try_into().unwrap());
                     assert_eq!(value[..8], value[8..], "torn value");
@@ -150,7 +151,14 @@ fn a_batch_of_removals_is_one_step_for_a_reader_of_several_keys() {
 fn a_cleared_place_tells_of_the_removal_also_when_its_word_is_stored_to_again() {
     // Two keys whose homes are the two halves of one word of the index, and one elsewhere.
     let layout = Layout::new(
-        Geometry { capacity: 3, max_capacity: None, value_size: 16, key_size: 8 },
+        Geometry {
+            capacity: 3,
+            max_capacity: None,
+            expiry: Expiry::Never,
+            eviction: Eviction::Never,
+            value_size: 16,
+            key_size: 8,
+        },
         u64::KIND,
         7,
     )
@@ -180,7 +188,14 @@ fn a_cleared_place_tells_of_the_removal_also_when_its_word_is_stored_to_again() 
 fn a_present_key_is_found_while_its_neighbours_come_and_go() {
     // Three keys with one home: the middle one must stay reachable.
     let layout = Layout::new(
-        Geometry { capacity: 3, max_capacity: None, value_size: 16, key_size: 8 },
+        Geometry {
+            capacity: 3,
+            max_capacity: None,
+            expiry: Expiry::Never,
+            eviction: Eviction::Never,
+            value_size: 16,
+            key_size: 8,
+        },
         u64::KIND,
         7,
     )
@@ -229,7 +244,7 @@ fn an_aborted_add_is_never_seen_though_its_slot_and_number_are_used_again() {
             let model = model.clone();
             thread::spawn(move || {
                 let mut transaction = model.begin();
-                transaction.put(PutMode::Add, &[2], &[11; 16]).unwrap();
+                transaction.put(PutMode::Add, &[2], &[11; 16], Lease::Kept).unwrap();
                 transaction.abort();
                 model.upsert(&[(2, 20)]);
             })

@@ -10,6 +10,7 @@ use shm_core::{Ordering, ReadWords, Words};
 
 use super::{Model, explore, explore_with, twice, writer};
 use crate::layout::WAKE;
+use crate::protocol::lease::Lease;
 use crate::protocol::slot_mut::SlotMut;
 use crate::protocol::view::{Found, Look};
 use crate::protocol::wake::{self, Touched, WakeWord};
@@ -118,7 +119,7 @@ impl Waits {
         };
         let slot = SlotMut::new(self.words(), self.model.layout(), slot.number());
         slot.claim(version, writer(by)).unwrap();
-        slot.put_value(version.get(), &twice(value));
+        slot.put_value(version.get(), &twice(value), Lease::Kept);
         let committed = slot.first_line().commit_claim(version.get());
         self.writes.fetch_add(1, Ordering::Release);
         slot.first_line().end_claim(committed);

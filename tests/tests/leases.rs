@@ -1,0 +1,219 @@
+//! Entries that expire, and entries that go with their writer.
+
+use std::time::Duration;
+
+use shm_core::{Namespace, since_boot};
+use shm_tests::{TempNamespace, WATCHDOG, test_name};
+use slotmap_shm::{
+    Expiry, Geometry, GeometryError, PutMode, ReadOptions, Table, TableError, TableOpenError,
+    TableOptions, TableReader, TimeToLive, Upserted,
+};
+
+const LONG: Duration = Duration::from_secs(3600);
+const SHORT: Duration = Duration::from_millis(3);
+
+fn options(capacity: usize, expiry: Expiry) -> TableOptions {
+    let geometry = Geometry::default().capacity(capacity).value_size(20).expiry(expiry);
+    TableOptions::default().geometry(geometry)
+}
+
+fn create(namespace: &TempNamespace, options: &TableOptions) -> Table<i32> {
+    Table::create(&Namespace::at(namespace.path()), &test_name(), options).unwrap()
+}
+
+fn reader(namespace: &TempNamespace) -> TableReader<i32> {
+    let ns = Namespace::at(namespace.path());
+    TableReader::open_read_only(&ns, &test_name(), &ReadOptions::default()).unwrap()
+}
+
+/// Waits until a time to live that began before this call is over.
+fn outlast(ttl: Duration) {
+    let end = since_boot() + ttl.as_nanos() as u64;
+    while since_boot() < end {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn an_expired_entry_is_absent_for_every_call() {
+    let namespace = TempNamespace::new().unwrap();
+    let table = create(&namespace, &options(8, Expiry::ByEntry));
+    let reader = reader(&namespace);
+    for long in [false, true] {
+        let value: &[u8] = if long { b"nineteen bytes long" } else { b"short" };
+        table.upsert_for(&1, value, LONG).unwrap();
+        assert_eq!(reader.get(&1).unwrap().as_deref(), Some(value));
+        let Some(TimeToLive::For(left)) = reader.ttl(&1).unwrap() else { panic!() };
+        assert!(left <= LONG && left > LONG / 2);
+        table.upsert(&2, b"stays").unwrap();
+        assert_eq!(reader.ttl(&2).unwrap(), Some(TimeToLive::ForEver));
+
+        let expire = || {
+            table.upsert_for(&1, value, SHORT).unwrap();
+            outlast(SHORT);
+        };
+        expire();
+        let mut buffer = [0; 32];
+        assert_eq!(reader.get(&1).unwrap(), None);
+        assert_eq!(reader.get_into(&1, &mut buffer).unwrap(), None);
+        assert!(!reader.contains_key(&1).unwrap());
+        assert_eq!(reader.ttl(&1).unwrap(), None);
+        assert_eq!(reader.get_many(&[1, 2]).unwrap()[0], None);
+        assert_eq!(reader.entries().unwrap().len(), 1);
+        assert_eq!(reader.iter().count(), 1);
+        assert_eq!(reader.get_stale(&1).unwrap().as_deref(), Some(value));
+        assert!(matches!(table.update(&1, b"x"), Err(TableError::NotFound { .. })));
+        assert!(matches!(table.remove(&1), Err(TableError::NotFound { .. })));
+        assert!(matches!(table.touch(&1, LONG), Err(TableError::NotFound { .. })));
+        assert!(matches!(
+            table.compare_exchange(&1, value, b"x"),
+            Err(TableError::NotFound { .. })
+        ));
+        assert!(matches!(table.update_with(&1, |_| ()), Err(TableError::NotFound { .. })));
+        assert_eq!(reader.get_stale(&1).unwrap().as_deref(), Some(value));
+        table.add(&1, b"again").unwrap();
+        assert_eq!(reader.ttl(&1).unwrap(), Some(TimeToLive::ForEver));
+        expire();
+        assert_eq!(table.upsert(&1, b"anew").unwrap(), Upserted::Inserted);
+        assert_eq!(reader.get(&1).unwrap().as_deref(), Some(&b"anew"[..]));
+        expire();
+        assert_eq!(table.increment(&1, 5, 10).unwrap(), 15);
+        table.verify().unwrap();
+        table.remove(&1).unwrap();
+    }
+}
+
+#[test]
+fn writes_that_change_a_value_keep_its_time() {
+    let namespace = TempNamespace::new().unwrap();
+    let table = create(&namespace, &options(8, Expiry::ByEntry));
+    table.upsert_for(&1, 7i64.to_le_bytes(), LONG).unwrap();
+    let is_limited = || matches!(table.ttl(&1).unwrap(), Some(TimeToLive::For(_)));
+    table.update(&1, 8i64.to_le_bytes()).unwrap();
+    assert!(is_limited());
+    table.fetch_add(&1, 1).unwrap();
+    table.increment(&1, 1, 0).unwrap();
+    table.update_with(&1, |value| value[0] += 1).unwrap();
+    table.compare_exchange(&1, 11i64.to_le_bytes(), b"text").unwrap();
+    table.update_many(&[(1, b"batch")]).unwrap();
+    assert!(is_limited());
+    table.put(PutMode::Update, &1, b"x").unwrap();
+    assert!(is_limited());
+    table.upsert(&1, b"for ever").unwrap();
+    assert!(!is_limited());
+    table.touch(&1, LONG).unwrap();
+    assert!(is_limited());
+    table.touch(&1, SHORT).unwrap();
+    outlast(SHORT);
+    assert_eq!(table.get(&1).unwrap(), None);
+}
+
+#[test]
+fn a_default_applies_to_entries_that_say_nothing() {
+    let namespace = TempNamespace::new().unwrap();
+    let table = create(&namespace, &options(8, Expiry::After(SHORT)));
+    table.upsert(&1, b"a").unwrap();
+    table.add(&2, b"b").unwrap();
+    table.upsert_many(&[(3, b"c"), (4, b"d")]).unwrap();
+    table.increment(&5, 1, 1).unwrap();
+    table.upsert_for(&6, b"f", LONG).unwrap();
+    outlast(SHORT);
+    let keys: Vec<i32> = table.entries().unwrap().into_iter().map(|(key, _)| key).collect();
+    assert_eq!(keys, [6]);
+}
+
+#[test]
+fn expired_slots_are_taken_before_a_table_is_full_or_grows() {
+    let namespace = TempNamespace::new().unwrap();
+    let table = create(&namespace, &options(64, Expiry::ByEntry).max_capacity(128));
+    for round in 0..5 {
+        for key in 0..60 {
+            table.upsert_for(&(100 * round + key), b"x", SHORT).unwrap();
+        }
+        outlast(SHORT);
+        assert!(table.entries().unwrap().is_empty());
+    }
+    assert_eq!(table.capacity(), 64);
+    for key in 0..64 {
+        table.upsert(&(10_000 + key), b"stays").unwrap();
+    }
+    assert_eq!((table.capacity(), table.len()), (64, 64));
+    table.add(&-1, b"grows").unwrap();
+    assert_eq!(table.capacity(), 128);
+    table.verify().unwrap();
+}
+
+#[test]
+fn sweeps_are_bounded_and_go_on() {
+    let namespace = TempNamespace::new().unwrap();
+    let table = create(&namespace, &options(100, Expiry::ByEntry));
+    for key in 0..100 {
+        table.upsert_for(&key, b"x", if key % 2 == 0 { SHORT } else { LONG }).unwrap();
+    }
+    outlast(SHORT);
+    assert_eq!(table.len(), 100);
+    assert_eq!(table.expire(10).unwrap(), 10);
+    assert_eq!(table.len(), 95);
+    for _ in 0..9 {
+        table.expire(10).unwrap();
+    }
+    assert_eq!(table.len(), 50);
+    assert_eq!(table.expire(usize::MAX).unwrap(), 100);
+    assert_eq!((table.len(), table.entries().unwrap().len()), (50, 50));
+    table.verify().unwrap();
+}
+
+#[test]
+fn bad_times_and_tables_without_expiry_are_refused() {
+    let namespace = TempNamespace::new().unwrap();
+    let ns = Namespace::at(namespace.path());
+    for ttl in [Duration::ZERO, Duration::MAX] {
+        let refused = Table::<i32>::create(&ns, &test_name(), &options(8, Expiry::After(ttl)));
+        let Err(TableOpenError::Geometry(GeometryError::TimeToLive { ttl: found, .. })) = refused
+        else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(found, ttl);
+    }
+    let table = create(&namespace, &options(8, Expiry::Never));
+    assert!(matches!(table.upsert_for(&1, b"x", LONG), Err(TableError::NoExpiry)));
+    assert!(matches!(table.touch(&1, LONG), Err(TableError::NoExpiry)));
+    assert!(matches!(table.add_ephemeral(&1, b"x"), Err(TableError::NoExpiry)));
+    assert_eq!((table.expire(5).unwrap(), table.len()), (0, 0));
+    table.add(&1, b"x").unwrap();
+    assert_eq!(table.ttl(&1).unwrap(), Some(TimeToLive::ForEver));
+    let other = Table::<i32>::open_or_create(&ns, &test_name(), &options(8, Expiry::ByEntry));
+    assert!(matches!(other, Err(TableOpenError::ExpiryMismatch { .. })), "{other:?}");
+    drop(table);
+
+    let namespace = TempNamespace::new().unwrap();
+    let table = create(&namespace, &options(8, Expiry::ByEntry));
+    for ttl in [Duration::ZERO, Duration::MAX] {
+        for result in [table.upsert_for(&1, b"x", ttl).map(drop), table.touch(&1, ttl)] {
+            assert!(matches!(result, Err(TableError::TimeToLive(_))), "{result:?}");
+        }
+    }
+    assert!(table.is_empty());
+}
+
+#[test]
+fn ephemeral_entries_go_with_their_thread() {
+    let namespace = TempNamespace::new().unwrap();
+    let table = create(&namespace, &options(8, Expiry::ByEntry));
+    let reader = reader(&namespace);
+    std::thread::scope(|s| {
+        s.spawn(|| {
+            table.add_ephemeral(&1, b"here").unwrap();
+            table.update(&1, b"still").unwrap();
+            assert_eq!(reader.ttl(&1).unwrap(), Some(TimeToLive::Ephemeral));
+            assert!(matches!(table.add_ephemeral(&1, b"x"), Err(TableError::DuplicateKey { .. })));
+        });
+    });
+    // The end of a scope does not wait for the destructors of a thread.
+    let start = std::time::Instant::now();
+    while reader.contains_key(&1).unwrap() {
+        assert!(start.elapsed() < WATCHDOG, "it stays");
+        std::thread::yield_now();
+    }
+    table.add(&1, b"next").unwrap();
+}
