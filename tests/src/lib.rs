@@ -19,6 +19,7 @@ pub mod pattern;
 pub mod random;
 pub mod records;
 pub mod roles;
+pub mod search_ops;
 pub mod snapshot_calls;
 pub mod snapshot_ops;
 pub mod snapshot_patches;

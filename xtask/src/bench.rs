@@ -28,12 +28,16 @@ pub struct Arguments {
     /// Print tables as Markdown, for docs/benchmarks.md.
     #[arg(long, conflicts_with = "json")]
     pub markdown: bool,
-    /// Only measure a lookup over the number of entries, and draw it.
+    /// Only measure a lookup and the bytes per entry over the number of entries, and draw both.
     #[arg(long, conflicts_with_all = ["filter", "rows"])]
     pub plot: bool,
-    /// Where the drawing goes, if not to lookup.svg in cargo's target directory.
+    /// Where the drawing of lookups goes, if not to lookup.svg in cargo's target directory. That of
+    /// bytes goes beside it, to a name that ends in -bytes.svg.
     #[arg(long, value_name = "FILE", requires = "plot")]
     pub svg: Option<PathBuf>,
+    /// The largest number of entries of the plot, if not 10,000,000.
+    #[arg(long, value_name = "N", requires = "plot")]
+    pub most: Option<u64>,
 }
 
 /// True when everything ran. A missed bar is a result, not a failure.
@@ -56,6 +60,9 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     }
     if arguments.plot {
         rows.arg("--curves");
+        if let Some(most) = arguments.most {
+            rows.args(["--most", &most.to_string()]);
+        }
     } else {
         match peer::build_subetha() {
             Ok(program) => drop(rows.arg("--peer").arg(program)),
@@ -65,9 +72,15 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     let last = last_line(&mut rows)?;
     if arguments.plot {
         let path = arguments.svg.clone().unwrap_or_else(|| target_dir().join("lookup.svg"));
-        std::fs::write(&path, plot::lookup(&serde_json::from_str(&last)?)?)
-            .with_context(|| format!("write {}", path.display()))?;
-        eprintln!("drawn: {}", path.display());
+        let result = serde_json::from_str(&last)?;
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let bytes = path.with_file_name(format!("{stem}-bytes.svg"));
+        for (path, picture) in
+            [(path, plot::lookup(&result)?), (bytes, plot::bytes_per_entry(&result)?)]
+        {
+            std::fs::write(&path, picture).with_context(|| format!("write {}", path.display()))?;
+            eprintln!("drawn: {}", path.display());
+        }
     }
     if arguments.json {
         println!("{last}");
@@ -81,7 +94,8 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         table
     };
     if arguments.plot {
-        println!("{}", style(curves(&result)));
+        println!("nanoseconds a lookup\n\n{}\n", style(curves(&result, "points")));
+        println!("bytes per entry\n\n{}", style(curves(&result, "bytes")));
         return Ok(true);
     }
     println!("{}", style(rows_of(&result)));
@@ -159,19 +173,19 @@ fn memory(result: &Value) -> Option<Table> {
 }
 
 /// The points of the plot, with a line for each number of entries.
-fn curves(result: &Value) -> Table {
+fn curves(result: &Value, what: &str) -> Table {
     let series = result["series"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut head = vec!["entries"];
     head.extend(series.iter().filter_map(|series| series["name"].as_str()));
     let mut sizes: Vec<u64> = Vec::new();
-    for point in series.iter().filter_map(|series| series["points"].as_array()).flatten() {
+    for point in series.iter().filter_map(|series| series[what].as_array()).flatten() {
         sizes.extend(point[0].as_u64().filter(|size| !sizes.contains(size)));
     }
     sizes.sort_unstable();
     let mut table = report::table(&head);
     for size in sizes {
         let ns = series.iter().map(|series| {
-            let points = series["points"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let points = series[what].as_array().map(Vec::as_slice).unwrap_or_default();
             let point = points.iter().find(|point| point[0].as_u64() == Some(size));
             point.and_then(|p| p[1].as_f64()).map_or("–".to_owned(), |ns| format!("{ns:.1}"))
         });

@@ -1,6 +1,6 @@
 //! Errors of building an image, and of opening or verifying one.
 
-use std::fmt;
+use std::{fmt, io};
 
 use thiserror::Error;
 
@@ -46,6 +46,21 @@ pub enum BuildError {
         /// Maximum total length of keys and values in bytes.
         max: u64,
     },
+}
+
+/// Why an image could not be written to a stream. The stream has no image.
+#[derive(Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// The entries cannot become an image, or memory ran out.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The stream does not take the bytes.
+    #[error("cannot write the image")]
+    Write(#[source] io::Error),
+    /// Keys could not be read back from the stream.
+    #[error("cannot read the image back")]
+    Read(#[source] io::Error),
 }
 
 /// Why bytes are not a snapshot.
@@ -135,6 +150,15 @@ impl fmt::Debug for BuildError {
     }
 }
 
+impl fmt::Debug for StreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Build(error) => fmt::Debug::fmt(error, f),
+            Self::Write(error) | Self::Read(error) => write!(f, "{self}: {error}"),
+        }
+    }
+}
+
 impl fmt::Debug for SnapshotError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -178,6 +202,21 @@ mod tests {
             found[index] = true;
         }
         assert_eq!(found, [true; 5]);
+    }
+
+    #[test]
+    fn why_a_stream_has_no_image() {
+        let io = || io::Error::from(io::ErrorKind::BrokenPipe);
+        let errors = [
+            StreamError::Build(BuildError::NoMemory { needed: 9 }),
+            StreamError::Write(io()),
+            StreamError::Read(io()),
+        ];
+        let said = errors.map(|error| format!("{error} | {error:?}"));
+        let memory = "no memory for 9 bytes of entries";
+        assert_eq!(said[0], format!("{memory} | {memory}"));
+        assert_eq!(said[1], "cannot write the image | cannot write the image: broken pipe");
+        assert_eq!(said[2], "cannot read the image back | cannot read the image back: broken pipe");
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //!
 //! - [`RbTree`] is a map in private memory, a red-black tree. [`RbTree::freeze`] makes an image of
 //!   it. [`Builder`] and [`from_sorted`] make an image from sorted entries, without a tree.
+//!   [`StreamBuilder`] does the same, but writes the image to a file or another stream while entries
+//!   arrive, and does not hold it in memory. [`RbTree::write_to`] does so with a tree.
 //! - [`FreezeOptions`] says what an image contains besides the map. By default, it contains a hash
 //!   index.
 //! - [`AlignedBytes`] is an image in private memory. Its bytes start at a cache line.
@@ -15,7 +17,7 @@
 //! - [`Iter`] and [`TreeIter`] iterate over entries from both ends. A [`Cursor`] can be moved to
 //!   any key, and goes on from there in both directions. [`KeyRange`] is the type of an argument
 //!   that is a range of keys.
-//! - [`BuildError`] and [`SnapshotError`] say what is wrong, and contain the numbers.
+//! - [`BuildError`], [`StreamError`] and [`SnapshotError`] say what is wrong, and contain the numbers.
 //!
 //! ## How it works
 //!
@@ -43,12 +45,13 @@ mod many;
 mod range;
 mod rbtree;
 mod search;
+mod stream_builder;
 mod view;
 
 pub use aligned::AlignedBytes;
 pub use builder::{Builder, from_sorted};
 pub use cursor::Cursor;
-pub use error::{BuildError, SnapshotError};
+pub use error::{BuildError, SnapshotError, StreamError};
 pub use image::{
     FORMAT_VERSION, FreezeOptions, HEADER_LEN, MAX_DATA_LEN, MAX_ENTRIES, MAX_KEY_LEN,
     image_entries, image_len,
@@ -56,4 +59,12 @@ pub use image::{
 pub use iter::Iter;
 pub use range::KeyRange;
 pub use rbtree::{RbTree, TreeIter};
+pub use stream_builder::StreamBuilder;
 pub use view::{Snapshot, Stats};
+
+/// Makes this thread search with scalar code, as processors without vector units do.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub fn use_scalar_code(on: bool) {
+    image::SCALAR_IS_USED.set(on);
+}

@@ -450,4 +450,6 @@ mod counts {
 }
 
 #[cfg(test)]
+mod adversarial;
+#[cfg(test)]
 mod tests;

@@ -1,10 +1,9 @@
 //! Publishing a table as a map, and copying a map into a table.
 
-use avl_snapshot::{AlignedBytes, Builder, Snapshot};
-use shm_core::Name;
+use avl_snapshot::Snapshot;
 
 use crate::error::Error;
-use crate::share::{ShareOptions, publish};
+use crate::share::{ShareOptions, share_sorted};
 use crate::status_table::StatusTable;
 use slotmap_shm::{Access, AnyKey, KeyKind, UntypedTable};
 
@@ -93,11 +92,10 @@ pub fn freeze_table<A: Access>(
     name: &str,
     options: &ShareOptions,
 ) -> Result<u64, Error> {
-    let name = Name::new(name)?;
     let kind = table.key_kind();
     let entries = table.entries()?.into_iter();
     let entries = entries.filter_map(|(key, value)| Some((any_map_key(kind, &key)?, value)));
-    publish(&name, &image(entries.collect(), options)?, options)
+    publish(name, entries.collect(), options)
 }
 
 /// Like [`StatusTable::load`], but for a table with any kind of keys.
@@ -164,9 +162,8 @@ impl<A: Access> StatusTable<A> {
     /// # Errors
     /// The errors of [`StatusTable::freeze`].
     pub fn freeze_with(&self, name: &str, options: &ShareOptions) -> Result<u64, Error> {
-        let name = Name::new(name)?;
         let entries = self.entries()?.into_iter().map(|(key, value)| (map_key(key), value));
-        publish(&name, &image(entries.collect(), options)?, options)
+        publish(name, entries.collect(), options)
     }
 }
 
@@ -185,18 +182,17 @@ impl StatusTable {
     }
 }
 
-fn image<K: AsRef<[u8]> + Ord, V: AsRef<[u8]>>(
+/// Publishes entries in any order, of which no two have the same key.
+fn publish<K: AsRef<[u8]> + Ord, V: AsRef<[u8]>>(
+    name: &str,
     mut entries: Vec<(K, V)>,
     options: &ShareOptions,
-) -> Result<AlignedBytes, Error> {
+) -> Result<u64, Error> {
     entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    let bytes = entries.iter().map(|(k, v)| k.as_ref().len() + v.as_ref().len()).sum();
-    let mut builder = Builder::with_options(options.freeze_options());
-    builder.reserve(entries.len(), bytes);
-    for (key, value) in &entries {
-        builder.push(key.as_ref(), value.as_ref())?;
-    }
-    Ok(builder.try_finish()?)
+    share_sorted(name, options, |map| {
+        map.reserve(entries.len());
+        entries.iter().try_for_each(|(key, value)| map.push(key, value))
+    })
 }
 
 #[cfg(test)]

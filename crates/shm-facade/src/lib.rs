@@ -36,11 +36,12 @@ mod status_table;
 
 pub use avl_snapshot::{
     AlignedBytes, BuildError, Builder, FreezeOptions, RbTree, Snapshot, SnapshotError,
+    StreamBuilder, StreamError,
 };
 pub use error::Error;
 pub use freeze::{any_map_key, any_table_key, freeze_table, load_table, map_key, table_key};
 pub use result_code::ResultCode;
-pub use share::{SNAPSHOT, Share, ShareOptions};
+pub use share::{MapBuilder, SNAPSHOT, Share, ShareOptions, share_sorted};
 pub use shared_map::{MapOptions, SharedMap, litter, prune};
 // For the libraries of other languages, whose handles survive a fork.
 #[doc(hidden)]

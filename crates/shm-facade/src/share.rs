@@ -1,11 +1,17 @@
 //! Publishing a map under a name.
 
+use std::cell::Cell;
+use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use avl_snapshot::{AlignedBytes, FreezeOptions, HEADER_LEN, RbTree, Snapshot, image_entries};
+use avl_snapshot::{
+    AlignedBytes, FreezeOptions, HEADER_LEN, RbTree, Snapshot, StreamBuilder, StreamError,
+    image_entries,
+};
 use shm_core::{
-    Interrupt, Kind, Name, Namespace, PublishError, PublishOptions, PublishedKind, Trust,
+    CreateError, DraftBody, Interrupt, Kind, Name, Namespace, PublishError, PublishOptions,
+    PublishedKind, Trust,
 };
 
 use crate::error::Error;
@@ -148,7 +154,7 @@ impl ShareOptions {
 /// # std::fs::remove_dir_all(&dir)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait Share: sealed::Image {
+pub trait Share: sealed::HasImage {
     /// Publishes this map under `name` in the default namespace, if nothing has that name yet.
     /// Returns the edition: 1, or one more than the newest edition that ever had the name. O(n).
     ///
@@ -182,7 +188,10 @@ pub trait Share: sealed::Image {
     /// [`Error::Publish`]. The name then leads to what it led to before.
     fn share_with(&self, name: &str, options: &ShareOptions) -> Result<u64, Error> {
         let name = Name::new(name)?;
-        self.with_image(&options.freeze_options(), |image| publish(&name, image, options))
+        let freeze = options.freeze_options();
+        let image = self.image(&freeze)?;
+        let is_empty = image.is_empty();
+        publish(&name, options, image.least_len(), |body| image.write(body).map(|()| is_empty))
     }
 
     /// Writes the bare image to a file of mode 0400, replacing any file at the path in one step.
@@ -192,7 +201,7 @@ pub trait Share: sealed::Image {
     /// [`Error::Snapshot`] for bytes that are not a snapshot, or [`Error::Publish`]. The path then
     /// leads to what it led to before.
     fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        self.with_image(&FreezeOptions::default(), |image| save(image, path.as_ref()))
+        save(&self.image(&FreezeOptions::default())?, path.as_ref())
     }
 }
 
@@ -201,73 +210,229 @@ impl<D: AsRef<[u8]>> Share for Snapshot<D> {}
 impl Share for AlignedBytes {}
 
 mod sealed {
-    use super::{AlignedBytes, Error, FreezeOptions, RbTree, Snapshot};
+    use super::{AlignedBytes, Error, FreezeOptions, Image, RbTree, Snapshot};
 
-    pub trait Image {
+    pub trait HasImage {
         /// True for a type whose contents the program itself has made, so that it knows whether the
         /// map is empty on purpose.
         const IN_HAND: bool = false;
 
-        /// Calls `f` with a whole, valid image.
-        fn with_image<R>(
-            &self,
-            options: &FreezeOptions,
-            f: impl FnOnce(&[u8]) -> Result<R, Error>,
-        ) -> Result<R, Error>;
+        /// Returns a whole, valid image, or that of which one can be made.
+        fn image<'a>(&'a self, options: &'a FreezeOptions) -> Result<Image<'a>, Error>;
     }
 
-    impl Image for RbTree {
+    impl HasImage for RbTree {
         const IN_HAND: bool = true;
 
-        fn with_image<R>(
-            &self,
-            options: &FreezeOptions,
-            f: impl FnOnce(&[u8]) -> Result<R, Error>,
-        ) -> Result<R, Error> {
-            f(&self.try_freeze_with(options)?)
+        fn image<'a>(&'a self, options: &'a FreezeOptions) -> Result<Image<'a>, Error> {
+            Ok(Image::OfTree(self, options))
         }
     }
 
-    impl<D: AsRef<[u8]>> Image for Snapshot<D> {
-        fn with_image<R>(
-            &self,
-            _options: &FreezeOptions,
-            f: impl FnOnce(&[u8]) -> Result<R, Error>,
-        ) -> Result<R, Error> {
-            f(self.as_bytes())
+    impl<D: AsRef<[u8]>> HasImage for Snapshot<D> {
+        fn image<'a>(&'a self, _options: &'a FreezeOptions) -> Result<Image<'a>, Error> {
+            Ok(Image::Whole(self.as_bytes()))
         }
     }
 
-    impl Image for AlignedBytes {
-        fn with_image<R>(
-            &self,
-            options: &FreezeOptions,
-            f: impl FnOnce(&[u8]) -> Result<R, Error>,
-        ) -> Result<R, Error> {
-            Snapshot::new(self)?.with_image(options, f)
+    impl HasImage for AlignedBytes {
+        fn image<'a>(&'a self, _options: &'a FreezeOptions) -> Result<Image<'a>, Error> {
+            Ok(Image::Whole(Snapshot::new(&**self)?.into_inner()))
         }
     }
 }
 
-/// Publishes an image.
-pub(crate) fn publish(name: &Name, image: &[u8], options: &ShareOptions) -> Result<u64, Error> {
+/// An image, or that of which one can be made.
+#[derive(Debug)]
+pub enum Image<'a> {
+    Whole(&'a [u8]),
+    OfTree(&'a RbTree, &'a FreezeOptions),
+}
+
+impl Image<'_> {
+    /// True if the image has no entries.
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Whole(image) => {
+                image.get(..HEADER_LEN).is_some_and(|head| image_entries(head) == Ok(0))
+            }
+            Self::OfTree(tree, _) => tree.is_empty(),
+        }
+    }
+
+    /// The length that the image has at least.
+    fn least_len(&self) -> u64 {
+        match self {
+            Self::Whole(image) => image.len() as u64,
+            Self::OfTree(tree, options) => tree.least_image_len(options),
+        }
+    }
+
+    fn write(&self, body: &mut DraftBody<'_>) -> Result<(), Error> {
+        match self {
+            Self::Whole(image) => body.write_all(image).map_err(|error| body.refused(error).into()),
+            Self::OfTree(tree, options) => match tree.write_to(&mut *body, options) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(refused(body, error)),
+            },
+        }
+    }
+}
+
+/// Why an image could not be written to a body.
+fn refused(body: &DraftBody<'_>, error: StreamError) -> Error {
+    match error {
+        StreamError::Build(error) => error.into(),
+        StreamError::Write(error) | StreamError::Read(error) => body.refused(error).into(),
+        // The only other kinds that there can be are those of later versions.
+        other => body.refused(std::io::Error::other(other)).into(),
+    }
+}
+
+/// Writes an image to a bare file.
+pub(crate) fn save(image: &Image<'_>, path: &Path) -> Result<(), Error> {
+    let write = |body: &mut DraftBody<'_>| image.write(body).map_err(Unsaved);
+    let saved = shm_core::write_file_with(path, 0o400, image.least_len(), write);
+    saved.map_err(|Unsaved(error)| error)
+}
+
+/// An error of saving, which is a publication without a name.
+struct Unsaved(Error);
+
+impl From<CreateError> for Unsaved {
+    fn from(error: CreateError) -> Self {
+        Self(PublishError::from(error).into())
+    }
+}
+
+/// Builds a map in the file that is about to be published, from entries that are pushed in
+/// ascending key order. See [`share_sorted`].
+#[derive(Debug)]
+pub struct MapBuilder<'a, 'b>(StreamBuilder<&'a mut DraftBody<'b>>);
+
+impl MapBuilder<'_, '_> {
+    /// Appends an entry. O(length), amortised.
+    ///
+    /// # Errors
+    /// [`Error::Build`] if the key is not greater than the key that was pushed last, or if the
+    /// entry is too long; [`Error::Create`] or [`Error::Io`] if the file cannot grow. The builder is
+    /// unchanged and can still be used.
+    pub fn push(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<(), Error> {
+        let pushed = self.0.push(key, value);
+        pushed.map_err(|error| refused(self.0.get_ref(), error))
+    }
+
+    /// Reserves memory for `entries` more entries, 8 bytes for each. Does nothing if there is not
+    /// enough memory.
+    pub fn reserve(&mut self, entries: usize) {
+        self.0.reserve(entries);
+    }
+
+    /// Number of entries pushed so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// True if no entry has been pushed yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Publishes a map of entries that `build` pushes in ascending key order. Returns the edition. O(n).
+///
+/// The entries are written to the file while they are pushed. So the map needs its own size, and 8
+/// bytes of private memory for each entry while it is built; with a hash index, 12 bytes more for
+/// each entry at the end. The name leads to the map only when it is whole, as with
+/// [`Share::share_with`]. If `build` fails, what was written is gone.
+///
+/// ```
+/// use shm_facade::{Error, ShareOptions, share_sorted};
+/// # let dir = std::env::temp_dir().join(format!("sorted-doc-{}", std::process::id()));
+/// # std::fs::create_dir_all(&dir)?;
+/// let options = ShareOptions::default().force(true);
+/// # let options = options.namespace(shm_facade::Namespace::at(&dir));
+/// let edition = share_sorted("squares", &options, |map| {
+///     for i in 0..1000u32 {
+///         map.push(i.to_be_bytes(), (i * i).to_be_bytes())?;
+///     }
+///     Ok::<(), Error>(())
+/// })?;
+/// # assert_eq!(edition, 1);
+/// # std::fs::remove_dir_all(&dir)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// The errors of `build` and of [`Share::share_with`]. The name then leads to what it led to before.
+pub fn share_sorted<E: From<Error>>(
+    name: &str,
+    options: &ShareOptions,
+    build: impl FnOnce(&mut MapBuilder<'_, '_>) -> Result<(), E>,
+) -> Result<u64, E> {
+    let name = Name::new(name).map_err(Error::from)?;
+    publish(&name, options, 0, |body| {
+        let written = StreamBuilder::with_options(&mut *body, options.freeze_options());
+        let mut builder = match written {
+            Ok(builder) => MapBuilder(builder),
+            Err(error) => return Err(refused(body, error).into()),
+        };
+        build(&mut builder)?;
+        let is_empty = builder.is_empty();
+        match builder.0.finish() {
+            Ok(_) => Ok(is_empty),
+            Err(error) => Err(refused(body, error).into()),
+        }
+    })
+}
+
+/// Publishes an image that `write` writes. `write` returns whether the image has no entries.
+fn publish<E: From<Error>>(
+    name: &Name,
+    options: &ShareOptions,
+    least_len: u64,
+    write: impl FnOnce(&mut DraftBody<'_>) -> Result<bool, E>,
+) -> Result<u64, E> {
     let how = PublishOptions::default()
         .replace(options.force)
         .mode(options.mode)
         .trust(options.trust.clone())
         .lock_timeout(options.lock_timeout)
         .interrupt(options.interrupt.clone());
-    let empty = image.get(..HEADER_LEN).is_some_and(|head| image_entries(head) == Ok(0));
+    let empty = Cell::new(false);
     let mut entries = 0;
     let agrees = || {
-        if empty && options.force && !options.allow_empty {
+        if empty.get() && options.force && !options.allow_empty {
             entries = entries_at(name, options).unwrap_or(0);
         }
         entries == 0
     };
-    match options.namespace.publish_if(name, SNAPSHOT, &how, image, agrees) {
-        Err(PublishError::Declined { path }) => Err(Error::WouldEmpty { path, entries }),
-        other => Ok(other?),
+    let write = |body: &mut DraftBody<'_>| {
+        empty.set(write(body).map_err(Unpublished::Caller)?);
+        Ok(())
+    };
+    let namespace = &options.namespace;
+    match namespace.publish_with(name, SNAPSHOT, &how, least_len, write, agrees) {
+        Ok(edition) => Ok(edition),
+        Err(Unpublished::Caller(error)) => Err(error),
+        Err(Unpublished::Here(PublishError::Declined { path })) => {
+            Err(Error::WouldEmpty { path, entries }.into())
+        }
+        Err(Unpublished::Here(error)) => Err(Error::from(error).into()),
+    }
+}
+
+/// An error of publishing, or of the caller's function.
+enum Unpublished<E> {
+    Here(PublishError),
+    Caller(E),
+}
+
+impl<E> From<PublishError> for Unpublished<E> {
+    fn from(error: PublishError) -> Self {
+        Self::Here(error)
     }
 }
 
@@ -279,8 +444,4 @@ fn entries_at(name: &Name, options: &ShareOptions) -> Option<u64> {
     let mut head = [0; HEADER_LEN];
     map.read_at(&mut head, 0).ok()?;
     image_entries(&head).ok()
-}
-
-pub(crate) fn save(image: &[u8], path: &Path) -> Result<(), Error> {
-    Ok(shm_core::write_file(path, 0o400, image).map_err(PublishError::from)?)
 }

@@ -12,7 +12,7 @@ use shm_core::{
 };
 
 use crate::error::Error;
-use crate::share::{SNAPSHOT, save};
+use crate::share::{Image, SNAPSHOT, save};
 
 /// How a map is opened or removed. Start from the default and change it with the setters, of which
 /// each field has one.
@@ -302,7 +302,7 @@ impl SharedMap {
     /// # Errors
     /// [`Error::Publish`]. The path then leads to what it led to before.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        save(self.as_bytes(), path.as_ref())
+        save(&Image::Whole(self.as_bytes()), path.as_ref())
     }
 
     /// Returns the snapshot to which this handle dereferences.

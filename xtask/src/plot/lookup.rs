@@ -1,4 +1,5 @@
-//! `docs/lookup.svg`: the time of a lookup over the number of entries, both axes logarithmic.
+//! `docs/lookup.svg`, `docs/lookup-bytes.svg`: the time of a lookup and the bytes per entry over the
+//! number of entries, all axes logarithmic.
 
 use std::fmt::Write;
 
@@ -42,15 +43,45 @@ impl Axis {
     }
 }
 
-/// The picture of a result of `shm-bench-rows --curves`.
+/// What a picture shows over the number of entries.
+struct Shown {
+    /// The field of the result.
+    field: &'static str,
+    title: &'static str,
+    heading: &'static str,
+    upward: &'static str,
+}
+
+/// The time of a lookup, in a result of `shm-bench-rows --curves`.
 pub fn svg(result: &Value) -> Result<String> {
-    let curves = curves(result)?;
+    let shown = Shown {
+        field: "points",
+        title: "Nanoseconds a lookup over the number of entries",
+        heading: "A lookup by the number of entries",
+        upward: "nanoseconds a lookup (logarithmic)",
+    };
+    picture(result, &shown)
+}
+
+/// The size of each structure, in a result of `shm-bench-rows --curves`.
+pub fn bytes_per_entry(result: &Value) -> Result<String> {
+    let shown = Shown {
+        field: "bytes",
+        title: "Bytes per entry over the number of entries",
+        heading: "Bytes per entry, of which 16 are key and value",
+        upward: "bytes per entry (logarithmic)",
+    };
+    picture(result, &shown)
+}
+
+fn picture(result: &Value, shown: &Shown) -> Result<String> {
+    let curves = curves(result, shown.field)?;
     let all = || curves.iter().flat_map(|curve| &curve.points);
     let x = Axis::around(all().map(|point| point.0), 4.0, (LEFT, RIGHT));
     let y = Axis::around(all().map(|point| point.1), 10.0, (BOTTOM, TOP));
-    let mut out = begin(WIDTH, HEIGHT, "Nanoseconds a lookup over the number of entries");
-    text(&mut out, (LEFT, 28.0), "start", "title", "A lookup by the number of entries")?;
-    ticks(&mut out, &x, &y)?;
+    let mut out = begin(WIDTH, HEIGHT, shown.title);
+    text(&mut out, (LEFT, 28.0), "start", "title", shown.heading)?;
+    ticks(&mut out, &x, &y, shown.upward)?;
     writeln!(out, "<path class=\"axis\" d=\"M{LEFT} {TOP}V{BOTTOM}H{RIGHT}\"/>")?;
     for (at, curve) in curves.iter().enumerate() {
         let places = curve.points.iter().map(|point| (x.place(point.0), y.place(point.1)));
@@ -61,10 +92,10 @@ pub fn svg(result: &Value) -> Result<String> {
     Ok(out)
 }
 
-fn curves(result: &Value) -> Result<Vec<Series<'_>>> {
+fn curves<'a>(result: &'a Value, field: &str) -> Result<Vec<Series<'a>>> {
     let series = result["series"].as_array().context("no series")?;
     let curves = series.iter().map(|series| {
-        let points = series["points"].as_array().context("no points")?;
+        let points = series[field].as_array().context("no points")?;
         let points = points.iter().map(|point| Some((point[0].as_f64()?, point[1].as_f64()?)));
         let points: Option<Vec<(f64, f64)>> = points.collect();
         let name = series["name"].as_str().context("no name")?;
@@ -73,7 +104,7 @@ fn curves(result: &Value) -> Result<Vec<Series<'_>>> {
     curves.collect()
 }
 
-fn ticks(out: &mut String, x: &Axis, y: &Axis) -> Result<()> {
+fn ticks(out: &mut String, x: &Axis, y: &Axis, what: &str) -> Result<()> {
     let mut n = x.values.0;
     while n <= x.values.1 * 1.01 {
         let place = x.place(n);
@@ -98,7 +129,7 @@ fn ticks(out: &mut String, x: &Axis, y: &Axis) -> Result<()> {
     }
     let middle = (LEFT + RIGHT) / 2.0;
     text(out, (middle, BOTTOM + 44.0), "middle", "", "entries (logarithmic)")?;
-    upward(out, (20.0, (TOP + BOTTOM) / 2.0), "nanoseconds a lookup (logarithmic)")
+    upward(out, (20.0, (TOP + BOTTOM) / 2.0), what)
 }
 
 /// The names, beside the curves.
@@ -120,8 +151,10 @@ mod tests {
     fn every_curve_and_point_is_in_the_picture() {
         let result = json!({ "series": [
             { "name": "a < b", "points": [[16, 5.0], [1024, 7.5]] },
-            { "name": "c", "points": [[16, 90.0], [64, 310.0], [1024, 4000.0]] },
+            { "name": "c", "points": [[16, 90.0], [64, 310.0], [1024, 4000.0]],
+              "bytes": [[16, 40.0]] },
         ]});
+        assert!(bytes_per_entry(&result).is_err(), "one has no bytes");
         let svg = svg(&result).unwrap();
         assert_eq!(svg.matches("<polyline").count(), 2);
         assert_eq!(svg.matches("<circle").count(), 5);

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use anyhow::Result;
 
-pub use lookup::svg as lookup;
+pub use lookup::{bytes_per_entry, svg as lookup};
 pub use writers::svg as writers;
 
 /// Background, text and lines; then one colour for each curve. The colours are of equal lightness,
@@ -17,12 +17,14 @@ const STYLE: &str = "\
 .ground{fill:#fff}.text{fill:#222;font:13px sans-serif}.title{font-size:16px;font-weight:600}\
 .grid{stroke:#ddd}.axis{stroke:#444;fill:none}.curve{fill:none;stroke-width:2.2}\
 .c0{stroke:#555}.c1{stroke:#d55e00}.c2{stroke:#0072b2}.c3{stroke:#009e73}.c4{stroke:#b2549a}.c5{stroke:#a07800}\
+.c6{stroke:#7a5cc0}.c7{stroke:#b03a3a}.d6{fill:#7a5cc0}.d7{fill:#b03a3a}\
 .d0{fill:#555}.d1{fill:#d55e00}.d2{fill:#0072b2}.d3{fill:#009e73}.d4{fill:#b2549a}.d5{fill:#a07800}\
 @media (prefers-color-scheme:dark){.ground{fill:#16181d}.text{fill:#ddd}.grid{stroke:#343a42}.axis{stroke:#aaa}\
 .c0{stroke:#aaa}.c1{stroke:#ff8a3d}.c2{stroke:#4db1f0}.c3{stroke:#2ecc9b}.c4{stroke:#e08cc8}.c5{stroke:#e6b93c}\
-.d0{fill:#aaa}.d1{fill:#ff8a3d}.d2{fill:#4db1f0}.d3{fill:#2ecc9b}.d4{fill:#e08cc8}.d5{fill:#e6b93c}}";
+.d0{fill:#aaa}.d1{fill:#ff8a3d}.d2{fill:#4db1f0}.d3{fill:#2ecc9b}.d4{fill:#e08cc8}.d5{fill:#e6b93c}\
+.c6{stroke:#ab90f0}.c7{stroke:#f07f7f}.d6{fill:#ab90f0}.d7{fill:#f07f7f}}";
 
-const DASHES: [&str; 6] = ["2 3", "7 3", "", "9 3 2 3", "4 4", "1 4"];
+const DASHES: [&str; 8] = ["2 3", "7 3", "", "9 3 2 3", "4 4", "1 4", "12 4", "6 2 1 2"];
 
 /// The points of a curve, at their places in the picture, and how it is drawn.
 struct Curve {

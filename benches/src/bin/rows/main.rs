@@ -1,8 +1,8 @@
 //! `shm-bench-rows [--quick] [--filter TEXT] [--peer PROGRAM]`: measures the rows of table and
 //! snapshot, each against its peer, interleaved in one run. PROGRAM is the worker of
 //! `benches/peers-subetha`; without it, the rows against that peer are left out. With `--curves`
-//! instead: a lookup's time over the number of entries; with `--compare N`: a lookup's time among N
-//! entries.
+//! instead: a lookup's time and the bytes per entry, over the number of entries up to N (`--most N`);
+//! with `--compare N`: a lookup's time among N entries.
 //!
 //! The last line of stdout is one JSON object; stderr has a table for people. See
 //! [`measure`] for the method, [`report`] for the fields.
@@ -33,11 +33,16 @@ fn main() -> Result<()> {
     let (mut quick, mut curves) = (false, false);
     let mut filter = String::new();
     let (mut compare, mut peer) = (None, None);
+    let mut most = usize::MAX;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--quick" => quick = true,
             "--curves" => curves = true,
+            "--most" => {
+                let entries = arguments.next().context("--most needs a number of entries")?;
+                most = entries.parse().context("--most needs a number of entries")?;
+            }
             "--compare" => {
                 let entries = arguments.next().context("--compare needs a number of entries")?;
                 compare = Some(entries.parse().context("--compare needs a number of entries")?);
@@ -49,7 +54,7 @@ fn main() -> Result<()> {
             other => {
                 bail!(
                     "usage: shm-bench-rows [--quick] [--filter TEXT] [--peer PROGRAM] | \
-                     --curves | --compare N; \
+                     --curves [--most N] | --compare N; \
                      not {other:?}"
                 )
             }
@@ -60,7 +65,7 @@ fn main() -> Result<()> {
         return Ok(());
     }
     if curves {
-        println!("{}", curves::measure(&Plan::new(quick)?)?);
+        println!("{}", curves::measure(&Plan::new(quick)?, most)?);
         return Ok(());
     }
     let mut bench = Bench::new(Plan::new(quick)?, &filter);

@@ -20,6 +20,8 @@
 //!
 //! Keys and values that are too long for a cell are looked up through the tree.
 
+use std::ops::Deref;
+
 use rapidhash::v3::{DEFAULT_RAPID_SECRETS, rapidhash_v3_nano_inline};
 
 use super::layout::START_BITS;
@@ -147,12 +149,12 @@ const BATCH: usize = 16;
 
 /// Fills empty buckets with the cells of entries that come in key order. Returns `None` if a lookup
 /// would have to read too many buckets.
-pub(crate) fn build<'a>(
-    entries: impl Iterator<Item = (&'a [u8], Entry)>,
+pub(crate) fn build<K: Deref<Target = [u8]>>(
+    entries: impl Iterator<Item = (K, Entry)>,
     index: &mut [Words],
 ) -> Option<()> {
     let buckets = index.len();
-    let mut probes = entries.map(|(key, entry)| (Probe::new(key, buckets), entry));
+    let mut probes = entries.map(|(key, entry)| (Probe::new(&key, buckets), entry));
     loop {
         let some: [_; BATCH] = std::array::from_fn(|_| probes.next());
         // Reads all their buckets first, so that their cache misses overlap.

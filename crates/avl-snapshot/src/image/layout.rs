@@ -184,6 +184,13 @@ impl Layout {
         self.units_at.wrapping_add(CACHE_LINE * unit as usize + SLOT_LEN * slots)
     }
 
+    /// Returns the length in bytes of a range of units.
+    pub(crate) fn units_len(&self, units: &std::ops::Range<u64>) -> usize {
+        let end =
+            if units.end < self.shape.units() { self.unit_at(units.end) } else { self.units_end };
+        end.saturating_sub(self.unit_at(units.start))
+    }
+
     /// Reads and checks the header of an image. Also checks that the image has the length that the
     /// header states. O(1).
     pub(crate) fn read(bytes: &[u8]) -> Result<(Self, Header), SnapshotError> {

@@ -12,9 +12,10 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::layout::MAX_KEY_LEN;
+#[cfg(any(test, fuzzing))]
+use super::scalar;
 use super::shape::NODE_KEYS;
-#[cfg(target_feature = "sse2")]
-use super::sse2;
+use super::vector;
 
 /// Partial key of an absent key.
 pub(crate) const ABSENT: i32 = i32::MAX;
@@ -84,27 +85,11 @@ impl Node {
     /// for each word that equals `query`.
     #[inline(always)]
     fn compare(&self, query: i32) -> (u32, u32) {
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         if scalar::IS_USED.get() {
-            return self.compare_scalar(query);
+            return scalar::compare(&self.0.0, query);
         }
-        #[cfg(target_feature = "sse2")]
-        return sse2::compare(&self.0.0, query);
-        #[cfg(not(target_feature = "sse2"))]
-        return self.compare_scalar(query);
-    }
-
-    /// Like `compare`, but for other processors, in a form that compilers vectorise.
-    #[cfg_attr(target_feature = "sse2", allow(dead_code, reason = "compared in tests"))]
-    #[inline]
-    pub(crate) fn compare_scalar(&self, query: i32) -> (u32, u32) {
-        let (mut less, mut equal) = (0u32, 0u32);
-        for (at, key) in self.0.0.into_iter().enumerate() {
-            let key = i32::from_le_bytes(key);
-            less |= u32::from(key < query) << at;
-            equal |= u32::from(key == query) << at;
-        }
-        (less, equal)
+        vector::compare(&self.0.0, query)
     }
 }
 
@@ -114,18 +99,11 @@ impl Words {
     /// Returns one bit for each word that equals `value` in the bits of `mask`.
     #[inline(always)]
     pub(crate) fn equal_mask(&self, mask: u32, value: u32) -> u32 {
-        #[cfg(target_feature = "sse2")]
-        return sse2::equal_mask(&self.0, mask, value);
-        #[cfg(not(target_feature = "sse2"))]
-        return self.equal_mask_scalar(mask, value);
-    }
-
-    /// Like `equal_mask`, but for other processors.
-    #[cfg_attr(target_feature = "sse2", allow(dead_code, reason = "compared in tests"))]
-    #[inline]
-    pub(crate) fn equal_mask_scalar(&self, mask: u32, value: u32) -> u32 {
-        let equal = |word: [u8; 4]| u32::from_le_bytes(word) & mask == value;
-        self.0.iter().enumerate().fold(0, |bits, (at, &word)| bits | u32::from(equal(word)) << at)
+        #[cfg(any(test, fuzzing))]
+        if scalar::IS_USED.get() {
+            return scalar::equal_mask(&self.0, mask, value);
+        }
+        vector::equal_mask(&self.0, mask, value)
     }
 
     /// Returns the word at index `at`, or 0 if `at` is beyond the last word.
@@ -155,6 +133,9 @@ impl Place {
 #[inline]
 pub(crate) fn partial(key: &[u8], skip: usize) -> i32 {
     let rest = key.get(skip..).unwrap_or_default();
+    if let Some(word) = rest.first_chunk() {
+        return flip(u32::from_be_bytes(*word));
+    }
     let mut word = [0; 4];
     for (to, from) in word.iter_mut().zip(rest) {
         *to = *from;
@@ -255,14 +236,6 @@ impl<'a> Query<'a> {
     }
 }
 
-/// Makes whole searches use scalar code, in tests.
-#[cfg(test)]
-pub(crate) mod scalar {
-    thread_local! {
-        pub(crate) static IS_USED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -317,11 +290,11 @@ mod tests {
             let node = Node(Words(words));
             let mask = u32::MAX << (query as u32 % 32);
             for value in [0, u32::from_le_bytes(words[pick]) & mask] {
-                let scalar = node.0.equal_mask_scalar(mask, value);
+                let scalar = scalar::equal_mask(&node.0.0, mask, value);
                 prop_assert_eq!(node.0.equal_mask(mask, value), scalar);
             }
             for query in [query, i32::from_le_bytes(words[pick])] {
-                let (less, equal) = node.compare_scalar(query);
+                let (less, equal) = scalar::compare(&node.0.0, query);
                 prop_assert_eq!(node.place(query), Place::of(less >> 1, equal >> 1));
                 let mask = (1 << pick) - 1;
                 let among = Place::of(less >> 1 & mask, equal >> 1 & mask);

@@ -49,14 +49,11 @@ impl<'a> Raw<'a> {
     /// Prefetches cache lines from an offset on, if the processor supports it.
     #[inline(always)]
     pub(crate) fn fetch<const LINES: usize>(self, at: usize) {
-        #[cfg(target_feature = "sse2")]
         for line in 0..LINES {
             if let Some(byte) = self.bytes.get(at.wrapping_add(CACHE_LINE * line)) {
-                super::sse2::prefetch(byte);
+                super::vector::prefetch(byte);
             }
         }
-        #[cfg(not(target_feature = "sse2"))]
-        let _ = at;
     }
 
     /// Prefetches the first two cache lines of an entry's data.

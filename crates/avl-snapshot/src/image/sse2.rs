@@ -1,5 +1,5 @@
 //! Comparing sixteen words at once, and prefetching, for x86 with SSE2. The scalar twins are in
-//! `node.rs`.
+//! `scalar.rs`.
 
 #![allow(unsafe_code, reason = "vector instructions need a proof that the processor has them")]
 

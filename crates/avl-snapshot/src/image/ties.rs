@@ -188,7 +188,7 @@ impl<'k, K: Keys> Ties<'k, K> {
     /// Appends a group for each run of separators in `range` that have the same word, and sets
     /// their half words. The half words start at word `halves`.
     fn runs(&mut self, range: Range<'_>, halves: usize, depth: u32, word: &dyn Fn(&[u8]) -> i32) {
-        let word_at = |rank| word(self.keys.key(rank));
+        let word_at = |rank| word(&self.keys.key(rank));
         let mut found = [(0, Range::default()); NODE_KEYS];
         let mut runs = 0;
         let mut at = 0;
@@ -221,10 +221,11 @@ impl<'k, K: Keys> Ties<'k, K> {
     /// Appends a group and the groups that decide ties in it. Returns the position of the group.
     fn group(&mut self, run: Range<'_>, depth: u32) -> u16 {
         let place = self.words.len();
-        let prefix = shared(self.keys.key(run.first), self.keys.key(run.end - 1));
+        let prefix = shared(&self.keys.key(run.first), &self.keys.key(run.end - 1));
         let rank = |rank| (rank - self.subtree) as u32;
         self.words.extend([prefix as u32, rank(run.first), rank(run.end)]);
-        let words = run.separators.iter().map(|&rank| tie_word(self.keys.key(rank), prefix) as u32);
+        let words =
+            run.separators.iter().map(|&rank| tie_word(&self.keys.key(rank), prefix) as u32);
         self.words.extend(words);
         let halves = self.words.len();
         self.words.resize(halves + run.separators.len().div_ceil(2), 0);

@@ -24,8 +24,6 @@ use super::shape::{NODE_KEYS, Spot};
 
 /// Maximum length of the data of a narrow unit in bytes.
 const MAX_NARROW: usize = u16::MAX as usize;
-/// Maximum length of a unit in bytes.
-const LONGEST: usize = CACHE_LINE + SLOT_LEN * (NODE_KEYS + 1);
 /// Length of the base in bytes.
 const BASE_LEN: usize = 8;
 /// Length of a part, and of a fork, in bytes.
@@ -34,7 +32,7 @@ const PART_LEN: usize = 4;
 /// A unit as it is stored in an image.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unit {
-    bytes: [u8; LONGEST],
+    bytes: [u8; Self::LONGEST],
     len: usize,
 }
 
@@ -61,6 +59,9 @@ fn entry_from(base: usize, parts: u64) -> Entry {
 }
 
 impl Unit {
+    /// Maximum length of a unit in bytes.
+    pub(crate) const LONGEST: usize = CACHE_LINE + SLOT_LEN * (NODE_KEYS + 1);
+
     /// Makes a unit from the keys and entries.
     pub(crate) fn of(keys: &impl Keys, unit: u64) -> Self {
         let shape = keys.layout().shape;
@@ -70,7 +71,7 @@ impl Unit {
         let mut node = node_of(keys, &bottom, unit);
         let (start, end) = (keys.entry(first).start, keys.entry(first + count).end);
         let len = CACHE_LINE + SLOT_LEN * shape.slots(unit) as usize;
-        let mut made = Self { bytes: [0; LONGEST], len };
+        let mut made = Self { bytes: [0; Self::LONGEST], len };
         let entries = (first..=first + count).map(|rank| keys.entry(rank));
         if end.wrapping_sub(start) > MAX_NARROW {
             let packed = entries.map(|entry| pack(entry.start as u64, entry.key_len));
@@ -83,7 +84,7 @@ impl Unit {
             let parts_at = CACHE_LINE + BASE_LEN;
             made.put(parts_at, entries.map(|entry| part(entry).to_le_bytes()));
             let forks = (1..count).map(|key| match node.0.word(key) == node.0.word(key + 1) {
-                true => fork(keys.key(first + key - 1), keys.key(first + key)),
+                true => fork(&keys.key(first + key - 1), &keys.key(first + key)),
                 false => 0,
             });
             let forks_at = parts_at + PART_LEN * shape.slots(unit) as usize;

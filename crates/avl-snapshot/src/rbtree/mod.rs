@@ -7,13 +7,15 @@ mod bulk;
 mod collect;
 mod iter;
 
+use std::io::{Read, Seek, Write};
 use std::iter::FusedIterator;
 
 use crate::aligned::AlignedBytes;
-use crate::error::BuildError;
+use crate::error::{BuildError, StreamError};
 use crate::grow::{grow, or_abort, with_room};
-use crate::image::{FreezeOptions, MAX_DATA_LEN, MAX_KEY_LEN, Writer, room_for};
+use crate::image::{FreezeOptions, MAX_DATA_LEN, MAX_KEY_LEN, Writer, least_image_len, room_for};
 use crate::range::KeyRange;
+use crate::stream_builder::StreamBuilder;
 
 pub use iter::TreeIter;
 
@@ -276,15 +278,54 @@ impl RbTree {
     /// [`BuildError::NoMemory`].
     pub fn try_freeze_with(&self, options: &FreezeOptions) -> Result<AlignedBytes, BuildError> {
         let mut writer = Writer::with_capacity(self.len(), self.arena.bytes_used() as usize)?;
+        self.in_order(|entry, key_len| writer.push_entry(entry, key_len))?;
+        writer.finish(options)
+    }
+
+    /// Writes an image of this map to a stream, starting at the position of the stream. Returns the
+    /// stream, positioned at the end of the image. The image has the bytes that
+    /// [`RbTree::freeze_with`] returns, but is not held in memory. See [`StreamBuilder`] for the
+    /// memory that this call needs, and for the stream. O(n).
+    ///
+    /// ```
+    /// use std::io::Cursor;
+    /// let tree: avl_snapshot::RbTree = [("a", "1"), ("b", "2")].into_iter().collect();
+    /// let image = tree.write_to(Cursor::new(Vec::new()), &Default::default())?.into_inner();
+    /// assert_eq!(image, *tree.freeze());
+    /// # Ok::<(), avl_snapshot::StreamError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Any [`StreamError`]. The stream then has no image.
+    pub fn write_to<W: Read + Write + Seek>(
+        &self,
+        stream: W,
+        options: &FreezeOptions,
+    ) -> Result<W, StreamError> {
+        let mut builder = StreamBuilder::with_options(stream, options.clone())?;
+        builder.reserve(self.len());
+        self.in_order(|entry, key_len| builder.push_entry(entry, key_len))?;
+        builder.finish()
+    }
+
+    /// Returns the length in bytes that an image of this map has at least. The image may be longer
+    /// by the bytes that decide ties between keys. O(1).
+    #[must_use]
+    pub fn least_image_len(&self, options: &FreezeOptions) -> u64 {
+        least_image_len(self.len() as u64, self.arena.bytes_used(), options)
+    }
+
+    /// Passes each entry, and the length of its key, to `push`.
+    fn in_order<E>(&self, mut push: impl FnMut(&[u8], usize) -> Result<(), E>) -> Result<(), E> {
         let mut entries = self.tree.iter().map(|node| (self.arena.entry(node), node.key_len()));
         loop {
             let some: [_; BATCH] = std::array::from_fn(|_| entries.next());
             warm(&some);
             for (entry, key_len) in some.into_iter().flatten() {
-                writer.push_entry(entry, key_len)?;
+                push(entry, key_len)?;
             }
             if some.last().is_none_or(Option::is_none) {
-                return writer.finish(options);
+                return Ok(());
             }
         }
     }

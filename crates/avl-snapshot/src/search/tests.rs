@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::counts;
-use crate::image::{Layout, scalar};
+use crate::image::{Layout, SCALAR_IS_USED};
 use crate::{AlignedBytes, Builder, FreezeOptions, Snapshot};
 
 type Keys = BTreeSet<Vec<u8>>;
@@ -57,7 +57,7 @@ fn agrees(keys: &Keys, more: &[Vec<u8>], value: &[u8]) {
     for (at, query) in queries.iter().enumerate() {
         let expected = keys.binary_search(&&query[..]);
         for is_scalar in [false, true] {
-            scalar::IS_USED.set(is_scalar);
+            SCALAR_IS_USED.set(is_scalar);
             assert_eq!(tree.search(query), expected, "{} keys, {query:x?}", keys.len());
             let value = expected.is_ok().then_some(value);
             assert_eq!(tree.get(query), value, "{query:x?}");
@@ -66,7 +66,7 @@ fn agrees(keys: &Keys, more: &[Vec<u8>], value: &[u8]) {
             assert_eq!(whole.get(query), value, "{query:x?}");
             assert_eq!((many.0[at], many.1[at]), (value, value), "{query:x?}");
         }
-        scalar::IS_USED.set(false);
+        SCALAR_IS_USED.set(false);
     }
 }
 

@@ -4,10 +4,11 @@
 //! `docs/concurrency.md`, chapter Publication, has the steps, their order, and what a death leaves.
 
 use std::fs::Permissions;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use super::body::DraftBody;
 use super::control::{self, Effects};
 use super::options::{PublishOptions, PublishedKind};
 use super::seal::seal;
@@ -63,37 +64,94 @@ impl Namespace {
         body: &[u8],
         agrees: impl FnOnce() -> bool,
     ) -> Result<u64, PublishError> {
+        if !body.len().is_multiple_of(8) {
+            // Before anything is written.
+            return Err(CreateError::BadLength { len: body.len() as u64 }.into());
+        }
+        let write = |to: &mut DraftBody<'_>| to.write_all(body).map_err(|e| to.refused(e));
+        self.publish_with(name, kind, options, body.len() as u64, write, agrees)
+    }
+
+    /// Publishes a body that `write` writes to the file, and may read back: the body need not be in
+    /// memory. Otherwise as [`Namespace::publish_if`]. `expected` is the length of the body as far
+    /// as it is known; if so many bytes do not fit, `write` is not called. The length of the body
+    /// must be a multiple of 8.
+    ///
+    /// # Errors
+    /// The errors of [`Namespace::publish_if`], and those of `write`. The name then leads to what
+    /// it led to before, and what was written is gone.
+    pub fn publish_with<E: From<PublishError>>(
+        &self,
+        name: &Name,
+        kind: PublishedKind,
+        options: &PublishOptions,
+        expected: u64,
+        write: impl FnOnce(&mut DraftBody<'_>) -> Result<(), E>,
+        agrees: impl FnOnce() -> bool,
+    ) -> Result<u64, E> {
+        let path = self.path_of(name, kind.kind);
+        let draft = self.draft_for(options, &path, expected)?;
+        let expected = total_len(expected.next_multiple_of(8), 0).map_err(PublishError::from)?;
+        let body_at = BODY_OFFSET as u64;
+        // A negative control: a name that leads to an unfinished file must be noticed.
+        if sabotage::names_unfinished_files() {
+            let io = |e| PublishError::from(IoError::new("control", self.dir(), e));
+            let file = draft.file().try_clone().map_err(io)?;
+            file.set_len(expected).map_err(io)?;
+            let edition = self.name_draft(name, kind, options, draft, expected, agrees)?;
+            write(&mut DraftBody::new(&file, self.dir(), body_at, expected))?;
+            return Ok(edition);
+        }
+        let mut body = DraftBody::new(draft.file(), self.dir(), body_at, expected);
+        write(&mut body)?;
+        let total_len = total_len(body.len(), 0).map_err(PublishError::from)?;
+        // Before the lock, so that others do not wait for the disk, or for memory.
+        if is_memory(draft.file()) {
+            file_map::give_huge_pages(draft.file(), total_len as usize);
+        } else {
+            let synced = draft.file().sync_data();
+            synced.map_err(|error| body.refused(error))?;
+        }
+        Ok(self.name_draft(name, kind, options, draft, total_len, agrees)?)
+    }
+
+    /// Makes a file without a name for a body of at least `expected` bytes.
+    fn draft_for(
+        &self,
+        options: &PublishOptions,
+        path: &Path,
+        expected: u64,
+    ) -> Result<Draft, PublishError> {
         if let Some(mode) = options.mode
             && (mode & !0o444 != 0 || mode & 0o400 == 0)
         {
             return Err(PublishError::BadMode { mode });
         }
-        let total_len = total_len(body.len() as u64, 0)?;
-        let path = self.path_of(name, kind.kind);
-        let taken = |path: &Path| CreateError::AlreadyExists { path: path.to_owned() }.into();
+        let expected = total_len(expected.next_multiple_of(8), 0)?;
         // Cheaper than writing the file first; the link decides.
         if !options.replace && path.symlink_metadata().is_ok() {
-            return Err(taken(&path));
+            return Err(CreateError::AlreadyExists { path: path.to_owned() }.into());
         }
         let draft = Draft::new(self.dir())?;
-        check_space(draft.file(), total_len, self.dir())?;
-        let full = |e: io::Error| refused::creating("write a file in", e, total_len, self.dir());
+        check_space(draft.file(), expected, self.dir())?;
+        let full = |e: io::Error| refused::creating("write a file in", e, expected, self.dir());
         draft.file().write_all_at(&[0; BODY_OFFSET], 0).map_err(full)?;
-        // A negative control: a name that leads to an unfinished file must be noticed.
-        let unfinished = sabotage::names_unfinished_files();
-        let late = if unfinished { Some(draft.file().try_clone().map_err(full)?) } else { None };
-        match &late {
-            None => draft.file().write_all_at(body, BODY_OFFSET as u64).map_err(full)?,
-            Some(file) => file.set_len(total_len).map_err(full)?,
-        }
-        // Before the lock, so that others do not wait for the disk, or for memory.
-        let persistent = !is_memory(draft.file());
-        if persistent {
-            draft.file().sync_data().map_err(full)?;
-        } else {
-            file_map::give_huge_pages(draft.file(), total_len as usize);
-        }
+        Ok(draft)
+    }
 
+    /// Gives a draft of `total_len` bytes, whose body is complete, its header and its name.
+    fn name_draft(
+        &self,
+        name: &Name,
+        kind: PublishedKind,
+        options: &PublishOptions,
+        draft: Draft,
+        total_len: u64,
+        agrees: impl FnOnce() -> bool,
+    ) -> Result<u64, PublishError> {
+        let path = self.path_of(name, kind.kind);
+        let taken = |path: &Path| CreateError::AlreadyExists { path: path.to_owned() }.into();
+        let full = |e: io::Error| refused::creating("write a file in", e, total_len, self.dir());
         let turn = Turn { namespace: self, name, kind, trust: &options.trust };
         let patience =
             Patience::forever().limit(options.lock_timeout).interrupt(options.interrupt.clone());
@@ -120,18 +178,17 @@ impl Namespace {
                 .file()
                 .set_permissions(Permissions::from_mode(mode))
                 .map_err(io("set the mode of a file in"))?;
-            if persistent {
+            if !is_memory(draft.file()) {
                 draft.file().sync_all().map_err(full)?;
             }
-            let draft = if unfinished { draft } else { seal(draft, self.dir(), total_len)? };
+            let draft = match sabotage::names_unfinished_files() {
+                true => draft,
+                false => seal(draft, self.dir(), total_len)?,
+            };
             let draft = Some(draft);
             let mode = mode | 0o200;
             let mut place = Named { draft, path: &path, replace: options.replace, control, mode };
-            let published = control::publish(words, newest, &mut place);
-            if let Some(file) = &late {
-                file.write_all_at(body, BODY_OFFSET as u64).map_err(full)?;
-            }
-            published
+            control::publish(words, newest, &mut place)
         })
     }
 }

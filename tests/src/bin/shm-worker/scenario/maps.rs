@@ -12,7 +12,9 @@ use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
 use nix::sys::stat::Mode;
 use shm_core::{Name, Namespace};
-use shm_facade::{Error, MapOptions, RbTree, ResultCode, SNAPSHOT, Share, ShareOptions, SharedMap};
+use shm_facade::{
+    Error, MapOptions, RbTree, ResultCode, SNAPSHOT, Share, ShareOptions, SharedMap, share_sorted,
+};
 use shm_tests::IN_PLACE;
 use shm_tests::test_name;
 
@@ -138,6 +140,11 @@ pub fn full_disk(way: &str) -> Result<()> {
     };
     no_space("test", true);
     no_space("second", false);
+    // Here, the size is not known beforehand.
+    let in_order = share_sorted("test", &options(true), |map| {
+        (0..20_000u32).try_for_each(|number| map.push(number.to_be_bytes(), [1; 60]))
+    });
+    assert_eq!(in_order.map_err(|e| e.code()), Err(ResultCode::NoSpace));
     assert_eq!(files()?, one, "no name, no litter");
     let map = SharedMap::open("test", IN_PLACE)?;
     assert_eq!((map.get("key"), map.edition()), (Some(&b"small"[..]), 1));

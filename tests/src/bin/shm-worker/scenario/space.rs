@@ -9,6 +9,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use shm_core::{CreateError, IoError, Limit, Name, Namespace, OpenError};
 use shm_facade::{
     Error, RbTree, ResultCode, Share, ShareOptions, SharedMap, StatusOptions, StatusTable,
+    share_sorted,
 };
 use shm_tests::roles::SKIPPED;
 use shm_tests::{IN_PLACE, options, test_name};
@@ -206,6 +207,14 @@ pub fn file_limit(way: &str) -> Result<()> {
             Err(Error::Create(e)) => refused(&e),
             other => panic!("{other:?}"),
         }
+    }
+    // Without a length that is known beforehand, the limit is noticed while the map is built.
+    let in_order = share_sorted("test", &force, |map| {
+        (0..LIMIT / 8).try_for_each(|number| map.push(number.to_be_bytes(), []))
+    });
+    match in_order {
+        Err(Error::Create(e)) => refused(&e),
+        other => panic!("{other:?}"),
     }
     assert_eq!(files()?, [""; 0], "no name, no litter");
     Table::<i32>::create(&namespace, &name, &options(16, 8))?.add(&1, b"fits")?;
