@@ -23,13 +23,15 @@ use shm_harness::TempNamespace;
 const KEYS: u64 = 1024;
 /// Entries of a range.
 const LENGTH: usize = 100;
-const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
+const SIZES: [usize; 6] = [16, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
-/// The sizes that are measured; with criterion's `--quick` all but the largest, whose maps take
-/// long to build.
+/// The sizes that are measured. Maps of the two largest take long to build: ten million entries are
+/// measured only if `SHMAP_FULL` is set, and a million not with criterion's `--quick`.
 fn sizes() -> &'static [usize] {
     let quick = std::env::args().any(|argument| argument == "--quick");
-    SIZES.get(..SIZES.len() - usize::from(quick)).unwrap_or(&SIZES)
+    let full = std::env::var_os("SHMAP_FULL").is_some();
+    let left_out = if full { 0 } else { 1 + usize::from(quick) };
+    SIZES.get(..SIZES.len() - left_out).unwrap_or(&SIZES)
 }
 
 type Group<'a> = BenchmarkGroup<'a, WallTime>;

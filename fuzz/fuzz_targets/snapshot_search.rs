@@ -1,5 +1,5 @@
-//! Keys that are hard to search, and queries, decoded from bytes. The tree, the hash index, searches
-//! for many keys, vector code and scalar code must agree.
+//! Keys that are hard to search, and queries, decoded from bytes. The tree, the hash index,
+//! searches for many keys, vector code and scalar code must agree.
 
 #![no_main]
 

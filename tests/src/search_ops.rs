@@ -98,9 +98,9 @@ fn near(mut key: Vec<u8>, input: &mut Input<'_>) -> Vec<u8> {
 }
 
 impl Case {
-    /// Searches in all ways, and compares the answers with those of a sorted list. `twice` is called
-    /// with false and true, and the searches are made after each call: for code that has a scalar
-    /// twin. Returns the number of queries.
+    /// Searches in all ways, and compares the answers with those of a sorted list. `twice` is
+    /// called with false and true, and the searches are made after each call: for code that has a
+    /// scalar twin. Returns the number of queries.
     ///
     /// # Panics
     /// When an answer is wrong.

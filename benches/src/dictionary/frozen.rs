@@ -3,10 +3,11 @@
 #![allow(unsafe_code, reason = "a mapped file may be changed by others; this one is not")]
 
 use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use avl_snapshot::{AlignedBytes, Builder, FreezeOptions, RbTree, Snapshot};
+use avl_snapshot::{AlignedBytes, Builder, FreezeOptions, RbTree, Snapshot, StreamBuilder};
 use memmap2::Mmap;
 
 use crate::dictionary::{Corpus, Dictionary, Entries};
@@ -55,6 +56,30 @@ impl Published {
         Ok(builder.finish())
     }
 
+    /// A file in memory with the image of entries in key order, which is written while it is built.
+    ///
+    /// # Errors
+    /// When the entries are not in order, or there is no such file.
+    pub fn file(sorted: &Entries) -> Result<File> {
+        let options = FreezeOptions::default().hash_index(false);
+        let mut builder = StreamBuilder::with_options(file_in_memory()?, options)?;
+        builder.reserve(sorted.len());
+        for (key, value) in sorted.iter() {
+            builder.push(key, value)?;
+        }
+        Ok(builder.finish()?)
+    }
+
+    /// The same, of an image that is built in private memory first.
+    ///
+    /// # Errors
+    /// When the entries are not in order, or there is no such file.
+    pub fn file_of_image(sorted: &Entries) -> Result<File> {
+        let mut file = file_in_memory()?;
+        file.write_all(&Self::image(sorted, false)?)?;
+        Ok(file)
+    }
+
     /// The image of entries in any order, by way of the red-black tree, all at once as `collect`
     /// does.
     ///
@@ -82,6 +107,10 @@ impl Published {
     pub fn snapshot(&self) -> &Snapshot<Mmap> {
         &self.0
     }
+}
+
+fn file_in_memory() -> Result<File> {
+    Ok(rustix::fs::memfd_create("map", rustix::fs::MemfdFlags::CLOEXEC)?.into())
 }
 
 impl<D: AsRef<[u8]>> Dictionary for Snapshot<D> {

@@ -101,7 +101,7 @@ impl LmdbDictionary {
     /// # Errors
     /// When LMDB cannot.
     pub fn create(dir: &Path, sorted: &Entries) -> Result<Self> {
-        let env = lmdb::environment(dir, 1 << 30)?;
+        let env = lmdb::environment(dir, 1 << 33)?;
         let txn = env.write_txn()?;
         let entries = env
             .create_databases_and_commit(txn, |opener, txn| -> heed::Result<_> {

@@ -4,8 +4,8 @@
 //!
 //! - [`RbTree`] is a map in private memory, a red-black tree. [`RbTree::freeze`] makes an image of
 //!   it. [`Builder`] and [`from_sorted`] make an image from sorted entries, without a tree.
-//!   [`StreamBuilder`] does the same, but writes the image to a file or another stream while entries
-//!   arrive, and does not hold it in memory. [`RbTree::write_to`] does so with a tree.
+//!   [`StreamBuilder`] does the same, but writes the image to a file or another stream while
+//!   entries arrive, and does not hold it in memory. [`RbTree::write_to`] does so with a tree.
 //! - [`FreezeOptions`] says what an image contains besides the map. By default, it contains a hash
 //!   index.
 //! - [`AlignedBytes`] is an image in private memory. Its bytes start at a cache line.
@@ -17,7 +17,8 @@
 //! - [`Iter`] and [`TreeIter`] iterate over entries from both ends. A [`Cursor`] can be moved to
 //!   any key, and goes on from there in both directions. [`KeyRange`] is the type of an argument
 //!   that is a range of keys.
-//! - [`BuildError`], [`StreamError`] and [`SnapshotError`] say what is wrong, and contain the numbers.
+//! - [`BuildError`], [`StreamError`] and [`SnapshotError`] say what is wrong, and contain the
+//!   numbers.
 //!
 //! ## How it works
 //!

@@ -10,9 +10,9 @@ use crate::image::{FreezeOptions, StreamWriter};
 /// positioned.
 ///
 /// The image starts at the position that the stream has when the builder is created. The builder
-/// needs 8 bytes of memory per entry, and a few megabytes; with a hash index, it needs 12 bytes more
-/// per entry while it finishes. Because nodes are derived from keys, it reads keys back. So a file
-/// must be open for reading and writing.
+/// needs 8 bytes of memory per entry, and a few megabytes; with a hash index, it needs 12 bytes
+/// more per entry while it finishes. Because nodes are derived from keys, it reads keys back. So a
+/// file must be open for reading and writing.
 ///
 /// The header is written last. If the builder fails or is dropped, the stream starts with zeros,
 /// which are not an image.

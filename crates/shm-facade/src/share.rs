@@ -315,8 +315,8 @@ impl MapBuilder<'_, '_> {
     ///
     /// # Errors
     /// [`Error::Build`] if the key is not greater than the key that was pushed last, or if the
-    /// entry is too long; [`Error::Create`] or [`Error::Io`] if the file cannot grow. The builder is
-    /// unchanged and can still be used.
+    /// entry is too long; [`Error::Create`] or [`Error::Io`] if the file cannot grow. The builder
+    /// is unchanged and can still be used.
     pub fn push(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<(), Error> {
         let pushed = self.0.push(key, value);
         pushed.map_err(|error| refused(self.0.get_ref(), error))
@@ -341,7 +341,8 @@ impl MapBuilder<'_, '_> {
     }
 }
 
-/// Publishes a map of entries that `build` pushes in ascending key order. Returns the edition. O(n).
+/// Publishes a map of entries that `build` pushes in ascending key order. Returns the edition.
+/// O(n).
 ///
 /// The entries are written to the file while they are pushed. So the map needs its own size, and 8
 /// bytes of private memory for each entry while it is built; with a hash index, 12 bytes more for
@@ -366,7 +367,8 @@ impl MapBuilder<'_, '_> {
 /// ```
 ///
 /// # Errors
-/// The errors of `build` and of [`Share::share_with`]. The name then leads to what it led to before.
+/// The errors of `build` and of [`Share::share_with`]. The name then leads to what it led to
+/// before.
 pub fn share_sorted<E: From<Error>>(
     name: &str,
     options: &ShareOptions,

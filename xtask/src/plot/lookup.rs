@@ -1,5 +1,5 @@
-//! `docs/lookup.svg`, `docs/lookup-bytes.svg`: the time of a lookup and the bytes per entry over the
-//! number of entries, all axes logarithmic.
+//! `docs/lookup.svg`, `docs/lookup-bytes.svg`: the time of a lookup and the bytes per entry over
+//! the number of entries, all axes logarithmic.
 
 use std::fmt::Write;
 

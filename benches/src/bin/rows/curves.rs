@@ -1,6 +1,7 @@
-//! The time of a lookup and the bytes per entry over the number of entries, for two plots: random present keys and values of
-//! 12 bytes, each copied out. All structures of one size take turns. Keys are integers; the
-//! snapshot and the ordered peers store them as four bytes in the order of the numbers.
+//! The time of a lookup and the bytes per entry over the number of entries, for two plots: random
+//! present keys and values of 12 bytes, each copied out. All structures of one size take turns.
+//! Keys are integers; the snapshot and the ordered peers store them as four bytes in the order of
+//! the numbers.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! `shm-bench-rows [--quick] [--filter TEXT] [--peer PROGRAM]`: measures the rows of table and
 //! snapshot, each against its peer, interleaved in one run. PROGRAM is the worker of
 //! `benches/peers-subetha`; without it, the rows against that peer are left out. With `--curves`
-//! instead: a lookup's time and the bytes per entry, over the number of entries up to N (`--most N`);
-//! with `--compare N`: a lookup's time among N entries.
+//! instead: a lookup's time and the bytes per entry, over the number of entries up to N (`--most
+//! N`); with `--compare N`: a lookup's time among N entries.
 //!
 //! The last line of stdout is one JSON object; stderr has a table for people. See
 //! [`measure`] for the method, [`report`] for the fields.

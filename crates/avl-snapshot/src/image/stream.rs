@@ -1,9 +1,9 @@
 //! Writing an image to a stream while entries arrive.
 //!
 //! The data are appended through a buffer, and are not kept in memory. The nodes are derived from
-//! keys, which are read back from the stream: for the nodes above the bottom tier in small blocks, for
-//! the units in large windows, each once and in order. The header is written last, over zeros, so
-//! an unfinished image is not an image.
+//! keys, which are read back from the stream: for the nodes above the bottom tier in small blocks,
+//! for the units in large windows, each once and in order. The header is written last, over zeros,
+//! so an unfinished image is not an image.
 
 use std::cell::RefCell;
 use std::io::{Error, Read, Seek, SeekFrom, Write};

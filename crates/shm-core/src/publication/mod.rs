@@ -4,9 +4,8 @@
 //! folder of this crate imports it. Code belongs here if it is about a name whose file is replaced.
 //!
 //! `control` is the protocol, without a system call; `models` checks it. `turn` runs it under the
-//! lock of a real control segment. `publish`, `remove` and `prune` are built on `turn`. `body` is what a
-//! publisher writes to.
-//! `published`, `copy` and `follow` are the readers' side.
+//! lock of a real control segment. `publish`, `remove` and `prune` are built on `turn`. `body` is
+//! what a publisher writes to. `published`, `copy` and `follow` are the readers' side.
 
 pub(crate) mod body;
 pub(crate) mod control;

@@ -23,7 +23,7 @@ pub(super) fn measure(bench: &mut Bench, data: &Data) -> Result<()> {
     let (random, sorted) = ("random order", "sorted");
     let (tree_of_random, tree_of_sorted): (Build, Build) =
         (|corpus| time(|| tree(&corpus.shuffled)), |corpus| time(|| tree(&corpus.sorted)));
-    let rows: [(&str, &str, Option<f64>, Build, Build); 9] = [
+    let rows: [(&str, &str, Option<f64>, Build, Build); 10] = [
         (random, "BTreeMap collect", data.bar(1.0), |c| unsorted(c, false), tree_of_random),
         (
             "random order, hash index",
@@ -52,6 +52,13 @@ pub(super) fn measure(bench: &mut Bench, data: &Data) -> Result<()> {
             tree_of_sorted,
         ),
         (sorted, "BTreeMap collect, from random order", None, from_sorted_entries, tree_of_random),
+        (
+            "sorted, to a file",
+            "image in memory, then to a file",
+            None,
+            |corpus| tried(|| Published::file(&corpus.sorted)),
+            |corpus| tried(|| Published::file_of_image(&corpus.sorted)),
+        ),
         (sorted, "fst", None, from_sorted_entries, |corpus| tried(|| Fst::new(&corpus.sorted))),
     ];
     for (from, peer, bar, ours, other) in rows {
