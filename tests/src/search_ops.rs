@@ -57,7 +57,9 @@ impl Family {
                 // Numbers behind a prefix.
                 4 => [&base[..], &(i as u32).to_be_bytes()].concat(),
                 // All of one length, with little in common.
-                _ => base.iter().map(|byte| byte.wrapping_mul(2 * i as u8 + 1) ^ i as u8).collect(),
+                _ => {
+                    base.iter().map(|byte| byte.wrapping_mul((2 * i + 1) as u8) ^ i as u8).collect()
+                }
             }
         };
         let all: Vec<Vec<u8>> = (0..count).map(key).collect();

@@ -220,6 +220,12 @@ pub(super) fn fill<S: Source + Sync>(
     let count = (range.end - range.start) as usize;
     let threads = threads.min(count / FEWEST_UNITS + 1);
     let with_index = !index.is_empty();
+    let build = |index| with_index && hash_index::build(draft.entries(&range), index).is_some();
+    // Without a scope, which would allocate what std knows of this thread.
+    if threads == 1 {
+        write_units(draft, range.clone(), units);
+        return build(index);
+    }
     // The index takes about as long as the units.
     let workers = if with_index { threads.div_ceil(2) } else { threads };
     std::thread::scope(|scope| {
@@ -232,7 +238,7 @@ pub(super) fn fill<S: Source + Sync>(
             let len = layout.units_len(&of_worker);
             let (part, others) = rest.split_at_mut(len.min(rest.len()));
             rest = others;
-            if worker == workers && !(with_index && threads > 1) {
+            if worker == workers && !with_index {
                 write_units(draft, of_worker, part);
             } else {
                 on_thread(scope, (draft, of_worker, part), |(draft, range, part)| {
@@ -240,7 +246,7 @@ pub(super) fn fill<S: Source + Sync>(
                 });
             }
         }
-        with_index && hash_index::build(draft.entries(&range), index).is_some()
+        build(index)
     })
 }
 
