@@ -210,6 +210,7 @@ fn no_handle_is_dereferenced_to_another() {
         // Owned bytes are bytes.
         ("slotmap-shm", "Value"),
         ("avl-snapshot", "AlignedBytes"),
+        ("avl-snapshot", "Piece"),
         // Whoever may store may load. `slice`, which both have, gives the same words.
         ("shm-core", "Words<'a>"),
         ("shm-core", "WritableSegment"),
