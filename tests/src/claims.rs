@@ -6,7 +6,7 @@ use shm_core::{Ordering, WriterId, WriterRecord};
 use slotmap_shm::{Access, Geometry, Key, Table};
 
 /// Records of writers in a table.
-pub const RECORDS: usize = 123;
+pub const RECORDS: usize = 116;
 
 /// Words of a cache line.
 const LINE: usize = 8;

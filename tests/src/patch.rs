@@ -16,7 +16,7 @@ pub struct Record {
 
 /// The immutable header.
 pub const HEADER: Record = Record { start: 0, len: 256 };
-/// The session record: boot, pid namespace, device and inode.
+/// The session record: boot, device and inode.
 pub const SESSION: Record = Record { start: 256, len: 64 };
 
 /// Offsets of the header's fields, from its start.
@@ -44,13 +44,25 @@ pub mod header {
 pub mod session {
     #![allow(missing_docs, reason = "named as the fields are")]
     pub const BOOT_ID: usize = 0;
-    pub const PID_NAMESPACE: usize = 16;
-    pub const DEVICE: usize = 24;
-    pub const INODE: usize = 32;
+    pub const DEVICE: usize = 16;
+    pub const INODE: usize = 24;
 }
 
 /// Offset of the lock block in the file, and its length.
 pub const LOCK: (u64, usize) = (512, 64);
+/// Offset of the word on which those sleep that wait for the lock. Bit 0 says that somebody may.
+pub const WAKE: u64 = LOCK.0 + 8;
+
+/// Makes the lock look as if a thread with this id held it by record 0, which was used before.
+///
+/// # Errors
+/// When the file cannot be read or written.
+pub fn hold_lock(path: &Path, tid: u32) -> io::Result<()> {
+    use crate::records::{RECORDS, record};
+    let generation = u64::from_ne_bytes(read(path, RECORDS.0 + record::REGISTRATION)?) >> 8;
+    bytes(path, RECORDS.0 + record::LOCK_WORD, &tid.to_ne_bytes())?;
+    bytes(path, LOCK.0, &(generation << 13).to_ne_bytes())
+}
 /// Offset of the body in the file, where there are few records of writers or none.
 pub const BODY: u64 = 4096;
 /// Offset of the body in the file of a table.

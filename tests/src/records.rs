@@ -16,9 +16,13 @@ pub const RECORDS: (u64, u64) = (640, 128);
 /// Offsets within a record.
 pub mod record {
     #![allow(missing_docs, reason = "named as the fields are")]
-    pub const GENERATION: u64 = 48;
-    pub const CANARY: u64 = 56;
-    pub const WRITES: u64 = 64;
+    pub const REGISTRATION: u64 = 48;
+    pub const PID_NAMESPACE: u64 = 56;
+    pub const MUSL_MUTEX: u64 = 64;
+    pub const THREAD: u64 = 112;
+    pub const WRITES: u64 = 120;
+    /// The word of the mutex that names its owner.
+    pub const LOCK_WORD: u64 = if cfg!(target_env = "musl") { MUSL_MUTEX + 4 } else { 0 };
 }
 
 /// Creates it.

@@ -5,7 +5,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::borrow::Borrow;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use shm_core::Namespace;
 use shm_tests::{TempNamespace, options, test_name};
@@ -13,18 +13,16 @@ use slotmap_shm::{Key, Table, TableError, TypedKey};
 
 struct Watched;
 
-/// Address of the word of the mutex that names its owner, and what happened while that was
-/// this thread.
+/// Address of the word that names the holder of the lock, and what happened while there was one:
+/// this thread, the only one.
 static OWNER: AtomicUsize = AtomicUsize::new(0);
 static UNDER_LOCK: AtomicUsize = AtomicUsize::new(0);
 
 fn note() {
-    let owner = OWNER.load(Ordering::Relaxed) as *const AtomicU32;
+    let owner = OWNER.load(Ordering::Relaxed) as *const AtomicU64;
     // SAFETY: null, or the address of a word in the mapping of a living table.
     let Some(owner) = (unsafe { owner.as_ref() }) else { return };
-    // SAFETY: a system call without arguments.
-    let thread = unsafe { libc::gettid() } as u32;
-    if owner.load(Ordering::Relaxed) & 0x3FFF_FFFF == thread {
+    if owner.load(Ordering::Relaxed) != 0 {
         UNDER_LOCK.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -61,10 +59,8 @@ static ALLOCATOR: Watched = Watched;
 
 /// How often `f` allocated or freed while it held the lock.
 fn under_lock<K: Key + ?Sized, R>(table: &Table<K>, f: impl FnOnce() -> R) -> usize {
-    // The mutex of both C libraries has the owner in its first or second word, as a thread number.
-    let word = if cfg!(target_env = "musl") { 4 } else { 0 };
     UNDER_LOCK.store(0, Ordering::Relaxed);
-    OWNER.store(table.lock_address() + word, Ordering::Relaxed);
+    OWNER.store(table.lock_address(), Ordering::Relaxed);
     drop(f());
     OWNER.store(0, Ordering::Relaxed);
     UNDER_LOCK.load(Ordering::Relaxed)
@@ -152,8 +148,7 @@ fn no_call_allocates_while_it_holds_the_lock() {
             &shm_core::Patience::forever(),
         )
         .unwrap();
-    let word = if cfg!(target_env = "musl") { 4 } else { 0 };
-    OWNER.store(segment.lock_address() + word, Ordering::Relaxed);
+    OWNER.store(segment.lock_address(), Ordering::Relaxed);
     let before = UNDER_LOCK.load(Ordering::Relaxed);
     let guard = segment.lock().unwrap();
     let seen = vec![1; 100].len();

@@ -10,7 +10,7 @@ use shm_tests::{TempNamespace, create, open, open_read_only, options, test_name}
 use slotmap_shm::{Table, TableError, Value};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_shm-worker");
-const RECORDS: usize = 123;
+const RECORDS: usize = 116;
 
 fn number(value: &Value) -> i64 {
     i64::from_le_bytes(value[..].try_into().unwrap())

@@ -17,7 +17,7 @@ use slotmap_shm::{
 const PAGE: usize = 4096;
 /// Where the body begins. The pages before it, after the first, hold records of writers.
 const BODY: usize = patch::TABLE_BODY as usize;
-const RECORDS: usize = 123;
+const RECORDS: usize = 116;
 const CAPACITY: usize = 500;
 const ENTRIES: usize = 300;
 const VALUE_SIZE: usize = 100;

@@ -28,7 +28,7 @@ fn parsed(line: &str) -> WriterId {
 }
 
 fn record_of(id: WriterId) -> u64 {
-    id.to_u64() & 0xFFF
+    id.to_u64() & 0x1FFF
 }
 
 /// Offset of a field of a record in the file.
@@ -214,12 +214,15 @@ fn left_behind() -> (TempNamespace, PathBuf, WriterId) {
 /// The word of the record names a living thread, this one, that has never had it.
 fn held_by_this_thread(path: &std::path::Path, index: u64) {
     let tid = nix::unistd::gettid().as_raw();
-    let word_at = if cfg!(target_env = "musl") { 4 } else { 0 };
-    patch::bytes(path, at(index, word_at), &tid.to_ne_bytes()).unwrap();
+    patch::bytes(path, at(index, record::LOCK_WORD), &tid.to_ne_bytes()).unwrap();
 }
 
 fn generation(path: &std::path::Path, index: u64) -> u64 {
-    u64::from_ne_bytes(patch::read(path, at(index, record::GENERATION)).unwrap())
+    registration(path, index) >> 8
+}
+
+fn registration(path: &std::path::Path, index: u64) -> u64 {
+    u64::from_ne_bytes(patch::read(path, at(index, record::REGISTRATION)).unwrap())
 }
 
 #[test]
@@ -235,7 +238,7 @@ fn records_of_an_earlier_boot_are_nobodys() {
     // One that was used has a new generation, and keeps its count.
     assert_eq!((generation(&path, 0), generation(&path, 1)), (2, 0));
     assert_eq!(segment.writes_by_records(), 1);
-    assert_eq!(id_of(&segment).to_u64(), 3 << 12);
+    assert_eq!(id_of(&segment).to_u64(), 3 << 13);
     drop(segment);
     is_noticed_dead_in(&namespace, 0);
 }
@@ -263,30 +266,42 @@ fn registered_again(namespace: &TempNamespace) -> (Child, WriterId) {
 }
 
 #[test]
-fn a_record_whose_making_was_interrupted_is_used_only_when_it_was_made_again() {
-    for interrupted in [0, u64::MAX, 1] {
+fn a_mutex_whose_making_was_interrupted_is_made_again() {
+    let library = if cfg!(target_env = "musl") { 2 } else { 1 };
+    let made = library << 2;
+    for is_marked in [true, false] {
         let (namespace, path, _) = left_behind();
-        let canary = u64::from_ne_bytes(patch::read(&path, at(0, record::CANARY)).unwrap());
+        assert_eq!(registration(&path, 0), 1 << 8 | made | library);
         // To the C library, zeros are a mutex that is not robust.
-        patch::bytes(&path, at(0, 0), &[0; 48]).unwrap();
-        let wrong = canary ^ interrupted;
-        patch::bytes(&path, at(0, record::CANARY), &wrong.to_ne_bytes()).unwrap();
-        if interrupted == 0 {
-            // Negative control: with the right canary the death would go unnoticed.
+        let mutex = at(0, if library == 2 { record::MUSL_MUTEX } else { 0 });
+        patch::bytes(&path, mutex, &[0; 48]).unwrap();
+        if is_marked {
+            // Negative control: with the mark the death would go unnoticed.
             let (mut child, id) = registered_again(&namespace);
             child.kill().unwrap();
             assert!(!open_read_only(namespace.path()).unwrap().is_writer_dead(id));
-            continue;
+        } else {
+            // As after a registration with the other C library.
+            let other = 3 - library;
+            let word = 1u64 << 8 | other << 2 | other;
+            patch::bytes(&path, at(0, record::REGISTRATION), &word.to_ne_bytes()).unwrap();
+            is_noticed_dead_in(&namespace, 0);
+            assert_eq!(registration(&path, 0), 2 << 8 | 0b1100 | library);
         }
+    }
+}
+
+#[test]
+fn a_damaged_registration_is_nobodys_until_no_writer_is_left() {
+    for damage in [0xF0, 0b11, 0b1] {
+        let (namespace, path, _) = left_behind();
         let segment = open(namespace.path()).unwrap();
-        assert_eq!(generation(&path, 0), 2);
-        let made = u64::from_ne_bytes(patch::read(&path, at(0, record::CANARY)).unwrap());
-        assert_eq!(made, canary);
-        // Damaged under living writers: nobody takes it.
-        patch::bytes(&path, at(0, record::CANARY), &wrong.to_ne_bytes()).unwrap();
+        let word = 1u64 << 8 | damage;
+        patch::bytes(&path, at(0, record::REGISTRATION), &word.to_ne_bytes()).unwrap();
         assert_eq!(record_of(id_of(&segment)), 1);
         drop(segment);
         is_noticed_dead_in(&namespace, 0);
+        assert_eq!(generation(&path, 0), 3);
     }
 }
 

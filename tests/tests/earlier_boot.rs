@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use shm_core::{Name, Namespace, OpenError};
-use shm_tests::patch::{self, Checksum, LOCK, SESSION, TABLE_BODY, session};
+use shm_tests::patch::{self, Checksum, SESSION, TABLE_BODY, session};
 use shm_tests::roles::{finish, scenario};
 use shm_tests::{Child, TempNamespace, WATCHDOG, create, open, open_read_only, test_name};
 use slotmap_shm::{Access, KIND, Table, TableError, TableOpenError, TableOptions, TableReader};
@@ -33,11 +33,10 @@ fn assert_intact(table: &Table<i32, impl Access>) {
     }
 }
 
-/// What a power cut leaves: the mutex held by a thread that now is another one (this
+/// What a power cut leaves: the lock held by a thread that now is another one (this
 /// one, which lives), an index half rebuilt, a wrong count.
 fn leave_locked(path: &std::path::Path) {
-    let tid = nix::unistd::gettid().as_raw();
-    patch::bytes(path, LOCK.0, &tid.to_ne_bytes()).unwrap();
+    patch::hold_lock(path, nix::unistd::gettid().as_raw() as u32).unwrap();
     patch::bytes(path, TABLE_BODY + EPOCH * 8, &7u64.to_ne_bytes()).unwrap();
     patch::bytes(path, TABLE_BODY + LEN * 8, &3u64.to_ne_bytes()).unwrap();
     patch::bytes(path, TABLE_BODY + (24 + 32) * 8, &[0; 64 * 8]).unwrap();

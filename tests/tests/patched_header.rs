@@ -118,14 +118,14 @@ fn each_field_with_a_stale_checksum() {
 #[test]
 fn other_abi_is_for_reading_only() {
     let fixture = Fixture::new();
-    for abi in [1u64, 2 << 56 | 1 << 48 | 64 << 40 | 40, u64::MAX] {
+    for abi in [1u64, 1 << 56 | 1 << 48 | 64 << 40 | 40, u64::MAX] {
         let [read, write] = fixture.header(header::ABI, &abi.to_ne_bytes(), Checksum::Right);
         assert_eq!(read, ONE);
         assert!(write.contains("the lock is one of "), "{write}");
     }
     // By a zero a published file says that it has no mutex, and then there are no records either.
     let said = fixture.header(header::ABI, &[0; 8], Checksum::Right);
-    both(&said, "123 records of writers, at most 0 are possible");
+    both(&said, "116 records of writers, at most 0 are possible");
     let namespace = TempNamespace::new().unwrap();
     let path = records::create(namespace.path(), 0).unwrap().path().to_owned();
     patch::field(&path, HEADER, header::ABI, &[0; 8], Checksum::Right).unwrap();
@@ -135,21 +135,7 @@ fn other_abi_is_for_reading_only() {
 }
 
 #[test]
-fn other_pid_namespace_with_living_writers_is_for_reading_only() {
-    let fixture = Fixture::new();
-    // A living writer; `patched` changes the file below it.
-    let living = open(&fixture.namespace);
-    let patch =
-        || fixture.patched(SESSION, session::PID_NAMESPACE, &77u64.to_ne_bytes(), Checksum::Right);
-    let [read, write] = patch();
-    assert_eq!(read, ONE);
-    assert!(write.contains("writers are in pid namespace 77"), "{write}");
-    drop(living);
-    both(&patch(), ONE);
-}
-
-#[test]
-fn a_process_in_another_pid_namespace_reads_only_while_writers_live() {
+fn a_process_in_another_pid_namespace_writes_beside_living_writers() {
     if !is_root("a pid namespace of its own") {
         return;
     }
@@ -160,16 +146,11 @@ fn a_process_in_another_pid_namespace_reads_only_while_writers_live() {
     if said[0].starts_with("skipped: ") {
         return;
     }
-    assert_eq!(said[0], "read: ok: 1 entries");
-    assert!(
-        said[1..3].iter().all(|line| line.contains("writers are in pid namespace")),
-        "{said:?}"
-    );
-    // As when a container is started again: the writers of the old one are gone.
+    assert_eq!(said[..2], ["read: ok: 1 entries", "write: ok: 1 entries"], "{said:?}");
     drop(living);
     assert_eq!(foreign()[1], "write: ok: 1 entries");
     let table = open(&fixture.namespace);
-    assert_eq!(table.len(), 1);
+    assert_eq!((table.len(), table.stats().recoveries), (1, 0));
     table.verify().unwrap();
 }
 
@@ -185,12 +166,9 @@ fn session_of_another_file_or_boot_is_reset() {
 }
 
 #[test]
-fn another_id_means_another_lock() {
+fn what_does_not_matter() {
     let fixture = Fixture::new();
-    let [read, write] = fixture.header(header::RANDOM_ID, &[9; 16], Checksum::Right);
-    assert_eq!(read, ONE);
-    assert!(write.contains("the lock block is not initialised"), "{write}");
-    // Creation time and reserved words do not matter.
+    both(&fixture.header(header::RANDOM_ID, &[9; 16], Checksum::Right), ONE);
     both(&fixture.header(header::CREATED, &[9; 8], Checksum::Right), ONE);
     both(&fixture.header(header::RESERVED, &[9; 56], Checksum::Right), ONE);
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use shm_core::{Acquired, Kind, Namespace, Patience, Trust};
 use shm_facade::{RbTree, Share, ShareOptions};
-use shm_tests::patch::{self, LOCK};
+use shm_tests::patch::{self, WAKE};
 use shm_tests::roles::{NOBODY, as_user, is_root};
 use shm_tests::{Child, TempNamespace, WATCHDOG, options, test_name};
 use slotmap_shm::{KIND, Table};
@@ -18,8 +18,8 @@ const WORKER: &str = env!("CARGO_BIN_EXE_shm-worker");
 const ROUNDS: usize = 300;
 /// How long a holder waits for the other thread to come.
 const HELD: Duration = Duration::from_millis(5);
-/// The bit of the lock word that says that somebody sleeps.
-const WAITERS: u32 = 0x8000_0000;
+/// The bit of the wake word that says that somebody sleeps.
+const ASLEEP: u64 = 1;
 /// Far longer than a stolen wake-up may cost.
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -60,8 +60,8 @@ fn go_on_beside(how: &str, what: &str) {
                 assert!(matches!(acquired, Acquired::Clean(_)));
                 let held = Instant::now();
                 let is_waited_for = || {
-                    let word = patch::read::<4>(segment.path(), LOCK.0).unwrap();
-                    u32::from_ne_bytes(word) & WAITERS != 0
+                    let word = patch::read::<8>(segment.path(), WAKE).unwrap();
+                    u64::from_ne_bytes(word) & ASLEEP != 0
                 };
                 while !is_waited_for() && held.elapsed() < HELD {
                     std::thread::yield_now();

@@ -107,7 +107,7 @@ impl Operation {
     fn walks(self) -> Vec<String> {
         match self {
             Self::Takeover => {
-                ["stuck", "boot", "pids"].map(|from| format!("takeover-{from}")).into()
+                ["stuck", "boot", "moved"].map(|from| format!("takeover-{from}")).into()
             }
             Self::ClaimUpdate => {
                 ["", "-batch", "-verify"].map(|next| format!("claim-update{next}")).into()

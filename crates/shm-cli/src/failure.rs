@@ -408,7 +408,7 @@ fn open_hint(error: &OpenError) -> Option<Hint> {
             return Some(format!("see what it is: `ls -l {}`", path.display()).into());
         }
         OpenError::Header { path, source } => match source {
-            HeaderError::PidNamespace { .. } | HeaderError::Abi { .. } => {
+            HeaderError::CLibrary | HeaderError::Abi { .. } => {
                 "read it (get, dump, search, watch), or write where its writers run"
             }
             HeaderError::Version { .. } | HeaderError::KindVersion { .. } => {

@@ -11,7 +11,7 @@ mod control {
         false
     }
     #[inline(always)]
-    pub(crate) const fn forgets_unfinished_locks() -> bool {
+    pub(crate) const fn writes_the_session_early() -> bool {
         false
     }
     #[inline(always)]
@@ -36,9 +36,9 @@ mod control {
     pub(crate) fn names_unfinished_files() -> bool {
         chosen("early-name")
     }
-    /// Ignores that a process died while it reinitialised the mutex.
-    pub(crate) fn forgets_unfinished_locks() -> bool {
-        chosen("forget-unfinished")
+    /// In a takeover, writes the session before the records are judged by it.
+    pub(crate) fn writes_the_session_early() -> bool {
+        chosen("early-session")
     }
     /// Believes what a dead publisher left in the control word, and does not check the edition at
     /// the name.
@@ -52,5 +52,5 @@ mod control {
 }
 
 pub(crate) use control::{
-    forgets_unfinished_locks, names_unfinished_files, settles_blindly, sweeps_the_living,
+    names_unfinished_files, settles_blindly, sweeps_the_living, writes_the_session_early,
 };

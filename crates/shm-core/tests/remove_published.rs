@@ -70,10 +70,9 @@ fn a_removal_that_fails_leaves_the_word_as_it_was_whatever_it_was() {
 #[test]
 fn a_name_beside_a_damaged_control_segment_is_removed_and_published_again() {
     type Damage = fn(&Place);
-    let damages: [(&str, Damage); 5] = [
+    let damages: [(&str, Damage); 4] = [
         ("header", |place| damage(place, 0, &[0xFF; 256])),
         ("session", |place| damage(place, 256, &[0xFF; 64])),
-        ("lock", |place| damage(place, 512, &[0xFF; 64])),
         ("shorter", |place| {
             let file = std::fs::OpenOptions::new().write(true).open(place.control()).unwrap();
             file.set_len(BODY_OFFSET as u64).unwrap();
@@ -216,4 +215,18 @@ fn the_time_limit_is_for_the_whole_call_however_often_the_lock_changes() {
         }
         panic!("it waits for each of them");
     });
+}
+
+#[test]
+fn a_damaged_lock_is_that_of_a_dead_holder() {
+    for damage_to in [[0xFF; 64], [0x01; 64]] {
+        let place = Place::new();
+        place.publish(!FORCE, b"edition1").unwrap();
+        let (mut follower, _first) = place.follow().unwrap();
+        damage(&place, 512, &damage_to);
+        assert_eq!(place.publish(FORCE, b"edition2").unwrap(), 2);
+        finds(&mut follower, b"edition2");
+        place.remove().unwrap();
+        assert!(place.files().is_empty());
+    }
 }

@@ -114,7 +114,7 @@ fn open_code(error: &OpenError) -> ResultCode {
                 | HeaderError::Abi { .. }
                 | HeaderError::NoLock
                 | HeaderError::Locked { .. }
-                | HeaderError::PidNamespace { .. }
+                | HeaderError::CLibrary
                 | HeaderError::Version { .. }
                 | HeaderError::KindVersion { .. }
                 | HeaderError::ByteOrder { .. },
@@ -162,11 +162,10 @@ fn create_code(error: &CreateError) -> ResultCode {
 
 fn lock_code(error: &LockError) -> ResultCode {
     match error {
-        LockError::TimedOut { .. } | LockError::Interrupted { .. } | LockError::WouldBlock => {
-            ResultCode::Timeout
-        }
-        LockError::PidNamespace { .. } => ResultCode::Mismatch,
-        LockError::NotRecoverable => ResultCode::Corrupt,
+        LockError::TimedOut { .. }
+        | LockError::Interrupted { .. }
+        | LockError::NoRecord { .. }
+        | LockError::WouldBlock => ResultCode::Timeout,
         LockError::Os { source, .. } => io_code(source),
         _ => ResultCode::System,
     }
@@ -256,6 +255,7 @@ mod tests {
         let len = || CreateError::BadLength { len: 3 };
         let size = GeometryError::TooLarge { capacity: 1, value_size: 1 };
         let timed_out = || LockError::TimedOut { waited: Duration::ZERO, holder: None };
+        let no_record = || LockError::NoRecord { records: 5, waited: Duration::ZERO };
         let lock = |source| PublishError::Lock { path: path.clone(), source };
         let table: [(Error, ResultCode); 21] = [
             (TableOpenError::from(no_space()).into(), NoSpace),
@@ -275,8 +275,8 @@ mod tests {
             (TableError::from(LockError::WouldBlock).into(), Timeout),
             (lock(timed_out()).into(), Timeout),
             (lock(LockError::WouldBlock).into(), Timeout),
-            (TableError::from(LockError::NotRecoverable).into(), Corrupt),
-            (lock(LockError::NotRecoverable).into(), Corrupt),
+            (TableError::from(no_record()).into(), Timeout),
+            (lock(no_record()).into(), Timeout),
             (TableError::from(LockError::WouldDeadlock).into(), System),
             (lock(LockError::ForeignProcess).into(), System),
         ];
@@ -291,7 +291,7 @@ mod tests {
             Error::from(TableOpenError::Open(OpenError::Header { path: "x".into(), source })).code()
         };
         let (found, expected) = (1, 2);
-        assert_eq!(code(HeaderError::PidNamespace { found, expected }), ResultCode::Mismatch);
+        assert_eq!(code(HeaderError::CLibrary), ResultCode::Mismatch);
         assert_eq!(code(HeaderError::Abi { found, expected }), ResultCode::Mismatch);
         assert_eq!(code(HeaderError::Version { found: 2, supported: 1 }), ResultCode::Mismatch);
         assert_eq!(code(HeaderError::Magic { found: [0; 8] }), ResultCode::Corrupt);

@@ -276,7 +276,7 @@ fn classify_open(error: &OpenError) -> Failure {
         OpenError::Header {
             source:
                 HeaderError::Abi { .. }
-                | HeaderError::PidNamespace { .. }
+                | HeaderError::CLibrary
                 | HeaderError::Version { .. }
                 | HeaderError::KindVersion { .. }
                 | HeaderError::ByteOrder { .. },
@@ -325,11 +325,12 @@ fn classify_publish(error: &PublishError) -> Failure {
 fn classify_lock(error: &LockError, path: Option<&Path>) -> Failure {
     let path = path.map(Path::to_owned);
     match error {
-        LockError::TimedOut { .. } | LockError::Interrupted { .. } | LockError::WouldBlock => {
+        LockError::TimedOut { .. }
+        | LockError::Interrupted { .. }
+        | LockError::NoRecord { .. }
+        | LockError::WouldBlock => {
             Failure { class: "LockTimeoutError", errno: Some(ETIMEDOUT), path }
         }
-        LockError::NotRecoverable => plain("CorruptError"),
-        LockError::PidNamespace { .. } => plain("MismatchError"),
         LockError::Os { source, .. } => Failure {
             class: "SystemCallError",
             errno: Some(source.raw_os_error().unwrap_or(0)),

@@ -49,9 +49,9 @@ use crate::key_kind::KeyKind;
 /// Version of this layout, in the segment header.
 pub(crate) const LAYOUT_VERSION: u64 = 1;
 
-/// Records of writers in a table: as many as fit before the body in four pages. A thread without
-/// one writes under the lock.
-pub(crate) const WRITERS: u32 = 123;
+/// Records of writers in a table: as many as fit before the body in four pages, with the seven of
+/// guests. A thread without one writes under the lock, as a guest.
+pub(crate) const WRITERS: u32 = 116;
 
 const _: () = assert!(shm_core::body_offset(WRITERS) == 4 * 4096);
 const _: () = assert!(shm_core::body_offset(WRITERS + 1) > 4 * 4096);

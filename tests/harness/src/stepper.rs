@@ -258,14 +258,18 @@ impl Stepper {
         Ok(ptrace::read(self.thread, address as ptrace::AddressType)? as u64)
     }
 
-    /// True if the process owns the robust mutex at `address`. The first word of a glibc mutex
-    /// holds the owner's thread id.
+    /// True if the process holds the lock of a segment. The word at `address` names the record of
+    /// the holder, and the record names the thread.
     ///
     /// # Errors
     /// When nothing is mapped there.
     pub fn owns_lock(&self, address: usize) -> Result<bool> {
-        const TID_MASK: u64 = 0x3FFF_FFFF;
-        Ok(self.peek(address)? & TID_MASK == self.thread.as_raw() as u64)
+        const RECORDS: usize = 640 - 512;
+        const THREAD: usize = 112;
+        let holder = self.peek(address)?;
+        let record = address + RECORDS + 128 * (holder as usize & 0x1FFF);
+        let thread = (self.pid.as_raw() as u64) << 32 | self.thread.as_raw() as u64;
+        Ok(holder != 0 && self.peek(record + THREAD)? == thread)
     }
 
     /// Lets the process continue to its next mark or its end.

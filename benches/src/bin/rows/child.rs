@@ -174,7 +174,7 @@ pub(crate) fn cycle(half: bool) -> Cycle {
     Cycle::new((0..8 * 1024).filter_map(|_| keys.get(random.below(keys.len())).copied()).collect())
 }
 
-/// Prints the address of the table's mutex, then writes.
+/// Prints the address of the table's lock, then writes.
 fn write_without_end(table: &Table<i32>) -> Result<()> {
     let mut keys = cycle(false);
     let value = [9; SHORT];

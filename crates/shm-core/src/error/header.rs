@@ -110,7 +110,7 @@ pub enum HeaderError {
         /// The only version that this library supports.
         supported: u64,
     },
-    /// The mutex was made by another C library, architecture or pointer width.
+    /// The segment is that of another architecture or pointer width.
     #[error("the lock is one of {}, and this process has {}: open it read-only",
         AbiInWords(*.found), AbiInWords(*.expected))]
     Abi {
@@ -129,25 +129,11 @@ pub enum HeaderError {
     /// The file was published: it has no lock, and nobody may write to it.
     #[error("a published file has no lock: open it read-only")]
     NoLock,
-    /// The writers live in another pid namespace, where thread ids mean something else.
-    #[error(
-        "writers are in pid namespace {found}, this process is in {expected}: open it read-only, or unlink it when no writer is left"
-    )]
-    PidNamespace {
-        /// Namespace id in the segment.
-        found: u64,
-        /// Namespace id of this process.
-        expected: u64,
-    },
-    /// The session record (boot, pid namespace, file identity) is damaged.
+    /// The C library of this process is neither glibc nor musl, and the segment has no place for
+    /// its mutexes.
+    #[error("writers need glibc or musl, and this process has neither: open it read-only")]
+    CLibrary,
+    /// The session record (boot, file identity) is damaged.
     #[error("the session record is damaged")]
     Session,
-    /// The lock block does not hold an initialised robust mutex.
-    #[error("the lock block is not initialised (canary {found:#018x}, expected {expected:#018x})")]
-    Lock {
-        /// Canary found.
-        found: u64,
-        /// Canary expected.
-        expected: u64,
-    },
 }

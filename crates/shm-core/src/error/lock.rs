@@ -29,24 +29,21 @@ pub enum LockError {
         /// How long this call waited.
         waited: Duration,
     },
-    /// The lock belongs to the threads of another pid namespace. Either this process was forked
-    /// into a new namespace, or a process of another namespace took the segment over because it saw
-    /// no living writer in this namespace. Open the segment again.
-    #[error("the lock is that of pid namespace {found}, this process is in {expected}")]
-    PidNamespace {
-        /// Namespace id of the threads that may lock.
-        found: u64,
-        /// Namespace id of this process.
-        expected: u64,
+    /// All records of writers were taken for the whole time limit, also those that threads have
+    /// for one hold of the lock.
+    #[error("all {records} records of writers were taken for {}", Took(*waited))]
+    NoRecord {
+        /// The number of records of the segment.
+        records: u32,
+        /// How long this call waited.
+        waited: Duration,
     },
     /// This thread already holds the lock.
     #[error("this thread holds the lock already")]
     WouldDeadlock,
-    /// A foreign program released the lock of a dead owner without repairing.
-    #[error("the lock is not recoverable: unlink the segment and create it anew")]
-    NotRecoverable,
-    /// The guard was inherited through `fork`: the parent holds the lock.
-    #[error("the lock is held by the process that forked this one")]
+    /// The guard was inherited through `fork`, or the thread that forked this process had a record
+    /// of the segment meanwhile. The parent goes on with it, and this process may not write.
+    #[error("the lock, or a record, is held by the process that forked this one")]
     ForeignProcess,
     /// The operating system refused.
     #[error("cannot {action}")]

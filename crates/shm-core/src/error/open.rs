@@ -113,8 +113,7 @@ pub enum OpenError {
     },
     /// The segment must be taken over before this process can use it, but a writer may be alive, or
     /// another process was taking the segment over all the time. A takeover is needed if the
-    /// segment belongs to another boot, to another pid namespace or to another file than the one
-    /// that this process sees, or if its lock is held.
+    /// segment belongs to another boot, or to another file than the one that this process sees.
     #[error(
         "{path:?}: cannot be taken over, its writers may be alive (waited {}{})",
         Took(*waited), held(holder)
@@ -161,7 +160,7 @@ impl OpenError {
                 source,
                 HeaderError::Abi { .. }
                     | HeaderError::NoLock
-                    | HeaderError::PidNamespace { .. }
+                    | HeaderError::CLibrary
                     | HeaderError::Version { .. }
                     | HeaderError::KindVersion { .. }
                     | HeaderError::ByteOrder { .. }

@@ -16,7 +16,7 @@ fn denied() -> io::Error {
 }
 
 fn holder() -> Option<Holder> {
-    Some(Holder { tid: 8, pid: Some(7), command: Some("writer".into()) })
+    Some(Holder { tid: 8, pid: Some(7), command: Some("writer".into()), pid_namespace: None })
 }
 
 fn io_errors() -> Vec<IoError> {
@@ -69,9 +69,8 @@ fn headers() -> Vec<HeaderError> {
         HeaderError::Abi { found, expected },
         HeaderError::Locked { found },
         HeaderError::NoLock,
-        HeaderError::PidNamespace { found, expected },
+        HeaderError::CLibrary,
         HeaderError::Session,
-        HeaderError::Lock { found, expected },
     ]
 }
 
@@ -100,9 +99,8 @@ fn locks() -> Vec<LockError> {
         LockError::TimedOut { waited, holder: None },
         LockError::TimedOut { waited, holder: holder() },
         LockError::Interrupted { waited },
-        LockError::PidNamespace { found: 1, expected: 2 },
+        LockError::NoRecord { records: 5, waited },
         LockError::WouldDeadlock,
-        LockError::NotRecoverable,
         LockError::ForeignProcess,
         LockError::Os { action: "read the clock", source: denied() },
     ]
@@ -166,9 +164,8 @@ fn what_is_wrong_with_a_header() {
         HeaderError::Abi { .. },
         HeaderError::Locked { .. },
         HeaderError::NoLock,
-        HeaderError::PidNamespace { .. },
+        HeaderError::CLibrary,
         HeaderError::Session,
-        HeaderError::Lock { .. },
     );
 }
 
@@ -219,9 +216,8 @@ fn why_a_lock_was_not_acquired() {
         LockError::WouldBlock,
         LockError::TimedOut { .. },
         LockError::Interrupted { .. },
-        LockError::PidNamespace { .. },
+        LockError::NoRecord { .. },
         LockError::WouldDeadlock,
-        LockError::NotRecoverable,
         LockError::ForeignProcess,
         LockError::Os { .. },
     );

@@ -2,6 +2,8 @@
 //! has the file open. So a process that gets the exclusive lock knows that there is no other
 //! writer.
 //!
+//! Another byte of the file is locked by threads that register (`registrar.rs`).
+//!
 //! The locks are open file description locks (`F_OFD_SETLK`, Linux 3.15). The kernel drops such a
 //! lock when the last copy of the descriptor is closed, however the process dies. A forked child
 //! shares its parent's locks. Two openings of a file in one process count as two writers.
@@ -19,6 +21,8 @@ const CREATOR: libc::off_t = 1;
 /// The byte on which the creator takes a shared lock when it can no longer write to the file and is
 /// about to give the file its name.
 const NAMER: libc::off_t = 2;
+/// The byte that is locked by a thread that registers or unregisters writers.
+const REGISTRAR: libc::off_t = 3;
 
 /// Which lock to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +45,17 @@ pub(crate) fn try_hold(file: &File, hold: Hold) -> io::Result<bool> {
 /// `prune` takes a shared lock, for which a descriptor that is open for reading is enough.
 pub(crate) fn try_hold_draft(file: &File, hold: Hold) -> io::Result<bool> {
     try_hold_byte(file, CREATOR, hold)
+}
+
+/// Like [`try_hold`], but for the right to register and unregister writers.
+pub(crate) fn try_hold_registrar(file: &File, hold: Hold) -> io::Result<bool> {
+    try_hold_byte(file, REGISTRAR, hold)
+}
+
+/// The same, but as a lock of the process (`F_SETLK`), which excludes other processes alone. It is
+/// lost if the process closes any descriptor of the file.
+pub(crate) fn try_hold_by_process(file: &File, hold: Hold) -> io::Result<bool> {
+    set_lock(file, libc::F_SETLK, REGISTRAR, hold)
 }
 
 /// Announces that a finished file is about to get its name. A descriptor that is open for reading
@@ -86,6 +101,10 @@ fn range(kind: libc::c_int, byte: libc::off_t) -> libc::flock {
 }
 
 fn try_hold_byte(file: &File, byte: libc::off_t, hold: Hold) -> io::Result<bool> {
+    set_lock(file, libc::F_OFD_SETLK, byte, hold)
+}
+
+fn set_lock(file: &File, command: libc::c_int, byte: libc::off_t, hold: Hold) -> io::Result<bool> {
     let kind = match hold {
         Hold::Shared => libc::F_RDLCK,
         Hold::Exclusive => libc::F_WRLCK,
@@ -94,7 +113,7 @@ fn try_hold_byte(file: &File, byte: libc::off_t, hold: Hold) -> io::Result<bool>
     let range = range(kind, byte);
     loop {
         // SAFETY: the descriptor is open, and `range` is a valid flock that the call only reads.
-        if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &range) } == 0 {
+        if unsafe { libc::fcntl(file.as_raw_fd(), command, &range) } == 0 {
             return Ok(true);
         }
         let error = io::Error::last_os_error();

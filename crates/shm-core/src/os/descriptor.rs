@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::IntoRawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -102,6 +102,8 @@ fn lost() -> io::Error {
 #[derive(Debug)]
 pub(crate) struct SegmentFile {
     first: OwnFile,
+    path: PathBuf,
+    writable: bool,
     /// Set by the only thread that opens the file again. Other threads do not wait for it: in a
     /// child that is forked meanwhile, such a wait would never end.
     opening: AtomicBool,
@@ -109,9 +111,15 @@ pub(crate) struct SegmentFile {
 }
 
 impl SegmentFile {
-    pub(crate) fn new(file: File) -> Self {
+    /// A file that was opened by this path, to write to it or not.
+    pub(crate) fn new(file: File, path: PathBuf, writable: bool) -> Self {
         let (opening, again) = (AtomicBool::new(false), OnceLock::new());
-        Self { first: OwnFile::new(file), opening, again }
+        Self { first: OwnFile::new(file), path, writable, opening, again }
+    }
+
+    /// The path by which the file was opened.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Returns the identity of the file. Needs no descriptor.
@@ -123,7 +131,7 @@ impl SegmentFile {
     /// that the path still leads to that file. A writer's lock on the file was lost with the
     /// descriptor, so a writer then takes it again. `docs/concurrency.md` says what other processes
     /// may do meanwhile.
-    pub(crate) fn get(&self, path: &Path, writable: bool) -> io::Result<&File> {
+    pub(crate) fn get(&self) -> io::Result<&File> {
         let lost = match self.again.get().unwrap_or(&self.first).get() {
             Ok(file) => return Ok(file),
             Err(lost) => lost,
@@ -131,7 +139,7 @@ impl SegmentFile {
         if self.again.get().is_some() || self.opening.swap(true, Ordering::Relaxed) {
             return Err(lost);
         }
-        match self.reopen(path, writable) {
+        match self.reopen() {
             Ok(Some(file)) => self.again.get_or_init(|| file).get(),
             Ok(None) | Err(_) => {
                 // It may succeed later: another process may hold the lock for a moment.
@@ -141,7 +149,8 @@ impl SegmentFile {
         }
     }
 
-    fn reopen(&self, path: &Path, writable: bool) -> io::Result<Option<OwnFile>> {
+    fn reopen(&self) -> io::Result<Option<OwnFile>> {
+        let (path, writable) = (&self.path, self.writable);
         let access = if writable { OFlags::RDWR } else { OFlags::RDONLY };
         let flags = access | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         // Checked before it is opened: opening a device may have effects.

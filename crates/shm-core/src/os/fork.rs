@@ -72,12 +72,12 @@ fn page() -> Option<&'static AtomicU64> {
     Some(unsafe { &*word })
 }
 
-/// Has `handler` called in every thread of this process that is about to `fork`, by the C library
-/// (`pthread_atfork`). Not for a raw `clone`.
-pub(crate) fn call_before_fork(handler: extern "C" fn()) -> io::Result<()> {
-    // SAFETY: the handler may be called at any time, and is not unloaded before the library is:
-    // then the C library forgets it.
-    let code = unsafe { libc::pthread_atfork(Some(handler), None, None) };
+/// Has `before` called in every thread of this process that is about to `fork`, and `after` once it
+/// has forked, in parent and child, by the C library (`pthread_atfork`). Not for a raw `clone`.
+pub(crate) fn call_around_fork(before: extern "C" fn(), after: extern "C" fn()) -> io::Result<()> {
+    // SAFETY: the handlers may be called at any time, and are not unloaded before the library is:
+    // then the C library forgets them.
+    let code = unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after)) };
     if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
 }
 

@@ -43,9 +43,20 @@ pub(crate) fn wait(word: &Word, seen: u64, limit: Duration) -> io::Result<()> {
 /// Wakes all threads that sleep on `word`.
 #[cfg(not(loom))]
 pub(crate) fn wake_all(word: &Word) {
+    wake(word, i32::MAX);
+}
+
+/// Wakes one of the threads that sleep on `word`.
+#[cfg(not(loom))]
+pub(crate) fn wake_one(word: &Word) {
+    wake(word, 1);
+}
+
+#[cfg(not(loom))]
+fn wake(word: &Word, count: i32) {
     // Fails only for an address that is not mapped.
     // SAFETY: the address is mapped as long as `word` lives, and the kernel does not store to it.
-    unsafe { libc::syscall(libc::SYS_futex, low_half(word), libc::FUTEX_WAKE, i32::MAX) };
+    unsafe { libc::syscall(libc::SYS_futex, low_half(word), libc::FUTEX_WAKE, count) };
 }
 
 #[cfg(not(loom))]
@@ -61,3 +72,6 @@ pub(crate) fn wait(_word: &Word, _seen: u64, _limit: Duration) -> io::Result<()>
 
 #[cfg(loom)]
 pub(crate) fn wake_all(_word: &Word) {}
+
+#[cfg(loom)]
+pub(crate) fn wake_one(_word: &Word) {}

@@ -8,16 +8,25 @@ use rustix::process::Pid;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Holder {
-    /// The thread id of the holder, in the pid namespace of the segment's writers.
+    /// The thread id of the holder, as its pid namespace numbers it.
     pub tid: u32,
-    /// The process of the holder, if `/proc` tells.
+    /// The process of the holder, as its pid namespace numbers it, if known.
     pub pid: Option<u32>,
     /// The command that the process runs (at most 15 bytes of its name), if `/proc` tells.
     pub command: Option<String>,
+    /// The pid namespace of the holder (the inode of `/proc/PID/ns/pid`), if it is another one than
+    /// that of this process.
+    pub pid_namespace: Option<u64>,
 }
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(namespace) = self.pid_namespace {
+            if let Some(pid) = self.pid {
+                write!(f, "process {pid}, ")?;
+            }
+            return write!(f, "thread {} of pid namespace {namespace}", self.tid);
+        }
         if self.pid == Some(std::process::id()) {
             return write!(f, "another thread of this process, thread {}", self.tid);
         }
@@ -31,9 +40,9 @@ impl fmt::Display for Holder {
 }
 
 impl Holder {
-    /// Describes a thread of a pid namespace whose processes this process cannot see.
-    pub(crate) fn unknown(tid: u32) -> Self {
-        Self { tid, pid: None, command: None }
+    /// Describes a thread of another pid namespace.
+    pub(crate) fn elsewhere(pid: u32, tid: u32, pid_namespace: u64) -> Self {
+        Self { tid, pid: Some(pid), command: None, pid_namespace: Some(pid_namespace) }
     }
 
     pub(crate) fn of_thread(tid: u32) -> Self {
@@ -41,7 +50,8 @@ impl Holder {
             status.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok())
         });
         let command = pid.and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).ok());
-        Self { tid, pid, command: command.map(|command| command.trim_end().to_owned()) }
+        let command = command.map(|command| command.trim_end().to_owned());
+        Self { tid, pid, command, pid_namespace: None }
     }
 }
 
@@ -89,10 +99,15 @@ mod tests {
         assert!(holder.command.is_some());
         let expected = format!("another thread of this process, thread {tid}");
         assert_eq!(holder.to_string(), expected);
-        let holder = Holder { tid: 8, pid: Some(7), command: Some("a b".to_owned()) };
+        let holder =
+            Holder { tid: 8, pid: Some(7), command: Some("a b".to_owned()), pid_namespace: None };
         assert_ne!(std::process::id(), 7);
         assert_eq!(holder.to_string(), "process 7 (a b), thread 8");
-        assert_eq!(Holder::unknown(9).to_string(), "thread 9");
+        let elsewhere = Holder::elsewhere(std::process::id(), 9, 77).to_string();
+        assert_eq!(
+            elsewhere,
+            format!("process {}, thread 9 of pid namespace 77", std::process::id())
+        );
     }
 
     #[test]

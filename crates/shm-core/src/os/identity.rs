@@ -1,5 +1,5 @@
-//! The properties of this process that matter to a shared mutex: its boot, its pid namespace, and
-//! the ABI of its C library.
+//! The properties of this process that matter to those that share a segment with it: its boot, its
+//! pid namespace, and its architecture.
 
 use std::fmt;
 use std::io;
@@ -44,26 +44,9 @@ pub(crate) fn pid_namespace() -> io::Result<u64> {
     Ok(std::fs::metadata("/proc/self/ns/pid")?.ino())
 }
 
-/// C libraries, as [`abi`] numbers them.
-pub(crate) const GLIBC: u8 = 1;
-pub(crate) const MUSL: u8 = 2;
-
-/// The C library of an id of [`abi`].
-pub(crate) const fn c_library(abi: u64) -> u8 {
-    (abi >> 56) as u8
-}
-
-/// Returns an id of everything that determines the layout and the meaning of a `pthread_mutex_t`: C
-/// library (byte 7), architecture (byte 6), pointer width (byte 5), size of the mutex in bytes (low
-/// half).
+/// Returns an id of what programs that share a segment have in common: the architecture (byte 6)
+/// and the pointer width in bits (byte 5). The other bytes are zero, but the id is not.
 pub(crate) const fn abi() -> u64 {
-    let libc_id = if cfg!(target_env = "gnu") {
-        GLIBC
-    } else if cfg!(target_env = "musl") {
-        MUSL
-    } else {
-        3
-    };
     let arch: u64 = if cfg!(target_arch = "x86_64") {
         1
     } else if cfg!(target_arch = "aarch64") {
@@ -73,8 +56,7 @@ pub(crate) const fn abi() -> u64 {
     } else {
         0xFF
     };
-    let mutex = size_of::<libc::pthread_mutex_t>() as u64;
-    ((libc_id as u64) << 56) | (arch << 48) | ((usize::BITS as u64) << 40) | mutex
+    (arch << 48) | ((usize::BITS as u64) << 40)
 }
 
 /// An id from [`abi`], formatted for people. The id may come from a file, so each of its parts may
@@ -83,22 +65,15 @@ pub(crate) struct AbiInWords(pub(crate) u64);
 
 impl fmt::Display for AbiInWords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [libc_id, arch, bits, _, mutex @ ..] = self.0.to_be_bytes();
-        match libc_id {
-            GLIBC => f.write_str("glibc")?,
-            MUSL => f.write_str("musl")?,
-            3 => f.write_str("another C library")?,
-            id => write!(f, "C library {id}")?,
-        }
+        let [_, arch, bits, ..] = self.0.to_be_bytes();
         match arch {
-            1 => f.write_str(" on x86_64")?,
-            2 => f.write_str(" on aarch64")?,
-            3 => f.write_str(" on riscv64")?,
-            0xFF => f.write_str(" on another architecture")?,
-            id => write!(f, " on architecture {id}")?,
+            1 => f.write_str("x86_64")?,
+            2 => f.write_str("aarch64")?,
+            3 => f.write_str("riscv64")?,
+            0xFF => f.write_str("another architecture")?,
+            id => write!(f, "architecture {id}")?,
         }
-        let mutex = u32::from_be_bytes(mutex);
-        write!(f, " ({bits}-bit pointers, a mutex of {mutex} bytes)")
+        write!(f, " ({bits}-bit pointers)")
     }
 }
 
@@ -116,29 +91,19 @@ mod tests {
     #[test]
     fn an_abi_is_said_in_words() {
         let words = |id| AbiInWords(id).to_string();
-        let glibc = 0x0101_4000_0000_0028;
-        assert_eq!(words(glibc), "glibc on x86_64 (64-bit pointers, a mutex of 40 bytes)");
-        let musl = 0x0202_4000_0000_0028;
-        assert_eq!(words(musl), "musl on aarch64 (64-bit pointers, a mutex of 40 bytes)");
-        let other = 0x0303_2000_0000_0018;
-        assert_eq!(
-            words(other),
-            "another C library on riscv64 (32-bit pointers, a mutex of 24 bytes)"
-        );
-        let damaged = 0x09FF_0800_0000_0001;
-        assert_eq!(
-            words(damaged),
-            "C library 9 on another architecture (8-bit pointers, a mutex of 1 bytes)"
-        );
-        let ours = words(abi());
-        let (library, arch) = (cfg!(target_env = "gnu"), std::env::consts::ARCH);
-        assert!(ours.starts_with(if library { "glibc on " } else { "musl on " }), "{ours}");
+        let x86 = 0x0001_4000_0000_0000;
+        assert_eq!(words(x86), "x86_64 (64-bit pointers)");
+        let arm = 0x0002_4000_0000_0000;
+        assert_eq!(words(arm), "aarch64 (64-bit pointers)");
+        assert_eq!(words(0x0003_2000_0000_0000), "riscv64 (32-bit pointers)");
+        assert_eq!(words(0x0009_0800_0000_0001), "architecture 9 (8-bit pointers)");
+        let (ours, arch) = (words(abi()), std::env::consts::ARCH);
         assert!(ours.contains(arch) || ours.contains("another architecture"), "{ours}");
-        let error = crate::HeaderError::Abi { found: musl, expected: glibc };
+        let error = crate::HeaderError::Abi { found: arm, expected: x86 };
         assert_eq!(
             error.to_string(),
-            "the lock is one of musl on aarch64 (64-bit pointers, a mutex of 40 bytes), and this \
-             process has glibc on x86_64 (64-bit pointers, a mutex of 40 bytes): open it read-only"
+            "the lock is one of aarch64 (64-bit pointers), and this process has x86_64 (64-bit \
+             pointers): open it read-only"
         );
     }
 

@@ -16,4 +16,5 @@ pub(crate) mod identity;
 pub(crate) mod lease;
 pub(crate) mod limits;
 pub(crate) mod random;
+pub(crate) mod registrar;
 pub(crate) mod retry;

@@ -1,13 +1,15 @@
 //! Locking. It returns either a guard or the duty to repair.
 
+use std::time::Duration;
+
 use super::guard::{Acquired, Guard, Recovery};
-use super::layout::PID_NAMESPACE_OFFSET;
-use super::map::Mapping;
-use super::mutex;
+use super::lock::{self, Taken};
+use super::map::{Held, Mapping};
 use super::patience::Waiting;
-use super::seats;
+use super::records::{self, Record, WriterId};
+use super::seats::{self, InUse, Unregistered};
 use crate::error::LockError;
-use crate::os::fork::process_token;
+use crate::os::fork::{known_token, process_token};
 use crate::os::identity;
 use crate::sync::Ordering;
 
@@ -18,85 +20,141 @@ pub(crate) enum Wait<'a> {
     While(Waiting<'a>),
 }
 
+/// How long a call that does not wait for the lock waits for the right to register.
+const REGISTERING: Duration = Duration::from_millis(100);
+/// How long a call waits for the right to register before it asks the caller's interrupt.
+const SLICE: Duration = Duration::from_millis(20);
+/// How long a guest waits before it looks for a free record again.
+const PAUSE: Duration = Duration::from_millis(1);
+
 /// Takes the lock, waiting as `wait` says.
 #[inline]
 pub(crate) fn acquire<'a>(map: &'a Mapping, wait: Wait<'_>) -> Result<Acquired<'a>, LockError> {
-    let process = process_token();
-    enter(map, process)?;
-    let inconsistent = match (mutex::trylock(map), wait) {
-        (libc::EBUSY, Wait::While(waiting)) => mutex::lock_contended(map, waiting)?,
-        (tried, _) => mutex::outcome(tried)?,
+    // From here on a fork leaves the record to this thread. Once the lock names the record, the
+    // lock does.
+    let _in_use = InUse::begin();
+    let (id, held) = match seats::current(map.key()) {
+        Some(id) => (id, Held::Yes),
+        None => register(map, wait)?,
     };
-    let guard = Guard::new(map, process);
-    let acquired = if inconsistent || mutex::is_dirty(map) {
-        Acquired::OwnerDied(Recovery::new(guard, inconsistent))
-    } else {
-        Acquired::Clean(guard)
+    let taken = match (lock::try_lock(map, id), wait) {
+        (Taken::Held(_), Wait::No) => Err(LockError::WouldBlock),
+        (Taken::Held(_), Wait::While(waiting)) => {
+            lock::lock_contended(map, id, waiting, |holder| look_up(map, holder))
+        }
+        (taken, _) => Ok(taken),
     };
-    if is_taken_over(map) {
-        // What was acquired is released as it was found.
-        return Err(foreign(map));
+    match taken {
+        Ok(taken) => {
+            let guard = Guard::new(map, known_token(), held);
+            Ok(if taken == Taken::FromTheDead || map.is_dirty() {
+                Acquired::OwnerDied(Recovery::new(guard))
+            } else {
+                Acquired::Clean(guard)
+            })
+        }
+        Err(error) => {
+            if held == Held::ByGuest {
+                seats::leave_as_guest(map, id);
+            }
+            Err(error)
+        }
     }
-    Ok(acquired)
 }
 
 /// Takes the lock if that needs neither waiting nor a repair.
 #[inline]
 pub(crate) fn acquire_clean(map: &Mapping) -> Option<Guard<'_>> {
-    let process = process_token();
-    if !map.is_used_by(process) {
-        return None;
-    }
-    match mutex::trylock(map) {
-        0 => {
-            let guard = Guard::new(map, process);
-            // Dropping the guard leaves the flag, and with it the duty to repair.
-            (!mutex::is_dirty(map) && !is_taken_over(map)).then_some(guard)
-        }
-        libc::EOWNERDEAD => {
-            // Held now, and inconsistent: release it as a lock that needs repair.
-            drop(Recovery::new(Guard::new(map, process), true));
-            None
-        }
-        _ => None,
-    }
+    let _in_use = InUse::begin();
+    let id = seats::current(map.key())?;
+    lock::take_free(map.lock_word(), id.to_u64()).ok()?;
+    let guard = Guard::new(map, known_token(), Held::Yes);
+    // Dropping the guard leaves the word, and with it the duty to repair.
+    (!map.is_dirty()).then_some(guard)
 }
 
-/// Makes sure that this process may use the mutex, and those of the records.
-#[inline]
-pub(crate) fn enter(map: &Mapping, process: u64) -> Result<(), LockError> {
-    if map.is_used_by(process) { Ok(()) } else { enter_process(map, process) }
-}
-
-/// Admits a forked child that uses the mapping for the first time. The child may live in another
-/// pid namespace than its parent. If so, it is refused: thread ids mean something else there, so
-/// the mutex would take one thread for another.
+/// Registers the calling thread, as a guest if need be.
 #[cold]
-fn enter_process(map: &Mapping, process: u64) -> Result<(), LockError> {
-    let here = identity::pid_namespace()
-        .map_err(|source| LockError::Os { action: "read this process's pid namespace", source })?;
-    if here != map.pid_namespace() {
-        let (found, expected) = (map.pid_namespace(), here);
-        return Err(LockError::PidNamespace { found, expected });
+#[inline(never)]
+fn register(map: &Mapping, wait: Wait<'_>) -> Result<(WriterId, Held), LockError> {
+    process_token();
+    let slice = |waiting: Waiting<'_>| waiting.slice(SLICE);
+    loop {
+        let limit = match wait {
+            Wait::No => REGISTERING,
+            Wait::While(waiting) => slice(waiting),
+        };
+        match seats::find_or_register(map, limit) {
+            Ok(id) => return Ok((id, Held::Yes)),
+            Err(Unregistered::Full) => {
+                // Before it waits for a record that the thread itself may have.
+                let holder = map.lock_word().load(Ordering::Acquire);
+                if let Some(holder) = WriterId::from_u64(holder)
+                    && records::is_this_thread(map, holder)
+                {
+                    return Err(would_deadlock(wait));
+                }
+                match seats::register_as_guest(map, limit) {
+                    Ok(id) => return Ok((id, Held::ByGuest)),
+                    Err(Unregistered::Full) if matches!(wait, Wait::While(_)) => {
+                        std::thread::sleep(PAUSE.min(limit));
+                    }
+                    Err(Unregistered::Full) => return Err(no_record(map, Duration::ZERO)),
+                    Err(Unregistered::Busy) if matches!(wait, Wait::While(_)) => {}
+                    Err(why) => return Err(why.into()),
+                }
+                if let Wait::While(waiting) = wait
+                    && waiting.is_over()
+                {
+                    return Err(no_record(map, waiting.waited()));
+                }
+            }
+            Err(Unregistered::Busy) if matches!(wait, Wait::While(_)) => {}
+            Err(why) => return Err(why.into()),
+        }
+        if let Wait::While(waiting) = wait {
+            let waited = waiting.waited();
+            if waiting.is_over() {
+                return Err(LockError::TimedOut { waited, holder: map.lock_holder() });
+            }
+            if waiting.is_interrupted() {
+                return Err(LockError::Interrupted { waited });
+            }
+        }
     }
-    // Its robust list leads to its parent's records: it would store to them.
-    if seats::has_inherited(process) {
-        return Err(LockError::ForeignProcess);
+}
+
+fn no_record(map: &Mapping, waited: Duration) -> LockError {
+    LockError::NoRecord { records: map.records(), waited }
+}
+
+fn would_deadlock(wait: Wait<'_>) -> LockError {
+    match wait {
+        Wait::No => LockError::WouldBlock,
+        Wait::While(_) => LockError::WouldDeadlock,
     }
-    map.set_used_by(process);
+}
+
+/// Finds out about a holder that has not released the lock for a while.
+#[cold]
+fn look_up(map: &Mapping, holder: WriterId) -> Result<(), LockError> {
+    if records::is_this_thread(map, holder) {
+        return Err(LockError::WouldDeadlock);
+    }
+    notice_death(map, holder);
     Ok(())
 }
 
-/// True if a process of another pid namespace has taken the segment over. That process saw no sign
-/// of this one when it opened the segment.
-#[inline(always)]
-pub(crate) fn is_taken_over(map: &Mapping) -> bool {
-    // Relaxed: pairs with nothing. Once the word was stored to, it never gets its old value back.
-    map.header_word(PID_NAMESPACE_OFFSET).load(Ordering::Relaxed) != map.pid_namespace()
-}
-
+/// Notices the death of a writer that the kernel does not report.
 #[cold]
-fn foreign(map: &Mapping) -> LockError {
-    let found = map.header_word(PID_NAMESPACE_OFFSET).load(Ordering::Relaxed);
-    LockError::PidNamespace { found, expected: map.pid_namespace() }
+pub(crate) fn notice_death(map: &Mapping, id: WriterId) {
+    if let Some(record) = Record::get(map, id.index())
+        && !records::is_dead(map, id)
+        && let Ok(here) = identity::pid_namespace()
+        && record.seems_gone(here)
+        && let Some(file) = map.file()
+        && let Ok(registrar) = seats::registrar_of(file, Duration::ZERO)
+    {
+        record.mark_if_gone(&registrar, here);
+    }
 }

@@ -11,16 +11,13 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use super::draft::Draft;
 use super::layout::{BODY_OFFSET, Header, SESSION_OFFSET, Session, total_len};
 use super::map::Mapping;
-use super::mutex;
 use super::options::CreateOptions;
-use super::records;
 use super::segment::{Segment, WritableSegment};
 use super::space::{allocate_new, check_free_space};
 use crate::error::CreateError;
 use crate::name::Name;
 use crate::namespace::Namespace;
 use crate::os::alive::{self, Hold};
-use crate::os::fork::process_token;
 use crate::os::identity;
 use crate::refused;
 use crate::sync::Words;
@@ -73,18 +70,13 @@ impl Namespace {
         let session =
             Session::current(meta.dev(), meta.ino()).map_err(io("identify the process for"))?;
 
-        let mut map =
-            Mapping::new(draft.file(), &header, true).map_err(io("map a new segment in"))?;
+        let map = Mapping::new(draft.file(), &header, true).map_err(io("map a new segment in"))?;
         if options.allocated.is_none() {
             // They would fill the holes.
             map.use_huge_pages();
         }
         init(Words::new(map.body()));
-        mutex::init(&map, header.canary(), false)
-            .map_err(io("make the mutex of a new segment in"))?;
-        records::init_all(&map, header.canary())
-            .map_err(io("make the records of writers of a new segment in"))?;
-        map.admit(session.pid_namespace, process_token());
+        // A lock that nobody holds, and records that nobody has used, are all zeros.
         write_page(draft.file(), &header, &session).map_err(io("write a new segment in"))?;
         draft
             .file()

@@ -1,16 +1,18 @@
 //! What locking returns: a guard, or the duty to repair first.
 //!
-//! The death of an owner is not reported by an error that contains a guard. If it were, a bare `?`
-//! would release an inconsistent mutex, which would make that mutex unrecoverable for ever. It is
-//! reported by [`Acquired::OwnerDied`], and only [`Recovery::repair`] turns that into a guard.
+//! The death of an owner is not reported by an error that contains a guard, because a bare `?` would
+//! drop it. It is reported by [`Acquired::OwnerDied`], and only [`Recovery::repair`] turns that into
+//! a guard.
 
 use std::marker::PhantomData;
 
-use super::map::Mapping;
-use super::mutex;
+use super::lock;
+use super::map::{Held, Mapping};
+use super::records::WriterId;
+use super::seats;
 use crate::error::LockError;
 use crate::os::fork::process_token;
-use crate::sync::Words;
+use crate::sync::{Ordering, Words};
 
 /// A lock that was acquired. If its last owner died, or gave up in the middle of a write, the data
 /// must be repaired first.
@@ -33,16 +35,16 @@ pub struct Guard<'a> {
     /// because a guard of two words stays in registers. With three words, a write took 14 ns longer
     /// because of store-forwarding stalls.
     process: u64,
-    /// A pthread mutex must be released by the thread that locked it.
+    /// The lock names the thread's record.
     _not_send: PhantomData<*mut ()>,
 }
 
 impl<'a> Guard<'a> {
-    /// Creates the guard of a mutex that the caller has just locked. The caller is a thread of
+    /// Creates the guard of a lock that the caller has just taken. The caller is a thread of
     /// `process`.
     #[inline]
-    pub(crate) fn new(map: &'a Mapping, process: u64) -> Self {
-        map.set_held(true);
+    pub(crate) fn new(map: &'a Mapping, process: u64, held: Held) -> Self {
+        map.set_held(held);
         let process = process ^ u64::from(std::thread::panicking());
         Self { map, process, _not_send: PhantomData }
     }
@@ -71,7 +73,7 @@ impl<'a> Guard<'a> {
     /// middle of a write calls this.
     pub fn mark_dirty(&self) {
         if self.is_ours() {
-            mutex::set_dirty(self.map, true);
+            self.map.set_dirty(true);
         }
     }
 
@@ -79,7 +81,7 @@ impl<'a> Guard<'a> {
     /// has got it, but for at most 5 ms. Callers that hold the lock for a long time, and may take
     /// it again immediately, need this. Otherwise, other threads would starve.
     pub fn hand_over(mut self) {
-        self.release(mutex::unlock_and_give_way);
+        self.release(lock::unlock_and_give_way);
         std::mem::forget(self);
     }
 
@@ -91,8 +93,23 @@ impl<'a> Guard<'a> {
                 // The next owner must repair what the panic interrupted.
                 self.mark_dirty();
             }
-            self.map.set_held(false);
+            if self.map.is_held_by_guest() {
+                self.release_as_guest(unlock);
+                return;
+            }
+            self.map.set_held(Held::No);
             unlock(self.map);
+        }
+    }
+
+    #[cold]
+    fn release_as_guest(&self, unlock: impl FnOnce(&Mapping)) {
+        // Relaxed: this thread stored it.
+        let id = WriterId::from_u64(self.map.lock_word().load(Ordering::Relaxed));
+        self.map.set_held(Held::No);
+        unlock(self.map);
+        if let Some(id) = id {
+            seats::leave_as_guest(self.map, id);
         }
     }
 }
@@ -100,7 +117,7 @@ impl<'a> Guard<'a> {
 impl Drop for Guard<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.release(mutex::unlock);
+        self.release(lock::unlock);
     }
 }
 
@@ -111,13 +128,11 @@ impl Drop for Guard<'_> {
 pub struct Recovery<'a> {
     /// `None` after a repair has succeeded.
     guard: Option<Guard<'a>>,
-    /// True if the mutex itself is inconsistent, not only the data.
-    inconsistent: bool,
 }
 
 impl<'a> Recovery<'a> {
-    pub(crate) fn new(guard: Guard<'a>, inconsistent: bool) -> Self {
-        Self { guard: Some(guard), inconsistent }
+    pub(crate) fn new(guard: Guard<'a>) -> Self {
+        Self { guard: Some(guard) }
     }
 
     /// Runs `repair` on the body. If it succeeds, returns the guard.
@@ -133,14 +148,10 @@ impl<'a> Recovery<'a> {
     ) -> Result<Guard<'a>, E> {
         let guard = self.guard.as_ref().ok_or(LockError::ForeignProcess)?;
         repair(guard.words()?)?;
-        // `repair` may have forked; the child must not call the mutex consistent.
+        // `repair` may have forked; the child must not say that the data is repaired.
         guard.words()?;
-        // Order: a death before `consistent` is seen as EOWNERDEAD again.
-        mutex::set_dirty(guard.map, false);
-        if std::mem::take(&mut self.inconsistent) {
-            mutex::make_consistent(guard.map)
-                .map_err(|source| LockError::Os { action: "make the lock consistent", source })?;
-        }
+        // After a death before the release, the lock names a dead holder again.
+        guard.map.set_dirty(false);
         self.guard.take().ok_or_else(|| LockError::ForeignProcess.into())
     }
 }
@@ -148,12 +159,8 @@ impl<'a> Recovery<'a> {
 impl Drop for Recovery<'_> {
     fn drop(&mut self) {
         let Some(guard) = self.guard.take() else { return };
-        // Unlocking an inconsistent mutex would make it unrecoverable. So the mutex is made
-        // consistent, and the dirty flag passes the duty on. The guard then unlocks.
+        // The dirty word passes the duty on. The guard then releases the lock.
         guard.mark_dirty();
-        if self.inconsistent && guard.is_ours() {
-            let _ = mutex::make_consistent(guard.map);
-        }
     }
 }
 

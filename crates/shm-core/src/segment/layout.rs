@@ -7,9 +7,9 @@
 //! | 0 | 256 | [`Header`] | never after creation |
 //! | 256 | 64 | [`Session`] | when a segment is taken over from an earlier boot or a copy |
 //! | 320 | 192 | zero | reserved |
-//! | 512 | 64 | lock block: mutex (48), canary (8), dirty (8) | by writers |
+//! | 512 | 64 | lock block: lock (8), wake (8), dirty (8), zero (40) | by writers |
 //! | 576 | 64 | zero | reserved |
-//! | 640 | 128 each | records of writers: mutex (48), generation (8), canary (8); writes (8), thread (8), zero (48) | by their owners |
+//! | 640 | 128 each | records of writers: mutex of glibc (48), registration (8), pid namespace (8); mutex of musl (48), thread (8), writes (8) | by their owners |
 //! | … | … | zero, to the next multiple of 4096 | reserved |
 //! | `header_len` | … | the body, which belongs to the kind | by the kind's protocol |
 
@@ -19,6 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytemuck::{Pod, Zeroable};
 
+use super::lock_word::Library;
 use crate::error::{CreateError, HeaderError};
 use crate::namespace::Kind;
 use crate::os::identity;
@@ -26,30 +27,38 @@ use crate::os::random::random;
 
 /// Number of bytes before the body of a segment without records of writers; see [`body_offset`].
 pub const BODY_OFFSET: usize = 4096;
-/// The most records of writers that a segment may have.
+/// The most records of writers that a segment may have, without those of guests.
 pub const MAX_WRITERS: u32 = 4096;
 /// Format version of the first page that this crate writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 /// Number of words in which a kind records its geometry.
 pub const GEOMETRY_WORDS: usize = 12;
 
 const MAGIC: [u8; 8] = *b"SHMAPSEG";
 const BYTE_ORDER: u32 = 0x0102_0304;
-/// The ABI id of a segment that has no mutex.
+/// The ABI id of a segment that has no lock.
 pub(crate) const NO_LOCK: u64 = 0;
 pub(crate) const SESSION_OFFSET: usize = 256;
-pub(crate) const PID_NAMESPACE_OFFSET: usize = SESSION_OFFSET + 16;
+/// The word that names the holder of the lock, the word on which threads sleep that wait for it,
+/// and the word that asks the next holder to repair.
 pub(crate) const LOCK_OFFSET: usize = 512;
-pub(crate) const CANARY_OFFSET: usize = LOCK_OFFSET + 48;
-pub(crate) const DIRTY_OFFSET: usize = LOCK_OFFSET + 56;
-/// Where the records of writers begin, and how long each is.
+pub(crate) const WAKE_OFFSET: usize = LOCK_OFFSET + 8;
+pub(crate) const DIRTY_OFFSET: usize = LOCK_OFFSET + 16;
+/// Where the records of writers begin, and how long each is. A record is within one page.
 pub(crate) const RECORDS_OFFSET: usize = 640;
 pub(crate) const RECORD_LEN: usize = 128;
-/// Offsets within a record. The mutex is at its start; the second line begins with `writes`.
-pub(crate) const RECORD_GENERATION: usize = 48;
-pub(crate) const RECORD_CANARY: usize = 56;
-pub(crate) const RECORD_WRITES: usize = 64;
-pub(crate) const RECORD_THREAD: usize = 72;
+/// Offsets within a record. At the start of each of its two lines is a mutex, and what follows it
+/// is changed by those that look at the other line only if the owner has the other C library.
+pub(crate) const RECORD_GLIBC_MUTEX: usize = 0;
+pub(crate) const RECORD_REGISTRATION: usize = 48;
+pub(crate) const RECORD_NAMESPACE: usize = 56;
+pub(crate) const RECORD_MUSL_MUTEX: usize = 64;
+pub(crate) const RECORD_THREAD: usize = 112;
+pub(crate) const RECORD_WRITES: usize = 120;
+/// The most bytes that a mutex of a record may have.
+pub(crate) const RECORD_MUTEX_LEN: usize = 48;
+/// As many records as fit on the first page.
+const FIRST_PAGE_RECORDS: u32 = ((BODY_OFFSET - RECORDS_OFFSET) / RECORD_LEN) as u32;
 
 /// The immutable part of a segment, which is written once, before the name exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -73,16 +82,15 @@ pub(crate) struct Header {
     pub(crate) checksum: u64,
 }
 
-/// Identifies the processes that may rely on the mutex: the processes that run in the same boot and
-/// pid namespace and use this same file.
+/// Identifies the processes that may rely on what the records of writers say: the processes that
+/// run in the same boot and use this same file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Session {
     pub(crate) boot_id: [u8; 16],
-    pub(crate) pid_namespace: u64,
     pub(crate) device: u64,
     pub(crate) inode: u64,
-    pub(crate) reserved: [u64; 2],
+    pub(crate) reserved: [u64; 3],
     pub(crate) checksum: u64,
 }
 
@@ -97,17 +105,18 @@ const _: () = {
     assert!(offset_of!(Header, holes) == 184);
     assert!(offset_of!(Header, checksum) == 248);
     assert!(size_of::<Session>() == 64);
-    assert!(offset_of!(Session, pid_namespace) == PID_NAMESPACE_OFFSET - SESSION_OFFSET);
+    assert!(offset_of!(Session, device) == 16);
     assert!(offset_of!(Session, checksum) == 56);
     assert!(SESSION_OFFSET == size_of::<Header>());
     assert!(LOCK_OFFSET >= SESSION_OFFSET + size_of::<Session>());
     assert!(LOCK_OFFSET.is_multiple_of(64));
     assert!(DIRTY_OFFSET + 8 <= RECORDS_OFFSET);
-    assert!(RECORDS_OFFSET.is_multiple_of(64) && RECORD_LEN.is_multiple_of(64));
-    assert!(RECORD_WRITES.is_multiple_of(64));
-    assert!(RECORD_THREAD + 8 <= RECORD_LEN);
+    assert!(RECORDS_OFFSET.is_multiple_of(RECORD_LEN) && BODY_OFFSET.is_multiple_of(RECORD_LEN));
+    assert!(RECORD_GLIBC_MUTEX + RECORD_MUTEX_LEN <= RECORD_REGISTRATION);
+    assert!(RECORD_MUSL_MUTEX + RECORD_MUTEX_LEN <= RECORD_THREAD);
+    assert!(RECORD_WRITES + 8 <= RECORD_LEN);
     assert!(body_offset(0) == BODY_OFFSET);
-    assert!(body_offset(27) == BODY_OFFSET && body_offset(28) == 2 * BODY_OFFSET);
+    assert!(body_offset(23) == BODY_OFFSET && body_offset(24) == 2 * BODY_OFFSET);
 };
 
 /// Returns the CRC-32 (IEEE) of `bytes` in the low half and its complement in the high half, so
@@ -121,7 +130,24 @@ fn checksum(bytes: &[u8]) -> u64 {
 /// start of the file. The offset is a multiple of 4096.
 #[must_use]
 pub const fn body_offset(writers: u32) -> usize {
-    (RECORDS_OFFSET + RECORD_LEN * writers as usize).next_multiple_of(BODY_OFFSET)
+    record_offset(records(writers)).next_multiple_of(BODY_OFFSET)
+}
+
+/// Returns the number of records that threads take for one hold of the lock, if a segment has this
+/// many that threads keep. A segment has at least four of them. If there are no others, they fill
+/// the first page.
+pub(crate) const fn guests(writers: u32) -> u32 {
+    match writers {
+        0 => FIRST_PAGE_RECORDS,
+        1..64 => 4,
+        _ => writers / 16,
+    }
+}
+
+/// Returns the number of all records of a segment that has a lock and this many records that
+/// threads keep.
+pub(crate) const fn records(writers: u32) -> u32 {
+    writers + guests(writers)
 }
 
 /// Returns the offset of a record, in bytes from the start of the file.
@@ -142,7 +168,7 @@ pub(crate) fn total_len(body_len: u64, writers: u32) -> Result<u64, CreateError>
 }
 
 impl Header {
-    /// Creates a header with the current time. `abi` is the ABI id of the mutex, or [`NO_LOCK`]. If
+    /// Creates a header with the current time. `abi` is the ABI id of the lock, or [`NO_LOCK`]. If
     /// it is [`NO_LOCK`], there are no records of writers.
     pub(crate) fn new(
         (kind, kind_version): (Kind, u64),
@@ -187,14 +213,14 @@ impl Header {
         UNIX_EPOCH + Duration::from_nanos(self.created_unix_ns)
     }
 
-    /// Returns the mark in the lock block that says that the mutex of this segment is initialised.
-    pub(crate) fn canary(&self) -> u64 {
-        u64::from(crc32fast::hash(&self.random_id)) << 32 | 0x4C4F_434B
-    }
-
-    /// Number of records of writers. Of a validated header, as is the next.
+    /// Number of records that threads keep. Of a validated header, as are the next two.
     pub(crate) fn writers(&self) -> u32 {
         self.writers as u32
+    }
+
+    /// Number of all records.
+    pub(crate) fn records(&self) -> u32 {
+        if self.abi == NO_LOCK { 0 } else { records(self.writers()) }
     }
 
     /// Where the body begins.
@@ -234,7 +260,7 @@ impl Header {
         if self.word_bytes != 8 {
             return Err(HeaderError::WordSize { found: self.word_bytes, expected: 8 });
         }
-        // Writers need a mutex, and so do their records.
+        // Without a lock nobody writes.
         let max = if self.abi == NO_LOCK { 0 } else { MAX_WRITERS };
         let writers = match u32::try_from(self.writers) {
             Ok(writers) if writers <= max => writers,
@@ -255,20 +281,22 @@ impl Header {
         Ok(())
     }
 
-    /// Checks that there is no mutex. A segment that has a mutex may be stored to.
+    /// Checks that there is no lock. A segment that has a lock may be stored to.
     pub(crate) fn validate_lockless(&self) -> Result<(), HeaderError> {
         if self.abi == NO_LOCK { Ok(()) } else { Err(HeaderError::Locked { found: self.abi }) }
     }
 
-    /// Checks that this process may use the mutex of the segment.
+    /// Checks that this process may take the lock of the segment.
     pub(crate) fn validate_abi(&self) -> Result<(), HeaderError> {
         let expected = identity::abi();
         if self.abi == NO_LOCK {
             Err(HeaderError::NoLock)
-        } else if self.abi == expected {
-            Ok(())
-        } else {
+        } else if self.abi != expected {
             Err(HeaderError::Abi { found: self.abi, expected })
+        } else if Library::OURS.is_none() {
+            Err(HeaderError::CLibrary)
+        } else {
+            Ok(())
         }
     }
 }
@@ -276,14 +304,8 @@ impl Header {
 impl Session {
     /// Makes the session of this process on the file with these ids.
     pub(crate) fn current(device: u64, inode: u64) -> io::Result<Self> {
-        let mut session = Self {
-            boot_id: identity::boot_id()?,
-            pid_namespace: identity::pid_namespace()?,
-            device,
-            inode,
-            reserved: [0; 2],
-            checksum: 0,
-        };
+        let mut session =
+            Self { boot_id: identity::boot_id()?, device, inode, reserved: [0; 3], checksum: 0 };
         session.checksum = session.checksum();
         Ok(session)
     }
@@ -346,8 +368,8 @@ mod tests {
             Err(HeaderError::ByteOrder { found: 0x0403_0201, .. })
         ));
         assert!(matches!(
-            patched(|h| h.format_version = 2),
-            Err(HeaderError::Version { found: 2, supported: 1 })
+            patched(|h| h.format_version = 1),
+            Err(HeaderError::Version { found: 1, supported: 2 })
         ));
         assert!(matches!(
             patched(|h| h.word_bytes = 4),
@@ -358,10 +380,10 @@ mod tests {
             patched(|h| h.header_len = 8192),
             Err(HeaderError::HeaderLength { found: 8192, expected: 4096 })
         ));
-        assert_eq!(patched(|h| h.writers = 27), Ok(()));
-        assert_eq!(patched(|h| (h.writers, h.header_len) = (28, 8192)), Ok(()));
+        assert_eq!(patched(|h| h.writers = 23), Ok(()));
+        assert_eq!(patched(|h| (h.writers, h.header_len) = (24, 8192)), Ok(()));
         assert!(matches!(
-            patched(|h| h.writers = 28),
+            patched(|h| h.writers = 24),
             Err(HeaderError::HeaderLength { found: 4096, expected: 8192 })
         ));
         // The records alone are longer than the file.
@@ -394,8 +416,9 @@ mod tests {
     #[test]
     fn the_length_counts_the_records() {
         assert_eq!(total_len(8, 0).unwrap(), 4104);
-        assert_eq!(total_len(8, 28).unwrap(), 8200);
+        assert_eq!(total_len(8, 24).unwrap(), 8200);
         assert_eq!(record_offset(28), 640 + 28 * 128);
+        assert_eq!([0, 1, 24, 116, MAX_WRITERS].map(records), [27, 5, 28, 123, 4352]);
         let error = total_len(8, MAX_WRITERS + 1).unwrap_err();
         assert!(matches!(error, CreateError::TooManyWriters { writers: 4097, max: 4096 }));
         let long = isize::MAX as u64 - 4095;
@@ -409,7 +432,7 @@ mod tests {
         assert!(s.is_same_boot_and_inode(&Session::current(1, 2).unwrap()));
         assert!(!s.is_same_boot_and_inode(&Session::current(1, 3).unwrap()));
         assert!(s.is_same_boot_and_inode(&Session::current(2, 2).unwrap()));
-        assert!(!Session { pid_namespace: 0, ..s }.is_intact());
+        assert!(!Session { device: 3, ..s }.is_intact());
         assert!(!Session::zeroed().is_intact());
     }
 }

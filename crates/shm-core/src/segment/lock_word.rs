@@ -1,6 +1,6 @@
 //! The word of a robust mutex that names its owner. The kernel reads it too.
 
-use crate::os::identity;
+use super::layout::{RECORD_GLIBC_MUTEX, RECORD_MUSL_MUTEX};
 
 /// The bits of a robust mutex's lock word that hold the owner's thread id, as the kernel reads them
 /// (`linux/futex.h`).
@@ -8,16 +8,40 @@ const TID: u32 = 0x3FFF_FFFF;
 const OWNER_DIED: u32 = 0x4000_0000;
 const WAITERS: u32 = 0x8000_0000;
 
-/// Offset of the lock word in the `pthread_mutex_t` of this process's C library, if known.
-pub(crate) const LOCK_WORD: Option<usize> = lock_word_of(identity::abi());
+/// A C library whose robust mutexes a record has a place for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Library {
+    Glibc = 1,
+    Musl = 2,
+}
 
-/// Returns the offset of the lock word in the `pthread_mutex_t` of the C library that an ABI id
-/// names, if known. The lock word is `__data.__lock` in glibc and `__u.__vi[1]` in musl.
-pub(crate) const fn lock_word_of(abi: u64) -> Option<usize> {
-    match identity::c_library(abi) {
-        identity::GLIBC => Some(0),
-        identity::MUSL => Some(4),
-        _ => None,
+impl Library {
+    pub(crate) const ALL: [Self; 2] = [Self::Glibc, Self::Musl];
+
+    /// The C library of this process, if it is one of these.
+    pub(crate) const OURS: Option<Self> = if cfg!(target_env = "gnu") {
+        Some(Self::Glibc)
+    } else if cfg!(target_env = "musl") {
+        Some(Self::Musl)
+    } else {
+        None
+    };
+
+    /// Where a record has the mutex of this library.
+    pub(crate) const fn mutex(self) -> usize {
+        match self {
+            Self::Glibc => RECORD_GLIBC_MUTEX,
+            Self::Musl => RECORD_MUSL_MUTEX,
+        }
+    }
+
+    /// Where a record has the lock word of that mutex. It is `__data.__lock` in glibc and
+    /// `__u.__vi[1]` in musl.
+    pub(crate) const fn lock_word(self) -> usize {
+        match self {
+            Self::Glibc => RECORD_GLIBC_MUTEX,
+            Self::Musl => RECORD_MUSL_MUTEX + 4,
+        }
     }
 }
 
@@ -37,11 +61,6 @@ impl LockWord {
     pub(crate) fn marked(self) -> Self {
         Self(self.0 & WAITERS | OWNER_DIED)
     }
-
-    /// True if a thread is waiting for the lock, or was a moment ago.
-    pub(crate) fn has_waiters(self) -> bool {
-        self.0 & WAITERS != 0
-    }
 }
 
 #[cfg(test)]
@@ -50,10 +69,8 @@ mod tests {
 
     #[test]
     fn each_c_library_has_its_own_place_for_the_word() {
-        assert_eq!(lock_word_of(1 << 56), Some(0));
-        assert_eq!(lock_word_of(2 << 56 | 0xFF), Some(4));
-        assert_eq!(lock_word_of(3 << 56), None);
-        assert_eq!(lock_word_of(0), None);
+        assert_eq!(Library::Glibc.lock_word(), 0);
+        assert_eq!(Library::Musl.lock_word(), 68);
     }
 
     #[test]
@@ -64,6 +81,5 @@ mod tests {
         assert_eq!(LockWord(7 | OWNER_DIED).owner(), None);
         assert_eq!(LockWord(7 | WAITERS).marked(), LockWord(OWNER_DIED | WAITERS));
         assert_eq!(LockWord(7).marked().owner(), None);
-        assert!(LockWord(7 | WAITERS).has_waiters() && !LockWord(7).has_waiters());
     }
 }

@@ -7,12 +7,14 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 #[cfg(not(loom))]
 use super::layout::RECORD_LEN;
-use super::layout::{BODY_OFFSET, Header, LOCK_OFFSET, record_offset};
-use super::lock_word::{LOCK_WORD, LockWord};
+use super::layout::{BODY_OFFSET, DIRTY_OFFSET, Header, LOCK_OFFSET, WAKE_OFFSET, record_offset};
+use super::lock_word::{Library, LockWord};
+use super::records::{self, WriterId};
+use crate::os::descriptor::SegmentFile;
 use crate::os::file_map::FileMap;
 use crate::os::holder::Holder;
 use crate::sync::Word;
@@ -23,11 +25,11 @@ use crate::sync::Word;
 /// 1. The mapping starts at a page boundary, at `base`, and is `len` bytes long. `len` is a
 ///    multiple of 8 and at least `body_offset`, which is at least [`BODY_OFFSET`].
 /// 2. No reference into it is ever made except to atomics.
-/// 3. It is not unmapped while a guard of its mutex lives, or if a guard was leaked, because the
-///    thread's robust list points into it, and the next lock of that thread would follow a dangling
-///    pointer. For the same reason, a thread that holds the mutex of a record shares the pages
-///    (`seats.rs`).
-/// 4. All records, of which there are `writers`, end before the body.
+/// 3. It is not unmapped while a thread holds the mutex of a record, because the thread's robust
+///    list points into it, and the next robust mutex that the thread locks would follow a dangling
+///    pointer. A thread that keeps a record shares the pages (`seats.rs`). The pages also stay
+///    while a guard lives, or if a guard was leaked: it may be that of a guest.
+/// 4. All records, of which there are `records`, end before the body.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     pages: ManuallyDrop<Arc<Pages>>,
@@ -35,10 +37,10 @@ pub(crate) struct Mapping {
     /// `pages`.
     base: NonNull<u8>,
     body_offset: usize,
-    /// Number of records of writers.
+    /// Number of records that threads keep, and of all records.
     writers: u32,
-    /// A key that no other mapping of this process has or had. 0 if there are no records, or none
-    /// that this process may use.
+    records: u32,
+    /// A key that no other mapping of this process has or had. 0 if this process cannot write.
     key: u64,
     /// The body, which is `body_len` words long.
     #[cfg_attr(loom, allow(dead_code, reason = "there is no body under loom"))]
@@ -46,12 +48,21 @@ pub(crate) struct Mapping {
     #[cfg_attr(loom, allow(dead_code, reason = "there is no body under loom"))]
     body_len: usize,
     writable: bool,
-    /// True while a guard lives. Only the holder of the mutex stores this.
-    held: AtomicBool,
-    /// The pid namespace to which the thread ids in the mutex belong, or 0 before it is known.
-    pid_namespace: u64,
-    /// The token of the process that may use the mutex: a member of that pid namespace.
-    user: AtomicU64,
+    /// Not [`Held::No`] while a guard lives. Only the holder of the lock stores this.
+    held: AtomicU8,
+    /// The file, if the mapping is that of a [`Segment`](super::segment::Segment).
+    file: Option<Arc<SegmentFile>>,
+}
+
+/// Whether a guard lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Held {
+    No,
+    /// The holder keeps its record.
+    Yes,
+    /// The holder has its record for as long as it has the lock.
+    ByGuest,
 }
 
 /// The pages of a [`Mapping`]. Threads that are registered as writers share them.
@@ -70,6 +81,23 @@ impl Pages {
 
     pub(crate) fn len(&self) -> usize {
         self.map.len()
+    }
+
+    /// True if the lock of the segment names this registration. The pages are those of a writable
+    /// mapping.
+    #[cfg(not(loom))]
+    pub(crate) fn is_locked_by(&self, id: WriterId) -> bool {
+        // SAFETY: the first page is mapped, as that of every mapping.
+        let word = unsafe { self.base().add(LOCK_OFFSET) }.cast::<Word>();
+        // SAFETY: as in `Mapping::body`.
+        let word = unsafe { &*word };
+        // Relaxed: only the calling thread stores and removes its own id.
+        word.load(Ordering::Relaxed) == id.to_u64()
+    }
+
+    #[cfg(loom)]
+    pub(crate) fn is_locked_by(&self, _id: WriterId) -> bool {
+        false
     }
 
     /// True if no handle leads here any more.
@@ -93,33 +121,33 @@ impl Mapping {
     pub(crate) fn new(file: &File, header: &Header, writable: bool) -> io::Result<Self> {
         let len = usize::try_from(header.total_len).map_err(|_| io::ErrorKind::InvalidInput)?;
         let (body_offset, writers) = (header.body_offset(), header.writers());
-        let records_end = record_offset(writers);
+        let records = header.records();
+        let records_end = record_offset(records);
         if len < body_offset || body_offset < BODY_OFFSET.max(records_end) || !len.is_multiple_of(8)
         {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
         }
         let map = FileMap::new(file, len, writable)?;
-        let held = AtomicBool::new(false);
+        let held = AtomicU8::new(Held::No as u8);
         let base = NonNull::new(map.as_mut_ptr()).ok_or(io::ErrorKind::InvalidInput)?;
         // SAFETY: the mapping is longer than `body_offset`, as checked above.
         let body = unsafe { base.add(body_offset) }.cast();
         let body_len = (len - body_offset) / 8;
-        let has_records = writers > 0 && writable && LOCK_WORD.is_some();
-        let key = if has_records { KEYS.fetch_add(1, Ordering::Relaxed) } else { 0 };
-        let (pid_namespace, user) = (0, AtomicU64::new(0));
+        let can_write = records > 0 && writable && Library::OURS.is_some();
+        let key = if can_write { KEYS.fetch_add(1, Ordering::Relaxed) } else { 0 };
         let pages = ManuallyDrop::new(Arc::new(Pages { map, closed: AtomicBool::new(false) }));
         Ok(Self {
             pages,
             base,
             body_offset,
             writers,
+            records,
             key,
             body,
             body_len,
             writable,
             held,
-            pid_namespace,
-            user,
+            file: None,
         })
     }
 
@@ -128,14 +156,29 @@ impl Mapping {
         &self.pages
     }
 
-    /// Number of records of writers.
-    #[inline(always)]
+    /// Number of records that threads keep.
     pub(crate) fn writers(&self) -> u32 {
         self.writers
     }
 
-    /// Differs from every other mapping's of this process, also of those that are gone; 0 if there
-    /// are no records, or none that this process may use.
+    /// Number of all records. The last ones are those of guests.
+    #[inline(always)]
+    pub(crate) fn records(&self) -> u32 {
+        self.records
+    }
+
+    /// Sets the file of the segment.
+    pub(crate) fn set_file(&mut self, file: Arc<SegmentFile>) {
+        self.file = Some(file);
+    }
+
+    /// The file of the segment.
+    pub(crate) fn file(&self) -> Option<&Arc<SegmentFile>> {
+        self.file.as_ref()
+    }
+
+    /// Differs from every other mapping's of this process, also of those that are gone; 0 if this
+    /// process cannot write.
     #[inline(always)]
     pub(crate) fn key(&self) -> u64 {
         self.key
@@ -179,7 +222,7 @@ impl Mapping {
     #[cfg(not(loom))]
     #[inline(always)]
     pub(crate) fn record_word(&self, index: u32, at: usize) -> &Word {
-        assert!(index < self.writers && at.is_multiple_of(8) && at < RECORD_LEN);
+        assert!(index < self.records && at.is_multiple_of(8) && at < RECORD_LEN);
         // SAFETY: by the assertion and invariant 4 the offset is inside the mapping.
         let word = unsafe { self.base().add(record_offset(index) + at) }.cast::<Word>();
         // SAFETY: as in `body`.
@@ -210,12 +253,28 @@ impl Mapping {
         unsafe { &*word }
     }
 
-    /// Returns the current value of the mutex word that names the owner, or `None` if the layout of
-    /// the C library's mutex is not known.
-    #[inline]
-    pub(crate) fn lock_word(&self) -> Option<LockWord> {
-        // Relaxed: nothing that the lock protects is read because of this value.
-        Some(self.lock_word_at(LOCK_OFFSET + LOCK_WORD?, Ordering::Relaxed))
+    /// The word that names the holder of the lock.
+    #[inline(always)]
+    pub(crate) fn lock_word(&self) -> &Word {
+        self.header_word(LOCK_OFFSET)
+    }
+
+    /// The word on which those sleep that wait for the lock.
+    #[inline(always)]
+    pub(crate) fn wake_word(&self) -> &Word {
+        self.header_word(WAKE_OFFSET)
+    }
+
+    /// True if the next holder of the lock is to repair the data.
+    #[inline(always)]
+    pub(crate) fn is_dirty(&self) -> bool {
+        // Relaxed: stored only under the lock, or by a takeover.
+        self.header_word(DIRTY_OFFSET).load(Ordering::Relaxed) != 0
+    }
+
+    /// Sets or clears the request that the next holder of the lock repair the data.
+    pub(crate) fn set_dirty(&self, dirty: bool) {
+        self.header_word(DIRTY_OFFSET).store(u64::from(dirty), Ordering::Relaxed);
     }
 
     // Loom's atomics are not words of memory; models bring their own.
@@ -235,33 +294,10 @@ impl Mapping {
         self.header_word(at)
     }
 
-    /// Records that this process, a member of that pid namespace, may use the mutex.
-    pub(crate) fn admit(&mut self, pid_namespace: u64, process: u64) {
-        self.pid_namespace = pid_namespace;
-        self.set_used_by(process);
-    }
-
-    /// Returns the pid namespace to which the thread ids in the mutex belong.
-    #[inline(always)]
-    pub(crate) fn pid_namespace(&self) -> u64 {
-        self.pid_namespace
-    }
-
-    /// True if this process was admitted; false in a forked child.
-    #[inline(always)]
-    pub(crate) fn is_used_by(&self, process: u64) -> bool {
-        // Relaxed: private memory. A thread that sees an older value only checks once more.
-        self.user.load(Ordering::Relaxed) == process
-    }
-
-    /// Admits the process with this token.
-    pub(crate) fn set_used_by(&self, process: u64) {
-        self.user.store(process, Ordering::Relaxed);
-    }
-
-    /// Returns the thread that holds the lock now, if that can be found out.
-    pub(crate) fn holder(&self) -> Option<Holder> {
-        self.lock_word()?.owner().map(Holder::of_thread)
+    /// Returns the thread that holds the lock now, if it is alive.
+    pub(crate) fn lock_holder(&self) -> Option<Holder> {
+        // Acquire: as in `lock.rs`.
+        records::holder_of(self, WriterId::from_u64(self.lock_word().load(Ordering::Acquire))?)
     }
 
     /// Asks for huge pages, for all processes that map the file.
@@ -276,14 +312,20 @@ impl Mapping {
 
     /// True while a guard lives, and for ever once a guard was leaked.
     pub(crate) fn is_held(&self) -> bool {
-        self.held.load(Ordering::Relaxed)
+        self.held.load(Ordering::Relaxed) != Held::No as u8
     }
 
-    /// Records whether a guard of the mutex lives (invariant 3).
+    /// True if the guard that lives is that of a guest.
     #[inline(always)]
-    pub(crate) fn set_held(&self, held: bool) {
+    pub(crate) fn is_held_by_guest(&self) -> bool {
+        self.held.load(Ordering::Relaxed) == Held::ByGuest as u8
+    }
+
+    /// Records whether a guard lives (invariant 3).
+    #[inline(always)]
+    pub(crate) fn set_held(&self, held: Held) {
         // Relaxed: `drop` has exclusive access to the mapping.
-        self.held.store(held, Ordering::Relaxed);
+        self.held.store(held as u8, Ordering::Relaxed);
     }
 }
 
@@ -295,7 +337,7 @@ unsafe impl Sync for Mapping {}
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        if !*self.held.get_mut() {
+        if !self.is_held() {
             // SAFETY: `pages` is dropped here only, and not used afterwards.
             unsafe { ManuallyDrop::drop(&mut self.pages) };
         }

@@ -1,12 +1,12 @@
-//! Segments: named files that processes map and store to, with one robust mutex each.
+//! Segments: named files that processes map and store to, with one lock each.
 //!
 //! This folder creates, opens, takes over, maps and locks segments. It imports [`os`](crate::os)
 //! and knows nothing of publication. Code belongs here if it works on a single file, whatever the
 //! body of that file contains.
 //!
-//! From the bottom up: `layout`, `options`, `trust` and `patience` are plain data; `lock_word`,
-//! `map`, `mutex`, `guard` and `acquire` are the lock; `records` and `seats` say which writers are
-//! alive; `raw_file`, `space` and `draft` are about
+//! From the bottom up: `layout`, `lock_word`, `options`, `trust` and `patience` are plain data;
+//! `map`, `mutex`, `records` and `seats` say which writers are alive; `lock`, `guard` and `acquire`
+//! are the lock; `raw_file`, `space` and `draft` are about
 //! files before they are segments; `segment` is the segment, `writer` what a
 //! registered thread gets of it; `create`, `takeover` and `open` make one.
 
@@ -15,6 +15,7 @@ pub(crate) mod create;
 pub(crate) mod draft;
 pub(crate) mod guard;
 pub(crate) mod layout;
+pub(crate) mod lock;
 pub(crate) mod lock_word;
 pub(crate) mod map;
 #[cfg(all(test, loom))]

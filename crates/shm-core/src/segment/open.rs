@@ -16,8 +16,7 @@ use crate::sync::Words;
 impl Namespace {
     /// Opens a segment for reading. Needs only read permission; maps `PROT_READ`.
     ///
-    /// Works on segments whose writers have another C library or live in another
-    /// pid namespace, and on segments of an earlier boot.
+    /// Works on segments of an earlier boot.
     ///
     /// # Errors
     /// [`OpenError`]. Never waits, whatever is found at the name.
@@ -36,9 +35,9 @@ impl Namespace {
     /// Opens a segment for reading and writing.
     ///
     /// Each writer holds a shared lock on the file for as long as it has it open. If no other
-    /// process holds that lock, the segment has no living writer. If it is then of an earlier boot,
-    /// a copied file, or of another pid namespace, or if its mutex is held although no writer
-    /// lives, it is taken over first.
+    /// process holds that lock, the segment has no living writer. If it is then of an earlier boot
+    /// or a copied file, it is taken over first. The writers of a segment may live in any pid
+    /// namespaces, and have glibc or musl.
     ///
     /// Waits for at most five seconds for another process that is taking the segment over, or until
     /// `patience` ends.
@@ -46,7 +45,7 @@ impl Namespace {
     /// # Errors
     /// Any [`OpenError`]. If this process can only read the segment, it is [`OpenError::Header`]
     /// with [`HeaderError::Abi`](crate::HeaderError::Abi) or
-    /// [`HeaderError::PidNamespace`](crate::HeaderError::PidNamespace).
+    /// [`HeaderError::CLibrary`](crate::HeaderError::CLibrary).
     pub fn open(
         &self,
         name: &Name,

@@ -31,7 +31,8 @@ pub struct CreateOptions {
     /// stores there may raise SIGBUS.
     pub allocated: Option<Vec<Range<u64>>>,
     /// Number of records of writers, at most [`MAX_WRITERS`](crate::MAX_WRITERS): as many threads
-    /// may have a [`Writer`](crate::Writer) at the same time.
+    /// may have a [`Writer`](crate::Writer) at the same time. Other threads take the lock as
+    /// guests, which takes longer: the segment has some more records for them.
     pub writers: u32,
     /// Permission bits of the file, for example `0o600`, or `0o644` to let other users read. The
     /// umask does not change them. The owner's read and write bits must be set, because a file that
@@ -48,7 +49,7 @@ pub struct CreateOptions {
 impl CreateOptions {
     /// Makes options for a segment of this kind and layout version. `body_len` is the length of the
     /// body in bytes and must be a multiple of 8. The geometry is all zeros, the mode is `0o600`,
-    /// and there are no records of writers.
+    /// and all threads that write are guests: see [`CreateOptions::writers`].
     #[must_use]
     pub fn new(kind: Kind, kind_version: u64, body_len: u64) -> Self {
         Self {

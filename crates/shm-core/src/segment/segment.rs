@@ -11,16 +11,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::acquire::{self, Wait};
 use super::guard::{Acquired, Guard};
-use super::layout::{GEOMETRY_WORDS, Header, LOCK_OFFSET, Session};
+use super::layout::{GEOMETRY_WORDS, Header, LOCK_OFFSET};
 use super::map::Mapping;
-use super::mutex;
 use super::patience::{Patience, Waiting};
 use super::seats;
 use super::space::{allocate_more, check_free_space, has_memory};
-use crate::error::{CreateError, HeaderError, IoError, LockError, OpenError};
+use crate::error::{CreateError, IoError, LockError, OpenError};
 use crate::os::descriptor::SegmentFile;
 use crate::os::file_id::FileId;
-use crate::os::fork::process_token;
 use crate::os::futex;
 use crate::refused;
 use crate::sync::{ReadWords, Words};
@@ -31,8 +29,7 @@ use crate::sync::{ReadWords, Words};
 pub struct Segment {
     pub(super) map: Mapping,
     pub(super) header: Header,
-    pub(super) file: Arc<SegmentFile>,
-    path: PathBuf,
+    file: Arc<SegmentFile>,
 }
 
 /// A segment mapped for reading and writing. Dereferences to [`Segment`].
@@ -46,8 +43,10 @@ pub struct WritableSegment {
 impl Segment {
     /// Joins the parts of a segment. `header` is a validated private copy, and `map` covers
     /// `header.total_len` bytes of `file`.
-    pub(crate) fn new(map: Mapping, header: Header, file: File, path: PathBuf) -> Self {
-        Self { map, header, file: Arc::new(SegmentFile::new(file)), path }
+    pub(crate) fn new(mut map: Mapping, header: Header, file: File, path: PathBuf) -> Self {
+        let file = Arc::new(SegmentFile::new(file, path, map.is_writable()));
+        map.set_file(Arc::clone(&file));
+        Self { map, header, file }
     }
 
     /// Returns the body, which is every byte from [`Segment::body_offset`] on, as 64-bit words.
@@ -107,13 +106,13 @@ impl Segment {
             // The descriptor was closed by the program, so nothing is known.
             return Ok(());
         };
-        has_memory(file, &self.path, self.body_offset() as u64 + body_bytes)
+        has_memory(file, self.path(), self.body_offset() as u64 + body_bytes)
     }
 
     /// Returns the path by which the segment was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 
     /// Returns the file's current owner (uid) and permission bits.
@@ -124,7 +123,7 @@ impl Segment {
     pub fn owner_and_mode(&self) -> io::Result<(u32, u32)> {
         let meta = match self.file() {
             Ok(file) => file.metadata()?,
-            Err(lost) => match std::fs::symlink_metadata(&self.path) {
+            Err(lost) => match std::fs::symlink_metadata(self.path()) {
                 Ok(named) if FileId::of(&named) == self.file.id()? => named,
                 _ => return Err(lost),
             },
@@ -139,7 +138,7 @@ impl Segment {
     /// # Errors
     /// If `stat` fails for another reason than a missing name.
     pub fn is_orphaned(&self) -> io::Result<bool> {
-        let named = FileId::at(&self.path)?;
+        let named = FileId::at(self.path())?;
         if self.is_writable() {
             // If a writer's descriptors were closed, others now see it as a writer again.
             let _ = self.file();
@@ -172,7 +171,7 @@ impl Segment {
 
     /// Returns the file, if the descriptor still belongs to it; see [`SegmentFile::get`].
     pub(crate) fn file(&self) -> io::Result<&File> {
-        self.file.get(&self.path, self.is_writable())
+        self.file.get()
     }
 
     /// True if this handle may write.
@@ -180,26 +179,13 @@ impl Segment {
     pub fn is_writable(&self) -> bool {
         self.map.is_writable()
     }
-
-    /// Lets this process use the mutex, if the mutex belongs to pid namespace `here`, which is the
-    /// namespace of this process.
-    pub(crate) fn admit(&mut self, session: &Session, here: u64) -> Result<(), HeaderError> {
-        self.header.validate_abi()?;
-        if session.pid_namespace != here {
-            return Err(HeaderError::PidNamespace { found: session.pid_namespace, expected: here });
-        }
-        mutex::validate(&self.map, self.header.canary())?;
-        self.map.admit(here, process_token());
-        Ok(())
-    }
 }
 
 impl Drop for Segment {
     fn drop(&mut self) {
         if self.map.is_held() {
-            // The mapping stays because of a leaked guard. So this process must still count as a
-            // living writer: otherwise another one could reinitialise the mutex while the thread's
-            // robust list points to it.
+            // The mapping stays because of a leaked guard, whose thread holds the lock. So this
+            // process must still count as a living writer.
             std::mem::forget(Arc::clone(&self.file));
         }
         seats::close(&self.map);
@@ -209,7 +195,7 @@ impl Drop for Segment {
 impl fmt::Debug for Segment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Segment")
-            .field("path", &self.path)
+            .field("path", &self.path())
             .field("len", &self.header.total_len)
             .field("writable", &self.is_writable())
             .finish_non_exhaustive()
@@ -227,8 +213,8 @@ impl WritableSegment {
     /// the parts do not fit. [`CreateError::Io`] for everything else. Nothing that is in use was
     /// changed, but pieces of the parts may be allocated.
     pub fn allocate(&self, parts: &[Range<u64>], used: u64) -> Result<(), CreateError> {
-        let dir = self.path.parent().unwrap_or(&self.path);
-        let io = |action| move |source| IoError::new(action, &self.path, source);
+        let dir = self.path().parent().unwrap_or(self.path());
+        let io = |action| move |source| IoError::new(action, self.path(), source);
         let file = self.file().map_err(io("allocate memory for"))?;
         let allocated = file.metadata().map_err(io("stat"))?.blocks() * 512;
         let body = self.body_offset() as u64;
@@ -254,8 +240,8 @@ impl WritableSegment {
     ///
     /// # Errors
     /// [`LockError::WouldDeadlock`] if this thread already holds the lock, or
-    /// [`LockError::NotRecoverable`]. A dead owner is not an error: it is reported as
-    /// [`Acquired::OwnerDied`].
+    /// [`LockError::Os`] if the thread cannot be registered. A dead owner is not an error: it is
+    /// reported as [`Acquired::OwnerDied`].
     #[inline]
     pub fn lock(&self) -> Result<Acquired<'_>, LockError> {
         self.lock_with(&Patience::forever())
@@ -285,14 +271,15 @@ impl WritableSegment {
     /// Takes the lock, waiting for at most `limit` (monotonic clock).
     ///
     /// # Errors
-    /// The errors of [`WritableSegment::lock`], and [`LockError::TimedOut`].
+    /// The errors of [`WritableSegment::lock`], [`LockError::TimedOut`], and
+    /// [`LockError::NoRecord`] if all records of the segment were taken for that time.
     #[inline]
     pub fn lock_timeout(&self, limit: Duration) -> Result<Acquired<'_>, LockError> {
         self.lock_with(&Patience::forever().limit(Some(limit)))
     }
 
     /// Takes the lock, waiting as long as `patience` allows. A process that may only read the
-    /// segment can intercept wake-ups. Each lost wake-up delays a waiter by at most 20 ms.
+    /// segment can intercept wake-ups. Each lost wake-up delays a waiter by at most 2 ms.
     ///
     /// # Errors
     /// The errors of [`WritableSegment::lock_timeout`], and [`LockError::Interrupted`].
@@ -324,8 +311,8 @@ impl WritableSegment {
     /// Takes the lock if it is free.
     ///
     /// # Errors
-    /// [`LockError::WouldBlock`] if the lock is held, even by this thread, or
-    /// [`LockError::NotRecoverable`].
+    /// [`LockError::WouldBlock`] if the lock is held, even by this thread; [`LockError::NoRecord`],
+    /// or [`LockError::Os`], if the thread cannot be registered.
     #[inline]
     pub fn try_lock(&self) -> Result<Acquired<'_>, LockError> {
         acquire::acquire(&self.segment.map, Wait::No)
@@ -356,7 +343,8 @@ impl WritableSegment {
         self.segment.map.flush()
     }
 
-    /// Returns the address of the mutex in this process, for debuggers and crash tests.
+    /// Returns the address of the 64-bit word that names the holder of the lock (its
+    /// [`WriterId`](crate::WriterId), or 0), for debuggers and crash tests.
     #[must_use]
     pub fn lock_address(&self) -> usize {
         self.segment.map.base() as usize + LOCK_OFFSET

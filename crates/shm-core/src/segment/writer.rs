@@ -3,16 +3,18 @@
 
 use std::fmt;
 
+use std::time::Duration;
+
 use super::acquire;
-use super::lock_word::lock_word_of;
 use super::map::Mapping;
 use super::records::{self, Record, WriterId};
 use super::seats::{self, InUse};
 use super::segment::{Segment, WritableSegment};
-use crate::os::fork::process_token;
 use crate::os::holder::Holder;
-use crate::os::identity;
 use crate::sync::{Ordering, Words};
+
+/// How long a thread waits for the right to register. After that it writes under the lock.
+const REGISTERING: Duration = Duration::from_millis(2);
 
 /// The calling thread as a registered writer of a segment: what it leaves unfinished can be told
 /// from what is still going on, by [`Segment::is_writer_dead`].
@@ -72,6 +74,10 @@ pub struct WriterRecord {
     pub pid: u32,
     /// Its thread.
     pub tid: u32,
+    /// The pid namespace of that process: the inode of `/proc/PID/ns/pid`.
+    pub pid_namespace: u64,
+    /// The C library of that process: `glibc` or `musl`.
+    pub c_library: &'static str,
     /// True if that thread is still registered.
     pub is_alive: bool,
     /// The writes that were counted in this record, also by its earlier owners.
@@ -83,57 +89,43 @@ impl WritableSegment {
     /// which the thread keeps until it ends or forks, or this segment is dropped; later calls take
     /// a few instructions.
     ///
-    /// `None` if the thread has no record and cannot get one: the segment has none
+    /// `None` if the thread has no record and cannot keep one: the segment has none
     /// ([`CreateOptions::writers`](crate::CreateOptions::writers)), or none is free; the thread
-    /// has 256 already, or is ending; the C library is neither glibc nor musl; or the segment's
-    /// writers live in another pid namespace by now. Then write under the lock.
+    /// has 256 already, or is ending; another thread was registering for too long; or the file
+    /// cannot be locked. Then write under the lock.
     #[inline(always)]
     pub fn writer(&self) -> Option<Writer<'_>> {
         let map = &self.segment.map;
         // Before the record is looked up: from here on a fork leaves it to this thread.
         let in_use = InUse::begin();
         let id = match seats::current(map.key()) {
-            Some(id) if !acquire::is_taken_over(map) => id,
-            _ => self.find_or_register()?,
+            Some(id) => id,
+            None => self.find_or_register()?,
         };
         Some(Writer { map, id, _in_use: in_use })
     }
 
     /// Notices the death of a registered writer that the kernel does not report: of a thread that
     /// called `execve`, and was not the main thread of its process. For a caller that has waited
-    /// for this writer for some time: it takes a few system calls.
+    /// for this writer for some time: it takes a few system calls. Only the death of a writer of
+    /// this pid namespace can be noticed in this way.
     #[cold]
     pub fn notice_death(&self, id: WriterId) {
-        let map = &self.segment.map;
-        let native = identity::pid_namespace().is_ok_and(|here| here == map.pid_namespace());
-        if native
-            && !acquire::is_taken_over(map)
-            && !self.is_writer_dead(id)
-            && let Some(record) = Record::get(map, id.index())
-        {
-            record.mark_if_gone();
-        }
+        acquire::notice_death(&self.segment.map, id);
     }
 
     /// True if the calling thread registered under this id, be it through this handle of the
     /// segment or another.
     #[must_use]
     pub fn is_this_thread(&self, id: WriterId) -> bool {
-        let thread = rustix::thread::gettid().as_raw_nonzero().get() as u32;
-        Record::get(&self.segment.map, id.index()).is_some_and(|record| {
-            record.thread() == (std::process::id(), thread) && !self.is_writer_dead(id)
-        })
+        records::is_this_thread(&self.segment.map, id)
     }
 
     #[cold]
     #[inline(never)]
     fn find_or_register(&self) -> Option<WriterId> {
-        let process = process_token();
-        let Segment { map, file, header, .. } = &self.segment;
-        if map.key() == 0 || acquire::enter(map, process).is_err() || acquire::is_taken_over(map) {
-            return None;
-        }
-        seats::find_or_register(map, file, header.canary(), process)
+        let map = &self.segment.map;
+        seats::find_or_register(map, REGISTERING).ok()
     }
 }
 
@@ -144,37 +136,31 @@ impl Segment {
     /// An id that was loaded from a shared word with [`Ordering::Acquire`], to which its owner
     /// stored it with `Release`, is never reported dead while its owner is alive and registered.
     /// One whose owner died may count as alive for the moment in which another thread takes over
-    /// the record: ask again. Works on a read-only mapping, and for writers of any pid namespace.
+    /// the record: ask again. Works on a read-only mapping, and for writers of any pid namespace and
+    /// with any C library.
     #[must_use]
     pub fn is_writer_dead(&self, id: WriterId) -> bool {
-        records::is_dead(&self.map, lock_word_of(self.header.abi), id)
+        records::is_dead(&self.map, id)
     }
 
     /// The thread that is registered under this id, for a message; `None` if the registration is
     /// over.
     #[must_use]
     pub fn holder_of(&self, id: WriterId) -> Option<Holder> {
-        let record = Record::get(&self.map, id.index())?;
-        let (_, thread) = record.thread();
-        if self.is_writer_dead(id) {
-            None
-        } else if self.map.pid_namespace() == identity::pid_namespace().ok()? {
-            Some(Holder::of_thread(thread))
-        } else {
-            Some(Holder::unknown(thread))
-        }
+        records::holder_of(&self.map, id)
     }
 
     /// The records that were ever used. O(number of records).
     #[must_use]
     pub fn writers(&self) -> Vec<WriterRecord> {
-        let lock_word = lock_word_of(self.header.abi);
         let about = |record: Record<'_>| {
             let id = record.id()?;
             let (pid, tid) = record.thread();
-            let is_alive = !records::is_dead(&self.map, lock_word, id);
+            let pid_namespace = record.pid_namespace();
+            let c_library = record.c_library().unwrap_or("unknown");
+            let is_alive = !records::is_dead(&self.map, id);
             let writes = record.writes().load(Ordering::Relaxed);
-            Some(WriterRecord { id, pid, tid, is_alive, writes })
+            Some(WriterRecord { id, pid, tid, pid_namespace, c_library, is_alive, writes })
         };
         Record::all(&self.map).filter_map(about).collect()
     }
@@ -196,8 +182,6 @@ impl Segment {
     /// The number may be one too low for the moment in which a thread takes over a record.
     #[must_use]
     pub fn registrations_over(&self) -> u64 {
-        let lock_word = lock_word_of(self.header.abi);
-        Record::all(&self.map)
-            .fold(0, |sum, record| sum.wrapping_add(record.registrations_over(lock_word)))
+        Record::all(&self.map).fold(0, |sum, record| sum.wrapping_add(record.registrations_over()))
     }
 }

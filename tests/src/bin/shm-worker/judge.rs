@@ -17,7 +17,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use serde_json::json;
 use shm_core::Namespace;
-use shm_tests::patch::{self, Checksum, LOCK, SESSION, session};
+use shm_tests::patch::{self, Checksum, SESSION, session};
 use shm_tests::{pattern, test_name};
 use slotmap_shm::{Access, KIND, Table, TableOpenError, TableOptions, TableReader};
 
@@ -83,15 +83,15 @@ trait Judge {
 fn abandon(op: Operation, path: &Path) -> Result<()> {
     if matches!(op, Operation::TakeoverStuck | Operation::TakeoverBoot) {
         // A thread id that no thread has.
-        patch::bytes(path, LOCK.0, &0x3FFF_FFFEu32.to_ne_bytes())?;
+        patch::hold_lock(path, 0x3FFF_FFFE)?;
     }
     match op {
         Operation::TakeoverBoot => {
             patch::field(path, SESSION, session::BOOT_ID, &[0xB0; 16], Checksum::Right)?;
         }
-        Operation::TakeoverPids => {
-            let pids = 77u64.to_ne_bytes();
-            patch::field(path, SESSION, session::PID_NAMESPACE, &pids, Checksum::Right)?;
+        Operation::TakeoverMoved => {
+            let inode = 77u64.to_ne_bytes();
+            patch::field(path, SESSION, session::INODE, &inode, Checksum::Right)?;
         }
         _ => {}
     }

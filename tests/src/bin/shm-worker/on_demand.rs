@@ -1,6 +1,6 @@
 //! A writer that writes when told to: for tests that stop, block or kill it on its way.
 //!
-//! Line protocol: prints the address of the table's mutex; then for each line `write`, `stop` or
+//! Line protocol: prints the address of the table's lock; then for each line `write`, `stop` or
 //! `claim` sets the key of its pid to the line's number and prints `done`: `write` under the lock,
 //! `stop` under the lock after a SIGSTOP, `claim` without the lock after a SIGSTOP.
 

@@ -52,7 +52,7 @@ pub enum Operation {
     /// Opens a table of an earlier boot, whose lock is held.
     TakeoverBoot,
     /// Opens a table whose writers lived in another pid namespace.
-    TakeoverPids,
+    TakeoverMoved,
     /// Updates a present key from a registered thread; then another process writes that key first.
     ClaimUpdate,
     /// The same; a batch comes first.
@@ -119,7 +119,7 @@ impl Operation {
     }
 
     pub const fn is_takeover(self) -> bool {
-        matches!(self, Self::TakeoverStuck | Self::TakeoverBoot | Self::TakeoverPids)
+        matches!(self, Self::TakeoverStuck | Self::TakeoverBoot | Self::TakeoverMoved)
     }
 
     /// It is about registered writers and their claims.

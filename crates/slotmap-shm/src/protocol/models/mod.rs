@@ -299,7 +299,7 @@ impl Model {
 
 /// The id of a registration.
 fn writer(number: u64) -> WriterId {
-    WriterId::from_u64(number << 12).unwrap()
+    WriterId::from_u64(number << 13).unwrap()
 }
 
 /// A value of two equal words.

@@ -11,7 +11,6 @@ use nix::unistd::{ForkResult, Pid, fork};
 use shm_core::LockError;
 use shm_tests::roles::SKIPPED;
 use shm_tests::test_name;
-use slotmap_shm::TableError;
 
 use super::{open_segment, open_table, say};
 
@@ -36,8 +35,8 @@ fn ends_well(child: Pid) -> Result<()> {
     Ok(())
 }
 
-/// A child in the same pid namespace writes; one in another may read, and is told why it may not
-/// write: while the lock is free, and while the parent holds it.
+/// A child in the same pid namespace writes, and so does one in another, also while the parent
+/// holds the lock: then it waits, and is told who does.
 pub fn carried() -> Result<()> {
     let table = open_table()?;
     let segment = open_segment(&test_name())?;
@@ -45,24 +44,34 @@ pub fn carried() -> Result<()> {
     if let Err(e) = unshare(CloneFlags::CLONE_NEWPID) {
         return say(&format!("{SKIPPED}a pid namespace of its own: {e}"));
     }
-    let refused = || {
-        let error = table.upsert(&3, b"by a foreign child").err();
-        let told = matches!(&error, Some(TableError::Lock(LockError::PidNamespace { .. })));
-        assert!(told, "{error:?}");
-        let error = segment.try_lock().err();
-        assert!(matches!(error, Some(LockError::PidNamespace { .. })), "{error:?}");
-        assert!(segment.try_lock_clean().is_none());
+    let parent = std::process::id();
+    let writes = |key: i32| -> Result<()> {
+        table.upsert(&key, b"by a foreign child")?;
+        table.remove(&key)?;
+        table.add(&key, b"by a foreign child")?;
         assert_eq!(table.get(&2)?.as_deref(), Some(&b"by a child"[..]));
+        drop(segment.try_lock()?);
+        assert!(segment.try_lock_clean().is_some());
+        Ok(())
+    };
+    let waits = || -> Result<()> {
+        assert!(matches!(segment.try_lock(), Err(LockError::WouldBlock)));
+        let error = segment.lock_timeout(std::time::Duration::from_millis(20)).err();
+        let Some(LockError::TimedOut { holder: Some(holder), .. }) = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!((holder.pid, holder.tid), (Some(parent), parent));
+        assert!(holder.pid_namespace.is_some(), "{holder}");
         Ok(())
     };
     let ((free, mut was_free), (mut is_held, mut held)) = (pipe()?, pipe()?);
     let foreign = child(|| {
-        // A child of its own lives where it does, and is told the same.
-        refused()?;
-        ends_well(child(refused)?)?;
+        // A child of its own lives where it does.
+        writes(3)?;
+        ends_well(child(|| writes(4))?)?;
         was_free.write_all(b".")?;
         is_held.read_exact(&mut [0])?;
-        refused()
+        waits()
     })?;
     let mut free = free;
     free.read_exact(&mut [0])?;
@@ -70,8 +79,9 @@ pub fn carried() -> Result<()> {
     held.write_all(b".")?;
     ends_well(foreign)?;
     drop(guard);
-    table.upsert(&4, b"by the parent")?;
-    assert_eq!(table.get(&3)?, None);
+    table.upsert(&5, b"by the parent")?;
+    assert_eq!(table.get(&4)?.as_deref(), Some(&b"by a foreign child"[..]));
     table.verify()?;
-    say("refused")
+    assert_eq!((table.len(), table.stats().recoveries), (4, 0));
+    say("whole")
 }

@@ -20,8 +20,8 @@ pub fn thief(how: &str, kind: &str) -> Result<()> {
     let kind = if kind == "table" { KIND } else { Kind::new("control") };
     let path = Namespace::from_env().path_of(&test_name(), kind);
     let map = memmap2::MmapOptions::new().map_raw_read_only(&std::fs::File::open(path)?)?;
-    // The lock word of glibc: the first of its mutex.
-    let word = map.as_ptr().wrapping_add(patch::LOCK.0 as usize).cast::<AtomicU32>();
+    let low = if cfg!(target_endian = "little") { 0 } else { 4 };
+    let word = map.as_ptr().wrapping_add(patch::WAKE as usize + low).cast::<AtomicU32>();
     let steal = match how {
         "wait" => steal_wakes,
         "requeue" => move_waiters,
@@ -42,7 +42,7 @@ pub fn thief(how: &str, kind: &str) -> Result<()> {
     })
 }
 
-fn lock_word(map: &MmapRaw, address: usize) -> &AtomicU32 {
+fn wake_word(map: &MmapRaw, address: usize) -> &AtomicU32 {
     let word = map.as_ptr().with_addr(address).cast::<AtomicU32>();
     #[allow(unsafe_code, reason = "an atomic in a mapping")]
     // SAFETY: the address is 4-aligned and inside the mapping, which lives as long as `map`.
@@ -52,10 +52,10 @@ fn lock_word(map: &MmapRaw, address: usize) -> &AtomicU32 {
 }
 
 fn steal_wakes(map: &MmapRaw, address: usize) {
-    let word = lock_word(map, address);
+    let word = wake_word(map, address);
     let seen = word.load(Ordering::Relaxed);
     // Only if a release wakes somebody.
-    if seen & 0x8000_0000 == 0 {
+    if seen & 1 == 0 {
         std::hint::spin_loop();
         return;
     }
@@ -68,7 +68,7 @@ fn steal_wakes(map: &MmapRaw, address: usize) {
 }
 
 fn move_waiters(map: &MmapRaw, address: usize) {
-    let word = lock_word(map, address);
+    let word = wake_word(map, address);
     let elsewhere = word.as_ptr().wrapping_add(512);
     #[allow(unsafe_code, reason = "the futex system call")]
     // SAFETY: both addresses are in the mapped first page, and the kernel only loads from them.
