@@ -301,7 +301,7 @@ fn a_damaged_registration_is_nobodys_until_no_writer_is_left() {
         assert_eq!(record_of(id_of(&segment)), 1);
         drop(segment);
         is_noticed_dead_in(&namespace, 0);
-        assert_eq!(generation(&path, 0), 3);
+        assert!(generation(&path, 0) > 1 << 40, "not by counting");
     }
 }
 

@@ -8,8 +8,8 @@
 //!   [`open_read_only`](Namespace::open_read_only) return segments. Anything else at a name (a
 //!   FIFO, a symlink, a truncated or foreign file) is a typed error.
 //! - [`Segment`] and [`WritableSegment`] are a mapping and its checked header.
-//! - [`Acquired`], [`Guard`] and [`Recovery`] belong to the robust process-shared mutex. If an
-//!   owner dies, at whatever instruction, the next owner gets a [`Recovery`] and must repair the
+//! - [`Acquired`], [`Guard`] and [`Recovery`] belong to the lock of a segment. If a
+//!   holder dies, at whatever instruction, the next holder gets a [`Recovery`] and must repair the
 //!   data before it may write.
 //! - [`Writer`] is a thread that is registered in the segment
 //!   ([`CreateOptions::writers`]), so that other processes notice its death

@@ -19,7 +19,7 @@
 //! ## Other crates
 //!
 //! The calls that read, modify and write a value in one step are in `slotmap-shm`. Bare segments
-//! and the robust mutex are in `shm-core`. A program that only reads snapshots needs `avl-snapshot`
+//! and the lock are in `shm-core`. A program that only reads snapshots needs `avl-snapshot`
 //! alone.
 
 #![forbid(unsafe_code)]

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use avl_snapshot::FreezeOptions;
-use shm_core::{BODY_OFFSET, FORMAT_VERSION, GEOMETRY_WORDS, Namespace};
+use shm_core::{BODY_OFFSET, FORMAT_VERSION, GEOMETRY_WORDS, Namespace, Patience, Trust};
 use shm_facade::{RbTree, SNAPSHOT, Share, ShareOptions, TypedKey};
 use shm_tests::document::{Document, Field, number};
 use shm_tests::patch;
@@ -100,20 +100,22 @@ fn the_first_page() {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let boot = u128::from_str_radix(&boot.trim().replace('-', ""), 16).unwrap();
     assert_eq!(file.at(field("boot_id")), boot.to_be_bytes());
-    let here = std::fs::metadata("/proc/self/ns/pid").unwrap().ino();
-    assert_eq!(file.u64(field("pid_namespace")), here);
     assert_eq!(file.u64(field("device")), meta.dev());
     assert_eq!(file.u64(field("inode")), meta.ino());
     let session_sum = field("session_checksum");
     assert_eq!(file.u64(session_sum), file.checksum(field("boot_id").offset, session_sum));
 
-    let base = table.lock_address() - field("mutex").offset;
-    assert_eq!(base % 4096, 0, "the mutex is elsewhere");
-    assert!(size_of::<libc::pthread_mutex_t>() <= field("mutex").size);
-    let said = document.0.split("`CRC-32(random_id) << 32 | ").nth(1).unwrap();
-    let said = number(said.split('`').next().unwrap());
-    let id = u64::from(crc32fast::hash(&segment.id()));
-    assert_eq!(file.u64(field("canary")), id << 32 | said);
+    let base = table.lock_address() - field("lock").offset;
+    assert_eq!(base % 4096, 0, "the lock is elsewhere");
+    let ns = Namespace::at(path.parent().unwrap());
+    let (version, trust, patience) = (segment.kind_version(), Trust::new(), Patience::forever());
+    let locking = ns.open(&test_name(), KIND, version, &trust, &patience).unwrap();
+    let guard = locking.lock().unwrap();
+    let holder = Bytes::of(&path).u64(field("lock"));
+    drop(guard);
+    assert_eq!(holder, table.segment().writers()[0].id.to_u64());
+    assert_eq!(file.u64(field("lock")), 0);
+    assert_eq!(file.u64(field("wake")), 0);
     assert_eq!(file.u64(field("dirty")), 0);
     assert_eq!(file.u64(field("writers")), page.number("writers"));
     for name in ["header_reserved", "session_reserved", "page_reserved", "lock_rest"] {
@@ -127,13 +129,13 @@ fn records_of_writers() {
     let (page, record) = (document.section("First page"), document.section("Records of writers"));
     record.covers(0, 128);
     document.says("Record `n` begins at `640 + 128 · n`.");
-    document.says("`640 + 128 · writers`, rounded up to a multiple of 4096.");
-    document.says("With at most 27 records that is\n4096.");
-    document.says("A table has 123, and its body begins at 16384.");
-    document.says("`generation << 12 | n` is the id of a registration.");
+    document.says("`640 + 128 · records`, rounded up to a multiple of 4096.");
+    document.says("If `writers` is at\nmost 23, that is 4096.");
+    document.says("A table has 116 records and 7 of guests, and its body begins at 16384.");
+    document.says("`generation << 13 | n` is the id of a registration.");
     document.says(&format!("records of writers, at most {};", shm_core::MAX_WRITERS));
     let namespace = TempNamespace::new().unwrap();
-    for (count, body) in [(27, 4096), (28, 8192)] {
+    for (count, body) in [(23, 4096), (24, 8192)] {
         let dir = namespace.path().join(count.to_string());
         std::fs::create_dir(&dir).unwrap();
         let segment = shm_tests::records::create(&dir, count).unwrap();
@@ -143,25 +145,28 @@ fn records_of_writers() {
             writer.count_write();
             writer.id()
         });
-        assert_eq!(id.to_u64(), 2 << 12);
+        assert_eq!(id.to_u64(), 2 << 13);
         let file = Bytes::of(segment.path());
         assert_eq!(file.u64(page.field("writers")), u64::from(count));
         assert_eq!(u64::from(file.u32(page.field("header_len"))), body);
         assert_eq!(file.0.len() as u64, body + 64);
         assert!(file.0[640 + 128 * count as usize..].iter().all(|&byte| byte == 0));
-        let canary = file.u64(page.field("canary"));
         for n in 0..count as usize {
             let record_file = Bytes(file.0[640 + 128 * n..][..128].to_vec());
             let value = |name| record_file.u64(record.field(name));
-            assert_eq!(value("record_canary"), canary);
             let first = n == 0;
-            assert_eq!(value("generation"), if first { 2 } else { 0 });
+            let library = if cfg!(target_env = "musl") { 2 } else { 1 };
+            let registration = 2 << 8 | library << 2 | library;
+            assert_eq!(value("registration"), if first { registration } else { 0 });
+            let here = std::fs::metadata("/proc/self/ns/pid").unwrap().ino();
+            assert_eq!(value("pid_namespace"), if first { here } else { 0 });
             assert_eq!(value("writes"), u64::from(first));
             let thread =
                 u64::from(std::process::id()) << 32 | nix::unistd::gettid().as_raw() as u64;
             assert_eq!(value("thread"), if first { thread } else { 0 });
-            assert!(record_file.is_zero(record.field("record_reserved")));
-            assert!(size_of::<libc::pthread_mutex_t>() <= record.field("record_mutex").size);
+            let mutexes = ["glibc_mutex", "musl_mutex"].map(|name| record.field(name));
+            assert!(mutexes.iter().all(|mutex| size_of::<libc::pthread_mutex_t>() <= mutex.size));
+            assert!(record_file.is_zero(mutexes[2 - library as usize]));
         }
     }
 }
@@ -169,20 +174,17 @@ fn records_of_writers() {
 #[test]
 fn the_abi_word() {
     let document = Document::read();
-    document.says("`libc << 56 | arch << 48 | pointer bits << 40 | sizeof(pthread_mutex_t)`");
-    document.says("`libc` is 1 for\nglibc, 2 for musl, 3 for others.");
-    document.says("1 for x86-64, 2 for AArch64, 3 for RISC-V 64, 255 for others");
-    let libc = if cfg!(target_env = "gnu") { 1 } else { 2 };
+    document.says("`arch << 48 | pointer bits << 40`");
+    document.says("1 for x86-64, 2 for AArch64, 3 for RISC-V 64,\n255 for others");
     let arch = match std::env::consts::ARCH {
         "x86_64" => 1,
         "aarch64" => 2,
         "riscv64" => 3,
         _ => 255,
     };
-    let mutex = size_of::<libc::pthread_mutex_t>() as u64;
     let (_namespace, path, _table) = with_table();
     let abi = Bytes::of(&path).u64(document.section("First page").field("abi"));
-    assert_eq!(abi, libc << 56 | arch << 48 | 64 << 40 | mutex);
+    assert_eq!(abi, arch << 48 | 64 << 40);
 }
 
 #[test]

@@ -8,7 +8,7 @@
 //! | 2⁶³ or more | damaged: there is no edition to count on from |
 //! | [`RETIRED`] | the name was removed and this segment is dead: look up the name again |
 //!
-//! Only the holder of the segment's mutex stores to the control word. `docs/concurrency.md` has the
+//! Only the holder of the segment's lock stores to the control word. `docs/concurrency.md` has the
 //! whole protocol, and `models.rs` runs these very functions under loom.
 
 use crate::sync::{Ordering, ReadWords, Words};

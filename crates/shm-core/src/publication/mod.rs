@@ -1,6 +1,6 @@
 //! Publication: whole files that never change, replaced in one step, and read in place.
 //!
-//! This folder uses the mutex and the first page of [`segment`](crate::segment), and no other
+//! This folder uses the lock and the first page of [`segment`](crate::segment), and no other
 //! folder of this crate imports it. Code belongs here if it is about a name whose file is replaced.
 //!
 //! `control` is the protocol, without a system call; `models` checks it. `turn` runs it under the

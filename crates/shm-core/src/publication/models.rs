@@ -20,7 +20,7 @@ struct Model {
     name: AtomicU64,
     queue: Mutex<()>,
     bell: Condvar,
-    /// The mutex of the control segment.
+    /// The lock of the control segment.
     lock: Mutex<()>,
 }
 

@@ -174,7 +174,7 @@ impl Wreck {
         }
     }
 
-    /// Makes readers that opened the segment before the damage look up the name again. The mutex
+    /// Makes readers that opened the segment before the damage look up the name again. The lock
     /// cannot be locked. It need not be, because this process is the only one that may write.
     fn retire(&self) -> io::Result<()> {
         let at = (BODY_OFFSET + 8 * control::WORD) as u64;

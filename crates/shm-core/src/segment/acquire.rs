@@ -99,14 +99,16 @@ fn register(map: &Mapping, wait: Wait<'_>) -> Result<(WriterId, Held), LockError
                     Err(Unregistered::Full) if matches!(wait, Wait::While(_)) => {
                         std::thread::sleep(PAUSE.min(limit));
                     }
-                    Err(Unregistered::Full) => return Err(no_record(map, Duration::ZERO)),
                     Err(Unregistered::Busy) if matches!(wait, Wait::While(_)) => {}
                     Err(why) => return Err(why.into()),
                 }
                 if let Wait::While(waiting) = wait
                     && waiting.is_over()
                 {
-                    return Err(no_record(map, waiting.waited()));
+                    return Err(LockError::NoRecord {
+                        records: map.records(),
+                        waited: waiting.waited(),
+                    });
                 }
             }
             Err(Unregistered::Busy) if matches!(wait, Wait::While(_)) => {}
@@ -115,17 +117,13 @@ fn register(map: &Mapping, wait: Wait<'_>) -> Result<(WriterId, Held), LockError
         if let Wait::While(waiting) = wait {
             let waited = waiting.waited();
             if waiting.is_over() {
-                return Err(LockError::TimedOut { waited, holder: map.lock_holder() });
+                return Err(LockError::TimedOut { waited, holder: lock::holder(map) });
             }
             if waiting.is_interrupted() {
                 return Err(LockError::Interrupted { waited });
             }
         }
     }
-}
-
-fn no_record(map: &Mapping, waited: Duration) -> LockError {
-    LockError::NoRecord { records: map.records(), waited }
 }
 
 fn would_deadlock(wait: Wait<'_>) -> LockError {

@@ -17,6 +17,7 @@ use super::patience::Waiting;
 use super::records::{self, WriterId};
 use crate::error::LockError;
 use crate::os::futex;
+use crate::os::holder::Holder;
 use crate::sync::{Ordering, Word, fence};
 
 /// Maximum length of a single sleep.
@@ -137,6 +138,12 @@ pub(super) fn is_dead(map: &Mapping, holder: u64) -> bool {
     WriterId::from_u64(holder).is_none_or(|id| records::is_dead(map, id))
 }
 
+/// The thread that holds the lock of a segment now, if it is alive.
+pub(super) fn holder(map: &Mapping) -> Option<Holder> {
+    // Acquire: as in `take_free`.
+    records::holder_of(map, WriterId::from_u64(map.lock_word().load(Ordering::Acquire))?)
+}
+
 /// Releases the lock of a segment, which the calling thread holds.
 #[inline(always)]
 pub(super) fn unlock(map: &Mapping) {
@@ -184,16 +191,16 @@ pub(super) fn lock_contended(
     let mut sleeps = 0;
     loop {
         let announced = announce(map.wake_word());
-        let holder = match try_lock(map, id) {
+        let held_by = match try_lock(map, id) {
             Taken::Held(holder) => WriterId::from_u64(holder),
             taken => return Ok(taken),
         };
         if sleeps == 0 {
-            holder.map_or(Ok(()), &mut look_up)?;
+            held_by.map_or(Ok(()), &mut look_up)?;
         }
         let slice = waiting.slice(SLICE);
         if slice.is_zero() {
-            let (waited, holder) = (waiting.waited(), map.lock_holder());
+            let (waited, holder) = (waiting.waited(), holder(map));
             return Err(LockError::TimedOut { waited, holder });
         }
         let slept = futex::wait(map.wake_word(), announced, slice);

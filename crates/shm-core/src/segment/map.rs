@@ -13,10 +13,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use super::layout::RECORD_LEN;
 use super::layout::{BODY_OFFSET, DIRTY_OFFSET, Header, LOCK_OFFSET, WAKE_OFFSET, record_offset};
 use super::lock_word::{Library, LockWord};
-use super::records::{self, WriterId};
 use crate::os::descriptor::SegmentFile;
 use crate::os::file_map::FileMap;
-use crate::os::holder::Holder;
 use crate::sync::Word;
 
 /// A shared mapping of a whole segment file, read-only or read-write.
@@ -86,17 +84,17 @@ impl Pages {
     /// True if the lock of the segment names this registration. The pages are those of a writable
     /// mapping.
     #[cfg(not(loom))]
-    pub(crate) fn is_locked_by(&self, id: WriterId) -> bool {
+    pub(crate) fn is_locked_by(&self, id: u64) -> bool {
         // SAFETY: the first page is mapped, as that of every mapping.
         let word = unsafe { self.base().add(LOCK_OFFSET) }.cast::<Word>();
         // SAFETY: as in `Mapping::body`.
         let word = unsafe { &*word };
         // Relaxed: only the calling thread stores and removes its own id.
-        word.load(Ordering::Relaxed) == id.to_u64()
+        word.load(Ordering::Relaxed) == id
     }
 
     #[cfg(loom)]
-    pub(crate) fn is_locked_by(&self, _id: WriterId) -> bool {
+    pub(crate) fn is_locked_by(&self, _id: u64) -> bool {
         false
     }
 
@@ -292,12 +290,6 @@ impl Mapping {
     #[cfg(loom)]
     pub(crate) fn record_word(&self, _index: u32, at: usize) -> &Word {
         self.header_word(at)
-    }
-
-    /// Returns the thread that holds the lock now, if it is alive.
-    pub(crate) fn lock_holder(&self) -> Option<Holder> {
-        // Acquire: as in `lock.rs`.
-        records::holder_of(self, WriterId::from_u64(self.lock_word().load(Ordering::Acquire))?)
     }
 
     /// Asks for huge pages, for all processes that map the file.

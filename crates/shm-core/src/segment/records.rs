@@ -5,6 +5,8 @@
 //! marks the record when the thread dies. `docs/concurrency.md`, chapter Records, says which states
 //! there are and why a living owner is never called dead. `seats.rs` registers threads.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use super::layout::{
     MAX_WRITERS, RECORD_NAMESPACE, RECORD_REGISTRATION, RECORD_THREAD, RECORD_WRITES,
     record_offset, records,
@@ -95,7 +97,9 @@ impl Registration {
     fn is_sound(self) -> bool {
         let flags = self.0 & ((1 << Self::GENERATION) - 1);
         let known = flags & !Self::FLAGS == 0 && flags & Self::LIBRARY != Self::LIBRARY;
-        known && self.library().is_none_or(|library| self.has_made(library))
+        known
+            && self.library().is_none_or(|library| self.has_made(library))
+            && self.generation() <= LAST_GENERATION
     }
 
     /// The mutex of this library is initialised.
@@ -110,9 +114,16 @@ impl Registration {
         (next <= LAST_GENERATION).then_some(Self(next << Self::GENERATION | flags))
     }
 
-    /// Nobody is registered, and no mutex is initialised.
+    /// Nobody is registered, and no mutex is initialised. The generation of a damaged word is not
+    /// known: then it is one that nobody has reached by counting, and a later one each time.
     fn over(self) -> Self {
-        Self((self.generation() + 1).min(LAST_GENERATION) << Self::GENERATION)
+        let generation = if self.is_sound() && self.generation() < LAST_GENERATION {
+            self.generation() + 1
+        } else {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            (since.as_millis() as u64).clamp(1, LAST_GENERATION)
+        };
+        Self(generation << Self::GENERATION)
     }
 }
 

@@ -364,7 +364,7 @@ impl Seat {
     fn leave(&mut self) -> bool {
         let Some(pages) = &self.pages else { return true };
         let left = self.process == process_token()
-            && !pages.is_locked_by(self.id)
+            && !pages.is_locked_by(self.id.to_u64())
             && registrar_of(&self.file, LEAVING)
                 .is_ok_and(|registrar| mutex::unlock(&registrar, pages, self.id.index()));
         if left {

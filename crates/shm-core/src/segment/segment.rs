@@ -311,8 +311,8 @@ impl WritableSegment {
     /// Takes the lock if it is free.
     ///
     /// # Errors
-    /// [`LockError::WouldBlock`] if the lock is held, even by this thread; [`LockError::NoRecord`],
-    /// or [`LockError::Os`], if the thread cannot be registered.
+    /// [`LockError::WouldBlock`] if the lock is held, even by this thread, or if no record is free;
+    /// [`LockError::Os`] if the thread cannot be registered.
     #[inline]
     pub fn try_lock(&self) -> Result<Acquired<'_>, LockError> {
         acquire::acquire(&self.segment.map, Wait::No)

@@ -408,7 +408,7 @@ impl<K: Key + ?Sized> Table<K> {
         self.segment.flush()
     }
 
-    /// Address of the mutex in this process, for debuggers and crash tests.
+    /// Address of the word that names the holder of the lock, for debuggers and crash tests.
     #[must_use]
     pub fn lock_address(&self) -> usize {
         self.segment.lock_address()

@@ -190,9 +190,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let table = Table::<i32>::open(&namespace, &test_name(), &TableOptions::default())?;
     let entries: Vec<(i32, Vec<u8>)> = (0..op.entries()).map(|k| (k, new_value(k))).collect();
     let (new, added) = (new_value(KEY), new_value(NEW_KEY));
-    if op == Operation::WakeUpdate {
-        claim::register(&table)?;
-    }
+    // The operations `register` and `register-again` are about that.
+    claim::register(&table)?;
     raise(Signal::SIGSTOP)?;
     match op {
         Operation::Add | Operation::Grow | Operation::Evict => table.add(&NEW_KEY, &added)?,

@@ -190,6 +190,11 @@ pub fn fork_claims() -> Result<()> {
     say("forked")
 }
 
+/// Where the record with this id is among all that were used.
+fn other_record(id: WriterId) -> usize {
+    (id.to_u64() & 0x1FFF) as usize
+}
+
 fn forks(segment: &WritableSegment, before: WriterId, other: WriterId) -> Result<()> {
     // By `fork`: the thread that forks gives its record back, and takes one again when it writes.
     let (mut is_registered, mut registered) = pipe()?;
@@ -241,7 +246,15 @@ fn forks(segment: &WritableSegment, before: WriterId, other: WriterId) -> Result
         return say(&format!("{SKIPPED}a pid namespace of its own: {e}"));
     }
     ends_well(forked(|| {
-        assert!(segment.writer().is_none() && segment.is_writer_dead(after));
+        assert!(segment.is_writer_dead(after));
+        let id = id_of(segment)?;
+        assert!(segment.is_this_thread(id) && !segment.is_writer_dead(id));
+        let records = segment.writers();
+        let own = records.iter().find(|record| record.id == id).context("its record")?;
+        // Another thread of that number is not this one.
+        assert_eq!((own.pid, own.tid), (1, 1));
+        assert_ne!(own.pid_namespace, records[other_record(other)].pid_namespace);
+        drop(segment.lock()?);
         Ok(())
     })?)?;
     assert!(segment.writer().is_some());
