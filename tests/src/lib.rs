@@ -13,6 +13,7 @@ pub mod edition;
 pub mod golden;
 pub mod image;
 mod input;
+pub mod mixed;
 pub mod ops;
 pub mod patch;
 pub mod pattern;

@@ -127,7 +127,7 @@ fn steps(full: bool) -> Vec<Step> {
         (Operation::ForceShare, Sabotage::EarlyName),
         (Operation::Settle, Sabotage::NoSettle),
         (Operation::Prune, Sabotage::GreedyPrune),
-        (Operation::Takeover, Sabotage::ForgetUnfinished),
+        (Operation::Takeover, Sabotage::EarlySession),
     ] {
         let name = format!("negative control: step-kill {}, {sabotage:?}", op.name());
         steps.push(step(&name, move || sabotage_is_caught(op, sabotage)));

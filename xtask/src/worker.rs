@@ -25,8 +25,8 @@ pub enum Sabotage {
     EarlyLevel,
     /// Give a published file its name before it is written.
     EarlyName,
-    /// Open a table without noticing that its mutex was being reinitialised.
-    ForgetUnfinished,
+    /// In a takeover, write the session before the records are reset.
+    EarlySession,
     /// Publish without checking what a dead publisher left.
     NoSettle,
     /// Prune files of living processes too.

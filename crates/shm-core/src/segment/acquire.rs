@@ -38,6 +38,8 @@ pub(crate) fn acquire<'a>(map: &'a Mapping, wait: Wait<'_>) -> Result<Acquired<'
         None => register(map, wait)?,
     };
     let taken = match (lock::try_lock(map, id), wait) {
+        // By this thread, through the same handle.
+        (Taken::Held(holder), _) if holder == id.to_u64() => Err(LockError::WouldDeadlock),
         (Taken::Held(_), Wait::No) => Err(LockError::WouldBlock),
         (Taken::Held(_), Wait::While(waiting)) => {
             lock::lock_contended(map, id, waiting, |holder| look_up(map, holder))

@@ -311,7 +311,8 @@ impl WritableSegment {
     /// Takes the lock if it is free.
     ///
     /// # Errors
-    /// [`LockError::WouldBlock`] if the lock is held, even by this thread, or if no record is free;
+    /// [`LockError::WouldBlock`] if the lock is held, or if no record is free;
+    /// [`LockError::WouldDeadlock`] if this thread holds the lock through this handle;
     /// [`LockError::Os`] if the thread cannot be registered.
     #[inline]
     pub fn try_lock(&self) -> Result<Acquired<'_>, LockError> {

@@ -190,8 +190,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let table = Table::<i32>::open(&namespace, &test_name(), &TableOptions::default())?;
     let entries: Vec<(i32, Vec<u8>)> = (0..op.entries()).map(|k| (k, new_value(k))).collect();
     let (new, added) = (new_value(KEY), new_value(NEW_KEY));
-    // The operations `register` and `register-again` are about that.
-    claim::register(&table)?;
+    if op != Operation::Repair {
+        // The operations `register` and `register-again` are about registering.
+        let absent = table.update(&i32::MIN, b"");
+        anyhow::ensure!(absent.is_err(), "a key that nobody has added");
+    }
     raise(Signal::SIGSTOP)?;
     match op {
         Operation::Add | Operation::Grow | Operation::Evict => table.add(&NEW_KEY, &added)?,

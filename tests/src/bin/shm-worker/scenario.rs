@@ -9,6 +9,7 @@ mod lifecycle;
 mod limits;
 mod map_limits;
 mod maps;
+mod mixed;
 mod overlay;
 mod pids;
 mod probe;
@@ -124,6 +125,10 @@ enum Scenario {
     TwoInodesAndPids,
     /// A handle that a fork carries into another pid namespace.
     CarriedHandle,
+    /// `<number>`: counts, adds, removes and writes batches until it is killed.
+    MixedWriter,
+    /// `<program> [argument]...`: runs it as process 1 of a new pid namespace.
+    InOwnPids,
     /// Is registered as a writer until stdin closes; `exec`, `close`, `die`.
     Registers,
     /// The same, in a pid namespace of its own, of a segment that it makes.
@@ -174,6 +179,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Scenario::Hold => guard::hold(),
         Scenario::ExecHolding => guard::exec_holding(),
         Scenario::Wait => wait(),
+        Scenario::MixedWriter => mixed::writer(args[0].parse()?),
+        Scenario::InOwnPids => mixed::in_own_pids(args[0], &args[1..]),
         Scenario::LeakInThread => guard::leak_in_thread(),
         Scenario::LeakAndDrop => guard::leak_and_drop(),
         Scenario::ForkWithGuard => guard::fork_with_guard(),

@@ -130,13 +130,14 @@ pub fn fork_with_guard() -> Result<()> {
         in_child(|| {
             assert!(matches!(copy.words(), Err(LockError::ForeignProcess)));
             copy.mark_dirty();
-            assert!(matches!(segment.try_lock(), Err(LockError::WouldBlock)));
+            // Its list of robust locks may be the parent's.
+            assert!(matches!(segment.try_lock(), Err(LockError::ForeignProcess)));
             let waited = segment.lock_timeout(Duration::from_millis(20));
-            assert!(matches!(waited, Err(LockError::TimedOut { .. })));
+            assert!(matches!(waited, Err(LockError::ForeignProcess)));
             if drops {
                 // SAFETY: a read of a valid guard; this process never returns to the original.
                 drop(unsafe { std::ptr::read(&raw const guard) });
-                assert!(matches!(segment.try_lock(), Err(LockError::WouldBlock)));
+                assert!(matches!(segment.try_lock(), Err(LockError::ForeignProcess)));
             }
             assert_eq!(table.get(&1)?.as_deref(), Some(&b"one"[..]));
             Ok(())
@@ -170,7 +171,7 @@ pub fn fork_with_recovery() -> Result<()> {
         let copy = unsafe { std::ptr::read(&raw const recovery) };
         let repaired = copy.repair(|_| -> Result<(), LockError> { panic!("repaired by a child") });
         assert!(matches!(repaired, Err(LockError::ForeignProcess)));
-        assert!(matches!(segment.try_lock(), Err(LockError::WouldBlock)));
+        assert!(matches!(segment.try_lock(), Err(LockError::ForeignProcess)));
         Ok(())
     })?;
     drop(recovery.repair(|_| Ok::<_, LockError>(()))?);
