@@ -1,8 +1,8 @@
 //! What locking returns: a guard, or the duty to repair first.
 //!
-//! The death of an owner is not reported by an error that contains a guard, because a bare `?` would
-//! drop it. It is reported by [`Acquired::OwnerDied`], and only [`Recovery::repair`] turns that into
-//! a guard.
+//! The death of an owner is not reported by an error that contains a guard, because a bare `?`
+//! would drop it. It is reported by [`Acquired::OwnerDied`], and only [`Recovery::repair`] turns
+//! that into a guard.
 
 use std::marker::PhantomData;
 

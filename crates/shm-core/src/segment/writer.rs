@@ -136,8 +136,8 @@ impl Segment {
     /// An id that was loaded from a shared word with [`Ordering::Acquire`], to which its owner
     /// stored it with `Release`, is never reported dead while its owner is alive and registered.
     /// One whose owner died may count as alive for the moment in which another thread takes over
-    /// the record: ask again. Works on a read-only mapping, and for writers of any pid namespace and
-    /// with any C library.
+    /// the record: ask again. Works on a read-only mapping, and for writers of any pid namespace
+    /// and with any C library.
     #[must_use]
     pub fn is_writer_dead(&self, id: WriterId) -> bool {
         records::is_dead(&self.map, id)
