@@ -16,7 +16,8 @@ use shm_tests::{
     worker,
 };
 use slotmap_shm::{
-    Access, Table, TableError, TableOptions, TableVersion, Upserted, Value, Version,
+    Access, ReadOptions, Table, TableError, TableOptions, TableReader, TableVersion, Upserted,
+    Value, Version,
 };
 
 const WORKER: &str = env!("CARGO_BIN_EXE_shm-worker");
@@ -379,6 +380,50 @@ fn an_interrupt_ends_a_wait() {
     assert_eq!(asked.load(Ordering::Relaxed), 3);
     let ended = table.wait_for_any_change(table.table_version(), None);
     assert!(matches!(ended, Err(TableError::Lock(LockError::Interrupted { .. }))));
+}
+
+#[test]
+fn an_interrupt_ends_a_wait_through_a_read_only_handle() {
+    let namespace = TempNamespace::new().unwrap();
+    drop(create(&namespace, 16, 8));
+    let asked = std::sync::Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let interrupt = Interrupt::new(move || count.fetch_add(1, Ordering::Relaxed) >= 2);
+    let ns = Namespace::at(namespace.path());
+    let options = ReadOptions::default().interrupt(interrupt);
+    let table = TableReader::<i32>::open_read_only(&ns, &test_name(), &options).unwrap();
+    let ended = table.wait_for_change(&0, table.version(&0).unwrap(), None);
+    assert!(matches!(ended, Err(TableError::Lock(LockError::Interrupted { .. }))));
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
+    let ended = table.wait_for_any_change(table.table_version(), None);
+    assert!(matches!(ended, Err(TableError::Lock(LockError::Interrupted { .. }))));
+}
+
+#[test]
+fn versions_are_the_same_after_they_were_numbers() {
+    let namespace = TempNamespace::new().unwrap();
+    let table = create(&namespace, 16, 8);
+    let absent = table.version(&0).unwrap();
+    table.add(&0, b"old").unwrap();
+    let present = table.version(&0).unwrap();
+    for version in [absent, present] {
+        let again = Version::from_words(version.to_words());
+        assert_eq!((again, again.is_present()), (version, version.is_present()));
+    }
+    assert_ne!(absent.to_words(), present.to_words());
+    let whole = table.table_version();
+    assert_eq!(TableVersion::from_words(whole.to_words()), whole);
+    assert_eq!(table.wait_for_any_change(whole, Some(Duration::ZERO)).unwrap(), None);
+    // Numbers that no version has.
+    for slot in [17, u64::MAX] {
+        let [first, second, ..] = present.to_words();
+        let none = Version::from_words([first, second, slot, 1]);
+        assert_eq!(table.wait_for_change(&0, none, None).unwrap(), Some(present));
+        assert_eq!(table.wait_for_change(&1, none, None).unwrap(), Some(absent));
+    }
+    let nothing = Version::from_words([0; 4]);
+    let error = table.wait_for_change(&0, nothing, None).unwrap_err();
+    assert!(matches!(error, TableError::OtherTable { .. }));
 }
 
 /// Who knows whether the last write of a dead writer took effect?

@@ -33,6 +33,7 @@ mod share;
 mod shared_map;
 mod status_options;
 mod status_table;
+mod status_wait;
 
 pub use avl_snapshot::{
     AlignedBytes, BuildError, Builder, FreezeOptions, RbTree, Snapshot, SnapshotError,
@@ -54,7 +55,8 @@ pub use shm_core::{
 pub use slotmap_shm::{
     Access, AnyKey, Damage, Event, Geometry, GeometryError, KIND as TABLE, Key, KeyKind, Listing,
     Observer, PutMode, ReadOnly, ReadOptions, ReadWrite, Repaired, Stats, Table, TableError,
-    TableOpenError, TableOptions, TableReader, TypedKey, UntypedTable, Upserted, Value,
+    TableOpenError, TableOptions, TableReader, TableVersion, TypedKey, UntypedTable, Upserted,
+    Value, Version,
 };
 pub use status_options::StatusOptions;
 pub use status_table::{StatusReader, StatusTable};

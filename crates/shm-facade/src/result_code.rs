@@ -76,7 +76,8 @@ fn table_code(error: &TableError) -> ResultCode {
         TableError::Mismatch { .. }
         | TableError::NotACounter { .. }
         | TableError::NoRoomForCounter { .. }
-        | TableError::WrongKey { .. } => ResultCode::Mismatch,
+        | TableError::WrongKey { .. }
+        | TableError::OtherTable { .. } => ResultCode::Mismatch,
         TableError::InBatch { source, .. } => table_code(source),
         TableError::Corrupt { .. } => ResultCode::Corrupt,
         TableError::Contended { .. } => ResultCode::Timeout,

@@ -38,7 +38,7 @@ pub struct StatusOptions {
     /// changing what it reads, before the read fails with `TableError::Contended`. `None` means
     /// that it retries for ever. The default is one second.
     pub read_timeout: Option<Duration>,
-    /// An [`Interrupt`] that can end a wait for another writer early.
+    /// An [`Interrupt`] that can end a wait for another writer, or for a change, early.
     pub interrupt: Interrupt,
     /// The [`Observer`] that is told about waits and repairs. By default, there is none.
     pub observer: Observer,
@@ -124,7 +124,7 @@ impl StatusOptions {
         self
     }
 
-    /// Sets an [`Interrupt`] that can end a wait for another writer early.
+    /// Sets an [`Interrupt`] that can end a wait for another writer, or for a change, early.
     #[must_use]
     pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
@@ -151,6 +151,9 @@ impl StatusOptions {
     }
 
     pub(crate) fn read_options(&self) -> ReadOptions {
-        ReadOptions::default().trust(self.trust.clone()).read_timeout(self.read_timeout)
+        ReadOptions::default()
+            .trust(self.trust.clone())
+            .read_timeout(self.read_timeout)
+            .interrupt(self.interrupt.clone())
     }
 }

@@ -40,8 +40,8 @@ impl StatusTable<ReadOnly> {
         Self::open_read_only_with(name, &StatusOptions::default())
     }
 
-    /// Opens an existing table for reading only. Of `options`, only `namespace`, `trust` and
-    /// `read_timeout` are used.
+    /// Opens an existing table for reading only. Of `options`, only `namespace`, `trust`,
+    /// `read_timeout` and `interrupt` are used.
     ///
     /// # Errors
     /// [`Error::Open`], [`Error::Create`], [`Error::OpenTable`], [`Error::Name`].

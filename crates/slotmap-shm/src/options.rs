@@ -32,8 +32,8 @@ pub struct TableOptions {
     /// `None` means that it waits for ever. The default is five seconds, because a writer that is
     /// stopped (by SIGSTOP or a debugger) must not stop all other writers.
     pub lock_timeout: Option<Duration>,
-    /// An [`Interrupt`] that can end such a wait early. It can also end a wait for another process
-    /// that is taking the table over.
+    /// An [`Interrupt`] that can end such a wait early. It can also end a wait for a change, and a
+    /// wait for another process that is taking the table over.
     pub interrupt: Interrupt,
     /// The [`Observer`] that is told about waits and repairs. By default, there is none.
     pub observer: Observer,
@@ -139,6 +139,8 @@ pub struct ReadOptions {
     /// for ever. The default is one second. Reads through a handle that may write have no such
     /// limit: they take the lock instead, long before a second has passed.
     pub read_timeout: Option<Duration>,
+    /// An [`Interrupt`] that can end a wait for a change early.
+    pub interrupt: Interrupt,
 }
 
 impl ReadOptions {
@@ -156,10 +158,21 @@ impl ReadOptions {
         self.read_timeout = limit;
         self
     }
+
+    /// Sets an [`Interrupt`] that can end a wait for a change early.
+    #[must_use]
+    pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = interrupt;
+        self
+    }
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { trust: Trust::new(), read_timeout: Some(Duration::from_secs(1)) }
+        Self {
+            trust: Trust::new(),
+            read_timeout: Some(Duration::from_secs(1)),
+            interrupt: Interrupt::never(),
+        }
     }
 }

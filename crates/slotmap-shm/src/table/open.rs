@@ -32,7 +32,7 @@ impl Waits {
     /// Returns the time limits of a read-only handle, which never takes the lock.
     fn of_reader(options: &ReadOptions) -> Self {
         Self {
-            patience: Patience::forever(),
+            patience: Patience::forever().interrupt(options.interrupt.clone()),
             read_limit: options.read_timeout,
             observer: Observer::default(),
         }

@@ -35,6 +35,24 @@ impl Version {
     pub fn is_present(&self) -> bool {
         self.found.is_some()
     }
+
+    /// Returns the version as numbers, for a program in another language. Two versions are equal if
+    /// and only if their numbers are.
+    #[must_use]
+    pub fn to_words(&self) -> [u64; 4] {
+        let [first, second] = id_words(self.table);
+        let (slot, version) =
+            self.found.map_or((0, 0), |(slot, version)| (slot as u64 + 1, version));
+        [first, second, slot, version]
+    }
+
+    /// Returns the version that has these numbers. Numbers that [`Version::to_words`] did not
+    /// return make a version that no entry has, or a version of another table.
+    #[must_use]
+    pub fn from_words([first, second, slot, version]: [u64; 4]) -> Self {
+        let slot = slot.checked_sub(1).map(|slot| slot as usize);
+        Self { table: id_of_words([first, second]), found: slot.map(|slot| (slot, version)) }
+    }
 }
 
 /// The version of a whole table. See [`Table::wait_for_any_change`].
@@ -45,10 +63,32 @@ pub struct TableVersion {
 }
 
 impl TableVersion {
+    /// Returns the version as numbers, for a program in another language.
+    #[must_use]
+    pub fn to_words(&self) -> [u64; 3] {
+        let [first, second] = id_words(self.table);
+        [first, second, self.changes]
+    }
+
+    /// Returns the version that has these numbers.
+    #[must_use]
+    pub fn from_words([first, second, changes]: [u64; 3]) -> Self {
+        Self { table: id_of_words([first, second]), changes }
+    }
+
     /// True if this version is later than `seen`.
     fn is_after(self, seen: Self) -> bool {
         (1..=u64::MAX / 2).contains(&self.changes.wrapping_sub(seen.changes))
     }
+}
+
+fn id_words(id: [u8; 16]) -> [u64; 2] {
+    let id = u128::from_be_bytes(id);
+    [(id >> 64) as u64, id as u64]
+}
+
+fn id_of_words([first, second]: [u64; 2]) -> [u8; 16] {
+    (u128::from(first) << 64 | u128::from(second)).to_be_bytes()
 }
 
 impl<K: Key + ?Sized, A: Access> Table<K, A> {
@@ -92,8 +132,9 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
     /// The calling thread sleeps until a writer wakes it, or for at most 20 ms; then it looks
     /// again. So if a writer is killed right after its change, before it could wake anybody, the
     /// call returns at most 20 ms later. The [`Interrupt`](crate::Interrupt) of the options can end
-    /// the wait. Through a read-only handle, which cannot tell writers that somebody waits, the
-    /// call looks at the key again and again, with pauses that grow from 1 ms to 10 ms.
+    /// the wait, through any handle. Through a read-only handle, which cannot tell writers that
+    /// somebody waits, the call looks at the key again and again, with pauses that grow from 1 ms
+    /// to 10 ms.
     ///
     /// ```
     /// # use shm_core::{Name, Namespace};
