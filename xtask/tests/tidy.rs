@@ -131,6 +131,7 @@ fn unsafe_code_is_where_it_is_said_to_be() {
         "table_map.rs",
         "table_modify.rs",
         "table_read.rs",
+        "table_wait.rs",
         "table_write.rs",
         "tree.rs",
     ];

@@ -283,6 +283,20 @@ typedef struct shmap_pair {
   struct shmap_bytes value;
 } shmap_pair;
 
+// The version of a key in a table, whether the key is present or absent. The version changes when
+// an entry is added, replaced or removed. Two versions of a key are equal if and only if their
+// bytes are.
+typedef struct shmap_key_version {
+  // The library's own. Programs only copy and compare them.
+  uint64_t words[4];
+} shmap_key_version;
+
+// The version of a whole table, which grows with each change.
+typedef struct shmap_whole_version {
+  // The library's own. Programs only copy and compare them.
+  uint64_t words[3];
+} shmap_whole_version;
+
 // The entries of a map between two ranks. Iteration removes them from the range one by one. A
 // range owns nothing, so it may be copied and discarded. After a refresh, it refers to ranks of
 // the new edition.
@@ -775,6 +789,99 @@ int shmap_table_recover(const struct shmap_table *table, size_t *lost);
 //
 // Errors: SHMAP_SYSTEM, SHMAP_PERMISSION.
 int shmap_table_flush(const struct shmap_table *table);
+
+// `shmap_table_get`, which also stores the version of the key in `*version`, for
+// `shmap_table_wait_for_change`. The version is stored whether the key is present or absent, and
+// also if the value is longer than `size`. Any thread; takes no lock. O(1).
+//
+// Errors: those of `shmap_table_get`.
+int shmap_table_get_with_version(const struct shmap_table *table,
+                                 int32_t key,
+                                 void *buffer,
+                                 size_t size,
+                                 size_t *len,
+                                 struct shmap_key_version *version);
+
+// `shmap_table_get_with_version` for a key of 64 bits.
+int shmap_table_get_with_version_i64(const struct shmap_table *table,
+                                     int64_t key,
+                                     void *buffer,
+                                     size_t size,
+                                     size_t *len,
+                                     struct shmap_key_version *version);
+
+// `shmap_table_get_with_version` for a key of text or bytes.
+int shmap_table_get_with_version_bytes(const struct shmap_table *table,
+                                       const void *key,
+                                       size_t key_len,
+                                       void *buffer,
+                                       size_t size,
+                                       size_t *len,
+                                       struct shmap_key_version *version);
+
+// Stores the version of a key in `*version`, for `shmap_table_wait_for_change`. Returns 1 if the
+// key has a value, 0 if it has none, or an error code. Any thread; takes no lock. O(1).
+//
+// Errors: SHMAP_MISMATCH for a key of another kind.
+int shmap_table_version(const struct shmap_table *table,
+                        int32_t key,
+                        struct shmap_key_version *version);
+
+// `shmap_table_version` for a key of 64 bits.
+int shmap_table_version_i64(const struct shmap_table *table,
+                            int64_t key,
+                            struct shmap_key_version *version);
+
+// `shmap_table_version` for a key of text or bytes.
+int shmap_table_version_bytes(const struct shmap_table *table,
+                              const void *key,
+                              size_t key_len,
+                              struct shmap_key_version *version);
+
+// Sleeps until the key has another version than `*seen`, stores that version in `*now`, and
+// returns 1. Returns 0 once `timeout_ms` milliseconds have passed, or an error code. A negative
+// timeout waits for ever. `now` may be NULL, and may be `seen`. A value that is replaced, an entry
+// that is removed, and one that is added are changes, even if the value is the same afterwards.
+// The call may skip changes that follow each other quickly, but never the last one. Through a
+// handle for reading only, it looks again every few milliseconds. Any thread; any number of
+// threads may wait with one handle. Nobody may close the handle meanwhile.
+//
+// Errors: SHMAP_MISMATCH for a key of another kind, or a version of another table.
+int shmap_table_wait_for_change(const struct shmap_table *table,
+                                int32_t key,
+                                const struct shmap_key_version *seen,
+                                int64_t timeout_ms,
+                                struct shmap_key_version *now);
+
+// `shmap_table_wait_for_change` for a key of 64 bits.
+int shmap_table_wait_for_change_i64(const struct shmap_table *table,
+                                    int64_t key,
+                                    const struct shmap_key_version *seen,
+                                    int64_t timeout_ms,
+                                    struct shmap_key_version *now);
+
+// `shmap_table_wait_for_change` for a key of text or bytes.
+int shmap_table_wait_for_change_bytes(const struct shmap_table *table,
+                                      const void *key,
+                                      size_t key_len,
+                                      const struct shmap_key_version *seen,
+                                      int64_t timeout_ms,
+                                      struct shmap_key_version *now);
+
+// Stores the version of the whole table in `*version`, for `shmap_table_wait_for_any_change`. Any
+// thread; takes no lock. O(number of writers).
+int shmap_table_whole_version(const struct shmap_table *table, struct shmap_whole_version *version);
+
+// Sleeps until anything in the table has changed since it had the version `*seen`, stores the
+// version that it has then in `*now`, and returns 1. The end of a thread that has written may look
+// like a change. To miss nothing, ask for the version first, then read, and then wait with this
+// version. In all other respects, this is like `shmap_table_wait_for_change`.
+//
+// Errors: SHMAP_MISMATCH for a version of another table.
+int shmap_table_wait_for_any_change(const struct shmap_table *table,
+                                    const struct shmap_whole_version *seen,
+                                    int64_t timeout_ms,
+                                    struct shmap_whole_version *now);
 
 // Makes an empty tree, and stores a handle of it in `*tree`. The caller frees it with
 // `shmap_tree_free`. Any thread.

@@ -16,6 +16,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <initializer_list>
 #include <iterator>
 #include <limits>
@@ -405,6 +406,9 @@ SHMAP_WITH_KEY(contains)
 SHMAP_WITH_KEY(compare_exchange)
 SHMAP_WITH_KEY(fetch_add)
 SHMAP_WITH_KEY(increment)
+SHMAP_WITH_KEY(get_with_version)
+SHMAP_WITH_KEY(version)
+SHMAP_WITH_KEY(wait_for_change)
 SHMAP_WITH_MANY(add_many, shmap_status, shmap_status_i64, shmap_pair)
 SHMAP_WITH_MANY(update_many, shmap_status, shmap_status_i64, shmap_pair)
 SHMAP_WITH_MANY(upsert_many, shmap_status, shmap_status_i64, shmap_pair)
@@ -500,6 +504,34 @@ struct Keys<std::string> {
 
 } // namespace detail
 
+// The version of a key: changes when the entry is added, replaced or removed.
+class Version {
+public:
+    explicit Version(const shmap_key_version &raw) : raw_(raw) {}
+    [[nodiscard]] const shmap_key_version &raw() const noexcept { return raw_; }
+    friend bool operator==(const Version &a, const Version &b) noexcept {
+        return std::memcmp(&a.raw_, &b.raw_, sizeof a.raw_) == 0;
+    }
+    friend bool operator!=(const Version &a, const Version &b) noexcept { return !(a == b); }
+
+private:
+    shmap_key_version raw_;
+};
+
+// The version of a whole table, which grows with each change.
+class TableVersion {
+public:
+    explicit TableVersion(const shmap_whole_version &raw) : raw_(raw) {}
+    [[nodiscard]] const shmap_whole_version &raw() const noexcept { return raw_; }
+    friend bool operator==(const TableVersion &a, const TableVersion &b) noexcept {
+        return std::memcmp(&a.raw_, &b.raw_, sizeof a.raw_) == 0;
+    }
+    friend bool operator!=(const TableVersion &a, const TableVersion &b) noexcept { return !(a == b); }
+
+private:
+    shmap_whole_version raw_;
+};
+
 // An open table. Movable. Any thread may call anything. `Key` is std::int32_t (Table),
 // std::int64_t (Table64, for tables of any integers) or std::string (TextTable, for text and
 // bytes).
@@ -564,6 +596,52 @@ public:
             return value;
         }
     }
+    // A value, or std::nullopt, and the version of the key at that moment.
+    [[nodiscard]] std::pair<std::optional<std::string>, Version> get_with_version(GivenKey key) const {
+        std::string value(64, '\0');
+        for (;;) {
+            std::size_t len = 0;
+            shmap_key_version version{};
+            const int result =
+                detail::get_with_version(handle(), raw_key(key), value.data(), value.size(), &len, &version);
+            if (result == SHMAP_NO_SPACE && len > value.size()) {
+                value.resize(len);
+                continue;
+            }
+            if (!detail::unless(SHMAP_NOT_FOUND, result)) return {std::nullopt, Version(version)};
+            value.resize(len);
+            return {std::move(value), Version(version)};
+        }
+    }
+    [[nodiscard]] Version version(GivenKey key) const {
+        shmap_key_version version{};
+        detail::check(detail::version(handle(), raw_key(key), &version));
+        return Version(version);
+    }
+    // Sleeps until the key has another version, and returns that; std::nullopt once the time is
+    // over. A negative timeout waits for ever.
+    [[nodiscard]] std::optional<Version> wait_for_change(GivenKey key, const Version &seen,
+                                                         std::chrono::milliseconds timeout) const {
+        shmap_key_version now{};
+        const int result = detail::wait_for_change(handle(), raw_key(key), &seen.raw(), timeout.count(), &now);
+        if (detail::check(result) == 0) return std::nullopt;
+        return Version(now);
+    }
+    // To miss nothing, ask for this first, then read, and then wait with it.
+    [[nodiscard]] TableVersion table_version() const {
+        shmap_whole_version version{};
+        detail::check(shmap_table_whole_version(handle(), &version));
+        return TableVersion(version);
+    }
+    // The same for any change of the table.
+    [[nodiscard]] std::optional<TableVersion> wait_for_any_change(const TableVersion &seen,
+                                                                  std::chrono::milliseconds timeout) const {
+        shmap_whole_version now{};
+        const int result = shmap_table_wait_for_any_change(handle(), &seen.raw(), timeout.count(), &now);
+        if (detail::check(result) == 0) return std::nullopt;
+        return TableVersion(now);
+    }
+
     // The number of a counter (8 bytes, little endian); std::nullopt for a missing key.
     [[nodiscard]] std::optional<std::int64_t> get_int(GivenKey key) const {
         const std::optional<std::string> value = get(key);

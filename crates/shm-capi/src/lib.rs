@@ -46,5 +46,6 @@ pub mod table_life;
 pub mod table_map;
 pub mod table_modify;
 pub mod table_read;
+pub mod table_wait;
 pub mod table_write;
 pub mod tree;

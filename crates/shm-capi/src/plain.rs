@@ -4,6 +4,8 @@
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 
+use shm_facade::{TableVersion, Version};
+
 /// Types that C may store in memory that is then read.
 ///
 /// # Safety
@@ -95,6 +97,29 @@ pub struct ShmapRange {
 // SAFETY: two numbers.
 unsafe impl Plain for ShmapRange {}
 
+/// The version of a key in a table, whether the key is present or absent. The version changes when
+/// an entry is added, replaced or removed. Two versions of a key are equal if and only if their
+/// bytes are.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ShmapKeyVersion {
+    /// The library's own. Programs only copy and compare them.
+    pub words: [u64; 4],
+}
+
+/// The version of a whole table, which grows with each change.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ShmapWholeVersion {
+    /// The library's own. Programs only copy and compare them.
+    pub words: [u64; 3],
+}
+
+// SAFETY: four numbers.
+unsafe impl Plain for ShmapKeyVersion {}
+// SAFETY: three numbers.
+unsafe impl Plain for ShmapWholeVersion {}
+
 /// Counts and sizes of a table.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -121,6 +146,18 @@ pub struct ShmapTableStats {
     /// Length of the file in bytes. If the table may grow, part of the file is a hole, which takes
     /// no memory.
     pub file_len: u64,
+}
+
+impl ShmapKeyVersion {
+    pub(crate) fn new(version: Version) -> Self {
+        Self { words: version.to_words() }
+    }
+}
+
+impl ShmapWholeVersion {
+    pub(crate) fn new(version: TableVersion) -> Self {
+        Self { words: version.to_words() }
+    }
 }
 
 impl ShmapBytes {

@@ -6,7 +6,7 @@ use std::ffi::{c_int, c_void};
 
 use shm_facade::AnyKey;
 
-use crate::border::Call;
+use crate::border::{Call, Out, OutArray};
 use crate::codes::{SHMAP_NOT_FOUND, SHMAP_OK};
 use crate::fault::Fault;
 use crate::keys::{GivenKey, number_of};
@@ -78,18 +78,29 @@ fn get(
         let Some(value) = reading!(table, table => table.get(&key))? else {
             return Err(absent(&key));
         };
-        let value: &[u8] = &value;
-        len.set(value.len());
-        if !buffer.has_room_for(value.len()) {
-            return Err(too_long(key, value.len(), size));
-        }
-        buffer.copy(value);
-        Ok(SHMAP_OK)
+        give(key, &value, buffer, size, len)
     })
 }
 
+/// Copies a value to the caller's buffer of `size` bytes, if it fits.
+#[inline(always)]
+pub(crate) fn give(
+    key: AnyKey,
+    value: &[u8],
+    buffer: OutArray<'_, u8>,
+    size: usize,
+    len: Out<'_, usize>,
+) -> Result<c_int, Fault> {
+    len.set(value.len());
+    if !buffer.has_room_for(value.len()) {
+        return Err(too_long(key, value.len(), size));
+    }
+    buffer.copy(value);
+    Ok(SHMAP_OK)
+}
+
 #[cold]
-fn absent(key: &AnyKey) -> Fault {
+pub(crate) fn absent(key: &AnyKey) -> Fault {
     Fault::new(SHMAP_NOT_FOUND, format!("key {key} does not exist"))
 }
 

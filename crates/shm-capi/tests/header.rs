@@ -10,7 +10,7 @@
 use std::path::Path;
 
 /// In the order of the header.
-const SOURCES: [&str; 19] = [
+const SOURCES: [&str; 20] = [
     "codes",
     "about",
     "plain",
@@ -25,6 +25,7 @@ const SOURCES: [&str; 19] = [
     "entries",
     "table_map",
     "table_check",
+    "table_wait",
     "tree",
     "map",
     "map_follow",

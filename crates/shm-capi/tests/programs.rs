@@ -202,6 +202,11 @@ fn a_wait_holds_nothing() {
 }
 
 #[test]
+fn a_change_ends_a_wait() {
+    program_that_forks(C11, "c/table_waits.c", &[]);
+}
+
+#[test]
 fn a_child_forked_beside_threads_uses_everything() {
     program_that_forks(C11, "c/fork.c", &["3"]);
 }

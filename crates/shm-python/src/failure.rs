@@ -238,9 +238,9 @@ fn classify_table(error: &TableError) -> Failure {
         TableError::KeyTooLong { .. } => plain("KeyTooLongError"),
         TableError::InBatch { source, .. } => classify_table(source),
         TableError::Corrupt { .. } => plain("CorruptError"),
-        TableError::NotACounter { .. } | TableError::NoRoomForCounter { .. } => {
-            plain("MismatchError")
-        }
+        TableError::NotACounter { .. }
+        | TableError::NoRoomForCounter { .. }
+        | TableError::OtherTable { .. } => plain("MismatchError"),
         TableError::Lock(e) => classify_lock(e, None),
         TableError::Contended { .. } => {
             Failure { class: "LockTimeoutError", errno: Some(ETIMEDOUT), path: None }

@@ -96,6 +96,43 @@ static void tables(shmap_table *table, shmap_map *map) {
     CHECK(len == 0);
 }
 
+// Waiting, with keys of every form.
+static void waits(shmap_table *table, shmap_table *words) {
+    shmap_key_version seen;
+    shmap_whole_version whole;
+    GIVES(0, shmap_table_version(table, 1, &seen));
+    GIVES(SHMAP_OK, shmap_table_whole_version(table, &whole));
+    NO_HANDLE(shmap_table, shmap_table_get_with_version(h, 1, buffer, sizeof buffer, &len, &seen));
+    NO_HANDLE(shmap_table, shmap_table_get_with_version_i64(h, 1, buffer, sizeof buffer, &len, &seen));
+    NO_HANDLE(shmap_table, shmap_table_get_with_version_bytes(h, "x", 1, buffer, sizeof buffer, &len, &seen));
+    NO_HANDLE(shmap_table, shmap_table_version(h, 1, &seen));
+    NO_HANDLE(shmap_table, shmap_table_version_i64(h, 1, &seen));
+    NO_HANDLE(shmap_table, shmap_table_version_bytes(h, "x", 1, &seen));
+    NO_HANDLE(shmap_table, shmap_table_wait_for_change(h, 1, &seen, -1, NULL));
+    NO_HANDLE(shmap_table, shmap_table_wait_for_change_i64(h, 1, &seen, -1, NULL));
+    NO_HANDLE(shmap_table, shmap_table_wait_for_change_bytes(h, "x", 1, &seen, -1, NULL));
+    NO_HANDLE(shmap_table, shmap_table_whole_version(h, &whole));
+    NO_HANDLE(shmap_table, shmap_table_wait_for_any_change(h, &whole, -1, NULL));
+
+    INVALID(shmap_table_get_with_version(table, 1, NULL, 1, &len, &seen));
+    INVALID(shmap_table_get_with_version(table, 1, buffer, sizeof buffer, NULL, &seen));
+    INVALID(shmap_table_get_with_version(table, 1, buffer, sizeof buffer, &len, NULL));
+    INVALID(shmap_table_get_with_version_i64(table, 1, buffer, sizeof buffer, &len, NULL));
+    INVALID(shmap_table_get_with_version_bytes(words, NULL, 1, buffer, sizeof buffer, &len, &seen));
+    INVALID(shmap_table_get_with_version_bytes(words, "x", 1, buffer, sizeof buffer, &len, NULL));
+    INVALID(shmap_table_version(table, 1, NULL));
+    INVALID(shmap_table_version_i64(table, 1, NULL));
+    INVALID(shmap_table_version_bytes(words, NULL, 1, &seen));
+    INVALID(shmap_table_version_bytes(words, "x", 1, NULL));
+    INVALID(shmap_table_wait_for_change(table, 1, NULL, -1, NULL));
+    INVALID(shmap_table_wait_for_change_i64(table, 1, NULL, -1, NULL));
+    INVALID(shmap_table_wait_for_change_bytes(words, NULL, 1, &seen, -1, NULL));
+    INVALID(shmap_table_wait_for_change_bytes(words, "x", 1, NULL, -1, NULL));
+    INVALID(shmap_table_whole_version(table, NULL));
+    INVALID(shmap_table_wait_for_any_change(table, NULL, -1, NULL));
+    FAILS(SHMAP_INVALID, "aligned", shmap_table_version(table, 1, (shmap_key_version *)(void *)(text + 1)));
+}
+
 // Keys of 64 bits, and of text.
 static void other_forms(shmap_table *table, shmap_table *words) {
     shmap_entries *entries = NULL;
@@ -361,6 +398,7 @@ int main(void) {
     bad[7] = (void *)~(uintptr_t)0;
     tables(table, map);
     other_forms(table, words);
+    waits(table, words);
     maps(tree, map);
     GIVES(SHMAP_OK, shmap_list(NULL, &listed));
     names(listed);

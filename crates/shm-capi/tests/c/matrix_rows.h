@@ -247,6 +247,41 @@ HANDLE(shmap_table_stats,
     SURVIVES(shmap_table_stats(hurt_table, &stats)),
     NO_BYTES,
     ONLY_READS)
+HANDLE(shmap_table_get_with_version,
+    WRONG("a table", shmap_table_get_with_version(NOT_A_TABLE, 1, buffer, sizeof buffer, &len, &key_version));
+    NO_WORDS("i32", shmap_table_get_with_version(words, 1, buffer, sizeof buffer, &len, &key_version)),
+    SURVIVES(shmap_table_get_with_version(hurt_table, 1, buffer, sizeof buffer, &len, &key_version)),
+    REFUSED(SHMAP_NO_SPACE, "the value of key 1 is 3 bytes long, the buffer only 2", shmap_table_get_with_version(table, 1, buffer, 2, &len, &key_version)),
+    ONLY_READS)
+HANDLE(shmap_table_version,
+    WRONG("a table", shmap_table_version(NOT_A_TABLE, 1, &key_version));
+    NO_WORDS("i32", shmap_table_version(words, 1, &key_version)),
+    SURVIVES(shmap_table_version(hurt_table, 1, &key_version)),
+    NO_BYTES,
+    ONLY_READS)
+HANDLE(shmap_table_wait_for_change,
+    WRONG("a table", shmap_table_wait_for_change(NOT_A_TABLE, 1, &key_version, 0, NULL));
+    NO_WORDS("i32", shmap_table_wait_for_change(words, 1, &key_version, 0, NULL));
+    REFUSED(SHMAP_MISMATCH, "the version is of the table with id ", shmap_table_wait_for_change(table, 1, &key_version, 0, NULL)),
+    SURVIVES(shmap_table_version(hurt_table, 1, &key_version));
+    SURVIVES(shmap_table_wait_for_change(hurt_table, 1, &key_version, 0, NULL)),
+    NO_BYTES,
+    GIVES(1, shmap_table_version(reader, 1, &key_version));
+    GIVES(0, shmap_table_wait_for_change(reader, 1, &key_version, 0, NULL)))
+HANDLE(shmap_table_whole_version,
+    WRONG("a table", shmap_table_whole_version(NOT_A_TABLE, &whole_version)),
+    SURVIVES(shmap_table_whole_version(hurt_table, &whole_version)),
+    NO_BYTES,
+    ONLY_READS)
+HANDLE(shmap_table_wait_for_any_change,
+    WRONG("a table", shmap_table_wait_for_any_change(NOT_A_TABLE, &whole_version, 0, NULL));
+    GIVES(SHMAP_OK, shmap_table_whole_version(words, &whole_version));
+    REFUSED(SHMAP_MISMATCH, "the version is of the table with id ", shmap_table_wait_for_any_change(table, &whole_version, 0, NULL)),
+    GIVES(SHMAP_OK, shmap_table_whole_version(hurt_table, &whole_version));
+    SURVIVES(shmap_table_wait_for_any_change(hurt_table, &whole_version, 0, NULL)),
+    NO_BYTES,
+    GIVES(SHMAP_OK, shmap_table_whole_version(reader, &whole_version));
+    GIVES(0, shmap_table_wait_for_any_change(reader, &whole_version, 0, NULL)))
 HANDLE(shmap_table_verify,
     WRONG("a table", shmap_table_verify(NOT_A_TABLE)),
     REFUSED(SHMAP_CORRUPT, "damaged table: ", shmap_table_verify(hurt_table)),
@@ -357,6 +392,28 @@ HANDLE(shmap_table_upsert_i64,
     LONG_VALUE("", shmap_table_upsert_i64(table, 2, big, 17));
     TOO_WIDE("", shmap_table_upsert_i64(table, wide_key, "x", 1)),
     READER(shmap_table_upsert_i64(reader, 1, "x", 1)))
+HANDLE(shmap_table_get_with_version_i64,
+    WRONG("a table", shmap_table_get_with_version_i64(NOT_A_TABLE, 1, buffer, sizeof buffer, &len, &key_version));
+    NO_WORDS("i64", shmap_table_get_with_version_i64(words, 1, buffer, sizeof buffer, &len, &key_version)),
+    SURVIVES(shmap_table_get_with_version_i64(hurt_table, 1, buffer, sizeof buffer, &len, &key_version)),
+    TOO_WIDE("", shmap_table_get_with_version_i64(table, wide_key, buffer, sizeof buffer, &len, &key_version)),
+    ONLY_READS)
+HANDLE(shmap_table_version_i64,
+    WRONG("a table", shmap_table_version_i64(NOT_A_TABLE, 1, &key_version));
+    NO_WORDS("i64", shmap_table_version_i64(words, 1, &key_version)),
+    SURVIVES(shmap_table_version_i64(hurt_table, 1, &key_version)),
+    TOO_WIDE("", shmap_table_version_i64(table, wide_key, &key_version)),
+    ONLY_READS)
+HANDLE(shmap_table_wait_for_change_i64,
+    WRONG("a table", shmap_table_wait_for_change_i64(NOT_A_TABLE, 1, &key_version, 0, NULL));
+    NO_WORDS("i64", shmap_table_wait_for_change_i64(words, 1, &key_version, 0, NULL));
+    REFUSED(SHMAP_MISMATCH, "the version is of the table with id ", shmap_table_wait_for_change_i64(table, 1, &key_version, 0, NULL)),
+    SURVIVES(shmap_table_version_i64(hurt_table, 1, &key_version));
+    SURVIVES(shmap_table_wait_for_change_i64(hurt_table, 1, &key_version, 0, NULL)),
+    GIVES(1, shmap_table_version_i64(table, 1, &key_version));
+    TOO_WIDE("", shmap_table_wait_for_change_i64(table, wide_key, &key_version, 0, NULL)),
+    GIVES(1, shmap_table_version_i64(reader, 1, &key_version));
+    GIVES(0, shmap_table_wait_for_change_i64(reader, 1, &key_version, 0, NULL)))
 HANDLE(shmap_table_get_i64,
     WRONG("a table", shmap_table_get_i64(NOT_A_TABLE, 1, buffer, sizeof buffer, &len));
     NO_WORDS("i64", shmap_table_get_i64(words, 1, buffer, sizeof buffer, &len)),
@@ -455,6 +512,32 @@ HANDLE(shmap_table_upsert_bytes,
     LONG_VALUE("", shmap_table_upsert_bytes(words, word.data, word.len, big, 17));
     LONG_KEY("", shmap_table_upsert_bytes(words, word.data, word.len, "x", 1)),
     WORDS_READER(shmap_table_upsert_bytes(words_reader, "one", 3, "x", 1)))
+HANDLE(shmap_table_get_with_version_bytes,
+    WRONG("a table", shmap_table_get_with_version_bytes(NOT_A_TABLE, "one", 3, buffer, sizeof buffer, &len, &key_version));
+    ONLY_WORDS(shmap_table_get_with_version_bytes(table, "one", 3, buffer, sizeof buffer, &len, &key_version));
+    REFUSED(SHMAP_MISMATCH, "is not of type str", shmap_table_get_with_version_bytes(words, "\xff", 1, buffer, sizeof buffer, &len, &key_version)),
+    SURVIVES(shmap_table_get_with_version_bytes(hurt_words, "one", 3, buffer, sizeof buffer, &len, &key_version)),
+    LONG_KEY("", shmap_table_get_with_version_bytes(words, word.data, word.len, buffer, sizeof buffer, &len, &key_version)),
+    ONLY_READS)
+HANDLE(shmap_table_version_bytes,
+    WRONG("a table", shmap_table_version_bytes(NOT_A_TABLE, "one", 3, &key_version));
+    ONLY_WORDS(shmap_table_version_bytes(table, "one", 3, &key_version));
+    REFUSED(SHMAP_MISMATCH, "is not of type str", shmap_table_version_bytes(words, "\xff", 1, &key_version)),
+    SURVIVES(shmap_table_version_bytes(hurt_words, "one", 3, &key_version)),
+    LONG_KEY("", shmap_table_version_bytes(words, word.data, word.len, &key_version)),
+    ONLY_READS)
+HANDLE(shmap_table_wait_for_change_bytes,
+    WRONG("a table", shmap_table_wait_for_change_bytes(NOT_A_TABLE, "one", 3, &key_version, 0, NULL));
+    ONLY_WORDS(shmap_table_wait_for_change_bytes(table, "one", 3, &key_version, 0, NULL));
+    REFUSED(SHMAP_MISMATCH, "the version is of the table with id ", shmap_table_wait_for_change_bytes(words, "one", 3, &key_version, 0, NULL));
+    GIVES(1, shmap_table_version_bytes(words, "one", 3, &key_version));
+    REFUSED(SHMAP_MISMATCH, "is not of type str", shmap_table_wait_for_change_bytes(words, "\xff", 1, &key_version, 0, NULL)),
+    SURVIVES(shmap_table_version_bytes(hurt_words, "one", 3, &key_version));
+    SURVIVES(shmap_table_wait_for_change_bytes(hurt_words, "one", 3, &key_version, 0, NULL)),
+    GIVES(1, shmap_table_version_bytes(words, "one", 3, &key_version));
+    LONG_KEY("", shmap_table_wait_for_change_bytes(words, word.data, word.len, &key_version, 0, NULL)),
+    GIVES(1, shmap_table_version_bytes(words_reader, "one", 3, &key_version));
+    GIVES(0, shmap_table_wait_for_change_bytes(words_reader, "one", 3, &key_version, 0, NULL)))
 HANDLE(shmap_table_get_bytes,
     WRONG("a table", shmap_table_get_bytes(NOT_A_TABLE, "one", 3, buffer, sizeof buffer, &len));
     ONLY_WORDS(shmap_table_get_bytes(table, "one", 3, buffer, sizeof buffer, &len));

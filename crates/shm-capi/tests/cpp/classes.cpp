@@ -3,6 +3,7 @@
 #include <iostream>
 #include <map>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -100,6 +101,28 @@ static void tables() {
     CHECK(growing.stats().capacity == 5 && growing.stats().max_capacity == 5);
     CHECK(thrown("all 5 entries", [&] { return growing.add(5, "x"); }) == SHMAP_NO_SPACE);
     CHECK(shmap::Table::remove_name("growing", options));
+}
+
+// A wait for a change of a key, or of the table.
+static void waits() {
+    using namespace std::chrono_literals;
+    shmap::TextTable table = shmap::TextTable::create("waits");
+    const shmap::TextTable reader = shmap::TextTable::open_read_only("waits");
+    const std::string big(200, 'x');
+    const auto [nothing, absent] = table.get_with_version("key");
+    CHECK(!nothing && absent == reader.version("key") && !table.wait_for_change("key", absent, 1ms));
+    const shmap::TableVersion before = table.table_version();
+    std::thread writer([&] { table.upsert("key", big); });
+    const std::optional<shmap::Version> now = reader.wait_for_change("key", absent, -1ms);
+    writer.join();
+    CHECK(now && *now != absent);
+    const auto [value, seen] = reader.get_with_version("key");
+    CHECK(value == big && seen == *now && !table.wait_for_change("key", seen, 1ms));
+    const std::optional<shmap::TableVersion> after = table.wait_for_any_change(before, -1ms);
+    CHECK(after && *after != before && *after == reader.table_version() && !reader.wait_for_any_change(*after, 1ms));
+    shmap::Table other = shmap::Table::create("other");
+    CHECK(thrown("of the table with id", [&] { return other.wait_for_change(1, seen, -1ms); }) == SHMAP_MISMATCH);
+    CHECK(other.unlink() && table.unlink());
 }
 
 // Any integer that keeps its value is a key, and batches are also lists.
@@ -274,6 +297,7 @@ static void maps() {
 int main() {
     tables();
     given();
+    waits();
     keys_of_every_type();
     maps();
     std::cout << "ok" << std::endl;
