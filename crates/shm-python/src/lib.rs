@@ -58,6 +58,12 @@ mod _shmap {
         module.add_function(wrap_pyfunction!(names::names, module)?)?;
         module.add_function(wrap_pyfunction!(names::prune, module)?)?;
         module.add_function(wrap_pyfunction!(names::remove, module)?)?;
+        // What methods of `_mappings.py` call.
+        module.add_function(wrap_pyfunction!(table::waits::table_get_with_version, module)?)?;
+        module.add_function(wrap_pyfunction!(table::waits::table_version_of, module)?)?;
+        module.add_function(wrap_pyfunction!(table::waits::table_wait, module)?)?;
+        module.add_function(wrap_pyfunction!(table::waits::table_wait_any, module)?)?;
+        module.add_function(wrap_pyfunction!(table::waits::table_whole_version, module)?)?;
         // Methods whose calls are not PyO3's.
         fast::add::<dropin::Get>(py)?;
         fast::add::<dropin::Set>(py)?;

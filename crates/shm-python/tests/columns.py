@@ -12,7 +12,8 @@ T_INSERTING = "Table: __setitem__ add add_many increment load setdefault update 
 T_REMOVING = "Table: __delitem__ clear pop popitem remove_many"
 T_CARE = "Table: recover verify"
 T_HANDLE = "Table: __enter__ __exit__ close closed name namespace path timeout"
-T_READS = [T_FIGURES, T_LOOKUPS, T_SCANS]
+T_WAITS = "Table: version wait table_version wait_any"
+T_READS = [T_FIGURES, T_LOOKUPS, T_SCANS, T_WAITS, "Table: get_with_version"]
 T_WRITES = [T_REPLACING, T_INSERTING, T_REMOVING, T_CARE]
 S_LOOKUPS = "Snapshot: __contains__ __getitem__ get get_many get_str rank nth prefix range"
 S_SCANS = "Snapshot: __eq__ __iter__ __reversed__ items keys values"
@@ -83,7 +84,7 @@ COLUMNS = {
     ),
     "closed": column(
         (CLOSED_TABLE, ["Table: __len__ stats capacity max_capacity value_size key_size key_type signed read_only"]),
-        (CLOSED_TABLE, [T_LOOKUPS, T_SCANS, *T_WRITES, "Table: __reduce__ freeze is_orphaned"]),
+        (CLOSED_TABLE, [T_LOOKUPS, T_SCANS, T_WAITS, "Table: get_with_version", *T_WRITES, "Table: __reduce__ freeze is_orphaned"]),
         (CLOSED_SNAPSHOT, [*S_READS, "Snapshot: __reduce__ is_removed refresh save verify wait_for_update"]),
         (Works("it says so, or what the handle was"), ["Table: __repr__", T_HANDLE, S_HANDLE]),
         (Works("it goes by the name", changes=True), ["Table: unlink"]),
@@ -129,7 +130,7 @@ COLUMNS = {
         (Raises(CORRUPT, "shmap.it.control\": header checksum is wrong"), PUBLISHING),
         (
             Raises(CORRUPT, "shmap.it.table\": damaged table: length of a value at 0"),
-            ["Table: __getitem__ get get_many get_str"],
+            ["Table: __getitem__ get get_many get_str get_with_version"],
         ),
         (Raises(CORRUPT, "shmap.it.table\": damaged table: length of a value at 1"), ["Table: get_int"]),
         (
@@ -158,7 +159,7 @@ COLUMNS = {
         ),
         (
             Works("it does not meet the damage"),
-            [T_FIGURES, "Table: __contains__", T_HANDLE, "Table: is_orphaned"],
+            [T_FIGURES, "Table: __contains__", T_WAITS, T_HANDLE, "Table: is_orphaned"],
         ),
         (Works("no damaged value is the expected one; the thread registers", changes=True), ["Table: compare_exchange"]),
         (
@@ -238,7 +239,7 @@ COLUMNS = {
     "key_too_long": column(
         (
             Raises((shmap.KeyTooLongError, ValueError), "key \"xxxxxxxxx\" is 9 bytes long, at most 8 fit"),
-            ["Table: __setitem__ add compare_exchange fetch_add increment replace setdefault"],
+            ["Table: __setitem__ add compare_exchange fetch_add increment replace setdefault", "Table: get_with_version version wait"],
         ),
         (
             Raises(
@@ -267,6 +268,7 @@ COLUMNS = {
             NO_KEY,
             [
                 "Table: __new__ create __iter__ entries items keys values clear popitem freeze is_orphaned unlink",
+                "Table: table_version wait_any",
                 OPENING_T,
             ],
         ),

@@ -30,6 +30,8 @@ NAMES = {
     "iter": "__iter__",
     "put": "add",
     "put_many": "add_many",
+    "wait_for_change": "wait",
+    "wait_for_any_change": "wait_any",
 }
 #: What Python does without, and why.
 NOT_HERE = {
@@ -46,11 +48,6 @@ NOT_HERE = {
     "get_stale": "not yet",
     "add_ephemeral": "not yet",
     "expire": "not yet",
-    "get_with_version": "not yet",
-    "version": "not yet",
-    "wait_for_change": "not yet",
-    "table_version": "not yet",
-    "wait_for_any_change": "not yet",
 }
 
 

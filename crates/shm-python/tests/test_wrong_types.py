@@ -114,6 +114,9 @@ SIGNED = Kind(True, (TypeError, [None, False, 0, 1, 1.5, "yes", object()]))
 DELTA = Kind(1, (TypeError, [None, 1.5, "1", b"1", object()]), (shmap.OutOfRangeError, [2**63, -(2**63) - 1, 2**70]))
 RANK = Kind(0, (TypeError, [None, 1.5, "1", b"1", object()]), (OverflowError, [2**63, 2**70]), (IndexError, [100, -101]))
 SNAPSHOT = Kind(None, (TypeError, [None, 1, "it", {}, {1: b""}, shmap.RbTree(), b""]))
+#: A value is no version, and the version of a table is none of a key.
+SEEN = Kind(None, (TypeError, [None, 1, 1.5, "x" * 32, object(), [b"x"]]), (shmap.InvalidOptionError, [b"", b"value", b"x" * 24]))
+SEEN_ANY = Kind(None, (TypeError, [None, 1, "x" * 24, object()]), (shmap.InvalidOptionError, [b"", b"value", b"x" * 32]))
 BOUND = Kind(None, (TypeError, [1.5, 1, object(), ["a"]]), (UnicodeEncodeError, [LONE]))
 
 _GEOMETRY = {
@@ -149,6 +152,7 @@ ARGUMENTS = {
     "Table.get_int": _LOOK,
     "Table.get_many": {"keys": SOUGHT_NUMBERS},
     "Table.get_str": _LOOK,
+    "Table.get_with_version": {"key": NUMBER_TO_STORE},
     "Table.increment": {"key": at(2, NUMBER_TO_STORE), "by": DELTA, "initial": DELTA},
     "Table.load": {"snapshot": SNAPSHOT},
     "Table.pop": {"key": MISSING_NUMBER, "default": ANY},
@@ -158,6 +162,9 @@ ARGUMENTS = {
     "Table.setdefault": {"key": at(3, NUMBER_TO_STORE), "default": STORED},
     "Table.update": {"entries": ENTRIES, "more": ANY},
     "Table.upsert_many": {"entries": ENTRIES},
+    "Table.version": {"key": NUMBER_TO_STORE},
+    "Table.wait": {"key": NUMBER_TO_STORE, "seen": SEEN, "timeout": TIMEOUT},
+    "Table.wait_any": {"seen": SEEN_ANY, "timeout": TIMEOUT},
     "Snapshot.__new__": _MAP,
     "Snapshot.open_file": {"path": PATH, "keys": MAP_KEYS, "signed": SIGNED, "trust": TRUST},
     "Snapshot.__contains__": {"key": SOUGHT_TEXT},
@@ -228,6 +235,9 @@ def good(name, argument, kind):
     """A value that the call would take."""
     if argument == "path":
         return f"{shmap_dir()}/saved"
+    if argument == "seen":
+        with shmap.Table.open("it", read_only=True) as table:
+            return table.version(1) if kind is SEEN else table.table_version()
     return callables.loadable() if argument == "snapshot" else kind.good
 
 

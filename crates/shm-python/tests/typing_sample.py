@@ -31,6 +31,11 @@ some: int = numbers.get_int(3, 0)
 raw_keys: shmap.Table[bytes] = shmap.Table("raw", keys=bytes)
 version: str = shmap.__version__
 
+seen: bytes = numbers.version(3)
+newer: Optional[bytes] = numbers.wait(3, seen, timeout=0.5)
+with_version: tuple[Optional[bytes], bytes] = numbers.get_with_version(3)
+any_newer: Optional[bytes] = words.wait_any(words.table_version(), 1)
+
 numbers["x"] = b""  # type: ignore[index]
 words[1]  # type: ignore[index]
 numbers[1] = 5.5  # type: ignore[assignment]

@@ -389,6 +389,39 @@ class Table(MutableMapping[_K, bytes]):
         Raises `KeyMissingError` if the key is absent, `MismatchError` if the value is not a
         counter, or `OutOfRangeError`.
         """
+    def get_with_version(self, key: _K) -> tuple[Optional[bytes], bytes]:
+        """The value, or `None`, and the version of the key at that moment, for `wait`. O(1).
+
+        A version is opaque bytes, to compare and to pass on. It changes when the entry is added,
+        replaced or removed. Takes no lock. Raises `CorruptError`, and for what cannot be a key of
+        this table `TypeError`, `KeyTooLongError` or `OutOfRangeError`.
+        """
+    def version(self, key: _K) -> bytes:
+        """The version of a key, which may be absent. O(1). Takes no lock.
+
+        Raises whatever `get_with_version` raises.
+        """
+    def wait(self, key: _K, seen: bytes, timeout: Optional[float] = None) -> Optional[bytes]:
+        """Sleeps until the key has another version than `seen`, and returns it, or `None` if the time
+        runs out first.
+
+        `timeout` is in seconds; `None` waits for ever. Other threads run meanwhile, and may use
+        this handle, wait through it, or close it, which raises `ClosedError` here. Ctrl-C ends the
+        wait. It may skip changes that follow each other quickly, but never the last one. Through a
+        read-only handle, it looks again every few milliseconds. Raises `MismatchError` for a
+        version of another table, `InvalidOptionError` for what is no version, and whatever
+        `get_with_version` raises.
+        """
+    def table_version(self) -> bytes:
+        """The version of the whole table, which changes with each write. O(writers). Takes no lock."""
+    def wait_any(self, seen: bytes, timeout: Optional[float] = None) -> Optional[bytes]:
+        """Sleeps until anything in the table has changed since it had the version `seen`, and returns
+        its version then, or `None` if the time runs out first.
+
+        To miss nothing, ask for `table_version`, then read, and then wait with that version. The
+        end of a thread that has written may look like a change. In all other respects, this is like
+        `wait`.
+        """
     def freeze(
         self,
         name: str,

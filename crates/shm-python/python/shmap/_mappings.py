@@ -8,7 +8,16 @@ from collections.abc import ItemsView, Mapping, MutableMapping, ValuesView
 from types import GenericAlias
 from typing import Any
 
-from ._shmap import SnapshotBase, TableBase, TreeBase
+from ._shmap import (
+    SnapshotBase,
+    TableBase,
+    TreeBase,
+    table_get_with_version,
+    table_version_of,
+    table_wait,
+    table_wait_any,
+    table_whole_version,
+)
 
 
 class _Items(ItemsView):
@@ -180,6 +189,49 @@ class Table(TableBase, MutableMapping):
         if more:
             entries = {**dict(entries), **more}
         self.upsert_many(entries)
+
+    def get_with_version(self, key):
+        """The value, or `None`, and the version of the key at that moment, for `wait`. O(1).
+
+        A version is opaque bytes, to compare and to pass on. It changes when the entry is added,
+        replaced or removed. Takes no lock. Raises `CorruptError`, and for what cannot be a key of
+        this table `TypeError`, `KeyTooLongError` or `OutOfRangeError`.
+        """
+        return table_get_with_version(self, key)
+
+    def version(self, key):
+        """The version of a key, which may be absent. O(1). Takes no lock.
+
+        Raises whatever `get_with_version` raises.
+        """
+        return table_version_of(self, key)
+
+    def wait(self, key, seen, timeout=None):
+        """Sleeps until the key has another version than `seen`, and returns it, or `None` if the time
+        runs out first.
+
+        `timeout` is in seconds; `None` waits for ever. Other threads run meanwhile, and may use
+        this handle, wait through it, or close it, which raises `ClosedError` here. Ctrl-C ends the
+        wait. It may skip changes that follow each other quickly, but never the last one. Through a
+        read-only handle, it looks again every few milliseconds. Raises `MismatchError` for a
+        version of another table, `InvalidOptionError` for what is no version, and whatever
+        `get_with_version` raises.
+        """
+        return table_wait(self, key, seen, timeout)
+
+    def table_version(self):
+        """The version of the whole table, which changes with each write. O(writers). Takes no lock."""
+        return table_whole_version(self)
+
+    def wait_any(self, seen, timeout=None):
+        """Sleeps until anything in the table has changed since it had the version `seen`, and returns
+        its version then, or `None` if the time runs out first.
+
+        To miss nothing, ask for `table_version`, then read, and then wait with that version. The
+        end of a thread that has written may look like a change. In all other respects, this is like
+        `wait`.
+        """
+        return table_wait_any(self, seen, timeout)
 
     def items(self):
         return _EntriesItems(self)

@@ -213,8 +213,8 @@ fn removed<'a, K: PyKey + ?Sized>(
 /// Converts an object to a key under which a value is stored. The object may be a member of a
 /// batch.
 #[inline(always)]
-fn stored<'a, K: PyKey + ?Sized>(
-    table: &Table<K>,
+pub(super) fn stored<'a, K: PyKey + ?Sized, A: Access>(
+    table: &Table<K, A>,
     key: &'a Object<'_>,
     member: Option<usize>,
 ) -> PyResult<K::Held<'a>> {
@@ -256,7 +256,7 @@ fn fits<K: PyKey + ?Sized, A: Access>(table: &Table<K, A>, key: &K) -> bool {
     key.len() <= table.geometry().key_size
 }
 
-fn failed<K: PyKey + ?Sized, A: Access>(
+pub(super) fn failed<K: PyKey + ?Sized, A: Access>(
     py: Python<'_>,
     table: &Table<K, A>,
     error: TableError,

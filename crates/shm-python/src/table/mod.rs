@@ -1,12 +1,15 @@
 //! `shmap.Table` without its mapping methods. Each call is a method in this file. `calls` has the
-//! parts that are the same for every type of keys.
+//! parts that are the same for every type of keys. `waits` has the functions behind the methods
+//! that `_mappings.py` defines.
 
 mod calls;
+mod figures;
 mod handle;
 mod key;
 pub(crate) mod lookup;
 mod opening;
 mod values;
+pub(crate) mod waits;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -354,19 +357,7 @@ impl TableBase {
     ///
     /// While other processes write, the figures may be from different moments.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let stats = self.owned(py)?.stats();
-        let dict = PyDict::new(py);
-        dict.set_item("len", stats.len)?;
-        dict.set_item("capacity", stats.capacity)?;
-        dict.set_item("max_capacity", stats.max_capacity)?;
-        dict.set_item("free", stats.free)?;
-        dict.set_item("value_size", stats.value_size)?;
-        dict.set_item("writes", stats.writes)?;
-        dict.set_item("recoveries", stats.recoveries)?;
-        dict.set_item("lost", stats.lost)?;
-        dict.set_item("tombstones", stats.tombstones)?;
-        dict.set_item("file_len", stats.file_len)?;
-        Ok(dict)
+        figures::stats(&*self.owned(py)?, py)
     }
 
     /// The name.

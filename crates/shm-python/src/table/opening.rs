@@ -89,7 +89,9 @@ impl How {
                 table
             }
             Self::Read(keys) => {
-                let options = ReadOptions::default().trust(options.trust.clone());
+                let options = ReadOptions::default()
+                    .trust(options.trust.clone())
+                    .interrupt(options.interrupt.clone());
                 let table = UntypedTable::open_read_only(namespace, name, &options)?;
                 keys.check(&table)?;
                 return Ok(Opened::Read(Typed::new(table)?));
