@@ -21,7 +21,7 @@ const CLOSURE: &str = "no function of the caller's runs in the library: compare_
 const SHELL_READS: &str = "a process for each step: read, and write what it was to become";
 const RUST_ONLY: &str = "for tests and debuggers, which are written in Rust";
 const PUT: &str = "one of add, update and upsert, which have names of their own";
-const NOT_YET: &str = "not yet";
+const ALL_KEYS: &str = "`watch` waits for a change of any key";
 const COPIES: &str = "entries are copied at once: an iterator would hold the handle";
 
 /// Operation, C (without `shmap_`), Python (of `shmap.Table`), verb of the command line.
@@ -79,11 +79,11 @@ const ROWS: &[(&str, In, In, In)] = &[
     ("get_stale", Not(NOT_YET), Not(NOT_YET), Not(NOT_YET)),
     ("add_ephemeral", Not(NOT_YET), Not(NOT_YET), Not(NOT_YET)),
     ("expire", Not(NOT_YET), Not(NOT_YET), Not(NOT_YET)),
-    ("get_with_version", Is("table_get_with_version"), Not(NOT_YET), Not(NOT_YET)),
-    ("version", Is("table_version"), Not(NOT_YET), Not(NOT_YET)),
-    ("wait_for_change", Is("table_wait_for_change"), Not(NOT_YET), Not(NOT_YET)),
-    ("table_version", Is("table_whole_version"), Not(NOT_YET), Not(NOT_YET)),
-    ("wait_for_any_change", Is("table_wait_for_any_change"), Not(NOT_YET), Not(NOT_YET)),
+    ("get_with_version", Is("table_get_with_version"), Is("get_with_version"), Not(ALL_KEYS)),
+    ("version", Is("table_version"), Is("version"), Not(ALL_KEYS)),
+    ("wait_for_change", Is("table_wait_for_change"), Is("wait"), Not(ALL_KEYS)),
+    ("table_version", Is("table_whole_version"), Is("table_version"), Is("watch")),
+    ("wait_for_any_change", Is("table_wait_for_any_change"), Is("wait_any"), Is("watch")),
     ("verify", Is("table_verify"), Is("verify"), Is("verify")),
     ("recover", Is("table_recover"), Is("recover"), Is("repair")),
     ("damage", Not("shmap_table_verify"), Not("verify"), Is("stat")),

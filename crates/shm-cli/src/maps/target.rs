@@ -4,7 +4,7 @@ use avl_snapshot::Snapshot;
 use clap::ValueEnum;
 use shm_core::{InPlace, Name, Namespace, Published};
 use shm_facade::{Error, SNAPSHOT, SharedMap};
-use slotmap_shm::{KIND, TableOpenError, UntypedTable, Value};
+use slotmap_shm::{Interrupt, KIND, TableOpenError, UntypedTable, Value};
 
 use crate::arguments::{Common, name};
 use crate::failure::{Exit, Failure};
@@ -132,7 +132,17 @@ impl Target {
     }
 
     pub(crate) fn writer(&self, common: &Common) -> Result<UntypedTable, Failure> {
-        UntypedTable::open(&self.namespace, &self.name, &common.table_options()?)
+        self.writer_with(common, Interrupt::never())
+    }
+
+    /// Opens the table for writing. `interrupt` can end its waits early.
+    pub(crate) fn writer_with(
+        &self,
+        common: &Common,
+        interrupt: Interrupt,
+    ) -> Result<UntypedTable, Failure> {
+        let options = common.table_options()?.interrupt(interrupt);
+        UntypedTable::open(&self.namespace, &self.name, &options)
             .map_err(|error| Failure::from(error).naming(&self.path()))
     }
 

@@ -1,19 +1,19 @@
 //! `shmap watch`
 
+mod arrivals;
 mod changes;
 mod screen;
 
 use std::io::{IsTerminal, Write};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::json;
 use shm_facade::SharedMap;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
-use signal_hook::iterator::Signals;
-use slotmap_shm::Value;
+use signal_hook::consts::SIGWINCH;
+use slotmap_shm::{Interrupt, LockError, TableError, TableVersion, UntypedTable, Value};
 
+use self::arrivals::{Arrivals, Event};
 use self::changes::{Change, Mark, Recent, all, diff};
 use self::screen::{Frame, Screen};
 use crate::arguments::{Common, Format, SECONDS};
@@ -36,15 +36,22 @@ each change is printed as a line: + for new, ~ for changed or - for removed, the
 value. At first every entry is new. A change that is undone between two updates is not seen.
 NO_COLOR turns colours off.
 
+If you may write to a table, the watch opens it to write, sleeps until something in it changes, and
+then updates at once, but at most every 0.01 seconds. It changes no entry. With --poll, or if you
+may only read the table, it reads the table every --interval seconds.
+
 If the map is removed, its entries count as removed, and the watch continues with the next map of
 that name. A message on standard error, or the heading, says so. After --frames updates the exit
 code is 1 if there was no map at the last one.")]
 pub(crate) struct Arguments {
     /// Name of the map
     pub(super) name: String,
-    /// Time between two updates; at least 0.01
+    /// Time between two updates, if no change comes before; at least 0.01
     #[arg(long, short, value_name = "SECONDS", default_value_t = 0.5)]
     interval: f64,
+    /// Only read the table, every --interval seconds
+    #[arg(long)]
+    poll: bool,
     /// End after this many updates; at least 1
     #[arg(long, short = 'n', value_name = "N")]
     frames: Option<u64>,
@@ -67,7 +74,8 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     let target = Target::find_made(&arguments.name, arguments.kind, common)?;
     let asked = arguments.keys;
     let key_type = target.open(common)?.key_type(asked)?;
-    let signals = signals()?;
+    let signals = Arrivals::new()?;
+    let waits = (!arguments.poll).then(|| signals.interrupt());
     let format = common.format();
     let mut screen = match format {
         Format::Table if std::io::stdout().is_terminal() => Some(Screen::enter()?),
@@ -79,6 +87,9 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
         asked,
         key_type,
         open: None,
+        waits,
+        waiter: None,
+        seen: None,
         entries: Vec::new(),
         speaks: screen.is_none(),
         again: false,
@@ -101,17 +112,17 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
         if arguments.frames.is_some_and(|frames| looks >= frames) {
             return Ok(watched.outcome());
         }
-        let next = Instant::now() + interval;
+        let start = Instant::now();
         loop {
-            match signals.recv_timeout(next.saturating_duration_since(Instant::now())) {
-                Ok(SIGWINCH) => {
+            match watched.sleep(&signals, start, interval)? {
+                Event::Signal(SIGWINCH) => {
                     if let Some(screen) = &mut screen {
                         screen.draw(&watched.frame(&recent, screen.rows())?)?;
                     }
                 }
                 // The screen is left as it was found when it is dropped.
-                Ok(_) | Err(RecvTimeoutError::Disconnected) => return Ok(Exit::Interrupted),
-                Err(RecvTimeoutError::Timeout) => break,
+                Event::Signal(_) => return Ok(Exit::Interrupted),
+                Event::Due => break,
             }
         }
     }
@@ -132,20 +143,6 @@ fn interval(seconds: f64) -> Result<Duration, Failure> {
     Ok(interval)
 }
 
-fn signals() -> Result<Receiver<i32>, Failure> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGWINCH])
-        .map_err(|error| Failure::of_file("signals", &error))?;
-    let (send, receive) = channel();
-    std::thread::spawn(move || {
-        for signal in signals.forever() {
-            if send.send(signal).is_err() {
-                break;
-            }
-        }
-    });
-    Ok(receive)
-}
-
 /// A map, and what was last read from it.
 struct Watched<'a> {
     target: Target,
@@ -155,6 +152,13 @@ struct Watched<'a> {
     key_type: KeyType,
     /// The open map, or `None` before the first read and while there is no map of the name.
     open: Option<Open>,
+    /// What ends a wait for a change of a table, or `None` if the table is to be polled.
+    waits: Option<Interrupt>,
+    /// The open table once more, by a handle that may announce that it waits, or `None` if the user
+    /// may only read it.
+    waiter: Option<Box<UntypedTable>>,
+    /// The version of the table before its entries were read.
+    seen: Option<TableVersion>,
     /// The entries of a table. A published map needs no copy, because it does not change.
     entries: Vec<(AnyKey, Value)>,
     /// Whether to report on stderr what happens to the name. A screen reports this itself.
@@ -177,13 +181,22 @@ impl Watched<'_> {
 
     fn look_at_table(&mut self) -> Result<Vec<Change>, Failure> {
         let table = match self.open.take() {
-            Some(Open::Table(table)) if !self.is_orphaned(&table)? => Some(table),
+            Some(Open::Table(table)) if !self.is_orphaned(&table)? => {
+                if self.waiter.is_some() && self.seen == Some(table.table_version()) {
+                    self.open = Some(Open::Table(table));
+                    return Ok(Vec::new());
+                }
+                Some(table)
+            }
             open => {
                 let found = self.find(|target, common| target.reader(common).map(Box::new))?;
                 self.say(open.is_some(), found.is_some());
+                self.waiter = found.as_ref().and_then(|found| self.waiter_of(found));
                 found
             }
         };
+        // Before the entries are read, so that a change in between is not missed.
+        self.seen = table.as_ref().map(|table| table.table_version());
         let (key_type, entries) = match &table {
             None => (self.key_type, Vec::new()),
             // Beside busy writers each entry is whole; the next look shows the rest.
@@ -202,6 +215,39 @@ impl Watched<'_> {
         changes
             .extend(diff(Entries::Table(before.into_iter()), Entries::Table(entries.into_iter()))?);
         Ok(changes)
+    }
+
+    /// Opens the table a second time, to write, if the user may.
+    fn waiter_of(&self, table: &Reader) -> Option<Box<UntypedTable>> {
+        let interrupt = self.waits.clone()?;
+        let waiter = self.target.writer_with(self.common, interrupt).ok()?;
+        // The name may lead to another table by now, which the next read finds.
+        (waiter.segment().id() == table.segment().id()).then(|| Box::new(waiter))
+    }
+
+    /// Sleeps until the next update is due, `interval` after `start` or when the table has changed,
+    /// or until a signal arrives.
+    fn sleep(
+        &self,
+        signals: &Arrivals,
+        start: Instant,
+        interval: Duration,
+    ) -> Result<Event, Failure> {
+        let left = |interval: Duration| interval.saturating_sub(start.elapsed());
+        let (Some(waiter), Some(seen)) = (&self.waiter, self.seen) else {
+            return Ok(signals.next(left(interval)));
+        };
+        // Busy writers get no more than so many updates.
+        if let signal @ Event::Signal(_) = signals.next(left(LEAST_INTERVAL)) {
+            return Ok(signal);
+        }
+        match waiter.wait_for_any_change(seen, Some(left(interval))) {
+            Ok(_) => Ok(Event::Due),
+            Err(TableError::Lock(LockError::Interrupted { .. })) => {
+                Ok(signals.next(left(interval)))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn look_at_map(&mut self) -> Result<Vec<Change>, Failure> {

@@ -184,7 +184,8 @@ fn stat_says_who_maps_it() {
     let of =
         |name: &str| json(&place.ok(["stat", name, "--format", "json"]))[0]["mapped_by"].clone();
     assert_eq!(of("jobs"), Json::Array(Vec::new()));
-    let watch = Child::spawn(&mut place.command(["watch", "jobs", "--interval", "1000"])).unwrap();
+    let watch =
+        Child::spawn(&mut place.command(["watch", "jobs", "--poll", "--interval=1000"])).unwrap();
     assert_eq!(watch.line(WATCHDOG).unwrap(), "+\t3325\trunning");
     let mapped = of("jobs");
     assert_eq!(mapped[0]["pid"], watch.pid().as_raw());

@@ -3,7 +3,7 @@
 use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 use shm_harness::Child;
 
 use crate::place::{Place, WATCHDOG};
@@ -23,6 +23,51 @@ fn a_pipe_gets_a_line_for_each_change() {
     assert_eq!(next(&watch), "+\t1\tnew");
     place.ok(["del", "jobs", "3326"]);
     assert_eq!(next(&watch), "-\t3326\twaiting");
+}
+
+/// Longer than the watchdog waits.
+const NEVER: &str = "--interval=600";
+
+#[test]
+fn a_change_of_a_table_is_not_waited_for_in_vain() {
+    let place = Place::with_maps();
+    let mut watch = Child::spawn(&mut place.command(["watch", "jobs", NEVER])).unwrap();
+    assert_eq!(lines(&watch, 2), ["+\t3325\trunning", "+\t3326\twaiting"]);
+    // Of a present key, which takes no lock, and of others.
+    place.ok(["set", "jobs", "3325", "stopped"]);
+    assert_eq!(lines(&watch, 1), ["~\t3325\tstopped"]);
+    place.ok(["add", "jobs", "1", "new"]);
+    assert_eq!(lines(&watch, 1), ["+\t1\tnew"]);
+    place.ok(["del", "jobs", "3326"]);
+    assert_eq!(lines(&watch, 1), ["-\t3326\twaiting"]);
+    let said = place.ok(["stat", "jobs", "--format", "json"]);
+    let writes = format!(r#""pid":{},"command":"shmap","writes":true"#, watch.pid());
+    assert!(said.contains(&writes), "{said}");
+    kill(watch.pid(), Signal::SIGINT).unwrap();
+    assert_eq!(watch.wait(WATCHDOG).unwrap().code(), Some(130));
+}
+
+#[test]
+fn each_change_is_an_update() {
+    let place = Place::with_maps();
+    let mut watch = Child::spawn(&mut place.command(["watch", "jobs", NEVER, "-n2"])).unwrap();
+    lines(&watch, 2);
+    place.ok(["set", "jobs", "3325", "stopped"]);
+    assert_eq!(lines(&watch, 1), ["~\t3325\tstopped"]);
+    assert_eq!(watch.wait(WATCHDOG).unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_watch_that_polls_only_reads() {
+    let place = Place::with_maps();
+    let arguments = ["watch", "jobs", "--poll", "--interval", "0.02"];
+    let watch = Child::spawn(&mut place.command(arguments)).unwrap();
+    assert_eq!(lines(&watch, 2), ["+\t3325\trunning", "+\t3326\twaiting"]);
+    place.ok(["set", "jobs", "3325", "stopped"]);
+    assert_eq!(lines(&watch, 1), ["~\t3325\tstopped"]);
+    let said = place.ok(["stat", "jobs", "--format", "json"]);
+    let reads = format!(r#""pid":{},"command":"shmap","writes":false"#, watch.pid());
+    assert!(said.contains(&reads), "{said}");
 }
 
 /// A watch, with what it says on stderr in the file `said`.
