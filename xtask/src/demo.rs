@@ -1,6 +1,7 @@
 //! The main use cases on real input. For the table, four agents publish the status of the machine's
-//! processes, and two readers look them up all the time. One agent is killed inside a write, and
-//! another takes over its share. For the map, see `names.rs`.
+//! processes, two readers look them up all the time, and a waiter sleeps until its own row changes.
+//! One agent is killed inside a write, and another takes over its share. For the map, see
+//! `names.rs`.
 
 mod names;
 mod screen;
@@ -54,6 +55,8 @@ pub struct Figures {
     pub recoveries: u64,
     pub torn: u64,
     pub lost: u64,
+    /// Changes of one row that a waiter was woken for.
+    pub changes: u64,
     /// Lookups of names of characters, by code, by prefix and by rank.
     pub lookups_per_s: u64,
     /// The largest number of editions of the names that one reader saw.
@@ -110,6 +113,7 @@ struct Demo<'a> {
     lock_addresses: Vec<usize>,
     readers: Vec<Child>,
     board: Child,
+    waiter: Child,
     names: Names,
     screen: Screen,
     namespace: &'a TempNamespace,
@@ -126,6 +130,14 @@ struct Board {
     writes: u64,
     recoveries: u64,
     rows: Vec<Vec<Value>>,
+}
+
+/// What the waiter saw last.
+#[derive(Deserialize)]
+struct Waited {
+    changes: u64,
+    after_us: u64,
+    last: String,
 }
 
 #[derive(Deserialize)]
@@ -158,8 +170,9 @@ impl<'a> Demo<'a> {
         }
         let readers = (0..READERS).map(|_| spawn("demo-reader", &[])).collect::<Result<_>>()?;
         let board = spawn("demo-board", &[])?;
+        let waiter = spawn("demo-waiter", &[])?;
         let names = Names::start(worker, namespace)?;
-        Ok(Self { agents, lock_addresses, readers, board, names, screen, namespace })
+        Ok(Self { agents, lock_addresses, readers, board, waiter, names, screen, namespace })
     }
 
     fn look(&mut self) -> Result<Board> {
@@ -167,10 +180,15 @@ impl<'a> Demo<'a> {
         serde_json::from_str(&line).context("answer of the board")
     }
 
+    fn waited(&mut self) -> Result<Waited> {
+        let line = self.waiter.ask("show", WATCHDOG)?;
+        serde_json::from_str(&line).context("answer of the waiter")
+    }
+
     fn frame(&mut self) -> Result<()> {
-        let board = self.look()?;
+        let (board, waited) = (self.look()?, self.waited()?);
         let names = self.names.look()?;
-        self.screen.show(&board, &names, false)
+        self.screen.show(&board, &waited, &names, false)
     }
 
     fn kill_inside_a_publication(&mut self) -> Result<()> {
@@ -232,9 +250,10 @@ impl<'a> Demo<'a> {
         if let Some(damage) = check.damage {
             bail!("the table is damaged: {damage}");
         }
-        let board = self.look()?;
+        let (board, waited) = (self.look()?, self.waited()?);
         let names = self.names.finish(self.namespace)?;
-        self.screen.show(&board, &names, true)?;
+        self.screen.show(&board, &waited, &names, true)?;
+        figures.changes = waited.changes;
         figures.lookups_per_s = names.lookups_per_s;
         (figures.editions, figures.mixtures) = (names.editions, names.mixtures);
         figures.lost += names.went_back;

@@ -172,13 +172,17 @@ fn steps(full: bool) -> Vec<Step> {
     }
     steps.push(step("demo", || {
         let figures = demo::demo(&demo::Arguments { seconds: 4, json: true })?;
-        let idle = figures.recoveries == 0 || figures.lookups_per_s == 0 || figures.editions < 2;
+        let idle = figures.recoveries == 0
+            || figures.lookups_per_s == 0
+            || figures.editions < 2
+            || figures.changes == 0;
         if !figures.is_clean() || idle {
             bail!("{figures:?}");
         }
-        let demo::Figures { entries, reads_per_s, lookups_per_s, editions, .. } = figures;
+        let demo::Figures { entries, reads_per_s, changes, lookups_per_s, editions, .. } = figures;
         Ok(format!(
-            "{entries} entries, {reads_per_s} reads/s; {editions} editions, {lookups_per_s} lookups/s"
+            "{entries} entries, {reads_per_s} reads/s, {changes} changes waited for; \
+             {editions} editions, {lookups_per_s} lookups/s"
         ))
     }));
     steps

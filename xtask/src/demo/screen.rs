@@ -5,8 +5,8 @@ use std::io::{IsTerminal, Write};
 use anyhow::Result;
 use serde_json::Value;
 
-use super::Board;
 use super::names::Look;
+use super::{Board, Waited};
 use crate::report;
 
 /// The longest answer in characters. A line that a terminal breaks would spoil the screen.
@@ -31,7 +31,13 @@ impl Screen {
         self.notes.push(note);
     }
 
-    pub(super) fn show(&mut self, board: &Board, names: &Look, last: bool) -> Result<()> {
+    pub(super) fn show(
+        &mut self,
+        board: &Board,
+        waited: &Waited,
+        names: &Look,
+        last: bool,
+    ) -> Result<()> {
         if self.quiet || (!self.in_place && !last) {
             return Ok(());
         }
@@ -45,6 +51,12 @@ impl Screen {
             "{table}\n{} processes on the board, {} writes, {} recoveries\n",
             board.entries, board.writes, board.recoveries
         );
+        text.push_str(&format!(
+            "a waiter was woken for {} changes of its row, the last {} us after it was written: {}\n",
+            waited.changes,
+            waited.after_us,
+            printable(&waited.last)
+        ));
         text.push_str(&format!(
             "{} names, edition {}; {} lookups/s, {} editions seen, {} mixtures\n",
             names.names, names.edition, names.lookups_per_s, names.editions, names.mixtures

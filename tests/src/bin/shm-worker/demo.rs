@@ -2,6 +2,7 @@
 //! machine, readers that look processes up, and the board that shows them.
 
 pub mod names;
+pub mod waiter;
 
 use std::collections::{HashMap, HashSet};
 use std::io::BufRead;

@@ -49,6 +49,8 @@ enum Role {
     DemoReader,
     /// Shows the processes when asked.
     DemoBoard,
+    /// Demo: sleeps until its own row changes.
+    DemoWaiter,
     /// Publishes the names of characters over and over.
     DemoPublisher(demo::names::Arguments),
     /// Looks names up and verifies what it gets.
@@ -71,6 +73,7 @@ fn main() -> Result<()> {
         Role::DemoAgent(arguments) => demo::agent(&arguments),
         Role::DemoReader => demo::reader(),
         Role::DemoBoard => demo::board(),
+        Role::DemoWaiter => demo::waiter::waiter(),
         Role::DemoPublisher(arguments) => demo::names::publisher(&arguments),
         Role::DemoNames(arguments) => demo::names::reader(&arguments),
         Role::Scenario(arguments) => scenario::run(&arguments),
