@@ -84,6 +84,7 @@ const ROWS: &[(&str, In, In, In)] = &[
     ("wait_for_change", Is("table_wait_for_change"), Is("wait"), Not(ALL_KEYS)),
     ("table_version", Is("table_whole_version"), Is("table_version"), Is("watch")),
     ("wait_for_any_change", Is("table_wait_for_any_change"), Is("wait_any"), Is("watch")),
+    ("writers", Is("table_writers"), Is("writers"), Is("stat")),
     ("verify", Is("table_verify"), Is("verify"), Is("verify")),
     ("recover", Is("table_recover"), Is("recover"), Is("repair")),
     ("damage", Not("shmap_table_verify"), Not("verify"), Is("stat")),

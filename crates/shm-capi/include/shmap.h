@@ -241,6 +241,8 @@ typedef struct shmap_stats {
   size_t key_size;
   // Number of write transactions since creation. A batch is one transaction.
   uint64_t writes;
+  // Number of times that the table has grown.
+  uint64_t growths;
   // Number of repairs after the death of a writer, since creation.
   uint64_t recoveries;
   // Number of entries that were lost in repairs since creation.
@@ -249,6 +251,23 @@ typedef struct shmap_stats {
   // no memory.
   uint64_t file_len;
 } shmap_stats;
+
+// A thread that writes, or has written, to a table.
+typedef struct shmap_writer {
+  // Its process, as the pid namespace of the table's writers numbers it.
+  uint32_t pid;
+  // The thread, in the same way.
+  uint32_t tid;
+  // Number of writes of present keys that its record counts. The record may have counted those
+  // of earlier threads, too.
+  uint64_t writes;
+  // 1 if the thread is registered as a writer at this moment, 0 if it has ended or has closed
+  // the table.
+  int is_alive;
+  // The command that the process of a living thread runs, as text that ends with a NUL. Empty if
+  // it is not known.
+  char command[16];
+} shmap_writer;
 
 // Bytes that somebody else owns. They need not end with a NUL, and may contain NULs.
 typedef struct shmap_bytes {
@@ -445,6 +464,16 @@ int shmap_table_key_kind(const struct shmap_table *table);
 
 // Stores the counts and sizes of the table in `*stats`. Any thread. O(1).
 int shmap_table_stats(const struct shmap_table *table, struct shmap_stats *stats);
+
+// Stores the threads that write, or have written, to the table in `writers`, which has place for
+// `size` of them, and stores their number in `*count`. If there are more than `size`, the first
+// ones are stored. A thread is listed after its first write, for as long as no other writer has
+// taken over its record. Any thread. O(number of records), and reads `/proc` for each living
+// writer.
+int shmap_table_writers(const struct shmap_table *table,
+                        struct shmap_writer *writers,
+                        size_t size,
+                        size_t *count);
 
 // Adds a key that is absent. Any thread. O(1).
 //

@@ -750,6 +750,17 @@ public:
         detail::check(shmap_table_stats(handle(), &stats));
         return stats;
     }
+    // The threads that write, or have written, to the table.
+    [[nodiscard]] std::vector<shmap_writer> writers() const {
+        std::vector<shmap_writer> writers(64);
+        for (;;) {
+            std::size_t count = 0;
+            detail::check(shmap_table_writers(handle(), writers.data(), writers.size(), &count));
+            const bool fits = count <= writers.size();
+            writers.resize(count);
+            if (fits) return writers;
+        }
+    }
     void verify() const { detail::check(shmap_table_verify(handle())); }
     // Repairs now. Returns how many entries could not be kept.
     std::size_t recover() {

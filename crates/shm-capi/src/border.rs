@@ -242,15 +242,15 @@ impl<T> OutArray<'_, T> {
     }
 }
 
-impl OutArray<'_, u8> {
-    /// Stores bytes, as many as fit.
+impl<T: Plain> OutArray<'_, T> {
+    /// Stores elements, as many as fit.
     #[inline]
-    pub(crate) fn copy(self, bytes: &[u8]) {
-        let len = bytes.len().min(self.len);
-        // SAFETY: `len` bytes can be read and, by promise 1, written; a result never lies in what
+    pub(crate) fn copy(self, elements: &[T]) {
+        let len = elements.len().min(self.len);
+        // SAFETY: `len` elements can be read and, by promise 1, written; a result never lies in what
         // the library lets the caller see, so they do not overlap. With `len` 0 the pointer may be
         // null, which is allowed then.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.first, len) };
+        unsafe { std::ptr::copy_nonoverlapping(elements.as_ptr(), self.first, len) };
     }
 }
 

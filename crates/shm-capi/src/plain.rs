@@ -4,7 +4,7 @@
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 
-use shm_facade::{TableVersion, Version};
+use shm_facade::{TableVersion, TableWriter, Version};
 
 /// Types that C may store in memory that is then read.
 ///
@@ -120,6 +120,28 @@ unsafe impl Plain for ShmapKeyVersion {}
 // SAFETY: three numbers.
 unsafe impl Plain for ShmapWholeVersion {}
 
+/// A thread that writes, or has written, to a table.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ShmapWriter {
+    /// Its process, as the pid namespace of the table's writers numbers it.
+    pub pid: u32,
+    /// The thread, in the same way.
+    pub tid: u32,
+    /// Number of writes of present keys that its record counts. The record may have counted those
+    /// of earlier threads, too.
+    pub writes: u64,
+    /// 1 if the thread is registered as a writer at this moment, 0 if it has ended or has closed
+    /// the table.
+    pub is_alive: c_int,
+    /// The command that the process of a living thread runs, as text that ends with a NUL. Empty if
+    /// it is not known.
+    pub command: [c_char; 16],
+}
+
+// SAFETY: numbers; the padding between them is never looked at.
+unsafe impl Plain for ShmapWriter {}
+
 /// Counts and sizes of a table.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -139,6 +161,8 @@ pub struct ShmapTableStats {
     pub key_size: usize,
     /// Number of write transactions since creation. A batch is one transaction.
     pub writes: u64,
+    /// Number of times that the table has grown.
+    pub growths: u64,
     /// Number of repairs after the death of a writer, since creation.
     pub recoveries: u64,
     /// Number of entries that were lost in repairs since creation.
@@ -157,6 +181,24 @@ impl ShmapKeyVersion {
 impl ShmapWholeVersion {
     pub(crate) fn new(version: TableVersion) -> Self {
         Self { words: version.to_words() }
+    }
+}
+
+impl ShmapWriter {
+    pub(crate) fn new(writer: &TableWriter) -> Self {
+        let mut command = [0; 16];
+        // The last place is for the NUL.
+        let name = writer.command.as_deref().unwrap_or_default().bytes().take(15);
+        for (place, byte) in command.iter_mut().zip(name) {
+            *place = byte as c_char;
+        }
+        Self {
+            pid: writer.pid,
+            tid: writer.tid,
+            writes: writer.writes,
+            is_alive: c_int::from(writer.is_alive),
+            command,
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::border::{Call, Out, OutArray};
 use crate::codes::{SHMAP_NOT_FOUND, SHMAP_OK};
 use crate::fault::Fault;
 use crate::keys::{GivenKey, number_of};
-use crate::plain::ShmapTableStats;
+use crate::plain::{ShmapTableStats, ShmapWriter};
 use crate::table::{Access, ShmapTable, reading};
 
 /// Copies the value of a key to `buffer`, which holds up to `size` bytes, and stores the value's
@@ -189,10 +189,36 @@ pub unsafe extern "C" fn shmap_table_stats(
             value_size: found.value_size,
             key_size: geometry.key_size,
             writes: found.writes,
+            growths: found.growths,
             recoveries: found.recoveries,
             lost: found.lost,
             file_len: found.file_len,
         });
+        Ok(SHMAP_OK)
+    })
+}
+
+/// Stores the threads that write, or have written, to the table in `writers`, which has place for
+/// `size` of them, and stores their number in `*count`. If there are more than `size`, the first
+/// ones are stored. A thread is listed after its first write, for as long as no other writer has
+/// taken over its record. Any thread. O(number of records), and reads `/proc` for each living
+/// writer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmap_table_writers(
+    table: *const ShmapTable,
+    writers: *mut ShmapWriter,
+    size: usize,
+    count: *mut usize,
+) -> c_int {
+    // SAFETY: C calls, and promises what `border.rs` says.
+    let call = unsafe { Call::of_caller() };
+    call.run(|| {
+        let table = call.handle(table)?;
+        let out = call.out_array("writers", writers, size)?;
+        let count = call.out("count", count)?;
+        let found = reading!(table, table => table.writers());
+        count.set(found.len());
+        out.copy(&found.iter().map(ShmapWriter::new).collect::<Vec<_>>());
         Ok(SHMAP_OK)
     })
 }

@@ -55,8 +55,8 @@ pub use shm_core::{
 pub use slotmap_shm::{
     Access, AnyKey, Damage, Event, Geometry, GeometryError, KIND as TABLE, Key, KeyKind, Listing,
     Observer, PutMode, ReadOnly, ReadOptions, ReadWrite, Repaired, Stats, Table, TableError,
-    TableOpenError, TableOptions, TableReader, TableVersion, TypedKey, UntypedTable, Upserted,
-    Value, Version,
+    TableOpenError, TableOptions, TableReader, TableVersion, TableWriter, TypedKey, UntypedTable,
+    Upserted, Value, Version,
 };
 pub use status_options::StatusOptions;
 pub use status_table::{StatusReader, StatusTable};

@@ -3,7 +3,7 @@
 use shm_core::{Entry, Name, Namespace};
 use slotmap_shm::{
     Access, Geometry, Iter, KIND, Listing, ReadOnly, ReadWrite, Stats, Table, TableOptions,
-    Upserted, Value,
+    TableWriter, Upserted, Value,
 };
 
 use crate::error::Error;
@@ -142,6 +142,12 @@ impl<A: Access> StatusTable<A> {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.table.stats()
+    }
+
+    /// Returns the threads that write, or have written, to the table. See [`Table::writers`].
+    #[must_use]
+    pub fn writers(&self) -> Vec<TableWriter> {
+        self.table.writers()
     }
 
     /// True if the name no longer leads to this table.

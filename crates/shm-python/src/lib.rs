@@ -59,6 +59,7 @@ mod _shmap {
         module.add_function(wrap_pyfunction!(names::prune, module)?)?;
         module.add_function(wrap_pyfunction!(names::remove, module)?)?;
         // What methods of `_mappings.py` call.
+        module.add_function(wrap_pyfunction!(table::figures::table_writers, module)?)?;
         module.add_function(wrap_pyfunction!(table::waits::table_get_with_version, module)?)?;
         module.add_function(wrap_pyfunction!(table::waits::table_version_of, module)?)?;
         module.add_function(wrap_pyfunction!(table::waits::table_wait, module)?)?;

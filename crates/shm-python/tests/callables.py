@@ -161,6 +161,7 @@ _CALLS = {
         "version": lambda t: t.version(1),
         "wait": lambda t: t.wait(1, t.version(1), 0),
         "wait_any": lambda t: t.wait_any(t.table_version(), 0),
+        "writers": lambda t: t.writers(),
     },
     "Snapshot": {
         "__contains__": lambda s: "7" in s,

@@ -4,7 +4,7 @@ import shmap
 from matrix import Not, Raises, Survives, Warns, Works, column
 
 # Groups of names that mostly share their outcomes.
-T_FIGURES = "Table: __len__ stats capacity max_capacity value_size key_size key_type signed read_only __repr__"
+T_FIGURES = "Table: __len__ stats writers capacity max_capacity value_size key_size key_type signed read_only __repr__"
 T_LOOKUPS = "Table: __contains__ __getitem__ get get_int get_many get_str"
 T_SCANS = "Table: __eq__ __iter__ entries items keys values"
 T_REPLACING = "Table: compare_exchange fetch_add replace replace_many"
@@ -83,7 +83,7 @@ COLUMNS = {
         (IN_MEMORY, PRIVATE),
     ),
     "closed": column(
-        (CLOSED_TABLE, ["Table: __len__ stats capacity max_capacity value_size key_size key_type signed read_only"]),
+        (CLOSED_TABLE, ["Table: __len__ stats writers capacity max_capacity value_size key_size key_type signed read_only"]),
         (CLOSED_TABLE, [T_LOOKUPS, T_SCANS, T_WAITS, "Table: get_with_version", *T_WRITES, "Table: __reduce__ freeze is_orphaned"]),
         (CLOSED_SNAPSHOT, [*S_READS, "Snapshot: __reduce__ is_removed refresh save verify wait_for_update"]),
         (Works("it says so, or what the handle was"), ["Table: __repr__", T_HANDLE, S_HANDLE]),

@@ -54,6 +54,37 @@ def test_snapshots_go_through_multiprocessing(method):
     assert queue.get() == (b"red", 1, "red", 2)
 
 
+def write_twice(name):
+    with shmap.Table.open(name) as table:
+        table[1] = b"theirs"
+        table[1] = b"theirs"
+
+
+def test_who_writes_is_told():
+    with shmap.Table("written", value_size=16) as table:
+        assert table.writers() == []
+        table[1] = b"ours"
+        table[1] = b"ours"
+        [own] = table.writers()
+        assert own["pid"] == os.getpid() and own["thread"] == threading.get_native_id() and own["alive"]
+        assert own["command"] and own["writes"] >= 1
+        child = multiprocessing.get_context("spawn").Process(target=write_twice, args=("written",))
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+        with shmap.Table.open("written", read_only=True) as reader:
+            ended = [writer for writer in reader.writers() if writer["pid"] == child.pid]
+            assert [(writer["alive"], writer["command"]) for writer in ended] == [(False, None)]
+
+
+def test_growths_are_counted():
+    with shmap.Table("growing", capacity=4, max_capacity=100) as table:
+        assert table.stats()["growths"] == 0
+        table.update({key: "x" for key in range(100)})
+        stats = table.stats()
+        assert stats["growths"] > 0 and stats["capacity"] == 100
+
+
 def test_a_pool_may_be_given_a_table():
     with shmap.Table("pool") as table, multiprocessing.get_context("fork").Pool(2) as pool:
         pool.starmap(table.__setitem__, [(n, str(n)) for n in range(20)])

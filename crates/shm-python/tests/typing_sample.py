@@ -36,6 +36,9 @@ newer: Optional[bytes] = numbers.wait(3, seen, timeout=0.5)
 with_version: tuple[Optional[bytes], bytes] = numbers.get_with_version(3)
 any_newer: Optional[bytes] = words.wait_any(words.table_version(), 1)
 
+pids: list[int] = [writer["pid"] for writer in numbers.writers() if writer["alive"]]
+growths: int = numbers.stats()["growths"]
+
 numbers["x"] = b""  # type: ignore[index]
 words[1]  # type: ignore[index]
 numbers[1] = 5.5  # type: ignore[assignment]

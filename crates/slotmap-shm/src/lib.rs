@@ -12,8 +12,8 @@
 //! - [`Value`] is an owned copy of a value, and [`Listing`] is a copy of all entries.
 //! - [`PutMode`] says whether a write expects its key to be present. [`Upserted`] says whether an
 //!   upsert found its key present.
-//! - [`Stats`], [`Damage`] and [`Repaired`] describe the state of a table and the result of a
-//!   repair.
+//! - [`Stats`], [`Damage`], [`TableWriter`] and [`Repaired`] describe the state of a table, its
+//!   writers, and the result of a repair.
 //! - [`TableError`] and [`TableOpenError`] say what went wrong, with the data.
 //!
 //! ## How it works
@@ -63,7 +63,7 @@ pub use shm_core::report;
 pub use shm_core::{CreateError, Holder, Interrupt, LockError, Name, Namespace, OpenError, Trust};
 pub use table::{
     Access, Damage, Iter, Listing, ReadOnly, ReadWrite, Stats, Table, TableReader, TableVersion,
-    TimeToLive, UntypedTable, Version,
+    TableWriter, TimeToLive, UntypedTable, Version,
 };
 pub use value::Value;
 

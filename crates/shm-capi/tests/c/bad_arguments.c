@@ -37,6 +37,7 @@ static void tables(shmap_table *table, shmap_map *map) {
     NO_HANDLE(shmap_table, shmap_table_fetch_add(h, 1, 1, &before));
     NO_HANDLE(shmap_table, shmap_table_len(h, &len));
     NO_HANDLE(shmap_table, shmap_table_stats(h, &stats));
+    NO_HANDLE(shmap_table, shmap_table_writers(h, NULL, 0, &len));
     NO_HANDLE(shmap_table, shmap_table_verify(h));
     NO_HANDLE(shmap_table, shmap_table_add_many(h, NULL, 0));
     NO_HANDLE(shmap_table, shmap_table_update_many(h, NULL, 0));
@@ -72,6 +73,8 @@ static void tables(shmap_table *table, shmap_map *map) {
     INVALID(shmap_table_compare_exchange(table, 1, "x", 1, NULL, 1));
     INVALID(shmap_table_len(table, NULL));
     INVALID(shmap_table_stats(table, NULL));
+    INVALID(shmap_table_writers(table, NULL, 1, &len));
+    INVALID(shmap_table_writers(table, NULL, 0, NULL));
     INVALID(shmap_table_add_many(table, NULL, 1));
     INVALID(shmap_table_add_many(table, status, 1));
     INVALID(shmap_table_update_many(table, status, 1));

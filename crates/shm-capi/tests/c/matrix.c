@@ -44,6 +44,7 @@ static shmap_pair pair;
 static shmap_name name;
 static shmap_range range;
 static shmap_stats stats;
+static shmap_writer writer;
 static shmap_key_version key_version;
 static shmap_whole_version whole_version;
 static shmap_status status;

@@ -282,6 +282,11 @@ HANDLE(shmap_table_wait_for_any_change,
     NO_BYTES,
     GIVES(SHMAP_OK, shmap_table_whole_version(reader, &whole_version));
     GIVES(0, shmap_table_wait_for_any_change(reader, &whole_version, 0, NULL)))
+HANDLE(shmap_table_writers,
+    WRONG("a table", shmap_table_writers(NOT_A_TABLE, NULL, 0, &len)),
+    SURVIVES(shmap_table_writers(hurt_table, &writer, 1, &len)),
+    NO_BYTES,
+    ONLY_READS)
 HANDLE(shmap_table_verify,
     WRONG("a table", shmap_table_verify(NOT_A_TABLE)),
     REFUSED(SHMAP_CORRUPT, "damaged table: ", shmap_table_verify(hurt_table)),

@@ -1,6 +1,7 @@
 // Threads share handles; each has its own last error; a thread that reads what it waited for has a
 // handle of its own.
 #include <pthread.h>
+#include <unistd.h>
 
 #include "check.h"
 
@@ -46,6 +47,33 @@ static void publish(shmap_tree *tree, const char *value, const shmap_map_options
     GIVES(SHMAP_OK, shmap_tree_share(tree, "followed", options, NULL));
 }
 
+// All threads but this one have ended; their records remain.
+static void who_writes(void) {
+    shmap_writer writers[64];
+    size_t count = 0, few = 0;
+    uint64_t writes = 0;
+    int alive = 0;
+    GIVES(SHMAP_OK, shmap_table_fetch_add(table, 0, 1, NULL));
+    GIVES(SHMAP_OK, shmap_table_fetch_add(table, 0, -1, NULL));
+    GIVES(SHMAP_OK, shmap_table_writers(table, writers, 64, &count));
+    CHECK(count >= 1 && count <= THREADS + 1);
+    for (size_t i = 0; i < count; i++) {
+        CHECK(writers[i].pid == (uint32_t)getpid() && writers[i].tid != 0);
+        writes += writers[i].writes;
+        CHECK(writers[i].is_alive || writers[i].command[0] == '\0');
+        if (!writers[i].is_alive) continue;
+        alive++;
+        CHECK(writers[i].tid == (uint32_t)getpid() && strlen(writers[i].command) > 0);
+    }
+    CHECK(alive == 1 && writes == THREADS * ADDS + 2);
+    // As many as fit.
+    writers[1].tid = 7;
+    GIVES(SHMAP_OK, shmap_table_writers(table, writers, 1, &few));
+    CHECK(few == count && writers[1].tid == 7);
+    GIVES(SHMAP_OK, shmap_table_writers(table, NULL, 0, &few));
+    CHECK(few == count);
+}
+
 int main(void) {
     pthread_t threads[THREADS];
     int numbers[THREADS];
@@ -58,6 +86,7 @@ int main(void) {
         CHECK(pthread_create(&threads[i], NULL, add, &numbers[i]) == 0);
     }
     for (int i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+    who_writes();
     GIVES(SHMAP_OK, shmap_table_fetch_add(table, 0, 0, &count));
     CHECK(count == THREADS * ADDS);
     GIVES(SHMAP_OK, shmap_table_unlink(table));

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include <unistd.h>
+
 #include "shmap.hpp"
 
 #define CHECK(condition)                                                                                  \
@@ -61,7 +63,9 @@ static void tables() {
 
     CHECK(!table.compare_exchange(1, "other", "x") && table.compare_exchange(1, "a\0b"sv, std::string_view("\0\0\0\0\0\0\0\0", 8)));
     CHECK(table.fetch_add(1, 41) == 0 && table.fetch_add(1, 1) == 41);
-    CHECK(table.stats().capacity == 1024);
+    CHECK(table.stats().capacity == 1024 && table.stats().growths == 0);
+    const std::vector<shmap_writer> writers = table.writers();
+    CHECK(writers.size() == 1 && writers[0].pid == static_cast<std::uint32_t>(getpid()) && writers[0].is_alive == 1);
     table.verify();
 
     const shmap::Table reader = shmap::Table::open_read_only("status");
@@ -98,7 +102,7 @@ static void tables() {
     options.max_capacity = 5;
     shmap::Table growing = shmap::Table::create("growing", options);
     for (int key = 0; key < 5; ++key) growing.upsert(key, "x");
-    CHECK(growing.stats().capacity == 5 && growing.stats().max_capacity == 5);
+    CHECK(growing.stats().growths == 2 && growing.stats().capacity == 5 && growing.stats().max_capacity == 5);
     CHECK(thrown("all 5 entries", [&] { return growing.add(5, "x"); }) == SHMAP_NO_SPACE);
     CHECK(shmap::Table::remove_name("growing", options));
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use clap::Args;
 use serde_json::json;
 use shm_facade::SharedMap;
+use slotmap_shm::TableWriter;
 
 use super::list::{age, mode, owner, targets};
 use crate::arguments::Common;
@@ -32,8 +33,10 @@ read has shmap_up 0.
 A table whose `max_capacity` is above its `capacity` may grow. `file_bytes` is then the length for
 `max_capacity` entries. `allocated_bytes` is what the file takes of memory or of the disk now.
 
-For a table, `recoveries` counts the repairs since it was created, and `lost` the entries that
-they could not keep.
+For a table, `growths` counts how often it has grown, `recoveries` the repairs since it was
+created, and `lost` the entries that they could not keep. `writers` are the threads that have
+written since they opened it, with the writes of present keys that their records count; some of
+these may be of earlier threads. In JSON, those that have ended are listed, too.
 
 The processes that map a file are read from /proc. Only root sees those of other users; for anyone
 else they are only counted. Processes in another pid namespace are not seen at all.")]
@@ -128,12 +131,49 @@ fn of_table(table: &Reader) -> Fields {
         ("load", Cell::new(format!("{:.1} %", load * 100.0), load).plain(load)),
         ("value_size", Cell::exact(stats.value_size as u64)),
         ("writes", Cell::count(stats.writes)),
+        ("growths", Cell::count(stats.growths)),
         ("recoveries", Cell::count(stats.recoveries)),
         ("lost", Cell::count(stats.lost)),
         ("tombstones", Cell::count(stats.tombstones as u64)),
+        ("writers", writers(&table.writers())),
         ("id", Cell::text(hex(&table.segment().id()))),
     ]);
     fields
+}
+
+/// The threads that write, and how many of those that wrote have ended.
+fn writers(writers: &[TableWriter]) -> Cell {
+    let json = writers.iter().map(|w| {
+        let command = w.command.as_ref().map(|command| escape(command.as_bytes()));
+        json!({
+            "pid": w.pid, "thread": w.tid, "command": command, "alive": w.is_alive,
+            "writes": w.writes,
+        })
+    });
+    let (alive, ended): (Vec<_>, Vec<_>) = writers.iter().partition(|w| w.is_alive);
+    let mut text: Vec<_> = alive.into_iter().map(writer).collect();
+    if text.is_empty() {
+        text.push("nobody now".to_owned());
+    }
+    if !ended.is_empty() {
+        let writes = ended.iter().fold(0u64, |sum, w| sum.wrapping_add(w.writes));
+        let (ended, writes) = (grouped(ended.len() as u64), grouped(writes));
+        text.push(format!("({ended} that have ended, with {writes} writes)"));
+    }
+    let plain = text.join(", ");
+    Cell::new(text.join("\n"), json.collect::<Vec<_>>()).plain(plain)
+}
+
+fn writer(writer: &TableWriter) -> String {
+    let TableWriter { pid, tid, command, writes, .. } = writer;
+    let mut text = pid.to_string();
+    if let Some(command) = command {
+        text += &format!(" {}", escape(command.as_bytes()));
+    }
+    if tid != pid {
+        text += &format!(" thread {tid}");
+    }
+    text + &format!(" ({} writes)", grouped(*writes))
 }
 
 fn of_map(map: &SharedMap) -> Fields {

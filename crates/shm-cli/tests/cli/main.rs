@@ -23,6 +23,7 @@ mod nothing;
 mod other_user;
 mod pipes;
 mod place;
+mod stat;
 mod terminal;
 mod verbs;
 mod watch;

@@ -86,10 +86,18 @@ class _Stats(TypedDict):
     free: int
     value_size: int
     writes: int
+    growths: int
     recoveries: int
     lost: int
     tombstones: int
     file_len: int
+
+class _Writer(TypedDict):
+    pid: int
+    thread: int
+    command: Optional[str]
+    alive: bool
+    writes: int
 
 class Table(MutableMapping[_K, bytes]):
     """A table of live status: any process writes, every process reads.
@@ -458,10 +466,17 @@ class Table(MutableMapping[_K, bytes]):
     def is_orphaned(self) -> bool:
         """True if the name no longer leads to this table: it was removed or created again."""
     def stats(self) -> _Stats:
-        """`len`, `capacity`, `max_capacity`, `free`, `value_size`, `writes`, `recoveries`, entries
-        `lost` to damage, `tombstones` of the index, `file_len` in bytes. O(1).
+        """`len`, `capacity`, `max_capacity`, `free`, `value_size`, `writes`, `growths`, `recoveries`,
+        entries `lost` to damage, `tombstones` of the index, `file_len` in bytes. O(1).
 
         While other processes write, the figures may be from different moments.
+        """
+    def writers(self) -> list[_Writer]:
+        """The threads that write, or have written, to the table, each with `pid`, `thread`, `command`,
+        `alive` and `writes`. O(writers). Reads `/proc`.
+
+        A thread is listed after its first write, until another thread takes over its record. Its
+        `command` is `None` if the thread has ended, or if nothing says what it is.
         """
     @property
     def name(self) -> str:

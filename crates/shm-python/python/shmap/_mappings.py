@@ -17,6 +17,7 @@ from ._shmap import (
     table_wait,
     table_wait_any,
     table_whole_version,
+    table_writers,
 )
 
 
@@ -232,6 +233,15 @@ class Table(TableBase, MutableMapping):
         `wait`.
         """
         return table_wait_any(self, seen, timeout)
+
+    def writers(self):
+        """The threads that write, or have written, to the table, each with `pid`, `thread`, `command`,
+        `alive` and `writes`. O(writers). Reads `/proc`.
+
+        A thread is listed after its first write, until another thread takes over its record. Its
+        `command` is `None` if the thread has ended, or if nothing says what it is.
+        """
+        return table_writers(self)
 
     def items(self):
         return _EntriesItems(self)

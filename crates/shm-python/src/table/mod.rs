@@ -3,7 +3,7 @@
 //! that `_mappings.py` defines.
 
 mod calls;
-mod figures;
+pub(crate) mod figures;
 mod handle;
 mod key;
 pub(crate) mod lookup;
@@ -352,8 +352,8 @@ impl TableBase {
             .map_err(|source| self.namespace_failure(py, source))
     }
 
-    /// `len`, `capacity`, `max_capacity`, `free`, `value_size`, `writes`, `recoveries`, entries
-    /// `lost` to damage, `tombstones` of the index, `file_len` in bytes. O(1).
+    /// `len`, `capacity`, `max_capacity`, `free`, `value_size`, `writes`, `growths`, `recoveries`,
+    /// entries `lost` to damage, `tombstones` of the index, `file_len` in bytes. O(1).
     ///
     /// While other processes write, the figures may be from different moments.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

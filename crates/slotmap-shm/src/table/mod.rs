@@ -25,6 +25,7 @@ mod transact;
 mod untyped;
 mod wait;
 mod write;
+mod writers;
 
 pub use damage::Damage;
 pub use handle::{Access, ReadOnly, ReadWrite, Table, TableReader};
@@ -33,3 +34,4 @@ pub use listing::{Iter, Listing};
 pub use read::Stats;
 pub use untyped::UntypedTable;
 pub use wait::{TableVersion, Version};
+pub use writers::TableWriter;

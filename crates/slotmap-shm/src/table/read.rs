@@ -34,6 +34,8 @@ pub struct Stats {
     pub value_size: usize,
     /// Number of writes that were committed since creation. A batch is one write.
     pub writes: u64,
+    /// Number of times that the table has grown.
+    pub growths: u64,
     /// Number of repairs after the death of a writer, since creation.
     pub recoveries: u64,
     /// Number of entries that were lost since creation because their slots were damaged.
@@ -384,6 +386,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
             value_size: self.shape().geometry.value_size,
             // Wrapping: records may be damaged.
             writes: self.view().commits().wrapping_add(self.segment().writes_by_records()),
+            growths: layout.level,
             recoveries: load(RECOVERIES),
             lost: load(LOST),
             expired: load(EXPIRED),

@@ -33,6 +33,8 @@ static VALUE: Metric = gauge("shmap_table_value_size_bytes", "Longest value of t
 static TOMBSTONES: Metric =
     gauge("shmap_table_tombstones", "Places of removed keys in the index of the table.");
 static WRITES: Metric = counter("shmap_table_writes_total", "Changes of the table.");
+static GROWTHS: Metric = counter("shmap_table_growths_total", "How often the table has grown.");
+static WRITERS: Metric = gauge("shmap_table_writers", "Threads that write to the table.");
 static RECOVERIES: Metric =
     counter("shmap_table_recoveries_total", "Repairs after a writer that died.");
 static LOST: Metric =
@@ -63,6 +65,10 @@ pub(super) fn measure(target: &Target, common: &Common, samples: &mut Samples) {
             samples.add(&VALUE, &labels, stats.value_size as u64);
             samples.add(&TOMBSTONES, &labels, stats.tombstones as u64);
             samples.add(&WRITES, &labels, stats.writes);
+            samples.add(&GROWTHS, &labels, stats.growths);
+            let writers = table.writers();
+            let alive = writers.iter().filter(|writer| writer.is_alive).count();
+            samples.add(&WRITERS, &labels, alive as u64);
             samples.add(&RECOVERIES, &labels, stats.recoveries);
             samples.add(&LOST, &labels, stats.lost);
             table.segment().created()
