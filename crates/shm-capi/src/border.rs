@@ -247,9 +247,9 @@ impl<T: Plain> OutArray<'_, T> {
     #[inline]
     pub(crate) fn copy(self, elements: &[T]) {
         let len = elements.len().min(self.len);
-        // SAFETY: `len` elements can be read and, by promise 1, written; a result never lies in what
-        // the library lets the caller see, so they do not overlap. With `len` 0 the pointer may be
-        // null, which is allowed then.
+        // SAFETY: `len` elements can be read and, by promise 1, written; a result never lies in
+        // what the library lets the caller see, so they do not overlap. With `len` 0 the pointer
+        // may be null, which is allowed then.
         unsafe { std::ptr::copy_nonoverlapping(elements.as_ptr(), self.first, len) };
     }
 }
