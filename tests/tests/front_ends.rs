@@ -22,6 +22,7 @@ const SHELL_READS: &str = "a process for each step: read, and write what it was 
 const RUST_ONLY: &str = "for tests and debuggers, which are written in Rust";
 const PUT: &str = "one of add, update and upsert, which have names of their own";
 const ALL_KEYS: &str = "`watch` waits for a change of any key";
+const NOT_YET: &str = "not yet";
 const COPIES: &str = "entries are copied at once: an iterator would hold the handle";
 
 /// Operation, C (without `shmap_`), Python (of `shmap.Table`), verb of the command line.

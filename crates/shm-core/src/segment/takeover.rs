@@ -154,11 +154,9 @@ impl ValidatedFile {
             let record = Stored::read(record);
             match record.owner.filter(|&owner| may_live(owner, &record, found, here)) {
                 Some(owner) => {
-                    if lock.is_some_and(|id| {
-                        id.index() == index && id.generation() == record.generation
-                    }) {
-                        holder = Some(thread(owner, &record, here));
-                    }
+                    let its_lock =
+                        |id: &WriterId| id.index() == index && id.generation() == record.generation;
+                    holder = lock.filter(its_lock).map(|_| thread(owner, &record, here)).or(holder);
                 }
                 None if record.owner.is_some() || !record.is_sound => lost.push(index),
                 None => {}
