@@ -181,7 +181,7 @@ impl<W: Read + Write + Seek> StreamWriter<W> {
         drop((nodes, ties));
         let mut index = with_room(buckets as usize)?;
         index.resize(buckets as usize, Words::ZERO);
-        let mut windows = Windows::new()?;
+        let mut windows = Windows::new(&layout)?;
         let mut is_built = buckets > 0;
         let mut next = 0..layout.shape.units();
         while !next.is_empty() {
@@ -232,10 +232,13 @@ struct Windows {
 }
 
 impl Windows {
-    fn new() -> Result<Self, BuildError> {
-        let (mut data, mut made) = (with_room(WINDOW)?, with_room(MADE)?);
-        data.resize(WINDOW, 0);
-        made.resize(MADE, 0);
+    fn new(layout: &Layout) -> Result<Self, BuildError> {
+        // A small map needs no large windows.
+        let data_len = WINDOW.min(layout.data_len);
+        let made_len = MADE.min(layout.units_len(&(0..layout.shape.units())));
+        let (mut data, mut made) = (with_room(data_len)?, with_room(made_len)?);
+        data.resize(data_len, 0);
+        made.resize(made_len, 0);
         Ok(Self { data, made })
     }
 
