@@ -11,7 +11,7 @@ use loom::thread;
 
 use super::lock::{Taken, announce, release, try_take};
 use super::lock_word::{Library, LockWord};
-use super::records::{Registration, is_over, register};
+use super::records::{Registration, close, is_over, register};
 use crate::sync::{Ordering, Word, Words, crash};
 
 const OWNER_DIED: u64 = 0x4000_0000;
@@ -47,6 +47,8 @@ impl Model {
         if found.iter().any(|&word| LockWord(word as u32).owner().is_some()) {
             return None;
         }
+        let now = Registration(self.registration.load(Ordering::Acquire));
+        close(&self.registration, now).unwrap();
         // Acquire, as `pthread_mutex_trylock`.
         let (acquire, relaxed) = (Ordering::Acquire, Ordering::Relaxed);
         let word = found[library as usize - 1];
@@ -135,6 +137,25 @@ fn whoever_sees_a_death_sees_all_that_was_stored_before_it() {
             writer.join().unwrap();
             next.join().unwrap();
             assert!(model.resolve());
+        });
+    }
+}
+
+/// An owner that was found dead stays dead while another thread takes the record.
+#[test]
+fn the_dead_do_not_come_back() {
+    for library in Library::ALL {
+        loom::model(move || {
+            let model = Model::new();
+            let id = model.write();
+            model.release(1, OWNER_DIED);
+            let next = {
+                let model = Arc::clone(&model);
+                thread::spawn(move || model.own_by(library, 2).unwrap())
+            };
+            assert!(model.is_over(id));
+            assert!(model.is_over(id));
+            assert!(!model.is_over(next.join().unwrap()));
         });
     }
 }

@@ -107,6 +107,11 @@ impl Registration {
         Self(self.0 | Self::made(library))
     }
 
+    /// The same registration, which is over, whoever locks a mutex.
+    fn closed(self) -> Self {
+        Self(self.0 & !Self::LIBRARY)
+    }
+
     /// The next registration, by a thread with this C library; `None` if this was the last one.
     fn next(self, library: Library) -> Option<Self> {
         let next = self.generation() + 1;
@@ -244,6 +249,7 @@ impl<'a> Record<'a> {
         if !now.is_sound() || self.owner(now).is_some() {
             return None;
         }
+        now = close(self.word(RECORD_REGISTRATION), now)?;
         if !now.has_made(library) {
             now = self.make(registrar, pages, library, now)?;
         }
@@ -391,6 +397,19 @@ pub(crate) fn is_this_thread(map: &Mapping, id: WriterId) -> bool {
     })
 }
 
+/// Says that the last registration is over, although somebody is about to lock a mutex. The caller
+/// is registrar, and has seen that no mutex has an owner. Returns what the word is now; `None` if
+/// a registrar of another inode of the file has changed it.
+pub(super) fn close(registration: &Word, now: Registration) -> Option<Registration> {
+    let closed = now.closed();
+    // Release: whoever sees this sees all that the last owner has stored, as the caller does.
+    let (release, relaxed) = (Ordering::AcqRel, Ordering::Relaxed);
+    registration.compare_exchange(now.0, closed.0, release, relaxed).ok()?;
+    // SeqCst: before the mutex is locked, which the C library may do with Acquire only.
+    fence(Ordering::SeqCst);
+    Some(closed)
+}
+
 /// The owner of the mutex of this library begins a registration. Returns its generation; `None` if
 /// there was the last one.
 pub(super) fn register(
@@ -419,7 +438,13 @@ pub(super) fn is_over(
     if now.generation() != registered {
         return true;
     }
+    let Some(library) = now.library() else { return true };
     // Acquire: pairs with the release by its owner, or by the kernel when the owner died. So
     // whoever sees that it is over sees all that the owner has stored.
-    now.library().is_none_or(|library| lock_word(library, Ordering::Acquire).owner().is_none())
+    if lock_word(library, Ordering::Acquire).owner().is_none() {
+        return true;
+    }
+    // It may be the owner of the next registration, which has closed this one before. Acquire: as
+    // above.
+    registration.load(Ordering::Acquire) != now.0
 }
