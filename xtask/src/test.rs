@@ -127,6 +127,7 @@ fn steps(full: bool) -> Vec<Step> {
         (Operation::ForceShare, Sabotage::EarlyName),
         (Operation::Settle, Sabotage::NoSettle),
         (Operation::Prune, Sabotage::GreedyPrune),
+        (Operation::Remove, Sabotage::WaitForDead),
         (Operation::Takeover, Sabotage::EarlySession),
     ] {
         let name = format!("negative control: step-kill {}, {sabotage:?}", op.name());

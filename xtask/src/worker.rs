@@ -25,6 +25,8 @@ pub enum Sabotage {
     EarlyLevel,
     /// Give a published file its name before it is written.
     EarlyName,
+    /// Wait for a holder of the lock that is dead.
+    WaitForDead,
     /// In a takeover, write the session before the records are reset.
     EarlySession,
     /// Publish without checking what a dead publisher left.

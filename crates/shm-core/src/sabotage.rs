@@ -1,5 +1,5 @@
-//! The negative controls: ways to break publication and takeover on purpose, so that the crash
-//! harnesses can show that they would notice a broken protocol.
+//! The negative controls: ways to break the lock, publication and takeover on purpose, so that the
+//! crash harnesses can show that they would notice a broken protocol.
 //!
 //! They exist only under `--cfg shm_negative_control`, which no manifest can set;
 //! everywhere else these functions are `false` at compile time.
@@ -12,6 +12,10 @@ mod control {
     }
     #[inline(always)]
     pub(crate) const fn writes_the_session_early() -> bool {
+        false
+    }
+    #[inline(always)]
+    pub(crate) const fn waits_for_the_dead() -> bool {
         false
     }
     #[inline(always)]
@@ -36,9 +40,13 @@ mod control {
     pub(crate) fn names_unfinished_files() -> bool {
         chosen("early-name")
     }
-    /// In a takeover, writes the session before the records are judged by it.
+    /// In a takeover, writes the session before the records are reset.
     pub(crate) fn writes_the_session_early() -> bool {
         chosen("early-session")
+    }
+    /// Takes every holder of the lock for a living one.
+    pub(crate) fn waits_for_the_dead() -> bool {
+        chosen("wait-for-dead")
     }
     /// Believes what a dead publisher left in the control word, and does not check the edition at
     /// the name.
@@ -52,5 +60,6 @@ mod control {
 }
 
 pub(crate) use control::{
-    names_unfinished_files, settles_blindly, sweeps_the_living, writes_the_session_early,
+    names_unfinished_files, settles_blindly, sweeps_the_living, waits_for_the_dead,
+    writes_the_session_early,
 };

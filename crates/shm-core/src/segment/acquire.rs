@@ -68,7 +68,10 @@ pub(crate) fn acquire<'a>(map: &'a Mapping, wait: Wait<'_>) -> Result<Acquired<'
 #[inline]
 pub(crate) fn acquire_clean(map: &Mapping) -> Option<Guard<'_>> {
     let _in_use = InUse::begin();
-    let id = seats::current(map.key())?;
+    let id = match seats::current(map.key()) {
+        Some(id) => id,
+        None => seats::find(map.key())?,
+    };
     lock::take_free(map.lock_word(), id.to_u64()).ok()?;
     let guard = Guard::new(map, known_token(), Held::Yes);
     // Dropping the guard leaves the word, and with it the duty to repair.

@@ -18,6 +18,7 @@ use super::records::{self, WriterId};
 use crate::error::LockError;
 use crate::os::futex;
 use crate::os::holder::Holder;
+use crate::sabotage;
 use crate::sync::{Ordering, Word, fence};
 
 /// Maximum length of a single sleep.
@@ -135,7 +136,8 @@ pub(super) fn try_lock(map: &Mapping, id: WriterId) -> Taken {
 
 /// True if the lock names no living registration.
 pub(super) fn is_dead(map: &Mapping, holder: u64) -> bool {
-    WriterId::from_u64(holder).is_none_or(|id| records::is_dead(map, id))
+    !sabotage::waits_for_the_dead()
+        && WriterId::from_u64(holder).is_none_or(|id| records::is_dead(map, id))
 }
 
 /// The thread that holds the lock of a segment now, if it is alive.

@@ -119,6 +119,20 @@ pub(crate) fn current(key: u64) -> Option<WriterId> {
     (hot.key == key && hot.process == known_token()).then_some(hot.id)
 }
 
+/// The id of the calling thread in the segment with this key, if it is registered there.
+#[cold]
+pub(crate) fn find(key: u64) -> Option<WriterId> {
+    let process = known_token();
+    let id = SEATS.try_with(|seats| {
+        let seats = &*seats.try_borrow().ok()?;
+        let is_own = |seat: &&Seat| seat.key == key && seat.process == process;
+        seats.seats.iter().find(is_own).map(|seat| seat.id)
+    });
+    let id = id.ok().flatten()?;
+    HOT.set(Hot { key, process, id });
+    Some(id)
+}
+
 /// The id of the calling thread in this segment. The thread is registered if it is not, and if a
 /// record is free. Waits for the right to register, but for no longer than `limit`.
 pub(crate) fn find_or_register(map: &Mapping, limit: Duration) -> Result<WriterId, Unregistered> {
