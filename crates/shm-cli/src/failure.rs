@@ -33,7 +33,7 @@ pub(crate) enum Exit {
     Timeout = 6,
     /// The file at the name is damaged.
     Corrupt = 7,
-    /// It is of another kind, key type, version, C library or pid namespace.
+    /// It is of another kind, key type, version or architecture.
     Mismatch = 8,
     /// The operating system does not permit it, or the owner is not trusted.
     Permission = 9,

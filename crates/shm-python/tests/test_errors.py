@@ -15,14 +15,20 @@ GOLDEN = pathlib.Path(__file__).parents[3] / "tests/data/golden/errors.md"
 NOISE = b"\xa5" * 16
 AS_ROOT = ("Not permitted to open the table", "Not permitted to make a file", "A foreign owner")
 
-#: A process that has a file open and mapped as a writer does, and is named in its lock word (`docs/format.md`).
+#: A process that has a file open and mapped as a writer does, and holds the lock by record 20 (`docs/format.md`).
 HOLDER = """
 import fcntl, mmap, os, struct, sys
 file = os.open(sys.argv[1], os.O_RDWR)
 mapped = mmap.mmap(file, 4096)
 lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 0, 1, 0)
 fcntl.fcntl(file, getattr(fcntl, "F_OFD_SETLK", 37), lock)
-mapped[512:516] = struct.pack("=I", os.getpid())
+pid, number = os.getpid(), 20
+record = 640 + 128 * number
+mapped[record:record + 4] = struct.pack("=I", pid)
+mapped[record + 48:record + 56] = struct.pack("=Q", 1 << 8 | 1 << 2 | 1)
+mapped[record + 56:record + 64] = struct.pack("=Q", os.stat("/proc/self/ns/pid").st_ino)
+mapped[record + 112:record + 120] = struct.pack("=Q", pid << 32 | pid)
+mapped[512:520] = struct.pack("=Q", 1 << 13 | number)
 print("held", flush=True)
 sys.stdin.read()
 """

@@ -167,7 +167,7 @@ static void asked_for(void) {
     fails("The table was opened for reading only", shmap_table_upsert(table, 1, "x", 1));
 }
 
-// Another process that has the file open and mapped as a writer does, and is named in its lock word (`docs/format.md`).
+// Another process that has the file open and mapped as a writer does, and holds the lock by record 20 (`docs/format.md`).
 static pid_t hold(const char *path) {
     int ready[2];
     CHECK(pipe(ready) == 0);
@@ -177,10 +177,19 @@ static pid_t hold(const char *path) {
         CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
         struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1};
         const int file = open(path, O_RDWR);
-        const uint32_t owner = (uint32_t)getpid();
+        const uint64_t owner = (uint64_t)getpid(), number = 20;
+        struct stat pids;
+        CHECK(stat("/proc/self/ns/pid", &pids) == 0);
+        const uint64_t thread = owner << 32 | owner, pid_namespace = pids.st_ino;
+        const uint64_t registration = 1 << 8 | 1 << 2 | 1, holder = 1 << 13 | number;
+        const off_t record = 640 + 128 * number;
         void *mapped = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
         const int held = file >= 0 && mapped != MAP_FAILED && fcntl(file, F_OFD_SETLK, &lock) == 0;
-        if (!held || pwrite(file, &owner, sizeof owner, 512) != sizeof owner) _exit(1);
+        if (!held || pwrite(file, &owner, 4, record) != 4) _exit(1);
+        if (pwrite(file, &pid_namespace, 8, record + 56) != 8) _exit(1);
+        if (pwrite(file, &thread, 8, record + 112) != 8) _exit(1);
+        if (pwrite(file, &registration, 8, record + 48) != 8) _exit(1);
+        if (pwrite(file, &holder, 8, 512) != 8) _exit(1);
         if (write(ready[1], "", 1) != 1) _exit(1);
         for (;;) pause();
     }

@@ -61,7 +61,7 @@ Exit codes:
   5    the name is not valid
   6    the lock was not released in time
   7    the file at the name is damaged
-  8    it is of another kind, key type, version, C library or pid namespace
+  8    it is of another kind, key type, version or architecture
   9    the operating system does not permit it, or the owner is not trusted
   10   the operating system refused the operation for another reason
   11   a line of the input is broken

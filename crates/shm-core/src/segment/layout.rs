@@ -19,7 +19,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytemuck::{Pod, Zeroable};
 
-use super::lock_word::Library;
 use crate::error::{CreateError, HeaderError};
 use crate::namespace::Kind;
 use crate::os::identity;
@@ -291,12 +290,10 @@ impl Header {
         let expected = identity::abi();
         if self.abi == NO_LOCK {
             Err(HeaderError::NoLock)
-        } else if self.abi != expected {
-            Err(HeaderError::Abi { found: self.abi, expected })
-        } else if Library::OURS.is_none() {
-            Err(HeaderError::CLibrary)
-        } else {
+        } else if self.abi == expected {
             Ok(())
+        } else {
+            Err(HeaderError::Abi { found: self.abi, expected })
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytemuck::Zeroable;
 
 use super::layout::{LOCK_OFFSET, RECORD_LEN, RECORDS_OFFSET, SESSION_OFFSET, Session};
+use super::lock_word::Library;
 use super::map::Mapping;
 use super::patience::Waiting;
 use super::raw_file::ValidatedFile;
@@ -64,6 +65,9 @@ pub(crate) fn become_writer(
 impl ValidatedFile {
     fn into_writer(self, waiting: Waiting<'_>) -> Result<WritableSegment, OpenError> {
         self.header().validate_abi().map_err(|e| self.header_error(e))?;
+        if Library::OURS.is_none() {
+            return Err(self.header_error(HeaderError::CLibrary));
+        }
         let meta = self.file().metadata().map_err(|e| IoError::new("stat", self.path(), e))?;
         let identify = |e| IoError::new("identify the process for", self.path(), e);
         let here = Here {
@@ -147,17 +151,17 @@ impl ValidatedFile {
         let mut lock = [0; 8];
         read(&mut lock, LOCK_OFFSET)?;
         let lock = WriterId::from_u64(u64::from_ne_bytes(lock));
+        let lock = lock.map(|id| (id.index(), id.generation()));
         let mut bytes = vec![0; RECORD_LEN * records as usize];
         read(&mut bytes, RECORDS_OFFSET)?;
         let (mut lost, mut holder) = (Vec::new(), None);
         for (index, record) in (0..).zip(bytes.chunks_exact(RECORD_LEN)) {
             let record = Stored::read(record);
             match record.owner.filter(|&owner| may_live(owner, &record, found, here)) {
-                Some(owner) => {
-                    let its_lock =
-                        |id: &WriterId| id.index() == index && id.generation() == record.generation;
-                    holder = lock.filter(its_lock).map(|_| thread(owner, &record, here)).or(holder);
+                Some(owner) if lock == Some((index, record.generation)) => {
+                    holder = Some(thread(owner, &record, here));
                 }
+                Some(_) => {}
                 None if record.owner.is_some() || !record.is_sound => lost.push(index),
                 None => {}
             }

@@ -55,7 +55,7 @@ class WrongKindError(Error, TypeError):
 
 
 class MismatchError(Error, ValueError):
-    """Another geometry, format version, C library or pid namespace; or the value is not a counter."""
+    """Another geometry, format version or architecture; or the value is not a counter."""
 
 
 class NotTextError(Error, UnicodeDecodeError):
