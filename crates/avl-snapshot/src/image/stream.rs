@@ -289,7 +289,7 @@ fn read_at(stream: &mut (impl Read + Seek), at: u64, bytes: &mut [u8]) -> Result
 
 /// The blocks of the data that were read last, each in the place that its number selects.
 struct Blocks {
-    kept: Vec<Option<(u64, Rc<[u8]>)>>,
+    kept: Vec<Option<(u64, Rc<Vec<u8>>)>>,
     data_len: u64,
 }
 
@@ -319,7 +319,7 @@ impl Blocks {
         let mut draft = Draft { entries, data, layout };
         let derived = derive(&mut draft);
         match draft.data.0.into_inner().failed {
-            Some(error) => Err(StreamError::Read(error)),
+            Some(error) => Err(error),
             None => Ok(derived?),
         }
     }
@@ -334,12 +334,12 @@ struct Reader<'a, W> {
     start: u64,
     blocks: &'a mut Blocks,
     /// The first error. What is derived afterwards is wrong.
-    failed: Option<Error>,
+    failed: Option<StreamError>,
 }
 
 /// Some bytes of a block, or of a copy of several blocks.
 struct Piece {
-    block: Rc<[u8]>,
+    block: Rc<Vec<u8>>,
     range: Range<usize>,
 }
 
@@ -366,8 +366,8 @@ impl<W: Read + Seek> Source for ReadBack<'_, W> {
         }
         let mut bytes = Vec::new();
         if let Err(error) = grow(&mut bytes, len.min(MAX_KEY_LEN)) {
-            reader.failed.get_or_insert(Error::new(std::io::ErrorKind::OutOfMemory, error));
-            return Piece { block: Rc::new([]), range: 0..0 };
+            reader.failed.get_or_insert(error.into());
+            return Piece { block: Rc::default(), range: 0..0 };
         }
         let mut at = at;
         for number in number.. {
@@ -380,13 +380,13 @@ impl<W: Read + Seek> Source for ReadBack<'_, W> {
             }
             at = 0;
         }
-        Piece { range: 0..bytes.len(), block: bytes.into() }
+        Piece { range: 0..bytes.len(), block: Rc::new(bytes) }
     }
 }
 
 impl<W: Read + Seek> Reader<'_, W> {
     #[inline]
-    fn block(&mut self, number: u64) -> Rc<[u8]> {
+    fn block(&mut self, number: u64) -> Rc<Vec<u8>> {
         match self.blocks.kept.get(number as usize % KEPT) {
             Some(Some((kept, block))) if *kept == number => Rc::clone(block),
             _ => self.read(number),
@@ -394,14 +394,17 @@ impl<W: Read + Seek> Reader<'_, W> {
     }
 
     #[cold]
-    fn read(&mut self, number: u64) -> Rc<[u8]> {
+    fn read(&mut self, number: u64) -> Rc<Vec<u8>> {
         let at = number * BLOCK as u64;
         let len = self.blocks.data_len.saturating_sub(at).min(BLOCK as u64) as usize;
-        let mut bytes = vec![0; len];
-        let read = read_at(self.stream, self.start + at, &mut bytes);
-        let block: Rc<[u8]> = bytes.into();
+        let mut bytes = Vec::new();
+        let read = grow(&mut bytes, len).map_err(StreamError::from).and_then(|()| {
+            bytes.resize(len, 0);
+            read_at(self.stream, self.start + at, &mut bytes).map_err(StreamError::Read)
+        });
         match read {
             Ok(()) => {
+                let block = Rc::new(bytes);
                 if let Some(place) = self.blocks.kept.get_mut(number as usize % KEPT) {
                     *place = Some((number, Rc::clone(&block)));
                 }
@@ -409,7 +412,7 @@ impl<W: Read + Seek> Reader<'_, W> {
             }
             Err(error) => {
                 self.failed.get_or_insert(error);
-                Rc::new([])
+                Rc::default()
             }
         }
     }

@@ -161,7 +161,7 @@ pub fn no_memory() -> Result<()> {
             setrlimit(Resource::RLIMIT_AS, hard, hard)?;
             match outcome {
                 Ok(()) => break,
-                Err(Error::Build(BuildError::NoMemory { needed })) => assert!(needed > 1 << 16),
+                Err(Error::Build(BuildError::NoMemory { needed })) => assert!(needed > 1 << 12),
                 Err(Error::Io(IoError { limit: Some(limit), .. })) => {
                     assert_eq!(limit, Limit::AddressSpace { limit: used + room });
                 }
