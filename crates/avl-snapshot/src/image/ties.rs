@@ -37,6 +37,8 @@ use super::layout::{MAX_TIES, TIE_LEN};
 use super::node::{Node, partial, shared, tie_word};
 use super::raw::Raw;
 use super::shape::{NODE_KEYS, Tier};
+use crate::error::BuildError;
+use crate::grow::with_room;
 
 /// Maximum number of groups that decide one tie. Only keys that are made for it need more.
 pub(crate) const GROUPS: u32 = 16;
@@ -150,8 +152,10 @@ pub(crate) struct NodeTies<'a> {
 }
 
 impl<'k, K: Keys> Ties<'k, K> {
-    pub(crate) fn of(keys: &'k K) -> Self {
-        Self { keys, len: 0, words: Vec::new(), subtree: 0 }
+    pub(crate) fn of(keys: &'k K) -> Result<Self, BuildError> {
+        // Never more: a separator is in at most 16 groups, and takes at most five words in each.
+        let words = with_room(TABLE + 5 * NODE_KEYS * (GROUPS as usize + 1))?;
+        Ok(Self { keys, len: 0, words, subtree: 0 })
     }
 
     /// Makes the content for the next node. Must be called once for each node above the bottom
@@ -230,8 +234,7 @@ impl<'k, K: Keys> Ties<'k, K> {
         let halves = self.words.len();
         self.words.resize(halves + run.separators.len().div_ceil(2), 0);
         self.runs(run, halves, depth + 1, &|key| tie_word(key, prefix));
-        // Never too large: a separator is in at most 16 groups, and takes at most five words in
-        // each.
+        // Never too large, by the number of words that `of` makes room for.
         place as u16
     }
 }

@@ -9,6 +9,7 @@ use super::raw::{Entry, Raw};
 use super::ties::Ties;
 use super::unit::Unit;
 use crate::error::SnapshotError;
+use crate::grow::or_abort;
 
 /// Checks everything after the header. O(bytes), whatever the bytes are.
 pub(crate) fn verify(raw: Raw<'_>, header: &Header) -> Result<(), SnapshotError> {
@@ -73,7 +74,7 @@ fn order(raw: Raw<'_>) -> Result<(), SnapshotError> {
 /// Checks the nodes above the bottom tier, and the ties section.
 fn nodes(raw: Raw<'_>) -> Result<(), SnapshotError> {
     let layout = raw.layout;
-    let mut ties = Ties::of(&raw);
+    let mut ties = or_abort(Ties::of(&raw));
     let mut tables_at = layout.tables_at;
     let mut has_ties = false;
     for tier in layout.shape.tiers().filter(|tier| tier.below > 0) {

@@ -305,7 +305,7 @@ fn nodes_and_ties(draft: &impl Keys) -> Result<(Vec<Node>, Vec<u32>), BuildError
     let mut nodes = with_room(shape.upper_nodes() as usize)?;
     let mut words = with_room(shape.upper_nodes() as usize)?;
     let mut tables = Vec::new();
-    let mut ties = Ties::of(draft);
+    let mut ties = Ties::of(draft)?;
     for tier in shape.tiers().filter(|tier| tier.below > 0) {
         for at in 0..tier.nodes() {
             let node = node_of(draft, &tier, at);
