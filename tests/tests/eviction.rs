@@ -209,6 +209,15 @@ fn writers_that_evict_beside_each_other_keep_the_table_full_and_whole() {
     assert_eq!(table.stats().evicted, 4 * 5_000 - 64);
 }
 
+/// Sets a flag, also if the test fails.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_hot_table_of_one_entry_makes_room_for_others() {
     let Told { table, .. } = told(options(1));
@@ -220,11 +229,11 @@ fn a_hot_table_of_one_entry_makes_room_for_others() {
                 table.update(&0, b"again").ok();
             }
         });
+        let _done = SetOnDrop(&done);
         for key in 1..200 {
             table.upsert(&key, b"x").unwrap();
             table.upsert(&0, b"x").unwrap();
         }
-        done.store(true, Ordering::Relaxed);
     });
 }
 

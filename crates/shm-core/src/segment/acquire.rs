@@ -48,7 +48,8 @@ pub(crate) fn acquire<'a>(map: &'a Mapping, wait: Wait<'_>) -> Result<Acquired<'
     };
     match taken {
         Ok(taken) => {
-            let guard = Guard::new(map, known_token(), held);
+            // Not `known_token`, which does not know a process without `MADV_WIPEONFORK`.
+            let guard = Guard::new(map, process_token(), held);
             Ok(if taken == Taken::FromTheDead || map.is_dirty() {
                 Acquired::OwnerDied(Recovery::new(guard))
             } else {

@@ -184,13 +184,13 @@ pub(crate) fn register_as_guest(map: &Mapping, limit: Duration) -> Result<Writer
     id.ok_or(Unregistered::Full)
 }
 
-/// Gives the record of a guest back. If that is not possible, the thread keeps it until it ends.
+/// Gives the record of a guest back. If that is not possible, the thread keeps it as a seat.
 pub(crate) fn leave_as_guest(map: &Mapping, id: WriterId) {
     let left = map.file().is_some_and(|file| match registrar_of(file, LEAVING) {
         Ok(registrar) => mutex::unlock(&registrar, map.pages(), id.index()),
         Err(_) => false,
     });
-    if left {
+    if left || keep_as_seat(map, id) {
         compiler_fence(Ordering::SeqCst);
         let (count, process) = GUEST.get();
         GUEST.set((count.saturating_sub(1), process));
@@ -198,6 +198,18 @@ pub(crate) fn leave_as_guest(map: &Mapping, id: WriterId) {
         // The pages stay: this thread's robust list leads there.
         std::mem::forget((Arc::clone(map.pages()), map.file().map(Arc::clone)));
     }
+}
+
+/// Makes the record of a guest a seat of the thread. False if that is not possible.
+fn keep_as_seat(map: &Mapping, id: WriterId) -> bool {
+    let kept = SEATS.try_with(|seats| {
+        let mut seats = seats.try_borrow_mut().ok()?;
+        seats.seats.try_reserve(1).ok()?;
+        let (pages, file) = (Some(Arc::clone(map.pages())), Arc::clone(map.file()?));
+        seats.seats.push(Seat { pages, file, key: map.key(), process: process_token(), id });
+        Some(())
+    });
+    matches!(kept, Ok(Some(())))
 }
 
 /// The right to register and unregister writers of this file.

@@ -100,7 +100,8 @@ impl Segment {
     /// parts of the body later, see [`CreateOptions::allocated`](crate::CreateOptions::allocated).
     ///
     /// # Errors
-    /// [`HeaderError::Holes`] in [`OpenError::Header`], or [`OpenError::Io`].
+    /// [`HeaderError::Holes`](crate::HeaderError::Holes) in [`OpenError::Header`], or
+    /// [`OpenError::Io`].
     pub fn check_allocated(&self, body_bytes: u64) -> Result<(), OpenError> {
         let Ok(file) = self.file() else {
             // The descriptor was closed by the program, so nothing is known.

@@ -381,7 +381,15 @@ impl<'a> SlotMut<'a> {
     /// True if the slot's entry is over.
     #[inline]
     pub(crate) fn is_over(&self, judge: &dyn Judge) -> bool {
-        self.as_read().is_over(self.version(), judge)
+        for _ in 0..CLAIMS_MEANWHILE {
+            let version = self.version();
+            let over = self.as_read().is_over(version, judge);
+            // If not, a claimant may have stored another lease there, which it has not committed.
+            if self.as_read().is_unchanged(version) {
+                return over;
+            }
+        }
+        false
     }
 
     /// Makes the staged version the current one. The transaction has been committed. Must not be

@@ -344,22 +344,30 @@ impl<'a> Transaction<'a> {
             }
             looked += 1;
             if self.slot(slot).is_over(self.judge) {
-                removed += usize::from(self.remove_if(slot, |slot| slot.is_over(self.judge))?);
+                let is_due = |slot: &SlotMut<'_>| slot.is_over(self.judge);
+                removed += usize::from(self.remove_if(slot, false, is_due)?);
             }
         }
         Ok((looked, removed))
     }
 
     /// Stages the removal of the entry in this slot if `is_due` says so, once nobody else can
-    /// change the slot. Returns false if not, or if there is no entry, or if it is being written.
+    /// change the slot. Returns false if not, or if there is no entry, or if it is being written,
+    /// unless the caller `insists`.
     pub(crate) fn remove_if(
         &mut self,
         slot: usize,
+        insists: bool,
         is_due: impl FnOnce(&SlotMut<'_>) -> bool,
     ) -> Result<bool, Fault> {
         let this = self.slot(slot);
         // What is claimed is in use.
-        if this.state() != State::AtRest || !this.will_be_live() {
+        let may_be_taken = match this.state() {
+            State::AtRest => this.will_be_live(),
+            State::Claimed(_) => insists,
+            State::Staged | State::Damaged(_) => false,
+        };
+        if !may_be_taken {
             return Ok(false);
         }
         let mut room = NO_KEY;
@@ -377,6 +385,9 @@ impl<'a> Transaction<'a> {
             Ok(staging) => {
                 self.note(slot, Change::Remove { place }, staging);
                 Ok(true)
+            }
+            Err(NotStaged::Claimed { claim, version }) if insists => {
+                Err(Fault::Claimed(Claimed { slot, claim, version }))
             }
             Err(NotStaged::Claimed { .. } | NotStaged::Changed) => Ok(false),
             Err(NotStaged::Damaged) => {

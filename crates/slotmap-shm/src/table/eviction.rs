@@ -29,7 +29,7 @@ impl<K: Key + ?Sized> Table<K> {
     /// Removes as many entries as are needed, but none of those that are to stay. Returns true if
     /// there may be room now.
     #[cold]
-    pub(super) fn evict(&self, needed: &Needed) -> Result<bool, Fault> {
+    pub(super) fn evict(&self, needed: &Needed, waited: &Waited) -> Result<bool, Fault> {
         let free = self.capacity().saturating_sub(self.len());
         let mut missing = needed.absent.saturating_sub(free);
         if missing == 0 {
@@ -55,7 +55,7 @@ impl<K: Key + ?Sized> Table<K> {
                 kept.push(aged);
                 continue;
             }
-            match self.evict_one(aged, scans > PATIENT_SCANS) {
+            match self.evict_one(aged, scans > PATIENT_SCANS, waited) {
                 Ok(false) => {}
                 Ok(true) => (evicted, missing, scans) = (evicted + 1, missing - 1, 0),
                 Err(fault) => break Err(fault),
@@ -94,13 +94,13 @@ impl<K: Key + ?Sized> Table<K> {
     }
 
     /// Removes an entry, unless it was written since it was found, or `anyway`. Tells the observer.
-    fn evict_one(&self, aged: Aged, anyway: bool) -> Result<bool, Fault> {
+    fn evict_one(&self, aged: Aged, anyway: bool, waited: &Waited) -> Result<bool, Fault> {
         let is_told = self.waits.observer.is_set();
         let shape = self.shape();
         let mut key = vec![0; if is_told { shape.key_words } else { 0 }];
         let mut value = Value::with_room(if is_told { shape.geometry.value_size } else { 0 });
-        let evicted = self.write(room(1), &Waited::default(), |transaction| {
-            let evicted = transaction.remove_if(aged.slot, |slot| {
+        let evicted = self.write(room(1), waited, |transaction| {
+            let evicted = transaction.remove_if(aged.slot, anyway, |slot| {
                 let is_due = anyway || slot.stamp() == aged.stamp;
                 if is_due && is_told {
                     // Nothing is allocated here: there is room.

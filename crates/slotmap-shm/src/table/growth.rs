@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use shm_core::Words;
 
+use super::closing::Waited;
 use super::handle::Table;
 use super::open::in_bytes;
 use crate::encoded_keys::EncodedKeys;
@@ -40,16 +41,17 @@ impl<K: Key + ?Sized> Table<K> {
         &self,
         capacity: usize,
         keys: Option<&EncodedKeys>,
+        waited: &Waited,
         allocated: &mut Allocated,
     ) -> Result<bool, Fault> {
         let full = self.current_layout();
-        if full.capacity > capacity || self.remove_some_over()? {
+        if full.capacity > capacity || self.remove_some_over(waited)? {
             return Ok(true);
         }
         let needed = self.needed(keys)?;
         let evicts = self.shape().stamp != 0;
         match self.allocate_next(full, allocated) {
-            Ok(false) | Err(_) if evicts => self.evict(&needed),
+            Ok(false) | Err(_) if evicts => self.evict(&needed, waited),
             other => other,
         }
     }

@@ -168,11 +168,11 @@ pub(crate) struct Waits {
     pub(crate) observer: Observer,
 }
 
-/// Returns a number that stands for this boot, and is not 0. If the kernel does not tell, the
-/// number is 1, and leases are over as if the machine had been booted meanwhile only if it changes.
-pub(super) fn boot() -> u64 {
-    let id = shm_core::boot_id().unwrap_or_default();
-    id.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)) | 1
+/// Returns a number that stands for this boot, and is not 0; `None` if the kernel does not tell.
+/// Then a segment cannot be opened to write.
+pub(super) fn boot() -> Option<u64> {
+    let id = shm_core::boot_id().ok()?;
+    Some(id.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)) | 1)
 }
 
 /// Returns the boot in which the leases of a table were written; 0 if its entries do not expire.
@@ -213,8 +213,10 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
 
     /// Creates a handle. `found` is what was wrong when the table was opened.
     pub(super) fn new(segment: A::Segment, levels: Levels, waits: Waits, found: Glance) -> Self {
-        let boot = if levels.first().extras == 0 { 0 } else { boot() };
-        let other_boot = boot_of(segment.as_segment().words()) != boot;
+        let found_boot = boot_of(segment.as_segment().words());
+        let expects_boot = levels.first().extras != 0;
+        let boot = if expects_boot { boot().unwrap_or(found_boot) } else { 0 };
+        let other_boot = expects_boot && found_boot != boot;
         let suspect = AtomicBool::new(found.is_suspect() || other_boot);
         let damaged = AtomicBool::new(found.slots || found.index || other_boot);
         let looked_again = AtomicU64::new(0);

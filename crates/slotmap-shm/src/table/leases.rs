@@ -52,8 +52,13 @@ pub enum TimeToLive {
 }
 
 impl<K: Key + ?Sized, A: Access> Table<K, A> {
+    /// True if nothing is left of an earlier boot.
+    pub(super) fn is_settled(&self) -> bool {
+        boot_of(self.segment().words()) == self.boot
+    }
+
     fn is_over_at(&self, lease: u64, now: impl FnOnce() -> u64) -> bool {
-        if boot_of(self.segment().words()) != self.boot {
+        if !self.is_settled() {
             return true;
         }
         match term(lease) {
@@ -190,12 +195,13 @@ impl<K: Key + ?Sized> Table<K> {
             return Ok(0);
         }
         let most = max_visited.min(self.capacity());
-        self.remove_over(None, most, most).map_err(|fault| fault.into_error(self.key_kind(), &[]))
+        self.remove_over(None, most, most, &Waited::default())
+            .map_err(|fault| fault.into_error(self.key_kind(), &[]))
     }
 
     /// Removes entries that are over, to make room. Returns true if there may be room now.
     #[cold]
-    pub(super) fn remove_some_over(&self) -> Result<bool, Fault> {
+    pub(super) fn remove_some_over(&self, waited: &Waited) -> Result<bool, Fault> {
         if self.shape().leases == 0 {
             return Ok(false);
         }
@@ -209,14 +215,14 @@ impl<K: Key + ?Sized> Table<K> {
         });
         let Some(first) = first else { return Ok(false) };
         let before = self.len();
-        self.remove_over(Some(first), VISITED_AT_ONCE, REMOVED_AT_ONCE)?;
+        self.remove_over(Some(first), VISITED_AT_ONCE, REMOVED_AT_ONCE, waited)?;
         Ok(self.len() < before)
     }
 
     /// Removes what has a lease of another boot, some at a time, forgets when slots were written,
     /// and records this boot. The caller holds the lock, and has allocated the memory before.
     pub(super) fn settle_boot(&self, words: Words<'_>, mut spent: Room) {
-        if boot_of(words.as_read()) == self.boot {
+        if self.is_settled() {
             return;
         }
         let is_dead = |claim| self.is_dead(claim);
@@ -239,10 +245,9 @@ impl<K: Key + ?Sized> Table<K> {
         words.store(BOOT, self.boot, Ordering::Release);
     }
 
-    /// Allocates memory for [`Table::settle_boot`], if it has anything to do.
+    /// Allocates memory for [`Table::settle_boot`].
     pub(super) fn room_to_settle(&self) -> Room {
-        let settled = boot_of(self.segment().words()) == self.boot;
-        room(if settled { 0 } else { REMOVED_AT_ONCE + 1 })
+        room(REMOVED_AT_ONCE + 1)
     }
 
     /// Removes entries that are over, from this slot on, or where the last sweep stopped. Returns
@@ -252,10 +257,11 @@ impl<K: Key + ?Sized> Table<K> {
         from: Option<usize>,
         visited: usize,
         removed: usize,
+        waited: &Waited,
     ) -> Result<usize, Fault> {
         let relaxed = Ordering::Relaxed;
         let spent = room(removed.min(self.capacity()) + 1);
-        self.write(spent, &Waited::default(), |transaction| {
+        self.write(spent, waited, |transaction| {
             let words = transaction.words();
             let hand = || usize::try_from(words.load(HAND, relaxed)).unwrap_or(0);
             let from = from.unwrap_or_else(hand);

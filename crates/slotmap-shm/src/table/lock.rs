@@ -1,6 +1,6 @@
 //! Taking the lock of a table, and repairing the table if that is necessary.
 
-use shm_core::{Acquired, Guard, LockError, Ordering, fence};
+use shm_core::{Acquired, Guard, LockError, Ordering, Words, fence};
 
 use super::closing::Waited;
 use super::handle::Table;
@@ -48,21 +48,47 @@ impl<K: Key + ?Sized> Table<K> {
     /// as after the death of a writer.
     fn check_suspect(&self, told: &mut Repaired, waited: &Waited) -> Result<(), LockError> {
         let mut room = CheckRoom::new(self.shape());
-        let spent = self.room_to_settle();
+        self.settle(told, waited, &mut room)?;
         let guard = self.lock_slowly(told, waited)?;
         let words = guard.words()?;
         // Under the lock: no other thread writes through this handle between this and the check,
         // and what a reader finds during the check is not forgotten.
         self.suspect.store(false, Ordering::Relaxed);
         self.damaged.store(false, Ordering::Relaxed);
-        if recover::check(words, self.current_layout(), &|claim| self.is_dead(claim), &mut room)
-            .is_err()
-        {
+        if self.is_damaged(words, &mut room) {
             guard.mark_dirty();
         }
-        self.settle_boot(words, spent);
         drop(guard);
         Ok(())
+    }
+
+    /// Removes what an earlier boot has left that does not outlast a boot. Until this is done, the
+    /// handle is suspect: none of its threads claims a slot.
+    fn settle(
+        &self,
+        told: &mut Repaired,
+        waited: &Waited,
+        room: &mut CheckRoom,
+    ) -> Result<(), LockError> {
+        if self.is_settled() {
+            return Ok(());
+        }
+        let spent = self.room_to_settle();
+        let mut guard = self.lock_slowly(told, waited)?;
+        if self.is_damaged(guard.words()?, room) {
+            guard.mark_dirty();
+            drop(guard);
+            guard = self.lock_slowly(told, waited)?;
+        }
+        self.settle_boot(guard.words()?, spent);
+        guard.hand_over();
+        Ok(())
+    }
+
+    /// Checks the table. The caller holds the lock.
+    fn is_damaged(&self, words: Words<'_>, room: &mut CheckRoom) -> bool {
+        let is_dead = |claim| self.is_dead(claim);
+        recover::check(words, self.current_layout(), &is_dead, room).is_err()
     }
 
     /// Checks the whole table under the lock, and repairs it if anything is wrong.
@@ -71,14 +97,7 @@ impl<K: Key + ?Sized> Table<K> {
         let mut room = CheckRoom::new(self.shape());
         let waited = Waited::default();
         let mut guard = self.lock_slowly(&mut told, &waited)?;
-        if recover::check(
-            guard.words()?,
-            self.current_layout(),
-            &|claim| self.is_dead(claim),
-            &mut room,
-        )
-        .is_err()
-        {
+        if self.is_damaged(guard.words()?, &mut room) {
             guard.mark_dirty();
             drop(guard);
             guard = self.lock_slowly(&mut told, &waited)?;

@@ -207,7 +207,7 @@ fn prepare(
 fn initialise(words: Words<'_>, layout: &Layout) {
     recover::initialise(words, layout);
     if layout.extras != 0 {
-        words.store(BOOT, boot(), Ordering::Relaxed);
+        words.store(BOOT, boot().unwrap_or(1), Ordering::Relaxed);
     }
 }
 

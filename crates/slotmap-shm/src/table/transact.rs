@@ -56,7 +56,7 @@ impl<K: Key + ?Sized> Table<K> {
             match result {
                 Err(Fault::Claimed(claimed)) => self.outlast(claimed, waited)?,
                 Err(Fault::Full { capacity })
-                    if self.make_room(capacity, keys, &mut allocated)? => {}
+                    if self.make_room(capacity, keys, waited, &mut allocated)? => {}
                 other => return other,
             }
         }

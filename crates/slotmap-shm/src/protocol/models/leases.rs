@@ -169,7 +169,7 @@ fn an_entry_that_was_written_meanwhile_is_not_evicted() {
         let judge = clock(0);
         let (words, layout) = (model.words(), model.layout());
         let mut transaction = Transaction::begin(words, layout, &|_| false, &*judge, room(2));
-        let evicted = transaction.remove_if(0, |slot| slot.stamp() == 3).unwrap();
+        let evicted = transaction.remove_if(0, false, |slot| slot.stamp() == 3).unwrap();
         transaction.commit();
         let written = writer.join().unwrap();
         match (evicted, written) {
