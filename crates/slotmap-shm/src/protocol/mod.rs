@@ -17,7 +17,7 @@
 //!        slot_mut
 //!        slot
 //!           buffer   stored_key
-//!              version   lease
+//!              version   lease   put
 //! ```
 
 mod buffer;
@@ -27,6 +27,7 @@ mod grow;
 mod index;
 mod lease;
 mod moment;
+mod put;
 pub(crate) mod recover;
 mod slot;
 mod slot_mut;
@@ -40,8 +41,8 @@ mod wake;
 #[cfg(loom)]
 mod models;
 
+pub use put::{PutMode, Upserted};
 pub use recover::Repaired;
-pub use transaction::{PutMode, Upserted};
 
 pub(crate) use buffer::Buffer;
 pub(crate) use fault::{Claimed, Fault};

@@ -16,32 +16,13 @@ use shm_core::{Ordering, Words};
 use super::fault::{Claimed, Fault};
 use super::index::{self, Located, Steps};
 use super::lease::{Judge, Lease};
+use super::put::{PutMode, Upserted};
 use super::slot_mut::{IsDead, NotStaged, SlotMut, Staging, State};
 use super::stored_key::key_words;
 use super::wake::Touched;
 use super::{recover, version};
 use crate::key::NO_KEY;
 use crate::layout::{COMMIT, EXPIRED, LEN, Layout};
-
-/// Whether a write expects its key to be present.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PutMode {
-    /// The key must be absent.
-    Add,
-    /// The key must be present.
-    Update,
-    /// The key may be present or absent.
-    Upsert,
-}
-
-/// Whether an upsert added an entry or replaced a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Upserted {
-    /// The key was absent. It now has an entry.
-    Inserted,
-    /// The key was present. Its value was replaced.
-    Updated,
-}
 
 /// A transaction in flight. The lock is held as long as it lives.
 pub(crate) struct Transaction<'a> {

@@ -9,9 +9,9 @@ use super::{
 use crate::layout::USED;
 use crate::protocol::fault::Fault;
 use crate::protocol::lease::Lease;
+use crate::protocol::put::PutMode;
 use crate::protocol::recover;
 use crate::protocol::slot_mut::SlotMut;
-use crate::protocol::transaction::PutMode;
 use crate::protocol::view::Found;
 
 #[test]

@@ -6,8 +6,8 @@ use shm_core::{Ordering, crash};
 use super::{Model, PREEMPTIONS, PREEMPTIONS_AROUND_DEATHS, explore, explore_deaths};
 use crate::layout::{LEN, USED};
 use crate::protocol::lease::Lease;
+use crate::protocol::put::PutMode;
 use crate::protocol::recover;
-use crate::protocol::transaction::PutMode;
 
 #[test]
 fn readers_find_keys_during_a_rebuild_and_after_a_dead_one() {

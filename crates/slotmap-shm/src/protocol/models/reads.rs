@@ -9,8 +9,8 @@ use crate::key::TypedKey;
 use crate::layout::Layout;
 use crate::protocol::lease::Lease;
 use crate::protocol::moment::{Held, read_slot};
+use crate::protocol::put::PutMode;
 use crate::protocol::slot_mut::SlotMut;
-use crate::protocol::transaction::PutMode;
 
 #[test]
 fn a_reader_gets_whole_values_and_never_an_older_one_again() {
