@@ -16,6 +16,7 @@ use super::map::Mapping;
 use super::patience::Waiting;
 use super::records::{self, WriterId};
 use crate::error::LockError;
+use crate::os::fork::process_token;
 use crate::os::futex;
 use crate::os::holder::Holder;
 use crate::sabotage;
@@ -191,6 +192,7 @@ pub(super) fn lock_contended(
         backoff.snooze();
     }
     let mut sleeps = 0;
+    let process = process_token();
     loop {
         let announced = announce(map.wake_word());
         let held_by = match try_lock(map, id) {
@@ -210,7 +212,12 @@ pub(super) fn lock_contended(
         sleeps += 1;
         if sleeps > SLICES {
             sleeps = 0;
-            if waiting.is_interrupted() {
+            let interrupted = waiting.is_interrupted();
+            if process_token() != process {
+                // The caller's code has forked, and this is the child: the id is its parent's.
+                return Err(LockError::ForeignProcess);
+            }
+            if interrupted {
                 return Err(LockError::Interrupted { waited: waiting.waited() });
             }
         }

@@ -218,8 +218,16 @@ impl<'a> Slot<'a> {
 
     #[inline(never)]
     fn lease_is_over(self, version: u64, judge: &dyn Judge) -> bool {
-        let lease = self.lease(version);
-        lease != FOR_EVER && judge.is_over(lease)
+        let mut lease = self.lease(version);
+        while lease != FOR_EVER && judge.is_over(lease) {
+            // It may have been extended in time, before the clock was read.
+            let again = self.lease(version);
+            if again == lease {
+                return true;
+            }
+            lease = again;
+        }
+        false
     }
 
     /// True if the slot has an entry under this version, and the entry is over.

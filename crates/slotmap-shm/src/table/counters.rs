@@ -64,10 +64,17 @@ impl<K: Key + ?Sized> Table<K> {
             };
         }
         self.write(Room::new(), &waited, |transaction| {
-            let Some((slot, _)) = transaction.find(key) else {
-                let after = initial.wrapping_add(by);
-                transaction.put(PutMode::Add, key, &after.to_le_bytes(), Lease::Default)?;
-                return Ok(after);
+            let slot = match transaction.find(key) {
+                Some((slot, _)) => slot,
+                None => {
+                    let after = initial.wrapping_add(by);
+                    let bytes = after.to_le_bytes();
+                    match transaction.put(PutMode::Add, key, &bytes, Lease::Default) {
+                        // It had expired, and was extended before its slot was held.
+                        Err(Fault::Duplicate) => transaction.find(key).ok_or(Fault::Duplicate)?.0,
+                        other => return other.map(|_| after),
+                    }
+                }
             };
             transaction.hold(slot)?;
             let (buffer, len) = transaction.slot(slot).value();

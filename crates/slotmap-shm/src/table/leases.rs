@@ -172,6 +172,10 @@ impl<K: Key + ?Sized> Table<K> {
     /// Adds an *ephemeral* entry: it is gone when the calling thread ends, whoever looks next, also
     /// if the process is killed.
     ///
+    /// It is also gone when this thread forks by `fork` (not by `vfork` or `posix_spawn`), or when
+    /// this handle is dropped. If a thread that is not the main thread of its process calls
+    /// `execve`, its ephemeral entries stay until another writer needs its record.
+    ///
     /// # Errors
     /// The errors of [`Table::add`]; [`TableError::NoExpiry`], and [`TableError::NotRegistered`] if
     /// the thread cannot get a record: all are taken, for instance.
