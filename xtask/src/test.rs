@@ -105,7 +105,9 @@ fn steps(full: bool) -> Vec<Step> {
     steps.push(step("fuzz targets", || {
         let mut check = cargo();
         check.args(["check", "--quiet", "--manifest-path", "fuzz/Cargo.toml"]);
-        run_command(check.arg("--target-dir").arg(target_dir().join("fuzz")))?;
+        check.arg("--target-dir").arg(target_dir().join("fuzz"));
+        // As `cargo fuzz` builds them.
+        run_command(check.env("RUSTFLAGS", "--cfg fuzzing"))?;
         Ok("compile".to_owned())
     }));
     for &op in Operation::value_variants() {
