@@ -239,7 +239,8 @@ fn killed_by_step(op: Operation, stride: u64) -> Result<String> {
 
 /// A harness that cannot fail proves nothing.
 fn sabotage_is_caught(op: Operation, sabotage: Sabotage) -> Result<String> {
-    let stride = op.stride();
+    // Where nobody notices a death, each kill costs the time limit of the lock.
+    let stride = if sabotage == Sabotage::WaitForDead { 97 } else { op.stride() };
     let arguments = step_kill::Arguments { op, stride, sabotage: Some(sabotage), json: true };
     let found = step_kill::step_kill(&arguments)?;
     if found.is_clean() {
