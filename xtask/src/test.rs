@@ -130,7 +130,7 @@ fn steps(full: bool) -> Vec<Step> {
         (Operation::Settle, Sabotage::NoSettle),
         (Operation::Prune, Sabotage::GreedyPrune),
         (Operation::Remove, Sabotage::WaitForDead),
-        (Operation::Takeover, Sabotage::EarlySession),
+        (Operation::Takeover, Sabotage::WaitForDead),
     ] {
         let name = format!("negative control: step-kill {}, {sabotage:?}", op.name());
         steps.push(step(&name, move || sabotage_is_caught(op, sabotage)));
@@ -240,7 +240,11 @@ fn killed_by_step(op: Operation, stride: u64) -> Result<String> {
 /// A harness that cannot fail proves nothing.
 fn sabotage_is_caught(op: Operation, sabotage: Sabotage) -> Result<String> {
     // Where nobody notices a death, each kill costs the time limit of the lock.
-    let stride = if sabotage == Sabotage::WaitForDead { 97 } else { op.stride() };
+    let stride = match (op, sabotage) {
+        (Operation::Takeover, Sabotage::WaitForDead) => 3001,
+        (_, Sabotage::WaitForDead) => 97,
+        _ => op.stride(),
+    };
     let arguments = step_kill::Arguments { op, stride, sabotage: Some(sabotage), json: true };
     let found = step_kill::step_kill(&arguments)?;
     if found.is_clean() {

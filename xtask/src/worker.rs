@@ -27,8 +27,6 @@ pub enum Sabotage {
     EarlyName,
     /// Wait for a holder of the lock that is dead.
     WaitForDead,
-    /// In a takeover, write the session before the records are reset.
-    EarlySession,
     /// Publish without checking what a dead publisher left.
     NoSettle,
     /// Prune files of living processes too.

@@ -11,10 +11,6 @@ mod control {
         false
     }
     #[inline(always)]
-    pub(crate) const fn writes_the_session_early() -> bool {
-        false
-    }
-    #[inline(always)]
     pub(crate) const fn waits_for_the_dead() -> bool {
         false
     }
@@ -40,10 +36,6 @@ mod control {
     pub(crate) fn names_unfinished_files() -> bool {
         chosen("early-name")
     }
-    /// In a takeover, writes the session before the records are reset.
-    pub(crate) fn writes_the_session_early() -> bool {
-        chosen("early-session")
-    }
     /// Takes every holder of the lock for a living one.
     pub(crate) fn waits_for_the_dead() -> bool {
         chosen("wait-for-dead")
@@ -61,5 +53,4 @@ mod control {
 
 pub(crate) use control::{
     names_unfinished_files, settles_blindly, sweeps_the_living, waits_for_the_dead,
-    writes_the_session_early,
 };

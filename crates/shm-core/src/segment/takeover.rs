@@ -22,7 +22,6 @@ use crate::os::holder::{Holder, may_have_mapped};
 use crate::os::identity;
 use crate::os::limits;
 use crate::os::registrar::Registrar;
-use crate::sabotage;
 
 /// How long an opener waits for another process that is taking the segment over, or for the writers
 /// of another boot or another file to go away.
@@ -122,9 +121,6 @@ impl ValidatedFile {
         if moved && holder.is_some() {
             // Perhaps a copy of a held lock, which nobody would release.
             return Ok(Outcome::InUse(holder));
-        }
-        if sabotage::writes_the_session_early() {
-            self.write_session(&found, here)?;
         }
         let map = Mapping::new(self.file(), self.header(), true).map_err(io("map"))?;
         let lost = lost.iter().filter_map(|&index| Record::get(&map, index));
