@@ -328,6 +328,22 @@ extern "C" fn before_fork() {
 
 extern "C" fn after_fork() {
     registrar::after_fork();
+    // glibc has emptied the robust list of the child. So what could not be left before the fork is
+    // no danger to the child, unless it goes on with what a signal handler interrupted.
+    if cfg!(target_env = "gnu") && IN_USE.get() == 0 {
+        let process = process_token();
+        let _ = SEATS.try_with(|seats| {
+            if let Ok(mut seats) = seats.try_borrow_mut() {
+                seats.seats.retain_mut(|seat| {
+                    let is_own = seat.process == process;
+                    if !is_own {
+                        seat.pages = None;
+                    }
+                    is_own
+                });
+            }
+        });
+    }
 }
 
 impl Seats {
