@@ -335,11 +335,13 @@ extern "C" fn after_fork() {
         let _ = SEATS.try_with(|seats| {
             if let Ok(mut seats) = seats.try_borrow_mut() {
                 seats.seats.retain_mut(|seat| {
-                    let is_own = seat.process == process;
-                    if !is_own {
+                    let pages = seat.pages.as_ref();
+                    let holds_the_lock = pages.is_some_and(|p| p.is_locked_by(seat.id.to_u64()));
+                    let stays = seat.process == process || holds_the_lock;
+                    if !stays {
                         seat.pages = None;
                     }
-                    is_own
+                    stays
                 });
             }
         });
