@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use shm_core::{Namespace, since_boot};
+use shm_tests::patch::{self, TABLE_BODY};
 use shm_tests::{TempNamespace, WATCHDOG, test_name};
 use slotmap_shm::{
     Expiry, Geometry, GeometryError, PutMode, ReadOptions, Table, TableError, TableOpenError,
@@ -193,6 +194,83 @@ fn bad_times_and_tables_without_expiry_are_refused() {
             assert!(matches!(result, Err(TableError::TimeToLive(_))), "{result:?}");
         }
     }
+    assert!(table.is_empty());
+}
+
+/// A table with some entries of each kind, as a boot has left it that is not this one.
+fn of_another_boot(namespace: &TempNamespace) -> std::path::PathBuf {
+    let table = create(namespace, &options(8, Expiry::ByEntry));
+    table.upsert(&1, b"stays").unwrap();
+    table.upsert_for(&2, b"expires", LONG).unwrap();
+    table.add_ephemeral(&3, b"goes").unwrap();
+    let path = table.segment().path().to_owned();
+    drop(table);
+    // The word `boot`.
+    patch::bytes(&path, TABLE_BODY + 20 * 8, &77u64.to_ne_bytes()).unwrap();
+    path
+}
+
+#[test]
+fn what_has_a_lease_does_not_outlast_a_boot() {
+    type First = fn(&Table<i32>);
+    let first: [First; 5] = [
+        |table| table.add(&4, b"new").unwrap(),
+        |table| table.update(&1, b"new").unwrap(),
+        // These two take the lock in another way.
+        |table| _ = table.recover().unwrap(),
+        |table| table.verify().unwrap(),
+        |table| _ = table.upsert_for(&2, b"new", LONG).unwrap(),
+    ];
+    for (nth, first) in first.into_iter().enumerate() {
+        let namespace = TempNamespace::new().unwrap();
+        of_another_boot(&namespace);
+        let reader = reader(&namespace);
+        let present = |reader: &TableReader<i32>| {
+            (1..=3).filter(|key| reader.contains_key(key).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!((present(&reader), reader.len()), (vec![1], 3), "before the first write");
+        let ns = Namespace::at(namespace.path());
+        let table = Table::<i32>::open(&ns, &test_name(), &TableOptions::default()).unwrap();
+        first(&table);
+        // Leases of this boot count from then on, also for the handle that was there before.
+        table.upsert_for(&5, b"new", LONG).unwrap();
+        table.upsert(&1, b"again").unwrap();
+        assert!(reader.contains_key(&5).unwrap(), "{nth}");
+        assert!(!reader.contains_key(&3).unwrap() && table.get_stale(&3).unwrap().is_none());
+        assert_eq!(reader.contains_key(&2).unwrap(), nth == 4);
+        table.verify().unwrap();
+        assert_eq!(table.entries().unwrap().len(), table.len());
+    }
+}
+
+/// Leases of which no writer stores any: nothing breaks, and repair is not needed.
+#[test]
+fn leases_of_any_bytes_are_judged() {
+    let namespace = TempNamespace::new().unwrap();
+    let table = create(&namespace, &options(8, Expiry::ByEntry));
+    table.upsert_for(&1, b"x", LONG).unwrap();
+    let reader = reader(&namespace);
+    let slot = (TABLE_BODY..).step_by(8).find(|&at| {
+        // The version of the first slot that was ever used.
+        patch::read::<8>(table.segment().path(), at).unwrap() == 10u64.to_ne_bytes()
+    });
+    // Values of 20 bytes: the slot has 4 words, two heads of two, and two tails of one.
+    let lease = slot.unwrap() + 10 * 8;
+    for (word, present) in [
+        (0, true),
+        (1, false),
+        (u64::MAX >> 1, true),
+        (1 << 63, false),
+        (1 << 63 | 0x2001, false),
+        (u64::MAX, false),
+    ] {
+        patch::bytes(table.segment().path(), lease, &u64::to_ne_bytes(word)).unwrap();
+        assert_eq!(reader.contains_key(&1).unwrap(), present, "{word:#x}");
+        assert_eq!(reader.entries().unwrap().len(), usize::from(present), "{word:#x}");
+        reader.ttl(&1).unwrap();
+        table.verify().unwrap();
+    }
+    table.expire(usize::MAX).unwrap();
     assert!(table.is_empty());
 }
 

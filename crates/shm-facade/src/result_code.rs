@@ -79,6 +79,8 @@ fn table_code(error: &TableError) -> ResultCode {
         | TableError::WrongKey { .. }
         | TableError::OtherTable { .. } => ResultCode::Mismatch,
         TableError::InBatch { source, .. } => table_code(source),
+        TableError::NoExpiry | TableError::TimeToLive(_) => ResultCode::Invalid,
+        TableError::NotRegistered => ResultCode::NoSpace,
         TableError::Corrupt { .. } => ResultCode::Corrupt,
         TableError::Contended { .. } => ResultCode::Timeout,
         TableError::Lock(e) => lock_code(e),
@@ -93,7 +95,9 @@ fn table_open_code(error: &TableOpenError) -> ResultCode {
         TableOpenError::Corrupt { .. } => ResultCode::Corrupt,
         TableOpenError::KeyKind { .. }
         | TableOpenError::UnknownKeyKind { .. }
-        | TableOpenError::GeometryMismatch { .. } => ResultCode::Mismatch,
+        | TableOpenError::GeometryMismatch { .. }
+        | TableOpenError::ExpiryMismatch { .. }
+        | TableOpenError::EvictionMismatch { .. } => ResultCode::Mismatch,
         TableOpenError::Geometry(_) => ResultCode::Invalid,
         _ => ResultCode::System,
     }
@@ -186,7 +190,7 @@ fn io_code(error: &std::io::Error) -> ResultCode {
 mod tests {
     use super::*;
     use shm_core::{InvalidName, IoError};
-    use slotmap_shm::{AnyKey, GeometryError};
+    use slotmap_shm::{AnyKey, Eviction, Expiry, GeometryError};
     use std::path::PathBuf;
     use std::time::Duration;
 
@@ -258,7 +262,25 @@ mod tests {
         let timed_out = || LockError::TimedOut { waited: Duration::ZERO, holder: None };
         let no_record = || LockError::NoRecord { records: 5, waited: Duration::ZERO };
         let lock = |source| PublishError::Lock { path: path.clone(), source };
-        let table: [(Error, ResultCode); 21] = [
+        let ttl = || GeometryError::TimeToLive { ttl: Duration::ZERO, max: Duration::MAX };
+        let (expiry, eviction) = (Expiry::Never, Eviction::Never);
+        let otherwise = TableOpenError::ExpiryMismatch {
+            path: path.clone(),
+            found: expiry,
+            expected: Expiry::ByEntry,
+        };
+        let keeps = TableOpenError::EvictionMismatch {
+            path: path.clone(),
+            found: eviction,
+            expected: Eviction::LeastRecentlyWritten,
+        };
+        let table: [(Error, ResultCode); 27] = [
+            (otherwise.into(), Mismatch),
+            (keeps.into(), Mismatch),
+            (TableOpenError::from(ttl()).into(), Invalid),
+            (TableError::TimeToLive(ttl()).into(), Invalid),
+            (TableError::NoExpiry.into(), Invalid),
+            (TableError::NotRegistered.into(), NoSpace),
             (TableOpenError::from(no_space()).into(), NoSpace),
             (TableOpenError::from(OpenError::from(no_space())).into(), NoSpace),
             (PublishError::from(no_space()).into(), NoSpace),

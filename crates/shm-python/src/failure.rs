@@ -233,7 +233,8 @@ fn classify_table(error: &TableError) -> Failure {
     match error {
         TableError::NotFound { .. } => plain("KeyMissingError"),
         TableError::DuplicateKey { .. } | TableError::NamedTwice { .. } => plain("KeyExistsError"),
-        TableError::Full { .. } => plain("FullError"),
+        TableError::Full { .. } | TableError::NotRegistered => plain("FullError"),
+        TableError::NoExpiry | TableError::TimeToLive(_) => plain("InvalidOptionError"),
         TableError::ValueTooLarge { .. } => plain("ValueTooLongError"),
         TableError::KeyTooLong { .. } => plain("KeyTooLongError"),
         TableError::InBatch { source, .. } => classify_table(source),

@@ -35,8 +35,8 @@ pub enum Event {
 ///
 /// The function runs in the thread of the call, while no lock is held. It must not use the handle
 /// that it observes, because a call that waits would call the function again. A handle without an
-/// observer does no extra work. With an observer, only calls that wait, repair
-/// or evict take longer.
+/// observer does no extra work. With an observer, only calls that wait, repair or evict take
+/// longer.
 ///
 /// ```
 /// use slotmap_shm::{Event, Observer, TableOptions};

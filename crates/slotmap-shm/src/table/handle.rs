@@ -141,8 +141,7 @@ pub struct Table<K: Key + ?Sized, A: Access = ReadWrite> {
     /// that the index of that level leads to, and everything else is looked up in the level of
     /// that moment.
     level: AtomicU64,
-    /// This boot, as the table records it; 0 if its entries neither expire nor are
-    /// evicted.
+    /// This boot, as the table records it; 0 if its entries neither expire nor are evicted.
     pub(crate) boot: u64,
     pub(crate) waits: Waits,
     /// True if something was wrong when the table was opened. If so, the first write checks and
@@ -175,7 +174,8 @@ pub(super) fn boot() -> Option<u64> {
     Some(id.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)) | 1)
 }
 
-/// Returns the boot in which the leases of a table were written; 0 if its entries do not expire.
+/// Returns the boot in which leases, and the times of writes, were written; 0 in a table that has
+/// neither.
 pub(super) fn boot_of(words: ReadWords<'_>) -> u64 {
     // Acquire: pairs with the store of the writer that has removed the entries of another boot.
     words.load(BOOT, Ordering::Acquire)

@@ -11,8 +11,8 @@ use crate::error::TableError;
 use crate::key::Key;
 use crate::layout::{BOOT, EXPIRED, HAND, time_to_live};
 use crate::protocol::{
-    Everlasting, Fault, Judge, Lease, PutMode, Room, SlotMut, Term, Transaction, Upserted, View,
-    room, term, until, while_registered,
+    Buffer, Everlasting, Fault, Judge, Lease, PutMode, Room, SlotMut, Term, Transaction, Upserted,
+    View, room, term, until, while_registered,
 };
 use crate::value::Value;
 
@@ -106,7 +106,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
         let tries = self.tries();
         let mut value = Value::with_room(0);
         let view = View { judge: &Everlasting, ..self.view() };
-        let mut take = |buffer: crate::protocol::Buffer<'_>, len| {
+        let mut take = |buffer: Buffer<'_>, len| {
             buffer.copy_to_value(&mut value, len);
         };
         let found = view.find(key, &mut take, &|| self.overtaken(&tries))?;

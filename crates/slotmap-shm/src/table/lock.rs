@@ -96,6 +96,8 @@ impl<K: Key + ?Sized> Table<K> {
         let mut told = Repaired::default();
         let mut room = CheckRoom::new(self.shape());
         let waited = Waited::default();
+        // Before the handle ceases to be suspect.
+        self.settle(&mut told, &waited, &mut room)?;
         let mut guard = self.lock_slowly(&mut told, &waited)?;
         if self.is_damaged(guard.words()?, &mut room) {
             guard.mark_dirty();

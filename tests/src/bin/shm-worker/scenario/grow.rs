@@ -4,7 +4,7 @@ use anyhow::Result;
 use nix::mount::umount;
 use shm_core::{CreateError, Namespace};
 use shm_tests::test_name;
-use slotmap_shm::{Table, TableError, TableOptions, TableReader};
+use slotmap_shm::{Eviction, Geometry, KIND, Table, TableError, TableOptions, TableReader};
 
 use super::space::small_tmpfs;
 use super::{open_table, say};
@@ -79,7 +79,30 @@ pub fn grow_full_disk() -> Result<()> {
     assert!(reader.capacity() > added as usize);
     table.verify()?;
     drop((table, reader));
+    evicts_where_it_cannot_grow(&namespace)?;
     umount(namespace.dir())?;
+    Ok(())
+}
+
+/// A table that may grow and evicts has no error where there is no memory to grow.
+fn evicts_where_it_cannot_grow(namespace: &Namespace) -> Result<()> {
+    namespace.unlink(&test_name(), KIND)?;
+    let geometry = Geometry::default().capacity(16).max_capacity(1 << 20);
+    let geometry = geometry.eviction(Eviction::LeastRecentlyWritten);
+    let options = TableOptions::default().geometry(geometry);
+    let table = Table::<i32>::create(namespace, &test_name(), &options)?;
+    let mut added = 0;
+    while table.stats().evicted < 100 {
+        table.add(&added, value(added))?;
+        added += 1;
+    }
+    let stats = table.stats();
+    assert!(stats.capacity > 16 && stats.capacity < stats.max_capacity, "{stats:?}");
+    assert_eq!(stats.len, stats.capacity);
+    for key in 0..added {
+        assert_eq!(table.contains_key(&key)?, key >= 100, "{key}");
+    }
+    table.verify()?;
     Ok(())
 }
 
