@@ -63,7 +63,7 @@ pub enum Operation {
     Freeze,
     Prune,
     /// Opening a table that no living process has open. Its lock is held by a dead thread, or it is
-    /// of an earlier boot or of another pid namespace.
+    /// of an earlier boot, or its file has another place than its session says.
     Takeover,
     /// Updating a present key without the lock, from a registered thread.
     ClaimUpdate,

@@ -206,6 +206,9 @@ fn the_readme_has_every_command_of_xtask_with_its_flags_and_defaults() {
         let row = readme.lines().find(|line| line.starts_with(&start));
         let row = row.unwrap_or_else(|| panic!("the README lacks `cargo xtask {command}`"));
         let help = xtask(&[command, "--help"]);
+        for value in listed_values(&help) {
+            assert!(readme.contains(&format!("{value}`")), "cargo xtask {command}: {value}");
+        }
         let mut expected = flags(help.split("Options:\n").nth(1).unwrap());
         expected.remove("--help");
         assert_eq!(flags(row), expected, "cargo xtask {command}");
@@ -223,6 +226,25 @@ fn the_readme_has_every_command_of_xtask_with_its_flags_and_defaults() {
             }
         }
     }
+}
+
+/// The values that a help lists, each in a line of its own.
+fn listed_values(help: &str) -> BTreeSet<&str> {
+    let values = help.lines().filter_map(|line| line.strip_prefix("          - "));
+    values.filter_map(|value| value.split(':').next()).map(str::trim).collect()
+}
+
+#[test]
+fn the_readme_has_every_sabotage_and_no_other() {
+    let help = xtask(&["step-kill", "--help"]);
+    let expected = listed_values(help.split("--sabotage <SABOTAGE>").nth(1).unwrap());
+    assert!(expected.len() > 5, "{help}");
+    let readme = read(&root().join("README.md"));
+    let paragraph = readme.split("\n\n").find(|text| text.starts_with("`--sabotage ")).unwrap();
+    let said = paragraph.replace("--sabotage ", "");
+    let commands = ["linearize"];
+    let said: BTreeSet<_> = quoted(&said).filter(|word| !commands.contains(word)).collect();
+    assert_eq!(said, expected);
 }
 
 #[test]
