@@ -92,13 +92,11 @@ impl Operation {
             Self::Batch => 97,
             Self::Share | Self::ForceShare | Self::Freeze | Self::RemoveName => 17,
             Self::CreateLarge | Self::Settle | Self::Prune => 41,
-            Self::Takeover => 37,
+            Self::Takeover => 151,
             Self::ClaimUpdate => 1,
-            Self::Unregister => 3,
-            Self::Register | Self::Resolve => 11,
-            Self::Wake => 7,
-            Self::Expire => 3,
-            Self::Evict => 13,
+            Self::Unregister | Self::Wake | Self::Expire => 7,
+            Self::Register | Self::Evict => 13,
+            Self::Resolve => 37,
         }
     }
 

@@ -11,13 +11,20 @@ use shm_harness::{Child, Hung, TempNamespace};
 use crate::report::{self, percentile};
 use crate::worker::{Sabotage, Worker};
 
+/// Kills of one table. The next kills hit a new one, so that tables grow all the time.
+const KILLS_PER_TABLE: u64 = 1000;
+
+/// One of so many kills is aimed at a writer that has a claim or the lock. The others hit any writer
+/// at any moment, and few of them hit either.
+const AIMED_EVERY: u64 = 4;
+
 /// How long a process may take to answer before it counts as hung.
 const WATCHDOG: Duration = Duration::from_secs(30);
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct Arguments {
     /// Writer processes.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=10))]
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=10))]
     pub writers: u64,
     /// Reader processes.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..))]
@@ -43,6 +50,8 @@ pub struct Findings {
     pub recoveries: u64,
     /// Kills that hit a writer that had claimed a slot.
     pub claims: u64,
+    /// How often a table grew.
+    pub growths: u64,
     pub writes: u64,
     pub reads: u64,
     pub torn: u64,
@@ -76,7 +85,9 @@ struct Line {
     reads: u64,
     ns: u64,
     claim_ns: Option<u64>,
+    pid: Option<i32>,
     recoveries: u64,
+    growths: u64,
     writes: u64,
     damage: Option<String>,
 }
@@ -84,26 +95,36 @@ struct Line {
 /// Runs everything, and returns what it found.
 pub fn stress(arguments: &Arguments) -> Result<Findings> {
     let worker = Worker::build(arguments.sabotage)?;
-    let namespace = TempNamespace::new()?;
     let mut run = Run {
         worker: &worker,
-        namespace: &namespace,
+        namespace: TempNamespace::new()?,
         found: Findings::default(),
+        recovery_times: Vec::new(),
+        claim_times: Vec::new(),
         random: u64::from(std::process::id()).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
     };
-    run.all(arguments)?;
-    Ok(run.found)
+    let mut left = arguments.kills;
+    while left > 0 {
+        let kills = left.min(KILLS_PER_TABLE);
+        run.one_table(arguments, kills)?;
+        left -= kills;
+        run.namespace = TempNamespace::new()?;
+    }
+    Ok(run.end())
 }
 
 struct Run<'a> {
     worker: &'a Worker,
-    namespace: &'a TempNamespace,
+    namespace: TempNamespace,
     found: Findings,
+    /// In µs.
+    recovery_times: Vec<u64>,
+    claim_times: Vec<u64>,
     random: u64,
 }
 
 impl Run<'_> {
-    fn all(&mut self, arguments: &Arguments) -> Result<()> {
+    fn one_table(&mut self, arguments: &Arguments, kills: u64) -> Result<()> {
         let mut probe =
             Child::spawn(&mut self.worker.command("stress-probe", self.namespace.path()))?;
         probe.line(WATCHDOG)?;
@@ -119,20 +140,32 @@ impl Run<'_> {
             readers.push(Child::spawn(&mut command)?);
         }
 
-        let mut recoveries = 0;
-        let (mut times, mut claim_times) = (Vec::new(), Vec::new());
-        for _ in 0..arguments.kills {
+        let (mut recoveries, mut writes, mut growths) = (0, 0, 0);
+        for kill in 0..kills {
             // A random moment, from "at once" to a few thousand writes later.
             std::thread::sleep(Duration::from_micros(self.below(1500)));
-            let index = self.below(arguments.writers);
-            let victim = &mut writers[index as usize];
-            if !victim.is_alive() {
-                self.found.lost += 1;
-                eprintln!("a writer gave up");
+            for writer in &mut writers {
+                if !writer.is_alive() {
+                    self.found.lost += 1;
+                    eprintln!("a writer gave up");
+                }
             }
-            let pid = victim.pid();
-            let start = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?);
-            victim.signal(Signal::SIGKILL)?;
+            let aimed = if kill % AIMED_EVERY == 0 { self.ask(&mut probe, "aim")? } else { None };
+            let aimed = aimed.and_then(|line| {
+                let index =
+                    writers.iter().position(|writer| line.pid == Some(writer.pid().as_raw()))?;
+                Some((index, Duration::from_nanos(line.ns)))
+            });
+            let (index, start) = match aimed {
+                Some(aimed) => aimed,
+                None => {
+                    let index = self.below(arguments.writers) as usize;
+                    let start = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?);
+                    writers[index].signal(Signal::SIGKILL)?;
+                    (index, start)
+                }
+            };
+            let pid = writers[index].pid();
             self.found.kills += 1;
             let Some(line) = self.ask(&mut probe, &pid.to_string())? else {
                 probe =
@@ -144,15 +177,15 @@ impl Run<'_> {
             if line.recoveries > recoveries {
                 recoveries = line.recoveries;
                 self.found.recoveries += 1;
-                times.push(since(line.ns));
+                self.recovery_times.push(since(line.ns));
             }
             if let Some(ns) = line.claim_ns {
                 self.found.claims += 1;
-                claim_times.push(since(ns));
+                self.claim_times.push(since(ns));
             }
-            self.found.writes = line.writes;
-            writers[index as usize].kill()?;
-            writers[index as usize] = self.start_writer(index)?;
+            (writes, growths) = (line.writes, line.growths);
+            writers[index].kill()?;
+            writers[index] = self.start_writer(index as u64)?;
         }
 
         for mut writer in writers {
@@ -170,15 +203,22 @@ impl Run<'_> {
                 self.found.lost += 1;
             }
         }
+        self.found.writes += writes;
+        self.found.growths += growths;
+        Ok(())
+    }
+
+    fn end(mut self) -> Findings {
+        let (times, claim_times) = (&mut self.recovery_times, &mut self.claim_times);
         times.sort_unstable();
-        self.found.recovery_p50_us = percentile(&times, 50);
-        self.found.recovery_p99_us = percentile(&times, 99);
+        self.found.recovery_p50_us = percentile(times, 50);
+        self.found.recovery_p99_us = percentile(times, 99);
         self.found.recovery_max_us = times.last().copied().unwrap_or(0);
         claim_times.sort_unstable();
-        self.found.claim_p50_us = percentile(&claim_times, 50);
-        self.found.claim_p99_us = percentile(&claim_times, 99);
+        self.found.claim_p50_us = percentile(claim_times, 50);
+        self.found.claim_p99_us = percentile(claim_times, 99);
         self.found.claim_max_us = claim_times.last().copied().unwrap_or(0);
-        Ok(())
+        self.found
     }
 
     /// Starts a writer, which first checks what its predecessor left.

@@ -258,18 +258,23 @@ fn sabotage_is_caught(op: Operation, sabotage: Sabotage) -> Result<String> {
 }
 
 fn killed_at_random(kills: u64) -> Result<String> {
-    let arguments = stress::Arguments { writers: 4, readers: 4, kills, sabotage: None, json: true };
+    let arguments = stress::Arguments { writers: 8, readers: 4, kills, sabotage: None, json: true };
     let found = stress::stress(&arguments)?;
     if !found.is_clean() {
         bail!("{found:?}");
     }
-    if found.recoveries + found.claims == 0 {
-        bail!("no kill hit the lock or a claim: {found:?}");
+    if (found.recoveries + found.claims) * 10 < kills {
+        bail!("less than a tenth of the kills hit the lock or a claim: {found:?}");
     }
-    let stress::Findings { recoveries, recovery_p50_us: p50, recovery_p99_us: p99, .. } = found;
+    if found.growths == 0 {
+        bail!("no table grew: {found:?}");
+    }
+    let stress::Findings {
+        growths, recoveries, recovery_p50_us: p50, recovery_p99_us: p99, ..
+    } = found;
     let stress::Findings { claims, claim_p50_us, claim_p99_us, .. } = found;
     Ok(format!(
-        "{recoveries} kills hit the lock: p50 {p50} µs, p99 {p99} µs; \
+        "{growths} growths; {recoveries} kills hit the lock: p50 {p50} µs, p99 {p99} µs; \
          {claims} hit a claim: p50 {claim_p50_us} µs, p99 {claim_p99_us} µs"
     ))
 }

@@ -4,24 +4,29 @@
 //! Writer `i` owns the keys `i * 100 ..`: some it writes one by one, the others only as a
 //! batch. It keeps a log of what it is about to write and of what was acknowledged,
 //! in a segment of its own; its successor compares that with the table. Other keys are
-//! [`shared`] by all writers.
+//! [`shared`] by all writers. The table [grows](more) meanwhile.
 
+mod more;
 mod shared;
 
+use std::fs::File;
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use nix::sys::signal::{Signal, kill};
 use nix::time::{ClockId, clock_gettime};
+use nix::unistd::Pid;
 use serde_json::json;
 use shm_core::{
     Acquired, CreateOptions, Kind, LockError, Name, Namespace, Ordering, Patience, Trust, Words,
+    WriterId,
 };
-use shm_tests::claims::{Claim, claims};
+use shm_tests::claims::{Claim, claims, claims_among, lock_holder};
 use shm_tests::{options, pattern, test_name};
-use slotmap_shm::{Table, TableError, TableOptions, TableReader};
+use slotmap_shm::{KIND, Table, TableError, TableOptions, TableReader};
 
 use self::shared::Seen;
 
@@ -54,7 +59,8 @@ fn batch_keys(writer: i32) -> impl Iterator<Item = i32> {
 }
 
 fn table() -> Result<Table<i32>> {
-    let options = options(1024, VALUE_SIZE);
+    let mut options = options(64, VALUE_SIZE);
+    options.geometry.max_capacity = Some(65_536);
     Ok(Table::open_or_create(&Namespace::from_env(), &test_name(), &options)?)
 }
 
@@ -106,13 +112,16 @@ fn state(sequence: u64, present: bool) -> u64 {
 }
 
 /// The writer's log. Words: 0 the last sequence number; then intent and
-/// acknowledgement of each single key, and those of the batch; at the end, how many writes of
-/// each shared key that counts them were begun, and how many had ended.
+/// acknowledgement of each single key, and those of the batch; then, how many writes of each
+/// shared key that counts them were begun, and how many had ended; at the end, how many keys were
+/// added to make the table grow, begun and ended.
 struct Log<'a>(Words<'a>);
 
 impl Log<'_> {
     const COUNTS: usize = 1 + 2 * (SINGLES as usize + 1);
-    const WORDS: usize = Self::COUNTS + 2 * shared::COUNTED;
+    const MORE: [usize; 2] =
+        [Self::COUNTS + 2 * shared::COUNTED, Self::COUNTS + 2 * shared::COUNTED + 1];
+    const WORDS: usize = Self::MORE[1] + 1;
     const BATCH: usize = SINGLES as usize;
 
     fn next_sequence(&self) -> u64 {
@@ -172,6 +181,7 @@ pub fn write(arguments: &WriterArguments) -> Result<()> {
     };
     let log = Log(guard.words()?);
     let (torn, lost) = inspect(&table, &log, arguments.index)?;
+    let lost = lost + more::check(&table, log.0, arguments.index)?;
     say(&json!({ "torn": torn, "lost": lost }))?;
     shared::prepare(&table)?;
 
@@ -181,6 +191,10 @@ pub fn write(arguments: &WriterArguments) -> Result<()> {
     while !stop.load(Relaxed) {
         yield_at_times(&mut random);
         let sequence = log.next_sequence();
+        if random.below(8) == 0 {
+            more::add(&table, &log, arguments.index)?;
+            continue;
+        }
         if random.below(2) == 0 {
             shared::write(&table, &log, arguments.index, sequence, &mut random)?;
             continue;
@@ -298,17 +312,26 @@ pub fn read(arguments: &ReaderArguments) -> Result<()> {
     }
 }
 
+/// For each line `aim`, kills a writer that is seen with a claim or with the lock, and answers with
+/// its process id.
 /// For each line `PID`, a process that was killed: counts the slots that it had claimed; writes one
 /// entry under the lock, and one of the claimed keys; and answers with the times when that
 /// succeeded (`CLOCK_MONOTONIC`, ns) and the table's figures. At the end, verifies the table.
 pub fn probe() -> Result<()> {
     let table = table()?;
+    let file = File::open(Namespace::from_env().path_of(&test_name(), KIND))?;
     say(&json!({ "ready": true }))?;
     for (count, line) in std::io::stdin().lock().lines().enumerate() {
         let line = line.context("read a command")?;
         if line == "verify" {
             let damage = table.verify().err().map(|e| e.to_string());
-            say(&json!({ "damage": damage, "lost": shared::check_counts(&table)? }))?;
+            let lost = shared::check_counts(&table)? + more::check_all(&table)?;
+            say(&json!({ "damage": damage, "lost": lost }))?;
+            continue;
+        }
+        if line == "aim" {
+            say(&aimed_kill(&table, &file)?
+                .map_or(json!({}), |(pid, ns)| json!({ "pid": pid, "ns": ns })))?;
             continue;
         }
         let claimed = claimed_by(&table, line.parse()?);
@@ -327,10 +350,45 @@ pub fn probe() -> Result<()> {
             "ns": ns,
             "claim_ns": claim_ns,
             "recoveries": stats.recoveries,
+            "growths": stats.growths,
             "writes": stats.writes,
         }))?;
     }
     Ok(())
+}
+
+/// How often the probe looks for a writer that can be hit, before a kill is not aimed.
+const LOOKS: u32 = 300;
+/// How many more looks must find that it has the same claim, or the lock. Then it waits for a core,
+/// most likely, so that it still has it when it dies.
+const LOOKS_IN_A_ROW: u32 = 50;
+/// Time between looks, in which other writers run.
+const PAUSE: Duration = Duration::from_micros(300);
+/// How many slots are looked at for a claim. The keys of all writers are added first.
+const LOOKED_AT: usize = 256;
+
+/// Kills a writer that has a claim, or the lock. Returns its process id, and when it was killed.
+fn aimed_kill(table: &Table<i32>, file: &File) -> Result<Option<(u32, u64)>> {
+    let busy = || -> Result<Option<WriterId>> {
+        let claimed = claims_among(table, LOOKED_AT).first().map(|claim| claim.writer);
+        Ok(claimed.or(lock_holder(file)?))
+    };
+    for _ in 0..LOOKS {
+        let found = busy()?;
+        let mut stays = found.is_some();
+        for _ in 0..LOOKS_IN_A_ROW {
+            stays = stays && busy()? == found;
+        }
+        let writers = table.segment().writers();
+        let victim = writers.iter().find(|w| stays && w.is_alive && Some(w.id) == found);
+        if let Some(pid) = victim.map(|writer| writer.pid) {
+            let ns = now()?;
+            kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGKILL)?;
+            return Ok(Some((pid, ns)));
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(None)
 }
 
 /// The key whose slot a process had claimed when it was killed.

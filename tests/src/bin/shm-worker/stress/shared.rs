@@ -10,7 +10,7 @@
 use std::ops::Range;
 
 use anyhow::{Context, Result, bail};
-use shm_core::{Name, Namespace, OpenError, Ordering, Trust};
+use shm_core::{Name, Namespace, OpenError, Ordering, ReadWords, Trust};
 use shm_tests::pattern;
 use slotmap_shm::{Access, Table, TableError};
 
@@ -69,7 +69,7 @@ pub(super) fn write(
             let key = any(random, SEQUENCES);
             let item = COUNTERS.len() as i32 + key - SEQUENCES.start;
             log.begin(item);
-            raise(table, key)?;
+            raise(table, key, random)?;
             log.end(item);
         }
         5 => {
@@ -77,7 +77,10 @@ pub(super) fn write(
             let rows: Vec<_> = ROWS.map(|key| (key, value(key, sequence))).collect();
             table.upsert_many(&rows)?;
         }
-        6 => or_there_already(table.update_with(&any(random, ROWS), |_| ()))?,
+        6 => {
+            let key = any(random, ROWS);
+            or_there_already(table.update_with(&key, |_| yield_with_claim(random)))?;
+        }
         _ => {
             let key = any(random, GUESTS);
             or_there_already(match random.below(3) {
@@ -90,11 +93,22 @@ pub(super) fn write(
     Ok(())
 }
 
-fn raise(table: &Table<i32>, key: i32) -> Result<()> {
+/// Gives up the processor at times. On a machine with few cores, most processes that are killed
+/// are waiting for a core; many of them are to wait here, with a claim.
+fn yield_with_claim(random: &mut Random) {
+    if random.below(4) == 0 {
+        std::thread::yield_now();
+    }
+}
+
+fn raise(table: &Table<i32>, key: i32, random: &mut Random) -> Result<()> {
     let mut torn = false;
-    table.update_with(&key, |bytes| match pattern::sequence(key, bytes) {
-        Some(sequence) => *bytes = value(key, sequence + 1),
-        None => torn = true,
+    table.update_with(&key, |bytes| {
+        yield_with_claim(random);
+        match pattern::sequence(key, bytes) {
+            Some(sequence) => *bytes = value(key, sequence + 1),
+            None => torn = true,
+        }
     })?;
     if torn {
         bail!("the value of {key} was torn");
@@ -149,24 +163,31 @@ impl Seen {
     }
 }
 
+/// Calls `look` with the number of each writer and its log.
+pub(super) fn each_log(mut look: impl FnMut(i32, ReadWords<'_>) -> Result<()>) -> Result<()> {
+    for writer in 0.. {
+        let name = Name::new(&format!("writer-{writer}"))?;
+        match Namespace::from_env().open_read_only(&name, LOG, 1, &Trust::new()) {
+            Ok(log) => look(writer, log.words())?,
+            Err(OpenError::NotFound { .. }) => break,
+            Err(e) => return Err(e).context("open a log"),
+        }
+    }
+    Ok(())
+}
+
 /// After all writers have ended: counts the keys that do not say how often they were written. A
 /// write during which its writer was killed may count or not.
 pub(super) fn check_counts(table: &Table<i32>) -> Result<u64> {
     let (mut begun, mut ended) = ([0; COUNTED], [0; COUNTED]);
-    for writer in 0.. {
-        let name = Name::new(&format!("writer-{writer}"))?;
-        let log = match Namespace::from_env().open_read_only(&name, LOG, 1, &Trust::new()) {
-            Ok(log) => log,
-            Err(OpenError::NotFound { .. }) => break,
-            Err(e) => return Err(e).context("open a log"),
-        };
+    each_log(|_, log| {
         for (item, (begun, ended)) in begun.iter_mut().zip(&mut ended).enumerate() {
-            let [at_begin, at_end] =
-                Log::counts_at(item).map(|at| log.words().load(at, Ordering::SeqCst));
+            let [at_begin, at_end] = Log::counts_at(item).map(|at| log.load(at, Ordering::SeqCst));
             *begun += at_begin;
             *ended += at_end;
         }
-    }
+        Ok(())
+    })?;
     let mut wrong = 0;
     for ((key, begun), ended) in counted().zip(begun).zip(ended) {
         let count = count(table, key)?;
