@@ -1,6 +1,7 @@
 //! Maps that one would use instead.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -116,6 +117,12 @@ impl LmdbDictionary {
         }
         txn.commit()?;
         Ok(Self { txn: env.static_read_txn().context("a read transaction")?, entries })
+    }
+
+    /// The entries from this key on, by a cursor.
+    pub fn from(&self, key: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let range = (Bound::Included(key), Bound::Unbounded);
+        self.entries.range(&self.txn, &range).into_iter().flatten().map_while(Result::ok)
     }
 }
 

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `writer STORE NAME HALF` | upserts one half of the keys of a store while told to |
 //! | `loop NAME` | upserts keys of a table without end; to be stepped, stopped and killed |
+//! | `grower NAME` | adds a million entries to a table |
+//! | `waiter-table`, `waiter-pipe` | waits for messages in a table, or from a pipe |
 //! | `worker-table create\|open`, `worker-hashed create\|open` | follows the orders of [`worker`] |
 //! | `reader FILE`, `copy FILE` | reads all of a snapshot, in place or from a copy of its own, and stays |
 //!
@@ -29,6 +31,7 @@ use shm_harness::{Child, TempNamespace};
 use slotmap_shm::Table;
 
 use crate::snapshot::readers;
+use crate::{growing, waits};
 
 const TURN: i32 = 0;
 const REPORT: i32 = 1;
@@ -115,6 +118,9 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = String>) -> Result<()> {
                 other => bail!("no store {other:?}"),
             }
         }
+        "grower" => growing::grow(dir, &next()?),
+        "waiter-table" => waits::wait_for_changes(&subject::table(dir, "waits")?),
+        "waiter-pipe" => waits::read_pipe(),
         "loop" => write_without_end(&subject::table(dir, &next()?)?),
         "worker-table" => {
             let created = next()? == "create";

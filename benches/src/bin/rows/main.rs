@@ -14,6 +14,7 @@ mod batch;
 mod child;
 mod contended;
 mod curves;
+mod growing;
 mod killed;
 mod lookups;
 mod machine;
@@ -24,6 +25,7 @@ mod report;
 mod snapshot;
 mod stopped;
 mod updates;
+mod waits;
 
 use anyhow::{Context, Result, bail};
 use measure::Plan;
@@ -84,6 +86,8 @@ fn measure_all(bench: &mut Bench, peer: Option<&str>) -> Result<()> {
     stopped::measure(bench)?;
     killed::measure(bench)?;
     contended::measure(bench)?;
+    growing::measure(bench)?;
+    waits::measure(bench)?;
     if let Some(program) = peer {
         outside::measure(bench, program.as_ref())?;
     }

@@ -4,7 +4,10 @@ use std::ops::Bound;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use shm_benches::dictionary::{Asked, Fold, Queries, Tree, full_scan, range_scans, tree};
+use shm_benches::dictionary::{
+    Asked, Fold, LmdbDictionary, Queries, Tree, full_scan, range_scans, tree,
+};
+use shm_harness::TempNamespace;
 
 use super::{Data, N};
 use crate::measure::processor_time;
@@ -17,12 +20,36 @@ const LENGTH: usize = 100;
 pub(super) fn measure(bench: &mut Bench, data: &Data) -> Result<()> {
     against(bench, data, "BTreeMap", || tree(&data.corpus().shuffled))?;
     // A peer whose keys and values happen to be in memory in key order.
-    against(bench, data, "BTreeMap filled in key order", || tree(&data.corpus().sorted))
+    against(bench, data, "BTreeMap filled in key order", || tree(&data.corpus().sorted))?;
+    against_lmdb(bench, data)
+}
+
+fn against_lmdb(bench: &mut Bench, data: &Data) -> Result<()> {
+    let (work, peer) = (range_work(data), "LMDB cursor");
+    if !bench.wants(&work, peer) {
+        return Ok(());
+    }
+    let ours = data.published(false)?;
+    let ours = ours.snapshot();
+    let dir = TempNamespace::new()?;
+    let other = LmdbDictionary::create(dir.path(), &data.corpus().sorted)?;
+    data.check(&other)?;
+    let queries = Queries::new(data.corpus(), Asked::Hits);
+    bench.row(&work, peer, None, |plan| {
+        plan.compare(
+            &mut side(&queries, |keys| range_scans(keys, LENGTH, |key| ours.range(key..))),
+            &mut side(&queries, |keys| range_scans(keys, LENGTH, |key| other.from(key))),
+        )
+    })
+}
+
+fn range_work(data: &Data) -> String {
+    format!("snapshot range scan of {LENGTH}, per entry, {}", data.name())
 }
 
 fn against(bench: &mut Bench, data: &Data, peer: &str, build: impl FnOnce() -> Tree) -> Result<()> {
     let name = data.name();
-    let ranges = format!("snapshot range scan of {LENGTH}, per entry, {name}");
+    let ranges = range_work(data);
     let full = format!("snapshot full scan, per entry, {name}");
     if !bench.wants(&ranges, peer) && !bench.wants(&full, peer) {
         return Ok(());
