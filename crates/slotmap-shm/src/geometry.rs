@@ -33,7 +33,9 @@ impl fmt::Display for Expiry {
 
 /// What happens to an insertion into a table that is full, and has its largest capacity.
 ///
-/// Entries that have expired are removed first, and a table that may grow grows first.
+/// Entries that have expired are removed first, and a table that may grow grows first. A table that
+/// evicts does not search for expired entries each time: a search that found none is not repeated
+/// before 31 times its duration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Eviction {

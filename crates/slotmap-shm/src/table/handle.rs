@@ -154,6 +154,8 @@ pub struct Table<K: Key + ?Sized, A: Access = ReadWrite> {
     looked_again: AtomicU64,
     /// The entries that are to be evicted next.
     pub(super) oldest: Oldest,
+    /// When expired entries are to be searched again, in nanoseconds since the boot.
+    pub(super) next_search: AtomicU64,
     key: PhantomData<fn(&K)>,
 }
 
@@ -195,6 +197,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
             damaged,
             looked_again,
             oldest,
+            next_search,
             key: _,
         } = self;
         Table {
@@ -207,6 +210,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
             damaged,
             looked_again,
             oldest,
+            next_search,
             key: PhantomData,
         }
     }
@@ -231,6 +235,7 @@ impl<K: Key + ?Sized, A: Access> Table<K, A> {
             damaged,
             looked_again,
             oldest: Oldest::default(),
+            next_search: AtomicU64::new(0),
             key: PhantomData,
         }
     }

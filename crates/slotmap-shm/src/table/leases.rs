@@ -18,6 +18,9 @@ use crate::value::Value;
 
 /// How many entries are removed at a time when a table with expiry is full.
 const REMOVED_AT_ONCE: usize = 1024;
+/// In a table that evicts, a search for expired entries that found none is not repeated before so
+/// many times the time that it took.
+const SEARCH_PAUSE: u64 = 31;
 /// How many slots are visited under the lock for that.
 const VISITED_AT_ONCE: usize = 4096;
 
@@ -204,6 +207,9 @@ impl<K: Key + ?Sized> Table<K> {
     }
 
     /// Removes entries that are over, to make room. Returns true if there may be room now.
+    ///
+    /// This may look at each entry. If another entry can be evicted instead, it is done only so
+    /// often that it takes a small part of the time.
     #[cold]
     pub(super) fn remove_some_over(&self, waited: &Waited) -> Result<bool, Fault> {
         if self.shape().leases == 0 {
@@ -211,13 +217,22 @@ impl<K: Key + ?Sized> Table<K> {
         }
         let view = self.view().current();
         let (table, now, capacity) = (self, since_boot(), view.layout.capacity);
+        let evicts = self.shape().stamp != 0 && self.level_after(view.layout).is_none();
+        if evicts && now < self.next_search.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
         let judge = AtOneTime { table, now };
         // Without the lock: if no entry is over, this is all that is done.
         let first = (0..capacity).find(|&slot| {
             let slot = view.slot(slot);
             slot.effective().is_some_and(|version| slot.has_entry_over(version, &judge))
         });
-        let Some(first) = first else { return Ok(false) };
+        let Some(first) = first else {
+            let end = since_boot();
+            let next = end.saturating_add(end.saturating_sub(now).saturating_mul(SEARCH_PAUSE));
+            self.next_search.store(next, Ordering::Relaxed);
+            return Ok(false);
+        };
         let before = self.len();
         self.remove_over(Some(first), VISITED_AT_ONCE, REMOVED_AT_ONCE, waited)?;
         Ok(self.len() < before)
