@@ -1,9 +1,8 @@
 //! `shmap freeze`
 
-use avl_snapshot::Builder;
 use clap::Args;
 use serde_json::json;
-use shm_facade::Error;
+use shm_facade::{Error, share_sorted};
 
 use super::load::println;
 use super::share::PublishArguments;
@@ -51,22 +50,20 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     let table = target.reader(common)?;
     let of_map = |failure: Failure| failure.of_map(map);
     arguments.publish.check(map, arguments.force, common).map_err(of_map)?;
-    let mut builder = Builder::with_options(arguments.publish.freeze_options());
     let entries = target.entries_of(&table, common)?;
-    for (key, value) in &entries {
-        let key = KeyType(table.key_kind()).to_map(key);
-        builder.push(key, value.as_bytes()).map_err(Error::from)?;
-    }
-    let image = builder.try_finish().map_err(Error::from)?;
-    let edition =
-        arguments.publish.publish(&image, map, arguments.force, common).map_err(of_map)?;
+    let options = arguments.publish.options(arguments.force, common)?;
+    let keys = KeyType(table.key_kind());
+    let edition = share_sorted(map, &options, |builder| {
+        builder.reserve(entries.len());
+        entries.iter().try_for_each(|(key, value)| builder.push(keys.to_map(key), value))
+    });
+    let edition = edition.map_err(|e: Error| of_map(Failure::from(e).about(map)))?;
     let entries = entries.len();
     match common.format() {
         Format::Json => println(&json!({ "edition": edition, "entries": entries }))
             .map_err(|error| Failure::from(error).after("the map is published"))?,
         _ => {
             let said = format!("{}; edition {edition}", counted(entries as u64));
-            let keys = KeyType(table.key_kind());
             // Without their type, the keys of the map are bytes that nobody can read.
             let more = if keys.is_integer() {
                 format!("; read it with --keys {}", keys.name())

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use avl_snapshot::{AlignedBytes, BuildError, Builder, FreezeOptions, RbTree, Snapshot};
+use avl_snapshot::{BuildError, RbTree};
 use clap::Args;
 use serde_json::json;
-use shm_facade::{Error, Share};
+use shm_facade::{Error, Share, ShareOptions, share_sorted};
 
 use super::load::{InputArguments, println};
 use crate::arguments::{Common, Format, mode, name};
@@ -22,7 +22,7 @@ Examples:
   $ shmap dump words | shmap share colours - --sorted --force
 
 If a key occurs twice, the last value counts. The entries are held in memory, but not the text of
-the file. If a line is broken, the error names it, and nothing is published. Readers change from
+the file. With --sorted, the entries are written to the map while they are read instead. If a line is broken, the error names it, and nothing is published. Readers change from
 the old map to the new one in one step.")]
 pub(crate) struct Arguments {
     /// Name of the map to publish
@@ -61,21 +61,11 @@ pub(crate) struct PublishArguments {
 }
 
 impl PublishArguments {
-    pub(super) fn freeze_options(&self) -> FreezeOptions {
-        FreezeOptions::default().hash_index(!self.no_index)
-    }
-
-    /// Publishes an image. Returns the edition.
-    pub(super) fn publish(
-        &self,
-        image: &AlignedBytes,
-        name: &str,
-        force: bool,
-        common: &Common,
-    ) -> Result<u64, Failure> {
-        let mut options = common.share_options(force)?.allow_empty(self.allow_empty);
+    pub(super) fn options(&self, force: bool, common: &Common) -> Result<ShareOptions, Failure> {
+        let mut options = common.share_options(force)?;
+        options = options.allow_empty(self.allow_empty).hash_index(!self.no_index);
         options.mode = self.mode;
-        image.share_with(name, &options).map_err(|e| Failure::from(e).about(name))
+        Ok(options)
     }
 
     /// Returns early, before any work is done, the errors that would come after it.
@@ -95,15 +85,10 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     publish.check(&arguments.name, *force, common)?;
     let mut reader = arguments.input.open(&arguments.file, "share", &arguments.name)?;
     let mut progress = Progress::new(reader.len(), Unit::Bytes);
-    let options = publish.freeze_options();
-    let image = if arguments.sorted {
-        in_order(&mut reader, *keys, &options, &mut progress)?
-    } else {
-        in_any_order(&mut reader, *keys, &options, &mut progress)?
-    };
-    progress.say("publishing");
-    let edition = publish.publish(&image, &arguments.name, *force, common)?;
-    let entries = Snapshot::new(&image).map_err(Error::from)?.len() as u64;
+    let options = publish.options(*force, common)?;
+    let source = Source { reader: &mut reader, keys: *keys, progress: &mut progress };
+    let shared = if arguments.sorted { in_order } else { in_any_order };
+    let (edition, entries) = shared(source, &arguments.name, &options)?;
     let twice = progress.entries() - entries;
     let named = if twice > 0 { format!("; {twice} named again later") } else { String::new() };
     progress.finish(reader.at(), &format!("{named}; edition {edition}"));
@@ -111,57 +96,96 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
         let (read, bytes) = (progress.entries(), reader.at());
         println(&json!({
             "edition": edition, "read": read, "entries": entries, "bytes": bytes,
-            "image_bytes": image.len(), "seconds": progress.elapsed().as_secs_f64(),
+            "seconds": progress.elapsed().as_secs_f64(),
         }))
         .map_err(|error| Failure::from(error).after("the map is published"))?;
     }
     Ok(Exit::Ok)
 }
 
-/// Reads the next entry, and converts its key to the form that keys have in a map.
-fn next(reader: &mut Reader, keys: KeyType, record: &mut Record) -> Result<bool, Failure> {
-    let more = reader.next(record)?;
-    if more && keys != KeyType::BYTES {
-        let other = "leave --keys out to publish keys as they are";
-        let key =
-            keys.parse(&record.key).map_err(|error| reader.bad_key(record.line, error, other))?;
-        record.key = keys.to_map(&key);
-    }
-    Ok(more)
+/// Where entries come from.
+struct Source<'a> {
+    reader: &'a mut Reader,
+    keys: KeyType,
+    progress: &'a mut Progress,
 }
 
+impl Source<'_> {
+    /// Reads the next entry, and converts its key to the form that keys have in a map.
+    fn next(&mut self, record: &mut Record) -> Result<bool, Failure> {
+        let more = self.reader.next(record)?;
+        if more && self.keys != KeyType::BYTES {
+            let other = "leave --keys out to publish keys as they are";
+            let bad = |error| self.reader.bad_key(record.line, error, other);
+            let key = self.keys.parse(&record.key).map_err(bad)?;
+            record.key = self.keys.to_map(&key);
+        }
+        Ok(more)
+    }
+}
+
+/// Why a map was not published.
+enum Unpublished {
+    /// Its source cannot be read, or is not sorted.
+    Source(Failure),
+    Map(Error),
+}
+
+impl From<Error> for Unpublished {
+    fn from(error: Error) -> Self {
+        Self::Map(error)
+    }
+}
+
+impl Unpublished {
+    fn about(self, name: &str) -> Failure {
+        match self {
+            Self::Source(failure) => failure,
+            Self::Map(error) => Failure::from(error).about(name),
+        }
+    }
+}
+
+/// Returns the edition and the number of entries.
 fn in_order(
-    reader: &mut Reader,
-    keys: KeyType,
-    options: &FreezeOptions,
-    progress: &mut Progress,
-) -> Result<AlignedBytes, Failure> {
-    let mut builder = Builder::with_options(options.clone());
-    let mut record = Record::default();
-    while next(reader, keys, &mut record)? {
-        builder
-            .push(&record.key, &record.value)
-            .map_err(|error| at_line(reader, record.line, error))?;
-        progress.step(reader.at());
-    }
-    progress.say("laying out");
-    Ok(builder.try_finish().map_err(Error::from)?)
+    mut source: Source<'_>,
+    name: &str,
+    options: &ShareOptions,
+) -> Result<(u64, u64), Failure> {
+    let mut entries = 0;
+    let edition = share_sorted(name, options, |map| {
+        let mut record = Record::default();
+        while source.next(&mut record).map_err(Unpublished::Source)? {
+            match map.push(&record.key, &record.value) {
+                Err(Error::Build(error)) => {
+                    let failure = at_line(source.reader, record.line, error);
+                    return Err(Unpublished::Source(failure));
+                }
+                pushed => pushed?,
+            }
+            source.progress.step(source.reader.at());
+        }
+        entries = map.len() as u64;
+        source.progress.say("publishing");
+        Ok(())
+    });
+    Ok((edition.map_err(|error| error.about(name))?, entries))
 }
 
+/// The same.
 fn in_any_order(
-    reader: &mut Reader,
-    keys: KeyType,
-    options: &FreezeOptions,
-    progress: &mut Progress,
-) -> Result<AlignedBytes, Failure> {
+    mut source: Source<'_>,
+    name: &str,
+    options: &ShareOptions,
+) -> Result<(u64, u64), Failure> {
     // `from_entries` takes entries, not failures: the first one ends them.
     let (mut failure, mut line) = (None, 0);
     let entries = std::iter::from_fn(|| {
         let mut record = Record::default();
-        match next(reader, keys, &mut record) {
+        match source.next(&mut record) {
             Ok(true) => {
                 line = record.line;
-                progress.step(reader.at());
+                source.progress.step(source.reader.at());
                 Some((record.key, record.value))
             }
             Ok(false) => None,
@@ -175,9 +199,10 @@ fn in_any_order(
     if let Some(failure) = failure {
         return Err(failure);
     }
-    let tree = tree.map_err(|error| at_line(reader, line, error))?;
-    progress.say("laying out");
-    Ok(tree.try_freeze_with(options).map_err(Error::from)?)
+    let tree = tree.map_err(|error| at_line(source.reader, line, error))?;
+    source.progress.say("publishing");
+    let edition = tree.share_with(name, options).map_err(|e| Failure::from(e).about(name))?;
+    Ok((edition, tree.len() as u64))
 }
 
 fn at_line(reader: &Reader, line: u64, error: BuildError) -> Failure {
