@@ -81,10 +81,10 @@ impl StatusTable {
     /// Returns the table of this name in this process. The first call opens or creates the table.
     /// Later calls share it as long as anybody holds it. This is `getInstance` of the original.
     ///
-    /// An existing instance is returned whatever its sizes. A table that exists already but has no
-    /// instance in this process must have the default sizes. An instance is identified by its name
-    /// and the path of its namespace, as written. If the file of an instance was unlinked or
-    /// replaced, the table is opened or created again.
+    /// An existing instance is returned whatever its options. A table that exists already but has
+    /// no instance in this process must have the default sizes, and no expiry or eviction. An
+    /// instance is identified by its name and the path of its namespace, as written. If the file of
+    /// an instance was unlinked or replaced, the table is opened or created again.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -112,12 +112,13 @@ impl StatusTable {
         instance(name, &StatusOptions::default(), false)
     }
 
-    /// Like [`StatusTable::instance`], but with the sizes in `options`. The other options matter
-    /// only in the first call for a name.
+    /// Like [`StatusTable::instance`], but with the sizes, the expiry and the eviction in
+    /// `options`. The other options matter only in the first call for a name.
     ///
     /// # Errors
     /// [`Error::OpenTable`], with `TableOpenError::GeometryMismatch` if there is an instance or a
-    /// table with other sizes; [`Error::Name`].
+    /// table with other sizes, and with `ExpiryMismatch` or `EvictionMismatch` if its entries
+    /// expire or are evicted in another way; [`Error::Name`].
     pub fn instance_with(name: &str, options: &StatusOptions) -> Result<Arc<Self>, Error> {
         instance(name, options, true)
     }
@@ -125,7 +126,7 @@ impl StatusTable {
 
 /// Returns the living instance of `name`, or creates one. An instance is not returned again once it
 /// is orphaned, that is, once its name was unlinked or replaced. With `sized`, the instance must
-/// have the sizes in `options`.
+/// have the sizes, the expiry and the eviction in `options`.
 fn instance(name: &str, options: &StatusOptions, sized: bool) -> Result<Arc<StatusTable>, Error> {
     let key = (options.namespace.dir().to_owned(), name.to_owned());
     let living = with(|instances| instances.get(&key).and_then(Weak::upgrade)).flatten();
@@ -153,7 +154,19 @@ fn instance(name: &str, options: &StatusOptions, sized: bool) -> Result<Arc<Stat
 }
 
 fn check_sizes(table: &StatusTable, options: &StatusOptions, sized: bool) -> Result<(), Error> {
+    if !sized {
+        return Ok(());
+    }
     let found = table.geometry();
+    let path = || table.table().segment().path().to_owned();
+    if found.expiry != options.expiry {
+        let (path, found, expected) = (path(), found.expiry, options.expiry);
+        return Err(TableOpenError::ExpiryMismatch { path, found, expected }.into());
+    }
+    if found.eviction != options.eviction {
+        let (path, found, expected) = (path(), found.eviction, options.eviction);
+        return Err(TableOpenError::EvictionMismatch { path, found, expected }.into());
+    }
     let sizes = [
         ("capacity", found.capacity, options.capacity),
         (
@@ -163,10 +176,10 @@ fn check_sizes(table: &StatusTable, options: &StatusOptions, sized: bool) -> Res
         ),
         ("value_size", found.value_size, options.value_size),
     ];
-    match sizes.into_iter().find(|(_, found, asked)| sized && found != asked) {
+    match sizes.into_iter().find(|(_, found, asked)| found != asked) {
         None => Ok(()),
         Some((what, found, expected)) => Err(Error::OpenTable(TableOpenError::GeometryMismatch {
-            path: table.table().segment().path().to_owned(),
+            path: path(),
             what,
             found: found as u64,
             expected: expected as u64,

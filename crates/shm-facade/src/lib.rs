@@ -5,7 +5,8 @@
 //! - [`StatusTable`] is a live table with `i32` keys. By default, it holds 1024 entries with values
 //!   of up to 256 bytes. [`StatusReader`] reads such a table from a read-only mapping.
 //!   [`StatusOptions`] says how a table is created. [`Table`], [`TableReader`] and [`UntypedTable`]
-//!   are tables with other keys.
+//!   are tables with other keys. [`Expiry`] and [`Eviction`] say whether entries of a table expire,
+//!   and whether it makes room when it is full.
 //! - [`RbTree`] is a dictionary in private memory, and [`Builder`] makes an image from sorted
 //!   entries. [`Share::share_with`] publishes the dictionary or the image under a name.
 //!   [`ShareOptions`] says how.
@@ -31,6 +32,7 @@ mod reopen;
 mod result_code;
 mod share;
 mod shared_map;
+mod status_expiry;
 mod status_options;
 mod status_table;
 mod status_wait;
@@ -53,10 +55,10 @@ pub use shm_core::{
     PublishError, Published, PublishedKind, Report, Trust, report,
 };
 pub use slotmap_shm::{
-    Access, AnyKey, Damage, Event, Geometry, GeometryError, KIND as TABLE, Key, KeyKind, Listing,
-    Observer, PutMode, ReadOnly, ReadOptions, ReadWrite, Repaired, Stats, Table, TableError,
-    TableOpenError, TableOptions, TableReader, TableVersion, TableWriter, TypedKey, UntypedTable,
-    Upserted, Value, Version,
+    Access, AnyKey, Damage, Event, Eviction, Expiry, Geometry, GeometryError, KIND as TABLE, Key,
+    KeyKind, Listing, Observer, PutMode, ReadOnly, ReadOptions, ReadWrite, Repaired, Stats, Table,
+    TableError, TableOpenError, TableOptions, TableReader, TableVersion, TableWriter, TimeToLive,
+    TypedKey, UntypedTable, Upserted, Value, Version,
 };
 pub use status_options::StatusOptions;
 pub use status_table::{StatusReader, StatusTable};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shm_core::{Interrupt, Namespace, Trust};
-use slotmap_shm::{Geometry, Observer, ReadOptions, TableOptions};
+use slotmap_shm::{Eviction, Expiry, Geometry, Observer, ReadOptions, TableOptions};
 
 /// How a status table is created and opened. The default suits most programs. Each field has a
 /// setter.
@@ -24,6 +24,10 @@ pub struct StatusOptions {
     /// The maximum number of entries to which the table may grow. `None`, the default, means that
     /// it does not grow.
     pub max_capacity: Option<usize>,
+    /// Whether entries may expire. By default, they stay until they are removed.
+    pub expiry: Expiry,
+    /// Whether a full table removes entries to make room for others. By default, it does not.
+    pub eviction: Eviction,
     /// Maximum length of a value in bytes. The default is 256.
     pub value_size: usize,
     /// Permission bits of a table that is created. The umask does not change them. The default is
@@ -40,7 +44,8 @@ pub struct StatusOptions {
     pub read_timeout: Option<Duration>,
     /// An [`Interrupt`] that can end a wait for another writer, or for a change, early.
     pub interrupt: Interrupt,
-    /// The [`Observer`] that is told about waits and repairs. By default, there is none.
+    /// The [`Observer`] that is told about waits, repairs and evicted entries. By default, there is
+    /// none.
     pub observer: Observer,
 }
 
@@ -49,12 +54,14 @@ impl Default for StatusOptions {
         let TableOptions { geometry, mode, trust, lock_timeout, interrupt, observer, .. } =
             TableOptions::default();
         let read_timeout = ReadOptions::default().read_timeout;
-        let Geometry { capacity, max_capacity, value_size, .. } = geometry;
+        let Geometry { capacity, max_capacity, expiry, eviction, value_size, .. } = geometry;
         let namespace = Namespace::from_env();
         Self {
             namespace,
             capacity,
             max_capacity,
+            expiry,
+            eviction,
             value_size,
             mode,
             trust,
@@ -85,6 +92,20 @@ impl StatusOptions {
     #[must_use]
     pub fn max_capacity(mut self, max_capacity: usize) -> Self {
         self.max_capacity = Some(max_capacity);
+        self
+    }
+
+    /// Sets whether entries may expire.
+    #[must_use]
+    pub fn expiry(mut self, expiry: Expiry) -> Self {
+        self.expiry = expiry;
+        self
+    }
+
+    /// Sets whether a full table removes entries to make room for others.
+    #[must_use]
+    pub fn eviction(mut self, eviction: Eviction) -> Self {
+        self.eviction = eviction;
         self
     }
 
@@ -131,7 +152,7 @@ impl StatusOptions {
         self
     }
 
-    /// Sets the [`Observer`] that is told about waits and repairs.
+    /// Sets the [`Observer`] that is told about waits, repairs and evicted entries.
     #[must_use]
     pub fn observer(mut self, observer: Observer) -> Self {
         self.observer = observer;
@@ -139,7 +160,11 @@ impl StatusOptions {
     }
 
     pub(crate) fn table_options(&self) -> TableOptions {
-        let mut geometry = Geometry::default().capacity(self.capacity).value_size(self.value_size);
+        let mut geometry = Geometry::default()
+            .capacity(self.capacity)
+            .expiry(self.expiry)
+            .eviction(self.eviction)
+            .value_size(self.value_size);
         geometry.max_capacity = self.max_capacity;
         TableOptions::default()
             .geometry(geometry)

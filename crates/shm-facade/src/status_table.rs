@@ -132,7 +132,8 @@ impl<A: Access> StatusTable<A> {
         self.table.capacity()
     }
 
-    /// Returns the sizes with which the table was created.
+    /// Returns the sizes with which the table was created, and whether its entries expire or are
+    /// evicted.
     #[must_use]
     pub fn geometry(&self) -> Geometry {
         self.table.geometry()
@@ -181,7 +182,7 @@ impl StatusTable {
     }
 
     /// Opens a table, or creates it if it does not exist. An existing table must have the requested
-    /// sizes.
+    /// sizes, expiry and eviction.
     ///
     /// # Errors
     /// [`Error::Open`], [`Error::Create`], [`Error::OpenTable`], [`Error::Name`].
