@@ -127,6 +127,7 @@ fn unsafe_code_is_where_it_is_said_to_be() {
         "plain.rs",
         "table_batch.rs",
         "table_check.rs",
+        "table_expiry.rs",
         "table_life.rs",
         "table_map.rs",
         "table_modify.rs",

@@ -43,9 +43,10 @@
 // may be called in a signal handler. Handlers run during a wait, and the wait goes on.
 //
 // FORK. A child, even of a program with threads, may call every function at once, with the handles
-// of its parent and with new ones, whatever the other threads did at the fork. One thing is lost: a
-// tree that another thread was changing at that moment is half changed in the child. Each call with
-// it then gives SHMAP_INVALID, except for shmap_tree_free.
+// of its parent and with new ones, whatever the other threads did at the fork. Two things are lost. A
+// tree that another thread was changing at that moment is half changed in the child: each call with
+// it then gives SHMAP_INVALID, except for shmap_tree_free. And the ephemeral entries that the thread
+// which forks has added (shmap_table_add_ephemeral) are gone.
 //
 // CANCELLATION. No function is a cancellation point. A thread that is cancelled (pthread_cancel)
 // within a call ends after the call, at its next cancellation point. So a thread that may be
@@ -65,8 +66,8 @@
 // The key, the table, the map or the directory does not exist.
 #define SHMAP_NOT_FOUND -1
 
-// The table is full, a value or key is too long for it, the buffer is too small, or the file
-// system is full.
+// The table is full, a value or key is too long for it, the buffer is too small, the file system
+// is full, or the table has no record left for another writing thread.
 #define SHMAP_NO_SPACE -2
 
 // The key, the table or the map exists already, or a batch names a key twice.
@@ -93,7 +94,8 @@
 #define SHMAP_SYSTEM -9
 
 // An argument is not possible: a null pointer, a handle that is closed, unknown or of another
-// kind, a length without data, an impossible mode or size.
+// kind, a length without data, an impossible mode, size or time, or a time to live for a table
+// whose entries do not expire.
 #define SHMAP_INVALID -10
 
 // A bug of the library: it panicked. No memory was damaged; please report the message.
@@ -138,6 +140,26 @@
 // Keys are up to `key_size` bytes, which may be any bytes.
 #define SHMAP_KEYS_BYTES 10
 
+// For `ttl_ms` of the options: entries stay until they are removed. The default.
+#define SHMAP_TTL_NONE 0
+
+// For `ttl_ms` of the options: an entry expires if it was written with a time to live.
+#define SHMAP_TTL_BY_ENTRY -1
+
+// For `evict` of the options: an insertion into a full table fails. The default.
+#define SHMAP_EVICT_NEVER 0
+
+// For `evict` of the options: an insertion into a full table removes the entry that was written
+// longest ago. A touch counts as a write, a read does not.
+#define SHMAP_EVICT_LEAST_RECENTLY_WRITTEN 1
+
+// The result of `shmap_table_ttl` for an entry that stays until it is removed.
+#define SHMAP_TTL_FOR_EVER -1
+
+// The result of `shmap_table_ttl` for an ephemeral entry, which stays as long as the thread that
+// added it.
+#define SHMAP_TTL_EPHEMERAL -2
+
 // A table has the name.
 #define SHMAP_KIND_TABLE 1
 
@@ -178,6 +200,14 @@ typedef struct shmap_table_options {
   int key_kind;
   // Maximum length of a key in bytes, 1 to 256, if keys are text or bytes. Default: 64.
   size_t key_size;
+  // Whether entries expire. A number above 0 is the time in milliseconds after which an entry
+  // expires, unless it was written with another time to live. With SHMAP_TTL_BY_ENTRY, only
+  // entries that were written with a time to live expire. Default: SHMAP_TTL_NONE.
+  int64_t ttl_ms;
+  // What happens to an insertion into a full table, one of SHMAP_EVICT_... Entries that have
+  // expired are removed first, and a table that may grow grows first. Default:
+  // SHMAP_EVICT_NEVER.
+  int evict;
   // Permission bits of a table that is created. The umask does not change them. 0644 lets other
   // users read. Default: 0600.
   uint32_t mode;
@@ -226,7 +256,8 @@ typedef struct shmap_map_options {
 
 // Counts and sizes of a table.
 typedef struct shmap_stats {
-  // Number of entries in the table.
+  // Number of entries in the table. An entry that has expired counts until its place is taken
+  // or `shmap_table_expire` removes it.
   size_t len;
   // Maximum number of entries. If the table may grow, the number of entries that fit before it
   // grows again.
@@ -239,6 +270,11 @@ typedef struct shmap_stats {
   // Maximum length of a key in bytes, if keys are text or bytes. It has no meaning for other
   // keys.
   size_t key_size;
+  // Whether entries expire: SHMAP_TTL_NONE, SHMAP_TTL_BY_ENTRY, or the time after which they do,
+  // in milliseconds, rounded up.
+  int64_t ttl_ms;
+  // What happens to an insertion into the full table, one of SHMAP_EVICT_...
+  int evict;
   // Number of write transactions since creation. A batch is one transaction.
   uint64_t writes;
   // Number of times that the table has grown.
@@ -247,6 +283,10 @@ typedef struct shmap_stats {
   uint64_t recoveries;
   // Number of entries that were lost in repairs since creation.
   uint64_t lost;
+  // Number of entries that were removed or replaced after they had expired, since creation.
+  uint64_t expired;
+  // Number of entries that were removed to make room for others, since creation.
+  uint64_t evicted;
   // Length of the file in bytes. If the table may grow, part of the file is a hole, which takes
   // no memory.
   uint64_t file_len;
@@ -378,17 +418,18 @@ int shmap_table_open(const char *name,
 // Creates a table. Its keys are of the kind that `options` name, which is `int32_t` by default. No
 // table may have that name yet. In all other respects, this is like `shmap_table_open`.
 //
-// Errors: SHMAP_DUPLICATE_KEY if a table has that name, SHMAP_INVALID for impossible sizes,
-// SHMAP_NO_SPACE, and those of `shmap_table_open`.
+// Errors: SHMAP_DUPLICATE_KEY if a table has that name, SHMAP_INVALID for impossible sizes and
+// times, SHMAP_NO_SPACE, and those of `shmap_table_open`.
 int shmap_table_create(const char *name,
                        const struct shmap_table_options *options,
                        struct shmap_table **table);
 
 // Opens a table, or creates it if it does not exist. An existing table must have the requested
-// kind of keys and sizes. In all other respects, this is like `shmap_table_open`.
+// kind of keys and sizes, and its entries must expire and be evicted as requested. In all other
+// respects, this is like `shmap_table_open`.
 //
-// Errors: SHMAP_MISMATCH for other keys or sizes, SHMAP_INVALID for impossible sizes,
-// SHMAP_NO_SPACE, and those of `shmap_table_open`.
+// Errors: SHMAP_MISMATCH for other keys, sizes, expiry or eviction, SHMAP_INVALID for impossible
+// sizes and times, SHMAP_NO_SPACE, and those of `shmap_table_open`.
 int shmap_table_open_or_create(const char *name,
                                const struct shmap_table_options *options,
                                struct shmap_table **table);
@@ -399,7 +440,8 @@ int shmap_table_open_read_only(const char *name,
                                const struct shmap_table_options *options,
                                struct shmap_table **table);
 
-// Closes a handle. The table stays. No other thread may be in a call with this handle.
+// Closes a handle. The table stays, without the ephemeral entries that were added with this
+// handle. No other thread may be in a call with this handle.
 int shmap_table_close(struct shmap_table *table);
 
 // Removes the name of this table. Processes that have the table open keep it. Any thread.
@@ -455,7 +497,8 @@ int shmap_table_contains_i64(const struct shmap_table *table, int64_t key);
 // `shmap_table_contains` for a key of text or bytes.
 int shmap_table_contains_bytes(const struct shmap_table *table, const void *key, size_t key_len);
 
-// Stores the number of entries in `*len`. Any thread. O(1).
+// Stores the number of entries in `*len`. An entry that has expired counts until its place is
+// taken or `shmap_table_expire` removes it. Any thread. O(1).
 int shmap_table_len(const struct shmap_table *table, size_t *len);
 
 // Returns the kind of the table's keys, which is one of SHMAP_KEYS_... (all above 0), or an error
@@ -911,6 +954,127 @@ int shmap_table_wait_for_any_change(const struct shmap_table *table,
                                     const struct shmap_whole_version *seen,
                                     int64_t timeout_ms,
                                     struct shmap_whole_version *now);
+
+// `shmap_table_upsert` with a time to live, which begins now: after `ttl_ms` milliseconds, the
+// entry has expired, and is absent for every call but `shmap_table_get_stale`. The time goes on
+// while the machine is suspended. An entry with a time to live does not outlast a reboot. Calls
+// that change the value of a present key, such as `shmap_table_update`, leave its time as it is;
+// `shmap_table_upsert` gives it the default of the table. Any thread. O(1).
+//
+// Errors: those of `shmap_table_upsert`; SHMAP_INVALID if the table was created without `ttl_ms`
+// among its options, and for a time that is not above 0 or is too long; nothing was changed.
+int shmap_table_upsert_for(const struct shmap_table *table,
+                           int32_t key,
+                           const void *value,
+                           size_t len,
+                           int64_t ttl_ms);
+
+// `shmap_table_upsert_for` for a key of 64 bits.
+int shmap_table_upsert_for_i64(const struct shmap_table *table,
+                               int64_t key,
+                               const void *value,
+                               size_t len,
+                               int64_t ttl_ms);
+
+// `shmap_table_upsert_for` for a key of text or bytes.
+int shmap_table_upsert_for_bytes(const struct shmap_table *table,
+                                 const void *key,
+                                 size_t key_len,
+                                 const void *value,
+                                 size_t len,
+                                 int64_t ttl_ms);
+
+// Gives a present entry a new time to live, which begins now. Its value and its version stay as
+// they are. Any thread. O(1).
+//
+// Errors: SHMAP_NOT_FOUND, also if the entry has expired; SHMAP_INVALID as for
+// `shmap_table_upsert_for`; SHMAP_MISMATCH for a key of another kind; SHMAP_TIMEOUT;
+// SHMAP_PERMISSION; nothing was changed.
+int shmap_table_touch(const struct shmap_table *table, int32_t key, int64_t ttl_ms);
+
+// `shmap_table_touch` for a key of 64 bits.
+int shmap_table_touch_i64(const struct shmap_table *table, int64_t key, int64_t ttl_ms);
+
+// `shmap_table_touch` for a key of text or bytes.
+int shmap_table_touch_bytes(const struct shmap_table *table,
+                            const void *key,
+                            size_t key_len,
+                            int64_t ttl_ms);
+
+// Stores how long the entry of a key stays in `*ttl_ms`: in milliseconds, rounded up, or
+// SHMAP_TTL_FOR_EVER, or SHMAP_TTL_EPHEMERAL. Works with any table. Any thread; takes no lock.
+// O(1).
+//
+// Errors: SHMAP_NOT_FOUND, also if the entry has expired; SHMAP_MISMATCH for a key of another
+// kind.
+int shmap_table_ttl(const struct shmap_table *table, int32_t key, int64_t *ttl_ms);
+
+// `shmap_table_ttl` for a key of 64 bits.
+int shmap_table_ttl_i64(const struct shmap_table *table, int64_t key, int64_t *ttl_ms);
+
+// `shmap_table_ttl` for a key of text or bytes.
+int shmap_table_ttl_bytes(const struct shmap_table *table,
+                          const void *key,
+                          size_t key_len,
+                          int64_t *ttl_ms);
+
+// `shmap_table_get` that also finds an entry that has expired, as long as nothing else has taken
+// its place. Works with any table. Any thread; takes no lock. O(1).
+//
+// Errors: those of `shmap_table_get`.
+int shmap_table_get_stale(const struct shmap_table *table,
+                          int32_t key,
+                          void *buffer,
+                          size_t size,
+                          size_t *len);
+
+// `shmap_table_get_stale` for a key of 64 bits.
+int shmap_table_get_stale_i64(const struct shmap_table *table,
+                              int64_t key,
+                              void *buffer,
+                              size_t size,
+                              size_t *len);
+
+// `shmap_table_get_stale` for a key of text or bytes.
+int shmap_table_get_stale_bytes(const struct shmap_table *table,
+                                const void *key,
+                                size_t key_len,
+                                void *buffer,
+                                size_t size,
+                                size_t *len);
+
+// Adds a key that is absent, as an ephemeral entry: it is gone when the calling thread ends, also
+// if its process is killed. It is also gone when this thread forks by `fork` (not by `vfork` or
+// `posix_spawn`), or when the handle is closed. Any thread. O(1).
+//
+// Errors: those of `shmap_table_add`; SHMAP_INVALID if the table was created without `ttl_ms`
+// among its options; SHMAP_NO_SPACE also if so many threads write to the table that this one
+// cannot be registered; nothing was changed.
+int shmap_table_add_ephemeral(const struct shmap_table *table,
+                              int32_t key,
+                              const void *value,
+                              size_t len);
+
+// `shmap_table_add_ephemeral` for a key of 64 bits.
+int shmap_table_add_ephemeral_i64(const struct shmap_table *table,
+                                  int64_t key,
+                                  const void *value,
+                                  size_t len);
+
+// `shmap_table_add_ephemeral` for a key of text or bytes.
+int shmap_table_add_ephemeral_bytes(const struct shmap_table *table,
+                                    const void *key,
+                                    size_t key_len,
+                                    const void *value,
+                                    size_t len);
+
+// Removes entries that have expired, among the next `max_visited` places of the table, and stores
+// how many were visited in `*visited`, unless that is NULL. Each call goes on where the last one
+// of any process stopped. Without it, an expired entry keeps its place until the key is added
+// again or an insertion needs the place. Any thread. O(max_visited).
+//
+// Errors: SHMAP_TIMEOUT, SHMAP_PERMISSION; nothing was changed.
+int shmap_table_expire(const struct shmap_table *table, size_t max_visited, size_t *visited);
 
 // Makes an empty tree, and stores a handle of it in `*tree`. The caller frees it with
 // `shmap_tree_free`. Any thread.

@@ -90,6 +90,9 @@ struct Closer {
 // What has a name. (Before the classes of these names, which its members would shadow.)
 enum class Kind { Table = SHMAP_KIND_TABLE, Map = SHMAP_KIND_MAP };
 
+// For TableOptions::ttl: an entry expires if it was written with a time to live.
+inline constexpr std::chrono::milliseconds ttl_by_entry{SHMAP_TTL_BY_ENTRY};
+
 // How a table is created and opened.
 struct TableOptions {
     std::string dir{};                                 // empty: $SHMAP_DIR, or /dev/shm
@@ -98,6 +101,8 @@ struct TableOptions {
     std::size_t value_size = 256;                      // bytes
     int key_kind = 0;                                  // of a new table: SHMAP_KEYS_...; 0: as the class has it
     std::size_t key_size = 64;                         // bytes, of keys of text and bytes
+    std::chrono::milliseconds ttl{SHMAP_TTL_NONE};     // after which entries expire; 0: never; or ttl_by_entry
+    int evict = SHMAP_EVICT_NEVER;                     // what a full table does: SHMAP_EVICT_...
     std::uint32_t mode = 0600;                         // exact, whatever the umask
     bool shared_writers = false;                       // also what group or others may write to
     std::vector<std::uint32_t> trusted_uids{};         // besides one's own and root
@@ -113,6 +118,8 @@ struct TableOptions {
         options.value_size = value_size;
         if (key_kind != 0) options.key_kind = key_kind;
         options.key_size = key_size;
+        options.ttl_ms = ttl.count();
+        options.evict = evict;
         options.mode = mode;
         options.shared_writers = shared_writers;
         options.trusted_uids = trusted_uids.data();
@@ -409,6 +416,11 @@ SHMAP_WITH_KEY(increment)
 SHMAP_WITH_KEY(get_with_version)
 SHMAP_WITH_KEY(version)
 SHMAP_WITH_KEY(wait_for_change)
+SHMAP_WITH_KEY(upsert_for)
+SHMAP_WITH_KEY(touch)
+SHMAP_WITH_KEY(ttl)
+SHMAP_WITH_KEY(get_stale)
+SHMAP_WITH_KEY(add_ephemeral)
 SHMAP_WITH_MANY(add_many, shmap_status, shmap_status_i64, shmap_pair)
 SHMAP_WITH_MANY(update_many, shmap_status, shmap_status_i64, shmap_pair)
 SHMAP_WITH_MANY(upsert_many, shmap_status, shmap_status_i64, shmap_pair)
@@ -532,6 +544,24 @@ private:
     shmap_whole_version raw_;
 };
 
+// How long an entry stays.
+class TimeToLive {
+public:
+    explicit TimeToLive(std::int64_t raw) : raw_(raw) {}
+    // Until it is removed.
+    [[nodiscard]] bool is_for_ever() const noexcept { return raw_ == SHMAP_TTL_FOR_EVER; }
+    // As long as the thread that added it.
+    [[nodiscard]] bool is_ephemeral() const noexcept { return raw_ == SHMAP_TTL_EPHEMERAL; }
+    // For this time, rounded up; std::nullopt for the other two.
+    [[nodiscard]] std::optional<std::chrono::milliseconds> left() const {
+        if (raw_ < 0) return std::nullopt;
+        return std::chrono::milliseconds(raw_);
+    }
+
+private:
+    std::int64_t raw_;
+};
+
 // An open table. Movable. Any thread may call anything. `Key` is std::int32_t (Table),
 // std::int64_t (Table64, for tables of any integers) or std::string (TextTable, for text and
 // bytes).
@@ -581,20 +611,9 @@ public:
         return detail::unless(SHMAP_NOT_FOUND, detail::remove(handle(), raw_key(key)));
     }
     [[nodiscard]] std::optional<std::string> get(GivenKey key) const {
-        std::string value(64, '\0');
-        for (;;) {
-            std::size_t len = 0;
-            const int result = detail::get(handle(), raw_key(key), value.data(), value.size(), &len);
-            // A key that is too long for the table is SHMAP_NO_SPACE, too, and does not change the
-            // length.
-            if (result == SHMAP_NO_SPACE && len > value.size()) {
-                value.resize(len);
-                continue;
-            }
-            if (!detail::unless(SHMAP_NOT_FOUND, result)) return std::nullopt;
-            value.resize(len);
-            return value;
-        }
+        return copied([&](std::string &value, std::size_t *len) {
+            return detail::get(handle(), raw_key(key), value.data(), value.size(), len);
+        });
     }
     // A value, or std::nullopt, and the version of the key at that moment.
     [[nodiscard]] std::pair<std::optional<std::string>, Version> get_with_version(GivenKey key) const {
@@ -640,6 +659,40 @@ public:
         const int result = shmap_table_wait_for_any_change(handle(), &seen.raw(), timeout.count(), &now);
         if (detail::check(result) == 0) return std::nullopt;
         return TableVersion(now);
+    }
+
+    // The following calls are for tables whose options have a `ttl`. All but get_stale find nothing
+    // at a key whose entry has expired.
+    void upsert_for(GivenKey key, std::string_view value, std::chrono::milliseconds ttl) {
+        detail::check(detail::upsert_for(handle(), raw_key(key), value.data(), value.size(), ttl.count()));
+    }
+    // Gives the entry a new time to live. False when the key is missing.
+    [[nodiscard]] bool touch(GivenKey key, std::chrono::milliseconds ttl) {
+        return detail::unless(SHMAP_NOT_FOUND, detail::touch(handle(), raw_key(key), ttl.count()));
+    }
+    // How long the entry stays; std::nullopt for a missing key.
+    [[nodiscard]] std::optional<TimeToLive> ttl(GivenKey key) const {
+        std::int64_t raw = 0;
+        if (!detail::unless(SHMAP_NOT_FOUND, detail::ttl(handle(), raw_key(key), &raw))) return std::nullopt;
+        return TimeToLive(raw);
+    }
+    // Also finds an entry that has expired, as long as nothing else has taken its place.
+    [[nodiscard]] std::optional<std::string> get_stale(GivenKey key) const {
+        return copied([&](std::string &value, std::size_t *len) {
+            return detail::get_stale(handle(), raw_key(key), value.data(), value.size(), len);
+        });
+    }
+    // Adds an entry that is gone when this thread ends or forks, or this object is destroyed. False
+    // when the key is there already.
+    [[nodiscard]] bool add_ephemeral(GivenKey key, std::string_view value) {
+        return detail::unless(SHMAP_DUPLICATE_KEY,
+                              detail::add_ephemeral(handle(), raw_key(key), value.data(), value.size()));
+    }
+    // Removes what has expired among the next places of the table. Returns how many were visited.
+    std::size_t expire(std::size_t max_visited) {
+        std::size_t visited = 0;
+        detail::check(shmap_table_expire(handle(), max_visited, &visited));
+        return visited;
     }
 
     // The number of a counter (8 bytes, little endian); std::nullopt for a missing key.
@@ -808,6 +861,24 @@ private:
     static void must_be(int kind, const std::string &who) {
         if (Keys::are(kind)) return;
         throw Error(SHMAP_MISMATCH, who + " keys of type " + detail::kind_name(kind) + ", not " + Keys::called);
+    }
+    // The value that `read` copies to a string, and whose length it stores.
+    template <typename Read>
+    static std::optional<std::string> copied(Read read) {
+        std::string value(64, '\0');
+        for (;;) {
+            std::size_t len = 0;
+            const int result = read(value, &len);
+            // A key that is too long for the table is SHMAP_NO_SPACE, too, and does not change the
+            // length.
+            if (result == SHMAP_NO_SPACE && len > value.size()) {
+                value.resize(len);
+                continue;
+            }
+            if (!detail::unless(SHMAP_NOT_FOUND, result)) return std::nullopt;
+            value.resize(len);
+            return value;
+        }
     }
     // Needs the kind only for numbers that no int64_t has, and does not ask for it otherwise.
     auto raw_key(GivenKey key) const {

@@ -16,6 +16,12 @@ pub(crate) fn about(error: &Error) -> String {
         Error::OpenTable(TableOpenError::GeometryMismatch { what, .. }) => {
             format!("set {what} in the options, or use open, which takes any size")
         }
+        Error::OpenTable(TableOpenError::ExpiryMismatch { .. }) => {
+            "set the time to live in the options, or use open, which takes any".into()
+        }
+        Error::OpenTable(TableOpenError::EvictionMismatch { .. }) => {
+            "set evict in the options, or use open, which takes any".into()
+        }
         Error::OpenTable(TableOpenError::KeyKind { .. }) => {
             "set key_kind in the options, or use open, which takes any kind".into()
         }
@@ -32,6 +38,7 @@ fn about_entry(error: &TableError) -> &'static str {
             "value_size is fixed at creation"
         }
         TableError::KeyTooLong { .. } => "key_size is fixed at creation",
+        TableError::NoExpiry => "set a time to live in the options when it is created",
         TableError::InBatch { source, .. } => about_entry(source),
         _ => "",
     }

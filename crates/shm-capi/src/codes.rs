@@ -6,8 +6,8 @@ use std::ffi::{CStr, c_int};
 pub const SHMAP_OK: c_int = 0;
 /// The key, the table, the map or the directory does not exist.
 pub const SHMAP_NOT_FOUND: c_int = -1;
-/// The table is full, a value or key is too long for it, the buffer is too small, or the file
-/// system is full.
+/// The table is full, a value or key is too long for it, the buffer is too small, the file system
+/// is full, or the table has no record left for another writing thread.
 pub const SHMAP_NO_SPACE: c_int = -2;
 /// The key, the table or the map exists already, or a batch names a key twice.
 pub const SHMAP_DUPLICATE_KEY: c_int = -3;
@@ -26,7 +26,8 @@ pub const SHMAP_PERMISSION: c_int = -8;
 /// The operating system refused the operation for another reason.
 pub const SHMAP_SYSTEM: c_int = -9;
 /// An argument is not possible: a null pointer, a handle that is closed, unknown or of another
-/// kind, a length without data, an impossible mode or size.
+/// kind, a length without data, an impossible mode, size or time, or a time to live for a table
+/// whose entries do not expire.
 pub const SHMAP_INVALID: c_int = -10;
 /// A bug of the library: it panicked. No memory was damaged; please report the message.
 pub const SHMAP_PANIC: c_int = -11;
@@ -47,7 +48,7 @@ pub(crate) fn meaning(code: c_int) -> &'static CStr {
         SHMAP_PERMISSION => c"not permitted",
         SHMAP_SYSTEM => c"the operating system refused",
         SHMAP_INVALID => {
-            c"an argument is not possible: null, a dead or foreign handle, a bad length, size or mode"
+            c"an argument is not possible: null, a dead or foreign handle, a bad length, size, mode or time"
         }
         SHMAP_PANIC => c"the library panicked: a defect of it",
         _ => c"not a code of this library",

@@ -42,6 +42,7 @@ mod short_lock;
 pub mod table;
 pub mod table_batch;
 pub mod table_check;
+pub mod table_expiry;
 pub mod table_life;
 pub mod table_map;
 pub mod table_modify;

@@ -5,13 +5,31 @@
 use std::ffi::{c_char, c_int};
 use std::time::Duration;
 
-use shm_facade::{Geometry, KeyKind, MapOptions, Namespace, ShareOptions, TableOptions, Trust};
+use shm_facade::{
+    Eviction, Expiry, Geometry, KeyKind, MapOptions, Namespace, ShareOptions, TableOptions, Trust,
+};
 
 use crate::border::Call;
-use crate::codes::SHMAP_OK;
+use crate::codes::{SHMAP_MISMATCH, SHMAP_OK};
 use crate::fault::Fault;
 use crate::keys::{SHMAP_KEYS_I32, kind_of};
 use crate::plain::Plain;
+
+/// For `ttl_ms` of the options: entries stay until they are removed. The default.
+pub const SHMAP_TTL_NONE: i64 = 0;
+/// For `ttl_ms` of the options: an entry expires if it was written with a time to live.
+pub const SHMAP_TTL_BY_ENTRY: i64 = -1;
+
+/// For `evict` of the options: an insertion into a full table fails. The default.
+pub const SHMAP_EVICT_NEVER: c_int = 0;
+/// For `evict` of the options: an insertion into a full table removes the entry that was written
+/// longest ago. A touch counts as a write, a read does not.
+pub const SHMAP_EVICT_LEAST_RECENTLY_WRITTEN: c_int = 1;
+
+const EVICTIONS: [(c_int, Eviction); 2] = [
+    (SHMAP_EVICT_NEVER, Eviction::Never),
+    (SHMAP_EVICT_LEAST_RECENTLY_WRITTEN, Eviction::LeastRecentlyWritten),
+];
 
 /// How a table is created and opened. Initialise it with `shmap_table_options_init`, then change
 /// fields.
@@ -34,6 +52,14 @@ pub struct ShmapTableOptions {
     key_kind: c_int,
     /// Maximum length of a key in bytes, 1 to 256, if keys are text or bytes. Default: 64.
     key_size: usize,
+    /// Whether entries expire. A number above 0 is the time in milliseconds after which an entry
+    /// expires, unless it was written with another time to live. With SHMAP_TTL_BY_ENTRY, only
+    /// entries that were written with a time to live expire. Default: SHMAP_TTL_NONE.
+    ttl_ms: i64,
+    /// What happens to an insertion into a full table, one of SHMAP_EVICT_... Entries that have
+    /// expired are removed first, and a table that may grow grows first. Default:
+    /// SHMAP_EVICT_NEVER.
+    evict: c_int,
     /// Permission bits of a table that is created. The umask does not change them. 0644 lets other
     /// users read. Default: 0600.
     mode: u32,
@@ -110,6 +136,8 @@ pub unsafe extern "C" fn shmap_table_options_init(
             value_size: default.geometry.value_size,
             key_kind: SHMAP_KEYS_I32,
             key_size: default.geometry.key_size,
+            ttl_ms: number_of_expiry(default.geometry.expiry)?,
+            evict: number_of_eviction(default.geometry.eviction)?,
             mode: default.mode,
             shared_writers: 0,
             trusted_uids: std::ptr::null(),
@@ -170,6 +198,51 @@ pub(crate) fn limit(milliseconds: i64) -> Option<Duration> {
     u64::try_from(milliseconds).ok().map(Duration::from_millis)
 }
 
+/// Converts a duration to milliseconds, rounded up.
+pub(crate) fn milliseconds_up(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX)
+}
+
+fn expiry_of(ttl_ms: i64) -> Result<Expiry, Fault> {
+    match ttl_ms {
+        SHMAP_TTL_NONE => Ok(Expiry::Never),
+        SHMAP_TTL_BY_ENTRY => Ok(Expiry::ByEntry),
+        _ => match u64::try_from(ttl_ms) {
+            Ok(ttl) => Ok(Expiry::After(Duration::from_millis(ttl))),
+            Err(_) => Err(Fault::invalid(format!("there is no time to live {ttl_ms}: -1 or more"))),
+        },
+    }
+}
+
+/// Returns the number of this expiry in C.
+pub(crate) fn number_of_expiry(expiry: Expiry) -> Result<i64, Fault> {
+    match expiry {
+        Expiry::Never => Ok(SHMAP_TTL_NONE),
+        Expiry::ByEntry => Ok(SHMAP_TTL_BY_ENTRY),
+        Expiry::After(ttl) => Ok(milliseconds_up(ttl)),
+        _ => {
+            let message = format!("this version has no number for an expiry of {expiry}");
+            Err(Fault::new(SHMAP_MISMATCH, message))
+        }
+    }
+}
+
+fn eviction_of(number: c_int) -> Result<Eviction, Fault> {
+    let found = EVICTIONS.iter().find(|(known, _)| *known == number);
+    found.map(|(_, eviction)| *eviction).ok_or_else(|| {
+        Fault::invalid(format!("there is no eviction {number}: 0 to {}", EVICTIONS.len() - 1))
+    })
+}
+
+/// Returns the number of this eviction in C.
+pub(crate) fn number_of_eviction(eviction: Eviction) -> Result<c_int, Fault> {
+    let found = EVICTIONS.iter().find(|(_, known)| *known == eviction);
+    found.map(|(number, _)| *number).ok_or_else(|| {
+        let message = format!("this version has no number for an eviction of {eviction}");
+        Fault::new(SHMAP_MISMATCH, message)
+    })
+}
+
 /// Returns the namespace in `dir`, or the namespace that the environment names if `dir` is NULL.
 pub(crate) fn namespace(call: &Call, dir: *const c_char) -> Result<Namespace, Fault> {
     Ok(call.path_or_null("the directory", dir)?.map_or_else(Namespace::from_env, Namespace::at))
@@ -200,7 +273,9 @@ pub(crate) fn of_table(call: &Call, options: *const ShmapTableOptions) -> Result
     let mut geometry = Geometry::default()
         .capacity(given.capacity)
         .value_size(given.value_size)
-        .key_size(given.key_size);
+        .key_size(given.key_size)
+        .expiry(expiry_of(given.ttl_ms)?)
+        .eviction(eviction_of(given.evict)?);
     geometry.max_capacity = Some(given.max_capacity).filter(|&max| max != 0);
     Ok(TablePlan {
         namespace: namespace(call, given.dir)?,
@@ -246,4 +321,28 @@ pub(crate) fn of_share(
 pub(crate) fn of_map(call: &Call, options: *const ShmapMapOptions) -> Result<MapOptions, Fault> {
     let ShareOptions { namespace, trust, lock_timeout, .. } = of_share(call, options, None)?;
     Ok(MapOptions::default().namespace(namespace).trust(trust).lock_timeout(lock_timeout))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codes::SHMAP_INVALID;
+
+    #[test]
+    fn expiry_and_eviction_have_numbers_of_their_own() {
+        let after = Expiry::After(Duration::from_millis(7));
+        for expiry in [Expiry::Never, Expiry::ByEntry, after] {
+            assert_eq!(expiry_of(number_of_expiry(expiry).unwrap()).unwrap(), expiry);
+        }
+        assert_eq!(number_of_expiry(Expiry::After(Duration::from_nanos(1))).unwrap(), 1);
+        for none in [i64::MIN, -2] {
+            assert_eq!(expiry_of(none).unwrap_err().code, SHMAP_INVALID);
+        }
+        for eviction in [Eviction::Never, Eviction::LeastRecentlyWritten] {
+            assert_eq!(eviction_of(number_of_eviction(eviction).unwrap()).unwrap(), eviction);
+        }
+        for none in [c_int::MIN, -1, 2, c_int::MAX] {
+            assert_eq!(eviction_of(none).unwrap_err().code, SHMAP_INVALID);
+        }
+    }
 }

@@ -146,7 +146,8 @@ unsafe impl Plain for ShmapWriter {}
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct ShmapTableStats {
-    /// Number of entries in the table.
+    /// Number of entries in the table. An entry that has expired counts until its place is taken
+    /// or `shmap_table_expire` removes it.
     pub len: usize,
     /// Maximum number of entries. If the table may grow, the number of entries that fit before it
     /// grows again.
@@ -159,6 +160,11 @@ pub struct ShmapTableStats {
     /// Maximum length of a key in bytes, if keys are text or bytes. It has no meaning for other
     /// keys.
     pub key_size: usize,
+    /// Whether entries expire: SHMAP_TTL_NONE, SHMAP_TTL_BY_ENTRY, or the time after which they do,
+    /// in milliseconds, rounded up.
+    pub ttl_ms: i64,
+    /// What happens to an insertion into the full table, one of SHMAP_EVICT_...
+    pub evict: c_int,
     /// Number of write transactions since creation. A batch is one transaction.
     pub writes: u64,
     /// Number of times that the table has grown.
@@ -167,6 +173,10 @@ pub struct ShmapTableStats {
     pub recoveries: u64,
     /// Number of entries that were lost in repairs since creation.
     pub lost: u64,
+    /// Number of entries that were removed or replaced after they had expired, since creation.
+    pub expired: u64,
+    /// Number of entries that were removed to make room for others, since creation.
+    pub evicted: u64,
     /// Length of the file in bytes. If the table may grow, part of the file is a hole, which takes
     /// no memory.
     pub file_len: u64,

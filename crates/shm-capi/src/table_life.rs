@@ -54,8 +54,8 @@ pub unsafe extern "C" fn shmap_table_open(
 /// Creates a table. Its keys are of the kind that `options` name, which is `int32_t` by default. No
 /// table may have that name yet. In all other respects, this is like `shmap_table_open`.
 ///
-/// Errors: SHMAP_DUPLICATE_KEY if a table has that name, SHMAP_INVALID for impossible sizes,
-/// SHMAP_NO_SPACE, and those of `shmap_table_open`.
+/// Errors: SHMAP_DUPLICATE_KEY if a table has that name, SHMAP_INVALID for impossible sizes and
+/// times, SHMAP_NO_SPACE, and those of `shmap_table_open`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_create(
     name: *const c_char,
@@ -71,10 +71,11 @@ pub unsafe extern "C" fn shmap_table_create(
 }
 
 /// Opens a table, or creates it if it does not exist. An existing table must have the requested
-/// kind of keys and sizes. In all other respects, this is like `shmap_table_open`.
+/// kind of keys and sizes, and its entries must expire and be evicted as requested. In all other
+/// respects, this is like `shmap_table_open`.
 ///
-/// Errors: SHMAP_MISMATCH for other keys or sizes, SHMAP_INVALID for impossible sizes,
-/// SHMAP_NO_SPACE, and those of `shmap_table_open`.
+/// Errors: SHMAP_MISMATCH for other keys, sizes, expiry or eviction, SHMAP_INVALID for impossible
+/// sizes and times, SHMAP_NO_SPACE, and those of `shmap_table_open`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_open_or_create(
     name: *const c_char,
@@ -106,7 +107,8 @@ pub unsafe extern "C" fn shmap_table_open_read_only(
     })
 }
 
-/// Closes a handle. The table stays. No other thread may be in a call with this handle.
+/// Closes a handle. The table stays, without the ephemeral entries that were added with this
+/// handle. No other thread may be in a call with this handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_close(table: *mut ShmapTable) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.

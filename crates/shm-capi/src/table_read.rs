@@ -10,6 +10,7 @@ use crate::border::{Call, Out, OutArray};
 use crate::codes::{SHMAP_NOT_FOUND, SHMAP_OK};
 use crate::fault::Fault;
 use crate::keys::{GivenKey, number_of};
+use crate::options::{number_of_eviction, number_of_expiry};
 use crate::plain::{ShmapTableStats, ShmapWriter};
 use crate::table::{Access, ShmapTable, reading};
 
@@ -149,7 +150,8 @@ fn contains(call: &Call, table: *const ShmapTable, key: impl FnOnce() -> GivenKe
     })
 }
 
-/// Stores the number of entries in `*len`. Any thread. O(1).
+/// Stores the number of entries in `*len`. An entry that has expired counts until its place is
+/// taken or `shmap_table_expire` removes it. Any thread. O(1).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_len(table: *const ShmapTable, len: *mut usize) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.
@@ -188,10 +190,14 @@ pub unsafe extern "C" fn shmap_table_stats(
             max_capacity: found.max_capacity,
             value_size: found.value_size,
             key_size: geometry.key_size,
+            ttl_ms: number_of_expiry(geometry.expiry)?,
+            evict: number_of_eviction(geometry.eviction)?,
             writes: found.writes,
             growths: found.growths,
             recoveries: found.recoveries,
             lost: found.lost,
+            expired: found.expired,
+            evicted: found.evicted,
             file_len: found.file_len,
         });
         Ok(SHMAP_OK)

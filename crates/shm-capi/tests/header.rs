@@ -10,7 +10,7 @@
 use std::path::Path;
 
 /// In the order of the header.
-const SOURCES: [&str; 20] = [
+const SOURCES: [&str; 21] = [
     "codes",
     "about",
     "plain",
@@ -26,6 +26,7 @@ const SOURCES: [&str; 20] = [
     "table_map",
     "table_check",
     "table_wait",
+    "table_expiry",
     "tree",
     "map",
     "map_follow",

@@ -207,6 +207,11 @@ fn a_change_ends_a_wait() {
 }
 
 #[test]
+fn entries_expire_go_with_their_writer_and_are_evicted() {
+    program_that_forks(C11, "c/table_expiry.c", &["130"]);
+}
+
+#[test]
 fn a_child_forked_beside_threads_uses_everything() {
     program_that_forks(C11, "c/fork.c", &["3"]);
 }
@@ -246,6 +251,10 @@ fn what_nobody_may_overlook_is_nodiscard() {
         ("table.update(1, \"x\")", false),
         ("table.compare_exchange(1, \"x\", \"y\")", false),
         ("table.get(1)", false),
+        ("table.touch(1, std::chrono::seconds(1))", false),
+        ("table.ttl(1)", false),
+        ("table.get_stale(1)", false),
+        ("table.add_ephemeral(1, \"x\")", false),
         ("table.contains(1)", false),
         ("table.get_many({1})", false),
         ("table.entries()", false),
@@ -255,6 +264,8 @@ fn what_nobody_may_overlook_is_nodiscard() {
         ("shmap::list()", false),
         ("(void)table.add(1, \"x\")", true),
         ("table.upsert(1, \"x\")", true),
+        ("table.upsert_for(1, \"x\", std::chrono::seconds(1))", true),
+        ("table.expire(1)", true),
         ("table.remove(1)", true),
         ("table.increment(1)", true),
         ("table.unlink()", true),

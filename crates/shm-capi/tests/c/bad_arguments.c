@@ -136,6 +136,50 @@ static void waits(shmap_table *table, shmap_table *words) {
     FAILS(SHMAP_INVALID, "aligned", shmap_table_version(table, 1, (shmap_key_version *)(void *)(text + 1)));
 }
 
+// Expiry, with keys of every form.
+static void expiry(shmap_table *table, shmap_table *words) {
+    int64_t ttl = 7;
+    size_t visited = 7;
+    NO_HANDLE(shmap_table, shmap_table_upsert_for(h, 1, "x", 1, 1));
+    NO_HANDLE(shmap_table, shmap_table_upsert_for_i64(h, 1, "x", 1, 1));
+    NO_HANDLE(shmap_table, shmap_table_upsert_for_bytes(h, "x", 1, "x", 1, 1));
+    NO_HANDLE(shmap_table, shmap_table_touch(h, 1, 1));
+    NO_HANDLE(shmap_table, shmap_table_touch_i64(h, 1, 1));
+    NO_HANDLE(shmap_table, shmap_table_touch_bytes(h, "x", 1, 1));
+    NO_HANDLE(shmap_table, shmap_table_ttl(h, 1, &ttl));
+    NO_HANDLE(shmap_table, shmap_table_ttl_i64(h, 1, &ttl));
+    NO_HANDLE(shmap_table, shmap_table_ttl_bytes(h, "x", 1, &ttl));
+    NO_HANDLE(shmap_table, shmap_table_get_stale(h, 1, buffer, sizeof buffer, &len));
+    NO_HANDLE(shmap_table, shmap_table_get_stale_i64(h, 1, buffer, sizeof buffer, &len));
+    NO_HANDLE(shmap_table, shmap_table_get_stale_bytes(h, "x", 1, buffer, sizeof buffer, &len));
+    NO_HANDLE(shmap_table, shmap_table_add_ephemeral(h, 1, "x", 1));
+    NO_HANDLE(shmap_table, shmap_table_add_ephemeral_i64(h, 1, "x", 1));
+    NO_HANDLE(shmap_table, shmap_table_add_ephemeral_bytes(h, "x", 1, "x", 1));
+    NO_HANDLE(shmap_table, shmap_table_expire(h, 1, &visited));
+
+    INVALID(shmap_table_upsert_for(table, 1, NULL, 1, 1));
+    INVALID(shmap_table_upsert_for_i64(table, 1, NULL, 1, 1));
+    INVALID(shmap_table_upsert_for_bytes(words, NULL, 1, "x", 1, 1));
+    INVALID(shmap_table_upsert_for_bytes(words, "x", 1, NULL, 1, 1));
+    INVALID(shmap_table_touch_bytes(words, NULL, 1, 1));
+    INVALID(shmap_table_ttl(table, 1, NULL));
+    INVALID(shmap_table_ttl_i64(table, 1, NULL));
+    INVALID(shmap_table_ttl_bytes(words, NULL, 1, &ttl));
+    INVALID(shmap_table_ttl_bytes(words, "x", 1, NULL));
+    INVALID(shmap_table_get_stale(table, 1, NULL, 1, &len));
+    INVALID(shmap_table_get_stale(table, 1, buffer, sizeof buffer, NULL));
+    INVALID(shmap_table_get_stale_i64(table, 1, buffer, sizeof buffer, NULL));
+    INVALID(shmap_table_get_stale_bytes(words, NULL, 1, buffer, sizeof buffer, &len));
+    INVALID(shmap_table_get_stale_bytes(words, "x", 1, buffer, sizeof buffer, NULL));
+    INVALID(shmap_table_add_ephemeral(table, 1, NULL, 1));
+    INVALID(shmap_table_add_ephemeral_i64(table, 1, NULL, 1));
+    INVALID(shmap_table_add_ephemeral_bytes(words, NULL, 1, "x", 1));
+    INVALID(shmap_table_add_ephemeral_bytes(words, "x", 1, NULL, 1));
+    FAILS(SHMAP_INVALID, "aligned", shmap_table_ttl(table, 1, (int64_t *)(void *)(text + 1)));
+    FAILS(SHMAP_INVALID, "aligned", shmap_table_expire(table, 1, (size_t *)(void *)(text + 1)));
+    CHECK(ttl == 7 && visited == 7);
+}
+
 // Keys of 64 bits, and of text.
 static void other_forms(shmap_table *table, shmap_table *words) {
     shmap_entries *entries = NULL;
@@ -402,6 +446,7 @@ int main(void) {
     tables(table, map);
     other_forms(table, words);
     waits(table, words);
+    expiry(table, words);
     maps(tree, map);
     GIVES(SHMAP_OK, shmap_list(NULL, &listed));
     names(listed);

@@ -381,6 +381,7 @@ int main(int argc, char **argv) {
     GIVES(SHMAP_OK, shmap_map_options_init(&force, sizeof force));
     small.capacity = 4;
     small.value_size = 16;
+    small.ttl_ms = SHMAP_TTL_BY_ENTRY;
     large = nowhere = trusting = small_words = small;
     small_words.key_kind = SHMAP_KEYS_TEXT;
     small_words.key_size = 8;

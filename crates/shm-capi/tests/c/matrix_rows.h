@@ -375,6 +375,107 @@ HANDLE(shmap_table_flush,
     NO_BYTES,
     READER(shmap_table_flush(reader)))
 
+// Tables: handles, entries that expire.
+HANDLE(shmap_table_upsert_for,
+    WRONG("a table", shmap_table_upsert_for(NOT_A_TABLE, 1, "x", 1, 1000));
+    NO_WORDS("i32", shmap_table_upsert_for(words, 1, "x", 1, 1000)),
+    SURVIVES(shmap_table_upsert_for(hurt_table, 1, "x", 1, 1000)),
+    LONG_VALUE("", shmap_table_upsert_for(table, 2, big, 17, 1000)),
+    READER(shmap_table_upsert_for(reader, 1, "x", 1, 1000)))
+HANDLE(shmap_table_touch,
+    WRONG("a table", shmap_table_touch(NOT_A_TABLE, 1, 1000));
+    NO_WORDS("i32", shmap_table_touch(words, 1, 1000)),
+    SURVIVES(shmap_table_touch(hurt_table, 1, 1000)),
+    NO_BYTES,
+    READER(shmap_table_touch(reader, 1, 1000)))
+HANDLE(shmap_table_ttl,
+    WRONG("a table", shmap_table_ttl(NOT_A_TABLE, 1, &before));
+    NO_WORDS("i32", shmap_table_ttl(words, 1, &before)),
+    SURVIVES(shmap_table_ttl(hurt_table, 1, &before)),
+    NO_BYTES,
+    ONLY_READS)
+HANDLE(shmap_table_get_stale,
+    WRONG("a table", shmap_table_get_stale(NOT_A_TABLE, 1, buffer, sizeof buffer, &len));
+    NO_WORDS("i32", shmap_table_get_stale(words, 1, buffer, sizeof buffer, &len)),
+    SURVIVES(shmap_table_get_stale(hurt_table, 1, buffer, sizeof buffer, &len)),
+    REFUSED(SHMAP_NO_SPACE, "the value of key 1 is 3 bytes long, the buffer only 2", shmap_table_get_stale(table, 1, buffer, 2, &len)),
+    ONLY_READS)
+HANDLE(shmap_table_add_ephemeral,
+    WRONG("a table", shmap_table_add_ephemeral(NOT_A_TABLE, 1, "x", 1));
+    NO_WORDS("i32", shmap_table_add_ephemeral(words, 1, "x", 1)),
+    SURVIVES(shmap_table_add_ephemeral(hurt_table, 1, "x", 1)),
+    LONG_VALUE("", shmap_table_add_ephemeral(table, 2, big, 17)),
+    READER(shmap_table_add_ephemeral(reader, 1, "x", 1)))
+HANDLE(shmap_table_upsert_for_i64,
+    WRONG("a table", shmap_table_upsert_for_i64(NOT_A_TABLE, 1, "x", 1, 1000));
+    NO_WORDS("i64", shmap_table_upsert_for_i64(words, 1, "x", 1, 1000)),
+    SURVIVES(shmap_table_upsert_for_i64(hurt_table, 1, "x", 1, 1000)),
+    LONG_VALUE("", shmap_table_upsert_for_i64(table, 2, big, 17, 1000));
+    TOO_WIDE("", shmap_table_upsert_for_i64(table, wide_key, "x", 1, 1000)),
+    READER(shmap_table_upsert_for_i64(reader, 1, "x", 1, 1000)))
+HANDLE(shmap_table_touch_i64,
+    WRONG("a table", shmap_table_touch_i64(NOT_A_TABLE, 1, 1000));
+    NO_WORDS("i64", shmap_table_touch_i64(words, 1, 1000)),
+    SURVIVES(shmap_table_touch_i64(hurt_table, 1, 1000)),
+    TOO_WIDE("", shmap_table_touch_i64(table, wide_key, 1000)),
+    READER(shmap_table_touch_i64(reader, 1, 1000)))
+HANDLE(shmap_table_ttl_i64,
+    WRONG("a table", shmap_table_ttl_i64(NOT_A_TABLE, 1, &before));
+    NO_WORDS("i64", shmap_table_ttl_i64(words, 1, &before)),
+    SURVIVES(shmap_table_ttl_i64(hurt_table, 1, &before)),
+    TOO_WIDE("", shmap_table_ttl_i64(table, wide_key, &before)),
+    ONLY_READS)
+HANDLE(shmap_table_get_stale_i64,
+    WRONG("a table", shmap_table_get_stale_i64(NOT_A_TABLE, 1, buffer, sizeof buffer, &len));
+    NO_WORDS("i64", shmap_table_get_stale_i64(words, 1, buffer, sizeof buffer, &len)),
+    SURVIVES(shmap_table_get_stale_i64(hurt_table, 1, buffer, sizeof buffer, &len)),
+    TOO_WIDE("", shmap_table_get_stale_i64(table, wide_key, buffer, sizeof buffer, &len)),
+    ONLY_READS)
+HANDLE(shmap_table_add_ephemeral_i64,
+    WRONG("a table", shmap_table_add_ephemeral_i64(NOT_A_TABLE, 1, "x", 1));
+    NO_WORDS("i64", shmap_table_add_ephemeral_i64(words, 1, "x", 1)),
+    SURVIVES(shmap_table_add_ephemeral_i64(hurt_table, 1, "x", 1)),
+    LONG_VALUE("", shmap_table_add_ephemeral_i64(table, 2, big, 17));
+    TOO_WIDE("", shmap_table_add_ephemeral_i64(table, wide_key, "x", 1)),
+    READER(shmap_table_add_ephemeral_i64(reader, 1, "x", 1)))
+HANDLE(shmap_table_upsert_for_bytes,
+    WRONG("a table", shmap_table_upsert_for_bytes(NOT_A_TABLE, "one", 3, "x", 1, 1000));
+    ONLY_WORDS(shmap_table_upsert_for_bytes(table, "one", 3, "x", 1, 1000)),
+    SURVIVES(shmap_table_upsert_for_bytes(hurt_words, "one", 3, "x", 1, 1000)),
+    LONG_VALUE("", shmap_table_upsert_for_bytes(words, "two", 3, big, 17, 1000));
+    LONG_KEY("", shmap_table_upsert_for_bytes(words, word.data, word.len, "x", 1, 1000)),
+    WORDS_READER(shmap_table_upsert_for_bytes(words_reader, "one", 3, "x", 1, 1000)))
+HANDLE(shmap_table_touch_bytes,
+    WRONG("a table", shmap_table_touch_bytes(NOT_A_TABLE, "one", 3, 1000));
+    ONLY_WORDS(shmap_table_touch_bytes(table, "one", 3, 1000)),
+    SURVIVES(shmap_table_touch_bytes(hurt_words, "one", 3, 1000)),
+    LONG_KEY("", shmap_table_touch_bytes(words, word.data, word.len, 1000)),
+    WORDS_READER(shmap_table_touch_bytes(words_reader, "one", 3, 1000)))
+HANDLE(shmap_table_ttl_bytes,
+    WRONG("a table", shmap_table_ttl_bytes(NOT_A_TABLE, "one", 3, &before));
+    ONLY_WORDS(shmap_table_ttl_bytes(table, "one", 3, &before)),
+    SURVIVES(shmap_table_ttl_bytes(hurt_words, "one", 3, &before)),
+    LONG_KEY("", shmap_table_ttl_bytes(words, word.data, word.len, &before)),
+    ONLY_READS)
+HANDLE(shmap_table_get_stale_bytes,
+    WRONG("a table", shmap_table_get_stale_bytes(NOT_A_TABLE, "one", 3, buffer, sizeof buffer, &len));
+    ONLY_WORDS(shmap_table_get_stale_bytes(table, "one", 3, buffer, sizeof buffer, &len)),
+    SURVIVES(shmap_table_get_stale_bytes(hurt_words, "one", 3, buffer, sizeof buffer, &len)),
+    LONG_KEY("", shmap_table_get_stale_bytes(words, word.data, word.len, buffer, sizeof buffer, &len)),
+    ONLY_READS)
+HANDLE(shmap_table_add_ephemeral_bytes,
+    WRONG("a table", shmap_table_add_ephemeral_bytes(NOT_A_TABLE, "one", 3, "x", 1));
+    ONLY_WORDS(shmap_table_add_ephemeral_bytes(table, "one", 3, "x", 1)),
+    SURVIVES(shmap_table_add_ephemeral_bytes(hurt_words, "one", 3, "x", 1)),
+    LONG_VALUE("", shmap_table_add_ephemeral_bytes(words, "two", 3, big, 17));
+    LONG_KEY("", shmap_table_add_ephemeral_bytes(words, word.data, word.len, "x", 1)),
+    WORDS_READER(shmap_table_add_ephemeral_bytes(words_reader, "one", 3, "x", 1)))
+HANDLE(shmap_table_expire,
+    WRONG("a table", shmap_table_expire(NOT_A_TABLE, 9, &len)),
+    SURVIVES(shmap_table_expire(hurt_table, 9, &len)),
+    NO_BYTES,
+    READER(shmap_table_expire(reader, 9, &len)))
+
 // Tables: handles, keys of 64 bits.
 HANDLE(shmap_table_add_i64,
     WRONG("a table", shmap_table_add_i64(NOT_A_TABLE, 1, "x", 1));

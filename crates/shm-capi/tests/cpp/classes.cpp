@@ -129,6 +129,68 @@ static void waits() {
     CHECK(other.unlink() && table.unlink());
 }
 
+// Entries that expire, that go with their writer, and that make room for others.
+template <typename Table, typename Key>
+static void expiry(const std::vector<Key> &key) {
+    using namespace std::chrono_literals;
+    shmap::TableOptions options;
+    options.capacity = 4;
+    options.ttl = shmap::ttl_by_entry;
+    Table table = Table::create("expiry", options);
+    const Table reader = Table::open_read_only("expiry");
+    CHECK(reader.stats().ttl_ms == SHMAP_TTL_BY_ENTRY && reader.stats().evict == SHMAP_EVICT_NEVER);
+    table.upsert_for(key[0], "one", std::chrono::hours(1));
+    std::optional<shmap::TimeToLive> ttl = reader.ttl(key[0]);
+    CHECK(ttl && !ttl->is_for_ever() && !ttl->is_ephemeral() && *ttl->left() > 30min && *ttl->left() <= 60min);
+    CHECK(table.touch(key[0], 3h) && reader.ttl(key[0])->left() > 1h && !table.touch(key[1], 1h) && !table.ttl(key[1]));
+    table.upsert(key[0], "stays");
+    ttl = reader.ttl(key[0]);
+    CHECK(ttl && ttl->is_for_ever() && !ttl->is_ephemeral() && !ttl->left());
+    // Longer than what a first try has place for.
+    const std::string big(200, 'x');
+    table.upsert_for(key[0], big, 1ms);
+    while (reader.contains(key[0])) std::this_thread::yield();
+    CHECK(!table.get(key[0]) && reader.get_stale(key[0]) == big && !table.touch(key[0], 1h) && !table.get_stale(key[1]));
+    CHECK(table.expire(1) == 1 && table.expire(100) == 4 && !reader.get_stale(key[0]) && table.stats().expired == 1);
+    std::thread([&] {
+        CHECK(table.add_ephemeral(key[1], "here") && !table.add_ephemeral(key[1], "x"));
+        const std::optional<shmap::TimeToLive> of_thread = reader.ttl(key[1]);
+        CHECK(of_thread && of_thread->is_ephemeral() && !of_thread->is_for_ever() && !of_thread->left());
+    }).join();
+    while (reader.contains(key[1])) std::this_thread::yield();
+    CHECK(thrown("the time to live is 0ns", [&] { table.upsert_for(key[0], "x", 0ms); }) == SHMAP_INVALID);
+    CHECK(thrown("the time to live is -1 ms", [&] { return table.touch(key[0], -1ms); }) == SHMAP_INVALID);
+    CHECK(thrown("reading only", [&] { const_cast<Table &>(reader).expire(1); }) == SHMAP_PERMISSION);
+    CHECK(thrown("expire otherwise: each after a time of its own, not never",
+                 [] { return Table::open_or_create("expiry"); }) == SHMAP_MISMATCH);
+    CHECK(table.unlink());
+
+    options.ttl = 1ms;
+    table = Table::create("expiry", options);
+    table.upsert(key[0], "brief");
+    while (table.contains(key[0])) std::this_thread::yield();
+    CHECK(table.stats().ttl_ms == 1 && table.unlink());
+
+    options.ttl = 0ms;
+    options.evict = SHMAP_EVICT_LEAST_RECENTLY_WRITTEN;
+    options.capacity = 1;
+    table = Table::create("expiry", options);
+    CHECK(table.add(key[0], "x") && table.add(key[1], "y") && !table.contains(key[0]) && table.get(key[1]) == "y");
+    CHECK(table.stats().evict == SHMAP_EVICT_LEAST_RECENTLY_WRITTEN && table.stats().evicted == 1);
+    CHECK(thrown("created without expiry", [&] { table.upsert_for(key[0], "x", 1h); }) == SHMAP_INVALID);
+    CHECK(thrown("created without expiry", [&] { return table.touch(key[1], 1h); }) == SHMAP_INVALID);
+    CHECK(thrown("created without expiry", [&] { return table.add_ephemeral(key[2], "x"); }) == SHMAP_INVALID);
+    CHECK(table.expire(1) == 0 && table.ttl(key[1])->is_for_ever() && table.get_stale(key[1]) == "y");
+    options.evict = SHMAP_EVICT_NEVER;
+    CHECK(thrown("set evict in the options", [&] { return Table::open_or_create("expiry", options); }) == SHMAP_MISMATCH);
+    options.evict = 7;
+    CHECK(thrown("there is no eviction 7", [&] { return Table::create("other", options); }) == SHMAP_INVALID);
+    options.evict = SHMAP_EVICT_NEVER;
+    options.ttl = -2ms;
+    CHECK(thrown("there is no time to live -2", [&] { return Table::create("other", options); }) == SHMAP_INVALID);
+    CHECK(table.unlink());
+}
+
 // Any integer that keeps its value is a key, and batches are also lists.
 static void given() {
     using shmap::Table, shmap::Table64, shmap::TextTable;
@@ -302,6 +364,9 @@ int main() {
     tables();
     given();
     waits();
+    expiry<shmap::Table>(std::vector<std::int32_t>{-1, 0, 1});
+    expiry<shmap::Table64>(std::vector<std::int64_t>{-(std::int64_t(1) << 40), 0, std::int64_t(1) << 40});
+    expiry<shmap::TextTable>(std::vector<std::string_view>{"", "blau", "rot"});
     keys_of_every_type();
     maps();
     std::cout << "ok" << std::endl;
