@@ -1,8 +1,12 @@
 //! Entries that expire, and entries that go with their writer.
 
+use std::fs::File;
+use std::path::Path;
+use std::sync::Barrier;
 use std::time::Duration;
 
-use shm_core::{Namespace, since_boot};
+use nix::fcntl::{FcntlArg, fcntl};
+use shm_core::{Interrupt, LockError, Namespace, since_boot};
 use shm_tests::patch::{self, TABLE_BODY};
 use shm_tests::{TempNamespace, WATCHDOG, test_name};
 use slotmap_shm::{
@@ -294,4 +298,113 @@ fn ephemeral_entries_go_with_their_thread() {
         std::thread::yield_now();
     }
     table.add(&1, b"next").unwrap();
+}
+
+/// Number of records of a table.
+const RECORDS: usize = 116;
+
+/// Threads that all add an ephemeral entry to a new table at once, and keep it until all have
+/// tried. Returns the errors of those that could not.
+fn add_ephemeral_at_once(table: &Table<i32>, threads: usize) -> Vec<TableError> {
+    let all = Barrier::new(threads);
+    std::thread::scope(|s| {
+        let threads: Vec<_> = (0..threads as i32)
+            .map(|key| {
+                let all = &all;
+                s.spawn(move || {
+                    all.wait();
+                    let added = table.add_ephemeral(&key, b"x");
+                    all.wait();
+                    added.err()
+                })
+            })
+            .collect();
+        threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn threads_that_register_at_once_wait_for_each_other() {
+    for _ in 0..10 {
+        let namespace = TempNamespace::new().unwrap();
+        let table = create(&namespace, &options(RECORDS, Expiry::ByEntry));
+        let refused = add_ephemeral_at_once(&table, RECORDS);
+        assert!(refused.is_empty(), "{} refused: {refused:?}", refused.len());
+    }
+}
+
+#[test]
+fn a_thread_without_a_record_adds_nothing_ephemeral_until_one_is_free() {
+    let namespace = TempNamespace::new().unwrap();
+    let table = &create(&namespace, &options(2 * RECORDS, Expiry::ByEntry));
+    let [full, refused, free] = &std::array::from_fn(|_| Barrier::new(2));
+    let all = &Barrier::new(RECORDS + 1);
+    std::thread::scope(|s| {
+        s.spawn(|| {
+            full.wait();
+            let found = table.add_ephemeral(&-1, b"x");
+            assert!(matches!(found, Err(TableError::NotRegistered)), "{found:?}");
+            assert_eq!(table.get_stale(&-1).unwrap(), None);
+            refused.wait();
+            free.wait();
+            // It does not go by what it found before.
+            table.add_ephemeral(&-1, b"x").unwrap();
+            assert_eq!(table.ttl(&-1).unwrap(), Some(TimeToLive::Ephemeral));
+        });
+        for key in 0..RECORDS as i32 {
+            s.spawn(move || {
+                table.add_ephemeral(&key, b"x").unwrap();
+                all.wait();
+                all.wait();
+            });
+        }
+        all.wait();
+        full.wait();
+        refused.wait();
+        all.wait();
+        let start = std::time::Instant::now();
+        while (0..RECORDS as i32).any(|key| table.contains_key(&key).unwrap()) {
+            assert!(start.elapsed() < WATCHDOG, "they stay");
+            std::thread::yield_now();
+        }
+        free.wait();
+    });
+}
+
+/// Has the right to register writers of a file, as a process has it that registers one.
+fn hold_registrar(path: &Path) -> File {
+    let file = File::options().read(true).write(true).open(path).unwrap();
+    let lock = libc::flock {
+        l_type: libc::F_WRLCK as _,
+        l_whence: libc::SEEK_SET as _,
+        l_start: 3,
+        l_len: 1,
+        l_pid: 0,
+    };
+    fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)).unwrap();
+    file
+}
+
+#[test]
+fn a_thread_that_cannot_register_in_time_adds_nothing_ephemeral() {
+    let namespace = TempNamespace::new().unwrap();
+    let table = create(&namespace, &options(8, Expiry::ByEntry));
+    // Another handle, by which this thread is not registered.
+    let ns = Namespace::at(namespace.path());
+    let open = |options: TableOptions| Table::<i32>::open(&ns, &test_name(), &options).unwrap();
+    let patient = open(TableOptions::default().lock_timeout(None));
+    let impatient = open(TableOptions::default().lock_timeout(Some(SHORT)));
+    let asked = Interrupt::new(|| true);
+    let interrupted = open(TableOptions::default().lock_timeout(None).interrupt(asked));
+    let held = hold_registrar(table.segment().path());
+    let error = impatient.add_ephemeral(&1, b"x").unwrap_err();
+    assert!(matches!(error, TableError::Lock(LockError::TimedOut { .. })), "{error:?}");
+    let error = interrupted.add_ephemeral(&1, b"x").unwrap_err();
+    assert!(matches!(error, TableError::Lock(LockError::Interrupted { .. })), "{error:?}");
+    assert_eq!(table.get_stale(&1).unwrap(), None);
+    std::thread::scope(|s| {
+        let waits = s.spawn(|| patient.add_ephemeral(&1, b"x").map(|()| patient.contains_key(&1)));
+        drop(held);
+        assert!(waits.join().unwrap().unwrap().unwrap());
+    });
 }

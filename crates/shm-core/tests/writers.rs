@@ -170,6 +170,22 @@ fn where_all_records_are_taken_there_is_none() {
 }
 
 #[test]
+fn a_thread_that_needs_a_record_searches_each_time() {
+    let patience = Patience::forever();
+    let place = Place::new();
+    assert_eq!(place.create_named("none", 0).register(&patience).unwrap(), None);
+    let segment = place.create(1);
+    let holder = place.open();
+    let first = holder.register(&patience).unwrap().unwrap();
+    assert_eq!(first, id_of(&holder));
+    assert!(segment.writer().is_none());
+    assert_eq!(segment.register(&patience).unwrap(), None);
+    drop(holder);
+    let second = segment.register(&patience).unwrap().unwrap();
+    assert_eq!((second, record_of(second)), (id_of(&segment), record_of(first)));
+}
+
+#[test]
 fn after_a_search_without_success_the_next_is_65_calls_later() {
     let place = Place::new();
     let segment = place.create(1);

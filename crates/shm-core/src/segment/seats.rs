@@ -160,6 +160,17 @@ pub(crate) fn find_or_register(map: &Mapping, limit: Duration) -> Result<WriterI
     Ok(id)
 }
 
+/// Like [`find_or_register`], but searches for a free record even if an earlier call found none.
+pub(crate) fn find_or_search(map: &Mapping, limit: Duration) -> Result<WriterId, Unregistered> {
+    let key = map.key();
+    with_full(key, |full| {
+        if full.get().0 == key {
+            full.set((u64::MAX, 0));
+        }
+    });
+    find_or_register(map, limit)
+}
+
 /// Takes a record for one hold of the lock. Waits for the right to register, but for no longer than
 /// `limit`, and not for a record. [`leave_as_guest`] gives it back.
 pub(crate) fn register_as_guest(map: &Mapping, limit: Duration) -> Result<WriterId, Unregistered> {

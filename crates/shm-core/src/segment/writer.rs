@@ -2,14 +2,15 @@
 //! death others notice.
 
 use std::fmt;
-
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::acquire;
 use super::map::Mapping;
+use super::patience::Patience;
 use super::records::{self, Record, WriterId};
-use super::seats::{self, InUse};
+use super::seats::{self, InUse, Unregistered};
 use super::segment::{Segment, WritableSegment};
+use crate::error::LockError;
 use crate::os::holder::Holder;
 use crate::sync::{Ordering, Words};
 
@@ -103,6 +104,32 @@ impl WritableSegment {
             None => self.find_or_register()?,
         };
         Some(Writer { map, id, _in_use: in_use })
+    }
+
+    /// Like [`writer`](WritableSegment::writer), for a thread that cannot do without a record:
+    /// waits, for as long as `patience` says, while other threads register, and always searches for
+    /// a free record. Returns the [id](Writer::id).
+    ///
+    /// `None` if the segment has no records, or none is free; or if the thread has 256 already, or
+    /// is ending.
+    ///
+    /// # Errors
+    /// [`LockError::TimedOut`] or [`LockError::Interrupted`] if others registered all the time;
+    /// [`LockError::ForeignProcess`] in a child that was forked in the middle of a write of its
+    /// thread; [`LockError::Os`] if the file cannot be locked.
+    #[cold]
+    pub fn register(&self, patience: &Patience) -> Result<Option<WriterId>, LockError> {
+        let _in_use = InUse::begin();
+        let start = Instant::now();
+        let found = patience.wait_in_slices(|slice| {
+            match seats::find_or_search(&self.segment.map, slice) {
+                Ok(id) => Ok(Some(Some(id))),
+                Err(Unregistered::Full) => Ok(Some(None)),
+                Err(Unregistered::Busy) => Ok(None),
+                Err(why) => Err(LockError::from(why)),
+            }
+        })?;
+        found.ok_or_else(|| LockError::TimedOut { waited: start.elapsed(), holder: None })
     }
 
     /// Notices the death of a registered writer that the kernel does not report: of a thread that

@@ -175,17 +175,23 @@ impl<K: Key + ?Sized> Table<K> {
     /// Adds an *ephemeral* entry: it is gone when the calling thread ends, whoever looks next, also
     /// if the process is killed.
     ///
-    /// It is also gone when this thread forks by `fork` (not by `vfork` or `posix_spawn`), or when
-    /// this handle is dropped. If a thread that is not the main thread of its process calls
-    /// `execve`, its ephemeral entries stay until another writer needs its record.
+    /// It is also gone when this thread forks by `fork` (not by `vfork` or `posix_spawn`), or drops
+    /// this handle. If another thread drops the handle, the entry may stay until this thread ends.
+    /// If a thread that is not the main thread of its process calls `execve`, its ephemeral entries
+    /// stay until another writer needs its record.
     ///
     /// # Errors
     /// The errors of [`Table::add`]; [`TableError::NoExpiry`], and [`TableError::NotRegistered`] if
-    /// the thread cannot get a record: all are taken, for instance.
+    /// the thread cannot get a record: all are taken, for instance. [`TableError::Lock`] also if
+    /// others register until the lock timeout is over.
     pub fn add_ephemeral(&self, key: &K, value: impl AsRef<[u8]>) -> Result<(), TableError> {
         self.check_expiry()?;
-        let Some(id) = self.segment.writer().map(|writer| writer.id()) else {
-            return Err(TableError::NotRegistered);
+        let id = match self.segment.writer().map(|writer| writer.id()) {
+            Some(id) => id,
+            None => {
+                let registered = self.segment.register(&self.waits.patience)?;
+                registered.ok_or(TableError::NotRegistered)?
+            }
         };
         let lease = Lease::New(while_registered(id));
         self.put_leased(PutMode::Add, key, value.as_ref(), lease).map(drop)
