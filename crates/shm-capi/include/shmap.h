@@ -440,8 +440,8 @@ int shmap_table_open_read_only(const char *name,
                                const struct shmap_table_options *options,
                                struct shmap_table **table);
 
-// Closes a handle. The table stays, without the ephemeral entries that were added with this
-// handle. No other thread may be in a call with this handle.
+// Closes a handle. The table stays, without the ephemeral entries that this thread has added with
+// this handle. No other thread may be in a call with this handle.
 int shmap_table_close(struct shmap_table *table);
 
 // Removes the name of this table. Processes that have the table open keep it. Any thread.
@@ -1045,7 +1045,8 @@ int shmap_table_get_stale_bytes(const struct shmap_table *table,
 
 // Adds a key that is absent, as an ephemeral entry: it is gone when the calling thread ends, also
 // if its process is killed. It is also gone when this thread forks by `fork` (not by `vfork` or
-// `posix_spawn`), or when the handle is closed. Any thread. O(1).
+// `posix_spawn`), or closes the handle. If another thread closes the handle, the entry may stay
+// until this thread ends. Any thread. O(1).
 //
 // Errors: those of `shmap_table_add`; SHMAP_INVALID if the table was created without `ttl_ms`
 // among its options; SHMAP_NO_SPACE also if so many threads write to the table that this one

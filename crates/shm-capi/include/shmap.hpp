@@ -682,8 +682,8 @@ public:
             return detail::get_stale(handle(), raw_key(key), value.data(), value.size(), len);
         });
     }
-    // Adds an entry that is gone when this thread ends or forks, or this object is destroyed. False
-    // when the key is there already.
+    // Adds an entry that is gone when this thread ends, forks, or destroys this object. False when
+    // the key is there already.
     [[nodiscard]] bool add_ephemeral(GivenKey key, std::string_view value) {
         return detail::unless(SHMAP_DUPLICATE_KEY,
                               detail::add_ephemeral(handle(), raw_key(key), value.data(), value.size()));

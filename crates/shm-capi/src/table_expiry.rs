@@ -275,7 +275,8 @@ fn get_stale(
 
 /// Adds a key that is absent, as an ephemeral entry: it is gone when the calling thread ends, also
 /// if its process is killed. It is also gone when this thread forks by `fork` (not by `vfork` or
-/// `posix_spawn`), or when the handle is closed. Any thread. O(1).
+/// `posix_spawn`), or closes the handle. If another thread closes the handle, the entry may stay
+/// until this thread ends. Any thread. O(1).
 ///
 /// Errors: those of `shmap_table_add`; SHMAP_INVALID if the table was created without `ttl_ms`
 /// among its options; SHMAP_NO_SPACE also if so many threads write to the table that this one

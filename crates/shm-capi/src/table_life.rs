@@ -107,8 +107,8 @@ pub unsafe extern "C" fn shmap_table_open_read_only(
     })
 }
 
-/// Closes a handle. The table stays, without the ephemeral entries that were added with this
-/// handle. No other thread may be in a call with this handle.
+/// Closes a handle. The table stays, without the ephemeral entries that this thread has added with
+/// this handle. No other thread may be in a call with this handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_table_close(table: *mut ShmapTable) -> c_int {
     // SAFETY: C calls, and promises what `border.rs` says.

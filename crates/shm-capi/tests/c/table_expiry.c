@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -164,6 +165,13 @@ static void *add_ephemeral(void *argument) {
     return NULL;
 }
 
+static void *add_and_live_on(void *handle) {
+    GIVES(SHMAP_OK, shmap_table_add_ephemeral(handle, 3, "thread", 6));
+    pthread_barrier_wait(&all_tried);
+    pthread_barrier_wait(&over);
+    return NULL;
+}
+
 static void ephemeral(void) {
     const shmap_table_options options = options_with(SHMAP_TTL_BY_ENTRY);
     pthread_t thread;
@@ -194,6 +202,16 @@ static void ephemeral(void) {
     GIVES(SHMAP_OK, shmap_table_add_ephemeral(other, 3, "handle", 6));
     GIVES(1, shmap_table_contains(reader, 3));
     GIVES(SHMAP_OK, shmap_table_close(other));
+    GIVES(0, shmap_table_contains(reader, 3));
+    // Another thread that has added one keeps it until it ends, at the latest.
+    GIVES(SHMAP_OK, shmap_table_open("ephemeral", NULL, &other));
+    CHECK(pthread_barrier_init(&all_tried, NULL, 2) == 0 && pthread_barrier_init(&over, NULL, 2) == 0);
+    CHECK(pthread_create(&thread, NULL, add_and_live_on, other) == 0);
+    pthread_barrier_wait(&all_tried);
+    GIVES(1, shmap_table_contains(reader, 3));
+    GIVES(SHMAP_OK, shmap_table_close(other));
+    pthread_barrier_wait(&over);
+    CHECK(pthread_join(thread, NULL) == 0);
     GIVES(0, shmap_table_contains(reader, 3));
     // When its thread forks.
     GIVES(SHMAP_OK, shmap_table_add_ephemeral(table, 4, "parent", 6));
@@ -265,6 +283,15 @@ static void without_expiry(void) {
     end();
 }
 
+// Waits until the clock of the writes has gone on.
+static void tick(void) {
+    struct timespec before, now;
+    CHECK(clock_gettime(CLOCK_BOOTTIME, &before) == 0);
+    do {
+        CHECK(clock_gettime(CLOCK_BOOTTIME, &now) == 0);
+    } while (now.tv_sec == before.tv_sec && now.tv_nsec == before.tv_nsec);
+}
+
 static void eviction(void) {
     shmap_table_options options = options_with(SHMAP_TTL_NONE);
     shmap_table *none = NULL;
@@ -272,9 +299,12 @@ static void eviction(void) {
     options.evict = SHMAP_EVICT_LEAST_RECENTLY_WRITTEN;
     make("evicts", &options);
     CHECK(stats_of(reader).evict == SHMAP_EVICT_LEAST_RECENTLY_WRITTEN);
-    // Each in a nanosecond of its own: the clock goes on in a call.
-    for (int32_t key = 1; key <= 2; key++) GIVES(SHMAP_OK, shmap_table_add(table, key, "x", 1));
+    for (int32_t key = 1; key <= 2; key++) {
+        GIVES(SHMAP_OK, shmap_table_add(table, key, "x", 1));
+        tick();
+    }
     GIVES(SHMAP_OK, shmap_table_update(table, 1, "y", 1));
+    tick();
     GIVES(SHMAP_OK, shmap_table_add(table, 3, "z", 1));
     GIVES(1, shmap_table_contains(reader, 1));
     GIVES(0, shmap_table_contains(reader, 2));
