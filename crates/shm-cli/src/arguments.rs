@@ -13,7 +13,7 @@ use shm_facade::{Error, MapOptions, ShareOptions};
 use slotmap_shm::{ReadOptions, TableOptions};
 
 use crate::escape::unescape;
-use crate::failure::Failure;
+use crate::failure::{Failure, TTL};
 
 // Options of every subcommand. No doc comment: it would be the help of the whole command.
 #[derive(Args, Debug)]
@@ -61,7 +61,7 @@ enum AnyFormat {
     Prometheus,
 }
 
-/// Parses a duration.
+/// What a duration is, for messages.
 pub(crate) const SECONDS: &str = "a number of seconds, not negative, such as 0.5";
 
 impl Common {
@@ -162,6 +162,12 @@ pub(crate) fn bytes(argument: &OsStr, escaped: bool) -> Result<Vec<u8>, Failure>
         Failure::usage(format!("{}: {error}", argument.display()))
             .hint("\\t \\n \\r \\\\ \\xNN are the escapes; without --escaped a backslash is one")
     })
+}
+
+/// Parses a time to live, in seconds. The library says which times are too short or too long.
+pub(crate) fn ttl(text: &str) -> Result<Duration, &'static str> {
+    let seconds = text.parse().map_err(|_| TTL)?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| TTL)
 }
 
 /// Parses permission bits in octal.

@@ -1,5 +1,7 @@
 //! How a command fails: what was wrong, what to do next, and the exit code.
 
+mod hint;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
@@ -7,11 +9,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use nix::libc;
-use shm_core::{
-    CreateError, HeaderError, IoError, Kind, LockError, OpenError, PublishError, report,
-};
-use shm_facade::{BuildError, Error, ResultCode, SNAPSHOT};
-use slotmap_shm::{GeometryError, KIND, TableError, TableOpenError};
+use shm_core::report;
+use shm_facade::{Error, ResultCode};
+use slotmap_shm::{TableError, TableOpenError};
+
+use self::hint::{Hint, NO_DIRECTORY, denied, hint, who_may};
+pub(crate) use self::hint::{REPAIRABLE, TTL, VALUE_SIZE};
 
 /// The exit codes. `--help` and the README list them, and a test compares these lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,9 +79,6 @@ impl From<ResultCode> for Exit {
 
 /// The name of standard input in messages.
 pub(crate) const STDIN: &str = "standard input";
-
-/// Advice on what to do next. A constant text has `NAME` in place of the map's name.
-type Hint = Cow<'static, str>;
 
 /// Why a command failed. Nothing was changed, unless [`Failure::after`] says what was.
 #[derive(Debug)]
@@ -256,8 +256,6 @@ impl From<TableOpenError> for Failure {
     }
 }
 
-const NO_DIRECTORY: &str = "make the directory first, or name another one: --namespace DIR";
-
 /// Quotes a name, if necessary, so that a shell reads it as one word.
 pub(crate) fn in_shell(name: &str) -> Cow<'_, str> {
     let is_plain = |c: char| c.is_alphanumeric() || "._-+:@%,=".contains(c);
@@ -267,192 +265,10 @@ pub(crate) fn in_shell(name: &str) -> Cow<'_, str> {
     format!("'{}'", name.replace('\'', "'\\''")).into()
 }
 
-/// A hint for a file that the caller may not open.
-fn who_may(path: impl fmt::Display) -> String {
-    format!("its mode decides who may: `ls -l {path}`; ask its owner, or become that user")
-}
-
-fn hint(error: &Error) -> Option<Hint> {
-    let text = match error {
-        Error::Name(_) => "a name has 1 to 200 bytes, no `/`, and no dot at its start",
-        Error::Open(e) => return open_hint(e),
-        Error::PermissionDenied(e) => return Some(denied_hint(e).into()),
-        Error::Io(e) if e.source.kind() == io::ErrorKind::NotFound => NO_DIRECTORY,
-        Error::OpenTable(TableOpenError::Geometry(GeometryError::OutOfRange { what, .. })) => {
-            return Some(format!("ask for another one: --{}", what.replace('_', "-")).into());
-        }
-        Error::OpenTable(TableOpenError::Geometry(_)) => "ask for less: --capacity, --value-size",
-        Error::Publish(PublishError::BadMode { .. }) => "--mode 400, 440 or 444",
-        Error::Create(e) => return create_hint(e),
-        Error::OpenTable(TableOpenError::Corrupt { .. })
-        | Error::Map { .. }
-        | Error::Snapshot(_) => DAMAGED,
-        Error::AlreadyExists { path } if is_of_kind(path, KIND) => {
-            "`shmap stat NAME` says what is there; `shmap rm NAME --kind table` removes it"
-        }
-        Error::AlreadyExists { .. } => {
-            "add --force to replace it; whoever has it open keeps the old one"
-        }
-        Error::WouldEmpty { .. } => {
-            "did its input break off? add --allow-empty to publish a map without entries"
-        }
-        Error::Table(e) => return table_hint(e),
-        Error::Publish(PublishError::Lock { source: LockError::TimedOut { .. }, .. }) => BUSY,
-        Error::Publish(PublishError::ControlWord { path, .. }) => {
-            return Some(control_hint(path).into());
-        }
-        Error::Build(BuildError::NoMemory { .. }) => {
-            "`ulimit -v` says how much this process may have; `shmap share --sorted` needs less"
-        }
-        Error::Build(BuildError::KeyTooLong { .. }) => {
-            "shorten the key: what is long belongs into the value"
-        }
-        _ => return None,
-    };
-    Some(text.into())
-}
-
-/// A hint for an action that the system does not permit: opening a file, or changing its directory.
-fn denied_hint(error: &IoError) -> String {
-    let path = &error.path;
-    if path.is_dir() {
-        "name a directory that you may write to: --namespace DIR".to_owned()
-    } else if path.symlink_metadata().is_ok() {
-        who_may(path.display())
-    } else {
-        denied(path.parent().unwrap_or(path))
-    }
-}
-
-/// A hint for a directory that the caller may not change.
-fn denied(dir: &Path) -> String {
-    format!("`ls -ld {}` says who may; become that user, or --namespace DIR", dir.display())
-}
-
-fn is_of_kind(path: &Path, kind: Kind) -> bool {
-    path.extension().is_some_and(|extension| extension == kind.as_str())
-}
-
-/// A hint for a published map, which is used in place, so nobody may write to it.
-fn take_write_bits(path: &Path) -> String {
-    format!("`chmod a-w {}`, or share it anew", path.display())
-}
-
-/// A hint for a control segment, which holds only the number of the edition.
-fn control_hint(path: &Path) -> String {
-    let path = path.display();
-    format!("no map is in that file, only the count of editions: `rm {path}`, then once more")
-}
-
-const DAMAGED: &str = "`shmap verify NAME` says what is wrong; remove it with `shmap rm NAME` and \
-                       create it again from its source";
-/// A hint for a value that does not fit.
-pub(crate) const VALUE_SIZE: &str =
-    "the size is fixed when a table is made: `shmap create OTHER --value-size BYTES`";
-/// A hint for a table whose first page is sound.
-pub(crate) const REPAIRABLE: &str =
-    "`shmap repair NAME` frees the damaged slots and keeps the others";
-const BUSY: &str =
-    "`shmap stat NAME` says who has it mapped; give it longer with --timeout SECONDS";
-
-fn table_hint(error: &TableError) -> Option<Hint> {
-    let text = match error {
-        TableError::DuplicateKey { .. } => "`shmap set` sets it, `shmap update` replaces it",
-        TableError::NamedTwice { .. } => "name each key once; nothing was changed",
-        TableError::NotFound { .. } => "`shmap set` or `shmap add` adds it",
-        TableError::Full { source: Some(_), .. } => {
-            "make room for it to grow (`df -h`, `free -m`), or in the table: `shmap del`"
-        }
-        TableError::Full { .. } => {
-            "`shmap del` makes room; a larger table is a new one: `shmap create OTHER --capacity N`"
-        }
-        TableError::ValueTooLarge { .. } | TableError::NoRoomForCounter { .. } => VALUE_SIZE,
-        TableError::KeyTooLong { .. } => {
-            "the size is fixed when a table is made: `shmap create OTHER --keys str --key-size BYTES`"
-        }
-        TableError::NotACounter { .. } => {
-            "`shmap get` shows it; after `shmap del` a counter begins"
-        }
-        TableError::InBatch { source, .. } => return table_hint(source),
-        TableError::Contended { .. } => "writers are too busy for a cut of one moment: once more",
-        TableError::Lock(LockError::TimedOut { .. }) => BUSY,
-        TableError::Corrupt { .. } => REPAIRABLE,
-        _ => return None,
-    };
-    Some(text.into())
-}
-
-fn open_hint(error: &OpenError) -> Option<Hint> {
-    let text = match error {
-        OpenError::ForeignOwner { found, .. } => {
-            return Some(
-                format!("if you trust that user with its contents: --trust {found}").into(),
-            );
-        }
-        // It would be refused for its owner's write bit, too.
-        OpenError::ForeignWriters { path, .. } if is_of_kind(path, SNAPSHOT.kind) => {
-            return Some(take_write_bits(path).into());
-        }
-        OpenError::ForeignWriters { .. } => {
-            "if you trust everybody who may write to it: --trust-writers"
-        }
-        OpenError::Writable { path, .. } => {
-            return Some(take_write_bits(path).into());
-        }
-        OpenError::OpenForWriting { path } => {
-            return Some(
-                format!("see which process has it open: `fuser -v {}`", path.display()).into(),
-            );
-        }
-        OpenError::NotAFile { path, .. } => {
-            return Some(format!("see what it is: `ls -l {}`", path.display()).into());
-        }
-        OpenError::Header { path, source } => match source {
-            HeaderError::CLibrary | HeaderError::Abi { .. } => {
-                "read it (get, dump, search, watch), or write where its writers run"
-            }
-            HeaderError::Version { .. } | HeaderError::KindVersion { .. } => {
-                "it was made by another version: use that one's shmap"
-            }
-            _ if is_of_kind(path, SNAPSHOT.control) => {
-                return Some(control_hint(path).into());
-            }
-            HeaderError::Kind { found, .. } => {
-                return Some(
-                    format!("if it was renamed: its name has to end in `.{found}`").into(),
-                );
-            }
-            _ => DAMAGED,
-        },
-        _ => return None,
-    };
-    Some(text.into())
-}
-
-fn create_hint(error: &CreateError) -> Option<Hint> {
-    let text = match error {
-        CreateError::NoSpace { .. } => {
-            "make room, or ask for less: `df -h` on that directory says how much is left"
-        }
-        CreateError::NoMemory { .. } => {
-            "ask for less, or name a directory on a disk: --namespace DIR"
-        }
-        CreateError::NoInodes { .. } => "`df -i` on that directory says how many files there are",
-        CreateError::Quota { .. } => "`quota` says how much you may have",
-        CreateError::FileSizeLimit { .. } => "ask for less, or raise it: `ulimit -f unlimited`",
-        CreateError::FileTooLarge { .. } => {
-            "ask for less, or name another directory: --namespace DIR"
-        }
-        CreateError::BadMode { .. } => {
-            "--mode 600, 640 or 644; with --trust-writers 660, 664 or 666, too"
-        }
-        _ => return None,
-    };
-    Some(text.into())
-}
-
 #[cfg(test)]
 mod tests {
+    use slotmap_shm::GeometryError;
+
     use super::*;
 
     #[test]
@@ -471,6 +287,21 @@ mod tests {
         // What was said already is no template.
         let said = Failure::usage("no").hint("`ls /NAME`".to_owned()).of_map("jobs");
         assert_eq!(said.hint.unwrap(), "`ls /NAME`");
+    }
+
+    #[test]
+    fn errors_of_expiry_say_what_to_do() {
+        let zero = std::time::Duration::ZERO;
+        let too_short = || GeometryError::TimeToLive { ttl: zero, max: zero };
+        let errors = [TableError::NoExpiry, TableError::NotRegistered];
+        let hints = errors.map(|error| Failure::from(error).of_map("jobs").hint.unwrap());
+        assert!(hints[0].contains("`shmap create OTHER --ttl each`"), "{hints:?}");
+        assert!(hints[1].contains("`shmap stat jobs`"), "{hints:?}");
+        let hints = [
+            Failure::from(TableError::TimeToLive(too_short())),
+            Failure::from(TableOpenError::Geometry(too_short())),
+        ];
+        assert!(hints.iter().all(|failure| failure.hint.as_deref() == Some(TTL)), "{hints:?}");
     }
 
     #[test]

@@ -29,7 +29,10 @@ Examples:
 
 One key prints its value. Several print lines of key, tab and value, all as they were at one
 moment. Bytes that cannot be printed are escaped: \\t \\n \\r \\\\ \\xNN. --raw writes the bytes
-as they are. The exit code is 1 if a key is absent.")]
+as they are. The exit code is 1 if a key is absent.
+
+An entry that has expired is absent. With --stale it is printed too, as long as nothing else has
+taken its memory; several keys are then read one by one.")]
 pub(crate) struct Arguments {
     /// Name of the map
     pub(super) name: String,
@@ -42,6 +45,9 @@ pub(crate) struct Arguments {
     /// Print the values as numbers: they are counters, as `increment` makes them
     #[arg(long, conflicts_with = "raw")]
     counter: bool,
+    /// Print the values of entries that have expired, too
+    #[arg(long)]
+    stale: bool,
     /// Keys are escaped, as `dump` prints them
     #[arg(long, short)]
     escaped: bool,
@@ -62,9 +68,11 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     }
     let values: Vec<Option<Vec<u8>>> = match &open {
         Open::Table(table) => {
-            let values = table
-                .get_many(&keys)
-                .map_err(|error| Failure::from(error).about(&arguments.name))?;
+            let values = match arguments.stale {
+                true => keys.iter().map(|key| table.get_stale(key)).collect(),
+                false => table.get_many(&keys),
+            };
+            let values = values.map_err(|error| Failure::from(error).about(&arguments.name))?;
             values.into_iter().map(|value| value.map(Vec::from)).collect()
         }
         Open::Snapshot(map) => {

@@ -21,7 +21,19 @@ pub(crate) struct Arguments {
 
 /// The subcommands that take the name of an existing table. `NEW` is the subcommand that takes a
 /// new name.
-const TABLES: [&str; 8] = ["set", "add", "update", "increment", "del", "load", "freeze", "repair"];
+const TABLES: [&str; 11] = [
+    "set",
+    "add",
+    "update",
+    "increment",
+    "del",
+    "touch",
+    "ttl",
+    "expire",
+    "load",
+    "freeze",
+    "repair",
+];
 const NEW: &str = "create";
 
 /// Where the cursor is.

@@ -4,6 +4,7 @@ mod completions;
 mod create;
 mod del;
 mod dump;
+mod expire;
 mod freeze;
 mod get;
 mod increment;
@@ -18,6 +19,8 @@ mod rm;
 mod search;
 mod share;
 mod stat;
+mod touch;
+mod ttl;
 mod verify;
 mod watch;
 
@@ -92,8 +95,7 @@ pub(crate) enum Verb {
     /// Print the values of keys
     Get(get::Arguments),
     /// Set the value of a key of a table, whether the key is present or not
-    #[command(after_help = put::SET)]
-    Set(put::Entry),
+    Set(put::Set),
     /// Add a key to a table; it must be absent
     #[command(after_help = put::ADD)]
     Add(put::Entry),
@@ -104,6 +106,12 @@ pub(crate) enum Verb {
     Increment(increment::Arguments),
     /// Remove keys from a table: all of them or, if one is absent, none
     Del(del::Arguments),
+    /// Give an entry of a table a new time to live, which begins now
+    Touch(touch::Arguments),
+    /// Print how long an entry of a table stays
+    Ttl(ttl::Arguments),
+    /// Remove what has expired from tables, before something else needs its memory
+    Expire(expire::Arguments),
     /// Print the entries whose keys have a prefix, or are between two keys
     Search(search::Arguments),
     /// Write all entries to standard output
@@ -140,9 +148,12 @@ impl Verb {
             Self::Stat(arguments) => return arguments.name.as_deref(),
             Self::Create(arguments) => &arguments.name,
             Self::Get(arguments) => &arguments.name,
-            Self::Set(entry) | Self::Add(entry) | Self::Update(entry) => &entry.name,
+            Self::Set(set) => &set.entry.name,
+            Self::Add(entry) | Self::Update(entry) => &entry.name,
             Self::Increment(arguments) => &arguments.name,
             Self::Del(arguments) => &arguments.name,
+            Self::Touch(arguments) => &arguments.name,
+            Self::Ttl(arguments) => &arguments.name,
             Self::Search(arguments) => &arguments.name,
             Self::Dump(arguments) => &arguments.name,
             Self::Load(arguments) => &arguments.name,
@@ -150,7 +161,7 @@ impl Verb {
             Self::Freeze(arguments) => &arguments.name,
             Self::Watch(arguments) => &arguments.name,
             // Errors of these already say which of several maps they are about.
-            Self::Verify(_) | Self::Repair(_) | Self::Rm(_) => return None,
+            Self::Verify(_) | Self::Repair(_) | Self::Expire(_) | Self::Rm(_) => return None,
             Self::List(_) | Self::Prune(_) | Self::Completions(_) => return None,
             Self::MapNames(_) | Self::Man(_) => return None,
         })
@@ -191,11 +202,14 @@ fn perform(arguments: &Arguments) -> Result<Exit, Failure> {
         Verb::Stat(arguments) => stat::run(arguments, common),
         Verb::Create(arguments) => create::run(arguments, common),
         Verb::Get(arguments) => get::run(arguments, common),
-        Verb::Set(entry) => put::run(PutMode::Upsert, entry, common),
-        Verb::Add(entry) => put::run(PutMode::Add, entry, common),
-        Verb::Update(entry) => put::run(PutMode::Update, entry, common),
+        Verb::Set(arguments) => put::set(arguments, common),
+        Verb::Add(entry) => put::put(PutMode::Add, entry, common),
+        Verb::Update(entry) => put::put(PutMode::Update, entry, common),
         Verb::Increment(arguments) => increment::run(arguments, common),
         Verb::Del(arguments) => del::run(arguments, common),
+        Verb::Touch(arguments) => touch::run(arguments, common),
+        Verb::Ttl(arguments) => ttl::run(arguments, common),
+        Verb::Expire(arguments) => expire::run(arguments, common),
         Verb::Search(arguments) => search::run(arguments, common),
         Verb::Dump(arguments) => dump::run(arguments, common),
         Verb::Load(arguments) => load::run(arguments, common),

@@ -2,15 +2,16 @@
 
 use std::ffi::OsString;
 use std::io::Read;
+use std::time::Duration;
 
 use clap::Args;
+use slotmap_shm::{PutMode, TableError, UntypedTable};
 
-use crate::arguments::{Common, bytes};
+use crate::arguments::{Common, bytes, ttl};
 use crate::failure::{Exit, Failure, VALUE_SIZE};
-use crate::maps::key::KeyType;
+use crate::maps::key::{AnyKey, KeyType};
 use crate::maps::target::writable;
 use crate::startup;
-use slotmap_shm::PutMode;
 
 // No doc comment: it would be the help of the verbs.
 #[derive(Args, Debug)]
@@ -28,12 +29,23 @@ pub(crate) struct Entry {
     escaped: bool,
 }
 
-pub(super) const SET: &str = "\
+#[derive(Args, Debug)]
+#[command(after_help = "\
 Examples:
   $ shmap set jobs 3325 stopped
   $ date | shmap set jobs 1 -
+  $ shmap create leases --ttl each
+  $ shmap set leases 1 mine --ttl 30
 
-The table must exist; `shmap create` creates one.";
+The table must exist; `shmap create` creates one. Without --ttl, an entry stays as long as the
+table says: for the time that `shmap create --ttl` gave, or until it is removed.")]
+pub(crate) struct Set {
+    #[command(flatten)]
+    pub(super) entry: Entry,
+    /// The entry expires after this time; only in a table that was created with --ttl
+    #[arg(long, value_name = "SECONDS", value_parser = ttl, allow_negative_numbers = true)]
+    pub(super) ttl: Option<Duration>,
+}
 
 pub(super) const ADD: &str = "\
 Example:
@@ -47,7 +59,26 @@ Example:
 
 The exit code is 1 if the key does not exist.";
 
-pub(crate) fn run(mode: PutMode, entry: &Entry, common: &Common) -> Result<Exit, Failure> {
+/// `shmap set`
+pub(crate) fn set(arguments: &Set, common: &Common) -> Result<Exit, Failure> {
+    let Set { entry, ttl } = arguments;
+    write(entry, common, |table, key, value| match ttl {
+        Some(ttl) => table.upsert_for(key, value, *ttl).map(drop),
+        None => table.upsert(key, value).map(drop),
+    })
+}
+
+/// `shmap add`, `shmap update`
+pub(crate) fn put(mode: PutMode, entry: &Entry, common: &Common) -> Result<Exit, Failure> {
+    write(entry, common, |table, key, value| table.put(mode, key, value).map(drop))
+}
+
+/// Writes an entry of the command line.
+fn write(
+    entry: &Entry,
+    common: &Common,
+    put: impl FnOnce(&UntypedTable, &AnyKey, &[u8]) -> Result<(), TableError>,
+) -> Result<Exit, Failure> {
     let table = writable(&entry.name, common)?;
     let key = KeyType(table.key_kind()).parse_argument(&bytes(&entry.key, entry.escaped)?)?;
     let most = table.stats().value_size;
@@ -60,7 +91,7 @@ pub(crate) fn run(mode: PutMode, entry: &Entry, common: &Common) -> Result<Exit,
         let text = format!("{}: the value of key {key} has more than {most} bytes", entry.name);
         return Err(Failure::new(Exit::NoSpace, text).hint(VALUE_SIZE));
     }
-    table.put(mode, &key, &value).map_err(|error| Failure::from(error).about(&entry.name))?;
+    put(&table, &key, &value).map_err(|error| Failure::from(error).about(&entry.name))?;
     Ok(Exit::Ok)
 }
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use clap::Args;
 use serde_json::json;
 use shm_facade::SharedMap;
-use slotmap_shm::TableWriter;
+use slotmap_shm::{Eviction, Expiry, Geometry, TableWriter};
 
 use super::list::{age, mode, owner, targets};
 use crate::arguments::Common;
@@ -32,6 +32,11 @@ read has shmap_up 0.
 
 A table whose `max_capacity` is above its `capacity` may grow. `file_bytes` is then the length for
 `max_capacity` entries. `allocated_bytes` is what the file takes of memory or of the disk now.
+
+`expiry` is `never`, `each` for a table whose entries expire if they are set with a time to live,
+or `after` for one with a `ttl` of its own. Entries that have expired are among the `entries` until
+something else takes their memory or `shmap expire` removes them. `expired` counts those, and
+`evicted` the entries that a full table removed to make room for others.
 
 For a table, `growths` counts how often it has grown, `recoveries` the repairs since it was
 created, and `lost` the entries that they could not keep. `writers` are the threads that have
@@ -130,14 +135,40 @@ fn of_table(table: &Reader) -> Fields {
         ("max_capacity", Cell::count(stats.max_capacity as u64)),
         ("load", Cell::new(format!("{:.1} %", load * 100.0), load).plain(load)),
         ("value_size", Cell::exact(stats.value_size as u64)),
+    ]);
+    fields.extend(of_expiry(&geometry));
+    fields.extend([
         ("writes", Cell::count(stats.writes)),
         ("growths", Cell::count(stats.growths)),
+        ("expired", Cell::count(stats.expired)),
+        ("evicted", Cell::count(stats.evicted)),
         ("recoveries", Cell::count(stats.recoveries)),
         ("lost", Cell::count(stats.lost)),
         ("tombstones", Cell::count(stats.tombstones as u64)),
         ("writers", writers(&table.writers())),
         ("id", Cell::text(hex(&table.segment().id()))),
     ]);
+    fields
+}
+
+/// When entries expire, and what a full table does.
+pub(super) fn of_expiry(geometry: &Geometry) -> Fields {
+    let Geometry { expiry, eviction, .. } = geometry;
+    let (word, ttl) = match expiry {
+        Expiry::ByEntry => ("each", None),
+        Expiry::After(ttl) => ("after", Some(ttl)),
+        _ => ("never", None),
+    };
+    let mut fields = vec![("expiry", Cell::new(expiry.to_string(), word).plain(word))];
+    if let Some(ttl) = ttl {
+        let seconds = ttl.as_secs_f64();
+        fields.push(("ttl", Cell::new(format!("{seconds} s"), seconds)));
+    }
+    let word = match eviction {
+        Eviction::LeastRecentlyWritten => "least_recently_written",
+        _ => "never",
+    };
+    fields.push(("eviction", Cell::new(eviction.to_string(), word).plain(word)));
     fields
 }
 

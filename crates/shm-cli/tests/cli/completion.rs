@@ -73,7 +73,19 @@ fn zsh_and_fish_have_valid_scripts_that_ask_for_names() {
 #[test]
 fn every_verb_is_offered_the_names_that_suit_it() {
     let place = Place::with_maps();
-    let tables = ["set", "add", "update", "increment", "del", "load", "freeze", "repair"];
+    let tables = [
+        "set",
+        "add",
+        "update",
+        "increment",
+        "del",
+        "touch",
+        "ttl",
+        "expire",
+        "load",
+        "freeze",
+        "repair",
+    ];
     let none = ["list", "create", "prune", "completions", "man"];
     let help = place.ok(["--help"]);
     for verb in verbs(&help) {

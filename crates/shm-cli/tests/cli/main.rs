@@ -15,6 +15,7 @@ mod completion;
 mod documents;
 mod errors;
 mod examples;
+mod expiry;
 mod files;
 mod frozen;
 mod limits;

@@ -108,7 +108,9 @@ impl Fault {
             }
             Self::Value => place.write("long.tsv", format!("1\tx\n2\t{}\n", "x".repeat(257))),
             Self::Key => {
-                place.ok(["create", "names", "--keys", "str", "--key-size", "4"]);
+                let names =
+                    ["create", "names", "--keys", "str", "--key-size", "4", "--ttl", "each"];
+                place.ok(names);
                 place.ok(["set", "names", "four", "x"]);
                 place.write("long.tsv", "four\tx\nlonger\tx\n");
                 place.write("huge.tsv", format!("a\tb\n{}\tx\n", "k".repeat(1 << 20)));

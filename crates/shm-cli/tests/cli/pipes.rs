@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::place::{Place, Said};
 
 /// Calls that print something, of every verb that does.
-const PRINTING: [&[&str]; 27] = [
+const PRINTING: [&[&str]; 30] = [
     &["--help"],
     &["--version"],
     &["get", "--help"],
@@ -30,6 +30,9 @@ const PRINTING: [&[&str]; 27] = [
     &["prune", "-F=table", "--yes"],
     &["completions", "bash"],
     &["repair", "jobs"],
+    &["ttl", "jobs", "3325"],
+    &["ttl", "jobs", "3325", "-F=json"],
+    &["expire", "jobs"],
     &["increment", "jobs", "17"],
     &["increment", "jobs", "17", "-F=json"],
     &["load", "jobs", "more.tsv", "-F=json"],
@@ -38,9 +41,11 @@ const PRINTING: [&[&str]; 27] = [
 ];
 
 /// Calls that print nothing, of every other verb, and of those that print only when asked.
-const SILENT: [&[&str]; 10] = [
+const SILENT: [&[&str]; 12] = [
     &["create", "new"],
     &["set", "jobs", "1", "x"],
+    &["set", "leases", "1", "x", "--ttl", "9"],
+    &["touch", "leases", "1", "9"],
     &["add", "jobs", "2", "x"],
     &["update", "jobs", "3325", "x"],
     &["del", "jobs", "3326"],
@@ -53,13 +58,15 @@ const SILENT: [&[&str]; 10] = [
 
 /// The calls of [`PRINTING`] that change something first.
 fn changes(arguments: &[&str]) -> bool {
-    matches!(arguments[0], "load" | "share" | "freeze" | "repair" | "increment")
+    matches!(arguments[0], "load" | "share" | "freeze" | "repair" | "increment" | "expire")
         || arguments.contains(&"--yes")
 }
 
 fn place() -> Place {
     let place = Place::with_maps();
     place.write("more.tsv", "7\tseven\n");
+    place.ok(["create", "leases", "--ttl", "each"]);
+    place.ok(["set", "leases", "1", "x"]);
     place
 }
 

@@ -4,6 +4,8 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use slotmap_shm::{Eviction, Expiry};
+
 use super::BLOCK;
 use crate::arguments::Common;
 use crate::maps::target::{Open, Target};
@@ -34,6 +36,14 @@ static TOMBSTONES: Metric =
     gauge("shmap_table_tombstones", "Places of removed keys in the index of the table.");
 static WRITES: Metric = counter("shmap_table_writes_total", "Changes of the table.");
 static GROWTHS: Metric = counter("shmap_table_growths_total", "How often the table has grown.");
+static EXPIRES: Metric =
+    gauge("shmap_table_expires", "1 if entries of the table may expire, 0 if not.");
+static EVICTS: Metric =
+    gauge("shmap_table_evicts", "1 if the full table removes entries for others, 0 if not.");
+static EXPIRED: Metric =
+    counter("shmap_table_expired_total", "Entries that were removed because they had expired.");
+static EVICTED: Metric =
+    counter("shmap_table_evicted_total", "Entries that were removed to make room for others.");
 static WRITERS: Metric = gauge("shmap_table_writers", "Threads that write to the table.");
 static RECOVERIES: Metric =
     counter("shmap_table_recoveries_total", "Repairs after a writer that died.");
@@ -66,6 +76,11 @@ pub(super) fn measure(target: &Target, common: &Common, samples: &mut Samples) {
             samples.add(&TOMBSTONES, &labels, stats.tombstones as u64);
             samples.add(&WRITES, &labels, stats.writes);
             samples.add(&GROWTHS, &labels, stats.growths);
+            let geometry = table.geometry();
+            samples.add(&EXPIRES, &labels, u64::from(geometry.expiry != Expiry::Never));
+            samples.add(&EVICTS, &labels, u64::from(geometry.eviction != Eviction::Never));
+            samples.add(&EXPIRED, &labels, stats.expired);
+            samples.add(&EVICTED, &labels, stats.evicted);
             let writers = table.writers();
             let alive = writers.iter().filter(|writer| writer.is_alive).count();
             samples.add(&WRITERS, &labels, alive as u64);

@@ -123,7 +123,7 @@ fn writes(verb: &'static str, rest: &str) -> Row {
     let call = |name: &str| format!("{verb} {name}{rest}");
     let table = |code, part: &'static str| calls([fails(call("jobs"), code, [TABLE, part])]);
     let create = match verb {
-        "repair" => "try: `shmap list` shows what there is\n",
+        "repair" | "expire" => "try: `shmap list` shows what there is\n",
         _ => "`shmap create nope`",
     };
     Row {
@@ -225,6 +225,24 @@ pub(super) fn rows() -> Vec<Row> {
             )]),
             ..writes("del", " 3325")
         },
+        Row {
+            key: calls([fails(
+                "touch names longer 9",
+                3,
+                ["names: key \"longer\" is 6 bytes long, at most 4 fit"],
+            )]),
+            ..writes("touch", " 3325 9")
+        },
+        Row {
+            key: calls([fails(
+                "ttl names longer",
+                3,
+                ["names: key \"longer\" is 6 bytes long, at most 4 fit"],
+            )]),
+            directory: ONLY_READS,
+            ..writes("ttl", " 3325")
+        },
+        writes("expire", ""),
         Row {
             key: NotApplicable("a bound may be longer than any key, and finds what is between"),
             ..reads("search", "")
