@@ -11,7 +11,7 @@ use clap::Args;
 use serde_json::json;
 use shm_facade::SharedMap;
 use signal_hook::consts::SIGWINCH;
-use slotmap_shm::{Interrupt, LockError, TableError, TableVersion, UntypedTable, Value};
+use slotmap_shm::{Expiry, Interrupt, LockError, TableError, TableVersion, UntypedTable, Value};
 
 use self::arrivals::{Arrivals, Event};
 use self::changes::{Change, Mark, Recent, all, diff};
@@ -38,7 +38,8 @@ NO_COLOR turns colours off.
 
 If you may write to a table, the watch opens it to write, sleeps until something in it changes, and
 then updates at once, but at most every 0.01 seconds. It changes no entry. With --poll, or if you
-may only read the table, it reads the table every --interval seconds.
+may only read the table, it reads the table every --interval seconds. So does a watch of a table
+whose entries may expire, because nothing is written when one does.
 
 If the map is removed, its entries count as removed, and the watch continues with the next map of
 that name. A message on standard error, or the heading, says so. After --frames updates the exit
@@ -182,7 +183,10 @@ impl Watched<'_> {
     fn look_at_table(&mut self) -> Result<Vec<Change>, Failure> {
         let table = match self.open.take() {
             Some(Open::Table(table)) if !self.is_orphaned(&table)? => {
-                if self.waiter.is_some() && self.seen == Some(table.table_version()) {
+                // An entry that expires changes no version.
+                let expires = table.geometry().expiry != Expiry::Never;
+                let is_same = self.seen == Some(table.table_version());
+                if self.waiter.is_some() && is_same && !expires {
                     self.open = Some(Open::Table(table));
                     return Ok(Vec::new());
                 }

@@ -1,9 +1,10 @@
 //! Entries that expire, ephemeral entries, and tables that evict.
 
 use serde_json::{Value as Json, json};
+use shm_harness::Child;
 use slotmap_shm::{Name, Namespace, Table, TableOptions};
 
-use crate::place::Place;
+use crate::place::{Place, WATCHDOG};
 
 /// A time to live that is over before the next command begins.
 const OVER: &str = "0.000000001";
@@ -279,4 +280,20 @@ fn a_table_without_expiry_says_so() {
     place.fails(["touch", "jobs", "3325", "5"], 2, &words);
     place.fails(["touch", "jobs", "3325"], 2, &words);
     place.fails(["touch", "jobs", "1", "5"], 2, &words);
+}
+
+#[test]
+fn a_watch_sees_that_an_entry_expires() {
+    let place = with_leases();
+    place.ok(["set", "leases", "7", "x"]);
+    for flags in [&[][..], &["--poll"]] {
+        let words = ["watch", "leases", "--interval", "0.02"];
+        let watch = Child::spawn(&mut place.command(words.iter().chain(flags))).unwrap();
+        assert_eq!(watch.line(WATCHDOG).unwrap(), "+\t7\tx");
+        // Nothing is written when the time is over.
+        place.ok(["touch", "leases", "7", "0.2"]);
+        assert_eq!(watch.line(WATCHDOG).unwrap(), "-\t7\tx");
+        place.ok(["set", "leases", "7", "x"]);
+        assert_eq!(watch.line(WATCHDOG).unwrap(), "+\t7\tx");
+    }
 }
