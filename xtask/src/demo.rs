@@ -1,9 +1,11 @@
 //! The main use cases on real input. For the table, four agents publish the status of the machine's
-//! processes, two readers look them up all the time, and a waiter sleeps until its own row changes.
-//! One agent is killed inside a write, and another takes over its share. For the map, see
-//! `names.rs`.
+//! processes, each its own rows, and two readers look them up all the time. The table is created
+//! small, and grows. A waiter sleeps until its own row changes. Each agent also has an ephemeral
+//! row. One agent is killed inside a write: its ephemeral row goes at once, and another agent takes
+//! over its share. For the map, see `names.rs`.
 
 mod names;
+mod presence;
 mod screen;
 
 use std::os::unix::process::CommandExt;
@@ -19,6 +21,7 @@ use shm_harness::{Child, Step, Stepper, TempNamespace};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use self::names::Names;
+use self::presence::Presence;
 use self::screen::Screen;
 use crate::report;
 use crate::worker::Worker;
@@ -52,7 +55,18 @@ pub struct Figures {
     pub writes: u64,
     pub reads: u64,
     pub reads_per_s: u64,
+    /// The largest number of agents that were replacing rows side by side.
+    pub writers: u64,
+    /// How many rows fit when the table was created, how many fit at the end, and how often the
+    /// table has grown in between.
+    pub first_capacity: u64,
+    pub capacity: u64,
+    pub growths: u64,
     pub recoveries: u64,
+    /// Ephemeral rows that went with an agent that was killed.
+    pub ephemeral_gone: u64,
+    /// Ephemeral rows that were there without their agents, or not there while their agents lived.
+    pub ephemeral_astray: u64,
     pub torn: u64,
     pub lost: u64,
     /// Changes of one row that a waiter was woken for.
@@ -68,7 +82,21 @@ pub struct Figures {
 
 impl Figures {
     pub fn is_clean(&self) -> bool {
-        self.torn + self.lost + self.mixtures == 0
+        self.torn + self.lost + self.mixtures + self.ephemeral_astray == 0
+    }
+
+    /// Says what has not happened although a run of some seconds is to show it.
+    pub fn not_shown(&self) -> Option<&'static str> {
+        let shown = [
+            (self.writers > 1, "no two agents wrote side by side"),
+            (self.growths > 0 && self.capacity > self.first_capacity, "the table did not grow"),
+            (self.recoveries > 0, "nothing was repaired"),
+            (self.ephemeral_gone > 0, "no ephemeral row went with its agent"),
+            (self.changes > 0, "nobody waited for a change"),
+            (self.lookups_per_s > 0, "nobody looked up a name"),
+            (self.editions > 1, "nobody saw a second edition"),
+        ];
+        shown.into_iter().find(|(is_shown, _)| !is_shown).map(|(_, what)| what)
     }
 }
 
@@ -115,6 +143,8 @@ struct Demo<'a> {
     board: Child,
     waiter: Child,
     names: Names,
+    presence: Presence,
+    writers: u64,
     screen: Screen,
     namespace: &'a TempNamespace,
 }
@@ -129,6 +159,12 @@ struct Board {
     entries: u64,
     writes: u64,
     recoveries: u64,
+    first_capacity: u64,
+    capacity: u64,
+    growths: u64,
+    /// How many agents replace rows side by side; the largest number so far.
+    writers: u64,
+    agents: Vec<String>,
     rows: Vec<Vec<Value>>,
 }
 
@@ -172,12 +208,28 @@ impl<'a> Demo<'a> {
         let board = spawn("demo-board", &[])?;
         let waiter = spawn("demo-waiter", &[])?;
         let names = Names::start(worker, namespace)?;
-        Ok(Self { agents, lock_addresses, readers, board, waiter, names, screen, namespace })
+        let (presence, writers) = (Presence::of(0..AGENTS), 0);
+        Ok(Self {
+            agents,
+            lock_addresses,
+            readers,
+            board,
+            waiter,
+            names,
+            presence,
+            writers,
+            screen,
+            namespace,
+        })
     }
 
     fn look(&mut self) -> Result<Board> {
         let line = self.board.ask(&format!("show {ROWS}"), WATCHDOG)?;
-        serde_json::from_str(&line).context("answer of the board")
+        let mut board: Board = serde_json::from_str(&line).context("answer of the board")?;
+        self.writers = self.writers.max(board.writers);
+        board.writers = self.writers;
+        self.presence.check(&board.agents);
+        Ok(board)
     }
 
     fn waited(&mut self) -> Result<Waited> {
@@ -204,6 +256,7 @@ impl<'a> Demo<'a> {
             return Ok(());
         };
         let lock = self.lock_addresses[VICTIM];
+        let before = self.look()?;
         let mut stepper = Stepper::seize(victim.pid())?;
         victim.send("stop")?;
         if !matches!(stepper.run_to_mark()?, Step::Marked(_)) {
@@ -227,9 +280,16 @@ impl<'a> Demo<'a> {
         if !inside {
             bail!("the victim had finished its write already");
         }
+        // Nothing is waited for: whoever looks next misses the row.
+        self.presence.is_dead(VICTIM);
+        let after = self.look()?;
+        self.presence.went(&before.agents, &after.agents);
         self.screen.note(format!(
             "agent {VICTIM} (pid {pid}) was killed {steps} instructions into a write, holding the lock;\n  \
-             agent {HEIR} took its share over"
+             agent {HEIR} took its share over;\n  \
+             ephemeral rows before: {};\n  ephemeral rows after: {}",
+            before.agents.join(", "),
+            after.agents.join(", ")
         ));
         match &mut self.agents[HEIR] {
             Some(heir) => heir.send(&format!("take {VICTIM}")),
@@ -245,6 +305,7 @@ impl<'a> Demo<'a> {
                 figures.lost += 1;
             }
         }
+        self.presence.all_have_ended();
         let check: Check = serde_json::from_str(&self.board.ask("check", WATCHDOG)?)?;
         figures.lost += check.missing;
         if let Some(damage) = check.damage {
@@ -259,6 +320,10 @@ impl<'a> Demo<'a> {
         figures.lost += names.went_back;
         (figures.entries, figures.writes) = (board.entries, board.writes);
         figures.recoveries = board.recoveries;
+        (figures.first_capacity, figures.capacity) = (board.first_capacity, board.capacity);
+        (figures.growths, figures.writers) = (board.growths, self.writers);
+        figures.ephemeral_gone = self.presence.gone;
+        figures.ephemeral_astray = self.presence.astray;
         let mut rate = 0.0;
         for mut reader in std::mem::take(&mut self.readers) {
             reader.close_stdin();
@@ -278,4 +343,59 @@ impl<'a> Demo<'a> {
 fn spawn(command: &mut Command) -> Result<Child> {
     // Ctrl-C ends this program, which then ends the others in order.
     Child::spawn(command.process_group(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Change = fn(&mut Figures);
+
+    /// The figures of a run that shows everything.
+    fn whole() -> Figures {
+        Figures {
+            writers: 4,
+            first_capacity: 4,
+            capacity: 64,
+            growths: 4,
+            recoveries: 1,
+            ephemeral_gone: 1,
+            changes: 9,
+            lookups_per_s: 9,
+            editions: 2,
+            ..Figures::default()
+        }
+    }
+
+    #[test]
+    fn what_a_run_does_not_show_is_noticed() {
+        assert_eq!(whole().not_shown(), None);
+        let changes: [(Change, &str); 8] = [
+            (|f| f.writers = 1, "no two agents wrote side by side"),
+            (|f| f.growths = 0, "the table did not grow"),
+            (|f| f.capacity = 4, "the table did not grow"),
+            (|f| f.recoveries = 0, "nothing was repaired"),
+            (|f| f.ephemeral_gone = 0, "no ephemeral row went with its agent"),
+            (|f| f.changes = 0, "nobody waited for a change"),
+            (|f| f.lookups_per_s = 0, "nobody looked up a name"),
+            (|f| f.editions = 1, "nobody saw a second edition"),
+        ];
+        for (change, expected) in changes {
+            let mut figures = whole();
+            change(&mut figures);
+            assert_eq!(figures.not_shown(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn what_goes_wrong_in_a_run_is_noticed() {
+        assert!(whole().is_clean());
+        let changes: [Change; 4] =
+            [|f| f.torn = 1, |f| f.lost = 1, |f| f.mixtures = 1, |f| f.ephemeral_astray = 1];
+        for change in changes {
+            let mut figures = whole();
+            change(&mut figures);
+            assert!(!figures.is_clean(), "{figures:?}");
+        }
+    }
 }

@@ -52,6 +52,12 @@ impl Screen {
             board.entries, board.writes, board.recoveries
         );
         text.push_str(&format!(
+            "{} agents replaced their rows side by side; the table grew {} times, from {} rows to {}\n",
+            board.writers, board.growths, board.first_capacity, board.capacity
+        ));
+        let agents = if board.agents.is_empty() { "none" } else { &board.agents.join(", ") };
+        text.push_str(&format!("ephemeral rows: {agents}\n"));
+        text.push_str(&format!(
             "a waiter was woken for {} changes of its row, the last {} us after it was written: {}\n",
             waited.changes,
             waited.after_us,

@@ -2,6 +2,7 @@
 //! machine, readers that look processes up, and the board that shows them.
 
 pub mod names;
+mod presence;
 pub mod waiter;
 
 use std::collections::{HashMap, HashSet};
@@ -16,6 +17,7 @@ use procfs::Current;
 use serde_json::json;
 use shm_facade::{Error, ResultCode, StatusOptions, StatusReader, StatusTable};
 use shm_tests::status_line::StatusLine;
+use slotmap_shm::TableReader;
 
 const NAME: &str = "processes";
 /// How often an agent checks its processes.
@@ -30,8 +32,12 @@ pub struct AgentArguments {
     shares: i32,
 }
 
+/// So few rows that the table has to grow at once, and as many as it may grow to.
+const CAPACITY: [usize; 2] = [4, 8192];
+
 fn options() -> StatusOptions {
-    StatusOptions::default().capacity(8192)
+    let [capacity, max_capacity] = CAPACITY;
+    StatusOptions::default().capacity(capacity).max_capacity(max_capacity)
 }
 
 /// The lines of stdin; ends when stdin does.
@@ -47,10 +53,11 @@ fn commands() -> Receiver<String> {
     receive
 }
 
-/// Line protocol: prints `{lock_address}`; then `take N` adds a share, `stop` raises
-/// SIGSTOP right before the next write; end of input ends it.
+/// Adds its ephemeral row. Line protocol: prints `{lock_address}`; then `take N` adds a share,
+/// `stop` raises SIGSTOP right before the next write; end of input ends it.
 pub fn agent(arguments: &AgentArguments) -> Result<()> {
     let table = StatusTable::open_or_create_with(NAME, &options())?;
+    let _there = presence::announce(&format!("agent-{}", arguments.share))?;
     println!("{}", json!({ "lock_address": table.table().lock_address() }));
     let commands = commands();
     let mut agent = Agent {
@@ -193,14 +200,14 @@ fn open_reader() -> Result<StatusReader> {
     }
 }
 
-/// Line protocol: `show N` → the figures and the N largest processes; `check` → how
-/// many living processes are missing, and whether the table is in order.
+/// Line protocol: `show N` → the figures, the agents that are there, and the N largest processes;
+/// `check` → how many living processes are missing, and whether the table is in order.
 pub fn board() -> Result<()> {
-    let table = open_reader()?;
+    let (table, agents) = (open_reader()?, presence::open()?);
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let answer = match line.split_once(' ') {
-            Some(("show", count)) => show(&table, count.parse()?)?,
+            Some(("show", count)) => show(&table, &agents, count.parse()?)?,
             _ => check(&table)?,
         };
         println!("{answer}");
@@ -208,7 +215,11 @@ pub fn board() -> Result<()> {
     Ok(())
 }
 
-fn show(table: &StatusReader, count: usize) -> Result<serde_json::Value> {
+fn show(
+    table: &StatusReader,
+    agents: &TableReader<str>,
+    count: usize,
+) -> Result<serde_json::Value> {
     let mut lines: Vec<StatusLine> = table
         .iter()
         .filter_map(Result::ok)
@@ -233,8 +244,12 @@ fn show(table: &StatusReader, count: usize) -> Result<serde_json::Value> {
         })
         .collect();
     let stats = table.stats();
+    // Those that replaced rows of their own, beside the others.
+    let writers = table.writers().iter().filter(|w| w.is_alive && w.writes > 0).count();
     Ok(json!({
         "entries": stats.len, "writes": stats.writes, "recoveries": stats.recoveries, "rows": rows,
+        "first_capacity": table.geometry().capacity, "capacity": stats.capacity,
+        "growths": stats.growths, "writers": writers, "agents": presence::there(agents)?,
     }))
 }
 
