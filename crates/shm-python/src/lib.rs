@@ -59,12 +59,24 @@ mod _shmap {
         module.add_function(wrap_pyfunction!(names::prune, module)?)?;
         module.add_function(wrap_pyfunction!(names::remove, module)?)?;
         // What methods of `_mappings.py` call.
-        module.add_function(wrap_pyfunction!(table::figures::table_writers, module)?)?;
-        module.add_function(wrap_pyfunction!(table::waits::table_get_with_version, module)?)?;
-        module.add_function(wrap_pyfunction!(table::waits::table_version_of, module)?)?;
-        module.add_function(wrap_pyfunction!(table::waits::table_wait, module)?)?;
-        module.add_function(wrap_pyfunction!(table::waits::table_wait_any, module)?)?;
-        module.add_function(wrap_pyfunction!(table::waits::table_whole_version, module)?)?;
+        for function in [
+            wrap_pyfunction!(table::figures::table_writers, module)?,
+            wrap_pyfunction!(table::leases::table_add_ephemeral, module)?,
+            wrap_pyfunction!(table::leases::table_default_ttl, module)?,
+            wrap_pyfunction!(table::leases::table_evicts, module)?,
+            wrap_pyfunction!(table::leases::table_expire, module)?,
+            wrap_pyfunction!(table::leases::table_get_stale, module)?,
+            wrap_pyfunction!(table::leases::table_set, module)?,
+            wrap_pyfunction!(table::leases::table_touch, module)?,
+            wrap_pyfunction!(table::leases::table_ttl, module)?,
+            wrap_pyfunction!(table::waits::table_get_with_version, module)?,
+            wrap_pyfunction!(table::waits::table_version_of, module)?,
+            wrap_pyfunction!(table::waits::table_wait, module)?,
+            wrap_pyfunction!(table::waits::table_wait_any, module)?,
+            wrap_pyfunction!(table::waits::table_whole_version, module)?,
+        ] {
+            module.add_function(function)?;
+        }
         // Methods whose calls are not PyO3's.
         fast::add::<dropin::Get>(py)?;
         fast::add::<dropin::Set>(py)?;

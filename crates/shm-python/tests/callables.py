@@ -4,6 +4,7 @@ Not a test. A callable without a call here has no row in the matrices of bad inp
 """
 
 import inspect
+import math
 import os
 import pickle
 
@@ -62,12 +63,22 @@ def table_at_it():
         table.update({1: b"value", 2: COUNTER})
 
 
+def expiring_at_it():
+    """As `table_at_it`, but its entries may expire."""
+    with shmap.Table("it", ttl=math.inf) as table:
+        table.update({1: b"value", 2: COUNTER})
+
+
 def snapshot_at_it():
     shmap.RbTree(WORDS).share("it")
 
 
-#: What a call needs: files at the name, and a handle.
+EXPIRING = (expiring_at_it, lambda: shmap.Table("it", ttl=math.inf))
+#: What a call needs: files at the name, and a handle. By class, or by name.
 SUBJECTS = {
+    "Table.add_ephemeral": EXPIRING,
+    "Table.set": EXPIRING,
+    "Table.touch": EXPIRING,
     "Table": (table_at_it, lambda: shmap.Table("it")),
     "Snapshot": (snapshot_at_it, lambda: shmap.Snapshot("it")),
     "sharedmap": (snapshot_at_it, lambda: sharedmap.sharedmap("it")),
@@ -115,18 +126,23 @@ _CALLS = {
         "__repr__": lambda t: repr(t),
         "__setitem__": lambda t: t.__setitem__(3, b"new"),
         "add": lambda t: t.add(3, b"new"),
+        "add_ephemeral": lambda t: t.add_ephemeral(3, b"new"),
         "add_many": lambda t: t.add_many({3: b"new"}),
         "capacity": lambda t: t.capacity,
         "clear": lambda t: t.clear(),
         "close": lambda t: t.close(),
         "closed": lambda t: t.closed,
         "compare_exchange": lambda t: t.compare_exchange(1, b"value", b"new"),
+        "default_ttl": lambda t: t.default_ttl,
         "entries": lambda t: t.entries(),
+        "evicts": lambda t: t.evicts,
+        "expire": lambda t: t.expire(100),
         "fetch_add": lambda t: t.fetch_add(2),
         "freeze": lambda t: t.freeze("frozen"),
         "get": lambda t: t.get(1),
         "get_int": lambda t: t.get_int(2),
         "get_many": lambda t: t.get_many([1, 2]),
+        "get_stale": lambda t: t.get_stale(1),
         "get_str": lambda t: t.get_str(1),
         "get_with_version": lambda t: t.get_with_version(1),
         "increment": lambda t: t.increment(2),
@@ -147,11 +163,14 @@ _CALLS = {
         "remove_many": lambda t: t.remove_many([1]),
         "replace": lambda t: t.replace(1, b"new"),
         "replace_many": lambda t: t.replace_many({1: b"new"}),
+        "set": lambda t: t.set(3, b"new", 60),
         "setdefault": lambda t: t.setdefault(3, b"new"),
         "signed": lambda t: t.signed,
         "stats": lambda t: t.stats(),
         "table_version": lambda t: t.table_version(),
         "timeout": lambda t: t.timeout,
+        "touch": lambda t: t.touch(1, 60),
+        "ttl": lambda t: t.ttl(1),
         "unlink": lambda t: t.unlink(),
         "update": lambda t: t.update({3: b"new"}),
         "upsert_many": lambda t: t.upsert_many({3: b"new"}),

@@ -4,13 +4,16 @@ import shmap
 from matrix import Not, Raises, Survives, Warns, Works, column
 
 # Groups of names that mostly share their outcomes.
-T_FIGURES = "Table: __len__ stats writers capacity max_capacity value_size key_size key_type signed read_only __repr__"
-T_LOOKUPS = "Table: __contains__ __getitem__ get get_int get_many get_str"
+T_FIGURES = (
+    "Table: __len__ stats writers capacity max_capacity value_size key_size key_type signed read_only __repr__ default_ttl"
+    " evicts"
+)
+T_LOOKUPS = "Table: __contains__ __getitem__ get get_int get_many get_stale get_str ttl"
 T_SCANS = "Table: __eq__ __iter__ entries items keys values"
-T_REPLACING = "Table: compare_exchange fetch_add replace replace_many"
-T_INSERTING = "Table: __setitem__ add add_many increment load setdefault update upsert_many"
+T_REPLACING = "Table: compare_exchange fetch_add replace replace_many touch"
+T_INSERTING = "Table: __setitem__ add add_ephemeral add_many increment load set setdefault update upsert_many"
 T_REMOVING = "Table: __delitem__ clear pop popitem remove_many"
-T_CARE = "Table: recover verify"
+T_CARE = "Table: expire recover verify"
 T_HANDLE = "Table: __enter__ __exit__ close closed name namespace path timeout"
 T_WAITS = "Table: version wait table_version wait_any"
 T_READS = [T_FIGURES, T_LOOKUPS, T_SCANS, T_WAITS, "Table: get_with_version"]
@@ -83,7 +86,7 @@ COLUMNS = {
         (IN_MEMORY, PRIVATE),
     ),
     "closed": column(
-        (CLOSED_TABLE, ["Table: __len__ stats writers capacity max_capacity value_size key_size key_type signed read_only"]),
+        (CLOSED_TABLE, [T_FIGURES.replace(" __repr__", "")]),
         (CLOSED_TABLE, [T_LOOKUPS, T_SCANS, T_WAITS, "Table: get_with_version", *T_WRITES, "Table: __reduce__ freeze is_orphaned"]),
         (CLOSED_SNAPSHOT, [*S_READS, "Snapshot: __reduce__ is_removed refresh save verify wait_for_update"]),
         (Works("it says so, or what the handle was"), ["Table: __repr__", T_HANDLE, S_HANDLE]),
@@ -130,7 +133,7 @@ COLUMNS = {
         (Raises(CORRUPT, "shmap.it.control\": header checksum is wrong"), PUBLISHING),
         (
             Raises(CORRUPT, "shmap.it.table\": damaged table: length of a value at 0"),
-            ["Table: __getitem__ get get_many get_str get_with_version"],
+            ["Table: __getitem__ get get_many get_stale get_str get_with_version ttl"],
         ),
         (Raises(CORRUPT, "shmap.it.table\": damaged table: length of a value at 1"), ["Table: get_int"]),
         (
@@ -140,10 +143,8 @@ COLUMNS = {
         (Warns("left out 1024 damaged entries"), [T_SCANS]),
         (Warns("left out 1024 damaged entries", changes=True), ["Table: freeze"]),
         (Raises((KeyError,), ""), ["Table: popitem"]),
-        (
-            Works("it repairs", changes=True),
-            ["Table: recover"],
-        ),
+        (Works("it repairs", changes=True), ["Table: recover"]),
+        (Works("nothing can expire"), ["Table: expire"]),
         (Raises(CORRUPT, "damaged table: length of a value at 0", marks="for who repairs"), ["Table: verify"]),
         (
             Raises(CORRUPT, "shmap.it.table\": batch member 0: damaged table: free stack", marks="for who repairs"),
@@ -151,7 +152,7 @@ COLUMNS = {
         ),
         (
             Raises(CORRUPT, "shmap.it.table\": damaged table: free stack", marks="for who repairs"),
-            ["Table: __setitem__ add setdefault"],
+            ["Table: __setitem__ add add_ephemeral set setdefault"],
         ),
         (
             Raises((shmap.MismatchError, ValueError), " is 256 bytes long, a counter is 8", marks="the thread registers"),
@@ -164,7 +165,7 @@ COLUMNS = {
         (Works("no damaged value is the expected one; the thread registers", changes=True), ["Table: compare_exchange"]),
         (
             Works("it writes over the damage", changes=True),
-            ["Table: __delitem__ clear remove_many replace replace_many"],
+            ["Table: __delitem__ clear remove_many replace replace_many touch"],
         ),
         (EXISTS, ["Table: create"]),
         (REPLACES, ["remove", "rbtree: remove", "Table: unlink"]),
@@ -212,7 +213,7 @@ COLUMNS = {
         ),
     ),
     "value_too_long": column(
-        (VALUE_TOO_LONG, ["Table: __setitem__ add compare_exchange replace setdefault"]),
+        (VALUE_TOO_LONG, ["Table: __setitem__ add add_ephemeral compare_exchange replace set setdefault"]),
         (
             Raises((shmap.ValueTooLongError, ValueError), "batch member 1: the value of key "),
             BATCHES,
@@ -226,7 +227,7 @@ COLUMNS = {
             NO_VALUE,
             [
                 "Table: __new__ create", OPENING_T, *T_READS, T_REMOVING, T_CARE, T_HANDLE,
-                "Table: freeze is_orphaned unlink",
+                "Table: freeze is_orphaned touch unlink",
             ],
         ),
         (
@@ -239,7 +240,10 @@ COLUMNS = {
     "key_too_long": column(
         (
             Raises((shmap.KeyTooLongError, ValueError), "key \"xxxxxxxxx\" is 9 bytes long, at most 8 fit"),
-            ["Table: __setitem__ add compare_exchange fetch_add increment replace setdefault", "Table: get_with_version version wait"],
+            [
+                "Table: __setitem__ add add_ephemeral compare_exchange fetch_add increment replace set setdefault touch",
+                "Table: get_with_version version wait",
+            ],
         ),
         (
             Raises(
@@ -250,7 +254,7 @@ COLUMNS = {
             BATCHES,
         ),
         (Raises((shmap.KeyMissingError, KeyError), "xxxxxxxxx"), ["Table: __delitem__ __getitem__ pop remove_many"]),
-        (Works("no table has such a key"), ["Table: __contains__ __eq__ get get_int get_many get_str"]),
+        (Works("no table has such a key"), ["Table: __contains__ __eq__ get get_int get_many get_stale get_str ttl"]),
         (
             Raises((shmap.KeyTooLongError, ValueError), "key is 1048576 bytes long, at most 1048575 are possible"),
             ["RbTree: __new__ __setitem__ set set_many setdefault update", "rbtree: set"],

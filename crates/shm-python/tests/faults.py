@@ -20,7 +20,7 @@ def handle_of(name):
         return None
     if name == "Table.load":
         loadable()
-    files, handle = SUBJECTS[name.partition(".")[0]]
+    files, handle = SUBJECTS.get(name) or SUBJECTS[name.partition(".")[0]]
     files()
     return handle()
 

@@ -3,6 +3,7 @@
 What comes of each is in `columns.py`. A column that leaves out a callable, or has one that is not there, fails.
 """
 
+import math
 import os
 
 import callables
@@ -20,6 +21,7 @@ LONG_VALUE = b"x" * 257
 VALUE_CALLS = {
     "Table.__setitem__": lambda t: t.__setitem__(1, LONG_VALUE),
     "Table.add": lambda t: t.add(3, LONG_VALUE),
+    "Table.add_ephemeral": lambda t: t.add_ephemeral(3, LONG_VALUE),
     "Table.add_many": lambda t: t.add_many({3: b"", 4: LONG_VALUE}),
     "Table.compare_exchange": lambda t: t.compare_exchange(1, b"value", LONG_VALUE),
     "Table.fetch_add": lambda t: t.fetch_add(2, 2**63),
@@ -27,6 +29,7 @@ VALUE_CALLS = {
     "Table.load": lambda t: t.load(published({5: b"", 6: LONG_VALUE}, int)),
     "Table.replace": lambda t: t.replace(1, LONG_VALUE),
     "Table.replace_many": lambda t: t.replace_many({2: b"", 1: LONG_VALUE}),
+    "Table.set": lambda t: t.set(3, LONG_VALUE, 60),
     "Table.setdefault": lambda t: t.setdefault(3, LONG_VALUE),
     "Table.update": lambda t: t.update({3: b"", 1: LONG_VALUE}),
     "Table.upsert_many": lambda t: t.upsert_many([(3, b""), (1, LONG_VALUE)]),
@@ -39,12 +42,14 @@ KEY_CALLS = {
     "Table.__getitem__": lambda t, key: t[key],
     "Table.__setitem__": lambda t, key: t.__setitem__(key, b""),
     "Table.add": lambda t, key: t.add(key, b""),
+    "Table.add_ephemeral": lambda t, key: t.add_ephemeral(key, b""),
     "Table.add_many": lambda t, key: t.add_many({"new": b"", key: b""}),
     "Table.compare_exchange": lambda t, key: t.compare_exchange(key, b"", b""),
     "Table.fetch_add": lambda t, key: t.fetch_add(key),
     "Table.get": lambda t, key: t.get(key),
     "Table.get_int": lambda t, key: t.get_int(key),
     "Table.get_many": lambda t, key: t.get_many([key]) == [None] or t,
+    "Table.get_stale": lambda t, key: t.get_stale(key),
     "Table.get_str": lambda t, key: t.get_str(key),
     "Table.get_with_version": lambda t, key: t.get_with_version(key),
     "Table.increment": lambda t, key: t.increment(key),
@@ -53,7 +58,10 @@ KEY_CALLS = {
     "Table.remove_many": lambda t, key: t.remove_many(["a", key]),
     "Table.replace": lambda t, key: t.replace(key, b""),
     "Table.replace_many": lambda t, key: t.replace_many({"a": b"", key: b""}),
+    "Table.set": lambda t, key: t.set(key, b"", 60),
     "Table.setdefault": lambda t, key: t.setdefault(key, b""),
+    "Table.touch": lambda t, key: t.touch(key, 60),
+    "Table.ttl": lambda t, key: t.ttl(key),
     "Table.update": lambda t, key: t.update({"a": b"", key: b""}),
     "Table.upsert_many": lambda t, key: t.upsert_many({"a": b"", key: b""}),
     "Table.version": lambda t, key: t.version(key),
@@ -228,7 +236,7 @@ def test_a_value_too_long(namespace, name):
 @pytest.mark.parametrize("name", rows("key_too_long"))
 def test_a_key_too_long(namespace, name):
     if name.startswith("Table"):
-        handle, key = shmap.Table("names", keys=str, key_size=8), "x" * 9
+        handle, key = shmap.Table("names", keys=str, key_size=8, ttl=math.inf), "x" * 9
         handle["a"] = b"value"
     else:
         handle, key = handle_of(name), "x" * 2**20

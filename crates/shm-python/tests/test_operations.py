@@ -24,6 +24,7 @@ NAMES = {
     "update": "replace",
     "update_many": "replace_many",
     "upsert": "__setitem__",
+    "upsert_for": "set",
     "remove": "__delitem__",
     "listing": "entries",
     "entries_one_by_one": "entries",
@@ -42,12 +43,6 @@ NOT_HERE = {
     "flush": "for tables on a disk",
     "lock_address": "for debuggers",
     "reopen_if_orphaned": "`is_orphaned`, then `Table.open`",
-    "upsert_for": "not yet",
-    "touch": "not yet",
-    "ttl": "not yet",
-    "get_stale": "not yet",
-    "add_ephemeral": "not yet",
-    "expire": "not yet",
 }
 
 

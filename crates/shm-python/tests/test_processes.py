@@ -134,8 +134,8 @@ def test_a_forked_childs_handles_work_after_the_parents_are_closed():
 
 
 WRITER = """
-import shmap, sys
-table = shmap.Table("killed")
+import math, shmap, sys
+table = shmap.Table("killed", ttl=math.inf)
 batches = [[(key, bytes([value]) * 200) for key in range(1000)] for value in (1, 2)]
 table.update(batches[0])
 print("ready", flush=True)
@@ -168,7 +168,7 @@ def has_staged(table, key):
 
 def stop_while_it_writes(writer):
     """Stops the process at a moment at which it holds the lock and has staged the key 7."""
-    impatient = shmap.Table("killed", timeout=0.05)
+    impatient = shmap.Table.open("killed", timeout=0.05)
     draw = random.Random(7)
     for _ in range(5000):
         os.kill(writer.pid, signal.SIGSTOP)
@@ -211,7 +211,7 @@ def test_a_writer_stopped_and_killed_in_a_write_hurts_no_reader():
     # Nobody has repaired anything yet.
     after = [whole(reader) for reader in readers]
     assert after == before and [reader[7] for reader in readers] == before
-    table = shmap.Table("killed")
+    table = shmap.Table.open("killed")
     recoveries = table.stats()["recoveries"]
     table[2000] = b"the next write repairs"
     assert table.stats()["recoveries"] == recoveries + 1
@@ -231,7 +231,7 @@ def test_readers_see_whole_batches_while_writers_are_killed():
                 assert len({reader[7], reader[7]} - {b"\1" * 200, b"\2" * 200}) == 0
         end(writer)
         whole(reader)
-    table = shmap.Table("killed")
+    table = shmap.Table.open("killed")
     table[1] = b"\0"
     table.verify()
 
@@ -322,7 +322,7 @@ def test_waiting_for_the_lock_lets_other_threads_run():
     writer = start_writer()
     try:
         stop_while_it_writes(writer)
-        patient = shmap.Table("killed", timeout=0.5)
+        patient = shmap.Table.open("killed", timeout=0.5)
 
         def write():
             with pytest.raises(shmap.LockTimeoutError):

@@ -19,4 +19,4 @@ def test_an_example(number, tmp_path):
 
 
 def test_there_are_examples():
-    assert len(BLOCKS) == 8
+    assert len(BLOCKS) == 9

@@ -3,6 +3,7 @@
 An argument that has no row here fails.
 """
 
+import datetime
 import inspect
 import sys
 
@@ -92,6 +93,14 @@ TIMEOUT = Kind(
     (shmap.InvalidOptionError, [-1, float("nan"), -float("inf")]),
     (OverflowError, [10**400]),
 )
+_NO_TTL = (TypeError, [True, "1", b"1", object(), [1], datetime.timedelta(1)])
+_NAN, _INF = float("nan"), float("inf")
+_BAD_TTL = [0, -1, -0.0, 1e-10, _NAN, -_INF, 1e300, 2**63, 5e9]
+TTL = Kind(1, (TypeError, [None, *_NO_TTL[1]]), (shmap.InvalidOptionError, [*_BAD_TTL, _INF]), (OverflowError, [10**400]))
+TTL_OR_NONE = Kind(1, _NO_TTL, (shmap.InvalidOptionError, [*_BAD_TTL, _INF]), (OverflowError, [10**400]))
+#: Of a table: an infinite one is that of each entry.
+DEFAULT_TTL = Kind(1, _NO_TTL, (shmap.InvalidOptionError, _BAD_TTL), (OverflowError, [10**400]))
+COUNT = Kind(8, (TypeError, [None, 1.5, "8", b"8", object()]), (OverflowError, [-1, 2**70]))
 DIRECTORY = Kind(
     None,
     (TypeError, [1, 1.5, object(), ["x"]]),
@@ -121,7 +130,7 @@ BOUND = Kind(None, (TypeError, [1.5, 1, object(), ["a"]]), (UnicodeEncodeError, 
 
 _GEOMETRY = {
     "keys": NEW_KEYS, "bits": BITS, "capacity": CAPACITY, "max_capacity": MAX_CAPACITY, "value_size": SIZE,
-    "key_size": KEY_SIZE, "mode": MODE,
+    "key_size": KEY_SIZE, "ttl": DEFAULT_TTL, "evict": FLAG, "mode": MODE,
 }  # fmt: skip
 _OPENING = {"namespace": DIRECTORY, "timeout": TIMEOUT, "trust": TRUST, "shared_writers": FLAG}
 _MAP = {"name": NAME, "keys": MAP_KEYS, "signed": SIGNED, "namespace": DIRECTORY, "trust": TRUST}
@@ -143,14 +152,17 @@ ARGUMENTS = {
     "Table.__eq__": {"other": ANY},
     "Table.__exit__": {"exception": ANY},
     "Table.add": _PUT,
+    "Table.add_ephemeral": _PUT,
     "Table.add_many": {"entries": ENTRIES},
     "Table.compare_exchange": {"key": NUMBER_TO_STORE, "expected": STORED, "new": STORED},
     "Table.entries": {"one_moment": FLAG},
+    "Table.expire": {"max_visited": COUNT},
     "Table.fetch_add": {"key": at(2, NUMBER_TO_STORE), "delta": DELTA},
     "Table.freeze": {"name": NAME, "force": FLAG, "hash_index": FLAG, "mode": READ_MODE, "allow_empty": FLAG},
     "Table.get": _LOOK,
     "Table.get_int": _LOOK,
     "Table.get_many": {"keys": SOUGHT_NUMBERS},
+    "Table.get_stale": _LOOK,
     "Table.get_str": _LOOK,
     "Table.get_with_version": {"key": NUMBER_TO_STORE},
     "Table.increment": {"key": at(2, NUMBER_TO_STORE), "by": DELTA, "initial": DELTA},
@@ -159,7 +171,10 @@ ARGUMENTS = {
     "Table.remove_many": {"keys": NUMBERS},
     "Table.replace": _PUT,
     "Table.replace_many": {"entries": ENTRIES},
+    "Table.set": {**_PUT, "ttl": TTL_OR_NONE},
     "Table.setdefault": {"key": at(3, NUMBER_TO_STORE), "default": STORED},
+    "Table.touch": {"key": NUMBER_TO_STORE, "ttl": TTL},
+    "Table.ttl": {"key": SOUGHT_NUMBER},
     "Table.update": {"entries": ENTRIES, "more": ANY},
     "Table.upsert_many": {"entries": ENTRIES},
     "Table.version": {"key": NUMBER_TO_STORE},

@@ -1,7 +1,7 @@
 """Not run but checked: `mypy --strict` must agree with each annotation, and with each of the marked refusals."""
 
 from collections.abc import Mapping, MutableMapping
-from typing import Optional
+from typing import Literal, Optional, Union
 
 import shmap
 import shmap.sharedmap as sharedmap
@@ -36,6 +36,19 @@ newer: Optional[bytes] = numbers.wait(3, seen, timeout=0.5)
 with_version: tuple[Optional[bytes], bytes] = numbers.get_with_version(3)
 any_newer: Optional[bytes] = words.wait_any(words.table_version(), 1)
 
+sessions: shmap.Table[str] = shmap.Table("sessions", keys=str, ttl=1800, evict=True)
+default_ttl: Optional[float] = sessions.default_ttl
+was_there: bool = sessions.set("a", b"x", 0.5)
+sessions.touch("a", ttl=60)
+left: Union[float, Literal["ephemeral"], None] = sessions.ttl("a")
+if isinstance(left, float):
+    left + 1
+stale: Optional[bytes] = sessions.get_stale("a")
+stale_or_empty: bytes = sessions.get_stale("a", b"")
+sessions.add_ephemeral("b", 1)
+visited: int = sessions.expire(1000)
+evicted: int = sessions.stats()["evicted"]
+
 pids: list[int] = [writer["pid"] for writer in numbers.writers() if writer["alive"]]
 growths: int = numbers.stats()["growths"]
 
@@ -43,6 +56,7 @@ numbers["x"] = b""  # type: ignore[index]
 words[1]  # type: ignore[index]
 numbers[1] = 5.5  # type: ignore[assignment]
 numbers.increment(1, by=0.5)  # type: ignore[arg-type]
+numbers.set(1, b"", "1 s")  # type: ignore[arg-type]
 
 snapshot: shmap.Snapshot[str] = shmap.Snapshot("words")
 frozen: shmap.Snapshot[int] = shmap.Snapshot("frozen", keys=int)

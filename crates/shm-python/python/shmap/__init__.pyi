@@ -89,6 +89,8 @@ class _Stats(TypedDict):
     growths: int
     recoveries: int
     lost: int
+    expired: int
+    evicted: int
     tombstones: int
     file_len: int
 
@@ -128,6 +130,8 @@ class Table(MutableMapping[_K, bytes]):
         max_capacity: Optional[int] = None,
         value_size: int = 256,
         key_size: int = 64,
+        ttl: Optional[float] = None,
+        evict: bool = False,
         namespace: _Dir = None,
         mode: int = ...,
         timeout: Optional[float] = 5.0,
@@ -141,12 +145,19 @@ class Table(MutableMapping[_K, bytes]):
         `key_size` 256. The memory for `capacity` entries is allocated at once. With a
         `max_capacity`, memory for twice as many entries is allocated each time that the table is
         full, up to `max_capacity` entries; the file has the length for all of them from the
-        beginning. `mode` is the permission bits, by default 0o600; the umask has no effect. A write
-        waits for the lock for up to `timeout` seconds. `trust` lists further user ids whose tables
-        may be opened. `shared_writers` also accepts tables that the group or others may write to,
-        and a `mode` that lets them. Raises `MismatchError` if the table exists with another
-        geometry, `WrongKindError` if it has keys of another type, `InvalidOptionError` for an
-        argument that is not possible, `CorruptError`, `PermissionDeniedError`, `NoSpaceError` or
+        beginning.
+
+        With a `ttl`, an entry expires that many seconds after it was set, unless `set` or `touch`
+        gives it another time. With `ttl=math.inf`, only those entries expire that `set` or `touch`
+        gives a time. If `evict` is true, a table that is full and cannot grow makes room for others
+        by removing the entries that were written longest ago.
+
+        `mode` is the permission bits, by default 0o600; the umask has no effect. A write waits for
+        the lock for up to `timeout` seconds. `trust` lists further user ids whose tables may be
+        opened. `shared_writers` also accepts tables that the group or others may write to, and a
+        `mode` that lets them. Raises `MismatchError` if the table exists with another geometry,
+        `ttl` or `evict`, `WrongKindError` if it has keys of another type, `InvalidOptionError` for
+        an argument that is not possible, `CorruptError`, `PermissionDeniedError`, `NoSpaceError` or
         `InvalidNameError`.
         """
     @overload
@@ -160,6 +171,8 @@ class Table(MutableMapping[_K, bytes]):
         max_capacity: Optional[int] = None,
         value_size: int = 256,
         key_size: int = 64,
+        ttl: Optional[float] = None,
+        evict: bool = False,
         namespace: _Dir = None,
         mode: int = ...,
         timeout: Optional[float] = 5.0,
@@ -177,6 +190,8 @@ class Table(MutableMapping[_K, bytes]):
         max_capacity: Optional[int] = None,
         value_size: int = 256,
         key_size: int = 64,
+        ttl: Optional[float] = None,
+        evict: bool = False,
         namespace: _Dir = None,
         mode: int = ...,
         timeout: Optional[float] = 5.0,
@@ -195,6 +210,8 @@ class Table(MutableMapping[_K, bytes]):
         max_capacity: Optional[int] = None,
         value_size: int = 256,
         key_size: int = 64,
+        ttl: Optional[float] = None,
+        evict: bool = False,
         namespace: _Dir = None,
         mode: int = ...,
         timeout: Optional[float] = 5.0,
@@ -217,6 +234,8 @@ class Table(MutableMapping[_K, bytes]):
         max_capacity: Optional[int] = None,
         value_size: int = 256,
         key_size: int = 64,
+        ttl: Optional[float] = None,
+        evict: bool = False,
         namespace: _Dir = None,
         mode: int = ...,
         timeout: Optional[float] = 5.0,
@@ -235,6 +254,8 @@ class Table(MutableMapping[_K, bytes]):
         max_capacity: Optional[int] = None,
         value_size: int = 256,
         key_size: int = 64,
+        ttl: Optional[float] = None,
+        evict: bool = False,
         namespace: _Dir = None,
         mode: int = ...,
         timeout: Optional[float] = 5.0,
@@ -397,6 +418,52 @@ class Table(MutableMapping[_K, bytes]):
         Raises `KeyMissingError` if the key is absent, `MismatchError` if the value is not a
         counter, or `OutOfRangeError`.
         """
+    def set(self, key: _K, value: _Stored, ttl: Optional[float] = None) -> bool:
+        """Sets the value of a key, and lets it expire in `ttl` seconds, from now. Without `ttl`, this
+        is `table[key] = value`: the entry has the `default_ttl` of the table. Returns whether the
+        key was present. O(1).
+
+        `replace`, `compare_exchange`, `increment` and `fetch_add` leave an entry the time that it
+        has. Time during which the machine is suspended counts, and setting the clock has no effect.
+        After a reboot, every entry that had a time has expired. Raises `InvalidOptionError` for a
+        time that is not possible, and for any time if the table was made without `ttl`; and
+        whatever `add` raises, except for `KeyExistsError`.
+        """
+    def touch(self, key: _K, ttl: float) -> None:
+        """Lets the entry of a key expire in `ttl` seconds, from now. Its value and its version stay as
+        they are. O(1).
+
+        Raises `KeyMissingError`, also if the entry has expired, and `InvalidOptionError` as `set`
+        does.
+        """
+    def ttl(self, key: _K) -> Union[float, Literal["ephemeral"], None]:
+        """In how many seconds the entry of a key expires; `math.inf` if it stays, `"ephemeral"` if it
+        goes with its writer, and `None` if the key is absent. O(1). Takes no lock.
+
+        Raises `CorruptError`.
+        """
+    @overload
+    def get_stale(self, key: _K, default: None = None) -> Optional[bytes]:
+        """As `get`, but also finds an entry that has expired, until something else takes its slot."""
+    @overload
+    def get_stale(self, key: _K, default: Union[bytes, _T]) -> Union[bytes, _T]: ...
+    def add_ephemeral(self, key: _K, value: _Stored) -> None:
+        """Adds an entry that goes with this thread: it is absent as soon as the thread has ended, even
+        if the process is killed. O(1).
+
+        It also goes when this thread closes the handle, or forks. `table[key] = value` and `set`
+        make it an entry like others. The table must have been made with a `ttl`, which may be
+        `math.inf`; otherwise this raises `InvalidOptionError`. Raises `FullError` also if too many
+        threads write, and whatever `add` raises.
+        """
+    def expire(self, max_visited: int) -> int:
+        """Removes the entries that have expired among the next `max_visited` slots. Returns how many
+        slots were visited. O(max_visited).
+
+        Nobody has to call it: an entry that has expired is absent in any case, and an insertion
+        into a full table takes its slot. Each call goes on where the last one of any process
+        stopped.
+        """
     def get_with_version(self, key: _K) -> tuple[Optional[bytes], bytes]:
         """The value, or `None`, and the version of the key at that moment, for `wait`. O(1).
 
@@ -467,9 +534,11 @@ class Table(MutableMapping[_K, bytes]):
         """True if the name no longer leads to this table: it was removed or created again."""
     def stats(self) -> _Stats:
         """`len`, `capacity`, `max_capacity`, `free`, `value_size`, `writes`, `growths`, `recoveries`,
-        entries `lost` to damage, `tombstones` of the index, `file_len` in bytes. O(1).
+        entries `lost` to damage, `expired` and `evicted` entries, `tombstones` of the index,
+        `file_len` in bytes. O(1).
 
-        While other processes write, the figures may be from different moments.
+        While other processes write, the figures may be from different moments. `len` counts
+        entries that have expired until their slots are taken, and `expired` counts them then.
         """
     def writers(self) -> list[_Writer]:
         """The threads that write, or have written, to the table, each with `pid`, `thread`, `command`,
@@ -499,6 +568,14 @@ class Table(MutableMapping[_K, bytes]):
     @property
     def key_size(self) -> int:
         """The maximum length of a key, in bytes. Has no meaning if keys are numbers."""
+    @property
+    def default_ttl(self) -> Optional[float]:
+        """In how many seconds an entry expires that is set without a time of its own; `math.inf` if it
+        stays, and `None` if the table was made without `ttl`.
+        """
+    @property
+    def evicts(self) -> bool:
+        """Whether a full table removes the entries that were written longest ago."""
     @property
     def key_type(self) -> type[_K]:
         """`int`, `str` or `bytes`."""

@@ -47,7 +47,7 @@ class InvalidNameError(Error, ValueError):
 
 
 class InvalidOptionError(Error, ValueError):
-    """An option that is not possible: a capacity, a size, a mode, a timeout."""
+    """An option that is not possible: a capacity, a size, a mode, a timeout, a time to live."""
 
 
 class WrongKindError(Error, TypeError):
@@ -55,7 +55,7 @@ class WrongKindError(Error, TypeError):
 
 
 class MismatchError(Error, ValueError):
-    """Another geometry, format version or architecture; or the value is not a counter."""
+    """Another geometry, way to expire, format version or architecture; or the value is not a counter."""
 
 
 class NotTextError(Error, UnicodeDecodeError):

@@ -12,7 +12,15 @@ from ._shmap import (
     SnapshotBase,
     TableBase,
     TreeBase,
+    table_add_ephemeral,
+    table_default_ttl,
+    table_evicts,
+    table_expire,
+    table_get_stale,
     table_get_with_version,
+    table_set,
+    table_touch,
+    table_ttl,
     table_version_of,
     table_wait,
     table_wait_any,
@@ -110,6 +118,8 @@ class Table(TableBase, MutableMapping):
         max_capacity=None,
         value_size=256,
         key_size=64,
+        ttl=None,
+        evict=False,
         namespace=None,
         mode=_OWNER_ONLY,
         timeout=5.0,
@@ -123,15 +133,22 @@ class Table(TableBase, MutableMapping):
         `key_size` 256. The memory for `capacity` entries is allocated at once. With a
         `max_capacity`, memory for twice as many entries is allocated each time that the table is
         full, up to `max_capacity` entries; the file has the length for all of them from the
-        beginning. `mode` is the permission bits, by default 0o600; the umask has no effect. A write
-        waits for the lock for up to `timeout` seconds. `trust` lists further user ids whose tables
-        may be opened. `shared_writers` also accepts tables that the group or others may write to,
-        and a `mode` that lets them. Raises `MismatchError` if the table exists with another
-        geometry, `WrongKindError` if it has keys of another type, `InvalidOptionError` for an
-        argument that is not possible, `CorruptError`, `PermissionDeniedError`, `NoSpaceError` or
+        beginning.
+
+        With a `ttl`, an entry expires that many seconds after it was set, unless `set` or `touch`
+        gives it another time. With `ttl=math.inf`, only those entries expire that `set` or `touch`
+        gives a time. If `evict` is true, a table that is full and cannot grow makes room for others
+        by removing the entries that were written longest ago.
+
+        `mode` is the permission bits, by default 0o600; the umask has no effect. A write waits for
+        the lock for up to `timeout` seconds. `trust` lists further user ids whose tables may be
+        opened. `shared_writers` also accepts tables that the group or others may write to, and a
+        `mode` that lets them. Raises `MismatchError` if the table exists with another geometry,
+        `ttl` or `evict`, `WrongKindError` if it has keys of another type, `InvalidOptionError` for
+        an argument that is not possible, `CorruptError`, `PermissionDeniedError`, `NoSpaceError` or
         `InvalidNameError`.
         """
-        geometry = (capacity, max_capacity, value_size, key_size)
+        geometry = (capacity, max_capacity, value_size, key_size, ttl, evict)
         return TableBase.__new__(
             cls, name, "open_or_create", keys, bits, *geometry, namespace, mode, timeout, list(trust), shared_writers
         )
@@ -147,6 +164,8 @@ class Table(TableBase, MutableMapping):
         max_capacity=None,
         value_size=256,
         key_size=64,
+        ttl=None,
+        evict=False,
         namespace=None,
         mode=_OWNER_ONLY,
         timeout=5.0,
@@ -157,7 +176,7 @@ class Table(TableBase, MutableMapping):
 
         Raises `AlreadyExistsError`, and whatever `Table` raises.
         """
-        geometry = (capacity, max_capacity, value_size, key_size)
+        geometry = (capacity, max_capacity, value_size, key_size, ttl, evict)
         return TableBase.__new__(
             cls, name, "create", keys, bits, *geometry, namespace, mode, timeout, list(trust), shared_writers
         )
@@ -181,8 +200,9 @@ class Table(TableBase, MutableMapping):
         `NotFoundError`, and whatever `Table` raises.
         """
         how = "read" if read_only else "open"
+        anything = (1, None, 0, 1, None, False)
         return TableBase.__new__(
-            cls, name, how, keys, bits, 1, None, 0, 1, namespace, _OWNER_ONLY, timeout, list(trust), shared_writers
+            cls, name, how, keys, bits, *anything, namespace, _OWNER_ONLY, timeout, list(trust), shared_writers
         )
 
     def update(self, entries=(), /, **more):
@@ -190,6 +210,62 @@ class Table(TableBase, MutableMapping):
         if more:
             entries = {**dict(entries), **more}
         self.upsert_many(entries)
+
+    def set(self, key, value, ttl=None):
+        """Sets the value of a key, and lets it expire in `ttl` seconds, from now. Without `ttl`, this
+        is `table[key] = value`: the entry has the `default_ttl` of the table. Returns whether the
+        key was present. O(1).
+
+        `replace`, `compare_exchange`, `increment` and `fetch_add` leave an entry the time that it
+        has. Time during which the machine is suspended counts, and setting the clock has no effect.
+        After a reboot, every entry that had a time has expired. Raises `InvalidOptionError` for a
+        time that is not possible, and for any time if the table was made without `ttl`; and
+        whatever `add` raises, except for `KeyExistsError`.
+        """
+        return table_set(self, key, value, ttl)
+
+    def touch(self, key, ttl):
+        """Lets the entry of a key expire in `ttl` seconds, from now. Its value and its version stay as
+        they are. O(1).
+
+        Raises `KeyMissingError`, also if the entry has expired, and `InvalidOptionError` as `set`
+        does.
+        """
+        table_touch(self, key, ttl)
+
+    def ttl(self, key):
+        """In how many seconds the entry of a key expires; `math.inf` if it stays, `"ephemeral"` if it
+        goes with its writer, and `None` if the key is absent. O(1). Takes no lock.
+
+        Raises `CorruptError`.
+        """
+        return table_ttl(self, key)
+
+    def get_stale(self, key, default=None):
+        """As `get`, but also finds an entry that has expired, until something else takes its slot."""
+        found = table_get_stale(self, key)
+        return default if found is None else found
+
+    def add_ephemeral(self, key, value):
+        """Adds an entry that goes with this thread: it is absent as soon as the thread has ended, even
+        if the process is killed. O(1).
+
+        It also goes when this thread closes the handle, or forks. `table[key] = value` and `set`
+        make it an entry like others. The table must have been made with a `ttl`, which may be
+        `math.inf`; otherwise this raises `InvalidOptionError`. Raises `FullError` also if too many
+        threads write, and whatever `add` raises.
+        """
+        table_add_ephemeral(self, key, value)
+
+    def expire(self, max_visited):
+        """Removes the entries that have expired among the next `max_visited` slots. Returns how many
+        slots were visited. O(max_visited).
+
+        Nobody has to call it: an entry that has expired is absent in any case, and an insertion
+        into a full table takes its slot. Each call goes on where the last one of any process
+        stopped.
+        """
+        return table_expire(self, max_visited)
 
     def get_with_version(self, key):
         """The value, or `None`, and the version of the key at that moment, for `wait`. O(1).
@@ -242,6 +318,18 @@ class Table(TableBase, MutableMapping):
         `command` is `None` if the thread has ended, or if nothing says what it is.
         """
         return table_writers(self)
+
+    @property
+    def default_ttl(self):
+        """In how many seconds an entry expires that is set without a time of its own; `math.inf` if it
+        stays, and `None` if the table was made without `ttl`.
+        """
+        return table_default_ttl(self)
+
+    @property
+    def evicts(self):
+        """Whether a full table removes the entries that were written longest ago."""
+        return table_evicts(self)
 
     def items(self):
         return _EntriesItems(self)

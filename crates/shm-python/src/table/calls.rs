@@ -192,7 +192,7 @@ pub(crate) fn write<K: PyKey + ?Sized, R: Send>(
 /// Converts an object to a key to look up. Returns `None` for an object that cannot be a key of
 /// this table, for instance because of its type.
 #[inline(always)]
-fn sought<'a, K: PyKey + ?Sized, A: Access>(
+pub(super) fn sought<'a, K: PyKey + ?Sized, A: Access>(
     table: &Table<K, A>,
     key: &'a Object<'_>,
 ) -> PyResult<Option<K::Held<'a>>> {
@@ -261,8 +261,11 @@ pub(super) fn failed<K: PyKey + ?Sized, A: Access>(
     table: &Table<K, A>,
     error: TableError,
 ) -> PyErr {
-    let counter = matches!(error, TableError::ValueTooLarge { len: 8, .. });
-    let advice = counter.then_some("an int is a counter, which has 8 bytes");
+    let advice = match error {
+        TableError::ValueTooLarge { len: 8, .. } => Some("an int is a counter, which has 8 bytes"),
+        TableError::NoExpiry => Some("a table made with ttl=math.inf has entries that may expire"),
+        _ => None,
+    };
     advised(py, error, Some(table.segment().path()), advice)
 }
 

@@ -22,6 +22,8 @@ pub(crate) fn stats<'py>(table: &Opened, py: Python<'py>) -> PyResult<Bound<'py,
     dict.set_item("growths", stats.growths)?;
     dict.set_item("recoveries", stats.recoveries)?;
     dict.set_item("lost", stats.lost)?;
+    dict.set_item("expired", stats.expired)?;
+    dict.set_item("evicted", stats.evicted)?;
     dict.set_item("tombstones", stats.tombstones)?;
     dict.set_item("file_len", stats.file_len)?;
     Ok(dict)

@@ -1,11 +1,12 @@
 //! `shmap.Table` without its mapping methods. Each call is a method in this file. `calls` has the
-//! parts that are the same for every type of keys. `waits` has the functions behind the methods
-//! that `_mappings.py` defines.
+//! parts that are the same for every type of keys. `leases` and `waits` have the functions behind
+//! the methods that `_mappings.py` defines.
 
 mod calls;
 pub(crate) mod figures;
 mod handle;
 mod key;
+pub(crate) mod leases;
 pub(crate) mod lookup;
 mod opening;
 mod values;
@@ -50,8 +51,8 @@ pub(crate) struct TableBase {
 impl TableBase {
     #[new]
     #[pyo3(signature = (
-        name, how, keys, bits, capacity, max_capacity, value_size, key_size, namespace, mode, timeout,
-        trust, shared_writers
+        name, how, keys, bits, capacity, max_capacity, value_size, key_size, ttl, evict, namespace,
+        mode, timeout, trust, shared_writers
     ))]
     #[expect(clippy::too_many_arguments, reason = "called by Python code that gives them names")]
     fn new(
@@ -64,6 +65,8 @@ impl TableBase {
         max_capacity: Option<usize>,
         value_size: usize,
         key_size: usize,
+        ttl: Option<&Bound<'_, PyAny>>,
+        evict: bool,
         namespace: Option<PathBuf>,
         mode: u32,
         timeout: Option<f64>,
@@ -75,6 +78,7 @@ impl TableBase {
         let mut geometry =
             Geometry::default().capacity(capacity).value_size(value_size).key_size(key_size);
         geometry.max_capacity = max_capacity;
+        (geometry.expiry, geometry.eviction) = (leases::expiry(ttl)?, leases::eviction(evict));
         let options = TableOptions::default()
             .geometry(geometry)
             .mode(mode)
@@ -353,9 +357,11 @@ impl TableBase {
     }
 
     /// `len`, `capacity`, `max_capacity`, `free`, `value_size`, `writes`, `growths`, `recoveries`,
-    /// entries `lost` to damage, `tombstones` of the index, `file_len` in bytes. O(1).
+    /// entries `lost` to damage, `expired` and `evicted` entries, `tombstones` of the index,
+    /// `file_len` in bytes. O(1).
     ///
-    /// While other processes write, the figures may be from different moments.
+    /// While other processes write, the figures may be from different moments. `len` counts
+    /// entries that have expired until their slots are taken, and `expired` counts them then.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         figures::stats(&*self.owned(py)?, py)
     }
