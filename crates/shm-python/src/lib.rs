@@ -13,6 +13,7 @@
 
 mod arguments;
 mod attached;
+mod cursor;
 mod dropin;
 mod edition;
 mod entries;
@@ -35,7 +36,9 @@ use pyo3::prelude::*;
 mod _shmap {
     use pyo3::prelude::*;
 
-    use super::{dropin, entries, failure, fast, interpreter, names, snapshot, table, tree};
+    use super::{
+        cursor, dropin, entries, failure, fast, interpreter, names, snapshot, table, tree,
+    };
 
     /// Everything is added by hand, in place of `pymodule_export`, which would create the types
     /// before this check.
@@ -47,6 +50,7 @@ mod _shmap {
         interpreter::warm(py)?;
         failure::load_classes(py)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add_class::<cursor::Cursor>()?;
         module.add_class::<dropin::DropInMap>()?;
         module.add_class::<dropin::DropInTree>()?;
         module.add_class::<entries::Entries>()?;

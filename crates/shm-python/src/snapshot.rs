@@ -13,6 +13,7 @@ use shm_facade::{Error, MapOptions, OpenError, SNAPSHOT, SharedMap};
 
 use crate::arguments::{IN_PLACE, SLICE, list, map_options, timeout};
 use crate::attached::Lending;
+use crate::cursor::Cursor;
 use crate::edition::Edition;
 use crate::entries::{Entries, Yields};
 use crate::failure::{advised, closed, failure, missing, not_found, raise};
@@ -147,6 +148,13 @@ impl SnapshotBase {
         Ok(Entries::new(map, form, Yields::Items, ranks))
     }
 
+    /// A cursor before the first entry, which moves to any key or rank, and on in both directions.
+    /// It keeps its edition. O(1).
+    fn cursor(&self, py: Python<'_>) -> PyResult<Cursor> {
+        let (map, form) = self.owned(py)?;
+        Ok(Cursor::new(map, form))
+    }
+
     /// The number of keys that are less than `key`, which may be absent. O(log n).
     fn rank(&self, key: &Bound<'_, PyAny>) -> PyResult<usize> {
         let (map, form) = self.owned(key.py())?;
@@ -181,7 +189,7 @@ impl SnapshotBase {
     ///
     /// About every 100 ms it also checks the name, and so finds a map that was published again
     /// after its files were removed by other means. Raises whatever opening raises; the handle then
-    /// keeps its edition. Iterators keep theirs.
+    /// keeps its edition. Iterators and cursors keep theirs.
     fn refresh(&self, py: Python<'_>) -> PyResult<bool> {
         let handle = self.handle.lend(py);
         let map = handle.map(py)?;
@@ -312,7 +320,7 @@ impl SnapshotBase {
         self.trust.clone()
     }
 
-    /// Closes this handle. Iterators keep their edition.
+    /// Closes this handle. Iterators and cursors keep their edition.
     fn close(&self, py: Python<'_>) {
         let form = self.handle.lend(py).form;
         self.handle.replace(py, Handle { map: None, form });

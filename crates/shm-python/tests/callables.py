@@ -21,7 +21,7 @@ def classes():
     """The public classes, by name, but for the exceptions."""
     found = {name: getattr(module, name) for module in (shmap, sharedmap) for name in module.__all__}
     found = {name: cls for name, cls in found.items() if inspect.isclass(cls) and not issubclass(cls, Exception)}
-    return {**found, "Entries": shmap._shmap.Entries}
+    return {**found, "Entries": shmap._shmap.Entries, "Cursor": shmap._shmap.Cursor}
 
 
 def functions():
@@ -41,8 +41,8 @@ def members(cls):
 def public():
     """All names: `function` or `Class.member`."""
     methods = [f"{name}.{member}" for name, cls in classes().items() for member in members(cls)]
-    # Iterators are made by methods of `Snapshot` alone.
-    return [*functions(), *(name for name in methods if name != "Entries.__new__")]
+    # Iterators and cursors are made by methods of `Snapshot` alone.
+    return [*functions(), *(name for name in methods if name not in ("Entries.__new__", "Cursor.__new__"))]
 
 
 def drop_in():
@@ -77,12 +77,14 @@ EXPIRING = (expiring_at_it, lambda: shmap.Table("it", ttl=math.inf))
 #: What a call needs: files at the name, and a handle. By class, or by name.
 SUBJECTS = {
     "Table.add_ephemeral": EXPIRING,
+    "Table.expire": EXPIRING,
     "Table.set": EXPIRING,
     "Table.touch": EXPIRING,
     "Table": (table_at_it, lambda: shmap.Table("it")),
     "Snapshot": (snapshot_at_it, lambda: shmap.Snapshot("it")),
     "sharedmap": (snapshot_at_it, lambda: sharedmap.sharedmap("it")),
     "Entries": (snapshot_at_it, lambda: iter(shmap.Snapshot("it").items())),
+    "Cursor": (snapshot_at_it, lambda: shmap.Snapshot("it").cursor()),
     "RbTree": (lambda: None, lambda: shmap.RbTree({"a": "b"})),
     "rbtree": (lambda: None, drop_in),
 }
@@ -195,6 +197,7 @@ _CALLS = {
         "__reversed__": lambda s: list(reversed(s)),
         "close": lambda s: s.close(),
         "closed": lambda s: s.closed,
+        "cursor": lambda s: s.cursor(),
         "dump": lambda s: s.dump(),
         "edition": lambda s: s.edition,
         "get": lambda s: s.get("7"),
@@ -223,6 +226,17 @@ _CALLS = {
         "__len__": lambda i: len(i),
         "__next__": lambda i: next(i),
         "__reversed__": lambda i: list(reversed(i)),
+    },
+    "Cursor": {
+        "__iter__": lambda c: list(c),
+        "__next__": lambda c: next(c),
+        "next": lambda c: c.next(),
+        "peek_next": lambda c: c.peek_next(),
+        "peek_prev": lambda c: c.peek_prev(),
+        "prev": lambda c: c.prev(),
+        "rank": lambda c: c.rank,
+        "seek": lambda c: c.seek("7"),
+        "seek_rank": lambda c: c.seek_rank(5),
     },
     "RbTree": {
         "__contains__": lambda t: "a" in t,

@@ -12,8 +12,8 @@ T_LOOKUPS = "Table: __contains__ __getitem__ get get_int get_many get_stale get_
 T_SCANS = "Table: __eq__ __iter__ entries items keys values"
 T_REPLACING = "Table: compare_exchange fetch_add replace replace_many touch"
 T_INSERTING = "Table: __setitem__ add add_ephemeral add_many increment load set setdefault update upsert_many"
-T_REMOVING = "Table: __delitem__ clear pop popitem remove_many"
-T_CARE = "Table: expire recover verify"
+T_REMOVING = "Table: __delitem__ clear expire pop popitem remove_many"
+T_CARE = "Table: recover verify"
 T_HANDLE = "Table: __enter__ __exit__ close closed name namespace path timeout"
 T_WAITS = "Table: version wait table_version wait_any"
 T_READS = [T_FIGURES, T_LOOKUPS, T_SCANS, T_WAITS, "Table: get_with_version"]
@@ -21,10 +21,13 @@ T_WRITES = [T_REPLACING, T_INSERTING, T_REMOVING, T_CARE]
 S_LOOKUPS = "Snapshot: __contains__ __getitem__ get get_many get_str rank nth prefix range"
 S_SCANS = "Snapshot: __eq__ __iter__ __reversed__ items keys values"
 S_WHOLE = "Snapshot: dump"
-S_FIGURES = "Snapshot: __len__ edition has_hash_index path"
+S_FIGURES = "Snapshot: __len__ cursor edition has_hash_index path"
 S_HANDLE = "Snapshot: __enter__ __exit__ __repr__ close closed key_type name namespace"
 S_READS = [S_LOOKUPS, S_SCANS, S_WHOLE, S_FIGURES]
 E_ALL = "Entries: __iter__ __len__ __next__ __reversed__"
+C_READS = "Cursor: __iter__ __next__ next peek_next peek_prev prev"
+C_PLACES = "Cursor: rank seek_rank"
+C_ALL = [C_READS, C_PLACES, "Cursor: seek"]
 D_READS = "sharedmap: __repr__ get"
 R_READS = (
     "RbTree: __contains__ __eq__ __getitem__ __iter__ __len__ __reduce__ __repr__ dump entries get get_str items key_type"
@@ -81,7 +84,7 @@ COLUMNS = {
         (Works("false: there is none"), ["Table: unlink"]),
         (TELLS, ["Table: is_orphaned", "Snapshot: is_removed"]),
         (Works("nothing newer is there"), ["Snapshot: refresh wait_for_update"]),
-        (KEEPS, [*T_READS, *T_WRITES, T_HANDLE, *S_READS, S_HANDLE, "Snapshot: verify", E_ALL, D_READS]),
+        (KEEPS, [*T_READS, *T_WRITES, T_HANDLE, *S_READS, S_HANDLE, "Snapshot: verify", E_ALL, *C_ALL, D_READS]),
         (LISTING, LISTS),
         (IN_MEMORY, PRIVATE),
     ),
@@ -91,7 +94,7 @@ COLUMNS = {
         (CLOSED_SNAPSHOT, [*S_READS, "Snapshot: __reduce__ is_removed refresh save verify wait_for_update"]),
         (Works("it says so, or what the handle was"), ["Table: __repr__", T_HANDLE, S_HANDLE]),
         (Works("it goes by the name", changes=True), ["Table: unlink"]),
-        (Works("an iterator keeps its edition"), [E_ALL]),
+        (Works("it keeps its edition"), [E_ALL, *C_ALL]),
         (NO_HANDLE, ["Table: __new__ create open", "Snapshot: __new__ open_file", "remove", "rbtree: remove", *LISTS]),
         (Not("it cannot be closed"), [OPENING_D, D_READS, *PRIVATE, *PUBLISHING]),
     ),
@@ -105,7 +108,7 @@ COLUMNS = {
         (REPLACES, [*PUBLISHING, "remove", "rbtree: remove", "Table: unlink"]),
         (ELSEWHERE, ["Table: freeze", "Snapshot: save"]),
         (TELLS, ["Table: is_orphaned", "Snapshot: is_removed"]),
-        (KEEPS, [*T_READS, T_CARE, T_HANDLE, *S_READS, S_HANDLE, "Snapshot: verify", E_ALL, D_READS]),
+        (KEEPS, [*T_READS, T_CARE, T_HANDLE, *S_READS, S_HANDLE, "Snapshot: verify", E_ALL, *C_ALL, D_READS]),
         (KEEPS_AND_WRITES, [T_REPLACING, T_REMOVING, T_INSERTING.replace(" load", "")]),
         (LISTING, LISTS),
         (IN_MEMORY, PRIVATE),
@@ -120,7 +123,7 @@ COLUMNS = {
         (Works("false: there is none"), ["Table: unlink"]),
         (TELLS, ["Table: is_orphaned", "Snapshot: is_removed"]),
         (Works("nothing newer is there"), ["Snapshot: refresh wait_for_update"]),
-        (KEEPS, [*T_READS, *T_WRITES, T_HANDLE, *S_READS, S_HANDLE, "Snapshot: verify", E_ALL, D_READS]),
+        (KEEPS, [*T_READS, *T_WRITES, T_HANDLE, *S_READS, S_HANDLE, "Snapshot: verify", E_ALL, *C_ALL, D_READS]),
         (LISTING, LISTS),
         (IN_MEMORY, PRIVATE),
     ),
@@ -144,7 +147,7 @@ COLUMNS = {
         (Warns("left out 1024 damaged entries", changes=True), ["Table: freeze"]),
         (Raises((KeyError,), ""), ["Table: popitem"]),
         (Works("it repairs", changes=True), ["Table: recover"]),
-        (Works("nothing can expire"), ["Table: expire"]),
+        (Works("nothing has expired", changes=True), ["Table: expire"]),
         (Raises(CORRUPT, "damaged table: length of a value at 0", marks="for who repairs"), ["Table: verify"]),
         (
             Raises(CORRUPT, "shmap.it.table\": batch member 0: damaged table: free stack", marks="for who repairs"),
@@ -173,10 +176,10 @@ COLUMNS = {
             Survives("only `verify` looks at all", (*CORRUPT, KeyError, IndexError, *NO_TEXT)),
             [S_LOOKUPS, S_SCANS],
         ),
-        (Survives("only `verify` looks at all", (*CORRUPT, *NO_TEXT)), [E_ALL, "sharedmap: get"]),
+        (Survives("only `verify` looks at all", (*CORRUPT, *NO_TEXT)), [E_ALL, C_READS, "Cursor: seek", "sharedmap: get"]),
         (
             Works("it does not look at the bytes"),
-            [S_WHOLE, S_FIGURES, S_HANDLE, "Snapshot: is_removed", "sharedmap: __repr__"],
+            [S_WHOLE, S_FIGURES, S_HANDLE, "Snapshot: is_removed", C_PLACES, "sharedmap: __repr__"],
         ),
         (ELSEWHERE, ["Snapshot: save"]),
         (LISTING, LISTS),
@@ -189,7 +192,7 @@ COLUMNS = {
         (Raises(DENIED, "\": Permission denied", 13), ["Snapshot: open_file", *LISTS]),
         (Raises(DENIED, "cannot create a file in \"/", 13), [*PUBLISHING, "Table: freeze", "Snapshot: save"]),
         (EXISTS, ["Table: create"]),
-        (KEEPS, [*T_READS, T_CARE, T_HANDLE, *S_READS, S_HANDLE, "Snapshot: verify is_removed", E_ALL, D_READS]),
+        (KEEPS, [*T_READS, T_CARE, T_HANDLE, *S_READS, S_HANDLE, "Snapshot: verify is_removed", E_ALL, *C_ALL, D_READS]),
         (KEEPS, ["Table: is_orphaned"]),
         (KEEPS_AND_WRITES, [T_REPLACING, T_INSERTING, T_REMOVING]),
         (IN_MEMORY, PRIVATE),
@@ -209,7 +212,7 @@ COLUMNS = {
         ),
         (
             Not("only handles of tables may be for reading alone"),
-            [E_ALL, OPENING_D, D_READS, *PUBLISHING, "remove", "rbtree: remove", *LISTS, *PRIVATE],
+            [E_ALL, *C_ALL, OPENING_D, D_READS, *PUBLISHING, "remove", "rbtree: remove", *LISTS, *PRIVATE],
         ),
     ),
     "value_too_long": column(
@@ -234,7 +237,7 @@ COLUMNS = {
             NO_VALUE,
             [OPENING_S, *S_READS, S_HANDLE, "Snapshot: is_removed open_file refresh save verify wait_for_update"],
         ),
-        (NO_VALUE, [E_ALL, OPENING_D, D_READS, R_READS, "RbTree: __delitem__ clear pop popitem remove", *PUBLISHING]),
+        (NO_VALUE, [E_ALL, *C_ALL, OPENING_D, D_READS, R_READS, "RbTree: __delitem__ clear pop popitem remove", *PUBLISHING]),
         (NO_VALUE, ["rbtree: __new__ __reduce__ dump get remove", "remove", *LISTS]),
     ),
     "key_too_long": column(
@@ -267,11 +270,11 @@ COLUMNS = {
             Works("no map has such a key"),
             ["RbTree: __contains__ __eq__ get get_str remove", "rbtree: get", "sharedmap: get"],
         ),
-        (Works("no map has such a key"), ["Snapshot: __contains__ __eq__ get get_many get_str rank prefix range"]),
+        (Works("no map has such a key"), ["Snapshot: __contains__ __eq__ get get_many get_str rank prefix range", "Cursor: seek"]),
         (
             NO_KEY,
             [
-                "Table: __new__ create __iter__ entries items keys values clear popitem freeze is_orphaned unlink",
+                "Table: __new__ create __iter__ entries items keys values clear expire popitem freeze is_orphaned unlink",
                 "Table: table_version wait_any",
                 OPENING_T,
             ],
@@ -279,8 +282,8 @@ COLUMNS = {
         (
             NO_KEY,
             [
-                T_FIGURES, T_CARE, T_HANDLE, OPENING_S, S_WHOLE, S_FIGURES, S_HANDLE, E_ALL, OPENING_D,
-                "sharedmap: __repr__",
+                T_FIGURES, T_CARE, T_HANDLE, OPENING_S, S_WHOLE, S_FIGURES, S_HANDLE, E_ALL, C_READS, C_PLACES,
+                OPENING_D, "sharedmap: __repr__",
             ],
         ),
         (

@@ -75,6 +75,7 @@ KEY_CALLS = {
     "Snapshot.prefix": lambda s, key: list(s.prefix(key)),
     "Snapshot.range": lambda s, key: list(s.range(key)),
     "Snapshot.rank": lambda s, key: s.rank(key),
+    "Cursor.seek": lambda c, key: c.seek(key),
     "RbTree.__contains__": lambda t, key: key in t,
     "RbTree.__delitem__": lambda t, key: t.__delitem__(key),
     "RbTree.__eq__": lambda t, key: t == {key: b""},
@@ -124,6 +125,8 @@ def still_works(handle):
     elif isinstance(handle, shmap.Snapshot):
         assert handle["7"] == b"777"
         handle.verify()
+    elif isinstance(handle, shmap._shmap.Cursor):
+        assert handle.seek("7") and handle.next() == ("7", b"777")
     elif isinstance(handle, shmap.RbTree):
         handle["works"] = b"works"
         assert handle.pop("works") == b"works"

@@ -11,7 +11,7 @@ import shmap
 import shmap.sharedmap as sharedmap
 
 FOLDER = pathlib.Path(shmap.__file__).parent
-STUBS = {"_Iterator": "Entries"}
+STUBS = {"_Iterator": "Entries", "_Cursor": "Cursor"}
 
 
 def stubbed():

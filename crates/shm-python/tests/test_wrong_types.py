@@ -195,6 +195,8 @@ ARGUMENTS = {
     "Snapshot.rank": {"key": TEXT},
     "Snapshot.save": {"path": PATH},
     "Snapshot.wait_for_update": {"timeout": TIMEOUT},
+    "Cursor.seek": {"key": TEXT},
+    "Cursor.seek_rank": {"rank": COUNT},
     "RbTree.__new__": {"entries": at({"c": "x"}, WORDS, None), "keys": MAP_KEYS},
     "RbTree.__contains__": {"key": SOUGHT_TEXT},
     "RbTree.__delitem__": {"key": TEXT},

@@ -68,6 +68,12 @@ for key, found in snapshot.range("a", "b", inclusive=True):
     pair: tuple[str, bytes] = (key, found)
 for number, _ in frozen.items():
     number + 1
+cursor = snapshot.cursor()
+there: bool = cursor.seek("a")
+after: Optional[tuple[str, bytes]] = cursor.next()
+before: Optional[tuple[str, bytes]] = cursor.peek_prev()
+all_after: list[tuple[str, bytes]] = list(cursor)
+number_after: Optional[tuple[int, bytes]] = frozen.cursor().next()
 updated: bool = snapshot.wait_for_update(timeout=1.5)
 rank: int = snapshot.rank("x")
 snapshot["x"] = b""  # type: ignore[index]

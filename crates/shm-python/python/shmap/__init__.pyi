@@ -610,6 +610,30 @@ class _Iterator(Iterator[_T], Generic[_T]):
     def __len__(self) -> int:
         """The number of entries that remain."""
 
+class _Cursor(Iterator[tuple[_SK, bytes]]):
+    """A position between the entries of one edition of a snapshot, in key order. As an iterator, it
+    yields the entries after it, and moves.
+    """
+
+    def __next__(self) -> tuple[_SK, bytes]: ...
+    def seek(self, key: Union[_SK, _Value]) -> bool:
+        """Moves before the first entry whose key is not less than `key`, or after the last entry.
+        Returns whether that entry has this key. O(log n).
+        """
+    def seek_rank(self, rank: int) -> None:
+        """Moves before the entry at `rank`, or after the last entry if there are not so many. O(1)."""
+    def next(self) -> Optional[tuple[_SK, bytes]]:
+        """The entry after the cursor, which then moves behind it; `None` at the end. O(1)."""
+    def prev(self) -> Optional[tuple[_SK, bytes]]:
+        """The entry before the cursor, which then moves in front of it; `None` at the start. O(1)."""
+    def peek_next(self) -> Optional[tuple[_SK, bytes]]:
+        """As `next`, but without moving."""
+    def peek_prev(self) -> Optional[tuple[_SK, bytes]]:
+        """As `prev`, but without moving."""
+    @property
+    def rank(self) -> int:
+        """The number of entries before the cursor."""
+
 class Snapshot(Mapping[_SK, bytes]):
     """A published dictionary, in key order, read in place.
 
@@ -722,6 +746,10 @@ class Snapshot(Mapping[_SK, bytes]):
         """
     def prefix(self, prefix: _Value) -> _Iterator[tuple[_SK, bytes]]:
         """The entries whose keys start with `prefix`. O(log n), then O(1) per step."""
+    def cursor(self) -> _Cursor[_SK]:
+        """A cursor before the first entry, which moves to any key or rank, and on in both directions.
+        It keeps its edition. O(1).
+        """
     def rank(self, key: Union[_SK, _Value]) -> int:
         """The number of keys that are less than `key`, which may be absent. O(log n)."""
     def nth(self, rank: int) -> tuple[_SK, bytes]:
@@ -732,7 +760,7 @@ class Snapshot(Mapping[_SK, bytes]):
 
         About every 100 ms it also checks the name, and so finds a map that was published again
         after its files were removed by other means. Raises whatever opening raises; the handle then
-        keeps its edition. Iterators keep theirs.
+        keeps its edition. Iterators and cursors keep theirs.
         """
     def wait_for_update(self, timeout: Optional[float] = None) -> bool:
         """Sleeps until there is another edition, and takes it; False if the time runs out first.
@@ -778,7 +806,7 @@ class Snapshot(Mapping[_SK, bytes]):
     def closed(self) -> bool:
         """Whether `close` was called."""
     def close(self) -> None:
-        """Closes this handle. Iterators keep their edition."""
+        """Closes this handle. Iterators and cursors keep their edition."""
     def __enter__(self) -> Snapshot[_SK]: ...
     def __exit__(
         self,
