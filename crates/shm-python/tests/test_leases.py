@@ -1,13 +1,16 @@
 """Entries that expire, entries that go with their writer, and full tables that remove the oldest entries."""
 
 import datetime
+import gc
 import math
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 import shmap
@@ -338,6 +341,13 @@ def evicting(**more):
     return shmap.Table("evicts", **{"capacity": 3, "value_size": 16, "evict": True, **more})
 
 
+def written(table, entries):
+    """One after the other: what one batch writes is of one age."""
+    for key, value in entries.items():
+        table[key] = value
+    return table
+
+
 def test_a_full_table_evicts_what_was_written_longest_ago():
     with evicting() as table:
         for key in (1, 2, 3):
@@ -384,3 +394,103 @@ def test_a_table_grows_before_it_evicts():
         assert sorted(table) == list(range(6)) and table.stats()["evicted"] == 0
         table[6] = b"x"
         assert sorted(table) == list(range(1, 7)) and table.capacity == 6
+
+
+@pytest.mark.parametrize("keys", [int, str, bytes])
+def test_who_evicts_is_told(keys):
+    one, two, three, four, five = {int: range(1, 6), str: "12345", bytes: (b"1", b"2", b"3", b"4", b"5")}[keys]
+    gone = []
+
+    def on_evict(key, value):
+        # The call is over, and the handle may be used.
+        assert key not in table
+        gone.append((key, value))
+
+    with evicting(keys=keys, on_evict=on_evict) as table:
+        written(table, {one: b"1", two: b"2", three: b"3"})
+        assert gone == []
+        table[four] = b"4"
+        assert gone == [(one, b"1")]
+        table.add(one, b"5")
+        assert table.set(two, b"6") is False
+        assert table.increment(three) == 1
+        assert gone[1:] == [(two, b"2"), (three, b"3"), (four, b"4")]
+        table.upsert_many({two: b"7", four: b"8"})
+        assert gone[4:] == [(one, b"5")]
+        with evicting(keys=keys) as other:
+            # Its own handle is told nothing, and nobody else is.
+            other[one] = b"9"
+        assert len(gone) == 5 and table.stats()["evicted"] == 6
+        with shmap.Table.open("evicts", on_evict=lambda key, value: gone.append(key)) as opened:
+            opened[three] = b"x"
+        assert len(gone) == 6
+        again = pickle.loads(pickle.dumps(table))
+        again[five] = b"y"
+        assert len(gone) == 6 and again.stats()["evicted"] == 8
+
+
+def test_what_is_loaded_and_what_is_ephemeral_evicts_too():
+    shmap.RbTree({8: "8", 9: "9"}, keys=int).share("loadable")
+    gone = []
+    with evicting(ttl=math.inf, on_evict=lambda *entry: gone.append(entry)) as table:
+        written(table, {1: b"1", 2: b"2", 3: b"3"})
+        assert table.load(shmap.Snapshot("loadable", keys=int)) == 2
+        assert sorted(gone) == [(1, b"1"), (2, b"2")]
+        table.add_ephemeral(4, b"4")
+        assert gone[2:] == [(3, b"3")] and table.ttl(4) == "ephemeral"
+
+
+def test_a_function_that_fails_is_heard(monkeypatch):
+    told, unraisable = [], []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+
+    def fail(key, value):
+        told.append(key)
+        raise ZeroDivisionError(key)
+
+    with evicting(on_evict=fail) as table:
+        written(table, {1: b"", 2: b"", 3: b""})
+        with pytest.raises(ZeroDivisionError, match="^1$"):
+            table[4] = b"written"
+        assert table[4] == b"written" and told == [1]
+        with pytest.raises(ZeroDivisionError, match="^2$"):
+            table.update({5: b"", 6: b""})
+        # All are told, and only one exception can be raised.
+        assert sorted(table) == [4, 5, 6] and told == [1, 2, 3]
+        assert [type(each.exc_value) for each in unraisable] == [ZeroDivisionError]
+        table[4] = b"present"
+        assert table[4] == b"present"
+
+
+def test_a_function_may_write_to_the_table_and_close_it():
+    second = shmap.Table("second")
+
+    def move(key, value):
+        second[key] = value
+        if key == 2:
+            table.close()
+        elif len(second) == 1:
+            table[9] = b"from within"
+
+    table = evicting(on_evict=move)
+    written(table, {1: b"1", 2: b"2", 3: b"3"})
+    table[4] = b"4"
+    assert table.closed and dict(second) == {1: b"1", 2: b"2"}
+    assert sorted(shmap.Table.open("evicts")) == [3, 4, 9]
+
+
+def test_a_handle_and_its_owner_are_collected():
+    class Owner:
+        def __init__(self):
+            self.table = evicting(on_evict=self.gone)
+
+        def gone(self, key, value):
+            pass
+
+    owner = Owner()
+    for key in range(5):
+        owner.table[key] = b"x"
+    seen = weakref.ref(owner)
+    del owner
+    gc.collect()
+    assert seen() is None

@@ -101,6 +101,7 @@ TTL_OR_NONE = Kind(1, _NO_TTL, (shmap.InvalidOptionError, [*_BAD_TTL, _INF]), (O
 #: Of a table: an infinite one is that of each entry.
 DEFAULT_TTL = Kind(1, _NO_TTL, (shmap.InvalidOptionError, _BAD_TTL), (OverflowError, [10**400]))
 COUNT = Kind(8, (TypeError, [None, 1.5, "8", b"8", object()]), (OverflowError, [-1, 2**70]))
+FUNCTION = Kind(None, (TypeError, [1, 1.5, "print", object(), [print]]))
 DIRECTORY = Kind(
     None,
     (TypeError, [1, 1.5, object(), ["x"]]),
@@ -130,7 +131,8 @@ BOUND = Kind(None, (TypeError, [1.5, 1, object(), ["a"]]), (UnicodeEncodeError, 
 
 _GEOMETRY = {
     "keys": NEW_KEYS, "bits": BITS, "capacity": CAPACITY, "max_capacity": MAX_CAPACITY, "value_size": SIZE,
-    "key_size": KEY_SIZE, "ttl": DEFAULT_TTL, "evict": FLAG, "mode": MODE,
+    "key_size": KEY_SIZE, "ttl": DEFAULT_TTL, "evict": FLAG, "on_evict": FUNCTION,
+    "mode": MODE,
 }  # fmt: skip
 _OPENING = {"namespace": DIRECTORY, "timeout": TIMEOUT, "trust": TRUST, "shared_writers": FLAG}
 _MAP = {"name": NAME, "keys": MAP_KEYS, "signed": SIGNED, "namespace": DIRECTORY, "trust": TRUST}
@@ -144,7 +146,7 @@ ARGUMENTS = {
     "remove": {"name": NAME, "namespace": DIRECTORY, "timeout": TIMEOUT},
     "Table.__new__": {"name": NAME, **_GEOMETRY, **_OPENING},
     "Table.create": {"name": NAME, **_GEOMETRY, **_OPENING},
-    "Table.open": {"name": NAME, "keys": TABLE_KEYS, "bits": BITS, "read_only": ANY, **_OPENING},
+    "Table.open": {"name": NAME, "keys": TABLE_KEYS, "bits": BITS, "read_only": ANY, "on_evict": FUNCTION, **_OPENING},
     "Table.__contains__": {"key": SOUGHT_NUMBER},
     "Table.__delitem__": {"key": NUMBER},
     "Table.__getitem__": {"key": MISSING_NUMBER},

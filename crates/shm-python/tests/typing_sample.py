@@ -52,6 +52,14 @@ evicted: int = sessions.stats()["evicted"]
 pids: list[int] = [writer["pid"] for writer in numbers.writers() if writer["alive"]]
 growths: int = numbers.stats()["growths"]
 
+
+
+def gone(key: str, value: bytes) -> None: ...
+
+
+recent: shmap.Table[str] = shmap.Table.open("sessions", keys=str, on_evict=gone)
+refused = shmap.Table("recent", evict=True, on_evict=gone)  # type: ignore[arg-type]
+
 numbers["x"] = b""  # type: ignore[index]
 words[1]  # type: ignore[index]
 numbers[1] = 5.5  # type: ignore[assignment]

@@ -7,7 +7,7 @@ key of another type finds nothing, as in a `dict`. Every error is an `Error`, an
 that Python itself would raise. A call that raises one has changed nothing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -132,6 +132,7 @@ class Table(MutableMapping[_K, bytes]):
         key_size: int = 64,
         ttl: Optional[float] = None,
         evict: bool = False,
+        on_evict: Optional[Callable[[int, bytes], object]] = None,
         namespace: _Dir = None,
         mode: int = ...,
         timeout: Optional[float] = 5.0,
@@ -150,7 +151,10 @@ class Table(MutableMapping[_K, bytes]):
         With a `ttl`, an entry expires that many seconds after it was set, unless `set` or `touch`
         gives it another time. With `ttl=math.inf`, only those entries expire that `set` or `touch`
         gives a time. If `evict` is true, a table that is full and cannot grow makes room for others
-        by removing the entries that were written longest ago.
+        by removing the entries that were written longest ago. `on_evict` is then called with the
+        key and the value of each entry that a call of this handle has removed, after the call is
+        over. If it raises an exception, so does the call, which has changed the table nonetheless.
+        A handle is pickled without it.
 
         `mode` is the permission bits, by default 0o600; the umask has no effect. A write waits for
         the lock for up to `timeout` seconds. `trust` lists further user ids whose tables may be
@@ -173,6 +177,7 @@ class Table(MutableMapping[_K, bytes]):
         key_size: int = 64,
         ttl: Optional[float] = None,
         evict: bool = False,
+        on_evict: Optional[Callable[[str, bytes], object]] = None,
         namespace: _Dir = None,
         mode: int = ...,
         timeout: Optional[float] = 5.0,
@@ -192,6 +197,7 @@ class Table(MutableMapping[_K, bytes]):
         key_size: int = 64,
         ttl: Optional[float] = None,
         evict: bool = False,
+        on_evict: Optional[Callable[[bytes, bytes], object]] = None,
         namespace: _Dir = None,
         mode: int = ...,
         timeout: Optional[float] = 5.0,
@@ -212,6 +218,7 @@ class Table(MutableMapping[_K, bytes]):
         key_size: int = 64,
         ttl: Optional[float] = None,
         evict: bool = False,
+        on_evict: Optional[Callable[[int, bytes], object]] = None,
         namespace: _Dir = None,
         mode: int = ...,
         timeout: Optional[float] = 5.0,
@@ -236,6 +243,7 @@ class Table(MutableMapping[_K, bytes]):
         key_size: int = 64,
         ttl: Optional[float] = None,
         evict: bool = False,
+        on_evict: Optional[Callable[[str, bytes], object]] = None,
         namespace: _Dir = None,
         mode: int = ...,
         timeout: Optional[float] = 5.0,
@@ -256,6 +264,7 @@ class Table(MutableMapping[_K, bytes]):
         key_size: int = 64,
         ttl: Optional[float] = None,
         evict: bool = False,
+        on_evict: Optional[Callable[[bytes, bytes], object]] = None,
         namespace: _Dir = None,
         mode: int = ...,
         timeout: Optional[float] = 5.0,
@@ -271,6 +280,7 @@ class Table(MutableMapping[_K, bytes]):
         keys: None = None,
         bits: None = None,
         read_only: bool = False,
+        on_evict: Optional[Callable[[Any, bytes], object]] = None,
         namespace: _Dir = None,
         timeout: Optional[float] = 5.0,
         trust: Iterable[int] = (),
@@ -290,6 +300,7 @@ class Table(MutableMapping[_K, bytes]):
         keys: type[int],
         bits: Literal[32, 64, None] = None,
         read_only: bool = False,
+        on_evict: Optional[Callable[[int, bytes], object]] = None,
         namespace: _Dir = None,
         timeout: Optional[float] = 5.0,
         trust: Iterable[int] = (),
@@ -304,6 +315,7 @@ class Table(MutableMapping[_K, bytes]):
         keys: type[str],
         bits: None = None,
         read_only: bool = False,
+        on_evict: Optional[Callable[[str, bytes], object]] = None,
         namespace: _Dir = None,
         timeout: Optional[float] = 5.0,
         trust: Iterable[int] = (),
@@ -318,6 +330,7 @@ class Table(MutableMapping[_K, bytes]):
         keys: type[bytes],
         bits: None = None,
         read_only: bool = False,
+        on_evict: Optional[Callable[[bytes, bytes], object]] = None,
         namespace: _Dir = None,
         timeout: Optional[float] = 5.0,
         trust: Iterable[int] = (),

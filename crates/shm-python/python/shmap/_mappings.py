@@ -120,6 +120,7 @@ class Table(TableBase, MutableMapping):
         key_size=64,
         ttl=None,
         evict=False,
+        on_evict=None,
         namespace=None,
         mode=_OWNER_ONLY,
         timeout=5.0,
@@ -138,7 +139,10 @@ class Table(TableBase, MutableMapping):
         With a `ttl`, an entry expires that many seconds after it was set, unless `set` or `touch`
         gives it another time. With `ttl=math.inf`, only those entries expire that `set` or `touch`
         gives a time. If `evict` is true, a table that is full and cannot grow makes room for others
-        by removing the entries that were written longest ago.
+        by removing the entries that were written longest ago. `on_evict` is then called with the
+        key and the value of each entry that a call of this handle has removed, after the call is
+        over. If it raises an exception, so does the call, which has changed the table nonetheless.
+        A handle is pickled without it.
 
         `mode` is the permission bits, by default 0o600; the umask has no effect. A write waits for
         the lock for up to `timeout` seconds. `trust` lists further user ids whose tables may be
@@ -148,7 +152,7 @@ class Table(TableBase, MutableMapping):
         an argument that is not possible, `CorruptError`, `PermissionDeniedError`, `NoSpaceError` or
         `InvalidNameError`.
         """
-        geometry = (capacity, max_capacity, value_size, key_size, ttl, evict)
+        geometry = (capacity, max_capacity, value_size, key_size, ttl, evict, on_evict)
         return TableBase.__new__(
             cls, name, "open_or_create", keys, bits, *geometry, namespace, mode, timeout, list(trust), shared_writers
         )
@@ -166,6 +170,7 @@ class Table(TableBase, MutableMapping):
         key_size=64,
         ttl=None,
         evict=False,
+        on_evict=None,
         namespace=None,
         mode=_OWNER_ONLY,
         timeout=5.0,
@@ -176,7 +181,7 @@ class Table(TableBase, MutableMapping):
 
         Raises `AlreadyExistsError`, and whatever `Table` raises.
         """
-        geometry = (capacity, max_capacity, value_size, key_size, ttl, evict)
+        geometry = (capacity, max_capacity, value_size, key_size, ttl, evict, on_evict)
         return TableBase.__new__(
             cls, name, "create", keys, bits, *geometry, namespace, mode, timeout, list(trust), shared_writers
         )
@@ -189,6 +194,7 @@ class Table(TableBase, MutableMapping):
         keys=None,
         bits=None,
         read_only=False,
+        on_evict=None,
         namespace=None,
         timeout=5.0,
         trust=(),
@@ -200,7 +206,7 @@ class Table(TableBase, MutableMapping):
         `NotFoundError`, and whatever `Table` raises.
         """
         how = "read" if read_only else "open"
-        anything = (1, None, 0, 1, None, False)
+        anything = (1, None, 0, 1, None, False, on_evict)
         return TableBase.__new__(
             cls, name, how, keys, bits, *anything, namespace, _OWNER_ONLY, timeout, list(trust), shared_writers
         )

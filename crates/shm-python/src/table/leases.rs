@@ -74,8 +74,8 @@ pub(crate) fn table_set<'py>(
             Some(ttl) => table.upsert_for(key, value, ttl),
             None => table.put(PutMode::Upsert, key, value),
         })
-    })?;
-    Ok(done == Upserted::Updated)
+    });
+    Ok(table.get().told(py, &opened, done)? == Upserted::Updated)
 }
 
 /// `Table.add_ephemeral`.
@@ -85,10 +85,11 @@ pub(crate) fn table_add_ephemeral<'py>(
     key: &Bound<'py, PyAny>,
     value: &Bound<'py, PyAny>,
 ) -> PyResult<()> {
-    let py = key.py();
-    typed!(table.get().owned(py)?.writable(py)?, table => {
+    let (py, opened) = (key.py(), table.get().owned(key.py())?);
+    let done = typed!(opened.writable(py)?, table => {
         put(table, key, value, |table, key, value| table.add_ephemeral(key, value))
-    })
+    });
+    table.get().told(py, &opened, done)
 }
 
 /// `Table.touch`.

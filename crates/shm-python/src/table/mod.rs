@@ -3,7 +3,9 @@
 //! the methods that `_mappings.py` defines.
 
 mod calls;
+mod evicted;
 pub(crate) mod figures;
+mod frozen;
 mod handle;
 mod key;
 pub(crate) mod leases;
@@ -15,10 +17,11 @@ pub(crate) mod waits;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use shm_core::{Name, Namespace, OpenError};
-use shm_facade::{Error, RbTree, SNAPSHOT, Share, ShareOptions};
+use shm_facade::{SNAPSHOT, ShareOptions};
 use slotmap_shm::{Geometry, KIND, PutMode, TableOpenError, TableOptions, Value};
 
 use self::handle::{Opened, reading, typed};
@@ -27,13 +30,10 @@ use self::opening::{How, Refused};
 use self::values::value_of;
 use crate::arguments::{list, namespace, pairs, timeout, trust};
 use crate::attached::Lending;
-use crate::failure::{advised, closed, failure, missing, not_found, other_keys, share_failure};
+use crate::failure::{advised, closed, failure, missing, not_found, other_keys};
 use crate::interpreter;
-use crate::keys::KeyForm;
 use crate::numbers::counter_of;
-use crate::refusal::Refusal;
 use crate::signals;
-use crate::snapshot::SnapshotBase;
 
 /// An open table of a namespace.
 #[pyclass(subclass, frozen, mapping, module = "shmap._shmap", name = "TableBase")]
@@ -45,14 +45,21 @@ pub(crate) struct TableBase {
     timeout: Option<f64>,
     trust: Vec<u32>,
     shared_writers: bool,
+    /// What is called with each entry that this handle evicts.
+    on_evict: Option<Py<PyAny>>,
 }
 
 #[pymethods]
 impl TableBase {
+    /// Shows what is called to the collector of garbage. It may be a method of the handle's owner.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.on_evict)
+    }
+
     #[new]
     #[pyo3(signature = (
-        name, how, keys, bits, capacity, max_capacity, value_size, key_size, ttl, evict, namespace,
-        mode, timeout, trust, shared_writers
+        name, how, keys, bits, capacity, max_capacity, value_size, key_size, ttl, evict, on_evict,
+        namespace, mode, timeout, trust, shared_writers
     ))]
     #[expect(clippy::too_many_arguments, reason = "called by Python code that gives them names")]
     fn new(
@@ -67,6 +74,7 @@ impl TableBase {
         key_size: usize,
         ttl: Option<&Bound<'_, PyAny>>,
         evict: bool,
+        on_evict: Option<Bound<'_, PyAny>>,
         namespace: Option<PathBuf>,
         mode: u32,
         timeout: Option<f64>,
@@ -79,8 +87,11 @@ impl TableBase {
             Geometry::default().capacity(capacity).value_size(value_size).key_size(key_size);
         geometry.max_capacity = max_capacity;
         (geometry.expiry, geometry.eviction) = (leases::expiry(ttl)?, leases::eviction(evict));
+        let on_evict = evicted::function(on_evict)?;
+        let observer = on_evict.as_ref().map(|_| evicted::observer());
         let options = TableOptions::default()
             .geometry(geometry)
+            .observer(observer.unwrap_or_default())
             .mode(mode)
             .trust(self::trust(&trust, shared_writers))
             .lock_timeout(limit)
@@ -90,7 +101,7 @@ impl TableBase {
         match signals::detach(py, || how.go(&namespace, &name, &options))? {
             Ok(table) => {
                 let table = Lending::new(py, Some(Arc::new(table)));
-                Ok(Self { table, name, namespace, timeout, trust, shared_writers })
+                Ok(Self { table, name, namespace, timeout, trust, shared_writers, on_evict })
             }
             Err(Refused::Keys { path, found, asked }) => Err(other_keys(py, &path, found, &asked)),
             Err(Refused::Open(TableOpenError::KeyKind { path, found, expected })) => {
@@ -247,10 +258,11 @@ impl TableBase {
         #[pyo3(from_py_with = counter_of)] by: i64,
         #[pyo3(from_py_with = counter_of)] initial: i64,
     ) -> PyResult<i64> {
-        let table = self.owned(key.py())?;
-        typed!(table.writable(key.py())?, table => {
+        let (py, table) = (key.py(), self.owned(key.py())?);
+        let done = typed!(table.writable(py)?, table => {
             calls::count(table, key, |table, key| table.increment(key, by, initial))
-        })
+        });
+        self.told(py, &table, done)
     }
 
     /// Adds `delta` to a counter, and returns the old value. O(1).
@@ -284,7 +296,6 @@ impl TableBase {
         mode: Option<u32>,
         allow_empty: bool,
     ) -> PyResult<u64> {
-        let entries = reading!(&*self.owned(py)?, table => calls::frozen(table, py))?;
         let mut options = ShareOptions::default()
             .namespace(self.namespace.clone())
             .force(force)
@@ -294,8 +305,7 @@ impl TableBase {
             .interrupt(signals::interrupt())
             .trust(trust(&self.trust, false));
         options.mode = mode;
-        signals::detach(py, || RbTree::from_entries(entries)?.share_with(name, &options))?
-            .map_err(|error| share_failure(py, error))
+        frozen::freeze(&*self.owned(py)?, py, name, &options)
     }
 
     /// Sets all entries of a snapshot that `freeze` made, or none. Returns their number. O(n).
@@ -304,29 +314,8 @@ impl TableBase {
     /// raises.
     fn load(&self, py: Python<'_>, snapshot: &Bound<'_, PyAny>) -> PyResult<usize> {
         let table = self.owned(py)?;
-        let Ok(snapshot) = snapshot.cast::<SnapshotBase>() else {
-            let expected = "the Snapshot to copy from, opened";
-            return Err(Refusal::Type(expected).of_argument("snapshot", snapshot));
-        };
-        let (map, form) = snapshot.get().owned(py)?;
-        let kind = table.key_kind();
-        // Nothing in the map says whether its numbers have a sign: its handle knows, if anybody
-        // does.
-        let form = match (form.kind().integer(), kind.integer()) {
-            (Some(_), Some(_)) => form,
-            _ => KeyForm::frozen(kind).of(&map),
-        };
-        let mut entries = Vec::with_capacity(map.len());
-        for (rank, (key, value)) in map.iter().enumerate() {
-            let Some(found) = form.decode(py, key)? else {
-                let error = Error::NotATableKey { rank, key: key.to_vec(), kind };
-                return Err(failure(py, error, None));
-            };
-            entries.push((found, PyBytes::new(py, value).into_any()));
-        }
-        let mode = PutMode::Upsert;
-        typed!(table.writable(py)?, table => calls::put_many(table, py, mode, &entries))?;
-        Ok(entries.len())
+        let done = frozen::load(&table, py, snapshot);
+        self.told(py, &table, done)
     }
 
     /// Checks the whole table, under the lock. O(capacity).
@@ -469,14 +458,24 @@ impl TableBase {
     }
 
     fn put(&self, mode: PutMode, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let table = self.owned(key.py())?;
-        typed!(table.writable(key.py())?, table => calls::put(table, mode, key, value))
+        let (py, table) = (key.py(), self.owned(key.py())?);
+        let done = typed!(table.writable(py)?, table => calls::put(table, mode, key, value));
+        self.told(py, &table, done)
     }
 
     fn put_many(&self, mode: PutMode, entries: &Bound<'_, PyAny>) -> PyResult<()> {
         let (py, table) = (entries.py(), self.owned(entries.py())?);
         let entries = pairs(entries)?;
-        typed!(table.writable(py)?, table => calls::put_many(table, py, mode, &entries))
+        let done = typed!(table.writable(py)?, table => calls::put_many(table, py, mode, &entries));
+        self.told(py, &table, done)
+    }
+
+    /// Tells what a call has evicted, if anybody wants to know, and returns what came of the call.
+    fn told<T>(&self, py: Python<'_>, table: &Opened, done: PyResult<T>) -> PyResult<T> {
+        match &self.on_evict {
+            Some(function) => evicted::tell(py, function, table.key_kind(), done),
+            None => done,
+        }
     }
 
     fn namespace_failure(&self, py: Python<'_>, source: std::io::Error) -> PyErr {
