@@ -243,6 +243,17 @@ def a_snapshot():
     return snapshot, use
 
 
+def a_cursor():
+    shmap.RbTree({1: "one", 2: "two"}, keys=int).share("numbers", force=True)
+    cursor = shmap.Snapshot("numbers", keys=int).cursor()
+
+    def use():
+        cursor.seek_rank(0)
+        assert cursor.next() == (1, b"one") and cursor.seek(2) and list(cursor) == [(2, b"two")] and cursor.rank == 2
+
+    return cursor, use
+
+
 def a_tree():
     tree = shmap.RbTree({1: "one"}, keys=int)
 
@@ -272,6 +283,7 @@ LOOKUPS = ["__contains__", "__getitem__", "get", "get_str"]
 SLOW_CALLS = [
     *((a_table, name, lambda key: (key,)) for name in LOOKUPS),
     *((a_snapshot, name, lambda key: (key,)) for name in [*LOOKUPS, "range", "rank"]),
+    (a_cursor, "seek", lambda key: (key,)),
     *((a_tree, name, lambda key: (key,)) for name in [*LOOKUPS, "remove"]),
     (a_table, "add", lambda key: (key, b"one")),
     (a_table, "fetch_add", lambda key: (key,)),

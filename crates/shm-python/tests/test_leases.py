@@ -337,6 +337,56 @@ def test_an_ephemeral_entry_goes_when_its_thread_forks(each):
     assert os.waitstatus_to_exitcode(status) == 0 and 1 not in each
 
 
+def test_a_wait_notices_that_an_entry_is_over(each, reader):
+    absent = each.version(1)
+    for handle in (each, reader):
+        each.set(1, b"x", SHORT)
+        seen = handle.version(1)
+        if seen != absent:
+            assert handle.wait(1, seen, WATCHDOG) == absent
+        assert handle.get_with_version(1) == (None, absent)
+        # Nobody has written.
+        whole = handle.table_version()
+        assert handle.wait_any(whole, 0.01) is None
+    child = subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with child:
+        assert child.stdout.readline() == b"ready\n"
+        seen = reader.version(1)
+        assert seen != absent and reader.wait(1, seen, 0.01) is None
+        child.kill()
+    assert reader.wait(1, seen, WATCHDOG) == absent
+
+
+def test_more_threads_than_records():
+    with shmap.Table("leases", ttl=math.inf) as table:
+        refused, done, may_end = [], threading.Semaphore(0), threading.Event()
+
+        def work(key):
+            try:
+                table.add_ephemeral(key, b"x")
+            except shmap.FullError as error:
+                refused.append((key, str(error)))
+            done.release()
+            may_end.wait(WATCHDOG)
+
+        threads = [threading.Thread(target=work, args=(key,)) for key in range(150)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in threads:
+                assert done.acquire(timeout=WATCHDOG)
+            assert 0 < len(refused) < 100
+            assert {text for _, text in refused} == {"this thread cannot be registered as a writer: no record is free"}
+            assert set(table) == set(range(150)) - {key for key, _ in refused}
+        finally:
+            may_end.set()
+            for thread in threads:
+                thread.join()
+        until(lambda: not list(table))
+        table.add_ephemeral(1, b"x")
+        table.verify()
+
+
 def evicting(**more):
     return shmap.Table("evicts", **{"capacity": 3, "value_size": 16, "evict": True, **more})
 

@@ -106,9 +106,10 @@ class Table(MutableMapping[_K, bytes]):
 
     Readers take no lock and never wait. Each change, and each batch, takes effect as a whole or not
     at all, even if the writer is killed. A table holds exactly `capacity` entries, with values of
-    up to `value_size` bytes; with a `max_capacity`, it grows when it is full. A handle works after
-    a fork, can be pickled (by its name), is a context manager, and may be used by many threads. A
-    value that is an `int` is a counter.
+    up to `value_size` bytes; with a `max_capacity`, it grows when it is full. Entries may expire,
+    and a full table may evict the oldest ones. A handle works after a fork, can be pickled (by its
+    name), is a context manager, and may be used by many threads. A value that is an `int` is a
+    counter.
 
     >>> with Table("workers", capacity=100, value_size=32) as table:
     ...     table[3325] = "running"
@@ -481,8 +482,8 @@ class Table(MutableMapping[_K, bytes]):
         """The value, or `None`, and the version of the key at that moment, for `wait`. O(1).
 
         A version is opaque bytes, to compare and to pass on. It changes when the entry is added,
-        replaced or removed. Takes no lock. Raises `CorruptError`, and for what cannot be a key of
-        this table `TypeError`, `KeyTooLongError` or `OutOfRangeError`.
+        replaced or removed, and when it expires. Takes no lock. Raises `CorruptError`, and for what
+        cannot be a key of this table `TypeError`, `KeyTooLongError` or `OutOfRangeError`.
         """
     def version(self, key: _K) -> bytes:
         """The version of a key, which may be absent. O(1). Takes no lock.
@@ -495,9 +496,10 @@ class Table(MutableMapping[_K, bytes]):
 
         `timeout` is in seconds; `None` waits for ever. Other threads run meanwhile, and may use
         this handle, wait through it, or close it, which raises `ClosedError` here. Ctrl-C ends the
-        wait. It may skip changes that follow each other quickly, but never the last one. Through a
-        read-only handle, it looks again every few milliseconds. Raises `MismatchError` for a
-        version of another table, `InvalidOptionError` for what is no version, and whatever
+        wait. It may skip changes that follow each other quickly, but never the last one. It notices
+        within about a tenth of a second that the entry has expired, or has gone with its writer.
+        Through a read-only handle, it looks again every few milliseconds. Raises `MismatchError`
+        for a version of another table, `InvalidOptionError` for what is no version, and whatever
         `get_with_version` raises.
         """
     def table_version(self) -> bytes:
@@ -507,8 +509,8 @@ class Table(MutableMapping[_K, bytes]):
         its version then, or `None` if the time runs out first.
 
         To miss nothing, ask for `table_version`, then read, and then wait with that version. The
-        end of a thread that has written may look like a change. In all other respects, this is like
-        `wait`.
+        end of a thread that has written may look like a change. An entry that expires is no change.
+        In all other respects, this is like `wait`.
         """
     def freeze(
         self,
