@@ -22,7 +22,7 @@ const SHELL_READS: &str = "a process for each step: read, and write what it was 
 const RUST_ONLY: &str = "for tests and debuggers, which are written in Rust";
 const PUT: &str = "one of add, update and upsert, which have names of their own";
 const ALL_KEYS: &str = "`watch` waits for a change of any key";
-const NOT_YET: &str = "not yet";
+const ENDS: &str = "the process ends at once, and the entry with it";
 const COPIES: &str = "entries are copied at once: an iterator would hold the handle";
 
 /// Operation, C (without `shmap_`), Python (of `shmap.Table`), verb of the command line.
@@ -74,12 +74,12 @@ const ROWS: &[(&str, In, In, In)] = &[
     ("compare_exchange", Is("table_compare_exchange"), Is("compare_exchange"), Not(SHELL_READS)),
     ("fetch_add", Is("table_fetch_add"), Is("fetch_add"), Not("increment")),
     ("increment", Is("table_increment"), Is("increment"), Is("increment")),
-    ("upsert_for", Not(NOT_YET), Not(NOT_YET), Not(NOT_YET)),
-    ("touch", Not(NOT_YET), Not(NOT_YET), Not(NOT_YET)),
-    ("ttl", Not(NOT_YET), Not(NOT_YET), Not(NOT_YET)),
-    ("get_stale", Not(NOT_YET), Not(NOT_YET), Not(NOT_YET)),
-    ("add_ephemeral", Not(NOT_YET), Not(NOT_YET), Not(NOT_YET)),
-    ("expire", Not(NOT_YET), Not(NOT_YET), Not(NOT_YET)),
+    ("upsert_for", Is("table_upsert_for"), Is("set"), Is("set")),
+    ("touch", Is("table_touch"), Is("touch"), Is("touch")),
+    ("ttl", Is("table_ttl"), Is("ttl"), Is("ttl")),
+    ("get_stale", Is("table_get_stale"), Is("get_stale"), Is("get")),
+    ("add_ephemeral", Is("table_add_ephemeral"), Is("add_ephemeral"), Not(ENDS)),
+    ("expire", Is("table_expire"), Is("expire"), Is("expire")),
     ("get_with_version", Is("table_get_with_version"), Is("get_with_version"), Not(ALL_KEYS)),
     ("version", Is("table_version"), Is("version"), Not(ALL_KEYS)),
     ("wait_for_change", Is("table_wait_for_change"), Is("wait"), Not(ALL_KEYS)),
