@@ -14,8 +14,8 @@ use crate::worker::{Sabotage, Worker};
 /// Kills of one table. The next kills hit a new one, so that tables grow all the time.
 const KILLS_PER_TABLE: u64 = 1000;
 
-/// One of so many kills is aimed at a writer that has a claim or the lock. The others hit any writer
-/// at any moment, and few of them hit either.
+/// One of so many kills is aimed at a writer that has a claim or the lock. The others hit any
+/// writer at any moment, and few of them hit either.
 const AIMED_EVERY: u64 = 4;
 
 /// How long a process may take to answer before it counts as hung.
