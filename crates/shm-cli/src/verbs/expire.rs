@@ -5,7 +5,7 @@ use slotmap_shm::{TableError, UntypedTable};
 
 use super::create::number;
 use crate::arguments::Common;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, in_shell};
 use crate::maps::target::{Kind, Target};
 use crate::output::{Cell, rows};
 use crate::startup;
@@ -20,7 +20,8 @@ Example:
 The columns are: name; slots that were visited, which is 0 for a table whose entries do not
 expire; entries that were removed meanwhile because they had expired, or because the thread that
 they belonged to had ended. What has expired is absent anyway, and an entry that needs its memory
-takes it. With --max-visited, the next call continues where this one stopped.")]
+takes it. With --max-visited, the next call continues where this one stopped. To let one entry
+expire, give it a time to live: `shmap touch`.")]
 pub(crate) struct Arguments {
     /// Names of the tables
     #[arg(required = true)]
@@ -44,12 +45,23 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
                 sweep(&table, arguments.max_visited)
                     .map_err(|error| Failure::from(error).about(name))
             })
-            .map_err(|failure| failure.of_map(name))?;
+            .map_err(|failure| about_one_entry(failure, &arguments.name).of_map(name))?;
         told.push(vec![Cell::text(name), Cell::count(visited as u64), Cell::count(removed)]);
     }
     rows(common.format(), &["name", "visited", "removed"], told)
         .map_err(|error| Failure::from(error).after("what has expired is removed"))?;
     Ok(Exit::Ok)
+}
+
+/// Adds a hint for a user who gives a key and a time, as Redis' command of this name takes them.
+fn about_one_entry(failure: Failure, names: &[String]) -> Failure {
+    match names {
+        [table, _key, ..] if failure.exit() == Exit::NotFound => failure.hint_instead(format!(
+            "`shmap list` shows what there is; for one entry: `shmap touch {} KEY SECONDS`",
+            in_shell(table)
+        )),
+        _ => failure,
+    }
 }
 
 /// Returns how many slots were visited, and how many entries anybody has removed meanwhile.

@@ -134,6 +134,9 @@ fn a_sweep_removes_what_has_expired() {
     assert_eq!(place.ok(["expire", "other", "leases"]), "other\t0\t0\nleases\t16\t0\n");
     place.fails(["expire", "leases", "--max-visited", "-1"], 2, &["'-1'"]);
     place.fails(["expire"], 2, &["<NAME>"]);
+    // As Redis' command of this name takes them.
+    let words = ["no table `1` in ", "for one entry: `shmap touch leases KEY SECONDS`"];
+    place.fails(["expire", "leases", "1", "60"], 1, &words);
 }
 
 #[test]
