@@ -173,6 +173,7 @@ fn steps(full: bool) -> Vec<Step> {
     for target in platform::TARGETS {
         steps.push(step(&format!("platform {}", target.triple), || platform::check(target)));
     }
+    steps.push(step("writers with musl beside writers with glibc", writers_of_two_libraries));
     steps.push(step("demo", || {
         let figures = demo::demo(&demo::Arguments { seconds: 4, json: true })?;
         if let Some(what) = figures.not_shown() {
@@ -224,6 +225,18 @@ fn waits_beside_many_changes() -> Result<String> {
     test.args(["test", "--quiet", "--package", "shm-tests", "--test", "waits", "no_last_change"]);
     run_command(test.env("SHM_TESTS_CHANGES", "1000000"))?;
     Ok("passed".to_owned())
+}
+
+/// The worker for musl is one of those that the tests of the platform have built.
+fn writers_of_two_libraries() -> Result<String> {
+    let worker = platform::worker("x86_64-unknown-linux-musl");
+    if !worker.is_file() {
+        return Ok(format!("skipped: there is no {}", worker.display()));
+    }
+    let mut test = cargo();
+    test.args(["test", "--quiet", "--package", "shm-tests", "--test", "mixed_writers", "musl"]);
+    run_command(test.env("SHM_MUSL_WORKER", worker))?;
+    Ok("nothing lost, nobody stuck".to_owned())
 }
 
 fn killed_by_step(op: Operation, stride: u64) -> Result<String> {

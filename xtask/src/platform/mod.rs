@@ -6,6 +6,7 @@
 mod standard_library;
 mod targets;
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -60,12 +61,21 @@ pub fn check(target: &Target) -> Result<String> {
     Ok(done.join("; "))
 }
 
+/// Where the worker of the tests is for a target whose tests were run.
+pub fn worker(triple: &str) -> PathBuf {
+    platform_dir().join(triple).join("debug").join("shm-worker")
+}
+
+fn platform_dir() -> PathBuf {
+    target_dir().join("platforms").join("target")
+}
+
 /// A cargo command for the target. All commands use one profile, so that a standard library that
 /// has to be compiled is compiled only once for each target.
 fn cargo_for(target: &Target, library: &StandardLibrary, command: &str) -> Result<Command> {
     let mut cargo = cargo();
     cargo.args([command, "--quiet", "--profile", "test", "--target", target.triple]);
-    cargo.arg("--target-dir").arg(target_dir().join("platforms").join("target"));
+    cargo.arg("--target-dir").arg(platform_dir());
     cargo.env("CARGO_PROFILE_TEST_DEBUG", "none");
     library.configure(&mut cargo, target);
     let variable = |what: &str| {
