@@ -17,7 +17,7 @@ pub(crate) fn about(error: &Error) -> String {
             format!("set {what} in the options, or use open, which takes any size")
         }
         Error::OpenTable(TableOpenError::ExpiryMismatch { .. }) => {
-            "set the time to live in the options, or use open, which takes any".into()
+            "set ttl_ms in the options, or use open, which takes any".into()
         }
         Error::OpenTable(TableOpenError::EvictionMismatch { .. }) => {
             "set evict in the options, or use open, which takes any".into()
@@ -38,7 +38,9 @@ fn about_entry(error: &TableError) -> &'static str {
             "value_size is fixed at creation"
         }
         TableError::KeyTooLong { .. } => "key_size is fixed at creation",
-        TableError::NoExpiry => "set a time to live in the options when it is created",
+        TableError::NoExpiry => {
+            "set ttl_ms in the options when it is created: SHMAP_TTL_BY_ENTRY or more than 0"
+        }
         TableError::InBatch { source, .. } => about_entry(source),
         _ => "",
     }

@@ -209,7 +209,7 @@ fn expiry_of(ttl_ms: i64) -> Result<Expiry, Fault> {
         SHMAP_TTL_BY_ENTRY => Ok(Expiry::ByEntry),
         _ => match u64::try_from(ttl_ms) {
             Ok(ttl) => Ok(Expiry::After(Duration::from_millis(ttl))),
-            Err(_) => Err(Fault::invalid(format!("there is no time to live {ttl_ms}: -1 or more"))),
+            Err(_) => Err(Fault::invalid(format!("ttl_ms is {ttl_ms}, it must be -1 or more"))),
         },
     }
 }

@@ -268,7 +268,7 @@ static void without_expiry(void) {
     make("stays", &options);
     CHECK(stats_of(reader).ttl_ms == SHMAP_TTL_NONE);
     GIVES(SHMAP_OK, shmap_table_add(table, 1, "one", 3));
-    static const char why[] = "it was created without expiry; set a time to live in the options when it is created";
+    static const char why[] = "it was created without expiry; set ttl_ms in the options when it is created: SHMAP_TTL_BY_ENTRY or more than 0";
     FAILS(SHMAP_INVALID, why, shmap_table_upsert_for(table, 1, "x", 1, HOUR));
     FAILS(SHMAP_INVALID, why, shmap_table_touch(table, 1, HOUR));
     FAILS(SHMAP_INVALID, why, shmap_table_add_ephemeral(table, 2, "x", 1));
@@ -317,7 +317,7 @@ static void eviction(void) {
           shmap_table_open_or_create("evicts", &options, &none));
     options.evict = SHMAP_EVICT_LEAST_RECENTLY_WRITTEN;
     options.ttl_ms = SHMAP_TTL_BY_ENTRY;
-    FAILS(SHMAP_MISMATCH, "expire otherwise: never, not each after a time of its own; set the time to live in the options",
+    FAILS(SHMAP_MISMATCH, "expire otherwise: never, not each after a time of its own; set ttl_ms in the options",
           shmap_table_open_or_create("evicts", &options, &none));
     options.ttl_ms = 1500;
     FAILS(SHMAP_MISMATCH, "expire otherwise: never, not after 1.5s",
@@ -328,7 +328,7 @@ static void eviction(void) {
     }
     options.evict = SHMAP_EVICT_NEVER;
     options.ttl_ms = -2;
-    FAILS(SHMAP_INVALID, "there is no time to live -2: -1 or more", shmap_table_create("new", &options, &none));
+    FAILS(SHMAP_INVALID, "ttl_ms is -2, it must be -1 or more", shmap_table_create("new", &options, &none));
     options.ttl_ms = INT64_MAX;
     FAILS(SHMAP_INVALID, "and at most 4611686018.427387904s", shmap_table_create("new", &options, &none));
     CHECK(none == NULL);

@@ -187,7 +187,7 @@ static void expiry(const std::vector<Key> &key) {
     CHECK(thrown("there is no eviction 7", [&] { return Table::create("other", options); }) == SHMAP_INVALID);
     options.evict = SHMAP_EVICT_NEVER;
     options.ttl = -2ms;
-    CHECK(thrown("there is no time to live -2", [&] { return Table::create("other", options); }) == SHMAP_INVALID);
+    CHECK(thrown("ttl_ms is -2, it must be -1 or more", [&] { return Table::create("other", options); }) == SHMAP_INVALID);
     CHECK(table.unlink());
 }
 
