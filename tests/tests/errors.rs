@@ -10,9 +10,9 @@ use std::time::Duration;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Uid, seteuid};
 use shm_facade::{
-    AnyKey, Builder, Error, Kind, MapOptions, Name, Namespace, RbTree, SNAPSHOT, Share,
-    ShareOptions, SharedMap, StatusOptions, StatusReader, StatusTable, TABLE, Table, TableOptions,
-    Trust, UntypedTable, report,
+    AnyKey, Builder, Error, Eviction, Expiry, Kind, MapOptions, Name, Namespace, RbTree, SNAPSHOT,
+    Share, ShareOptions, SharedMap, StatusOptions, StatusReader, StatusTable, TABLE, Table,
+    TableOptions, Trust, UntypedTable, report,
 };
 use shm_harness::Seen;
 use shm_tests::patch::{self, Checksum, HEADER, header};
@@ -167,6 +167,7 @@ fn errors_say_what_the_golden_file_says() {
     files(&mut place);
     owners_and_modes(&mut place);
     entries(&mut place);
+    times_to_live(&mut place);
     space(&mut place);
     place.clear();
     place.seen.check();
@@ -319,6 +320,33 @@ fn entries(place: &mut Place) {
     for format in ["tab-separated values", "CSV", "JSON"] {
         place.none(&format!("A broken line of {format}"), "the libraries read no text");
     }
+}
+
+fn times_to_live(place: &mut Place) {
+    let second = Duration::from_secs(1);
+    let table = place.table();
+    place.fails("A time to live where entries do not expire", table.upsert_for(1, "x", second));
+    let heading = "An ephemeral entry where entries do not expire";
+    place.fails(heading, table.add_ephemeral(2, "x"));
+    let options = place.options().expiry(Expiry::ByEntry);
+    let result = StatusTable::open_or_create_with("it", &options);
+    place.fails("The entries of the table expire otherwise", result);
+    let options = place.options().eviction(Eviction::LeastRecentlyWritten);
+    let result = StatusTable::open_or_create_with("it", &options);
+    place.fails("The table evicts otherwise", result);
+    drop(table);
+    place.clear();
+    let create = |options| StatusTable::create_with("it", &options);
+    let result = create(place.options().expiry(Expiry::After(Duration::ZERO)));
+    place.fails("A table whose entries live for no time", result);
+    let table = create(place.options().expiry(Expiry::ByEntry)).unwrap();
+    place.fails("A time to live of zero", table.upsert_for(1, "x", Duration::ZERO));
+    let long = Duration::from_secs(5_000_000_000);
+    place.fails("A time to live that is too long", table.upsert_for(1, "x", long));
+    place.fails("Touch a key that is missing", table.touch(9, second));
+    table.add(1, "one").unwrap();
+    table.upsert_for(2, "two", 3600 * second).unwrap();
+    place.fails("The table is full, and no entry has expired", table.add(3, "three"));
 }
 
 fn space(place: &mut Place) {

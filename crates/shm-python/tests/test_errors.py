@@ -1,5 +1,6 @@
 """What a person sees of the commonest errors in Python, compared with `tests/data/golden/errors.md`."""
 
+import math
 import os
 import pathlib
 import re
@@ -226,6 +227,24 @@ def entries(place):
         place.none(f"A broken line of {form}", "the libraries read no text")
 
 
+def times_to_live(place):
+    table = place.table()
+    place.fails("A time to live where entries do not expire", lambda: table.set(1, "x", 1))
+    place.fails("An ephemeral entry where entries do not expire", lambda: table.add_ephemeral(2, "x"))
+    same = {"capacity": 2, "value_size": 8}
+    place.fails("The entries of the table expire otherwise", lambda: shmap.Table("it", ttl=math.inf, **same))
+    place.fails("The table evicts otherwise", lambda: shmap.Table("it", evict=True, **same))
+    place.clear()
+    place.fails("A table whose entries live for no time", lambda: place.create(ttl=0))
+    table = place.create(ttl=math.inf)
+    place.fails("A time to live of zero", lambda: table.set(1, "x", 0))
+    place.fails("A time to live that is too long", lambda: table.set(1, "x", 5e9))
+    place.fails("Touch a key that is missing", lambda: table.touch(9, 1))
+    table[1] = "one"
+    table.set(2, "two", 3600)
+    place.fails("The table is full, and no entry has expired", lambda: table.add(3, "three"))
+
+
 def space(place):
     place.clear()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -252,7 +271,7 @@ def merged(text, seen):
 
 def test_errors_say_what_the_golden_file_says(namespace):
     place = Place(namespace)
-    for part in (names, keys, asked_for, locks, files, owners_and_modes, entries, space):
+    for part in (names, keys, asked_for, locks, files, owners_and_modes, entries, times_to_live, space):
         part(place)
     text = GOLDEN.read_text(encoding="utf-8")
     new, headings = merged(text, place.seen)

@@ -282,6 +282,31 @@ static void entries(void) {
     none("A broken line of JSON", "the libraries read no text");
 }
 
+static void times_to_live(void) {
+    shmap_table *other = NULL;
+    shmap_table_options leased = options, evicting = options;
+    leased.ttl_ms = SHMAP_TTL_BY_ENTRY;
+    evicting.evict = SHMAP_EVICT_LEAST_RECENTLY_WRITTEN;
+    new_table();
+    fails("A time to live where entries do not expire",
+          shmap_table_upsert_for(table, 1, "x", 1, 1000));
+    fails("An ephemeral entry where entries do not expire",
+          shmap_table_add_ephemeral(table, 2, "x", 1));
+    fails("The entries of the table expire otherwise",
+          shmap_table_open_or_create("it", &leased, &other));
+    fails("The table evicts otherwise", shmap_table_open_or_create("it", &evicting, &other));
+    clear();
+    none("A table whose entries live for no time", "0 in the options lets entries stay");
+    GIVES(SHMAP_OK, shmap_table_create("it", &leased, &table));
+    fails("A time to live of zero", shmap_table_upsert_for(table, 1, "x", 1, 0));
+    fails("A time to live that is too long",
+          shmap_table_upsert_for(table, 1, "x", 1, INT64_C(5000000000000)));
+    fails("Touch a key that is missing", shmap_table_touch(table, 9, 1000));
+    GIVES(SHMAP_OK, shmap_table_add(table, 1, "one", 3));
+    GIVES(SHMAP_OK, shmap_table_upsert_for(table, 2, "two", 3, 3600000));
+    fails("The table is full, and no entry has expired", shmap_table_add(table, 3, "three", 5));
+}
+
 static void space(void) {
     struct rlimit before, small;
     clear();
@@ -308,6 +333,7 @@ int main(void) {
     files();
     owners_and_modes();
     entries();
+    times_to_live();
     space();
     clear();
     GIVES(SHMAP_OK, shmap_tree_free(tree));

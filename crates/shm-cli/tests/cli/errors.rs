@@ -106,6 +106,7 @@ fn errors_say_what_the_golden_file_says() {
     files(&mut errors);
     owners_and_modes(&mut errors);
     entries(&mut errors);
+    times_to_live(&mut errors);
     space(&mut errors);
     errors.seen.check();
 }
@@ -254,6 +255,29 @@ fn entries(errors: &mut Errors) {
         errors.place.write(file, text);
         errors.fails(&format!("A broken line of {format}"), &["share", "it", file]);
     }
+}
+
+fn times_to_live(errors: &mut Errors) {
+    errors.table();
+    let heading = "A time to live where entries do not expire";
+    errors.fails(heading, &["set", "it", "1", "x", "--ttl", "1"]);
+    let heading = "An ephemeral entry where entries do not expire";
+    errors.none(heading, "no verb adds one: it would go with the verb");
+    for heading in ["The entries of the table expire otherwise", "The table evicts otherwise"] {
+        errors.none(heading, "no verb opens a table or creates it");
+    }
+    errors.clear();
+    let heading = "A table whose entries live for no time";
+    errors.fails(heading, &["create", "it", "--ttl", "0"]);
+    errors.place.ok(["create", "it", "--capacity", "2", "--value-size", "8", "--ttl", "each"]);
+    errors.fails("A time to live of zero", &["set", "it", "1", "x", "--ttl", "0"]);
+    let words = ["set", "it", "1", "x", "--ttl", "5000000000"];
+    errors.fails("A time to live that is too long", &words);
+    errors.fails("Touch a key that is missing", &["touch", "it", "9", "1"]);
+    errors.place.ok(["set", "it", "1", "one"]);
+    errors.place.ok(["set", "it", "2", "two", "--ttl", "3600"]);
+    let heading = "The table is full, and no entry has expired";
+    errors.fails(heading, &["set", "it", "3", "three"]);
 }
 
 fn space(errors: &mut Errors) {
