@@ -54,7 +54,8 @@ fn time_to_live(ttl: &Bound<'_, PyAny>) -> PyResult<Duration> {
 /// table refuses.
 fn duration(py: Python<'_>, seconds: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(seconds).map_err(|_| {
-        let text = format!("ttl is {seconds:?}, it must be more than 0 and at most 4611686018 seconds");
+        let text =
+            format!("ttl is {seconds:?}, it must be more than 0 and at most 4611686018 seconds");
         raise(py, "InvalidOptionError", (text,))
     })
 }
