@@ -330,10 +330,10 @@ fn times_to_live(place: &mut Place) {
     place.fails(heading, table.add_ephemeral(2, "x"));
     let options = place.options().expiry(Expiry::ByEntry);
     let result = StatusTable::open_or_create_with("it", &options);
-    place.fails("The entries of the table expire otherwise", result);
+    place.fails("The entries of the table expire differently than asked", result);
     let options = place.options().eviction(Eviction::LeastRecentlyWritten);
     let result = StatusTable::open_or_create_with("it", &options);
-    place.fails("The table evicts otherwise", result);
+    place.fails("The table evicts differently than asked", result);
     drop(table);
     place.clear();
     let create = |options| StatusTable::create_with("it", &options);

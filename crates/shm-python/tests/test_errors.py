@@ -232,8 +232,8 @@ def times_to_live(place):
     place.fails("A time to live where entries do not expire", lambda: table.set(1, "x", 1))
     place.fails("An ephemeral entry where entries do not expire", lambda: table.add_ephemeral(2, "x"))
     same = {"capacity": 2, "value_size": 8}
-    place.fails("The entries of the table expire otherwise", lambda: shmap.Table("it", ttl=math.inf, **same))
-    place.fails("The table evicts otherwise", lambda: shmap.Table("it", evict=True, **same))
+    place.fails("The entries of the table expire differently than asked", lambda: shmap.Table("it", ttl=math.inf, **same))
+    place.fails("The table evicts differently than asked", lambda: shmap.Table("it", evict=True, **same))
     place.clear()
     place.fails("A table whose entries live for no time", lambda: place.create(ttl=0))
     table = place.create(ttl=math.inf)

@@ -153,11 +153,11 @@ def test_what_a_table_was_made_with(each):
         assert (both.default_ttl, both.evicts) == (2.0, True) and type(both.default_ttl) is float
         assert shmap.Table("both", ttl=both.default_ttl, evict=both.evicts) == both
         for other in ({}, {"ttl": 2}, {"evict": True}, {"ttl": 3, "evict": True}, {"ttl": math.inf, "evict": True}):
-            with pytest.raises(shmap.MismatchError, match="entries of .* are evicted otherwise|expire otherwise"):
+            with pytest.raises(shmap.MismatchError, match="entries of .* are evicted differently than asked|expire differently than asked"):
                 shmap.Table("both", **other)
-    with pytest.raises(shmap.MismatchError, match="expire otherwise: each after a time of its own, not after 5s"):
+    with pytest.raises(shmap.MismatchError, match="expire differently than asked: each after a time of its own, not after 5s"):
         shmap.Table("leases", capacity=8, value_size=16, ttl=5)
-    with pytest.raises(shmap.MismatchError, match="evicted otherwise: never, not the least recently written first"):
+    with pytest.raises(shmap.MismatchError, match="evicted differently than asked: never, not the least recently written first"):
         shmap.Table("plain", evict=True)
 
 

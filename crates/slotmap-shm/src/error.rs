@@ -74,7 +74,7 @@ pub enum TableOpenError {
         expected: u64,
     },
     /// The table exists, but its entries expire in another way than requested.
-    #[error("entries of {path:?} expire otherwise: {found}, not {expected}")]
+    #[error("entries of {path:?} expire differently than asked: {found}, not {expected}")]
     ExpiryMismatch {
         /// Path of the table.
         path: PathBuf,
@@ -84,7 +84,7 @@ pub enum TableOpenError {
         expected: Expiry,
     },
     /// The table exists, but makes room in another way than requested.
-    #[error("entries of {path:?} are evicted otherwise: {found}, not {expected}")]
+    #[error("entries of {path:?} are evicted differently than asked: {found}, not {expected}")]
     EvictionMismatch {
         /// Path of the table.
         path: PathBuf,

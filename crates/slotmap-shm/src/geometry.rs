@@ -34,8 +34,9 @@ impl fmt::Display for Expiry {
 /// What happens to an insertion into a table that is full, and has its largest capacity.
 ///
 /// Entries that have expired are removed first, and a table that may grow grows first. A table that
-/// evicts does not search for expired entries each time: a search that found none is not repeated
-/// before 31 times its duration.
+/// evicts does not search all entries each time. So it may overlook an entry that was written since
+/// its last search and has expired already, or an ephemeral entry, for 31 times as long as a search
+/// takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Eviction {
@@ -179,7 +180,7 @@ pub enum GeometryError {
         max: usize,
     },
     /// A time to live is zero, or longer than the clock goes.
-    #[error("the time to live is {ttl:?}, it must be at least 1 ns and at most {max:?}")]
+    #[error("the time to live is {ttl:?}, it must be more than 0 and at most {} seconds", max.as_secs())]
     TimeToLive {
         /// The requested time.
         ttl: Duration,

@@ -292,9 +292,9 @@ static void times_to_live(void) {
           shmap_table_upsert_for(table, 1, "x", 1, 1000));
     fails("An ephemeral entry where entries do not expire",
           shmap_table_add_ephemeral(table, 2, "x", 1));
-    fails("The entries of the table expire otherwise",
+    fails("The entries of the table expire differently than asked",
           shmap_table_open_or_create("it", &leased, &other));
-    fails("The table evicts otherwise", shmap_table_open_or_create("it", &evicting, &other));
+    fails("The table evicts differently than asked", shmap_table_open_or_create("it", &evicting, &other));
     clear();
     none("A table whose entries live for no time", "0 in the options lets entries stay");
     GIVES(SHMAP_OK, shmap_table_create("it", &leased, &table));

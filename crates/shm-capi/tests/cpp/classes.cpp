@@ -161,7 +161,7 @@ static void expiry(const std::vector<Key> &key) {
     CHECK(thrown("the time to live is 0ns", [&] { table.upsert_for(key[0], "x", 0ms); }) == SHMAP_INVALID);
     CHECK(thrown("the time to live is -1 ms", [&] { return table.touch(key[0], -1ms); }) == SHMAP_INVALID);
     CHECK(thrown("reading only", [&] { const_cast<Table &>(reader).expire(1); }) == SHMAP_PERMISSION);
-    CHECK(thrown("expire otherwise: each after a time of its own, not never",
+    CHECK(thrown("expire differently than asked: each after a time of its own, not never",
                  [] { return Table::open_or_create("expiry"); }) == SHMAP_MISMATCH);
     CHECK(table.unlink());
 

@@ -263,7 +263,10 @@ fn times_to_live(errors: &mut Errors) {
     errors.fails(heading, &["set", "it", "1", "x", "--ttl", "1"]);
     let heading = "An ephemeral entry where entries do not expire";
     errors.none(heading, "no verb adds one: it would go with the verb");
-    for heading in ["The entries of the table expire otherwise", "The table evicts otherwise"] {
+    for heading in [
+        "The entries of the table expire differently than asked",
+        "The table evicts differently than asked",
+    ] {
         errors.none(heading, "no verb opens a table or creates it");
     }
     errors.clear();

@@ -1,5 +1,6 @@
 //! Entries that expire, and entries that go with their writer.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use shm_core::{Ordering, Words, since_boot};
@@ -18,11 +19,11 @@ use crate::value::Value;
 
 /// How many entries are removed at a time when a table with expiry is full.
 const REMOVED_AT_ONCE: usize = 1024;
-/// In a table that evicts, a search for expired entries that found none is not repeated before so
-/// many times the time that it took.
-const SEARCH_PAUSE: u64 = 31;
 /// How many slots are visited under the lock for that.
 const VISITED_AT_ONCE: usize = 4096;
+/// In a table that evicts, the next search for expired entries comes after so many times the time
+/// of one that found none, unless an entry expires earlier.
+const SEARCH_PAUSE: u64 = 31;
 
 impl<K: Key + ?Sized, A: Access> Judge for Table<K, A> {
     fn is_over(&self, lease: u64) -> bool {
@@ -34,11 +35,19 @@ impl<K: Key + ?Sized, A: Access> Judge for Table<K, A> {
 struct AtOneTime<'a, K: Key + ?Sized> {
     table: &'a Table<K>,
     now: u64,
+    /// When the first of the leases ends that were judged and are not over.
+    soonest: Cell<u64>,
 }
 
 impl<K: Key + ?Sized> Judge for AtOneTime<'_, K> {
     fn is_over(&self, lease: u64) -> bool {
-        self.table.is_over_at(lease, || self.now)
+        let is_over = self.table.is_over_at(lease, || self.now);
+        if let Term::Until(time) = term(lease)
+            && !is_over
+        {
+            self.soonest.set(self.soonest.get().min(time));
+        }
+        is_over
     }
 }
 
@@ -214,8 +223,9 @@ impl<K: Key + ?Sized> Table<K> {
 
     /// Removes entries that are over, to make room. Returns true if there may be room now.
     ///
-    /// This may look at each entry. If another entry can be evicted instead, it is done only so
-    /// often that it takes a small part of the time.
+    /// This may look at each entry. If an entry can be evicted instead, it is done only so often
+    /// that it takes a small part of the time, and when one of the entries that were seen last time
+    /// has expired.
     #[cold]
     pub(super) fn remove_some_over(&self, waited: &Waited) -> Result<bool, Fault> {
         if self.shape().leases == 0 {
@@ -227,7 +237,7 @@ impl<K: Key + ?Sized> Table<K> {
         if evicts && now < self.next_search.load(Ordering::Relaxed) {
             return Ok(false);
         }
-        let judge = AtOneTime { table, now };
+        let judge = AtOneTime { table, now, soonest: Cell::new(u64::MAX) };
         // Without the lock: if no entry is over, this is all that is done.
         let first = (0..capacity).find(|&slot| {
             let slot = view.slot(slot);
@@ -236,7 +246,7 @@ impl<K: Key + ?Sized> Table<K> {
         let Some(first) = first else {
             let end = since_boot();
             let next = end.saturating_add(end.saturating_sub(now).saturating_mul(SEARCH_PAUSE));
-            self.next_search.store(next, Ordering::Relaxed);
+            self.next_search.store(next.min(judge.soonest.get()), Ordering::Relaxed);
             return Ok(false);
         };
         let before = self.len();
