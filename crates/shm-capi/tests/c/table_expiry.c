@@ -92,10 +92,10 @@ static void expiry(void) {
 
     // Times that no entry can have. A time of which the library has no number is refused, too.
     GIVES(SHMAP_OK, shmap_table_add(table, 1, "one", 3));
-    FAILS(SHMAP_INVALID, "the time to live is 0ns, it must be at least 1 ns", shmap_table_upsert_for(table, 1, "x", 1, 0));
+    FAILS(SHMAP_INVALID, "the time to live is 0ns, it must be more than 0", shmap_table_upsert_for(table, 1, "x", 1, 0));
     FAILS(SHMAP_INVALID, "the time to live is -1 ms", shmap_table_upsert_for(table, 1, "x", 1, -1));
     FAILS(SHMAP_INVALID, "and at most 4611686018 seconds", shmap_table_upsert_for(table, 1, "x", 1, INT64_MAX));
-    FAILS(SHMAP_INVALID, "the time to live is 0ns, it must be at least 1 ns", shmap_table_touch(table, 1, 0));
+    FAILS(SHMAP_INVALID, "the time to live is 0ns, it must be more than 0", shmap_table_touch(table, 1, 0));
     FAILS(SHMAP_INVALID, "the time to live is -2 ms", shmap_table_touch(table, 1, -2));
     FAILS(SHMAP_INVALID, "and at most 4611686018 seconds", shmap_table_touch(table, 1, INT64_MAX));
     CHECK(ttl(1) == SHMAP_TTL_FOR_EVER);

@@ -246,10 +246,10 @@ fn a_time_to_live_that_cannot_be_is_explained() {
     ];
     for call in calls {
         for (ttl, words) in [
-            ("0", "the time to live is 0ns, it must be at least 1 ns"),
-            ("-0", "the time to live is 0ns, it must be at least 1 ns"),
-            ("1e-12", "the time to live is 0ns, it must be at least 1 ns"),
-            ("4611686019", "the time to live is 4611686019s, it must be at least 1 ns and at most"),
+            ("0", "the time to live is 0ns, it must be more than 0"),
+            ("-0", "the time to live is 0ns, it must be more than 0"),
+            ("1e-12", "the time to live is 0ns, it must be more than 0"),
+            ("4611686019", "the time to live is 4611686019s, it must be more than 0 and at most"),
             ("-1", "'-1'"),
             ("1e300", "'1e300'"),
             ("nan", "'nan'"),
