@@ -16,7 +16,7 @@ const KILLS_PER_TABLE: u64 = 1000;
 
 /// One of so many kills is aimed at a writer that has a claim or the lock. The others hit any
 /// writer at any moment, and few of them hit either.
-const AIMED_EVERY: u64 = 4;
+const AIMED_EVERY: u64 = 2;
 
 /// How long a process may take to answer before it counts as hung.
 const WATCHDOG: Duration = Duration::from_secs(30);
