@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
@@ -144,11 +144,15 @@ impl Run<'_> {
         for kill in 0..kills {
             // A random moment, from "at once" to a few thousand writes later.
             std::thread::sleep(Duration::from_micros(self.below(1500)));
+            // The table is broken if a writer gives up. It is a finding, and this table's last.
+            let mut gave_up = 0;
             for writer in &mut writers {
-                if !writer.is_alive() {
-                    self.found.lost += 1;
-                    eprintln!("a writer gave up");
-                }
+                gave_up += u64::from(!writer.is_alive());
+            }
+            if gave_up > 0 {
+                self.found.lost += gave_up;
+                eprintln!("{gave_up} writers gave up");
+                break;
             }
             let aimed = if kill % AIMED_EVERY == 0 { self.ask(&mut probe, "aim")? } else { None };
             let aimed = aimed.and_then(|line| {
@@ -168,10 +172,8 @@ impl Run<'_> {
             let pid = writers[index].pid();
             self.found.kills += 1;
             let Some(line) = self.ask(&mut probe, &pid.to_string())? else {
-                probe =
-                    Child::spawn(&mut self.worker.command("stress-probe", self.namespace.path()))?;
-                probe.line(WATCHDOG)?;
-                continue;
+                drop(writers.swap_remove(index));
+                break;
             };
             let since = |ns: u64| ns.saturating_sub(start.as_nanos() as u64) / 1000;
             if line.recoveries > recoveries {
@@ -233,12 +235,13 @@ impl Run<'_> {
                 self.found.lost += line.lost;
             }
             Err(error) if error.is::<Hung>() => self.found.hung += 1,
-            Err(error) => return Err(error.context("start a writer")),
+            // It counts as lost when the run sees that it has ended.
+            Err(error) => eprintln!("a writer does not start: {error:#}"),
         }
         Ok(writer)
     }
 
-    /// The answer of the probe; `None` if it hung.
+    /// The answer of the probe; `None` if there is none, which is a finding.
     fn ask(&mut self, probe: &mut Child, question: &str) -> Result<Option<Line>> {
         match probe.ask(question, WATCHDOG) {
             Ok(line) => Ok(Some(serde_json::from_str(&line).context("answer of the probe")?)),
@@ -246,7 +249,11 @@ impl Run<'_> {
                 self.found.hung += 1;
                 Ok(None)
             }
-            Err(error) => bail!("the probe failed: {error:#}"),
+            Err(error) => {
+                self.found.lost += 1;
+                eprintln!("the probe failed: {error:#}");
+                Ok(None)
+            }
         }
     }
 
