@@ -24,6 +24,7 @@ mod nothing;
 mod other_user;
 mod pipes;
 mod place;
+mod sorted;
 mod stat;
 mod terminal;
 mod verbs;
