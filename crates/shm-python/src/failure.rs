@@ -10,7 +10,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use shm_core::{CreateError, HeaderError, IoError, LockError, OpenError, PublishError, report};
 use shm_facade::Error;
-use slotmap_shm::{KeyKind, TableError, TableOpenError};
+use slotmap_shm::{Eviction, Expiry, KeyKind, TableError, TableOpenError};
 
 use crate::attached::Attached;
 
@@ -117,6 +117,22 @@ pub(crate) fn other_keys(py: Python<'_>, path: &Path, found: KeyKind, asked: &st
         "{path:?} has keys of type {found}, not {asked}; open it {how}with Table.open, without keys"
     );
     raise(py, "WrongKindError", (text,))
+}
+
+/// What to do if a table exists, but differs from the one that was asked for.
+pub(crate) fn as_it_is(error: &TableOpenError) -> Option<String> {
+    let argument = match error {
+        TableOpenError::GeometryMismatch { what, found, .. } => format!("{what}={found}"),
+        TableOpenError::ExpiryMismatch { found: Expiry::Never, .. } => "ttl=None".to_owned(),
+        TableOpenError::ExpiryMismatch { found: Expiry::After(ttl), .. } => {
+            format!("ttl={}", ttl.as_secs_f64())
+        }
+        TableOpenError::ExpiryMismatch { .. } => "ttl=math.inf".to_owned(),
+        TableOpenError::EvictionMismatch { found: Eviction::Never, .. } => "evict=False".to_owned(),
+        TableOpenError::EvictionMismatch { .. } => "evict=True".to_owned(),
+        _ => return None,
+    };
+    Some(format!("open it with {argument}, or with Table.open, which takes it as it is"))
 }
 
 /// Returns the text of an I/O error: the action, the file and the reason, without the error number.

@@ -161,6 +161,32 @@ def test_what_a_table_was_made_with(each):
         shmap.Table("plain", evict=True)
 
 
+@pytest.mark.parametrize(
+    ("made_with", "asked", "advice"),
+    [
+        ({}, {"ttl": 5}, "ttl=None"),
+        ({"ttl": 1800}, {}, "ttl=1800"),
+        ({"ttl": 0.25}, {"ttl": math.inf}, "ttl=0.25"),
+        ({"ttl": math.inf}, {}, "ttl=math.inf"),
+        ({}, {"evict": True}, "evict=False"),
+        ({"evict": True}, {}, "evict=True"),
+        ({"capacity": 8}, {}, "capacity=8"),
+        ({"capacity": 8, "max_capacity": 64}, {"capacity": 8}, "max_capacity=64"),
+        ({"value_size": 8}, {}, "value_size=8"),
+        ({"keys": str, "key_size": 9}, {"keys": str}, "key_size=9"),
+    ],
+)
+def test_a_table_that_differs_says_how_to_open_it(made_with, asked, advice):
+    with shmap.Table.create("differs", **made_with) as table:
+        with pytest.raises(shmap.MismatchError) as caught:
+            shmap.Table("differs", **asked)
+        _, _, how = str(caught.value).partition("; open it with ")
+        assert how == f"{advice}, or with Table.open, which takes it as it is"
+        argument, _, value = advice.partition("=")
+        value = eval(value, {"math": math})
+        assert shmap.Table("differs", **{**asked, argument: value}) == shmap.Table.open("differs") == table
+
+
 def test_a_table_without_expiry_refuses_times():
     with shmap.Table("plain") as table:
         table[1] = b"x"

@@ -20,17 +20,17 @@ use std::sync::Arc;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use shm_core::{Name, Namespace, OpenError};
-use shm_facade::{SNAPSHOT, ShareOptions};
-use slotmap_shm::{Geometry, KIND, PutMode, TableOpenError, TableOptions, Value};
+use shm_core::{Name, Namespace};
+use shm_facade::ShareOptions;
+use slotmap_shm::{Geometry, KIND, PutMode, TableOptions, Value};
 
 use self::handle::{Opened, reading, typed};
 use self::key::py_type;
-use self::opening::{How, Refused};
+use self::opening::How;
 use self::values::value_of;
 use crate::arguments::{list, namespace, pairs, timeout, trust};
 use crate::attached::Lending;
-use crate::failure::{advised, closed, failure, missing, not_found, other_keys};
+use crate::failure::{closed, failure, missing};
 use crate::interpreter;
 use crate::numbers::counter_of;
 use crate::signals;
@@ -103,20 +103,7 @@ impl TableBase {
                 let table = Lending::new(py, Some(Arc::new(table)));
                 Ok(Self { table, name, namespace, timeout, trust, shared_writers, on_evict })
             }
-            Err(Refused::Keys { path, found, asked }) => Err(other_keys(py, &path, found, &asked)),
-            Err(Refused::Open(TableOpenError::KeyKind { path, found, expected })) => {
-                Err(other_keys(py, &path, found, expected.name()))
-            }
-            Err(Refused::Open(TableOpenError::Open(error @ OpenError::ForeignWriters { .. }))) => {
-                let advice = "if you trust everybody who may write to it: shared_writers=True";
-                Err(advised(py, error, None, Some(advice)))
-            }
-            Err(Refused::Open(error)) => {
-                let path = namespace.path_of(&name, KIND);
-                let snapshot = namespace.path_of(&name, SNAPSHOT.kind);
-                let kinds = ("table", "snapshot");
-                Err(not_found(py, error, name.as_str(), kinds, (&path, &snapshot)))
-            }
+            Err(refused) => Err(refused.raised(py, &namespace, &name)),
         }
     }
 

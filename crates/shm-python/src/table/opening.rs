@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyString};
-use shm_core::{Name, Namespace};
-use slotmap_shm::{Access, KeyKind, ReadOptions, TableOpenError, TableOptions, UntypedTable};
+use shm_core::{Name, Namespace, OpenError};
+use shm_facade::SNAPSHOT;
+use slotmap_shm::{Access, KIND, KeyKind, ReadOptions, TableOpenError, TableOptions, UntypedTable};
 
 use super::handle::{Opened, Typed};
+use crate::failure::{advised, as_it_is, not_found, other_keys};
 
 /// Why a table was not opened.
 pub(crate) enum Refused {
@@ -24,6 +26,29 @@ pub(crate) enum Refused {
 impl From<TableOpenError> for Refused {
     fn from(error: TableOpenError) -> Self {
         Self::Open(error)
+    }
+}
+
+impl Refused {
+    /// Makes the exception. It says how to open what is there.
+    pub(crate) fn raised(self, py: Python<'_>, namespace: &Namespace, name: &Name) -> PyErr {
+        let error = match self {
+            Self::Keys { path, found, asked } => return other_keys(py, &path, found, &asked),
+            Self::Open(TableOpenError::KeyKind { path, found, expected }) => {
+                return other_keys(py, &path, found, expected.name());
+            }
+            Self::Open(TableOpenError::Open(error @ OpenError::ForeignWriters { .. })) => {
+                let advice = "if you trust everybody who may write to it: shared_writers=True";
+                return advised(py, error, None, Some(advice));
+            }
+            Self::Open(error) => error,
+        };
+        if let Some(advice) = as_it_is(&error) {
+            return advised(py, error, None, Some(&advice));
+        }
+        let path = namespace.path_of(name, KIND);
+        let snapshot = namespace.path_of(name, SNAPSHOT.kind);
+        not_found(py, error, name.as_str(), ("table", "snapshot"), (&path, &snapshot))
     }
 }
 
