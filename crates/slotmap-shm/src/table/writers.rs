@@ -15,8 +15,7 @@ pub struct TableWriter {
     /// closed the table.
     pub is_alive: bool,
     /// The command that the process of a living thread runs (at most 15 bytes of its name), if
-    /// `/proc` tells. `None` for a thread of another pid namespace, or if the handle does not know
-    /// the namespace.
+    /// `/proc` tells. `None` for a thread that has ended or that belongs to another pid namespace.
     pub command: Option<String>,
     /// The number of writes of present keys without the lock that were counted in its record. The
     /// record may have counted those of earlier threads, too, because a new writer takes over the
