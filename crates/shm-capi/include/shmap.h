@@ -366,6 +366,15 @@ typedef struct shmap_range {
   size_t back;
 } shmap_range;
 
+// A position between two entries of a map, before the first one or after the last one. It begins
+// before the first entry if it is `{0}`. A cursor owns nothing, so it may be copied and discarded.
+// After a refresh, it refers to a rank of the new edition.
+typedef struct shmap_cursor {
+  // Rank of the entry after the cursor, which is the number of entries before it. May be set to
+  // any number: beyond the last entry, the cursor is after that one.
+  size_t rank;
+} shmap_cursor;
+
 // A name, and whether a table or a map has it.
 typedef struct shmap_name {
   // The name, as text that ends with a NUL.
@@ -1324,6 +1333,27 @@ int shmap_map_image(const struct shmap_map *map, struct shmap_bytes *image);
 //
 // Errors: those of `shmap_tree_save`.
 int shmap_map_save(const struct shmap_map *map, const char *path);
+
+// Moves `*cursor` before the first entry whose key is not less than `key`, or after the last entry
+// if there is no such key. Returns 1 if `key` is in the map, 0 if it is not, or an error code. What
+// `*cursor` was before does not matter. Any thread, each with its own cursor. O(log n).
+int shmap_cursor_seek(const struct shmap_map *map,
+                      struct shmap_cursor *cursor,
+                      const void *key,
+                      size_t key_len);
+
+// Stores the entry after the cursor in `*entry`, moves the cursor behind it and returns 1. Returns
+// 0 if there is none, or an error code; the cursor then stays. The memory that the entry points to
+// is valid for as long as with `shmap_map_get`. Any thread, each with its own cursor. O(1).
+int shmap_cursor_next(const struct shmap_map *map,
+                      struct shmap_cursor *cursor,
+                      struct shmap_pair *entry);
+
+// Stores the entry before the cursor in `*entry`, and moves the cursor in front of it. In all other
+// respects, this is like `shmap_cursor_next`.
+int shmap_cursor_prev(const struct shmap_map *map,
+                      struct shmap_cursor *cursor,
+                      struct shmap_pair *entry);
 
 // Lists the tables and maps of a directory in the order of their names, whether they can be opened
 // or not. If both a map and a table have the same name, the map comes first. Stores a handle of

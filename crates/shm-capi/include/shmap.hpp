@@ -204,6 +204,37 @@ private:
     shmap_range range_;
 };
 
+// A position between two entries of a map, before the first one or after the last one. Valid for as
+// long as the map is open; after refresh(), it is at the same rank of the new edition.
+class Cursor {
+public:
+    explicit Cursor(const shmap_map *map) : map_(map) {}
+
+    // Moves before the first entry whose key is not less, or after the last entry. Returns whether
+    // that entry has this key.
+    bool seek(std::string_view key) {
+        return detail::check(shmap_cursor_seek(map_, &at_, key.data(), key.size())) == 1;
+    }
+    // Moves before the entry at a rank, or after the last entry if there are not so many.
+    void seek_rank(std::size_t rank) { at_.rank = rank; }
+    // The entry after the cursor, which then moves behind it; std::nullopt at the end.
+    std::optional<Entry> next() {
+        shmap_pair pair;
+        if (detail::check(shmap_cursor_next(map_, &at_, &pair)) == 0) return std::nullopt;
+        return Entry{detail::view(pair.key), detail::view(pair.value)};
+    }
+    // The entry before the cursor, which then moves in front of it; std::nullopt at the start.
+    std::optional<Entry> prev() {
+        shmap_pair pair;
+        if (detail::check(shmap_cursor_prev(map_, &at_, &pair)) == 0) return std::nullopt;
+        return Entry{detail::view(pair.key), detail::view(pair.value)};
+    }
+
+private:
+    const shmap_map *map_;
+    shmap_cursor at_{};
+};
+
 // An open map: published, from a file, or a copy. Movable. Any thread may read or wait();
 // refresh() and wait_for_update() may only be called while no other thread reads.
 class Map {
@@ -285,6 +316,8 @@ public:
         detail::check(shmap_map_range(handle(), first.data(), first.size(), nullptr, 0, &range));
         return {handle(), range};
     }
+    // Before the first entry.
+    [[nodiscard]] Cursor cursor() const { return Cursor(handle()); }
 
     // True when there is another edition, which refresh() takes. A negative timeout waits for ever.
     [[nodiscard]] bool wait(std::chrono::milliseconds timeout) const {

@@ -32,6 +32,7 @@ mod fault;
 mod handles;
 pub mod keys;
 pub mod map;
+pub mod map_cursor;
 pub mod map_follow;
 pub mod map_read;
 pub mod names;

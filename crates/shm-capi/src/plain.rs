@@ -97,6 +97,20 @@ pub struct ShmapRange {
 // SAFETY: two numbers.
 unsafe impl Plain for ShmapRange {}
 
+/// A position between two entries of a map, before the first one or after the last one. It begins
+/// before the first entry if it is `{0}`. A cursor owns nothing, so it may be copied and discarded.
+/// After a refresh, it refers to a rank of the new edition.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct ShmapCursor {
+    /// Rank of the entry after the cursor, which is the number of entries before it. May be set to
+    /// any number: beyond the last entry, the cursor is after that one.
+    pub rank: usize,
+}
+
+// SAFETY: a number.
+unsafe impl Plain for ShmapCursor {}
+
 /// The version of a key in a table, whether the key is present or absent. The version changes when
 /// an entry is added, replaced or removed. Two versions of a key are equal if and only if their
 /// bytes are.

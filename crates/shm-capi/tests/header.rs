@@ -10,7 +10,7 @@
 use std::path::Path;
 
 /// In the order of the header.
-const SOURCES: [&str; 21] = [
+const SOURCES: [&str; 22] = [
     "codes",
     "about",
     "plain",
@@ -31,6 +31,7 @@ const SOURCES: [&str; 21] = [
     "map",
     "map_follow",
     "map_read",
+    "map_cursor",
     "names",
 ];
 

@@ -284,6 +284,7 @@ static void maps(shmap_tree *tree, shmap_map *map) {
     shmap_bytes bytes = {NULL, 1}, value;
     shmap_pair entry;
     shmap_range range = {0, 0};
+    shmap_cursor cursor = {0};
     uint64_t number;
     NO_HANDLE(shmap_tree, shmap_tree_set(h, "x", 1, "y", 1));
     NO_HANDLE(shmap_tree, shmap_tree_get(h, "x", 1, &value));
@@ -305,6 +306,9 @@ static void maps(shmap_tree *tree, shmap_map *map) {
     NO_HANDLE(shmap_map, shmap_map_prefix(h, NULL, 0, &range));
     NO_HANDLE(shmap_map, shmap_map_next(h, &range, &entry));
     NO_HANDLE(shmap_map, shmap_map_prev(h, &range, &entry));
+    NO_HANDLE(shmap_map, shmap_cursor_seek(h, &cursor, "x", 1));
+    NO_HANDLE(shmap_map, shmap_cursor_next(h, &cursor, &entry));
+    NO_HANDLE(shmap_map, shmap_cursor_prev(h, &cursor, &entry));
     NO_HANDLE(shmap_map, shmap_map_verify(h));
     NO_HANDLE(shmap_map, shmap_map_image(h, &value));
     NO_HANDLE(shmap_map, shmap_map_save(h, "/never/never"));
@@ -355,6 +359,12 @@ static void maps(shmap_tree *tree, shmap_map *map) {
     INVALID(shmap_map_next(map, &range, NULL));
     INVALID(shmap_map_prev(map, NULL, &entry));
     INVALID(shmap_map_prev(map, &range, NULL));
+    INVALID(shmap_cursor_seek(map, NULL, "x", 1));
+    INVALID(shmap_cursor_seek(map, &cursor, NULL, 1));
+    INVALID(shmap_cursor_next(map, NULL, &entry));
+    INVALID(shmap_cursor_next(map, &cursor, NULL));
+    INVALID(shmap_cursor_prev(map, NULL, &entry));
+    INVALID(shmap_cursor_prev(map, &cursor, NULL));
     INVALID(shmap_map_image(map, NULL));
     INVALID(shmap_map_save(map, NULL));
     INVALID(shmap_map_edition(map, NULL));

@@ -50,6 +50,43 @@ static void lookups(const shmap_map *map) {
     GIVES(SHMAP_OK, shmap_map_verify(map));
 }
 
+static void cursors(const shmap_map *map) {
+    shmap_pair entry;
+    shmap_cursor cursor = {0};
+    GIVES(0, shmap_cursor_prev(map, &cursor, &entry));
+    GIVES(1, shmap_cursor_next(map, &cursor, &entry));
+    IS(entry.key, "");
+    GIVES(0, shmap_cursor_seek(map, &cursor, "/orders/a", 9));
+    CHECK(cursor.rank == 2);
+    // The same entry, in both directions.
+    GIVES(1, shmap_cursor_next(map, &cursor, &entry));
+    IS(entry.key, "/orders/new");
+    GIVES(1, shmap_cursor_prev(map, &cursor, &entry));
+    IS(entry.key, "/orders/new");
+    GIVES(1, shmap_cursor_prev(map, &cursor, &entry));
+    IS(entry.key, "/orders");
+    CHECK(cursor.rank == 1);
+    GIVES(1, shmap_cursor_seek(map, &cursor, "/users", 6));
+    GIVES(1, shmap_cursor_next(map, &cursor, &entry));
+    IS(entry.key, "/users");
+    GIVES(0, shmap_cursor_next(map, &cursor, &entry));
+    CHECK(cursor.rank == 4);
+    IS(entry.key, "/users");
+    GIVES(0, shmap_cursor_seek(map, &cursor, "/z", 2));
+    CHECK(cursor.rank == 4);
+    GIVES(1, shmap_cursor_seek(map, &cursor, NULL, 0));
+    CHECK(cursor.rank == 0);
+    // Beyond the end is the end, and a call that fails leaves the cursor where it is.
+    cursor.rank = SIZE_MAX;
+    GIVES(0, shmap_cursor_next(map, &cursor, &entry));
+    GIVES(SHMAP_INVALID, shmap_cursor_prev(map, &cursor, NULL));
+    GIVES(SHMAP_INVALID, shmap_cursor_seek(map, &cursor, NULL, 1));
+    CHECK(cursor.rank == SIZE_MAX);
+    GIVES(1, shmap_cursor_prev(map, &cursor, &entry));
+    IS(entry.key, "/users");
+    CHECK(cursor.rank == 3);
+}
+
 static void walks(const shmap_map *map) {
     static const char *const order[] = {"", "/orders", "/orders/new", "/users"};
     shmap_pair entry;
@@ -140,6 +177,7 @@ static void files_and_copies(shmap_tree *tree, const shmap_map *map, const shmap
     GIVES(SHMAP_OK, shmap_map_open_file(path, NULL, &file));
     lookups(file);
     walks(file);
+    cursors(file);
     GIVES(0, shmap_map_refresh(file));
     FAILS(SHMAP_INVALID, "follows no name", shmap_map_wait_for_update(file, 1));
     FAILS(SHMAP_INVALID, "follows no name", shmap_map_is_removed(file));
@@ -167,6 +205,7 @@ static void an_empty_map_is_a_map(void) {
     shmap_map *map = NULL;
     shmap_pair entry;
     shmap_range range;
+    shmap_cursor cursor = {7};
     size_t len = 9;
     GIVES(SHMAP_OK, shmap_tree_new(&tree));
     set(tree, "x", "y");
@@ -179,6 +218,10 @@ static void an_empty_map_is_a_map(void) {
     FAILS(SHMAP_NOT_FOUND, "empty", shmap_map_last(map, &entry));
     GIVES(SHMAP_OK, shmap_map_prefix(map, NULL, 0, &range));
     GIVES(0, shmap_map_next(map, &range, &entry));
+    GIVES(0, shmap_cursor_next(map, &cursor, &entry));
+    GIVES(0, shmap_cursor_prev(map, &cursor, &entry));
+    GIVES(0, shmap_cursor_seek(map, &cursor, "x", 1));
+    CHECK(cursor.rank == 0);
     GIVES(SHMAP_OK, shmap_map_close(map));
     GIVES(SHMAP_OK, shmap_map_remove_name("empty", NULL));
     GIVES(SHMAP_OK, shmap_tree_free(tree));
@@ -334,6 +377,7 @@ int main(void) {
     names_are_listed();
     lookups(map);
     walks(map);
+    cursors(map);
     files_and_copies(tree, map, &force);
     editions(tree, map, &force);
     an_empty_map_is_a_map();

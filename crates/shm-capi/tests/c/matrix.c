@@ -43,6 +43,7 @@ static shmap_bytes value;
 static shmap_pair pair;
 static shmap_name name;
 static shmap_range range;
+static shmap_cursor cursor;
 static shmap_stats stats;
 static shmap_writer writer;
 static shmap_key_version key_version;

@@ -944,6 +944,18 @@ MAP(shmap_map_prev,
     WRONG("a map", shmap_map_prev(NOT_A_MAP, &range, &pair)),
     range.front = 0; range.back = SIZE_MAX; SURVIVES(shmap_map_prev(hurt_map, &range, &pair)),
     NO_BYTES)
+MAP(shmap_cursor_seek,
+    WRONG("a map", shmap_cursor_seek(NOT_A_MAP, &cursor, "x", 1)),
+    SURVIVES(shmap_cursor_seek(hurt_map, &cursor, "a key", 5)),
+    GIVES(0, shmap_cursor_seek(map, &cursor, big, sizeof big)))
+MAP(shmap_cursor_next,
+    WRONG("a map", shmap_cursor_next(NOT_A_MAP, &cursor, &pair)),
+    cursor.rank = 0; SURVIVES(shmap_cursor_next(hurt_map, &cursor, &pair)),
+    NO_BYTES)
+MAP(shmap_cursor_prev,
+    WRONG("a map", shmap_cursor_prev(NOT_A_MAP, &cursor, &pair)),
+    cursor.rank = SIZE_MAX; SURVIVES(shmap_cursor_prev(hurt_map, &cursor, &pair)),
+    NO_BYTES)
 MAP(shmap_map_verify,
     WRONG("a map", shmap_map_verify(NOT_A_MAP)),
     REFUSED(SHMAP_CORRUPT, "shmap.hurt.snapshot\": damaged map: ", shmap_map_verify(hurt_map)),

@@ -331,6 +331,14 @@ static void maps() {
     CHECK(keys == "/orders=10.0.0.8;/orders/new=;/users=10.0.0.7;");
     CHECK(map.prefix("/o").size() == 2 && map.range("/orders/", "/users").size() == 1);
     CHECK(map.range("/orders", "").size() == 0 && map.range("", {}).size() == 0 && map.from("/orders/").size() == 2);
+    shmap::Cursor cursor = map.cursor();
+    CHECK(!cursor.prev() && cursor.next()->key == map.first()->key && cursor.prev() && !cursor.prev());
+    CHECK(!cursor.seek("/orders/z") && cursor.next()->key == "/users" && !cursor.next());
+    CHECK(cursor.seek("/users") && cursor.prev()->key == map.nth(1)->key);
+    cursor.seek_rank(2);
+    CHECK(cursor.next()->value == map.nth(2)->value);
+    cursor.seek_rank(99);
+    CHECK(!cursor.next() && cursor.prev()->key == "/users");
     shmap::Range range = map.all();
     CHECK(range.pop_back()->key == "/users" && range.size() == 2);
     CHECK(range.pop_back() && range.pop_back() && !range.pop_back());
