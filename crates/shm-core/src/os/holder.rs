@@ -31,7 +31,7 @@ impl fmt::Display for Holder {
             return write!(f, "another thread of this process, thread {}", self.tid);
         }
         match (&self.pid, &self.command) {
-            (Some(pid), Some(command)) => write!(f, "process {pid} ({command})")?,
+            (Some(pid), Some(command)) => write!(f, "process {pid} ({})", printable(command))?,
             (Some(pid), None) => write!(f, "process {pid}")?,
             _ => return write!(f, "thread {}", self.tid),
         }
@@ -46,13 +46,33 @@ impl Holder {
     }
 
     pub(crate) fn of_thread(tid: u32) -> Self {
-        let pid = std::fs::read_to_string(format!("/proc/{tid}/status")).ok().and_then(|status| {
+        let pid = read(&format!("/proc/{tid}/status")).and_then(|status| {
             status.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok())
         });
-        let command = pid.and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).ok());
+        let command = pid.and_then(|pid| read(&format!("/proc/{pid}/comm")));
         let command = command.map(|command| command.trim_end().to_owned());
         Self { tid, pid, command, pid_namespace: None }
     }
+}
+
+/// A file of `/proc`. The names of threads and files in it may have any bytes, and the kernel cuts a
+/// thread's name in the middle of a character.
+fn read(path: &str) -> Option<String> {
+    let bytes = std::fs::read(path).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A command without control characters, which any process may have in its name.
+fn printable(command: &str) -> String {
+    let mut text = String::new();
+    for character in command.chars() {
+        if character.is_control() {
+            text.extend(character.escape_default());
+        } else {
+            text.push(character);
+        }
+    }
+    text
 }
 
 /// True when no thread has this id, in the caller's pid namespace.
@@ -69,7 +89,7 @@ pub(crate) fn may_have_mapped(tid: u32, inode: u64) -> bool {
     if is_gone(tid) {
         return false;
     }
-    let Ok(maps) = std::fs::read_to_string(format!("/proc/{tid}/maps")) else { return true };
+    let Some(maps) = read(&format!("/proc/{tid}/maps")) else { return true };
     // address perms offset device inode path
     let inode = inode.to_string();
     maps.lines().any(|line| {
@@ -111,7 +131,24 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_is_told_whatever_its_name() {
+        // The kernel keeps 15 bytes, the last of which is half a character.
+        let thread = std::thread::Builder::new().name("ä".repeat(9));
+        let told = thread.spawn(|| {
+            let cut = std::fs::read("/proc/thread-self/comm").unwrap();
+            assert!(std::str::from_utf8(&cut).is_err(), "{cut:?}");
+            Holder::of_thread(this_thread())
+        });
+        assert_eq!(told.unwrap().join().unwrap().pid, Some(std::process::id()));
+        let command = Some("a\x1b[31m\nb".to_owned());
+        let holder = Holder { tid: 7, pid: Some(7), command, pid_namespace: None };
+        assert_eq!(holder.to_string(), "process 7 (a\\u{1b}[31m\\nb)");
+    }
+
+    #[test]
     fn only_what_is_mapped_to_be_written_to_is_found() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
         use std::os::unix::fs::MetadataExt;
         let dir = std::env::temp_dir();
         let draft = crate::segment::draft::Draft::new(&dir).unwrap();
@@ -125,7 +162,17 @@ mod tests {
         let writing = Mapping::new(draft.file(), &header, true).unwrap();
         assert!(may_have_mapped(tid, inode));
         assert!(!may_have_mapped(0x3FFF_FFFF, inode), "no such thread");
+        // A file whose name is not UTF-8 makes nothing uncertain.
+        let name = format!("shmap-{}-", std::process::id());
+        let path = dir.join(OsStr::from_bytes(&[name.as_bytes(), b"\xFF"].concat()));
+        let other = std::fs::OpenOptions::new().read(true).write(true).create(true).open(&path);
+        let other = other.unwrap();
+        other.set_len(8192).unwrap();
+        let another = Mapping::new(&other, &header, true).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(may_have_mapped(tid, other.metadata().unwrap().ino()));
         drop((reading, writing));
         assert!(!may_have_mapped(tid, inode));
+        drop(another);
     }
 }
