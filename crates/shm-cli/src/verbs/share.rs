@@ -22,8 +22,9 @@ Examples:
   $ shmap dump words | shmap share colours - --sorted --force
 
 If a key occurs twice, the last value counts. The entries are held in memory, but not the text of
-the file. With --sorted, the entries are written to the map while they are read instead. If a line is broken, the error names it, and nothing is published. Readers change from
-the old map to the new one in one step.")]
+the file. With --sorted, the entries are instead written to the map while they are read, and each
+key must be greater than the one before it. If a line is broken, the error names it, and nothing is
+published. Readers change from the old map to the new one in one step.")]
 pub(crate) struct Arguments {
     /// Name of the map to publish
     pub(super) name: String,

@@ -90,6 +90,7 @@ struct Left {
 
 /// Kills a publication that has read all but the end of its input, after this many further system
 /// calls. `None` if it ends before.
+#[allow(clippy::zombie_processes, reason = "reaped by the stepper")]
 fn killed_after(calls: u64) -> Option<Left> {
     let place = with_words();
     let mut child = start(&place);
