@@ -55,12 +55,12 @@ fn a_program_in_c_is_told_with_its_writes() {
         assert_eq!((theirs.command.as_deref(), theirs.writes), (Some("writer-in-c"), writes));
     }
     drop(table);
-    let ended = "(1 that have ended, with 0 writes)";
+    let ended = "(1 has ended, with 0 writes)";
     if let Some(shmap) = shmap() {
         let told = format!("writers\t{pid} writer-in-c (1,234 writes), {ended}");
         assert_eq!(line(&shmap, &namespace), told);
         child.kill().unwrap();
-        let ended = "writers\tnobody now, (2 that have ended, with 1,234 writes)";
+        let ended = "writers\tnobody now, (2 have ended, with 1,234 writes)";
         assert_eq!(line(&shmap, &namespace), ended);
     }
 }

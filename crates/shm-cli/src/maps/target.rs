@@ -11,6 +11,7 @@ use crate::failure::{Exit, Failure};
 use crate::maps::frozen;
 use crate::maps::key::{AnyKey, Forms, KeyType};
 use crate::maps::table::{self, Reader};
+use crate::output::counted;
 
 /// Commands read maps in place.
 // SAFETY: SECURITY.md tells users whom a reader trusts; `--help` names the option for others.
@@ -168,8 +169,10 @@ impl Target {
         }
         if found.damaged > 0 {
             note(&format!(
-                "{}: {} damaged slots are left out: `shmap repair {}` frees them",
-                self.name, found.damaged, self.name
+                "{}: {} left out; `shmap repair {}` frees damaged slots",
+                self.name,
+                counted(found.damaged as u64, "damaged slot is", "damaged slots are"),
+                self.name
             ));
         }
         Ok(found.entries)

@@ -9,6 +9,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets::UTF8_BOR
 use serde_json::{Map, Value as Json};
 
 use crate::arguments::Format;
+use crate::escape::escape;
 use crate::startup;
 
 /// A cell, with its text for people and its text for programs.
@@ -36,6 +37,12 @@ impl Cell {
     pub(crate) fn text(text: impl Into<String>) -> Self {
         let text = text.into();
         Self { json: text.clone().into(), plain: None, text }
+    }
+
+    /// A name or a path, which may have any characters: escaped, but not in JSON.
+    pub(crate) fn name(name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self::new(escape(name.as_bytes()), name)
     }
 
     /// A number of things.
@@ -171,9 +178,9 @@ pub(crate) fn grouped(n: u64) -> String {
     text
 }
 
-/// A number of entries, as people read it.
-pub(crate) fn counted(entries: u64) -> String {
-    format!("{} {}", grouped(entries), if entries == 1 { "entry" } else { "entries" })
+/// A number of things, as people read it: `1 entry`, `1,000 entries`.
+pub(crate) fn counted(n: u64, one: &str, more: &str) -> String {
+    format!("{} {}", grouped(n), if n == 1 { one } else { more })
 }
 
 /// A length for people.

@@ -82,7 +82,8 @@ impl Progress {
 
 fn summary(entries: u64, bytes: u64, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64();
-    let said = format!("{}, {} in {seconds:.2} s", counted(entries), size(bytes));
+    let said =
+        format!("{}, {} in {seconds:.2} s", counted(entries, "entry", "entries"), size(bytes));
     if elapsed < MEASURABLE {
         return said;
     }

@@ -8,7 +8,6 @@ use slotmap_shm::{Eviction, Expiry, Geometry, TableOptions, UntypedTable};
 
 use super::stat::of_expiry;
 use crate::arguments::{Common, mode, name, ttl};
-use crate::escape::escape;
 use crate::failure::{Exit, Failure};
 use crate::maps::key::KeyType;
 use crate::maps::target::{Kind, exists};
@@ -130,7 +129,7 @@ fn dry_run(geometry: Geometry, arguments: &Arguments, common: &Common) -> Result
     let fits = first_len <= available.unwrap_or(u64::MAX) && len <= limit;
     let shown = path.display().to_string();
     let mut all = vec![
-        ("name", Cell::new(escape(name.as_str().as_bytes()), name.as_str())),
+        ("name", Cell::name(name.as_str())),
         ("keys", Cell::text(keys.name())),
         ("capacity", Cell::count(geometry.capacity as u64)),
     ];
@@ -148,7 +147,7 @@ fn dry_run(geometry: Geometry, arguments: &Arguments, common: &Common) -> Result
         ("entry_bytes", Cell::exact(first_len.div_ceil(geometry.capacity as u64))),
         ("available_bytes", available.map_or_else(Cell::none, Cell::exact)),
         ("fits", Cell::new(if fits { "yes" } else { "no" }, fits)),
-        ("path", Cell::new(escape(shown.as_bytes()), shown)),
+        ("path", Cell::name(shown)),
     ]);
     fields(common.format(), all)?;
     Ok(if fits { Exit::Ok } else { Exit::NoSpace })

@@ -37,16 +37,18 @@ const AT_ONCE: usize = 4096;
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
     // It prints: nothing is changed where that cannot be.
     startup::output()?;
-    let mut told = Vec::new();
-    for name in &arguments.name {
-        let (visited, removed) = Target::find_made(name, Some(Kind::Table), common)
+    // All must be there before anything is removed from one.
+    let open = |name: &String| {
+        Target::find_made(name, Some(Kind::Table), common)
             .and_then(|target| target.writer(common))
-            .and_then(|table| {
-                sweep(&table, arguments.max_visited)
-                    .map_err(|error| Failure::from(error).about(name))
-            })
-            .map_err(|failure| about_one_entry(failure, &arguments.name).of_map(name))?;
-        told.push(vec![Cell::text(name), Cell::count(visited as u64), Cell::count(removed)]);
+            .map_err(|failure| about_one_entry(failure, &arguments.name).of_map(name))
+    };
+    let tables: Vec<_> = arguments.name.iter().map(open).collect::<Result<_, _>>()?;
+    let mut told = Vec::new();
+    for (name, table) in arguments.name.iter().zip(tables) {
+        let (visited, removed) = sweep(&table, arguments.max_visited)
+            .map_err(|error| Failure::from(error).about(name).of_map(name))?;
+        told.push(vec![Cell::name(name), Cell::count(visited as u64), Cell::count(removed)]);
     }
     rows(common.format(), &["name", "visited", "removed"], told)
         .map_err(|error| Failure::from(error).after("what has expired is removed"))?;

@@ -63,7 +63,8 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
         Format::Json => println(&json!({ "edition": edition, "entries": entries }))
             .map_err(|error| Failure::from(error).after("the map is published"))?,
         _ => {
-            let said = format!("{}; edition {edition}", counted(entries as u64));
+            let said =
+                format!("{}; edition {edition}", counted(entries as u64, "entry", "entries"));
             // Without their type, the keys of the map are bytes that nobody can read.
             let more = if keys.is_integer() {
                 format!("; read it with --keys {}", keys.name())

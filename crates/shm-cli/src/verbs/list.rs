@@ -5,7 +5,6 @@ use std::time::SystemTime;
 
 use clap::Args;
 use nix::unistd::{Uid, User};
-use serde_json::json;
 use shm_facade::{Error, StatusTable};
 
 use crate::arguments::{Common, Format};
@@ -92,7 +91,7 @@ fn row(target: &Target, common: &Common) -> Vec<Cell> {
         }
         Err(failure) => {
             let none = Cell::none;
-            (none(), none(), none(), None, Cell::text(failure.message()))
+            (none(), none(), none(), None, Cell::name(failure.message()))
         }
     };
     let meta = std::fs::symlink_metadata(target.path()).ok();
@@ -100,8 +99,7 @@ fn row(target: &Target, common: &Common) -> Vec<Cell> {
         None => (Cell::none(), Cell::none(), Cell::none()),
         Some(meta) => (Cell::bytes(meta.len()), owner(meta.uid()), mode(meta.mode())),
     };
-    let name = Cell::text(crate::escape::escape(target.name.as_str().as_bytes()));
-    let name = Cell { json: json!(target.name.as_str()), ..name };
+    let name = Cell::name(target.name.as_str());
     let kind = Cell::text(target.kind.name());
     vec![name, kind, keys, entries, capacity, bytes, owner, mode, age(created), remark]
 }

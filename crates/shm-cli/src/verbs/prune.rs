@@ -41,8 +41,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
         };
         let path = pruned.path.display().to_string();
         let done = if yes { "done" } else { "to do" };
-        let path = Cell::new(crate::escape::escape(path.as_bytes()), path);
-        vec![Cell::text(done), Cell::text(what), path]
+        vec![Cell::text(done), Cell::text(what), Cell::name(path)]
     };
     rows(common.format(), &["state", "what", "path"], found.iter().map(row).collect()).map_err(
         |error| match yes {

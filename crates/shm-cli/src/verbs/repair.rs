@@ -28,18 +28,23 @@ const PUBLISH: &str =
 
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
     startup::output()?;
-    let mut told = Vec::new();
-    for name in &arguments.name {
-        let repaired = Target::find_made(name, Some(Kind::Table), common)
+    // All must be there before one is repaired.
+    let open = |name: &String| {
+        Target::find_made(name, Some(Kind::Table), common)
             .map_err(|failure| match failure.exit() {
                 Exit::Mismatch => failure.hint_instead(PUBLISH),
                 _ => failure,
             })
             .and_then(|target| target.writer(common))
-            .and_then(|table| table.recover().map_err(|error| Failure::from(error).about(name)))
-            .map_err(|failure| failure.of_map(name))?;
+            .map_err(|failure| failure.of_map(name))
+    };
+    let tables: Vec<_> = arguments.name.iter().map(open).collect::<Result<_, _>>()?;
+    let mut told = Vec::new();
+    for (name, table) in arguments.name.iter().zip(tables) {
+        let repaired =
+            table.recover().map_err(|error| Failure::from(error).about(name).of_map(name))?;
         let count = |n: usize| Cell::count(n as u64);
-        told.push(vec![Cell::text(name), count(repaired.slots), count(repaired.entries)]);
+        told.push(vec![Cell::name(name), count(repaired.slots), count(repaired.entries)]);
     }
     rows(common.format(), &["name", "slots", "entries"], told)
         .map_err(|error| Failure::from(error).after("the tables are repaired"))?;

@@ -17,7 +17,7 @@ use crate::maps::mappers::{Mappers, mappers};
 use crate::maps::table::Reader;
 use crate::maps::target::{Kind, Open, Target};
 use crate::output::prometheus::Samples;
-use crate::output::{Cell, fields, grouped, stdout};
+use crate::output::{Cell, counted, fields, stdout};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -72,8 +72,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
         }
     };
     let name = target.name.as_str();
-    let shown = Cell::new(escape(name.as_bytes()), name);
-    let mut all = vec![("name", shown), ("kind", Cell::text(target.kind.name()))];
+    let mut all = vec![("name", Cell::name(name)), ("kind", Cell::text(target.kind.name()))];
     let open = target.open(common)?;
     let created = match &open {
         Open::Table(table) => {
@@ -95,7 +94,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
         ("owner", owner(meta.uid())),
         ("mode", mode(meta.mode())),
         ("age", with_unit(age(Some(created)))),
-        ("path", Cell::new(escape(shown.as_bytes()), shown)),
+        ("path", Cell::name(shown)),
         ("mapped_by", mapped_by(&mappers)),
         ("processes_not_seen", Cell::count(mappers.hidden)),
     ]);
@@ -188,8 +187,8 @@ fn writers(writers: &[TableWriter]) -> Cell {
     }
     if !ended.is_empty() {
         let writes = ended.iter().fold(0u64, |sum, w| sum.wrapping_add(w.writes));
-        let (ended, writes) = (grouped(ended.len() as u64), grouped(writes));
-        text.push(format!("({ended} that have ended, with {writes} writes)"));
+        let ended = counted(ended.len() as u64, "has ended", "have ended");
+        text.push(format!("({ended}, with {})", counted(writes, "write", "writes")));
     }
     let plain = text.join(", ");
     Cell::new(text.join("\n"), json.collect::<Vec<_>>()).plain(plain)
@@ -204,7 +203,7 @@ fn writer(writer: &TableWriter) -> String {
     if tid != pid {
         text += &format!(" thread {tid}");
     }
-    text + &format!(" ({} writes)", grouped(*writes))
+    text + &format!(" ({})", counted(*writes, "write", "writes"))
 }
 
 fn of_map(map: &SharedMap) -> Fields {
@@ -244,7 +243,8 @@ fn mapped_by(mappers: &Mappers) -> Cell {
         text.push("nobody that you may see".to_owned());
     }
     if mappers.hidden > 0 {
-        text.push(format!("({} processes are not yours to look at)", grouped(mappers.hidden)));
+        let hidden = counted(mappers.hidden, "process is", "processes are");
+        text.push(format!("({hidden} not yours to look at)"));
     }
     Cell::new(text.join("\n"), json.collect::<Vec<_>>()).plain(plain)
 }

@@ -7,7 +7,7 @@ use crate::arguments::Common;
 use crate::failure::{Exit, Failure, REPAIRABLE};
 use crate::maps::table;
 use crate::maps::target::{Kind, Target};
-use crate::output::{Cell, rows};
+use crate::output::{Cell, counted, rows};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
         let target = Target::find_made(name, arguments.kind, common).map_err(|e| e.of_map(name))?;
         let verdict = check(&target, common)
             .map_err(|failure| failure.known_to_be_damaged().about(name).of_map(name))?;
-        table.push(vec![Cell::text(name), Cell::text(target.kind.name()), Cell::text(verdict)]);
+        table.push(vec![Cell::name(name), Cell::text(target.kind.name()), Cell::text(verdict)]);
     }
     rows(common.format(), &["name", "kind", "verdict"], table)?;
     Ok(Exit::Ok)
@@ -55,8 +55,10 @@ fn check(target: &Target, common: &Common) -> Result<&'static str, Failure> {
             let table = target.reader(common)?;
             let damage = table.damage();
             if let Some(slot) = damage.slots.first() {
-                let text =
-                    format!("damaged table: {} slots, the first at {slot}", damage.slots.len());
+                let text = format!(
+                    "damaged table: {}, the first at {slot}",
+                    counted(damage.slots.len() as u64, "slot", "slots")
+                );
                 return Err(Failure::new(Exit::Corrupt, text).hint(REPAIRABLE));
             }
             table::listing(&table)?;

@@ -140,6 +140,14 @@ fn a_sweep_removes_what_has_expired() {
 }
 
 #[test]
+fn nothing_is_removed_if_a_table_is_missing() {
+    let place = with_leases();
+    place.ok(["set", "leases", "1", "gone", "--ttl", OVER]);
+    place.fails(["expire", "leases", "missing"], 1, &["there is no table `missing`"]);
+    assert_eq!(stat(&place, "leases")["expired"], 0);
+}
+
+#[test]
 fn an_ephemeral_entry_goes_with_its_writer() {
     let place = with_leases();
     let (namespace, name) = (Namespace::at(place.dir()), Name::new("leases").unwrap());

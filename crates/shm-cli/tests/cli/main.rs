@@ -20,6 +20,7 @@ mod files;
 mod frozen;
 mod limits;
 mod matrix;
+mod names;
 mod nothing;
 mod other_user;
 mod pipes;

@@ -57,7 +57,7 @@ fn the_threads_that_write_are_told() {
     let [filled] = &before.as_array().unwrap()[..] else { panic!("{before}") };
     assert_eq!((&filled["alive"], &filled["writes"]), (&json!(false), &json!(0)));
     assert_eq!((&filled["command"], &filled["pid"]), (&Json::Null, &filled["thread"]));
-    assert_eq!(line(&place), "writers\tnobody now, (1 that have ended, with 0 writes)");
+    assert_eq!(line(&place), "writers\tnobody now, (1 has ended, with 0 writes)");
     assert_eq!(alive_in_metrics(&place), "0");
     let table = open(&place);
     for _ in 0..1234 {
@@ -75,7 +75,7 @@ fn the_threads_that_write_are_told() {
     // A thread that has ended writes no more.
     drop(table);
     assert_eq!(stat(&place)["writers"], json!([ended(writer.clone())]));
-    assert_eq!(line(&place), "writers\tnobody now, (1 that have ended, with 1,234 writes)");
+    assert_eq!(line(&place), "writers\tnobody now, (1 has ended, with 1,234 writes)");
     assert_eq!(alive_in_metrics(&place), "0");
 }
 
@@ -141,9 +141,8 @@ fn writers_of_another_pid_namespace_are_told_by_their_numbers_there() {
     assert_eq!(stat(&place)["writers"], json!([here, there]));
     assert_eq!(stat_there()["writers"], json!([unknown, there]));
     let (pid, thread) = (&here["pid"], &here["thread"]);
-    let told = format!(
-        "writers\t{pid} {command} thread {thread} (1 writes), (1 that have ended, with 1 writes)"
-    );
+    let told =
+        format!("writers\t{pid} {command} thread {thread} (1 write), (1 has ended, with 1 write)");
     assert_eq!(line(&place), told);
     drop(table);
 }
