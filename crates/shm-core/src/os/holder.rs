@@ -165,7 +165,7 @@ mod tests {
         // A file whose name is not UTF-8 makes nothing uncertain.
         let name = format!("shmap-{}-", std::process::id());
         let path = dir.join(OsStr::from_bytes(&[name.as_bytes(), b"\xFF"].concat()));
-        let other = std::fs::OpenOptions::new().read(true).write(true).create(true).open(&path);
+        let other = std::fs::File::options().read(true).write(true).create_new(true).open(&path);
         let other = other.unwrap();
         other.set_len(8192).unwrap();
         let another = Mapping::new(&other, &header, true).unwrap();
