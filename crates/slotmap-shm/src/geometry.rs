@@ -65,11 +65,11 @@ impl fmt::Display for Eviction {
 /// table is created.
 ///
 /// A slot takes two buffers of `value_size` (at least 16 bytes each), the key (8 bytes for an
-/// integer, 8 + `key_size` for bytes) and 32 bytes. The sum is rounded up to whole cache lines of
-/// 64 bytes. The index and the free stack take 16 to 40 bytes per entry. All memory is allocated at
-/// creation. A table that may grow allocates memory for `capacity` entries at creation, and for
-/// twice as many each time that it is full. Its file has the length for `max_capacity` entries from
-/// the beginning, with holes.
+/// integer, 8 + `key_size` for bytes) and 24 bytes; 16 more if entries expire, and 8 more if they
+/// are evicted. The sum is rounded up to whole cache lines of 64 bytes. The index and the free
+/// stack take 16 to 40 bytes per entry. All memory is allocated at creation. A table that may grow
+/// allocates memory for `capacity` entries at creation, and for twice as many each time that it is
+/// full. Its file has the length for `max_capacity` entries from the beginning, with holes.
 ///
 /// ```
 /// use slotmap_shm::{Geometry, TableOptions};
