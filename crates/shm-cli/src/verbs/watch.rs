@@ -349,7 +349,9 @@ impl Watched<'_> {
         let name = escape(self.target.name.as_str().as_bytes());
         let kind = self.target.kind.name();
         let heading = format!("{name}  {kind}  {}{of}{again}  Ctrl-C ends", grouped(len as u64));
-        Ok(Frame { heading, more: len.saturating_sub(shown.len()), rows: shown })
+        // What was removed is shown, too, but is none of the entries.
+        let there = shown.iter().filter(|change| change.mark != Mark::Removed).count();
+        Ok(Frame { heading, more: len.saturating_sub(there), rows: shown })
     }
 }
 

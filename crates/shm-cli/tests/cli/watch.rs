@@ -251,3 +251,21 @@ fn what_does_not_fit_is_counted() {
     assert!(screen.contains("… and 993 more"), "{screen:?}");
     assert_eq!(code, Some(0));
 }
+
+#[test]
+fn what_was_removed_takes_a_row_and_is_no_entry() {
+    let place = Place::new();
+    let lines =
+        |from: u32| -> String { (from..1000).map(|i| format!("key {i:04}\tvalue\n")).collect() };
+    assert_eq!(place.run_with(["share", "big", "-"], lines(0).as_bytes()).code, 0);
+    let mut watch = OnTerminal::start(&place, &["watch", "big", "--interval", "0.02"], false);
+    let screen = watch.until("… and 993 more");
+    assert!(screen.contains("key 0006") && !screen.contains("key 0007"), "{screen:?}");
+    assert_eq!(place.run_with(["share", "big", "-", "--force"], lines(1).as_bytes()).code, 0);
+    watch.until("999 entries, edition 2");
+    let screen = watch.until(" more");
+    assert!(screen.contains("key 0000") && !screen.contains("key 0007"), "{screen:?}");
+    assert!(screen.contains("… and 993 more"), "{screen:?}");
+    watch.signal(Signal::SIGINT);
+    assert_eq!(watch.end().1, Some(130));
+}
