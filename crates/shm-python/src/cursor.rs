@@ -8,6 +8,7 @@ use pyo3::types::PyBytes;
 use crate::attached::Attached;
 use crate::edition::Edition;
 use crate::keys::KeyForm;
+use crate::numbers::is_below_all;
 
 type Pair<'py> = (Bound<'py, PyAny>, Bound<'py, PyBytes>);
 
@@ -60,7 +61,7 @@ impl Cursor {
         let py = key.py();
         let Some(sought) = self.form.placed(key)? else {
             // Beyond all keys on one side or the other.
-            let to = if key.lt(0)? { 0 } else { self.map.len() };
+            let to = if is_below_all(key)? { 0 } else { self.map.len() };
             self.move_to(py, to);
             return Ok(false);
         };

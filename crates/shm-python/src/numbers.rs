@@ -28,6 +28,13 @@ fn no_int(object: &Bound<'_, PyAny>, error: PyErr) -> Result<Option<i64>, Refusa
     }
 }
 
+/// True if a number that [`int_of`] finds too large or too small is below all keys. It may be an
+/// object that has a number (`__index__`), but no order.
+#[cold]
+pub(crate) fn is_below_all(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    object.py().import("operator")?.call_method1("index", (object,))?.lt(0)
+}
+
 /// Like [`int_of`], but also accepts a `float` that is a whole number. For a `dict`, an `int` and
 /// an equal `float` are the same key.
 #[inline]

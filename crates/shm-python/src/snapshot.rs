@@ -20,6 +20,7 @@ use crate::failure::{advised, closed, failure, missing, not_found, raise};
 use crate::fast::Method;
 use crate::interpreter;
 use crate::keys::{KeyForm, text_of};
+use crate::numbers::is_below_all;
 
 /// An open map, which was published or saved.
 #[pyclass(subclass, frozen, mapping, module = "shmap._shmap", name = "SnapshotBase")]
@@ -161,7 +162,7 @@ impl SnapshotBase {
         match form.placed(key)? {
             Some(bytes) => Ok(map.rank(bytes)),
             // Beyond all keys on one side or the other.
-            None if key.lt(0)? => Ok(0),
+            None if is_below_all(key)? => Ok(0),
             None => Ok(map.len()),
         }
     }

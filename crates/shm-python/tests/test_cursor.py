@@ -99,6 +99,10 @@ def test_a_cursor_over_numbers(bits):
         # Beyond all keys.
         assert cursor.seek(2**70) is False and cursor.rank == 3
         assert cursor.seek(-(2**70)) is False and cursor.rank == 0
+        # The same for an object that has a number, and no order.
+        for number, rank in ((2**70, 3), (-(2**70), 0), (1, 2)):
+            key = type("Key", (), {"__index__": lambda self, number=number: number})()
+            assert cursor.seek(key) is False and cursor.rank == rank == numbers.rank(key)
 
 
 def test_what_a_cursor_refuses_does_not_move_it(words):
