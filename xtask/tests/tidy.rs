@@ -121,6 +121,7 @@ fn unsafe_code_is_where_it_is_said_to_be() {
         "entries.rs",
         "map.rs",
         "map_follow.rs",
+        "map_cursor.rs",
         "map_read.rs",
         "names.rs",
         "options.rs",

@@ -1335,8 +1335,8 @@ int shmap_map_image(const struct shmap_map *map, struct shmap_bytes *image);
 int shmap_map_save(const struct shmap_map *map, const char *path);
 
 // Moves `*cursor` before the first entry whose key is not less than `key`, or after the last entry
-// if there is no such key. Returns 1 if `key` is in the map, 0 if it is not, or an error code. What
-// `*cursor` was before does not matter. Any thread, each with its own cursor. O(log n).
+// if there is no such key. Returns 1 if `key` is in the map, 0 if it is not, or an error code.
+// What `*cursor` was before does not matter. Any thread, each with its own cursor. O(log n).
 int shmap_cursor_seek(const struct shmap_map *map,
                       struct shmap_cursor *cursor,
                       const void *key,
@@ -1349,8 +1349,8 @@ int shmap_cursor_next(const struct shmap_map *map,
                       struct shmap_cursor *cursor,
                       struct shmap_pair *entry);
 
-// Stores the entry before the cursor in `*entry`, and moves the cursor in front of it. In all other
-// respects, this is like `shmap_cursor_next`.
+// Stores the entry before the cursor in `*entry`, and moves the cursor in front of it. In all
+// other respects, this is like `shmap_cursor_next`.
 int shmap_cursor_prev(const struct shmap_map *map,
                       struct shmap_cursor *cursor,
                       struct shmap_pair *entry);

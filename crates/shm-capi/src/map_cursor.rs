@@ -9,8 +9,8 @@ use crate::map::{ShmapMap, Source, with_snapshot};
 use crate::plain::{ShmapCursor, ShmapPair};
 
 /// Moves `*cursor` before the first entry whose key is not less than `key`, or after the last entry
-/// if there is no such key. Returns 1 if `key` is in the map, 0 if it is not, or an error code. What
-/// `*cursor` was before does not matter. Any thread, each with its own cursor. O(log n).
+/// if there is no such key. Returns 1 if `key` is in the map, 0 if it is not, or an error code.
+/// What `*cursor` was before does not matter. Any thread, each with its own cursor. O(log n).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_cursor_seek(
     map: *const ShmapMap,
@@ -47,8 +47,8 @@ pub unsafe extern "C" fn shmap_cursor_next(
     step(&call, map, cursor, entry, |rank, len| (rank < len).then(|| (rank, rank + 1)))
 }
 
-/// Stores the entry before the cursor in `*entry`, and moves the cursor in front of it. In all other
-/// respects, this is like `shmap_cursor_next`.
+/// Stores the entry before the cursor in `*entry`, and moves the cursor in front of it. In all
+/// other respects, this is like `shmap_cursor_next`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmap_cursor_prev(
     map: *const ShmapMap,
@@ -63,8 +63,8 @@ pub unsafe extern "C" fn shmap_cursor_prev(
     })
 }
 
-/// Stores an entry beside the cursor, and moves the cursor. `from` returns the rank of the entry and
-/// the new rank of the cursor, from its rank and the number of entries.
+/// Stores an entry beside the cursor, and moves the cursor. `from` returns the rank of the entry
+/// and the new rank of the cursor, from its rank and the number of entries.
 fn step(
     call: &Call,
     map: *const ShmapMap,

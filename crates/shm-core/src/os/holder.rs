@@ -55,8 +55,8 @@ impl Holder {
     }
 }
 
-/// A file of `/proc`. The names of threads and files in it may have any bytes, and the kernel cuts a
-/// thread's name in the middle of a character.
+/// A file of `/proc`. The names of threads and files in it may have any bytes, and the kernel cuts
+/// a thread's name in the middle of a character.
 fn read(path: &str) -> Option<String> {
     let bytes = std::fs::read(path).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
