@@ -11,7 +11,6 @@ use crate::failure::{Exit, Failure};
 use crate::maps::frozen;
 use crate::maps::key::{AnyKey, Forms, KeyType};
 use crate::maps::table::{self, Reader};
-use crate::output::counted;
 
 /// Commands read maps in place.
 // SAFETY: SECURITY.md tells users whom a reader trusts; `--help` names the option for others.
@@ -168,11 +167,10 @@ impl Target {
             }
         }
         if found.damaged > 0 {
+            let (name, damaged) = (&self.name, found.damaged);
+            let slots = if damaged == 1 { "slot is" } else { "slots are" };
             note(&format!(
-                "{}: {} left out; `shmap repair {}` frees damaged slots",
-                self.name,
-                counted(found.damaged as u64, "damaged slot is", "damaged slots are"),
-                self.name
+                "{name}: {damaged} damaged {slots} left out: `shmap repair {name}` frees damaged slots"
             ));
         }
         Ok(found.entries)
