@@ -4,6 +4,7 @@ use clap::Args;
 use slotmap_shm::{TableError, UntypedTable};
 
 use super::create::number;
+use super::ttl::about_a_map;
 use crate::arguments::Common;
 use crate::failure::{Exit, Failure, in_shell};
 use crate::maps::target::{Kind, Target};
@@ -40,6 +41,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     // All must be there before anything is removed from one.
     let open = |name: &String| {
         Target::find_made(name, Some(Kind::Table), common)
+            .map_err(about_a_map)
             .and_then(|target| target.writer(common))
             .map_err(|failure| about_one_entry(failure, &arguments.name).of_map(name))
     };

@@ -6,10 +6,10 @@ use std::time::Duration;
 use clap::Args;
 use slotmap_shm::{Expiry, TableError, UntypedTable};
 
+use super::ttl::find_table;
 use crate::arguments::{Common, bytes, ttl};
 use crate::failure::{Exit, Failure};
 use crate::maps::key::KeyType;
-use crate::maps::target::writable;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
     let Arguments { name, key, escaped, .. } = arguments;
-    let table = writable(name, common)?;
+    let table = find_table(name, common)?.writer(common)?;
     let key = KeyType(table.key_kind()).parse_argument(&bytes(key, *escaped)?)?;
     let ttl = match arguments.ttl_option.or(arguments.ttl) {
         Some(ttl) => ttl,

@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failure> {
     let Arguments { name, key, escaped } = arguments;
-    let table = Target::find(name, Some(Kind::Table), common)?.reader(common)?;
+    let table = find_table(name, common)?.reader(common)?;
     let key = KeyType(table.key_kind()).parse_argument(&bytes(key, *escaped)?)?;
     let ttl = table.ttl(&key).map_err(|error| Failure::from(error).about(name))?;
     let Some(ttl) = ttl else {
@@ -64,4 +64,19 @@ pub(crate) fn run(arguments: &Arguments, common: &Common) -> Result<Exit, Failur
     }
     out.flush()?;
     Ok(Exit::Ok)
+}
+
+/// Finds a table whose entries have times to live.
+pub(super) fn find_table(name: &str, common: &Common) -> Result<Target, Failure> {
+    Target::find(name, Some(Kind::Table), common).map_err(about_a_map)
+}
+
+/// Adds a hint for a user who names a published map, to a failure to find a table.
+pub(super) fn about_a_map(failure: Failure) -> Failure {
+    match failure.exit() {
+        Exit::Mismatch => failure.hint_instead(
+            "entries of a published map stay until it is replaced: `shmap share NAME FILE --force`",
+        ),
+        _ => failure,
+    }
 }

@@ -294,6 +294,16 @@ fn a_table_without_expiry_says_so() {
 }
 
 #[test]
+fn a_published_map_has_no_times() {
+    let place = Place::with_maps();
+    let words = ["`words` is a published map, not a table", "try: entries of a published map stay"];
+    for call in ["ttl words rot", "touch words rot 5", "touch words rot", "expire words"] {
+        let said = place.fails(call.split(' '), 8, &words);
+        assert!(said.err.contains("`shmap share words FILE --force`"), "{said:?}");
+    }
+}
+
+#[test]
 fn a_watch_sees_that_an_entry_expires() {
     let place = with_leases();
     place.ok(["set", "leases", "7", "x"]);
