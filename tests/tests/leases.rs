@@ -289,6 +289,8 @@ fn ephemeral_entries_go_with_their_thread() {
             table.update(&1, b"still").unwrap();
             assert_eq!(reader.ttl(&1).unwrap(), Some(TimeToLive::Ephemeral));
             assert!(matches!(table.add_ephemeral(&1, b"x"), Err(TableError::DuplicateKey { .. })));
+            table.add_ephemeral(&2, b"touched").unwrap();
+            table.touch(&2, LONG).unwrap();
         });
     });
     // The end of a scope does not wait for the destructors of a thread.
@@ -298,6 +300,9 @@ fn ephemeral_entries_go_with_their_thread() {
         std::thread::yield_now();
     }
     table.add(&1, b"next").unwrap();
+    // One that was touched has a time, and no thread, any more.
+    assert_eq!(reader.get(&2).unwrap().as_deref(), Some(&b"touched"[..]));
+    assert!(matches!(reader.ttl(&2).unwrap(), Some(TimeToLive::For(left)) if left <= LONG));
 }
 
 /// Number of records of a table.

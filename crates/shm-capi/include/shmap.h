@@ -994,7 +994,7 @@ int shmap_table_upsert_for_bytes(const struct shmap_table *table,
                                  int64_t ttl_ms);
 
 // Gives a present entry a new time to live, which begins now. Its value and its version stay as
-// they are. Any thread. O(1).
+// they are. An ephemeral entry then no longer goes with its thread. Any thread. O(1).
 //
 // Errors: SHMAP_NOT_FOUND, also if the entry has expired; SHMAP_INVALID as for
 // `shmap_table_upsert_for`; SHMAP_MISMATCH for a key of another kind; SHMAP_TIMEOUT;

@@ -61,7 +61,7 @@ impl StatusTable {
     }
 
     /// Gives the entry of `key` a new time to live, which begins now. Its value and its version
-    /// stay as they are.
+    /// stay as they are. An ephemeral entry then no longer goes with its thread.
     ///
     /// # Errors
     /// [`Error::Table`] with `NotFound`, also if the entry has expired; with `NoExpiry`,

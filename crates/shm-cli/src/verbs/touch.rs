@@ -19,8 +19,9 @@ Examples:
   $ shmap touch sessions /home
   $ shmap touch sessions /home 60
 
-Without SECONDS, the entry gets the time to live of the table. Its value stays as it is. The exit
-code is 1 if the key does not exist or its entry has expired.")]
+Without SECONDS, the entry gets the time to live of the table. Its value stays as it is. An
+ephemeral entry then no longer goes with its thread. The exit code is 1 if the key does not exist or
+its entry has expired.")]
 pub(crate) struct Arguments {
     /// Name of the table
     pub(super) name: String,

@@ -257,10 +257,10 @@ class Table(TableBase, MutableMapping):
         """Adds an entry that goes with this thread: it is absent as soon as the thread has ended, even
         if the process is killed. O(1).
 
-        It also goes when this thread closes the handle, or forks. `table[key] = value` and `set`
-        make it an entry like others. The table must have been made with a `ttl`, which may be
-        `math.inf`; otherwise this raises `InvalidOptionError`. Raises `FullError` also if too many
-        threads write, and whatever `add` raises.
+        It also goes when this thread closes the handle, or forks. `table[key] = value`, `set` and
+        `touch` make it an entry like others. The table must have been made with a `ttl`, which may
+        be `math.inf`; otherwise this raises `InvalidOptionError`. Raises `FullError` also if too
+        many threads write, and whatever `add` raises.
         """
         table_add_ephemeral(self, key, value)
 

@@ -144,7 +144,7 @@ impl<K: Key + ?Sized> Table<K> {
     }
 
     /// Gives the entry of `key` a new time to live, which begins now. Its value and its version
-    /// stay as they are.
+    /// stay as they are. An ephemeral entry then no longer goes with its thread.
     ///
     /// # Errors
     /// [`TableError::NotFound`], also if the entry has expired; [`TableError::NoExpiry`],
