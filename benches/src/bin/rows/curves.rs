@@ -173,7 +173,7 @@ fn one_size(plan: &Plan, n: usize, which: Structures) -> Result<Vec<Measured>> {
     sides.push(("LMDB, one txn for all", on_disk(&lmdb_dir)?, boxed(&work, &lmdb)?));
     let about: Vec<(&str, usize)> = sides.iter().map(|(name, len, _)| (*name, *len)).collect();
     let mut sides: Vec<Side<'_>> = sides.iter_mut().map(|(.., side)| &mut **side as _).collect();
-    let measured = about.into_iter().zip(plan.medians(&mut sides)?);
+    let measured = about.into_iter().zip(plan.of_entries(n).medians(&mut sides)?);
     Ok(measured
         .map(|((name, len), ns)| Measured { name, ns, bytes: len as f64 / n as f64 })
         .collect())

@@ -57,6 +57,13 @@ impl Plan {
         Ok(Self { rounds, round, long_rounds, kills, interrupted })
     }
 
+    /// This plan, for lookups in a map of so many entries. Each side begins its round with caches
+    /// that the other side has filled, so a round must be long enough for many lookups after that.
+    pub(crate) fn of_entries(&self, n: usize) -> Self {
+        let round = self.round.max(Duration::from_nanos(10 * n as u64));
+        Self { round, ..self.clone() }
+    }
+
     /// An error once a signal asked the process to end: children and
     /// temporary files then go with their owners.
     pub(crate) fn go_on(&self) -> Result<()> {

@@ -7,7 +7,7 @@ use shm_benches::dictionary::{
     tree,
 };
 
-use super::Data;
+use super::{Data, N};
 use crate::measure::{Outcome, Plan, timed};
 use crate::report::Bench;
 
@@ -94,6 +94,7 @@ fn compare(
     ours: &Published,
     peer: &impl Dictionary,
 ) -> Result<Outcome> {
+    let plan = plan.of_entries(N);
     match work {
         Work::Get(_) => plan.compare(
             &mut side(queries, |keys| gets(ours, keys)),

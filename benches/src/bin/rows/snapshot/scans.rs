@@ -36,7 +36,7 @@ fn against_lmdb(bench: &mut Bench, data: &Data) -> Result<()> {
     data.check(&other)?;
     let queries = Queries::new(data.corpus(), Asked::Hits);
     bench.row(&work, peer, None, |plan| {
-        plan.compare(
+        plan.of_entries(N).compare(
             &mut side(&queries, |keys| range_scans(keys, LENGTH, |key| ours.range(key..))),
             &mut side(&queries, |keys| range_scans(keys, LENGTH, |key| other.from(key))),
         )
@@ -60,7 +60,7 @@ fn against(bench: &mut Bench, data: &Data, peer: &str, build: impl FnOnce() -> T
     data.check(&other)?;
     let queries = Queries::new(data.corpus(), Asked::Hits);
     bench.row(&ranges, peer, data.bar(1.0), |plan| {
-        plan.compare(
+        plan.of_entries(N).compare(
             &mut side(&queries, |keys| range_scans(keys, LENGTH, |key| ours.range(key..))),
             &mut side(&queries, |keys| {
                 let from = |key| (Bound::Included(key), Bound::Unbounded);
