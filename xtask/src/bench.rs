@@ -1,14 +1,17 @@
 //! Benchmarks: the criterion groups, then the rows against each peer, with their ratios.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{ContentArrangement, Table};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::command::{cargo, run as run_command, target_dir};
+use crate::count::{self, Keys};
 use crate::{peer, plot, report};
 
 #[derive(clap::Args, Clone, Debug)]
@@ -38,10 +41,26 @@ pub struct Arguments {
     /// The largest number of entries of the plot, if not 10,000,000.
     #[arg(long, value_name = "N", requires = "plot")]
     pub most: Option<u64>,
+    /// Only count what a lookup in a snapshot and in its peers does: instructions, and cache lines
+    /// that are not in a simulated cache. Needs valgrind.
+    #[arg(long, conflicts_with_all = ["filter", "rows", "plot", "quick"])]
+    pub count: bool,
+    /// The key sets of the count, if not all of them.
+    #[arg(long, value_delimiter = ',', requires = "count")]
+    pub keys: Vec<Keys>,
+    /// The number of entries of the count.
+    #[arg(long, value_name = "N", requires = "count", default_value = "1000000")]
+    pub entries: NonZeroUsize,
+    /// For the tests of the count: what is built in this workspace is not optimised.
+    #[arg(long, hide = true, requires = "count")]
+    pub unoptimised: bool,
 }
 
 /// True when everything ran. A missed bar is a result, not a failure.
 pub fn run(arguments: &Arguments) -> Result<bool> {
+    if arguments.count {
+        return print_counts(arguments);
+    }
     if arguments.filter.is_none() && !arguments.rows && !arguments.plot {
         let mut criterion = cargo();
         criterion.args(["bench", "--quiet", "--package", "shm-benches", "--benches", "--"]);
@@ -87,12 +106,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         return Ok(true);
     }
     let result: Value = serde_json::from_str(&last)?;
-    let style = |mut table: Table| {
-        if arguments.markdown {
-            table.load_preset(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
-        }
-        table
-    };
+    let style = |table| styled(table, arguments.markdown);
     if arguments.plot {
         println!("nanoseconds a lookup\n\n{}\n", style(curves(&result, "points")));
         println!("bytes per entry\n\n{}", style(curves(&result, "bytes")));
@@ -104,6 +118,26 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     }
     if let Some(machine) = result["machine"].as_object() {
         println!("{}", Value::Object(machine.clone()));
+    }
+    Ok(true)
+}
+
+fn styled(mut table: Table, markdown: bool) -> Table {
+    if markdown {
+        table.load_preset(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
+    }
+    table
+}
+
+/// True also if there is nothing to count with. Then the reason is printed.
+fn print_counts(arguments: &Arguments) -> Result<bool> {
+    let program = rows_program(arguments.unoptimised)?;
+    let all = Keys::value_variants();
+    let sets = if arguments.keys.is_empty() { all } else { &arguments.keys };
+    match count::count(&program, sets, arguments.entries)? {
+        Err(reason) => eprintln!("skipped the counts: {reason}"),
+        Ok(counts) if arguments.json => println!("{}", json!({ "counts": counts })),
+        Ok(counts) => println!("{}", styled(count::table(&counts), arguments.markdown)),
     }
     Ok(true)
 }

@@ -8,6 +8,7 @@
 mod bench;
 mod command;
 mod compare;
+mod count;
 mod demo;
 mod install;
 mod linearize;

@@ -46,6 +46,14 @@ impl Entries {
         entries
     }
 
+    /// Keys with their values.
+    #[must_use]
+    pub fn of_keys(keys: &KeyList) -> Self {
+        let mut entries = Self::default();
+        keys.iter().for_each(|key| entries.push(key));
+        entries
+    }
+
     /// The same entries in key order.
     #[must_use]
     pub fn sorted(&self) -> Self {

@@ -1,6 +1,9 @@
 //! The sets of keys.
 
 use std::collections::HashSet;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
 
 use crate::workload::Random;
 
@@ -126,6 +129,37 @@ impl KeyList {
         self.bytes.get(before.copied().unwrap_or(0)..end).unwrap_or_default()
     }
 
+    /// Writes the keys to a file, from which [`KeyList::load`] reads them.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let mut file = Vec::with_capacity(self.bytes.len() + 4 * self.len());
+        for key in self.iter() {
+            file.extend_from_slice(&u32::try_from(key.len())?.to_le_bytes());
+            file.extend_from_slice(key);
+        }
+        std::fs::write(path, file).with_context(|| format!("write {}", path.display()))
+    }
+
+    /// Reads the keys of a file that [`KeyList::save`] wrote.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or has other contents.
+    pub fn load(path: &Path) -> Result<Self> {
+        let file = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+        let mut list = Self::default();
+        let mut rest = &file[..];
+        while let Some((len, tail)) = rest.split_first_chunk::<4>() {
+            let key = tail.split_at_checked(u32::from_le_bytes(*len) as usize);
+            let (key, tail) = key.with_context(|| format!("{} is cut short", path.display()))?;
+            list.push(key);
+            rest = tail;
+        }
+        ensure!(rest.is_empty(), "{} is cut short", path.display());
+        Ok(list)
+    }
+
     /// All keys, in the order in which they were pushed.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         (0..self.len()).map(|at| self.get(at))
@@ -212,6 +246,25 @@ mod tests {
         }
         assert_eq!(list.iter().collect::<Vec<_>>(), [&b"one"[..], b"", b"three"]);
         assert_eq!((list.len(), list.bytes(), list.get(9)), (3, 8, &b""[..]));
+    }
+
+    #[test]
+    fn a_list_comes_back_from_a_file_unless_the_file_was_cut() {
+        let dir = shm_harness::TempNamespace::new().unwrap();
+        let path = dir.path().join("keys");
+        let mut list = KeyList::default();
+        for key in [&b"one"[..], b"", b"three"] {
+            list.push(key);
+        }
+        list.save(&path).unwrap();
+        let back = KeyList::load(&path).unwrap();
+        assert_eq!(back.iter().collect::<Vec<_>>(), [&b"one"[..], b"", b"three"]);
+        let file = std::fs::read(&path).unwrap();
+        for len in [1, 3, 5, 6, file.len() - 1] {
+            std::fs::write(&path, &file[..len]).unwrap();
+            let error = KeyList::load(&path).unwrap_err().to_string();
+            assert!(error.contains("cut short"), "{len}: {error}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use heed::types::Bytes;
@@ -34,6 +34,9 @@ pub struct Fst {
     map: fst::Map<Vec<u8>>,
     values: Vec<Value>,
 }
+
+/// Bytes of addresses for an LMDB database.
+const MAP_SIZE: usize = 1 << 33;
 
 fn owned((key, value): (&[u8], &Value)) -> (Box<[u8]>, Vec<u8>) {
     (key.into(), value.to_vec())
@@ -102,7 +105,7 @@ impl LmdbDictionary {
     /// # Errors
     /// When LMDB cannot.
     pub fn create(dir: &Path, sorted: &Entries) -> Result<Self> {
-        let env = lmdb::environment(dir, 1 << 33)?;
+        let env = lmdb::environment(dir, MAP_SIZE)?;
         let txn = env.write_txn()?;
         let entries = env
             .create_databases_and_commit(txn, |opener, txn| -> heed::Result<_> {
@@ -116,6 +119,23 @@ impl LmdbDictionary {
             entries.put_with_flags(&mut txn, PutFlags::APPEND, key, value)?;
         }
         txn.commit()?;
+        Ok(Self { txn: env.static_read_txn().context("a read transaction")?, entries })
+    }
+
+    /// Opens what [`LmdbDictionary::create`] made in `dir`, in another process.
+    ///
+    /// # Errors
+    /// When LMDB cannot.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let env = lmdb::environment(dir, MAP_SIZE)?;
+        let entries = env
+            .open_databases_and_commit(env.read_txn()?, |opener, txn| -> heed::Result<_> {
+                let entries = opener.open_database(txn, None)?;
+                Ok(CommitOrAbort::<_, ()>::Commit(entries))
+            })?
+            .commit()
+            .flatten()
+            .context("there is no database")?;
         Ok(Self { txn: env.static_read_txn().context("a read transaction")?, entries })
     }
 
@@ -147,11 +167,35 @@ impl Fst {
         Ok(Self { map: builder.into_map(), values: sorted.values().to_vec() })
     }
 
+    /// Writes the transducer to the file `name` in `dir`, and the values to another one.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn save(&self, dir: &Path, name: &str) -> Result<()> {
+        std::fs::write(dir.join(name), self.map.as_fst().as_bytes())?;
+        std::fs::write(values_of(dir, name), self.values.as_flattened())?;
+        Ok(())
+    }
+
+    /// Reads what [`Fst::save`] wrote.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or has no transducer.
+    pub fn load(dir: &Path, name: &str) -> Result<Self> {
+        let map = fst::Map::new(std::fs::read(dir.join(name))?)?;
+        let values = std::fs::read(values_of(dir, name))?.as_chunks().0.to_vec();
+        Ok(Self { map, values })
+    }
+
     /// Bytes of the transducer.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.map.as_fst().as_bytes().len()
     }
+}
+
+fn values_of(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!("{name}-values"))
 }
 
 impl Dictionary for Fst {

@@ -8,6 +8,7 @@
 //! | `waiter-table`, `waiter-pipe` | waits for messages in a table, or from a pipe |
 //! | `worker-table create\|open`, `worker-hashed create\|open` | follows the orders of [`worker`] |
 //! | `reader FILE`, `copy FILE` | reads all of a snapshot, in place or from a copy of its own, and stays |
+//! | `counted-files KEYS N`, `counted MAP CALL` | see [`counted`] |
 //!
 //! A writer gets its orders through a second table, `control`, which costs it one read in 64
 //! writes, and no system call:
@@ -31,7 +32,7 @@ use shm_harness::{Child, TempNamespace};
 use slotmap_shm::Table;
 
 use crate::snapshot::readers;
-use crate::{growing, waits};
+use crate::{counted, growing, waits};
 
 const TURN: i32 = 0;
 const REPORT: i32 = 1;
@@ -133,6 +134,8 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = String>) -> Result<()> {
             work(&hashed?, created)
         }
         "reader" => readers::read(&dir.join(next()?)),
+        "counted-files" => counted::make_files(dir, &next()?, next()?.parse()?),
+        "counted" => counted::run(dir, &next()?, &next()?),
         "copy" => readers::copy(&dir.join(next()?)),
         other => bail!("no role {other:?}"),
     }

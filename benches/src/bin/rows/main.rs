@@ -13,6 +13,7 @@ mod apart;
 mod batch;
 mod child;
 mod contended;
+mod counted;
 mod curves;
 mod growing;
 mod killed;

@@ -111,8 +111,9 @@ fn compare(
     }
 }
 
+/// Looks up keys by `get_many`, [`BATCH`] at once.
 #[inline(never)]
-fn many<D: AsRef<[u8]>>(snapshot: &Snapshot<D>, keys: &[&[u8]]) -> Fold {
+pub(crate) fn many<D: AsRef<[u8]>>(snapshot: &Snapshot<D>, keys: &[&[u8]]) -> Fold {
     let mut fold = Fold::default();
     for keys in keys.chunks(BATCH) {
         let values = snapshot.get_many(std::hint::black_box(keys));

@@ -2,7 +2,7 @@
 //! and nothing is built that no row asked for needs.
 
 mod builds;
-mod gets;
+pub(crate) mod gets;
 mod opens;
 pub(crate) mod readers;
 mod scans;
