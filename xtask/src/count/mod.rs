@@ -1,7 +1,8 @@
 //! What a lookup costs on any machine: its instructions, and the cache lines for which it has to
 //! wait. `shm-bench-rows` makes maps, opens each under valgrind, and looks keys up
 //! (`benches/src/bin/rows/counted.rs`); valgrind simulates caches. A line that a program prefetches
-//! counts when it is used, so the lines say what must come from memory, and not what of it overlaps.
+//! counts when it is used, so the lines say what must come from memory, and not what of it
+//! overlaps.
 
 mod callgrind;
 

@@ -1,10 +1,10 @@
 //! Lookups whose instructions and cache misses valgrind counts, for `cargo xtask bench --count`.
 //!
-//! One process makes files with the maps of a key set. Another, which runs under valgrind, opens one
-//! map and looks keys up: first without being counted, until the simulated caches hold what they
-//! hold in the long run, then counted. Valgrind counts only inside of [`counted`], which is found by
-//! its name. A map in private memory has no file; it is filled in random order from a file of its
-//! keys, as the maps of the rows are.
+//! One process makes files with the maps of a key set. Another, which runs under valgrind, opens
+//! one map and looks keys up: first without being counted, until the simulated caches hold what
+//! they hold in the long run, then counted. Valgrind counts only inside of [`counted`], which is
+//! found by its name. A map in private memory has no file; it is filled in random order from a file
+//! of its keys, as the maps of the rows are.
 //!
 //! The last line that the second process prints is the number of counted lookups, or of counted
 //! entries of ranges.
