@@ -48,9 +48,20 @@ fn resolve(segment: &Segment, id: WriterId) {
 }
 
 /// The first free record is this one, and the kernel marks it when its owner is killed.
+///
+/// A child that another test of this process is about to start has this test's descriptors until
+/// it executes its program. As long as it has them, there seems to be another writer, and nothing
+/// is reset.
 fn is_noticed_dead_in(namespace: &TempNamespace, index: u64) {
-    let (mut child, id) = registered_again(namespace);
-    assert_eq!(record_of(id), index);
+    let registered = (0..100).find_map(|_| {
+        let (mut child, id) = registered_again(namespace);
+        if record_of(id) == index {
+            return Some((child, id));
+        }
+        child.kill().unwrap();
+        None
+    });
+    let (mut child, id) = registered.expect("this record is never the first free one");
     let reader = open_read_only(namespace.path()).unwrap();
     assert!(!reader.is_writer_dead(id));
     child.kill().unwrap();

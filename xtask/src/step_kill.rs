@@ -421,7 +421,8 @@ impl<'a> Bench<'a> {
     /// the commit.
     fn within_the_claim(&mut self) -> Result<Vec<Option<Place>>> {
         for _ in 0..MEASUREMENTS {
-            let places = self.places_within_the_claim()?;
+            // The second run may have taken a longer way than the measured one.
+            let Some(places) = self.places_within_the_claim()? else { continue };
             let mut all = true;
             for &place in places.iter().flatten() {
                 all &= self.leaves_what_it_should(place)?;
@@ -445,7 +446,7 @@ impl<'a> Bench<'a> {
         Ok(false)
     }
 
-    fn places_within_the_claim(&mut self) -> Result<Vec<Option<Place>>> {
+    fn places_within_the_claim(&mut self) -> Result<Option<Vec<Option<Place>>>> {
         let path = self.measure(Walk::Prelude, None)?;
         self.tell("reset")?;
         let mut stepper = self.start(Walk::Prelude)?;
@@ -462,10 +463,7 @@ impl<'a> Bench<'a> {
         stepper.kill()?;
         let place = |at: Option<u64>| Some(path.place(at?));
         let places = [place(claim), place(commit)];
-        if places.iter().any(Option::is_none) {
-            bail!("{}: no claim on the way: {claim:?}, {commit:?}", self.op);
-        }
-        Ok(places.into())
+        Ok(places.iter().all(Option::is_some).then(|| places.into()))
     }
 
     /// The death of a writer that has finished its write.
