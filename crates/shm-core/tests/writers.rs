@@ -6,10 +6,11 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use shm_core::{
-    CreateError, CreateOptions, Kind, Name, Namespace, Patience, Segment, Trust, WritableSegment,
-    WriterId, body_offset,
+    CreateError, CreateOptions, Kind, LockError, Name, Namespace, Patience, Segment, Trust,
+    WritableSegment, WriterId, body_offset,
 };
 
 /// A directory with one segment, removed with it.
@@ -183,6 +184,42 @@ fn a_thread_that_needs_a_record_searches_each_time() {
     drop(holder);
     let second = segment.register(&patience).unwrap().unwrap();
     assert_eq!((second, record_of(second)), (id_of(&segment), record_of(first)));
+}
+
+/// One thread holds the lock, and the others wait for it, each with the record of a guest.
+#[test]
+fn who_finds_all_records_of_guests_taken_is_told_how_many_there_are() {
+    const RECORDS: u32 = 27;
+    const LIMIT: Duration = Duration::from_millis(10);
+    let place = Place::new();
+    let segment = place.create(0);
+    let guard = segment.lock_or_repair(&Patience::forever(), |_| ()).unwrap();
+    std::thread::scope(|s| {
+        let waits = || segment.lock_or_repair(&Patience::forever(), |_| ()).map(drop);
+        let waiting: Vec<_> = (1..RECORDS).map(|_| s.spawn(waits)).collect();
+        let late = s.spawn(|| {
+            // While one of the others has no record yet, this thread gets that one.
+            loop {
+                let patience = Patience::forever().limit(Some(LIMIT));
+                match segment.lock_or_repair(&patience, |_| ()).map(drop) {
+                    Err(LockError::TimedOut { .. }) => std::thread::sleep(LIMIT),
+                    other => return other,
+                }
+            }
+        });
+        let refused = late.join();
+        drop(guard);
+        for thread in waiting {
+            thread.join().unwrap().unwrap();
+        }
+        match refused.unwrap() {
+            Err(LockError::NoRecord { records: RECORDS, waited }) => assert!(waited >= LIMIT),
+            other => panic!("{other:?}"),
+        }
+    });
+    // All of them were given back.
+    assert!(segment.writers().iter().all(|record| !record.is_alive));
+    segment.lock_or_repair(&Patience::forever(), |_| ()).map(drop).unwrap();
 }
 
 #[test]
