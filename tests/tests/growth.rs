@@ -321,11 +321,22 @@ fn killed_growers_lose_nothing() {
     table.verify().unwrap();
 }
 
-/// Kills a process in the middle of a growth, again and again.
+/// Sets a flag, also if the test fails.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Kills a process in the middle of a growth, again and again, beside readers that were there
+/// before: eight in the full mode of the suite (`SHMAP_FULL`).
 #[test]
 fn growths_that_are_killed_leave_one_capacity_or_the_other() {
     const FULL: i32 = 1 << 14;
     const KILLS: [u32; 2] = [200, 20];
+    let readers: u32 = if std::env::var_os("SHMAP_FULL").is_some() { 8 } else { 2 };
     // How many kills left the old capacity, and how many the new one.
     let (mut old, mut new) = (0, 0);
     let mut round = 0u32;
@@ -335,27 +346,45 @@ fn growths_that_are_killed_leave_one_capacity_or_the_other() {
         let reader = reader(&namespace);
         let entries: Vec<_> = (0..FULL).map(|key| (key, value(key))).collect();
         table.add_many(&entries).unwrap();
-        while reader.capacity() == FULL as usize {
-            round += 1;
-            assert!(round < 5000, "{old} {new}");
-            let mut command = scenario(WORKER, "grow-once", namespace.path());
-            command.arg(FULL.to_string());
-            let mut child = Child::spawn(&mut command).unwrap();
-            assert_eq!(child.line(WATCHDOG).unwrap(), "started");
-            let start = std::time::Instant::now();
-            // In 20 steps through the time that a growth may take, more or less.
-            while start.elapsed() < Duration::from_micros(u64::from(round % 20) * 400) {}
-            child.kill().unwrap();
-            let grown = reader.capacity() != FULL as usize;
-            *if grown { &mut new } else { &mut old } += 1;
-            assert!((0..FULL).step_by(61).all(|key| has(&reader, key)), "{round}");
-            // The next writer repairs.
-            table.update_many(&[(0, value(0))]).unwrap();
-            if round.is_multiple_of(10) {
-                table.verify().unwrap();
+        let ended = AtomicBool::new(false);
+        std::thread::scope(|s| {
+            let _end = SetOnDrop(&ended);
+            for seed in 0..readers {
+                let (reader, ended) = (self::reader(&namespace), &ended);
+                s.spawn(move || {
+                    let mut random = seed + 1;
+                    while !ended.load(Ordering::Relaxed) {
+                        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        let key = (random >> 8) as i32 % FULL;
+                        assert!(has(&reader, key), "{key}");
+                        assert!(!has(&reader, FULL + 1 + key));
+                    }
+                });
             }
-            assert!(!has(&reader, FULL + 1));
-        }
+            while reader.capacity() == FULL as usize {
+                round += 1;
+                assert!(round < 5000, "{old} {new}");
+                let mut command = scenario(WORKER, "grow-once", namespace.path());
+                command.arg(FULL.to_string());
+                let mut child = Child::spawn(&mut command).unwrap();
+                assert_eq!(child.line(WATCHDOG).unwrap(), "started");
+                let start = std::time::Instant::now();
+                // In 20 steps through the time that a growth may take beside the readers, more or
+                // less.
+                let step = 100 * u64::from(1 + readers);
+                while start.elapsed() < Duration::from_micros(u64::from(round % 20) * step) {}
+                child.kill().unwrap();
+                let grown = reader.capacity() != FULL as usize;
+                *if grown { &mut new } else { &mut old } += 1;
+                assert!((0..FULL).step_by(61).all(|key| has(&reader, key)), "{round}");
+                // The next writer repairs.
+                table.update_many(&[(0, value(0))]).unwrap();
+                if round.is_multiple_of(10) {
+                    table.verify().unwrap();
+                }
+                assert!(!has(&reader, FULL + 1));
+            }
+        });
         table.verify().unwrap();
         assert!((0..FULL).all(|key| has(&reader, key)));
         table.upsert(&FULL, value(FULL)).unwrap();

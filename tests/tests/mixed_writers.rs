@@ -1,7 +1,8 @@
 //! Writers in two pid namespaces, and with two C libraries, that are killed at random: nothing is
 //! lost, and nobody is stuck.
 //!
-//! `SHM_KILLS` says how often each pair is killed. `SHM_MUSL_WORKER` is the path of an `shm-worker`
+//! `SHM_KILLS` says how often each pair is killed; in the full mode of the suite (`SHMAP_FULL`), it
+//! is 1,000 times. `SHM_MUSL_WORKER` is the path of an `shm-worker`
 //! that was built for musl: `cargo build -p shm-tests --bin shm-worker --target
 //! x86_64-unknown-linux-musl`. Without it, the tests that need one look where this command leaves
 //! it, and are skipped otherwise.
@@ -14,7 +15,8 @@ use shm_tests::roles::is_root;
 const WORKER: &str = env!("CARGO_BIN_EXE_shm-worker");
 
 fn kills() -> u32 {
-    std::env::var("SHM_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(60)
+    let some = if std::env::var_os("SHMAP_FULL").is_some() { 1000 } else { 60 };
+    std::env::var("SHM_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(some)
 }
 
 fn kill(what: &str, kinds: &[Kind; 2]) {

@@ -173,7 +173,9 @@ fn steps(full: bool) -> Vec<Step> {
     for target in platform::TARGETS {
         steps.push(step(&format!("platform {}", target.triple), || platform::check(target)));
     }
-    steps.push(step("writers with musl beside writers with glibc", writers_of_two_libraries));
+    steps.push(step("writers with musl beside writers with glibc", move || {
+        writers_of_two_libraries(full)
+    }));
     steps.push(step("demo", || {
         let figures = demo::demo(&demo::Arguments { seconds: 4, json: true })?;
         if let Some(what) = figures.not_shown() {
@@ -228,13 +230,16 @@ fn waits_beside_many_changes() -> Result<String> {
 }
 
 /// The worker for musl is one of those that the tests of the platform have built.
-fn writers_of_two_libraries() -> Result<String> {
+fn writers_of_two_libraries(full: bool) -> Result<String> {
     let worker = platform::worker("x86_64-unknown-linux-musl");
     if !worker.is_file() {
         return Ok(format!("skipped: there is no {}", worker.display()));
     }
     let mut test = cargo();
     test.args(["test", "--quiet", "--package", "shm-tests", "--test", "mixed_writers", "musl"]);
+    if full {
+        test.env("SHMAP_FULL", "1");
+    }
     run_command(test.env("SHM_MUSL_WORKER", worker))?;
     Ok("nothing lost, nobody stuck".to_owned())
 }
