@@ -24,7 +24,7 @@ use crate::grow::{grow, with_room};
 #[non_exhaustive]
 pub struct FreezeOptions {
     /// Adds a hash index. With the index, [`get`](crate::Snapshot::get) reads one bucket instead of
-    /// descending the tree, which makes it two to seven times as fast. The index takes twelve bytes
+    /// descending the tree, which makes it two to five times as fast. The index takes twelve bytes
     /// per entry. There is no index if a map has more than 2^32 entries or 64 GiB, or if its keys
     /// were chosen to collide.
     pub hash_index: bool,
