@@ -136,6 +136,36 @@ fn files_that_are_named_are_there() {
     assert!(count >= 200, "only {count} names were found");
 }
 
+/// Names such as `View::find`: the last part is the name of a function, or of a setter, of Rust.
+#[test]
+fn functions_that_are_named_are_there() {
+    let is_source = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "rs");
+    let sources = everything().into_iter().filter(is_source).map(|path| read(&root().join(path)));
+    let sources = sources.collect::<Vec<_>>().concat();
+    let mut count = 0;
+    for document in ["ARCHITECTURE.md", "SECURITY.md", "docs/concurrency.md", "CHANGELOG.md"] {
+        for name in quoted(&prose(&read(&root().join(document)))) {
+            let Some((path, function)) = name.trim_end_matches("()").rsplit_once("::") else {
+                continue;
+            };
+            let plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            let of_a_type = path.chars().next().is_some_and(|c| c.is_ascii_uppercase());
+            if !plain(path) || !plain(function) || !of_a_type {
+                continue;
+            }
+            count += 1;
+            let declared = [format!("fn {function}("), format!("fn {function}<")];
+            let there = if function.starts_with(|c: char| c.is_ascii_lowercase()) {
+                declared.iter().any(|start| sources.contains(start))
+            } else {
+                sources.contains(function)
+            };
+            assert!(there, "{document} names `{name}`, which is not there");
+        }
+    }
+    assert!(count >= 80, "only {count} names were found");
+}
+
 /// The sections of the code map: a crate, and the names in the first column of its table.
 fn code_map() -> Vec<(String, Vec<String>)> {
     let text = read(&root().join("ARCHITECTURE.md"));
