@@ -38,8 +38,12 @@ pub struct Arguments {
     /// bytes goes beside it, to a name that ends in -bytes.svg.
     #[arg(long, value_name = "FILE", requires = "plot")]
     pub svg: Option<PathBuf>,
-    /// The largest number of entries of the plot, if not 10,000,000.
-    #[arg(long, value_name = "N", requires = "plot")]
+    /// Only measure a lookup and the bytes per entry for each key set, at 1,000,000 and 10,000,000
+    /// entries.
+    #[arg(long, conflicts_with_all = ["filter", "rows", "plot"])]
+    pub sets: bool,
+    /// The largest number of entries of the plot or of the sets, if not 10,000,000.
+    #[arg(long, value_name = "N")]
     pub most: Option<u64>,
     /// Only count what a lookup in a snapshot and in its peers does: instructions, and cache lines
     /// that are not in a simulated cache. Needs valgrind.
@@ -61,7 +65,11 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     if arguments.count {
         return print_counts(arguments);
     }
-    if arguments.filter.is_none() && !arguments.rows && !arguments.plot {
+    let only_curves = arguments.plot || arguments.sets;
+    if arguments.most.is_some() && !only_curves {
+        bail!("--most N is for --plot and --sets");
+    }
+    if arguments.filter.is_none() && !arguments.rows && !only_curves {
         let mut criterion = cargo();
         criterion.args(["bench", "--quiet", "--package", "shm-benches", "--benches", "--"]);
         if arguments.quick {
@@ -77,8 +85,8 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     if let Some(filter) = &arguments.filter {
         rows.args(["--filter", filter]);
     }
-    if arguments.plot {
-        rows.arg("--curves");
+    if only_curves {
+        rows.arg(if arguments.plot { "--curves" } else { "--sets" });
         if let Some(most) = arguments.most {
             rows.args(["--most", &most.to_string()]);
         }
@@ -110,6 +118,11 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     if arguments.plot {
         println!("nanoseconds a lookup\n\n{}\n", style(curves(&result, "points")));
         println!("bytes per entry\n\n{}", style(curves(&result, "bytes")));
+        return Ok(true);
+    }
+    if arguments.sets {
+        println!("nanoseconds a lookup\n\n{}\n", style(sets(&result, "ns")));
+        println!("bytes per entry\n\n{}", style(sets(&result, "bytes")));
         return Ok(true);
     }
     println!("{}", style(rows_of(&result)));
@@ -204,6 +217,24 @@ fn memory(result: &Value) -> Option<Table> {
         table.add_row(std::iter::once(what).chain(fields.map(|field| memory[field].to_string())));
     }
     Some(table)
+}
+
+/// A figure of each structure, with a line for each key set and number of entries.
+fn sets(result: &Value, what: &str) -> Table {
+    let sets = result["sets"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let structures = |set: &Value| set["structures"].as_array().cloned().unwrap_or_default();
+    let names = sets.first().map(structures).unwrap_or_default();
+    let mut head = vec!["keys", "entries"];
+    head.extend(names.iter().filter_map(|structure| structure["name"].as_str()));
+    let mut table = report::table(&head);
+    for set in sets {
+        let about =
+            [set["set"].as_str().unwrap_or_default().to_owned(), set["entries"].to_string()];
+        let figures = structures(set).into_iter();
+        let figures = figures.map(|one| format!("{:.1}", one[what].as_f64().unwrap_or(f64::NAN)));
+        table.add_row(about.into_iter().chain(figures));
+    }
+    table
 }
 
 /// The points of the plot, with a line for each number of entries.

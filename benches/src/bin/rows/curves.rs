@@ -95,14 +95,14 @@ pub(crate) fn compare(plan: &Plan, n: usize) -> Result<Value> {
 }
 
 /// Makes a map in private memory. Returns also how many bytes it allocated.
-fn weighed<M>(make: impl FnOnce() -> M) -> (M, usize) {
+pub(crate) fn weighed<M>(make: impl FnOnce() -> M) -> (M, usize) {
     let before = heap::in_use();
     let map = make();
     (map, heap::in_use().saturating_sub(before))
 }
 
 /// Bytes on the file system of a file, or of the files of a directory.
-fn on_disk(path: &Path) -> Result<usize> {
+pub(crate) fn on_disk(path: &Path) -> Result<usize> {
     let meta = path.metadata()?;
     if meta.is_dir() {
         return std::fs::read_dir(path)?.map(|entry| on_disk(&entry?.path())).sum();

@@ -2,7 +2,7 @@
 //! snapshot, each against its peer, interleaved in one run. PROGRAM is the worker of
 //! `benches/peers-subetha`; without it, the rows against that peer are left out. With `--curves`
 //! instead: a lookup's time and the bytes per entry, over the number of entries up to N (`--most
-//! N`); with `--compare N`: a lookup's time among N entries.
+//! N`), or with `--sets` for each key set; with `--compare N`: a lookup's time among N entries.
 //!
 //! The last line of stdout is one JSON object; stderr has a table for people. See
 //! [`measure`] for the method, [`report`] for the fields.
@@ -23,6 +23,7 @@ mod measure;
 mod neighbours;
 mod outside;
 mod report;
+mod sets;
 mod snapshot;
 mod stopped;
 mod updates;
@@ -33,7 +34,7 @@ use measure::Plan;
 use report::Bench;
 
 fn main() -> Result<()> {
-    let (mut quick, mut curves) = (false, false);
+    let (mut quick, mut curves, mut sets) = (false, false, false);
     let mut filter = String::new();
     let (mut compare, mut peer) = (None, None);
     let mut most = usize::MAX;
@@ -42,6 +43,7 @@ fn main() -> Result<()> {
         match argument.as_str() {
             "--quick" => quick = true,
             "--curves" => curves = true,
+            "--sets" => sets = true,
             "--most" => {
                 let entries = arguments.next().context("--most needs a number of entries")?;
                 most = entries.parse().context("--most needs a number of entries")?;
@@ -57,7 +59,7 @@ fn main() -> Result<()> {
             other => {
                 bail!(
                     "usage: shm-bench-rows [--quick] [--filter TEXT] [--peer PROGRAM] | \
-                     --curves [--most N] | --compare N; \
+                     --curves [--most N] | --sets [--most N] | --compare N; \
                      not {other:?}"
                 )
             }
@@ -69,6 +71,10 @@ fn main() -> Result<()> {
     }
     if curves {
         println!("{}", curves::measure(&Plan::new(quick)?, most)?);
+        return Ok(());
+    }
+    if sets {
+        println!("{}", sets::measure(&Plan::new(quick)?, most)?);
         return Ok(());
     }
     let mut bench = Bench::new(Plan::new(quick)?, &filter);

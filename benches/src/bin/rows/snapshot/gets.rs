@@ -138,7 +138,7 @@ fn in_private_memory(bench: &mut Bench, data: &Data) -> Result<()> {
 }
 
 /// Looks up queries by `run`; the number of hits is checked.
-pub(super) fn side(
+pub(crate) fn side(
     queries: &Queries,
     run: impl Fn(&[&[u8]]) -> Fold,
 ) -> impl FnMut(u64) -> Result<f64> {
