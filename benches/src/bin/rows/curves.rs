@@ -49,14 +49,20 @@ enum Structures {
     All,
 }
 
-type Boxed<'a> = Box<dyn FnMut(u64) -> Result<f64> + 'a>;
+pub(crate) type Boxed<'a> = Box<dyn FnMut(u64) -> Result<f64> + 'a>;
 
 /// What was measured of a structure with a number of entries.
-struct Measured {
+pub(crate) struct Measured {
     name: &'static str,
     ns: f64,
     /// Bytes per entry, keys and values included.
     bytes: f64,
+}
+
+impl Measured {
+    pub(crate) fn to_json(&self) -> Value {
+        json!({ "name": self.name, "ns": self.ns, "bytes": self.bytes })
+    }
 }
 
 /// Measures them: for each structure the points (entries, nanoseconds) and (entries, bytes per
@@ -89,8 +95,7 @@ pub(crate) fn measure(plan: &Plan, most: usize) -> Result<Value> {
 pub(crate) fn compare(plan: &Plan, n: usize) -> Result<Value> {
     ensure!((1..=TEN_MILLION).contains(&n), "--compare takes 1 to {TEN_MILLION} entries, not {n}");
     let measured = one_size(plan, n, Structures::All)?.into_iter();
-    let structures: Vec<Value> =
-        measured.map(|one| json!({ "name": one.name, "ns": one.ns, "bytes": one.bytes })).collect();
+    let structures: Vec<Value> = measured.map(|one| one.to_json()).collect();
     Ok(json!({ "entries": n, "rounds": plan.rounds, "structures": structures }))
 }
 
@@ -151,7 +156,7 @@ fn one_size(plan: &Plan, n: usize, which: Structures) -> Result<Vec<Measured>> {
         table = Some(subject::filled_of_size(&table_dir, "table", array, &work, SHORT)?);
     }
 
-    let mut sides: Vec<(&str, usize, Boxed<'_>)> = Vec::new();
+    let mut sides: Vec<(&'static str, usize, Boxed<'_>)> = Vec::new();
     if let Some(linear) = &linear {
         sides.push(("linear array, plain mutex", on_disk(&linear_path)?, boxed(&work, linear)?));
     }
@@ -171,8 +176,18 @@ fn one_size(plan: &Plan, n: usize, which: Structures) -> Result<Vec<Measured>> {
     let values = n * size_of::<Value12>();
     sides.push(("fst, private", transducer.0.bytes() + values, boxed(&work, &transducer)?));
     sides.push(("LMDB, one txn for all", on_disk(&lmdb_dir)?, boxed(&work, &lmdb)?));
-    let about: Vec<(&str, usize)> = sides.iter().map(|(name, len, _)| (*name, *len)).collect();
-    let mut sides: Vec<Side<'_>> = sides.iter_mut().map(|(.., side)| &mut **side as _).collect();
+    in_turn(plan, n, sides)
+}
+
+/// Lets structures of `n` entries, each with its name and its bytes, take turns.
+pub(crate) fn in_turn(
+    plan: &Plan,
+    n: usize,
+    mut structures: Vec<(&'static str, usize, Boxed<'_>)>,
+) -> Result<Vec<Measured>> {
+    let about: Vec<_> = structures.iter().map(|(name, len, _)| (*name, *len)).collect();
+    let mut sides: Vec<Side<'_>> =
+        structures.iter_mut().map(|(.., side)| &mut **side as _).collect();
     let measured = about.into_iter().zip(plan.of_entries(n).medians(&mut sides)?);
     Ok(measured
         .map(|((name, len), ns)| Measured { name, ns, bytes: len as f64 / n as f64 })

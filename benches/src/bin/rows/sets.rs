@@ -9,13 +9,11 @@ use shm_benches::dictionary::{
 };
 use shm_harness::TempNamespace;
 
-use crate::curves::{on_disk, weighed};
-use crate::measure::{Plan, Side};
+use crate::curves::{Boxed, Measured, in_turn, on_disk, weighed};
+use crate::measure::Plan;
 use crate::snapshot::gets::side;
 
 const SIZES: [usize; 2] = [1_000_000, 10_000_000];
-
-type Boxed<'a> = Box<dyn FnMut(u64) -> Result<f64> + 'a>;
 
 /// Measures them: for each key set and number of entries up to `most` the structures, each with
 /// its nanoseconds and bytes per entry.
@@ -49,7 +47,7 @@ fn one_set(plan: &Plan, set: KeySet, n: usize) -> Result<Vec<Value>> {
     };
     let (plain, indexed) = (publish("plain", false)?, publish("indexed", true)?);
     let transducer_len = transducer.bytes() + n * size_of::<Value12>();
-    let mut sides: Vec<(&str, usize, Boxed<'_>)> = vec![
+    let structures: Vec<(&'static str, usize, Boxed<'_>)> = vec![
         ("snapshot (AVL)", plain.1, boxed(&corpus, &queries, &plain.0)?),
         ("snapshot, hash index", indexed.1, boxed(&corpus, &queries, &indexed.0)?),
         ("BTreeMap, private", ordered_len, boxed(&corpus, &queries, &ordered)?),
@@ -57,11 +55,7 @@ fn one_set(plan: &Plan, set: KeySet, n: usize) -> Result<Vec<Value>> {
         ("fst, private", transducer_len, boxed(&corpus, &queries, &transducer)?),
         ("LMDB, one txn for all", on_disk(&lmdb_dir)?, boxed(&corpus, &queries, &lmdb)?),
     ];
-    let about: Vec<(&str, usize)> = sides.iter().map(|(name, len, _)| (*name, *len)).collect();
-    let mut sides: Vec<Side<'_>> = sides.iter_mut().map(|(.., side)| &mut **side as _).collect();
-    let measured = about.into_iter().zip(plan.of_entries(n).medians(&mut sides)?);
-    let structure = |((name, len), ns): ((&str, usize), f64)| json!({ "name": name, "ns": ns, "bytes": len as f64 / n as f64 });
-    Ok(measured.map(structure).collect())
+    Ok(in_turn(plan, n, structures)?.iter().map(Measured::to_json).collect())
 }
 
 /// Looks up all keys once, which also maps all pages, and then the queries.
